@@ -1,0 +1,25 @@
+"""Time, as it is passed in: every room takes a ``Clock`` and none looks at the wall by itself (law 5)."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], float]
+"""Seconds since the Unix epoch, UTC. In a simulation it is virtual and moves with the event loop's own time."""
+
+system_clock: Clock = time.time
+
+
+def iso_ms(seconds: float) -> str:
+    """``seconds`` since the epoch as ISO 8601 in UTC with milliseconds and a Z: ``2026-11-22T19:30:00.125Z``."""
+    # Whole milliseconds first: formatting a float would round 0.9996 s up to a four-digit fraction.
+    whole_ms = int(seconds * 1000 + 0.5)
+    moment = datetime.fromtimestamp(whole_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{whole_ms % 1000:03d}Z"
+
+
+def from_iso_ms(text: str) -> float:
+    """The inverse of :func:`iso_ms`: seconds since the epoch. Raises ``ValueError`` for any other form."""
+    if not text.endswith("Z"):
+        raise ValueError(f"not a UTC timestamp ending in Z: {text!r}")
+    return datetime.fromisoformat(text).timestamp()
