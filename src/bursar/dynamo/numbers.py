@@ -1,0 +1,139 @@
+"""DynamoDB's numbers: 38 significant digits, magnitudes 1E-130 to 9.99…E+125, and their order as bytes.
+
+A number travels as text. Its canonical text is what DynamoDB gives back: plain notation without exponent, without
+leading or trailing zeros, no sign on zero (Developer Guide, "Naming rules and data types": Number).
+"""
+
+import re
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+
+from bursar.dynamo.errors import invalid
+
+NUMBER_DIGITS_MAX = 38
+EXPONENT_MAX = 125
+"""Largest exponent of the leading digit: 9.99…E+125."""
+EXPONENT_MIN = -130
+"""Smallest exponent of the leading digit: 1E-130."""
+
+NOT_A_NUMBER = "The parameter cannot be converted to a numeric value"
+TOO_LARGE = "Number overflow. Attempting to store a number with magnitude larger than supported range"
+TOO_SMALL = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
+TOO_PRECISE = "Attempting to store more than 38 significant digits in a Number"
+
+_FORM = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
+_EXPONENT_TEXT_MAX = 9
+"""Exponents with more digits than this are out of range whatever precedes them."""
+
+# Wide enough for the exact sum of any two numbers: 125 + 130 + 38 digits.
+_EXACT = Context(prec=320, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
+
+ZERO = ("", "", 0)
+
+
+def canonical(text: str) -> str:
+    """The canonical text of the number that ``text`` spells; ValidationException when DynamoDB would not store it."""
+    # The common case by far: a whole number already in canonical form.
+    digits = text[1:] if text[:1] == "-" else text
+    if digits.isdigit() and digits.isascii() and digits[0] != "0" and len(digits) <= NUMBER_DIGITS_MAX:
+        return text
+    if text == "0":
+        return text
+    sign, significant, exponent = _split(text)
+    return sign + _plain(significant, exponent) if significant else "0"
+
+
+def parse_number(text: str) -> Decimal:
+    """``text`` as an exact Decimal; raises as :func:`canonical` does."""
+    return Decimal(canonical(text))
+
+
+def add(left: str, right: str) -> str:
+    """The canonical sum of two canonical numbers; raises when the sum is outside of DynamoDB's range or precision."""
+    return canonical(str(_EXACT.add(Decimal(left), Decimal(right))))
+
+
+def subtract(left: str, right: str) -> str:
+    """The canonical difference ``left - right``; raises as :func:`add` does."""
+    return canonical(str(_EXACT.subtract(Decimal(left), Decimal(right))))
+
+
+def number_key(text: str) -> bytes:
+    """Bytes that sort as the numbers do, none a prefix of another.
+
+    ::
+
+        negative   00  ~exponent  ~pairs…  FF        ~b is 255 - b: a larger magnitude sorts lower
+        zero       80
+        positive   FF   exponent   pairs…  00        exponent: 0…255 for -130…125
+                                                     a pair of digits: 1…100 for 00…99
+    """
+    sign, significant, exponent = _split(text)
+    if not significant:
+        return b"\x80"
+    if len(significant) % 2:
+        significant += "0"
+    magnitude = bytes(
+        [
+            exponent - EXPONENT_MIN,
+            *(int(significant[at : at + 2]) + 1 for at in range(0, len(significant), 2)),
+            0,
+        ]
+    )
+    return b"\x00" + magnitude.translate(_COMPLEMENT) if sign else b"\xff" + magnitude
+
+
+def number_size(text: str) -> int:
+    """Bytes that DynamoDB bills for a canonical number: one per two significant digits, one more, one for a minus sign.
+
+    Pairs are aligned on the decimal point, as base-100 digits are.
+    """
+    sign, significant, exponent = _split(text)
+    if not significant:
+        return 1
+    # The leading pair is half empty when the leading digit stands at an even power of ten (units, hundreds…).
+    leading_alone = exponent % 2 == 0
+    pairs = (len(significant) + (1 if leading_alone else 0) + 1) // 2
+    return pairs + (2 if sign else 1)
+
+
+_COMPLEMENT = bytes(255 - byte for byte in range(256))
+
+
+def _split(text: str) -> tuple[str, str, int]:
+    """(``"-"`` or ``""``, significant digits, exponent of the leading digit); no digits for zero."""
+    form = _FORM.fullmatch(text)
+    if form is None:
+        raise invalid(f"{NOT_A_NUMBER}: {text}" if text else NOT_A_NUMBER)
+    sign, whole, fraction, power = form.groups(default="")
+    if not whole and not fraction:
+        raise invalid(f"{NOT_A_NUMBER}: {text}" if text else NOT_A_NUMBER)
+    digits = (whole + fraction).lstrip("0")
+    significant = digits.rstrip("0")
+    if not significant:
+        return ZERO
+    exponent = len(digits) - 1 - len(fraction) + _power(power)
+    if exponent > EXPONENT_MAX:
+        raise invalid(TOO_LARGE)
+    if exponent < EXPONENT_MIN:
+        raise invalid(TOO_SMALL)
+    if len(significant) > NUMBER_DIGITS_MAX:
+        raise invalid(TOO_PRECISE)
+    return ("-" if sign == "-" else ""), significant, exponent
+
+
+def _power(text: str) -> int:
+    if not text:
+        return 0
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > _EXPONENT_TEXT_MAX:
+        digits = "9" * _EXPONENT_TEXT_MAX
+    return -int(digits or "0") if text[0] == "-" else int(digits or "0")
+
+
+def _plain(significant: str, exponent: int) -> str:
+    if exponent < 0:
+        return "0." + "0" * (-exponent - 1) + significant
+    whole_digits = exponent + 1
+    if len(significant) <= whole_digits:
+        return significant + "0" * (whole_digits - len(significant))
+    return f"{significant[:whole_digits]}.{significant[whole_digits:]}"
