@@ -5,13 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], float]
-"""Seconds since the Unix epoch, UTC. In a simulation it is virtual and moves with the event loop's own time."""
+"""Seconds since the Unix epoch, UTC. In a simulation it is virtual and moves with the event loop's time."""
 
 system_clock: Clock = time.time
 
 
 def iso_ms(seconds: float) -> str:
-    """``seconds`` since the epoch as ISO 8601 in UTC with milliseconds and a Z: ``2026-11-22T19:30:00.125Z``."""
+    """``seconds`` since the epoch as ISO 8601, UTC, milliseconds and a Z: ``2026-11-22T19:30:00.125Z``."""
     # Whole milliseconds first: formatting a float would round 0.9996 s up to a four-digit fraction.
     whole_ms = int(seconds * 1000 + 0.5)
     moment = datetime.fromtimestamp(whole_ms // 1000, UTC)

@@ -1,0 +1,75 @@
+# Bursar's commands. `make up` and `make test` need only Python 3.11+ and make: each fetches what it lacks.
+
+PYTHON ?= python3
+UV := .tools/bin/uv
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+PORT ?= 8080
+SIMULATOR_PORT ?= 3366
+DATA ?= data
+SEEDS ?= 200
+WORKERS ?= 2
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := list
+.PHONY: list up test lint format mutants sim bench bench-dynamo bench-portal bench-reports oracles docs clean
+
+list: ## List these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
+
+up: .venv/.synced ## Start the portal, Pay.gov's simulator and the pages (PORT, SIMULATOR_PORT, DATA)
+	@$(BIN)/bursar up --port $(PORT) --simulator-port $(SIMULATOR_PORT) --data $(DATA)
+
+test: lint .tools/.browser ## Lint, type-check and run every test
+	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
+
+lint: .venv/.synced ## Format check, lint, types, and the layers of the house
+	@$(BIN)/ruff format --check --quiet . || { echo "make format mends the above"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: .venv/.synced ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+sim: .venv/.synced ## Simulate the whole system under SEEDS seeds
+	@$(BIN)/python -m sim --seeds $(SEEDS)
+
+mutants: .venv/.synced ## Weaken every rule in turn and see the tests catch it
+	@$(BIN)/python tests/mutants.py
+
+bench: bench-dynamo bench-portal bench-reports ## Run every benchmark; results go to docs/benchmarks
+
+bench-dynamo: .venv/.synced ## The engine beside dynoxide, dynalite and moto
+	@$(BIN)/python bench/bench_dynamo.py
+
+bench-portal: .venv/.synced ## Full payments per second (PEER=http://host:port measures another portal too)
+	@$(BIN)/python bench/bench_portal.py $(if $(PEER),--peer $(PEER))
+
+bench-reports: .venv/.synced ## The named reports over a million payments
+	@$(BIN)/python bench/bench_reports.py
+
+oracles: .venv/.synced ## Install the other DynamoDBs that the differential tests compare with
+	@tools/install-oracles
+
+docs: .venv/.synced ## Write the generated parts of docs/ again
+	@$(BIN)/python tools/generate_docs.py
+
+clean: ## Remove the environment, caches and benchmark data (never your data folder)
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Bursar needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 up"; exit 1; }
+	@echo "Fetching uv $(UV_VERSION) …"
+	@$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.synced: pyproject.toml uv.lock | $(UV)
+	@echo "Installing what uv.lock names …"
+	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+.tools/.browser: | $(UV)
+	@tools/install-browser
+	@touch $@

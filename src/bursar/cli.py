@@ -1,0 +1,80 @@
+"""The command ``bursar``: mounts each room's commands, loading a room only when one of its commands is called."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from bursar import __version__
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    # command: (module:object, the line that `bursar --help` shows without loading the module)
+    "up": (
+        "bursar.bootstrap.commands:up",
+        "Start the portal, Pay.gov's simulator and the pages, in one command.",
+    ),
+    "demo": (
+        "bursar.bootstrap.commands:demo",
+        "Make N payments against a running `bursar up` and print the report.",
+    ),
+    "portal": (
+        "bursar.bootstrap.commands:portal",
+        "Run the portal and its sweeper against the configured store.",
+    ),
+    "simulator": ("bursar.paygov.commands:simulator", "Run Pay.gov's simulator alone."),
+    "sql": ("bursar.reports.commands:sql", "Ask any question of all payments in SQL."),
+    "report": ("bursar.reports.commands:report", "Run a named report, or list them."),
+    "lake": ("bursar.reports.commands:lake", "Write the lake, or prove that it equals the table."),
+    "audit": ("bursar.rules.commands:audit", "Read the whole table and report every broken rule."),
+    "rules": (
+        "bursar.rules.commands:rules",
+        "Show the rules of the payments table, or the IAM policy they want.",
+    ),
+    "sweep": ("bursar.portal.commands:sweep", "Settle, resolve and expire what is due."),
+    "attention": ("bursar.portal.commands:attention", "List the attempts that only a person can settle."),
+    "resolve": (
+        "bursar.portal.commands:resolve",
+        "Settle an attempt by hand, as an event with a name and a reason.",
+    ),
+    "webhooks": (
+        "bursar.portal.commands:webhooks",
+        "List the webhooks' deliveries and dead letters; retry them.",
+    ),
+    "dynamo": ("bursar.dynamo.commands:dynamo", "DynamoDB in a file: serve it, look into it, copy it."),
+    "settings": ("bursar.bootstrap.commands:settings", "List every setting with its default and meaning."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands live in modules that are imported when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, name = target[0].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # The lines come from the table: `bursar --help` loads no room.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="bursar")
+@click.pass_context
+def bursar(ctx: click.Context) -> None:
+    """A payment portal on DynamoDB that cannot charge a payer twice and answers finance's questions in SQL."""
+    ctx.obj = None
+
+
+def main(arguments: Sequence[str] | None = None, **extra: Any) -> None:
+    """The entry point. Exit codes: 0 done, 1 the answer is no, 2 bad usage, settings or surroundings."""
+    bursar.main(args=list(arguments) if arguments is not None else None, prog_name="bursar", **extra)

@@ -1,0 +1,202 @@
+"""Every setting of Bursar in one table: flags win over BURSAR_* variables, which win over bursar.toml.
+
+:data:`SETTINGS` is the table; docs/settings.md is written from it and a test keeps the two alike.
+"""
+
+import difflib
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ENVIRONMENT_PREFIX = "BURSAR_"
+SETTINGS_FILE = "bursar.toml"
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used; the message names the setting, where it came from and what it takes."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("takes a text that is not empty")
+    return value.strip()
+
+
+def _port(value: Any) -> int:
+    port = _whole(value)
+    if not 0 <= port <= 65_535:
+        raise ValueError("takes a TCP port, 0 to 65535 (0: any free one)")
+    return port
+
+
+def _whole(value: Any) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise ValueError("takes a whole number") from None
+
+
+def _count(value: Any) -> int:
+    number = _whole(value)
+    if number < 1:
+        raise ValueError("takes a whole number of 1 or more")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        raise ValueError("takes a number of seconds") from None
+    if not math.isfinite(seconds) or seconds <= 0:
+        raise ValueError("takes a number of seconds above 0")
+    return seconds
+
+
+def _http_url(value: Any) -> str:
+    text = _text(value)
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("takes an absolute http or https URL")
+    return text
+
+
+def _store_url(value: Any) -> str:
+    text = _text(value)
+    if text.split(":", 1)[0] not in ("file", "dynamodb", "dynamodb+http", "dynamodb+https") or ":" not in text:
+        raise ValueError("takes file:PATH, dynamodb:?region=NAME or dynamodb+http://HOST:PORT")
+    return text
+
+
+def _lake_url(value: Any) -> str:
+    text = _text(value)
+    if text.split(":", 1)[0] not in ("file", "s3") or ":" not in text:
+        raise ValueError("takes file:FOLDER or s3://BUCKET/PREFIX")
+    return text
+
+
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        text = _text(value)
+        if text not in choices:
+            raise ValueError(f"takes one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _setting(default: Any, parse: Callable[[Any], Any], meaning: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "meaning": meaning})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a Bursar process runs with. Field names are the setting names in lower case; units come last."""
+
+    data: str = _setting("data", _text, "folder of the embedded store, the lake and the simulator's books")
+    store: str | None = _setting(
+        None, _store_url, "the table's home: `file:PATH` (default: `bursar.db` in the data folder), "
+        "`dynamodb:?region=NAME` or `dynamodb+http://HOST:PORT`"
+    )  # fmt: skip
+    lake: str | None = _setting(
+        None,
+        _lake_url,
+        "the lake's home: `file:FOLDER` (default: `lake` in the data folder) or `s3://BUCKET/PREFIX`",
+    )
+    table: str = _setting("bursar-payments", _text, "the name of the DynamoDB table")
+    host: str = _setting("127.0.0.1", _text, "the address the portal listens on")
+    port: int = _setting(8080, _port, "the port the portal listens on")
+    workers: int = _setting(1, _count, "how many portal processes share the port")
+    auth: str = _setting(
+        "sigv4",
+        _one_of("sigv4", "none"),
+        "`sigv4`: callers sign their requests; `none`: nobody does, loopback only",
+    )
+    fees: str | None = _setting(None, _text, "the fee catalogue, a TOML file (default: the built-in examples)")
+    clients: str | None = _setting(
+        None, _text, "the clients and their keys, a TOML file (default: one development client)"
+    )
+    paygov_url: str | None = _setting(None, _http_url, "Pay.gov's SOAP endpoint, TCSOnlineService")
+    paygov_query_url: str | None = _setting(
+        None, _http_url, "Pay.gov's SOAP endpoint, TCSSingleQueryService; unset: not available"
+    )
+    payment_url: str | None = _setting(None, _http_url, "Pay.gov's hosted pages, where payers are sent")
+    paygov_namespace: str | None = _setting(None, _text, "the XML namespace of TCSOnlineService's operations")
+    paygov_timeout_s: float = _setting(20.0, _seconds, "how long one call to Pay.gov may take, seconds")
+    paygov_client_cert: str | None = _setting(None, _text, "the client certificate for Pay.gov, a PEM file")
+    paygov_client_key: str | None = _setting(None, _text, "the key of that certificate, a PEM file")
+    paygov_bearer: str | None = _setting(None, _text, "the bearer token that a simulator may ask for")
+    sweep_interval_s: float = _setting(5.0, _seconds, "pause between two sweeps, seconds")
+    refresh_min_s: float = _setting(
+        2.0, _seconds, "`details` asks Pay.gov about an attempt at most this often, seconds"
+    )
+    lake_interval_s: float = _setting(60.0, _seconds, "pause between two writes of the lake, seconds")
+    simulator_port: int = _setting(3366, _port, "the port of Pay.gov's simulator")
+    ach_settle_s: float = _setting(15.0, _seconds, "how long the simulator leaves an ACH debit unsettled, seconds")
+    log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "the least level that is logged")
+
+    @property
+    def store_url(self) -> str:
+        return self.store or f"file:{Path(self.data) / 'bursar.db'}"
+
+    @property
+    def lake_url(self) -> str:
+        return self.lake or f"file:{Path(self.data) / 'lake'}"
+
+
+SETTINGS = {each.name: each for each in fields(Settings)}
+"""Setting name → its field, whose metadata holds ``parse`` (raises ValueError) and ``meaning``."""
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
+    """The settings from ``flags`` (a ``None`` is a flag not given), ``environ`` and ``folder``/bursar.toml.
+
+    Raises:
+        SettingError: for an unknown name in any of the three, or a value that its setting does not take.
+    """
+    chosen: dict[str, Any] = {}
+    for name, value in _from_file(folder / SETTINGS_FILE).items():
+        chosen[name] = _parse(name, value, f"{name} in {folder / SETTINGS_FILE}")
+    for variable, value in environ.items():
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            chosen[name] = _parse(name, value, variable)
+    for name, value in flags.items():
+        if value is not None:
+            chosen[name] = _parse(name, value, f"--{name.replace('_', '-')}")
+    return Settings(**chosen)
+
+
+def settings_table() -> str:
+    """The settings as the Markdown table of docs/settings.md."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, each in SETTINGS.items():
+        default = "" if each.default is None else f"`{each.default}`"
+        rows.append(f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | {default} | {each.metadata['meaning']} |")
+    return "\n".join(rows)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"{path} is not TOML: {error}") from None
+
+
+def _parse(name: str, value: Any, source: str) -> Any:
+    setting = SETTINGS.get(name)
+    if setting is None:
+        near = difflib.get_close_matches(name, SETTINGS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise SettingError(f"{source}: there is no setting {name!r}{hint}")
+    try:
+        return setting.metadata["parse"](value)
+    except ValueError as error:
+        raise SettingError(f"{source}: {error}, not {value!r}") from None

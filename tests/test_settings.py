@@ -1,0 +1,74 @@
+"""Settings: flags win over variables, variables over the file, and every mistake is named."""
+
+from pathlib import Path
+
+import pytest
+
+from bursar.settings import SETTINGS, SettingError, Settings, load_settings, settings_table
+
+DOCS = Path(__file__).parent.parent / "docs" / "settings.md"
+
+
+def test_defaults_put_store_and_lake_into_the_data_folder(tmp_path: Path) -> None:
+    settings = load_settings({"data": "here"}, {}, tmp_path)
+    assert settings.store_url == "file:here/bursar.db"
+    assert settings.lake_url == "file:here/lake"
+
+
+def test_flags_win_over_variables_and_variables_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "bursar.toml").write_text('port = 1001\nhost = "127.0.0.3"\nsweep_interval_s = 2.5\n')
+    settings = load_settings(
+        {"port": 1003, "host": None},
+        {"BURSAR_PORT": "1002", "BURSAR_HOST": "127.0.0.2", "PATH": "/bin"},
+        tmp_path,
+    )
+    assert (settings.port, settings.host, settings.sweep_interval_s) == (1003, "127.0.0.2", 2.5)
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        (
+            {"BURSAR_PORT": "65536"},
+            "BURSAR_PORT: takes a TCP port, 0 to 65535 (0: any free one), not '65536'",
+        ),
+        ({"BURSAR_PORT": "web"}, "BURSAR_PORT: takes a whole number, not 'web'"),
+        ({"BURSAR_WORKERS": "0"}, "BURSAR_WORKERS: takes a whole number of 1 or more, not '0'"),
+        ({"BURSAR_PROT": "80"}, "BURSAR_PROT: there is no setting 'prot'; did you mean port?"),
+        ({"BURSAR_AUTH": "off"}, "BURSAR_AUTH: takes one of sigv4, none, not 'off'"),
+        ({"BURSAR_STORE": "/data/x"}, "BURSAR_STORE: takes file:PATH, dynamodb:?region=NAME"),
+        ({"BURSAR_LAKE": "gs://x"}, "BURSAR_LAKE: takes file:FOLDER or s3://BUCKET/PREFIX"),
+        ({"BURSAR_PAYGOV_URL": "ftp://x"}, "BURSAR_PAYGOV_URL: takes an absolute http or https URL"),
+        ({"BURSAR_PAYGOV_TIMEOUT_S": "nan"}, "BURSAR_PAYGOV_TIMEOUT_S: takes a number of seconds above 0"),
+        (
+            {"BURSAR_PAYGOV_TIMEOUT_S": "soon"},
+            "BURSAR_PAYGOV_TIMEOUT_S: takes a number of seconds, not 'soon'",
+        ),
+        ({"BURSAR_TABLE": " "}, "BURSAR_TABLE: takes a text that is not empty"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_with_its_source(
+    environ: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingError) as refusal:
+        load_settings({}, environ, tmp_path)
+    assert str(refusal.value).startswith(message)
+
+
+def test_a_mistake_in_the_file_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "bursar.toml").write_text("port = \n")
+    with pytest.raises(SettingError, match=r"bursar\.toml is not TOML"):
+        load_settings({}, {}, tmp_path)
+    (tmp_path / "bursar.toml").write_text("porte = 1\n")
+    with pytest.raises(SettingError, match=r"porte in .*bursar\.toml: there is no setting"):
+        load_settings({}, {}, tmp_path)
+
+
+def test_each_default_is_a_value_that_the_setting_itself_takes() -> None:
+    for name, each in SETTINGS.items():
+        if each.default is not None:
+            assert each.metadata["parse"](each.default) == getattr(Settings(), name)
+
+
+def test_the_documented_table_is_the_one_in_the_code() -> None:
+    assert settings_table() in DOCS.read_text()
