@@ -1,0 +1,38 @@
+"""Pay.gov: the client that collects money through it, and (in ``simulator``) a Pay.gov of one's own.
+
+The room knows nothing of obligations, attempts or stores. Start at ``client.py``; everything that is assumed about
+Pay.gov's wire form is in ``protocol.py``; what can go wrong is drawn in ``errors.py``.
+"""
+
+from bursar.paygov.collection import Collection
+from bursar.paygov.config import PayGovConfig
+from bursar.paygov.errors import (
+    ArgumentRefused,
+    Certainty,
+    Fault,
+    Lost,
+    Nonsense,
+    NotSent,
+    OutcomeUnknown,
+    PayGovError,
+    QueryUnavailable,
+    TimedOut,
+)
+from bursar.paygov.transport import HttpReply, Transport
+
+__all__ = [
+    "ArgumentRefused",
+    "Certainty",
+    "Collection",
+    "Fault",
+    "HttpReply",
+    "Lost",
+    "Nonsense",
+    "NotSent",
+    "OutcomeUnknown",
+    "PayGovConfig",
+    "PayGovError",
+    "QueryUnavailable",
+    "TimedOut",
+    "Transport",
+]
