@@ -1,0 +1,50 @@
+"""Rules that a table keeps: said once as data, enforced by our own engine, compiled into transactions for any other.
+
+One job: turn ``Rules`` into (1) a guard that the embedded engine asks before each commit, (2) conditional
+transactions that keep them on Amazon's DynamoDB, (3) an audit that finds what got past. Knows nothing of payments.
+"""
+
+from bursar.rules.errors import Contention, RuleRefused, RulesError, StoreBusy, TransactionTooLarge
+from bursar.rules.predicates import Where, one_of
+from bursar.rules.ruleset import Rules
+from bursar.rules.table import RuledTable
+from bursar.rules.vocabulary import (
+    Agrees,
+    AppendOnly,
+    Check,
+    Immutable,
+    Kind,
+    References,
+    RulesInvalid,
+    Transitions,
+    Unique,
+    UniqueWhile,
+    WriteOnce,
+)
+from bursar.rules.writes import Delete, Put, Update
+
+__all__ = [
+    "Agrees",
+    "AppendOnly",
+    "Check",
+    "Contention",
+    "Delete",
+    "Immutable",
+    "Kind",
+    "Put",
+    "References",
+    "RuleRefused",
+    "RuledTable",
+    "Rules",
+    "RulesError",
+    "RulesInvalid",
+    "StoreBusy",
+    "TransactionTooLarge",
+    "Transitions",
+    "Unique",
+    "UniqueWhile",
+    "Update",
+    "Where",
+    "WriteOnce",
+    "one_of",
+]

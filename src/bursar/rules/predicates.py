@@ -1,0 +1,128 @@
+"""A predicate over one item, written in DynamoDB's own condition language and judged there and here alike."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+Item: TypeAlias = Mapping[str, Any]
+"""One item on the wire form: attribute name → typed value, ``{"amount": {"N": "60.00"}}``."""
+
+Plain = str | int | Decimal | bool | bytes
+"""What a predicate's value may be written as in Python; a typed value (``{"N": "1"}``) is taken as it is."""
+
+EXPRESSION_BYTES_MAX = 4096
+"""DynamoDB's longest expression, in UTF-8 bytes (Developer Guide, "Quotas": Expression parameters)."""
+
+_WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
+_TOKEN = re.compile(r"(?P<value>:\w+)|(?P<name>#\w+)|(?P<dot>\.)|(?P<bare>[A-Za-z_]\w*)(?P<call>\s*\()?")
+
+
+@dataclass(frozen=True)
+class Where:
+    """A condition with its names and values: ``Where("amount > :zero", values={":zero": 0})``.
+
+    ``condition`` is a DynamoDB condition expression. Names that are reserved words (``status`` is one) need a
+    placeholder in ``names``, as on DynamoDB. ``values`` are plain Python (text, int, Decimal, bool, bytes) or
+    typed values. Raises ``ValueError`` for a placeholder that is missing, unused or misspelt.
+    """
+
+    condition: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.condition.strip():
+            raise ValueError("a predicate needs a condition")
+        if len(self.condition.encode()) > EXPRESSION_BYTES_MAX:
+            raise ValueError(f"the condition is longer than {EXPRESSION_BYTES_MAX} bytes")
+        object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
+        typed = {placeholder: typed_value(value) for placeholder, value in self.values.items()}
+        object.__setattr__(self, "values", MappingProxyType(typed))
+        used = {m.group() for m in _TOKEN.finditer(self.condition) if m.group("value") or m.group("name")}
+        given = set(self.names) | set(self.values)
+        for placeholder in sorted(used - given):
+            raise ValueError(f"{placeholder} is used in {self.condition!r} but not given")
+        for placeholder in sorted(given - used):
+            raise ValueError(f"{placeholder} is given but not used in {self.condition!r}")
+
+    @cached_property
+    def attributes(self) -> frozenset[str]:
+        """The top-level attributes that the condition reads: those decide whether it can have changed."""
+        found = set()
+        after_dot = False
+        for token in _TOKEN.finditer(self.condition):
+            bare = token.group("bare")
+            if token.group("dot"):
+                after_dot = True
+                continue
+            if not after_dot and not token.group("value"):
+                if token.group("name"):
+                    found.add(self.names[token.group("name")])
+                elif bare and bare.upper() not in _WORDS and not token.group("call"):
+                    found.add(bare)
+            after_dot = False
+        return frozenset(found)
+
+    def says(self) -> str:
+        """The condition with its names and values written in: what a person reads."""
+
+        def spoken(match: re.Match[str]) -> str:
+            if match.group("value"):
+                return plain_text(self.values[match.group()])
+            return self.names.get(match.group(), match.group())
+
+        return _TOKEN.sub(spoken, self.condition)
+
+
+def one_of(attribute: str, values: Iterable[Plain]) -> Where:
+    """``attribute`` is one of ``values``: the predicate of most unique-while rules. Order is kept."""
+    options = list(values)
+    if not options:
+        raise ValueError(f"one_of({attribute!r}) needs at least one value")
+    placeholders = {f":v{position}": value for position, value in enumerate(options)}
+    return Where(f"#a IN ({', '.join(placeholders)})", names={"#a": attribute}, values=placeholders)
+
+
+def typed_value(value: Any) -> Mapping[str, Any]:
+    """A plain Python value as DynamoDB's typed value. Raises ``ValueError``: floats are never money nor keys."""
+    match value:
+        case Mapping() if len(value) == 1:
+            return value
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case bytes():
+            from base64 import b64encode
+
+            return {"B": b64encode(value).decode()}
+        case _:
+            raise ValueError(f"{value!r} cannot be a value in a predicate: text, int, Decimal, bool or bytes")
+
+
+def plain_text(value: Mapping[str, Any] | None) -> str:
+    """A typed value as a person writes it; an absent one is ``(absent)``."""
+    if value is None:
+        return "(absent)"
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return f'"{content}"'
+        case "N" | "B":
+            return str(content)
+        case "BOOL":
+            return "true" if content else "false"
+        case "NULL":
+            return "null"
+        case "M":
+            return "{" + ", ".join(f"{name}: {plain_text(inner)}" for name, inner in content.items()) + "}"
+        case "L":
+            return "[" + ", ".join(map(plain_text, content)) + "]"
+        case _:
+            return "{" + ", ".join(map(str, content)) + "}"
