@@ -4,6 +4,8 @@ The room knows nothing of obligations, attempts or stores. Start at ``client.py`
 Pay.gov's wire form is in ``protocol.py``; what can go wrong is drawn in ``errors.py``.
 """
 
+from bursar.paygov.aiohttp_transport import AioHttpTransport
+from bursar.paygov.client import PayGov
 from bursar.paygov.collection import Collection
 from bursar.paygov.config import PayGovConfig
 from bursar.paygov.errors import (
@@ -21,6 +23,7 @@ from bursar.paygov.errors import (
 from bursar.paygov.transport import HttpReply, Transport
 
 __all__ = [
+    "AioHttpTransport",
     "ArgumentRefused",
     "Certainty",
     "Collection",
@@ -30,6 +33,7 @@ __all__ = [
     "Nonsense",
     "NotSent",
     "OutcomeUnknown",
+    "PayGov",
     "PayGovConfig",
     "PayGovError",
     "QueryUnavailable",

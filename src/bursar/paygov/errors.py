@@ -10,12 +10,15 @@
     │   └── Nonsense            a reply that is not Pay.gov's: garbage, wrong shape, bare HTTP 5xx (502)
     └── QueryUnavailable        the query service is not configured: nothing was sent
 
-Law 2 (an unknown outcome is never a failure) hangs on :attr:`PayGovError.certainty`; :data:`CLASSIFICATION`
-is the whole table, and tests/paygov holds one test for each of its rows.
+Law 2 (an unknown outcome is never a failure) hangs on :attr:`PayGovError.certainty`. Every way in which a call can
+go wrong, and what it is classified as, is a row of :data:`CLASSIFICATION`; tests/paygov/test_errors.py
+holds one test for each row. (The names are the field's own and end in no "Error"; hence the marks for the linter.)
 """
 
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from bursar.paygov.protocol import FAULT_TOKEN_UNUSABLE
 
 DETAIL_CHARACTERS_MAX = 500
 
@@ -35,20 +38,20 @@ class PayGovError(Exception):
     http_status: ClassVar[int]
 
 
-class NotSent(PayGovError):
+class NotSent(PayGovError):  # noqa: N818
     """The request definitely did not reach Pay.gov; it may be repeated freely."""
 
     certainty = Certainty.NOT_SENT
     http_status = 504
 
 
-class ArgumentRefused(NotSent, ValueError):
+class ArgumentRefused(NotSent, ValueError):  # noqa: N818
     """An argument that Pay.gov could never take; nothing was sent. The message names the argument."""
 
     http_status = 400
 
 
-class Fault(PayGovError):
+class Fault(PayGovError):  # noqa: N818
     """Pay.gov's own no: a ``TCSServiceFault`` with its return code and detail, both text.
 
     A definite refusal of *this* call. One code needs care: ``token_unusable`` (4117) is also the answer to a
@@ -69,7 +72,7 @@ class Fault(PayGovError):
         return self.return_code == FAULT_TOKEN_UNUSABLE
 
 
-class OutcomeUnknown(PayGovError):
+class OutcomeUnknown(PayGovError):  # noqa: N818
     """The request may have taken place. Never a failure, never a reason to repeat a ``complete`` blindly."""
 
     certainty = Certainty.UNKNOWN
@@ -95,14 +98,41 @@ class Nonsense(OutcomeUnknown):
         super().__init__(reason if status is None else f"{reason} (HTTP {status})")
 
 
-class QueryUnavailable(PayGovError):
+class QueryUnavailable(PayGovError):  # noqa: N818
     """Configuration says that Pay.gov's query service is not available here; nothing was sent."""
 
     certainty = Certainty.NOT_SENT
     http_status = 502
 
 
-# Return codes that are publicly known; the portal uses 5009 for its own "existing token expired".
-FAULT_NO_SUCH_APPLICATION = "4019"
-FAULT_TOKEN_UNUSABLE = "4117"
-FAULT_TOKEN_EXPIRED = "5009"
+CLASSIFICATION: Final[tuple[tuple[str, type[PayGovError]], ...]] = (
+    ("an argument that Pay.gov could not take", ArgumentRefused),
+    ("the query service is not configured", QueryUnavailable),
+    ("the host's name does not resolve", NotSent),
+    ("the connection is refused", NotSent),
+    ("no connection in time", NotSent),
+    ("the TLS handshake fails", NotSent),
+    ("a fault with a return code, on HTTP 200", Fault),
+    ("a fault with a return code, on HTTP 400", Fault),
+    ("a fault with a return code, on HTTP 500", Fault),
+    ("connected, then silence", TimedOut),
+    ("the reply drips too slowly", TimedOut),
+    ("the connection is reset before the reply", Lost),
+    ("the connection ends before the reply", Lost),
+    ("a pooled connection ends under the request", Lost),
+    ("the reply is cut short", Lost),
+    ("bytes that are not HTTP", Nonsense),
+    ("a redirect", Nonsense),
+    ("HTTP 401 or 403 without a fault", Nonsense),
+    ("HTTP 500, 502 or 503 without a fault", Nonsense),
+    ("garbage instead of XML", Nonsense),
+    ("truncated XML in a whole reply", Nonsense),
+    ("a DTD or an entity", Nonsense),
+    ("a reply larger than a reply may be", Nonsense),
+    ("valid XML of another shape", Nonsense),
+    ("the reply of another operation", Nonsense),
+    ("the reply sent twice over", Nonsense),
+    ("a SOAP fault without a return code", Nonsense),
+)
+"""What happened to a call → what it is raised as. HTTP 4xx and plain SOAP faults are unknown, not refused: a gateway
+between us and Pay.gov may write either after Pay.gov has acted, and only a return code is Pay.gov's own word."""

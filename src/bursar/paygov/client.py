@@ -1,0 +1,169 @@
+"""The client: four questions to Pay.gov, each asked once. Nothing here repeats a call or guesses at an outcome.
+
+start ──► token          charges nobody; a lost reply may be asked for again
+complete ──► Collection  charges the payer: after OutcomeUnknown ask `query` or `details`, never just repeat
+details, query           charge nobody
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from bursar.paygov.collection import Collection
+from bursar.paygov.config import PayGovConfig
+from bursar.paygov.errors import ArgumentRefused, Nonsense, QueryUnavailable
+from bursar.paygov.protocol import (
+    AGENCY_TRACKING_ID_CHARACTERS_MAX,
+    AMOUNT_MAX,
+    BEARER_HEADER,
+    COMPLETE_WITH_DETAILS,
+    CONTENT_TYPE,
+    GET_DETAILS,
+    LANGUAGE,
+    PAYGOV_TRACKING_ID_CHARACTERS_MAX,
+    QUERY,
+    QUERY_NAMESPACE,
+    START,
+    TCS_APP_ID_CHARACTERS_MAX,
+    TOKEN_CHARACTERS,
+    TRANSACTION_TYPE,
+    URL_CHARACTERS_MAX,
+    Operation,
+)
+from bursar.paygov.safe_xml import Element
+from bursar.paygov.soap import build_envelope, read_collections, read_completion, read_reply, read_token
+from bursar.paygov.transport import Transport
+
+_CENT = Decimal("0.01")
+
+_SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
+    "tcs_app_id": re.compile(rf"[!-~]{{1,{TCS_APP_ID_CHARACTERS_MAX}}}"),
+    "agency_tracking_id": re.compile(rf"[!-~]{{1,{AGENCY_TRACKING_ID_CHARACTERS_MAX}}}"),
+    "token": re.compile(rf"[!-~]{{{TOKEN_CHARACTERS}}}"),
+    # Spaces inside are real: public test servers give them.
+    "paygov_tracking_id": re.compile(rf"[!-~]([ -~]{{0,{PAYGOV_TRACKING_ID_CHARACTERS_MAX - 2}}}[!-~])?"),
+}
+
+
+class PayGov:
+    """One agency's Pay.gov, over any transport.
+
+    Every method raises the leaves of :class:`~bursar.paygov.errors.PayGovError` and nothing else.
+    """
+
+    def __init__(self, config: PayGovConfig, transport: Transport) -> None:
+        self._config = config
+        self._transport = transport
+        self._headers = {"Content-Type": CONTENT_TYPE, "SOAPAction": '""'}
+        if config.bearer is not None:
+            self._headers[BEARER_HEADER] = f"Bearer {config.bearer}"
+
+    async def start(
+        self, *, tcs_app_id: str, agency_tracking_id: str, amount: Decimal, url_success: str, url_cancel: str
+    ) -> str:
+        """Begins a collection and gives its token: 32 characters, good for 3 hours. Charges nobody.
+
+        ``amount`` in dollars, above 0, at most two decimals. Raises ArgumentRefused before sending.
+        """
+        values = {
+            "tcs_app_id": _shaped("tcs_app_id", tcs_app_id),
+            "agency_tracking_id": _shaped("agency_tracking_id", agency_tracking_id),
+            "transaction_type": TRANSACTION_TYPE,
+            "transaction_amount": wire_amount(amount),
+            "language": LANGUAGE,
+            "url_success": _url("url_success", url_success),
+            "url_cancel": _url("url_cancel", url_cancel),
+        }
+        return read_token(await self._online(START, values))
+
+    async def complete(self, *, tcs_app_id: str, token: str) -> Collection:
+        """Completes the collection that the payer has paid on the hosted pages: **this charges the payer**.
+
+        The collection says its paygov_tracking_id and transaction_status at least. The caller compares its
+        agency_tracking_id and amount with what it asked for: only the caller knows them.
+        """
+        values = {"tcs_app_id": _shaped("tcs_app_id", tcs_app_id), "token": _shaped("token", token)}
+        return read_completion(await self._online(COMPLETE_WITH_DETAILS, values))
+
+    async def details(self, *, tcs_app_id: str, paygov_tracking_id: str) -> tuple[Collection, ...]:
+        """What Pay.gov has under a tracking id of its own: one collection or several, never none."""
+        values = {
+            "tcs_app_id": _shaped("tcs_app_id", tcs_app_id),
+            "paygov_tracking_id": _shaped("paygov_tracking_id", paygov_tracking_id),
+        }
+        found = read_collections(await self._online(GET_DETAILS, values))
+        if not found:
+            raise Nonsense("details without any transaction")
+        return _about("paygov_tracking_id", paygov_tracking_id, found)
+
+    async def query(self, *, tcs_app_id: str, agency_tracking_id: str) -> tuple[Collection, ...]:
+        """What Pay.gov has under an agency tracking id. Empty: Pay.gov surely has none, as of now.
+
+        Raises QueryUnavailable when no query service is configured.
+        """
+        if self._config.query_url is None:
+            raise QueryUnavailable("no query service is configured (query_url)")
+        values = {
+            "tcs_app_id": _shaped("tcs_app_id", tcs_app_id),
+            "agency_tracking_id": _shaped("agency_tracking_id", agency_tracking_id),
+        }
+        fields = await self._call(QUERY, self._config.query_url, QUERY_NAMESPACE, values)
+        return _about("agency_tracking_id", agency_tracking_id, read_collections(fields))
+
+    def payment_redirect(self, *, tcs_app_id: str, token: str) -> str:
+        """Where the payer is sent: ``PAYMENT_URL?token=…&tcsAppID=…``."""
+        separator = "&" if urlsplit(self._config.payment_url).query else "?"
+        return (
+            f"{self._config.payment_url}{separator}token={quote(token, safe='')}&tcsAppID={quote(tcs_app_id, safe='')}"
+        )
+
+    async def close(self) -> None:
+        """Closes the transport."""
+        await self._transport.close()
+
+    async def _online(self, operation: Operation, values: Mapping[str, str]) -> Element:
+        return await self._call(operation, self._config.url, self._config.namespace, values)
+
+    async def _call(self, operation: Operation, url: str, namespace: str, values: Mapping[str, str]) -> Element:
+        body = build_envelope(operation, namespace, values)
+        reply = await self._transport.post(url, body, self._headers, self._config.timeout_s)
+        return read_reply(operation, reply.status, reply.headers.get("content-type", ""), reply.body)
+
+
+def wire_amount(amount: Decimal) -> str:
+    """``amount`` in dollars with exactly two decimals: 60 → ``60.00``. Raises ArgumentRefused for what is no amount."""
+    if not isinstance(amount, Decimal) or not amount.is_finite() or not 0 < amount <= AMOUNT_MAX:
+        raise ArgumentRefused(f"amount must be a Decimal above 0 and at most {AMOUNT_MAX}, not {amount!r}")
+    cents = amount.quantize(_CENT)
+    if cents != amount:
+        raise ArgumentRefused(f"amount must have at most two decimals, not {amount}")
+    return f"{cents:f}"
+
+
+def _shaped(name: str, value: str) -> str:
+    if not isinstance(value, str) or not _SHAPES[name].fullmatch(value):
+        # The value stays out of the message: a token is as good as a session.
+        raise ArgumentRefused(f"{name} is not of Pay.gov's form ({_SHAPES[name].pattern})")
+    return value
+
+
+def _url(name: str, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and len(value) <= URL_CHARACTERS_MAX
+    except ValueError:
+        good = False
+    if not good:
+        raise ArgumentRefused(
+            f"{name} must be an absolute http or https URL of at most {URL_CHARACTERS_MAX} characters"
+        )
+    return value
+
+
+def _about(name: str, asked: str, found: tuple[Collection, ...]) -> tuple[Collection, ...]:
+    """``found``, once sure that it answers what was asked and not what somebody else asked."""
+    if any(getattr(each, name) not in (None, asked) for each in found):
+        raise Nonsense(f"transactions of another {name}")
+    return found

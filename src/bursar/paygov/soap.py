@@ -1,0 +1,152 @@
+"""SOAP as Pay.gov speaks it: builds the envelopes of requests, and reads replies that may be anything at all.
+
+Reading raises nothing but :class:`Fault` (Pay.gov's own no) and :class:`Nonsense` (everything that cannot be read).
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from bursar.paygov.collection import Collection
+from bursar.paygov.errors import ArgumentRefused, Fault, Nonsense
+from bursar.paygov.protocol import (
+    COLLECTION_FIELDS,
+    COMPLETION_FIELDS_NEEDED,
+    FAULT_ELEMENT,
+    LIST_ELEMENT,
+    LIST_ITEM_ELEMENT,
+    SOAP_NAMESPACE,
+    TOKEN_CHARACTERS,
+    TOKEN_FIELD,
+    Operation,
+)
+from bursar.paygov.safe_xml import Element, XmlRefused, parse_xml
+
+FIELD_CHARACTERS_MAX = 1_000
+"""Of any one field of a reply; ids and words are far shorter."""
+
+HTTP_OK = 200
+
+_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
+_TOKEN = re.compile(rf"[!-~]{{{TOKEN_CHARACTERS}}}")
+_RETURN_CODE = re.compile(r"[!-~]{1,32}")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CENT = Decimal("0.01")
+
+
+def build_envelope(operation: Operation, namespace: str, values: Mapping[str, str]) -> bytes:
+    """The request of ``operation``: its children in the protocol's order, UTF-8.
+
+    Raises ArgumentRefused for a value that XML cannot carry (a control character, a lone surrogate).
+    """
+    children = "".join(f"<{name}>{_escaped(name, values[name])}</{name}>" for name in operation.request)
+    inner = operation.request_element
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<soapenv:Envelope xmlns:soapenv="{SOAP_NAMESPACE}" xmlns:tcs="{escape(namespace)}">'
+        f"<soapenv:Header/><soapenv:Body><tcs:{operation.name}><{inner}>{children}</{inner}></tcs:{operation.name}>"
+        "</soapenv:Body></soapenv:Envelope>"
+    ).encode()
+
+
+def read_reply(operation: Operation, status: int, content_type: str, body: bytes) -> Element:
+    """The element that holds the reply's fields.
+
+    A success is believed on HTTP 200 only; a fault with a return code is Pay.gov's word on any status.
+
+    Raises:
+        Fault: Pay.gov said no, with a return code.
+        Nonsense: anything else that is not the reply of ``operation``.
+    """
+    try:
+        content = _body_content(parse_xml(body, content_type))
+    except XmlRefused as refused:
+        raise Nonsense(str(refused), status=status) from None
+    if content is not None and content.name == "Fault":
+        raise _fault(content, status)
+    if status != HTTP_OK:
+        raise Nonsense("an HTTP error without a fault", status=status)
+    if content is None or content.name != operation.reply_element:
+        raise Nonsense(f"not a reply to {operation.name}")
+    fields = content.only(operation.reply_element)
+    if fields is None:
+        raise Nonsense(f"a reply to {operation.name} of another shape")
+    return fields
+
+
+def read_token(fields: Element) -> str:
+    """The token of a started collection: exactly 32 printable characters, else Nonsense."""
+    found = fields.only(TOKEN_FIELD)
+    if found is None or not _TOKEN.fullmatch(found.text):
+        raise Nonsense(f"a started collection without a token of {TOKEN_CHARACTERS} characters")
+    return found.text
+
+
+def read_completion(fields: Element) -> Collection:
+    """A completed collection; Nonsense when it does not even say its tracking id and status."""
+    collection = read_collection(fields)
+    missing = [name for name in COMPLETION_FIELDS_NEEDED if getattr(collection, name) is None]
+    if missing:
+        raise Nonsense(f"a completed collection without {' and '.join(missing)}")
+    return collection
+
+
+def read_collections(fields: Element) -> tuple[Collection, ...]:
+    """The list of a getDetails or a query. Empty only where Pay.gov sent an empty list; no list is Nonsense."""
+    listed = fields.only(LIST_ELEMENT)
+    if listed is None or any(child.name != LIST_ITEM_ELEMENT for child in listed.children):
+        raise Nonsense("a reply without its list of transactions")
+    if not listed.children and listed.text:
+        raise Nonsense("text where a list of transactions should be")
+    return tuple(read_collection(item) for item in listed.children)
+
+
+def read_collection(element: Element) -> Collection:
+    """The fields that Pay.gov sent, empty ones as absent; Nonsense for a repeated, nested or overlong field."""
+    texts: dict[str, str] = {}
+    for child in element.children:
+        if child.name not in COLLECTION_FIELDS:
+            continue  # Pay.gov may add fields; those that nobody asked for are nobody's business.
+        if child.name in texts or child.children or len(child.text) > FIELD_CHARACTERS_MAX:
+            raise Nonsense(f"a transaction whose {child.name} is repeated, nested or too long")
+        texts[child.name] = child.text
+    if not texts:
+        raise Nonsense("a transaction without any known field")
+    amount = texts.pop("transaction_amount", "")
+    present = {name: text for name, text in texts.items() if text}
+    return Collection(transaction_amount=_amount(amount) if amount else None, **present)
+
+
+def _body_content(envelope: Element) -> Element | None:
+    """The one element of the envelope's body; None when there is no such thing."""
+    if envelope.name != "Envelope":
+        return None
+    body = envelope.only("Body")
+    return body.children[0] if body is not None and len(body.children) == 1 else None
+
+
+def _fault(fault: Element, status: int) -> Fault | Nonsense:
+    detail = fault.only("detail")
+    service_fault = detail.only(FAULT_ELEMENT) if detail is not None else None
+    code = service_fault.only("return_code") if service_fault is not None else None
+    if service_fault is None or code is None or not _RETURN_CODE.fullmatch(code.text):
+        return Nonsense("a SOAP fault without a return code", status=status)
+    told = service_fault.only("return_detail")
+    return Fault(code.text, told.text if told is not None else "")
+
+
+def _amount(text: str) -> Decimal:
+    if not _AMOUNT.fullmatch(text):
+        raise Nonsense("a transaction whose amount is not one")
+    return Decimal(text).quantize(_CENT)
+
+
+def _escaped(name: str, value: str) -> str:
+    if _NOT_XML.search(value):
+        raise ArgumentRefused(f"{name} holds a character that XML cannot carry")
+    return escape(value)
+
+
+def escape(text: str) -> str:
+    """``text`` as it stands in an element or in a double-quoted attribute."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
