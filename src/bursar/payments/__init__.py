@@ -1,0 +1,51 @@
+"""The payments domain: fees, clients, the status graph, the records, the rules, and the ledger that keeps them.
+
+One job: every fact about a payment is written here, as one transaction that the rules allow, and read back from here.
+Knows nothing of HTTP, of Pay.gov's SOAP, or of SQL.
+"""
+
+from bursar.payments.clients import Client, Clients, ClientsError
+from bursar.payments.due import DuePolicy
+from bursar.payments.errors import (
+    AttemptMoved,
+    IdentifierTaken,
+    LeaseHeld,
+    LedgerBusy,
+    LedgerError,
+    MetadataDiffers,
+    ObligationTaken,
+    OutcomeContradicts,
+)
+from bursar.payments.fees import Fee, FeeCatalogue, FeesError, MetadataProblem
+from bursar.payments.ledger import Ledger
+from bursar.payments.records import Attempt, Event, Obligation, ObligationView, Outcome
+from bursar.payments.rules import payment_rules
+from bursar.payments.status import NoSuchEdge, payment_status
+
+__all__ = [
+    "Attempt",
+    "AttemptMoved",
+    "Client",
+    "Clients",
+    "ClientsError",
+    "DuePolicy",
+    "Event",
+    "Fee",
+    "FeeCatalogue",
+    "FeesError",
+    "IdentifierTaken",
+    "LeaseHeld",
+    "Ledger",
+    "LedgerBusy",
+    "LedgerError",
+    "MetadataDiffers",
+    "MetadataProblem",
+    "NoSuchEdge",
+    "Obligation",
+    "ObligationTaken",
+    "ObligationView",
+    "Outcome",
+    "OutcomeContradicts",
+    "payment_rules",
+    "payment_status",
+]

@@ -1,0 +1,264 @@
+"""Clients: the applications that may ask for payments, in one TOML file.
+
+    [clients.dawson]
+    role_arn = "arn:aws:iam::123456789012:role/dawson"
+    fees = ["PETITION_FILING_FEE"]               # or "*" for every fee
+
+    [[clients.dawson.access_keys]]               # only for a server of one's own, which verifies signatures itself
+    access_key_id = "AKIA…"
+    secret = "…"
+
+A :class:`Clients` notices a changed file and reads it again; a broken new one is reported and the old one stays in
+force. Secrets are in no ``repr`` and in no message.
+"""
+
+import logging
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from bursar.clock import Clock, system_clock
+
+DEFAULT_CLIENTS: Final = Path(__file__).with_name("clients.toml")
+RELOAD_CHECK_INTERVAL_S: Final = 1.0
+SECRET_CHARS_MIN: Final = 16
+EVERY_FEE: Final = "*"
+_ROLE_ARN: Final = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):role/((?:[\w+=,.@-]+/)*)([\w+=,.@-]{1,64})")
+_ASSUMED_ROLE_ARN: Final = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]{1,64})/[\w+=,.@-]+")
+_CLIENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_CLIENT_KEYS: Final = frozenset({"role_arn", "fees", "access_keys"})
+_ACCESS_KEY_KEYS: Final = frozenset({"access_key_id", "secret"})
+
+_log = logging.getLogger(__name__)
+
+
+class ClientsError(ValueError):
+    """The clients' file is not one; the text names the file, the key and the problem, one line per problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    access_key_id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An application. ``fees`` holds the fee keys that it may charge, or only ``"*"``."""
+
+    name: str
+    role_arn: str
+    fees: frozenset[str]
+    access_keys: tuple[AccessKey, ...]
+
+    def may_charge(self, fee_key: str) -> bool:
+        return EVERY_FEE in self.fees or fee_key in self.fees
+
+
+class Clients:
+    """The clients of one file, kept up to date with it."""
+
+    def __init__(self, clients: Collection[Client]) -> None:
+        self._install(clients)
+        self._path: Path | None = None
+        self._known_fees: frozenset[str] | None = None
+        self._clock: Clock = system_clock
+        self._stamp: tuple[int, int] | None = None
+        self._checked_at = 0.0
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, known_fees: Collection[str] | None = None, clock: Clock = system_clock
+    ) -> "Clients":
+        """Reads and validates ``path``; with ``known_fees``, a fee outside them is a problem too.
+
+        Raises :class:`ClientsError` listing every problem, and ``OSError``.
+        """
+        path = Path(path)
+        fees = None if known_fees is None else frozenset(known_fees)
+        stamp = _stamp(path)
+        loaded = cls(parse_clients(path.read_bytes(), source=str(path), known_fees=fees))
+        loaded._path, loaded._known_fees, loaded._clock = path, fees, clock
+        loaded._stamp, loaded._checked_at = stamp, clock()
+        return loaded
+
+    @classmethod
+    def default(cls, *, clock: Clock = system_clock) -> "Clients":
+        """The clients that ship with Bursar, for development only: their secret is public."""
+        return cls.load(DEFAULT_CLIENTS, clock=clock)
+
+    def by_role_arn(self, arn: str) -> Client | None:
+        """The client with this role, given its role ARN or the ARN of a session that assumed it."""
+        self.reload_if_changed()
+        return self._by_role.get(role_identity(arn) or ("", "", ""))
+
+    def by_name(self, name: str) -> Client | None:
+        self.reload_if_changed()
+        return self._by_name.get(name)
+
+    def by_access_key(self, access_key_id: str) -> tuple[Client, AccessKey] | None:
+        """The client that signs with ``access_key_id``, and the key with its secret."""
+        self.reload_if_changed()
+        return self._by_access_key.get(access_key_id)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._by_name))
+
+    def reload_if_changed(self) -> None:
+        """Looks at the file's stamp at most once in ``RELOAD_CHECK_INTERVAL_S`` and reloads when it moved."""
+        if self._path is None or self._clock() - self._checked_at < RELOAD_CHECK_INTERVAL_S:
+            return
+        self._checked_at = self._clock()
+        try:
+            stamp = _stamp(self._path)
+        except OSError as error:
+            self._keep_old(error)
+            return
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self.reload()
+
+    def reload(self) -> bool:
+        """Reads the file again; False, with one error logged, when it is broken and the old clients stay in force."""
+        if self._path is None:
+            return True
+        try:
+            content = self._path.read_bytes()
+            self._install(parse_clients(content, source=str(self._path), known_fees=self._known_fees))
+        except (OSError, ClientsError) as error:
+            self._keep_old(error)
+            return False
+        _log.info("clients reloaded from %s: %s", self._path, ", ".join(self.names))
+        return True
+
+    def _keep_old(self, error: Exception) -> None:
+        _log.error("clients not reloaded, the earlier ones stay in force: %s", error)
+
+    def _install(self, clients: Collection[Client]) -> None:
+        self._by_name = {client.name: client for client in clients}
+        self._by_role = {_required_identity(client.role_arn): client for client in clients}
+        self._by_access_key = {key.access_key_id: (client, key) for client in clients for key in client.access_keys}
+
+
+def role_identity(arn: str) -> tuple[str, str, str] | None:
+    """(partition, account, role name) of a role's ARN or of an assumed role's; None for any other ARN.
+
+    An assumed-role ARN drops the role's path and role names are unique in an account whatever their path, so the
+    path takes no part. Source: AWS IAM user guide, "IAM identifiers".
+    """
+    if match := _ROLE_ARN.fullmatch(arn):
+        return match[1], match[2], match[4]
+    if match := _ASSUMED_ROLE_ARN.fullmatch(arn):
+        return match[1], match[2], match[3]
+    return None
+
+
+def parse_clients(content: bytes, *, source: str, known_fees: Collection[str] | None = None) -> tuple[Client, ...]:
+    """The clients in ``content``; ``source`` is how problems call it. Raises :class:`ClientsError`."""
+    try:
+        tree = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClientsError(f"{source}: not TOML: {error}") from error
+    reader = _Reader(source, known_fees)
+    clients = reader.clients(tree)
+    if reader.problems:
+        raise ClientsError("\n".join(reader.problems))
+    return clients
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _required_identity(role_arn: str) -> tuple[str, str, str]:
+    identity = role_identity(role_arn)
+    if identity is None:
+        raise ClientsError(f"not a role's ARN: {role_arn}")
+    return identity
+
+
+class _Reader:
+    """Turns the file's tree into clients and collects every problem instead of stopping at the first."""
+
+    def __init__(self, source: str, known_fees: Collection[str] | None) -> None:
+        self.source = source
+        self.known_fees = known_fees
+        self.problems: list[str] = []
+
+    def clients(self, tree: Mapping[str, Any]) -> tuple[Client, ...]:
+        self._unknown("", tree, frozenset({"clients"}))
+        tables = tree.get("clients")
+        if not isinstance(tables, dict) or not tables:
+            self._say("clients", "is required: one table [clients.NAME] for each client")
+            return ()
+        found = tuple(c for name, table in tables.items() if (c := self._client(name, table)) is not None)
+        self._twice("role_arn", [(c.name, role_identity(c.role_arn)) for c in found])
+        self._twice("access_keys", [(c.name, key.access_key_id) for c in found for key in c.access_keys])
+        return found
+
+    def _client(self, name: str, table: object) -> Client | None:
+        where = f"clients.{name}"
+        if not isinstance(table, dict):
+            self._say(where, "must be a table")
+            return None
+        before = len(self.problems)
+        if not _CLIENT_NAME.fullmatch(name):
+            self._say(where, "a client's name is 1 to 64 of the letters A-Z a-z 0-9 _ . -")
+        self._unknown(where, table, _CLIENT_KEYS)
+        role_arn = table.get("role_arn")
+        if not isinstance(role_arn, str) or not _ROLE_ARN.fullmatch(role_arn):
+            self._say(f"{where}.role_arn", "must be a role's ARN, as arn:aws:iam::123456789012:role/NAME")
+        fees = self._fees(f"{where}.fees", table.get("fees"))
+        keys = self._access_keys(f"{where}.access_keys", table.get("access_keys", []))
+        return None if len(self.problems) > before else Client(name, str(role_arn), fees, keys)
+
+    def _fees(self, where: str, value: object) -> frozenset[str]:
+        if value == EVERY_FEE:
+            return frozenset({EVERY_FEE})
+        if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
+            self._say(where, 'must be a list of fee keys, or "*" for every fee')
+            return frozenset()
+        if self.known_fees is not None:
+            for key in value:
+                if key not in self.known_fees:
+                    self._say(where, f"no such fee in the catalogue: {key}")
+        return frozenset(value)
+
+    def _access_keys(self, where: str, rows: object) -> tuple[AccessKey, ...]:
+        if not isinstance(rows, list):
+            self._say(where, "must be a list of tables")
+            return ()
+        keys = []
+        for number, row in enumerate(rows):
+            here = f"{where}[{number}]"
+            if not isinstance(row, dict):
+                self._say(here, "must be a table")
+                continue
+            self._unknown(here, row, _ACCESS_KEY_KEYS)
+            key_id, secret = row.get("access_key_id"), row.get("secret")
+            if not isinstance(key_id, str) or not re.fullmatch(r"\w{4,128}", key_id, re.ASCII):
+                self._say(f"{here}.access_key_id", "must be 4 to 128 letters, digits or underscores")
+            elif not isinstance(secret, str) or len(secret) < SECRET_CHARS_MIN:
+                self._say(f"{here}.secret", f"must be text of at least {SECRET_CHARS_MIN} characters")
+            else:
+                keys.append(AccessKey(key_id, secret))
+        return tuple(keys)
+
+    def _twice(self, what: str, owners: list[tuple[str, Any]]) -> None:
+        first: dict[Any, str] = {}
+        for name, value in owners:
+            if value in first:
+                self._say(f"clients.{name}.{what}", f"already belongs to clients.{first[value]}")
+            first.setdefault(value, name)
+
+    def _unknown(self, where: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
+        for key in sorted(table.keys() - known):
+            self._say(f"{where}.{key}".lstrip("."), f"is not known here (known: {', '.join(sorted(known))})")
+
+    def _say(self, where: str, problem: str) -> None:
+        self.problems.append(f"{self.source}: {where}: {problem}")

@@ -1,0 +1,293 @@
+"""Fees: a versioned catalogue in one TOML file.
+
+    [fees.PETITION_FILING_FEE]
+    name = "Petition filing fee"
+    tcs_app_id = "TCSUSTAXCOURTPETITION"
+    versions = [{ active_from = 2020-12-01, amount = "60.00" }]
+
+    [fees.PETITION_FILING_FEE.metadata]          # a JSON Schema, written in TOML
+    type = "object"
+    required = ["docketNumber"]
+
+A version is active from the beginning of its day in America/New_York until the next one's; ``variable = true`` stands
+where the caller names the amount. A version is called by its day (``2020-12-01``), and an attempt keeps that name and
+its amount: fees are added to and never rewritten, so old payments keep answering.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from bursar.payments.records import money
+
+COURT_ZONE: Final = "America/New_York"
+DEFAULT_FEES: Final = Path(__file__).with_name("fees.toml")
+TCS_APP_ID_CHARS_MAX: Final = 50
+_FEE_KEYS: Final = frozenset({"name", "tcs_app_id", "metadata", "versions"})
+_VERSION_KEYS: Final = frozenset({"active_from", "amount", "variable"})
+
+
+class FeesError(ValueError):
+    """The catalogue's file is not one; the text names the file, the key and the problem, one line per problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataProblem:
+    """One thing wrong with a caller's metadata. ``path`` leads to it; ``code`` is the JSON Schema keyword broken.
+
+    The message tells what is expected and never repeats the value: it may be personal.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """One fee as it is at one time. ``amount`` is in dollars, two decimals; None: the caller names it."""
+
+    key: str
+    name: str
+    tcs_app_id: str
+    version: str
+    amount: Decimal | None
+    metadata_schema: Mapping[str, Any] = field(repr=False)
+    _validator: Any = field(repr=False, compare=False)
+
+    @property
+    def variable(self) -> bool:
+        return self.amount is None
+
+    def metadata_problems(self, metadata: object) -> tuple[MetadataProblem, ...]:
+        """Everything wrong with ``metadata``, ordered by path; nothing when it fits. Extra keys are allowed."""
+        problems = (_problem(error) for error in self._validator.iter_errors(metadata))
+        return tuple(sorted(problems, key=lambda p: ([str(step) for step in p.path], p.code)))
+
+
+@dataclass(frozen=True, slots=True)
+class FeeVersion:
+    active_from: date
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    key: str
+    name: str
+    tcs_app_id: str
+    metadata_schema: Mapping[str, Any]
+    validator: Any
+    versions: tuple[FeeVersion, ...]  # oldest first
+
+
+class FeeCatalogue:
+    """The fees of one file."""
+
+    def __init__(self, entries: Mapping[str, _Entry]) -> None:
+        self._entries = MappingProxyType(dict(entries))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "FeeCatalogue":
+        """Reads and validates ``path``. Raises :class:`FeesError` listing every problem, and ``OSError``."""
+        return cls.parse(Path(path).read_bytes(), source=str(path))
+
+    @classmethod
+    def default(cls) -> "FeeCatalogue":
+        """The catalogue that ships with Bursar."""
+        return cls.load(DEFAULT_FEES)
+
+    @classmethod
+    def parse(cls, content: bytes, *, source: str) -> "FeeCatalogue":
+        """The catalogue in ``content``; ``source`` is how problems call it. Raises :class:`FeesError`."""
+        try:
+            # Decimal: money is never a float, not even for the length of a parse.
+            tree = tomllib.loads(content.decode(), parse_float=Decimal)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise FeesError(f"{source}: not TOML: {error}") from error
+        reader = _Reader(source)
+        entries = reader.catalogue(tree)
+        if reader.problems:
+            raise FeesError("\n".join(reader.problems))
+        return cls(entries)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted(self._entries))
+
+    def fee(self, key: str, at: float) -> Fee | None:
+        """The fee ``key`` as it is at ``at`` (Unix seconds); None when unknown or not active yet."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        today = datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(COURT_ZONE)).date()
+        active = [version for version in entry.versions if version.active_from <= today]
+        if not active:
+            return None
+        version = active[-1]
+        return Fee(
+            key=entry.key,
+            name=entry.name,
+            tcs_app_id=entry.tcs_app_id,
+            version=version.active_from.isoformat(),
+            amount=version.amount,
+            metadata_schema=entry.metadata_schema,
+            _validator=entry.validator,
+        )
+
+    def name(self, key: str) -> str:
+        """The fee's name for people, or the key itself for a fee that the catalogue no longer has."""
+        entry = self._entries.get(key)
+        return entry.name if entry else key
+
+    def active_since(self, key: str) -> float:
+        """When the first version of ``key`` became active (Unix seconds). Raises ``KeyError`` when unknown."""
+        first = self._entries[key].versions[0].active_from
+        return datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(COURT_ZONE)).timestamp()
+
+    def versions(self, key: str) -> tuple[FeeVersion, ...]:
+        """All versions of ``key``, oldest first; empty when unknown."""
+        entry = self._entries.get(key)
+        return entry.versions if entry else ()
+
+
+# The message of a problem, by JSON Schema keyword; written here so that no message repeats a caller's value.
+_MESSAGES: Final[dict[str, str]] = {
+    "required": "is required",
+    "type": "must be of type {type}",
+    "minLength": "must have at least {minLength} characters",
+    "maxLength": "must have at most {maxLength} characters",
+    "minimum": "must be at least {minimum}",
+    "maximum": "must be at most {maximum}",
+    "pattern": "must match {pattern}",
+    "format": "must be a valid {format}",
+    "enum": "must be one of {enum}",
+}
+
+
+def _problem(error: Any) -> MetadataProblem:
+    code = str(error.kind.name)
+    path: tuple[str | int, ...] = tuple(error.instance_path)
+    if code == "required":
+        path = (*path, str(error.kind.property))
+    template = _MESSAGES.get(code, "does not fit the fee's metadata schema ({keyword})")
+    expected = getattr(error.kind, _KIND_VALUE.get(code, ""), "")
+    return MetadataProblem(path, template.format(keyword=code, **{code: expected}), code)
+
+
+# Which attribute of jsonschema-rs's error kind holds what was expected.
+_KIND_VALUE: Final[dict[str, str]] = {
+    "type": "types",
+    "minLength": "limit",
+    "maxLength": "limit",
+    "minimum": "limit",
+    "maximum": "limit",
+    "pattern": "pattern",
+    "format": "format",
+    "enum": "options",
+}
+
+
+class _Reader:
+    """Turns the file's tree into entries and collects every problem instead of stopping at the first."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.problems: list[str] = []
+
+    def catalogue(self, tree: Mapping[str, Any]) -> dict[str, _Entry]:
+        self._unknown("", tree, frozenset({"fees"}))
+        fees = tree.get("fees")
+        if not isinstance(fees, dict) or not fees:
+            self._say("fees", "is required: one table [fees.KEY] for each fee")
+            return {}
+        entries = (self._entry(key, table) for key, table in fees.items())
+        return {entry.key: entry for entry in entries if entry is not None}
+
+    def _entry(self, key: str, table: object) -> _Entry | None:
+        where = f"fees.{key}"
+        if not isinstance(table, dict):
+            self._say(where, "must be a table")
+            return None
+        before = len(self.problems)
+        self._unknown(where, table, _FEE_KEYS)
+        name = self._text(f"{where}.name", table.get("name"))
+        tcs_app_id = self._text(f"{where}.tcs_app_id", table.get("tcs_app_id"))
+        if len(tcs_app_id) > TCS_APP_ID_CHARS_MAX:
+            self._say(f"{where}.tcs_app_id", f"must have at most {TCS_APP_ID_CHARS_MAX} characters")
+        schema = table.get("metadata", {"type": "object"})
+        validator = self._validator(f"{where}.metadata", schema)
+        versions = self._versions(f"{where}.versions", table.get("versions"))
+        if len(self.problems) > before:
+            return None
+        return _Entry(key, name, tcs_app_id, MappingProxyType(schema), validator, versions)
+
+    def _validator(self, where: str, schema: object) -> Any:
+        import jsonschema_rs
+
+        if not isinstance(schema, dict):
+            self._say(where, "must be a table holding a JSON Schema")
+            return None
+        try:
+            return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+        except (ValueError, TypeError) as error:
+            self._say(where, f"is not a JSON Schema: {str(error).splitlines()[0]}")
+            return None
+
+    def _versions(self, where: str, rows: object) -> tuple[FeeVersion, ...]:
+        if not isinstance(rows, list) or not rows:
+            self._say(where, "is required: at least one { active_from = YYYY-MM-DD, amount = … }")
+            return ()
+        versions = [self._version(f"{where}[{number}]", row) for number, row in enumerate(rows)]
+        found = sorted((v for v in versions if v is not None), key=lambda v: v.active_from)
+        if len({version.active_from for version in found}) < len(found):
+            self._say(where, "two versions are active from the same day")
+        return tuple(found)
+
+    def _version(self, where: str, row: object) -> FeeVersion | None:
+        if not isinstance(row, dict):
+            self._say(where, "must be a table")
+            return None
+        self._unknown(where, row, _VERSION_KEYS)
+        active_from = row.get("active_from")
+        if not isinstance(active_from, date) or isinstance(active_from, datetime):
+            self._say(f"{where}.active_from", "must be a date, as 2020-12-01 without quotes")
+            return None
+        if row.get("variable") is True and "amount" not in row:
+            return FeeVersion(active_from, None)
+        if "amount" not in row or row.get("variable", False) is not False:
+            self._say(where, "needs either an amount or variable = true")
+            return None
+        amount = self._amount(f"{where}.amount", row["amount"])
+        return FeeVersion(active_from, amount) if amount else None
+
+    def _amount(self, where: str, value: object) -> Decimal | None:
+        if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+            self._say(where, 'must be an amount, as "60.00"')
+            return None
+        try:
+            return money(Decimal(value))
+        except InvalidOperation:
+            self._say(where, f"is not an amount: {value!r}")
+        except ValueError as error:
+            self._say(where, str(error))
+        return None
+
+    def _text(self, where: str, value: object) -> str:
+        if isinstance(value, str) and value.strip():
+            return value
+        self._say(where, "is required and must be text")
+        return ""
+
+    def _unknown(self, where: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
+        for key in sorted(table.keys() - known):
+            self._say(f"{where}.{key}".lstrip("."), f"is not known here (known: {', '.join(sorted(known))})")
+
+    def _say(self, where: str, problem: str) -> None:
+        self.problems.append(f"{self.source}: {where}: {problem}")

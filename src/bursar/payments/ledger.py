@@ -1,0 +1,454 @@
+"""The ledger: every change of a payment, each one transaction that writes the attempt and the event telling of it.
+
+    two callers claim one attempt             A                         B
+                                              reads version 2           reads version 2
+                                              writes 3 if still 2 ✔
+                                                                        writes 3 if still 2 ✘ → AttemptMoved(version 3)
+
+What may happen is said by :mod:`bursar.payments.status` (the graph, checked here before sending) and
+:mod:`bursar.payments.rules` (kept by the database). What is decided here is only how a call becomes one of those steps.
+Errors: :mod:`bursar.payments.errors`.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.clock import Clock
+from bursar.payments import rules
+from bursar.payments.attempt_ids import new_agency_tracking_id
+from bursar.payments.due import DuePolicy
+from bursar.payments.errors import (
+    AttemptMoved,
+    IdentifierTaken,
+    LeaseHeld,
+    LedgerBusy,
+    MetadataDiffers,
+    ObligationTaken,
+    OutcomeContradicts,
+)
+from bursar.payments.fees import Fee, FeeCatalogue
+from bursar.payments.lookups import Lookups
+from bursar.payments.records import (
+    Attempt,
+    Event,
+    Obligation,
+    ObligationView,
+    Outcome,
+    attempt_to_item,
+    canonical_json,
+    event_to_item,
+    money,
+    normal_reference,
+    obligation_to_item,
+    whole_ms,
+)
+from bursar.payments.status import (
+    FAILED,
+    FINAL,
+    INITIATED,
+    PENDING,
+    PROCESSED,
+    PROCESSING,
+    RECEIVED,
+    Actor,
+    NoSuchEdge,
+    Status,
+    edge,
+)
+from bursar.payments.table import TABLE_NAME, create_table
+from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
+
+if TYPE_CHECKING:
+    from bursar.dynamo import Store
+
+START_TRIES_MAX: Final = 4
+"""How often a start looks again after losing a race before it says that the obligation is taken."""
+CHANGE_TRIES_MAX: Final = 4
+"""How often a change is tried again on an attempt that moved in a way that does not matter to it."""
+MILLISECOND_S: Final = 0.001
+LEASE_RAN_OUT: Final = "the lease ran out: what its holder did is not known"
+
+# (recorded status, what Pay.gov says) → the event. A pair that is not here cannot be recorded.
+_OUTCOME_EVENTS: Final[Mapping[tuple[Status, Status], str]] = {
+    (PROCESSING, PROCESSED): "completed",
+    (PROCESSING, PENDING): "accepted",
+    (PROCESSING, FAILED): "refused",
+    (PENDING, PROCESSED): "settled",
+    (PENDING, FAILED): "bounced",
+    (PENDING, PENDING): "noted",
+}
+_RESOLUTION_EVENTS: Final[Mapping[Status, str]] = {PROCESSED: "resolved_processed", FAILED: "resolved_failed"}
+_NO_LEASE: Final[Mapping[str, Any]] = {"lease_owner": None, "lease_until": None}
+_KNOWN: Final[Mapping[str, Any]] = {**_NO_LEASE, "outcome_unknown": False, "unknown_reason": None}
+# A refusal by one of these rules means that Pay.gov named one collection twice: rule → attribute.
+_IDENTIFIERS: Final[Mapping[str, str]] = {rules.TOKEN: "token", rules.PAYGOV_TRACKING_ID: "payGovTrackingId"}
+
+
+class Ledger(Lookups):
+    """All obligations, attempts and events, on one table of ``store``. Safe in many processes at once.
+
+    ``fees`` are those that the rules know (default: the catalogue that ships); ``due`` says when the sweeper looks.
+    The reading half is :class:`bursar.payments.lookups.Lookups`.
+    """
+
+    def __init__(
+        self,
+        store: "Store",
+        *,
+        clock: Clock,
+        randomness: random.Random,
+        table: str = TABLE_NAME,
+        fees: FeeCatalogue | None = None,
+        due: DuePolicy | None = None,
+    ) -> None:
+        self.rules = rules.payment_rules(fees or FeeCatalogue.default())
+        self.due_policy = due or DuePolicy()
+        self._clock = clock
+        self._randomness = randomness
+        ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock)
+        super().__init__(store, ruled, table)
+
+    async def create_table(self) -> None:
+        """Makes the table unless it is there. Idempotent."""
+        await create_table(self._store, self._table)
+
+    async def start_attempt(
+        self,
+        client: str,
+        reference: str,
+        fee: Fee,
+        amount: Decimal,
+        metadata: Mapping[str, Any],
+        url_success: str,
+        url_cancel: str,
+    ) -> Attempt:
+        """A new attempt, ``received``; the obligation is made with its first one. ``amount`` in dollars.
+
+        Raises ``MetadataDiffers`` (looked at first: a caller with other metadata learns nothing of the live attempt),
+        ``ObligationTaken`` carrying the attempt in the way, and ``ValueError`` for an amount that the fee excludes.
+        """
+        amount = money(amount)
+        if fee.amount is not None and amount != fee.amount:
+            raise ValueError(f"{fee.key} costs {fee.amount}, not {amount}")
+        wanted = Obligation(client, normal_reference(reference), fee.key, dict(metadata), self._now())
+        for _ in range(START_TRIES_MAX):
+            view = await self.obligation(client, reference)
+            attempt = self._first_state(wanted, view, fee, amount, url_success, url_cancel)
+            event = self._event(None, attempt, "started", "portal", {})
+            writes = [Put(attempt_to_item(attempt)), Put(event_to_item(event))]
+            if view is None:
+                writes.insert(0, Put(obligation_to_item(replace(wanted, created_at=attempt.created_at))))
+            try:
+                await self._ruled.write(writes)
+                return attempt
+            except StoreBusy as busy:
+                raise LedgerBusy(str(busy)) from busy
+            except Contention:
+                continue
+            except RuleRefused as refusal:
+                if refusal.rule not in (rules.ONE_LIVE_ATTEMPT, rules.AGENCY_TRACKING_ID):
+                    raise
+        raise ObligationTaken(None)
+
+    async def record_token(self, attempt: Attempt, token: str) -> Attempt:
+        """received → initiated. Raises ``IdentifierTaken`` when another attempt has that token, ``AttemptMoved``."""
+        return await self._take(attempt, "token_given", "portal", token=token, token_at=self._now())
+
+    async def fail(
+        self,
+        attempt: Attempt,
+        *,
+        event: str,
+        actor: Actor,
+        return_code: str | None,
+        return_detail: str | None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> Attempt:
+        """→ failed by ``event``: start_failed, start_abandoned, expired, refused, expired_unsent or bounced.
+
+        Only for a definite no (law 2). Failing again what has failed by the same code changes nothing. Raises
+        ``AttemptMoved``, and ``NoSuchEdge`` for an event that cannot end this attempt.
+        """
+        said = {"return_code": return_code, "return_detail": return_detail}
+        if event == "expired_unsent" and (attempt.outcome_unknown or attempt.lease_owner is not None):
+            raise NoSuchEdge(f"{attempt.agency_tracking_id} may have been sent: it cannot be {event}")
+        try:
+            told = {**_present(said), **(detail or {})}
+            return await self._take(attempt, event, actor, FAILED, detail=told, **said, **_KNOWN)
+        except AttemptMoved as moved:
+            if moved.attempt.status == FAILED and moved.attempt.return_code == return_code:
+                return moved.attempt
+            raise
+
+    async def claim(self, attempt: Attempt, owner: str, lease_s: float, *, actor: Actor = "portal") -> Attempt:
+        """initiated → processing, leased to ``owner`` for ``lease_s`` seconds; also one that was given back unsent.
+
+        Of many callers one wins. Raises ``LeaseHeld`` or ``AttemptMoved``, also for one whose outcome is unknown.
+        """
+        if attempt.status == INITIATED:
+            event = "claimed"
+        elif attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown:
+            event = "reclaimed"
+        else:
+            raise self._in_the_way(attempt)
+        lease = self._lease(owner, lease_s)
+        try:
+            return await self._take(attempt, event, actor, detail={"owner": owner}, **lease)
+        except AttemptMoved as moved:
+            raise self._in_the_way(moved.attempt) from None
+
+    async def release(self, attempt: Attempt, owner: str, reason: str, *, actor: Actor = "portal") -> Attempt:
+        """Gives the lease back because the complete was definitely not sent: it may be claimed again.
+
+        Raises ``AttemptMoved`` when ``owner`` does not hold the lease any more or the outcome is unknown.
+        """
+        if attempt.lease_owner != owner or attempt.outcome_unknown:
+            raise AttemptMoved(attempt, f"is not {owner}'s to give back unsent")
+        return await self._take(attempt, "released", actor, detail={"reason": reason}, **_NO_LEASE)
+
+    async def steal_lease(self, attempt: Attempt, owner: str, lease_s: float, *, actor: Actor = "sweeper") -> Attempt:
+        """Takes over a processing attempt that nobody holds a lease on: ran out, or unknown without one.
+
+        From here its outcome is unknown: the new owner must ask Pay.gov and never complete blindly. Raises
+        ``LeaseHeld`` or ``AttemptMoved``.
+        """
+        if attempt.status != PROCESSING or attempt.leased(self._now()):
+            raise self._in_the_way(attempt)
+        reason = attempt.unknown_reason or LEASE_RAN_OUT
+        told = _present({"owner": owner, "from": attempt.lease_owner, "reason": reason})
+        lease = self._lease(owner, lease_s)
+        unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
+        return await self._take(attempt, "lease_taken_over", actor, detail=told, **lease, **unknown)
+
+    async def record_unknown(self, attempt: Attempt, reason: str, *, actor: Actor = "portal") -> Attempt:
+        """Processing stays processing; its outcome is unknown because of ``reason`` and its lease ends.
+
+        The same reason again writes no event and leaves ``updated_at`` alone. Raises ``AttemptMoved``.
+        """
+        if attempt.status != PROCESSING:
+            raise AttemptMoved(attempt)
+        if attempt.outcome_unknown and attempt.unknown_reason == reason:
+            if attempt.lease_owner is None:
+                return attempt
+            due_at = self.due_policy.next_poll_at(attempt, self._now())
+            return await self._tend(attempt, due_at=due_at, **_NO_LEASE)
+        unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
+        return await self._take(attempt, "outcome_unknown", actor, detail={"reason": reason}, **unknown, **_NO_LEASE)
+
+    async def record_outcome(self, attempt: Attempt, outcome: Outcome, *, actor: Actor) -> Attempt:
+        """What Pay.gov said of its collection: processing → processed, pending or failed; pending → the same.
+
+        True whoever holds the lease, so an attempt that moved is read again and told again. What is recorded
+        already changes nothing. Raises ``OutcomeContradicts``, ``IdentifierTaken``, ``AttemptMoved``.
+        """
+        current = attempt
+        for _ in range(CHANGE_TRIES_MAX):
+            if _says_nothing_new(current, outcome):
+                return current
+            event = _OUTCOME_EVENTS.get((current.status, outcome.status))
+            if event is None:
+                raise AttemptMoved(current, f"cannot be {outcome.status}")
+            said = {
+                "paygov_tracking_id": outcome.paygov_tracking_id or current.paygov_tracking_id,
+                "transaction_status": outcome.transaction_status or current.transaction_status,
+                "payment_method": outcome.payment_method or current.payment_method,
+                "return_code": outcome.return_code,
+                "return_detail": outcome.return_detail,
+            }
+            try:
+                return await self._take(current, event, actor, outcome.status, detail=_present(said), **said, **_KNOWN)
+            except AttemptMoved as moved:
+                current = moved.attempt
+        raise AttemptMoved(current)
+
+    async def resolve(
+        self, attempt: Attempt, *, settled_as: Status, by: str, reason: str, paygov_tracking_id: str | None = None
+    ) -> Attempt:
+        """An operator's word: an unknown or pending attempt is ``settled_as`` processed or failed.
+
+        ``by`` and ``reason`` are kept in the event. Raises ``LeaseHeld`` while somebody is at it, ``AttemptMoved``,
+        ``NoSuchEdge``.
+        """
+        if settled_as not in _RESOLUTION_EVENTS:
+            raise NoSuchEdge(f"an operator settles as processed or failed, not {settled_as}")
+        if attempt.leased(self._now()):
+            raise LeaseHeld(attempt)
+        told = _present({"by": by, "reason": reason, "paygov_tracking_id": paygov_tracking_id})
+        values = {"paygov_tracking_id": attempt.paygov_tracking_id or paygov_tracking_id, "return_detail": reason}
+        event = _RESOLUTION_EVENTS[settled_as]
+        return await self._take(attempt, event, "operator", settled_as, detail=told, **values, **_KNOWN)
+
+    async def touch_due(self, attempt: Attempt, due_at: float, *, refreshed_at: float | None = None) -> Attempt:
+        """Moves when the sweeper looks next (and when Pay.gov was last asked): no event, ``updated_at`` stays.
+
+        Of several sweepers at one attempt one wins this write; the others get ``AttemptMoved`` and pass on.
+        """
+        if attempt.status in FINAL:
+            raise AttemptMoved(attempt)
+        refreshed = attempt.refreshed_at if refreshed_at is None else whole_ms(refreshed_at)
+        return await self._tend(attempt, due_at=whole_ms(due_at), refreshed_at=refreshed)
+
+    # ---- How a call becomes a write.
+
+    def _first_state(
+        self,
+        wanted: Obligation,
+        view: ObligationView | None,
+        fee: Fee,
+        amount: Decimal,
+        url_success: str,
+        url_cancel: str,
+    ) -> Attempt:
+        now = wanted.created_at
+        if view is not None:
+            differing = _differing(wanted, view.obligation)
+            if differing:
+                raise MetadataDiffers(view.obligation, differing)
+            if view.blocking is not None:
+                raise ObligationTaken(view.blocking)
+            # Attempts at one obligation are ordered by their creation, so no two share a millisecond.
+            now = max(now, *(attempt.created_at + MILLISECOND_S for attempt in view.attempts))
+        attempt = Attempt(
+            agency_tracking_id=new_agency_tracking_id(self._randomness),
+            client=wanted.client,
+            reference=wanted.reference,
+            fee=fee.key,
+            fee_version=fee.version,
+            tcs_app_id=fee.tcs_app_id,
+            amount=amount,
+            metadata=wanted.metadata,
+            url_success=url_success,
+            url_cancel=url_cancel,
+            created_at=whole_ms(now),
+            updated_at=whole_ms(now),
+            status=RECEIVED,
+            event_seq=1,
+        )
+        return self._with_due(attempt)
+
+    async def _take(
+        self,
+        attempt: Attempt,
+        event: str,
+        actor: Actor,
+        target: Status | None = None,
+        *,
+        detail: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> Attempt:
+        """Takes the edge that leaves the attempt's status by ``event``: attempt and event in one transaction.
+
+        An attempt that moved only in its bookkeeping (no event since) is tried again as it is now.
+        """
+        step = edge(attempt.status, event, target)
+        if actor not in step.actors:
+            raise NoSuchEdge(f"{event} is not the {actor}'s to take: {', '.join(step.actors)}")
+        current = attempt
+        for _ in range(CHANGE_TRIES_MAX):
+            changed = self._with_due(
+                replace(
+                    current,
+                    **values,
+                    status=step.target,
+                    updated_at=max(self._now(), current.updated_at),
+                    version=current.version + 1,
+                    event_seq=current.event_seq + 1,
+                )
+            )
+            told = self._event(current.status, changed, event, actor, detail or {})
+            try:
+                await self._write(current, changed, told)
+                return changed
+            except AttemptMoved as moved:
+                if moved.attempt.event_seq != attempt.event_seq:
+                    raise
+                current = moved.attempt
+        raise AttemptMoved(current)
+
+    async def _tend(self, attempt: Attempt, **values: Any) -> Attempt:
+        """Changes bookkeeping alone: no event, and ``updated_at`` stays."""
+        changed = replace(attempt, **values, version=attempt.version + 1)
+        await self._write(attempt, changed, None)
+        return changed
+
+    async def _write(self, old: Attempt, new: Attempt, event: Event | None) -> None:
+        writes: list[Put | Update] = [Update(attempt_to_item(old), attempt_to_item(new))]
+        if event is not None:
+            writes.append(Put(event_to_item(event)))
+        try:
+            await self._ruled.write(writes)
+        except StoreBusy as busy:
+            raise LedgerBusy(str(busy)) from busy
+        except (Contention, RuleRefused) as refusal:
+            current = await self.reread(old)
+            if current.version != old.version:
+                raise AttemptMoved(current) from None
+            if isinstance(refusal, Contention):
+                raise LedgerBusy(str(refusal)) from refusal
+            attribute = _IDENTIFIERS.get(refusal.rule)
+            if attribute is None:
+                raise
+            raise IdentifierTaken(current, attribute) from None
+
+    def _event(
+        self, source: Status | None, attempt: Attempt, name: str, actor: Actor, detail: Mapping[str, Any]
+    ) -> Event:
+        return Event(
+            client=attempt.client,
+            reference=attempt.reference,
+            agency_tracking_id=attempt.agency_tracking_id,
+            seq=attempt.event_seq,
+            at=attempt.updated_at,
+            name=name,
+            actor=actor,
+            from_status=source,
+            to_status=attempt.status,
+            detail=dict(detail),
+        )
+
+    def _with_due(self, attempt: Attempt) -> Attempt:
+        due_at = self.due_policy.due_at(attempt)
+        return replace(attempt, due_at=None if due_at is None else whole_ms(due_at))
+
+    def _lease(self, owner: str, lease_s: float) -> dict[str, Any]:
+        return {"lease_owner": owner, "lease_until": whole_ms(self._now() + lease_s)}
+
+    def _in_the_way(self, attempt: Attempt) -> AttemptMoved:
+        return LeaseHeld(attempt) if attempt.leased(self._now()) else AttemptMoved(attempt)
+
+    def _now(self) -> float:
+        return whole_ms(self._clock())
+
+
+def _says_nothing_new(current: Attempt, outcome: Outcome) -> bool:
+    """Whether ``outcome`` is recorded already, or older than what is. Raises ``OutcomeContradicts``."""
+    known, said = current.paygov_tracking_id, outcome.paygov_tracking_id
+    if known is not None and said is not None and known != said:
+        raise OutcomeContradicts(current, "another Pay.gov tracking id")
+    if current.status in FINAL:
+        if outcome.status in (current.status, PENDING):
+            return True
+        raise OutcomeContradicts(current, outcome.status)
+    if current.status != outcome.status:
+        return False
+    return (known or said, current.transaction_status, current.payment_method) == (
+        known,
+        outcome.transaction_status or current.transaction_status,
+        outcome.payment_method or current.payment_method,
+    )
+
+
+def _differing(wanted: Obligation, there: Obligation) -> tuple[str, ...]:
+    """What of fee and metadata differs. Metadata compare as JSON: ``1`` is not ``true``, order of keys is nothing."""
+    pairs = {
+        "fee": (wanted.fee, there.fee),
+        "metadata": (canonical_json(wanted.metadata), canonical_json(there.metadata)),
+    }
+    return tuple(name for name, (left, right) in pairs.items() if left != right)
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

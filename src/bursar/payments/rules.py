@@ -1,0 +1,105 @@
+"""The rules that the payments table keeps, in the vocabulary of :mod:`bursar.rules`; derived from the status graph.
+
+Nothing else in Bursar says what may happen to a payment: the ledger's writes, the native guard, the audit and the
+tables in docs/payments.md all come from here.
+"""
+
+from typing import Final
+
+from bursar.clock import iso_ms
+from bursar.payments.fees import FeeCatalogue
+from bursar.payments.records import AMOUNT_MAX, CENT
+from bursar.payments.status import BLOCKING, FINAL, RECEIVED, STATUSES, moves
+from bursar.rules import (
+    Agrees,
+    AppendOnly,
+    Check,
+    Immutable,
+    Kind,
+    Rules,
+    Transitions,
+    Unique,
+    UniqueWhile,
+    Where,
+    WriteOnce,
+    one_of,
+)
+
+AGENCY_TRACKING_ID: Final = "agency-tracking-id"
+TOKEN: Final = "token"
+PAYGOV_TRACKING_ID: Final = "paygov-tracking-id"
+ONE_LIVE_ATTEMPT: Final = "one-live-attempt"
+STATUS_MOVES: Final = "status-moves"
+
+# Values that no message may show: a token is as good as a session, metadata is personal.
+SECRETS: Final = frozenset({"token", "metadata"})
+
+
+def payment_rules(fees: FeeCatalogue) -> Rules:
+    """All rules of the payments table; ``fees`` decides which are known and since when."""
+    obligation = {"pk": "{pk}", "sk": "obligation"}
+    blocking = tuple(status for status in STATUSES if status in BLOCKING)
+    return Rules(
+        partition_key="pk",
+        sort_key="sk",
+        kinds=(Kind("obligation", kept=True), Kind("attempt", kept=True), Kind("event")),
+        secrets=SECRETS,
+        rules=(
+            Unique(AGENCY_TRACKING_ID, kind="attempt", attributes=("agencyTrackingId",)),
+            Unique(TOKEN, kind="attempt", attributes=("token",)),
+            Unique(PAYGOV_TRACKING_ID, kind="attempt", attributes=("payGovTrackingId",)),
+            UniqueWhile(ONE_LIVE_ATTEMPT, kind="attempt", group=("pk",), where=one_of("status", blocking)),
+            Transitions(
+                STATUS_MOVES,
+                kind="attempt",
+                attribute="status",
+                initial=(RECEIVED,),
+                edges=moves(),
+                final=tuple(status for status in STATUSES if status in FINAL),
+            ),
+            Immutable("attempt-identity", kind="attempt", attributes=_ATTEMPT_IDENTITY),
+            Immutable(
+                "obligation-identity",
+                kind="obligation",
+                attributes=("client", "reference", "fee", "metadata", "createdAt"),
+            ),
+            WriteOnce("paygov-ids-once", kind="attempt", attributes=("token", "payGovTrackingId")),
+            Check("amount", kind="attempt", where=_AMOUNT),
+            Check("status-known", kind="attempt", where=one_of("status", STATUSES)),
+            Check("fee-active", kind="attempt", where=_fee_active(fees)),
+            Agrees(
+                "obligation-agrees",
+                kind="attempt",
+                parent="obligation",
+                key=obligation,
+                attributes=("client", "reference", "fee", "metadata"),
+            ),
+            AppendOnly("events-append-only", kind="event"),
+        ),
+    )
+
+
+_ATTEMPT_IDENTITY: Final = (
+    "agencyTrackingId",
+    "client",
+    "reference",
+    "fee",
+    "feeVersion",
+    "tcsAppId",
+    "amount",
+    "metadata",
+    "createdAt",
+)
+
+# DynamoDB's conditions cannot count a number's decimals; records.money does, on the way in and on the way out.
+_AMOUNT: Final = Where("amount BETWEEN :cent AND :most", values={":cent": CENT, ":most": AMOUNT_MAX})
+
+
+def _fee_active(fees: FeeCatalogue) -> Where:
+    """A fee that the catalogue knows, at or after its first activation. Times compare as text: all are ISO, UTC."""
+    clauses, values = [], {}
+    for number, key in enumerate(fees.keys):
+        clauses.append(f"(fee = :f{number} AND createdAt >= :t{number})")
+        values[f":f{number}"] = key
+        values[f":t{number}"] = iso_ms(fees.active_since(key))
+    return Where(" OR ".join(clauses), values=values)

@@ -1,0 +1,143 @@
+"""What may happen to an attempt: its statuses and the only moves between them, as one immutable table.
+
+    received ──► initiated ──► processing ──► processed
+        │            │             │  └─────► pending ──► processed
+        │            │             │             └──────► failed
+        └──► failed ◄┴─────────────┘
+
+Every :class:`Edge` names the event that its taking writes and the actors who may take it. An edge whose source is
+its target is an event without a move: something was learned or a lease changed hands, the status stays. Rules,
+ledger, tests and the diagram in docs/payments.md are derived from :data:`EDGES`; nothing else says what may happen.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Status = Literal["received", "initiated", "processing", "pending", "processed", "failed"]
+Actor = Literal["portal", "sweeper", "operator"]
+PaymentStatus = Literal["success", "failed", "pending"]
+
+RECEIVED: Final = "received"  # recorded; Pay.gov has not yet been asked for a token
+INITIATED: Final = "initiated"  # Pay.gov gave a token; the payer may be on its pages
+PROCESSING: Final = "processing"  # a caller holds, or held, a lease to complete it; the outcome may be unknown
+PENDING: Final = "pending"  # Pay.gov accepted the collection; it has not settled (ACH)
+PROCESSED: Final = "processed"
+FAILED: Final = "failed"
+
+STATUSES: Final[tuple[Status, ...]] = (RECEIVED, INITIATED, PROCESSING, PENDING, PROCESSED, FAILED)
+FINAL: Final[frozenset[Status]] = frozenset({PROCESSED, FAILED})
+# While an attempt is one of these, its obligation takes no other attempt. A processed one blocks for good.
+BLOCKING: Final[frozenset[Status]] = frozenset({RECEIVED, INITIATED, PROCESSING, PENDING, PROCESSED})
+LIVE: Final[frozenset[Status]] = BLOCKING - FINAL
+
+TOKEN_EXPIRED_CODE: Final = "5009"  # the return code that portals use for "existing token expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One allowed step: from ``source`` (None: the attempt does not exist yet) to ``target``."""
+
+    source: Status | None
+    target: Status
+    event: str
+    actors: tuple[Actor, ...]
+    meaning: str
+
+    @property
+    def moves(self) -> bool:
+        return self.source != self.target
+
+
+_P: Final[tuple[Actor, ...]] = ("portal",)
+_S: Final[tuple[Actor, ...]] = ("sweeper",)
+_PS: Final[tuple[Actor, ...]] = ("portal", "sweeper")
+_O: Final[tuple[Actor, ...]] = ("operator",)
+
+# fmt: off
+EDGES: Final[tuple[Edge, ...]] = (
+    Edge(None,       RECEIVED,   "started",            _P,  "an application asked for the payment"),
+    Edge(RECEIVED,   INITIATED,  "token_given",        _P,  "Pay.gov answered start with a token"),
+    Edge(RECEIVED,   FAILED,     "start_failed",       _P,  "Pay.gov could not be asked, or said no"),
+    Edge(RECEIVED,   FAILED,     "start_abandoned",    _PS, "stuck: the process died while asking Pay.gov for a token"),
+    Edge(INITIATED,  PROCESSING, "claimed",            _P,  "a caller took the lease to complete it"),
+    Edge(INITIATED,  FAILED,     "expired",            _PS, "the token outlived its life and nobody completed it"),
+    Edge(PROCESSING, PROCESSED,  "completed",          _PS, "Pay.gov completed the collection and it is paid"),
+    Edge(PROCESSING, PENDING,    "accepted",           _PS, "Pay.gov completed the collection and it is settling"),
+    Edge(PROCESSING, FAILED,     "refused",            _PS, "Pay.gov gave a definite no"),
+    Edge(PROCESSING, FAILED,     "expired_unsent",     _PS, "no complete was ever sent and the token is past its life"),
+    Edge(PROCESSING, PROCESSED,  "resolved_processed", _O,  "an operator found that Pay.gov has charged the payer"),
+    Edge(PROCESSING, FAILED,     "resolved_failed",    _O,  "an operator found that Pay.gov has charged nobody"),
+    Edge(PENDING,    PROCESSED,  "settled",            _PS, "Pay.gov says that it settled"),
+    Edge(PENDING,    FAILED,     "bounced",            _PS, "Pay.gov says that it failed, was cancelled or retired"),
+    Edge(PENDING,    PROCESSED,  "resolved_processed", _O,  "an operator found it settled"),
+    Edge(PENDING,    FAILED,     "resolved_failed",    _O,  "an operator found it failed"),
+    # Events without a move.
+    Edge(PROCESSING, PROCESSING, "outcome_unknown",    _PS, "Pay.gov's answer was lost or made no sense"),
+    Edge(PROCESSING, PROCESSING, "lease_taken_over",   _PS, "the lease had run out: what its holder did is unknown"),
+    Edge(PROCESSING, PROCESSING, "released",           _PS, "the complete was definitely not sent"),
+    Edge(PROCESSING, PROCESSING, "reclaimed",          _PS, "a caller took the lease that was given back unsent"),
+    Edge(PENDING,    PENDING,    "noted",              _PS, "Pay.gov's own word for it changed; it is still settling"),
+)
+# fmt: on
+
+# Pay.gov's transaction_status → ours. Source: shared public material on TCSOnlineService (docs/paygov.md).
+PAYGOV_STATUS: Final[dict[str, Status]] = {
+    "Success": PROCESSED,
+    "Settled": PROCESSED,
+    "Pending": PENDING,
+    "Received": PENDING,
+    "Waiting": PENDING,
+    "Submitted": PENDING,
+    "Failed": FAILED,
+    "Cancelled": FAILED,
+    "Retired": FAILED,
+}
+
+
+class NoSuchEdge(ValueError):  # noqa: N818
+    """The graph has no such step; a caller's mistake, never a payer's."""
+
+
+def edge(source: Status | None, event: str, target: Status | None = None) -> Edge:
+    """The one edge leaving ``source`` by ``event`` (into ``target``, when given). Raises :class:`NoSuchEdge`."""
+    for candidate in EDGES:
+        if candidate.source == source and candidate.event == event and target in (None, candidate.target):
+            return candidate
+    raise NoSuchEdge(f"no edge leaves {source or 'nothing'} by {event!r}" + (f" into {target}" if target else ""))
+
+
+def edges_from(source: Status | None) -> tuple[Edge, ...]:
+    return tuple(candidate for candidate in EDGES if candidate.source == source)
+
+
+def edges_between(source: Status | None, target: Status) -> tuple[Edge, ...]:
+    return tuple(candidate for candidate in EDGES if candidate.source == source and candidate.target == target)
+
+
+def moves() -> tuple[tuple[Status, Status], ...]:
+    """The status moves of the graph, each once, without those that only make an event: (source, target)."""
+    found = {(e.source, e.target): None for e in EDGES if e.source is not None and e.moves}
+    return tuple((source, target) for source, target in found if source is not None)
+
+
+def allows(source: Status | None, target: Status) -> bool:
+    """Whether any edge leads from ``source`` to ``target``."""
+    return bool(edges_between(source, target))
+
+
+def event_names() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(candidate.event for candidate in EDGES))
+
+
+def from_paygov(transaction_status: str) -> Status | None:
+    """Our status for Pay.gov's word, or None for a word that Pay.gov is not known to use (which decides nothing)."""
+    return PAYGOV_STATUS.get(transaction_status)
+
+
+def payment_status(attempt_statuses: Iterable[str]) -> PaymentStatus:
+    """The payment's status over all attempts at one obligation: any processed → success, all failed → failed."""
+    seen = set(attempt_statuses)
+    if PROCESSED in seen:
+        return "success"
+    return "failed" if seen == {FAILED} else "pending"
