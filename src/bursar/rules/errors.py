@@ -11,10 +11,8 @@ reading could settle it), ``StoreUnreachable`` and any ``DynamoError`` that is n
 :class:`~bursar.rules.vocabulary.RulesInvalid` is about the rules themselves, not about a write.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from bursar.rules.predicates import Item
+from bursar.rules.violation import Violation
 
 
 class RulesError(Exception):
@@ -37,7 +35,7 @@ class RuleRefused(RulesError):  # noqa: N818  (the contract's name: a refusal, n
         item_key: Item,
         old: Item | None,
         new: Item | None,
-        holder: Mapping[str, Any] | None = None,
+        holder: Item | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -46,6 +44,18 @@ class RuleRefused(RulesError):  # noqa: N818  (the contract's name: a refusal, n
         self.old = old
         self.new = new
         self.holder = holder
+
+    @classmethod
+    def by(cls, found: Violation) -> "RuleRefused":
+        """The refusal that a violation stands for."""
+        return cls(
+            found.message,
+            rule=found.rule,
+            item_key=found.key,
+            old=found.old,
+            new=found.new,
+            holder=found.holder,
+        )
 
 
 class Contention(RulesError):  # noqa: N818

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bursar.rules.vocabulary import Agrees, Kind, References, Rule, RulesInvalid
+
+if TYPE_CHECKING:
+    from bursar.rules.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,13 @@ class Rules:
     def key_names(self) -> tuple[str, ...]:
         """The table's key attributes: partition key, then the sort key if there is one."""
         return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+    @cached_property
+    def plan(self) -> "Plan":
+        """The rules made ready to judge, once. Raises :class:`RulesInvalid` for a predicate DynamoDB cannot read."""
+        from bursar.rules.plan import Plan
+
+        return Plan(self)
 
     def __getitem__(self, name: str) -> Rule:
         """The rule called ``name``. Raises ``KeyError`` with the names there are."""

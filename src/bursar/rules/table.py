@@ -1,30 +1,226 @@
-"""``RuledTable``: a table to which every write keeps the rules, on any store that speaks DynamoDB."""
+"""``RuledTable``: a table to which every write keeps the rules, on any store that speaks DynamoDB.
 
+write ─► compile ─► TransactWriteItems ─┬─ done ────────────────────────► return
+  ▲                                     ├─ a rule's condition failed ───► RuleRefused, never sent again
+  │                                     ├─ the item moved ──────────────► Contention, never sent again
+  └── the same token, a little later ◄──┼─ conflict, throttled
+                                        └─ no answer: it may have taken place
+      the token answers "done" for 10 minutes; after the last try the items themselves are read
+"""
+
+import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from bursar.clock import Clock
-from bursar.rules.predicates import Item, Plain
+from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
+from bursar.rules.compile import Action, Compiled, compile_writes
+from bursar.rules.errors import RuleRefused, StoreBusy
+from bursar.rules.outcomes import (
+    BUSY_CODES,
+    CANCELLED,
+    UNCLEAR_CODES,
+    failed_conditions,
+    guard_refusal,
+    is_busy,
+    takes_effect,
+    verdict,
+)
+from bursar.rules.predicates import Item, Plain, typed_value
 from bursar.rules.ruleset import Rules
+from bursar.rules.sentinels import OWNER, sentinel_key, sentinel_prefix, value_text
+from bursar.rules.vocabulary import Unique, UniqueWhile
 from bursar.rules.writes import Write
+
+if TYPE_CHECKING:
+    from bursar.dynamo.store import Store
+
+TOKEN_AGE_MAX_S = 600.0
+"""How long DynamoDB remembers a ClientRequestToken (API reference, TransactWriteItems)."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often and how long a write is tried again. A wait is drawn from 0 to a bound that doubles (full jitter)."""
+
+    busy_tries_max: int = 10
+    busy_wait_first_s: float = 0.01
+    busy_wait_max_s: float = 1.0
+    unclear_tries_max: int = 6
+    unclear_wait_first_s: float = 0.1
+    unclear_wait_max_s: float = 5.0
 
 
 class RuledTable:
-    """Writes on ``table_name`` through ``store``, each one transaction that keeps ``rules`` under any concurrency."""
+    """Writes on ``table_name`` through ``store``, each one transaction that keeps ``rules`` under any concurrency.
+
+    ``randomness`` makes tokens and jitter, ``clock`` tells a token's age; waiting is ``asyncio.sleep``.
+    """
 
     def __init__(
-        self, store: object, table_name: str, rules: Rules, *, randomness: random.Random, clock: Clock
-    ) -> None: ...
+        self,
+        store: "Store",
+        table_name: str,
+        rules: Rules,
+        *,
+        randomness: random.Random,
+        clock: Clock,
+        patience: Patience = Patience(),
+    ) -> None:
+        self.store = store
+        self.name = table_name
+        self.rules = rules
+        self._plan = rules.plan
+        self._randomness = randomness
+        self._clock = clock
+        self._patience = patience
+
+    def compile(self, writes: Sequence[Write]) -> Compiled:
+        """What :meth:`write` would send; raises what it would raise before sending."""
+        return compile_writes(self._plan, self.name, writes)
 
     async def write(self, writes: Sequence[Write], token: str | None = None) -> None:
         """All of ``writes`` take place, or none: one TransactWriteItems.
 
-        ``token`` (≤ 36 characters) is the ClientRequestToken; by default a fresh one. Raises what
+        ``token`` (at most 36 characters) is the ClientRequestToken; by default a fresh one. Raises what
         :mod:`bursar.rules.errors` draws.
         """
+        compiled = self.compile(writes)
+        if compiled.actions:
+            await _Sending(self, compiled, token or f"{self._randomness.getrandbits(128):032x}").run()
 
-    async def owner_of(self, rule: str, *values: Plain | Item) -> Item | None:
+    async def owner_of(self, rule: str, *values: Plain | Item) -> dict[str, Any] | None:
         """The key of the item that holds ``values`` (one per attribute) under the unique or unique-while ``rule``.
 
-        A strongly consistent read of the sentinel; None when nobody holds it.
+        One strongly consistent GetItem of the sentinel; None when nobody holds it. ``KeyError`` for an unknown rule.
         """
+        named = self.rules[rule]
+        if not isinstance(named, Unique | UniqueWhile):
+            raise ValueError(f"{named.word} rule {rule!r} has no owners")
+        if len(values) != len(named.attributes):
+            raise ValueError(f"rule {rule!r} needs values for {', '.join(named.attributes)}")
+        partition = sentinel_prefix(named) + value_text([typed_value(value) for value in values])
+        sentinel = await self.get(sentinel_key(self.rules.key_names, partition))
+        return None if sentinel is None else dict(sentinel[OWNER]["M"])
+
+    async def get(self, key: Item) -> dict[str, Any] | None:
+        """The item at ``key`` by a strongly consistent read, or None."""
+        request = {"TableName": self.name, "Key": dict(key), "ConsistentRead": True}
+        answer = await self.store.call("GetItem", request)
+        item: dict[str, Any] | None = answer.get("Item")
+        return item
+
+    async def wait(self, tries: int, first_s: float, most_s: float) -> None:
+        """The jittered pause after try number ``tries`` (from 1)."""
+        bound_s = min(most_s, first_s * 2 ** (tries - 1))
+        await asyncio.sleep(self._randomness.uniform(0.0, bound_s))
+
+    @property
+    def patience(self) -> Patience:
+        """The bounds on trying again."""
+        return self._patience
+
+    def now(self) -> float:
+        """The clock's time, in seconds."""
+        return self._clock()
+
+
+class _Sending:
+    """One compiled transaction on its way, with what is known of it so far."""
+
+    def __init__(self, table: RuledTable, compiled: Compiled, token: str) -> None:
+        self._table = table
+        self._compiled = compiled
+        self._request = compiled.request(token)
+        self._began = table.now()
+        self._busy = 0
+        self._unclear = 0
+
+    async def run(self) -> None:
+        """Sends until it is settled; returns when the write took place, raises otherwise."""
+        while True:
+            try:
+                await self._table.store.call("TransactWriteItems", self._request)
+                return
+            except StoreOutcomeUnknown as unknown:
+                if await self._unclear_but_done(unknown):
+                    return
+            except DynamoError as error:
+                if await self._refused_but_done(error):
+                    return
+
+    async def _refused_but_done(self, error: DynamoError) -> bool:
+        """Waits when trying again helps; True when it took place after all; raises otherwise."""
+        if error.code in UNCLEAR_CODES:
+            return await self._unclear_but_done(error)
+        if error.code in BUSY_CODES or (error.code == CANCELLED and is_busy(error.cancellation_reasons or ())):
+            await self._wait_for_others(error)
+            return False
+        if error.code != CANCELLED or not error.cancellation_reasons:
+            raise error
+        failed = failed_conditions(self._compiled, error.cancellation_reasons)
+        if not failed:
+            raise error
+        found: list[tuple[Action, Item | None]] = []
+        refusal: RuleRefused | None = None
+        for action, reason in failed:
+            guarded = guard_refusal(self._table.rules.plan, action, reason.get("Message") or "")
+            refusal = refusal or guarded
+            if guarded is None:
+                found.append((action, reason.get("Item") or await self._read(action)))
+        # Only after a lost answer can a failed condition be this very write's own doing.
+        if self._unclear and await self._took_place():
+            return True
+        raise refusal or verdict(self._table.rules.plan, found) from None
+
+    async def _wait_for_others(self, error: DynamoError) -> None:
+        patience = self._table.patience
+        self._busy += 1
+        if self._busy >= patience.busy_tries_max:
+            # A request that is turned away this often after a lost answer is still not known to have failed.
+            if self._unclear:
+                raise StoreOutcomeUnknown(f"no answer, then {error}") from error
+            raise StoreBusy(f"turned away {self._busy} times, last by {error}") from error
+        await self._table.wait(self._busy, patience.busy_wait_first_s, patience.busy_wait_max_s)
+
+    async def _unclear_but_done(self, unknown: Exception) -> bool:
+        """Lets the token settle it, while it is remembered; then reads. True when it took place."""
+        patience = self._table.patience
+        self._unclear += 1
+        remembered = self._table.now() - self._began < TOKEN_AGE_MAX_S - patience.unclear_wait_max_s
+        if self._unclear < patience.unclear_tries_max and remembered:
+            await self._table.wait(self._unclear, patience.unclear_wait_first_s, patience.unclear_wait_max_s)
+            # The wait may have outlasted the token: sending again would then be a second write.
+            if self._table.now() - self._began < TOKEN_AGE_MAX_S:
+                return False
+        if await self._took_place():
+            return True
+        raise StoreOutcomeUnknown(f"sent {self._unclear} times without a clear answer: {unknown}") from unknown
+
+    async def _took_place(self) -> bool:
+        """Whether every item is as the write makes it."""
+        plan = self._table.rules.plan
+        for change in self._compiled.changes:
+            if not takes_effect(plan, change, await self._quietly(change.key)):
+                return False
+        return True
+
+    async def _read(self, action: Action) -> Item | None:
+        """The item under a failed condition, for a store that does not return it."""
+        ((_, body),) = action.body.items()
+        item = body.get("Key") or {name: body["Item"][name] for name in self._table.rules.key_names}
+        return await self._table.get(item)
+
+    async def _quietly(self, key: Item) -> dict[str, Any] | None:
+        """The item, by a read as patient as a busy write; what it raises in the end is an unknown outcome."""
+        patience = self._table.patience
+        for tries in range(1, patience.busy_tries_max + 1):
+            try:
+                return await self._table.get(key)
+            except (DynamoError, StoreOutcomeUnknown) as error:
+                if tries == patience.busy_tries_max:
+                    raise StoreOutcomeUnknown(f"the outcome could not be read: {error}") from error
+                await self._table.wait(tries, patience.busy_wait_first_s, patience.busy_wait_max_s)
+        raise AssertionError("the loop returns or raises")

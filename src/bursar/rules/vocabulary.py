@@ -29,7 +29,7 @@ SENTINEL_KIND = "sentinel"
 """The kind of the items in which the compiled form keeps unique values; no rule may be about it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
 class RulesInvalid(ValueError):  # noqa: N818
@@ -274,7 +274,7 @@ class References(_Named):
     @cached_property
     def key_attributes(self) -> tuple[str, ...]:
         """The child's attributes that make up the parent's key."""
-        return tuple(dict.fromkeys(name for text in self.key.values() for name in _PLACEHOLDER.findall(text)))
+        return tuple(dict.fromkeys(name for text in self.key.values() for name in PLACEHOLDER.findall(text)))
 
     @property
     def reads(self) -> frozenset[str]:

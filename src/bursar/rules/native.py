@@ -1,0 +1,195 @@
+"""``NativeGuard``: the rules kept by the engine itself, whoever writes and by whatever operation.
+
+The engine shows every request's changes before it commits them (:mod:`bursar.dynamo.guards`). Local rules are judged
+on each change; unique values are claims in the engine's side store; parents are looked up as the request leaves them.
+
+Sentinels, which the compiled form writes into the same table as ordinary items, are guarded too, so that both forms can
+share a table: a sentinel must name an owner that holds its value when the request ends, and may not go, or name
+another, while its owner still does. A plain client that changes a value without its sentinel leaves a stale one
+behind; that blocks nobody natively, and ``bursar audit --repair`` removes it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.guards import Change, GuardView, Refusal
+from bursar.rules.plan import Plan
+from bursar.rules.predicates import Item
+from bursar.rules.relations import Hold
+from bursar.rules.ruleset import Rules
+from bursar.rules.sentinels import OWNER, is_sentinel
+from bursar.rules.violation import Violation
+from bursar.rules.vocabulary import SENTINEL_KIND
+
+ADOPTION_VIOLATIONS_MAX = 100
+"""How many violations are listed when a table is refused its rules; the audit lists them all."""
+
+_CLAIMS = "unique"
+_SENTINEL = "sentinel"
+
+
+def load_guard(document: str) -> "NativeGuard":
+    """The guard of a rules document (TOML): the engine's ``guard_loader``. Raises ``ValueError`` for a bad document."""
+    return NativeGuard(Rules.from_toml(document))
+
+
+class NativeGuard:
+    """One table's rules, asked by the engine before each commit."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._plan: Plan = rules.plan
+        self._sentinel = {"S": SENTINEL_KIND}
+
+    def __call__(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
+        """The first refusal among ``changes``, or None. Claims and releases unique values as it goes."""
+        plan, attribute, sentinel = self._plan, self._plan.kind_attribute, self._sentinel
+        sentinels, taking, children = [], [], []
+        for index, change in enumerate(changes):
+            old, new = change.old, change.new
+            kinds = [item.get(attribute) for item in (old, new) if item is not None]
+            if all(kind == sentinel for kind in kinds):
+                sentinels.append((index, change))
+                continue
+            found = plan.judge(old, new)
+            if found is not None:
+                return Refusal(index, found.message)
+            kind = plan.kind_of(new or old or {})
+            assert kind is not None  # judged above
+            for hold in kind.holds:
+                before = None if old is None else hold.partition(old)
+                after = None if new is None else hold.partition(new)
+                if before != after:
+                    if before is not None:
+                        self._give_back(view, before, change.key)
+                    if after is not None:
+                        taking.append((index, change, hold, after))
+            if new is not None and kind.parents:
+                children.append((index, change))
+        return (
+            self._take(taking, view)
+            or self._look_at_parents(children, view)
+            or self._look_at_sentinels(sentinels, view)
+        )
+
+    def adopt(self, view: GuardView, table: str) -> list[str]:
+        """Every rule that the table breaks as it stands, at most :data:`ADOPTION_VIOLATIONS_MAX`; claims all values."""
+        violations = []
+        for message in self._faults(view, table):
+            violations.append(message)
+            if len(violations) == ADOPTION_VIOLATIONS_MAX:
+                violations.append(f"… and perhaps more: the first {ADOPTION_VIOLATIONS_MAX} are listed")
+                break
+        return violations
+
+    def _faults(self, view: GuardView, table: str) -> Iterator[str]:
+        plan = self._plan
+        for item in view.scan(table):
+            key = plan.key(item)
+            if is_sentinel(item, plan.kind_attribute):
+                found = self._sentinel_fault(Change(table, key, None, item), view)
+                if found is not None:
+                    yield found
+                continue
+            faults = plan.state_faults(item)
+            yield from (fault.message for fault in faults)
+            kind = plan.kind_of(item)
+            if kind is None or faults:
+                continue
+            change = Change(table, key, None, item)
+            for hold in kind.holds:
+                value = hold.partition(item)
+                if value is not None:
+                    taken = self._claim(view, change, hold, value)
+                    if taken is not None:
+                        yield taken.message
+            yield from (fault.message for fault in self._orphaned(change, view))
+
+    # --- unique values -------------------------------------------------------------------------------------------
+
+    def _take(self, taking: Sequence[tuple[int, Change, Hold, str]], view: GuardView) -> Refusal | None:
+        for index, change, hold, value in taking:
+            found = self._claim(view, change, hold, value)
+            if found is not None:
+                return Refusal(index, found.message)
+        return None
+
+    def _claim(self, view: GuardView, change: Change, hold: Hold, value: str) -> Violation | None:
+        me, space = owner_bytes(change.key), _CLAIMS
+        encoded = value.encode()
+        owner = view.owner(space, encoded)
+        if owner is None:
+            view.claim(space, encoded, me)
+            return None
+        if owner == me:
+            return None
+        return self._plan.taken(hold, change.old, change.new, orjson.loads(owner))
+
+    def _give_back(self, view: GuardView, value: str, key: Item) -> None:
+        encoded = value.encode()
+        if view.owner(_CLAIMS, encoded) == owner_bytes(key):
+            view.release(_CLAIMS, encoded)
+
+    # --- parents -------------------------------------------------------------------------------------------------
+
+    def _look_at_parents(self, children: Sequence[tuple[int, Change]], view: GuardView) -> Refusal | None:
+        for index, change in children:
+            for found in self._orphaned(change, view):
+                return Refusal(index, found.message)
+        return None
+
+    def _orphaned(self, change: Change, view: GuardView) -> Iterator[Violation]:
+        old, new = change.old, change.new
+        kind = self._plan.kind_of(new or {})
+        if kind is None or new is None:
+            return
+        for parent in kind.parents:
+            if old is not None and all(old.get(name) == new.get(name) for name in parent.reads):
+                continue
+            key = parent.key(new)
+            if key is not None:
+                found = self._plan.orphaned(parent, old, new, view.get(change.table, key))
+                if found is not None:
+                    yield found
+
+    # --- sentinels -----------------------------------------------------------------------------------------------
+
+    def _look_at_sentinels(self, sentinels: Sequence[tuple[int, Change]], view: GuardView) -> Refusal | None:
+        for index, change in sentinels:
+            message = self._sentinel_fault(change, view)
+            if message is not None:
+                return Refusal(index, message)
+        return None
+
+    def _sentinel_fault(self, change: Change, view: GuardView) -> str | None:
+        """Why a sentinel may not be as the request leaves it, or None."""
+        plan = self._plan
+        partition = change.key[plan.key_names[0]].get("S", "")
+        before = None if change.old is None else change.old.get(OWNER)
+        after = None if change.new is None else change.new.get(OWNER)
+        if before is not None and before != after and self._holds(before, partition, change.table, view):
+            reason = "its owner still holds the value"
+        elif change.new is not None and not self._holds(after, partition, change.table, view):
+            reason = "its owner does not hold the value"
+        else:
+            return None
+        return plan.violation(_SENTINEL, _SENTINEL, reason, (OWNER,), change.old, change.new).message
+
+    def _holds(self, owner: Mapping[str, Any] | None, partition: str, table: str, view: GuardView) -> bool:
+        key = None if owner is None else owner.get("M")
+        if not isinstance(key, dict) or set(key) != set(self._plan.key_names):
+            return False
+        item = view.get(table, key)
+        kind = None if item is None else self._plan.kind_of(item)
+        if item is None or kind is None:
+            return False
+        try:
+            return any(hold.partition(item) == partition for hold in kind.holds if partition.startswith(hold.prefix))
+        except ValueError:  # met while adopting, and listed there: a value that cannot be unique
+            return False
+
+
+def owner_bytes(key: Item) -> bytes:
+    """A key as the side store keeps it: the same bytes for the same key."""
+    return orjson.dumps(key, option=orjson.OPT_SORT_KEYS)

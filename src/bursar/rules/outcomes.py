@@ -1,0 +1,137 @@
+"""A cancelled transaction, read reason by reason: whose refusal it is, and whether trying again can help.
+
+| reason's code | about | means |
+|---|---|---|
+| ConditionalCheckFailed | an item | it moved: judged again as it is now, a rule refuses, or it is contention |
+| ConditionalCheckFailed | a sentinel taken | its unique rule refuses: another item holds the value |
+| ConditionalCheckFailed | a sentinel given back | the table was written to past its rules: refused, audit it |
+| ConditionalCheckFailed | a parent | references or agrees refuses |
+| ConditionalCheckFailed with a native guard's message | any | that rule refuses |
+| TransactionConflict, throttling | any | nothing was judged: the same transaction again, a little later |
+| anything else | any | the store's own complaint, passed on |
+
+A refusal outranks contention: it holds whatever the item has become.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from bursar.rules.compile import Action, Compiled, ItemChange
+from bursar.rules.errors import Contention, RuleRefused, RulesError
+from bursar.rules.plan import Plan
+from bursar.rules.predicates import Item, plain_text
+from bursar.rules.sentinels import OWNER
+from bursar.rules.verdicts import same
+from bursar.rules.violation import Violation
+
+CONDITION_FAILED: Final = "ConditionalCheckFailed"
+CANCELLED: Final = "TransactionCanceledException"
+
+BUSY_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+"""Reasons under which nothing was judged and trying again helps."""
+
+BUSY_CODES = frozenset(
+    {
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
+)
+"""The same, when the whole request was turned away."""
+
+UNCLEAR_CODES = frozenset({"InternalServerError", "ServiceUnavailable"})
+"""Amazon's 500s: the write may have taken place ("Error handling with DynamoDB"), the token settles it."""
+
+_GUARDED = re.compile(r"Rule (\S+) \(")
+"""How every refusal's message starts, the native guard's too (see :meth:`bursar.rules.plan.Plan.violation`)."""
+
+
+def failed_conditions(
+    compiled: Compiled, reasons: Sequence[Mapping[str, Any]]
+) -> list[tuple[Action, Mapping[str, Any]]]:
+    """The actions whose condition failed, each with its reason."""
+    pairs = zip(compiled.actions, reasons, strict=True)
+    return [(action, reason) for action, reason in pairs if reason.get("Code") == CONDITION_FAILED]
+
+
+def is_busy(reasons: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether nothing but conflicts and throttling stood in the way."""
+    codes = {reason.get("Code", "None") for reason in reasons} - {"None", None}
+    return bool(codes) and codes <= BUSY_REASONS
+
+
+def guard_refusal(plan: Plan, action: Action, message: str) -> RuleRefused | None:
+    """The native guard's refusal that ``message`` is, if it is one."""
+    match = _GUARDED.match(message)
+    if match is None:
+        return None
+    change = action.change
+    return RuleRefused(message, rule=match.group(1), item_key=change.key, old=change.old, new=change.new)
+
+
+def verdict(plan: Plan, failed: Sequence[tuple[Action, Item | None]]) -> RulesError:
+    """What the caller hears, ``failed`` being each action whose condition failed with the item as it was found."""
+    refusals = []
+    for action, actual in failed:
+        found = _READERS[action.role](plan, action, actual)
+        if found is not None:
+            refusals.append(found)
+    if refusals:
+        return RuleRefused.by(refusals[0])
+    for action, actual in failed:
+        if action.role == "item":
+            key = action.change.key
+            now = "is not there" if actual is None else "is not as it was read"
+            return Contention(f"{plain_text({'M': key})} {now}", item_key=key, actual=actual)
+    action, actual = failed[0]
+    return Contention("what the write rests on moved meanwhile", item_key=action.change.key, actual=actual)
+
+
+def takes_effect(plan: Plan, change: ItemChange, actual: Item | None) -> bool:
+    """Whether ``actual`` is what the change makes: it took place (or somebody else did the very same)."""
+    if change.new is None or actual is None:
+        return change.new is None and actual is None
+    return all(same(actual.get(name), change.new.get(name)) for name in change.changed)
+
+
+def _item(plan: Plan, action: Action, actual: Item | None) -> Violation | None:
+    """The change as it would be from where the item is now."""
+    change = action.change
+    if actual is None:
+        return None
+    if change.new is None:
+        return plan.judge(actual, None)
+    if change.old is None:
+        return plan.judge(actual, change.new)
+    moved = {name: value for name, value in actual.items() if name not in change.changed}
+    moved.update((name, change.new[name]) for name in change.changed if name in change.new)
+    return plan.judge(actual, moved)
+
+
+def _hold(plan: Plan, action: Action, actual: Item | None) -> Violation | None:
+    holder = None if actual is None else actual.get(OWNER, {}).get("M")
+    assert action.hold is not None
+    return plan.taken(action.hold, action.change.old, action.change.new, holder)
+
+
+def _release(plan: Plan, action: Action, actual: Item | None) -> Violation | None:
+    holder = None if actual is None else actual.get(OWNER, {}).get("M")
+    assert action.hold is not None
+    rule, change = action.hold.rule, action.change
+    reason = "its unique value is another's: the table was written to past its rules, `bursar audit` tells more"
+    return plan.violation(rule.name, rule.word, reason, (), change.old, change.new, holder)
+
+
+def _parents(plan: Plan, action: Action, actual: Item | None) -> Violation | None:
+    for change, parent in action.children:
+        assert change.new is not None  # a removal looks at no parent
+        found = plan.orphaned(parent, change.old, change.new, actual)
+        if found is not None:
+            return found
+    return None
+
+
+_READERS = {"item": _item, "hold": _hold, "release": _release, "parents": _parents}

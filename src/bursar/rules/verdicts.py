@@ -1,0 +1,113 @@
+"""Local verdicts: what one rule says of one item's old and new state, and how DynamoDB compares values."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.values import equal, normalise
+from bursar.rules.predicates import Item, Where
+from bursar.rules.vocabulary import Rule, RulesInvalid, Transitions
+
+Verdict = Callable[[Item | None, Item], str | None]
+"""(old, new) → why the rule refuses, or None. ``new`` is there; removals are judged apart."""
+
+
+class OnlyChanges:
+    """Marks verdicts that have nothing to say about a new item."""
+
+
+class Moves:
+    """Transitions: along the graph, from an initial value."""
+
+    def __init__(self, rule: Transitions) -> None:
+        self._rule = rule
+        self._initial = frozenset(rule.initial)
+        self._states = frozenset(rule.states)
+
+    def __call__(self, old: Item | None, new: Item) -> str | None:
+        name = self._rule.attribute
+        target = new.get(name, {}).get("S")
+        source = None if old is None or name not in old else old[name].get("S")
+        if source is None:
+            if target in self._initial:
+                return None
+            return f"{name} starts as {' or '.join(self._rule.initial)}"
+        if target == source or target in self._rule.targets.get(source, ()):
+            return None
+        onward = self._rule.targets.get(source)
+        return (
+            f"from {source}, {name} moves only to {' or '.join(sorted(onward))}"
+            if onward
+            else f"{name} {source} is final"
+        )
+
+    def state(self, item: Item) -> str | None:
+        if item.get(self._rule.attribute, {}).get("S") in self._states:
+            return None
+        return f"{self._rule.attribute} is none of {', '.join(self._rule.states)}"
+
+
+class Unchanged(OnlyChanges):
+    """Immutable, and write once."""
+
+    def __init__(self, attributes: tuple[str, ...], *, once: bool) -> None:
+        self._attributes = attributes
+        self._once = once
+
+    def __call__(self, old: Item | None, new: Item) -> str | None:
+        for name in self._attributes:
+            before = None if old is None else old.get(name)
+            if (before is not None or not self._once) and not same(before, new.get(name)):
+                return f"{name} is written already" if self._once else f"{name} never changes"
+        return None
+
+
+class Never(OnlyChanges):
+    """Append-only."""
+
+    def __call__(self, _old: Item | None, _new: Item) -> str | None:
+        return "it is never changed nor removed"
+
+
+class Holds:
+    """Check."""
+
+    def __init__(self, holds: Callable[[Item], bool], says: str) -> None:
+        self._holds = holds
+        self._says = says
+
+    def __call__(self, _old: Item | None, new: Item) -> str | None:
+        return None if self._holds(new) else f"{self._says} does not hold"
+
+
+def changed_attributes(old: Item, new: Item) -> frozenset[str]:
+    """The attributes that differ, as DynamoDB compares: sets in any order, numbers by value."""
+    changed = []
+    for name, value in new.items():
+        before = old.get(name)
+        if before is not value and before != value and not same(before, value):
+            changed.append(name)
+    changed.extend(name for name in old if name not in new)
+    return frozenset(changed)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are the same to DynamoDB, canonical or not; absent equals absent."""
+    if left is None or right is None:
+        return left is right
+    return bool(left == right) or equal(normalise(left), normalise(right))
+
+
+def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
+    """The condition ready to evaluate on an item. Raises :class:`RulesInvalid` with DynamoDB's own complaint."""
+    from bursar.dynamo.expressions import Binding, parse_condition
+
+    try:
+        binding = Binding(
+            dict(where.names) or None, {name: dict(value) for name, value in where.values.items()} or None
+        )
+        condition = parse_condition(where.condition).bind(binding)
+        binding.check_all_used()
+    except DynamoError as fault:
+        raise RulesInvalid(f"{rule.word} rule {rule.name!r}: {fault.message}") from None
+    return condition.evaluate
