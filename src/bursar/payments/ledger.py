@@ -22,7 +22,6 @@ from bursar.payments.attempt_ids import new_agency_tracking_id
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptMoved,
-    IdentifierTaken,
     LeaseHeld,
     LedgerBusy,
     MetadataDiffers,
@@ -30,10 +29,10 @@ from bursar.payments.errors import (
     OutcomeContradicts,
 )
 from bursar.payments.fees import Fee, FeeCatalogue
+from bursar.payments.journal import CHANGE_TRIES_MAX, Journal, event_of
 from bursar.payments.lookups import Lookups
 from bursar.payments.records import (
     Attempt,
-    Event,
     Obligation,
     ObligationView,
     Outcome,
@@ -56,18 +55,15 @@ from bursar.payments.status import (
     Actor,
     NoSuchEdge,
     Status,
-    edge,
 )
 from bursar.payments.table import TABLE_NAME, create_table
-from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
+from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy
 
 if TYPE_CHECKING:
-    from bursar.dynamo import Store
+    from bursar.dynamo.store import Store
 
 START_TRIES_MAX: Final = 4
 """How often a start looks again after losing a race before it says that the obligation is taken."""
-CHANGE_TRIES_MAX: Final = 4
-"""How often a change is tried again on an attempt that moved in a way that does not matter to it."""
 MILLISECOND_S: Final = 0.001
 LEASE_RAN_OUT: Final = "the lease ran out: what its holder did is not known"
 
@@ -83,8 +79,6 @@ _OUTCOME_EVENTS: Final[Mapping[tuple[Status, Status], str]] = {
 _RESOLUTION_EVENTS: Final[Mapping[Status, str]] = {PROCESSED: "resolved_processed", FAILED: "resolved_failed"}
 _NO_LEASE: Final[Mapping[str, Any]] = {"lease_owner": None, "lease_until": None}
 _KNOWN: Final[Mapping[str, Any]] = {**_NO_LEASE, "outcome_unknown": False, "unknown_reason": None}
-# A refusal by one of these rules means that Pay.gov named one collection twice: rule → attribute.
-_IDENTIFIERS: Final[Mapping[str, str]] = {rules.TOKEN: "token", rules.PAYGOV_TRACKING_ID: "payGovTrackingId"}
 
 
 class Ledger(Lookups):
@@ -110,6 +104,7 @@ class Ledger(Lookups):
         self._randomness = randomness
         ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock)
         super().__init__(store, ruled, table)
+        self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
 
     async def create_table(self) -> None:
         """Makes the table unless it is there. Idempotent."""
@@ -137,7 +132,7 @@ class Ledger(Lookups):
         for _ in range(START_TRIES_MAX):
             view = await self.obligation(client, reference)
             attempt = self._first_state(wanted, view, fee, amount, url_success, url_cancel)
-            event = self._event(None, attempt, "started", "portal", {})
+            event = event_of(None, attempt, "started", "portal", {})
             writes = [Put(attempt_to_item(attempt)), Put(event_to_item(event))]
             if view is None:
                 writes.insert(0, Put(obligation_to_item(replace(wanted, created_at=attempt.created_at))))
@@ -155,7 +150,7 @@ class Ledger(Lookups):
 
     async def record_token(self, attempt: Attempt, token: str) -> Attempt:
         """received → initiated. Raises ``IdentifierTaken`` when another attempt has that token, ``AttemptMoved``."""
-        return await self._take(attempt, "token_given", "portal", token=token, token_at=self._now())
+        return await self._journal.take(attempt, "token_given", "portal", token=token, token_at=self._now())
 
     async def fail(
         self,
@@ -177,7 +172,7 @@ class Ledger(Lookups):
             raise NoSuchEdge(f"{attempt.agency_tracking_id} may have been sent: it cannot be {event}")
         try:
             told = {**_present(said), **(detail or {})}
-            return await self._take(attempt, event, actor, FAILED, detail=told, **said, **_KNOWN)
+            return await self._journal.take(attempt, event, actor, FAILED, detail=told, **said, **_KNOWN)
         except AttemptMoved as moved:
             if moved.attempt.status == FAILED and moved.attempt.return_code == return_code:
                 return moved.attempt
@@ -196,7 +191,7 @@ class Ledger(Lookups):
             raise self._in_the_way(attempt)
         lease = self._lease(owner, lease_s)
         try:
-            return await self._take(attempt, event, actor, detail={"owner": owner}, **lease)
+            return await self._journal.take(attempt, event, actor, detail={"owner": owner}, **lease)
         except AttemptMoved as moved:
             raise self._in_the_way(moved.attempt) from None
 
@@ -207,7 +202,7 @@ class Ledger(Lookups):
         """
         if attempt.lease_owner != owner or attempt.outcome_unknown:
             raise AttemptMoved(attempt, f"is not {owner}'s to give back unsent")
-        return await self._take(attempt, "released", actor, detail={"reason": reason}, **_NO_LEASE)
+        return await self._journal.take(attempt, "released", actor, detail={"reason": reason}, **_NO_LEASE)
 
     async def steal_lease(self, attempt: Attempt, owner: str, lease_s: float, *, actor: Actor = "sweeper") -> Attempt:
         """Takes over a processing attempt that nobody holds a lease on: ran out, or unknown without one.
@@ -221,7 +216,7 @@ class Ledger(Lookups):
         told = _present({"owner": owner, "from": attempt.lease_owner, "reason": reason})
         lease = self._lease(owner, lease_s)
         unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
-        return await self._take(attempt, "lease_taken_over", actor, detail=told, **lease, **unknown)
+        return await self._journal.take(attempt, "lease_taken_over", actor, detail=told, **lease, **unknown)
 
     async def record_unknown(self, attempt: Attempt, reason: str, *, actor: Actor = "portal") -> Attempt:
         """Processing stays processing; its outcome is unknown because of ``reason`` and its lease ends.
@@ -234,9 +229,11 @@ class Ledger(Lookups):
             if attempt.lease_owner is None:
                 return attempt
             due_at = self.due_policy.next_poll_at(attempt, self._now())
-            return await self._tend(attempt, due_at=due_at, **_NO_LEASE)
+            return await self._journal.tend(attempt, due_at=due_at, **_NO_LEASE)
         unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
-        return await self._take(attempt, "outcome_unknown", actor, detail={"reason": reason}, **unknown, **_NO_LEASE)
+        return await self._journal.take(
+            attempt, "outcome_unknown", actor, detail={"reason": reason}, **unknown, **_NO_LEASE
+        )
 
     async def record_outcome(self, attempt: Attempt, outcome: Outcome, *, actor: Actor) -> Attempt:
         """What Pay.gov said of its collection: processing → processed, pending or failed; pending → the same.
@@ -259,7 +256,9 @@ class Ledger(Lookups):
                 "return_detail": outcome.return_detail,
             }
             try:
-                return await self._take(current, event, actor, outcome.status, detail=_present(said), **said, **_KNOWN)
+                return await self._journal.take(
+                    current, event, actor, outcome.status, detail=_present(said), **said, **_KNOWN
+                )
             except AttemptMoved as moved:
                 current = moved.attempt
         raise AttemptMoved(current)
@@ -279,7 +278,7 @@ class Ledger(Lookups):
         told = _present({"by": by, "reason": reason, "paygov_tracking_id": paygov_tracking_id})
         values = {"paygov_tracking_id": attempt.paygov_tracking_id or paygov_tracking_id, "return_detail": reason}
         event = _RESOLUTION_EVENTS[settled_as]
-        return await self._take(attempt, event, "operator", settled_as, detail=told, **values, **_KNOWN)
+        return await self._journal.take(attempt, event, "operator", settled_as, detail=told, **values, **_KNOWN)
 
     async def touch_due(self, attempt: Attempt, due_at: float, *, refreshed_at: float | None = None) -> Attempt:
         """Moves when the sweeper looks next (and when Pay.gov was last asked): no event, ``updated_at`` stays.
@@ -289,9 +288,7 @@ class Ledger(Lookups):
         if attempt.status in FINAL:
             raise AttemptMoved(attempt)
         refreshed = attempt.refreshed_at if refreshed_at is None else whole_ms(refreshed_at)
-        return await self._tend(attempt, due_at=whole_ms(due_at), refreshed_at=refreshed)
-
-    # ---- How a call becomes a write.
+        return await self._journal.tend(attempt, due_at=whole_ms(due_at), refreshed_at=refreshed)
 
     def _first_state(
         self,
@@ -327,91 +324,7 @@ class Ledger(Lookups):
             status=RECEIVED,
             event_seq=1,
         )
-        return self._with_due(attempt)
-
-    async def _take(
-        self,
-        attempt: Attempt,
-        event: str,
-        actor: Actor,
-        target: Status | None = None,
-        *,
-        detail: Mapping[str, Any] | None = None,
-        **values: Any,
-    ) -> Attempt:
-        """Takes the edge that leaves the attempt's status by ``event``: attempt and event in one transaction.
-
-        An attempt that moved only in its bookkeeping (no event since) is tried again as it is now.
-        """
-        step = edge(attempt.status, event, target)
-        if actor not in step.actors:
-            raise NoSuchEdge(f"{event} is not the {actor}'s to take: {', '.join(step.actors)}")
-        current = attempt
-        for _ in range(CHANGE_TRIES_MAX):
-            changed = self._with_due(
-                replace(
-                    current,
-                    **values,
-                    status=step.target,
-                    updated_at=max(self._now(), current.updated_at),
-                    version=current.version + 1,
-                    event_seq=current.event_seq + 1,
-                )
-            )
-            told = self._event(current.status, changed, event, actor, detail or {})
-            try:
-                await self._write(current, changed, told)
-                return changed
-            except AttemptMoved as moved:
-                if moved.attempt.event_seq != attempt.event_seq:
-                    raise
-                current = moved.attempt
-        raise AttemptMoved(current)
-
-    async def _tend(self, attempt: Attempt, **values: Any) -> Attempt:
-        """Changes bookkeeping alone: no event, and ``updated_at`` stays."""
-        changed = replace(attempt, **values, version=attempt.version + 1)
-        await self._write(attempt, changed, None)
-        return changed
-
-    async def _write(self, old: Attempt, new: Attempt, event: Event | None) -> None:
-        writes: list[Put | Update] = [Update(attempt_to_item(old), attempt_to_item(new))]
-        if event is not None:
-            writes.append(Put(event_to_item(event)))
-        try:
-            await self._ruled.write(writes)
-        except StoreBusy as busy:
-            raise LedgerBusy(str(busy)) from busy
-        except (Contention, RuleRefused) as refusal:
-            current = await self.reread(old)
-            if current.version != old.version:
-                raise AttemptMoved(current) from None
-            if isinstance(refusal, Contention):
-                raise LedgerBusy(str(refusal)) from refusal
-            attribute = _IDENTIFIERS.get(refusal.rule)
-            if attribute is None:
-                raise
-            raise IdentifierTaken(current, attribute) from None
-
-    def _event(
-        self, source: Status | None, attempt: Attempt, name: str, actor: Actor, detail: Mapping[str, Any]
-    ) -> Event:
-        return Event(
-            client=attempt.client,
-            reference=attempt.reference,
-            agency_tracking_id=attempt.agency_tracking_id,
-            seq=attempt.event_seq,
-            at=attempt.updated_at,
-            name=name,
-            actor=actor,
-            from_status=source,
-            to_status=attempt.status,
-            detail=dict(detail),
-        )
-
-    def _with_due(self, attempt: Attempt) -> Attempt:
-        due_at = self.due_policy.due_at(attempt)
-        return replace(attempt, due_at=None if due_at is None else whole_ms(due_at))
+        return self._journal.with_due(attempt)
 
     def _lease(self, owner: str, lease_s: float) -> dict[str, Any]:
         return {"lease_owner": owner, "lease_until": whole_ms(self._now() + lease_s)}

@@ -33,7 +33,7 @@ from bursar.payments.table import CHANGES_INDEX, DUE_INDEX
 from bursar.rules import RuledTable
 
 if TYPE_CHECKING:
-    from bursar.dynamo import Store
+    from bursar.dynamo.store import Store
 
 BUCKET_S: Final = 3600
 CHANGES_SPAN_MAX_S: Final = 400 * 24 * 3600

@@ -137,7 +137,7 @@ def whole_ms(seconds: float) -> float:
 
 
 def money(value: Decimal) -> Decimal:
-    """``value`` with exactly two decimals. Raises ``ValueError`` when that would round, or it is not in (0, AMOUNT_MAX]."""
+    """``value`` with exactly two decimals. Raises ``ValueError`` when that would round, or outside (0, AMOUNT_MAX]."""
     if not value.is_finite() or not 0 < value <= AMOUNT_MAX:
         raise ValueError(f"an amount is more than 0 and at most {AMOUNT_MAX}: {value}")
     exact = value.quantize(CENT)

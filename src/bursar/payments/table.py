@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.dynamo.errors import DynamoError
 
 if TYPE_CHECKING:
-    from bursar.dynamo import Store
+    from bursar.dynamo.store import Store
 
 TABLE_NAME: Final = "bursar-payments"
 DUE_INDEX: Final = "due"

@@ -1,0 +1,47 @@
+"""When the sweeper looks."""
+
+from dataclasses import replace
+
+import pytest
+
+from bursar.payments.due import DuePolicy
+from bursar.payments.records import Attempt
+
+POLICY = DuePolicy(received_age_max_s=100, token_age_max_s=1000, poll_interval_min_s=5, poll_interval_max_s=60)
+
+
+def test_received_and_initiated_wait_for_their_age(attempt: Attempt) -> None:
+    start = attempt.created_at
+    assert POLICY.due_at(attempt) == start + 100
+    assert POLICY.due_at(replace(attempt, status="initiated", token_at=start + 7)) == start + 1007
+
+
+def test_processing_waits_for_its_lease_then_for_paygov(attempt: Attempt) -> None:
+    start = attempt.created_at
+    leased = replace(attempt, status="processing", token_at=start, lease_owner="a", lease_until=start + 30)
+    assert POLICY.due_at(leased) == start + 30
+    unknown = replace(leased, lease_owner=None, lease_until=None, outcome_unknown=True, updated_at=start + 9)
+    assert POLICY.due_at(unknown) == start + 14
+    given_back = replace(leased, lease_owner=None, lease_until=None)
+    assert POLICY.due_at(given_back) == start + 1000
+
+
+def test_pending_is_polled_soon(attempt: Attempt) -> None:
+    assert POLICY.due_at(replace(attempt, status="pending")) == attempt.updated_at + 5
+
+
+@pytest.mark.parametrize("final", ["processed", "failed"])
+def test_final_is_never_due(attempt: Attempt, final: str) -> None:
+    assert POLICY.due_at(replace(attempt, status=final)) is None  # type: ignore[arg-type]
+
+
+def test_polls_thin_out_by_doubling_within_bounds(attempt: Attempt) -> None:
+    pending = replace(attempt, status="pending", updated_at=0.0)
+    waits = [POLICY.next_poll_at(pending, now) - now for now in (1, 5, 10, 20, 40, 80, 1e6)]
+    assert waits == [5, 5, 10, 20, 40, 60, 60]
+
+
+def test_a_token_expires_at_the_end_of_its_life(attempt: Attempt) -> None:
+    initiated = replace(attempt, status="initiated", token_at=50.0)
+    assert not POLICY.token_expired(initiated, 1049.999)
+    assert POLICY.token_expired(initiated, 1050.0)

@@ -1,0 +1,183 @@
+"""The catalogue: versions by court day, metadata by schema, and errors that say where."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bursar.payments.fees import FeeCatalogue, FeesError
+
+NOW = datetime(2026, 11, 22, 19, 30, tzinfo=UTC).timestamp()
+
+
+def catalogue(text: str) -> FeeCatalogue:
+    return FeeCatalogue.parse(text.encode(), source="fees.toml")
+
+
+@pytest.mark.parametrize(
+    ("key", "tcs_app_id", "amount"),
+    [
+        ("PETITION_FILING_FEE", "TCSUSTAXCOURTPETITION", Decimal("60.00")),
+        ("NONATTORNEY_EXAM_REGISTRATION_FEE", "TCSUSTAXCOURTANAEF", Decimal("250.00")),
+        ("COPY_FEE", "TCSUSTAXCOURTCOPY", None),
+    ],
+)
+def test_the_fees_that_ship(key: str, tcs_app_id: str, amount: Decimal | None) -> None:
+    fee = FeeCatalogue.default().fee(key, NOW)
+    assert fee is not None
+    assert (fee.tcs_app_id, fee.amount, fee.variable) == (tcs_app_id, amount, amount is None)
+    assert amount is None or str(fee.amount) == str(amount)
+
+
+def test_an_unknown_fee_is_none() -> None:
+    assert FeeCatalogue.default().fee("NO_SUCH_FEE", NOW) is None
+    assert FeeCatalogue.default().name("NO_SUCH_FEE") == "NO_SUCH_FEE"
+    assert FeeCatalogue.default().versions("NO_SUCH_FEE") == ()
+
+
+TWO_VERSIONS = """
+[fees.F]
+name = "F"
+tcs_app_id = "APP"
+versions = [
+    { active_from = 2026-07-01, amount = 70 },
+    { active_from = 2026-01-01, amount = 60.50 },
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "amount"),
+    [
+        (datetime(2026, 1, 1, 4, 59, 59, tzinfo=UTC), None),  # still 31 December in New York
+        (datetime(2026, 1, 1, 5, 0, tzinfo=UTC), "60.50"),
+        (datetime(2026, 7, 1, 3, 59, 59, tzinfo=UTC), "60.50"),  # summer time: one hour earlier in UTC
+        (datetime(2026, 7, 1, 4, 0, tzinfo=UTC), "70.00"),
+        (datetime(2036, 7, 1, tzinfo=UTC), "70.00"),
+    ],
+)
+def test_a_version_is_active_from_its_court_day(at: datetime, amount: str | None) -> None:
+    fee = catalogue(TWO_VERSIONS).fee("F", at.timestamp())
+    assert (None if fee is None else str(fee.amount)) == amount
+
+
+def test_a_version_is_called_by_its_day() -> None:
+    fee = catalogue(TWO_VERSIONS).fee("F", NOW)
+    assert fee is not None
+    assert fee.version == "2026-07-01"
+    assert catalogue(TWO_VERSIONS).active_since("F") == datetime(2026, 1, 1, 5, tzinfo=UTC).timestamp()
+
+
+def test_all_metadata_problems_are_told_at_once_and_without_the_values() -> None:
+    fee = FeeCatalogue.default().fee("NONATTORNEY_EXAM_REGISTRATION_FEE", NOW)
+    assert fee is not None
+    problems = fee.metadata_problems({"email": "secret-not-an-address", "fullName": ""})
+    assert [(p.path, p.code) for p in problems] == [
+        (("accessCode",), "required"),
+        (("email",), "format"),
+        (("fullName",), "minLength"),
+    ]
+    assert [p.message for p in problems] == [
+        "is required",
+        "must be a valid email",
+        "must have at least 1 characters",
+    ]
+
+
+def test_extra_metadata_is_allowed() -> None:
+    fee = FeeCatalogue.default().fee("PETITION_FILING_FEE", NOW)
+    assert fee is not None
+    assert fee.metadata_problems({"docketNumber": "123-26", "more": [1]}) == ()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path", "code"),
+    [
+        ({"copyRequestId": 7, "numberOfPages": 1}, ("copyRequestId",), "type"),
+        ({"copyRequestId": "c", "numberOfPages": 0}, ("numberOfPages",), "minimum"),
+        ({"copyRequestId": "c", "numberOfPages": 1.5}, ("numberOfPages",), "type"),
+        (["not", "an", "object"], (), "type"),
+    ],
+)
+def test_metadata_problems(metadata: object, path: tuple[str, ...], code: str) -> None:
+    fee = FeeCatalogue.default().fee("COPY_FEE", NOW)
+    assert fee is not None
+    assert [(p.path, p.code) for p in fee.metadata_problems(metadata)] == [(path, code)]
+
+
+def test_a_schema_may_go_deep_and_the_path_follows() -> None:
+    fee = catalogue(
+        TWO_VERSIONS
+        + """
+[fees.F.metadata]
+type = "object"
+properties.items = { type = "array", items = { type = "object", required = ["id"], properties.id.enum = ["a", "b"] } }
+"""
+    ).fee("F", NOW)
+    assert fee is not None
+    problems = fee.metadata_problems({"items": [{"id": "a"}, {}, {"id": "c"}]})
+    assert [(p.path, p.code) for p in problems] == [
+        (("items", 1, "id"), "required"),
+        (("items", 2, "id"), "enum"),
+    ]
+
+
+BROKEN = [
+    ("fees =", "fees.toml: not TOML: "),
+    ("", "fees.toml: fees: is required"),
+    ("other = 1\n" + TWO_VERSIONS, "fees.toml: other: is not known here (known: fees)"),
+    ("fees.F = 1", "fees.toml: fees.F: must be a table"),
+    ("[fees.F]\ntcs_app_id='A'\nversions=[{active_from=2026-01-01,amount=1}]", "fees.toml: fees.F.name: is required"),
+    ("[fees.F]\nname='F'\nversions=[{active_from=2026-01-01,amount=1}]", "fees.toml: fees.F.tcs_app_id: is required"),
+    ("[fees.F]\nname='F'\ntcs_app_id='A'", "fees.toml: fees.F.versions: is required"),
+    ("[fees.F]\nprice=1", "fees.toml: fees.F.price: is not known here"),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), BROKEN)
+def test_a_broken_file_says_where(text: str, problem: str) -> None:
+    with pytest.raises(FeesError) as caught:
+        catalogue(text)
+    assert any(line.startswith(problem) for line in str(caught.value).splitlines()), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [
+        ("{ amount = 1 }", "[0].active_from: must be a date"),
+        ("{ active_from = '2026-01-01', amount = 1 }", "[0].active_from: must be a date"),
+        ("{ active_from = 2026-01-01 }", "[0]: needs either an amount or variable = true"),
+        ("{ active_from = 2026-01-01, amount = 1, variable = true }", "[0]: needs either"),
+        ("{ active_from = 2026-01-01, amount = 'abc' }", "[0].amount: is not an amount: 'abc'"),
+        ("{ active_from = 2026-01-01, amount = 1.005 }", "[0].amount: an amount has at most two decimals"),
+        ("{ active_from = 2026-01-01, amount = -1 }", "[0].amount: an amount is more than 0"),
+        ("{ active_from = 2026-01-01, amount = true }", "[0].amount: must be an amount"),
+        ("{ active_from = 2026-01-01, amount = 1, from = 2 }", "[0].from: is not known here"),
+        ("7", "[0]: must be a table"),
+        (
+            "{ active_from = 2026-01-01, amount = 1 }, { active_from = 2026-01-01, amount = 2 }",
+            ": two versions are active from the same day",
+        ),
+    ],
+)
+def test_a_broken_version_says_where(version: str, problem: str) -> None:
+    with pytest.raises(FeesError) as caught:
+        catalogue(f"[fees.F]\nname = 'F'\ntcs_app_id = 'A'\nversions = [{version}]")
+    assert str(caught.value).startswith(f"fees.toml: fees.F.versions{problem}")
+
+
+def test_a_broken_schema_says_where() -> None:
+    with pytest.raises(FeesError, match=r"fees.toml: fees.F.metadata: is not a JSON Schema"):
+        catalogue(TWO_VERSIONS + "[fees.F.metadata]\ntype = 'objekt'")
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(FeesError) as caught:
+        catalogue("[fees.A]\nname = 'A'\n[fees.B]\nname = 'B'")
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="fees"):
+        FeeCatalogue.load(tmp_path / "fees.toml")

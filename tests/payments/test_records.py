@@ -1,0 +1,167 @@
+"""Records and their items: nothing is lost, nothing is added, nothing secret is shown."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bursar.payments import records
+from bursar.payments.records import Attempt, Event, Obligation, ObligationView, from_item, money, to_item, whole_ms
+from bursar.payments.status import STATUSES
+
+times = st.floats(0, 4e9).map(whole_ms)
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+metadata = st.dictionaries(st.text(max_size=8), json_values, max_size=4)
+amounts = st.decimals("0.01", "999999999.99", places=2)
+attempts = st.builds(
+    Attempt,
+    agency_tracking_id=texts,
+    client=texts,
+    reference=texts.map(str.lower),
+    fee=texts,
+    fee_version=texts,
+    tcs_app_id=texts,
+    amount=amounts,
+    metadata=metadata,
+    url_success=texts,
+    url_cancel=texts,
+    created_at=times,
+    updated_at=times,
+    status=st.sampled_from(STATUSES),
+    version=st.integers(1, 10**6),
+    event_seq=st.integers(0, 9999),
+    token=st.none() | texts,
+    token_at=st.none() | times,
+    paygov_tracking_id=st.none() | texts,
+    payment_method=st.none() | texts,
+    transaction_status=st.none() | texts,
+    return_code=st.none() | texts,
+    return_detail=st.none() | texts,
+    lease_owner=st.none() | texts,
+    lease_until=st.none() | times,
+    outcome_unknown=st.booleans(),
+    unknown_reason=st.none() | texts,
+    refreshed_at=st.none() | times,
+    due_at=st.none() | times,
+)
+events = st.builds(
+    Event,
+    client=texts,
+    reference=texts.map(str.lower),
+    agency_tracking_id=texts,
+    seq=st.integers(1, 9999),
+    at=times,
+    name=texts,
+    actor=texts,
+    from_status=st.none() | st.sampled_from(STATUSES),
+    to_status=st.sampled_from(STATUSES),
+    detail=metadata,
+)
+obligations = st.builds(
+    Obligation, client=texts, reference=texts.map(str.lower), fee=texts, metadata=metadata, created_at=times
+)
+
+
+@given(attempts | events | obligations)
+def test_a_record_survives_its_item(record: Attempt | Event | Obligation) -> None:
+    item = to_item(record)
+    assert from_item(item) == record
+    assert to_item(from_item(item)) == item  # type: ignore[arg-type]
+
+
+def test_an_attempt_lies_where_the_layout_says(attempt: Attempt) -> None:
+    item = to_item(replace(attempt, due_at=attempt.created_at + 1))
+    assert item["pk"] == {"S": "o#dawson#0b5c6f6e-0000-4000-8000-000000000001"}
+    assert item["sk"] == {"S": "attempt#2026-11-22T19:30:00.125Z#b0000000000000000001"}
+    assert item["kind"] == {"S": "attempt"}
+    assert item["amount"] == {"N": "60"}
+    assert item["dueAt"] == {"S": "2026-11-22T19:30:01.125Z"}
+    assert item["dueShard"]["S"] in "01234567"
+    assert item["changeBucket"] == {"S": "2026-11-22T19"}
+    assert item["changedAt"] == {"S": "2026-11-22T19:30:00.125Z#b0000000000000000001"}
+
+
+def test_a_final_attempt_is_in_no_due_index(attempt: Attempt) -> None:
+    item = to_item(replace(attempt, due_at=None))
+    assert "dueAt" not in item
+    assert "dueShard" not in item
+
+
+def test_an_event_sorts_by_attempt_and_number(attempt: Attempt) -> None:
+    event = Event("dawson", attempt.reference, attempt.agency_tracking_id, 7, 0.0, "claimed", "portal", None, "failed")
+    item = to_item(event)
+    assert item["sk"] == {"S": "event#b0000000000000000001#0007"}
+    assert item["changedAt"] == {"S": "1970-01-01T00:00:00.000Z#b0000000000000000001#0007"}
+
+
+def test_a_sentinel_is_no_record() -> None:
+    assert from_item({"pk": {"S": "unique#token#x"}, "sk": {"S": "sentinel"}, "kind": {"S": "sentinel"}}) is None
+
+
+def test_neither_token_nor_metadata_is_shown(attempt: Attempt) -> None:
+    shown = repr(replace(attempt, token="t" * 32, metadata={"email": "ada@example.org"}))
+    assert "ttt" not in shown
+    assert "ada" not in shown
+
+
+def test_a_reference_is_one_whatever_its_case() -> None:
+    assert records.partition_key("c", "ABC-Def") == records.partition_key("c", "abc-dEF")
+
+
+def test_a_usual_attempt_fits_in_one_write_unit(attempt: Attempt) -> None:
+    full = replace(
+        attempt,
+        token="t" * 32,
+        token_at=attempt.created_at,
+        paygov_tracking_id="3FDJ1A2B3C4D5",
+        payment_method="PLASTIC_CARD",
+        transaction_status="Received",
+        url_success="https://app.example.gov/payments/success/12345",
+        url_cancel="https://app.example.gov/payments/cancel/12345",
+        metadata={"docketNumber": "12345-26"},
+        due_at=attempt.created_at,
+    )
+    size = sum(len(name) + len(json.dumps(next(iter(value.values())))) for name, value in to_item(full).items())
+    assert size <= 1024
+
+
+@pytest.mark.parametrize(("given_", "kept"), [("60", "60.00"), ("60.00", "60.00"), ("0.01", "0.01"), ("1E+1", "10.00")])
+def test_money_has_two_decimals(given_: str, kept: str) -> None:
+    assert str(money(Decimal(given_))) == kept
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "0.001", "60.005", "NaN", "Infinity", "1000000000"])
+def test_money_refuses(bad: str) -> None:
+    with pytest.raises(ValueError, match="an amount"):
+        money(Decimal(bad))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 1}, {"a": 1.0}, False),
+        ({"a": "é"}, {"a": "é"}, True),
+    ],
+)
+def test_canonical_json(left: dict[str, Any], right: dict[str, Any], equal: bool) -> None:
+    assert (records.canonical_json(left) == records.canonical_json(right)) is equal
+
+
+def test_a_view_knows_which_attempt_is_in_the_way(attempt: Attempt) -> None:
+    obligation = Obligation("dawson", attempt.reference, "F", {}, 0.0)
+    failed = replace(attempt, status="failed")
+    processed = replace(attempt, status="processed")
+    assert ObligationView(obligation, (failed,), ()).blocking is None
+    assert ObligationView(obligation, (failed, processed), ()).blocking is processed
+    assert ObligationView(obligation, (), ()).blocking is None
