@@ -26,9 +26,7 @@ NAMESPACES = {
 
 SERVER_FAULTS = frozenset({"InternalServerError", "ServiceUnavailable"})
 
-CAPITAL_MESSAGE = frozenset(
-    {"TransactionCanceledException", "AccessDeniedException", "SerializationException"}
-)
+CAPITAL_MESSAGE = frozenset({"TransactionCanceledException", "AccessDeniedException", "SerializationException"})
 """Codes whose body says ``Message``; the others say ``message``."""
 
 
@@ -90,6 +88,4 @@ def unreadable(message: str) -> DynamoError:
 
 def condition_failed(item: dict[str, Any] | None = None, message: str | None = None) -> DynamoError:
     """A ConditionalCheckFailedException; ``item`` is the old item when ALL_OLD was asked for."""
-    return DynamoError(
-        "ConditionalCheckFailedException", message or "The conditional request failed", item=item
-    )
+    return DynamoError("ConditionalCheckFailedException", message or "The conditional request failed", item=item)

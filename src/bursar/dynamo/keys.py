@@ -16,7 +16,7 @@ ESCAPED_ZERO = b"\x00\xff"
 
 
 def encode_key_value(value: dict[str, Any]) -> bytes:
-    """The bytes of one normalised S, N or B value. The type is not in them: a key attribute has one type in its table."""
+    """The bytes of one normalised S, N or B value. Its type is not in them: a key attribute has only one."""
     if "S" in value:
         return _delimited(value["S"].encode())
     if "N" in value:
@@ -31,7 +31,7 @@ def compose(pk_value: dict[str, Any], sk_value: dict[str, Any] | None = None) ->
 
 
 def compose_all(values: Iterable[dict[str, Any]]) -> bytes:
-    """The bytes of a key of several attributes (multi-attribute index keys, an index key followed by the table's key)."""
+    """The bytes of a key of several attributes: of an index with many, or an index's followed by its table's."""
     return b"".join(map(encode_key_value, values))
 
 

@@ -19,12 +19,16 @@ AttributeValue: TypeAlias = dict[str, Any]
 Item: TypeAlias = dict[str, AttributeValue]
 
 ITEM_BYTES_MAX = 400 * 1024
-NESTING_MAX = 32
-"""Levels of maps and lists that a value may have, the attribute itself being level 0."""
+NESTING_MAX = 31
+"""Maps and lists around a scalar; with the scalar itself that makes DynamoDB's 32 levels."""
 
 NO_TYPE = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
-TWO_TYPES = "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
-TOO_DEEP = "Nesting Levels have exceeded supported limits"
+TWO_TYPES = (
+    "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+)
+TOO_DEEP = (
+    "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
+)
 TOO_LARGE = "Item size has exceeded the maximum allowed size"
 TOO_LARGE_TO_UPDATE = "Item size to update has exceeded the maximum allowed size"
 
@@ -46,6 +50,18 @@ def normalise(value: Any, depth: int = 0) -> AttributeValue:
         raise invalid(NO_TYPE)
     kept = normaliser(content, depth)
     return value if kept is content else {kind: kept}
+
+
+def check_nesting(value: AttributeValue) -> None:
+    """ValidationException when a value that was valid in its parts is nested too deep as a whole."""
+    level = [value]
+    for _ in range(NESTING_MAX + 1):
+        level = [
+            element for outer in level for element in (outer.get("L") or (outer["M"].values() if "M" in outer else ()))
+        ]
+        if not level:
+            return
+    raise invalid(TOO_DEEP)
 
 
 def item_bytes(item: Item) -> bytes:
@@ -289,12 +305,9 @@ _SIZES: dict[str, Callable[[Any], int]] = {
     "B": _binary_size,
     "BOOL": _one,
     "NULL": _one,
-    "L": lambda elements: (
-        _CONTAINER_BYTES + sum(value_size(element) + _ELEMENT_BYTES for element in elements)
-    ),
+    "L": lambda elements: _CONTAINER_BYTES + sum(value_size(element) + _ELEMENT_BYTES for element in elements),
     "M": lambda elements: (
-        _CONTAINER_BYTES
-        + sum(attribute_size(name, element) + _ELEMENT_BYTES for name, element in elements.items())
+        _CONTAINER_BYTES + sum(attribute_size(name, element) + _ELEMENT_BYTES for name, element in elements.items())
     ),
     "SS": lambda members: sum(map(_text_size, members)),
     "NS": lambda members: sum(map(number_size, members)),

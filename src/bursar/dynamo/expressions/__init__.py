@@ -1,19 +1,72 @@
 """DynamoDB's expression language: condition, filter, update, projection and key condition.
 
-text → lexer → parser → tree (cached on the text) → bound to names (cached) → bound to values → evaluated.
+text → lexer → parser → tree (cached on the text) → compiled for names and types of values (cached) → with values.
 
-How an operation uses it::
+How an operation uses it, in DynamoDB's order of checks::
 
     binding = Binding(request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues"))
     update = parse_update(text).bind(binding)            # syntax, placeholders, reserved words, operand types
     condition = parse_condition(text).bind(binding)
     binding.check_all_used()                             # "Value provided in ExpressionAttributeNames unused in …"
-    condition.evaluate(item) -> bool                     # item {} when there is none
-    update.check_keys(key_attribute_names)               # "Cannot update attribute pk. This attribute is part of the key"
-    update.apply(item) -> (new_item, touched_paths)      # never mutates item; shares what it did not touch
 
-    projection = parse_projection(text).bind(binding);   projection.project(item) -> item
-    keys = parse_key_condition(text).bind(binding);      keys.resolve(partition_names, sort_names, types) -> KeyRange
+    condition.evaluate(item) -> bool                     # {} when there is no item
+    update.check_keys(key_names)                         # "Cannot update attribute pk. …"
+    update.apply(item, exists=True) -> (new_item, paths) # never changes item; shares with it what it did not touch
+    values_at_paths(item, paths) -> item                 # ReturnValues UPDATED_OLD and UPDATED_NEW
 
-Every function raises ``DynamoError`` (ValidationException) with Amazon's text and nothing else.
+    parse_projection(text).bind(binding).project(item) -> item
+    parse_key_condition(text).bind(binding).resolve(partition_names, sort_names, types) -> KeyRange
+
+Every function raises ``DynamoError`` (a ValidationException with Amazon's text) and nothing else.
 """
+
+from bursar.dynamo.expressions.binding import Binding
+from bursar.dynamo.expressions.condition import BoundCondition, ParsedCondition
+from bursar.dynamo.expressions.key_condition import (
+    BoundKeyCondition,
+    KeyRange,
+    ParsedKeyCondition,
+    resolve_key_conditions,
+)
+from bursar.dynamo.expressions.projection import BoundProjection, ParsedProjection, values_at_paths
+from bursar.dynamo.expressions.update import BoundUpdate, ParsedUpdate
+
+
+def parse_condition(text: str, *, kind: str = "ConditionExpression") -> ParsedCondition:
+    """A condition or, with ``kind="FilterExpression"``, a filter. Raises its syntax error."""
+    return ParsedCondition(text, kind)
+
+
+def parse_update(text: str) -> ParsedUpdate:
+    """An UpdateExpression. Raises its syntax error."""
+    return ParsedUpdate(text)
+
+
+def parse_projection(text: str) -> ParsedProjection:
+    """A ProjectionExpression. Raises its syntax error."""
+    return ParsedProjection(text)
+
+
+def parse_key_condition(text: str) -> ParsedKeyCondition:
+    """A KeyConditionExpression. Raises its syntax error."""
+    return ParsedKeyCondition(text)
+
+
+__all__ = [
+    "Binding",
+    "BoundCondition",
+    "BoundKeyCondition",
+    "BoundProjection",
+    "BoundUpdate",
+    "KeyRange",
+    "ParsedCondition",
+    "ParsedKeyCondition",
+    "ParsedProjection",
+    "ParsedUpdate",
+    "parse_condition",
+    "parse_key_condition",
+    "parse_projection",
+    "parse_update",
+    "resolve_key_conditions",
+    "values_at_paths",
+]

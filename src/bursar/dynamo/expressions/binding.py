@@ -1,0 +1,161 @@
+"""Expression placeholders: what a request defines, what its expressions used, and the errors of both.
+
+A tree is bound in two steps. Its *compiled* form depends on the text, the names and the types of the values, and is
+cached; the values themselves are passed along when it is evaluated. So every check of DynamoDB's that needs only types
+is made once per shape of request, and the few that need the values (``LateCheck``) once per request.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from bursar.dynamo.errors import DynamoError, invalid, unreadable
+from bursar.dynamo.expressions.paths import PATH_PARTS_MAX, ResolvedPath
+from bursar.dynamo.expressions.tree import Path
+from bursar.dynamo.reserved import is_reserved
+from bursar.dynamo.values import Item, normalise
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+LateCheck: TypeAlias = Callable[[Item], None]
+
+COMPILED_MAX = 2048
+"""Compiled expressions kept per kind."""
+
+_NAME_KEY = re.compile(r"#[A-Za-z0-9_]+")
+_VALUE_KEY = re.compile(r":[A-Za-z0-9_]+")
+
+
+class Binding:
+    """The placeholders of one request. Raises, in DynamoDB's order, what is wrong with them in themselves."""
+
+    __slots__ = ("names", "types", "used_names", "used_values", "values")
+
+    def __init__(self, names: Mapping[str, Any] | None, values: Mapping[str, Any] | None) -> None:
+        """``names`` and ``values`` are ExpressionAttributeNames and ExpressionAttributeValues as they came."""
+        self.names: Pairs = _checked_names(names) if names is not None else ()
+        self.values: Item = _checked_values(values) if values is not None else {}
+        self.types: Pairs = tuple([(name, kind) for name, value in self.values.items() for kind in value])
+        self.used_names: set[str] = set()
+        self.used_values: set[str] = set()
+
+    def use(self, names: frozenset[str], values: frozenset[str], checks: Sequence[LateCheck]) -> None:
+        """Marks placeholders as used by a compiled expression and makes the checks that need the values."""
+        self.used_names |= names
+        self.used_values |= values
+        for check in checks:
+            check(self.values)
+
+    def check_all_used(self) -> None:
+        """ValidationException when a name or a value is defined and no expression bound so far uses it."""
+        if len(self.used_names) < len(self.names):
+            unused = [name for name, _ in self.names if name not in self.used_names]
+            raise invalid(_unused("ExpressionAttributeNames", unused))
+        if len(self.used_values) < len(self.values):
+            unused = [name for name in self.values if name not in self.used_values]
+            raise invalid(_unused("ExpressionAttributeValues", unused))
+
+
+def _unused(parameter: str, names: list[str]) -> str:
+    return f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(names)}}}"
+
+
+def _checked_names(names: Mapping[str, Any]) -> Pairs:
+    if not names:
+        raise invalid("ExpressionAttributeNames must not be empty")
+    for key in names:
+        if not _NAME_KEY.fullmatch(key):
+            raise invalid(f'ExpressionAttributeNames contains invalid key: Syntax error; key: "{key}"')
+    for key, name in names.items():
+        if type(name) is not str:
+            raise unreadable("Unexpected value type in payload")
+        if not name:
+            raise invalid(f"ExpressionAttributeNames contains invalid value: Empty attribute name for key {key}")
+    return tuple(names.items())
+
+
+def _checked_values(values: Mapping[str, Any]) -> Item:
+    if not values:
+        raise invalid("ExpressionAttributeValues must not be empty")
+    for key in values:
+        if not _VALUE_KEY.fullmatch(key):
+            raise invalid(f'ExpressionAttributeValues contains invalid key: Syntax error; key: "{key}"')
+    checked = {}
+    for key, value in values.items():
+        try:
+            checked[key] = normalise(value)
+        except DynamoError as error:
+            if error.code != "ValidationException":
+                raise
+            text = f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"
+            raise invalid(text) from None
+    return checked
+
+
+class Scope:
+    """One expression being compiled: resolves its placeholders, and keeps the first problem of each category.
+
+    DynamoDB reports problems by category, not by place: a reserved word at the end of an expression comes before an
+    undefined value at its beginning.
+    """
+
+    def __init__(self, kind: str, names: Pairs, types: Pairs, *, name_category: str, value_category: str) -> None:
+        self.kind = kind
+        self.names = dict(names)
+        self.types = dict(types)
+        self.name_category = name_category
+        self.value_category = value_category
+        self.problems: dict[str, str] = {}
+        self.used_names: set[str] = set()
+        self.used_values: set[str] = set()
+        self.late_checks: list[LateCheck] = []
+
+    def note(self, category: str, message: str) -> None:
+        """Keeps ``message`` unless its category has one already."""
+        self.problems.setdefault(category, message)
+
+    def raise_first(self, order: Sequence[str]) -> None:
+        """Raises the problem of the first category in ``order`` that has one."""
+        for category in order:
+            if category in self.problems:
+                raise self.error(self.problems[category])
+
+    def error(self, message: str) -> DynamoError:
+        """``message`` with the expression's prefix."""
+        return invalid(f"Invalid {self.kind}: {message}")
+
+    def path(self, path: Path) -> ResolvedPath:
+        """``path`` with its placeholders replaced; problems are noted, and undefined placeholders left in place."""
+        if len(path.parts) > PATH_PARTS_MAX:
+            self.note(
+                self.name_category,
+                f"The document path has too many nesting elements; nesting levels: {len(path.parts)}",
+            )
+        return tuple(self.name(part) if isinstance(part, str) else part for part in path.parts)
+
+    def name(self, part: str) -> str:
+        """An attribute name or map key: the word itself, or what its placeholder stands for."""
+        if not part.startswith("#"):
+            if is_reserved(part):
+                self.note("reserved", f"Attribute name is a reserved keyword; reserved keyword: {part}")
+            return part
+        name = self.names.get(part)
+        if name is None:
+            self.note(
+                self.name_category,
+                f"An expression attribute name used in the document path is not defined; attribute name: {part}",
+            )
+            return part
+        self.used_names.add(part)
+        return name
+
+    def value_type(self, name: str) -> str | None:
+        """The type of a value placeholder; None, and a note, when it is not defined."""
+        kind = self.types.get(name)
+        if kind is None:
+            self.note(
+                self.value_category,
+                f"An expression attribute value used in expression is not defined; attribute value: {name}",
+            )
+            return None
+        self.used_values.add(name)
+        return kind

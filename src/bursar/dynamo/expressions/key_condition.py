@@ -1,0 +1,274 @@
+"""Key conditions: bound to names and values, then resolved against a key schema to one range of encoded keys.
+
+    keys = parse_key_condition("pk = :p AND begins_with(sk, :s)").bind(binding)
+    keys.resolve(("pk",), ("sk",), {"pk": "S", "sk": "S"}) -> KeyRange
+
+They share the grammar of conditions, of which they allow little: one condition per key attribute, joined by AND, an
+equality for every partition key attribute. A key of several attributes (multi-attribute index keys) takes equalities
+from the left and at most one other condition on the last attribute named (Developer Guide, "Multi-attribute keys").
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+from bursar.dynamo.errors import invalid, invalid_parameter
+from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, Scope
+from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition
+from bursar.dynamo.expressions.parser import condition_tree
+from bursar.dynamo.expressions.paths import ResolvedPath
+from bursar.dynamo.expressions.tree import (
+    Between,
+    Call,
+    Comparison,
+    Condition,
+    In,
+    Logical,
+    Not,
+    Operand,
+    Path,
+    Value,
+)
+from bursar.dynamo.keys import after_prefix, compose_all, encode_key_prefix, encode_key_value
+from bursar.dynamo.values import AttributeValue, Item
+
+KIND = "KeyConditionExpression"
+CONDITIONS_MAX = 8
+"""Four partition key attributes and four sort key attributes."""
+
+NOT_SUPPORTED = "Query key condition not supported"
+TOO_MANY = "Conditions can be of length 1 or 2 only"
+
+KeyConditions: TypeAlias = Mapping[str, tuple[str, Sequence[AttributeValue]]]
+"""Attribute name → (operator, operands), the operator being one of = < <= > >= BETWEEN begins_with."""
+
+
+class KeyRange(NamedTuple):
+    """Where to look: one partition, and a range of encoded sort keys in it.
+
+    A sort key encoded by ``keys.compose_all`` (with or without further attributes behind it) lies in the range when
+    ``lower <= key`` and, unless ``upper`` is None, ``key < upper``.
+    """
+
+    partition: tuple[AttributeValue, ...]
+    partition_bytes: bytes
+    lower: bytes
+    upper: bytes | None
+
+    def contains(self, sort_bytes: bytes) -> bool:
+        """Whether an encoded sort key lies in the range."""
+        return self.lower <= sort_bytes and (self.upper is None or sort_bytes < self.upper)
+
+
+class BoundKeyCondition:
+    """A key condition with its values; what it says about the keys is judged by ``conditions`` and ``resolve``."""
+
+    __slots__ = ("_plan", "_values")
+
+    def __init__(self, plan: "_Plan", values: Item) -> None:
+        self._plan = plan
+        self._values = values
+
+    def conditions(self) -> dict[str, tuple[str, list[AttributeValue]]]:
+        """The conditions by attribute name. Raises for what no key condition may say, whatever the schema."""
+        if self._plan.problem is not None:
+            raise invalid(self._plan.problem)
+        return {
+            name: (operator, [self._values[operand] for operand in operands])
+            for name, operator, operands in self._plan.conditions
+        }
+
+    def resolve(self, partition_names: Sequence[str], sort_names: Sequence[str], types: Mapping[str, str]) -> KeyRange:
+        """The range of keys in a table or index with these key attributes and types (S, N or B)."""
+        return resolve_key_conditions(self.conditions(), partition_names, sort_names, types)
+
+
+class ParsedKeyCondition:
+    """A key condition whose syntax is right."""
+
+    __slots__ = ("text", "tree")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tree = condition_tree(text, KIND)
+
+    def bind(self, binding: Binding) -> BoundKeyCondition:
+        """The key condition with the request's names and values. Raises as a condition's ``bind`` does."""
+        compiled, plan = _compiled(self.text, binding.names, binding.types)
+        binding.use(compiled.names, compiled.values, compiled.late_checks)
+        return BoundKeyCondition(plan, binding.values)
+
+
+def resolve_key_conditions(
+    conditions: KeyConditions,
+    partition_names: Sequence[str],
+    sort_names: Sequence[str],
+    types: Mapping[str, str],
+) -> KeyRange:
+    """The range that ``conditions`` (of an expression, or of the legacy parameter KeyConditions) give."""
+    _check_names(conditions, partition_names, sort_names)
+    for name in (*partition_names, *sort_names):
+        if name in conditions:
+            _check_operands(name, types[name], conditions[name][1])
+    partition = []
+    for name in partition_names:
+        operator, operands = conditions[name]
+        if operator != "=":
+            raise invalid(NOT_SUPPORTED)
+        partition.append(operands[0])
+    leading = b""
+    bounds: tuple[bytes, bytes | None] | None = None
+    for name in sort_names:
+        if name not in conditions:
+            break
+        if bounds is not None:
+            raise invalid(NOT_SUPPORTED)
+        operator, operands = conditions[name]
+        if operator == "=":
+            leading += encode_key_value(operands[0])
+        else:
+            bounds = _bounds(leading, operator, operands)
+    if bounds is None:
+        bounds = (leading, after_prefix(leading) if leading else None)
+    return KeyRange(tuple(partition), compose_all(partition), *bounds)
+
+
+def _check_names(conditions: KeyConditions, partition_names: Sequence[str], sort_names: Sequence[str]) -> None:
+    if len(conditions) > max(2, len(partition_names) + len(sort_names)):
+        raise invalid(TOO_MANY)
+    for name in partition_names:
+        if not sort_names and len(conditions) > len(partition_names):
+            raise invalid(NOT_SUPPORTED)
+        if name not in conditions:
+            raise invalid(f"Query condition missed key schema element: {name}")
+    # Sort attributes are named from the left without a gap; anything else among the conditions is no key attribute.
+    missing = [name for name in sort_names if name not in conditions]
+    named = len(sort_names) - len(missing)
+    if len(conditions) > len(partition_names) + named or any(name in conditions for name in sort_names[named:]):
+        raise invalid(f"Query condition missed key schema element: {missing[0]}")
+
+
+def _check_operands(name: str, kind: str, operands: Sequence[AttributeValue]) -> None:
+    for operand in operands:
+        if kind not in operand:
+            raise invalid_parameter("Condition parameter type does not match schema type")
+        if kind != "N" and not operand[kind]:
+            empty = "string" if kind == "S" else "binary"
+            raise invalid(
+                "One or more parameter values are not valid. "
+                f"The AttributeValue for a key attribute cannot contain an empty {empty} value. Key: {name}"
+            )
+
+
+def _bounds(leading: bytes, operator: str, operands: Sequence[AttributeValue]) -> tuple[bytes, bytes | None]:
+    """The half-open range of sort keys that begin with ``leading`` and go on as the condition says."""
+    end = after_prefix(leading) if leading else None
+    if operator == "begins_with":
+        prefix = leading + encode_key_prefix(operands[0])
+        return prefix, after_prefix(prefix)
+    at = leading + encode_key_value(operands[0])
+    if operator == "BETWEEN":
+        return at, after_prefix(leading + encode_key_value(operands[1]))
+    return {
+        "<": (leading, at),
+        "<=": (leading, after_prefix(at)),
+        ">": (after_prefix(at) or at, end),
+        ">=": (at, end),
+    }[operator]
+
+
+# --- what the expression says -----------------------------------------------------------------------
+
+
+class _Plan(NamedTuple):
+    """(attribute, operator, placeholders of the operands) for each condition, or what forbids them."""
+
+    conditions: tuple[tuple[str, str, tuple[str, ...]], ...]
+    problem: str | None
+
+
+class _Forbidden(Exception):  # noqa: N818 - carries a text from deep in the tree to the plan, no further
+    pass
+
+
+_MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+@lru_cache(COMPILED_MAX)
+def _compiled(text: str, names: Pairs, types: Pairs) -> tuple[CompiledCondition, _Plan]:
+    compiled = compiled_condition(text, KIND, names, types)
+    scope = Scope(KIND, names, types, name_category="placeholder", value_category="placeholder")
+    conditions: dict[str, tuple[str, tuple[str, ...]]] = {}
+    try:
+        for node in _joined(condition_tree(text, KIND).root):
+            name, operator, operands = _planned(scope, node)
+            if name in conditions:
+                raise _Forbidden("KeyConditionExpressions must only contain one condition per key")
+            conditions[name] = operator, operands
+        if len(conditions) > CONDITIONS_MAX:
+            raise _Forbidden(TOO_MANY)
+    except _Forbidden as forbidden:
+        return compiled, _Plan((), str(forbidden))
+    return compiled, _Plan(tuple((name, *rest) for name, rest in conditions.items()), None)
+
+
+def _joined(root: Condition) -> list[Condition]:
+    """The conditions that AND joins, in the order written."""
+    waiting, joined = [root], []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Logical) and node.operator == "AND":
+            waiting += (node.right, node.left)
+        else:
+            joined.append(node)
+    return joined
+
+
+def _planned(scope: Scope, node: Condition) -> tuple[str, str, tuple[str, ...]]:
+    if isinstance(node, Logical | Not | In) or (isinstance(node, Comparison) and node.operator == "<>"):
+        raise _Forbidden(f"Invalid operator used in {KIND}: {_operator(node)}")
+    if isinstance(node, Call):
+        if node.name != "begins_with":
+            raise _Forbidden(f"Invalid operator used in {KIND}: {node.name}")
+        return _attribute_first(scope, "begins_with", node.operands)
+    if isinstance(node, Between):
+        return _attribute_first(scope, "BETWEEN", (node.operand, node.lower, node.upper))
+    name = _attribute(scope, (node.left, node.right))
+    if isinstance(node.left, Path):
+        return name, node.operator, _placeholders((node.right,))
+    return name, _MIRRORED[node.operator], _placeholders((node.left,))
+
+
+def _attribute_first(scope: Scope, operator: str, operands: Sequence[Operand]) -> tuple[str, str, tuple[str, ...]]:
+    if not isinstance(operands[0], Path):
+        raise _Forbidden(
+            f"Invalid condition in {KIND}: {operator} operator must have the key attribute as its first operand"
+        )
+    return _attribute(scope, operands), operator, _placeholders(operands[1:])
+
+
+def _attribute(scope: Scope, operands: Sequence[Operand]) -> str:
+    """The one attribute among the operands of a condition."""
+    paths: list[ResolvedPath] = []
+    for operand in operands:
+        if isinstance(operand, Call):
+            raise _Forbidden("KeyConditionExpressions cannot contain nested operations")
+        if isinstance(operand, Path):
+            if paths:
+                raise _Forbidden(f"Invalid condition in {KIND}: Multiple attribute names used in one condition")
+            paths.append(scope.path(operand))
+            if len(paths[0]) > 1:
+                raise _Forbidden("KeyConditionExpressions cannot have conditions on nested attributes")
+    if not paths:
+        raise _Forbidden(f"Invalid condition in {KIND}: No key attribute specified")
+    return str(paths[0][0])
+
+
+def _placeholders(operands: Sequence[Operand]) -> tuple[str, ...]:
+    return tuple(operand.name for operand in operands if isinstance(operand, Value))
+
+
+def _operator(node: Condition) -> str:
+    if isinstance(node, Logical | Comparison):
+        return node.operator
+    return "NOT" if isinstance(node, Not) else "IN"

@@ -1,0 +1,78 @@
+"""Text of an expression → tokens, and the one syntax error there is, with DynamoDB's ``near`` window.
+
+SET #total = price + :fee        word, name, sign, word, sign, value
+"""
+
+import re
+from typing import NamedTuple
+
+from bursar.dynamo.errors import DynamoError, invalid
+
+EXPRESSION_BYTES_MAX = 4096
+
+WORD = "word"
+NAME = "name"
+VALUE = "value"
+INDEX = "index"
+SIGN = "sign"
+UNKNOWN = "unknown"
+END = "end"
+
+_TOKEN = re.compile(
+    r"[ \t\r\n]*(?:"
+    r"(?P<word>[A-Za-z][A-Za-z0-9_]*)"
+    r"|(?P<name>#[A-Za-z0-9_]+)"
+    r"|(?P<value>:[A-Za-z0-9_]+)"
+    r"|(?P<index>[0-9]+)"
+    r"|(?P<sign><>|<=|>=|[=<>()\[\].,+-])"
+    r"|(?P<end>\Z)"
+    r"|(?P<unknown>.))",
+    re.DOTALL,
+)
+
+
+class Token(NamedTuple):
+    """``kind`` is one of the constants above, or the keyword itself in capitals; ``start:end`` is where it stands."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def tokens_of(text: str, *, keywords: frozenset[str], kind: str) -> list[Token]:
+    """All tokens of ``text``, the last one being END. ``kind`` is the parameter's name, for the errors.
+
+    Words among ``keywords`` (in any case) become tokens of their own kind. A character that starts no token is left
+    for the parser to stumble on, so that the first error in reading order is the one reported.
+    """
+    if not text:
+        raise invalid(f"Invalid {kind}: The expression can not be empty;")
+    size_bytes = len(text.encode("utf-8", "surrogatepass"))
+    if size_bytes > EXPRESSION_BYTES_MAX:
+        raise invalid(
+            f"Invalid {kind}: Expression size has exceeded the maximum allowed size; expression size: {size_bytes}"
+        )
+    tokens: list[Token] = []
+    at = 0
+    while True:
+        match = _TOKEN.match(text, at)
+        assert match is not None  # the last alternative takes any character
+        token_kind = match.lastgroup or END
+        start, at = match.span(token_kind)
+        word = text[start:at]
+        if token_kind == WORD and word.upper() in keywords:
+            token_kind = word.upper()
+        tokens.append(Token(token_kind, word, start, at))
+        if token_kind == END:
+            return tokens
+
+
+def syntax_error(kind: str, text: str, tokens: list[Token], at: int) -> DynamoError:
+    """The error at token number ``at``; ``near`` is the text from the token before to the token after."""
+    token = tokens[at]
+    first = tokens[max(at - 1, 0)]
+    last = tokens[min(at + 1, len(tokens) - 1)]
+    shown = "<EOF>" if token.kind == END else token.text
+    near = text[first.start : last.end].rstrip(" \t\r\n")
+    return invalid(f'Invalid {kind}: Syntax error; token: "{shown}", near: "{near}"')

@@ -1,0 +1,339 @@
+"""Tokens → tree, by recursive descent with precedence climbing; one parser for the three grammars.
+
+Only syntax is judged here. What a function is called, how many operands it takes, whether a name is reserved or a
+placeholder defined is judged when names and values are bound, for DynamoDB reports every syntax error first.
+"""
+
+from functools import lru_cache
+
+from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.expressions import lexer
+from bursar.dynamo.expressions.lexer import Token, syntax_error, tokens_of
+from bursar.dynamo.expressions.tree import (
+    Action,
+    Between,
+    Call,
+    Comparison,
+    Condition,
+    ConditionTree,
+    In,
+    Logical,
+    Not,
+    Operand,
+    Path,
+    PathPart,
+    ProjectionTree,
+    UpdateTree,
+    Value,
+)
+
+OPERATORS_MAX = 300
+"""Operators and functions in one expression; it also bounds how deep any expression can nest."""
+INDEX_MAX = 2**31 - 1
+CACHED_TREES = 4096
+
+CONDITION_KEYWORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
+UPDATE_KEYWORDS = frozenset({"SET", "REMOVE", "ADD", "DELETE"})
+COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+_RANKS = {"OR": 1, "AND": 2, "NOT": 3}
+_INDEX_DIGITS_MAX = len(str(INDEX_MAX))
+
+
+@lru_cache(CACHED_TREES)
+def condition_tree(text: str, kind: str) -> ConditionTree:
+    """The tree of a condition; ``kind`` is the name of its parameter, for the errors."""
+    return _Parser(text, kind, CONDITION_KEYWORDS).condition_expression()
+
+
+@lru_cache(CACHED_TREES)
+def update_tree(text: str) -> UpdateTree:
+    """The tree of an UpdateExpression."""
+    return _Parser(text, "UpdateExpression", UPDATE_KEYWORDS).update_expression()
+
+
+@lru_cache(CACHED_TREES)
+def projection_tree(text: str) -> ProjectionTree:
+    """The tree of a ProjectionExpression."""
+    return _Parser(text, "ProjectionExpression", frozenset()).projection_expression()
+
+
+class _Group:
+    """An open parenthesis, or the whole: operators that wait for their right side, and the left sides."""
+
+    def __init__(self) -> None:
+        self.operators: list[str] = []
+        self.nodes: list[Condition] = []
+
+
+class _Parser:
+    def __init__(self, text: str, kind: str, keywords: frozenset[str]) -> None:
+        self.text = text
+        self.kind = kind
+        self.tokens = tokens_of(text, keywords=keywords, kind=kind)
+        self.at = 0
+        self.token: Token = self.tokens[0]
+        self.calls_open = 0
+        self.operators = 0
+        self.in_operands_max = 0
+        self.redundant_parentheses = False
+        # The node that the last closing parenthesis closed around: wrapped once more, its parentheses are redundant.
+        self.wrapped: Operand | Condition | None = None
+
+    # --- whole expressions ---
+
+    def condition_expression(self) -> ConditionTree:
+        root = self.as_condition(self.expression())
+        self.expect_end()
+        return ConditionTree(self.kind, root, self.redundant_parentheses, self.operators, self.in_operands_max)
+
+    def update_expression(self) -> UpdateTree:
+        actions: list[Action] = []
+        opened: set[str] = set()
+        repeated = None
+        while True:
+            section = self.token.kind
+            if section not in UPDATE_KEYWORDS:
+                raise self.error()
+            if section in opened and repeated is None:
+                repeated = section
+            opened.add(section)
+            self.advance()
+            actions.append(self.action(section))
+            while self.takes(","):
+                actions.append(self.action(section))
+            if self.token.kind == lexer.END:
+                return UpdateTree(tuple(actions), repeated, self.operators)
+
+    def projection_expression(self) -> ProjectionTree:
+        paths = [self.path()]
+        while self.takes(","):
+            paths.append(self.path())
+        self.expect_end()
+        return ProjectionTree(tuple(paths))
+
+    # --- conditions ---
+
+    def expression(self) -> Operand | Condition:
+        """A condition; or a bare operand, which only a caller that sees what follows can refuse.
+
+        Parentheses are kept on a stack of our own: Python's would not hold three hundred levels of them.
+        """
+        groups = [_Group()]
+        while True:
+            while self.token.kind == "NOT":
+                groups[-1].operators.append("NOT")
+                self.count_operator()
+            if self.takes("("):
+                groups.append(_Group())
+                continue
+            node: Operand | Condition = self.comparison(self.operand())
+            while self.token.text == ")" and len(groups) > 1:
+                node = self.comparison(self.close(groups.pop(), node))
+            rank = _RANKS.get(self.token.kind)
+            if rank is None:
+                if len(groups) > 1:
+                    raise self.error()
+                return self.reduced(groups[-1], node)
+            left = self.reduced(groups[-1], self.as_condition(node), rank)
+            groups[-1].nodes.append(self.as_condition(left))
+            groups[-1].operators.append(self.token.kind)
+            self.count_operator()
+
+    def close(self, group: "_Group", node: Operand | Condition) -> Operand | Condition:
+        """What a closing parenthesis makes of its group; a parenthesised path may go on: ``(a).b``."""
+        inner = self.reduced(group, node)
+        self.expect(")")
+        self.redundant_parentheses |= inner is self.wrapped
+        self.wrapped = inner
+        return self.continued(inner)
+
+    def reduced(self, group: "_Group", node: Operand | Condition, rank: int = 0) -> Operand | Condition:
+        """``node`` joined with what waits on its left, as far as that binds at least as close as ``rank``."""
+        while group.operators and _RANKS[group.operators[-1]] >= rank:
+            operator = group.operators.pop()
+            right = self.as_condition(node)
+            node = Not(right) if operator == "NOT" else Logical(operator, group.nodes.pop(), right)
+        return node
+
+    def comparison(self, left: Operand | Condition) -> Operand | Condition:
+        """``left`` with the comparison that follows it, if one does."""
+        kind, text = self.token.kind, self.token.text
+        if kind == lexer.SIGN and text in COMPARATORS:
+            operand = self.as_operand(left)
+            self.count_operator()
+            return Comparison(text, operand, self.wrapped_operand())
+        if kind == "BETWEEN":
+            operand = self.as_operand(left)
+            self.count_operator()
+            lower = self.wrapped_operand()
+            if self.token.kind != "AND":
+                raise self.error()
+            self.advance()
+            return Between(operand, lower, self.wrapped_operand())
+        if kind == "IN":
+            operand = self.as_operand(left)
+            self.count_operator()
+            self.expect("(")
+            options = self.operands()
+            self.in_operands_max = max(self.in_operands_max, len(options))
+            return In(operand, options)
+        return left
+
+    # --- operands ---
+
+    def operand(self) -> Operand:
+        token = self.token
+        if token.kind == lexer.VALUE:
+            self.advance()
+            return Value(token.text)
+        if token.kind == lexer.WORD and self.tokens[self.at + 1].text == "(":
+            self.advance()
+            self.count_operator()
+            self.calls_open += 1
+            if self.calls_open > OPERATORS_MAX:
+                raise too_many_operators(self.kind, self.operators)
+            operands = self.operands()
+            self.calls_open -= 1
+            return Call(token.text, operands)
+        return self.path()
+
+    def wrapped_operand(self) -> Operand:
+        """An operand in any number of parentheses, of which one pair is allowed."""
+        opened = self.opened()
+        return self.closed(self.operand(), opened)
+
+    def operands(self) -> tuple[Operand, ...]:
+        """Operands up to the closing parenthesis, the opening one being taken already."""
+        operands: list[Operand] = []
+        while True:
+            opened = self.opened()
+            operands.append(self.closed(self.operand(), opened))
+            if not self.takes(","):
+                self.expect(")")
+                return tuple(operands)
+
+    def opened(self) -> int:
+        opened = 0
+        while self.takes("("):
+            opened += 1
+        return opened
+
+    def closed(self, node: Operand, opened: int) -> Operand:
+        for _ in range(opened):
+            self.expect(")")
+        self.redundant_parentheses |= opened > 1
+        continued = self.continued(node) if opened else node
+        assert not isinstance(continued, Comparison | Between | In | Logical | Not)
+        return continued
+
+    def continued(self, node: Operand | Condition) -> Operand | Condition:
+        if isinstance(node, Path) and self.token.text in (".", "["):
+            return Path(node.parts + self.path_tail())
+        return node
+
+    # --- update actions ---
+
+    def action(self, section: str) -> Action:
+        path = self.path()
+        if section == "REMOVE":
+            return Action(section, path, None)
+        if section == "SET":
+            self.expect("=")
+            return Action(section, path, self.new_value())
+        if self.token.kind != lexer.VALUE:
+            raise self.error()
+        value = Value(self.token.text)
+        self.advance()
+        return Action(section, path, value)
+
+    def new_value(self) -> Operand:
+        """``operand``, ``operand + operand``, ``operand - operand``, the whole or either side in parentheses."""
+        if not self.takes("("):
+            return self.arithmetic(self.operand())
+        inner = self.arithmetic(self.wrapped_operand())
+        self.expect(")")
+        if isinstance(inner, Call) and inner.name in ("+", "-"):
+            return inner
+        return self.arithmetic(inner)
+
+    def arithmetic(self, left: Operand) -> Operand:
+        sign = self.token.text
+        if sign not in ("+", "-"):
+            return left
+        self.count_operator()
+        return Call(sign, (left, self.wrapped_operand()))
+
+    # --- paths ---
+
+    def path(self) -> Path:
+        return Path((self.path_name(), *self.path_tail()))
+
+    def path_name(self) -> str:
+        token = self.token
+        if token.kind not in (lexer.WORD, lexer.NAME):
+            raise self.error()
+        self.advance()
+        return token.text
+
+    def path_tail(self) -> tuple[PathPart, ...]:
+        parts: list[PathPart] = []
+        while True:
+            if self.takes("."):
+                parts.append(self.path_name())
+            elif self.takes("["):
+                parts.append(self.path_index())
+                self.expect("]")
+            else:
+                return tuple(parts)
+
+    def path_index(self) -> int:
+        token = self.token
+        if token.kind != lexer.INDEX:
+            raise self.error()
+        self.advance()
+        digits = token.text.lstrip("0") or "0"
+        if len(digits) > _INDEX_DIGITS_MAX or int(digits) > INDEX_MAX:
+            raise invalid(f"Invalid {self.kind}: List index is not within the allowable range; index: [{token.text}]")
+        return int(digits)
+
+    # --- tokens ---
+
+    def advance(self) -> None:
+        self.at += 1
+        self.token = self.tokens[self.at]
+
+    def takes(self, sign: str) -> bool:
+        if self.token.kind == lexer.SIGN and self.token.text == sign:
+            self.advance()
+            return True
+        return False
+
+    def expect(self, sign: str) -> None:
+        if not self.takes(sign):
+            raise self.error()
+
+    def expect_end(self) -> None:
+        if self.token.kind != lexer.END:
+            raise self.error()
+
+    def count_operator(self) -> None:
+        self.operators += 1
+        self.advance()
+
+    def as_condition(self, node: Operand | Condition) -> Condition:
+        if isinstance(node, Path | Value):
+            raise self.error()
+        return node
+
+    def as_operand(self, node: Operand | Condition) -> Operand:
+        if isinstance(node, Path | Value | Call):
+            return node
+        raise self.error()
+
+    def error(self) -> DynamoError:
+        return syntax_error(self.kind, self.text, self.tokens, self.at)
+
+
+def too_many_operators(kind: str, operators: int) -> DynamoError:
+    """The error for an expression of more than ``OPERATORS_MAX`` operators and functions."""
+    return invalid(f"Invalid {kind}: The expression contains too many operators; operator count: {operators}")

@@ -1,0 +1,150 @@
+"""What conditions ask of values: each function here takes the operands' getters and gives a test of an item.
+
+The getters return None for what the item does not have. Every test is a closure: an operator costs one call.
+"""
+
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from bursar.dynamo.expressions.paths import Getter
+from bursar.dynamo.values import AttributeValue, Item, compare, equal
+
+Test: TypeAlias = Callable[[Item, Item], bool]
+"""(item, expression values) → whether the condition holds."""
+
+
+def _equals(left: Getter, right: Getter) -> Test:
+    def test(item: Item, values: Item) -> bool:
+        mine = left(item, values)
+        if mine is None:
+            return False
+        theirs = right(item, values)
+        return theirs is not None and (mine == theirs or equal(mine, theirs))
+
+    return test
+
+
+def _differs(left: Getter, right: Getter) -> Test:
+    same = _equals(left, right)
+    return lambda item, values: not same(item, values)
+
+
+def _ordering(holds: Callable[[int], bool]) -> Callable[[Getter, Getter], Test]:
+    def ordering(left: Getter, right: Getter) -> Test:
+        def test(item: Item, values: Item) -> bool:
+            mine, theirs = left(item, values), right(item, values)
+            if mine is None or theirs is None:
+                return False
+            order = compare(mine, theirs)
+            return order is not None and holds(order)
+
+        return test
+
+    return ordering
+
+
+EQUALITY: dict[str, Callable[[Getter, Getter], Test]] = {"=": _equals, "<>": _differs}
+ORDERINGS: dict[str, Callable[[Getter, Getter], Test]] = {
+    "<": _ordering(lambda order: order < 0),
+    "<=": _ordering(lambda order: order <= 0),
+    ">": _ordering(lambda order: order > 0),
+    ">=": _ordering(lambda order: order >= 0),
+}
+
+
+def between(operand: Getter, lower: Getter, upper: Getter) -> Test:
+    """lower ≤ operand ≤ upper."""
+    above, below = ORDERINGS[">="](operand, lower), ORDERINGS["<="](operand, upper)
+    return lambda item, values: above(item, values) and below(item, values)
+
+
+def one_of(operand: Getter, options: Sequence[Getter]) -> Test:
+    """operand IN (options)."""
+
+    def test(item: Item, values: Item) -> bool:
+        mine = operand(item, values)
+        if mine is None:
+            return False
+        for option in options:
+            theirs = option(item, values)
+            if theirs is not None and equal(mine, theirs):
+                return True
+        return False
+
+    return test
+
+
+def _attribute_exists(operand: Getter) -> Test:
+    return lambda item, values: operand(item, values) is not None
+
+
+def _attribute_not_exists(operand: Getter) -> Test:
+    return lambda item, values: operand(item, values) is None
+
+
+def _attribute_type(operand: Getter, kind: Getter) -> Test:
+    def test(item: Item, values: Item) -> bool:
+        value, wanted = operand(item, values), kind(item, values)
+        return value is not None and wanted is not None and wanted.get("S") in value
+
+    return test
+
+
+def _begins_with(operand: Getter, prefix: Getter) -> Test:
+    def test(item: Item, values: Item) -> bool:
+        value, start = operand(item, values), prefix(item, values)
+        if value is None or start is None:
+            return False
+        if "S" in value and "S" in start:
+            return bool(value["S"].startswith(start["S"]))
+        return "B" in value and "B" in start and b64decode(value["B"]).startswith(b64decode(start["B"]))
+
+    return test
+
+
+def _contains(operand: Getter, member: Getter) -> Test:
+    def test(item: Item, values: Item) -> bool:
+        value, wanted = operand(item, values), member(item, values)
+        return value is not None and wanted is not None and _holds(value, wanted)
+
+    return test
+
+
+def _holds(value: AttributeValue, wanted: AttributeValue) -> bool:
+    ((kind, content),) = value.items()
+    if kind == "L":
+        return any(equal(element, wanted) for element in content)
+    ((wanted_kind, wanted_content),) = wanted.items()
+    if kind == "S":
+        return wanted_kind == "S" and wanted_content in content
+    if kind == "B":
+        return wanted_kind == "B" and b64decode(wanted_content) in b64decode(content)
+    # A set's type is its members' type and an S. Numbers are canonical, so that equal ones are equal as text.
+    return bool(kind == wanted_kind + "S" and wanted_content in content)
+
+
+FUNCTION_TESTS: dict[str, Callable[..., Test]] = {
+    "attribute_exists": _attribute_exists,
+    "attribute_not_exists": _attribute_not_exists,
+    "attribute_type": _attribute_type,
+    "begins_with": _begins_with,
+    "contains": _contains,
+}
+
+
+def size_of(operand: Getter) -> Getter:
+    """The function size: characters of a string, bytes of a binary, members of anything that has members."""
+
+    def size(item: Item, values: Item) -> AttributeValue | None:
+        value = operand(item, values)
+        if value is None:
+            return None
+        ((kind, content),) = value.items()
+        if kind == "B":
+            return {"N": str(len(b64decode(content)))}
+        if kind in ("N", "BOOL", "NULL"):
+            return None
+        return {"N": str(len(content))}
+
+    return size

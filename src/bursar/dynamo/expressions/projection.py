@@ -1,0 +1,101 @@
+"""Projections: bound to names, then the chosen parts of an item, in its own structure.
+
+    parse_projection("pk, orders[0].#total").bind(binding).project(item)
+
+Elements of a list keep their order and close up; what the item lacks is left out (Developer Guide, "Using projection
+expressions in DynamoDB").
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, Scope
+from bursar.dynamo.expressions.parser import projection_tree
+from bursar.dynamo.expressions.paths import ResolvedPath, child, first_clash, path_tree
+from bursar.dynamo.values import AttributeValue, Item
+
+_ERROR_ORDER = ("reserved", "name", "overlap", "conflict")
+
+
+class BoundProjection(NamedTuple):
+    """A projection with its names. ``heads`` are the attributes it reads, ``nested_heads`` those it reads into."""
+
+    paths: tuple[ResolvedPath, ...]
+    tree: dict[str | int, Any]
+    heads: tuple[str, ...]
+    nested_heads: frozenset[str]
+    names: frozenset[str]
+
+    def project(self, item: Item) -> Item:
+        """The chosen parts of ``item``, shared with it, not copied."""
+        if self.nested_heads:
+            return pick(item, self.tree)
+        return {name: item[name] for name in self.heads if name in item}
+
+
+class ParsedProjection:
+    """A projection whose syntax is right."""
+
+    __slots__ = ("text", "tree")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tree = projection_tree(text)
+
+    def bind(self, binding: Binding) -> BoundProjection:
+        """The projection with the request's names. Raises for placeholders, reserved words and clashing paths."""
+        bound = bound_projection(self.text, binding.names)
+        binding.use(bound.names, frozenset(), ())
+        return bound
+
+
+@lru_cache(COMPILED_MAX)
+def bound_projection(text: str, names: Pairs) -> BoundProjection:
+    """``text`` bound to these names."""
+    scope = Scope("ProjectionExpression", names, (), name_category="name", value_category="value")
+    paths = tuple(scope.path(path) for path in projection_tree(text).paths)
+    clash = first_clash(paths)
+    if clash is not None:
+        scope.note(*clash)
+    scope.raise_first(_ERROR_ORDER)
+    return BoundProjection(
+        paths,
+        path_tree([(path, None) for path in paths]),
+        tuple(dict.fromkeys(str(path[0]) for path in paths)),
+        frozenset(str(path[0]) for path in paths if len(path) > 1),
+        frozenset(scope.used_names),
+    )
+
+
+def values_at_paths(item: Item, paths: Sequence[ResolvedPath]) -> Item:
+    """The parts of ``item`` at ``paths``, in its own structure: what ReturnValues UPDATED_OLD and UPDATED_NEW give."""
+    return pick(item, path_tree([(path, None) for path in paths]))
+
+
+def pick(item: Item, tree: dict[str | int, Any]) -> Item:
+    """The parts of ``item`` that ``tree`` (of ``path_tree``, with None for its leaves) names."""
+    picked = {}
+    for part, below in tree.items():
+        name = str(part)
+        if name in item:
+            value = _picked(item[name], below)
+            if value is not None:
+                picked[name] = value
+    return picked
+
+
+def _picked(value: AttributeValue, tree: dict[str | int, Any] | None) -> AttributeValue | None:
+    if tree is None:
+        return value
+    parts = sorted(tree, key=int) if "L" in value and isinstance(next(iter(tree)), int) else list(tree)
+    found = [
+        (part, inner)
+        for part in parts
+        if (below := child(value, part)) is not None and (inner := _picked(below, tree[part])) is not None
+    ]
+    if not found:
+        return None
+    if "L" in value:
+        return {"L": [inner for _, inner in found]}
+    return {"M": {str(part): inner for part, inner in found}}

@@ -1,0 +1,205 @@
+"""Updates: bound to names and values, then applied to an item, giving a new one.
+
+    parse_update("SET #s = :s, n = n + :one REMOVE tmp").bind(binding).apply(item)
+
+Every operand is read from the item as it was; list indexes mean the list as it was; the old item is never changed
+(Developer Guide, "Using update expressions in DynamoDB"). The paths of one update never clash, so its actions form a
+tree, and each map or list on the way is copied once.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from bursar.dynamo.errors import invalid, invalid_parameter
+from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, LateCheck, Pairs, Scope
+from bursar.dynamo.expressions.parser import OPERATORS_MAX, too_many_operators, update_tree
+from bursar.dynamo.expressions.paths import ResolvedPath, first_clash, path_tree
+from bursar.dynamo.expressions.tree import Action
+from bursar.dynamo.expressions.update_actions import Leaf, compile_action
+from bursar.dynamo.values import AttributeValue, Item, check_nesting
+
+INVALID_PATH = "The document path provided in the update expression is invalid for update"
+
+_ERROR_ORDER = (
+    "reserved",
+    "unknown function",
+    "misused function",
+    "section",
+    "name",
+    "value",
+    "overlap",
+    "conflict",
+    "operand",
+    "function",
+)
+
+
+class CompiledUpdate(NamedTuple):
+    """An update whose names are known and whose values' types are; ``flat`` when all its paths are attributes."""
+
+    leaves: tuple[tuple[ResolvedPath, Leaf], ...]
+    tree: dict[str | int, Any]
+    flat: bool
+    only_removes: bool
+    paths: tuple[ResolvedPath, ...]
+    assigned_types: dict[str, str]
+    names: frozenset[str]
+    values: frozenset[str]
+    late_checks: tuple[LateCheck, ...]
+
+
+class BoundUpdate:
+    """An update with its values.
+
+    ``paths`` are the paths it touches, in the order written. ``heads`` are their attributes, ``nested_heads`` those
+    of which it touches a part. ``assigned_types`` gives the types that attributes will have, as far as they are known
+    before any item is read.
+    """
+
+    __slots__ = ("_compiled", "_values", "assigned_types", "paths")
+
+    def __init__(self, compiled: CompiledUpdate, values: Item) -> None:
+        self._compiled = compiled
+        self._values = values
+        self.paths = compiled.paths
+        self.assigned_types = compiled.assigned_types
+
+    @property
+    def heads(self) -> frozenset[str]:
+        return frozenset(str(path[0]) for path in self.paths)
+
+    @property
+    def nested_heads(self) -> frozenset[str]:
+        return frozenset(str(path[0]) for path in self.paths if len(path) > 1)
+
+    def check_keys(self, key_names: Sequence[str]) -> None:
+        """ValidationException when the update touches a key attribute."""
+        for name in key_names:
+            if any(path[0] == name for path in self.paths):
+                raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
+
+    def apply(self, item: Item, *, exists: bool = True) -> tuple[Item, tuple[ResolvedPath, ...]]:
+        """(the new item, the paths touched). ``item`` is the old item, or its key when it does not exist.
+
+        What the update does not touch is shared with ``item``. Raises ValidationException for operands that the item
+        lacks or has in another type, and for paths through what is not there.
+        """
+        compiled = self._compiled
+        if compiled.flat:
+            new = item.copy()
+            for path, leaf in compiled.leaves:
+                name: Any = path[0]
+                value = leaf(item.get(name), item, self._values)
+                if value is None:
+                    new.pop(name, None)
+                else:
+                    new[name] = value
+            return new, compiled.paths
+        if not exists and compiled.only_removes:
+            # DynamoDB does not mind the removal of parts of an item that is not there at all.
+            return item.copy(), compiled.paths
+        new = _in_map(item, compiled.tree, item, self._values)
+        for path, _ in compiled.leaves:
+            if len(path) > 1 and str(path[0]) in new:
+                check_nesting(new[str(path[0])])
+        return new, compiled.paths
+
+
+class ParsedUpdate:
+    """An update whose syntax is right."""
+
+    __slots__ = ("text", "tree")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tree = update_tree(text)
+
+    def bind(self, binding: Binding) -> BoundUpdate:
+        """The update with the request's names and values. Raises for placeholders, functions, paths, operand types."""
+        compiled = compiled_update(self.text, binding.names, binding.types)
+        binding.use(compiled.names, compiled.values, compiled.late_checks)
+        return BoundUpdate(compiled, binding.values)
+
+
+@lru_cache(COMPILED_MAX)
+def compiled_update(text: str, names: Pairs, types: Pairs) -> CompiledUpdate:
+    """``text`` compiled for these names and types of values."""
+    tree = update_tree(text)
+    scope = Scope("UpdateExpression", names, types, name_category="name", value_category="value")
+    if tree.repeated_section is not None:
+        scope.note("section", f'The "{tree.repeated_section}" section can only be used once in an update expression;')
+    leaves: list[tuple[ResolvedPath, Leaf]] = []
+    assigned_types: dict[str, str] = {}
+    for action in tree.actions:
+        path, leaf, kind = _compiled_action(scope, action)
+        leaves.append((path, leaf))
+        if kind is not None and len(path) == 1:
+            assigned_types[str(path[0])] = kind
+    paths = tuple(path for path, _ in leaves)
+    clash = first_clash(paths)
+    if clash is not None:
+        scope.note(*clash)
+    scope.raise_first(_ERROR_ORDER)
+    if tree.operators > OPERATORS_MAX:
+        raise too_many_operators("UpdateExpression", tree.operators)
+    return CompiledUpdate(
+        tuple(leaves),
+        path_tree(leaves),
+        all(len(path) == 1 for path in paths),
+        all(action.section == "REMOVE" for action in tree.actions),
+        paths,
+        assigned_types,
+        frozenset(scope.used_names),
+        frozenset(scope.used_values),
+        tuple(scope.late_checks),
+    )
+
+
+def _compiled_action(scope: Scope, action: Action) -> tuple[ResolvedPath, Leaf, str | None]:
+    path = scope.path(action.path)
+    leaf, kind = compile_action(scope, action.section, action.operand)
+    return path, leaf, kind
+
+
+# --- applying a tree of actions --------------------------------------------------------------------
+
+
+def _in_map(members: Item, tree: dict[str | int, Any], item: Item, values: Item) -> Item:
+    new = members.copy()
+    for part, node in tree.items():
+        assert isinstance(part, str)
+        old = members.get(part)
+        value = _below(old, node, item, values) if isinstance(node, dict) else node(old, item, values)
+        if value is None:
+            new.pop(part, None)
+        else:
+            new[part] = value
+    return new
+
+
+def _in_list(
+    elements: list[AttributeValue], tree: dict[str | int, Any], item: Item, values: Item
+) -> list[AttributeValue]:
+    """Indexes mean the old list: removals come last, and what is set beyond its end is appended in index order."""
+    new: list[AttributeValue | None] = list(elements)
+    for part in sorted(tree, key=int):
+        node = tree[part]
+        index = int(part)
+        old = elements[index] if index < len(elements) else None
+        value = _below(old, node, item, values) if isinstance(node, dict) else node(old, item, values)
+        if old is not None:
+            new[index] = value
+        elif value is not None:
+            new.append(value)
+    return [element for element in new if element is not None]
+
+
+def _below(value: AttributeValue | None, tree: dict[str | int, Any], item: Item, values: Item) -> AttributeValue:
+    """``value``, a map or a list, with the actions of ``tree`` applied inside of it."""
+    wanted = "L" if isinstance(next(iter(tree)), int) else "M"
+    if value is None or wanted not in value:
+        raise invalid(INVALID_PATH)
+    if wanted == "L":
+        return {"L": _in_list(value["L"], tree, item, values)}
+    return {"M": _in_map(value["M"], tree, item, values)}

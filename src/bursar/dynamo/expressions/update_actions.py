@@ -1,0 +1,206 @@
+"""The single actions of an update: SET's operands, ADD, DELETE, REMOVE, and the types that each allows.
+
+An action becomes a *leaf*: (the old value at its path or None, the old item, the values) → the new value, or None to
+remove it.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from bursar.dynamo import numbers
+from bursar.dynamo.errors import invalid
+from bursar.dynamo.expressions.binding import Scope
+from bursar.dynamo.expressions.condition_operands import CONDITION_FUNCTIONS
+from bursar.dynamo.expressions.paths import Getter, getter
+from bursar.dynamo.expressions.tree import Call, Operand, Path, Value
+from bursar.dynamo.values import AttributeValue, Item
+
+Leaf: TypeAlias = Callable[[AttributeValue | None, Item, Item], AttributeValue | None]
+Reader: TypeAlias = Callable[[Item, Item], AttributeValue]
+"""(item, expression values) → the operand's value; raises when the item lacks it."""
+
+WRONG_TYPE = "An operand in the update expression has an incorrect data type"
+MISSING = "The provided expression refers to an attribute that does not exist in the item"
+
+LONG_NAMES = {
+    "S": "STRING",
+    "N": "NUMBER",
+    "B": "BINARY",
+    "NULL": "NULL",
+    "BOOL": "BOOLEAN",
+    "L": "LIST",
+    "M": "MAP",
+}
+"""How errors about ADD and DELETE call the types that those refuse."""
+
+_SETS = frozenset({"SS", "NS", "BS"})
+_ALLOWED = {"ADD": _SETS | {"N"}, "DELETE": _SETS}
+_OPERANDS = 2
+
+
+def compile_action(scope: Scope, section: str, operand: Operand | None) -> tuple[Leaf, str | None]:
+    """(the leaf, the type that the attribute will have as far as it is known beforehand)."""
+    if operand is None:
+        return _remove, None
+    if section == "SET":
+        read, kind, _ = _operand(scope, operand)
+        return (lambda _old, item, values: read(item, values)), kind
+    assert isinstance(operand, Value)
+    name = operand.name
+    kind = scope.value_type(name)
+    if kind is not None and kind not in _ALLOWED[section]:
+        scope.note(
+            "operand",
+            f"Incorrect operand type for operator or function; operator: {section}, operand type: {LONG_NAMES[kind]}",
+        )
+    change = _added if section == "ADD" else _deleted
+    return (lambda old, _item, values: change(old, values[name])), kind
+
+
+def _remove(_old: AttributeValue | None, _item: Item, _values: Item) -> None:
+    return None
+
+
+def _added(old: AttributeValue | None, value: AttributeValue) -> AttributeValue:
+    if old is None:
+        return value
+    ((kind, content),) = value.items()
+    present = old.get(kind)
+    if present is None:
+        raise invalid(WRONG_TYPE)
+    if kind == "N":
+        return {"N": numbers.add(present, content)}
+    known = set(present)
+    return {kind: [*present, *(member for member in content if member not in known)]}
+
+
+def _deleted(old: AttributeValue | None, value: AttributeValue) -> AttributeValue | None:
+    if old is None:
+        return None
+    ((kind, content),) = value.items()
+    present = old.get(kind)
+    if present is None:
+        raise invalid(WRONG_TYPE)
+    unwanted = set(content)
+    kept = [member for member in present if member not in unwanted]
+    return {kind: kept} if kept else None
+
+
+# --- operands of SET --------------------------------------------------------------------------------
+
+
+def _operand(scope: Scope, node: Operand) -> tuple[Reader, str | None, bool]:
+    """(reader, type as far as it is known beforehand, whether it is a path)."""
+    if isinstance(node, Path):
+        return _required(getter(scope.path(node))), None, True
+    if isinstance(node, Value):
+        name = node.name
+        return (lambda _item, values: values[name]), scope.value_type(name), False
+    return _call(scope, node)
+
+
+def _required(get: Getter) -> Reader:
+    def read(item: Item, values: Item) -> AttributeValue:
+        value = get(item, values)
+        if value is None:
+            raise invalid(MISSING)
+        return value
+
+    return read
+
+
+def _call(scope: Scope, node: Call) -> tuple[Reader, str | None, bool]:
+    operands = [_operand(scope, operand) for operand in node.operands]
+    if node.name not in _FUNCTIONS:
+        known = node.name in CONDITION_FUNCTIONS
+        problem = "The function is not allowed in an update expression" if known else "Invalid function name"
+        scope.note("unknown function", f"{problem}; function: {node.name}")
+        return _unreadable, None, False
+    for operand in node.operands:
+        # DynamoDB lets if_not_exists stand inside of other functions, and list_append in no other.
+        if isinstance(operand, Call) and operand.name == "list_append":
+            scope.note(
+                "misused function",
+                "The function is not allowed to be used this way in an expression; function: list_append",
+            )
+    if len(operands) != _OPERANDS:
+        scope.note(
+            "function",
+            "Incorrect number of operands for operator or function; "
+            f"operator or function: {node.name}, number of operands: {len(operands)}",
+        )
+        return _unreadable, None, False
+    reader, kind = _FUNCTIONS[node.name](scope, node, operands)
+    return reader, kind, False
+
+
+def _unreadable(_item: Item, _values: Item) -> AttributeValue:
+    # Stands for a call whose problem is noted: the expression is refused before it is ever read.
+    raise invalid(WRONG_TYPE)
+
+
+_Operands: TypeAlias = list[tuple[Reader, str | None, bool]]
+
+
+def _if_not_exists(scope: Scope, node: Call, operands: _Operands) -> tuple[Reader, str | None]:
+    path = node.operands[0]
+    if not isinstance(path, Path):
+        scope.note(
+            "function",
+            "Operator or function requires a document path; operator or function: if_not_exists",
+        )
+        return _unreadable, None
+    get = getter(scope.path(path))
+    default, kind, _ = operands[1]
+
+    def read(item: Item, values: Item) -> AttributeValue:
+        value = get(item, values)
+        return default(item, values) if value is None else value
+
+    return read, kind
+
+
+def _list_append(scope: Scope, node: Call, operands: _Operands) -> tuple[Reader, str | None]:
+    _check_types(scope, node, operands, "L")
+    (first, _, _), (second, _, _) = operands
+
+    def read(item: Item, values: Item) -> AttributeValue:
+        left, right = first(item, values), second(item, values)
+        if "L" not in left or "L" not in right:
+            raise invalid(WRONG_TYPE)
+        return {"L": [*left["L"], *right["L"]]}
+
+    return read, "L"
+
+
+def _arithmetic(scope: Scope, node: Call, operands: _Operands) -> tuple[Reader, str | None]:
+    _check_types(scope, node, operands, "N")
+    (first, _, _), (second, _, _) = operands
+    calculate = numbers.add if node.name == "+" else numbers.subtract
+
+    def read(item: Item, values: Item) -> AttributeValue:
+        left, right = first(item, values), second(item, values)
+        if "N" not in left or "N" not in right:
+            raise invalid(WRONG_TYPE)
+        return {"N": calculate(left["N"], right["N"])}
+
+    return read, "N"
+
+
+def _check_types(scope: Scope, node: Call, operands: _Operands, wanted: str) -> None:
+    for operand, (_, kind, _) in zip(node.operands, operands, strict=True):
+        # Only values given in the request are judged here; what if_not_exists gives is known when it is read.
+        if isinstance(operand, Value) and kind is not None and kind != wanted:
+            scope.note(
+                "function",
+                "Incorrect operand type for operator or function; "
+                f"operator or function: {node.name}, operand type: {kind}",
+            )
+
+
+_FUNCTIONS: dict[str, Callable[[Scope, Call, _Operands], tuple[Reader, str | None]]] = {
+    "if_not_exists": _if_not_exists,
+    "list_append": _list_append,
+    "+": _arithmetic,
+    "-": _arithmetic,
+}
