@@ -1,0 +1,186 @@
+"""The reports room's one object: ask SQL of all payments, run named reports, write and verify the lake.
+
+    reports = Reports(store, "file:data/lake", system_clock)
+    answer = await reports.sql("SELECT fee, sum(amount) FROM payments WHERE status = 'processed' GROUP BY fee")
+
+Every answer covers the lake up to its watermark and every change since, so a payment acknowledged before the question
+is in the answer. DuckDB and the lake work in threads of their own: the event loop stays free.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from bursar.clock import Clock
+from bursar.dynamo import Store
+from bursar.reports.errors import LakeBroken, LakeBusy
+from bursar.reports.lake import Lake, LakeState
+from bursar.reports.mover import Mover
+from bursar.reports.schema import TABLES
+from bursar.reports.session import Answer, Session
+from bursar.reports.sessions import Sessions
+from bursar.reports.tail import SAFETY_MARGIN_S, Changes, Tail, TailTooLong
+from bursar.reports.writer import writing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+QUERY_TIMEOUT_S: Final = 30.0
+QUERY_THREADS: Final = 2
+TAIL_AGE_MAX_S: Final = 6 * 3600.0  # a tail that reaches back further is first moved to the lake
+TAIL_ROWS_MAX: Final = 200_000  # and so is one that has more rows
+_ORIGIN_SLACK_S: Final = 3600.0  # the clocks of the store and of its writers differ by less than this
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one :meth:`Reports.write_lake` did: rows put into each table, and the watermark reached (epoch s)."""
+
+    rows: dict[str, int]
+    watermark: float
+
+
+class Reports:
+    """SQL over every payment. One per process and store; :meth:`close` ends its threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        lake_url: str,
+        clock: Clock,
+        *,
+        table: str = "bursar-payments",
+        source: Changes | None = None,
+    ) -> None:
+        """``source``: where changes are read, by default the ledger over ``store``.
+
+        Raises ``ValueError`` for a URL that is no lake's.
+        """
+        self._store = store
+        self._table = table
+        self._clock = clock
+        self._lake = Lake.at(lake_url)
+        self._source = source if source is not None else _ledger(store, clock, table)
+        self._tail = Tail(self._source, self._origin, clock)
+        self._origin_at: float | None = None
+        self._query_threads = ThreadPoolExecutor(QUERY_THREADS, "bursar-sql")
+        self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
+        self._sessions = Sessions(self._lake, clock, self._lake_thread)
+        self._writing = asyncio.Lock()
+
+    async def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """The answer to one SELECT over ``payments`` and ``payment_events``; ``$name`` in it is a parameter.
+
+        Raises a :class:`bursar.reports.errors.ReportError`, whose text is fit for whoever wrote the statement.
+        """
+        try:
+            return await self._ask(text, parameters or {}, TAIL_AGE_MAX_S, TAIL_ROWS_MAX)
+        except TailTooLong:
+            await self._write_if_free()
+        except LakeBroken:
+            # The files of a state that is no longer current may have been deleted under it: look at the lake again.
+            self._sessions.look_again()
+        return await self._ask(text, parameters or {}, None, None)
+
+    async def write_lake(self) -> Written:
+        """Move every change older than the safety margin into the lake.
+
+        It may be killed anywhere and called again (:mod:`bursar.reports.writer`). Raises
+        :class:`bursar.reports.errors.LakeBusy` when another process is writing.
+        """
+        async with self._writing:
+            until = self._clock() - SAFETY_MARGIN_S
+            with ExitStack() as stack:
+                writer = await self._in_lake(lambda: stack.enter_context(writing(self._lake)))
+                starts = {schema.name: await self._tail.start(writer.watermark(schema)) for schema in TABLES}
+                mover = Mover(self._source, writer, self._lake_thread, starts)
+                await mover.run(until)
+                await self._in_lake(writer.tidy)
+            self._sessions.look_again()
+            return Written(mover.moved, until)
+
+    async def lake_state(self) -> LakeState:
+        """What the lake holds now."""
+        return await self._in_lake(self._lake.state)
+
+    async def close(self) -> None:
+        """Wait for what runs, close the lake, end the threads."""
+        async with self._writing:
+            self._sessions.close()
+            await asyncio.to_thread(self._query_threads.shutdown)
+            await asyncio.to_thread(self._lake_thread.shutdown)
+
+    async def _ask(
+        self, text: str, parameters: Mapping[str, Any], tail_age_max_s: float | None, tail_rows_max: int | None
+    ) -> Answer:
+        as_of = self._clock()
+        async with self._sessions.current() as session:
+            watermarks = {name: table.watermark for name, table in session.state.items()}
+            if tail_age_max_s is not None:
+                oldest = min([await self._tail.start(watermark) for watermark in watermarks.values()])
+                if as_of - oldest > tail_age_max_s:
+                    raise TailTooLong
+            tail = await self._tail.read(watermarks, tail_rows_max)
+            return await self._run(session, text, parameters, tail, as_of)
+
+    async def _run(
+        self,
+        session: Session,
+        text: str,
+        parameters: Mapping[str, Any],
+        tail: "Mapping[str, pa.Table]",
+        as_of: float,
+    ) -> Answer:
+        loop = asyncio.get_running_loop()
+        cursor = session.cursor()
+        expired = asyncio.Event()
+
+        def expire() -> None:
+            expired.set()
+            cursor.interrupt()
+
+        timer = loop.call_later(QUERY_TIMEOUT_S, expire)
+        running = loop.run_in_executor(
+            self._query_threads, session.ask, cursor, text, parameters, tail, as_of, expired.is_set
+        )
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            cursor.interrupt()
+            await asyncio.wait([running])  # the cursor is in use until then
+            raise
+        finally:
+            timer.cancel()
+            cursor.close()
+
+    async def _write_if_free(self) -> None:
+        try:
+            await self.write_lake()
+        except LakeBusy:
+            return  # somebody else is at it; the query goes on with its long tail
+
+    async def _origin(self) -> float:
+        """A time before the first change: the table's own creation, as the store tells it."""
+        if self._origin_at is None:
+            described = await self._store.call("DescribeTable", {"TableName": self._table})
+            created = described["Table"]["CreationDateTime"]
+            seconds = created.timestamp() if isinstance(created, datetime) else float(created)
+            self._origin_at = seconds - _ORIGIN_SLACK_S
+        return self._origin_at
+
+    async def _in_lake(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._lake_thread, work)
+
+
+def _ledger(store: Store, clock: Clock, table: str) -> Changes:
+    import random
+
+    from bursar.payments.ledger import Ledger
+
+    return Ledger(store, clock=clock, randomness=random.SystemRandom(), table=table)

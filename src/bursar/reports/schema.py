@@ -1,0 +1,188 @@
+"""The two tables that every question is asked of: ``payments`` and ``payment_events``, as data.
+
+:data:`TABLES` is the only place that names a column. The Arrow schema of the tail, the Iceberg schema of the lake, the
+rows and docs/reports.md are derived from it. A payment's token is in neither table: it is as good as a session.
+
+A column is only here when the record's last-changed time moves with it (leases, the sweeper's due time and the time of
+the last poll do not), because a change is found by that time: any other column would be stale in the lake.
+Columns are only ever added, at the end and nullable, so that files written earlier stay readable.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.partitioning import PartitionSpec
+    from pyiceberg.schema import Schema
+
+ColumnType = Literal["text", "money", "time", "whole", "boolean"]
+
+MONEY_DIGITS: Final = 18
+MONEY_DECIMALS: Final = 2
+_PARTITION_FIELD_ID: Final = 1000  # Iceberg's own convention: partition fields are numbered from 1000
+
+SQL_TYPES: Final[dict[ColumnType, str]] = {
+    "text": "VARCHAR",
+    "money": f"DECIMAL({MONEY_DIGITS},{MONEY_DECIMALS})",
+    "time": "TIMESTAMP WITH TIME ZONE",
+    "whole": "BIGINT",
+    "boolean": "BOOLEAN",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name in SQL, its type, the record attribute it comes from, and what it means."""
+
+    name: str
+    type: ColumnType
+    source: str
+    meaning: str
+    required: bool = True
+
+    @property
+    def sql_type(self) -> str:
+        return SQL_TYPES[self.type]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """One table: its columns, its key, the time whose UTC month partitions it, and the time by which it changes.
+
+    A row's partition time never changes, so that a row stays in its partition for good.
+    """
+
+    name: str
+    meaning: str
+    key: tuple[str, ...]
+    partition_time: str
+    change_time: str
+    columns: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def position(self, name: str) -> int:
+        """Where the column ``name`` stands in a row. Raises ``ValueError`` for a name it has not."""
+        return self.column_names.index(name)
+
+
+def _optional(name: str, kind: ColumnType, source: str, meaning: str) -> Column:
+    return Column(name, kind, source, meaning, required=False)
+
+
+PAYMENTS: Final = TableSchema(
+    name="payments",
+    meaning="one row per attempt at a payment, as it stands now",
+    key=("agency_tracking_id",),
+    partition_time="created_at",
+    change_time="updated_at",
+    columns=(
+        Column("agency_tracking_id", "text", "agency_tracking_id", "the attempt's id; no two rows share it"),
+        Column("client", "text", "client", "the application that asked for the payment"),
+        Column("reference", "text", "reference", "the client's name for what is owed, lower case"),
+        Column("fee", "text", "fee", "key of the fee in the catalogue"),
+        Column("fee_version", "text", "fee_version", "version of the fee when the attempt started"),
+        Column("tcs_app_id", "text", "tcs_app_id", "Pay.gov's name for the fee's application"),
+        Column("amount", "money", "amount", "US dollars"),
+        Column(
+            "status",
+            "text",
+            "status",
+            "of the attempt: received, initiated, processing, pending, processed or failed",
+        ),
+        Column("payment_status", "text", "status", "the status in three words: success, failed or pending"),
+        _optional(
+            "payment_method",
+            "text",
+            "payment_method",
+            "as Pay.gov says: PLASTIC_CARD, ACH, PAYPAL, others may come",
+        ),
+        _optional("transaction_status", "text", "transaction_status", "Pay.gov's own word for the status"),
+        _optional("paygov_tracking_id", "text", "paygov_tracking_id", "Pay.gov's id of the collection"),
+        _optional("return_code", "text", "return_code", "why it failed: Pay.gov's code"),
+        _optional("return_detail", "text", "return_detail", "why it failed: Pay.gov's text"),
+        Column("outcome_unknown", "boolean", "outcome_unknown", "Pay.gov may have charged; nobody knows yet"),
+        Column("metadata", "text", "metadata", "what the fee asks of the payer, as JSON; personal data"),
+        Column("created_at", "time", "created_at", "when the attempt started"),
+        Column("updated_at", "time", "updated_at", "when its state last changed"),
+        _optional("token_at", "time", "token_at", "when Pay.gov gave it a token"),
+    ),
+)
+
+PAYMENT_EVENTS: Final = TableSchema(
+    name="payment_events",
+    meaning="one row per event of an attempt's history; rows are only ever added",
+    key=("agency_tracking_id", "seq"),
+    partition_time="occurred_at",
+    change_time="occurred_at",
+    columns=(
+        Column("agency_tracking_id", "text", "agency_tracking_id", "the attempt whose history this is"),
+        Column("seq", "whole", "seq", "the event's number in that history"),
+        Column("client", "text", "client", "the application that asked for the payment"),
+        Column("reference", "text", "reference", "the client's name for what is owed, lower case"),
+        Column("occurred_at", "time", "at", "when"),
+        Column("event", "text", "name", "what: the name of the edge taken"),
+        Column("actor", "text", "actor", "who: portal, sweeper or operator"),
+        _optional("from_status", "text", "from_status", "the attempt's status before; null at its start"),
+        Column("to_status", "text", "to_status", "the attempt's status after"),
+        Column("detail", "text", "detail", "what else is known of it, as JSON"),
+    ),
+)
+
+TABLES: Final[tuple[TableSchema, ...]] = (PAYMENTS, PAYMENT_EVENTS)
+
+
+@cache
+def arrow_schema(table: TableSchema) -> "pa.Schema":
+    """The table as Arrow has it: times as ``timestamp[us, UTC]``, money as ``decimal128(18, 2)``."""
+    import pyarrow as pa
+
+    types: dict[ColumnType, Any] = {
+        "text": pa.string(),
+        "money": pa.decimal128(MONEY_DIGITS, MONEY_DECIMALS),
+        "time": pa.timestamp("us", tz="UTC"),
+        "whole": pa.int64(),
+        "boolean": pa.bool_(),
+    }
+    return pa.schema(
+        [pa.field(column.name, types[column.type], nullable=not column.required) for column in table.columns]
+    )
+
+
+def iceberg_schema(table: TableSchema) -> "Schema":
+    """The table as Iceberg has it; field ids are the columns' places, from 1."""
+    from pyiceberg.schema import Schema
+    from pyiceberg.types import BooleanType, DecimalType, LongType, NestedField, StringType, TimestamptzType
+
+    types: dict[ColumnType, Any] = {
+        "text": StringType(),
+        "money": DecimalType(MONEY_DIGITS, MONEY_DECIMALS),
+        "time": TimestamptzType(),
+        "whole": LongType(),
+        "boolean": BooleanType(),
+    }
+    return Schema(
+        *(
+            NestedField(place, column.name, types[column.type], required=column.required, doc=column.meaning)
+            for place, column in enumerate(table.columns, start=1)
+        )
+    )
+
+
+def iceberg_partitions(table: TableSchema) -> "PartitionSpec":
+    """Partitioned by the UTC month of the partition time."""
+    from pyiceberg.partitioning import PartitionField, PartitionSpec
+    from pyiceberg.transforms import MonthTransform
+
+    return PartitionSpec(
+        PartitionField(
+            source_id=table.position(table.partition_time) + 1,
+            field_id=_PARTITION_FIELD_ID,
+            transform=MonthTransform(),
+            name=f"{table.partition_time}_month",
+        )
+    )

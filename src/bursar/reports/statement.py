@@ -1,0 +1,85 @@
+"""What a user's statement may be: one SELECT over ``payments`` and ``payment_events`` that reaches no further.
+
+DuckDB parses the text and gives its tree as JSON; the tree is walked. This is the second lock on the door: the first
+is DuckDB's own (no file, no network, no extension, no setting: :mod:`bursar.reports.session`).
+"""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.reports.errors import BadSql
+from bursar.reports.schema import TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+STATEMENT_BYTES_MAX: Final = 64 * 1024
+READABLE: Final = tuple(schema.name for schema in TABLES)
+# Table functions that only compute. All others (read_csv, glob, duckdb_settings, query, …) are refused.
+_TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
+
+
+def check_statement(connection: "DuckDBPyConnection", text: str) -> str:
+    """The statement, fit to run: without its closing semicolon. Raises :class:`BadSql` for any other statement."""
+    if len(text.encode()) > STATEMENT_BYTES_MAX:
+        raise BadSql(f"a statement is at most {STATEMENT_BYTES_MAX} bytes")
+    if not text.strip().strip(";"):
+        raise BadSql("the statement is empty")
+    found = connection.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [text]).fetchall()
+    tree = json.loads(found[0][0])
+    if tree.get("error"):
+        raise BadSql(_message(tree))
+    if len(tree["statements"]) != 1:
+        raise BadSql("one statement at a time")
+    _check_sources(tree["statements"][0])
+    return text.strip().rstrip(";")
+
+
+def _message(tree: dict[str, Any]) -> str:
+    if tree.get("error_type") == "not implemented":
+        return "only a SELECT may be asked: the tables are read-only"
+    return str(tree.get("error_message", "this is not SQL"))
+
+
+def _check_sources(statement: Any) -> None:
+    nodes = list(_nodes(statement))
+    named = {
+        entry["key"].lower()
+        for node in nodes
+        for entry in node.get("cte_map", {}).get("map", ())
+        if isinstance(entry, dict)
+    }
+    for node in nodes:
+        kind = node.get("type")
+        if kind == "BASE_TABLE":
+            _check_table(node, named)
+        elif kind == "SHOW_REF" and node.get("query") is None:
+            _refuse(str(node.get("table_name", "")).strip('"'))
+        elif kind == "TABLE_FUNCTION":
+            name = str(node["function"].get("function_name", "")).lower()
+            if name not in _TABLE_FUNCTIONS:
+                raise BadSql(f"the table function {name} may not be used here")
+
+
+def _check_table(node: dict[str, Any], named: set[str]) -> None:
+    path = node.get("qualified_name", {}).get("path") or [node.get("table_name", "")]
+    name = str(path[-1])
+    if len(path) > 1 or node.get("schema_name") or name.lower() not in {*READABLE, *named}:
+        _refuse(".".join(map(str, path)))
+
+
+def _refuse(name: str) -> None:
+    raise BadSql(f"there is no table {name}; the tables are {' and '.join(READABLE)}")
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object in the tree, without recursion: a statement's depth is its author's choice."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)

@@ -1,0 +1,62 @@
+"""Keeps the lake small: forgets snapshots that nobody reads any more and deletes the files only they needed.
+
+A query reads one snapshot's files for at most its time limit after it looked, so whatever is unreferenced and older
+than :data:`READER_GRACE_S` has no reader. Files left by a writer that died before its commit go the same way.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+SNAPSHOTS_MAX: Final = 64  # below it nothing is done: reading every manifest costs more than the files it would free
+READER_GRACE_S: Final = 900.0
+
+
+def vacuum(table: "Table", now: float) -> int:
+    """Expire snapshots older than the grace and delete unreferenced files as old; gives the number deleted."""
+    if len(table.metadata.snapshots) <= SNAPSHOTS_MAX:
+        return 0
+    before = now - READER_GRACE_S
+    table.maintenance.expire_snapshots().older_than(datetime.fromtimestamp(before, UTC)).commit()
+    table.refresh()
+    needed = _needed(table)
+    files, base = _listing(table)
+    deleted = 0
+    for entry in files:
+        if entry.path not in needed and entry.mtime is not None and entry.mtime.timestamp() < before:
+            base.delete_file(entry.path)
+            deleted += 1
+    return deleted
+
+
+def _needed(table: "Table") -> set[str]:
+    """Every file that the table's metadata refers to, as paths of its file system."""
+    locations = {table.metadata_location, *(entry.metadata_file for entry in table.metadata.metadata_log)}
+    seen: set[str] = set()
+    for snapshot in table.metadata.snapshots:
+        locations.add(snapshot.manifest_list)
+        for manifest in snapshot.manifests(table.io):
+            if manifest.manifest_path in seen:
+                continue
+            seen.add(manifest.manifest_path)
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            locations.update(entry.data_file.file_path for entry in entries)
+    return {_path(location) for location in locations | seen}
+
+
+def _listing(table: "Table") -> tuple[list[Any], Any]:
+    """The files below the table's location, and the Arrow file system that they are on."""
+    from pyarrow.fs import FileSelector, FileType
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+    io: Any = table.io  # always Arrow's: pyiceberg's default, and no other is installed
+    scheme, netloc, path = PyArrowFileIO.parse_location(table.location(), io.properties)
+    files: Any = io.fs_by_scheme(scheme, netloc)
+    found = files.get_file_info(FileSelector(path, recursive=True, allow_not_found=True))
+    return [entry for entry in found if entry.type == FileType.File], files
+
+
+def _path(location: str) -> str:
+    return location.partition("://")[2] or location

@@ -1,0 +1,107 @@
+"""Reports: one query over the lake and what changed since."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bursar.reports import BadSql, Reports
+from reports.conftest import Book
+
+COUNT = "SELECT count(*) AS n, sum(amount) AS total FROM payments"
+
+
+async def test_a_payment_made_a_moment_ago_is_in_the_answer(book: Book, reports: Reports) -> None:
+    book.start(amount="60.00")
+    assert (await reports.sql(COUNT)).rows == [(1, Decimal("60.00"))]
+    book.start(amount="0.10")
+    answer = await reports.sql(COUNT)
+    assert answer.rows == [(2, Decimal("60.10"))]
+    assert answer.columns == ("n", "total")
+    assert answer.types == ("BIGINT", "DECIMAL(38,2)")
+    assert answer.as_of == book.now
+
+
+async def test_a_store_without_payments_answers_with_none(reports: Reports) -> None:
+    assert (await reports.sql(COUNT)).rows == [(0, None)]
+
+
+async def test_the_answer_is_the_same_before_and_after_the_lake_is_written(book: Book, reports: Reports) -> None:
+    book.pay(200)
+    statement = "SELECT * FROM payments ORDER BY agency_tracking_id"
+    events = "SELECT * FROM payment_events ORDER BY agency_tracking_id, seq"
+    before = (await reports.sql(statement)).rows, (await reports.sql(events)).rows
+    await reports.write_lake()
+    assert (await reports.sql(statement)).rows == before[0]
+    assert (await reports.sql(events)).rows == before[1]
+    assert len(before[0]) == 200
+
+
+async def test_a_change_after_the_lake_was_written_replaces_the_lakes_row(book: Book, reports: Reports) -> None:
+    attempt = book.start()
+    book.now += 3600
+    await reports.write_lake()
+    assert (await reports.lake_state())["payments"].row_count == 1
+    book.move(attempt, "failed")
+    answer = await reports.sql("SELECT status, payment_status FROM payments")
+    assert answer.rows == [("failed", "failed")]
+
+
+async def test_a_second_write_moves_only_what_changed(book: Book, reports: Reports) -> None:
+    book.pay(20)
+    book.now += 3600
+    first = await reports.write_lake()
+    assert first.rows["payments"] == 20
+    book.start()
+    book.now += 3600
+    assert (await reports.write_lake()).rows == {"payments": 1, "payment_events": 1}
+    book.now += 3600
+    assert (await reports.write_lake()).rows == {"payments": 0, "payment_events": 0}
+    assert (await reports.sql(COUNT)).rows[0][0] == 21
+
+
+async def test_only_the_tail_is_read_again(book: Book, reports: Reports) -> None:
+    book.pay(20)
+    book.now += 3600
+    await reports.write_lake()
+    await reports.sql(COUNT)
+    book.now += 600
+    await reports.sql(COUNT)
+    book.reads.clear()
+    await reports.sql(COUNT)
+    assert [book.now - since for since, _ in book.reads] == [300.0]
+
+
+async def test_two_reports_over_one_lake_agree(book: Book, reports: Reports, tmp_path: Path) -> None:
+    book.pay(30)
+    book.now += 3600
+    await reports.write_lake()
+    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book)
+    try:
+        assert (await other.sql(COUNT)).rows == (await reports.sql(COUNT)).rows
+    finally:
+        await other.close()
+
+
+async def test_the_token_is_nowhere(book: Book, reports: Reports, tmp_path: Path) -> None:
+    secret = "s3cr3t" * 5 + "ab"
+    book.start(token=secret)
+    book.now += 3600
+    await reports.write_lake()
+    for statement in ("SELECT * FROM payments", "SELECT * FROM payment_events"):
+        answer = await reports.sql(statement)
+        assert "token" not in answer.columns
+        assert secret not in repr(answer.rows)
+    for path in (tmp_path / "lake").rglob("*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes()
+
+
+async def test_parameters_are_values_not_text(book: Book, reports: Reports) -> None:
+    book.start(client="dawson")
+    answer = await reports.sql("SELECT count(*) FROM payments WHERE client = $client", {"client": "x' OR true --"})
+    assert answer.rows == [(0,)]
+
+
+async def test_bad_sql_says_what_is_wrong(reports: Reports) -> None:
+    with pytest.raises(BadSql, match="amonut"):
+        await reports.sql("SELECT amonut FROM payments")
