@@ -15,19 +15,19 @@ nor were judged are neither compared nor written, so that writers of different a
 One item gets one action, whatever is asked of it: DynamoDB refuses two in one transaction.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from bursar.dynamo.numbers import canonical
 from bursar.dynamo.values import item_size, normalise_item
+from bursar.rules.actions import Action, ItemChange
 from bursar.rules.errors import Contention, RuleRefused, TransactionTooLarge
-from bursar.rules.plan import KindPlan, Plan
+from bursar.rules.holdings import Holdings
+from bursar.rules.pins import ALL_OLD, Pins, placeholder
+from bursar.rules.plan import Plan
 from bursar.rules.predicates import Item
-from bursar.rules.relations import Hold, Parent
-from bursar.rules.sentinels import OWNER, sentinel_item, sentinel_key
+from bursar.rules.relations import Parent
 from bursar.rules.verdicts import changed_attributes, same
 from bursar.rules.writes import Delete, Put, Update, Write
 
@@ -35,34 +35,6 @@ ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
 """Both: DynamoDB Developer Guide, "Quotas": Transactional operations. Ten whole items cannot reach the latter."""
 WHOLE_ITEMS_UNDER_BYTES_MAX = 10
-
-_ALL_OLD = "ALL_OLD"
-
-
-@dataclass(frozen=True, slots=True)
-class ItemChange:
-    """One item's change, all logical writes at its key taken together. ``old`` or ``new`` is None: not there."""
-
-    key: dict[str, Any]
-    old: Item | None
-    new: Item | None
-    kind: KindPlan
-    changed: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One TransactItem and what it is for, so that its cancellation reason can be read.
-
-    ``role``: ``item`` (the change itself), ``hold`` (a sentinel taken), ``release`` (a sentinel given back) or
-    ``parents`` (a parent looked at for ``children``).
-    """
-
-    body: dict[str, Any]
-    role: str
-    change: ItemChange
-    hold: Hold | None = None
-    children: tuple[tuple[ItemChange, Parent], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +58,7 @@ def compile_writes(plan: Plan, table: str, writes: Sequence[Write]) -> Compiled:
         found = plan.judge(change.old, change.new, change.changed)
         if found is not None:
             raise RuleRefused.by(found)
-    holds = _Holdings(plan, table)
+    holds = Holdings(plan, table)
     checks: dict[Any, list[tuple[ItemChange, Parent]]] = {}
     also_pinned: dict[Any, set[str]] = {}
     for change in changes.values():
@@ -177,14 +149,14 @@ def _item_action(plan: Plan, table: str, change: ItemChange, also_pinned: Iterab
                 "Item": dict(change.new or {}),
                 "ConditionExpression": f"attribute_not_exists({placeholder(partition)})",
                 "ExpressionAttributeNames": {placeholder(partition): partition},
-                "ReturnValuesOnConditionCheckFailure": _ALL_OLD,
+                "ReturnValuesOnConditionCheckFailure": ALL_OLD,
             }
         }
-    expression = _Expression(plan, change.old, pinned_attributes(plan, change).union(also_pinned))
+    pins = Pins(partition, change.old, pinned_attributes(plan, change).union(also_pinned))
     if change.new is None:
-        return {"Delete": expression.request(table, change.key)}
-    update = expression.update(change)
-    return {"Update": {"UpdateExpression": update, **expression.request(table, change.key)}}
+        return {"Delete": pins.request(table, change.key)}
+    update = pins.update(change.new, change.changed)
+    return {"Update": {"UpdateExpression": update, **pins.request(table, change.key)}}
 
 
 def pinned_attributes(plan: Plan, change: ItemChange) -> set[str]:
@@ -202,145 +174,6 @@ def pinned_attributes(plan: Plan, change: ItemChange) -> set[str]:
     if plan.lone is None:
         pins.add(plan.kind_attribute)
     return pins
-
-
-class _Expression:
-    """One action's condition and update, with the names and values they use."""
-
-    def __init__(self, plan: Plan, old: Item, pins: set[str]) -> None:
-        self.names: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
-        conditions, exists = [], False
-        # Sorted, so that the same change always has the same text: stores cache parsed expressions by text.
-        for attribute in sorted(pins):
-            name, suffix = self._name(attribute)
-            if attribute in old:
-                exists = True
-                self.values[f":old_{suffix}"] = old[attribute]
-                conditions.append(f"{name} = :old_{suffix}")
-            else:
-                conditions.append(f"attribute_not_exists({name})")
-        if not exists:  # an absent item has no attributes either, and must not be made by an update
-            conditions.append(f"attribute_exists({self._name(plan.key_names[0])[0]})")
-        self.condition = " AND ".join(conditions)
-
-    def _name(self, attribute: str) -> tuple[str, str]:
-        name = placeholder(attribute)
-        self.names[name] = attribute
-        return name, name[1:]
-
-    def update(self, change: ItemChange) -> str:
-        """The update expression that writes the difference."""
-        assert change.new is not None
-        sets, removes = [], []
-        for attribute in sorted(change.changed):
-            name, suffix = self._name(attribute)
-            if attribute in change.new:
-                self.values[f":new_{suffix}"] = change.new[attribute]
-                sets.append(f"{name} = :new_{suffix}")
-            else:
-                removes.append(name)
-        clauses = [f"SET {', '.join(sets)}"] if sets else []
-        if removes:
-            clauses.append(f"REMOVE {', '.join(removes)}")
-        return " ".join(clauses)
-
-    def request(self, table: str, key: dict[str, Any]) -> dict[str, Any]:
-        """The members that an Update, a Delete and a ConditionCheck have in common."""
-        request = {
-            "TableName": table,
-            "Key": key,
-            "ConditionExpression": self.condition,
-            "ExpressionAttributeNames": self.names,
-            "ReturnValuesOnConditionCheckFailure": _ALL_OLD,
-        }
-        if self.values:
-            request["ExpressionAttributeValues"] = self.values
-        return request
-
-
-@lru_cache(maxsize=4096)
-def placeholder(attribute: str) -> str:
-    """``#status`` for ``status``; for a name that no placeholder can spell, its bytes in hexadecimal."""
-    if re.fullmatch(r"[A-Za-z0-9]\w*", attribute, re.ASCII):
-        return f"#{attribute}"
-    return f"#x_{attribute.encode().hex()}"
-
-
-# --- sentinels -------------------------------------------------------------------------------------------------------
-
-
-class _Holdings:
-    """The unique values that the changes take and give back, one action per sentinel."""
-
-    def __init__(self, plan: Plan, table: str) -> None:
-        self._plan = plan
-        self._table = table
-        self._taken: dict[str, tuple[ItemChange, Hold]] = {}
-        self._given: dict[str, tuple[ItemChange, Hold]] = {}
-
-    def follow(self, change: ItemChange) -> None:
-        """Notes what one change takes and gives back. Raises ``RuleRefused`` when two changes take the same."""
-        old, new = change.old, change.new
-        for hold in change.kind.holds:
-            if old is not None and new is not None and hold.reads.isdisjoint(change.changed):
-                continue
-            before = None if old is None else hold.partition(old)
-            after = None if new is None else hold.partition(new)
-            if before == after:
-                continue
-            if before is not None:
-                self._given[before] = (change, hold)
-            if after is not None:
-                if after in self._taken:
-                    holder = self._taken[after][0].key
-                    raise RuleRefused.by(self._plan.taken(hold, old, new, holder))
-                self._taken[after] = (change, hold)
-
-    def actions(self) -> list[Action]:
-        """Puts for what is taken, deletes for what is only given back."""
-        found = []
-        for partition, (change, hold) in self._taken.items():
-            giver = self._given.pop(partition, None)
-            found.append(Action(self._take(partition, change, hold, giver and giver[0]), "hold", change, hold))
-        for partition, (change, hold) in self._given.items():
-            found.append(Action(self._give_back(partition, change), "release", change, hold))
-        return found
-
-    def _take(self, partition: str, change: ItemChange, hold: Hold, giver: ItemChange | None) -> dict[str, Any]:
-        """Nobody's, or this item's already (left behind by a writer that bypassed the rules), or the giver's."""
-        plan = self._plan
-        name = placeholder(plan.key_names[0])
-        values: dict[str, Any] = {":me": {"M": change.key}}
-        condition = f"attribute_not_exists({name}) OR #owner = :me"
-        if giver is not None:
-            values[":giver"] = {"M": giver.key}
-            condition += " OR #owner = :giver"
-        return {
-            "Put": {
-                "TableName": self._table,
-                "Item": sentinel_item(plan.key_names, plan.kind_attribute, partition, hold.rule.name, change.key),
-                "ConditionExpression": condition,
-                "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
-                "ExpressionAttributeValues": values,
-                "ReturnValuesOnConditionCheckFailure": _ALL_OLD,
-            }
-        }
-
-    def _give_back(self, partition: str, change: ItemChange) -> dict[str, Any]:
-        """Gone already is well; another's is not ours to remove."""
-        plan = self._plan
-        name = placeholder(plan.key_names[0])
-        return {
-            "Delete": {
-                "TableName": self._table,
-                "Key": sentinel_key(plan.key_names, partition),
-                "ConditionExpression": f"attribute_not_exists({name}) OR #owner = :me",
-                "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
-                "ExpressionAttributeValues": {":me": {"M": change.key}},
-                "ReturnValuesOnConditionCheckFailure": _ALL_OLD,
-            }
-        }
 
 
 # --- parents ---------------------------------------------------------------------------------------------------------
@@ -400,7 +233,7 @@ def _parent_check(plan: Plan, table: str, children: list[tuple[ItemChange, Paren
         "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
-        "ReturnValuesOnConditionCheckFailure": _ALL_OLD,
+        "ReturnValuesOnConditionCheckFailure": ALL_OLD,
     }
     return Action({"ConditionCheck": body}, "parents", change, children=tuple(children))
 

@@ -19,7 +19,7 @@ class RulesError(Exception):
     """The root of what a ruled write raises."""
 
 
-class RuleRefused(RulesError):  # noqa: N818  (the contract's name: a refusal, not a fault)
+class RuleRefused(RulesError):
     """A rule says no, finally: the same write against the same state will be refused again.
 
     ``rule`` is the rule's name (``kind`` and ``kept`` are the two that every table with kinds has), ``item_key`` the
@@ -58,7 +58,7 @@ class RuleRefused(RulesError):  # noqa: N818  (the contract's name: a refusal, n
         )
 
 
-class Contention(RulesError):  # noqa: N818
+class Contention(RulesError):
     """The item is not as the caller read it, and the write might be legal now. ``actual`` is it now (None: gone)."""
 
     def __init__(self, message: str, *, item_key: Item | None = None, actual: Item | None = None) -> None:
@@ -71,5 +71,5 @@ class StoreBusy(Contention):
     """Transaction conflicts or throttling outlasted the bounded retries; nothing was written."""
 
 
-class TransactionTooLarge(RulesError):  # noqa: N818
+class TransactionTooLarge(RulesError):
     """More actions or bytes than one transaction may have, found before sending: the caller must split the write."""

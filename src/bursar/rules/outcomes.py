@@ -17,7 +17,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bursar.rules.compile import Action, Compiled, ItemChange
+from bursar.rules.actions import Action, ItemChange
+from bursar.rules.compile import Compiled
 from bursar.rules.errors import Contention, RuleRefused, RulesError
 from bursar.rules.plan import Plan
 from bursar.rules.predicates import Item, plain_text

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from bursar.clock import Clock
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
-from bursar.rules.compile import Action, Compiled, compile_writes
+from bursar.rules.actions import Action
+from bursar.rules.compile import Compiled, compile_writes
 from bursar.rules.errors import RuleRefused, StoreBusy
 from bursar.rules.outcomes import (
     BUSY_CODES,

@@ -110,4 +110,5 @@ def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
         binding.check_all_used()
     except DynamoError as fault:
         raise RulesInvalid(f"{rule.word} rule {rule.name!r}: {fault.message}") from None
-    return condition.evaluate
+    evaluate: Callable[[Any], bool] = condition.evaluate
+    return evaluate

@@ -32,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
-class RulesInvalid(ValueError):  # noqa: N818
+class RulesInvalid(ValueError):
     """Rules that contradict themselves or each other, or cannot be kept. The message names the rule and the fault."""
 
 
