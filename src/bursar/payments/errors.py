@@ -21,7 +21,7 @@ class LedgerError(Exception):
     """The root of what the ledger itself raises."""
 
 
-class ObligationTaken(LedgerError):  # noqa: N818
+class ObligationTaken(LedgerError):
     """``attempt`` keeps others away: it is live, or processed. None: an attempt won a race and is gone already."""
 
     def __init__(self, attempt: Attempt | None) -> None:
@@ -30,7 +30,7 @@ class ObligationTaken(LedgerError):  # noqa: N818
         self.attempt = attempt
 
 
-class MetadataDiffers(LedgerError):  # noqa: N818
+class MetadataDiffers(LedgerError):
     """Fee or metadata are not the obligation's; ``attributes`` names which. The values stay out of the message."""
 
     def __init__(self, obligation: Obligation, attributes: tuple[str, ...]) -> None:
@@ -39,7 +39,7 @@ class MetadataDiffers(LedgerError):  # noqa: N818
         self.attributes = attributes
 
 
-class IdentifierTaken(LedgerError):  # noqa: N818
+class IdentifierTaken(LedgerError):
     """``attribute`` (token or payGovTrackingId) of ``attempt`` already belongs to another attempt."""
 
     def __init__(self, attempt: Attempt, attribute: str) -> None:
@@ -48,11 +48,11 @@ class IdentifierTaken(LedgerError):  # noqa: N818
         self.attribute = attribute
 
 
-class LedgerBusy(LedgerError):  # noqa: N818
+class LedgerBusy(LedgerError):
     """Conflicts or throttling outlasted every retry; nothing was written, the caller may try again later."""
 
 
-class AttemptMoved(LedgerError):  # noqa: N818
+class AttemptMoved(LedgerError):
     """The caller lost a race: ``attempt`` is the attempt as it is now."""
 
     def __init__(self, attempt: Attempt, problem: str = "has moved on") -> None:

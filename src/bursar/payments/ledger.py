@@ -162,7 +162,7 @@ class Ledger(Lookups):
         return_detail: str | None,
         detail: Mapping[str, Any] | None = None,
     ) -> Attempt:
-        """→ failed by ``event``: start_failed, start_abandoned, expired, refused, expired_unsent or bounced.
+        """→ failed by ``event``, one of the graph's that lead there (start_failed, expired, refused, never_charged, …).
 
         Only for a definite no (law 2). Failing again what has failed by the same code changes nothing. Raises
         ``AttemptMoved``, and ``NoSuchEdge`` for an event that cannot end this attempt.
@@ -170,6 +170,8 @@ class Ledger(Lookups):
         said = {"return_code": return_code, "return_detail": return_detail}
         if event == "expired_unsent" and (attempt.outcome_unknown or attempt.lease_owner is not None):
             raise NoSuchEdge(f"{attempt.agency_tracking_id} may have been sent: it cannot be {event}")
+        if attempt.status == FAILED and attempt.return_code == return_code:
+            return attempt
         try:
             told = {**_present(said), **(detail or {})}
             return await self._journal.take(attempt, event, actor, FAILED, detail=told, **said, **_KNOWN)

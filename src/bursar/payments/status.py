@@ -66,6 +66,7 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(PROCESSING, PENDING,    "accepted",           _PS, "Pay.gov completed the collection and it is settling"),
     Edge(PROCESSING, FAILED,     "refused",            _PS, "Pay.gov gave a definite no"),
     Edge(PROCESSING, FAILED,     "expired_unsent",     _PS, "no complete was ever sent and the token is past its life"),
+    Edge(PROCESSING, FAILED,     "never_charged",      _PS, "Pay.gov surely has none, and the token is past its life"),
     Edge(PROCESSING, PROCESSED,  "resolved_processed", _O,  "an operator found that Pay.gov has charged the payer"),
     Edge(PROCESSING, FAILED,     "resolved_failed",    _O,  "an operator found that Pay.gov has charged nobody"),
     Edge(PENDING,    PROCESSED,  "settled",            _PS, "Pay.gov says that it settled"),
@@ -95,7 +96,7 @@ PAYGOV_STATUS: Final[dict[str, Status]] = {
 }
 
 
-class NoSuchEdge(ValueError):  # noqa: N818
+class NoSuchEdge(ValueError):
     """The graph has no such step; a caller's mistake, never a payer's."""
 
 
