@@ -38,20 +38,20 @@ class PayGovError(Exception):
     http_status: ClassVar[int]
 
 
-class NotSent(PayGovError):  # noqa: N818
+class NotSent(PayGovError):
     """The request definitely did not reach Pay.gov; it may be repeated freely."""
 
     certainty = Certainty.NOT_SENT
     http_status = 504
 
 
-class ArgumentRefused(NotSent, ValueError):  # noqa: N818
+class ArgumentRefused(NotSent, ValueError):
     """An argument that Pay.gov could never take; nothing was sent. The message names the argument."""
 
     http_status = 400
 
 
-class Fault(PayGovError):  # noqa: N818
+class Fault(PayGovError):
     """Pay.gov's own no: a ``TCSServiceFault`` with its return code and detail, both text.
 
     A definite refusal of *this* call. One code needs care: ``token_unusable`` (4117) is also the answer to a
@@ -72,7 +72,7 @@ class Fault(PayGovError):  # noqa: N818
         return self.return_code == FAULT_TOKEN_UNUSABLE
 
 
-class OutcomeUnknown(PayGovError):  # noqa: N818
+class OutcomeUnknown(PayGovError):
     """The request may have taken place. Never a failure, never a reason to repeat a ``complete`` blindly."""
 
     certainty = Certainty.UNKNOWN
@@ -98,7 +98,7 @@ class Nonsense(OutcomeUnknown):
         super().__init__(reason if status is None else f"{reason} (HTTP {status})")
 
 
-class QueryUnavailable(PayGovError):  # noqa: N818
+class QueryUnavailable(PayGovError):
     """Configuration says that Pay.gov's query service is not available here; nothing was sent."""
 
     certainty = Certainty.NOT_SENT

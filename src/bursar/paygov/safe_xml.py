@@ -18,7 +18,7 @@ _DECLARED = re.compile(rb"^(?:\xef\xbb\xbf|\xfe\xff|\xff\xfe|<\?xml\s)")
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]+)", re.IGNORECASE)
 
 
-class XmlRefused(ValueError):  # noqa: N818
+class XmlRefused(ValueError):
     """Not well-formed XML, or XML of a kind that is not read; the message says which."""
 
 

@@ -1,0 +1,107 @@
+"""The command ``bursar simulator``: a Pay.gov of one's own, alone in its process."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bursar.clock import system_clock
+from bursar.paygov.simulator.core import ACH_SETTLE_S
+
+if TYPE_CHECKING:
+    from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator
+
+PORT = 3366
+JOURNAL = "paygov-books.jsonl"
+"""The name of the books in the data folder."""
+
+
+class Refused(click.ClickException):
+    """Surroundings that do not allow it: one line, exit code 2."""
+
+    exit_code = 2
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="0: any free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that keeps its books across restarts (without it: memory).",
+)
+@click.option(
+    "--ach-settle-s",
+    type=click.FloatRange(0),
+    default=ACH_SETTLE_S,
+    show_default=True,
+    help="How long an ACH debit stays Received, seconds.",
+)
+@click.option("--bearer", help="What callers must send as `Authentication: Bearer TOKEN`.")
+@click.option("--application", "applications", multiple=True, help="A tcs app id it knows (default: every one).")
+@click.option(
+    "--misbehave",
+    "misbehaviours",
+    multiple=True,
+    metavar="'KIND [FIELD=VALUE …]'",
+    help="What goes wrong, such as 'drop operations=complete probability=0.1'; may be repeated.",
+)
+@click.option("--seed", type=int, help="Makes ids, tokens and misbehaviour repeatable.")
+def simulator(
+    port: int,
+    host: str,
+    data: Path | None,
+    ach_settle_s: float,
+    bearer: str | None,
+    applications: tuple[str, ...],
+    misbehaviours: tuple[str, ...],
+    seed: int | None,
+) -> None:
+    """Run Pay.gov's simulator alone."""
+    from bursar.paygov.simulator import Books, BooksError, MisbehaviourPlan, Simulator, SimulatorSettings
+
+    randomness = random.SystemRandom() if seed is None else random.Random(seed)
+    plan = MisbehaviourPlan(randomness, _misbehaviours(misbehaviours))
+    try:
+        books = Books(None if data is None else data / JOURNAL)
+    except BooksError as error:
+        raise Refused(str(error)) from None
+    settings = SimulatorSettings(ach_settle_s=ach_settle_s, bearer=bearer, applications=frozenset(applications) or None)
+    try:
+        _serve(Simulator(system_clock, randomness, books, settings), plan, host, port)
+    finally:
+        books.close()
+
+
+def _misbehaviours(texts: tuple[str, ...]) -> list["Misbehaviour"]:
+    from bursar.paygov.simulator import Misbehaviour
+
+    try:
+        return [Misbehaviour.from_text(text) for text in texts]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--misbehave") from None
+
+
+def _serve(simulator: "Simulator", plan: "MisbehaviourPlan", host: str, port: int) -> None:
+    import uvloop
+
+    from bursar.paygov.simulator.server import addresses, listen, simulator_server
+
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        raise Refused(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    where = addresses(listening)
+    click.echo(f"Pay.gov's simulator is at {where.base} (Ctrl-C stops it)")
+    click.echo(f"  BURSAR_PAYGOV_URL={where.url}")
+    click.echo(f"  BURSAR_PAYGOV_QUERY_URL={where.query_url}")
+    click.echo(f"  BURSAR_PAYMENT_URL={where.payment_url}")
+    server = simulator_server(simulator, plan)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.serve(sockets=[listening]))
+    except KeyboardInterrupt:
+        # uvicorn has stopped in good order and passes the signal on.
+        click.echo("Stopped.")

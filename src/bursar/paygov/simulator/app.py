@@ -1,0 +1,263 @@
+"""The simulator over HTTP: two SOAP endpoints, the hosted pages, the books, and the lever for misbehaviour.
+
+POST /services/TCSOnlineService, /tcssinglequery/services/TCSSingleQueryService
+GET  /pay?token=…   POST /pay   POST /pay/{PLASTIC_CARD|ACH|PAYPAL}/{Success|Failed}?token=…   POST /pay/cancel?token=…
+GET  /books[?agency_tracking_id=…]
+GET, POST, DELETE /misbehave
+GET  /health, /
+"""
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from bursar.clock import iso_ms
+from bursar.paygov.protocol import (
+    BEARER_HEADER,
+    ONLINE_OPERATIONS,
+    ONLINE_PATH,
+    PAY_PATH,
+    QUERY_OPERATIONS,
+    QUERY_PATH,
+    Operation,
+)
+from bursar.paygov.simulator.answers import SoapService
+from bursar.paygov.simulator.books import Charge
+from bursar.paygov.simulator.core import Simulator
+from bursar.paygov.simulator.hosted_pages import HostedPages, bounded_body, page, refusal
+from bursar.paygov.simulator.misbehaviour import KINDS, Misbehaviour, MisbehaviourPlan
+from bursar.paygov.simulator.wire import Answer, Ending
+
+REQUEST_BYTES_MAX = 64 * 1024
+CONTROL_BYTES_MAX = 64 * 1024
+DROP_HOLD_MAX_S = 120.0
+"""How long a caller is left without a reply before the connection is closed on it."""
+BOOKS_PAGE = 1_000
+"""Charges listed by GET /books at most; the newest."""
+
+ABORT_EXTENSION = "bursar.abort"
+"""ASGI extension of our own server (server.py): a call without arguments that resets the connection."""
+
+_BEARER_HEADER: Final = BEARER_HEADER.lower().encode()
+
+
+def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) -> Starlette:
+    """The app. ``plan`` is what goes wrong from the start; POST /misbehave adds to it."""
+    plan = plan if plan is not None else MisbehaviourPlan(simulator.randomness)
+    service = SoapService(simulator, plan)
+    pages = HostedPages(simulator)
+    desk = OperatorsDesk(simulator, service)
+    return Starlette(
+        routes=[
+            Route(ONLINE_PATH, SoapDoor(service, ONLINE_OPERATIONS), methods=["POST"]),
+            Route(PAY_PATH + "/cancel", pages.cancel_by_script, methods=["POST"]),
+            Route(PAY_PATH + "/{payment_type}/{outcome}", pages.pay_by_script, methods=["POST"]),
+            Route(QUERY_PATH, SoapDoor(service, QUERY_OPERATIONS), methods=["POST"]),
+            Route(PAY_PATH, pages.show, methods=["GET"]),
+            Route(PAY_PATH, pages.submit, methods=["POST"]),
+            Route("/books", desk.books, methods=["GET"]),
+            Route("/misbehave", desk.misbehaviours, methods=["GET"]),
+            Route("/misbehave", desk.misbehave, methods=["POST"]),
+            Route("/misbehave", desk.behave, methods=["DELETE"]),
+            Route("/health", desk.health, methods=["GET"]),
+            Route("/", desk.front_page, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _http_error},
+    )
+
+
+class SoapDoor:
+    """One SOAP endpoint, as plain ASGI: it answers most requests of a benchmark, and resets connections."""
+
+    def __init__(self, service: SoapService, operations: Mapping[str, Operation]) -> None:
+        self._service = service
+        self._operations = operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _whole_body(receive)
+        if body is None:
+            return await _send_whole(send, Answer(413, "text/plain; charset=utf-8", b"Too large\n"))
+        headers = dict(scope["headers"])
+        answer = await self._service.answer(
+            self._operations,
+            body,
+            headers.get(b"content-type", b"").decode("latin-1"),
+            headers.get(_BEARER_HEADER, b"").decode("latin-1"),
+        )
+        return await _ENDINGS[answer.ending](answer, scope, receive, send)
+
+
+class OperatorsDesk:
+    """What tests and operators ask of a running simulator."""
+
+    def __init__(self, simulator: Simulator, service: SoapService) -> None:
+        self._simulator = simulator
+        self._service = service
+
+    async def books(self, request: Request) -> Response:
+        """``GET /books``: who was charged; for one agency tracking id, or the newest BOOKS_PAGE."""
+        if denied := self._denied(request):
+            return denied
+        books = self._simulator.books
+        wanted = request.query_params.get("agency_tracking_id")
+        charges = books.charges(wanted) if wanted is not None else tuple(books.all_charges())
+        return JSONResponse(
+            {
+                "collections": len(books) if wanted is None else len(books.entries(wanted)),
+                "charges": len(charges),
+                "total": str(sum(charge.amount for charge in charges)),
+                "newest": [_charge(charge) for charge in itertools.islice(reversed(charges), BOOKS_PAGE)],
+            }
+        )
+
+    async def misbehaviours(self, request: Request) -> Response:
+        """``GET /misbehave``: what is in force, and what could be."""
+        if denied := self._denied(request):
+            return denied
+        return JSONResponse(
+            {
+                "inForce": [each.to_mapping() for each in self._service.plan.in_force()],
+                "kinds": {name: kind.meaning for name, kind in KINDS.items()},
+            }
+        )
+
+    async def misbehave(self, request: Request) -> Response:
+        """``POST /misbehave``: a misbehaviour, or a list of them, as JSON; all are taken or none."""
+        if denied := self._denied(request):
+            return denied
+        body = await bounded_body(request, CONTROL_BYTES_MAX)
+        if body is None:
+            return refusal(413, f"at most {CONTROL_BYTES_MAX} bytes")
+        try:
+            told = orjson.loads(body)
+            wanted = [Misbehaviour.from_mapping(each) for each in (told if isinstance(told, list) else [told])]
+            self._service.plan.add(*wanted)
+        except (ValueError, TypeError) as error:
+            return refusal(400, f"not a misbehaviour: {error}")
+        return await self.misbehaviours(request)
+
+    async def behave(self, request: Request) -> Response:
+        """``DELETE /misbehave``: from now on everything works."""
+        if denied := self._denied(request):
+            return denied
+        self._service.plan.clear()
+        return await self.misbehaviours(request)
+
+    async def health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok", "misbehaviours": len(self._service.plan)})
+
+    async def front_page(self, _request: Request) -> Response:
+        return page(
+            "notice.html",
+            heading="A Pay.gov of your own",
+            sentence="Payers come here from an application that sends them; there is nothing to pay at this address.",
+            back=None,
+            lines=[
+                ("Collections begun", f"{len(self._simulator.books):,}"),
+                ("Misbehaviours in force", str(len(self._service.plan))),
+                ("Who was charged", "GET /books"),
+                ("Make it fail", "POST /misbehave"),
+            ],
+        )
+
+    def _denied(self, request: Request) -> Response | None:
+        if self._service.admits(request.headers.get(BEARER_HEADER, "")):
+            return None
+        return refusal(401, "The Authentication header must be: Bearer <token>")
+
+
+def _charge(charge: Charge) -> dict[str, Any]:
+    return asdict(charge) | {"amount": str(charge.amount), "at": iso_ms(charge.at)}
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return refusal(error.status_code, error.detail)
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """The request's body, mostly one message; None when it is too large. A caller that left sent what it sent."""
+    message = await receive()
+    whole: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        if len(whole) > REQUEST_BYTES_MAX:
+            return None
+        message = await receive()
+        whole += message.get("body", b"")
+    return whole if len(whole) <= REQUEST_BYTES_MAX else None
+
+
+# How each ending is brought about over a real connection
+
+
+async def _send_whole(send: Send, answer: Answer) -> None:
+    await send(_head(answer))
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _whole(answer: Answer, _scope: Scope, _receive: Receive, send: Send) -> None:
+    await _send_whole(send, answer)
+
+
+async def _dripped(answer: Answer, _scope: Scope, _receive: Receive, send: Send) -> None:
+    await send(_head(answer))
+    pause_s = answer.drip_s / max(1, len(answer.body))
+    for at in range(len(answer.body)):
+        await send({"type": "http.response.body", "body": answer.body[at : at + 1], "more_body": True})
+        await asyncio.sleep(pause_s)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _cut(answer: Answer, scope: Scope, _receive: Receive, send: Send) -> None:
+    await send(_head(answer))
+    await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
+    _close(scope, reset=False)
+
+
+async def _reset(_answer: Answer, scope: Scope, _receive: Receive, _send: Send) -> None:
+    _close(scope, reset=True)
+
+
+async def _dropped(_answer: Answer, scope: Scope, receive: Receive, _send: Send) -> None:
+    try:
+        async with asyncio.timeout(DROP_HOLD_MAX_S):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        _close(scope, reset=False)
+
+
+def _head(answer: Answer) -> Message:
+    return {
+        "type": "http.response.start",
+        "status": answer.status,
+        "headers": [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", str(len(answer.body)).encode()),
+        ],
+    }
+
+
+def _close(scope: Scope, *, reset: bool) -> None:
+    scope["extensions"][ABORT_EXTENSION](reset)
+
+
+_ENDINGS: Final = {
+    Ending.WHOLE: _whole,
+    Ending.DRIPPED: _dripped,
+    Ending.CUT: _cut,
+    Ending.RESET: _reset,
+    Ending.DROPPED: _dropped,
+    # A connection that was accepted cannot be refused any more.
+    Ending.REFUSED: _reset,
+}

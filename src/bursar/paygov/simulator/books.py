@@ -1,0 +1,232 @@
+"""The simulator's books: every collection it ever began, kept in a journal, and who was charged how often.
+
+One line of JSON per change is appended and handed to the operating system before the reply leaves, and the
+journal is replayed at start. So whatever kills the simulator, a charge it has told of is in the books. What is not
+promised is a power cut: the journal is not fsynced, since this Pay.gov is for tests and the machine outlives them.
+
+    {"format": 1}
+    {"event": "started",   "token": …, "at": …, "tcs_app_id": …, "agency_tracking_id": …, "amount": "60.00", …}
+    {"event": "paid",      "token": …, "at": …, "payment_type": "ACH", "outcome": "Success"}
+    {"event": "completed", "token": …, "at": …, "paygov_tracking_id": …}
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+FORMAT = 1
+ENTRIES_MAX = 5_000_000
+SUCCESS, FAILED = OUTCOMES = ("Success", "Failed")
+"""What becomes of a payment in the end, decided when the payer pays."""
+
+
+class BooksError(Exception):
+    """Books that cannot be opened: in use, damaged, of a newer format, not writable. One clear line."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One token's life. Times in Unix seconds; ``None``: not yet."""
+
+    token: str
+    tcs_app_id: str
+    agency_tracking_id: str
+    amount: Decimal
+    url_success: str
+    url_cancel: str
+    started_at: float
+    payment_type: str | None = None
+    outcome: str | None = None
+    paid_at: float | None = None
+    paygov_tracking_id: str | None = None
+    completed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Money that a payer parts with: a completed collection that is, or will be, a success."""
+
+    agency_tracking_id: str
+    paygov_tracking_id: str
+    token: str
+    tcs_app_id: str
+    amount: Decimal
+    payment_type: str
+    at: float
+
+
+class Books:
+    """All entries, in memory and (with a path) in a journal.
+
+    Raises BooksError when the journal at ``path`` cannot be used. A torn last line, which is what kill -9 in the
+    middle of a write leaves, is cut off: its reply never left.
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        self._by_token: dict[str, Entry] = {}
+        self._by_agency_id: dict[str, list[Entry]] = {}
+        self._by_paygov_id: dict[str, Entry] = {}
+        self._journal: int | None = None
+        if path is not None:
+            self._journal = _open_journal(Path(path))
+            try:
+                self._replay(Path(path))
+            except BaseException:
+                self.close()
+                raise
+
+    def __len__(self) -> int:
+        return len(self._by_token)
+
+    def entry(self, token: str) -> Entry | None:
+        return self._by_token.get(token)
+
+    def entry_of_paygov_id(self, paygov_tracking_id: str) -> Entry | None:
+        return self._by_paygov_id.get(paygov_tracking_id)
+
+    def entries(self, agency_tracking_id: str) -> tuple[Entry, ...]:
+        """The entries of one agency tracking id, oldest first: several if it was started several times."""
+        return tuple(self._by_agency_id.get(agency_tracking_id, ()))
+
+    def charges(self, agency_tracking_id: str) -> tuple[Charge, ...]:
+        """How the payer of one attempt was charged: none, one, or (somebody erred) several."""
+        return tuple(_charges(self._by_agency_id.get(agency_tracking_id, ())))
+
+    def charges_for(self, agency_tracking_ids: Iterable[str]) -> tuple[Charge, ...]:
+        """The charges of several attempts, such as all the attempts at one obligation."""
+        return tuple(charge for each in agency_tracking_ids for charge in self.charges(each))
+
+    def all_charges(self) -> Iterator[Charge]:
+        """Every charge, in the order in which the collections began."""
+        return _charges(self._by_token.values())
+
+    def start(self, entry: Entry) -> None:
+        """Writes a new collection down. Raises BooksError when there are ENTRIES_MAX already."""
+        if len(self._by_token) >= ENTRIES_MAX:
+            raise BooksError(f"the simulator's books are full: {ENTRIES_MAX} collections")
+        self._append(
+            event="started",
+            token=entry.token,
+            at=entry.started_at,
+            tcs_app_id=entry.tcs_app_id,
+            agency_tracking_id=entry.agency_tracking_id,
+            amount=str(entry.amount),
+            url_success=entry.url_success,
+            url_cancel=entry.url_cancel,
+        )
+        self._remember(entry)
+
+    def pay(self, entry: Entry, payment_type: str, outcome: str, at: float) -> None:
+        """Writes down how the payer paid and what will become of it; nobody is charged yet."""
+        self._append(event="paid", token=entry.token, at=at, payment_type=payment_type, outcome=outcome)
+        entry.payment_type, entry.outcome, entry.paid_at = payment_type, outcome, at
+
+    def complete(self, entry: Entry, paygov_tracking_id: str, at: float) -> None:
+        """Writes down that the collection is completed: from here on the payer is charged."""
+        self._append(event="completed", token=entry.token, at=at, paygov_tracking_id=paygov_tracking_id)
+        entry.paygov_tracking_id, entry.completed_at = paygov_tracking_id, at
+        self._by_paygov_id[paygov_tracking_id] = entry
+
+    def close(self) -> None:
+        """Gives the journal up; what was written stays."""
+        if self._journal is not None:
+            os.close(self._journal)
+            self._journal = None
+
+    def _append(self, **line: Any) -> None:
+        if self._journal is None:
+            return
+        whole = orjson.dumps(line) + b"\n"
+        start = os.lseek(self._journal, 0, os.SEEK_END)
+        if os.write(self._journal, whole) != len(whole):
+            # A full disk takes half a line. Half a line in the middle would spoil the journal: take it back.
+            os.ftruncate(self._journal, start)
+            raise OSError("the disk that holds the simulator's books is full")
+
+    def _remember(self, entry: Entry) -> None:
+        self._by_token[entry.token] = entry
+        self._by_agency_id.setdefault(entry.agency_tracking_id, []).append(entry)
+
+    def _replay(self, path: Path) -> None:
+        assert self._journal is not None
+        whole_bytes = 0
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                self._replay_line(path, number, line)
+                whole_bytes += len(line)
+        os.ftruncate(self._journal, whole_bytes)
+        if whole_bytes == 0:
+            os.write(self._journal, orjson.dumps({"format": FORMAT}) + b"\n")
+
+    def _replay_line(self, path: Path, number: int, line: bytes) -> None:
+        try:
+            record = orjson.loads(line)
+            if number == 1:
+                _check_format(path, record["format"])
+            else:
+                _REPLAY[record.pop("event")](self, **record)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BooksError(f"{path}, line {number} is damaged: {type(error).__name__}") from error
+
+    def _replay_started(self, *, token: str, at: float, amount: str, **rest: Any) -> None:
+        self._remember(Entry(token=token, started_at=at, amount=Decimal(amount), **rest))
+
+    def _replay_paid(self, *, token: str, at: float, payment_type: str, outcome: str) -> None:
+        entry = self._by_token[token]
+        entry.payment_type, entry.outcome, entry.paid_at = payment_type, outcome, at
+
+    def _replay_completed(self, *, token: str, at: float, paygov_tracking_id: str) -> None:
+        entry = self._by_token[token]
+        entry.paygov_tracking_id, entry.completed_at = paygov_tracking_id, at
+        self._by_paygov_id[paygov_tracking_id] = entry
+
+
+_REPLAY: Final[Mapping[str, Callable[..., None]]] = {
+    "started": Books._replay_started,
+    "paid": Books._replay_paid,
+    "completed": Books._replay_completed,
+}
+
+
+def _charges(entries: Iterable[Entry]) -> Iterator[Charge]:
+    for entry in entries:
+        if entry.completed_at is None or entry.outcome != SUCCESS:
+            continue
+        assert entry.paygov_tracking_id is not None
+        assert entry.payment_type is not None
+        yield Charge(
+            agency_tracking_id=entry.agency_tracking_id,
+            paygov_tracking_id=entry.paygov_tracking_id,
+            token=entry.token,
+            tcs_app_id=entry.tcs_app_id,
+            amount=entry.amount,
+            payment_type=entry.payment_type,
+            at=entry.completed_at,
+        )
+
+
+def _open_journal(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BooksError(f"the simulator's books cannot be written: {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(journal)
+        raise BooksError(f"the simulator's books are in use by another process: {path}") from error
+    return journal
+
+
+def _check_format(path: Path, found: Any) -> None:
+    if not isinstance(found, int) or found > FORMAT:
+        raise BooksError(f"{path} has format {found}; this Bursar reads up to {FORMAT}")

@@ -1,0 +1,200 @@
+"""What Pay.gov does, without its wire form: tokens, payers, collections, and settling.
+
+    start ──► token ──► pay (the payer, on the hosted page) ──► complete ──► card, PayPal: Success or Failed at once
+                 └───► cancel: the token stays               charges      └► ACH: Received, later Success or Failed
+
+Everything here is synchronous and reads time only from the clock it was given.
+"""
+
+import random
+import re
+import string
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bursar.clock import Clock
+from bursar.paygov.errors import Fault
+from bursar.paygov.protocol import (
+    AGENCY_TRACKING_ID_CHARACTERS_MAX,
+    AMOUNT_MAX,
+    FAULT_DETAILS,
+    FAULT_NO_SUCH_APPLICATION,
+    FAULT_TOKEN_UNUSABLE,
+    LANGUAGE,
+    PAYMENT_TYPES,
+    TOKEN_LIFE_S,
+    TRANSACTION_TYPE,
+    URL_CHARACTERS_MAX,
+)
+from bursar.paygov.simulator.books import FAILED, OUTCOMES, SUCCESS, Books, Entry
+
+ACH_SETTLE_S = 15.0
+RECEIVED = "Received"
+PAYGOV_TRACKING_ID_CHARACTERS = 21
+
+_AMOUNT = re.compile(r"[0-9]{1,10}\.[0-9]{2}")
+_URL = re.compile(rf"https?://[!-~]{{1,{URL_CHARACTERS_MAX}}}", re.IGNORECASE)
+_ID_LETTERS = string.ascii_uppercase + string.digits
+
+
+class RequestRefused(ValueError):
+    """A request that is not what the operation takes. Pay.gov has no public return code for it."""
+
+
+class PayerRefused(ValueError):
+    """The payer cannot do that on the hosted page; ``http_status`` and a sentence for the payer."""
+
+    def __init__(self, http_status: int, sentence: str) -> None:
+        self.http_status = http_status
+        super().__init__(sentence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorSettings:
+    """How this Pay.gov behaves when it behaves.
+
+    ach_settle_s: how long an ACH debit answers Received after its completion. token_life_s: how long a token is
+    good. applications: the tcs app ids it knows; None: every one. bearer: what callers must send in the Authentication
+    header; None: nothing. unpaid_code: the fault that answers the completion of a token which nobody has paid yet,
+    and which stays usable; None: complete it as a card payment that succeeded, as the public test server does.
+    """
+
+    ach_settle_s: float = ACH_SETTLE_S
+    token_life_s: float = TOKEN_LIFE_S
+    applications: frozenset[str] | None = None
+    bearer: str | None = None
+    unpaid_code: str | None = FAULT_TOKEN_UNUSABLE
+
+
+class Simulator:
+    """A Pay.gov. What it refuses with a return code it raises as :class:`~bursar.paygov.errors.Fault`."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: random.Random,
+        books: Books | None = None,
+        settings: SimulatorSettings | None = None,
+    ) -> None:
+        self.clock = clock
+        self.randomness = randomness
+        self.books = books if books is not None else Books()
+        self.settings = settings if settings is not None else SimulatorSettings()
+
+    def start(self, request: dict[str, str]) -> str:
+        """The token of a new collection."""
+        self._check_application(request.get("tcs_app_id", ""))
+        _check_start(request)
+        entry = Entry(
+            token=f"{self.randomness.getrandbits(128):032x}",
+            tcs_app_id=request["tcs_app_id"],
+            agency_tracking_id=request["agency_tracking_id"],
+            amount=Decimal(request["transaction_amount"]),
+            url_success=request["url_success"],
+            url_cancel=request["url_cancel"],
+            started_at=self.clock(),
+        )
+        self.books.start(entry)
+        return entry.token
+
+    def complete(self, tcs_app_id: str, token: str) -> Entry:
+        """Completes a paid token, which charges the payer unless the payment fails.
+
+        4117 for a token that is unknown, another application's, too old or completed before.
+        """
+        self._check_application(tcs_app_id)
+        entry = self.books.entry(token)
+        if entry is None or entry.tcs_app_id != tcs_app_id or not self.usable(entry):
+            raise _fault(FAULT_TOKEN_UNUSABLE)
+        now = self.clock()
+        if entry.paid_at is None:
+            if self.settings.unpaid_code is not None:
+                raise Fault(self.settings.unpaid_code, "Nobody has paid for this token yet.")
+            self.books.pay(entry, PAYMENT_TYPES[0], SUCCESS, now)
+        paygov_tracking_id = "".join(self.randomness.choices(_ID_LETTERS, k=PAYGOV_TRACKING_ID_CHARACTERS))
+        self.books.complete(entry, paygov_tracking_id, now)
+        return entry
+
+    def details(self, tcs_app_id: str, paygov_tracking_id: str) -> tuple[Entry, ...]:
+        """The completed collection of that tracking id; 4117 when there is none.
+
+        The real code is not public; 4117 is the one that is publicly said to mean "does not exist".
+        """
+        self._check_application(tcs_app_id)
+        entry = self.books.entry_of_paygov_id(paygov_tracking_id)
+        if entry is None or entry.tcs_app_id != tcs_app_id:
+            raise Fault(FAULT_TOKEN_UNUSABLE, "No collection found for given paygov_tracking_id.")
+        return (entry,)
+
+    def query(self, tcs_app_id: str, agency_tracking_id: str) -> tuple[Entry, ...]:
+        """The completed collections of that agency tracking id; a token that nobody completed is none."""
+        self._check_application(tcs_app_id)
+        return tuple(
+            entry
+            for entry in self.books.entries(agency_tracking_id)
+            if entry.completed_at is not None and entry.tcs_app_id == tcs_app_id
+        )
+
+    def status(self, entry: Entry) -> str:
+        """The transaction_status of a completed collection, as of now."""
+        assert entry.completed_at is not None
+        assert entry.outcome is not None
+        settling = entry.payment_type == "ACH" and (self.clock() < entry.completed_at + self.settings.ach_settle_s)
+        return RECEIVED if settling else entry.outcome
+
+    def usable(self, entry: Entry) -> bool:
+        """Whether the token can still be paid or completed."""
+        return entry.completed_at is None and self.clock() < entry.started_at + self.settings.token_life_s
+
+    def payable(self, token: str) -> Entry:
+        """The entry of a token that the payer may pay now. Raises PayerRefused."""
+        entry = self.books.entry(token)
+        if entry is None:
+            raise PayerRefused(404, "There is no payment under this address.")
+        if entry.completed_at is not None or entry.paid_at is not None:
+            raise PayerRefused(409, "This payment has already been made.")
+        if not self.usable(entry):
+            raise PayerRefused(410, "This payment page has expired.")
+        return entry
+
+    def pay(self, token: str, payment_type: str, outcome: str) -> str:
+        """The payer pays; gives the URL to go back to. Nobody is charged before the collection is completed."""
+        if payment_type not in PAYMENT_TYPES:
+            raise PayerRefused(400, f"Pay by one of {', '.join(PAYMENT_TYPES)}.")
+        if outcome not in OUTCOMES:
+            raise PayerRefused(400, f"The outcome is {SUCCESS} or {FAILED}.")
+        entry = self.payable(token)
+        self.books.pay(entry, payment_type, outcome, self.clock())
+        return entry.url_success
+
+    def cancel(self, token: str) -> str:
+        """The payer walks away; gives the URL to go back to. The token stays as it was."""
+        entry = self.books.entry(token)
+        if entry is None:
+            raise PayerRefused(404, "There is no payment under this address.")
+        return entry.url_cancel
+
+    def _check_application(self, tcs_app_id: str) -> None:
+        known = self.settings.applications
+        if not tcs_app_id or (known is not None and tcs_app_id not in known):
+            raise _fault(FAULT_NO_SUCH_APPLICATION)
+
+
+def _fault(code: str) -> Fault:
+    return Fault(code, FAULT_DETAILS[code])
+
+
+def _check_start(request: dict[str, str]) -> None:
+    amount = request.get("transaction_amount", "")
+    agency_tracking_id = request.get("agency_tracking_id", "")
+    refusals = {
+        "agency_tracking_id": not 0 < len(agency_tracking_id) <= AGENCY_TRACKING_ID_CHARACTERS_MAX,
+        "transaction_type": request.get("transaction_type") != TRANSACTION_TYPE,
+        "transaction_amount": not _AMOUNT.fullmatch(amount) or not 0 < Decimal(amount) <= AMOUNT_MAX,
+        "language": request.get("language") != LANGUAGE,
+        "url_success": not _URL.fullmatch(request.get("url_success", "")),
+        "url_cancel": not _URL.fullmatch(request.get("url_cancel", "")),
+    }
+    wrong = [name for name, refused in refusals.items() if refused]
+    if wrong:
+        raise RequestRefused(f"startOnlineCollection does not take this {', '.join(wrong)}")

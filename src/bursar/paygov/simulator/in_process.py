@@ -1,0 +1,91 @@
+"""A transport that reaches a simulator without sockets, threads or wall time: for tests and simulations.
+
+Time passes only in ``asyncio.sleep``, so that under a virtual-time event loop a thousand lost replies take no
+time at all. As over a real network, a request that reached the simulator is carried out whether or not its caller
+still waits.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from bursar.paygov.errors import Lost, NotSent, TimedOut
+from bursar.paygov.protocol import (
+    BEARER_HEADER,
+    ONLINE_OPERATIONS,
+    ONLINE_PATH,
+    QUERY_OPERATIONS,
+    QUERY_PATH,
+    Operation,
+)
+from bursar.paygov.simulator.answers import SoapService
+from bursar.paygov.simulator.core import Simulator
+from bursar.paygov.simulator.misbehaviour import MisbehaviourPlan
+from bursar.paygov.simulator.wire import Answer, Ending
+from bursar.paygov.transport import HttpReply
+
+SERVICES: Final[Mapping[str, Mapping[str, Operation]]] = {
+    ONLINE_PATH: ONLINE_OPERATIONS,
+    QUERY_PATH: QUERY_OPERATIONS,
+}
+
+
+class SimulatorTransport:
+    """See :class:`~bursar.paygov.transport.Transport`. Only the paths of URLs matter.
+
+    plan: the misbehaviours. latency_s: how long a request takes to arrive, and a reply to return: each drawn evenly
+    between these two, from the simulator's randomness.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        plan: MisbehaviourPlan | None = None,
+        *,
+        latency_s: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        self._simulator = simulator
+        self.plan = plan if plan is not None else MisbehaviourPlan(simulator.randomness)
+        self._service = SoapService(simulator, self.plan)
+        self._latency_s = latency_s
+        self._under_way: set[asyncio.Task[Answer]] = set()
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        """See the port. TimedOut for a dropped reply after ``timeout_s``, Lost for a reset or a cut one."""
+        work = asyncio.get_running_loop().create_task(self._serve(url, body, headers))
+        self._under_way.add(work)
+        work.add_done_callback(self._under_way.discard)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await asyncio.shield(work)
+                if answer.ending is Ending.REFUSED:
+                    raise NotSent("the connection was refused")
+                if answer.ending is Ending.DROPPED:
+                    await asyncio.Event().wait()
+                if answer.ending is Ending.DRIPPED:
+                    await asyncio.sleep(answer.drip_s)
+                await self._travel()
+        except TimeoutError:
+            raise TimedOut(f"no whole reply within {timeout_s:g} s") from None
+        if answer.ending in (Ending.RESET, Ending.CUT):
+            raise Lost(f"the reply was lost: {answer.ending.value}")
+        return HttpReply(answer.status, {"content-type": answer.content_type}, answer.body)
+
+    async def close(self) -> None:
+        """Waits for what is still being carried out."""
+        await asyncio.gather(*self._under_way)
+
+    async def _serve(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        await self._travel()
+        operations = SERVICES.get(urlsplit(url).path)
+        if operations is None:
+            return Answer(404, "text/plain; charset=utf-8", b"Not found\n")
+        return await self._service.answer(
+            operations, body, headers.get("Content-Type", ""), headers.get(BEARER_HEADER, "")
+        )
+
+    async def _travel(self) -> None:
+        shortest, longest = self._latency_s
+        # Even an instant request gives others their turn, as any network does.
+        await asyncio.sleep(self._simulator.randomness.uniform(shortest, longest) if longest > 0 else 0)
