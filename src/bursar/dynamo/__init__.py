@@ -1,0 +1,31 @@
+"""DynamoDB in a file: its API on one SQLite file, in this process or over HTTP, durable. Knows nothing of payments.
+
+    errors ◄─ values, numbers, keys ◄─ expressions ◄─ schema, guards ◄─ core ◄─ operations ◄─ engine ◄─ doors
+
+``Engine`` is synchronous, ``AsyncEngine`` lets concurrent writes share a commit, and ``Store`` is the port through which
+the rooms above talk to this DynamoDB or another (``open_store``).
+"""
+
+from bursar.dynamo.asyncio_door import AsyncEngine
+from bursar.dynamo.engine import Engine, RulesRefused
+from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
+from bursar.dynamo.guards import Change, Guard, GuardLoader, GuardView, Refusal
+from bursar.dynamo.storage import StoreFormatError
+from bursar.dynamo.store import Store, open_store
+
+__all__ = [
+    "AsyncEngine",
+    "Change",
+    "DynamoError",
+    "Engine",
+    "Guard",
+    "GuardLoader",
+    "GuardView",
+    "Refusal",
+    "RulesRefused",
+    "Store",
+    "StoreFormatError",
+    "StoreOutcomeUnknown",
+    "StoreUnreachable",
+    "open_store",
+]

@@ -1,0 +1,93 @@
+"""The engine for asyncio: concurrent writes share one commit.
+
+    turn of the event loop                │ next turn
+    put A ─┐                              │
+    put B ─┼─ waiting ── call_soon ───────┼─► BEGIN · A · B · C · COMMIT (one fsync) ─► A, B, C answered
+    upd C ─┘                              │
+
+A read runs at once and sees what is committed: nothing that is not yet acknowledged can be observed, and nothing
+acknowledged can be missed. No threads and no clock are involved, so a loop of virtual time runs it as it is.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.engine import Engine, Outcome, operation_named
+from bursar.dynamo.operations import Operation
+
+GROUP_REQUESTS_MAX = 1_000
+"""Writes of one commit; more wait for the next."""
+
+_EMPTY = b"{}"
+
+Waiting = tuple[Operation, Mapping[str, Any], Callable[[Outcome], None]]
+
+
+class AsyncEngine:
+    """An engine whose writes of one event-loop turn become durable together. Used from one event loop."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._waiting: list[Waiting] = []
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carries out one request. Raises ``DynamoError``. A cancelled caller's write takes place all the same."""
+        body = await self.call_bytes(operation, request)
+        response: dict[str, Any] = {} if body == _EMPTY else orjson.loads(body)
+        return response
+
+    async def call_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
+        """As :meth:`call`, the response serialised."""
+        known = operation_named(operation)
+        if not known.writes:
+            return self.engine.read(known, request)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
+
+        def settle(outcome: Outcome) -> None:
+            if answer.done():
+                return
+            if isinstance(outcome, bytes):
+                answer.set_result(outcome)
+            else:
+                answer.set_exception(outcome)
+
+        self._wait(loop, (known, request, settle))
+        return await answer
+
+    def submit(self, operation: str, request: Mapping[str, Any], settle: Callable[[Outcome], None]) -> None:
+        """As :meth:`call_bytes` without a future: ``settle`` gets the outcome, for a read before this returns."""
+        try:
+            known = operation_named(operation)
+            if known.writes:
+                self._wait(asyncio.get_running_loop(), (known, request, settle))
+                return
+            outcome: Outcome = self.engine.read(known, request)
+        except Exception as error:
+            outcome = error
+        settle(outcome)
+
+    def _wait(self, loop: asyncio.AbstractEventLoop, waiting: Waiting) -> None:
+        if not self._waiting:
+            loop.call_soon(self._commit)
+        self._waiting.append(waiting)
+
+    def _commit(self) -> None:
+        group = self._waiting[:GROUP_REQUESTS_MAX]
+        self._waiting = self._waiting[GROUP_REQUESTS_MAX:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._commit)
+        if not group:
+            return
+        outcomes = self.engine.run_group([(operation, request) for operation, request, _ in group])
+        for (_, _, settle), outcome in zip(group, outcomes, strict=True):
+            settle(outcome)
+
+    async def close(self) -> None:
+        """Commits what waits, then closes the engine."""
+        while self._waiting:
+            self._commit()
+        self.engine.close()

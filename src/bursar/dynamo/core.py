@@ -1,0 +1,316 @@
+"""What the operations work on: the catalogue of tables, and the one place through which every item write passes.
+
+Nothing here waits, looks at the wall's clock or draws luck of its own; a write happens inside of the transaction that
+:mod:`bursar.dynamo.engine` has open.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from bursar.clock import Clock
+from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.guards import Change, Guard, GuardLoader, TransactionView
+from bursar.dynamo.schema import TABLE_ARN, Index, Table, no_such_table
+from bursar.dynamo.storage import TABLE_ITSELF, Storage, StoredRow
+from bursar.dynamo.values import Item, item_bytes, item_size
+
+UNKNOWN_VERSION = -1
+
+
+class Write:
+    """One item's change on its way to the file: what is there (``row``), and what is to be (``new``; None to delete)."""
+
+    __slots__ = ("_old", "body", "check_only", "key", "new", "row", "size", "table")
+
+    def __init__(
+        self, table: Table, key: bytes, row: StoredRow | None, old: Item | None, new: Item | None, size: int = 0
+    ) -> None:
+        """``old`` may be None though there is a row: it is decoded when somebody asks. ``size`` is that of ``new``."""
+        self.table = table
+        self.key = key
+        self.row = row
+        self._old = old
+        self.new = new
+        self.size = size
+        self.body = b"" if new is None else item_bytes(new)
+        self.check_only = False
+
+    @classmethod
+    def check(cls, table: Table, key: bytes, row: StoredRow | None, old: Item | None) -> "Write":
+        """No change at all: a transaction's ConditionCheck among its writes."""
+        write = cls(table, key, row, old, None)
+        write.check_only = True
+        if row is not None:
+            write.new, write.size, write.body = old, row[1], row[2]
+        return write
+
+    @property
+    def old(self) -> Item | None:
+        """The item as it was."""
+        if self._old is None and self.row is not None:
+            self._old = orjson.loads(self.row[2])
+        return self._old
+
+    @property
+    def larger_bytes(self) -> int:
+        """The larger size of the two, which is what Amazon bills."""
+        return max(self.size, self.row[1] if self.row else 0)
+
+
+class Refused(Exception):
+    """A guard refused; ``index`` counts the writes of the request."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(index, message)
+        self.index = index
+        self.message = message
+
+
+class Core:
+    """The tables of one store and the writes to them."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, randomness: random.Random, guard_loader: GuardLoader | None = None
+    ) -> None:
+        self.storage = storage
+        self.clock = clock
+        self.randomness = randomness
+        self._guard_loader = guard_loader
+        self._tables: dict[str, Table] = {}
+        self._guards: dict[str, Guard] = {}
+        self._counts: dict[tuple[int, int], list[int]] = {}
+        self._version = UNKNOWN_VERSION
+        self.tokens_swept_at = 0.0
+        """When expired idempotency tokens were last removed (seconds since the epoch)."""
+
+    # The catalogue --------------------------------------------------------------------------------------------
+
+    def table(self, name: str) -> Table:
+        """The table of that name or ARN. Raises ResourceNotFoundException."""
+        table = self._tables.get(name) or self.find_table(name)
+        if table is None:
+            raise no_such_table()
+        return table
+
+    def find_table(self, name: str) -> Table | None:
+        """The table of that name or ARN, as the file has it now."""
+        self.refresh()
+        return self._tables.get(name.removeprefix(TABLE_ARN))
+
+    def tables(self) -> list[Table]:
+        """Every table, by name."""
+        self.refresh()
+        return list(self._tables.values())
+
+    def refresh(self) -> None:
+        """Looks whether any process changed a definition, and reads them again if so."""
+        version = self.storage.catalogue_version()
+        if version == self._version:
+            return
+        self._tables = {
+            name: Table(self.storage, table_id, name, orjson.loads(document), rules)
+            for table_id, name, document, rules in self.storage.definitions()
+        }
+        self._version = version
+
+    def forget(self) -> None:
+        """Drops what is cached of an undone transaction; the next look reads the file."""
+        self._version = UNKNOWN_VERSION
+        self._tables = {}
+        self._counts.clear()
+
+    def create_table(self, name: str, document: dict[str, Any]) -> Table:
+        """Adds a table with its indexes."""
+        table_id = self.storage.add_table(name, orjson.dumps(document))
+        for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+            for index in document.get(member, ()):
+                self.storage.add_index(table_id, index["Number"])
+        self._changed()
+        return self._tables[name]
+
+    def change_table(self, table: Table, document: dict[str, Any]) -> Table:
+        """Replaces a table's definition; indexes that came are filled from the items, those that went are dropped."""
+        self.flush_counts()
+        before = {index.number for index in table.indexes.values()}
+        self.storage.replace_document(table.id, orjson.dumps(document))
+        after = {index["Number"] for index in document.get("GlobalSecondaryIndexes", ())}
+        after |= {index["Number"] for index in document.get("LocalSecondaryIndexes", ())}
+        for number in before - after:
+            self.storage.remove_index(table.id, number)
+        for number in after - before:
+            self.storage.add_index(table.id, number)
+        self._changed()
+        changed = self._tables[table.name]
+        for index in changed.indexes.values():
+            if index.number not in before:
+                self._fill(changed, index)
+        return changed
+
+    def delete_table(self, table: Table) -> None:
+        """Removes a table and all that belongs to it."""
+        self.flush_counts()
+        self.storage.remove_table(table.id, [index.number for index in table.indexes.values()])
+        self._changed()
+
+    def _changed(self) -> None:
+        self.storage.raise_catalogue_version()
+        self.refresh()
+
+    def _fill(self, table: Table, index: Index) -> None:
+        """Backfill. An item whose attribute is unfit for the index's key stays out of it, as on Amazon's."""
+        items = size_bytes = 0
+        for row_id, key, body in table.rows.everything():
+            item = orjson.loads(body)
+            entry = index.key_of(item)
+            if entry is not None:
+                index.entries.insert(entry + key, row_id)
+                items += 1
+                size_bytes += item_size(index.project(item))
+        self.storage.count(table.id, index.number, items, size_bytes)
+
+    # Rules ----------------------------------------------------------------------------------------------------
+
+    def put_rules(self, table: Table, document: str | None) -> list[str]:
+        """Sets a table's rules after judging what it holds; the violations found, in which case nothing is to be kept."""
+        self.storage.put_rules(table.id, document)
+        self.storage.forget_owners(table.id)
+        self._changed()
+        if document is None:
+            return []
+        return self._guard(document).adopt(self._view(table), table.name)
+
+    def _guard(self, document: str) -> Guard:
+        guard = self._guards.get(document)
+        if guard is None:
+            if self._guard_loader is None:
+                raise invalid("The table has rules, and this engine was opened without what enforces them")
+            try:
+                guard = self._guard_loader(document)
+            except ValueError as error:
+                raise invalid(f"The table's rules cannot be read: {error}") from error
+            self._guards[document] = guard
+        return guard
+
+    def _view(self, table: Table) -> TransactionView:
+        return TransactionView(self.storage, self.table, table)
+
+    # Writes ---------------------------------------------------------------------------------------------------
+
+    def apply(self, writes: Sequence[Write]) -> None:
+        """Carries out one request's writes, all or none. Raises :class:`Refused` when a guard will not have them."""
+        for write in writes:
+            if write.table.rules is not None:
+                self._apply_guarded(writes)
+                return
+        for write in writes:
+            self._apply(write)
+
+    def _apply_guarded(self, writes: Sequence[Write]) -> None:
+        guards = {
+            write.table.name: (write.table, self._guard(write.table.rules))
+            for write in writes
+            if write.table.rules is not None
+        }
+        counts = {counted: list(count) for counted, count in self._counts.items()}
+        self.storage.savepoint()
+        try:
+            for write in writes:
+                self._apply(write)
+            for table, guard in guards.values():
+                self._judge(table, guard, writes)
+        except BaseException:
+            self.storage.undo()
+            self._counts = counts
+            raise
+        self.storage.release()
+
+    def _judge(self, table: Table, guard: Guard, writes: Sequence[Write]) -> None:
+        changes, positions = [], []
+        for position, write in enumerate(writes):
+            if write.table is table and not write.check_only and (write.new is not None or write.row is not None):
+                key = table.key_item(write.new or write.old or {})
+                changes.append(Change(table.name, key, write.old, write.new))
+                positions.append(position)
+        if not changes:
+            return
+        refusal = guard(changes, self._view(table))
+        if refusal is not None:
+            raise Refused(positions[refusal.change_index], refusal.message)
+
+    def _apply(self, write: Write) -> None:
+        """The single way by which an item, its index entries and its table's counters change."""
+        table, row, new = write.table, write.row, write.new
+        if new is None:
+            if row is None:
+                return
+            row_id = row[0]
+            table.rows.delete(row_id)
+            self._count(table, TABLE_ITSELF, -1, -row[1])
+        elif row is None:
+            row_id = table.rows.insert(write.key, write.size, write.body)
+            self._count(table, TABLE_ITSELF, 1, write.size)
+        else:
+            row_id = row[0]
+            # The same bytes again: nothing to write, and for the file's sake no page to dirty.
+            if row[2] == write.body:
+                return
+            table.rows.update(row_id, write.size, write.body)
+            self._count(table, TABLE_ITSELF, 0, write.size - row[1])
+        if table.indexes:
+            self._apply_to_indexes(write, row_id)
+
+    def _apply_to_indexes(self, write: Write, row_id: int) -> None:
+        old, new, key = write.old, write.new, write.key
+        for index in write.table.indexes.values():
+            before = index.key_of(old) if old is not None else None
+            after = index.key_of(new) if new is not None else None
+            if before is None and after is None:
+                continue
+            items = size_bytes = 0
+            if before is not None and old is not None:
+                items -= 1
+                size_bytes -= _held_bytes(index, old, write.row[1] if write.row else 0)
+            if after is not None and new is not None:
+                items += 1
+                size_bytes += _held_bytes(index, new, write.size)
+            self._count(write.table, index.number, items, size_bytes)
+            if before != after:
+                if before is not None:
+                    index.entries.delete(before + key)
+                if after is not None:
+                    index.entries.insert(after + key, row_id)
+
+    def _count(self, table: Table, number: int, items: int, size_bytes: int) -> None:
+        count = self._counts.get((table.id, number))
+        if count is None:
+            self._counts[table.id, number] = [items, size_bytes]
+        else:
+            count[0] += items
+            count[1] += size_bytes
+
+    def flush_counts(self) -> None:
+        """Writes the counts that the open transaction changed; the last thing before its commit."""
+        for (table_id, number), (items, size_bytes) in self._counts.items():
+            if items or size_bytes:
+                self.storage.count(table_id, number, items, size_bytes)
+        self._counts.clear()
+
+
+def _held_bytes(index: Index, item: Item, whole_bytes: int) -> int:
+    return whole_bytes if index.projected is None else item_size(index.project(item))
+
+
+def check_item_size(item: Item, maximum: int, message: str) -> int:
+    """The item's size in bytes; ValidationException with ``message`` when over ``maximum``."""
+    size = item_size(item)
+    if size > maximum:
+        raise invalid(message)
+    return size
+
+
+def internal(message: str) -> DynamoError:
+    """A 500 in Amazon's words, for what the file or the machine could not do."""
+    return DynamoError("InternalServerError", message)

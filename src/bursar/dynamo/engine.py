@@ -1,0 +1,182 @@
+"""The engine: DynamoDB's operations on one SQLite file, synchronous and deterministic.
+
+    engine = Engine.open("portal.db")
+    engine.execute("PutItem", {"TableName": "t", "Item": {"pk": {"S": "a"}}})
+
+Requests and responses are DynamoDB JSON exactly as on the wire. A write is durable when its response is returned. Several
+writes can share one transaction and its one fsync (:meth:`Engine.run_group`): each takes place or is refused by itself, and
+none is acknowledged before all are durable. Reads see committed writes only, since nothing else runs while a group does.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import apsw
+import orjson
+
+from bursar.clock import Clock, system_clock
+from bursar.dynamo.core import Core, internal
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.guards import GuardLoader
+from bursar.dynamo.operations import OPERATIONS, Operation
+from bursar.dynamo.storage import Storage
+
+Outcome = bytes | Exception
+"""A response serialised, or why there is none."""
+
+READ_TRIES = 3
+"""Another process may remove a table between the look at the catalogue and the read of its rows."""
+
+
+class RulesRefused(Exception):
+    """A table's contents violate the rules that it was to have; ``violations`` says how."""
+
+    def __init__(self, violations: list[str]) -> None:
+        super().__init__(f"{len(violations)} violations: {'; '.join(violations)}")
+        self.violations = violations
+
+
+class Engine:
+    """One store, used by one thread. Other processes may have the same file open."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._storage = core.storage
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        *,
+        clock: Clock = system_clock,
+        randomness: random.Random | None = None,
+        guard_loader: GuardLoader | None = None,
+    ) -> Self:
+        """Opens or creates the store at ``path`` (``:memory:`` for one that is forgotten).
+
+        ``randomness`` makes table ids. Raises ``StoreFormatError`` for a file of another kind or of a newer format, and
+        ``apsw.Error`` for one that cannot be opened.
+        """
+        return cls(Core(Storage(path), clock, randomness or random.SystemRandom(), guard_loader))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._storage.close()
+
+    # Requests -------------------------------------------------------------------------------------------------
+
+    def execute(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carries out one request. Raises :class:`DynamoError`."""
+        response: dict[str, Any] = orjson.loads(self.execute_bytes(operation, request))
+        return response
+
+    def execute_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
+        """As :meth:`execute`, the response serialised: stored items are spliced in, not decoded."""
+        known = operation_named(operation)
+        if not known.writes:
+            return self.read(known, request)
+        outcome = self.run_group([(known, request)])[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def read(self, operation: Operation, request: Mapping[str, Any]) -> bytes:
+        """Carries out one reading request."""
+        operation.shape.check(request)
+        core = self._core
+        for _ in range(READ_TRIES - 1):
+            try:
+                return orjson.dumps(self._read_once(operation, request))
+            except apsw.SQLError:
+                core.forget()
+            except apsw.Error as error:
+                raise internal(f"The store could not be read: {error}") from error
+        try:
+            return orjson.dumps(self._read_once(operation, request))
+        except apsw.Error as error:
+            raise internal(f"The store could not be read: {error}") from error
+
+    def _read_once(self, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
+        if not operation.snapshot:
+            return operation.run(self._core, request)
+        with self._storage.snapshot():
+            return operation.run(self._core, request)
+
+    def run_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[Outcome]:
+        """Carries out writing requests in one transaction; their outcomes in order, all durable.
+
+        A refused request leaves the others as they are. When something else goes wrong (a full disk, a defect), the
+        transaction is undone and each request has one of its own, so that one cannot take the others with it.
+        """
+        core, storage = self._core, self._storage
+        outcomes: list[Outcome] = []
+        try:
+            storage.begin()
+        except apsw.Error as error:
+            return [internal(f"The store could not be written: {error}")] * len(requests)
+        try:
+            core.refresh()
+            for operation, request in requests:
+                try:
+                    operation.shape.check(request)
+                    outcomes.append(orjson.dumps(operation.run(core, request)))
+                except DynamoError as refusal:
+                    outcomes.append(refusal)
+            core.flush_counts()
+        except Exception as error:
+            self._undo()
+            if len(requests) > 1:
+                return [self.run_group([request])[0] for request in requests]
+            return [_failure(error)]
+        try:
+            storage.commit()
+        except apsw.Error as error:
+            self._undo()
+            return [_failure(error)] * len(requests)
+        return outcomes
+
+    def _undo(self) -> None:
+        self._storage.rollback()
+        self._core.forget()
+
+    # Rules ----------------------------------------------------------------------------------------------------
+
+    def rules_document(self, table: str) -> str | None:
+        """The rules document of a table, as it was put. Raises ResourceNotFoundException."""
+        self._core.refresh()
+        return self._core.table(table).rules
+
+    def put_rules_document(self, table: str, document: str | None) -> None:
+        """Gives a table rules, or takes them away (None).
+
+        Raises :class:`RulesRefused` when the table holds what the rules forbid, ValidationException when they cannot be
+        read; in both cases the table keeps the rules it had.
+        """
+        core, storage = self._core, self._storage
+        try:
+            storage.begin()
+            core.refresh()
+            violations = core.put_rules(core.table(table), document)
+            if violations:
+                raise RulesRefused(violations)
+            storage.commit()
+        except apsw.Error as error:
+            self._undo()
+            raise _failure(error) from error
+        except BaseException:
+            self._undo()
+            raise
+
+
+def operation_named(name: str) -> Operation:
+    """The operation of that name. Raises UnknownOperationException."""
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise DynamoError("UnknownOperationException", f"The operation {name} is not known")
+    return operation
+
+
+def _failure(error: Exception) -> Exception:
+    """What a caller is told: the file's troubles as a 500 of DynamoDB's, a defect of ours as itself."""
+    return internal(f"The store could not be written: {error}") if isinstance(error, apsw.Error) else error

@@ -1,0 +1,192 @@
+"""The four things that a request can do to one item: put, update, delete, or only check it.
+
+Validation comes first and touches no item (:func:`put_action` and its siblings); then :meth:`Action.decide` reads the
+item, evaluates the condition and says what is to be written. Nothing is written here, so that a transaction
+can decide all of its actions before its first write.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.core import Core, Write, check_item_size
+from bursar.dynamo.errors import condition_failed, invalid
+from bursar.dynamo.expressions import BoundCondition, BoundUpdate, parse_condition, parse_update
+from bursar.dynamo.expressions.paths import ResolvedPath
+from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.schema import Table
+from bursar.dynamo.values import ITEM_BYTES_MAX, TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, normalise_item
+
+UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
+
+
+class Action:
+    """One validated write of one item, not yet decided."""
+
+    __slots__ = ("condition", "key", "table", "wants_old")
+
+    def __init__(self, table: Table, key: bytes, condition: BoundCondition | None, *, wants_old: bool) -> None:
+        """``wants_old``: a failed condition tells the old item (ReturnValuesOnConditionCheckFailure)."""
+        self.table = table
+        self.key = key
+        self.condition = condition
+        self.wants_old = wants_old
+
+    def decide(self) -> Write:
+        """What is to be written, as the item stands. Raises ConditionalCheckFailedException, ValidationException."""
+        row = self.table.rows.get(self.key)
+        old: Item | None = None
+        if row is not None and (self.condition is not None or self.needs_old()):
+            old = orjson.loads(row[2])
+        self.check(old)
+        new, size = self.outcome(old)
+        return Write(self.table, self.key, row, old, new, size)
+
+    def check(self, old: Item | None) -> None:
+        """Raises ConditionalCheckFailedException unless the condition, if any, holds."""
+        if self.condition is not None and not self.condition.evaluate(old or {}):
+            raise condition_failed(old if self.wants_old else None)
+
+    def needs_old(self) -> bool:
+        """Whether :meth:`outcome` looks at the old item."""
+        return False
+
+    def outcome(self, old: Item | None) -> tuple[Item | None, int]:
+        """The new item, None for none, and its size in bytes."""
+        raise AssertionError("each action says its own outcome")
+
+
+class Put(Action):
+    """The whole item anew."""
+
+    __slots__ = ("item", "size")
+    item: Item
+    size: int
+
+    def outcome(self, old: Item | None) -> tuple[Item | None, int]:
+        """See :class:`Action`."""
+        return self.item, self.size
+
+
+class Delete(Action):
+    """The item away."""
+
+    __slots__ = ()
+
+    def outcome(self, old: Item | None) -> tuple[Item | None, int]:
+        """See :class:`Action`."""
+        return None, 0
+
+
+class Check(Action):
+    """Nothing but the condition."""
+
+    __slots__ = ()
+
+    def decide(self) -> Write:
+        """See :class:`Action`."""
+        row = self.table.rows.get(self.key)
+        old: Item | None = None if row is None else orjson.loads(row[2])
+        self.check(old)
+        return Write.check(self.table, self.key, row, old)
+
+
+class Update(Action):
+    """The item, or a new one with this key, changed by an expression."""
+
+    __slots__ = ("key_item", "touched", "update")
+    key_item: Item
+    touched: Sequence[ResolvedPath]
+    update: BoundUpdate | None
+
+    def needs_old(self) -> bool:
+        """See :class:`Action`."""
+        return True
+
+    def outcome(self, old: Item | None) -> tuple[Item | None, int]:
+        """See :class:`Action`. Leaves the changed paths in ``touched``."""
+        base = self.key_item if old is None else old
+        new = base
+        if self.update is not None:
+            new, self.touched = self.update.apply(base, exists=old is not None)
+        size = check_item_size(new, ITEM_BYTES_MAX, TOO_LARGE_TO_UPDATE)
+        self._check_index_keys(old or {}, new)
+        return new, size
+
+    def _check_index_keys(self, old: Item, new: Item) -> None:
+        for index in self.table.indexes.values():
+            for name, kind in index.key_types:
+                value = new.get(name)
+                if value is None or value == old.get(name):
+                    continue
+                if kind not in value:
+                    raise invalid(UNFIT_UPDATE)
+                index.checked_key_of(new)
+
+
+def put_action(core: Core, request: Mapping[str, Any], legacy: tuple[str, ...] = ()) -> Put:
+    """PutItem's, or a transaction's Put."""
+    binding = placeholders(request, ("ConditionExpression",), legacy)
+    item = normalise_item(request["Item"])
+    size = check_item_size(item, ITEM_BYTES_MAX, TOO_LARGE)
+    condition = None
+    if binding is not None:
+        condition = parse_condition(request["ConditionExpression"]).bind(binding)
+        binding.check_all_used()
+    table = core.table(request["TableName"])
+    action = Put(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
+    for index in table.indexes.values():
+        index.checked_key_of(item)
+    action.item = item
+    action.size = size
+    return action
+
+
+def delete_action(core: Core, request: Mapping[str, Any], legacy: tuple[str, ...] = ()) -> Delete:
+    """DeleteItem's, or a transaction's Delete."""
+    table, condition = _conditional(core, request, legacy)
+    return Delete(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
+
+
+def check_action(core: Core, request: Mapping[str, Any]) -> Check:
+    """A transaction's ConditionCheck."""
+    table, condition = _conditional(core, request, ())
+    return Check(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
+
+
+def update_action(core: Core, request: Mapping[str, Any], legacy: tuple[str, ...] = ()) -> Update:
+    """UpdateItem's, or a transaction's Update."""
+    binding = placeholders(request, ("UpdateExpression", "ConditionExpression"), legacy)
+    update: BoundUpdate | None = None
+    condition = None
+    if binding is not None:
+        if request.get("UpdateExpression") is not None:
+            update = parse_update(request["UpdateExpression"]).bind(binding)
+        if request.get("ConditionExpression") is not None:
+            condition = parse_condition(request["ConditionExpression"]).bind(binding)
+        binding.check_all_used()
+    table = core.table(request["TableName"])
+    key_item, key = table.key_of(request["Key"])
+    if update is not None:
+        update.check_keys(table.key_names)
+    action = Update(table, key, condition, wants_old=_wants_old(request))
+    action.key_item = key_item
+    action.update = update
+    action.touched = ()
+    return action
+
+
+def _conditional(
+    core: Core, request: Mapping[str, Any], legacy: tuple[str, ...]
+) -> tuple[Table, BoundCondition | None]:
+    binding = placeholders(request, ("ConditionExpression",), legacy)
+    condition = None
+    if binding is not None:
+        condition = parse_condition(request["ConditionExpression"]).bind(binding)
+        binding.check_all_used()
+    return core.table(request["TableName"]), condition
+
+
+def _wants_old(request: Mapping[str, Any]) -> bool:
+    return request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"

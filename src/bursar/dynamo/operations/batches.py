@@ -1,0 +1,199 @@
+"""BatchGetItem and BatchWriteItem."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.capacity import Consumption, asked, read_units
+from bursar.dynamo.core import Core, Refused, Write, check_item_size
+from bursar.dynamo.errors import DynamoError, condition_failed, invalid
+from bursar.dynamo.expressions import BoundProjection, parse_projection
+from bursar.dynamo.operations.items import collection_metrics
+from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.operations.shapes import (
+    CAPACITY,
+    EXPRESSIONS,
+    FLAG,
+    ITEMS,
+    METRICS,
+    TEXT,
+    Many,
+    Map,
+    Request,
+    Struct,
+)
+from bursar.dynamo.schema import Table
+from bursar.dynamo.values import ITEM_BYTES_MAX, TOO_LARGE, normalise_item
+
+KEYS_MAX = 100
+REQUESTS_MAX = 25
+RESPONSE_BYTES_MAX = 16 * 1024 * 1024
+DUPLICATES = "Provided list of item keys contains duplicates"
+TOO_MANY_KEYS = "Too many items requested for the BatchGetItem call"
+TOO_MANY_REQUESTS = "Too many items requested for the BatchWriteItem call"
+
+BATCH_GET_ITEM = Request(
+    {
+        "RequestItems": Map(
+            Struct(
+                {
+                    "Keys": Many(ITEMS, fewest=1, most=KEYS_MAX, unlabelled=True),
+                    "AttributesToGet": Many(TEXT, fewest=1),
+                    "ConsistentRead": FLAG,
+                    "ProjectionExpression": TEXT,
+                    "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
+                },
+                ("Keys",),
+            ),
+            fewest=1,
+            required_message="The requestItems parameter is required for BatchGetItem",
+        ),
+        "ReturnConsumedCapacity": CAPACITY,
+    },
+    required=("RequestItems",),
+)
+BATCH_WRITE_ITEM = Request(
+    {
+        "RequestItems": Map(
+            Many(
+                Struct(
+                    {
+                        "PutRequest": Struct({"Item": ITEMS}, ("Item",)),
+                        "DeleteRequest": Struct({"Key": ITEMS}, ("Key",)),
+                    }
+                ),
+                fewest=1,
+                most=REQUESTS_MAX,
+                in_map=True,
+            ),
+            fewest=1,
+            required_message="The requestItems parameter is required for BatchWriteItem",
+        ),
+        "ReturnConsumedCapacity": CAPACITY,
+        "ReturnItemCollectionMetrics": METRICS,
+    },
+    required=("RequestItems",),
+)
+
+
+def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Up to 100 items by key, from several tables; what passes 16 MB comes back as ``UnprocessedKeys``."""
+    asked_of = [(name, wanted, _projection(wanted)) for name, wanted in request["RequestItems"].items()]
+    if sum(len(wanted["Keys"]) for _, wanted, _ in asked_of) > KEYS_MAX:
+        raise invalid(TOO_MANY_KEYS)
+    places = []
+    for name, wanted, projection in asked_of:
+        table = core.table(name)
+        keys = [table.key_of(key)[1] for key in wanted["Keys"]]
+        if len(set(keys)) != len(keys):
+            raise invalid(DUPLICATES)
+        places.append((name, table, keys, wanted, projection))
+    responses: dict[str, list[Any]] = {}
+    unprocessed: dict[str, Any] = {}
+    consumed: list[Consumption] = []
+    room = RESPONSE_BYTES_MAX
+    for name, table, keys, wanted, projection in places:
+        found = responses[name] = []
+        consumption = Consumption(table, "read")
+        consumed.append(consumption)
+        for position, key in enumerate(keys):
+            row = table.rows.get(key)
+            size = row[1] if row else 0
+            if size > room:
+                unprocessed[name] = {**wanted, "Keys": wanted["Keys"][position:]}
+                room = 0
+                break
+            room -= size
+            consumption.units += read_units(size, consistent=bool(wanted.get("ConsistentRead")))
+            if row is not None:
+                found.append(
+                    orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
+                )
+    response: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
+    detail = asked(request)
+    if detail is not None:
+        response["ConsumedCapacity"] = [one.response(detail) for one in consumed]
+    return response
+
+
+def _projection(wanted: Mapping[str, Any]) -> BoundProjection | None:
+    binding = placeholders(wanted, ("ProjectionExpression",), ("AttributesToGet",))
+    if binding is None:
+        return None
+    projection = parse_projection(wanted["ProjectionExpression"]).bind(binding)
+    binding.check_all_used()
+    return projection
+
+
+def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Up to 25 puts and deletes without conditions. Here all of them are one transaction; Amazon promises less."""
+    if sum(map(len, request["RequestItems"].values())) > REQUESTS_MAX:
+        raise invalid(TOO_MANY_REQUESTS)
+    writes: list[Write] = []
+    by_table: list[tuple[Table, list[Write]]] = []
+    # Items are looked at before tables, as Amazon does.
+    normal = {name: [_normal(element) for element in elements] for name, elements in request["RequestItems"].items()}
+    for name, elements in normal.items():
+        table = core.table(name)
+        mine = [_write(table, kind, item) for kind, item in elements]
+        if len({write.key for write in mine}) != len(mine):
+            raise invalid(DUPLICATES)
+        by_table.append((table, mine))
+        writes += mine
+    try:
+        core.apply(writes)
+    except Refused as refused:
+        raise condition_failed(message=refused.message) from None
+    response: dict[str, Any] = {"UnprocessedItems": {}}
+    detail = asked(request)
+    if detail is not None:
+        answers = []
+        for table, mine in by_table:
+            consumption = Consumption(table, "write")
+            for write in mine:
+                consumption.add_write(write.old, write.new, write.larger_bytes, transactional=False)
+            answers.append(consumption.response(detail))
+        response["ConsumedCapacity"] = answers
+    if request.get("ReturnItemCollectionMetrics") == "SIZE":
+        response["ItemCollectionMetrics"] = _metrics(by_table)
+    return response
+
+
+def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    put, delete = element.get("PutRequest"), element.get("DeleteRequest")
+    if (put is None) == (delete is None):
+        raise _one_kind(put is None)
+    if put is not None:
+        return "put", normalise_item(put["Item"])
+    assert delete is not None
+    return "delete", delete["Key"]
+
+
+def _one_kind(none_given: bool) -> DynamoError:
+    if none_given:
+        return invalid("Supplied WriteRequest is empty, must contain exactly one of PutRequest or DeleteRequest")
+    return invalid(
+        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+    )
+
+
+def _write(table: Table, kind: str, item: dict[str, Any]) -> Write:
+    if kind == "delete":
+        key = table.key_of(item)[1]
+        return Write(table, key, table.rows.get(key), None, None)
+    key = table.key_of_item(item)
+    for index in table.indexes.values():
+        index.checked_key_of(item)
+    size = check_item_size(item, ITEM_BYTES_MAX, TOO_LARGE)
+    return Write(table, key, table.rows.get(key), None, item, size)
+
+
+def _metrics(by_table: list[tuple[Table, list[Write]]]) -> dict[str, Any]:
+    metrics: dict[str, Any] = {}
+    for table, writes in by_table:
+        for write in writes:
+            one = collection_metrics(table, write.new or write.old or {})
+            if one is not None and one not in metrics.setdefault(table.name, []):
+                metrics[table.name].append(one)
+    return metrics

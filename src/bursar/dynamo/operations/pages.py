@@ -1,0 +1,237 @@
+"""What Query and Scan share: from a range of rows to one page of a response.
+
+A page ends with the item at which ``Limit`` is reached, or before the one that would make it larger than 1 MB; either way it
+has a ``LastEvaluatedKey``, even if nothing follows (Amazon does not look ahead). Limit and size count items before
+the filter.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.capacity import Consumption, asked, read_units
+from bursar.dynamo.core import Core
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.expressions import Binding, BoundCondition, BoundProjection, parse_condition, parse_projection
+from bursar.dynamo.operations.shapes import (
+    CAPACITY,
+    EXPRESSIONS,
+    FLAG,
+    ITEMS,
+    NAME,
+    TABLE_NAME,
+    TEXT,
+    Many,
+    Shape,
+    Text,
+)
+from bursar.dynamo.schema import Index, Table
+from bursar.dynamo.values import Item, item_size
+
+PAGE_BYTES_MAX = 1024 * 1024
+ROWS_UNLIMITED = -1
+
+READ_MEMBERS: dict[str, Shape] = {
+    "TableName": TABLE_NAME,
+    "IndexName": NAME,
+    "Select": Text(choices=("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")),
+    "AttributesToGet": Many(TEXT, fewest=1),
+    "ConditionalOperator": Text(choices=("AND", "OR")),
+    "ExclusiveStartKey": ITEMS,
+    "ReturnConsumedCapacity": CAPACITY,
+    "ProjectionExpression": TEXT,
+    "FilterExpression": TEXT,
+    "ConsistentRead": FLAG,
+    **EXPRESSIONS,
+}
+
+Rows = Iterator[tuple[int, bytes, int, bytes]]
+"""(id, key, size, item) in order."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """One Query or Scan, validated."""
+
+    table: Table
+    index: Index | None
+    filter: BoundCondition | None
+    projection: BoundProjection | None
+    count_only: bool
+    whole_items: bool
+    """Attributes come from the table's item, not from what the index holds of it."""
+    consistent: bool
+
+    @property
+    def decodes(self) -> bool:
+        """Whether items must be looked into; otherwise their stored bytes are the response's."""
+        return (
+            self.filter is not None
+            or self.projection is not None
+            or (self.index is not None and self.index.projected is not None)
+        )
+
+    def key_names(self) -> tuple[str, ...]:
+        """The attributes of a ``LastEvaluatedKey``: the table's key, with the index's before it."""
+        if self.index is None:
+            return self.table.key_names
+        index_names = [name for name, _ in self.index.key_types]
+        return tuple(dict.fromkeys((*index_names, *self.table.key_names)))
+
+    def position(self, start_key: Mapping[str, Any], wrong: DynamoError) -> tuple[Item, bytes, bytes]:
+        """(start key, its encoded index key, its encoded table key); ``wrong`` is raised for other attributes."""
+        names = self.key_names()
+        if start_key.keys() != set(names):
+            raise wrong
+        try:
+            key, encoded = self.table.key_of({name: start_key[name] for name in self.table.key_names})
+        except DynamoError as error:
+            raise wrong if error.message.startswith("The provided key") else error from None
+        if self.index is None:
+            return key, b"", encoded
+        index_key = self.index.key_of(key | {name: start_key[name] for name in names if name not in key})
+        if index_key is None:
+            raise wrong
+        return dict(start_key), index_key, encoded
+
+
+def bound_filter(request: Mapping[str, Any], binding: Binding) -> BoundCondition | None:
+    """The FilterExpression, bound."""
+    text = request.get("FilterExpression")
+    return None if text is None else parse_condition(text, kind="FilterExpression").bind(binding)
+
+
+def bound_projection(request: Mapping[str, Any], binding: Binding) -> BoundProjection | None:
+    """The ProjectionExpression, bound."""
+    text = request.get("ProjectionExpression")
+    return None if text is None else parse_projection(text).bind(binding)
+
+
+def check_select(request: Mapping[str, Any]) -> None:
+    """``Select`` goes with the other parameters."""
+    select = request.get("Select")
+    if select is None:
+        return
+    named = [name for name in ("AttributesToGet", "ProjectionExpression") if request.get(name) is not None]
+    if select == "SPECIFIC_ATTRIBUTES":
+        if not named:
+            raise invalid(
+                "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
+            )
+    elif named:
+        raise invalid(
+            f"Cannot specify the {named[0]} when choosing to get {'only the Count' if select == 'COUNT' else select}"
+        )
+    if select == "ALL_PROJECTED_ATTRIBUTES" and request.get("IndexName") is None:
+        raise invalid_parameter("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+
+
+def reading(
+    core: Core,
+    request: Mapping[str, Any],
+    condition: BoundCondition | None,
+    projection: BoundProjection | None,
+) -> Reading:
+    """The table and the index that a request reads, and what it takes of their items. Raises for what they cannot give."""
+    table = core.table(request["TableName"])
+    index = table.index(request["IndexName"]) if request.get("IndexName") is not None else None
+    select = request.get("Select")
+    consistent = bool(request.get("ConsistentRead"))
+    whole = index is None
+    if index is not None and index.is_global:
+        if consistent:
+            raise invalid("Consistent reads are not supported on global secondary indexes")
+        _check_projected(index, select, projection)
+    elif index is not None:
+        held = index.projected
+        wanted = (*(projection.heads if projection else ()), *(condition.heads if condition else ()))
+        whole = select == "ALL_ATTRIBUTES" or (held is not None and not held.issuperset(wanted))
+    return Reading(table, index, condition, projection, select == "COUNT", whole, consistent)
+
+
+def _check_projected(index: Index, select: str | None, projection: BoundProjection | None) -> None:
+    if index.projected is None:
+        return
+    if select == "ALL_ATTRIBUTES":
+        raise invalid_parameter(
+            f"Select type ALL_ATTRIBUTES is not supported for global secondary index {index.name} "
+            "because its projection type is not ALL"
+        )
+    missing = [name for name in (projection.heads if projection else ()) if name not in index.projected]
+    if missing:
+        raise invalid_parameter(f"Global secondary index {index.name} does not project [{', '.join(missing)}]")
+
+
+def page(reading: Reading, rows: Rows, limit: int | None, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One page of the response from rows that lie in the asked range."""
+    gather = _gather_decoded if reading.decodes else _gather_stored
+    items, scanned, units, last = gather(reading, rows, limit or 0)
+    response: dict[str, Any] = {}
+    if not reading.count_only:
+        response["Items"] = items if reading.decodes else orjson.Fragment(b"[" + b",".join(items) + b"]")
+    response["Count"] = len(items)
+    response["ScannedCount"] = scanned
+    if last is not None:
+        item = orjson.loads(last)
+        response["LastEvaluatedKey"] = {name: item[name] for name in reading.key_names()}
+    detail = asked(request)
+    if detail is not None:
+        response["ConsumedCapacity"] = _consumed(reading, units).response(detail)
+    return response
+
+
+Gathered = tuple[list[Any], int, tuple[int, float], bytes | None]
+"""(items, how many were evaluated, (bytes read, units of items fetched beside an index), last item if cut short)."""
+
+
+def _gather_stored(_reading: Reading, rows: Rows, limit: int) -> Gathered:
+    items: list[bytes] = []
+    total = 0
+    for _, _, size, item in rows:
+        total += size
+        if total > PAGE_BYTES_MAX and items:
+            return items, len(items), (total - size, 0.0), items[-1]
+        items.append(item)
+    last = items[-1] if limit and len(items) == limit else None
+    return items, len(items), (total, 0.0), last
+
+
+def _gather_decoded(reading: Reading, rows: Rows, limit: int) -> Gathered:
+    index, condition, projection = reading.index, reading.filter, reading.projection
+    fetches = index is not None and reading.whole_items and index.projected is not None
+    items: list[Item] = []
+    scanned = total = 0
+    fetched = 0.0
+    last: bytes | None = None
+    for _, _, size, body in rows:
+        item: Item = orjson.loads(body)
+        if index is not None and index.projected is not None:
+            held = index.project(item)
+            total += item_size(held)
+            if fetches:
+                fetched += read_units(size, consistent=reading.consistent)
+            else:
+                item = held
+        else:
+            total += size
+        if total > PAGE_BYTES_MAX and last is not None:
+            return items, scanned, (total, fetched), last
+        scanned += 1
+        last = body
+        if condition is None or condition.evaluate(item):
+            items.append(item if projection is None else projection.project(item))
+    return items, scanned, (total, fetched), last if limit and scanned == limit else None
+
+
+def _consumed(reading: Reading, units: tuple[int, float]) -> Consumption:
+    size_bytes, fetched = units
+    consumed = Consumption(reading.table, "read")
+    read = read_units(size_bytes, consistent=reading.consistent)
+    if reading.index is None:
+        consumed.units = read
+    else:
+        consumed.units = fetched
+        consumed.indexes[reading.index.name] = read
+    return consumed

@@ -1,0 +1,85 @@
+"""Query: the items of one partition of a table or an index, in the order of the sort key."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bursar.dynamo.core import Core
+from bursar.dynamo.errors import invalid
+from bursar.dynamo.expressions import KeyRange, parse_key_condition
+from bursar.dynamo.keys import after_prefix
+from bursar.dynamo.operations.pages import (
+    READ_MEMBERS,
+    ROWS_UNLIMITED,
+    Reading,
+    bound_filter,
+    bound_projection,
+    check_select,
+    page,
+    reading,
+)
+from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.operations.shapes import FLAG, ITEMS, TEXT, Request, Whole
+from bursar.dynamo.storage import Span
+
+EXPRESSIONS = ("ProjectionExpression", "FilterExpression", "KeyConditionExpression")
+LEGACY = ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions")
+
+QUERY = Request(
+    {
+        **READ_MEMBERS,
+        "Limit": Whole(1, label="Value at 'Limit'"),
+        "ScanIndexForward": FLAG,
+        "KeyConditionExpression": TEXT,
+        "KeyConditions": ITEMS,
+        "QueryFilter": ITEMS,
+    },
+    required=("TableName",),
+)
+
+INVALID_START = "The provided starting key is invalid"
+OUTSIDE = "The provided starting key is outside query boundaries based on provided conditions"
+NOT_IN_RANGE = "The provided starting key does not match the range key predicate"
+NO_CONDITION = "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
+
+
+def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One page of a partition's items."""
+    binding = placeholders(request, EXPRESSIONS, LEGACY)
+    if request.get("KeyConditionExpression") is None or binding is None:
+        raise invalid(NO_CONDITION)
+    projection = bound_projection(request, binding)
+    condition = bound_filter(request, binding)
+    keys = parse_key_condition(request["KeyConditionExpression"]).bind(binding)
+    binding.check_all_used()
+    check_select(request)
+    of = reading(core, request, condition, projection)
+    if of.index is None:
+        partition, sort, types = of.table.key_names[:1], of.table.key_names[1:], dict(of.table.key_types)
+    else:
+        partition, sort, types = of.index.partition_names, of.index.sort_names, dict(of.index.key_types)
+    wanted = keys.resolve(partition, sort, types)
+    if condition is not None:
+        for name in (*partition, *sort):
+            if name in condition.heads:
+                raise invalid(
+                    f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
+                )
+    forward = request.get("ScanIndexForward") is not False
+    span = _span(of, wanted, request.get("ExclusiveStartKey"), forward=forward)
+    limit = request.get("Limit")
+    rows = of.table.rows if of.index is None else of.index.entries
+    return page(of, rows.span(span, forward=forward, limit=limit or ROWS_UNLIMITED), limit, request)
+
+
+def _span(of: Reading, wanted: KeyRange, start: Mapping[str, Any] | None, *, forward: bool) -> Span:
+    low = wanted.partition_bytes + wanted.lower
+    high = after_prefix(wanted.partition_bytes) if wanted.upper is None else wanted.partition_bytes + wanted.upper
+    if start is None:
+        return Span(low, True, high)
+    _, index_key, key = of.position(start, invalid(INVALID_START))
+    at = index_key + key
+    if not at.startswith(wanted.partition_bytes):
+        raise invalid(OUTSIDE)
+    if at < low or (high is not None and at >= high):
+        raise invalid(NOT_IN_RANGE)
+    return Span(at, False, high) if forward else Span(low, True, at)

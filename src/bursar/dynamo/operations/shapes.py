@@ -1,0 +1,415 @@
+"""The shapes of requests: what type each member has and which constraints Amazon checks before anything else.
+
+Two kinds of refusal, in this order: a member of the wrong JSON type is a SerializationException; then all violated
+constraints are told together, ``N validation errors detected: Value '…' at 'memberName' failed to satisfy constraint: …``,
+save that a bad table name is told alone. A request's shape is one table of members (see each operations module).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bursar.dynamo.errors import DynamoError, invalid, unreadable
+
+FAILED = "failed to satisfy constraint: Member must"
+
+
+class Shape(Protocol):
+    """One member's type and constraints."""
+
+    def accepts(self, value: Any) -> bool:
+        """Whether the value is certainly fine: the quick way of nearly every request."""
+
+    def check_type(self, value: Any) -> None:
+        """Raises SerializationException when the JSON type is wrong, here or deeper."""
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """Each violated constraint in Amazon's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string. ``label`` replaces the value and path in a fault, where Amazon's text has them otherwise."""
+
+    shortest: int = 0
+    longest: int | None = None
+    pattern: re.Pattern[str] | None = None
+    choices: tuple[str, ...] = ()
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        if type(value) is not str:
+            return False
+        if self.choices:
+            return value in self.choices
+        if self.pattern is not None and self.pattern.fullmatch(value) is None:
+            return False
+        return len(value) >= self.shortest and (self.longest is None or len(value) <= self.longest)
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        if type(value) is not str:
+            raise _inconvertible(value, "String")
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        at = f"Value '{value}' at '{path}' {FAILED}"
+        if self.choices and value not in self.choices:
+            yield f"{at} satisfy enum value set: [{', '.join(self.choices)}]"
+        if self.pattern is not None and value and self.pattern.fullmatch(value) is None:
+            yield f"{at} satisfy regular expression pattern: {self.pattern.pattern}"
+        if len(value) < self.shortest:
+            yield f"{at} have length greater than or equal to {self.shortest}"
+        if self.longest is not None and len(value) > self.longest:
+            yield f"{at} have length less than or equal to {self.longest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An integer (``java``: Amazon's type of it)."""
+
+    least: int | None = None
+    most: int | None = None
+    java: str = "Integer"
+    label: str | None = None
+    """Said instead of ``Value '0' at 'limit'``."""
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        return (
+            type(value) is int
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+        )
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        if type(value) is float and value.is_integer():
+            return
+        if type(value) is not int:
+            raise _inconvertible(value, self.java)
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        at = (self.label or f"Value '{value}' at '{path}'") + f" {FAILED}"
+        if self.least is not None and value < self.least:
+            yield f"{at} have value greater than or equal to {self.least}"
+        if self.most is not None and value > self.most:
+            yield f"{at} have value less than or equal to {self.most}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A boolean."""
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        return type(value) is bool
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        if type(value) is not bool:
+            raise _inconvertible(value, "Boolean")
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A map whose content is checked elsewhere (attribute values by ``values.normalise``)."""
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        return type(value) is dict
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        if type(value) is not dict:
+            raise _not_a_map(value)
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A map of names to values of one shape."""
+
+    of: Shape
+    fewest: int = 0
+    most: int | None = None
+    required_message: str | None = None
+    """Amazon's text for an empty map, where it has one of its own."""
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        if type(value) is not dict or len(value) < self.fewest:
+            return False
+        if self.most is not None and len(value) > self.most:
+            return False
+        return all(self.of.accepts(element) for element in value.values())
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        if type(value) is not dict:
+            raise _not_a_map(value)
+        for element in value.values():
+            if element is not None:
+                self.of.check_type(element)
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        if len(value) < self.fewest:
+            if self.required_message:
+                raise invalid(self.required_message)
+            yield f"Value '{java(value)}' at '{path}' {FAILED} have length greater than or equal to {self.fewest}"
+        if self.most is not None and len(value) > self.most:
+            yield f"Value '{java(value)}' at '{path}' {FAILED} have length less than or equal to {self.most}"
+        for name, element in value.items():
+            if element is None:
+                yield f"Value null at '{path}.{name}.member' {FAILED} not be null"
+            else:
+                yield from self.of.faults(element, f"{path}.{name}.member")
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list of one shape; ``unlabelled``: Amazon leaves the value out of the fault and says the path as sent."""
+
+    of: Shape
+    fewest: int = 0
+    most: int | None = None
+    unlabelled: bool = False
+    in_map: bool = False
+    """Amazon tells the length as the constraint of the map that the list is in."""
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        if type(value) is not list or len(value) < self.fewest:
+            return False
+        if self.most is not None and len(value) > self.most:
+            return False
+        return all(self.of.accepts(element) for element in value)
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        if type(value) is dict:
+            raise unreadable("Start of structure or map found where not expected.")
+        if type(value) is not list:
+            raise unreadable("Unexpected field type")
+        for element in value:
+            if element is not None:
+                self.of.check_type(element)
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        at = f"Value '{java(value)}' at '{path}' {FAILED}"
+        if self.in_map:
+            yield from self._faults_in_map(value, path)
+        elif len(value) < self.fewest:
+            yield f"{at} have length greater than or equal to {self.fewest}"
+        elif self.most is not None and len(value) > self.most:
+            if self.unlabelled:
+                at = f"Value at '{_as_sent(path)}' {FAILED}"
+            yield f"{at} have length less than or equal to {self.most}"
+        for position, element in enumerate(value, 1):
+            if element is None:
+                yield f"Value null at '{path}.{position}.member' {FAILED} not be null"
+            else:
+                yield from self.of.faults(element, f"{path}.{position}.member")
+
+    def _faults_in_map(self, value: list[Any], path: str) -> Iterator[str]:
+        if self.fewest <= len(value) <= (self.most or len(value)):
+            return
+        container, _, rest = path.partition(".")
+        name = rest.removesuffix(".member")
+        yield (
+            f"Value '{{{name}={java(value)}}}' at '{container}' failed to satisfy constraint: Map value must satisfy constraint: "
+            f"[Member must have length less than or equal to {self.most}, "
+            f"Member must have length greater than or equal to {self.fewest}]"
+        )
+
+
+class Struct:
+    """A structure: members by name, some required."""
+
+    def __init__(self, members: Mapping[str, Shape], required: tuple[str, ...] = ()) -> None:
+        self.members = dict(members)
+        self.required = frozenset(required)
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        if type(value) is not dict or not value.keys() >= self.required:
+            return False
+        members = self.members
+        for name, element in value.items():
+            shape = members.get(name)
+            if shape is None:
+                continue
+            if element is None:
+                if name in self.required:
+                    return False
+            elif not shape.accepts(element):
+                return False
+        return True
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        if type(value) is list:
+            raise unreadable("Start of list found where not expected")
+        if type(value) is not dict:
+            raise unreadable("Unexpected value type in payload")
+        for name, shape in self.members.items():
+            if value.get(name) is not None:
+                shape.check_type(value[name])
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        for name, shape in self.members.items():
+            yield from self.member_faults(value, name, shape, f"{path}.{member_name(name)}")
+
+    def member_faults(self, value: Mapping[str, Any], name: str, shape: Shape, path: str) -> Iterator[str]:
+        """The faults of one member."""
+        element = value.get(name)
+        if element is not None:
+            yield from shape.faults(element, path)
+        elif name in self.required:
+            yield f"Value null at '{path}' {FAILED} not be null"
+
+
+class Request(Struct):
+    """An operation's whole request."""
+
+    def __init__(
+        self, members: Mapping[str, Shape], required: tuple[str, ...] = (), missing: str | None = None
+    ) -> None:
+        """``missing``: Amazon's text for an absent required member, with ``{}`` for its name, where it has its own."""
+        super().__init__(members, required)
+        self._missing = missing
+
+    def check(self, request: Any) -> None:
+        """Raises what Amazon says of a request that does not fit; hardly any time for one that does."""
+        if not self.accepts(request):
+            self._report(request)
+
+    def _report(self, request: Any) -> None:
+        self.check_type(request)
+        if self._missing is not None:
+            for name in self.members:
+                if name in self.required and request.get(name) is None:
+                    raise invalid(self._missing.format(name))
+        table_name = self.members.get("TableName")
+        if table_name is not None:
+            _raise(list(self.member_faults(request, "TableName", table_name, "tableName")))
+        _raise(
+            [
+                fault
+                for name, shape in self.members.items()
+                if name != "TableName"
+                for fault in self.member_faults(request, name, shape, member_name(name))
+            ]
+        )
+
+
+def member_name(name: str) -> str:
+    """A member's name as constraints call it: ``TableName`` → ``tableName``; ``SSESpecification`` → ``sSESpecification``."""
+    return name[:1].lower() + name[1:]
+
+
+def java(value: Any) -> str:
+    """A value as Java prints it into Amazon's messages."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}={java(element)}" for name, element in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(java, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+def _as_sent(path: str) -> str:
+    """``requestItems.name.member.keys`` as in the request: ``RequestItems.name.member.Keys``."""
+    first, _, rest = path.partition(".")
+    middle, _, last = rest.rpartition(".")
+    return f"{first[:1].upper()}{first[1:]}.{middle}.{last[:1].upper()}{last[1:]}"
+
+
+def _raise(faults: list[str]) -> None:
+    if faults:
+        plural = "error" if len(faults) == 1 else "errors"
+        raise invalid(f"{len(faults)} validation {plural} detected: {'; '.join(faults)}")
+
+
+def _inconvertible(value: Any, java_type: str) -> DynamoError:
+    if isinstance(value, list):
+        return unreadable(f"Unrecognized collection type class java.lang.{java_type}")
+    if isinstance(value, dict):
+        return unreadable("Start of structure or map found where not expected.")
+    if isinstance(value, bool):
+        return unreadable(f"{str(value).upper()}_VALUE cannot be converted to {java_type}")
+    if isinstance(value, str):
+        if java_type == "Boolean":
+            return unreadable("Unexpected token received from parser")
+        return unreadable(f"STRING_VALUE cannot be converted to {java_type}")
+    kind = "NUMBER_VALUE" if isinstance(value, int) else "DECIMAL_VALUE"
+    return unreadable(f"{kind} cannot be converted to {java_type}")
+
+
+def _not_a_map(value: Any) -> DynamoError:
+    if isinstance(value, list):
+        return unreadable(
+            "Unrecognized collection type java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>"
+        )
+    return unreadable("Unexpected field type")
+
+
+# Members that many operations share ---------------------------------------------------------------------------
+
+NAME_PATTERN = re.compile(r"[a-zA-Z0-9_.-]+")
+ARN_PATTERN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table's name, or its ARN."""
+
+    shortest: int = 1
+    longest: int = 255
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        return (
+            type(value) is str
+            and self.shortest <= len(value) <= self.longest
+            and NAME_PATTERN.fullmatch(value) is not None
+        )
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        Text().check_type(value)
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        if ARN_PATTERN.fullmatch(value) is None:
+            yield from Text(self.shortest, self.longest, NAME_PATTERN).faults(value, path)
+
+
+NAME = Text(3, 255, NAME_PATTERN)
+ATTRIBUTE_NAME_LONGEST = 65535
+CAPACITY = Text(choices=("INDEXES", "TOTAL", "NONE"))
+METRICS = Text(choices=("SIZE", "NONE"))
+RETURN_VALUES = Text(choices=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
+ON_FAILURE = Text(choices=("ALL_OLD", "NONE"))
+TEXT = Text()
+FLAG = Flag()
+ITEMS = Items()
+TABLE_NAME = TableName()
+
+EXPRESSIONS: dict[str, Shape] = {
+    "ExpressionAttributeNames": Map(TEXT),
+    "ExpressionAttributeValues": ITEMS,
+}
