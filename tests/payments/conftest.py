@@ -1,20 +1,71 @@
-"""What the tests of the payments room share: one attempt as a start leaves it."""
+"""What the tests of the payments room share: a clock that is moved by hand, an engine in memory, one attempt."""
 
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from bursar.clock import from_iso_ms
-from bursar.payments.records import Attempt
+from bursar.dynamo.store import open_store
+from bursar.payments import Attempt, Fee, FeeCatalogue, Ledger
+from payments.stage import STARTED, Listening, Wall
+
+REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+async def store(wall: Wall) -> AsyncIterator[Listening]:
+    opened = await open_store("file::memory:", clock=wall, randomness=random.Random(1))
+    yield Listening(opened)
+    await opened.close()
+
+
+@pytest.fixture
+async def ledger(store: Listening, wall: Wall) -> Ledger:
+    made = Ledger(store, clock=wall, randomness=random.Random(2))
+    await made.create_table()
+    store.requests.clear()
+    return made
+
+
+@pytest.fixture
+def fee() -> Fee:
+    found = FeeCatalogue.default().fee("PETITION_FILING_FEE", STARTED)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def start(ledger: Ledger, fee: Fee) -> Callable[..., Any]:
+    """Starts an attempt; what is not said is usual."""
+
+    async def started(
+        client: str = "dawson",
+        reference: str = REFERENCE,
+        fee: Fee = fee,
+        amount: str = "60.00",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Attempt:
+        known = {"docketNumber": "123-26"} if metadata is None else metadata
+        urls = ("https://app.example/success", "https://app.example/cancel")
+        return await ledger.start_attempt(client, reference, fee, Decimal(amount), known, *urls)
+
+    return started
 
 
 @pytest.fixture
 def attempt() -> Attempt:
-    started = from_iso_ms("2026-11-22T19:30:00.125Z")
+    """An attempt as a start leaves it, without a table."""
     return Attempt(
         agency_tracking_id="b0000000000000000001",
         client="dawson",
-        reference="0b5c6f6e-0000-4000-8000-000000000001",
+        reference=REFERENCE,
         fee="PETITION_FILING_FEE",
         fee_version="2020-01-01",
         tcs_app_id="TCSUSTAXCOURTPETITION",
@@ -22,8 +73,8 @@ def attempt() -> Attempt:
         metadata={"docketNumber": "123-26"},
         url_success="https://app.example/success",
         url_cancel="https://app.example/cancel",
-        created_at=started,
-        updated_at=started,
+        created_at=STARTED,
+        updated_at=STARTED,
         status="received",
         event_seq=1,
     )

@@ -52,7 +52,7 @@ def test_every_edge_says_who_may_take_it_and_what_it_means() -> None:
 
 def test_only_a_definite_no_ends_what_may_have_been_charged() -> None:
     ends = {e.event for e in EDGES if e.source == "processing" and e.target == "failed"}
-    assert ends == {"refused", "expired_unsent", "resolved_failed"}
+    assert ends == {"refused", "expired_unsent", "never_charged", "resolved_failed"}
 
 
 def test_live_and_blocking() -> None:

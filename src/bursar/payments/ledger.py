@@ -218,7 +218,10 @@ class Ledger(Lookups):
         told = _present({"owner": owner, "from": attempt.lease_owner, "reason": reason})
         lease = self._lease(owner, lease_s)
         unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
-        return await self._journal.take(attempt, "lease_taken_over", actor, detail=told, **lease, **unknown)
+        try:
+            return await self._journal.take(attempt, "lease_taken_over", actor, detail=told, **lease, **unknown)
+        except AttemptMoved as moved:
+            raise self._in_the_way(moved.attempt) from None
 
     async def record_unknown(self, attempt: Attempt, reason: str, *, actor: Actor = "portal") -> Attempt:
         """Processing stays processing; its outcome is unknown because of ``reason`` and its lease ends.

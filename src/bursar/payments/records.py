@@ -38,7 +38,7 @@ class Obligation:
     client: str
     reference: str
     fee: str
-    metadata: dict[str, Any] = field(repr=False)  # personal data: never in a log line
+    metadata: dict[str, Any] = field(repr=False, hash=False)  # personal data: never in a log line
     created_at: float
 
 
@@ -58,7 +58,7 @@ class Attempt:
     fee_version: str
     tcs_app_id: str
     amount: Decimal
-    metadata: dict[str, Any] = field(repr=False)  # personal data: never in a log line
+    metadata: dict[str, Any] = field(repr=False, hash=False)  # personal data: never in a log line
     url_success: str
     url_cancel: str
     created_at: float
@@ -102,7 +102,7 @@ class Event:
     actor: str
     from_status: Status | None
     to_status: Status
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

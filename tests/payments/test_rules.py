@@ -1,0 +1,113 @@
+"""The payments table's rules: derived from the graph, and each refuses what it is there to refuse."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bursar.payments.fees import FeeCatalogue
+from bursar.payments.records import Attempt, Event, Item, Obligation, to_item
+from bursar.payments.rules import SECRETS, STATUS_MOVES, payment_rules
+from bursar.payments.status import FINAL, STATUSES, moves
+from bursar.rules import Rules, Transitions
+
+RULES = payment_rules(FeeCatalogue.default())
+
+
+def refusing(old: Item | None, new: Item | None) -> str | None:
+    """The name of the rule that refuses old → new, judged on the item alone."""
+    found = RULES.plan.judge(old, new)
+    return None if found is None else found.rule
+
+
+def test_the_transitions_are_the_graph() -> None:
+    rule = RULES[STATUS_MOVES]
+    assert isinstance(rule, Transitions)
+    assert set(rule.edges) == set(moves())
+    assert set(rule.final) == FINAL
+    assert rule.initial == ("received",)
+
+
+def test_the_rules_survive_toml() -> None:
+    assert Rules.from_toml(RULES.to_toml()) == RULES
+
+
+@pytest.mark.parametrize("source", STATUSES)
+@pytest.mark.parametrize("target", STATUSES)
+def test_a_status_moves_along_the_graph_and_no_other_way(attempt: Attempt, source: Any, target: Any) -> None:
+    old, new = to_item(replace(attempt, status=source)), to_item(replace(attempt, status=target))
+    allowed = source == target or (source, target) in moves()
+    assert refusing(old, new) == (None if allowed else STATUS_MOVES)
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != "received"])
+def test_an_attempt_starts_received(attempt: Attempt, status: Any) -> None:
+    assert refusing(None, to_item(attempt)) is None
+    assert refusing(None, to_item(replace(attempt, status=status))) == STATUS_MOVES
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"agencyTrackingId": {"S": "other"}}, "attempt-identity"),
+        ({"client": {"S": "other"}}, "attempt-identity"),
+        ({"reference": {"S": "other"}}, "attempt-identity"),
+        ({"fee": {"S": "COPY_FEE"}}, "attempt-identity"),
+        ({"feeVersion": {"S": "2020-01-02"}}, "attempt-identity"),
+        ({"tcsAppId": {"S": "OTHER"}}, "attempt-identity"),
+        ({"amount": {"N": "61"}}, "attempt-identity"),
+        ({"metadata": {"S": "{}"}}, "attempt-identity"),
+        ({"createdAt": {"S": "2026-11-22T19:30:00.126Z"}}, "attempt-identity"),
+        ({"token": {"S": "u" * 32}}, "paygov-ids-once"),
+        ({"payGovTrackingId": {"S": "other"}}, "paygov-ids-once"),
+    ],
+)
+def test_what_never_changes(attempt: Attempt, change: Item, rule: str) -> None:
+    item = to_item(replace(attempt, token="t" * 32, paygov_tracking_id="p"))
+    assert refusing(item, {**item, **change}) == rule
+
+
+@pytest.mark.parametrize("attribute", ["client", "reference", "fee", "metadata", "createdAt"])
+def test_an_obligation_never_changes(attribute: str) -> None:
+    item = to_item(Obligation("dawson", "r", "COPY_FEE", {"a": 1}, 1.0))
+    assert refusing(item, {**item, attribute: {"S": "other"}}) in ("obligation-identity", "obligation-agrees")
+
+
+@pytest.mark.parametrize("amount", ["0", "-60", "0.001", "1000000000"])
+def test_an_amount_is_positive_and_bounded(attempt: Attempt, amount: str) -> None:
+    assert refusing(None, {**to_item(attempt), "amount": {"N": amount}}) == "amount"
+
+
+def test_an_amount_is_a_number(attempt: Attempt) -> None:
+    assert refusing(None, {**to_item(attempt), "amount": {"S": "60.00"}}) == "amount"
+
+
+def test_a_fee_is_known_and_active_when_the_attempt_is_made(attempt: Attempt) -> None:
+    assert refusing(None, to_item(replace(attempt, fee="NO_SUCH_FEE"))) == "fee-active"
+    before = replace(attempt, created_at=0.0)
+    assert refusing(None, to_item(before)) == "fee-active"
+
+
+def test_an_event_is_never_changed_nor_removed(attempt: Attempt) -> None:
+    event = Event(
+        "dawson", attempt.reference, attempt.agency_tracking_id, 1, 1.0, "started", "portal", None, "received"
+    )
+    item = to_item(event)
+    assert refusing(item, to_item(replace(event, actor="sweeper"))) == "events-append-only"
+    assert refusing(item, None) == "events-append-only"
+
+
+def test_neither_obligation_nor_attempt_is_removed(attempt: Attempt) -> None:
+    assert refusing(to_item(attempt), None) is not None
+    assert refusing(to_item(Obligation("dawson", "r", "COPY_FEE", {}, 1.0)), None) is not None
+
+
+def test_no_message_shows_a_secret(attempt: Attempt) -> None:
+    item = to_item(replace(attempt, token="t" * 32, metadata={"email": "ada@example.org"}))
+    other = to_item(replace(attempt, token="u" * 32, metadata={"email": "bob@example.org"}, amount=Decimal("1.00")))
+    found = RULES.plan.judge(item, other)
+    assert found is not None
+    assert "ada@" not in found.message
+    assert "uuu" not in found.message
+    assert {"token", "metadata"} <= SECRETS
