@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from bursar.clock import from_iso_ms
-from bursar.payments.records import Attempt, Event
+from bursar.payments.records import Attempt, Event, to_item
 from bursar.reports import Reports
 
 START = from_iso_ms("2026-03-30T12:00:00.000Z")
 DAY_S = 86_400.0
+PAGE_ITEMS = 50
 FEES = ("PETITION_FILING_FEE", "NONATTORNEY_EXAM_REGISTRATION_FEE", "COPY_FEE")
 
 
@@ -32,8 +33,16 @@ class Book:
         return self.now
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        assert operation == "DescribeTable"
+        return {"DescribeTable": self._described, "Scan": self._page}[operation](request)
+
+    def _described(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"Table": {"TableName": request["TableName"], "CreationDateTime": self.born}}
+
+    def _page(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        items = [to_item(record) for record in (*self.attempts.values(), *self.events)]
+        begin = int(request.get("ExclusiveStartKey", {"at": {"N": "0"}})["at"]["N"])
+        end = begin + PAGE_ITEMS
+        return {"Items": items[begin:end]} | ({"LastEvaluatedKey": {"at": {"N": str(end)}}} if end < len(items) else {})
 
     async def close(self) -> None:
         return

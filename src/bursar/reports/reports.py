@@ -16,18 +16,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bursar.clock import Clock
-from bursar.dynamo import Store
 from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake import Lake, LakeState
 from bursar.reports.mover import Mover
+from bursar.reports.named import named_report
 from bursar.reports.schema import TABLES
 from bursar.reports.session import Answer, Session
 from bursar.reports.sessions import Sessions
 from bursar.reports.tail import SAFETY_MARGIN_S, Changes, Tail, TailTooLong
+from bursar.reports.verify import Verification, compare, pin, tally_table
 from bursar.reports.writer import writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from bursar.dynamo import Store
 
 QUERY_TIMEOUT_S: Final = 30.0
 QUERY_THREADS: Final = 2
@@ -51,7 +54,7 @@ class Reports:
 
     def __init__(
         self,
-        store: Store,
+        store: "Store",
         lake_url: str,
         clock: Clock,
         *,
@@ -88,6 +91,11 @@ class Reports:
             self._sessions.look_again()
         return await self._ask(text, parameters or {}, None, None)
 
+    async def report(self, name: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """The answer of a named report. Raises :class:`bursar.reports.errors.NoSuchReport` and ``BadParameter`` too."""
+        found = named_report(name)
+        return await self.sql(found.sql, found.bind(parameters or {}, self._clock()))
+
     async def write_lake(self) -> Written:
         """Move every change older than the safety margin into the lake.
 
@@ -104,6 +112,12 @@ class Reports:
                 await self._in_lake(writer.tidy)
             self._sessions.look_again()
             return Written(mover.moved, until)
+
+    async def verify_lake(self) -> Verification:
+        """Compare the lake with the table at the lake's watermark, reading both whole."""
+        pinned = await self._in_lake(lambda: pin(self._lake))
+        sides = await tally_table(self._store, self._table, pinned.watermarks)
+        return await self._in_lake(lambda: compare(self._lake, pinned, sides))
 
     async def lake_state(self) -> LakeState:
         """What the lake holds now."""
@@ -178,7 +192,7 @@ class Reports:
         return await asyncio.get_running_loop().run_in_executor(self._lake_thread, work)
 
 
-def _ledger(store: Store, clock: Clock, table: str) -> Changes:
+def _ledger(store: "Store", clock: Clock, table: str) -> Changes:
     import random
 
     from bursar.payments.ledger import Ledger

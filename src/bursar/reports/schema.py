@@ -110,6 +110,7 @@ PAYMENTS: Final = TableSchema(
         Column("created_at", "time", "created_at", "when the attempt started"),
         Column("updated_at", "time", "updated_at", "when its state last changed"),
         _optional("token_at", "time", "token_at", "when Pay.gov gave it a token"),
+        _optional("unknown_reason", "text", "unknown_reason", "why nobody knows the outcome"),
     ),
 )
 

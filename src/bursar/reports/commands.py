@@ -1,0 +1,120 @@
+"""The commands ``bursar sql``, ``bursar report`` and ``bursar lake``.
+
+Each takes what it works on from click's context: ``ctx.obj`` holds, under :data:`REPORTS`, a function that gives an
+async context manager of :class:`bursar.reports.Reports`, so that the settings stay the composition root's business.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Final, TypeVar
+
+import click
+
+from bursar.clock import iso_ms
+from bursar.reports.errors import ReportError
+from bursar.reports.named import NamedReport, named_report, named_reports
+from bursar.reports.output import FORMATS
+from bursar.reports.reports import Reports
+from bursar.reports.session import Answer
+
+REPORTS: Final = "reports"
+
+ReportsFactory = Callable[[], AbstractAsyncContextManager[Reports]]
+T = TypeVar("T")
+
+_format = click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="table", show_default=True, help="How to print it."
+)
+
+
+@click.command()
+@click.argument("statement")
+@_format
+@click.pass_context
+def sql(ctx: click.Context, statement: str, form: str) -> None:
+    """Ask any question of all payments in SQL: one SELECT over payments and payment_events."""
+    _print(_run(ctx, lambda reports: reports.sql(statement)), form)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the report.")
+@click.option("--sql", "show", type=click.Choice(["duckdb", "athena"]), help="Print the report's SQL instead.")
+@_format
+@click.pass_context
+def report(ctx: click.Context, name: str | None, params: tuple[str, ...], show: str | None, form: str) -> None:
+    """Run a named report; without NAME, list them."""
+    if name is None:
+        for each in named_reports().values():
+            click.echo(_described(each))
+        return
+    given = _parameters(params)
+    try:
+        found = named_report(name)
+    except ReportError as error:
+        raise click.UsageError(str(error)) from error
+    if show is not None:
+        click.echo(found.sql if show == "duckdb" else found.athena_sql)
+        return
+    _print(_run(ctx, lambda reports: reports.report(name, given)), form)
+
+
+@click.group()
+def lake() -> None:
+    """Write the lake, or prove that it equals the table."""
+
+
+@lake.command()
+@click.pass_context
+def write(ctx: click.Context) -> None:
+    """Move every change that is old enough from the table to the lake."""
+    written = _run(ctx, lambda reports: reports.write_lake())
+    moved = ", ".join(f"{count} rows of {name}" for name, count in written.rows.items())
+    click.echo(f"moved {moved}; the lake stands at {iso_ms(written.watermark)}")
+
+
+@lake.command()
+@click.pass_context
+def verify(ctx: click.Context) -> None:
+    """Prove that the lake equals the table at its watermark, month by month. Exit code 1: it does not."""
+    found = _run(ctx, lambda reports: reports.verify_lake())
+    for line in found.lines():
+        click.echo(line)
+    if not found.equal:
+        raise SystemExit(1)
+
+
+def _described(each: NamedReport) -> str:
+    lines = [f"{each.name}\n    {each.question}"]
+    for parameter in each.parameters:
+        default = "required" if parameter.default is None else f"default {parameter.default}"
+        lines.append(f"    --param {parameter.name}={parameter.kind}  {parameter.meaning} ({default})")
+    return "\n".join(lines)
+
+
+def _parameters(params: tuple[str, ...]) -> Mapping[str, str]:
+    given: dict[str, str] = {}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name or name in given:
+            raise click.BadParameter(f"give each parameter once, as NAME=VALUE: {param!r}", param_hint="--param")
+        given[name] = value
+    return given
+
+
+def _run(ctx: click.Context, work: Callable[[Reports], Awaitable[T]]) -> T:
+    factory: ReportsFactory = ctx.obj[REPORTS]
+
+    async def within() -> T:
+        async with factory() as reports:
+            return await work(reports)
+
+    try:
+        return asyncio.run(within())
+    except ReportError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _print(answer: Answer, form: str) -> None:
+    click.echo(FORMATS[form](answer), nl=False)

@@ -1,0 +1,140 @@
+"""Named reports: each is one file in ``named/``, whose first lines say what it answers and which parameters it takes.
+
+    -- Which failed payments were above an amount?
+    -- $above DECIMAL = 0: US dollars
+    -- $fee TEXT: key of the fee            (no default: it must be given)
+
+    SELECT …
+
+Parameters reach the database as text that has been checked here, and the statement casts them: so one file runs on
+DuckDB and, its parameters made positional, on Athena (``named/athena/``, which a test keeps in step).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from bursar.clock import iso_ms
+from bursar.reports.errors import BadParameter, NoSuchReport
+
+TEXT_CHARS_MAX: Final = 256
+NOW: Final = "now"  # a parameter of this default takes the time as of which the report is asked
+_PARAMETER: Final = re.compile(r"-- \$(?P<name>[a-z_]+) (?P<kind>[A-Z]+)(?: = (?P<default>\S+))?: (?P<meaning>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """``default`` is None where the parameter must be given."""
+
+    name: str
+    kind: str
+    default: str | None
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedReport:
+    name: str
+    question: str
+    parameters: tuple[Parameter, ...]
+    sql: str
+
+    @property
+    def athena_sql(self) -> str:
+        """The same statement for Athena; its first line names the parameters in the order of the question marks."""
+        return (files("bursar.reports") / "named" / "athena" / f"{self.name}.sql").read_text(encoding="utf-8").strip()
+
+    def bind(self, given: Mapping[str, Any], now: float) -> dict[str, str]:
+        """A text for each parameter, checked. Raises :class:`BadParameter`, which names it and what it takes."""
+        unknown = sorted(set(given) - {parameter.name for parameter in self.parameters})
+        if unknown:
+            takes = ", ".join(parameter.name for parameter in self.parameters) or "none"
+            raise BadParameter(f"report {self.name} has no parameter {unknown[0]}; it takes {takes}")
+        return {parameter.name: self._text(parameter, given, now) for parameter in self.parameters}
+
+    def _text(self, parameter: Parameter, given: Mapping[str, Any], now: float) -> str:
+        value = given.get(parameter.name, parameter.default)
+        if value is None:
+            raise BadParameter(f"report {self.name} needs {parameter.name}: {parameter.meaning}")
+        if value == NOW and parameter.kind == "TIMESTAMP":
+            value = iso_ms(now)
+        takes, convert = KINDS[parameter.kind]
+        try:
+            return convert(str(value))
+        except (ValueError, InvalidOperation):
+            raise BadParameter(f"{parameter.name} takes {takes}, not {str(value)[:40]!r}") from None
+
+
+def named_reports() -> dict[str, NamedReport]:
+    """Every named report by its name, in alphabetical order."""
+    return dict(_load())
+
+
+def named_report(name: str) -> NamedReport:
+    """The report of that name. Raises :class:`NoSuchReport`, which lists those there are."""
+    found = _load().get(name)
+    if found is None:
+        raise NoSuchReport(f"there is no report {name!r}; there are {', '.join(_load())}")
+    return found
+
+
+def parse_report(name: str, content: str) -> NamedReport:
+    """The report in a file's ``content``. Raises ``ValueError`` when its header is not as above."""
+    header, _, sql = content.partition("\n\n")
+    question, *lines = header.splitlines()
+    if not question.startswith("-- ") or "?" not in question:
+        raise ValueError(f"{name}: the first line says which question the report answers")
+    parameters = []
+    for line in lines:
+        found = _PARAMETER.fullmatch(line)
+        if found is None or found["kind"] not in KINDS:
+            raise ValueError(f"{name}: not a parameter: {line}")
+        parameters.append(Parameter(found["name"], found["kind"], found["default"], found["meaning"]))
+    return NamedReport(name, question.removeprefix("-- "), tuple(parameters), sql.strip())
+
+
+@cache
+def _load() -> dict[str, NamedReport]:
+    folder = files("bursar.reports") / "named"
+    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
+    return {
+        name: parse_report(name, entry.read_text(encoding="utf-8"))
+        for entry in found
+        for name in [entry.name.removesuffix(".sql")]
+    }
+
+
+def _text(value: str) -> str:
+    if not value or len(value) > TEXT_CHARS_MAX:
+        raise ValueError
+    return value
+
+
+def _timestamp(value: str) -> str:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError
+    # The form that both DuckDB and Trino cast to a timestamp with time zone.
+    return moment.isoformat(sep=" ", timespec="milliseconds")
+
+
+def _decimal(value: str) -> str:
+    amount = Decimal(value)
+    if not amount.is_finite():
+        raise ValueError
+    return f"{amount:f}"
+
+
+KINDS: Final[dict[str, tuple[str, Callable[[str], str]]]] = {
+    # kind: (what it takes, its check)
+    "TEXT": (f"a text of 1 to {TEXT_CHARS_MAX} characters", _text),
+    "DATE": ("a day as YYYY-MM-DD", lambda value: date.fromisoformat(value).isoformat()),
+    "DECIMAL": ("an amount such as 60.00", _decimal),
+    "INTEGER": ("a whole number", lambda value: str(int(value))),
+    "TIMESTAMP": ("an ISO date-time with its offset", _timestamp),
+}

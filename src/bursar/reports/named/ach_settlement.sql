@@ -1,0 +1,41 @@
+-- How long do ACH payments take to settle: average, median and 95th percentile, by the month in which they settled?
+-- $since DATE = 1970-01-01: first day on which they settled, America/New_York
+-- $until DATE = 9999-12-31: last such day
+
+WITH accepted AS (
+    SELECT agency_tracking_id, min(occurred_at) AS accepted_at
+    FROM payment_events
+    WHERE to_status = 'pending'
+    GROUP BY agency_tracking_id
+),
+
+settled AS (
+    SELECT
+        p.agency_tracking_id,
+        CAST(date_trunc('month', p.updated_at AT TIME ZONE 'America/New_York') AS DATE) AS month,
+        p.amount,
+        CAST(date_diff('second', a.accepted_at, p.updated_at) AS DOUBLE) / 3600 AS hours
+    FROM payments AS p
+    INNER JOIN accepted AS a ON p.agency_tracking_id = a.agency_tracking_id
+    WHERE p.payment_method = 'ACH'
+        AND p.payment_status = 'success'
+        AND CAST(p.updated_at AT TIME ZONE 'America/New_York' AS DATE)
+            BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+),
+
+ranked AS (
+    SELECT month, amount, hours, cume_dist() OVER (PARTITION BY month ORDER BY hours) AS share
+    FROM settled
+)
+
+SELECT
+    month,
+    count(*) AS settled,
+    sum(amount) AS collected,
+    round(avg(hours), 2) AS average_hours,
+    round(min(CASE WHEN share >= 0.5 THEN hours END), 2) AS p50_hours,
+    round(min(CASE WHEN share >= 0.95 THEN hours END), 2) AS p95_hours,
+    round(max(hours), 2) AS longest_hours
+FROM ranked
+GROUP BY month
+ORDER BY month

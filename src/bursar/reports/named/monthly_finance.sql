@@ -1,0 +1,31 @@
+-- What was collected in each month, by application, fee and payment method? (The monthly finance report.)
+-- $since DATE = 1970-01-01: first day on which money was collected, America/New_York
+-- $until DATE = 9999-12-31: last such day
+
+WITH collected AS (
+    SELECT
+        CAST(date_trunc('month', updated_at AT TIME ZONE 'America/New_York') AS DATE) AS month,
+        client,
+        fee,
+        tcs_app_id,
+        payment_method,
+        amount
+    FROM payments
+    WHERE payment_status = 'success'
+        AND CAST(updated_at AT TIME ZONE 'America/New_York' AS DATE)
+            BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+)
+
+SELECT
+    -- The federal fiscal year begins on 1 October and is named by the year in which it ends.
+    EXTRACT(YEAR FROM month) + CASE WHEN EXTRACT(MONTH FROM month) >= 10 THEN 1 ELSE 0 END AS fiscal_year,
+    month,
+    client,
+    fee,
+    tcs_app_id,
+    payment_method,
+    count(*) AS payments,
+    sum(amount) AS collected
+FROM collected
+GROUP BY month, client, fee, tcs_app_id, payment_method
+ORDER BY month, client, fee, tcs_app_id, payment_method NULLS LAST

@@ -1,0 +1,21 @@
+-- Which payments ended with a Pay.gov return code 4XX (or any other beginning)?
+-- $code TEXT = 4: how the code begins
+-- $since DATE = 1970-01-01: first day on which they last changed, America/New_York
+-- $until DATE = 9999-12-31: last such day
+
+SELECT
+    updated_at,
+    return_code,
+    return_detail,
+    client,
+    reference,
+    agency_tracking_id,
+    fee,
+    amount,
+    status,
+    payment_method
+FROM payments
+WHERE substr(return_code, 1, length(CAST($code AS VARCHAR))) = CAST($code AS VARCHAR)
+    AND CAST(updated_at AT TIME ZONE 'America/New_York' AS DATE)
+        BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+ORDER BY updated_at DESC, agency_tracking_id

@@ -1,0 +1,69 @@
+-- How long do starting, completing and settling take, and what is stuck?
+-- $since DATE = 1970-01-01: first day on which attempts started, America/New_York
+-- $until DATE = 9999-12-31: last such day
+-- $stuck_days INTEGER = 5: a settlement that takes longer than this many days is stuck
+-- $now TIMESTAMP = now: the time by which "stuck" is judged
+
+WITH attempts AS (
+    SELECT agency_tracking_id, status, payment_status, payment_method, created_at, updated_at, token_at
+    FROM payments
+    WHERE CAST(created_at AT TIME ZONE 'America/New_York' AS DATE)
+        BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+),
+
+moments AS (
+    SELECT
+        agency_tracking_id,
+        min(CASE WHEN event = 'claimed' THEN occurred_at END) AS claimed_at,
+        min(CASE WHEN from_status = 'processing' AND to_status <> 'processing' THEN occurred_at END) AS answered_at,
+        min(CASE WHEN to_status = 'pending' THEN occurred_at END) AS accepted_at
+    FROM payment_events
+    GROUP BY agency_tracking_id
+),
+
+measured AS (
+    SELECT
+        '1 init: application asks to token given' AS measure,
+        CAST(date_diff('millisecond', a.created_at, a.token_at) AS DOUBLE) / 1000 AS seconds
+    FROM attempts AS a
+    WHERE a.token_at IS NOT NULL
+    UNION ALL
+    SELECT
+        '2 process: claimed to outcome known' AS measure,
+        CAST(date_diff('millisecond', m.claimed_at, m.answered_at) AS DOUBLE) / 1000 AS seconds
+    FROM attempts AS a
+    INNER JOIN moments AS m ON a.agency_tracking_id = m.agency_tracking_id
+    WHERE m.claimed_at IS NOT NULL AND m.answered_at IS NOT NULL
+    UNION ALL
+    SELECT
+        '3 settle: accepted to settled' AS measure,
+        CAST(date_diff('millisecond', m.accepted_at, a.updated_at) AS DOUBLE) / 1000 AS seconds
+    FROM attempts AS a
+    INNER JOIN moments AS m ON a.agency_tracking_id = m.agency_tracking_id
+    WHERE m.accepted_at IS NOT NULL AND a.payment_status = 'success'
+    UNION ALL
+    SELECT
+        '4 stuck: settling for too long' AS measure,
+        CAST(date_diff('millisecond', m.accepted_at, CAST($now AS TIMESTAMP WITH TIME ZONE)) AS DOUBLE) / 1000 AS seconds
+    FROM attempts AS a
+    INNER JOIN moments AS m ON a.agency_tracking_id = m.agency_tracking_id
+    WHERE a.status = 'pending'
+        AND date_diff('second', m.accepted_at, CAST($now AS TIMESTAMP WITH TIME ZONE))
+            > CAST($stuck_days AS INTEGER) * 86400
+),
+
+ranked AS (
+    SELECT measure, seconds, cume_dist() OVER (PARTITION BY measure ORDER BY seconds) AS share
+    FROM measured
+)
+
+SELECT
+    measure,
+    count(*) AS attempts,
+    round(avg(seconds), 3) AS average_s,
+    round(min(CASE WHEN share >= 0.5 THEN seconds END), 3) AS p50_s,
+    round(min(CASE WHEN share >= 0.95 THEN seconds END), 3) AS p95_s,
+    round(max(seconds), 3) AS longest_s
+FROM ranked
+GROUP BY measure
+ORDER BY measure

@@ -1,0 +1,43 @@
+-- How do volume and failure rate develop from day to day, and over the seven days up to each?
+-- $since DATE = 1970-01-01: first day on which attempts started, America/New_York
+-- $until DATE = 9999-12-31: last such day
+
+WITH days AS (
+    SELECT
+        CAST(created_at AT TIME ZONE 'America/New_York' AS DATE) AS day,
+        count(*) AS attempts,
+        sum(CASE WHEN payment_status = 'success' THEN 1 ELSE 0 END) AS successful,
+        sum(CASE WHEN payment_status = 'failed' THEN 1 ELSE 0 END) AS failed,
+        sum(CASE WHEN payment_status = 'success' THEN amount ELSE CAST(0 AS DECIMAL(18, 2)) END) AS collected
+    FROM payments
+    WHERE CAST(created_at AT TIME ZONE 'America/New_York' AS DATE)
+        BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+    GROUP BY 1
+),
+
+weeks AS (
+    SELECT
+        day,
+        attempts,
+        successful,
+        failed,
+        collected,
+        sum(attempts) OVER seven_days AS attempts_7_days,
+        sum(successful) OVER seven_days AS successful_7_days,
+        sum(failed) OVER seven_days AS failed_7_days
+    FROM days
+    WINDOW seven_days AS (ORDER BY day RANGE BETWEEN INTERVAL '6' DAY PRECEDING AND CURRENT ROW)
+)
+
+SELECT
+    day,
+    attempts,
+    successful,
+    failed,
+    collected,
+    -- Of the attempts that have ended; those still open may go either way.
+    round(CAST(failed AS DOUBLE) / NULLIF(successful + failed, 0), 4) AS failure_rate,
+    attempts_7_days,
+    round(CAST(failed_7_days AS DOUBLE) / NULLIF(successful_7_days + failed_7_days, 0), 4) AS failure_rate_7_days
+FROM weeks
+ORDER BY day

@@ -1,0 +1,145 @@
+"""For any history of changes, lake writes, killed writers and restarts, SQL equals a plain fold over the store."""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyiceberg.table import Table
+
+from bursar.reports import Reports
+from bursar.reports.rows import attempt_row, event_row
+from reports.conftest import DAY_S, Book
+
+STATUSES = ("initiated", "processing", "pending", "processed", "failed")
+Step = tuple[Any, ...]
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("start"), st.integers(1, 4)),
+        st.tuples(st.just("move"), st.integers(0, 50), st.sampled_from(STATUSES)),
+        st.tuples(st.just("wait"), st.sampled_from((0.001, 1.0, 299.0, 301.0, 4000.0, DAY_S, 20 * DAY_S))),
+        st.tuples(st.just("write")),
+        st.tuples(st.just("kill"), st.integers(0, 3), st.sampled_from(("before", "after"))),
+        st.tuples(st.just("ask")),
+        st.tuples(st.just("restart")),
+    ),
+    min_size=4,
+    max_size=25,
+)
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def killing(at: int, when: str) -> Any:
+    """A catalog commit that ends the process ``before`` or ``after`` the ``at``-th one of a write."""
+    commit, made = Table._do_commit, 0
+
+    def counted(table: Table, *arguments: Any, **values: Any) -> None:
+        nonlocal made
+        made += 1
+        if made - 1 == at and when == "before":
+            raise Killed
+        commit(table, *arguments, **values)
+        if made - 1 == at and when == "after":
+            raise Killed
+
+    return patch.object(Table, "_do_commit", counted)
+
+
+class History:
+    """A book and reports over it, taken through one history."""
+
+    def __init__(self, folder: str) -> None:
+        self.book = Book()
+        self.folder = folder
+        self.reports = self._opened()
+
+    def _opened(self) -> Reports:
+        return Reports(self.book, f"file:{self.folder}/lake", self.book.clock, source=self.book)
+
+    async def start(self, count: int) -> None:
+        for _ in range(count):
+            self.book.start()
+
+    async def move(self, which: int, status: str) -> None:
+        if self.book.attempts:
+            known = list(self.book.attempts.values())
+            self.book.move(known[which % len(known)], status)
+
+    async def wait(self, seconds: float) -> None:
+        self.book.now += seconds
+
+    async def write(self) -> None:
+        await self.reports.write_lake()
+
+    async def kill(self, at: int, when: str) -> None:
+        with killing(at, when), suppress(Killed):
+            await self.reports.write_lake()
+        await self.restart()
+
+    async def restart(self) -> None:
+        await self.reports.close()
+        self.reports = self._opened()
+
+    async def ask(self) -> None:
+        payments = await self.reports.sql("SELECT * FROM payments ORDER BY agency_tracking_id")
+        events = await self.reports.sql("SELECT * FROM payment_events ORDER BY agency_tracking_id, seq")
+        assert [plain(row) for row in payments.rows] == sorted(map(attempt_row, self.book.attempts.values()))
+        assert [plain(row) for row in events.rows] == sorted(map(event_row, self.book.events), key=lambda row: row[:2])
+
+
+def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Times as whole microseconds, as rows are made."""
+    return tuple(round(value.timestamp() * 1e6) if hasattr(value, "timestamp") else value for value in row)
+
+
+async def live_through(history: list[Step], folder: str) -> None:
+    lived = History(folder)
+    try:
+        for name, *arguments in history:
+            act: Callable[..., Awaitable[None]] = getattr(lived, name)
+            await act(*arguments)
+        await lived.ask()
+        lived.book.now += 4000.0
+        await lived.write()
+        await lived.ask()
+        verification = await lived.reports.verify_lake()
+        assert verification.equal, verification.lines()
+    finally:
+        await lived.reports.close()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps)
+def test_sql_over_lake_and_tail_equals_a_fold_over_the_store(history: list[Step]) -> None:
+    # Batches of a few rows, so that a write is several commits and a kill can fall between them.
+    with tempfile.TemporaryDirectory() as folder, patch("bursar.reports.mover.BATCH_ROWS_MAX", 5):
+        asyncio.run(live_through(history, folder))
+
+
+def test_a_writer_killed_around_each_of_its_commits_loses_and_repeats_nothing() -> None:
+    for at in (0, 2, 3):
+        for when in ("before", "after"):
+            history: list[Step] = [
+                ("start", 4),
+                ("wait", 20 * DAY_S),
+                ("start", 3),
+                ("move", 0, "initiated"),
+                ("wait", 4000.0),
+                ("write",),
+                ("move", 0, "processing"),
+                ("move", 5, "failed"),
+                ("start", 2),
+                ("wait", 4000.0),
+                ("kill", at, when),
+                ("ask",),
+            ]
+            with tempfile.TemporaryDirectory() as folder, patch("bursar.reports.mover.BATCH_ROWS_MAX", 3):
+                asyncio.run(live_through(history, folder))

@@ -1,0 +1,105 @@
+"""Reports over the real ledger on the real embedded store: what a portal writes is what SQL answers."""
+
+import random
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from bursar.clock import from_iso_ms
+from bursar.dynamo import open_store
+from bursar.payments.fees import FeeCatalogue
+from bursar.payments.ledger import Ledger
+from bursar.payments.records import Attempt, Outcome
+from bursar.reports import Reports
+
+
+class Moment:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = from_iso_ms("2026-11-22T19:59:58.000Z")
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def moment() -> Moment:
+    return Moment()
+
+
+@pytest.fixture
+async def portal(moment: Moment, tmp_path: Path) -> AsyncIterator[tuple[Ledger, Reports]]:
+    randomness = random.Random(7)
+    store = await open_store(f"file:{tmp_path / 'portal.db'}", clock=moment, randomness=randomness)
+    ledger = Ledger(store, clock=moment, randomness=randomness)
+    await ledger.create_table()
+    reports = Reports(store, f"file:{tmp_path / 'a lake'}", moment)
+    yield ledger, reports
+    await reports.close()
+    await store.close()
+
+
+async def started(ledger: Ledger, moment: Moment, number: int) -> Attempt:
+    fee = FeeCatalogue.default().fee("PETITION_FILING_FEE", moment())
+    assert fee is not None
+    reference = str(UUID(int=number, version=4))
+    urls = ("https://client.example/ok", "https://client.example/no")
+    return await ledger.start_attempt("dawson", reference, fee, Decimal("60.00"), {"docketNumber": "1-26"}, *urls)
+
+
+async def paid(ledger: Ledger, moment: Moment, number: int) -> Attempt:
+    attempt = await ledger.record_token(await started(ledger, moment, number), f"{number:032d}")
+    moment.now += 1
+    attempt = await ledger.claim(attempt, "worker", 30.0)
+    outcome = Outcome("processed", f"P{number}", "Success", "PLASTIC_CARD")
+    return await ledger.record_outcome(attempt, outcome, actor="portal")
+
+
+async def test_an_acknowledged_payment_is_in_the_next_answer(portal: tuple[Ledger, Reports], moment: Moment) -> None:
+    ledger, reports = portal
+    for number in range(1, 6):
+        await paid(ledger, moment, number)
+        answer = await reports.report("fees_by_month")
+        assert answer.dicts()[0]["successful"] == number
+        assert answer.dicts()[0]["collected"] == 60 * number
+
+
+async def test_every_event_of_a_payment_is_a_row(portal: tuple[Ledger, Reports], moment: Moment) -> None:
+    ledger, reports = portal
+    await paid(ledger, moment, 1)
+    answer = await reports.sql("SELECT event, from_status, to_status FROM payment_events ORDER BY seq")
+    assert answer.rows == [
+        ("started", None, "received"),
+        ("token_given", "received", "initiated"),
+        ("claimed", "initiated", "processing"),
+        ("completed", "processing", "processed"),
+    ]
+
+
+async def test_the_lake_equals_the_table_it_was_written_from(portal: tuple[Ledger, Reports], moment: Moment) -> None:
+    ledger, reports = portal
+    for number in range(1, 30):
+        await paid(ledger, moment, number)
+    open_one = await started(ledger, moment, 99)
+    moment.now += 3600
+    await reports.write_lake()
+    assert (await reports.verify_lake()).equal
+    await ledger.record_token(open_one, "x" * 32)
+    await paid(ledger, moment, 30)
+    verification = await reports.verify_lake()
+    assert verification.equal
+    assert sum(check.lake.rows for check in verification.months if check.table == "payments") == 29
+    answer = await reports.sql("SELECT status, count(*) FROM payments GROUP BY status ORDER BY status")
+    assert answer.rows == [("initiated", 1), ("processed", 30)]
+
+
+async def test_neither_table_holds_a_token(portal: tuple[Ledger, Reports], moment: Moment) -> None:
+    ledger, reports = portal
+    attempt = await paid(ledger, moment, 12345)
+    assert attempt.token is not None
+    for statement in ("SELECT * FROM payments", "SELECT * FROM payment_events"):
+        assert attempt.token not in repr((await reports.sql(statement)).rows)
