@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bursar.dynamo.errors import DynamoError
 from bursar.rules.pins import ALL_OLD, Pins, placeholder
 from bursar.rules.plan import Plan
-from bursar.rules.predicates import Item, plain_text
+from bursar.rules.predicates import Item
 from bursar.rules.ruleset import Rules
 from bursar.rules.sentinels import OWNER, SORT_VALUE, is_sentinel, sentinel_key
 from bursar.rules.suspects import Suspects, digest, key_from_text, key_text
@@ -194,7 +194,7 @@ class _Audit:
         items = await self._together(keys)
         holders = [key for key, item in zip(keys, items, strict=True) if self._holds(item, partition)]
         if len(holders) > 1:
-            shown = ", ".join(plain_text({"M": dict(key)}) for key in holders)
+            shown = ", ".join(map(self.plan.spoken_key, holders))
             rule = self._rule_of(partition)
             self.report.add(Fault("duplicate", rule, holders[0], f"Rule {rule}: one value is held by {shown}"))
 
@@ -223,8 +223,8 @@ class _Audit:
         if owner == dict(holder):
             return
         rule = self._rule_of(partition)
-        names = "is not there" if owner is None else f"names {plain_text({'M': owner})}"
-        message = f"Rule {rule}: {plain_text({'M': dict(holder)})} holds a value whose sentinel {names}"
+        names = "is not there" if owner is None else f"names {self.plan.spoken_key(owner)}"
+        message = f"Rule {rule}: {self.plan.spoken_key(holder)} holds a value whose sentinel {names}"
         self.report.add(Fault("missing sentinel", rule, holder, message))
 
     async def _stale(self, partition: str, owner_text: str) -> None:
@@ -240,8 +240,8 @@ class _Audit:
         if self._holds(item, partition):
             return
         rule = self._rule_of(partition)
-        names = "nobody" if owner is None else plain_text({"M": owner})
-        message = f"Rule {rule}: the sentinel {partition} names {names}, which does not hold its value"
+        names = "nobody" if owner is None else self.plan.spoken_key(owner)
+        message = f"Rule {rule}: the sentinel {self.plan.spoken_key(key)} names {names}, which does not hold its value"
         repaired = self.repair and await self._remove(key, sentinel, owner, item)
         self.report.add(Fault("stale sentinel", rule, key, message, repaired))
 

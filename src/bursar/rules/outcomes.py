@@ -21,7 +21,7 @@ from bursar.rules.actions import Action, ItemChange
 from bursar.rules.compile import Compiled
 from bursar.rules.errors import Contention, RuleRefused, RulesError
 from bursar.rules.plan import Plan
-from bursar.rules.predicates import Item, plain_text
+from bursar.rules.predicates import Item
 from bursar.rules.sentinels import OWNER
 from bursar.rules.verdicts import same
 from bursar.rules.violation import Violation
@@ -86,7 +86,7 @@ def verdict(plan: Plan, failed: Sequence[tuple[Action, Item | None]]) -> RulesEr
         if action.role == "item":
             key = action.change.key
             now = "is not there" if actual is None else "is not as it was read"
-            return Contention(f"{plain_text({'M': key})} {now}", item_key=key, actual=actual)
+            return Contention(f"{plan.spoken_key(key)} {now}", item_key=key, actual=actual)
     action, actual = failed[0]
     return Contention("what the write rests on moved meanwhile", item_key=action.change.key, actual=actual)
 

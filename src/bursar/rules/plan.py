@@ -13,7 +13,17 @@ from bursar.rules.predicates import Item, plain_text
 from bursar.rules.relations import Hold, Parent
 from bursar.rules.ruleset import Rules
 from bursar.rules.sentinels import PREFIX
-from bursar.rules.verdicts import Holds, Moves, Never, OnlyChanges, Unchanged, Verdict, changed_attributes, predicate
+from bursar.rules.verdicts import (
+    Holds,
+    Moves,
+    Never,
+    OnlyChanges,
+    Unchanged,
+    Verdict,
+    changed_attributes,
+    predicate,
+    same,
+)
 from bursar.rules.violation import Violation
 from bursar.rules.vocabulary import (
     SENTINEL_KIND,
@@ -187,13 +197,24 @@ class Plan:
         key = self.key(item)
         verb = "put" if old is None else "remove" if new is None else "change"
         kind = item.get(self.kind_attribute, {}).get("S", "item") if self.lone is None else "item"
-        parts = [f"Rule {rule} ({word}) refuses to {verb} {kind} {plain_text({'M': key})}: {reason}"]
+        parts = [f"Rule {rule} ({word}) refuses to {verb} {kind} {self.spoken_key(key)}: {reason}"]
         if holder is not None:
-            parts.append(f"; held by {plain_text({'M': holder})}")
+            parts.append(f"; held by {self.spoken_key(holder)}")
+        if old is not None and new is not None:
+            shown = tuple(name for name in shown if not same(old.get(name), new.get(name))) or shown
         if shown:
             was = "not there" if old is None else self._state(old, shown)
             parts.append(f"; was {was}, would be {'gone' if new is None else self._state(new, shown)}")
         return Violation(rule, key, old, new, "".join(parts), holder)
+
+    def spoken_key(self, key: Item) -> str:
+        """A key as messages show it: a sentinel's says a value, which may be a secret."""
+        name = self.key_names[0]
+        partition = key[name].get("S", "") if name in key else ""
+        for hold in self.holds.values():
+            if partition.startswith(hold.prefix) and not self.rules.secrets.isdisjoint(hold.attributes):
+                return plain_text({"M": {**key, name: {"S": f"{hold.prefix}(secret)"}}})
+        return plain_text({"M": dict(key)})
 
     def _state(self, item: Item, shown: tuple[str, ...]) -> str:
         return "{" + ", ".join(f"{name}: {self._shown(name, item.get(name))}" for name in shown) + "}"

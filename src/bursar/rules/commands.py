@@ -1,0 +1,393 @@
+"""The commands ``bursar audit``, ``bursar rules`` and ``bursar dynamo rules`` (a group for ``dynamo`` to mount).
+
+Rules come from ``--rules FILE`` (TOML), else from the :class:`Defaults` that the program put into click's context, else
+from the document stored with the table. Exit codes: 0 all is well, 1 a rule is broken, 2 bad usage or surroundings.
+"""
+
+import asyncio
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+import orjson
+
+from bursar.clock import system_clock
+from bursar.rules.ruleset import Rules
+from bursar.rules.vocabulary import RulesInvalid, Transitions
+
+if TYPE_CHECKING:
+    from bursar.dynamo.store import Store
+    from bursar.rules.audit import Fault, Report
+
+BROKEN = 1
+UNUSABLE = 2
+SHOWN_FAULTS_MAX = 200
+
+FORMS = ("table", "toml", "mermaid", "ascii")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the program around these commands knows already; each may be None."""
+
+    store_url: str | None = None
+    table: str | None = None
+    rules: Callable[[], Rules] | None = None
+
+
+_STORE = click.option("--store", "store_url", envvar="BURSAR_STORE", metavar="URL", help="The store's URL.")
+_TABLE = click.option("--table", envvar="BURSAR_TABLE", metavar="NAME", help="The table's name.")
+_RULES = click.option(
+    "--rules", "file", type=click.Path(path_type=Path, dir_okay=False), help="The rules, a TOML file."
+)
+
+
+@click.command()
+@_STORE
+@_TABLE
+@_RULES
+@click.option("--segments", type=click.IntRange(1, 1_000_000), default=4, show_default=True, help="Scans at once.")
+@click.option("--repair", is_flag=True, help="Remove sentinels that nobody holds, and say so.")
+@click.option("--native", is_flag=True, help="Expect no sentinels: only the engine itself keeps this table's rules.")
+@click.option(
+    "--changes",
+    type=click.File("rb"),
+    help="Audit a change stream instead: stream records, one JSON object per line, `-` for stdin.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def audit(
+    context: click.Context,
+    store_url: str | None,
+    table: str | None,
+    file: Path | None,
+    segments: int,
+    repair: bool,
+    native: bool,
+    changes: Any,
+    form: str,
+) -> None:
+    """Read a whole table and report every broken rule, orphan and missing sentinel.
+
+    Exit code 0: nothing is wrong (or all was repaired); 1: something is; 2: the audit could not be made.
+    """
+    defaults = _defaults(context)
+    if changes is not None:
+        _audit_lines(changes, _rules_for(defaults, file, None, None), form)
+        return
+
+    async def run() -> "Report":
+        from bursar.rules.audit import audit as audit_table
+
+        name = _needed(table or defaults.table, "--table")
+        store = await _open(_needed(store_url or defaults.store_url, "--store"))
+        try:
+            rules = _rules_for(defaults, file, store, name)
+            with _Progress(await _item_count(store, name)) as progress:
+                return await audit_table(
+                    store,
+                    name,
+                    rules,
+                    randomness=random.SystemRandom(),
+                    segments=segments,
+                    on_progress=progress,
+                    sentinels=not native,
+                    repair=repair,
+                )
+        finally:
+            await store.close()
+
+    report = asyncio.run(_understood(run()))
+    _print_faults(report.faults, form)
+    summary = f"{report.items_read} items and {report.sentinels_read} sentinels read, {report.count} faults"
+    if report.repaired:
+        summary += f", {report.repaired} of them repaired"
+    if form == "text":
+        click.echo(summary)
+    else:
+        click.echo(orjson.dumps({"items": report.items_read, "faults": report.count, "repaired": report.repaired}))
+    if not report.clean:
+        context.exit(BROKEN)
+
+
+@click.group()
+def rules() -> None:
+    """Show a table's rules, or the IAM policies they want."""
+
+
+@rules.command()
+@_STORE
+@_TABLE
+@_RULES
+@click.option("--form", type=click.Choice(FORMS), default="table", show_default=True, help="What to print.")
+@click.option("--name", help="Which transitions rule to draw, when there are several.")
+@click.pass_context
+def show(
+    context: click.Context, store_url: str | None, table: str | None, file: Path | None, form: str, name: str | None
+) -> None:
+    """Print the rules as a table, as TOML, or a transitions rule as a diagram."""
+    shown = _found_rules(context, store_url, table, file)
+    match form:
+        case "table":
+            click.echo(shown.to_table(), nl=False)
+        case "toml":
+            click.echo(shown.to_toml(), nl=False)
+        case _:
+            graphs = [rule.name for rule in shown.rules if isinstance(rule, Transitions)]
+            if name is None and len(graphs) != 1:
+                _stop(f"choose with --name: {', '.join(graphs)}" if graphs else "there is no transitions rule to draw")
+            try:
+                click.echo(shown.transitions_diagram(name or graphs[0], form), nl=False)
+            except (KeyError, ValueError) as fault:
+                _stop(str(fault.args[0]))
+
+
+@rules.command(name="iam-policy")
+@_STORE
+@_TABLE
+@_RULES
+@click.option("--table-arn", required=True, metavar="ARN", help="The table on AWS.")
+@click.option("--writer", "writers", multiple=True, required=True, metavar="ARN", help="A role that may write.")
+@click.pass_context
+def iam_policy(
+    context: click.Context,
+    store_url: str | None,
+    table: str | None,
+    file: Path | None,
+    table_arn: str,
+    writers: tuple[str, ...],
+) -> None:
+    """Print the policies that leave rule-keeping transactions as the only way to write."""
+    policies = _found_rules(context, store_url, table, file).iam_policy(table_arn, writers)
+    click.echo(orjson.dumps(policies, option=orjson.OPT_INDENT_2))
+
+
+@click.group(name="rules")
+def dynamo_rules() -> None:
+    """The rules that a DynamoDB file keeps for a table, whoever writes to it."""
+
+
+_DATA = click.option("--data", required=True, type=click.Path(exists=True, dir_okay=False), help="The DynamoDB file.")
+_GUARDED = click.option("--table", required=True, metavar="NAME", help="The table.")
+_DOCUMENT = click.option(
+    "--rules", "file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A TOML file."
+)
+
+
+@dynamo_rules.command()
+@_DATA
+@_GUARDED
+@_DOCUMENT
+def put(data: str, table: str, file: Path) -> None:
+    """Store rules with a table: from now on every write keeps them. Refused while the table breaks them."""
+    _from_file(file)
+    _stored(data, lambda engine: engine.put_rules_document(table, file.read_text()))
+    click.echo(f"{table} keeps the rules of {file}")
+
+
+@dynamo_rules.command(name="show")
+@_DATA
+@_GUARDED
+@click.option("--form", type=click.Choice(FORMS[:2]), default="toml", show_default=True)
+def show_stored(data: str, table: str, form: str) -> None:
+    """Print the rules that are stored with a table."""
+    document = _stored(data, lambda engine: engine.rules_document(table))
+    if document is None:
+        _stop(f"{table} has no rules")
+    click.echo(document if form == "toml" else Rules.from_toml(document).to_table(), nl=False)
+
+
+@dynamo_rules.command()
+@_DATA
+@_GUARDED
+@_DOCUMENT
+@click.pass_context
+def check(context: click.Context, data: str, table: str, file: Path) -> None:
+    """Say what in a table breaks the rules of FILE, storing nothing."""
+    context.invoke(audit, store_url=f"file:{Path(data).absolute()}", table=table, file=file, native=True)
+
+
+@dynamo_rules.command()
+@_DATA
+@_GUARDED
+def drop(data: str, table: str) -> None:
+    """Take a table's rules away: writes are no longer judged."""
+    _stored(data, lambda engine: engine.put_rules_document(table, None))
+    click.echo(f"{table} has no rules now")
+
+
+# --- where things come from ------------------------------------------------------------------------------------------
+
+
+def _defaults(context: click.Context) -> Defaults:
+    return context.find_object(Defaults) or Defaults()
+
+
+def _needed(value: str | None, option: str) -> str:
+    if not value:
+        _stop(f"{option} is needed")
+    return value
+
+
+def _stop(message: str) -> NoReturn:
+    click.echo(f"bursar: {message}", err=True)
+    sys.exit(UNUSABLE)
+
+
+def _from_file(file: Path) -> Rules:
+    try:
+        return Rules.from_toml(file.read_text())
+    except (OSError, RulesInvalid, UnicodeDecodeError) as fault:
+        _stop(f"{file}: {fault}")
+
+
+def _rules_for(defaults: Defaults, file: Path | None, store: "Store | None", table: str | None) -> Rules:
+    if file is not None:
+        return _from_file(file)
+    if defaults.rules is not None:
+        return defaults.rules()
+    from bursar.dynamo.asyncio_door import AsyncEngine
+
+    if isinstance(store, AsyncEngine) and table is not None:
+        document = store.engine.rules_document(table)
+        if document is not None:
+            return Rules.from_toml(document)
+    _stop("no rules: name a file with --rules")
+
+
+def _found_rules(context: click.Context, store_url: str | None, table: str | None, file: Path | None) -> Rules:
+    defaults = _defaults(context)
+    if file is not None or defaults.rules is not None:
+        return _rules_for(defaults, file, None, None)
+
+    async def stored() -> Rules:
+        store = await _open(_needed(store_url or defaults.store_url, "--rules or --store"))
+        try:
+            return _rules_for(defaults, None, store, _needed(table or defaults.table, "--table"))
+        finally:
+            await store.close()
+
+    found: Rules = asyncio.run(_understood(stored()))
+    return found
+
+
+async def _open(url: str) -> "Store":
+    from bursar.dynamo.store import open_store
+    from bursar.rules.native import load_guard
+
+    return await open_store(url, clock=system_clock, randomness=random.SystemRandom(), guard_loader=load_guard)
+
+
+async def _understood(work: Any) -> Any:
+    """The surroundings' faults (no such table, no such host, an unreadable file) as one line and exit code 2."""
+    import apsw
+
+    from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
+    from bursar.dynamo.storage import StoreFormatError
+
+    try:
+        return await work
+    except* (DynamoError, StoreOutcomeUnknown, StoreUnreachable) as group:
+        _stop(str(_first(group)))
+    except* (apsw.Error, StoreFormatError, ValueError, OSError) as group:
+        _stop(str(_first(group)))
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner
+
+
+def _stored(data: str, work: Callable[[Any], Any]) -> Any:
+    """``work`` on the engine of the file ``data``."""
+    import apsw
+
+    from bursar.dynamo.engine import Engine, RulesRefused
+    from bursar.dynamo.errors import DynamoError
+    from bursar.dynamo.storage import StoreFormatError
+    from bursar.rules.native import load_guard
+
+    try:
+        engine = Engine.open(data, guard_loader=load_guard)
+    except (apsw.Error, StoreFormatError) as fault:
+        _stop(f"{data}: {fault}")
+    try:
+        return work(engine)
+    except DynamoError as fault:
+        _stop(str(fault))
+    except RulesRefused as refused:
+        for violation in refused.violations:
+            click.echo(violation, err=True)
+        click.echo("bursar: the table breaks these rules; nothing was stored", err=True)
+        sys.exit(BROKEN)
+    finally:
+        engine.close()
+
+
+# --- what is printed -------------------------------------------------------------------------------------------------
+
+
+def _audit_lines(lines: Any, judged: Rules, form: str) -> None:
+    from bursar.rules.audit_changes import NotAChange, audit_changes, changes_from_lines
+
+    found = 0
+    try:
+        for fault in audit_changes(judged, changes_from_lines(lines, judged.plan)):
+            found += 1
+            _print_faults([fault], form)
+    except NotAChange as fault:
+        _stop(str(fault))
+    if form == "text":
+        click.echo(f"{found} faults")
+    if found:
+        sys.exit(BROKEN)
+
+
+def _print_faults(faults: "list[Fault]", form: str) -> None:
+    for fault in faults if form == "json" else faults[:SHOWN_FAULTS_MAX]:
+        if form == "json":
+            said = {"sort": fault.sort, "rule": fault.rule, "key": fault.key, "message": fault.message}
+            click.echo(orjson.dumps({**said, "repaired": fault.repaired}))
+        else:
+            click.echo(f"{fault.sort}: {fault.message}{' (removed)' if fault.repaired else ''}")
+    if form == "text" and len(faults) > SHOWN_FAULTS_MAX:
+        click.echo(f"… {len(faults) - SHOWN_FAULTS_MAX} more; --format json lists them")
+
+
+async def _item_count(store: "Store", table: str) -> int:
+    described = await store.call("DescribeTable", {"TableName": table})
+    return int(described["Table"].get("ItemCount", 0))
+
+
+class _Progress:
+    """A progress bar on stderr, when a person is looking."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("audit"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task("audit", total=total)
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, items_read: int) -> None:
+        self._bar.update(self._task, completed=items_read)
