@@ -1,0 +1,102 @@
+"""HTTP answers as Amazon's endpoint sends them: the head with request id and CRC32, gzip, and the door's own refusals.
+
+An answer's body comes from the engine as bytes and is not touched again; only the head is made here, from a template
+renewed once a second (it holds the date).
+"""
+
+import gzip
+import time
+from binascii import crc32
+from typing import Final
+
+import orjson
+
+JSON: Final = b"application/json"
+AMZ_JSON: Final = b"application/x-amz-json-1.0"
+XML_UNKNOWN: Final = b"<UnknownOperationException/>\n"
+
+GZIP_BYTES_MIN = 1024
+"""Smaller bodies are not worth compressing."""
+GZIP_LEVEL = 1
+
+PREFLIGHT_AGE_S = 172_800
+
+_REQUEST_ID_PREFIX_CHARACTERS = 16
+_REQUEST_ID_SUFFIX = "VV4KQNSO5AEMVJF66Q9ASUAAJG"  # every id that Amazon gives ends so
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    413: "Request Entity Too Large",
+    500: "Internal Server Error",
+}
+_BASE32 = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+
+SERIALIZATION: Final = b'{"__type":"com.amazon.coral.service#SerializationException"}'
+UNKNOWN_OPERATION: Final = b'{"__type":"com.amazon.coral.service#UnknownOperationException"}'
+
+# Sent when there is no request to answer: what arrived is not HTTP, or too much of it. The connection ends with them.
+NOT_HTTP: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+HEAD_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
+BODY_TOO_LARGE: Final = (
+    b"HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+)
+FAILED: Final = b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+TOO_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Answers:
+    """Makes the answers of one process. ``process_id_bytes`` (10 random bytes) keeps request ids of processes apart."""
+
+    def __init__(self, process_id_bytes: bytes) -> None:
+        number = int.from_bytes(process_id_bytes[:10], "big")
+        self._prefix = "".join(_BASE32[number >> (5 * place) & 31] for place in range(_REQUEST_ID_PREFIX_CHARACTERS))
+        self._count = 0
+        self.renew_date()
+
+    def renew_date(self) -> None:
+        """Puts the current second into the heads; the door calls it once a second."""
+        date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+        self._date = date
+        self._ok_head = self._head(200, AMZ_JSON, "keep-alive", "")
+
+    def ok(self, body: bytes) -> bytes:
+        """The head of the commonest answer: 200, keep-alive, JSON 1.0, uncompressed."""
+        self._count = count = self._count + 1
+        return self._ok_head % (len(body), count, crc32(body))
+
+    def answer(
+        self,
+        status: int,
+        body: bytes,
+        *,
+        content_type: bytes = AMZ_JSON,
+        keep_alive: bool = True,
+        compress: bool = False,
+        extra: str = "",
+    ) -> bytes:
+        """A whole answer, head and body. ``extra`` is further header lines, each ended by CRLF."""
+        if compress and len(body) >= GZIP_BYTES_MIN:
+            body = gzip.compress(body, GZIP_LEVEL, mtime=0)
+            extra += "Content-Encoding: gzip\r\n"
+        self._count = count = self._count + 1
+        head = self._head(status, content_type, "keep-alive" if keep_alive else "close", extra)
+        # The checksum is of the bytes on the wire, compressed or not.
+        return head % (len(body), count, crc32(body)) + body
+
+    def _head(self, status: int, content_type: bytes, connection: str, extra: str) -> bytes:
+        return (
+            f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}\r\nServer: Server\r\nDate: {self._date}\r\n"
+            f"Content-Type: {content_type.decode()}\r\nContent-Length: %d\r\nConnection: {connection}\r\n"
+            f"x-amzn-RequestId: {self._prefix}%010X{_REQUEST_ID_SUFFIX}\r\nx-amz-crc32: %d\r\n"
+            # Header text that came from the client may hold a percent sign.
+            f"{extra.replace('%', '%%')}\r\n"
+        ).encode("latin-1")
+
+
+def coral_error(code: str, message: str) -> bytes:
+    """The body of an error of Amazon's service framework (signatures, say); ``message`` is in lower case."""
+    return orjson.dumps({"__type": f"com.amazon.coral.service#{code}", "message": message})

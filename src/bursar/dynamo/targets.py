@@ -1,0 +1,40 @@
+"""Every operation that Amazon's two endpoints know, whether or not the engine offers it.
+
+What is not among them is an UnknownOperationException at the door; what is, and the engine does not offer, is the
+engine's to refuse. A test compares this list with botocore's service models.
+"""
+
+from typing import Final
+
+DATA_TARGET = "DynamoDB_20120810"
+STREAMS_TARGET = "DynamoDBStreams_20120810"
+
+# fmt: off
+DATA_OPERATIONS: Final = (
+    "BatchExecuteStatement", "BatchGetItem", "BatchWriteItem", "CreateBackup", "CreateGlobalTable", "CreateTable",
+    "DeleteBackup", "DeleteItem", "DeleteResourcePolicy", "DeleteTable", "DescribeBackup",
+    "DescribeContinuousBackups", "DescribeContributorInsights", "DescribeEndpoints", "DescribeExport",
+    "DescribeGlobalTable", "DescribeGlobalTableSettings", "DescribeImport", "DescribeKinesisStreamingDestination",
+    "DescribeLimits", "DescribeTable", "DescribeTableReplicaAutoScaling", "DescribeTimeToLive",
+    "DisableKinesisStreamingDestination", "EnableKinesisStreamingDestination", "ExecuteStatement",
+    "ExecuteTransaction", "ExportTableToPointInTime", "GetItem", "GetResourcePolicy", "ImportTable",
+    "ListBackups", "ListContributorInsights", "ListExports", "ListGlobalTables", "ListImports", "ListTables",
+    "ListTagsOfResource", "PutItem", "PutResourcePolicy", "Query", "RestoreTableFromBackup",
+    "RestoreTableToPointInTime", "Scan", "SearchVectors", "TagResource", "TransactGetItems", "TransactWriteItems",
+    "UntagResource", "UpdateContinuousBackups", "UpdateContributorInsights", "UpdateGlobalTable",
+    "UpdateGlobalTableSettings", "UpdateItem", "UpdateKinesisStreamingDestination", "UpdateTable",
+    "UpdateTableReplicaAutoScaling", "UpdateTimeToLive",
+)
+# fmt: on
+# fmt: off
+STREAM_OPERATIONS: Final = (
+    "DescribeStream", "GetRecords", "GetShardIterator", "ListStreams",
+)
+# fmt: on
+
+TARGETS: Final[dict[bytes, str]] = {
+    f"{prefix}.{operation}".encode(): operation
+    for prefix, operations in ((DATA_TARGET, DATA_OPERATIONS), (STREAMS_TARGET, STREAM_OPERATIONS))
+    for operation in operations
+}
+"""The X-Amz-Target header of each operation."""

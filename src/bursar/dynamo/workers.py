@@ -1,0 +1,127 @@
+"""Worker processes: forked, kept alive, told to stop together.
+
+    parent ──fork──► worker 1 … n         each holds the reading end of the lifeline; the parent alone holds the writing
+       │                                  end, so that a parent killed outright takes its workers with it
+       └── waits; replaces a worker that dies unasked; passes SIGINT and SIGTERM on and then waits for all to end
+
+Nothing that does not survive a fork (a store, a loop, a thread) may exist in the parent.
+"""
+
+import contextlib
+import os
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+RESTARTS_MAX = 5
+"""Workers that die unasked are replaced so many times, all together; then the parent gives up."""
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Work = Callable[[int, Callable[[], None]], None]
+"""A worker's life: takes the lifeline (a descriptor, readable when the parent is gone) and what to call when ready."""
+
+
+class Workers:
+    """``count`` processes that each do ``work``."""
+
+    def __init__(self, count: int, work: Work) -> None:
+        self._count = count
+        self._work = work
+        self._children: set[int] = set()
+        self._stopping = False
+
+    def run(self, when_ready: Callable[[], None]) -> str | None:
+        """Runs them until told to stop; ``when_ready`` is called once all are. Returns why it gave up, or None."""
+        previous = {number: signal.signal(number, self._stop) for number in _STOP_SIGNALS}
+        self._lifeline = os.pipe()
+        ready_reader, self._ready_writer = os.pipe()
+        try:
+            for _ in range(self._count):
+                self._fork()
+            os.close(self._ready_writer)
+            self._ready_writer = -1
+            if _read_all(ready_reader, self._count) == self._count:
+                when_ready()
+            return self._keep()
+        finally:
+            for descriptor in (*self._lifeline, ready_reader):
+                os.close(descriptor)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _keep(self) -> str | None:
+        """Waits until every worker has ended."""
+        deaths = 0
+        gave_up = None
+        while self._children:
+            child, status = os.wait()
+            self._children.discard(child)
+            if self._stopping:
+                continue
+            deaths += 1
+            if deaths <= RESTARTS_MAX:
+                self._fork()
+            else:
+                code = os.waitstatus_to_exitcode(status)
+                gave_up = f"a worker died (exit {code}) after {RESTARTS_MAX} restarts"
+                self._stop(signal.SIGTERM, None)
+        return gave_up
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        for child in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+
+    def _fork(self) -> None:
+        # Held: a signal that came between the fork and the note of it would leave a worker that nobody tells to stop.
+        with _signals_held():
+            if self._stopping:
+                return
+            child = os.fork()
+            if child:
+                self._children.add(child)
+                return
+            for number in _STOP_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+        self._live()
+
+    def _live(self) -> None:
+        """The worker's side of the fork: does the work and ends the process without the parent's exit handlers."""
+        code = 1
+        try:
+            os.close(self._lifeline[1])
+            self._work(self._lifeline[0], self._tell_ready)
+            code = 0
+        except BaseException:  # whatever it was: a worker has nobody above it to tell
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _tell_ready(self) -> None:
+        if self._ready_writer >= 0:  # a worker that replaces another has nobody waiting for it
+            os.write(self._ready_writer, b"r")
+            os.close(self._ready_writer)
+
+
+def _read_all(descriptor: int, count: int) -> int:
+    """How many of ``count`` bytes came before the end."""
+    received = 0
+    while received < count:
+        some = os.read(descriptor, count - received)
+        if not some:
+            break
+        received += len(some)
+    return received
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals that stop a server wait until the block ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,135 @@
+"""A raw HTTP client for the door's tests, and a stand-in for the engine: sockets on loopback, nothing hidden."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from bursar.clock import Clock, system_clock
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.reception import Access
+from bursar.dynamo.server import RunningServer, start_server
+
+AUTHORIZATION = (
+    "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/dynamodb/aws4_request, "
+    "SignedHeaders=host;x-amz-date, Signature=0123"
+)
+REPLY_WITHIN_S = 20.0
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def error(self) -> str:
+        return str(self.json["__type"])
+
+
+class EchoEngine:
+    """Answers every operation with what it was asked, and keeps that. A Query is answered when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self.held: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+
+    def submit(self, operation: str, request: Mapping[str, Any], settle: Callable[[bytes | Exception], None]) -> None:
+        self.asked.append((operation, request))
+        outcome: bytes | Exception = orjson.dumps({"operation": operation, "request": request})
+        if operation == "DeleteItem":
+            outcome = DynamoError("ConditionalCheckFailedException", "no", item={"pk": {"S": "a"}})
+        if operation == "DeleteTable":
+            outcome = RuntimeError("a defect")
+        if operation == "GetItem":
+            settle(outcome)
+        elif operation == "Query":
+            self.held.put_nowait(lambda: settle(outcome))
+        else:
+            asyncio.get_running_loop().call_soon(settle, outcome)
+
+
+class RawClient:
+    """One connection that sends bytes as they are."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, raw: bytes) -> None:
+        self.writer.write(raw)
+        await self.writer.drain()
+
+    async def reply(self) -> Reply:
+        return await asyncio.wait_for(self._reply(), REPLY_WITHIN_S)
+
+    async def _reply(self) -> Reply:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status_line, *lines = head.rstrip().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+        if "x-amz-crc32" in headers:
+            assert int(headers["x-amz-crc32"]) == crc32(body)
+        return Reply(int(status_line.split()[1]), headers, body)
+
+    async def exchange(self, raw: bytes) -> Reply:
+        await self.send(raw)
+        return await self.reply()
+
+    async def ended(self) -> bytes:
+        """What still came before the server ended the connection."""
+        return await asyncio.wait_for(self.reader.read(), REPLY_WITHIN_S)
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+@asynccontextmanager
+async def connected(server: RunningServer) -> AsyncIterator[RawClient]:
+    client = RawClient(*await asyncio.open_connection(server.host, server.port))
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@asynccontextmanager
+async def serving(
+    engine: Any, *, access: Access | None = None, clock: Clock = system_clock
+) -> AsyncIterator[RunningServer]:
+    server = await start_server(engine, access=access, clock=clock, process_id_bytes=bytes(range(16)))
+    try:
+        yield server
+    finally:
+        await server.close(within_s=0)
+
+
+def raw_request(
+    operation: str | None = "GetItem",
+    body: bytes = b"{}",
+    *,
+    method: str = "POST",
+    path: str = "/",
+    headers: Mapping[str, str | None] | None = None,
+) -> bytes:
+    """A request as an SDK sends it; ``headers`` adds to its headers, replaces them, or (None) takes them away."""
+    sent: dict[str, str | None] = {
+        "Host": "127.0.0.1",
+        "Content-Type": "application/x-amz-json-1.0",
+        "Content-Length": str(len(body)),
+        "X-Amz-Target": f"DynamoDB_20120810.{operation}" if operation else None,
+        "X-Amz-Date": "20260101T000000Z",
+        "Authorization": AUTHORIZATION,
+        **(headers or {}),
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items() if value is not None)
+    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
