@@ -63,11 +63,11 @@ class DynamoError(Exception):
         return body
 
 
-class StoreOutcomeUnknown(Exception):  # noqa: N818 - it names a state of knowledge, not a fault
+class StoreOutcomeUnknown(Exception):
     """The request was sent and no answer came: it may or may not have taken place."""
 
 
-class StoreUnreachable(Exception):  # noqa: N818 - likewise
+class StoreUnreachable(Exception):
     """The request was definitely not sent."""
 
 

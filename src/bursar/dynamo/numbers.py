@@ -7,7 +7,7 @@ leading or trailing zeros, no sign on zero (Developer Guide, "Naming rules and d
 import re
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 
-from bursar.dynamo.errors import invalid
+from bursar.dynamo.errors import DynamoError, invalid
 
 NUMBER_DIGITS_MAX = 38
 EXPONENT_MAX = 125
@@ -23,6 +23,9 @@ TOO_PRECISE = "Attempting to store more than 38 significant digits in a Number"
 _FORM = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 _EXPONENT_TEXT_MAX = 9
 """Exponents with more digits than this are out of range whatever precedes them."""
+
+_MACHINE_DIGITS_MAX = 18
+"""Whole numbers up to this length are added as integers: their sum cannot leave the range."""
 
 # Wide enough for the exact sum of any two numbers: 125 + 130 + 38 digits.
 _EXACT = Context(prec=320, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
@@ -48,13 +51,15 @@ def parse_number(text: str) -> Decimal:
 
 
 def add(left: str, right: str) -> str:
-    """The canonical sum of two canonical numbers; raises when the sum is outside of DynamoDB's range or precision."""
-    return canonical(str(_EXACT.add(Decimal(left), Decimal(right))))
+    """The canonical sum of two canonical numbers; raises when it is outside of DynamoDB's range or precision."""
+    if len(left) <= _MACHINE_DIGITS_MAX >= len(right) and "." not in left and "." not in right:
+        return str(int(left) + int(right))
+    return _calculated(_EXACT.add(Decimal(left), Decimal(right)))
 
 
 def subtract(left: str, right: str) -> str:
     """The canonical difference ``left - right``; raises as :func:`add` does."""
-    return canonical(str(_EXACT.subtract(Decimal(left), Decimal(right))))
+    return _calculated(_EXACT.subtract(Decimal(left), Decimal(right)))
 
 
 def number_key(text: str) -> bytes:
@@ -97,6 +102,14 @@ def number_size(text: str) -> int:
 
 
 _COMPLEMENT = bytes(255 - byte for byte in range(256))
+
+
+def _calculated(result: Decimal) -> str:
+    try:
+        return canonical(str(result))
+    except DynamoError as error:
+        # DynamoDB calls a result of more than 38 digits an overflow, whatever its magnitude.
+        raise (invalid(TOO_LARGE) if error.message == TOO_PRECISE else error) from None
 
 
 def _split(text: str) -> tuple[str, str, int]:

@@ -29,12 +29,15 @@ TWO_TYPES = (
 TOO_DEEP = (
     "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
 )
+EMPTY_NAME = "Empty attribute name"
 TOO_LARGE = "Item size has exceeded the maximum allowed size"
 TOO_LARGE_TO_UPDATE = "Item size to update has exceeded the maximum allowed size"
 
 
 def normalise_item(item: Mapping[str, Any]) -> Item:
     """``item`` validated and with canonical numbers. What needed no change is shared with the argument, not copied."""
+    if "" in item:
+        raise invalid(EMPTY_NAME)
     return {name: normalise(value) for name, value in item.items()}
 
 
@@ -195,6 +198,8 @@ def _map(content: Any, depth: int) -> Item:
         raise _wrong_shape(content)
     if depth >= NESTING_MAX:
         raise invalid(TOO_DEEP)
+    if "" in content:
+        raise invalid(EMPTY_NAME)
     kept = {name: normalise(element, depth + 1) for name, element in content.items()}
     return content if all(map(_same, kept.values(), content.values())) else kept
 

@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
-from bursar.dynamo.expressions.paths import PATH_PARTS_MAX, ResolvedPath
 from bursar.dynamo.expressions.tree import Path
-from bursar.dynamo.reserved import is_reserved
-from bursar.dynamo.values import Item, normalise
+from bursar.dynamo.values import TOO_DEEP, Item, normalise
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
+ResolvedPath: TypeAlias = tuple[str | int, ...]
+"""A document path without placeholders."""
 LateCheck: TypeAlias = Callable[[Item], None]
 
+PATH_PARTS_MAX = 32
+INDEX_MAX = 2**31 - 1
+"""The largest index that an element of a list may be given."""
 COMPILED_MAX = 2048
 """Compiled expressions kept per kind."""
 
@@ -84,7 +87,8 @@ def _checked_values(values: Mapping[str, Any]) -> Item:
         try:
             checked[key] = normalise(value)
         except DynamoError as error:
-            if error.code != "ValidationException":
+            # DynamoDB says of which value it speaks, but for one that is nested too deep.
+            if error.code != "ValidationException" or error.message == TOO_DEEP:
                 raise
             text = f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"
             raise invalid(text) from None
@@ -92,70 +96,53 @@ def _checked_values(values: Mapping[str, Any]) -> Item:
 
 
 class Scope:
-    """One expression being compiled: resolves its placeholders, and keeps the first problem of each category.
+    """One expression being compiled: resolves its placeholders, and collects the checks that wait for the values.
 
-    DynamoDB reports problems by category, not by place: a reserved word at the end of an expression comes before an
-    undefined value at its beginning.
+    Problems are raised as they are met, so the order in which a compiler resolves things is DynamoDB's order of errors.
     """
 
-    def __init__(self, kind: str, names: Pairs, types: Pairs, *, name_category: str, value_category: str) -> None:
+    def __init__(self, kind: str, names: Pairs, types: Pairs) -> None:
         self.kind = kind
         self.names = dict(names)
         self.types = dict(types)
-        self.name_category = name_category
-        self.value_category = value_category
-        self.problems: dict[str, str] = {}
         self.used_names: set[str] = set()
         self.used_values: set[str] = set()
         self.late_checks: list[LateCheck] = []
-
-    def note(self, category: str, message: str) -> None:
-        """Keeps ``message`` unless its category has one already."""
-        self.problems.setdefault(category, message)
-
-    def raise_first(self, order: Sequence[str]) -> None:
-        """Raises the problem of the first category in ``order`` that has one."""
-        for category in order:
-            if category in self.problems:
-                raise self.error(self.problems[category])
 
     def error(self, message: str) -> DynamoError:
         """``message`` with the expression's prefix."""
         return invalid(f"Invalid {self.kind}: {message}")
 
     def path(self, path: Path) -> ResolvedPath:
-        """``path`` with its placeholders replaced; problems are noted, and undefined placeholders left in place."""
+        """``path`` with its placeholders replaced."""
         if len(path.parts) > PATH_PARTS_MAX:
-            self.note(
-                self.name_category,
-                f"The document path has too many nesting elements; nesting levels: {len(path.parts)}",
-            )
-        return tuple(self.name(part) if isinstance(part, str) else part for part in path.parts)
+            raise self.error(f"The document path has too many nesting levels; nesting levels: {len(path.parts)}")
+        return tuple(self.name(part) if isinstance(part, str) else self.index(part) for part in path.parts)
 
     def name(self, part: str) -> str:
         """An attribute name or map key: the word itself, or what its placeholder stands for."""
         if not part.startswith("#"):
-            if is_reserved(part):
-                self.note("reserved", f"Attribute name is a reserved keyword; reserved keyword: {part}")
             return part
         name = self.names.get(part)
         if name is None:
-            self.note(
-                self.name_category,
-                f"An expression attribute name used in the document path is not defined; attribute name: {part}",
+            raise self.error(
+                f"An expression attribute name used in the document path is not defined; attribute name: {part}"
             )
-            return part
         self.used_names.add(part)
         return name
 
-    def value_type(self, name: str) -> str | None:
-        """The type of a value placeholder; None, and a note, when it is not defined."""
+    def index(self, part: int) -> int:
+        """A list index, if it is one that a list could have."""
+        if part > INDEX_MAX:
+            raise self.error(f"List index is not within the allowable range; index: [{part}]")
+        return part
+
+    def value_type(self, name: str) -> str:
+        """The type of a value placeholder."""
         kind = self.types.get(name)
         if kind is None:
-            self.note(
-                self.value_category,
-                f"An expression attribute value used in expression is not defined; attribute value: {name}",
+            raise self.error(
+                f"An expression attribute value used in expression is not defined; attribute value: {name}"
             )
-            return None
         self.used_values.add(name)
         return kind

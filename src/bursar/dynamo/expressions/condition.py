@@ -9,9 +9,10 @@ no order (Developer Guide, "Condition and filter expressions, operators, and fun
 from functools import lru_cache
 from typing import NamedTuple
 
+from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, LateCheck, Pairs, Scope
 from bursar.dynamo.expressions.condition_operands import (
-    CONDITION_FUNCTIONS,
+    SIZE_TYPE,
     Bound,
     bind_operand,
     check_between,
@@ -20,29 +21,23 @@ from bursar.dynamo.expressions.condition_operands import (
     check_ordered,
 )
 from bursar.dynamo.expressions.parser import OPERATORS_MAX, condition_tree, too_many_operators
-from bursar.dynamo.expressions.predicates import EQUALITY, FUNCTION_TESTS, ORDERINGS, Test, between, one_of
-from bursar.dynamo.expressions.tree import (
-    Between,
-    Call,
-    Comparison,
-    Condition,
-    ConditionTree,
-    In,
-    Logical,
-    Not,
-    Operand,
+from bursar.dynamo.expressions.predicates import (
+    EQUALITY,
+    FUNCTION_TESTS,
+    ORDERINGS,
+    Test,
+    between,
+    one_of,
+    size_of,
 )
+from bursar.dynamo.expressions.tree import Between, Call, Comparison, Condition, In, Logical, Not, Operand
 from bursar.dynamo.values import Item
 
 IN_OPERANDS_MAX = 100
 
 
-_ERROR_ORDER = ("parentheses", "unknown function", "misused function", "reserved", "condition")
-_PRIMITIVE_ERROR_ORDER = ("placeholder", "operand count", "distinct", "operand type")
-
-
 class CompiledCondition(NamedTuple):
-    """A condition whose names are known and whose values' types are."""
+    """A condition whose names are known and whose values' types are, or the problem at which compiling it ended."""
 
     test: Test
     names: frozenset[str]
@@ -50,6 +45,7 @@ class CompiledCondition(NamedTuple):
     late_checks: tuple[LateCheck, ...]
     heads: frozenset[str]
     nested_heads: frozenset[str]
+    problem: str | None
 
 
 class BoundCondition:
@@ -69,38 +65,44 @@ class BoundCondition:
 
 
 class ParsedCondition:
-    """A condition whose syntax is right."""
+    """A condition that is right in itself: its syntax, its functions, its words."""
 
     __slots__ = ("kind", "text", "tree")
 
     def __init__(self, text: str, kind: str) -> None:
         self.text = text
         self.kind = kind
-        self.tree: ConditionTree = condition_tree(text, kind)
+        self.tree = condition_tree(text, kind)
 
     def bind(self, binding: Binding) -> BoundCondition:
-        """The condition with the request's names and values. Raises for placeholders, functions, operand types."""
+        """The condition with the request's names and values. Raises for placeholders, operand counts and types."""
         compiled = compiled_condition(self.text, self.kind, binding.names, binding.types)
-        binding.use(compiled.names, compiled.values, compiled.late_checks)
+        use_compiled(compiled, binding)
         return BoundCondition(compiled, binding.values)
+
+
+def use_compiled(compiled: CompiledCondition, binding: Binding) -> None:
+    """Marks what ``compiled`` uses and makes its remaining checks. Raises the first problem in reading order."""
+    binding.use(compiled.names, compiled.values, compiled.late_checks)
+    if compiled.problem is not None:
+        raise invalid(compiled.problem)
 
 
 @lru_cache(COMPILED_MAX)
 def compiled_condition(text: str, kind: str, names: Pairs, types: Pairs) -> CompiledCondition:
     """``text`` compiled for these names and types of values."""
     tree = condition_tree(text, kind)
-    scope = Scope(kind, names, types, name_category="placeholder", value_category="placeholder")
-    if tree.redundant_parentheses:
-        scope.note("parentheses", "The expression has redundant parentheses;")
+    scope = Scope(kind, names, types)
     compiler = _Compiler(scope)
-    test = compiler.condition(tree.root)
-    scope.raise_first(_ERROR_ORDER)
-    if tree.operators > OPERATORS_MAX:
-        raise too_many_operators(kind, tree.operators)
-    if tree.in_operands_max > IN_OPERANDS_MAX:
-        raise scope.error(
-            f"The IN operator is provided with too many operands; number of operands: {tree.in_operands_max}"
-        )
+    test: Test = _never
+    problem = None
+    try:
+        test = compiler.condition(tree.root)
+        if tree.operators > OPERATORS_MAX:
+            raise too_many_operators(kind)
+    except DynamoError as error:
+        # Not raised yet: the late checks collected so far stand further left in the expression and come first.
+        problem = error.message
     return CompiledCondition(
         test,
         frozenset(scope.used_names),
@@ -108,10 +110,13 @@ def compiled_condition(text: str, kind: str, names: Pairs, types: Pairs) -> Comp
         tuple(scope.late_checks),
         frozenset(compiler.heads),
         frozenset(compiler.nested_heads),
+        problem,
     )
 
 
 class _Compiler:
+    """Walks a tree in reading order, operands before what they are operands of, which is DynamoDB's order of errors."""
+
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.heads: set[str] = set()
@@ -123,11 +128,7 @@ class _Compiler:
         if isinstance(node, Not):
             inner = self.condition(node.condition)
             return lambda item, values: not inner(item, values)
-        test = self.primitive(node)
-        problem = next((p for c in _PRIMITIVE_ERROR_ORDER if (p := self.scope.problems.get(c))), None)
-        if problem is not None:
-            self.scope.note("condition", problem)
-        return test
+        return self.primitive(node)
 
     def logical(self, node: Logical) -> Test:
         # The left side of a chain is as deep as the chain is long: walked down, not recursed into.
@@ -150,35 +151,40 @@ class _Compiler:
 
     def primitive(self, node: Comparison | Between | In | Call) -> Test:
         if isinstance(node, Comparison):
-            left, right = self.value(node.left), self.value(node.right)
-            check_distinct(self.scope, node.operator, (left, right))
-            if node.operator in EQUALITY:
-                return EQUALITY[node.operator](left.get, right.get)
-            check_ordered(self.scope, node.operator, (left, right))
-            return ORDERINGS[node.operator](left.get, right.get)
+            return self.comparison(node)
         if isinstance(node, Between):
-            operand, lower, upper = self.value(node.operand), self.value(node.lower), self.value(node.upper)
+            operand, lower, upper = map(self.operand, (node.operand, node.lower, node.upper))
+            check_distinct(self.scope, "BETWEEN", (operand, lower, upper))
             check_ordered(self.scope, "BETWEEN", (operand, lower, upper))
             check_between(self.scope, lower, upper)
             return between(operand.get, lower.get, upper.get)
-        if isinstance(node, In):
-            operand = self.value(node.operand)
-            return one_of(operand.get, [self.value(option).get for option in node.options])
-        operands = tuple(self.value(operand) for operand in node.operands)
-        if node.name == "size":
-            self.misused(node.name)
-        check_call(self.scope, node.name, operands)
-        test = FUNCTION_TESTS.get(node.name)
-        # A call that check_call has noted is never evaluated; it only needs some test to stand for it.
-        if test is None or len(operands) != CONDITION_FUNCTIONS[node.name]:
-            return _never
-        return test(*(operand.get for operand in operands))
+        operands = tuple(map(self.operand, _operands(node)))
+        if isinstance(node, Call):
+            check_call(self.scope, node.name, operands)
+            return FUNCTION_TESTS[node.name](*(operand.get for operand in operands))
+        check_distinct(self.scope, "IN", operands)
+        first, *options = operands
+        if len(options) > IN_OPERANDS_MAX:
+            raise self.scope.error(
+                f"The IN operator is provided with too many operands; number of operands: {len(options)}"
+            )
+        return one_of(first.get, [option.get for option in options])
 
-    def value(self, node: Operand) -> Bound:
-        """An operand that has a value: any but a function other than size."""
+    def comparison(self, node: Comparison) -> Test:
+        left, right = self.operand(node.left), self.operand(node.right)
+        check_distinct(self.scope, node.operator, (left, right))
+        if node.operator in EQUALITY:
+            return EQUALITY[node.operator](left.get, right.get)
+        check_ordered(self.scope, node.operator, (left, right))
+        return ORDERINGS[node.operator](left.get, right.get)
+
+    def operand(self, node: Operand) -> Bound:
+        if isinstance(node, Call):
+            # The parser has let no function but size stand here.
+            operands = tuple(map(self.operand, node.operands))
+            check_call(self.scope, node.name, operands)
+            return Bound(size_of(operands[0].get), SIZE_TYPE)
         bound = bind_operand(self.scope, node)
-        if isinstance(node, Call) and node.name != "size":
-            self.misused(node.name)
         if bound.path is not None:
             head = str(bound.path[0])
             self.heads.add(head)
@@ -186,11 +192,9 @@ class _Compiler:
                 self.nested_heads.add(head)
         return bound
 
-    def misused(self, function: str) -> None:
-        self.scope.note(
-            "misused function",
-            f"The function is not allowed to be used this way in an expression; function: {function}",
-        )
+
+def _operands(node: In | Call) -> tuple[Operand, ...]:
+    return node.operands if isinstance(node, Call) else (node.operand, *node.options)
 
 
 def _never(_item: Item, _values: Item) -> bool:

@@ -13,10 +13,9 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from bursar.dynamo.errors import invalid, invalid_parameter
-from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, Scope
-from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition
+from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
+from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition, use_compiled
 from bursar.dynamo.expressions.parser import condition_tree
-from bursar.dynamo.expressions.paths import ResolvedPath
 from bursar.dynamo.expressions.tree import (
     Between,
     Call,
@@ -95,7 +94,7 @@ class ParsedKeyCondition:
     def bind(self, binding: Binding) -> BoundKeyCondition:
         """The key condition with the request's names and values. Raises as a condition's ``bind`` does."""
         compiled, plan = _compiled(self.text, binding.names, binding.types)
-        binding.use(compiled.names, compiled.values, compiled.late_checks)
+        use_compiled(compiled, binding)
         return BoundKeyCondition(plan, binding.values)
 
 
@@ -187,7 +186,7 @@ class _Plan(NamedTuple):
     problem: str | None
 
 
-class _Forbidden(Exception):  # noqa: N818 - carries a text from deep in the tree to the plan, no further
+class _Forbidden(Exception):
     pass
 
 
@@ -197,7 +196,9 @@ _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 @lru_cache(COMPILED_MAX)
 def _compiled(text: str, names: Pairs, types: Pairs) -> tuple[CompiledCondition, _Plan]:
     compiled = compiled_condition(text, KIND, names, types)
-    scope = Scope(KIND, names, types, name_category="placeholder", value_category="placeholder")
+    if compiled.problem is not None:
+        return compiled, _Plan((), compiled.problem)
+    scope = Scope(KIND, names, types)
     conditions: dict[str, tuple[str, tuple[str, ...]]] = {}
     try:
         for node in _joined(condition_tree(text, KIND).root):

@@ -10,6 +10,9 @@ from bursar.dynamo.errors import DynamoError, invalid
 
 EXPRESSION_BYTES_MAX = 4096
 
+KEYWORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN", "SET", "REMOVE", "ADD", "DELETE"})
+"""The keywords of all grammars are no names in any of them."""
+
 WORD = "word"
 NAME = "name"
 VALUE = "value"
@@ -23,7 +26,7 @@ _TOKEN = re.compile(
     r"(?P<word>[A-Za-z][A-Za-z0-9_]*)"
     r"|(?P<name>#[A-Za-z0-9_]+)"
     r"|(?P<value>:[A-Za-z0-9_]+)"
-    r"|(?P<index>[0-9]+)"
+    r"|(?P<index>0|[1-9][0-9]*)"
     r"|(?P<sign><>|<=|>=|[=<>()\[\].,+-])"
     r"|(?P<end>\Z)"
     r"|(?P<unknown>.))",
@@ -40,10 +43,10 @@ class Token(NamedTuple):
     end: int
 
 
-def tokens_of(text: str, *, keywords: frozenset[str], kind: str) -> list[Token]:
+def tokens_of(text: str, kind: str) -> list[Token]:
     """All tokens of ``text``, the last one being END. ``kind`` is the parameter's name, for the errors.
 
-    Words among ``keywords`` (in any case) become tokens of their own kind. A character that starts no token is left
+    Keywords, in any case, become tokens of their own kind. A character that starts no token is left
     for the parser to stumble on, so that the first error in reading order is the one reported.
     """
     if not text:
@@ -61,7 +64,7 @@ def tokens_of(text: str, *, keywords: frozenset[str], kind: str) -> list[Token]:
         token_kind = match.lastgroup or END
         start, at = match.span(token_kind)
         word = text[start:at]
-        if token_kind == WORD and word.upper() in keywords:
+        if token_kind == WORD and word.upper() in KEYWORDS:
             token_kind = word.upper()
         tokens.append(Token(token_kind, word, start, at))
         if token_kind == END:
@@ -74,5 +77,5 @@ def syntax_error(kind: str, text: str, tokens: list[Token], at: int) -> DynamoEr
     first = tokens[max(at - 1, 0)]
     last = tokens[min(at + 1, len(tokens) - 1)]
     shown = "<EOF>" if token.kind == END else token.text
-    near = text[first.start : last.end].rstrip(" \t\r\n")
+    near = text[first.start : last.end]
     return invalid(f'Invalid {kind}: Syntax error; token: "{shown}", near: "{near}"')

@@ -1,7 +1,6 @@
 """Tokens → tree, by recursive descent with precedence climbing; one parser for the three grammars.
 
-Only syntax is judged here. What a function is called, how many operands it takes, whether a name is reserved or a
-placeholder defined is judged when names and values are bound, for DynamoDB reports every syntax error first.
+The parser itself judges syntax alone: DynamoDB reports a syntax error before anything else about an expression.
 """
 
 from functools import lru_cache
@@ -9,6 +8,7 @@ from functools import lru_cache
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions import lexer
 from bursar.dynamo.expressions.lexer import Token, syntax_error, tokens_of
+from bursar.dynamo.expressions.structure import check_condition, check_projection, check_update
 from bursar.dynamo.expressions.tree import (
     Action,
     Between,
@@ -29,32 +29,35 @@ from bursar.dynamo.expressions.tree import (
 
 OPERATORS_MAX = 300
 """Operators and functions in one expression; it also bounds how deep any expression can nest."""
-INDEX_MAX = 2**31 - 1
 CACHED_TREES = 4096
 
-CONDITION_KEYWORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
-UPDATE_KEYWORDS = frozenset({"SET", "REMOVE", "ADD", "DELETE"})
+SECTIONS = frozenset({"SET", "REMOVE", "ADD", "DELETE"})
 COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _RANKS = {"OR": 1, "AND": 2, "NOT": 3}
-_INDEX_DIGITS_MAX = len(str(INDEX_MAX))
 
 
 @lru_cache(CACHED_TREES)
 def condition_tree(text: str, kind: str) -> ConditionTree:
     """The tree of a condition; ``kind`` is the name of its parameter, for the errors."""
-    return _Parser(text, kind, CONDITION_KEYWORDS).condition_expression()
+    tree = _Parser(text, kind).condition_expression()
+    check_condition(tree)
+    return tree
 
 
 @lru_cache(CACHED_TREES)
 def update_tree(text: str) -> UpdateTree:
     """The tree of an UpdateExpression."""
-    return _Parser(text, "UpdateExpression", UPDATE_KEYWORDS).update_expression()
+    tree = _Parser(text, "UpdateExpression").update_expression()
+    check_update(tree)
+    return tree
 
 
 @lru_cache(CACHED_TREES)
 def projection_tree(text: str) -> ProjectionTree:
     """The tree of a ProjectionExpression."""
-    return _Parser(text, "ProjectionExpression", frozenset()).projection_expression()
+    tree = _Parser(text, "ProjectionExpression").projection_expression()
+    check_projection(tree)
+    return tree
 
 
 class _Group:
@@ -66,15 +69,14 @@ class _Group:
 
 
 class _Parser:
-    def __init__(self, text: str, kind: str, keywords: frozenset[str]) -> None:
+    def __init__(self, text: str, kind: str) -> None:
         self.text = text
         self.kind = kind
-        self.tokens = tokens_of(text, keywords=keywords, kind=kind)
+        self.tokens = tokens_of(text, kind)
         self.at = 0
         self.token: Token = self.tokens[0]
         self.calls_open = 0
         self.operators = 0
-        self.in_operands_max = 0
         self.redundant_parentheses = False
         # The node that the last closing parenthesis closed around: wrapped once more, its parentheses are redundant.
         self.wrapped: Operand | Condition | None = None
@@ -84,7 +86,7 @@ class _Parser:
     def condition_expression(self) -> ConditionTree:
         root = self.as_condition(self.expression())
         self.expect_end()
-        return ConditionTree(self.kind, root, self.redundant_parentheses, self.operators, self.in_operands_max)
+        return ConditionTree(self.kind, root, self.redundant_parentheses, self.operators)
 
     def update_expression(self) -> UpdateTree:
         actions: list[Action] = []
@@ -92,7 +94,7 @@ class _Parser:
         repeated = None
         while True:
             section = self.token.kind
-            if section not in UPDATE_KEYWORDS:
+            if section not in SECTIONS:
                 raise self.error()
             if section in opened and repeated is None:
                 repeated = section
@@ -102,7 +104,7 @@ class _Parser:
             while self.takes(","):
                 actions.append(self.action(section))
             if self.token.kind == lexer.END:
-                return UpdateTree(tuple(actions), repeated, self.operators)
+                return UpdateTree(tuple(actions), repeated, self.redundant_parentheses, self.operators)
 
     def projection_expression(self) -> ProjectionTree:
         paths = [self.path()]
@@ -140,12 +142,12 @@ class _Parser:
             self.count_operator()
 
     def close(self, group: "_Group", node: Operand | Condition) -> Operand | Condition:
-        """What a closing parenthesis makes of its group; a parenthesised path may go on: ``(a).b``."""
+        """What a closing parenthesis makes of its group."""
         inner = self.reduced(group, node)
         self.expect(")")
         self.redundant_parentheses |= inner is self.wrapped
         self.wrapped = inner
-        return self.continued(inner)
+        return inner
 
     def reduced(self, group: "_Group", node: Operand | Condition, rank: int = 0) -> Operand | Condition:
         """``node`` joined with what waits on its left, as far as that binds at least as close as ``rank``."""
@@ -174,9 +176,7 @@ class _Parser:
             operand = self.as_operand(left)
             self.count_operator()
             self.expect("(")
-            options = self.operands()
-            self.in_operands_max = max(self.in_operands_max, len(options))
-            return In(operand, options)
+            return In(operand, self.operands())
         return left
 
     # --- operands ---
@@ -191,7 +191,7 @@ class _Parser:
             self.count_operator()
             self.calls_open += 1
             if self.calls_open > OPERATORS_MAX:
-                raise too_many_operators(self.kind, self.operators)
+                raise too_many_operators(self.kind)
             operands = self.operands()
             self.calls_open -= 1
             return Call(token.text, operands)
@@ -222,13 +222,6 @@ class _Parser:
         for _ in range(opened):
             self.expect(")")
         self.redundant_parentheses |= opened > 1
-        continued = self.continued(node) if opened else node
-        assert not isinstance(continued, Comparison | Between | In | Logical | Not)
-        return continued
-
-    def continued(self, node: Operand | Condition) -> Operand | Condition:
-        if isinstance(node, Path) and self.token.text in (".", "["):
-            return Path(node.parts + self.path_tail())
         return node
 
     # --- update actions ---
@@ -247,21 +240,21 @@ class _Parser:
         return Action(section, path, value)
 
     def new_value(self) -> Operand:
-        """``operand``, ``operand + operand``, ``operand - operand``, the whole or either side in parentheses."""
-        if not self.takes("("):
-            return self.arithmetic(self.operand())
-        inner = self.arithmetic(self.wrapped_operand())
-        self.expect(")")
-        if isinstance(inner, Call) and inner.name in ("+", "-"):
-            return inner
-        return self.arithmetic(inner)
-
-    def arithmetic(self, left: Operand) -> Operand:
-        sign = self.token.text
-        if sign not in ("+", "-"):
-            return left
-        self.count_operator()
-        return Call(sign, (left, self.wrapped_operand()))
+        """``operand``, ``operand + operand`` or ``operand - operand``, the whole or either side in parentheses."""
+        unclosed = self.opened()
+        node = self.operand()
+        while True:
+            sign = self.token.text
+            if sign in ("+", "-") and not (isinstance(node, Call) and node.name in ("+", "-")):
+                self.count_operator()
+                node = Call(sign, (node, self.wrapped_operand()))
+            elif unclosed:
+                self.expect(")")
+                unclosed -= 1
+                self.redundant_parentheses |= node is self.wrapped
+                self.wrapped = node
+            else:
+                return node
 
     # --- paths ---
 
@@ -291,10 +284,7 @@ class _Parser:
         if token.kind != lexer.INDEX:
             raise self.error()
         self.advance()
-        digits = token.text.lstrip("0") or "0"
-        if len(digits) > _INDEX_DIGITS_MAX or int(digits) > INDEX_MAX:
-            raise invalid(f"Invalid {self.kind}: List index is not within the allowable range; index: [{token.text}]")
-        return int(digits)
+        return int(token.text)
 
     # --- tokens ---
 
@@ -334,6 +324,7 @@ class _Parser:
         return syntax_error(self.kind, self.text, self.tokens, self.at)
 
 
-def too_many_operators(kind: str, operators: int) -> DynamoError:
-    """The error for an expression of more than ``OPERATORS_MAX`` operators and functions."""
-    return invalid(f"Invalid {kind}: The expression contains too many operators; operator count: {operators}")
+def too_many_operators(kind: str) -> DynamoError:
+    """The error for more than ``OPERATORS_MAX`` operators and functions; DynamoDB counts no further than that."""
+    count = OPERATORS_MAX + 1
+    return invalid(f"Invalid {kind}: The expression contains too many operators; operator count: {count}")

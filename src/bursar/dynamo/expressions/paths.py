@@ -6,13 +6,12 @@ A resolved path is a tuple of attribute or map keys (``str``) and list indexes (
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from bursar.dynamo.expressions.binding import ResolvedPath, Scope
+from bursar.dynamo.expressions.tree import Path
 from bursar.dynamo.values import AttributeValue, Item
 
-ResolvedPath: TypeAlias = tuple[str | int, ...]
 Getter: TypeAlias = Callable[[Item, Item], AttributeValue | None]
 """(item, expression values) → the value, or None when the item does not have it."""
-
-PATH_PARTS_MAX = 32
 
 
 def value_at(item: Item, path: ResolvedPath) -> AttributeValue | None:
@@ -47,31 +46,35 @@ def written(path: ResolvedPath) -> str:
     return "[" + ", ".join(f"[{part}]" if isinstance(part, int) else part for part in path) + "]"
 
 
-def first_clash(paths: Sequence[ResolvedPath]) -> tuple[str, str] | None:
-    """The first pair of paths that may not stand in one expression: ``("overlap" or "conflict", message)``.
+def clash(one: ResolvedPath, two: ResolvedPath) -> str | None:
+    """What is wrong with two paths standing in one expression, or None.
 
-    Two paths overlap when one is the beginning of the other, and conflict when they need one value to be both a map
-    and a list. Overlaps come before conflicts, whatever their order.
+    They overlap when one is the beginning of the other, and conflict when they need one value to be a map and a list.
     """
-    if all(len(path) == 1 for path in paths) and len(set(paths)) == len(paths):
-        return None
-    clashes = [
-        (relation, f"Two document paths {relation} with each other; must remove or rewrite one of these paths; "
-                   f"path one: {written(one)}, path two: {written(two)}")
-        for at, two in enumerate(paths)
-        for one in paths[:at]
-        if (relation := _relation(one, two)) is not None
-    ]  # fmt: skip
-    return next((clash for clash in clashes if clash[0] == "overlap"), clashes[0] if clashes else None)
-
-
-def _relation(one: ResolvedPath, two: ResolvedPath) -> str | None:
+    relation = "overlap"
     for left, right in zip(one, two, strict=False):
         if type(left) is not type(right):
-            return "conflict"
+            relation = "conflict"
+            break
         if left != right:
             return None
-    return "overlap"
+    return (
+        f"Two document paths {relation} with each other; must remove or rewrite one of these paths; "
+        f"path one: {written(one)}, path two: {written(two)}"
+    )
+
+
+def resolve_apart(scope: Scope, paths: Sequence[Path]) -> tuple[ResolvedPath, ...]:
+    """``paths`` resolved, none clashing with another. DynamoDB goes through them from the last to the first."""
+    resolved: list[ResolvedPath] = []
+    for path in reversed(paths):
+        one = scope.path(path)
+        for two in reversed(resolved):
+            problem = clash(one, two)
+            if problem is not None:
+                raise scope.error(problem)
+        resolved.append(one)
+    return tuple(reversed(resolved))
 
 
 def path_tree(leaves: Sequence[tuple[ResolvedPath, Any]]) -> dict[str | int, Any]:

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, Scope
+from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.parser import projection_tree
-from bursar.dynamo.expressions.paths import ResolvedPath, child, first_clash, path_tree
+from bursar.dynamo.expressions.paths import child, path_tree, resolve_apart
 from bursar.dynamo.values import AttributeValue, Item
-
-_ERROR_ORDER = ("reserved", "name", "overlap", "conflict")
 
 
 class BoundProjection(NamedTuple):
@@ -53,12 +51,8 @@ class ParsedProjection:
 @lru_cache(COMPILED_MAX)
 def bound_projection(text: str, names: Pairs) -> BoundProjection:
     """``text`` bound to these names."""
-    scope = Scope("ProjectionExpression", names, (), name_category="name", value_category="value")
-    paths = tuple(scope.path(path) for path in projection_tree(text).paths)
-    clash = first_clash(paths)
-    if clash is not None:
-        scope.note(*clash)
-    scope.raise_first(_ERROR_ORDER)
+    scope = Scope("ProjectionExpression", names, ())
+    paths = resolve_apart(scope, projection_tree(text).paths)
     return BoundProjection(
         paths,
         path_tree([(path, None) for path in paths]),

@@ -138,7 +138,6 @@ class ConditionTree:
     root: Condition
     redundant_parentheses: bool
     operators: int
-    in_operands_max: int
 
     def __str__(self) -> str:
         return str(self.root)
@@ -150,6 +149,7 @@ class UpdateTree:
 
     actions: tuple[Action, ...]
     repeated_section: str | None
+    redundant_parentheses: bool
     operators: int
 
     def __str__(self) -> str:

@@ -12,27 +12,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bursar.dynamo.errors import invalid, invalid_parameter
-from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, LateCheck, Pairs, Scope
+from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, LateCheck, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.parser import OPERATORS_MAX, too_many_operators, update_tree
-from bursar.dynamo.expressions.paths import ResolvedPath, first_clash, path_tree
-from bursar.dynamo.expressions.tree import Action
+from bursar.dynamo.expressions.paths import path_tree, resolve_apart
 from bursar.dynamo.expressions.update_actions import Leaf, compile_action
 from bursar.dynamo.values import AttributeValue, Item, check_nesting
 
 INVALID_PATH = "The document path provided in the update expression is invalid for update"
-
-_ERROR_ORDER = (
-    "reserved",
-    "unknown function",
-    "misused function",
-    "section",
-    "name",
-    "value",
-    "overlap",
-    "conflict",
-    "operand",
-    "function",
-)
 
 
 class CompiledUpdate(NamedTuple):
@@ -126,23 +112,17 @@ class ParsedUpdate:
 def compiled_update(text: str, names: Pairs, types: Pairs) -> CompiledUpdate:
     """``text`` compiled for these names and types of values."""
     tree = update_tree(text)
-    scope = Scope("UpdateExpression", names, types, name_category="name", value_category="value")
-    if tree.repeated_section is not None:
-        scope.note("section", f'The "{tree.repeated_section}" section can only be used once in an update expression;')
-    leaves: list[tuple[ResolvedPath, Leaf]] = []
-    assigned_types: dict[str, str] = {}
-    for action in tree.actions:
-        path, leaf, kind = _compiled_action(scope, action)
-        leaves.append((path, leaf))
-        if kind is not None and len(path) == 1:
-            assigned_types[str(path[0])] = kind
-    paths = tuple(path for path, _ in leaves)
-    clash = first_clash(paths)
-    if clash is not None:
-        scope.note(*clash)
-    scope.raise_first(_ERROR_ORDER)
+    scope = Scope("UpdateExpression", names, types)
+    paths = resolve_apart(scope, [action.path for action in tree.actions])
+    compiled = [compile_action(scope, action.section, action.operand) for action in reversed(tree.actions)]
     if tree.operators > OPERATORS_MAX:
-        raise too_many_operators("UpdateExpression", tree.operators)
+        raise too_many_operators("UpdateExpression")
+    leaves = list(zip(paths, (leaf for leaf, _ in reversed(compiled)), strict=True))
+    assigned_types = {
+        str(path[0]): kind
+        for path, (_, kind) in zip(paths, reversed(compiled), strict=True)
+        if kind is not None and len(path) == 1
+    }
     return CompiledUpdate(
         tuple(leaves),
         path_tree(leaves),
@@ -154,12 +134,6 @@ def compiled_update(text: str, names: Pairs, types: Pairs) -> CompiledUpdate:
         frozenset(scope.used_values),
         tuple(scope.late_checks),
     )
-
-
-def _compiled_action(scope: Scope, action: Action) -> tuple[ResolvedPath, Leaf, str | None]:
-    path = scope.path(action.path)
-    leaf, kind = compile_action(scope, action.section, action.operand)
-    return path, leaf, kind
 
 
 # --- applying a tree of actions --------------------------------------------------------------------

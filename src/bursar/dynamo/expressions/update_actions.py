@@ -4,20 +4,22 @@ An action becomes a *leaf*: (the old value at its path or None, the old item, th
 remove it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from bursar.dynamo import numbers
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions.binding import Scope
-from bursar.dynamo.expressions.condition_operands import CONDITION_FUNCTIONS
 from bursar.dynamo.expressions.paths import Getter, getter
+from bursar.dynamo.expressions.structure import UPDATE_FUNCTIONS
 from bursar.dynamo.expressions.tree import Call, Operand, Path, Value
 from bursar.dynamo.values import AttributeValue, Item
 
 Leaf: TypeAlias = Callable[[AttributeValue | None, Item, Item], AttributeValue | None]
 Reader: TypeAlias = Callable[[Item, Item], AttributeValue]
 """(item, expression values) → the operand's value; raises when the item lacks it."""
+BoundOperand: TypeAlias = tuple[Reader, str | None]
+"""A reader, and the type of what it reads as far as it is known beforehand."""
 
 WRONG_TYPE = "An operand in the update expression has an incorrect data type"
 MISSING = "The provided expression refers to an attribute that does not exist in the item"
@@ -35,7 +37,6 @@ LONG_NAMES = {
 
 _SETS = frozenset({"SS", "NS", "BS"})
 _ALLOWED = {"ADD": _SETS | {"N"}, "DELETE": _SETS}
-_OPERANDS = 2
 
 
 def compile_action(scope: Scope, section: str, operand: Operand | None) -> tuple[Leaf, str | None]:
@@ -43,15 +44,15 @@ def compile_action(scope: Scope, section: str, operand: Operand | None) -> tuple
     if operand is None:
         return _remove, None
     if section == "SET":
-        read, kind, _ = _operand(scope, operand)
+        read, kind = _operand(scope, operand)
         return (lambda _old, item, values: read(item, values)), kind
     assert isinstance(operand, Value)
     name = operand.name
     kind = scope.value_type(name)
-    if kind is not None and kind not in _ALLOWED[section]:
-        scope.note(
-            "operand",
-            f"Incorrect operand type for operator or function; operator: {section}, operand type: {LONG_NAMES[kind]}",
+    if kind not in _ALLOWED[section]:
+        raise scope.error(
+            "Incorrect operand type for operator or function; "
+            f"operator: {section}, operand type: {LONG_NAMES[kind]}, typeSet: ALLOWED_FOR_{section}_OPERAND"
         )
     change = _added if section == "ADD" else _deleted
     return (lambda old, _item, values: change(old, values[name])), kind
@@ -89,14 +90,19 @@ def _deleted(old: AttributeValue | None, value: AttributeValue) -> AttributeValu
 # --- operands of SET --------------------------------------------------------------------------------
 
 
-def _operand(scope: Scope, node: Operand) -> tuple[Reader, str | None, bool]:
-    """(reader, type as far as it is known beforehand, whether it is a path)."""
+def _operand(scope: Scope, node: Operand) -> BoundOperand:
     if isinstance(node, Path):
-        return _required(getter(scope.path(node))), None, True
+        return _required(getter(scope.path(node))), None
     if isinstance(node, Value):
         name = node.name
-        return (lambda _item, values: values[name]), scope.value_type(name), False
-    return _call(scope, node)
+        return (lambda _item, values: values[name]), scope.value_type(name)
+    operands = [_operand(scope, operand) for operand in node.operands]
+    if len(operands) != UPDATE_FUNCTIONS[node.name]:
+        raise scope.error(
+            "Incorrect number of operands for operator or function; "
+            f"operator or function: {node.name}, number of operands: {len(operands)}"
+        )
+    return _FUNCTIONS[node.name](scope, node, operands)
 
 
 def _required(get: Getter) -> Reader:
@@ -109,60 +115,24 @@ def _required(get: Getter) -> Reader:
     return read
 
 
-def _call(scope: Scope, node: Call) -> tuple[Reader, str | None, bool]:
-    operands = [_operand(scope, operand) for operand in node.operands]
-    if node.name not in _FUNCTIONS:
-        known = node.name in CONDITION_FUNCTIONS
-        problem = "The function is not allowed in an update expression" if known else "Invalid function name"
-        scope.note("unknown function", f"{problem}; function: {node.name}")
-        return _unreadable, None, False
-    for operand in node.operands:
-        # DynamoDB lets if_not_exists stand inside of other functions, and list_append in no other.
-        if isinstance(operand, Call) and operand.name == "list_append":
-            scope.note(
-                "misused function",
-                "The function is not allowed to be used this way in an expression; function: list_append",
-            )
-    if len(operands) != _OPERANDS:
-        scope.note(
-            "function",
-            "Incorrect number of operands for operator or function; "
-            f"operator or function: {node.name}, number of operands: {len(operands)}",
-        )
-        return _unreadable, None, False
-    reader, kind = _FUNCTIONS[node.name](scope, node, operands)
-    return reader, kind, False
-
-
-def _unreadable(_item: Item, _values: Item) -> AttributeValue:
-    # Stands for a call whose problem is noted: the expression is refused before it is ever read.
-    raise invalid(WRONG_TYPE)
-
-
-_Operands: TypeAlias = list[tuple[Reader, str | None, bool]]
-
-
-def _if_not_exists(scope: Scope, node: Call, operands: _Operands) -> tuple[Reader, str | None]:
+def _if_not_exists(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -> BoundOperand:
     path = node.operands[0]
     if not isinstance(path, Path):
-        scope.note(
-            "function",
-            "Operator or function requires a document path; operator or function: if_not_exists",
-        )
-        return _unreadable, None
+        raise scope.error("Operator or function requires a document path; operator or function: if_not_exists")
     get = getter(scope.path(path))
-    default, kind, _ = operands[1]
+    default, kind = operands[1]
 
     def read(item: Item, values: Item) -> AttributeValue:
-        value = get(item, values)
-        return default(item, values) if value is None else value
+        # DynamoDB reads the default even where it is not wanted: SET a = if_not_exists(a, b) needs a b.
+        otherwise, value = default(item, values), get(item, values)
+        return otherwise if value is None else value
 
     return read, kind
 
 
-def _list_append(scope: Scope, node: Call, operands: _Operands) -> tuple[Reader, str | None]:
+def _list_append(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -> BoundOperand:
     _check_types(scope, node, operands, "L")
-    (first, _, _), (second, _, _) = operands
+    (first, _), (second, _) = operands
 
     def read(item: Item, values: Item) -> AttributeValue:
         left, right = first(item, values), second(item, values)
@@ -173,9 +143,9 @@ def _list_append(scope: Scope, node: Call, operands: _Operands) -> tuple[Reader,
     return read, "L"
 
 
-def _arithmetic(scope: Scope, node: Call, operands: _Operands) -> tuple[Reader, str | None]:
+def _arithmetic(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -> BoundOperand:
     _check_types(scope, node, operands, "N")
-    (first, _, _), (second, _, _) = operands
+    (first, _), (second, _) = operands
     calculate = numbers.add if node.name == "+" else numbers.subtract
 
     def read(item: Item, values: Item) -> AttributeValue:
@@ -187,18 +157,17 @@ def _arithmetic(scope: Scope, node: Call, operands: _Operands) -> tuple[Reader, 
     return read, "N"
 
 
-def _check_types(scope: Scope, node: Call, operands: _Operands, wanted: str) -> None:
-    for operand, (_, kind, _) in zip(node.operands, operands, strict=True):
+def _check_types(scope: Scope, node: Call, operands: Sequence[BoundOperand], wanted: str) -> None:
+    for operand, (_, kind) in zip(node.operands, operands, strict=True):
         # Only values given in the request are judged here; what if_not_exists gives is known when it is read.
-        if isinstance(operand, Value) and kind is not None and kind != wanted:
-            scope.note(
-                "function",
+        if isinstance(operand, Value) and kind != wanted:
+            raise scope.error(
                 "Incorrect operand type for operator or function; "
-                f"operator or function: {node.name}, operand type: {kind}",
+                f"operator or function: {node.name}, operand type: {kind}"
             )
 
 
-_FUNCTIONS: dict[str, Callable[[Scope, Call, _Operands], tuple[Reader, str | None]]] = {
+_FUNCTIONS: dict[str, Callable[[Scope, Call, Sequence[BoundOperand]], BoundOperand]] = {
     "if_not_exists": _if_not_exists,
     "list_append": _list_append,
     "+": _arithmetic,
