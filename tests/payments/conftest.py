@@ -9,9 +9,7 @@ import pytest
 
 from bursar.dynamo.store import open_store
 from bursar.payments import Attempt, Fee, FeeCatalogue, Ledger
-from payments.stage import STARTED, Listening, Wall
-
-REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
+from payments.stage import REFERENCE, STARTED, Listening, Wall
 
 
 @pytest.fixture

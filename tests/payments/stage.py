@@ -7,6 +7,7 @@ from typing import Any
 from bursar.clock import from_iso_ms
 from bursar.dynamo.store import Store
 
+REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
 STARTED = from_iso_ms("2026-11-22T19:30:00.125Z")
 
 

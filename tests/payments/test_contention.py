@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -13,7 +13,7 @@ Start = Callable[..., Awaitable[Attempt]]
 CALLERS = 12
 
 
-async def all_at_once(calls: list[Awaitable[Attempt]]) -> tuple[list[Attempt], list[BaseException]]:
+async def all_at_once(calls: Sequence[Awaitable[Attempt]]) -> tuple[list[Attempt], list[BaseException]]:
     """What came back and what was raised, every call having begun before any ended."""
     answers = await asyncio.gather(*calls, return_exceptions=True)
     won = [answer for answer in answers if isinstance(answer, Attempt)]

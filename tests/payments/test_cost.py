@@ -59,7 +59,7 @@ class Metered:
         self.wcu += sum(map(index_wcu, before, after))
         return reply
 
-    async def item(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def item(self, key: Mapping[str, Any]) -> dict[str, Any]:
         request = {"TableName": TABLE_NAME, "Key": key, "ConsistentRead": True}
         item: dict[str, Any] = (await self.behind.call("GetItem", request)).get("Item", {})
         return item
