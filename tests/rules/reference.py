@@ -1,0 +1,79 @@
+"""The reference model: what each word means, said over whole states, sharing no code with what it judges.
+
+``broken(rules, holds, before, after)`` names the rules that the step from one state (key → item) to the next breaks;
+``holds`` are the predicates' own meanings in Python, so that DynamoDB's expression language is judged too.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import Any
+
+from bursar.rules import (
+    Agrees,
+    AppendOnly,
+    Check,
+    Immutable,
+    References,
+    Rules,
+    Transitions,
+    Unique,
+    UniqueWhile,
+    WriteOnce,
+)  # fmt: skip
+
+State = Mapping[tuple[str, str], Mapping[str, Any]]
+Meaning = Callable[[Mapping[str, Any]], bool]
+
+
+def broken(rules: Rules, holds: Mapping[str, Meaning], before: State, after: State) -> set[str]:
+    steps = [(before.get(k), after.get(k)) for k in {**before, **after} if before.get(k) != after.get(k)]
+    kinds = {kind.name: kind for kind in rules.kinds}
+    found = {"kind" for old, new in steps for x in (old, new) if x and x["kind"].get("S") not in kinds}
+    found |= {"kind" for old, new in steps if old and new and old["kind"] != new["kind"]}
+    found |= {"kept" for old, new in steps if new is None and kinds[old["kind"]["S"]].kept}
+    for rule in rules.rules:
+        about = [x for x in after.values() if rule.kind in (None, x["kind"].get("S"))]
+        moved = [(o, n) for o, n in steps if rule.kind in (None, (n or o)["kind"].get("S"))]
+        changed = [(o, n) for o, n in moved if o and n]
+        match rule:
+            case Unique() | UniqueWhile():
+                live = about if isinstance(rule, Unique) else [x for x in about if holds[rule.name](x)]
+                values = [repr([x[a] for a in rule.attributes]) for x in live if all(a in x for a in rule.attributes)]
+                types = {t for x in about for a in rule.attributes if a in x for t in x[a]}
+                bad = max(Counter(values).values(), default=0) > 1 or not types <= {"S", "N", "B"}
+            case Transitions(attribute=a):
+                paths = [((o or {}).get(a, {}).get("S"), n.get(a, {}).get("S")) for o, n in moved if n]
+                starts = product((None,), rule.initial)
+                bad = (
+                    any(o != n and (o, n) not in rule.edges for o, n in set(paths) - set(starts))
+                    or (None, None) in paths
+                )
+            case Immutable():
+                bad = any(o.get(a) != n.get(a) for o, n in changed for a in rule.attributes)
+            case WriteOnce():
+                bad = any(a in o and o[a] != n.get(a) for o, n in changed for a in rule.attributes)
+            case Check():
+                bad = not all(holds[rule.name](x) for x in about)
+            case References():
+                names = rule.attributes if isinstance(rule, Agrees) else ()
+                bad = any(parentless(rule, names, x, after) for x in about) or any(
+                    o and o["kind"]["S"] == rule.parent and (n is None or any(o.get(a) != n.get(a) for a in names))
+                    for o, n in steps
+                )
+            case AppendOnly():
+                bad = any(o for o, _ in moved)
+        found |= {rule.name} if bad else set()
+    return found
+
+
+def parentless(rule: References, names: tuple[str, ...], child: Mapping[str, Any], state: State) -> bool:
+    if any("S" not in child.get(name, {"S": ""}) for name in rule.key_attributes):
+        return True
+    if any(name not in child for name in rule.key_attributes):
+        return False
+    fill = {name: child[name]["S"] for name in rule.key_attributes}
+    parent = state.get((rule.key["pk"].format(**fill), rule.key["sk"].format(**fill)))
+    if parent is None or parent["kind"] != {"S": rule.parent}:
+        return True
+    return any(child.get(name) != parent.get(name) for name in names)

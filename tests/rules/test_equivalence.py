@@ -1,0 +1,155 @@
+"""Three ways to keep rules, one meaning: compiled transactions, the engine's own guard, and the reference model.
+
+Random rules, random items, random sequences of writes, fresh and stale: all three accept and refuse the same and end
+in the same state. BURSAR_EQUIVALENCE_EXAMPLES sets how many sequences (default: what a test run can afford).
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bursar.rules import Contention, Delete, Put, RuleRefused, Rules, Unique, UniqueWhile, Update
+from bursar.rules.audit import audit
+from bursar.rules.outcomes import _GUARDED
+from bursar.rules.predicates import Item
+from rules.reference import broken
+from rules.worlds import TABLE, Key, PlainStore, finish, put_plainly, rule_sets, ruled, steps
+
+EXAMPLES = int(os.environ.get("BURSAR_EQUIVALENCE_EXAMPLES", "150"))
+STEPS_MAX = 12
+EQUIVALENCE = settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES <= 150, suppress_health_check=list(HealthCheck)
+)
+TALLY = {"sequences": 0, "writes": 0, "accepted": 0, "refused": 0, "contended": 0}
+
+
+def writes(changes: Mapping[Key, tuple[Item | None, Item | None]]) -> list[Put | Update | Delete]:
+    logical: list[Put | Update | Delete] = []
+    for old, new in changes.values():
+        if old is None and new is not None:
+            logical.append(Put(new))
+        elif old is not None:
+            logical.append(Delete(old) if new is None else Update(old, new))
+    return logical
+
+
+def compiled(table: Any, changes: Mapping[Key, tuple[Item | None, Item | None]]) -> str | None:
+    """The rule that refused, ``contention``, or None."""
+    try:
+        finish(table.write(writes(changes)))
+    except RuleRefused as refused:
+        return refused.rule if refused.rule in refused.message else "unnamed"
+    except Contention:
+        return "contention"
+    return None
+
+
+def changed(state: dict[Key, Item], changes: Mapping[Key, tuple[Item | None, Item | None]]) -> dict[Key, Item]:
+    after = {**state, **{key: new for key, (_, new) in changes.items() if new is not None}}
+    return {key: item for key, item in after.items() if key not in changes or changes[key][1] is not None}
+
+
+def holders(rules: Rules, meanings: Mapping[str, Any], state: Mapping[Key, Item]) -> int:
+    """How many (rule, value) pairs the items hold: as many sentinels there must be."""
+    count = 0
+    for rule in rules.rules:
+        if isinstance(rule, Unique | UniqueWhile):
+            holds = meanings.get(rule.name, lambda _: True)
+            about = [item for item in state.values() if rule.kind in (None, item["kind"].get("S"))]
+            count += sum(holds(item) and all(name in item for name in rule.attributes) for item in about)
+    return count
+
+
+@EQUIVALENCE
+@given(data=st.data(), world=rule_sets())
+def test_three_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str, Any]]) -> None:
+    rules, meanings = world
+    rules = Rules.from_toml(rules.to_toml())
+    plain, native = PlainStore(), PlainStore(rules)
+    table = ruled(plain, rules)
+    state: dict[Key, Item] = {}
+    TALLY["sequences"] += 1
+    for _ in range(data.draw(st.integers(1, STEPS_MAX), label="steps")):
+        changes = data.draw(steps(state), label="changes")
+        faults = broken(rules, meanings, state, changed(state, changes))
+        by_compiled = compiled(table, changes)
+        by_native = put_plainly(native, {key: ends for key, ends in changes.items() if ends != (None, None)})
+        TALLY["writes"] += 1
+        TALLY["refused" if faults else "accepted"] += 1
+        if faults:
+            assert by_compiled in faults, (by_compiled, faults)
+            named = _GUARDED.match(by_native or "")
+            assert named, (by_native, faults)
+            assert named.group(1) in faults, (by_native, faults)
+        else:
+            assert by_compiled is None
+            assert by_native is None
+            state = changed(state, changes)
+        assert plain.items() == native.items() == state
+        assert len(plain.sentinels()) == holders(rules, meanings, state)
+    report = asyncio.run(audit(plain, TABLE, rules, randomness=random.Random(0), segments=1))
+    assert report.clean, report.faults
+    finish(plain.close())
+    finish(native.close())
+
+
+@EQUIVALENCE
+@given(data=st.data(), world=rule_sets())
+def test_a_stale_reader_never_breaks_a_rule(data: st.DataObject, world: tuple[Rules, dict[str, Any]]) -> None:
+    """Writers that decide on what they read long ago: what is accepted is legal on the item as it is now."""
+    rules, meanings = world
+    plain = PlainStore()
+    table = ruled(plain, rules)
+    seen: list[dict[Key, Item]] = [{}]
+    state: dict[Key, Item] = {}
+    for _ in range(data.draw(st.integers(1, STEPS_MAX), label="steps")):
+        then = data.draw(st.sampled_from(seen), label="read")
+        changes = data.draw(steps(then), label="changes")
+        outcome = compiled(table, changes)
+        TALLY["contended"] += outcome == "contention"
+        if outcome is None:
+            after = plain.items()
+            assert not broken(rules, meanings, state, after)
+            assert after == differences_applied(state, changes)
+            state = after
+        else:
+            assert plain.items() == state
+            if outcome != "contention":
+                as_read = broken(rules, meanings, then, changed(then, changes))
+                as_is = broken(rules, meanings, state, differences_applied(state, changes))
+                replaced = broken(rules, meanings, state, changed(state, changes))
+                assert outcome in as_read | as_is | replaced
+        assert len(plain.sentinels()) == holders(rules, meanings, state)
+        seen.append(state)
+    finish(plain.close())
+
+
+def differences_applied(
+    state: Mapping[Key, Item], changes: Mapping[Key, tuple[Item | None, Item | None]]
+) -> dict[Key, Item]:
+    """What an update means when the item has moved on: only what differs is written."""
+    after = dict(state)
+    for key, (old, new) in changes.items():
+        if new is None:
+            after.pop(key, None)
+        elif old is None or key not in state:
+            after[key] = new
+        else:
+            differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+            moved = {name: value for name, value in state[key].items() if name not in differing}
+            after[key] = {**moved, **{name: new[name] for name in differing if name in new}}
+    return after
+
+
+def test_the_equivalence_was_not_vacuous() -> None:
+    """Both verdicts were common: a test of refusals alone, or of acceptances alone, would prove little."""
+    print(TALLY)
+    if TALLY["writes"] >= 500:  # only when the tests above ran in this process
+        assert TALLY["accepted"] > TALLY["writes"] // 5
+        assert TALLY["refused"] > TALLY["writes"] // 5
+        assert TALLY["contended"] > 20
