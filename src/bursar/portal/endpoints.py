@@ -1,0 +1,175 @@
+"""Every endpoint of the portal in one table: the doors route by it, OpenAPI is made of it, tests walk it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote
+
+from bursar.portal.calls import Call, Reply, json_reply
+from bursar.portal.details import details, events
+from bursar.portal.errors import MethodNotAllowed, NotFound
+from bursar.portal.health import health
+from bursar.portal.init_payment import init_payment
+from bursar.portal.portal import Portal
+from bursar.portal.process_payment import process_payment
+from bursar.portal.schemas import REFERENCE, Schema
+from bursar.portal.validation import read_init, read_process
+
+ROUTE_NOT_FOUND: Final = "Not found"
+Handler = Callable[[Portal, Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a path or query."""
+
+    name: str
+    place: str
+    schema: Schema
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation. ``path`` holds ``{name}`` for its parameters; ``replies`` names the component of each success.
+
+    ``errors`` are the statuses that it may answer besides those that every endpoint may.
+    """
+
+    method: str
+    path: str
+    operation_id: str
+    summary: str
+    run: Handler
+    replies: Mapping[int, str]
+    errors: tuple[int, ...] = ()
+    request: str | None = None
+    parameters: tuple[Parameter, ...] = ()
+    authenticated: bool = True
+    content_type: str = "application/json"
+    description: str = field(default="", repr=False)
+
+
+async def _init(portal: Portal, call: Call) -> Reply:
+    request = read_init(call.body, portal.fees, portal.clock())
+    return json_reply(await init_payment(portal, call.client, request))
+
+
+async def _process(portal: Portal, call: Call) -> Reply:
+    return json_reply(await process_payment(portal, call.client, read_process(call.body)))
+
+
+async def _details(portal: Portal, call: Call) -> Reply:
+    return json_reply(await details(portal, call.client, call.values["transactionReferenceId"]))
+
+
+async def _events(portal: Portal, call: Call) -> Reply:
+    return json_reply(await events(portal, call.client, call.values["transactionReferenceId"]))
+
+
+async def _health(portal: Portal, call: Call) -> Reply:
+    healthy, report = await health(portal)
+    return json_reply(report, 200 if healthy else 503)
+
+
+_REFERENCE_IN_PATH: Final = Parameter(
+    "transactionReferenceId", "path", REFERENCE, "The reference that the client gave to init."
+)
+
+PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    Endpoint(
+        "POST",
+        "/init",
+        "initPayment",
+        "Begin a payment and get the address to send the payer to",
+        _init,
+        {200: "InitReply"},
+        errors=(400, 403, 409, 413, 502, 504),
+        request="InitRequest",
+        description="Asked again while the payer is on Pay.gov's pages, it gives the same token. Charges nobody.",
+    ),
+    Endpoint(
+        "POST",
+        "/process",
+        "processPayment",
+        "Complete the payment when the payer has come back",
+        _process,
+        {200: "Payment"},
+        errors=(400, 403, 404, 409, 410, 413, 502, 504),
+        request="ProcessRequest",
+        description=(
+            "After 502 or 504 the payment may have been made: ask details, do not begin another. "
+            "After 409 retry with backoff."
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/details/{transactionReferenceId}",
+        "getDetails",
+        "How a payment stands, asked of Pay.gov where only it knows",
+        _details,
+        {200: "Payment"},
+        errors=(403, 404),
+        parameters=(_REFERENCE_IN_PATH,),
+    ),
+    Endpoint(
+        "GET",
+        "/details/{transactionReferenceId}/events",
+        "getEvents",
+        "Every event of every attempt at a payment",
+        _events,
+        {200: "History"},
+        errors=(403, 404),
+        parameters=(_REFERENCE_IN_PATH,),
+    ),
+    Endpoint(
+        "GET",
+        "/health",
+        "getHealth",
+        "Whether each dependency answers",
+        _health,
+        {200: "Health", 503: "Health"},
+        authenticated=False,
+    ),
+)
+
+
+class Routes:
+    """Finds the endpoint of a method and path."""
+
+    def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
+        self.endpoints = endpoints
+        self._exact: dict[str, dict[str, Endpoint]] = {}
+        self._with_values: list[tuple[list[str], dict[str, Endpoint]]] = []
+        for endpoint in endpoints:
+            if "{" not in endpoint.path:
+                self._exact.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+                continue
+            parts = endpoint.path.split("/")
+            for known, methods in self._with_values:
+                if known == parts:
+                    methods[endpoint.method] = endpoint
+                    break
+            else:
+                self._with_values.append((parts, {endpoint.method: endpoint}))
+
+    def find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
+        """The endpoint and its path's values, decoded; HEAD is served as GET. Raises NotFound, MethodNotAllowed."""
+        methods, values = self._at(path)
+        endpoint = methods.get("GET" if method == "HEAD" else method)
+        if endpoint is None:
+            raise MethodNotAllowed([*methods, *(["HEAD"] if "GET" in methods else [])])
+        return endpoint, values
+
+    def _at(self, path: str) -> tuple[Mapping[str, Endpoint], dict[str, str]]:
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact, {}
+        sent = path.split("/")
+        for parts, methods in self._with_values:
+            if len(parts) == len(sent) and all(
+                wanted == given or (wanted.startswith("{") and given) for wanted, given in zip(parts, sent, strict=True)
+            ):
+                pairs: Any = zip(parts, sent, strict=True)
+                return methods, {part[1:-1]: unquote(given) for part, given in pairs if part.startswith("{")}
+        raise NotFound(ROUTE_NOT_FOUND)

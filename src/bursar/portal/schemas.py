@@ -1,0 +1,244 @@
+"""The JSON Schemas of what the portal takes and gives: requests are validated against them, OpenAPI is made of them.
+
+Every request schema refuses unknown fields. Each has an example, so that the documentation shows a request that works.
+"""
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+BODY_BYTES_MAX: Final = 64 * 1024
+TOKEN_CHARS: Final = 32
+URL_CHARS_MAX: Final = 2000
+AMOUNT_USD_MAX: Final = 999_999_999.99  # payments.records.AMOUNT_MAX; a JSON Schema bound, never computed with
+UUID_V4: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"
+# Absolute http or https, a host, and no user information: `https://court.gov@evil.example` would mislead a payer.
+HTTP_URL: Final = "^[hH][tT][tT][pP][sS]?://[^/?#@\\s\\\\]+([/?#].*)?$"
+
+REFERENCE: Final[Schema] = {
+    "type": "string",
+    "pattern": UUID_V4,
+    "description": "A UUID v4 that the client made for this payment; upper and lower case are one reference.",
+    "examples": ["550e8400-e29b-41d4-a716-446655440000"],
+}
+_REDIRECT: Final[Schema] = {
+    "type": "string",
+    "format": "uri",
+    "pattern": HTTP_URL,
+    "maxLength": URL_CHARS_MAX,
+    "examples": ["https://client.example/back"],
+}
+_PAYMENT_STATUS: Final[Schema] = {"type": "string", "enum": ["success", "failed", "pending"]}
+_TRANSACTION_STATUS: Final[Schema] = {
+    "type": "string",
+    "enum": ["received", "initiated", "processing", "pending", "processed", "failed"],
+}
+_TIMESTAMP: Final[Schema] = {"type": "string", "format": "date-time", "examples": ["2026-11-22T19:30:00.125Z"]}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+
+INIT_REQUEST: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["transactionReferenceId", "fee", "urlSuccess", "urlCancel", "metadata"],
+    "properties": {
+        "transactionReferenceId": REFERENCE,
+        "fee": {"type": "string", "minLength": 1, "maxLength": 100, "examples": ["PETITION_FILING_FEE"]},
+        "urlSuccess": _REDIRECT,
+        "urlCancel": _REDIRECT,
+        "metadata": {
+            "type": "object",
+            "description": "What the fee's own schema asks for; other keys are allowed.",
+            "examples": [{"docketNumber": "123-26"}],
+        },
+        "amount": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": AMOUNT_USD_MAX,
+            "multipleOf": 0.01,
+            "description": "Dollars, for a variable fee only.",
+        },
+    },
+}
+PROCESS_REQUEST: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["token"],
+    "properties": {
+        "token": {
+            "type": "string",
+            "minLength": TOKEN_CHARS,
+            "maxLength": TOKEN_CHARS,
+            "examples": ["0123456789abcdef0123456789abcdef"],
+        }
+    },
+}
+
+INIT_REPLY: Final[Schema] = {
+    "type": "object",
+    "required": ["token", "paymentRedirect"],
+    "properties": {
+        "token": {"type": "string", "minLength": TOKEN_CHARS, "maxLength": TOKEN_CHARS},
+        "paymentRedirect": {"type": "string", "format": "uri"},
+    },
+}
+TRANSACTION_SUMMARY: Final[Schema] = {
+    "type": "object",
+    "required": ["transactionStatus", "createdTimestamp", "updatedTimestamp"],
+    "properties": {
+        "payGovTrackingId": {"type": "string"},
+        "transactionStatus": _TRANSACTION_STATUS,
+        "paymentMethod": {"type": "string", "examples": ["Credit/Debit Card", "ACH", "PayPal"]},
+        "returnDetail": {"type": "string"},
+        "createdTimestamp": _TIMESTAMP,
+        "updatedTimestamp": _TIMESTAMP,
+    },
+}
+PAYMENT: Final[Schema] = {
+    "type": "object",
+    "required": ["paymentStatus", "transactions"],
+    "properties": {
+        "paymentStatus": _PAYMENT_STATUS,
+        "transactions": {"type": "array", "items": {"$ref": "#/components/schemas/TransactionSummary"}},
+        "stale": {"type": "boolean", "description": "true: Pay.gov could not be asked; this is the record as it was."},
+    },
+}
+HISTORY: Final[Schema] = {
+    "type": "object",
+    "required": ["transactionReferenceId", "events"],
+    "properties": {
+        "transactionReferenceId": {"type": "string"},
+        "events": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["agencyTrackingId", "seq", "at", "name", "actor", "toStatus", "detail"],
+                "properties": {
+                    "agencyTrackingId": {"type": "string"},
+                    "seq": _COUNT,
+                    "at": _TIMESTAMP,
+                    "name": {"type": "string"},
+                    "actor": {"type": "string"},
+                    "fromStatus": _TRANSACTION_STATUS,
+                    "toStatus": _TRANSACTION_STATUS,
+                    "detail": {"type": "object"},
+                },
+            },
+        },
+    },
+}
+HEALTH: Final[Schema] = {
+    "type": "object",
+    "required": ["status", "timestamp", "checks"],
+    "properties": {
+        "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
+        "timestamp": _TIMESTAMP,
+        "checks": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["status", "latencyMs"],
+                "properties": {
+                    "status": {"type": "string", "enum": ["ok", "failed"]},
+                    "latencyMs": {"type": "number", "minimum": 0},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+ERROR: Final[Schema] = {
+    "type": "object",
+    "required": ["message", "errors"],
+    "properties": {
+        "message": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["path", "message", "code"],
+                "properties": {
+                    "path": {"type": "array", "items": {"type": ["string", "integer"]}},
+                    "message": {"type": "string"},
+                    "code": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+_NULLABLE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+LOG_ENTRY: Final[Schema] = {
+    "type": "object",
+    "required": ["agencyTrackingId", "fee", "transactionAmount", "clientName", "transactionReferenceId"],
+    "properties": {
+        "agencyTrackingId": {"type": "string"},
+        "paygovTrackingId": _NULLABLE_TEXT,
+        "feeName": {"type": "string"},
+        "fee": {"type": "string"},
+        "transactionAmount": {"type": "number"},
+        "clientName": {"type": "string"},
+        "transactionReferenceId": {"type": "string"},
+        "paymentStatus": _PAYMENT_STATUS,
+        "transactionStatus": _TRANSACTION_STATUS,
+        "paymentMethod": _NULLABLE_TEXT,
+        "metadata": {"type": "object"},
+        "createdAt": _TIMESTAMP,
+        "lastUpdatedAt": _TIMESTAMP,
+        "returnCode": _NULLABLE_TEXT,
+        "returnDetail": _NULLABLE_TEXT,
+    },
+}
+_LOG_ENTRIES: Final[Schema] = {"type": "array", "items": {"$ref": "#/components/schemas/LogEntry"}}
+TRANSACTIONS: Final[Schema] = {
+    "type": "object",
+    "required": ["data", "total"],
+    "properties": {"data": _LOG_ENTRIES, "total": _COUNT},
+}
+STATUS_COUNTS: Final[Schema] = {
+    "type": "object",
+    "required": ["pending", "success", "failed", "total"],
+    "properties": {"pending": _COUNT, "success": _COUNT, "failed": _COUNT, "total": _COUNT},
+}
+_PERIOD_TOTAL: Final[Schema] = {
+    "type": "object",
+    "required": ["from", "to", "total"],
+    "properties": {"from": _TIMESTAMP, "to": _TIMESTAMP, "total": {"type": "number"}},
+}
+TRANSACTION_LOG: Final[Schema] = {
+    "type": "object",
+    "required": ["data", "from", "to", "page", "pageSize", "sort", "order"],
+    "properties": {
+        "data": _LOG_ENTRIES,
+        "counts": {
+            "type": "object",
+            "required": ["all", "success", "failed", "pending"],
+            "properties": {"all": _COUNT, "success": _COUNT, "failed": _COUNT, "pending": _COUNT},
+        },
+        "from": _TIMESTAMP,
+        "to": _TIMESTAMP,
+        "page": {"type": "integer", "minimum": 1},
+        "pageSize": {"type": "integer", "minimum": 1},
+        "sort": {"type": "string"},
+        "order": {"type": "string", "enum": ["asc", "desc"]},
+        "total": _COUNT,
+        "totals": {
+            "type": "object",
+            "properties": dict.fromkeys(("day", "week", "month", "quarter", "fiscalYear"), _PERIOD_TOTAL),
+        },
+    },
+}
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "InitRequest": INIT_REQUEST,
+    "InitReply": INIT_REPLY,
+    "ProcessRequest": PROCESS_REQUEST,
+    "TransactionSummary": TRANSACTION_SUMMARY,
+    "Payment": PAYMENT,
+    "History": HISTORY,
+    "Health": HEALTH,
+    "Error": ERROR,
+    "LogEntry": LOG_ENTRY,
+    "Transactions": TRANSACTIONS,
+    "StatusCounts": STATUS_COUNTS,
+    "TransactionLog": TRANSACTION_LOG,
+}
