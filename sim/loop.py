@@ -4,8 +4,8 @@
     virtual loop   |-- run ready --||-- run ready --|      (time() moved by 20 s)
 
 ``asyncio.sleep``, ``asyncio.timeout`` and ``loop.call_later`` work unchanged, and everything runs in an order that
-depends on nothing but the program and its seed. A loop with nothing ready and no timer left would wait for ever: that is
-a deadlock of the simulated system, and is raised as one.
+depends on nothing but the program and its seed. A loop with nothing ready and no timer left would wait for ever: that
+is a deadlock of the simulated system, and is raised as one.
 """
 
 import asyncio

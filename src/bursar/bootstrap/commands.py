@@ -1,0 +1,132 @@
+"""The commands that run whole systems: ``bursar up``, ``bursar portal``, ``bursar demo``, and ``bursar settings``."""
+
+import logging
+import os
+import random
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.settings import SETTINGS, SettingError, Settings, load_settings
+
+UNUSABLE: Final = 2
+DEMO_REPORT: Final = "fees_by_month"
+LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def settings_from(flags: Mapping[str, Any]) -> Settings:
+    """The settings in force; a bad one ends the command with one line and exit code 2."""
+    try:
+        return load_settings(flags, os.environ, Path.cwd())
+    except SettingError as error:
+        _refuse(str(error))
+
+
+def _run(settings: Settings, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+    import uvloop
+
+    try:
+        uvloop.run(main())
+    except CannotStart as error:
+        _refuse(str(error))
+
+
+def _refuse(line: str) -> NoReturn:
+    click.echo(f"bursar: {line}", err=True)
+    sys.exit(UNUSABLE)
+
+
+_data = click.option("--data", metavar="DIR", help="Folder of the store, the lake and the simulator's books.")
+_port = click.option("--port", metavar="N", help="The portal's port.  [default: 8080]")
+
+
+@click.command()
+@_port
+@click.option("--simulator-port", metavar="N", help="The port of Pay.gov's simulator.  [default: 3366]")
+@_data
+@click.option("--ach-settle-s", metavar="S", help="How long the simulator leaves an ACH debit unsettled.")
+def up(**flags: Any) -> None:
+    """Start the portal, Pay.gov's simulator and the pages, in one process, until Ctrl-C.
+
+    Everything is kept in the data folder and is there again at the next start.
+    """
+    from bursar.bootstrap.up import run_up
+
+    settings = settings_from(flags | {"log_level": os.environ.get("BURSAR_LOG_LEVEL", "warning")})
+    _run(settings, lambda: run_up(settings, click.echo))
+
+
+@click.command()
+@_port
+@click.option("--host", metavar="ADDRESS", help="The address to listen on.  [default: 127.0.0.1]")
+@_data
+@click.option("--auth", metavar="sigv4|none", help="Who verifies callers; none is for loopback only.")
+def portal(**flags: Any) -> None:
+    """Run the portal and its sweeper against the configured store and Pay.gov (docs/settings.md)."""
+    from bursar.bootstrap.up import run_portal
+
+    settings = settings_from(flags)
+    _run(settings, lambda: run_portal(settings, click.echo))
+
+
+@click.command()
+@click.option(
+    "--payments", "count", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="How many."
+)
+@click.option("--portal-url", default="http://127.0.0.1:8080", show_default=True, help="Where `bursar up` is.")
+@click.option("--simulator-url", default="http://127.0.0.1:3366", show_default=True, help="Where its Pay.gov is.")
+@click.option("--seed", type=int, help="Make the same payments again.  [default: by chance]")
+@_data
+def demo(count: int, portal_url: str, simulator_url: str, seed: int | None, data: str | None) -> None:
+    """Make payments against a running `bursar up`, then print payments by fee type and month.
+
+    Payers pay by card, bank account or PayPal; some are declined, some walk away.
+    """
+    settings = settings_from({"data": data})
+    _run(settings, lambda: _demo(settings, count, portal_url.rstrip("/"), simulator_url.rstrip("/"), seed))
+
+
+async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: str, seed: int | None) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from bursar.bootstrap.demo import DemoFailed, make_payments
+    from bursar.reports.output import FORMATS
+
+    columns = (TextColumn("payments"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns) as progress:
+            task = progress.add_task("payments", total=count)
+            made = await make_payments(
+                count, portal_url, simulator_url, random.Random(seed), lambda: progress.advance(task)
+            )
+    except DemoFailed as error:
+        _refuse(str(error))
+    outcomes = ", ".join(f"{number} {status}" for status, number in sorted(made.statuses.items()))
+    click.echo(f"{outcomes or 'none completed'}; {made.walked_away} walked away\n")
+    async with Composition(settings) as parts:
+        answer = await (await parts.reports()).report(DEMO_REPORT)
+        click.echo(FORMATS["table"](answer))
+
+
+@click.command()
+@_data
+def settings(**flags: Any) -> None:
+    """List every setting with its value here and now, and what it means."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    chosen = settings_from(flags)
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("setting", "value", "meaning"):
+        table.add_column(column, overflow="fold")
+    for name, each in SETTINGS.items():
+        value = getattr(chosen, name)
+        shown = "(set)" if name == "paygov_bearer" and value else "" if value is None else str(value)
+        table.add_row(f"BURSAR_{name.upper()}", shown, each.metadata["meaning"])
+    Console(soft_wrap=False).print(table)

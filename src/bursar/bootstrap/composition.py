@@ -1,0 +1,181 @@
+"""Makes the parts that a process needs from its settings, each on first use, and takes them down in reverse.
+
+    async with Composition(settings) as parts:
+        portal = await parts.portal()
+        answer = await parts.reports.sql("SELECT …")
+
+What cannot be made says why in one line: :class:`CannotStart`.
+"""
+
+import random
+import sqlite3
+from contextlib import AsyncExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import apsw
+
+from bursar.clock import Clock, system_clock
+from bursar.dynamo import AsyncEngine, DynamoError, Store, StoreUnreachable, open_store
+from bursar.dynamo.engine import RulesRefused
+from bursar.dynamo.storage import StoreFormatError
+from bursar.payments.clients import Clients, ClientsError
+from bursar.payments.fees import FeeCatalogue, FeesError
+from bursar.payments.ledger import Ledger
+from bursar.rules.native import load_guard
+from bursar.settings import Settings
+
+if TYPE_CHECKING:
+    from bursar.paygov.client import PayGov
+    from bursar.portal.observer import Observer
+    from bursar.portal.portal import Portal
+    from bursar.reports import Reports
+
+
+class CannotStart(Exception):
+    """Why a process cannot run with these settings here; the text is for whoever started it."""
+
+
+class Composition:
+    """The parts of one process. Use it in the event loop that they are to live in."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = system_clock,
+        randomness: random.Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.randomness = randomness or random.SystemRandom()
+        self._ending = AsyncExitStack()
+        self._store: Store | None = None
+        self._ledger: Ledger | None = None
+        self._paygov: PayGov | None = None
+        self._reports: Reports | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._ending.aclose()
+
+    @cached_property
+    def fees(self) -> FeeCatalogue:
+        """The fee catalogue. Raises :class:`CannotStart`."""
+        try:
+            return FeeCatalogue.load(self.settings.fees) if self.settings.fees else FeeCatalogue.default()
+        except (FeesError, OSError) as error:
+            raise CannotStart(f"BURSAR_FEES: {error}") from error
+
+    @cached_property
+    def clients(self) -> Clients:
+        """The clients, reloaded when their file changes. Raises :class:`CannotStart`."""
+        try:
+            if self.settings.clients:
+                return Clients.load(self.settings.clients, known_fees=self.fees.keys, clock=self.clock)
+            return Clients.default(clock=self.clock)
+        except (ClientsError, OSError) as error:
+            raise CannotStart(f"BURSAR_CLIENTS: {error}") from error
+
+    async def store(self) -> Store:
+        """The store that ``BURSAR_STORE`` names. Raises :class:`CannotStart`."""
+        if self._store is None:
+            url = self.settings.store_url
+            try:
+                if url.startswith("file:") and not url.startswith("file::memory:"):
+                    Path(url.removeprefix("file:")).parent.mkdir(parents=True, exist_ok=True)
+                store = await open_store(url, clock=self.clock, randomness=self.randomness, guard_loader=load_guard)
+            except (OSError, apsw.Error, StoreFormatError, StoreUnreachable, ValueError) as error:
+                raise CannotStart(f"the store {url} cannot be opened: {error}") from error
+            self._ending.push_async_callback(store.close)
+            self._store = store
+        return self._store
+
+    async def ledger(self) -> Ledger:
+        """The ledger over its table, which is made where it is missing; an embedded store keeps the table's rules."""
+        if self._ledger is None:
+            store, table = await self.store(), self.settings.table
+            ledger = Ledger(store, clock=self.clock, randomness=self.randomness, table=table, fees=self.fees)
+            try:
+                await ledger.create_table()
+                if isinstance(store, AsyncEngine):
+                    _put_rules(store, table, ledger)
+            except (DynamoError, RulesRefused, StoreUnreachable) as error:
+                raise CannotStart(f"the table {table} in {self.settings.store_url}: {error}") from error
+            self._ledger = ledger
+        return self._ledger
+
+    async def paygov(self) -> "PayGov":
+        """Pay.gov's client. Raises :class:`CannotStart` where its address is not configured."""
+        if self._paygov is None:
+            from bursar.paygov.aiohttp_transport import AioHttpTransport
+            from bursar.paygov.client import PayGov
+            from bursar.paygov.config import PayGovConfig
+            from bursar.paygov.protocol import NAMESPACE
+
+            settings = self.settings
+            if settings.paygov_url is None or settings.payment_url is None:
+                missing = "BURSAR_PAYGOV_URL" if settings.paygov_url is None else "BURSAR_PAYMENT_URL"
+                raise CannotStart(f"{missing} is not set: the portal must know where Pay.gov is")
+            config = PayGovConfig(
+                url=settings.paygov_url,
+                query_url=settings.paygov_query_url,
+                payment_url=settings.payment_url,
+                namespace=settings.paygov_namespace or NAMESPACE,
+                timeout_s=settings.paygov_timeout_s,
+                client_cert=settings.paygov_client_cert,
+                client_key=settings.paygov_client_key,
+                bearer=settings.paygov_bearer,
+            )
+            try:
+                transport = AioHttpTransport(client_cert=config.client_cert, client_key=config.client_key)
+            except OSError as error:  # ssl.SSLError is one
+                raise CannotStart(f"BURSAR_PAYGOV_CLIENT_CERT, BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
+            self._ending.push_async_callback(transport.close)
+            self._paygov = PayGov(config, transport)
+        return self._paygov
+
+    async def portal(self, observer: "Observer | None" = None) -> "Portal":
+        """A portal over the ledger and Pay.gov's client. Raises :class:`CannotStart`."""
+        from bursar.portal.portal import Portal, PortalSettings
+
+        settings = self.settings
+        return Portal(
+            await self.ledger(),
+            await self.paygov(),
+            self.fees,
+            self.clients,
+            PortalSettings(
+                paygov_timeout_s=settings.paygov_timeout_s,
+                lease_s=max(PortalSettings().lease_s, 3 * settings.paygov_timeout_s),
+                refresh_min_s=settings.refresh_min_s,
+            ),
+            clock=self.clock,
+            randomness=self.randomness,
+            observer=observer,
+        )
+
+    async def reports(self) -> "Reports":
+        """SQL over every payment of the store and its lake. Raises :class:`CannotStart`."""
+        if self._reports is None:
+            from bursar.reports import Reports
+
+            await self.ledger()
+            try:
+                self._reports = Reports(
+                    await self.store(), self.settings.lake_url, self.clock, table=self.settings.table
+                )
+            except (OSError, ValueError, sqlite3.Error) as error:
+                raise CannotStart(f"the lake {self.settings.lake_url} cannot be opened: {error}") from error
+            self._ending.push_async_callback(self._reports.close)
+        return self._reports
+
+
+def _put_rules(store: AsyncEngine, table: str, ledger: Ledger) -> None:
+    # Adopting rules reads the whole table, so only rules that changed are put.
+    document = ledger.rules.to_toml()
+    if store.engine.rules_document(table) != document:
+        store.engine.put_rules_document(table, document)

@@ -1,0 +1,115 @@
+"""``bursar demo``: makes payments against a running ``bursar up``, as applications and payers would, over HTTP.
+
+application ── init ──► payer ── pays by card, ACH or PayPal, is declined, or walks away ──► application ── process
+"""
+
+import asyncio
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+
+AT_ONCE: Final = 8
+TIMEOUT_S: Final = 60.0
+
+# (Pay.gov's payment type, its outcome) → its share of the payers, percent. None: walks away.
+PAYERS: Final[tuple[tuple[tuple[str, str] | None, int], ...]] = (
+    (("PLASTIC_CARD", "Success"), 60),
+    (("ACH", "Success"), 15),
+    (("PAYPAL", "Success"), 12),
+    (("PLASTIC_CARD", "Failed"), 6),
+    (("ACH", "Failed"), 2),
+    (None, 5),
+)
+
+
+class DemoFailed(Exception):
+    """The portal or the simulator did not answer as it should; the text says what it did answer."""
+
+
+@dataclass
+class Made:
+    """What became of the payments: payment status → how many, and how many payers walked away."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    walked_away: int = 0
+
+
+async def make_payments(
+    count: int, portal_url: str, simulator_url: str, randomness: random.Random, on_payment: Callable[[], None]
+) -> Made:
+    """Makes ``count`` payments, :data:`AT_ONCE` at a time; ``on_payment`` is called after each.
+
+    Raises:
+        DemoFailed: at the first answer that is not 200, or when nobody answers.
+    """
+    made = Made()
+    orders = iter(range(count))
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+
+        async def application() -> None:
+            for _ in orders:  # shared: each takes the next payment
+                await _one_payment(session, portal_url, simulator_url, randomness, made)
+                on_payment()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(AT_ONCE, count)):
+                    group.create_task(application())
+        except* aiohttp.ClientError as errors:
+            raise DemoFailed(f"no answer: {errors.exceptions[0]}") from None
+        except* DemoFailed as errors:
+            raise errors.exceptions[0] from None
+    return made
+
+
+async def _one_payment(
+    session: aiohttp.ClientSession, portal_url: str, simulator_url: str, randomness: random.Random, made: Made
+) -> None:
+    started = await _post(session, f"{portal_url}/init", _order(randomness, portal_url))
+    (payer,) = randomness.choices([who for who, _ in PAYERS], [share for _, share in PAYERS])
+    if payer is None:
+        made.walked_away += 1
+        return
+    method, outcome = payer
+    await _post(session, f"{simulator_url}/pay/{method}/{outcome}?token={started['token']}", None)
+    done = await _post(session, f"{portal_url}/process", {"token": started["token"]})
+    made.statuses[done["paymentStatus"]] += 1
+
+
+async def _post(session: aiohttp.ClientSession, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    async with session.post(url, json=body) as reply:
+        if reply.status != 200:
+            raise DemoFailed(f"{url.split('?', 1)[0]} answered {reply.status}: {(await reply.text())[:300]}")
+        answer: dict[str, Any] = await reply.json()
+        return answer
+
+
+def _order(randomness: random.Random, portal_url: str) -> dict[str, Any]:
+    number, pages = randomness.randrange(1, 30_000), randomness.randint(1, 80)
+    fee, metadata = randomness.choices(
+        (
+            ("PETITION_FILING_FEE", {"docketNumber": f"{number}-26"}),
+            (
+                "NONATTORNEY_EXAM_REGISTRATION_FEE",
+                {"email": f"applicant{number}@example.com", "fullName": f"Applicant {number}", "accessCode": "DEMO"},
+            ),
+            ("COPY_FEE", {"copyRequestId": f"CR-{number}", "numberOfPages": pages}),
+        ),
+        (70, 5, 25),
+    )[0]
+    order: dict[str, Any] = {
+        "transactionReferenceId": str(uuid.UUID(int=randomness.getrandbits(128), version=4)),
+        "fee": fee,
+        "urlSuccess": f"{portal_url}/",
+        "urlCancel": f"{portal_url}/",
+        "metadata": metadata,
+    }
+    if fee == "COPY_FEE":
+        order["amount"] = pages / 2  # fifty cents a page: halves are exact in binary
+    return order

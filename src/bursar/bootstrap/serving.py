@@ -1,0 +1,105 @@
+"""Runs the web servers and background tasks of one process until it is told to stop, then ends them in order.
+
+    SIGINT, SIGTERM ──► no new connections ──► requests under way end ──► background tasks end ──► parts close
+
+Ports are bound before anything else starts, so that a busy one is a clear line and nothing half-started.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from bursar.bootstrap.composition import CannotStart
+
+BACKLOG: Final = 1024
+REQUEST_GRACE_S: Final = 30
+LOOPBACK: Final = ("127.", "::1", "localhost")
+
+
+def is_loopback(host: str) -> bool:
+    return host.startswith(LOOPBACK)
+
+
+def bind(host: str, port: int, what: str, *, shared: bool = False) -> socket.socket:
+    """A listening socket; port 0: any free one. ``shared``: several processes may bind it (SO_REUSEPORT).
+
+    Raises:
+        CannotStart: naming ``what`` wanted the port.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise CannotStart(f"{what} cannot listen on {host}:{port}: {error.strerror or error}") from error
+    listening.setblocking(False)
+    return listening
+
+
+def address(listening: socket.socket) -> str:
+    """``http://host:port`` of a bound socket."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to the process that runs several of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
+    """Serves ``app`` for the length of a ``with``; leaving it waits for requests under way, at most the grace."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=REQUEST_GRACE_S,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running
+
+
+@contextlib.asynccontextmanager
+async def background(tasks: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator[None]:
+    """Runs ``tasks`` for the length of a ``with`` and cancels them at its end."""
+    running = [asyncio.create_task(task) for task in tasks]
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def until_told_to_stop() -> None:
+    """Returns at the first SIGINT or SIGTERM."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    try:
+        await told.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,134 @@
+"""``bursar up`` and ``bursar portal``: the whole of Bursar, or the portal alone, in one process until told to stop.
+
+up        portal + pages ── Pay.gov's simulator ── sweeper ── the lake's writer        one data folder
+portal    portal ───────────────────────────────── sweeper ── the lake's writer        Pay.gov as configured
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+
+from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.bootstrap.serving import address, background, bind, serving, until_told_to_stop
+from bursar.dashboard import TryPayment, pages
+from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
+from bursar.paygov.simulator.app import simulator_app
+from bursar.paygov.simulator.server import addresses
+from bursar.payments.clients import Client
+from bursar.portal.application import Authenticate
+from bursar.portal.auth import nobody_asks, sigv4
+from bursar.portal.http import portal_app
+from bursar.portal.portal import DRAIN_TIMEOUT_S, Portal
+from bursar.portal.sweeper import run_sweeper
+from bursar.reports import LakeBusy, ReportError, Reports
+from bursar.settings import Settings
+
+BOOKS_FILE: Final = "paygov-books.jsonl"
+FORCED_INTERVAL_S: Final = 1.0
+"""`up` sweeps at least this often: an ACH debit of the simulator settles within seconds, and somebody is watching."""
+
+Say = Callable[[str], None]
+_log = logging.getLogger(__name__)
+
+
+async def run_up(settings: Settings, say: Say) -> None:
+    """Runs everything on one machine; ``say`` gets the lines for the person who started it.
+
+    Raises:
+        CannotStart: a port is taken, the data folder cannot be written, a file is of a newer format.
+    """
+    settings = replace(settings, auth="none", sweep_interval_s=min(settings.sweep_interval_s, FORCED_INTERVAL_S))
+    async with AsyncExitStack() as stack:
+        portal_socket = stack.enter_context(bind(settings.host, settings.port, "the portal"))
+        paygov_socket = stack.enter_context(bind(settings.host, settings.simulator_port, "Pay.gov's simulator"))
+        where = addresses(paygov_socket)
+        settings = replace(
+            settings, paygov_url=where.url, paygov_query_url=where.query_url, payment_url=where.payment_url
+        )
+        parts = await stack.enter_async_context(Composition(settings))
+        portal, reports = await parts.portal(), await parts.reports()
+        await stack.enter_async_context(serving(simulator_app(_simulator(settings, parts, stack)), paygov_socket))
+        client = _development_client(parts)
+        try_payment = TryPayment(
+            portal=portal,
+            reports=reports,
+            client=client,
+            portal_url=address(portal_socket),
+            payment_url=where.payment_url,
+        )
+        await stack.enter_async_context(background(_tasks(settings, portal, reports)))
+        stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
+        app = portal_app(portal, _nobody(settings, client), others=Starlette(routes=pages(try_payment)))
+        await stack.enter_async_context(serving(app, portal_socket))
+        say(f"Try a payment        {address(portal_socket)}")
+        say(f"Pay.gov (simulated)  {where.base}")
+        say(f"Data folder          {settings.data} (kept; Ctrl-C stops)")
+        await until_told_to_stop()
+        say("Stopping: finishing what has begun …")
+
+
+async def run_portal(settings: Settings, say: Say) -> None:
+    """Runs the portal and its sweeper against the configured store and Pay.gov. Raises :class:`CannotStart`."""
+    async with AsyncExitStack() as stack:
+        listening = stack.enter_context(bind(settings.host, settings.port, "the portal", shared=settings.workers > 1))
+        parts = await stack.enter_async_context(Composition(settings))
+        authenticate = _authentication(settings, parts)
+        portal, reports = await parts.portal(), await parts.reports()
+        await stack.enter_async_context(background(_tasks(settings, portal, reports)))
+        stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
+        await stack.enter_async_context(serving(portal_app(portal, authenticate), listening))
+        say(f"Portal  {address(listening)}  store {settings.store_url}  Pay.gov {settings.paygov_url}")
+        await until_told_to_stop()
+        say("Stopping: finishing what has begun …")
+
+
+def _authentication(settings: Settings, parts: Composition) -> Authenticate:
+    if settings.auth == "none":
+        return _nobody(settings, _development_client(parts))
+    return sigv4(parts.clients, clock=parts.clock)
+
+
+def _nobody(settings: Settings, client: Client) -> Authenticate:
+    try:
+        return nobody_asks(client, listens_on=[settings.host])
+    except ValueError as error:
+        raise CannotStart(f"BURSAR_AUTH=none: {error}") from error
+
+
+def _development_client(parts: Composition) -> Client:
+    name = parts.clients.names[0]
+    client = parts.clients.by_name(name)
+    assert client is not None
+    return client
+
+
+def _simulator(settings: Settings, parts: Composition, stack: AsyncExitStack) -> Simulator:
+    try:
+        Path(settings.data).mkdir(parents=True, exist_ok=True)
+        books = Books(Path(settings.data) / BOOKS_FILE)
+    except (BooksError, OSError) as error:
+        raise CannotStart(f"the simulator's books: {error}") from error
+    stack.callback(books.close)
+    return Simulator(parts.clock, parts.randomness, books, SimulatorSettings(ach_settle_s=settings.ach_settle_s))
+
+
+def _tasks(settings: Settings, portal: Portal, reports: Reports) -> list[Any]:
+    return [run_sweeper(portal, settings.sweep_interval_s), _write_lake(reports, settings.lake_interval_s)]
+
+
+async def _write_lake(reports: Reports, interval_s: float) -> None:
+    """Moves changes into the lake from time to time. Queries never wait for it: they read what is not there yet."""
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            await reports.write_lake()
+        except LakeBusy:
+            continue  # another process is at it
+        except (ReportError, OSError) as error:
+            _log.error("the lake was not written: %s", error)

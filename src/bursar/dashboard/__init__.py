@@ -1,0 +1,5 @@
+"""Web pages over the portal and its reports. Today: "Try a payment", for a developer's own machine."""
+
+from bursar.dashboard.try_payment import TryPayment, pages
+
+__all__ = ["TryPayment", "pages"]
