@@ -66,8 +66,14 @@ class AioHttpTransport:
             async with session.post(url, data=body, headers=headers, timeout=time, allow_redirects=False) as reply:
                 whole = await _read_bounded(reply)
                 return HttpReply(reply.status, {name.lower(): value for name, value in reply.headers.items()}, whole)
-        # The order matters: the first two are kinds of the ones below them.
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        # The order matters: what comes first are kinds of what comes below. UnicodeError: a name that no DNS can hold.
+        except (
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.ClientConnectorError,
+            aiohttp.InvalidURL,
+            aiohttp.NonHttpUrlClientError,
+            UnicodeError,
+        ) as error:
             raise NotSent(f"no connection to {_host(url)}: {error}") from error
         except TimeoutError as error:
             raise TimedOut(f"no whole reply from {_host(url)} within {timeout_s:g} s") from error

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 FORM_BYTES_MAX = 4_096
 
 PAYMENT_TYPES: Final = (
-    ("PLASTIC_CARD", "Debit or credit card", "Known at once."),
+    ("PLASTIC_CARD", "Debit or credit card", "The outcome is known at once."),
     ("ACH", "Bank account (ACH)", "Received first; settles, or is returned, a little later."),
-    ("PAYPAL", "PayPal", "Known at once."),
+    ("PAYPAL", "PayPal", "The outcome is known at once."),
 )
 OUTCOMES: Final = (
     (SUCCESS, "It goes through", "The payer is charged when the collection is completed."),
@@ -107,6 +107,7 @@ class HostedPages:
             heading=HEADINGS[refused.http_status],
             sentence=str(refused),
             back=back,
+            lines=(),
         )
 
 

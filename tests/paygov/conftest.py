@@ -1,0 +1,171 @@
+"""A Pay.gov to talk to, over both transports, and a server that speaks whatever bytes a test wants."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bursar.paygov import AioHttpTransport, PayGov, PayGovConfig, Transport
+from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH, QUERY_PATH
+from bursar.paygov.simulator import Books, MisbehaviourPlan, Simulator, SimulatorTransport
+from bursar.paygov.simulator.server import serving
+
+APP = "TCSUSTAXCOURTPETITION"
+AGENCY_ID = "588234832626439493e92"
+"""Looks like a number, and is none: a parser that makes it one loses a payment."""
+BASE = "http://simulator.invalid"
+
+PATIENT_S = 30.0
+HASTY_S = 0.25
+"""Patience of a client that is meant to lose it."""
+
+
+class HandClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: float = 1_795_376_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
+class World:
+    """A simulator, and clients of it: one patient, one hasty."""
+
+    clock: HandClock
+    simulator: Simulator
+    plan: MisbehaviourPlan
+    paygov: PayGov
+    hasty: PayGov
+
+    @property
+    def books(self) -> Books:
+        return self.simulator.books
+
+    async def start(self, agency_tracking_id: str = AGENCY_ID, amount: Decimal = Decimal("60.00")) -> str:
+        return await self.paygov.start(
+            tcs_app_id=APP,
+            agency_tracking_id=agency_tracking_id,
+            amount=amount,
+            url_success="https://app.example/back?a=1&b=2",
+            url_cancel="https://app.example/cancel",
+        )
+
+    async def paid(self, payment_type: str = "PLASTIC_CARD", outcome: str = "Success") -> str:
+        token = await self.start()
+        self.simulator.pay(token, payment_type, outcome)
+        return token
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def simulator(clock: HandClock) -> Simulator:
+    return Simulator(clock, random.Random(7))
+
+
+@pytest.fixture
+def plan() -> MisbehaviourPlan:
+    return MisbehaviourPlan(random.Random(11))
+
+
+@pytest.fixture(params=["in process", "http"])
+async def world(
+    request: pytest.FixtureRequest, clock: HandClock, simulator: Simulator, plan: MisbehaviourPlan
+) -> AsyncIterator[World]:
+    """The same simulator behind both doors: every test that asks for it runs twice."""
+    async with contextlib.AsyncExitStack() as stack:
+        base, transport = BASE, SimulatorTransport(simulator, plan)
+        if request.param == "http":
+            base = (await stack.enter_async_context(serving(simulator, plan))).base
+            transport = AioHttpTransport()
+        stack.push_async_callback(transport.close)
+        yield World(clock, simulator, plan, client(base, transport), client(base, transport, HASTY_S))
+
+
+def client(base: str, transport: Transport, timeout_s: float = PATIENT_S, **config: Any) -> PayGov:
+    return PayGov(
+        PayGovConfig(
+            url=base + ONLINE_PATH,
+            query_url=base + QUERY_PATH,
+            payment_url=base + PAY_PATH,
+            timeout_s=timeout_s,
+            **config,
+        ),
+        transport,
+    )
+
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[Callable[[Script], Awaitable[str]]]:
+    """Serves a script per connection on loopback; gives its base URL."""
+    servers: list[asyncio.Server] = []
+    connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
+
+    async def serve(script: Script) -> str:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            connections[task] = writer
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await script(reader, writer)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        servers.append(server)
+        host, port = server.sockets[0].getsockname()
+        return f"http://{host}:{port}"
+
+    yield serve
+    for server in servers:
+        server.close()
+    for writer in connections.values():
+        writer.transport.abort()  # Ends the script: it reads the end of the file, or fails to write.
+    await asyncio.gather(*connections)
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """One whole HTTP request's body, as aiohttp sends it."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+    return await reader.readexactly(length)
+
+
+def http_reply(body: bytes, status: str = "200 OK", headers: str = "Content-Type: text/xml\r\n") -> bytes:
+    return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def soap_reply(operation: str, content: str) -> bytes:
+    return (
+        '<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>'
+        f'<ns2:{operation}Response xmlns:ns2="http://fms.treas.gov/services/tcsonline">'
+        f"<{operation}Response>{content}</{operation}Response></ns2:{operation}Response></S:Body></S:Envelope>"
+    ).encode()
+
+
+def soap_fault(code: str = "4117", detail: str = "Token does not exist.") -> bytes:
+    return (
+        '<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body><S:Fault>'
+        "<faultcode>S:Server</faultcode><faultstring>TCS Error</faultstring><detail>"
+        '<ns2:TCSServiceFault xmlns:ns2="http://fms.treas.gov/services/tcsonline">'
+        f"<return_code>{code}</return_code><return_detail>{detail}</return_detail>"
+        "</ns2:TCSServiceFault></detail></S:Fault></S:Body></S:Envelope>"
+    ).encode()

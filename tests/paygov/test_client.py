@@ -1,0 +1,227 @@
+"""What the client and the simulator do for each other when nothing goes wrong, over both transports."""
+
+import random
+from decimal import Decimal
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from bursar.paygov import ArgumentRefused, Fault, NotSent, PayGov, PayGovConfig, QueryUnavailable
+from bursar.paygov.client import wire_amount
+from bursar.paygov.simulator import Simulator, SimulatorSettings, SimulatorTransport
+from paygov.conftest import AGENCY_ID, APP, BASE, HandClock, World, client
+
+
+async def test_a_card_payment_goes_through(world: World) -> None:
+    token = await world.start()
+    assert len(token) == 32
+    world.simulator.pay(token, "PLASTIC_CARD", "Success")
+    assert world.books.charges(AGENCY_ID) == (), "paying on the page charges nobody yet"
+
+    collection = await world.paygov.complete(tcs_app_id=APP, token=token)
+
+    assert collection.agency_tracking_id == AGENCY_ID
+    assert collection.transaction_amount == Decimal("60.00")
+    assert str(collection.transaction_amount) == "60.00"
+    assert collection.transaction_status == "Success"
+    assert collection.payment_type == "PLASTIC_CARD"
+    assert collection.transaction_type == "Sale"
+    assert collection.payment_frequency == "ONE_TIME"
+    assert collection.number_of_installments == "1"
+    assert collection.transaction_date is not None
+    assert collection.payment_date is not None
+    assert [charge.amount for charge in world.books.charges(AGENCY_ID)] == [Decimal("60.00")]
+
+
+async def test_paypal_is_a_payment_type(world: World) -> None:
+    token = await world.paid("PAYPAL")
+    assert (await world.paygov.complete(tcs_app_id=APP, token=token)).payment_type == "PAYPAL"
+
+
+@pytest.mark.parametrize("outcome", ["Success", "Failed"])
+async def test_ach_is_received_and_settles_later(world: World, outcome: str) -> None:
+    completed = await world.paygov.complete(tcs_app_id=APP, token=await world.paid("ACH", outcome))
+    assert completed.transaction_status == "Received"
+    assert completed.paygov_tracking_id is not None
+
+    world.clock.move(14.9)
+    (before,) = await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+    world.clock.move(0.2)
+    (after,) = await world.paygov.details(tcs_app_id=APP, paygov_tracking_id=completed.paygov_tracking_id)
+
+    assert before.transaction_status == "Received"
+    assert after.transaction_status == outcome
+    assert len(world.books.charges(AGENCY_ID)) == (1 if outcome == "Success" else 0)
+
+
+async def test_a_declined_card_completes_as_failed_and_charges_nobody(world: World) -> None:
+    token = await world.paid("PLASTIC_CARD", "Failed")
+    collection = await world.paygov.complete(tcs_app_id=APP, token=token)
+    assert collection.transaction_status == "Failed"
+    assert collection.paygov_tracking_id is not None
+    assert world.books.charges(AGENCY_ID) == ()
+
+
+async def test_a_second_complete_is_4117_and_charges_nobody_again(world: World) -> None:
+    token = await world.paid()
+    await world.paygov.complete(tcs_app_id=APP, token=token)
+    with pytest.raises(Fault) as refused:
+        await world.paygov.complete(tcs_app_id=APP, token=token)
+    assert refused.value.return_code == "4117"
+    assert refused.value.token_unusable
+    assert len(world.books.charges(AGENCY_ID)) == 1
+
+
+async def test_a_token_is_good_for_three_hours(world: World) -> None:
+    token = await world.paid()
+    world.clock.move(3 * 3600)
+    with pytest.raises(Fault, match="4117"):
+        await world.paygov.complete(tcs_app_id=APP, token=token)
+
+
+async def test_a_token_of_another_application_is_4117(world: World) -> None:
+    with pytest.raises(Fault, match="4117"):
+        await world.paygov.complete(tcs_app_id="SOMEBODYELSE", token=await world.paid())
+
+
+async def test_an_unpaid_token_is_4117_and_stays_usable(world: World) -> None:
+    token = await world.start()
+    with pytest.raises(Fault, match=r"4117.*Nobody has paid"):
+        await world.paygov.complete(tcs_app_id=APP, token=token)
+    world.simulator.pay(token, "PLASTIC_CARD", "Success")
+    assert (await world.paygov.complete(tcs_app_id=APP, token=token)).transaction_status == "Success"
+
+
+async def test_the_query_says_none_until_a_collection_is_completed(world: World) -> None:
+    token = await world.paid()
+    assert await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == ()
+    completed = await world.paygov.complete(tcs_app_id=APP, token=token)
+    assert await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == (completed,)
+
+
+async def test_the_query_lists_every_collection_of_an_id(world: World) -> None:
+    for token in [await world.paid(), await world.paid()]:
+        await world.paygov.complete(tcs_app_id=APP, token=token)
+    assert len(await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)) == 2
+    assert len(world.books.charges_for([AGENCY_ID, "another"])) == 2
+
+
+async def test_details_of_an_unknown_tracking_id_are_refused(world: World) -> None:
+    with pytest.raises(Fault):
+        await world.paygov.details(tcs_app_id=APP, paygov_tracking_id="NOSUCHID")
+
+
+async def test_ids_with_markup_and_urls_with_ampersands_arrive_as_they_are(world: World) -> None:
+    agency_id = "<a>&\"'x]]>"
+    token = await world.start(agency_id)
+    redirect = world.simulator.pay(token, "PLASTIC_CARD", "Success")
+    assert redirect == "https://app.example/back?a=1&b=2"
+    assert (await world.paygov.complete(tcs_app_id=APP, token=token)).agency_tracking_id == agency_id
+
+
+def simulated(settings: SimulatorSettings) -> tuple[Simulator, PayGov]:
+    simulator = Simulator(HandClock(), random.Random(1), settings=settings)
+    return simulator, client(BASE, SimulatorTransport(simulator))
+
+
+START = {
+    "tcs_app_id": APP,
+    "agency_tracking_id": AGENCY_ID,
+    "amount": Decimal("60"),
+    "url_success": "https://app.example/a",
+    "url_cancel": "https://app.example/b",
+}
+
+
+async def test_an_unknown_application_is_4019() -> None:
+    _, paygov = simulated(SimulatorSettings(applications=frozenset(("OTHER",))))
+    with pytest.raises(Fault, match="4019"):
+        await paygov.start(**START)
+
+
+async def test_unpaid_tokens_can_complete_as_on_the_public_test_server() -> None:
+    simulator, paygov = simulated(SimulatorSettings(unpaid_code=None))
+    completed = await paygov.complete(tcs_app_id=APP, token=await paygov.start(**START))
+    assert (completed.transaction_status, completed.payment_type) == ("Success", "PLASTIC_CARD")
+    assert len(simulator.books.charges(AGENCY_ID)) == 1
+
+
+async def test_without_a_query_service_nothing_is_sent() -> None:
+    config = PayGovConfig(url=BASE, payment_url=BASE)
+    paygov = PayGov(config, SimulatorTransport(Simulator(HandClock(), random.Random(1))))
+    with pytest.raises(QueryUnavailable):
+        await paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tcs_app_id", ""),
+        ("tcs_app_id", "has space"),
+        ("agency_tracking_id", ""),
+        ("agency_tracking_id", "x" * 22),
+        ("agency_tracking_id", "tab\there"),
+        ("agency_tracking_id", "nul\0"),
+        ("agency_tracking_id", "ünïcode"),
+        ("amount", Decimal("0")),
+        ("amount", Decimal("-1")),
+        ("amount", Decimal("0.001")),
+        ("amount", Decimal("NaN")),
+        ("amount", Decimal("Infinity")),
+        ("amount", Decimal("100000000.00")),
+        ("amount", 60.0),
+        ("url_success", "javascript:alert(1)"),
+        ("url_success", "/relative"),
+        ("url_success", "http://[broken"),
+        ("url_cancel", "https://app.example/" + "x" * 3000),
+        ("url_cancel", "https://app.example/\x07"),
+    ],
+)
+async def test_arguments_pay_gov_could_not_take_are_refused_before_sending(name: str, value: object) -> None:
+    simulator, paygov = simulated(SimulatorSettings())
+    with pytest.raises(ArgumentRefused, match=name) as refused:
+        await paygov.start(**START | {name: value})
+    assert isinstance(refused.value, NotSent)
+    assert len(simulator.books) == 0
+
+
+@pytest.mark.parametrize("token", ["", "x" * 31, "x" * 33, "x" * 31 + " "])
+async def test_a_token_has_32_characters_and_is_not_repeated_in_an_error(token: str) -> None:
+    _, paygov = simulated(SimulatorSettings())
+    with pytest.raises(ArgumentRefused) as refused:
+        await paygov.complete(tcs_app_id=APP, token=token)
+    assert "xxx" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("amount", "wire"),
+    [
+        (Decimal("60"), "60.00"),
+        (Decimal("0.01"), "0.01"),
+        (Decimal("1E+3"), "1000.00"),
+        (Decimal("1.500"), "1.50"),
+        (Decimal("99999999.99"), "99999999.99"),
+    ],
+)
+def test_amounts_have_exactly_two_decimals(amount: Decimal, wire: str) -> None:
+    assert wire_amount(amount) == wire
+
+
+def test_the_payer_is_sent_to_the_hosted_pages() -> None:
+    _, paygov = simulated(SimulatorSettings())
+    parts = urlsplit(paygov.payment_redirect(tcs_app_id="A&B", token="t" * 32))
+    assert parse_qs(parts.query) == {"token": ["t" * 32], "tcsAppID": ["A&B"]}
+    assert parts.path == "/pay"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"timeout_s": 0.0}, {"client_key": "key.pem"}, {"bearer": "two\nlines"}],
+)
+def test_a_configuration_that_cannot_work_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        PayGovConfig(url=BASE, payment_url=BASE, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_bearer_token_is_not_shown() -> None:
+    assert "secret" not in repr(PayGovConfig(url=BASE, payment_url=BASE, bearer="secret"))
