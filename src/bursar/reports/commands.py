@@ -7,7 +7,7 @@ async context manager of :class:`bursar.reports.Reports`, so that the settings s
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import click
 
@@ -40,10 +40,18 @@ def sql(ctx: click.Context, statement: str, form: str) -> None:
 @click.command()
 @click.argument("name", required=False)
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the report.")
+@click.option("--activity", type=click.File("rb"), help="A Pay.gov activity file (CSV), for the reconciliation.")
 @click.option("--sql", "show", type=click.Choice(["duckdb", "athena"]), help="Print the report's SQL instead.")
 @_format
 @click.pass_context
-def report(ctx: click.Context, name: str | None, params: tuple[str, ...], show: str | None, form: str) -> None:
+def report(
+    ctx: click.Context,
+    name: str | None,
+    params: tuple[str, ...],
+    activity: BinaryIO | None,
+    show: str | None,
+    form: str,
+) -> None:
     """Run a named report; without NAME, list them."""
     if name is None:
         for each in named_reports().values():
@@ -57,7 +65,8 @@ def report(ctx: click.Context, name: str | None, params: tuple[str, ...], show: 
     if show is not None:
         click.echo(found.sql if show == "duckdb" else found.athena_sql)
         return
-    _print(_run(ctx, lambda reports: reports.report(name, given)), form)
+    content = None if activity is None else activity.read()
+    _print(_run(ctx, lambda reports: reports.report(name, given, activity=content)), form)
 
 
 @click.group()

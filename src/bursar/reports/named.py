@@ -20,6 +20,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from bursar.clock import iso_ms
+from bursar.reports.activity import ACTIVITY
 from bursar.reports.errors import BadParameter, NoSuchReport
 
 TEXT_CHARS_MAX: Final = 256
@@ -43,6 +44,11 @@ class NamedReport:
     question: str
     parameters: tuple[Parameter, ...]
     sql: str
+
+    @property
+    def wants_activity(self) -> bool:
+        """Whether it compares with a Pay.gov activity file (:mod:`bursar.reports.activity`)."""
+        return ACTIVITY in self.sql
 
     @property
     def athena_sql(self) -> str:

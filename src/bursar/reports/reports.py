@@ -13,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bursar.clock import Clock
-from bursar.reports.errors import LakeBroken, LakeBusy
+from bursar.reports.activity import ACTIVITY, read_activity
+from bursar.reports.errors import BadParameter, LakeBroken, LakeBusy
 from bursar.reports.lake import Lake, LakeState
 from bursar.reports.mover import Mover
 from bursar.reports.named import named_report
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bursar.dynamo import Store
+
+    Tables = Mapping[str, pa.Table]
 
 QUERY_TIMEOUT_S: Final = 30.0
 QUERY_THREADS: Final = 2
@@ -47,6 +51,15 @@ class Written:
 
     rows: dict[str, int]
     watermark: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A statement, the values of its parameters, and tables that only it may read."""
+
+    text: str
+    parameters: Mapping[str, Any]
+    more: "Tables"
 
 
 class Reports:
@@ -82,19 +95,22 @@ class Reports:
 
         Raises a :class:`bursar.reports.errors.ReportError`, whose text is fit for whoever wrote the statement.
         """
-        try:
-            return await self._ask(text, parameters or {}, TAIL_AGE_MAX_S, TAIL_ROWS_MAX)
-        except TailTooLong:
-            await self._write_if_free()
-        except LakeBroken:
-            # The files of a state that is no longer current may have been deleted under it: look at the lake again.
-            self._sessions.look_again()
-        return await self._ask(text, parameters or {}, None, None)
+        return await self._answer(text, parameters or {}, {})
 
-    async def report(self, name: str, parameters: Mapping[str, Any] | None = None) -> Answer:
-        """The answer of a named report. Raises :class:`bursar.reports.errors.NoSuchReport` and ``BadParameter`` too."""
+    async def report(
+        self, name: str, parameters: Mapping[str, Any] | None = None, *, activity: bytes | None = None
+    ) -> Answer:
+        """The answer of a named report; ``activity`` is a Pay.gov activity file for a report that wants one.
+
+        Raises :class:`bursar.reports.errors.NoSuchReport` and ``BadParameter`` besides what :meth:`sql` raises.
+        """
         found = named_report(name)
-        return await self.sql(found.sql, found.bind(parameters or {}, self._clock()))
+        bound = found.bind(parameters or {}, self._clock())
+        if found.wants_activity != (activity is not None):
+            wants = "needs a" if found.wants_activity else "takes no"
+            raise BadParameter(f"report {name} {wants} Pay.gov activity file")
+        more = {} if activity is None else {ACTIVITY: await asyncio.to_thread(read_activity, activity)}
+        return await self._answer(found.sql, bound, more)
 
     async def write_lake(self) -> Written:
         """Move every change older than the safety margin into the lake.
@@ -130,9 +146,18 @@ class Reports:
             await asyncio.to_thread(self._query_threads.shutdown)
             await asyncio.to_thread(self._lake_thread.shutdown)
 
-    async def _ask(
-        self, text: str, parameters: Mapping[str, Any], tail_age_max_s: float | None, tail_rows_max: int | None
-    ) -> Answer:
+    async def _answer(self, text: str, parameters: Mapping[str, Any], more: "Tables") -> Answer:
+        question = _Question(text, parameters, more)
+        try:
+            return await self._ask(question, TAIL_AGE_MAX_S, TAIL_ROWS_MAX)
+        except TailTooLong:
+            await self._write_if_free()
+        except LakeBroken:
+            # The files of a state that is no longer current may have been deleted under it: look at the lake again.
+            self._sessions.look_again()
+        return await self._ask(question, None, None)
+
+    async def _ask(self, question: "_Question", tail_age_max_s: float | None, tail_rows_max: int | None) -> Answer:
         as_of = self._clock()
         async with self._sessions.current() as session:
             watermarks = {name: table.watermark for name, table in session.state.items()}
@@ -141,16 +166,9 @@ class Reports:
                 if as_of - oldest > tail_age_max_s:
                     raise TailTooLong
             tail = await self._tail.read(watermarks, tail_rows_max)
-            return await self._run(session, text, parameters, tail, as_of)
+            return await self._run(session, question, tail, as_of)
 
-    async def _run(
-        self,
-        session: Session,
-        text: str,
-        parameters: Mapping[str, Any],
-        tail: "Mapping[str, pa.Table]",
-        as_of: float,
-    ) -> Answer:
+    async def _run(self, session: Session, question: "_Question", tail: "Tables", as_of: float) -> Answer:
         loop = asyncio.get_running_loop()
         cursor = session.cursor()
         expired = asyncio.Event()
@@ -160,9 +178,10 @@ class Reports:
             cursor.interrupt()
 
         timer = loop.call_later(QUERY_TIMEOUT_S, expire)
-        running = loop.run_in_executor(
-            self._query_threads, session.ask, cursor, text, parameters, tail, as_of, expired.is_set
+        work = partial(
+            session.ask, cursor, question.text, question.parameters, tail, as_of, expired.is_set, question.more
         )
+        running = loop.run_in_executor(self._query_threads, work)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:

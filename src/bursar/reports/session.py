@@ -9,6 +9,7 @@ no other, and its settings are locked.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
@@ -82,14 +83,20 @@ class Session:
         tail: "Mapping[str, pa.Table]",
         as_of: float,
         expired: Callable[[], bool],
+        more: "Mapping[str, pa.Table]" = MappingProxyType({}),
     ) -> Answer:
-        """Run one SELECT. Raises a :class:`ReportError`; ``expired``: was an interrupt the time limit's?"""
+        """Run one SELECT. Raises a :class:`ReportError`; ``expired``: was an interrupt the time limit's?
+
+        ``more`` are tables that only this query sees, by name.
+        """
         import duckdb
 
         try:
-            statement = check_statement(cursor, text)
+            statement = check_statement(cursor, text, more)
             for schema in TABLES:
                 _make_view(cursor, schema, tail[schema.name])
+            for name, table in more.items():
+                cursor.register(name, table)
             relation = cursor.sql(statement, params=dict(parameters) or None)
             columns, types = tuple(relation.columns), tuple(str(kind) for kind in relation.types)
             return Answer(columns, types, _rows(relation, types), as_of)

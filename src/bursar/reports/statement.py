@@ -5,7 +5,7 @@ is DuckDB's own (no file, no network, no extension, no setting: :mod:`bursar.rep
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql
@@ -20,8 +20,11 @@ READABLE: Final = tuple(schema.name for schema in TABLES)
 _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
 
 
-def check_statement(connection: "DuckDBPyConnection", text: str) -> str:
-    """The statement, fit to run: without its closing semicolon. Raises :class:`BadSql` for any other statement."""
+def check_statement(connection: "DuckDBPyConnection", text: str, more: Collection[str] = ()) -> str:
+    """The statement, fit to run: without its closing semicolon. Raises :class:`BadSql` for any other statement.
+
+    ``more`` names tables that may be read besides the two.
+    """
     if len(text.encode()) > STATEMENT_BYTES_MAX:
         raise BadSql(f"a statement is at most {STATEMENT_BYTES_MAX} bytes")
     if not text.strip().strip(";"):
@@ -32,7 +35,7 @@ def check_statement(connection: "DuckDBPyConnection", text: str) -> str:
         raise BadSql(_message(tree))
     if len(tree["statements"]) != 1:
         raise BadSql("one statement at a time")
-    _check_sources(tree["statements"][0])
+    _check_sources(tree["statements"][0], {*READABLE, *more})
     return text.strip().rstrip(";")
 
 
@@ -42,9 +45,9 @@ def _message(tree: dict[str, Any]) -> str:
     return str(tree.get("error_message", "this is not SQL"))
 
 
-def _check_sources(statement: Any) -> None:
+def _check_sources(statement: Any, readable: set[str]) -> None:
     nodes = list(_nodes(statement))
-    named = {
+    named = readable | {
         entry["key"].lower()
         for node in nodes
         for entry in node.get("cte_map", {}).get("map", ())
@@ -65,7 +68,7 @@ def _check_sources(statement: Any) -> None:
 def _check_table(node: dict[str, Any], named: set[str]) -> None:
     path = node.get("qualified_name", {}).get("path") or [node.get("table_name", "")]
     name = str(path[-1])
-    if len(path) > 1 or node.get("schema_name") or name.lower() not in {*READABLE, *named}:
+    if len(path) > 1 or node.get("schema_name") or name.lower() not in named:
         _refuse(".".join(map(str, path)))
 
 

@@ -1,0 +1,46 @@
+-- How long do ACH payments take to settle: average, median and 95th percentile, by the month in which they settled?
+-- parameters: since, until
+
+WITH accepted AS (
+  SELECT
+    agency_tracking_id,
+    MIN(occurred_at) AS accepted_at
+  FROM payment_events
+  WHERE
+    to_status = 'pending'
+  GROUP BY
+    agency_tracking_id
+), settled AS (
+  SELECT
+    p.agency_tracking_id,
+    CAST(DATE_TRUNC('MONTH', AT_TIMEZONE(p.updated_at, 'America/New_York')) AS DATE) AS month,
+    p.amount,
+    CAST(DATE_DIFF('SECOND', DATE_TRUNC('SECOND', a.accepted_at), DATE_TRUNC('SECOND', p.updated_at)) AS DOUBLE) / 3600 AS hours
+  FROM payments AS p
+  INNER JOIN accepted AS a
+    ON p.agency_tracking_id = a.agency_tracking_id
+  WHERE
+    p.payment_method = 'ACH'
+    AND p.payment_status = 'success'
+    AND CAST(AT_TIMEZONE(p.updated_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+), ranked AS (
+  SELECT
+    month,
+    amount,
+    hours,
+    CUME_DIST() OVER (PARTITION BY month ORDER BY hours) AS share
+  FROM settled
+)
+SELECT
+  month,
+  COUNT(*) AS settled,
+  SUM(amount) AS collected,
+  ROUND(AVG(hours), 2) AS average_hours,
+  ROUND(MIN(CASE WHEN share >= 0.5 THEN hours END), 2) AS p50_hours,
+  ROUND(MIN(CASE WHEN share >= 0.95 THEN hours END), 2) AS p95_hours,
+  ROUND(MAX(hours), 2) AS longest_hours
+FROM ranked
+GROUP BY
+  month
+ORDER BY
+  month

@@ -1,0 +1,38 @@
+-- What was collected in each month, by application, fee and payment method? (The monthly finance report.)
+-- parameters: since, until
+
+WITH collected AS (
+  SELECT
+    CAST(DATE_TRUNC('MONTH', AT_TIMEZONE(updated_at, 'America/New_York')) AS DATE) AS month,
+    client,
+    fee,
+    tcs_app_id,
+    payment_method,
+    amount
+  FROM payments
+  WHERE
+    payment_status = 'success'
+    AND CAST(AT_TIMEZONE(updated_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+)
+SELECT
+  EXTRACT(YEAR FROM month) /* The federal fiscal year begins on 1 October and is named by the year in which it ends. */ + CASE WHEN EXTRACT(MONTH FROM month) >= 10 THEN 1 ELSE 0 END AS fiscal_year,
+  month,
+  client,
+  fee,
+  tcs_app_id,
+  payment_method,
+  COUNT(*) AS payments,
+  SUM(amount) AS collected
+FROM collected
+GROUP BY
+  month,
+  client,
+  fee,
+  tcs_app_id,
+  payment_method
+ORDER BY
+  month,
+  client,
+  fee,
+  tcs_app_id,
+  payment_method

@@ -1,0 +1,69 @@
+-- Where do our payments and a Pay.gov activity file disagree? (No rows: they agree.)
+-- parameters: since, until
+
+WITH theirs AS (
+  SELECT
+    agency_tracking_id,
+    MIN(paygov_tracking_id) AS paygov_tracking_id,
+    MAX(amount) AS amount,
+    MAX(transaction_status) AS transaction_status,
+    SUM(CASE WHEN LOWER(transaction_status) IN ('success', 'settled') THEN 1 ELSE 0 END) AS charges,
+    CASE
+      WHEN SUM(CASE WHEN LOWER(transaction_status) IN ('success', 'settled') THEN 1 ELSE 0 END) > 0
+      THEN 'success'
+      WHEN SUM(
+        CASE
+          WHEN LOWER(transaction_status) IN ('failed', 'cancelled', 'canceled', 'retired')
+          THEN 0
+          ELSE 1
+        END
+      ) = 0
+      THEN 'failed'
+      ELSE 'pending'
+    END AS payment_status
+  FROM paygov_activity
+  GROUP BY
+    agency_tracking_id
+), compared AS (
+  SELECT
+    CASE
+      WHEN ours.agency_tracking_id IS NULL
+      THEN 'unknown to us'
+      WHEN theirs.agency_tracking_id IS NULL
+      THEN 'not in the file'
+      WHEN theirs.charges > 1
+      THEN 'charged more than once'
+      WHEN ours.payment_status <> theirs.payment_status
+      THEN 'status differs'
+      WHEN ours.amount <> theirs.amount
+      THEN 'amount differs'
+      WHEN ours.paygov_tracking_id <> theirs.paygov_tracking_id
+      THEN 'Pay.gov tracking id differs'
+    END AS finding,
+    COALESCE(ours.agency_tracking_id, theirs.agency_tracking_id) AS agency_tracking_id,
+    ours.client,
+    ours.reference,
+    ours.amount AS our_amount,
+    theirs.amount AS their_amount,
+    ours.payment_status AS our_status,
+    theirs.transaction_status AS their_status,
+    ours.paygov_tracking_id AS our_paygov_tracking_id,
+    theirs.paygov_tracking_id AS their_paygov_tracking_id
+  FROM payments AS ours
+  FULL OUTER JOIN theirs
+    ON ours.agency_tracking_id = theirs.agency_tracking_id
+  WHERE
+    NOT theirs.agency_tracking_id IS NULL
+    OR (
+      ours.payment_status = 'success'
+      AND CAST(AT_TIMEZONE(ours.updated_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+    )
+)
+SELECT
+  *
+FROM compared
+WHERE
+  NOT finding IS NULL
+ORDER BY
+  finding,
+  agency_tracking_id

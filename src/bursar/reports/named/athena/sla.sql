@@ -1,0 +1,103 @@
+-- How long do starting, completing and settling take, and what is stuck?
+-- parameters: since, until, now, now, stuck_days
+
+WITH attempts AS (
+  SELECT
+    agency_tracking_id,
+    status,
+    payment_status,
+    payment_method,
+    created_at,
+    updated_at,
+    token_at
+  FROM payments
+  WHERE
+    CAST(AT_TIMEZONE(created_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+), moments AS (
+  SELECT
+    agency_tracking_id,
+    MIN(CASE WHEN event = 'claimed' THEN occurred_at END) AS claimed_at,
+    MIN(
+      CASE
+        WHEN from_status = 'processing' AND to_status <> 'processing'
+        THEN occurred_at
+      END
+    ) AS answered_at,
+    MIN(CASE WHEN to_status = 'pending' THEN occurred_at END) AS accepted_at
+  FROM payment_events
+  GROUP BY
+    agency_tracking_id
+), measured AS (
+  SELECT
+    '1 init: application asks to token given' AS measure,
+    CAST(DATE_DIFF(
+      'MILLISECOND',
+      DATE_TRUNC('MILLISECOND', a.created_at),
+      DATE_TRUNC('MILLISECOND', a.token_at)
+    ) AS DOUBLE) / 1000 AS seconds
+  FROM attempts AS a
+  WHERE
+    NOT a.token_at IS NULL
+  UNION ALL
+  SELECT
+    '2 process: claimed to outcome known' AS measure,
+    CAST(DATE_DIFF(
+      'MILLISECOND',
+      DATE_TRUNC('MILLISECOND', m.claimed_at),
+      DATE_TRUNC('MILLISECOND', m.answered_at)
+    ) AS DOUBLE) / 1000 AS seconds
+  FROM attempts AS a
+  INNER JOIN moments AS m
+    ON a.agency_tracking_id = m.agency_tracking_id
+  WHERE
+    NOT m.claimed_at IS NULL AND NOT m.answered_at IS NULL
+  UNION ALL
+  SELECT
+    '3 settle: accepted to settled' AS measure,
+    CAST(DATE_DIFF(
+      'MILLISECOND',
+      DATE_TRUNC('MILLISECOND', m.accepted_at),
+      DATE_TRUNC('MILLISECOND', a.updated_at)
+    ) AS DOUBLE) / 1000 AS seconds
+  FROM attempts AS a
+  INNER JOIN moments AS m
+    ON a.agency_tracking_id = m.agency_tracking_id
+  WHERE
+    NOT m.accepted_at IS NULL AND a.payment_status = 'success'
+  UNION ALL
+  SELECT
+    '4 stuck: settling for too long' AS measure,
+    CAST(DATE_DIFF(
+      'MILLISECOND',
+      DATE_TRUNC('MILLISECOND', m.accepted_at),
+      DATE_TRUNC('MILLISECOND', CAST(? AS TIMESTAMP WITH TIME ZONE))
+    ) AS DOUBLE) / 1000 AS seconds
+  FROM attempts AS a
+  INNER JOIN moments AS m
+    ON a.agency_tracking_id = m.agency_tracking_id
+  WHERE
+    a.status = 'pending'
+    AND DATE_DIFF(
+      'SECOND',
+      DATE_TRUNC('SECOND', m.accepted_at),
+      DATE_TRUNC('SECOND', CAST(? AS TIMESTAMP WITH TIME ZONE))
+    ) > CAST(? AS INTEGER) * 86400
+), ranked AS (
+  SELECT
+    measure,
+    seconds,
+    CUME_DIST() OVER (PARTITION BY measure ORDER BY seconds) AS share
+  FROM measured
+)
+SELECT
+  measure,
+  COUNT(*) AS attempts,
+  ROUND(AVG(seconds), 3) AS average_s,
+  ROUND(MIN(CASE WHEN share >= 0.5 THEN seconds END), 3) AS p50_s,
+  ROUND(MIN(CASE WHEN share >= 0.95 THEN seconds END), 3) AS p95_s,
+  ROUND(MAX(seconds), 3) AS longest_s
+FROM ranked
+GROUP BY
+  measure
+ORDER BY
+  measure

@@ -1,0 +1,42 @@
+-- How do volume and failure rate develop from day to day, and over the seven days up to each?
+-- parameters: since, until
+
+WITH days AS (
+  SELECT
+    CAST(AT_TIMEZONE(created_at, 'America/New_York') AS DATE) AS day,
+    COUNT(*) AS attempts,
+    SUM(CASE WHEN payment_status = 'success' THEN 1 ELSE 0 END) AS successful,
+    SUM(CASE WHEN payment_status = 'failed' THEN 1 ELSE 0 END) AS failed,
+    SUM(
+      CASE WHEN payment_status = 'success' THEN amount ELSE CAST(0 AS DECIMAL(18, 2)) END
+    ) AS collected
+  FROM payments
+  WHERE
+    CAST(AT_TIMEZONE(created_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+  GROUP BY
+    1
+), weeks AS (
+  SELECT
+    day,
+    attempts,
+    successful,
+    failed,
+    collected,
+    SUM(attempts) OVER seven_days AS attempts_7_days,
+    SUM(successful) OVER seven_days AS successful_7_days,
+    SUM(failed) OVER seven_days AS failed_7_days
+  FROM days
+  WINDOW seven_days AS (ORDER BY day RANGE BETWEEN INTERVAL '6' DAY PRECEDING AND CURRENT ROW)
+)
+SELECT
+  day,
+  attempts,
+  successful,
+  failed,
+  collected,
+  ROUND(CAST(failed AS DOUBLE) / NULLIF(successful + failed, 0), 4) AS failure_rate, /* Of the attempts that have ended; those still open may go either way. */
+  attempts_7_days,
+  ROUND(CAST(failed_7_days AS DOUBLE) / NULLIF(successful_7_days + failed_7_days, 0), 4) AS failure_rate_7_days
+FROM weeks
+ORDER BY
+  day

@@ -1,0 +1,178 @@
+"""The transaction log: what a dashboard lists, counts and totals, as SQL over the same lake and tail.
+
+An entry is an attempt. Time frames are by when it last changed, ``since`` ≤ t < ``until``, epoch seconds. Entries carry
+the API's names, times as ISO text, amounts as ``Decimal``, and Pay.gov's own word for the payment method; the token is
+in no table that this can read.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from bursar.clock import iso_ms
+from bursar.payments.status import FAILED, PENDING
+from bursar.reports.reports import Reports
+
+RECENT_MAX: Final = 100
+PAGE_ROWS_MAX: Final = 5_000
+
+# The API's name of each field → its expression. The names that a log may be sorted by are among them.
+_FIELDS: Final[dict[str, str]] = {
+    "agencyTrackingId": "agency_tracking_id",
+    "paygovTrackingId": "paygov_tracking_id",
+    "feeName": "fee_name",
+    "fee": "fee",
+    "transactionAmount": "amount",
+    "clientName": "client",
+    "transactionReferenceId": "reference",
+    "paymentStatus": "payment_status",
+    "transactionStatus": "status",
+    "paymentMethod": "payment_method",
+    "metadata": "metadata",
+    "createdAt": "created_at",
+    "lastUpdatedAt": "updated_at",
+    "returnCode": "return_code",
+    "returnDetail": "return_detail",
+}
+SORTS: Final = (
+    "createdAt",
+    "lastUpdatedAt",
+    "feeName",
+    "transactionAmount",
+    "paymentMethod",
+    "paymentStatus",
+    "returnDetail",
+    "transactionStatus",
+    "clientName",
+    "transactionReferenceId",
+)
+_ORDERS: Final = {"asc": "ASC", "desc": "DESC"}
+_IN_FRAME: Final = (
+    "updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE) AND updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCounts:
+    """Attempts by payment status."""
+
+    success: int
+    failed: int
+    pending: int
+
+    @property
+    def total(self) -> int:
+        return self.success + self.failed + self.pending
+
+
+class TransactionLog:
+    """The log over ``reports``. ``fee_names`` gives fee key → name as the catalogue has it now; a fee that the
+    catalogue no longer has goes by its key, so old entries keep answering."""
+
+    def __init__(self, reports: Reports, fee_names: Callable[[], Mapping[str, str]]) -> None:
+        self._reports = reports
+        self._fee_names = fee_names
+
+    async def recent(self, payment_status: str | None = None, limit: int = RECENT_MAX) -> list[dict[str, Any]]:
+        """The newest attempts by start, at most ``limit``, of one payment status or of all."""
+        return await self._entries(
+            "TRUE", {}, payment_status, "created_at DESC, agency_tracking_id", _bounded(limit, RECENT_MAX), 0
+        )
+
+    async def page(
+        self,
+        since: float,
+        until: float,
+        *,
+        status: str | None = None,
+        sort: str = "lastUpdatedAt",
+        order: str = "desc",
+        limit: int,
+        offset: int,
+    ) -> list[dict[str, Any]]:
+        """Entries ``offset`` … of those that last changed in the frame; nulls last, ties by agencyTrackingId.
+
+        Raises ``ValueError`` for a ``sort`` not in :data:`SORTS` or another ``order`` than asc and desc.
+        """
+        if sort not in SORTS or order not in _ORDERS:
+            raise ValueError(f"a log is sorted by one of {', '.join(SORTS)}, asc or desc, not by {sort} {order}")
+        by = f"{_FIELDS[sort]} {_ORDERS[order]} NULLS LAST, agency_tracking_id"
+        limit = _bounded(limit, PAGE_ROWS_MAX)
+        return await self._entries(_IN_FRAME, _frame(since, until), status, by, limit, max(offset, 0))
+
+    async def counts(self, since: float | None = None, until: float | None = None) -> StatusCounts:
+        """How many attempts last changed in the frame, by payment status; without a frame, of all time."""
+        framed = since is not None and until is not None
+        where = _IN_FRAME if framed else "TRUE"
+        parameters = _frame(since, until) if since is not None and until is not None else {}
+        answer = await self._reports.sql(
+            f"SELECT payment_status, count(*) FROM payments WHERE {where} GROUP BY payment_status", parameters
+        )
+        found = dict(answer.rows)
+        return StatusCounts(found.get("success", 0), found.get(FAILED, 0), found.get(PENDING, 0))
+
+    async def totals(self, periods: Mapping[str, tuple[float, float]]) -> dict[str, Decimal]:
+        """The successful amounts of each period, by its name, in dollars: one statement, so one state of the table."""
+        if not periods:
+            return {}
+        sums: list[str] = []
+        parameters: dict[str, str] = {}
+        for place, (since, until) in enumerate(periods.values()):
+            frame = _IN_FRAME.replace("$since", f"$since{place}").replace("$until", f"$until{place}")
+            sums.append(f"sum(CASE WHEN {frame} THEN amount END)")
+            parameters |= {f"since{place}": _instant(since), f"until{place}": _instant(until)}
+        # The frame around all periods lets the lake skip the files of other months.
+        parameters |= _frame(min(since for since, _ in periods.values()), max(until for _, until in periods.values()))
+        answer = await self._reports.sql(
+            f"SELECT {', '.join(sums)} FROM payments WHERE payment_status = 'success' AND {_IN_FRAME}", parameters
+        )
+        return {
+            name: Decimal("0.00") if total is None else total
+            for name, total in zip(periods, answer.rows[0], strict=True)
+        }
+
+    async def _entries(
+        self, where: str, parameters: dict[str, Any], status: str | None, by: str, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        fee_name, names = self._fee_name()
+        parameters = {**parameters, **names}
+        if status is not None:
+            where += " AND payment_status = $status"
+            parameters["status"] = status
+        fields = ", ".join(f'{expression} AS "{name}"' for name, expression in _FIELDS.items())
+        answer = await self._reports.sql(
+            f"WITH named AS (SELECT *, {fee_name} AS fee_name FROM payments WHERE {where}) "
+            f"SELECT {fields} FROM named ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}",
+            parameters,
+        )
+        return [_entry(row) for row in answer.dicts()]
+
+    def _fee_name(self) -> tuple[str, dict[str, str]]:
+        """The expression that gives a fee's name, and its parameters."""
+        names = self._fee_names()
+        if not names:
+            return "fee", {}
+        cases = " ".join(f"WHEN $feeKey{place} THEN $feeName{place}" for place in range(len(names)))
+        keys = {f"feeKey{place}": key for place, key in enumerate(names)}
+        return f"CASE fee {cases} ELSE fee END", keys | {f"feeName{p}": name for p, name in enumerate(names.values())}
+
+
+def _bounded(limit: int, limit_max: int) -> int:
+    return max(0, min(limit, limit_max))
+
+
+def _frame(since: float, until: float) -> dict[str, str]:
+    return {"since": _instant(since), "until": _instant(until)}
+
+
+def _instant(seconds: float) -> str:
+    return iso_ms(seconds)
+
+
+def _entry(row: dict[str, Any]) -> dict[str, Any]:
+    entry = {name: iso_ms(value.timestamp()) if isinstance(value, datetime) else value for name, value in row.items()}
+    entry["metadata"] = json.loads(row["metadata"])
+    return entry

@@ -1,0 +1,229 @@
+"""Named reports: each answers its question, takes checked parameters, and has a twin for Athena."""
+
+import os
+import re
+from datetime import date
+from decimal import Decimal
+from importlib.resources import as_file, files
+from typing import Any
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from bursar.clock import from_iso_ms
+from bursar.reports import BadParameter, NoSuchReport, Reports
+from bursar.reports.named import NamedReport, named_report, named_reports, parse_report
+from reports.conftest import DAY_S, START, Book
+
+QUESTIONS_OF_DESIGN = {
+    "fees_by_month",
+    "failed_above",
+    "status_by_client",
+    "return_codes",
+    "payments_of_fee",
+    "ach_settlement",
+    "monthly_finance",
+    "reconciliation",
+    "trend",
+    "sla",
+}
+
+
+def for_athena(report: NamedReport) -> str:
+    """The report transpiled to Athena's dialect, its parameters made positional and listed in their order."""
+    tree = sqlglot.parse_one(report.sql, read="duckdb")
+    order = [str(found.args.get("this")) for found in tree.find_all(exp.Parameter, exp.Placeholder)]
+    text = tree.sql("athena", pretty=True)
+    named = re.findall(r"[:@$]([a-z_]+)\b", text)
+    assert sorted(named) == sorted(order)
+    return f"-- {report.question}\n-- parameters: {', '.join(named)}\n\n" + re.sub(r"[:@$][a-z_]+\b", "?", text) + "\n"
+
+
+def test_every_question_of_the_design_has_its_report() -> None:
+    assert set(named_reports()) == QUESTIONS_OF_DESIGN
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN))
+def test_each_report_has_its_twin_for_athena(name: str) -> None:
+    report = named_report(name)
+    with as_file(files("bursar.reports") / "named" / "athena" / f"{name}.sql") as path:
+        if os.environ.get("BURSAR_WRITE_SNAPSHOTS"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(for_athena(report), encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == for_athena(report), "run with BURSAR_WRITE_SNAPSHOTS=1"
+    sqlglot.parse_one(report.athena_sql, read="athena")
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN - {"payments_of_fee", "reconciliation"}))
+async def test_each_report_runs_on_nothing_at_all(reports: Reports, name: str) -> None:
+    assert (await reports.report(name)).rows == []
+
+
+async def test_fees_by_month_counts_and_sums_in_the_courts_months(book: Book, reports: Reports) -> None:
+    book.now = from_iso_ms("2026-05-01T03:59:59.000Z")  # still April in New York
+    book.move(book.start(amount="60.00"), "processed")
+    book.now = from_iso_ms("2026-05-01T04:00:00.000Z")
+    book.move(book.start(amount="0.25", fee="COPY_FEE"), "processed")
+    book.move(book.start(amount="0.50", fee="COPY_FEE"), "failed")
+    book.start(amount="0.75", fee="COPY_FEE")
+    answer = await reports.report("fees_by_month")
+    assert answer.columns == ("month", "fee", "attempts", "successful", "failed", "pending", "collected")
+    assert answer.rows == [
+        (date(2026, 4, 1), "PETITION_FILING_FEE", 1, 1, 0, 0, Decimal("60.00")),
+        (date(2026, 5, 1), "COPY_FEE", 3, 1, 1, 1, Decimal("0.25")),
+    ]
+    april = await reports.report("fees_by_month", {"since": "2026-04-01", "until": "2026-04-30"})
+    assert [row[0] for row in april.rows] == [date(2026, 4, 1)]
+
+
+async def test_failed_above_leaves_out_the_amount_itself(book: Book, reports: Reports) -> None:
+    for amount in ("99.99", "100.00", "100.01", "250.00"):
+        book.move(book.start(amount=amount), "failed", return_code="3001")
+    book.move(book.start(amount="500.00"), "processed")
+    answer = await reports.report("failed_above", {"above": "100"})
+    assert sorted(row["amount"] for row in answer.dicts()) == [Decimal("100.01"), Decimal("250.00")]
+
+
+async def test_status_by_client(book: Book, reports: Reports) -> None:
+    book.start(client="exams", amount="1.00")
+    book.move(book.start(client="dawson", amount="2.00"), "failed")
+    book.move(book.start(client="dawson", amount="3.00"), "failed")
+    answer = await reports.report("status_by_client")
+    assert [row[:5] for row in answer.rows] == [
+        ("dawson", "failed", "failed", 2, Decimal("5.00")),
+        ("exams", "pending", "received", 1, Decimal("1.00")),
+    ]
+
+
+async def test_return_codes_begin_with_4_unless_told_otherwise(book: Book, reports: Reports) -> None:
+    for code in ("4019", "4117", "5009", "14", None):
+        book.move(book.start(), "failed", return_code=code)
+    assert sorted(row["return_code"] for row in (await reports.report("return_codes")).dicts()) == ["4019", "4117"]
+    answer = await reports.report("return_codes", {"code": "5009"})
+    assert [row["return_code"] for row in answer.dicts()] == ["5009"]
+
+
+async def test_payments_of_one_fee(book: Book, reports: Reports) -> None:
+    book.start(fee="COPY_FEE", amount="7.00")
+    book.start()
+    answer = await reports.report("payments_of_fee", {"fee": "COPY_FEE"})
+    assert [row["amount"] for row in answer.dicts()] == [Decimal("7.00")]
+
+
+async def test_ach_settlement_is_from_acceptance_to_settlement(book: Book, reports: Reports) -> None:
+    for hours in range(1, 21):  # 1 … 20 hours: the median is the 10th, the 95th percentile the 19th
+        book.now = START + hours
+        attempt = book.move(book.start(), "processing")
+        attempt = book.move(attempt, "pending", payment_method="ACH")
+        book.now += hours * 3600
+        book.move(attempt, "processed")
+    card = book.move(book.start(), "pending", payment_method="PLASTIC_CARD")
+    book.now += 40 * DAY_S
+    book.move(card, "processed")
+    [row] = (await reports.report("ach_settlement")).dicts()
+    assert row == {
+        "month": date(2026, 3, 1),
+        "settled": 20,
+        "collected": Decimal("1200.00"),
+        "average_hours": 10.5,
+        "p50_hours": 10.0,
+        "p95_hours": 19.0,
+        "longest_hours": 20.0,
+    }
+
+
+async def test_monthly_finance_is_by_the_month_of_collection_and_the_federal_year(book: Book, reports: Reports) -> None:
+    for moment in ("2026-09-30T12:00:00.000Z", "2026-10-01T12:00:00.000Z"):
+        book.now = from_iso_ms(moment)
+        book.move(book.start(), "processed", payment_method="PAYPAL")
+    rows = [(row["fiscal_year"], row["month"], row["collected"]) for row in (await finance(reports))]
+    assert rows == [(2026, date(2026, 9, 1), Decimal("60.00")), (2027, date(2026, 10, 1), Decimal("60.00"))]
+
+
+async def finance(reports: Reports) -> list[dict[str, Any]]:
+    return (await reports.report("monthly_finance")).dicts()
+
+
+async def test_reconciliation_finds_each_way_to_disagree(book: Book, reports: Reports) -> None:
+    for paygov_id in ("same", "amount", "status", "twice", "other id", "absent"):
+        book.move(book.start(), "processed", paygov_tracking_id=paygov_id)
+    book.move(book.start(), "failed")
+    activity = b"""Pay.gov Tracking ID,Agency Tracking ID,Transaction Amount,Transaction Status,Teller
+same,atid000000,$60.00,Success,x
+amount,atid000001,"1,060.00",Settled,x
+status,atid000002,60.00,Failed,x
+twice,atid000003,60.00,Success,x
+again,atid000003,60.00,Success,x
+theirs,atid000004,60.00,Success,x
+stranger,nobody,5.00,Success,x
+"""
+    answer = await reports.report("reconciliation", activity=activity)
+    assert [(row["finding"], row["agency_tracking_id"]) for row in answer.dicts()] == [
+        ("Pay.gov tracking id differs", "atid000004"),
+        ("amount differs", "atid000001"),
+        ("charged more than once", "atid000003"),
+        ("not in the file", "atid000005"),
+        ("status differs", "atid000002"),
+        ("unknown to us", "nobody"),
+    ]
+    with pytest.raises(BadParameter, match="needs a Pay"):
+        await reports.report("reconciliation")
+    with pytest.raises(BadParameter, match="takes no Pay"):
+        await reports.report("trend", activity=activity)
+
+
+async def test_trend_has_a_failure_rate_of_the_day_and_of_seven_days(book: Book, reports: Reports) -> None:
+    for day, (good, bad) in {0: (3, 1), 3: (0, 2), 7: (1, 0)}.items():
+        book.now = START + day * DAY_S
+        for status, count in (("processed", good), ("failed", bad)):
+            for _ in range(count):
+                book.move(book.start(), status)
+    book.start()
+    rows = (await reports.report("trend")).dicts()
+    assert [row["failure_rate"] for row in rows] == [0.25, 1.0, 0.0]
+    assert [row["attempts_7_days"] for row in rows] == [4, 6, 4]
+    assert [row["failure_rate_7_days"] for row in rows] == [0.25, 0.5, 0.6667]
+
+
+async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Reports) -> None:
+    attempt = book.start()
+    book.now += 0.25
+    attempt = book.move(attempt, "initiated", "token_given", token_at=book.now)
+    attempt = book.move(attempt, "processing", "claimed")
+    book.now += 1.5
+    book.move(attempt, "pending", "accepted", payment_method="ACH")
+    assert [row["measure"][0] for row in (await reports.report("sla")).dicts()] == ["1", "2"]
+    book.now += 5 * DAY_S + 1
+    rows = {row["measure"][0]: row for row in (await reports.report("sla")).dicts()}
+    assert rows["1"]["p50_s"] == 0.25
+    assert rows["2"]["p95_s"] == 1.5
+    assert rows["4"]["longest_s"] == 432001.0
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("failed_above", {"above": "lots"}, "above takes an amount such as 60.00, not 'lots'"),
+        ("failed_above", {"above": "NaN"}, "above takes an amount"),
+        ("fees_by_month", {"since": "01/02/2026"}, "since takes a day as YYYY-MM-DD"),
+        ("fees_by_month", {"fee": "X"}, "has no parameter fee; it takes since, until"),
+        ("payments_of_fee", {}, "payments_of_fee needs fee: key of the fee"),
+        ("sla", {"stuck_days": "1.5"}, "stuck_days takes a whole number"),
+        ("sla", {"now": "2026-01-01T00:00:00"}, "now takes an ISO date-time with its offset"),
+    ],
+)
+async def test_a_bad_parameter_is_named(reports: Reports, name: str, given: dict[str, str], says: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape(says)):
+        await reports.report(name, given)
+
+
+async def test_an_unknown_report_lists_those_there_are(reports: Reports) -> None:
+    with pytest.raises(NoSuchReport, match="no report 'weather'; there are ach_settlement, "):
+        await reports.report("weather")
+
+
+@pytest.mark.parametrize("content", ["SELECT 1", "-- no question\n\nSELECT 1", "-- So?\n-- $x FLOAT: y\n\nSELECT $x"])
+def test_a_file_without_a_proper_header_is_refused(content: str) -> None:
+    with pytest.raises(ValueError, match="x: "):
+        parse_report("x", content)

@@ -1,0 +1,110 @@
+"""The transaction log: newest, pages, counts and totals as portal-api.md wants them."""
+
+from decimal import Decimal
+
+import pytest
+
+from bursar.reports import Reports
+from bursar.reports.transaction_log import SORTS, StatusCounts, TransactionLog
+from reports.conftest import DAY_S, START, Book
+
+NAMES = {"PETITION_FILING_FEE": "Petition Filing Fee"}
+FOREVER = (0.0, START + 1000 * DAY_S)
+
+
+@pytest.fixture
+def log(reports: Reports) -> TransactionLog:
+    return TransactionLog(reports, lambda: NAMES)
+
+
+async def test_an_entry_has_the_apis_names_and_no_token(book: Book, log: TransactionLog) -> None:
+    book.start(token="t" * 32)
+    [entry] = await log.recent()
+    assert entry == {
+        "agencyTrackingId": "atid000000",
+        "paygovTrackingId": None,
+        "feeName": "Petition Filing Fee",
+        "fee": "PETITION_FILING_FEE",
+        "transactionAmount": Decimal("60.00"),
+        "clientName": "dawson",
+        "transactionReferenceId": "00000000-0000-4000-8000-000000000000",
+        "paymentStatus": "pending",
+        "transactionStatus": "received",
+        "paymentMethod": None,
+        "metadata": {"docketNumber": "0-26"},
+        "createdAt": "2026-03-30T12:00:00.000Z",
+        "lastUpdatedAt": "2026-03-30T12:00:00.000Z",
+        "returnCode": None,
+        "returnDetail": None,
+    }
+
+
+async def test_recent_is_the_newest_hundred_of_one_status_or_of_all(book: Book, log: TransactionLog) -> None:
+    for number in range(120):
+        book.now += 1
+        attempt = book.start()
+        if number % 2:
+            book.move(attempt, "failed")
+    newest = await log.recent()
+    assert len(newest) == 100
+    assert newest[0]["agencyTrackingId"] == "atid000119"
+    failed = await log.recent("failed")
+    assert [entry["paymentStatus"] for entry in failed] == ["failed"] * 60
+
+
+async def test_pages_tile_the_log_whatever_the_sort(book: Book, reports: Reports, log: TransactionLog) -> None:
+    book.pay(40)
+    await reports.write_lake()
+    everything = {attempt.agency_tracking_id for attempt in book.attempts.values()}
+    for sort in SORTS:
+        for order in ("asc", "desc"):
+            pages = [await log.page(*FOREVER, sort=sort, order=order, limit=15, offset=at) for at in (0, 15, 30, 45)]
+            listed = [entry for page in pages for entry in page]
+            assert [len(page) for page in pages] == [15, 15, 10, 0]
+            assert {entry["agencyTrackingId"] for entry in listed} == everything
+            values = [entry[sort] for entry in listed]
+            known = [value for value in values if value is not None]
+            assert values[: len(known)] == sorted(known, reverse=order == "desc")
+
+
+async def test_ties_are_in_the_order_of_agency_tracking_id(book: Book, log: TransactionLog) -> None:
+    for _ in range(5):
+        book.start()
+    for order in ("asc", "desc"):
+        page = await log.page(*FOREVER, sort="clientName", order=order, limit=5, offset=0)
+        assert [entry["agencyTrackingId"] for entry in page] == [f"atid{n:06d}" for n in range(5)]
+
+
+async def test_the_frame_takes_its_start_and_leaves_its_end(book: Book, log: TransactionLog) -> None:
+    for second in range(3):
+        book.now = START + second
+        book.start()
+    page = await log.page(START, START + 2, sort="createdAt", order="asc", limit=10, offset=0)
+    assert [entry["agencyTrackingId"] for entry in page] == ["atid000000", "atid000001"]
+    assert await log.counts(START, START + 2) == StatusCounts(success=0, failed=0, pending=2)
+
+
+async def test_counts_are_by_status_and_add_up(book: Book, log: TransactionLog) -> None:
+    assert (await log.counts()).total == 0
+    book.start()
+    book.move(book.start(), "failed")
+    book.move(book.start(), "processed")
+    assert await log.counts() == StatusCounts(success=1, failed=1, pending=1)
+
+
+async def test_totals_sum_the_successful_amounts_of_each_period(book: Book, log: TransactionLog) -> None:
+    book.move(book.start(amount="60.00"), "processed")
+    book.move(book.start(amount="1.00"), "failed")
+    book.now += DAY_S
+    book.move(book.start(amount="250.10"), "processed")
+    periods = {"day": (book.now - 60, book.now + 60), "week": (START, book.now + 60), "none": (0.0, START)}
+    assert await log.totals(periods) == {
+        "day": Decimal("250.10"),
+        "week": Decimal("310.10"),
+        "none": Decimal("0.00"),
+    }
+
+
+async def test_a_sort_that_is_no_column_is_refused(log: TransactionLog) -> None:
+    with pytest.raises(ValueError, match="sorted by one of"):
+        await log.page(*FOREVER, sort="token", limit=1, offset=0)
