@@ -6,6 +6,7 @@ leading or trailing zeros, no sign on zero (Developer Guide, "Naming rules and d
 
 import re
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from functools import lru_cache
 
 from bursar.dynamo.errors import DynamoError, invalid
 
@@ -29,6 +30,8 @@ _MACHINE_DIGITS_MAX = 18
 
 # Wide enough for the exact sum of any two numbers: 125 + 130 + 38 digits.
 _EXACT = Context(prec=320, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
+
+SIZES_CACHED = 8192
 
 ZERO = ("", "", 0)
 
@@ -87,6 +90,7 @@ def number_key(text: str) -> bytes:
     return b"\x00" + magnitude.translate(_COMPLEMENT) if sign else b"\xff" + magnitude
 
 
+@lru_cache(SIZES_CACHED)
 def number_size(text: str) -> int:
     """Bytes that DynamoDB bills for a canonical number: one per two significant digits, one more, one for a minus sign.
 

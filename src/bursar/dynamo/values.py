@@ -38,7 +38,15 @@ def normalise_item(item: Mapping[str, Any]) -> Item:
     """``item`` validated and with canonical numbers. What needed no change is shared with the argument, not copied."""
     if "" in item:
         raise invalid(EMPTY_NAME)
-    return {name: normalise(value) for name, value in item.items()}
+    kept = dict(item)
+    for name, value in item.items():
+        # The common case first, without a call: one member, an ASCII string.
+        if type(value) is dict and len(value) == 1:
+            text = value.get("S")
+            if type(text) is str and text.isascii():
+                continue
+        kept[name] = normalise(value)
+    return kept
 
 
 def normalise(value: Any, depth: int = 0) -> AttributeValue:
@@ -76,11 +84,11 @@ def item_size(item: Item) -> int:
     """Bytes of a normalised item by DynamoDB's rules (Developer Guide, "DynamoDB item sizes and formats")."""
     size = 0
     for name, value in item.items():
-        ((kind, content),) = value.items()
-        if kind == "S":
-            size += len(content) if content.isascii() else len(content.encode())
-        else:
-            size += _SIZES[kind](content)
+        for kind, content in value.items():
+            if kind == "S":
+                size += len(content) if content.isascii() else len(content.encode())
+            else:
+                size += _SIZES[kind](content)
         size += len(name) if name.isascii() else len(name.encode())
     return size
 
@@ -146,7 +154,17 @@ def _unusual(value: dict[str, Any], depth: int) -> AttributeValue:
 def _string(content: Any, _depth: int) -> str:
     if type(content) is not str:
         raise _not_text(content)
+    if not content.isascii():
+        _check_unicode(content)
     return content
+
+
+def _check_unicode(text: str) -> None:
+    """JSON over HTTP cannot hold half of a surrogate pair; a string handed over in process can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise unreadable("The string is not valid Unicode") from None
 
 
 def _number(content: Any, _depth: int) -> str:

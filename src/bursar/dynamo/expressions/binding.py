@@ -7,11 +7,12 @@ is made once per shape of request, and the few that need the values (``LateCheck
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions.tree import Path
-from bursar.dynamo.values import TOO_DEEP, Item, normalise
+from bursar.dynamo.values import TOO_DEEP, Item, normalise, normalise_item
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 ResolvedPath: TypeAlias = tuple[str | int, ...]
@@ -35,11 +36,11 @@ class Binding:
 
     def __init__(self, names: Mapping[str, Any] | None, values: Mapping[str, Any] | None) -> None:
         """``names`` and ``values`` are ExpressionAttributeNames and ExpressionAttributeValues as they came."""
-        self.names: Pairs = _checked_names(names) if names is not None else ()
-        self.values: Item = _checked_values(values) if values is not None else {}
+        self.names: Pairs = () if names is None else _checked_names(names)
+        self.values: Item = {} if values is None else _checked_values(values)
         self.types: Pairs = tuple([(name, kind) for name, value in self.values.items() for kind in value])
-        self.used_names: set[str] = set()
-        self.used_values: set[str] = set()
+        self.used_names: frozenset[str] = frozenset()
+        self.used_values: frozenset[str] = frozenset()
 
     def use(self, names: frozenset[str], values: frozenset[str], checks: Sequence[LateCheck]) -> None:
         """Marks placeholders as used by a compiled expression and makes the checks that need the values."""
@@ -65,34 +66,51 @@ def _unused(parameter: str, names: list[str]) -> str:
 def _checked_names(names: Mapping[str, Any]) -> Pairs:
     if not names:
         raise invalid("ExpressionAttributeNames must not be empty")
-    for key in names:
+    pairs = tuple(names.items())
+    if not all(type(name) is str for name in names.values()):
+        raise unreadable("Unexpected value type in payload")
+    _check_names(pairs)
+    return pairs
+
+
+@lru_cache(COMPILED_MAX)
+def _check_names(pairs: Pairs) -> None:
+    for key, _ in pairs:
         if not _NAME_KEY.fullmatch(key):
             raise invalid(f'ExpressionAttributeNames contains invalid key: Syntax error; key: "{key}"')
-    for key, name in names.items():
-        if type(name) is not str:
-            raise unreadable("Unexpected value type in payload")
+    for key, name in pairs:
         if not name:
             raise invalid(f"ExpressionAttributeNames contains invalid value: Empty attribute name for key {key}")
-    return tuple(names.items())
 
 
 def _checked_values(values: Mapping[str, Any]) -> Item:
     if not values:
         raise invalid("ExpressionAttributeValues must not be empty")
-    for key in values:
+    _check_value_keys(tuple(values))
+    try:
+        return normalise_item(values)
+    except DynamoError:
+        for key, value in values.items():
+            _check_value(key, value)
+        raise
+
+
+@lru_cache(COMPILED_MAX)
+def _check_value_keys(keys: tuple[str, ...]) -> None:
+    for key in keys:
         if not _VALUE_KEY.fullmatch(key):
             raise invalid(f'ExpressionAttributeValues contains invalid key: Syntax error; key: "{key}"')
-    checked = {}
-    for key, value in values.items():
-        try:
-            checked[key] = normalise(value)
-        except DynamoError as error:
-            # DynamoDB says of which value it speaks, but for one that is nested too deep.
-            if error.code != "ValidationException" or error.message == TOO_DEEP:
-                raise
-            text = f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"
-            raise invalid(text) from None
-    return checked
+
+
+def _check_value(key: str, value: Any) -> None:
+    try:
+        normalise(value)
+    except DynamoError as error:
+        # DynamoDB says of which value it speaks, but for one that is nested too deep.
+        if error.code != "ValidationException" or error.message == TOO_DEEP:
+            raise
+        text = f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"
+        raise invalid(text) from None
 
 
 class Scope:

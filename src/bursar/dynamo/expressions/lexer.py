@@ -72,10 +72,10 @@ def tokens_of(text: str, kind: str) -> list[Token]:
 
 
 def syntax_error(kind: str, text: str, tokens: list[Token], at: int) -> DynamoError:
-    """The error at token number ``at``; ``near`` is the text from the token before to the token after."""
+    """The error at token number ``at``; ``near`` is the text from the token before it to the token after it."""
     token = tokens[at]
-    first = tokens[max(at - 1, 0)]
+    near_start = tokens[at - 1].start if at else 0
     last = tokens[min(at + 1, len(tokens) - 1)]
     shown = "<EOF>" if token.kind == END else token.text
-    near = text[first.start : last.end]
+    near = text[near_start : last.end]
     return invalid(f'Invalid {kind}: Syntax error; token: "{shown}", near: "{near}"')

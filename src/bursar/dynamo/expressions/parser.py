@@ -3,8 +3,6 @@
 The parser itself judges syntax alone: DynamoDB reports a syntax error before anything else about an expression.
 """
 
-from functools import lru_cache
-
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions import lexer
 from bursar.dynamo.expressions.lexer import Token, syntax_error, tokens_of
@@ -29,14 +27,14 @@ from bursar.dynamo.expressions.tree import (
 
 OPERATORS_MAX = 300
 """Operators and functions in one expression; it also bounds how deep any expression can nest."""
-CACHED_TREES = 4096
+CACHED_TREES = 2048
+"""Parsed expressions kept per kind; what is compiled of them is kept besides (``binding.COMPILED_MAX``)."""
 
 SECTIONS = frozenset({"SET", "REMOVE", "ADD", "DELETE"})
 COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _RANKS = {"OR": 1, "AND": 2, "NOT": 3}
 
 
-@lru_cache(CACHED_TREES)
 def condition_tree(text: str, kind: str) -> ConditionTree:
     """The tree of a condition; ``kind`` is the name of its parameter, for the errors."""
     tree = _Parser(text, kind).condition_expression()
@@ -44,7 +42,6 @@ def condition_tree(text: str, kind: str) -> ConditionTree:
     return tree
 
 
-@lru_cache(CACHED_TREES)
 def update_tree(text: str) -> UpdateTree:
     """The tree of an UpdateExpression."""
     tree = _Parser(text, "UpdateExpression").update_expression()
@@ -52,7 +49,6 @@ def update_tree(text: str) -> UpdateTree:
     return tree
 
 
-@lru_cache(CACHED_TREES)
 def projection_tree(text: str) -> ProjectionTree:
     """The tree of a ProjectionExpression."""
     tree = _Parser(text, "ProjectionExpression").projection_expression()

@@ -22,13 +22,14 @@ INVALID_PATH = "The document path provided in the update expression is invalid f
 
 
 class CompiledUpdate(NamedTuple):
-    """An update whose names are known and whose values' types are; ``flat`` when all its paths are attributes."""
+    """An update whose names are known and whose values' types are."""
 
     leaves: tuple[tuple[ResolvedPath, Leaf], ...]
     tree: dict[str | int, Any]
-    flat: bool
     only_removes: bool
     paths: tuple[ResolvedPath, ...]
+    heads: frozenset[str]
+    nested_heads: frozenset[str]
     assigned_types: dict[str, str]
     names: frozenset[str]
     values: frozenset[str]
@@ -43,26 +44,20 @@ class BoundUpdate:
     before any item is read.
     """
 
-    __slots__ = ("_compiled", "_values", "assigned_types", "paths")
+    __slots__ = ("_compiled", "_values", "assigned_types", "heads", "nested_heads", "paths")
 
     def __init__(self, compiled: CompiledUpdate, values: Item) -> None:
         self._compiled = compiled
         self._values = values
         self.paths = compiled.paths
         self.assigned_types = compiled.assigned_types
-
-    @property
-    def heads(self) -> frozenset[str]:
-        return frozenset(str(path[0]) for path in self.paths)
-
-    @property
-    def nested_heads(self) -> frozenset[str]:
-        return frozenset(str(path[0]) for path in self.paths if len(path) > 1)
+        self.heads = compiled.heads
+        self.nested_heads = compiled.nested_heads
 
     def check_keys(self, key_names: Sequence[str]) -> None:
         """ValidationException when the update touches a key attribute."""
         for name in key_names:
-            if any(path[0] == name for path in self.paths):
+            if name in self.heads:
                 raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
 
     def apply(self, item: Item, *, exists: bool = True) -> tuple[Item, tuple[ResolvedPath, ...]]:
@@ -72,23 +67,22 @@ class BoundUpdate:
         lacks or has in another type, and for paths through what is not there.
         """
         compiled = self._compiled
-        if compiled.flat:
-            new = item.copy()
-            for path, leaf in compiled.leaves:
-                name: Any = path[0]
-                value = leaf(item.get(name), item, self._values)
-                if value is None:
-                    new.pop(name, None)
-                else:
-                    new[name] = value
-            return new, compiled.paths
         if not exists and compiled.only_removes:
             # DynamoDB does not mind the removal of parts of an item that is not there at all.
             return item.copy(), compiled.paths
-        new = _in_map(item, compiled.tree, item, self._values)
-        for path, _ in compiled.leaves:
-            if len(path) > 1 and str(path[0]) in new:
-                check_nesting(new[str(path[0])])
+        if compiled.nested_heads:
+            new = _in_map(item, compiled.tree, item, self._values)
+            for head in compiled.nested_heads & new.keys():
+                check_nesting(new[head])
+            return new, compiled.paths
+        new = item.copy()
+        for path, leaf in compiled.leaves:
+            name: Any = path[0]
+            value = leaf(item.get(name), item, self._values)
+            if value is None:
+                new.pop(name, None)
+            else:
+                new[name] = value
         return new, compiled.paths
 
 
@@ -126,9 +120,10 @@ def compiled_update(text: str, names: Pairs, types: Pairs) -> CompiledUpdate:
     return CompiledUpdate(
         tuple(leaves),
         path_tree(leaves),
-        all(len(path) == 1 for path in paths),
         all(action.section == "REMOVE" for action in tree.actions),
         paths,
+        frozenset(str(path[0]) for path in paths),
+        frozenset(str(path[0]) for path in paths if len(path) > 1),
         assigned_types,
         frozenset(scope.used_names),
         frozenset(scope.used_values),
