@@ -4,7 +4,6 @@ Random rules, random items, random sequences of writes, fresh and stale: all thr
 in the same state. BURSAR_EQUIVALENCE_EXAMPLES sets how many sequences (default: what a test run can afford).
 """
 
-import asyncio
 import os
 import random
 from collections.abc import Mapping
@@ -92,7 +91,7 @@ def test_three_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[st
             state = changed(state, changes)
         assert plain.items() == native.items() == state
         assert len(plain.sentinels()) == holders(rules, meanings, state)
-    report = asyncio.run(audit(plain, TABLE, rules, randomness=random.Random(0), segments=1))
+    report = finish(audit(plain, TABLE, rules, randomness=random.Random(0), segments=1))
     assert report.clean, report.faults
     finish(plain.close())
     finish(native.close())

@@ -118,9 +118,12 @@ class _Audit:
                     looked_at.append((parent.rule.name, parent.attributes))
 
     async def run(self, segments: int) -> Report:
-        async with asyncio.TaskGroup() as group:
-            for segment in range(segments):
-                group.create_task(self._scan(segment, segments))
+        if segments == 1:
+            await self._scan(0, 1)
+        else:
+            async with asyncio.TaskGroup() as group:
+                for segment in range(segments):
+                    group.create_task(self._scan(segment, segments))
         self.suspects.all_seen()
         for partition, owners in self.suspects.duplicates():
             await self._duplicate(partition, [key_from_text(owner) for owner in owners])
