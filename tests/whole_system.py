@@ -1,0 +1,81 @@
+"""Starts `bursar up` as a user would, in a process of its own on free ports, and ends it."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+
+
+@dataclass
+class Up:
+    """A running `bursar up`: where it is, and its process."""
+
+    process: subprocess.Popen[str]
+    portal_url: str
+    simulator_url: str
+    data: Path
+
+    def stop(self) -> int:
+        """Ctrl-C; the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self.process.kill()
+        self.process.wait(STOP_TIMEOUT_S)
+
+
+def bursar(*arguments: str, cwd: Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    """Runs a command of bursar to its end, without settings from the surroundings."""
+    return subprocess.run(
+        [sys.executable, "-m", "bursar", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=clean_environment(),
+        timeout=timeout_s,
+    )
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("BURSAR_")}
+
+
+@contextlib.contextmanager
+def running_up(data: Path, *flags: str) -> Iterator[Up]:
+    """`bursar up` with its data in ``data``, ready to answer; killed at the end unless it has stopped by then."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bursar", "up", "--port", "0", "--simulator-port", "0", "--data", str(data), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=data.parent,
+        env=clean_environment() | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        portal_url, simulator_url = (_url_in(line) for line in lines[:2])
+        yield Up(process, portal_url, simulator_url, data)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(STOP_TIMEOUT_S)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _url_in(line: str) -> str:
+    found = re.search(r"http://\S+", line)
+    assert found, f"bursar up said {line!r} instead of where it is"
+    return found.group()
