@@ -169,6 +169,7 @@ def _report_error(error: Exception, expired: bool) -> ReportError:
         return QueryTooLong("the query ran past its time") if expired else QueryTooLong("the query was stopped")
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryTooLarge(f"the query wants more than {MEMORY_MAX} of memory")
-    if isinstance(error, (duckdb.IOException, duckdb.SerializationException)):
+    # A checked statement names no file, so a file that may not be read, or is not there, is one of the lake's.
+    if isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.PermissionException):
         return LakeBroken(f"a file of the lake cannot be read: {text}")
     return BadSql(text)
