@@ -2,8 +2,8 @@
 
     errors ◄─ values, numbers, keys ◄─ expressions ◄─ schema, guards ◄─ core ◄─ operations ◄─ engine ◄─ doors
 
-``Engine`` is synchronous, ``AsyncEngine`` lets concurrent writes share a commit, and ``Store`` is the port through which
-the rooms above talk to this DynamoDB or another (``open_store``).
+``Engine`` is synchronous, ``AsyncEngine`` lets concurrent writes share a commit, and ``Store`` is the port through
+which the rooms above talk to this DynamoDB or another (``open_store``).
 """
 
 from bursar.dynamo.asyncio_door import AsyncEngine

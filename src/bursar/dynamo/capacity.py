@@ -68,7 +68,7 @@ class Consumption:
                 self.indexes[index.name] = self.indexes.get(index.name, 0.0) + units
 
     def response(self, detail: str, *, by_kind: bool = False) -> dict[str, Any]:
-        """The ``ConsumedCapacity`` member for TOTAL or INDEXES; ``by_kind`` adds Read/WriteCapacityUnits (transactions)."""
+        """``ConsumedCapacity`` for TOTAL or INDEXES; ``by_kind`` adds Read/WriteCapacityUnits, as transactions do."""
         total = self.units + sum(self.indexes.values())
         answer: dict[str, Any] = {"TableName": self.table.name, "CapacityUnits": total}
         member = "ReadCapacityUnits" if self.kind == "read" else "WriteCapacityUnits"

@@ -15,13 +15,13 @@ from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.guards import Change, Guard, GuardLoader, TransactionView
 from bursar.dynamo.schema import TABLE_ARN, Index, Table, no_such_table
 from bursar.dynamo.storage import TABLE_ITSELF, Storage, StoredRow
-from bursar.dynamo.values import Item, item_bytes, item_size
+from bursar.dynamo.values import ITEM_BYTES_MAX, Item, item_bytes, item_size
 
 UNKNOWN_VERSION = -1
 
 
 class Write:
-    """One item's change on its way to the file: what is there (``row``), and what is to be (``new``; None to delete)."""
+    """One item's change on its way to the file: what is there (``row``) and what is to be (``new``, or None)."""
 
     __slots__ = ("_old", "body", "check_only", "key", "new", "row", "size", "table")
 
@@ -174,7 +174,7 @@ class Core:
     # Rules ----------------------------------------------------------------------------------------------------
 
     def put_rules(self, table: Table, document: str | None) -> list[str]:
-        """Sets a table's rules after judging what it holds; the violations found, in which case nothing is to be kept."""
+        """Sets a table's rules and judges what it holds; with violations found, the caller undoes all of it."""
         self.storage.put_rules(table.id, document)
         self.storage.forget_owners(table.id)
         self._changed()
@@ -265,6 +265,9 @@ class Core:
     def _apply_to_indexes(self, write: Write, row_id: int) -> None:
         old, new, key = write.old, write.new, write.key
         for index in write.table.indexes.values():
+            if old is not None and new is not None and index.same_key(old, new):
+                self._count(write.table, index.number, 0, _grown_bytes(index, write, old, new))
+                continue
             before = index.key_of(old) if old is not None else None
             after = index.key_of(new) if new is not None else None
             if before is None and after is None:
@@ -299,16 +302,22 @@ class Core:
         self._counts.clear()
 
 
+def _grown_bytes(index: Index, write: Write, old: Item, new: Item) -> int:
+    """How much an item grew in an index whose key it kept; nothing if it is not in the index."""
+    if any(name not in new for name, _ in index.key_types):
+        return 0
+    before = write.row[1] if write.row else 0
+    return _held_bytes(index, new, write.size) - _held_bytes(index, old, before)
+
+
 def _held_bytes(index: Index, item: Item, whole_bytes: int) -> int:
     return whole_bytes if index.projected is None else item_size(index.project(item))
 
 
-def check_item_size(item: Item, maximum: int, message: str) -> int:
-    """The item's size in bytes; ValidationException with ``message`` when over ``maximum``."""
-    size = item_size(item)
-    if size > maximum:
+def check_size(size: int, message: str) -> None:
+    """ValidationException with ``message`` for an item that is too large."""
+    if size > ITEM_BYTES_MAX:
         raise invalid(message)
-    return size
 
 
 def internal(message: str) -> DynamoError:

@@ -3,9 +3,10 @@
     engine = Engine.open("portal.db")
     engine.execute("PutItem", {"TableName": "t", "Item": {"pk": {"S": "a"}}})
 
-Requests and responses are DynamoDB JSON exactly as on the wire. A write is durable when its response is returned. Several
-writes can share one transaction and its one fsync (:meth:`Engine.run_group`): each takes place or is refused by itself, and
-none is acknowledged before all are durable. Reads see committed writes only, since nothing else runs while a group does.
+Requests and responses are DynamoDB JSON exactly as on the wire. A write is durable when its response is returned.
+Several writes can share one transaction and its one fsync (:meth:`Engine.run_group`): each takes place or is refused
+by itself, and none is acknowledged before all are durable. Reads see committed writes only, since nothing else runs
+while a group does.
 """
 
 import random

@@ -1,8 +1,8 @@
 """Write guards: code that may refuse a write for what it would make of the table (see bursar.rules).
 
-A table may carry a *rules document*, a text that the engine keeps and does not understand. The ``guard_loader`` given to
-the engine turns it into a :class:`Guard`, which sees every change of each request after it is applied and before it is
-committed:
+A table may carry a *rules document*, a text that the engine keeps and does not understand. The ``guard_loader`` given
+to the engine turns it into a :class:`Guard`, which sees every change of each request after it is applied and before it
+is committed:
 
     BEGIN ─► conditions hold ─► SAVEPOINT ─► writes applied ─► guard(changes, view) ─┬─ None    ─► RELEASE ─► COMMIT
                                                                                      └─ Refusal ─► ROLLBACK TO, refused
@@ -103,7 +103,7 @@ class TransactionView:
     def scan(self, table: str) -> Iterator[Item]:
         """See :class:`GuardView`."""
         rows = self._tables(table).rows.span(WHOLE_TABLE, forward=True, limit=ROWS_MAX)
-        return (orjson.loads(item) for _, _, _, item in rows)
+        return (orjson.loads(item) for _, item in rows)
 
     def _space(self, space: str) -> str:
         # Two tables may use one name for different things; a removed table's values go with it (Storage.remove_table).

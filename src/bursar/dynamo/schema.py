@@ -54,23 +54,28 @@ class Index:
             parts.append(encode_key_value(value))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def checked_key_of(self, item: Item) -> bytes | None:
-        """As :meth:`key_of`, for an item about to be stored: an attribute unfit for a key is refused."""
+    def same_key(self, old: Item, new: Item) -> bool:
+        """Whether two items have equal attributes where the index's key is, or lack the same."""
+        return all(old.get(name) == new.get(name) for name, _ in self.key_types)
+
+    def check(self, item: Item) -> None:
+        """Refuses an item about to be stored that has an attribute unfit for the index's key."""
         for name, kind in self.key_types:
             value = item.get(name)
             if value is None:
                 continue
             if kind not in value:
                 raise invalid_parameter(
-                    f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))} IndexName: {self.name}"
+                    f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))} "
+                    f"IndexName: {self.name}"
                 )
             if value[kind] == "":
                 raise invalid(
                     f"{NOT_VALID}A value specified for a secondary index key is not supported. "
                     f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
                 )
-            _check_key_size(value, kind, is_partition=name in self.partition_names)
-        return self.key_of(item)
+            if len(value[kind]) * 4 > SORT_KEY_BYTES_MAX:
+                _check_key_size(value, kind, is_partition=name in self.partition_names)
 
     def project(self, item: Item) -> Item:
         """What the index holds of an item."""
@@ -125,7 +130,7 @@ class Table:
         return TABLE_ARN + self.name
 
     def key_of_item(self, item: Item) -> bytes:
-        """The encoded key of a normalised item about to be stored. Raises what PutItem says of missing or unfit keys."""
+        """The encoded key of a normalised item about to be stored. Raises for missing and unfit keys."""
         encoded = b""
         for name, kind in self.key_types:
             value = item.get(name)
@@ -137,7 +142,7 @@ class Table:
         return encoded
 
     def key_of(self, key: Mapping[str, Any]) -> tuple[Item, bytes]:
-        """A request's ``Key`` normalised, and encoded. Raises what DynamoDB says of a key that does not fit the schema."""
+        """A request's ``Key`` normalised, and encoded. Raises for a key that does not fit the schema."""
         if len(key) != len(self.key_types):
             for value in key.values():
                 normalise(value)

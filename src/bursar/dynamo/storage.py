@@ -35,6 +35,8 @@ BUSY_WAITS_MAX = 20_000
 
 StoredRow = tuple[int, int, bytes]
 """(id, size in bytes, item as DynamoDB JSON)."""
+SizedItem = tuple[int, bytes]
+"""(size in bytes, item as DynamoDB JSON)."""
 
 _CREATE = """
 CREATE TABLE catalogue_version (version INTEGER NOT NULL);
@@ -74,11 +76,11 @@ class Storage:
 
     def _prepare(self) -> None:
         execute = self.connection.execute
-        execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-        execute("PRAGMA synchronous=FULL")
-        execute("PRAGMA temp_store=MEMORY")
         self._check_format()
+        execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        execute("PRAGMA temp_store=MEMORY")
         execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=FULL")
         execute(f"PRAGMA wal_autocheckpoint={WAL_CHECKPOINT_PAGES}")
         if self._pragma("user_version") == 0:
             self._create()
@@ -261,7 +263,9 @@ class Storage:
 
     def owner(self, space: str, value: bytes) -> bytes | None:
         """Who holds ``value`` in ``space``."""
-        row = self.cursor.execute("SELECT owner FROM owners WHERE space = ? AND value = ?", (space, value)).get
+        row: bytes | None = self.cursor.execute(
+            "SELECT owner FROM owners WHERE space = ? AND value = ?", (space, value)
+        ).get
         return row
 
     def claim(self, space: str, value: bytes, owner: bytes) -> None:
@@ -319,11 +323,11 @@ class Rows:
         """Removes a row."""
         self._cursor.execute(self._delete, (row_id,))
 
-    def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[tuple[int, bytes, int, bytes]]:
-        """(id, key, size, item) in key order; the caller stops when it has enough."""
+    def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[SizedItem]:
+        """(size, item) in key order; the caller stops when it has enough."""
         where, bindings = _bounds("key", span)
         order = "ASC" if forward else "DESC"
-        sql = f"SELECT id, key, size, item FROM {self._items} WHERE {where} ORDER BY key {order} LIMIT ?"
+        sql = f"SELECT size, item FROM {self._items} WHERE {where} ORDER BY key {order} LIMIT ?"
         return self._connection.execute(sql, (*bindings, limit))
 
     def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
@@ -331,9 +335,9 @@ class Rows:
         where, bindings = _bounds("key", span)
         return self._connection.execute(f"SELECT id, key FROM {self._items} WHERE {where} ORDER BY key", bindings)
 
-    def by_id(self, row_id: int) -> tuple[int, bytes]:
+    def by_id(self, row_id: int) -> SizedItem:
         """(size, item) of a row that is there."""
-        row: tuple[int, bytes] = self._cursor.execute(self._by_id, (row_id,)).get
+        row: SizedItem = self._cursor.execute(self._by_id, (row_id,)).get
         return row
 
     def everything(self) -> Iterator[tuple[int, bytes, bytes]]:
@@ -358,7 +362,7 @@ class Entries:
         self._insert = f"INSERT INTO {entries} (entry, id) VALUES (?, ?)"
         self._delete = f"DELETE FROM {entries} WHERE entry = ?"
         self._entries = entries
-        self._select = f"SELECT e.id, e.entry, i.size, i.item FROM {entries} e JOIN items_{table_id} i ON i.id = e.id"
+        self._select = f"SELECT i.size, i.item FROM {entries} e JOIN items_{table_id} i ON i.id = e.id"
 
     def insert(self, entry: bytes, row_id: int) -> None:
         """Adds an entry."""
@@ -368,8 +372,8 @@ class Entries:
         """Removes an entry."""
         self._cursor.execute(self._delete, (entry,))
 
-    def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[tuple[int, bytes, int, bytes]]:
-        """(id, entry, size of the whole item, whole item) in the index's order."""
+    def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[SizedItem]:
+        """(size, item), both of the whole item, in the index's order."""
         where, bindings = _bounds("e.entry", span)
         order = "ASC" if forward else "DESC"
         return self._connection.execute(

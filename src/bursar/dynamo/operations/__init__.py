@@ -1,7 +1,7 @@
 """The operations of DynamoDB's API, one table of them.
 
-An operation is the shape of its request, a function of (core, request), and what it needs of the file: a write runs inside of
-a transaction that may hold other requests' writes too; a read of several statements runs on one snapshot.
+An operation is the shape of its request, a function of (core, request), and what it needs of the file: a write runs
+inside of a transaction that may hold other requests' writes too; a read of several statements runs on one snapshot.
 """
 
 from collections.abc import Callable, Mapping

@@ -10,13 +10,14 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.core import Core, Write, check_item_size
+from bursar.dynamo.core import Core, Write, check_size
 from bursar.dynamo.errors import condition_failed, invalid
 from bursar.dynamo.expressions import BoundCondition, BoundUpdate, parse_condition, parse_update
-from bursar.dynamo.expressions.paths import ResolvedPath
-from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.intake import size_after, taken_in
+from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.schema import Table
-from bursar.dynamo.values import ITEM_BYTES_MAX, TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, normalise_item
+from bursar.dynamo.storage import StoredRow
+from bursar.dynamo.values import TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, item_size
 
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
 
@@ -40,7 +41,7 @@ class Action:
         if row is not None and (self.condition is not None or self.needs_old()):
             old = orjson.loads(row[2])
         self.check(old)
-        new, size = self.outcome(old)
+        new, size = self.outcome(row, old)
         return Write(self.table, self.key, row, old, new, size)
 
     def check(self, old: Item | None) -> None:
@@ -52,7 +53,7 @@ class Action:
         """Whether :meth:`outcome` looks at the old item."""
         return False
 
-    def outcome(self, old: Item | None) -> tuple[Item | None, int]:
+    def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
         """The new item, None for none, and its size in bytes."""
         raise AssertionError("each action says its own outcome")
 
@@ -64,7 +65,7 @@ class Put(Action):
     item: Item
     size: int
 
-    def outcome(self, old: Item | None) -> tuple[Item | None, int]:
+    def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
         """See :class:`Action`."""
         return self.item, self.size
 
@@ -74,7 +75,7 @@ class Delete(Action):
 
     __slots__ = ()
 
-    def outcome(self, old: Item | None) -> tuple[Item | None, int]:
+    def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
         """See :class:`Action`."""
         return None, 0
 
@@ -97,21 +98,27 @@ class Update(Action):
 
     __slots__ = ("key_item", "touched", "update")
     key_item: Item
-    touched: Sequence[ResolvedPath]
+    touched: Sequence[Sequence[str | int]]
+    """The paths that the update changed."""
     update: BoundUpdate | None
 
     def needs_old(self) -> bool:
         """See :class:`Action`."""
         return True
 
-    def outcome(self, old: Item | None) -> tuple[Item | None, int]:
+    def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
         """See :class:`Action`. Leaves the changed paths in ``touched``."""
-        base = self.key_item if old is None else old
-        new = base
-        if self.update is not None:
-            new, self.touched = self.update.apply(base, exists=old is not None)
-        size = check_item_size(new, ITEM_BYTES_MAX, TOO_LARGE_TO_UPDATE)
-        self._check_index_keys(old or {}, new)
+        if self.update is None:
+            return (self.key_item, item_size(self.key_item)) if row is None or old is None else (old, row[1])
+        if row is None or old is None:
+            new, self.touched = self.update.apply(self.key_item, exists=False)
+            size = item_size(new)
+        else:
+            new, self.touched = self.update.apply(old)
+            size = size_after(row[1], old, new, self.update.heads)
+        check_size(size, TOO_LARGE_TO_UPDATE)
+        if self.table.indexes:
+            self._check_index_keys(old or {}, new)
         return new, size
 
     def _check_index_keys(self, old: Item, new: Item) -> None:
@@ -122,14 +129,18 @@ class Update(Action):
                     continue
                 if kind not in value:
                     raise invalid(UNFIT_UPDATE)
-                index.checked_key_of(new)
+                index.check(new)
 
 
-def put_action(core: Core, request: Mapping[str, Any], legacy: tuple[str, ...] = ()) -> Put:
+CONDITIONAL = Parameters(("ConditionExpression",))
+UPDATING = Parameters(("UpdateExpression", "ConditionExpression"))
+
+
+def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = CONDITIONAL) -> Put:
     """PutItem's, or a transaction's Put."""
-    binding = placeholders(request, ("ConditionExpression",), legacy)
-    item = normalise_item(request["Item"])
-    size = check_item_size(item, ITEM_BYTES_MAX, TOO_LARGE)
+    binding = parameters.binding(request)
+    item, size = taken_in(request["Item"])
+    check_size(size, TOO_LARGE)
     condition = None
     if binding is not None:
         condition = parse_condition(request["ConditionExpression"]).bind(binding)
@@ -137,27 +148,27 @@ def put_action(core: Core, request: Mapping[str, Any], legacy: tuple[str, ...] =
     table = core.table(request["TableName"])
     action = Put(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
     for index in table.indexes.values():
-        index.checked_key_of(item)
+        index.check(item)
     action.item = item
     action.size = size
     return action
 
 
-def delete_action(core: Core, request: Mapping[str, Any], legacy: tuple[str, ...] = ()) -> Delete:
+def delete_action(core: Core, request: Mapping[str, Any], parameters: Parameters = CONDITIONAL) -> Delete:
     """DeleteItem's, or a transaction's Delete."""
-    table, condition = _conditional(core, request, legacy)
+    table, condition = _conditional(core, request, parameters)
     return Delete(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
 
 
 def check_action(core: Core, request: Mapping[str, Any]) -> Check:
     """A transaction's ConditionCheck."""
-    table, condition = _conditional(core, request, ())
+    table, condition = _conditional(core, request, CONDITIONAL)
     return Check(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
 
 
-def update_action(core: Core, request: Mapping[str, Any], legacy: tuple[str, ...] = ()) -> Update:
+def update_action(core: Core, request: Mapping[str, Any], parameters: Parameters = UPDATING) -> Update:
     """UpdateItem's, or a transaction's Update."""
-    binding = placeholders(request, ("UpdateExpression", "ConditionExpression"), legacy)
+    binding = parameters.binding(request)
     update: BoundUpdate | None = None
     condition = None
     if binding is not None:
@@ -177,10 +188,8 @@ def update_action(core: Core, request: Mapping[str, Any], legacy: tuple[str, ...
     return action
 
 
-def _conditional(
-    core: Core, request: Mapping[str, Any], legacy: tuple[str, ...]
-) -> tuple[Table, BoundCondition | None]:
-    binding = placeholders(request, ("ConditionExpression",), legacy)
+def _conditional(core: Core, request: Mapping[str, Any], parameters: Parameters) -> tuple[Table, BoundCondition | None]:
+    binding = parameters.binding(request)
     condition = None
     if binding is not None:
         condition = parse_condition(request["ConditionExpression"]).bind(binding)

@@ -6,11 +6,12 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.capacity import Consumption, asked, read_units
-from bursar.dynamo.core import Core, Refused, Write, check_item_size
+from bursar.dynamo.core import Core, Refused, Write, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import BoundProjection, parse_projection
+from bursar.dynamo.intake import taken_in
 from bursar.dynamo.operations.items import collection_metrics
-from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.operations.shapes import (
     CAPACITY,
     EXPRESSIONS,
@@ -24,7 +25,7 @@ from bursar.dynamo.operations.shapes import (
     Struct,
 )
 from bursar.dynamo.schema import Table
-from bursar.dynamo.values import ITEM_BYTES_MAX, TOO_LARGE, normalise_item
+from bursar.dynamo.values import TOO_LARGE
 
 KEYS_MAX = 100
 REQUESTS_MAX = 25
@@ -76,6 +77,8 @@ BATCH_WRITE_ITEM = Request(
     required=("RequestItems",),
 )
 
+_GETTING = Parameters(("ProjectionExpression",), ("AttributesToGet",))
+
 
 def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Up to 100 items by key, from several tables; what passes 16 MB comes back as ``UnprocessedKeys``."""
@@ -118,7 +121,7 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _projection(wanted: Mapping[str, Any]) -> BoundProjection | None:
-    binding = placeholders(wanted, ("ProjectionExpression",), ("AttributesToGet",))
+    binding = _GETTING.binding(wanted)
     if binding is None:
         return None
     projection = parse_projection(wanted["ProjectionExpression"]).bind(binding)
@@ -136,7 +139,7 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     normal = {name: [_normal(element) for element in elements] for name, elements in request["RequestItems"].items()}
     for name, elements in normal.items():
         table = core.table(name)
-        mine = [_write(table, kind, item) for kind, item in elements]
+        mine = [_write(table, *element) for element in elements]
         if len({write.key for write in mine}) != len(mine):
             raise invalid(DUPLICATES)
         by_table.append((table, mine))
@@ -160,14 +163,14 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return response
 
 
-def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any], int]:
     put, delete = element.get("PutRequest"), element.get("DeleteRequest")
     if (put is None) == (delete is None):
         raise _one_kind(put is None)
     if put is not None:
-        return "put", normalise_item(put["Item"])
+        return "put", *taken_in(put["Item"])
     assert delete is not None
-    return "delete", delete["Key"]
+    return "delete", delete["Key"], 0
 
 
 def _one_kind(none_given: bool) -> DynamoError:
@@ -178,14 +181,14 @@ def _one_kind(none_given: bool) -> DynamoError:
     )
 
 
-def _write(table: Table, kind: str, item: dict[str, Any]) -> Write:
+def _write(table: Table, kind: str, item: dict[str, Any], size: int) -> Write:
     if kind == "delete":
         key = table.key_of(item)[1]
         return Write(table, key, table.rows.get(key), None, None)
     key = table.key_of_item(item)
     for index in table.indexes.values():
-        index.checked_key_of(item)
-    size = check_item_size(item, ITEM_BYTES_MAX, TOO_LARGE)
+        index.check(item)
+    check_size(size, TOO_LARGE)
     return Write(table, key, table.rows.get(key), None, item, size)
 
 

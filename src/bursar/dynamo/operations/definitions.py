@@ -1,4 +1,4 @@
-"""What makes a table's definition valid: key schemas, attribute definitions, indexes, capacity. Amazon's checks in its order."""
+"""What makes a table's definition valid: key schemas, attribute definitions, indexes, capacity; in Amazon's order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -236,7 +236,8 @@ def _check_projected(indexes: Sequence[Mapping[str, Any]]) -> None:
 def _unused(definitions: Mapping[str, str], used: set[str], *, has_indexes: bool) -> DynamoError:
     if not has_indexes:
         return invalid_parameter(
-            "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"
+            "Number of attributes in KeySchema does not exactly match number of attributes defined in "
+            "AttributeDefinitions"
         )
     return invalid_parameter(
         f"Some AttributeDefinitions are not used. AttributeDefinitions: [{', '.join(definitions)}], "

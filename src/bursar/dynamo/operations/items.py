@@ -11,7 +11,7 @@ from bursar.dynamo.errors import condition_failed, invalid
 from bursar.dynamo.expressions import parse_projection, values_at_paths
 from bursar.dynamo.keys import after_prefix, encode_key_value
 from bursar.dynamo.operations.actions import Action, Update, delete_action, put_action, update_action
-from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.operations.shapes import (
     CAPACITY,
     EXPRESSIONS,
@@ -62,15 +62,18 @@ GET_ITEM = Request(
     required=("TableName", "Key"),
 )
 
-_EXPECTED = ("Expected", "ConditionalOperator")
-_UPDATES = ("AttributeUpdates", "Expected", "ConditionalOperator")
+_GETTING = Parameters(("ProjectionExpression",), ("AttributesToGet",))
+_WRITING = Parameters(("ConditionExpression",), ("Expected", "ConditionalOperator"))
+_UPDATING = Parameters(
+    ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator")
+)
 
 
 def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """One item by its key: ``Item`` as stored, unless a projection asks for parts of it."""
     projection = None
     if len(request) > 2:
-        binding = placeholders(request, ("ProjectionExpression",), ("AttributesToGet",))
+        binding = _GETTING.binding(request)
         if binding is not None:
             projection = parse_projection(request["ProjectionExpression"]).bind(binding)
             binding.check_all_used()
@@ -90,18 +93,18 @@ def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 def put_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Stores a whole item."""
     _check_all_old_or_none(request)
-    return _carry_out(core, request, put_action(core, request, _EXPECTED))
+    return _carry_out(core, request, put_action(core, request, _WRITING))
 
 
 def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Removes an item; no error when there is none."""
     _check_all_old_or_none(request)
-    return _carry_out(core, request, delete_action(core, request, _EXPECTED))
+    return _carry_out(core, request, delete_action(core, request, _WRITING))
 
 
 def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Changes an item, or makes one of its key."""
-    action = update_action(core, request, _UPDATES)
+    action = update_action(core, request, _UPDATING)
     return _carry_out(core, request, action)
 
 

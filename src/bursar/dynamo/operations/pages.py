@@ -1,8 +1,8 @@
 """What Query and Scan share: from a range of rows to one page of a response.
 
-A page ends with the item at which ``Limit`` is reached, or before the one that would make it larger than 1 MB; either way it
-has a ``LastEvaluatedKey``, even if nothing follows (Amazon does not look ahead). Limit and size count items before
-the filter.
+A page ends with the item at which ``Limit`` is reached, or before the one that would make it larger than 1 MB; either
+way it has a ``LastEvaluatedKey``, even if nothing follows (Amazon does not look ahead). Limit and size count items
+before the filter.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,8 @@ from bursar.dynamo.operations.shapes import (
     Text,
 )
 from bursar.dynamo.schema import Index, Table
-from bursar.dynamo.values import Item, item_size
+from bursar.dynamo.storage import SizedItem
+from bursar.dynamo.values import Item, item_size, normalise
 
 PAGE_BYTES_MAX = 1024 * 1024
 ROWS_UNLIMITED = -1
@@ -47,8 +48,7 @@ READ_MEMBERS: dict[str, Shape] = {
     **EXPRESSIONS,
 }
 
-Rows = Iterator[tuple[int, bytes, int, bytes]]
-"""(id, key, size, item) in order."""
+Rows = Iterator[SizedItem]
 
 
 @dataclass(slots=True)
@@ -60,8 +60,9 @@ class Reading:
     filter: BoundCondition | None
     projection: BoundProjection | None
     count_only: bool
-    whole_items: bool
-    """Attributes come from the table's item, not from what the index holds of it."""
+    fetches: bool
+    """Attributes that a local index does not hold are fetched from the table, item by item."""
+    all_attributes: bool
     consistent: bool
 
     @property
@@ -85,16 +86,16 @@ class Reading:
         names = self.key_names()
         if start_key.keys() != set(names):
             raise wrong
-        try:
-            key, encoded = self.table.key_of({name: start_key[name] for name in self.table.key_names})
-        except DynamoError as error:
-            raise wrong if error.message.startswith("The provided key") else error from None
+        key = {name: normalise(value) for name, value in start_key.items()}
+        if any(kind not in key[name] for name, kind in self.table.key_types):
+            raise wrong
+        encoded = self.table.key_of({name: key[name] for name in self.table.key_names})[1]
         if self.index is None:
             return key, b"", encoded
-        index_key = self.index.key_of(key | {name: start_key[name] for name in names if name not in key})
+        index_key = self.index.key_of(key)
         if index_key is None:
             raise wrong
-        return dict(start_key), index_key, encoded
+        return key, index_key, encoded
 
 
 def bound_filter(request: Mapping[str, Any], binding: Binding) -> BoundCondition | None:
@@ -134,21 +135,23 @@ def reading(
     condition: BoundCondition | None,
     projection: BoundProjection | None,
 ) -> Reading:
-    """The table and the index that a request reads, and what it takes of their items. Raises for what they cannot give."""
+    """The table and the index that a request reads, and what it takes of their items; raises if they lack it."""
     table = core.table(request["TableName"])
     index = table.index(request["IndexName"]) if request.get("IndexName") is not None else None
     select = request.get("Select")
     consistent = bool(request.get("ConsistentRead"))
-    whole = index is None
+    fetches = False
     if index is not None and index.is_global:
         if consistent:
             raise invalid("Consistent reads are not supported on global secondary indexes")
         _check_projected(index, select, projection)
     elif index is not None:
-        held = index.projected
         wanted = (*(projection.heads if projection else ()), *(condition.heads if condition else ()))
-        whole = select == "ALL_ATTRIBUTES" or (held is not None and not held.issuperset(wanted))
-    return Reading(table, index, condition, projection, select == "COUNT", whole, consistent)
+        if index.projected is not None:
+            fetches = select == "ALL_ATTRIBUTES" or not index.projected.issuperset(wanted)
+    return Reading(
+        table, index, condition, projection, select == "COUNT", fetches, select == "ALL_ATTRIBUTES", consistent
+    )
 
 
 def _check_projected(index: Index, select: str | None, projection: BoundProjection | None) -> None:
@@ -189,7 +192,7 @@ Gathered = tuple[list[Any], int, tuple[int, float], bytes | None]
 def _gather_stored(_reading: Reading, rows: Rows, limit: int) -> Gathered:
     items: list[bytes] = []
     total = 0
-    for _, _, size, item in rows:
+    for size, item in rows:
         total += size
         if total > PAGE_BYTES_MAX and items:
             return items, len(items), (total - size, 0.0), items[-1]
@@ -200,28 +203,30 @@ def _gather_stored(_reading: Reading, rows: Rows, limit: int) -> Gathered:
 
 def _gather_decoded(reading: Reading, rows: Rows, limit: int) -> Gathered:
     index, condition, projection = reading.index, reading.filter, reading.projection
-    fetches = index is not None and reading.whole_items and index.projected is not None
     items: list[Item] = []
     scanned = total = 0
     fetched = 0.0
     last: bytes | None = None
-    for _, _, size, body in rows:
-        item: Item = orjson.loads(body)
+    for size, body in rows:
+        whole: Item = orjson.loads(body)
+        held = whole
         if index is not None and index.projected is not None:
-            held = index.project(item)
+            held = index.project(whole)
             total += item_size(held)
-            if fetches:
-                fetched += read_units(size, consistent=reading.consistent)
-            else:
-                item = held
         else:
             total += size
+        looked_at = whole if reading.fetches else held
         if total > PAGE_BYTES_MAX and last is not None:
             return items, scanned, (total, fetched), last
         scanned += 1
         last = body
-        if condition is None or condition.evaluate(item):
-            items.append(item if projection is None else projection.project(item))
+        if reading.fetches:
+            fetched += read_units(size, consistent=reading.consistent)
+        if condition is None or condition.evaluate(looked_at):
+            if projection is not None:
+                items.append(projection.project(looked_at))
+            else:
+                items.append(whole if reading.all_attributes else held)
     return items, scanned, (total, fetched), last if limit and scanned == limit else None
 
 

@@ -17,12 +17,14 @@ from bursar.dynamo.operations.pages import (
     page,
     reading,
 )
-from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.operations.shapes import FLAG, ITEMS, TEXT, Request, Whole
 from bursar.dynamo.storage import Span
 
-EXPRESSIONS = ("ProjectionExpression", "FilterExpression", "KeyConditionExpression")
-LEGACY = ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions")
+_PARAMETERS = Parameters(
+    ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
+    ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
+)
 
 QUERY = Request(
     {
@@ -44,7 +46,7 @@ NO_CONDITION = "Either the KeyConditions or KeyConditionExpression parameter mus
 
 def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """One page of a partition's items."""
-    binding = placeholders(request, EXPRESSIONS, LEGACY)
+    binding = _PARAMETERS.binding(request)
     if request.get("KeyConditionExpression") is None or binding is None:
         raise invalid(NO_CONDITION)
     projection = bound_projection(request, binding)

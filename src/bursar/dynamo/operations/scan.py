@@ -1,7 +1,7 @@
 """Scan: all items of a table or an index, in the order of their encoded keys.
 
-A parallel scan gives each partition to one segment by a hash of its key: every item is in exactly one segment, whatever is
-written meanwhile. A segment passes over the keys of the others, which the key index alone holds.
+A parallel scan gives each partition to one segment by a hash of its key: every item is in exactly one segment, whatever
+is written meanwhile. A segment passes over the keys of the others, which the key index alone holds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +22,13 @@ from bursar.dynamo.operations.pages import (
     page,
     reading,
 )
-from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.operations.shapes import ITEMS, Request, Whole
 from bursar.dynamo.storage import Span
 
-EXPRESSIONS = ("ProjectionExpression", "FilterExpression")
-LEGACY = ("AttributesToGet", "ScanFilter", "ConditionalOperator")
+_PARAMETERS = Parameters(
+    ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
+)
 SEGMENTS_MAX = 1_000_000
 
 SCAN = Request(
@@ -47,7 +48,7 @@ INVALID_START = "The provided starting key is invalid: The provided key element 
 def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """One page of a table's or an index's items."""
     segment = _segment(request)
-    binding = placeholders(request, EXPRESSIONS, LEGACY)
+    binding = _PARAMETERS.binding(request)
     projection = condition = None
     if binding is not None:
         projection = bound_projection(request, binding)
@@ -82,11 +83,13 @@ def _segment(request: Mapping[str, Any]) -> tuple[int, int] | None:
         return None
     if total is None:
         raise invalid(
-            "The TotalSegments parameter is required but was not present in the request when Segment parameter is present"
+            "The TotalSegments parameter is required but was not present in the request "
+            "when Segment parameter is present"
         )
     if segment is None:
         raise invalid(
-            "The Segment parameter is required but was not present in the request when parameter TotalSegments is present"
+            "The Segment parameter is required but was not present in the request "
+            "when parameter TotalSegments is present"
         )
     if segment >= total:
         raise invalid(
@@ -108,8 +111,7 @@ def _of_segment(of: Reading, span: Span, segment: tuple[int, int], limit: int | 
             partition = _partition(key, types)
             mine = crc32(partition) % total == number
         if mine:
-            size, item = of.table.rows.by_id(row_id)
-            yield row_id, key, size, item
+            yield of.table.rows.by_id(row_id)
             found += 1
             if found == limit:
                 return
@@ -129,8 +131,8 @@ def _partition(key: bytes, types: Sequence[str]) -> bytes:
     return key[:end]
 
 
-# How a number's bytes end, by the byte that they begin with (see numbers.number_key): the byte after it is the exponent,
-# which may look like an end.
+# How a number's bytes end, by the byte that they begin with (see numbers.number_key): the byte after it is the
+# exponent, which may look like an end.
 _NUMBER_ENDS: dict[int, Callable[[bytes, int], int]] = {
     0x00: lambda key, at: key.index(b"\xff", at + 2) + 1,
     0x80: lambda key, at: at + 1,

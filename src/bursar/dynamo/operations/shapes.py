@@ -1,13 +1,14 @@
 """The shapes of requests: what type each member has and which constraints Amazon checks before anything else.
 
 Two kinds of refusal, in this order: a member of the wrong JSON type is a SerializationException; then all violated
-constraints are told together, ``N validation errors detected: Value '…' at 'memberName' failed to satisfy constraint: …``,
-save that a bad table name is told alone. A request's shape is one table of members (see each operations module).
+constraints are told together, ``N validation errors detected: Value '…' at 'memberName' failed to satisfy constraint:
+…``, save that a bad table name is told alone. A request's shape is one table of members (see each operations module).
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
@@ -228,7 +229,8 @@ class Many:
         container, _, rest = path.partition(".")
         name = rest.removesuffix(".member")
         yield (
-            f"Value '{{{name}={java(value)}}}' at '{container}' failed to satisfy constraint: Map value must satisfy constraint: "
+            f"Value '{{{name}={java(value)}}}' at '{container}' failed to satisfy constraint: "
+            "Map value must satisfy constraint: "
             f"[Member must have length less than or equal to {self.most}, "
             f"Member must have length greater than or equal to {self.fewest}]"
         )
@@ -316,7 +318,7 @@ class Request(Struct):
 
 
 def member_name(name: str) -> str:
-    """A member's name as constraints call it: ``TableName`` → ``tableName``; ``SSESpecification`` → ``sSESpecification``."""
+    """A member's name as constraints call it: ``TableName`` → ``tableName``."""
     return name[:1].lower() + name[1:]
 
 
@@ -362,15 +364,22 @@ def _inconvertible(value: Any, java_type: str) -> DynamoError:
 def _not_a_map(value: Any) -> DynamoError:
     if isinstance(value, list):
         return unreadable(
-            "Unrecognized collection type java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>"
+            "Unrecognized collection type java.util.Map<java.lang.String, "
+            "com.amazonaws.dynamodb.v20120810.AttributeValue>"
         )
     return unreadable("Unexpected field type")
 
 
 # Members that many operations share ---------------------------------------------------------------------------
 
+NAMES_KNOWN_MAX = 10_000
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_.-]+")
 ARN_PATTERN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0-9_.-]+")
+
+
+@lru_cache(NAMES_KNOWN_MAX)
+def _is_name(text: str) -> bool:
+    return NAME_PATTERN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,11 +391,7 @@ class TableName:
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
-        return (
-            type(value) is str
-            and self.shortest <= len(value) <= self.longest
-            and NAME_PATTERN.fullmatch(value) is not None
-        )
+        return type(value) is str and self.shortest <= len(value) <= self.longest and _is_name(value)
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
@@ -410,6 +415,6 @@ ITEMS = Items()
 TABLE_NAME = TableName()
 
 EXPRESSIONS: dict[str, Shape] = {
-    "ExpressionAttributeNames": Map(TEXT),
+    "ExpressionAttributeNames": ITEMS,
     "ExpressionAttributeValues": ITEMS,
 }

@@ -1,7 +1,7 @@
 """CreateTable, DescribeTable, UpdateTable, DeleteTable and ListTables.
 
-Everything takes place at once: a table is ACTIVE from its next DescribeTable on. The answers of the changing operations say
-CREATING, UPDATING and DELETING all the same, as Amazon's do, so that a caller who forgets to wait learns it here.
+Everything takes place at once: a table is ACTIVE from its next DescribeTable on. The answers of the changing operations
+say CREATING, UPDATING and DELETING all the same, as Amazon's do.
 """
 
 from collections.abc import Mapping

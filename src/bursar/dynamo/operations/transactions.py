@@ -17,7 +17,7 @@ from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions import parse_projection
 from bursar.dynamo.operations.actions import Action, check_action, delete_action, put_action, update_action
 from bursar.dynamo.operations.items import collection_metrics
-from bursar.dynamo.operations.parameters import placeholders
+from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.operations.shapes import (
     CAPACITY,
     EXPRESSIONS,
@@ -92,6 +92,8 @@ TRANSACT_GET_ITEMS = Request(
     required=("TransactItems",),
 )
 
+_GETTING = Parameters(("ProjectionExpression",))
+
 MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], Action]] = {
     "ConditionCheck": check_action,
     "Put": put_action,
@@ -135,7 +137,7 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
     for element in request["TransactItems"]:
         get = element["Get"]
         projection = None
-        binding = placeholders(get, ("ProjectionExpression",), ())
+        binding = _GETTING.binding(get)
         if binding is not None:
             projection = parse_projection(get["ProjectionExpression"]).bind(binding)
             binding.check_all_used()

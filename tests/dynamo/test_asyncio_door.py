@@ -1,0 +1,110 @@
+"""The engine for asyncio: one commit per turn, nothing seen before it is durable."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bursar.dynamo import AsyncEngine, DynamoError, Engine
+from tests.dynamo.tables_for_tests import item, table
+
+
+@pytest.fixture
+async def orders(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    door = AsyncEngine(Engine.open(str(tmp_path / "portal.db")))
+    await door.call("CreateTable", table())
+    yield door
+    await door.close()
+
+
+def put(pk: str, **more: Any) -> dict[str, Any]:
+    return {"TableName": "orders", "Item": item(pk=pk, sk="1"), **more}
+
+
+def commits_of(door: AsyncEngine) -> list[int]:
+    commits: list[int] = []
+    door.engine._core.storage.connection.set_commit_hook(lambda: commits.append(1) is not None)
+    return commits
+
+
+async def count(door: AsyncEngine) -> int:
+    counted: int = (await door.call("Scan", {"TableName": "orders", "Select": "COUNT"}))["Count"]
+    return counted
+
+
+async def test_concurrent_writes_share_a_commit(orders: AsyncEngine) -> None:
+    commits = commits_of(orders)
+    await asyncio.gather(*(orders.call("PutItem", put(f"p{n}")) for n in range(50)))
+    assert len(commits) == 1
+    assert await count(orders) == 50
+
+
+async def test_writes_after_one_another_have_their_own_commits(orders: AsyncEngine) -> None:
+    commits = commits_of(orders)
+    await orders.call("PutItem", put("a"))
+    await orders.call("PutItem", put("b"))
+    assert len(commits) == 2
+
+
+async def test_each_caller_gets_its_own_outcome(orders: AsyncEngine) -> None:
+    only_new = put("a", ConditionExpression="attribute_not_exists(pk)")
+    outcomes = await asyncio.gather(
+        orders.call("PutItem", only_new),
+        orders.call("PutItem", only_new),
+        orders.call("PutItem", put("b")),
+        return_exceptions=True,
+    )
+    assert outcomes[0] == {}
+    assert isinstance(outcomes[1], DynamoError)
+    assert outcomes[2] == {}
+
+
+async def test_a_write_that_waits_is_not_seen(orders: AsyncEngine) -> None:
+    waiting = asyncio.ensure_future(orders.call("PutItem", put("a")))
+    await asyncio.sleep(0)
+    seen_before = await count(orders) if not waiting.done() else None
+    await waiting
+    assert seen_before in (0, None)
+    assert await count(orders) == 1
+
+
+async def test_a_cancelled_callers_write_takes_place_all_the_same(orders: AsyncEngine) -> None:
+    waiting = asyncio.ensure_future(orders.call("PutItem", put("a")))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await orders.call("PutItem", put("b"))
+    assert await count(orders) == 2
+
+
+async def test_a_large_group_is_cut(orders: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bursar.dynamo.asyncio_door.GROUP_REQUESTS_MAX", 10)
+    commits = commits_of(orders)
+    await asyncio.gather(*(orders.call("PutItem", put(f"p{n}")) for n in range(25)))
+    assert len(commits) == 3
+
+
+async def test_submit_calls_back_once_with_the_outcome(orders: AsyncEngine) -> None:
+    outcomes: list[bytes | Exception] = []
+    orders.submit("PutItem", put("a"), outcomes.append)
+    orders.submit("GetItem", {"TableName": "orders", "Key": item(pk="z", sk="1")}, outcomes.append)
+    orders.submit("Nonsense", {}, outcomes.append)
+    await orders.call("PutItem", put("b"))
+    assert outcomes[0] == b"{}"
+    assert isinstance(outcomes[1], DynamoError)
+    assert outcomes[2] == b"{}"
+
+
+async def test_what_waits_is_committed_on_close(tmp_path: Path) -> None:
+    path = str(tmp_path / "portal.db")
+    door = AsyncEngine(Engine.open(path))
+    await door.call("CreateTable", table())
+    waiting = asyncio.ensure_future(door.call("PutItem", put("a")))
+    await asyncio.sleep(0)
+    await door.close()
+    assert await waiting == {}
+    again = AsyncEngine(Engine.open(path))
+    assert await count(again) == 1
+    await again.close()
