@@ -28,12 +28,13 @@ def as_table(answer: Answer, width: int | None = None) -> str:
         table.add_column(Text(name), justify="right" if kind.startswith(_NUMBERS) else "left", overflow="fold")
     for row in answer.rows:
         table.add_row(*(Text("" if value is None else _plain(value)) for value in row))
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=False)
     console.print(table)
     count = len(answer.rows)
     console.print(f"{count} row{'' if count == 1 else 's'}, as of {iso_ms(answer.as_of)}", highlight=False)
-    drawn = console.file.getvalue()  # type: ignore[attr-defined]
-    return "".join(f"{line.rstrip()}\n" for line in str(drawn).splitlines())
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    return "".join(f"{line}\n" for line in lines[not lines[0] :])
 
 
 def as_csv(answer: Answer) -> str:

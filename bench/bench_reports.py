@@ -1,0 +1,209 @@
+"""How fast reports answer over many payments: builds a lake, times every named report, free SQL, and a fresh payment.
+
+    python bench/bench_reports.py --payments 1000000 [--repeats 5] [--fresh 200] [--write]
+
+The lake is written by the lake's own writer from generated rows; the store is the embedded one, in a file, and takes
+the fresh payments through the ledger. Each report runs once cold and then ``--repeats`` times; the median is reported.
+``--write`` puts the tables into docs/benchmarks/reports.md.
+"""
+
+import argparse
+import asyncio
+import platform
+import random
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+from bursar.clock import system_clock
+from bursar.dynamo import open_store
+from bursar.payments.fees import FeeCatalogue
+from bursar.payments.ledger import Ledger
+from bursar.payments.records import Attempt, Event, Outcome
+from bursar.payments.status import Status
+from bursar.reports import Reports
+from bursar.reports.lake import Lake
+from bursar.reports.named import named_reports
+from bursar.reports.rows import Row, attempt_row, event_row
+from bursar.reports.schema import PAYMENT_EVENTS, PAYMENTS
+from bursar.reports.writer import writing
+
+BATCH_PAYMENTS = 50_000
+SPAN_S = 730 * 86_400.0
+OUT = Path(__file__).parents[1] / "docs" / "benchmarks" / "reports.md"
+FEES = (("PETITION_FILING_FEE", "60.00"), ("NONATTORNEY_EXAM_REGISTRATION_FEE", "250.00"), ("COPY_FEE", "12.50"))
+FREE = {
+    "count and sum": "SELECT count(*), sum(amount) FROM payments",
+    "one reference": "SELECT * FROM payments WHERE reference = '00000000-0000-4000-8000-000000000042'",
+    "metadata text": "SELECT count(*) FROM payments WHERE metadata LIKE '%\"1234-26\"%'",
+    "steps of all": "SELECT from_status, to_status, count(*) FROM payment_events GROUP BY 1, 2",
+}
+
+Timed = tuple[str, float, float]
+
+
+def payment(number: int, at: float, draw: random.Random) -> tuple[Attempt, list[Event]]:
+    """One finished payment and its events; 85 of 100 succeed, 30 of 100 are ACH and settle in days."""
+    fee, amount = draw.choices(FEES, (70, 5, 25))[0]
+    ach, good = draw.random() < 0.3, draw.random() < 0.85
+    steps: list[tuple[Status, str, float]] = [
+        ("received", "started", 0.0),
+        ("initiated", "token_given", draw.uniform(0.1, 0.6)),
+        ("processing", "claimed", draw.uniform(20, 600)),
+    ]
+    if ach:
+        steps.append(("pending", "accepted", draw.uniform(0.2, 1.5)))
+    last: Status = "processed" if good else "failed"
+    steps.append((last, "settled" if ach else "completed", draw.uniform(86_400, 400_000) if ach else 0.7))
+    attempt_id, reference = f"a{number:018d}", str(UUID(int=(8 << 60) | (4 << 76) | number))
+    events, moment, before = [], at, None
+    for seq, (status, name, after_s) in enumerate(steps, start=1):
+        moment += after_s
+        events.append(Event("dawson", reference, attempt_id, seq, moment, name, "portal", before, status, {}))
+        before = status
+    attempt = Attempt(
+        agency_tracking_id=attempt_id,
+        client=draw.choice(("dawson", "exams", "copies")),
+        reference=reference,
+        fee=fee,
+        fee_version="2024-01-01",
+        tcs_app_id="TCSUSTAXCOURTPETITION",
+        amount=Decimal(amount),
+        metadata={"docketNumber": f"{number % 9999}-26"},
+        url_success="https://client.example/ok",
+        url_cancel="https://client.example/no",
+        created_at=at,
+        updated_at=moment,
+        status=last,
+        paygov_tracking_id=f"P{number}",
+        payment_method="ACH" if ach else "PLASTIC_CARD",
+        transaction_status="Success" if good else "Failed",
+        return_code=None if good else draw.choice(("4019", "4117", "3001")),
+        token_at=at + 0.3,
+    )
+    return attempt, events
+
+
+def batches(count: int, now: float) -> Iterator[tuple[list[Row], list[Row]]]:
+    """Rows of ``count`` payments over two years, oldest first, a batch at a time."""
+    draw = random.Random(1)
+    spacing_s = SPAN_S / count
+    for first in range(0, count, BATCH_PAYMENTS):
+        attempts: list[Row] = []
+        events: list[Row] = []
+        for number in range(first, min(first + BATCH_PAYMENTS, count)):
+            attempt, told = payment(number, now - SPAN_S - 500_000 + number * spacing_s, draw)
+            attempts.append(attempt_row(attempt))
+            events.extend(map(event_row, told))
+        yield attempts, events
+
+
+def build(folder: Path, count: int) -> list[str]:
+    """Write the lake; gives lines about it."""
+    now, writing_s, rows = system_clock(), 0.0, 0
+    with writing(Lake.at(f"file:{folder}/lake")) as writer:
+        for attempts, events in batches(count, now):
+            begun = time.perf_counter()
+            writer.put(PAYMENTS, attempts, now - 400)
+            writer.put(PAYMENT_EVENTS, events, now - 400)
+            writing_s += time.perf_counter() - begun
+            rows += len(attempts) + len(events)
+    size = sum(path.stat().st_size for path in (folder / "lake").rglob("*.parquet"))
+    return [
+        f"- {count:,} payments, {rows:,} rows written in {writing_s:.1f} s ({rows / writing_s:,.0f} rows/s),"
+        f" {size / 1e6:.0f} MB of Parquet"
+    ]
+
+
+async def timed(work: Callable[[], Awaitable[object]], repeats: int) -> tuple[float, float]:
+    """(first, median of the repeats), seconds."""
+    spent = []
+    for _ in range(repeats + 1):
+        begun = time.perf_counter()
+        await work()
+        spent.append(time.perf_counter() - begun)
+    return spent[0], statistics.median(spent[1:])
+
+
+async def fresh(ledger: Ledger, reports: Reports, count: int) -> list[str]:
+    """Pay, and ask at once: the time from the acknowledgement to the answer that has the payment."""
+    fee = FeeCatalogue.default().fee("PETITION_FILING_FEE", system_clock())
+    assert fee is not None
+    spent = []
+    for number in range(count):
+        reference = str(UUID(int=(1 << 40) + number, version=4))
+        urls = ("https://client.example/ok", "https://client.example/no")
+        attempt = await ledger.start_attempt(
+            "dawson", reference, fee, Decimal("60.00"), {"docketNumber": "1-26"}, *urls
+        )
+        attempt = await ledger.record_token(attempt, f"{number:032d}")
+        attempt = await ledger.claim(attempt, "bench", 30.0)
+        await ledger.record_outcome(attempt, Outcome("processed", f"F{number}", "Success"), actor="portal")
+        begun = time.perf_counter()
+        answer = await reports.sql("SELECT status FROM payments WHERE reference = $r", {"r": reference})
+        spent.append(time.perf_counter() - begun)
+        if answer.rows != [("processed",)]:
+            raise SystemExit(f"payment {number} was acknowledged and is not in the answer: {answer.rows}")
+    spent.sort()
+    return [
+        f"- from acknowledgement to the answer that has it, {count} times, tail growing to {5 * count} rows: "
+        f"p50 {statistics.median(spent) * 1e3:.0f} ms, p95 {spent[int(count * 0.95)] * 1e3:.0f} ms"
+    ]
+
+
+async def measure(folder: Path, repeats: int, fresh_count: int) -> tuple[list[Timed], list[str]]:
+    randomness = random.Random(1)
+    store = await open_store(f"file:{folder}/portal.db", clock=system_clock, randomness=randomness)
+    ledger = Ledger(store, clock=system_clock, randomness=randomness)
+    await ledger.create_table()
+    reports = Reports(store, f"file:{folder}/lake", system_clock)
+    results: list[Timed] = []
+    for name, text in FREE.items():
+        results.append((f"sql: {name}", *await timed(lambda: reports.sql(text), repeats)))  # noqa: B023 - run at once
+    for name, report in named_reports().items():
+        if report.wants_activity:
+            continue
+        parameters = {"payments_of_fee": {"fee": "COPY_FEE", "since": "2026-11-01"}, "failed_above": {"above": "100"}}
+        given = parameters.get(name, {})
+        if name == "return_codes":
+            given = {"since": "2026-06-01"}  # beyond the bound on rows without it
+        results.append((name, *await timed(lambda: reports.report(name, given), repeats)))  # noqa: B023 - run at once
+    lines = await fresh(ledger, reports, fresh_count)
+    await reports.close()
+    await store.close()
+    return results, lines
+
+
+def render(results: list[Timed], lines: list[str]) -> str:
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    table = ["| query | first, ms | then, ms |", "|---|---|---|"]
+    table += [f"| {name} | {first * 1e3:.0f} | {then * 1e3:.0f} |" for name, first, then in results]
+    about = f"- {platform.processor() or platform.machine()}, Python {platform.python_version()}, peak {peak_mb:.0f} MB"
+    return "\n".join(["# Reports: time to answer", "", *lines, about, "", *table, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--payments", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--fresh", type=int, default=200)
+    parser.add_argument("--write", action="store_true", help=f"write {OUT}")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lines = build(folder, options.payments)
+        results, more = asyncio.run(measure(folder, options.repeats, options.fresh))
+    text = render(results, lines + more)
+    print(text)
+    if options.write:
+        OUT.parent.mkdir(parents=True, exist_ok=True)
+        OUT.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Answers as text: drawn for people, CSV and JSON for programs."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from bursar.reports import Answer
+from bursar.reports.output import as_csv, as_json, as_table
+
+ANSWER = Answer(
+    columns=("fee", "collected", "at", "day", "n", "note"),
+    types=("VARCHAR", "DECIMAL(38,2)", "TIMESTAMP WITH TIME ZONE", "DATE", "BIGINT", "VARCHAR"),
+    rows=[
+        ("COPY_FEE", Decimal("0.10"), datetime(2026, 11, 22, 19, 30, 0, 5000, UTC), date(2026, 11, 22), 1, None),
+        ('a, "b"\nc', Decimal("1000000.00"), None, None, 20, "=HYPERLINK(1)"),
+    ],
+    as_of=1795375800.0,
+)
+
+
+def test_a_table_has_its_rows_their_number_and_its_time() -> None:
+    drawn = as_table(ANSWER, width=120).splitlines()
+    assert drawn[0].split() == ["fee", "collected", "at", "day", "n", "note"]
+    assert drawn[2].split() == ["COPY_FEE", "0.10", "2026-11-22T19:30:00.005Z", "2026-11-22", "1"]
+    assert drawn[-1] == "2 rows, as of 2026-11-22T19:30:00.000Z"
+    assert "1 row," in as_table(Answer(("x",), ("BIGINT",), [(1,)], 0.0), width=80)
+
+
+def test_square_brackets_are_text_not_markup() -> None:
+    assert "[red]x[/red]" in as_table(Answer(("x",), ("VARCHAR",), [("[red]x[/red]",)], 0.0), width=80)
+
+
+def test_csv_quotes_what_needs_it_and_disarms_formulas() -> None:
+    assert as_csv(ANSWER) == (
+        "fee,collected,at,day,n,note\r\n"
+        "COPY_FEE,0.10,2026-11-22T19:30:00.005Z,2026-11-22,1,\r\n"
+        '"a, ""b""\nc",1000000.00,,,20,\'=HYPERLINK(1)\r\n'
+    )
+
+
+def test_json_keeps_money_as_text_and_numbers_as_numbers() -> None:
+    body = json.loads(as_json(ANSWER))
+    assert body["asOf"] == "2026-11-22T19:30:00.000Z"
+    assert body["columns"] == list(ANSWER.columns)
+    assert body["rows"][0] == {
+        "fee": "COPY_FEE",
+        "collected": "0.10",
+        "at": "2026-11-22T19:30:00.005Z",
+        "day": "2026-11-22",
+        "n": 1,
+        "note": None,
+    }
+
+
+def test_json_has_no_value_that_is_not_json() -> None:
+    odd = Answer(("x",), ("DOUBLE",), [(float("nan"),), (b"\xff",), ([Decimal("1.0"), {"a": date(2026, 1, 1)}],)], 0.0)
+    rows = json.loads(as_json(odd), parse_constant=lambda name: 1 / 0)["rows"]
+    assert [row["x"] for row in rows] == [None, "b'\\xff'", ["1.0", {"a": "2026-01-01"}]]
