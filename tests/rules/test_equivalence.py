@@ -136,11 +136,11 @@ def differences_applied(
     for key, (old, new) in changes.items():
         if new is None:
             after.pop(key, None)
-        elif old is None or key not in state:
+        elif old is None:
             after[key] = new
-        else:
+        elif old != new:
             differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-            moved = {name: value for name, value in state[key].items() if name not in differing}
+            moved = {name: value for name, value in state.get(key, {}).items() if name not in differing}
             after[key] = {**moved, **{name: new[name] for name in differing if name in new}}
     return after
 

@@ -1,6 +1,6 @@
 """The commands ``bursar audit``, ``bursar rules`` and ``bursar dynamo rules`` (a group for ``dynamo`` to mount).
 
-Rules come from ``--rules FILE`` (TOML), else from the :class:`Defaults` that the program put into click's context, else
+Rules come from ``--rules FILE`` (TOML), else from the :class:`Defaults` that ``ctx.obj["rules"]()`` gives, else
 from the document stored with the table. Exit codes: 0 all is well, 1 a rule is broken, 2 bad usage or surroundings.
 """
 
@@ -224,7 +224,8 @@ def drop(data: str, table: str) -> None:
 
 
 def _defaults(context: click.Context) -> Defaults:
-    return context.find_object(Defaults) or Defaults()
+    # The program around these commands puts a factory under "rules" into click's context object.
+    return context.obj["rules"]() if context.obj else Defaults()
 
 
 def _needed(value: str | None, option: str) -> str:

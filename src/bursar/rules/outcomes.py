@@ -75,13 +75,11 @@ def guard_refusal(plan: Plan, action: Action, message: str) -> RuleRefused | Non
 
 def verdict(plan: Plan, failed: Sequence[tuple[Action, Item | None]]) -> RulesError:
     """What the caller hears, ``failed`` being each action whose condition failed with the item as it was found."""
-    refusals = []
+    moved = {id(action.change): actual for action, actual in failed if action.role == "item"}
     for action, actual in failed:
-        found = _READERS[action.role](plan, action, actual)
+        found = _READERS[action.role](plan, action, actual, moved)
         if found is not None:
-            refusals.append(found)
-    if refusals:
-        return RuleRefused.by(refusals[0])
+            return RuleRefused.by(found)
     for action, actual in failed:
         if action.role == "item":
             key = action.change.key
@@ -98,40 +96,54 @@ def takes_effect(plan: Plan, change: ItemChange, actual: Item | None) -> bool:
     return all(same(actual.get(name), change.new.get(name)) for name in change.changed)
 
 
-def _item(plan: Plan, action: Action, actual: Item | None) -> Violation | None:
-    """The change as it would be from where the item is now."""
-    change = action.change
+Moved = Mapping[int, Item | None]
+"""The changes (by identity) whose own item was not as it was read → the item as it was found."""
+
+
+def _now(change: ItemChange, moved: Moved) -> Item | None:
+    """What the change would make of its item as that is now; None when the item is gone, or goes by the change."""
+    if id(change) not in moved or change.old is None or change.new is None:
+        return change.new
+    actual = moved[id(change)]
     if actual is None:
         return None
-    if change.new is None:
-        return plan.judge(actual, None)
-    if change.old is None:
-        return plan.judge(actual, change.new)
-    moved = {name: value for name, value in actual.items() if name not in change.changed}
-    moved.update((name, change.new[name]) for name in change.changed if name in change.new)
-    return plan.judge(actual, moved)
+    now = {name: value for name, value in actual.items() if name not in change.changed}
+    now.update((name, change.new[name]) for name in change.changed if name in change.new)
+    return now
 
 
-def _hold(plan: Plan, action: Action, actual: Item | None) -> Violation | None:
+def _item(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Violation | None:
+    return None if actual is None else plan.judge(actual, _now(action.change, moved))
+
+
+def _hold(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Violation | None:
+    hold, now = action.hold, _now(action.change, moved)
+    assert hold is not None
+    # An item that moved might not take the value any more: then only reading it again can tell.
+    if now is None or hold.partition(now) != action.body["Put"]["Item"][plan.key_names[0]]["S"]:
+        return None
     holder = None if actual is None else actual.get(OWNER, {}).get("M")
-    assert action.hold is not None
-    return plan.taken(action.hold, action.change.old, action.change.new, holder)
+    return plan.taken(hold, action.change.old, now, holder)
 
 
-def _release(plan: Plan, action: Action, actual: Item | None) -> Violation | None:
+def _release(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Violation | None:
+    change, hold = action.change, action.hold
+    if id(change) in moved:  # what it held when it was read, another may well hold by now
+        return None
+    assert hold is not None
     holder = None if actual is None else actual.get(OWNER, {}).get("M")
-    assert action.hold is not None
-    rule, change = action.hold.rule, action.change
     reason = "its unique value is another's: the table was written to past its rules, `bursar audit` tells more"
-    return plan.violation(rule.name, rule.word, reason, (), change.old, change.new, holder)
+    return plan.violation(hold.rule.name, hold.rule.word, reason, (), change.old, change.new, holder)
 
 
-def _parents(plan: Plan, action: Action, actual: Item | None) -> Violation | None:
+def _parents(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Violation | None:
+    key = action.body["ConditionCheck"]["Key"]
     for change, parent in action.children:
-        assert change.new is not None  # a removal looks at no parent
-        found = plan.orphaned(parent, change.old, change.new, actual)
-        if found is not None:
-            return found
+        now = _now(change, moved)
+        if now is not None and parent.key(now) == key:
+            found = plan.orphaned(parent, change.old, now, actual)
+            if found is not None:
+                return found
     return None
 
 

@@ -80,7 +80,7 @@ def _kind(place: str, entry: dict[str, Any]) -> Kind:
 
 def _rule(place: str, entry: dict[str, Any]) -> Rule:
     word = entry.get("rule", "")
-    if word not in WORDS:
+    if not isinstance(word, str) or word not in WORDS:
         raise RulesInvalid(f"{place}: rule = {word!r} is none of {', '.join(WORDS)}")
     said = {name: value for name, value in entry.items() if name != "rule"}
     _refuse_unknown(place, said, frozenset(field.name for field in fields(WORDS[word]) if field.name != "_"))

@@ -1,0 +1,75 @@
+"""The rules that the tests about one thing at a time share: orders, their lines, and a journal."""
+
+from typing import Any
+
+from bursar.rules import (
+    Agrees,
+    AppendOnly,
+    Check,
+    Immutable,
+    Kind,
+    References,
+    Rules,
+    Transitions,
+    Unique,
+    UniqueWhile,
+    Where,
+    WriteOnce,
+    one_of,
+)
+
+_AMOUNT = Where("attribute_not_exists(amount) OR amount > :zero", values={":zero": 0})
+
+ORDERS = Rules(
+    "pk",
+    "sk",
+    kinds=(Kind("order"), Kind("line"), Kind("note"), Kind("entry"), Kind("fixed", kept=True)),
+    secrets=frozenset({"token"}),
+    rules=(
+        Unique("number", kind="order", attributes=("number",)),
+        Unique("token", kind="order", attributes=("token",)),
+        Unique("place", kind="line", attributes=("shelf", "slot")),
+        UniqueWhile("one-open", kind="order", group=("customer",), where=one_of("state", ["open", "paid"])),
+        Transitions(
+            "moves",
+            kind="order",
+            attribute="state",
+            initial=("open",),
+            edges=(("open", "paid"), ("open", "void"), ("paid", "sent")),
+            final=("void", "sent"),
+        ),
+        Immutable("identity", kind="order", attributes=("number", "customer")),
+        WriteOnce("once", kind="order", attributes=("token",)),
+        Check("amount", kind="order", where=_AMOUNT),
+        Check("range", kind="line", where=Where("low <= high")),
+        Agrees("currency", kind="line", parent="order", key={"pk": "{pk}", "sk": "order"}, attributes=("currency",)),
+        References("noted", kind="note", parent="order", key={"pk": "{about}", "sk": "order"}),
+        AppendOnly("entries", kind="entry"),
+    ),
+)  # fmt: skip
+
+
+def item(pk: str, sk: str, kind: str, **values: Any) -> dict[str, Any]:
+    """Text for text, a number for an int, anything else as it is given."""
+    typed = {
+        name: {"S": value} if isinstance(value, str) else {"N": str(value)} if isinstance(value, int) else value
+        for name, value in values.items()
+    }
+    return {"pk": {"S": pk}, "sk": {"S": sk}, "kind": {"S": kind}, **typed}
+
+
+def order(name: str = "a", **values: Any) -> dict[str, Any]:
+    said = {"number": f"n-{name}", "customer": f"c-{name}", "state": "open", "currency": "USD", **values}
+    return item(name, "order", "order", **said)
+
+
+def line(name: str = "a", number: int = 1, **values: Any) -> dict[str, Any]:
+    return item(name, f"line-{number}", "line", **{"currency": "USD", "low": 1, "high": 2, **values})
+
+
+def changed(old: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """``old`` with other values; None removes one."""
+    new = {**old, **item("", "", "", **{name: value for name, value in values.items() if value is not None})}
+    for name in ("pk", "sk", "kind"):
+        new[name] = old[name]
+    return {name: value for name, value in new.items() if name not in values or values[name] is not None}
