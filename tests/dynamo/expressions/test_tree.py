@@ -1,0 +1,34 @@
+"""A tree prints as an expression that parses to an equal tree."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bursar.dynamo.expressions.parser import condition_tree, projection_tree, update_tree
+from bursar.dynamo.expressions.tree import Action, Condition, Operand, Path, Value
+from tests.dynamo.expressions.tree_strategies import conditions, new_values, paths, placeholders
+
+
+@given(conditions)
+def test_a_condition_is_what_it_prints(condition: Condition) -> None:
+    assert condition_tree(str(condition), "ConditionExpression").root == condition
+
+
+@given(st.lists(st.tuples(paths, new_values), min_size=1, max_size=4))
+def test_a_set_section_is_what_it_prints(actions: list[tuple[Path, Operand]]) -> None:
+    wanted = tuple(Action("SET", path, operand) for path, operand in actions)
+    tree = update_tree("SET " + ", ".join(map(str, wanted)))
+    assert tree.actions == wanted
+    assert update_tree(str(tree)) == tree
+
+
+@given(paths, paths, paths, placeholders, placeholders)
+def test_all_sections_of_an_update_are_what_they_print(a: Path, b: Path, c: Path, one: Value, two: Value) -> None:
+    wanted = (Action("REMOVE", a, None), Action("ADD", b, one), Action("DELETE", c, two))
+    assert update_tree(f"REMOVE {a} ADD {b} {one} DELETE {c} {two}").actions == wanted
+
+
+@given(st.lists(paths, min_size=1, max_size=4))
+def test_a_projection_is_what_it_prints(wanted: list[Path]) -> None:
+    tree = projection_tree(", ".join(map(str, wanted)))
+    assert tree.paths == tuple(wanted)
+    assert projection_tree(str(tree)) == tree
