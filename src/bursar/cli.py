@@ -1,7 +1,7 @@
 """The command ``bursar``: mounts each room's commands, loading a room only when one of its commands is called."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -46,6 +46,24 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
+class Factories(Mapping[str, Any]):
+    """What the rooms' commands work on, by name; the composition root loads when the first one is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return self._made()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made())
+
+    def __len__(self) -> int:
+        return len(self._made())
+
+    def _made(self) -> Mapping[str, Any]:
+        from bursar.bootstrap.factories import FACTORIES
+
+        return FACTORIES
+
+
 class LazyGroup(click.Group):
     """A click group whose commands live in modules that are imported when asked for."""
 
@@ -72,7 +90,7 @@ class LazyGroup(click.Group):
 @click.pass_context
 def bursar(ctx: click.Context) -> None:
     """A payment portal on DynamoDB that cannot charge a payer twice and answers finance's questions in SQL."""
-    ctx.obj = None
+    ctx.obj = Factories()
 
 
 def main(arguments: Sequence[str] | None = None, **extra: Any) -> None:

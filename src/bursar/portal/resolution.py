@@ -146,7 +146,9 @@ async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complet
 
     async def once() -> Found:
         try:
-            noted = await portal.ledger.touch_due(attempt, next_look(portal, attempt), refreshed_at=now)
+            # The sweeper's own time stays: callers who poll details must not put it off for ever.
+            due_at = next_look(portal, attempt) if attempt.due_at is None else attempt.due_at
+            noted = await portal.ledger.touch_due(attempt, due_at, refreshed_at=now)
             return await ask_paygov(portal, noted, actor=actor, may_complete=may_complete)
         except AttemptMoved:
             return Found(await portal.ledger.reread(attempt), heard=True)

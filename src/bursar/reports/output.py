@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -11,13 +12,18 @@ from typing import Any, Final
 from bursar.clock import iso_ms
 from bursar.reports.session import Answer
 
+PIPED_COLUMNS: Final = 10_000
 _NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", "SMALLINT", "TINYINT")
 # A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_table(answer: Answer, width: int | None = None) -> str:
-    """Drawn for a terminal of ``width`` columns (None: the terminal's own), with row count and "as of" below."""
+    """Drawn for a terminal of ``width`` columns, with row count and "as of" below.
+
+    None: the terminal's own width, or as wide as it wants to be where standard output is no terminal: a pipe that gets
+    half a value would be worse than a long line.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -29,6 +35,8 @@ def as_table(answer: Answer, width: int | None = None) -> str:
     for row in answer.rows:
         table.add_row(*(Text("" if value is None else _plain(value)) for value in row))
     out = io.StringIO()
+    if width is None and not sys.stdout.isatty():
+        width = PIPED_COLUMNS
     console = Console(file=out, width=width, force_terminal=False)
     console.print(table)
     count = len(answer.rows)

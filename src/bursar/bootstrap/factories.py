@@ -1,0 +1,60 @@
+"""What the rooms' commands work on, made from the settings in force; the command line hands it to them.
+
+Each factory gives an async context manager, or plain values. A part that cannot be made ends the command with one
+line and exit code 2.
+"""
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bursar.bootstrap.commands import UNUSABLE, settings_from
+from bursar.bootstrap.composition import CannotStart, Composition
+
+if TYPE_CHECKING:
+    from bursar.portal.portal import Portal
+    from bursar.reports import Reports
+    from bursar.rules.commands import Defaults
+
+
+@asynccontextmanager
+async def reports() -> "AsyncIterator[Reports]":
+    """SQL over every payment, for ``bursar sql``, ``report`` and ``lake``."""
+    async with _composition() as parts:
+        yield await parts.reports()
+
+
+@asynccontextmanager
+async def portal() -> "AsyncIterator[Portal]":
+    """A portal over the configured store and Pay.gov, for ``bursar sweep``, ``attention`` and ``resolve``."""
+    async with _composition() as parts:
+        yield await parts.portal()
+
+
+def rules() -> "Defaults":
+    """The payments table and its rules, for ``bursar audit`` and ``rules``."""
+    from bursar.payments.rules import payment_rules
+    from bursar.rules.commands import Defaults
+
+    settings = settings_from({})
+    parts = Composition(settings)
+    return Defaults(store_url=settings.store_url, table=settings.table, rules=lambda: payment_rules(parts.fees))
+
+
+@asynccontextmanager
+async def _composition() -> AsyncIterator[Composition]:
+    settings = settings_from({})
+    logging.basicConfig(level=settings.log_level.upper())
+    try:
+        async with Composition(settings) as parts:
+            yield parts
+    except CannotStart as error:
+        click.echo(f"bursar: {error}", err=True)
+        sys.exit(UNUSABLE)
+
+
+FACTORIES: Mapping[str, Any] = {"reports": reports, "portal": portal, "rules": rules}

@@ -1,0 +1,94 @@
+"""Kill it anywhere: a process that dies in mid-payment leaves a record from which the next one completes it, once."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whole_system import Up, clean_environment, running_up
+
+DYING_PORTAL = Path(__file__).with_name("dying_portal.py")
+REFERENCE = "7f6d2b1e-3c4a-4d5e-8f60-718293a4b5c6"
+RESOLVED_WITHIN_S = 60
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as reply:
+        return json.load(reply)
+
+
+def die(data: Path, point: str) -> None:
+    data.mkdir()
+    dead = subprocess.run(
+        [sys.executable, str(DYING_PORTAL), str(data), point],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(),
+        timeout=60,
+    )
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+
+
+def resolved(up: Up) -> Any:
+    """The payment once it is no longer pending: the sweeper of the new process resolves it."""
+    deadline = time.monotonic() + RESOLVED_WITHIN_S
+    while time.monotonic() < deadline:
+        payment = get(f"{up.portal_url}/details/{REFERENCE}")
+        if payment["paymentStatus"] != "pending":
+            return payment
+        time.sleep(0.2)
+    pytest.fail(f"not resolved within {RESOLVED_WITHIN_S} s: {payment}")
+
+
+@pytest.mark.parametrize("point", ["before-complete", "after-complete"])
+def test_a_process_killed_around_the_charge_leaves_a_payment_that_is_completed_once(point: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    die(data, point)
+    with running_up(data) as up:
+        payment = resolved(up)
+        books = get(f"{up.simulator_url}/books")
+        events = get(f"{up.portal_url}/details/{REFERENCE}/events")["events"]
+    assert payment["paymentStatus"] == "success"
+    assert [each["transactionStatus"] for each in payment["transactions"]] == ["processed"]
+    assert books["charges"] == 1
+    assert books["newest"][0]["paygov_tracking_id"] == payment["transactions"][0]["payGovTrackingId"]
+    names = [event["name"] for event in events]
+    assert names[:3] == ["started", "token_given", "claimed"]
+    assert names.count("completed") == 1
+
+
+def test_kill_9_of_everything_in_mid_payment_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_up(data) as up:
+        token = _post(f"{up.portal_url}/init", _init(REFERENCE))["token"]
+        _post(f"{up.simulator_url}/pay/PLASTIC_CARD/Success?token={token}", None)
+        up.kill()
+    with running_up(data) as up:
+        again = _post(f"{up.portal_url}/init", _init(REFERENCE))
+        assert again["token"] == token
+        assert _post(f"{up.portal_url}/process", {"token": token})["paymentStatus"] == "success"
+        assert get(f"{up.simulator_url}/books")["charges"] == 1
+
+
+def _init(reference: str) -> dict[str, Any]:
+    return {
+        "transactionReferenceId": reference,
+        "fee": "PETITION_FILING_FEE",
+        "urlSuccess": "http://localhost/done",
+        "urlCancel": "http://localhost/cancelled",
+        "metadata": {"docketNumber": "1-26"},
+    }
+
+
+def _post(url: str, body: dict[str, Any] | None) -> Any:
+    content = b"" if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, content, {"content-type": "application/json"}, method="POST")
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.load(reply)

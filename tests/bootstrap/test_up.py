@@ -1,0 +1,88 @@
+"""`bursar up` from the outside: it starts, answers, stops, and says in one line why it cannot."""
+
+import socket
+import sqlite3
+from pathlib import Path
+
+from whole_system import bursar, running_up
+
+UNUSABLE = 2
+
+
+def test_ctrl_c_stops_it_cleanly(tmp_path: Path) -> None:
+    with running_up(tmp_path / "data") as up:
+        assert up.stop() == 0
+
+
+def test_a_busy_port_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for flag, who in (("--port", "the portal"), ("--simulator-port", "Pay.gov's simulator")):
+            ports = {"--port": "0", "--simulator-port": "0"} | {flag: str(port)}
+            done = bursar("up", *[word for pair in ports.items() for word in pair], cwd=tmp_path)
+            assert done.returncode == UNUSABLE
+            assert done.stderr == f"bursar: {who} cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_a_data_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = bursar("up", "--port", "0", "--simulator-port", "0", "--data", "file/data", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert done.stderr.startswith("bursar: the store file:file/data/bursar.db cannot be opened: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_store_of_a_newer_format_is_one_line_and_exit_code_2_and_is_left_alone(tmp_path: Path) -> None:
+    with running_up(tmp_path / "data") as up:
+        up.stop()
+    store = tmp_path / "data" / "bursar.db"
+    with sqlite3.connect(store) as connection:
+        connection.execute("PRAGMA user_version = 9999")
+    connection.close()
+    before = store.read_bytes()
+    done = bursar("up", "--port", "0", "--simulator-port", "0", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert "newer" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert store.read_bytes() == before
+
+
+def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    done = bursar("up", "--port", "eighty", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert done.stderr == "bursar: --port: takes a whole number, not 'eighty'\n"
+
+
+def test_the_portal_alone_says_which_address_of_paygov_is_missing(tmp_path: Path) -> None:
+    done = bursar("portal", "--port", "0", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert done.stderr == "bursar: BURSAR_PAYGOV_URL is not set: the portal must know where Pay.gov is\n"
+
+
+def test_signatures_are_not_switched_off_where_others_can_reach_the_portal(tmp_path: Path) -> None:
+    done = bursar("portal", "--port", "0", "--host", "0.0.0.0", "--auth", "none", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert "BURSAR_AUTH=none: signatures can only be switched off on loopback, not on 0.0.0.0" in done.stderr
+
+
+def test_demo_makes_payments_and_prints_the_report(tmp_path: Path) -> None:
+    with running_up(tmp_path / "data") as up:
+        done = bursar(
+            "demo", "--payments", "12", "--seed", "7", "--data", "data",
+            "--portal-url", up.portal_url, "--simulator-url", up.simulator_url,
+            cwd=tmp_path,
+        )  # fmt: skip
+        counted = bursar("sql", "SELECT count(*) AS n FROM payments", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "walked away" in done.stdout
+    assert "PETITION_FILING_FEE" in done.stdout
+    assert counted.returncode == 0, counted.stderr
+    assert '"n":12' in counted.stdout.replace(" ", "")
+
+
+def test_demo_without_a_portal_says_so(tmp_path: Path) -> None:
+    done = bursar("demo", "--payments", "1", "--portal-url", "http://127.0.0.1:1", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert "no answer: Cannot connect to host 127.0.0.1:1" in done.stderr
