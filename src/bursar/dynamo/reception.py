@@ -15,6 +15,7 @@ import orjson
 from bursar.clock import Clock
 from bursar.dynamo import http_answers as answers
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.request_scope import PartitionNames
 from bursar.dynamo.schema import REGION
 from bursar.dynamo.sigv4 import Identity, SignatureRefused, check_form, verify
 from bursar.dynamo.targets import TARGETS
@@ -25,7 +26,7 @@ BODY_BYTES_MAX = 16 * 1024 * 1024
 """Amazon's own bound on a request's body."""
 
 Headers = Mapping[bytes, bytes]
-"""Lower-case names; repeated headers joined by commas."""
+"""Lower-case names."""
 
 _JSON_TYPES: Final = (answers.AMZ_JSON, answers.JSON)
 
@@ -40,7 +41,9 @@ class Access(Protocol):
 
     def secret_for(self, access_key: str) -> str | None: ...
 
-    def authorise(self, identity: Identity, operation: str, request: dict[str, Any]) -> None:
+    def authorise(
+        self, identity: Identity, operation: str, request: Mapping[str, Any], partition_names: PartitionNames
+    ) -> None:
         """Raises ``DynamoError`` AccessDeniedException when the key's policy does not allow the request."""
 
 
@@ -57,8 +60,9 @@ class Turned(Exception):
 class Reception:
     """Receives requests for one process. Without ``access`` a signature's form is looked at, not its truth."""
 
-    def __init__(self, access: Access | None, clock: Clock) -> None:
+    def __init__(self, access: Access | None, clock: Clock, partition_names: PartitionNames) -> None:
         self._access = access
+        self._partition_names = partition_names
         self._clock = clock
 
     def receive(self, method: bytes, url: bytes, headers: Headers, body: bytes) -> tuple[str, dict[str, Any]]:
@@ -79,7 +83,7 @@ class Reception:
         if type(request) is not dict:
             raise self._turned(headers, answers.SERIALIZATION)
         if identity is not None and self._access is not None:
-            self._access.authorise(identity, operation, request)
+            self._access.authorise(identity, operation, request, self._partition_names)
         return operation, request
 
     def _authenticate(self, method: bytes, url: bytes, headers: Headers, body: bytes) -> Identity | None:

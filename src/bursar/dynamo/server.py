@@ -105,7 +105,7 @@ def serve(
         raise ServeError("several workers cannot share a store in memory: give --data a file, or use one worker")
     if settings.workers == 1:
         listener = listen(settings.host, settings.port, shared=False)
-        engine = _opened(open_engine, settings.path)
+        engine = open_or_explain(open_engine, settings.path)
         _run_worker(engine, listener, settings, access, announce)
         return
     from bursar.dynamo.workers import Workers
@@ -115,11 +115,11 @@ def serve(
     listen(settings.host, settings.port, shared=False).close()
     with listen(settings.host, settings.port, shared=True) as placeholder:
         port = placeholder.getsockname()[1]
-        _opened(open_engine, settings.path).close()  # what is wrong with the file is said once, before any fork
+        open_or_explain(open_engine, settings.path).close()  # what is wrong with the file is said once, before any fork
 
         def work(lifeline: int, ready: Callable[[], None]) -> None:
             listener = listen(settings.host, port, shared=True)
-            engine = _opened(open_engine, settings.path)
+            engine = open_or_explain(open_engine, settings.path)
             _run_worker(engine, listener, settings, access, lambda _url: ready(), lifeline)
 
         failed = Workers(settings.workers, work).run(lambda: announce(url_of(settings.host, port)))
@@ -181,7 +181,8 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _opened(open_engine: "Callable[[str], Engine]", path: str) -> "Engine":
+def open_or_explain(open_engine: "Callable[[str], Engine]", path: str) -> "Engine":
+    """Opens a store. Raises :class:`ServeError` with what a person can do about a file that cannot be opened."""
     import apsw
 
     from bursar.dynamo.storage import StoreFormatError

@@ -90,7 +90,7 @@ def verify(
     """Who signed this request. Raises :class:`SignatureRefused`.
 
     ``path`` and ``query`` are as on the wire, still percent-encoded, the query without its question mark. ``headers``
-    has lower-case names and Latin-1 text, as ASGI gives them; repeated headers are joined by commas. ``secret_for``
+    has lower-case names and Latin-1 text, as ASGI gives them. ``secret_for``
     gives the secret of an access key or None. ``region`` None accepts any region. ``now`` is in epoch seconds.
     """
     authorization = headers.get("authorization")

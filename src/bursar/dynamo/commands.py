@@ -1,0 +1,213 @@
+"""The command ``bursar dynamo``: serves a store over HTTP, lists and describes its tables, dumps and loads them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from bursar.dynamo.server import DEFAULT_PORT, MEMORY, ServeError, ServerSettings, open_or_explain, serve
+
+if TYPE_CHECKING:
+    from bursar.dynamo.engine import Engine
+    from bursar.dynamo.guards import GuardLoader
+
+
+class Refused(click.ClickException):
+    """What was asked for is not possible with this file, folder or port: one line, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """The line, for people who typed the command."""
+        click.echo(f"bursar dynamo: {self.message}", err=True)
+
+
+data_option = click.option(
+    "--data",
+    "path",
+    metavar="FILE",
+    help="The store's file, made if there is none; :memory: for one that is forgotten.",
+)
+
+
+@click.group(invoke_without_command=True)
+@data_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
+)
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that serve the file."
+)
+@click.option(
+    "--credentials",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Access keys and policies: signatures are verified.",
+)
+@click.option("--open-to-anyone", is_flag=True, help="Let other machines read and write without access keys.")
+@click.pass_context
+def dynamo(
+    context: click.Context,
+    path: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    credentials: Path | None,
+    open_to_anyone: bool,
+) -> None:
+    """DynamoDB in a file. Without a command: serves it over HTTP until Ctrl-C."""
+    context.meta[_PATH] = path
+    if context.invoked_subcommand is not None:
+        return
+    from bursar.dynamo.credentials import AccessKeys, CredentialsError
+
+    settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
+    try:
+        access = AccessKeys.load(credentials) if credentials else None
+        serve(settings, open_engine=_opener(context), access=access, announce=_announcer(settings, access is not None))
+    except (ServeError, CredentialsError) as error:
+        raise Refused(str(error)) from None
+
+
+@dynamo.command("ls")
+@data_option
+@click.pass_context
+def list_command(context: click.Context, path: str | None) -> None:
+    """List the tables: items, bytes, keys and indexes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bursar.dynamo.dumps import describe, table_names
+
+    drawn = Table("table", "items", "bytes", "key", "indexes")
+    for column in drawn.columns[1:3]:
+        column.justify = "right"
+    with _store(context, path) as engine:
+        for name in table_names(engine):
+            described = describe(engine, name)
+            indexes = described.get("GlobalSecondaryIndexes", []) + described.get("LocalSecondaryIndexes", [])
+            drawn.add_row(
+                name,
+                f"{described['ItemCount']:,}",
+                f"{described['TableSizeBytes']:,}",
+                ", ".join(key["AttributeName"] for key in described["KeySchema"]),
+                ", ".join(index["IndexName"] for index in indexes),
+            )
+    Console().print(drawn)
+
+
+@dynamo.command("describe")
+@data_option
+@click.argument("table")
+@click.pass_context
+def describe_command(context: click.Context, path: str | None, table: str) -> None:
+    """Print a table's description, as DescribeTable gives it."""
+    import orjson
+
+    from bursar.dynamo.dumps import describe
+
+    with _store(context, path) as engine:
+        click.echo(orjson.dumps(describe(engine, table), option=orjson.OPT_INDENT_2).decode())
+
+
+@dynamo.command("dump")
+@data_option
+@click.argument("tables", nargs=-1)
+@click.option("--to", "target", type=click.File("wb"), default="-", help="A file; standard output if not given.")
+@click.pass_context
+def dump_command(context: click.Context, path: str | None, tables: tuple[str, ...], target: IO[bytes]) -> None:
+    """Write tables (all, if none is named) as lines of JSON, which `load` reads."""
+    from bursar.dynamo.dumps import describe, dump, table_names
+
+    with _store(context, path) as engine:
+        names = tables or tuple(table_names(engine))
+        total = sum(describe(engine, name)["ItemCount"] for name in names)
+        with _progress("dumping", total) as advance:
+            for line in dump(engine, names, advance):
+                target.write(line)
+
+
+@dynamo.command("load")
+@data_option
+@click.argument("source", type=click.File("rb"), default="-")
+@click.option("--add", is_flag=True, help="Put items into tables that are already there, over those with the same key.")
+@click.pass_context
+def load_command(context: click.Context, path: str | None, source: IO[bytes], add: bool) -> None:
+    """Create the tables of a dump, and put their items."""
+    from bursar.dynamo.dumps import LINE_BYTES_MAX, DumpError, load
+
+    lines = iter(lambda: source.readline(LINE_BYTES_MAX + 1), b"")
+    with _store(context, path, create=True) as engine, _progress("loading", None) as advance:
+        try:
+            counts = load(engine, lines, advance, add=add)
+        except DumpError as error:
+            raise Refused(f"{source.name}: {error}") from None
+    for table, count in counts.items():
+        click.echo(f"{table}: {count:,} items", err=True)
+
+
+_PATH = "bursar.dynamo.path"
+GUARD_LOADER = "bursar.dynamo.guard_loader"
+"""The rooms above put their rules' loader under this key of the click context's ``meta``."""
+
+
+def _opener(context: click.Context) -> "Callable[[str], Engine]":
+    guard_loader: GuardLoader | None = context.meta.get(GUARD_LOADER)
+
+    def open_engine(path: str) -> "Engine":
+        from bursar.dynamo.engine import Engine
+
+        return Engine.open(path, guard_loader=guard_loader)
+
+    return open_engine
+
+
+@contextmanager
+def _store(context: click.Context, path: str | None, *, create: bool = False) -> "Iterator[Engine]":
+    """The store that a command works on; what the engine refuses becomes the command's one line."""
+    from bursar.dynamo.engine import RulesRefused
+    from bursar.dynamo.errors import DynamoError
+
+    path = path or context.meta[_PATH]
+    if path is None:
+        raise click.UsageError("which store? Give --data FILE")
+    if path == MEMORY or not (create or Path(path).exists()):
+        raise Refused(f"there is no store {path}")
+    try:
+        engine = open_or_explain(_opener(context), path)
+    except ServeError as error:
+        raise Refused(str(error)) from None
+    try:
+        yield engine
+    except (DynamoError, RulesRefused) as error:
+        raise Refused(str(error)) from None
+    finally:
+        engine.close()
+
+
+@contextmanager
+def _progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error when a person is watching."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TextColumn("items"))
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(word, total=total)
+        yield lambda count: bar.update(task, advance=count)
+
+
+def _announcer(settings: ServerSettings, signed: bool) -> Callable[[str], None]:
+    where = "in memory, forgotten at the end" if settings.path == MEMORY else f"in {settings.path}"
+    keys = "its access keys" if signed else "any credentials"
+
+    def announce(url: str) -> None:
+        click.echo(f'DynamoDB {where}, at {url}: boto3.client("dynamodb", endpoint_url="{url}"), any region, {keys}')
+        sys.stdout.flush()
+
+    return announce
