@@ -94,7 +94,7 @@ class SoapService:
         if chosen.delay_s and chosen.kind != "drip":
             await asyncio.sleep(chosen.delay_s)
         honest = self._carry_out(request) if chosen.happens else reply(request.operation, b"")
-        return _SPOIL[chosen.kind](chosen, honest)
+        return SPOIL[chosen.kind](chosen, honest)
 
     def _carry_out(self, request: SoapRequest) -> Answer:
         try:
@@ -182,7 +182,7 @@ def _altered(pattern: bytes, value: bytes) -> Callable[[Misbehaviour, Answer], A
     return lambda _chosen, honest: replace(honest, body=found.sub(value, honest.body))
 
 
-_SPOIL: Final[Mapping[str, Callable[[Misbehaviour, Answer], Answer]]] = {
+SPOIL: Final[Mapping[str, Callable[[Misbehaviour, Answer], Answer]]] = {
     "delay": lambda _chosen, honest: honest,
     "refuse": _ending(Ending.REFUSED),
     "drop": _ending(Ending.DROPPED),

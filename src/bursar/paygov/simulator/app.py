@@ -45,6 +45,9 @@ DROP_HOLD_MAX_S = 120.0
 BOOKS_PAGE = 1_000
 """Charges listed by GET /books at most; the newest."""
 
+DRIPS = 40
+"""Into how many pieces a dripped reply falls."""
+
 ABORT_EXTENSION = "bursar.abort"
 """ASGI extension of our own server (server.py): a call without arguments that resets the connection."""
 
@@ -209,12 +212,13 @@ async def _whole(answer: Answer, _scope: Scope, _receive: Receive, send: Send) -
     await _send_whole(send, answer)
 
 
-async def _dripped(answer: Answer, _scope: Scope, _receive: Receive, send: Send) -> None:
+async def _dripped(answer: Answer, _scope: Scope, receive: Receive, send: Send) -> None:
     await send(_head(answer))
-    pause_s = answer.drip_s / max(1, len(answer.body))
-    for at in range(len(answer.body)):
-        await send({"type": "http.response.body", "body": answer.body[at : at + 1], "more_body": True})
-        await asyncio.sleep(pause_s)
+    piece = -(-len(answer.body) // DRIPS)
+    for at in range(0, len(answer.body), piece):
+        await send({"type": "http.response.body", "body": answer.body[at : at + piece], "more_body": True})
+        if await _caller_leaves(receive, answer.drip_s / DRIPS):
+            return
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -229,12 +233,18 @@ async def _reset(_answer: Answer, scope: Scope, _receive: Receive, _send: Send) 
 
 
 async def _dropped(_answer: Answer, scope: Scope, receive: Receive, _send: Send) -> None:
+    if not await _caller_leaves(receive, DROP_HOLD_MAX_S):
+        _close(scope, reset=False)
+
+
+async def _caller_leaves(receive: Receive, within_s: float) -> bool:
     try:
-        async with asyncio.timeout(DROP_HOLD_MAX_S):
+        async with asyncio.timeout(within_s):
             while (await receive())["type"] != "http.disconnect":
                 pass
     except TimeoutError:
-        _close(scope, reset=False)
+        return False
+    return True
 
 
 def _head(answer: Answer) -> Message:

@@ -22,7 +22,7 @@ class Ending(Enum):
     """How an answer reaches its caller."""
 
     WHOLE = "whole"
-    DRIPPED = "byte after byte"
+    DRIPPED = "drop after drop"
     CUT = "ends in its middle"
     RESET = "the connection is reset"
     DROPPED = "never"
@@ -48,7 +48,7 @@ class SoapRequest:
 
 # The one form in which Bursar's own client (and most others) writes an envelope, read at a tenth of the parser's cost.
 # Printable ASCII without markup only: whatever is not exactly this goes to the parser, and means the same there.
-_PLAIN_ENVELOPE = re.compile(
+PLAIN_ENVELOPE = re.compile(
     rb'(?:<\?xml version="1\.0" encoding="(?:UTF-8|utf-8)" ?\?>)?[ \t\r\n]*'
     rb'<soapenv:Envelope xmlns:soapenv="[!#-%\'-;=-~]+" xmlns:tcs="[!#-%\'-;=-~]+">'
     rb"[ \t\r\n]*(?:<soapenv:Header ?/>[ \t\r\n]*)?"
@@ -61,12 +61,12 @@ _PLAIN_FIELD = re.compile(r"<([a-z_]+)>([^<]*)</")
 
 def read_request(operations: Mapping[str, Operation], body: bytes, content_type: str) -> SoapRequest:
     """Raises XmlRefused or RequestRefused."""
-    plain = _PLAIN_ENVELOPE.fullmatch(body)
+    plain = PLAIN_ENVELOPE.fullmatch(body)
     if plain is not None:
         name = plain["op"].decode()
         pairs = [(field, text.strip()) for field, text in _PLAIN_FIELD.findall(plain["fields"].decode())]
     else:
-        name, pairs = _parse_request(body, content_type)
+        name, pairs = parse_request(body, content_type)
     operation = operations.get(name)
     if operation is None:
         raise RequestRefused(f"there is no operation of that name here; there is {', '.join(operations)}")
@@ -76,7 +76,7 @@ def read_request(operations: Mapping[str, Operation], body: bytes, content_type:
     return SoapRequest(operation, fields)
 
 
-def _parse_request(body: bytes, content_type: str) -> tuple[str, list[tuple[str, str]]]:
+def parse_request(body: bytes, content_type: str) -> tuple[str, list[tuple[str, str]]]:
     envelope = parse_xml(body, content_type)
     soap_body = envelope.only("Body") if envelope.name == "Envelope" else None
     if soap_body is None or len(soap_body.children) != 1:

@@ -1,0 +1,300 @@
+"""The simulator over HTTP: the payer's page, the payer's script, the books, the lever, and bad requests."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from bursar.paygov import AioHttpTransport, Nonsense
+from bursar.paygov.simulator import Simulator, SimulatorSettings, hosted_pages
+from bursar.paygov.simulator.server import Addresses, listen, serving
+from paygov.conftest import AGENCY_ID, APP, HandClock, World, client
+
+
+@dataclass
+class Browser:
+    """A browser without JavaScript: fetches, posts forms, does not follow redirects."""
+
+    base: str
+    session: aiohttp.ClientSession
+
+    async def __call__(self, method: str, path: str, **options: Any) -> tuple[int, str, str]:
+        """Status, text, Location."""
+        async with self.session.request(method, self.base + path, allow_redirects=False, **options) as reply:
+            return reply.status, await reply.text(), reply.headers.get("Location", "")
+
+    async def json(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        async with self.session.request(method, self.base + path, **options) as reply:
+            assert reply.content_type == "application/json"
+            return reply.status, await reply.json()
+
+
+@pytest.fixture
+async def browser(simulator: Simulator) -> AsyncIterator[Browser]:
+    async with serving(simulator) as at, aiohttp.ClientSession() as session:
+        yield Browser(at.base, session)
+
+
+def started(simulator: Simulator, amount: str = "60.00", agency_tracking_id: str = AGENCY_ID) -> str:
+    return simulator.start(
+        {
+            "tcs_app_id": APP,
+            "agency_tracking_id": agency_tracking_id,
+            "transaction_type": "Sale",
+            "transaction_amount": amount,
+            "language": "en",
+            "url_success": "https://app.example/back?a=1&b=2",
+            "url_cancel": "https://app.example/cancel",
+        }
+    )
+
+
+async def test_the_page_shows_what_is_paid_and_says_that_it_is_a_simulator(
+    browser: Browser, simulator: Simulator
+) -> None:
+    token = started(simulator, "1234.50", "<script>&")
+    status, page, _ = await browser("GET", f"/pay?token={token}&tcsAppID={APP}")
+    assert status == 200
+    assert "This is a simulator." in page
+    assert "1,234.50" in page
+    assert APP in page
+    assert "&lt;script&gt;&amp;" in page
+    assert {"PLASTIC_CARD", "ACH", "PAYPAL", "Success", "Failed"} <= set(re.findall(r'value="(\w+)"', page))
+    assert "<script" not in page
+    assert not re.search(r'(src|href)="(?!#)', page), "no external assets"
+
+
+async def test_the_page_keeps_to_itself(browser: Browser, simulator: Simulator) -> None:
+    async with browser.session.get(f"{browser.base}/pay?token={started(simulator)}") as reply:
+        assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+        assert reply.headers["Cache-Control"] == "no-store"
+        assert reply.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("payment_type", [name for name, _, _ in hosted_pages.PAYMENT_TYPES])
+@pytest.mark.parametrize("outcome", [name for name, _, _ in hosted_pages.OUTCOMES])
+async def test_the_form_pays_and_sends_the_payer_back(
+    browser: Browser, simulator: Simulator, payment_type: str, outcome: str
+) -> None:
+    token = started(simulator)
+    form = {"token": token, "payment_type": payment_type, "outcome": outcome, "action": "pay"}
+    assert (await browser("POST", "/pay", data=form))[::2] == (303, "https://app.example/back?a=1&b=2")
+    entry = simulator.books.entry(token)
+    assert entry is not None
+    assert (entry.payment_type, entry.outcome) == (payment_type, outcome)
+    assert list(simulator.books.all_charges()) == []
+
+    status, page, _ = await browser("POST", "/pay", data=form)
+    assert (status, "Already paid" in page) == (409, True)
+    assert (await browser("GET", f"/pay?token={token}"))[0] == 409
+
+
+async def test_the_form_cancels(browser: Browser, simulator: Simulator) -> None:
+    token = started(simulator)
+    form = {"token": token, "payment_type": "ACH", "outcome": "Success", "action": "cancel"}
+    assert (await browser("POST", "/pay", data=form))[::2] == (303, "https://app.example/cancel")
+    assert (await browser("GET", f"/pay?token={token}"))[0] == 200, "the token is as good as before"
+
+
+async def test_a_page_for_no_token_and_for_an_old_one(browser: Browser, simulator: Simulator, clock: HandClock) -> None:
+    assert (await browser("GET", "/pay"))[0] == 404
+    assert (await browser("POST", "/pay", data=b"\xff" * 9_000))[0] == 400
+    token = started(simulator)
+    clock.move(3 * 3600)
+    status, page, _ = await browser("GET", f"/pay?token={token}")
+    assert status == 410
+    assert "https://app.example/cancel" in page, "a way back"
+
+
+async def test_a_script_pays(browser: Browser, simulator: Simulator) -> None:
+    token = started(simulator)
+    assert await browser.json("POST", f"/pay/ACH/Failed?token={token}") == (
+        200,
+        {"redirectUrl": "https://app.example/back?a=1&b=2"},
+    )
+    status, told = await browser.json("POST", f"/pay/ACH/Failed?token={token}")
+    assert status == 409
+    assert told == {"message": "This payment has already been made.", "errors": []}
+
+
+async def test_a_script_cancels(browser: Browser, simulator: Simulator) -> None:
+    assert await browser.json("POST", f"/pay/cancel?token={started(simulator)}") == (
+        200,
+        {"redirectUrl": "https://app.example/cancel"},
+    )
+    assert (await browser.json("POST", "/pay/cancel"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/pay/CASH/Success?token={token}", 400),
+        ("POST", "/pay/ACH/Perhaps?token={token}", 400),
+        ("POST", "/pay/ACH/Success?token=nobody", 404),
+        ("POST", "/pay/ACH/Success", 404),
+        ("GET", "/pay/ACH/Success?token={token}", 405),
+        ("GET", "/services/TCSOnlineService", 405),
+        ("GET", "/nowhere", 404),
+        ("POST", "/books", 405),
+    ],
+)
+async def test_errors_are_json(browser: Browser, simulator: Simulator, method: str, path: str, status: int) -> None:
+    answered, told = await browser.json(method, path.format(token=started(simulator)))
+    assert answered == status
+    assert set(told) == {"message", "errors"}
+
+
+async def test_the_books_tell_who_was_charged(browser: Browser, simulator: Simulator) -> None:
+    for _ in range(2):
+        token = started(simulator)
+        simulator.pay(token, "PAYPAL", "Success")
+        simulator.complete(APP, token)
+    _, told = await browser.json("GET", f"/books?agency_tracking_id={AGENCY_ID}")
+    assert (told["collections"], told["charges"], told["total"]) == (2, 2, "120.00")
+    assert told["newest"][0]["amount"] == "60.00"
+    assert told["newest"][0]["token"] == token
+    assert (await browser.json("GET", "/books"))[1]["charges"] == 2
+    assert (await browser.json("GET", "/books?agency_tracking_id=nobody"))[1]["charges"] == 0
+
+
+async def test_the_lever_on_a_running_simulator(browser: Browser, simulator: Simulator) -> None:
+    paygov = client(browser.base, AioHttpTransport())
+    token = started(simulator)
+    simulator.pay(token, "ACH", "Success")
+    told = [{"kind": "http", "status": 502}, {"kind": "fault", "times": 1, "operations": ["query"]}]
+    status, answered = await browser.json("POST", "/misbehave", json=told)
+    assert (status, [each["kind"] for each in answered["inForce"]]) == (200, ["http", "fault"])
+    with pytest.raises(Nonsense):
+        await paygov.complete(tcs_app_id=APP, token=token)
+    assert (await browser.json("GET", "/health"))[1] == {"status": "ok", "misbehaviours": 2}
+    assert (await browser.json("DELETE", "/misbehave"))[1]["inForce"] == []
+    assert await paygov.complete(tcs_app_id=APP, token=token)
+    await paygov.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]x", b"1", b'{"kind": "explode"}', b'[{"kind": "drop"}, 3]', b"\xff"])
+async def test_a_lever_pulled_wrongly_does_nothing(browser: Browser, body: bytes) -> None:
+    assert (await browser.json("POST", "/misbehave", data=body))[0] == 400
+    assert (await browser.json("GET", "/misbehave"))[1]["inForce"] == []
+
+
+async def test_large_bodies_are_refused(browser: Browser) -> None:
+    big = b" " * 100_000
+    assert (await browser.json("POST", "/misbehave", data=big))[0] == 413
+    assert (await browser("POST", "/services/TCSOnlineService", data=big))[0] == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not xml",
+        b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>",
+        b"<a>" * 20_000,
+        b"<Envelope><Body><unheardOf><unheardOfRequest/></unheardOf></Body></Envelope>",
+        b"<Envelope><Body><singleQuery><singleQueryRequest/></singleQuery></Body></Envelope>",
+    ],
+)
+async def test_hostile_soap_gets_a_fault_without_a_code(browser: Browser, body: bytes) -> None:
+    status, told, _ = await browser("POST", "/services/TCSOnlineService", data=body)
+    assert status == 500
+    assert "<faultcode>S:Client</faultcode>" in told
+    assert "return_code" not in told
+    assert "root:" not in told
+
+
+async def test_a_completion_without_a_token_is_4117_on_http_400(browser: Browser) -> None:
+    inner = "completeOnlineCollectionRequest"
+    body = (
+        f"<Envelope><Body><completeOnlineCollection><{inner}><tcs_app_id>A</tcs_app_id></{inner}>"
+        "</completeOnlineCollection></Body></Envelope>"
+    )
+    status, told, _ = await browser("POST", "/services/TCSOnlineService", data=body)
+    assert (status, "<return_code>4117</return_code>" in told) == (400, True)
+
+
+async def test_complete_without_details_charges_too(browser: Browser, simulator: Simulator) -> None:
+    token = started(simulator)
+    simulator.pay(token, "ACH", "Success")
+    inner = "completeOnlineCollectionRequest"
+    body = (
+        f"<Envelope><Body><completeOnlineCollection><{inner}><tcs_app_id>{APP}</tcs_app_id><token>{token}</token>"
+        f"</{inner}></completeOnlineCollection></Body></Envelope>"
+    )
+    status, told, _ = await browser("POST", "/services/TCSOnlineService", data=body)
+    (charge,) = simulator.books.charges(AGENCY_ID)
+    assert status == 200
+    assert f"<paygov_tracking_id>{charge.paygov_tracking_id}</paygov_tracking_id>" in told
+    assert "transaction_status" not in told
+
+
+async def test_the_front_page_says_what_this_is(browser: Browser) -> None:
+    status, page, _ = await browser("GET", "/")
+    assert (status, "A Pay.gov of your own" in page) == (200, True)
+
+
+async def test_callers_show_their_bearer_token_when_one_is_asked_for(clock: HandClock) -> None:
+    simulator = Simulator(clock, random.Random(1), settings=SimulatorSettings(bearer="s3cret"))
+    transport = AioHttpTransport()
+    async with serving(simulator) as at, aiohttp.ClientSession() as session:
+        browser = Browser(at.base, session)
+        for bearer in (None, "wrong", "s3cre", "s3crets"):
+            with pytest.raises(Nonsense) as denied:
+                await client(at.base, transport, bearer=bearer).query(tcs_app_id=APP, agency_tracking_id="a")
+            assert denied.value.status == 401
+        assert await client(at.base, transport, bearer="s3cret").query(tcs_app_id=APP, agency_tracking_id="a") == ()
+        for path in ("/books", "/misbehave"):
+            assert (await browser.json("GET", path))[0] == 401
+            assert (await browser.json("GET", path, headers={"Authentication": "Bearer s3cret"}))[0] == 200
+        assert (await browser.json("GET", "/health"))[0] == 200
+        assert (await browser("GET", "/pay"))[0] == 404, "a payer needs no bearer token"
+    await transport.close()
+
+
+async def test_a_full_disk_is_a_503_and_nothing_took_place(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = await world.paid()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(world.books, "_append", full)
+    with pytest.raises(Nonsense) as caught:
+        await world.paygov.complete(tcs_app_id=APP, token=token)
+    monkeypatch.undo()
+    assert caught.value.status == 503
+    assert world.books.charges(AGENCY_ID) == ()
+    assert await world.paygov.complete(tcs_app_id=APP, token=token)
+
+
+def test_a_busy_port_is_said_at_once() -> None:
+    with listen() as first, pytest.raises(OSError, match="in use"):
+        listen(port=first.getsockname()[1])
+
+
+async def test_requests_under_way_finish_when_the_simulator_stops(simulator: Simulator) -> None:
+    async with serving(simulator) as at, aiohttp.ClientSession() as session:
+        token = started(simulator)
+        paying = [
+            asyncio.create_task(Browser(at.base, session)("POST", f"/pay/ACH/Success?token={token}")) for _ in range(9)
+        ]
+        statuses = [(await each)[0] for each in paying]
+    assert sorted(statuses) == [200] + [409] * 8
+
+
+def test_addresses_are_what_the_client_wants_to_know() -> None:
+    at = Addresses("http://127.0.0.1:3366")
+    assert urlsplit(at.url).path == "/services/TCSOnlineService"
+    assert urlsplit(at.query_url).path == "/tcssinglequery/services/TCSSingleQueryService"
+    assert urlsplit(at.payment_url).path == "/pay"
+
+
+def test_the_templates_are_packaged_beside_the_code() -> None:
+    folder = Path(hosted_pages.__file__).parent / "pages"
+    assert {each.name for each in folder.iterdir()} == {"frame.html", "pay.html", "notice.html"}

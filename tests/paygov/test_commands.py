@@ -1,0 +1,83 @@
+"""``bursar simulator`` as a process: it says where it is, keeps its books, and ends in good order or in one line."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bursar.paygov.commands import simulator
+from bursar.paygov.simulator import Books
+from bursar.paygov.simulator.server import listen
+
+
+@contextlib.contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command on a free port; gives the process and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from bursar.cli import main; main()", "simulator", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        first = process.stdout.readline()
+        assert "Pay.gov's simulator is at http://127.0.0.1:" in first
+        for _ in range(3):
+            process.stdout.readline()
+        yield process, first.split(" at ")[1].split(" ")[0]
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_it_serves_and_stops_at_ctrl_c(tmp_path: Path) -> None:
+    with running("--data", str(tmp_path), "--misbehave", "drop operations=complete probability=0.5") as (process, at):
+        with urllib.request.urlopen(f"{at}/health") as reply:
+            assert json.load(reply) == {"status": "ok", "misbehaviours": 1}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == "Stopped.\n"
+    Books(tmp_path / "paygov-books.jsonl").close()
+
+
+def refusal(*options: str) -> str:
+    """What the command says when it will not run; it says it in exit code 2."""
+    result = CliRunner().invoke(simulator, ["--port", "0", *options])
+    assert result.exit_code == 2
+    return result.output.splitlines()[-1]
+
+
+def test_a_busy_port_is_one_line() -> None:
+    with listen() as taken:
+        port = str(taken.getsockname()[1])
+        assert refusal("--port", port) == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use"
+
+
+def test_books_that_cannot_be_opened_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in refusal("--data", str(tmp_path / "file" / "deeper"))
+    (tmp_path / "paygov-books.jsonl").write_text('{"format":9}\n')
+    assert "has format 9; this Bursar reads up to 1" in refusal("--data", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--misbehave", "explode"], "--misbehave"),
+        (["--misbehave", "drop probability=7"], "probability"),
+        (["--ach-settle-s", "-1"], "--ach-settle-s"),
+        (["--port", "70000"], "--port"),
+    ],
+)
+def test_bad_options_are_named(options: list[str], named: str) -> None:
+    assert named in refusal(*options)
