@@ -38,6 +38,7 @@ class Index:
     sort_names: tuple[str, ...]
     key_types: tuple[tuple[str, str], ...]
     """(name, S | N | B) of the partition, then of the sort attributes."""
+    types: Mapping[str, str]
     projection: str
     """ALL, KEYS_ONLY or INCLUDE."""
     projected: frozenset[str] | None
@@ -100,6 +101,7 @@ class Table:
         "rules",
         "sort_name",
         "sort_type",
+        "types",
     )
 
     def __init__(
@@ -113,6 +115,7 @@ class Table:
         types = {one["AttributeName"]: one["AttributeType"] for one in document["AttributeDefinitions"]}
         self.key_names: tuple[str, ...] = tuple(one["AttributeName"] for one in document["KeySchema"])
         self.key_types = tuple((name, types[name]) for name in self.key_names)
+        self.types: Mapping[str, str] = dict(self.key_types)
         self.partition_name = self.key_names[0]
         self.partition_type: str = types[self.partition_name]
         self.sort_name = self.key_names[1] if len(self.key_names) == 2 else None
@@ -214,6 +217,7 @@ def _index(
         partition_names=names["HASH"],
         sort_names=names["RANGE"],
         key_types=tuple((name, types[name]) for name in keys),
+        types={name: types[name] for name in keys},
         projection=projection["ProjectionType"],
         projected=None if projection["ProjectionType"] == "ALL" else held,
         entries=Entries(storage, table.id, document["Number"]),

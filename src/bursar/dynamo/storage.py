@@ -299,6 +299,7 @@ class Rows:
         self._connection = storage.connection
         self._items = items
         self._get = f"SELECT id, size, item FROM {items} WHERE key = ?"
+        self._ranges = _Ranges(f"SELECT size, item FROM {items}", "key")
         self._by_id = f"SELECT size, item FROM {items} WHERE id = ?"
         self._insert = f"INSERT INTO {items} (key, size, item) VALUES (?, ?, ?)"
         self._update = f"UPDATE {items} SET size = ?, item = ? WHERE id = ?"
@@ -325,10 +326,7 @@ class Rows:
 
     def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[SizedItem]:
         """(size, item) in key order; the caller stops when it has enough."""
-        where, bindings = _bounds("key", span)
-        order = "ASC" if forward else "DESC"
-        sql = f"SELECT size, item FROM {self._items} WHERE {where} ORDER BY key {order} LIMIT ?"
-        return self._connection.execute(sql, (*bindings, limit))
+        return self._connection.execute(*self._ranges.statement(span, forward=forward, limit=limit))
 
     def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
         """(id, key) in key order, from the key index alone."""
@@ -362,7 +360,9 @@ class Entries:
         self._insert = f"INSERT INTO {entries} (entry, id) VALUES (?, ?)"
         self._delete = f"DELETE FROM {entries} WHERE entry = ?"
         self._entries = entries
-        self._select = f"SELECT i.size, i.item FROM {entries} e JOIN items_{table_id} i ON i.id = e.id"
+        self._ranges = _Ranges(
+            f"SELECT i.size, i.item FROM {entries} e JOIN items_{table_id} i ON i.id = e.id", "e.entry"
+        )
 
     def insert(self, entry: bytes, row_id: int) -> None:
         """Adds an entry."""
@@ -374,16 +374,33 @@ class Entries:
 
     def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[SizedItem]:
         """(size, item), both of the whole item, in the index's order."""
-        where, bindings = _bounds("e.entry", span)
-        order = "ASC" if forward else "DESC"
-        return self._connection.execute(
-            f"{self._select} WHERE {where} ORDER BY e.entry {order} LIMIT ?", (*bindings, limit)
-        )
+        return self._connection.execute(*self._ranges.statement(span, forward=forward, limit=limit))
 
     def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
         """(id, entry) in the index's order."""
         where, bindings = _bounds("entry", span)
         return self._connection.execute(f"SELECT id, entry FROM {self._entries} WHERE {where} ORDER BY entry", bindings)
+
+
+class _Ranges:
+    """The statements that read a range, made once for each form of range: apsw finds a statement by its text."""
+
+    def __init__(self, select: str, column: str) -> None:
+        self._texts = {
+            (low_inclusive, high, forward): (
+                f"{select} WHERE {column} {'>=' if low_inclusive else '>'} ?"
+                f"{f' AND {column} < ?' if high else ''} ORDER BY {column} {'ASC' if forward else 'DESC'} LIMIT ?"
+            )
+            for low_inclusive in (True, False)
+            for high in (True, False)
+            for forward in (True, False)
+        }
+
+    def statement(self, span: Span, *, forward: bool, limit: int) -> tuple[str, tuple[Any, ...]]:
+        """The text, and what is bound to it."""
+        if span.high is None:
+            return self._texts[span.low_inclusive, False, forward], (span.low, limit)
+        return self._texts[span.low_inclusive, True, forward], (span.low, span.high, limit)
 
 
 def _bounds(column: str, span: Span) -> tuple[str, tuple[Any, ...]]:

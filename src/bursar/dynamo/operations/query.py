@@ -56,9 +56,10 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     check_select(request)
     of = reading(core, request, condition, projection)
     if of.index is None:
-        partition, sort, types = of.table.key_names[:1], of.table.key_names[1:], dict(of.table.key_types)
+        names = of.table.key_names
+        partition, sort, types = names[:1], names[1:], of.table.types
     else:
-        partition, sort, types = of.index.partition_names, of.index.sort_names, dict(of.index.key_types)
+        partition, sort, types = of.index.partition_names, of.index.sort_names, of.index.types
     wanted = keys.resolve(partition, sort, types)
     if condition is not None:
         for name in (*partition, *sort):
