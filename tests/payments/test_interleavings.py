@@ -79,10 +79,17 @@ class Worker:
         self.charges[attempt.token] = self.charges.get(attempt.token, 0) + 1
         await self.ledger.record_outcome(attempt, Outcome("processed", f"3F{attempt.token}", "Success"), actor="portal")
 
-    async def begun(self) -> Attempt:
+    async def fail_once(self) -> None:
+        attempt = await self.started()
+        await self.ledger.fail(attempt, event="start_failed", actor="portal", return_code=None, return_detail=None)
+
+    async def started(self) -> Attempt:
         urls = ("https://app.example/success", "https://app.example/cancel")
+        return await self.ledger.start_attempt("c", REFERENCE, self.fee, Decimal("60.00"), {"a": 1}, *urls)
+
+    async def begun(self) -> Attempt:
         try:
-            attempt = await self.ledger.start_attempt("c", REFERENCE, self.fee, Decimal("60.00"), {"a": 1}, *urls)
+            attempt = await self.started()
             return await self.ledger.record_token(attempt, f"token-of-{attempt.agency_tracking_id}")
         except ObligationTaken as taken:
             if taken.attempt is None or taken.attempt.status != "initiated":
@@ -90,8 +97,11 @@ class Worker:
             return taken.attempt
 
 
-@pytest.mark.parametrize("seed", range(12))
-async def test_one_charge_whatever_the_order(guarded: AsyncEngine, wall: Wall, fee: Fee, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("failed_before", [False, True], ids=["first attempt", "after a failed one"])
+async def test_one_charge_whatever_the_order(
+    guarded: AsyncEngine, wall: Wall, fee: Fee, seed: int, failed_before: bool
+) -> None:
     randomness = random.Random(seed)
     charges: dict[str, int] = {}
     ledgers = [
@@ -99,11 +109,13 @@ async def test_one_charge_whatever_the_order(guarded: AsyncEngine, wall: Wall, f
         for number in range(WORKERS)
     ]
     workers = [Worker(f"worker-{number}", ledger, fee, charges) for number, ledger in enumerate(ledgers)]
+    if failed_before:
+        await workers[0].fail_once()
     while not charges:
         await asyncio.gather(*(worker.pay() for worker in workers))
     assert list(charges.values()) == [1]
     view = await ledgers[0].obligation("c", REFERENCE)
     assert view is not None
-    (attempt,) = view.attempts
-    assert attempt.status == "processed"
-    assert [event.name for event in view.events] == ["started", "token_given", "claimed", "completed"]
+    assert [attempt.status for attempt in view.attempts] == ["failed"] * failed_before + ["processed"]
+    told = [event.name for event in view.events][2 * failed_before :]
+    assert told == ["started", "token_given", "claimed", "completed"]

@@ -247,6 +247,20 @@ async def test_what_may_have_been_sent_is_not_expired_unsent(ledger: Ledger, sta
             )
 
 
+async def test_a_lease_taken_over_is_not_given_back_as_unsent(ledger: Ledger, start: Start, wall: Wall) -> None:
+    held = await processing(ledger, start, lease_s=30)
+    wall.pass_s(30)
+    taken = await ledger.steal_lease(held, "sweeper-1", 60)
+    with pytest.raises(AttemptMoved):
+        await ledger.release(taken, "sweeper-1", "connection refused", actor="sweeper")
+
+
+async def test_a_definite_no_ends_the_lease(ledger: Ledger, start: Start) -> None:
+    held = await processing(ledger, start)
+    failed = await ledger.fail(held, event="refused", actor="portal", return_code="4117", return_detail="no")
+    assert (failed.status, failed.lease_owner, failed.lease_until, failed.due_at) == ("failed", None, None, None)
+
+
 async def test_what_was_given_back_unsent_may_expire(ledger: Ledger, start: Start) -> None:
     given_back = await ledger.release(await processing(ledger, start), "worker-1", "connection refused")
     failed = await ledger.fail(
