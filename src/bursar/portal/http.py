@@ -6,14 +6,19 @@ app = portal_app(portal, authenticate, others=pages)    # paths that are not the
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bursar.portal.application import TOO_LARGE, Application, Authenticate, Limits, RequestObserver, error_reply
+from bursar.portal.application import TOO_LARGE, Application, Authenticate, Limits, error_reply
 from bursar.portal.calls import Call, Reply
-from bursar.portal.endpoints import PAYMENT_ENDPOINTS, Endpoint
 from bursar.portal.errors import NotFound, TooLarge
+from bursar.portal.limits import ClientLimits
 from bursar.portal.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.schemas import BODY_BYTES_MAX
+from bursar.portal.served import served_endpoints
+from bursar.portal.transaction_log import TransactionLog
+
+if TYPE_CHECKING:
+    from bursar.portal.metrics import Metrics
 
 REQUEST_ID_CHARS_MAX: Final = 64
 
@@ -91,13 +96,24 @@ def portal_app(
     portal: Portal,
     authenticate: Authenticate,
     *,
-    endpoints: tuple[Endpoint, ...] = PAYMENT_ENDPOINTS,
+    log: TransactionLog | None = None,
+    metrics: "Metrics | None" = None,
     limits: Limits | None = None,
-    observer: RequestObserver | None = None,
     others: AsgiApp | None = None,
 ) -> PortalApp:
-    """The ASGI application. Errors are JSON also for unknown routes, unless ``others`` serves what is not ours."""
-    application = Application(portal, authenticate, endpoints=endpoints, limits=limits, observer=observer)
+    """The ASGI application.
+
+    log: what answers the dashboard's endpoints, which are not there without it. metrics: counts requests and serves
+    /metrics (give it to the portal as its observer too). limits: each client's bounds, by default those of
+    ``limits.py``. others: serves paths that are not the portal's; without it they are a 404 in JSON.
+    """
+    application = Application(
+        portal,
+        authenticate,
+        endpoints=served_endpoints(log, metrics),
+        limits=limits or ClientLimits(portal.clock),
+        observer=metrics,
+    )
     return PortalApp(application, others)
 
 

@@ -184,7 +184,7 @@ LOG_ENTRY: Final[Schema] = {
         "metadata": {"type": "object"},
         "createdAt": _TIMESTAMP,
         "lastUpdatedAt": _TIMESTAMP,
-        "returnCode": _NULLABLE_TEXT,
+        "returnCode": {"type": ["integer", "string", "null"]},
         "returnDetail": _NULLABLE_TEXT,
     },
 }

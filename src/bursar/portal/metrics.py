@@ -1,0 +1,152 @@
+"""Prometheus metrics, in a registry of their own: nothing is global, so two portals in one process do not mix.
+
+| metric | what it tells |
+|---|---|
+| bursar_requests_total, bursar_request_seconds | requests by operation, method and status; how long they took |
+| bursar_paygov_calls_total, bursar_paygov_seconds | calls to Pay.gov by operation and outcome; how long they took |
+| bursar_completions_total | how completions ended, by row of outcomes.OUTCOMES |
+| bursar_lease_conflicts_total | callers who found an attempt leased to somebody else |
+| bursar_alerts_total | what a person should look at, by kind |
+| bursar_swept_total, bursar_sweep_seconds | what became of swept attempts; how long a pass took |
+| bursar_store_seconds | requests to the store by operation and outcome (an :class:`ObservedStore`) |
+| bursar_live_attempts | live attempts by status, when the metrics were asked for |
+| bursar_unknown_outcomes | attempts whose outcome is unknown |
+| bursar_oldest_pending_seconds | the age of the oldest payment that is settling |
+"""
+
+from collections import Counter as Tally
+from collections.abc import Mapping
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from bursar.clock import Clock
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.store import Store
+from bursar.payments.records import Attempt
+from bursar.payments.status import LIVE
+from bursar.portal.attention import FAR_FUTURE_S
+from bursar.portal.calls import Call, Reply
+from bursar.portal.endpoints import Endpoint
+from bursar.portal.portal import Portal
+
+LIVE_LOOKED_AT_MAX: Final = 5000
+LIVE_AGE_MAX_S: Final = 10.0
+"""How long the look at the live attempts is good for, however often the metrics are scraped."""
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+
+
+class Metrics:
+    """An :class:`~bursar.portal.observer.Observer` and a request observer that counts into ``registry``."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter("bursar_requests", "Requests", ["operation", "method", "status"], registry=registry)
+        self._request_s = _histogram("bursar_request_seconds", "Seconds to a reply", ["operation"], registry)
+        self._paygov = Counter("bursar_paygov_calls", "Calls to Pay.gov", ["operation", "outcome"], registry=registry)
+        self._paygov_s = _histogram("bursar_paygov_seconds", "Seconds of a call to Pay.gov", ["operation"], registry)
+        self._completions = Counter("bursar_completions", "How completions ended", ["outcome"], registry=registry)
+        self._conflicts = Counter("bursar_lease_conflicts", "Attempts found leased", registry=registry)
+        self._alerts = Counter("bursar_alerts", "What a person should look at", ["alert"], registry=registry)
+        self._swept = Counter("bursar_swept", "What became of swept attempts", ["result"], registry=registry)
+        self._sweep_s = _histogram("bursar_sweep_seconds", "Seconds of a sweep", [], registry)
+        self._store_s = _histogram("bursar_store_seconds", "Seconds of the store", ["operation", "outcome"], registry)
+        self._live = Gauge("bursar_live_attempts", "Live attempts", ["status"], registry=registry)
+        self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
+        self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
+        self._looked_at: float | None = None
+
+    def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
+        # A method is the caller's word: only known ones become label values, which are kept for ever.
+        known = method if method in _METHODS else "other"
+        self._requests.labels(operation, known, str(status)).inc()
+        self._request_s.labels(operation).observe(seconds)
+
+    def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
+        self._paygov.labels(operation, outcome).inc()
+        self._paygov_s.labels(operation).observe(seconds)
+
+    def lease_conflict(self) -> None:
+        self._conflicts.inc()
+
+    def outcome_known(self, row: str) -> None:
+        self._completions.labels(row).inc()
+
+    def alerted(self, alert: str) -> None:
+        self._alerts.labels(alert).inc()
+
+    def swept(self, results: Mapping[str, int], seconds: float) -> None:
+        for result, count in results.items():
+            self._swept.labels(result).inc(count)
+        self._sweep_s.observe(seconds)
+
+    def store_answered(self, operation: str, outcome: str, seconds: float) -> None:
+        self._store_s.labels(operation, outcome).observe(seconds)
+
+    async def text(self, portal: Portal) -> bytes:
+        """Everything in Prometheus' text form, after a look at the live attempts."""
+        now = portal.clock()
+        if self._looked_at is None or now - self._looked_at >= LIVE_AGE_MAX_S:
+            self._looked_at = now
+            self._look(await portal.ledger.due(now + FAR_FUTURE_S, LIVE_LOOKED_AT_MAX), now)
+        return generate_latest(self.registry)
+
+    def _look(self, live: list[Attempt], now: float) -> None:
+        by_status = Tally(attempt.status for attempt in live)
+        for status in sorted(LIVE):
+            self._live.labels(status).set(by_status[status])
+        self._unknown.set(sum(attempt.outcome_unknown for attempt in live))
+        pending = [now - attempt.updated_at for attempt in live if attempt.status == "pending"]
+        self._oldest_s.set(max(pending, default=0.0))
+
+
+def metrics_endpoint(metrics: Metrics) -> Endpoint:
+    """``GET /metrics``."""
+
+    async def _metrics(portal: Portal, call: Call) -> Reply:
+        return Reply(200, await metrics.text(portal), METRICS_TYPE)
+
+    return Endpoint(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        "Prometheus metrics",
+        _metrics,
+        {200: "Any"},
+        authenticated=False,
+        content_type="text/plain",
+    )
+
+
+class ObservedStore:
+    """A store that tells ``metrics`` how long each request took."""
+
+    def __init__(self, behind: Store, metrics: Metrics, clock: Clock) -> None:
+        self._behind = behind
+        self._metrics = metrics
+        self._clock = clock
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        began = self._clock()
+        outcome = "ok"
+        try:
+            return await self._behind.call(operation, request)
+        except DynamoError as error:
+            outcome = error.code
+            raise
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._metrics.store_answered(operation, outcome, self._clock() - began)
+
+    async def close(self) -> None:
+        await self._behind.close()
+
+
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+
+def _histogram(name: str, meaning: str, labels: list[str], registry: CollectorRegistry) -> Histogram:
+    return Histogram(name, meaning, labels, registry=registry, buckets=_SECONDS)

@@ -1,0 +1,116 @@
+"""API Gateway's events, both formats, over the same application as HTTP."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from bursar.portal.application import Application
+from bursar.portal.auth import api_gateway
+from bursar.portal.calls import json_reply
+from bursar.portal.lambda_door import LambdaDoor, call_of_event, handle_event
+from portal.stage import Stage, on_stage
+
+ARN = "arn:aws:sts::123456789012:assumed-role/dawson/session-1"
+
+
+def _rest(method: str, path: str, body: str | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "httpMethod": method,
+        "path": path,
+        "headers": {"Content-Type": "application/json"},
+        "body": body,
+        "isBase64Encoded": False,
+        "requestContext": {"requestId": "r-1", "identity": {"userArn": ARN}},
+        **more,
+    }
+
+
+def _http(method: str, path: str, body: str | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"http": {"method": method}, "authorizer": {"iam": {"userArn": ARN}}, "stage": "$default"},
+        "body": body,
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+@pytest.mark.parametrize("event", [_rest, _http])
+def test_a_whole_payment(event: Any) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        application = Application(stage.portal, api_gateway(stage.clients))
+        reference = stage.reference()
+        body = {
+            "transactionReferenceId": reference,
+            "fee": "PETITION_FILING_FEE",
+            "urlSuccess": "https://client.example/success",
+            "urlCancel": "https://client.example/cancel",
+            "metadata": {"docketNumber": "123-26"},
+        }
+        begun = await handle_event(application, event("POST", "/init", json.dumps(body)))
+        assert begun["statusCode"] == 200
+        token = json.loads(begun["body"])["token"]
+        stage.simulator.pay(token, "PLASTIC_CARD", "Success")
+        processed = await handle_event(application, event("POST", "/process", json.dumps({"token": token})))
+        assert json.loads(processed["body"])["paymentStatus"] == "success"
+        told = await handle_event(application, event("GET", f"/details/{reference}"))
+        assert told["body"] == processed["body"]
+
+    scene()
+
+
+@on_stage
+async def test_errors_are_json(stage: Stage) -> None:
+    application = Application(stage.portal, api_gateway(stage.clients))
+    for event, status in [
+        (_rest("GET", "/nowhere"), 404),
+        (_rest("GET", "/init"), 405),
+        (_rest("POST", "/init", None), 400),
+        (_rest("POST", "/init", "x" * 70_000), 413),
+        (_rest("POST", "/init", requestContext={}), 403),
+        ({}, 404),
+    ]:
+        reply = await handle_event(application, event)
+        assert reply["statusCode"] == status
+        assert set(json.loads(reply["body"])) == {"message", "errors"}
+
+
+def test_bodies_queries_and_stages() -> None:
+    assert call_of_event(_rest("POST", "/x", base64.b64encode(b"{}").decode(), isBase64Encoded=True)).body == b"{}"
+    several = {"status": ["failed", "failed"], "from": ["11/22/2026"]}
+    assert call_of_event(_rest("GET", "/x", multiValueQueryStringParameters=several)).query == (
+        "status=failed&status=failed&from=11%2F22%2F2026"
+    )
+    assert call_of_event(_rest("GET", "/x", queryStringParameters={"page": "2"})).query == "page=2"
+    staged = _http("GET", "/prod/details/1", requestContext={"http": {"method": "GET"}, "stage": "prod"})
+    assert call_of_event(staged).path == "/details/1"
+
+
+def test_the_handler_composes_once_and_answers_synchronously() -> None:
+    composed = []
+
+    class Quiet:
+        async def handle(self, call: Any) -> Any:
+            return json_reply({"path": call.path})
+
+        class portal:  # noqa: N801
+            @staticmethod
+            async def drain(timeout_s: float) -> int:
+                return 0
+
+    async def compose() -> Any:
+        composed.append(1)
+        return Quiet()
+
+    door = LambdaDoor(compose)
+    try:
+        replies = [door(_rest("GET", path), None)["body"] for path in ("/a", "/b")]
+    finally:
+        door.close()
+    assert (replies, composed) == (['{"path":"/a"}', '{"path":"/b"}'], [1])

@@ -1,0 +1,76 @@
+"""What Prometheus sees: counts by bounded labels, and the live attempts when it asks."""
+
+import asyncio
+import random
+
+import pytest
+
+from bursar.dynamo.errors import DynamoError
+from bursar.portal.auth import nobody_asks
+from bursar.portal.http import portal_app
+from bursar.portal.metrics import Metrics, ObservedStore
+from bursar.portal.portal import Portal
+from bursar.portal.sweep import sweep
+from portal.asgi import ask
+from portal.stage import DAWSON, Stage, on_stage
+
+
+def _watched(stage: Stage, metrics: Metrics) -> Portal:
+    return Portal(
+        stage.ledger,
+        stage.portal.paygov,
+        stage.fees,
+        stage.clients,
+        clock=stage.loop.clock,
+        randomness=random.Random(9),
+        observer=metrics,
+    )
+
+
+@on_stage
+async def test_a_payments_way_is_counted(stage: Stage) -> None:
+    metrics = Metrics()
+    stage.portal = portal = _watched(stage, metrics)
+    app = portal_app(portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
+    lost = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    await ask(app, "POST", "/process", {"token": lost})
+    settling = await stage.paid("ACH")
+    await ask(app, "POST", "/process", {"token": settling})
+    await ask(app, "BREW", "/nowhere")
+    await asyncio.sleep(7)
+    text = (await ask(app, "GET", "/metrics")).body.decode()
+    for line in (
+        'bursar_requests_total{method="POST",operation="processPayment",status="504"} 1.0',
+        'bursar_requests_total{method="POST",operation="processPayment",status="200"} 1.0',
+        'bursar_requests_total{method="other",operation="none",status="404"} 1.0',
+        'bursar_paygov_calls_total{operation="complete",outcome="TimedOut"} 1.0',
+        'bursar_completions_total{outcome="settling"} 1.0',
+        'bursar_live_attempts{status="pending"} 1.0',
+        "bursar_unknown_outcomes 1.0",
+        "bursar_oldest_pending_seconds 7.0",
+    ):
+        assert line in text
+    assert lost not in text
+
+
+@on_stage
+async def test_a_sweep_is_counted(stage: Stage) -> None:
+    metrics = Metrics()
+    stage.portal = _watched(stage, metrics)
+    await stage.process(await stage.paid("ACH"))
+    await asyncio.sleep(20)
+    await sweep(stage.portal)
+    assert b'bursar_swept_total{result="settled"} 1.0' in await metrics.text(stage.portal)
+
+
+@on_stage
+async def test_the_stores_latency_is_seen_by_operation_and_outcome(stage: Stage) -> None:
+    metrics = Metrics()
+    store = ObservedStore(stage.store, metrics, stage.loop.clock)
+    await store.call("DescribeTable", {"TableName": "bursar-payments"})
+    with pytest.raises(DynamoError):
+        await store.call("DescribeTable", {"TableName": "nothing"})
+    text = (await metrics.text(stage.portal)).decode()
+    assert 'bursar_store_seconds_count{operation="DescribeTable",outcome="ok"} 1.0' in text
+    assert 'outcome="ResourceNotFoundException"' in text
