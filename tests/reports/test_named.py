@@ -37,7 +37,12 @@ def for_athena(report: NamedReport) -> str:
     text = tree.sql("athena", pretty=True)
     named = re.findall(r"[:@$]([a-z_]+)\b", text)
     assert sorted(named) == sorted(order)
-    return f"-- {report.question}\n-- parameters: {', '.join(named)}\n\n" + re.sub(r"[:@$][a-z_]+\b", "?", text) + "\n"
+    days = "-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)"
+    return (
+        f"-- {report.question}\n-- parameters: {', '.join(named)}\n{days}\n\n"
+        + re.sub(r"[:@$][a-z_]+\b", "?", text)
+        + "\n"
+    )
 
 
 def test_every_question_of_the_design_has_its_report() -> None:
@@ -75,6 +80,13 @@ async def test_fees_by_month_counts_and_sums_in_the_courts_months(book: Book, re
     ]
     april = await reports.report("fees_by_month", {"since": "2026-04-01", "until": "2026-04-30"})
     assert [row[0] for row in april.rows] == [date(2026, 4, 1)]
+
+
+def test_a_day_is_the_courts_from_its_beginning_to_its_end() -> None:
+    now = from_iso_ms("2026-11-22T03:00:00.000Z")  # still the 21st in New York
+    bound = named_report("trend").bind({"since": "2026-03-08", "until": "2026-03-08"}, now)  # 23 hours long
+    assert bound == {"since": "2026-03-08 05:00:00.000+00:00", "until": "2026-03-09 04:00:00.000+00:00"}
+    assert named_report("sla").bind({"since": "-1"}, now)["since"] == "2026-11-20 05:00:00.000+00:00"
 
 
 async def test_failed_above_leaves_out_the_amount_itself(book: Book, reports: Reports) -> None:
@@ -194,11 +206,11 @@ async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Re
     book.now += 1.5
     book.move(attempt, "pending", "accepted", payment_method="ACH")
     assert [row["measure"][0] for row in (await reports.report("sla")).dicts()] == ["1", "2"]
-    book.now += 5 * DAY_S + 1
+    book.now += 5 * DAY_S
     rows = {row["measure"][0]: row for row in (await reports.report("sla")).dicts()}
     assert rows["1"]["p50_s"] == 0.25
     assert rows["2"]["p95_s"] == 1.5
-    assert rows["4"]["longest_s"] == 432001.0
+    assert rows["4"]["longest_s"] == 5 * DAY_S + 1.75
 
 
 @pytest.mark.parametrize(
@@ -207,6 +219,7 @@ async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Re
         ("failed_above", {"above": "lots"}, "above takes an amount such as 60.00, not 'lots'"),
         ("failed_above", {"above": "NaN"}, "above takes an amount"),
         ("fees_by_month", {"since": "01/02/2026"}, "since takes a day as YYYY-MM-DD"),
+        ("fees_by_month", {"until": "9999-12-31"}, "until takes a day"),
         ("fees_by_month", {"fee": "X"}, "has no parameter fee; it takes since, until"),
         ("payments_of_fee", {}, "payments_of_fee needs fee: key of the fee"),
         ("sla", {"stuck_days": "1.5"}, "stuck_days takes a whole number"),

@@ -2,9 +2,13 @@
 
     -- Which failed payments were above an amount?
     -- $above DECIMAL = 0: US dollars
+    -- $since DAY = 1970-01-01: first day
     -- $fee TEXT: key of the fee            (no default: it must be given)
 
     SELECT …
+
+A day is the court's, in New York. It reaches the statement as a moment: a DAY as its beginning, a LAST_DAY as its end,
+so that a statement compares moments, which is cheap and lets the lake skip months.
 
 Parameters reach the database as text that has been checked here, and the statement casts them: so one file runs on
 DuckDB and, its parameters made positional, on Athena (``named/athena/``, which a test keeps in step).
@@ -13,19 +17,22 @@ DuckDB and, its parameters made positional, on Athena (``named/athena/``, which 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from bursar.clock import iso_ms
+from bursar.payments.fees import COURT_ZONE
 from bursar.reports.activity import ACTIVITY
 from bursar.reports.errors import BadParameter, NoSuchReport
 
 TEXT_CHARS_MAX: Final = 256
 NOW: Final = "now"  # a parameter of this default takes the time as of which the report is asked
-_PARAMETER: Final = re.compile(r"-- \$(?P<name>[a-z_]+) (?P<kind>[A-Z]+)(?: = (?P<default>\S+))?: (?P<meaning>.+)")
+_COURT: Final = ZoneInfo(COURT_ZONE)
+_PARAMETER: Final = re.compile(r"-- \$(?P<name>[a-z_]+) (?P<kind>[A-Z_]+)(?: = (?P<default>\S+))?: (?P<meaning>.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +74,10 @@ class NamedReport:
         value = given.get(parameter.name, parameter.default)
         if value is None:
             raise BadParameter(f"report {self.name} needs {parameter.name}: {parameter.meaning}")
-        if value == NOW and parameter.kind == "TIMESTAMP":
-            value = iso_ms(now)
         takes, convert = KINDS[parameter.kind]
         try:
-            return convert(str(value))
-        except (ValueError, InvalidOperation):
+            return convert(str(value), now)
+        except (ValueError, OverflowError, InvalidOperation):
             raise BadParameter(f"{parameter.name} takes {takes}, not {str(value)[:40]!r}") from None
 
 
@@ -115,32 +120,45 @@ def _load() -> dict[str, NamedReport]:
     }
 
 
-def _text(value: str) -> str:
+def _text(value: str, now: float) -> str:
     if not value or len(value) > TEXT_CHARS_MAX:
         raise ValueError
     return value
 
 
-def _timestamp(value: str) -> str:
-    moment = datetime.fromisoformat(value)
+def _timestamp(value: str, now: float) -> str:
+    return _moment(datetime.fromisoformat(iso_ms(now) if value == NOW else value))
+
+
+def _day(value: str, now: float, later: int = 0) -> str:
+    """The beginning of the court's day ``later`` days after ``value``, which may be DAYS_AGO, as in ``-90``."""
+    if re.fullmatch(r"-[0-9]{1,5}", value):
+        day = datetime.fromtimestamp(now, _COURT).date() + timedelta(days=int(value))
+    else:
+        day = date.fromisoformat(value)
+    return _moment(datetime.combine(day + timedelta(days=later), time(), _COURT).astimezone(UTC))
+
+
+def _moment(moment: datetime) -> str:
+    """The form that both DuckDB and Trino cast to a timestamp with time zone."""
     if moment.tzinfo is None:
         raise ValueError
-    # The form that both DuckDB and Trino cast to a timestamp with time zone.
     return moment.isoformat(sep=" ", timespec="milliseconds")
 
 
-def _decimal(value: str) -> str:
+def _decimal(value: str, now: float) -> str:
     amount = Decimal(value)
     if not amount.is_finite():
         raise ValueError
     return f"{amount:f}"
 
 
-KINDS: Final[dict[str, tuple[str, Callable[[str], str]]]] = {
-    # kind: (what it takes, its check)
+KINDS: Final[dict[str, tuple[str, Callable[[str, float], str]]]] = {
+    # kind: (what it takes, its check and conversion, given the time as of which the report is asked)
     "TEXT": (f"a text of 1 to {TEXT_CHARS_MAX} characters", _text),
-    "DATE": ("a day as YYYY-MM-DD", lambda value: date.fromisoformat(value).isoformat()),
+    "DAY": ("a day as YYYY-MM-DD, or -N for N days ago", _day),
+    "LAST_DAY": ("a day as YYYY-MM-DD, or -N for N days ago", lambda value, now: _day(value, now, later=1)),
     "DECIMAL": ("an amount such as 60.00", _decimal),
-    "INTEGER": ("a whole number", lambda value: str(int(value))),
+    "INTEGER": ("a whole number", lambda value, now: str(int(value))),
     "TIMESTAMP": ("an ISO date-time with its offset", _timestamp),
 }

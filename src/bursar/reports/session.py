@@ -94,10 +94,11 @@ class Session:
         try:
             statement = check_statement(cursor, text, more)
             for schema in TABLES:
-                _make_view(cursor, schema, tail[schema.name])
+                if schema.name in statement.tables:
+                    _make_view(cursor, schema, tail[schema.name])
             for name, table in more.items():
                 cursor.register(name, table)
-            relation = cursor.sql(statement, params=dict(parameters) or None)
+            relation = cursor.sql(statement.text, params=dict(parameters) or None)
             columns, types = tuple(relation.columns), tuple(str(kind) for kind in relation.types)
             return Answer(columns, types, _rows(relation, types), as_of)
         except duckdb.Error as error:
@@ -117,10 +118,15 @@ def _lake_source(table: TableState, paths: Mapping[str, str]) -> str:
         columns = ", ".join(f"{column.name} {column.sql_type}" for column in schema.columns)
         return f"CREATE TABLE lake_{schema.name} ({columns})"
     files = ", ".join(_quoted(paths[name]) for name in table.files)
-    # By name, because files written before a column was added lack it; no partitions guessed from folder names.
+    # By Iceberg's field ids: a file written before a column was added gives null for it, and no file needs to be
+    # opened to learn its columns. No partitions are guessed from folder names.
+    fields = ", ".join(
+        f"{place}: {{name: '{column.name}', type: '{column.sql_type}', default_value: NULL}}"
+        for place, column in enumerate(schema.columns, start=1)
+    )
     return (
         f"CREATE VIEW lake_{schema.name} AS SELECT {', '.join(schema.column_names)} "
-        f"FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+        f"FROM read_parquet([{files}], schema = MAP {{{fields}}}, hive_partitioning = false)"
     )
 
 

@@ -6,6 +6,7 @@ is DuckDB's own (no file, no network, no extension, no setting: :mod:`bursar.rep
 
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql
@@ -20,8 +21,16 @@ READABLE: Final = tuple(schema.name for schema in TABLES)
 _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
 
 
-def check_statement(connection: "DuckDBPyConnection", text: str, more: Collection[str] = ()) -> str:
-    """The statement, fit to run: without its closing semicolon. Raises :class:`BadSql` for any other statement.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SELECT, without its closing semicolon, and the names of the tables that it reads, lower case."""
+
+    text: str
+    tables: frozenset[str]
+
+
+def check_statement(connection: "DuckDBPyConnection", text: str, more: Collection[str] = ()) -> Statement:
+    """The statement, fit to run. Raises :class:`BadSql` for any that is not one SELECT over the readable tables.
 
     ``more`` names tables that may be read besides the two.
     """
@@ -35,8 +44,8 @@ def check_statement(connection: "DuckDBPyConnection", text: str, more: Collectio
         raise BadSql(_message(tree))
     if len(tree["statements"]) != 1:
         raise BadSql("one statement at a time")
-    _check_sources(tree["statements"][0], {*READABLE, *more})
-    return text.strip().rstrip(";")
+    tables = _check_sources(tree["statements"][0], {*READABLE, *more})
+    return Statement(text.strip().rstrip(";"), frozenset(tables))
 
 
 def _message(tree: dict[str, Any]) -> str:
@@ -45,7 +54,8 @@ def _message(tree: dict[str, Any]) -> str:
     return str(tree.get("error_message", "this is not SQL"))
 
 
-def _check_sources(statement: Any, readable: set[str]) -> None:
+def _check_sources(statement: Any, readable: set[str]) -> set[str]:
+    """The names of the tables that it reads (its own common table expressions among them)."""
     nodes = list(_nodes(statement))
     named = readable | {
         entry["key"].lower()
@@ -53,23 +63,26 @@ def _check_sources(statement: Any, readable: set[str]) -> None:
         for entry in node.get("cte_map", {}).get("map", ())
         if isinstance(entry, dict)
     }
+    found: set[str] = set()
     for node in nodes:
         kind = node.get("type")
         if kind == "BASE_TABLE":
-            _check_table(node, named)
+            found.add(_checked_table(node, named))
         elif kind == "SHOW_REF" and node.get("query") is None:
             _refuse(str(node.get("table_name", "")).strip('"'))
         elif kind == "TABLE_FUNCTION":
             name = str(node["function"].get("function_name", "")).lower()
             if name not in _TABLE_FUNCTIONS:
                 raise BadSql(f"the table function {name} may not be used here")
+    return found
 
 
-def _check_table(node: dict[str, Any], named: set[str]) -> None:
+def _checked_table(node: dict[str, Any], named: set[str]) -> str:
     path = node.get("qualified_name", {}).get("path") or [node.get("table_name", "")]
     name = str(path[-1])
     if len(path) > 1 or node.get("schema_name") or name.lower() not in named:
         _refuse(".".join(map(str, path)))
+    return name.lower()
 
 
 def _refuse(name: str) -> None:

@@ -1,6 +1,6 @@
 -- How long do ACH payments take to settle: average, median and 95th percentile, by the month in which they settled?
--- $since DATE = 1970-01-01: first day on which they settled, America/New_York
--- $until DATE = 9999-12-31: last such day
+-- $since DAY = 1970-01-01: first day on which they settled, America/New_York
+-- $until LAST_DAY = 2999-12-31: last such day
 
 WITH accepted AS (
     SELECT agency_tracking_id, min(occurred_at) AS accepted_at
@@ -19,8 +19,8 @@ settled AS (
     INNER JOIN accepted AS a ON p.agency_tracking_id = a.agency_tracking_id
     WHERE p.payment_method = 'ACH'
         AND p.payment_status = 'success'
-        AND CAST(p.updated_at AT TIME ZONE 'America/New_York' AS DATE)
-            BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+        AND p.updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+        AND p.updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
 ),
 
 ranked AS (

@@ -1,7 +1,7 @@
 -- Which failed payments were above an amount?
 -- $above DECIMAL = 0: US dollars
--- $since DATE = 1970-01-01: first day on which they failed, America/New_York
--- $until DATE = 9999-12-31: last such day
+-- $since DAY = 1970-01-01: first day on which they failed, America/New_York
+-- $until LAST_DAY = 2999-12-31: last such day
 
 SELECT
     updated_at AS failed_at,
@@ -16,6 +16,6 @@ SELECT
 FROM payments
 WHERE payment_status = 'failed'
     AND amount > CAST($above AS DECIMAL(18, 2))
-    AND CAST(updated_at AT TIME ZONE 'America/New_York' AS DATE)
-        BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+    AND updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+    AND updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
 ORDER BY failed_at DESC, agency_tracking_id

@@ -1,6 +1,6 @@
 -- What was collected in each month, by application, fee and payment method? (The monthly finance report.)
--- $since DATE = 1970-01-01: first day on which money was collected, America/New_York
--- $until DATE = 9999-12-31: last such day
+-- $since DAY = 1970-01-01: first day on which money was collected, America/New_York
+-- $until LAST_DAY = 2999-12-31: last such day
 
 WITH collected AS (
     SELECT
@@ -12,8 +12,8 @@ WITH collected AS (
         amount
     FROM payments
     WHERE payment_status = 'success'
-        AND CAST(updated_at AT TIME ZONE 'America/New_York' AS DATE)
-            BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+        AND updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+        AND updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
 )
 
 SELECT

@@ -1,7 +1,7 @@
 -- Which payments were made of one fee type?
 -- $fee TEXT: key of the fee, as in the catalogue
--- $since DATE = 1970-01-01: first day on which attempts started, America/New_York
--- $until DATE = 9999-12-31: last such day
+-- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
+-- $until LAST_DAY = 2999-12-31: last such day
 
 SELECT
     created_at,
@@ -19,6 +19,6 @@ SELECT
     updated_at
 FROM payments
 WHERE fee = CAST($fee AS VARCHAR)
-    AND CAST(created_at AT TIME ZONE 'America/New_York' AS DATE)
-        BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+    AND created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+    AND created_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
 ORDER BY created_at DESC, agency_tracking_id

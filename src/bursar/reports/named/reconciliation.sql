@@ -1,6 +1,6 @@
 -- Where do our payments and a Pay.gov activity file disagree? (No rows: they agree.)
--- $since DATE = 1970-01-01: first day of the file; our payments collected from then on must be in it, America/New_York
--- $until DATE = 9999-12-31: last day of the file
+-- $since DAY = 1970-01-01: first day of the file; our payments collected from then on must be in it, America/New_York
+-- $until LAST_DAY = 2999-12-31: last day of the file
 
 WITH theirs AS (
     SELECT
@@ -46,8 +46,8 @@ compared AS (
     WHERE theirs.agency_tracking_id IS NOT NULL
         OR (
             ours.payment_status = 'success'
-            AND CAST(ours.updated_at AT TIME ZONE 'America/New_York' AS DATE)
-                BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+            AND ours.updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+            AND ours.updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
         )
 )
 

@@ -1,7 +1,7 @@
 -- Which payments ended with a Pay.gov return code 4XX (or any other beginning)?
 -- $code TEXT = 4: how the code begins
--- $since DATE = 1970-01-01: first day on which they last changed, America/New_York
--- $until DATE = 9999-12-31: last such day
+-- $since DAY = 1970-01-01: first day on which they last changed, America/New_York
+-- $until LAST_DAY = 2999-12-31: last such day
 
 SELECT
     updated_at,
@@ -16,6 +16,6 @@ SELECT
     payment_method
 FROM payments
 WHERE substr(return_code, 1, length(CAST($code AS VARCHAR))) = CAST($code AS VARCHAR)
-    AND CAST(updated_at AT TIME ZONE 'America/New_York' AS DATE)
-        BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+    AND updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+    AND updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
 ORDER BY updated_at DESC, agency_tracking_id

@@ -1,14 +1,14 @@
 -- How long do starting, completing and settling take, and what is stuck?
--- $since DATE = 1970-01-01: first day on which attempts started, America/New_York
--- $until DATE = 9999-12-31: last such day
--- $stuck_days INTEGER = 5: a settlement that takes longer than this many days is stuck
+-- $since DAY = -90: first day on which attempts started, America/New_York
+-- $until LAST_DAY = 2999-12-31: last such day
+-- $stuck_days INTEGER = 5: an attempt that is still settling after this many days is stuck
 -- $now TIMESTAMP = now: the time by which "stuck" is judged
 
 WITH attempts AS (
-    SELECT agency_tracking_id, status, payment_status, payment_method, created_at, updated_at, token_at
+    SELECT agency_tracking_id, payment_status, created_at, updated_at, token_at
     FROM payments
-    WHERE CAST(created_at AT TIME ZONE 'America/New_York' AS DATE)
-        BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+    WHERE created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+        AND created_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
 ),
 
 moments AS (
@@ -18,6 +18,7 @@ moments AS (
         min(CASE WHEN from_status = 'processing' AND to_status <> 'processing' THEN occurred_at END) AS answered_at,
         min(CASE WHEN to_status = 'pending' THEN occurred_at END) AS accepted_at
     FROM payment_events
+    WHERE occurred_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
     GROUP BY agency_tracking_id
 ),
 
@@ -43,12 +44,11 @@ measured AS (
     WHERE m.accepted_at IS NOT NULL AND a.payment_status = 'success'
     UNION ALL
     SELECT
-        '4 stuck: settling for too long' AS measure,
-        CAST(date_diff('millisecond', m.accepted_at, CAST($now AS TIMESTAMP WITH TIME ZONE)) AS DOUBLE) / 1000 AS seconds
-    FROM attempts AS a
-    INNER JOIN moments AS m ON a.agency_tracking_id = m.agency_tracking_id
-    WHERE a.status = 'pending'
-        AND date_diff('second', m.accepted_at, CAST($now AS TIMESTAMP WITH TIME ZONE))
+        '4 stuck: started and still settling' AS measure,
+        CAST(date_diff('millisecond', created_at, CAST($now AS TIMESTAMP WITH TIME ZONE)) AS DOUBLE) / 1000 AS seconds
+    FROM payments -- however long ago they started
+    WHERE status = 'pending'
+        AND date_diff('second', created_at, CAST($now AS TIMESTAMP WITH TIME ZONE))
             > CAST($stuck_days AS INTEGER) * 86400
 ),
 

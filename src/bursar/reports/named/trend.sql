@@ -1,6 +1,6 @@
 -- How do volume and failure rate develop from day to day, and over the seven days up to each?
--- $since DATE = 1970-01-01: first day on which attempts started, America/New_York
--- $until DATE = 9999-12-31: last such day
+-- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
+-- $until LAST_DAY = 2999-12-31: last such day
 
 WITH days AS (
     SELECT
@@ -10,8 +10,8 @@ WITH days AS (
         sum(CASE WHEN payment_status = 'failed' THEN 1 ELSE 0 END) AS failed,
         sum(CASE WHEN payment_status = 'success' THEN amount ELSE CAST(0 AS DECIMAL(18, 2)) END) AS collected
     FROM payments
-    WHERE CAST(created_at AT TIME ZONE 'America/New_York' AS DATE)
-        BETWEEN CAST($since AS DATE) AND CAST($until AS DATE)
+    WHERE created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+        AND created_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
     GROUP BY 1
 ),
 

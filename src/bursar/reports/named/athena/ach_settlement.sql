@@ -1,5 +1,6 @@
 -- How long do ACH payments take to settle: average, median and 95th percentile, by the month in which they settled?
 -- parameters: since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 WITH accepted AS (
   SELECT
@@ -22,7 +23,8 @@ WITH accepted AS (
   WHERE
     p.payment_method = 'ACH'
     AND p.payment_status = 'success'
-    AND CAST(AT_TIMEZONE(p.updated_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+    AND p.updated_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+    AND p.updated_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
 ), ranked AS (
   SELECT
     month,

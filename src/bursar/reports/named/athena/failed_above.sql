@@ -1,5 +1,6 @@
 -- Which failed payments were above an amount?
 -- parameters: above, since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 SELECT
   updated_at AS failed_at,
@@ -15,7 +16,8 @@ FROM payments
 WHERE
   payment_status = 'failed'
   AND amount > CAST(? AS DECIMAL(18, 2))
-  AND CAST(AT_TIMEZONE(updated_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+  AND updated_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND updated_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
 ORDER BY
   failed_at DESC,
   agency_tracking_id

@@ -1,5 +1,6 @@
 -- How many payments were made of each fee type in each month, and how much was collected?
 -- parameters: since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 SELECT
   CAST(DATE_TRUNC('MONTH', AT_TIMEZONE(created_at, 'America/New_York')) AS DATE) AS month,
@@ -13,7 +14,8 @@ SELECT
   ) AS collected
 FROM payments
 WHERE
-  CAST(AT_TIMEZONE(created_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+  created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
 GROUP BY
   1,
   2

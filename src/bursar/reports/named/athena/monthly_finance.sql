@@ -1,5 +1,6 @@
 -- What was collected in each month, by application, fee and payment method? (The monthly finance report.)
 -- parameters: since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 WITH collected AS (
   SELECT
@@ -12,7 +13,8 @@ WITH collected AS (
   FROM payments
   WHERE
     payment_status = 'success'
-    AND CAST(AT_TIMEZONE(updated_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+    AND updated_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+    AND updated_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
 )
 SELECT
   EXTRACT(YEAR FROM month) /* The federal fiscal year begins on 1 October and is named by the year in which it ends. */ + CASE WHEN EXTRACT(MONTH FROM month) >= 10 THEN 1 ELSE 0 END AS fiscal_year,

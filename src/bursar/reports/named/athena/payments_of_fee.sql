@@ -1,5 +1,6 @@
 -- Which payments were made of one fee type?
 -- parameters: fee, since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 SELECT
   created_at,
@@ -18,7 +19,8 @@ SELECT
 FROM payments
 WHERE
   fee = CAST(? AS VARCHAR)
-  AND CAST(AT_TIMEZONE(created_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+  AND created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
 ORDER BY
   created_at DESC,
   agency_tracking_id

@@ -1,5 +1,6 @@
 -- Where do our payments and a Pay.gov activity file disagree? (No rows: they agree.)
 -- parameters: since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 WITH theirs AS (
   SELECT
@@ -56,7 +57,8 @@ WITH theirs AS (
     NOT theirs.agency_tracking_id IS NULL
     OR (
       ours.payment_status = 'success'
-      AND CAST(AT_TIMEZONE(ours.updated_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+      AND ours.updated_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+      AND ours.updated_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
     )
 )
 SELECT

@@ -1,5 +1,6 @@
 -- Which payments ended with a Pay.gov return code 4XX (or any other beginning)?
 -- parameters: code, code, since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 SELECT
   updated_at,
@@ -15,7 +16,8 @@ SELECT
 FROM payments
 WHERE
   SUBSTR(return_code, 1, LENGTH(CAST(? AS VARCHAR))) = CAST(? AS VARCHAR)
-  AND CAST(AT_TIMEZONE(updated_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+  AND updated_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND updated_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
 ORDER BY
   updated_at DESC,
   agency_tracking_id

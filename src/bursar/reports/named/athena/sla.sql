@@ -1,18 +1,18 @@
 -- How long do starting, completing and settling take, and what is stuck?
--- parameters: since, until, now, now, stuck_days
+-- parameters: since, until, since, now, now, stuck_days
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 WITH attempts AS (
   SELECT
     agency_tracking_id,
-    status,
     payment_status,
-    payment_method,
     created_at,
     updated_at,
     token_at
   FROM payments
   WHERE
-    CAST(AT_TIMEZONE(created_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+    created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+    AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
 ), moments AS (
   SELECT
     agency_tracking_id,
@@ -25,6 +25,8 @@ WITH attempts AS (
     ) AS answered_at,
     MIN(CASE WHEN to_status = 'pending' THEN occurred_at END) AS accepted_at
   FROM payment_events
+  WHERE
+    occurred_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
   GROUP BY
     agency_tracking_id
 ), measured AS (
@@ -66,20 +68,18 @@ WITH attempts AS (
     NOT m.accepted_at IS NULL AND a.payment_status = 'success'
   UNION ALL
   SELECT
-    '4 stuck: settling for too long' AS measure,
+    '4 stuck: started and still settling' AS measure,
     CAST(DATE_DIFF(
       'MILLISECOND',
-      DATE_TRUNC('MILLISECOND', m.accepted_at),
+      DATE_TRUNC('MILLISECOND', created_at),
       DATE_TRUNC('MILLISECOND', CAST(? AS TIMESTAMP WITH TIME ZONE))
     ) AS DOUBLE) / 1000 AS seconds
-  FROM attempts AS a
-  INNER JOIN moments AS m
-    ON a.agency_tracking_id = m.agency_tracking_id
+  FROM payments /* however long ago they started */
   WHERE
-    a.status = 'pending'
+    status = 'pending'
     AND DATE_DIFF(
       'SECOND',
-      DATE_TRUNC('SECOND', m.accepted_at),
+      DATE_TRUNC('SECOND', created_at),
       DATE_TRUNC('SECOND', CAST(? AS TIMESTAMP WITH TIME ZONE))
     ) > CAST(? AS INTEGER) * 86400
 ), ranked AS (

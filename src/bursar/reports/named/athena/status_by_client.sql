@@ -1,5 +1,6 @@
 -- How many payments does each application have in each status, and what are they worth?
 -- parameters: since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 SELECT
   client,
@@ -11,7 +12,8 @@ SELECT
   MAX(updated_at) AS last_changed
 FROM payments
 WHERE
-  CAST(AT_TIMEZONE(created_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+  created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
 GROUP BY
   client,
   payment_status,

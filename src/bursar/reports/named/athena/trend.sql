@@ -1,5 +1,6 @@
 -- How do volume and failure rate develop from day to day, and over the seven days up to each?
 -- parameters: since, until
+-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
 
 WITH days AS (
   SELECT
@@ -12,7 +13,8 @@ WITH days AS (
     ) AS collected
   FROM payments
   WHERE
-    CAST(AT_TIMEZONE(created_at, 'America/New_York') AS DATE) BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+    created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+    AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
   GROUP BY
     1
 ), weeks AS (
