@@ -75,18 +75,17 @@ def number_key(text: str) -> bytes:
         positive   FF   exponent   pairs…  00        exponent: 0…255 for -130…125
                                                      a pair of digits: 1…100 for 00…99
     """
-    sign, significant, exponent = _split(text)
+    digits = text[1:] if text[:1] == "-" else text
+    if digits.isdigit() and digits.isascii() and digits[0] != "0" and len(digits) <= NUMBER_DIGITS_MAX:
+        sign, significant, exponent = text[: len(text) - len(digits)], digits.rstrip("0"), len(digits) - 1
+    else:
+        sign, significant, exponent = _split(text)
     if not significant:
         return b"\x80"
     if len(significant) % 2:
         significant += "0"
-    magnitude = bytes(
-        [
-            exponent - EXPONENT_MIN,
-            *(int(significant[at : at + 2]) + 1 for at in range(0, len(significant), 2)),
-            0,
-        ]
-    )
+    pairs = [_PAIRS[significant[at : at + 2]] for at in range(0, len(significant), 2)]
+    magnitude = bytes([exponent - EXPONENT_MIN, *pairs, 0])
     return b"\x00" + magnitude.translate(_COMPLEMENT) if sign else b"\xff" + magnitude
 
 
@@ -105,6 +104,7 @@ def number_size(text: str) -> int:
     return pairs + (2 if sign else 1)
 
 
+_PAIRS = {f"{pair:02}": pair + 1 for pair in range(100)}
 _COMPLEMENT = bytes(255 - byte for byte in range(256))
 
 

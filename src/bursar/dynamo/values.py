@@ -207,8 +207,13 @@ def _list(content: Any, depth: int) -> list[AttributeValue]:
         raise _not_list(content)
     if depth >= NESTING_MAX:
         raise invalid(TOO_DEEP)
-    kept = [normalise(element, depth + 1) for element in content]
-    return content if all(map(_same, kept, content)) else kept
+    kept: list[AttributeValue] | None = None
+    for at, element in enumerate(content):
+        normal = normalise(element, depth + 1)
+        if normal is not element:
+            kept = content.copy() if kept is None else kept
+            kept[at] = normal
+    return content if kept is None else kept
 
 
 def _map(content: Any, depth: int) -> Item:
@@ -218,8 +223,13 @@ def _map(content: Any, depth: int) -> Item:
         raise invalid(TOO_DEEP)
     if "" in content:
         raise invalid(EMPTY_NAME)
-    kept = {name: normalise(element, depth + 1) for name, element in content.items()}
-    return content if all(map(_same, kept.values(), content.values())) else kept
+    kept: Item | None = None
+    for name, element in content.items():
+        normal = normalise(element, depth + 1)
+        if normal is not element:
+            kept = content.copy() if kept is None else kept
+            kept[name] = normal
+    return content if kept is None else kept
 
 
 def _string_set(content: Any, depth: int) -> list[str]:
@@ -253,10 +263,6 @@ def _set_members(content: Any, depth: int, member: Callable[[Any, int], str]) ->
     if type(content) is not list:
         raise _not_list(content)
     return [member(element, depth) for element in content]
-
-
-def _same(left: object, right: object) -> bool:
-    return left is right
 
 
 _NORMALISERS: dict[str, Callable[[Any, int], Any]] = {

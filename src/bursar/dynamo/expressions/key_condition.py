@@ -10,6 +10,7 @@ from the left and at most one other condition on the last attribute named (Devel
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 
 from bursar.dynamo.errors import invalid, invalid_parameter
@@ -105,34 +106,42 @@ def resolve_key_conditions(
     types: Mapping[str, str],
 ) -> KeyRange:
     """The range that ``conditions`` (of an expression, or of the legacy parameter KeyConditions) give."""
-    _check_names(conditions, partition_names, sort_names)
-    for name in (*partition_names, *sort_names):
-        if name in conditions:
-            _check_operands(name, types[name], conditions[name][1])
-    partition = []
-    for name in partition_names:
-        operator, operands = conditions[name]
-        if operator != "=":
-            raise invalid(NOT_SUPPORTED)
-        partition.append(operands[0])
-    leading = b""
-    bounds: tuple[bytes, bytes | None] | None = None
-    for name in sort_names:
-        if name not in conditions:
-            break
-        if bounds is not None:
-            raise invalid(NOT_SUPPORTED)
-        operator, operands = conditions[name]
-        if operator == "=":
-            leading += encode_key_value(operands[0])
-        else:
-            bounds = _bounds(leading, operator, operands)
-    if bounds is None:
-        bounds = (leading, after_prefix(leading) if leading else None)
-    return KeyRange(tuple(partition), compose_all(partition), *bounds)
+    operators = tuple([(name, condition[0]) for name, condition in conditions.items()])
+    layout = _layout(operators, tuple(partition_names), tuple(sort_names))
+    for name in layout.names:
+        _check_operands(name, types[name], conditions[name][1])
+    if layout.unsupported:
+        raise invalid(NOT_SUPPORTED)
+    partition = tuple([conditions[name][1][0] for name in partition_names])
+    leading = compose_all([conditions[name][1][0] for name in layout.leading])
+    if layout.last is None:
+        bounds = leading, (after_prefix(leading) if leading else None)
+    else:
+        bounds = _bounds(leading, *conditions[layout.last])
+    return KeyRange(partition, compose_all(partition), *bounds)
 
 
-def _check_names(conditions: KeyConditions, partition_names: Sequence[str], sort_names: Sequence[str]) -> None:
+class _Layout(NamedTuple):
+    """How conditions lie on a key schema: all its attributes that have one, the sort attributes that must be equal to
+    something from the left, the one after them with another condition, and whether that is more than Query can do."""
+
+    names: tuple[str, ...]
+    leading: tuple[str, ...]
+    last: str | None
+    unsupported: bool
+
+
+@lru_cache(COMPILED_MAX)
+def _layout(operators: Pairs, partition_names: tuple[str, ...], sort_names: tuple[str, ...]) -> _Layout:
+    by_name = dict(operators)
+    _check_names(by_name, partition_names, sort_names)
+    named = tuple(name for name in sort_names if name in by_name)
+    leading = tuple(takewhile(lambda name: by_name[name] == "=", named))
+    unsupported = any(by_name[name] != "=" for name in partition_names) or len(named) > len(leading) + 1
+    return _Layout((*partition_names, *named), leading, next(iter(named[len(leading) :]), None), unsupported)
+
+
+def _check_names(conditions: Mapping[str, str], partition_names: Sequence[str], sort_names: Sequence[str]) -> None:
     if len(conditions) > max(2, len(partition_names) + len(sort_names)):
         raise invalid(TOO_MANY)
     for name in partition_names:
