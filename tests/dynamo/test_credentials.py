@@ -83,7 +83,7 @@ def test_a_file_that_others_may_read_is_refused(write: Write) -> None:
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CredentialsError, match="cannot read .*absent: No such file"):
+    with pytest.raises(CredentialsError, match=r"cannot read .*absent: No such file"):
         AccessKeys.load(tmp_path / "absent")
 
 

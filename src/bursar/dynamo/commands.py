@@ -145,7 +145,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
         try:
             counts = load(engine, lines, advance, add=add)
         except DumpError as error:
-            raise Refused(f"{source.name}: {error}") from None
+            raise Refused(f"not loaded further: {error}") from None
     for table, count in counts.items():
         click.echo(f"{table}: {count:,} items", err=True)
 

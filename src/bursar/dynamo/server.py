@@ -105,8 +105,9 @@ def serve(
         raise ServeError("several workers cannot share a store in memory: give --data a file, or use one worker")
     if settings.workers == 1:
         listener = listen(settings.host, settings.port, shared=False)
-        engine = open_or_explain(open_engine, settings.path)
-        _run_worker(engine, listener, settings, access, announce)
+        with listener:  # the loop's server keeps a descriptor of its own
+            engine = open_or_explain(open_engine, settings.path)
+            _run_worker(engine, listener, settings, access, announce)
         return
     from bursar.dynamo.workers import Workers
 

@@ -1,0 +1,159 @@
+"""`bursar dynamo` on a file: ls, describe, dump and load, and its one line when it cannot."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bursar.dynamo import Engine
+from bursar.dynamo.commands import dynamo
+
+TABLES: list[dict[str, Any]] = [
+    {
+        "TableName": "notes",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}],
+        "AttributeDefinitions": [
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "at", "AttributeType": "N"},
+            {"AttributeName": "day", "AttributeType": "S"},
+        ],
+        "BillingMode": "PROVISIONED",
+        "ProvisionedThroughput": {"ReadCapacityUnits": 3, "WriteCapacityUnits": 4},
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": "by-day",
+                "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["text"]},
+                "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 2},
+            }
+        ],
+    },
+    {
+        "TableName": "plain",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    },
+]
+VOLATILE = ("TableId", "CreationDateTime", "TableStatus", "LastUpdateToPayPerRequestDateTime")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    path = tmp_path / "store.db"
+    engine = Engine.open(str(path))
+    for table in TABLES:
+        engine.execute("CreateTable", table)
+    for number in range(60):
+        item = {"pk": {"S": "a"}, "at": {"N": str(number)}, "day": {"S": f"d{number % 3}"}, "raw": {"B": "AP8="}}
+        engine.execute("PutItem", {"TableName": "notes", "Item": item})
+    engine.execute("PutItem", {"TableName": "plain", "Item": {"pk": {"S": "ü"}, "text": {"S": "x" * 300_000}}})
+    engine.close()
+    return path
+
+
+def run(*arguments: str | Path, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(dynamo, [str(each) for each in arguments], input=stdin)
+
+
+def contents(path: Path) -> Iterator[Any]:
+    engine = Engine.open(str(path))
+    for table in ("notes", "plain"):
+        described = engine.execute("DescribeTable", {"TableName": table})["Table"]
+        yield json.loads(json.dumps(described), object_hook=_stable)
+        yield engine.execute("Scan", {"TableName": table})["Items"]
+        if "GlobalSecondaryIndexes" in described:
+            yield engine.execute("Scan", {"TableName": table, "IndexName": "by-day"})["Items"]
+    engine.close()
+
+
+def _stable(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if name not in VOLATILE}
+
+
+def test_ls_lists_tables(store: Path) -> None:
+    listed = run("--data", store, "ls")
+    assert listed.exit_code == 0
+    rows = [line for line in listed.output.splitlines() if "notes" in line or "plain" in line]
+    assert ["60" in rows[0], "by-day" in rows[0], "pk, at" in rows[0]] == [True, True, True]
+    assert run("ls", "--data", store).output == listed.output
+
+
+def test_describe_prints_the_description(store: Path) -> None:
+    described = run("--data", store, "describe", "notes")
+    assert json.loads(described.output)["TableName"] == "notes"
+
+
+def test_a_dump_loads_into_the_same(store: Path, tmp_path: Path) -> None:
+    dumped, copy = tmp_path / "all.jsonl", tmp_path / "copy.db"
+    assert run("--data", store, "dump", "--to", dumped).exit_code == 0
+    loaded = run("load", "--data", copy, dumped)
+    assert loaded.exit_code == 0, loaded.output
+    assert "notes: 60 items" in loaded.output
+    assert list(contents(copy)) == list(contents(store))
+
+
+def test_a_dump_goes_through_a_pipe_too(store: Path, tmp_path: Path) -> None:
+    dumped = run("--data", store, "dump", "plain")
+    assert dumped.stdout_bytes.count(b"\n") == 2
+    assert run("--data", tmp_path / "copy.db", "load", stdin=dumped.stdout_bytes).exit_code == 0
+
+
+def test_load_adds_to_a_table_only_when_told(store: Path, tmp_path: Path) -> None:
+    dumped = tmp_path / "plain.jsonl"
+    run("--data", store, "dump", "plain", "--to", dumped)
+    refused = run("--data", store, "load", dumped)
+    assert refused.exit_code == 2
+    assert "line 1: table plain is already there; --add puts items into it" in refused.output
+    assert run("--data", store, "load", "--add", dumped).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (b"hello\n", "line 1 is not JSON"),
+        (b"[]\n", "line 1 is not a JSON object"),
+        (b'{"Item":{}}\n', "line 1 is neither a CreateTable nor, after one, an Item"),
+        (b'{"CreateTable":{}}\n', "line 1: CreateTable has no TableName"),
+        (b'{"CreateTable":{"TableName":"ttt"}}\n', "ValidationException"),
+        (b'{"Item":"' + b"x" * (5 * 1024 * 1024) + b'"}\n', "line 1 has more than 4194304 bytes"),
+    ],
+)
+def test_what_is_no_dump_is_refused_in_one_line(tmp_path: Path, lines: bytes, text: str) -> None:
+    refused = run("--data", tmp_path / "copy.db", "load", stdin=lines)
+    assert refused.exit_code == 2
+    assert text in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["ls"], ["describe", "notes"], ["dump"]])
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "absent.db"
+    refused = run("--data", path, *command)
+    assert (refused.exit_code, refused.stderr) == (2, f"bursar dynamo: there is no store {path}\n")
+    assert not path.exists()
+
+
+def test_a_table_that_is_not_there_is_told(store: Path) -> None:
+    refused = run("--data", store, "describe", "absent")
+    assert refused.exit_code == 2
+    assert "ResourceNotFoundException" in refused.stderr
+
+
+def test_a_command_wants_a_store() -> None:
+    assert run("ls").exit_code == 2
+
+
+def test_serving_beyond_loopback_without_keys_is_refused(tmp_path: Path) -> None:
+    refused = run("--data", tmp_path / "store.db", "--host", "0.0.0.0", "--port", "0")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("bursar dynamo: will not listen on 0.0.0.0 without access keys")
+
+
+def test_unusable_credentials_are_told(tmp_path: Path) -> None:
+    refused = run("--credentials", tmp_path / "absent.toml")
+    assert refused.exit_code == 2
+    assert "cannot read" in refused.stderr
