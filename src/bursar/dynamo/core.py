@@ -13,8 +13,9 @@ import orjson
 from bursar.clock import Clock
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.guards import Change, Guard, GuardLoader, TransactionView
+from bursar.dynamo.rows import StoredRow
 from bursar.dynamo.schema import TABLE_ARN, Index, Table, no_such_table
-from bursar.dynamo.storage import TABLE_ITSELF, Storage, StoredRow
+from bursar.dynamo.storage import TABLE_ITSELF, Storage
 from bursar.dynamo.values import ITEM_BYTES_MAX, Item, item_bytes, item_size
 
 UNKNOWN_VERSION = -1

@@ -14,8 +14,9 @@ from typing import Protocol
 
 import orjson
 
+from bursar.dynamo.rows import Span
 from bursar.dynamo.schema import Table
-from bursar.dynamo.storage import Span, Storage
+from bursar.dynamo.storage import Storage
 from bursar.dynamo.values import Item
 
 WHOLE_TABLE = Span(b"", True, None)

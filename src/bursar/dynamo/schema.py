@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.keys import encode_key_value
-from bursar.dynamo.storage import Entries, Rows, Storage
+from bursar.dynamo.rows import Entries, Rows
+from bursar.dynamo.storage import Storage
 from bursar.dynamo.values import Item, normalise
 
 REGION = "us-east-1"
@@ -66,12 +67,12 @@ class Index:
             if value is None:
                 continue
             if kind not in value:
-                raise invalid_parameter(
+                raise _invalid_parameter(
                     f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))} "
                     f"IndexName: {self.name}"
                 )
             if value[kind] == "":
-                raise invalid(
+                raise Misfit(
                     f"{NOT_VALID}A value specified for a secondary index key is not supported. "
                     f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
                 )
@@ -138,9 +139,9 @@ class Table:
         for name, kind in self.key_types:
             value = item.get(name)
             if value is None:
-                raise invalid_parameter(f"Missing the key {name} in the item")
+                raise _invalid_parameter(f"Missing the key {name} in the item")
             if kind not in value:
-                raise invalid_parameter(f"Type mismatch for key {name} expected: {kind} actual: {next(iter(value))}")
+                raise _invalid_parameter(f"Type mismatch for key {name} expected: {kind} actual: {next(iter(value))}")
             encoded += self._encode(name, kind, value)
         return encoded
 
@@ -149,15 +150,15 @@ class Table:
         if len(key) != len(self.key_types):
             for value in key.values():
                 normalise(value)
-            raise invalid(KEY_MISMATCH)
+            raise Misfit(KEY_MISMATCH)
         normal: Item = {}
         encoded = b""
         for name, kind in self.key_types:
             if name not in key:
-                raise invalid(KEY_MISMATCH)
+                raise Misfit(KEY_MISMATCH)
             value = normal[name] = normalise(key[name])
             if kind not in value:
-                raise invalid(KEY_MISMATCH)
+                raise Misfit(KEY_MISMATCH)
             encoded += self._encode(name, kind, value)
         return normal, encoded
 
@@ -179,7 +180,7 @@ class Table:
     def _encode(self, name: str, kind: str, value: dict[str, Any]) -> bytes:
         content: str = value[kind]
         if content == "":
-            raise invalid(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
+            raise Misfit(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
         # A character has at most 4 bytes: most keys need no counting.
         if len(content) * 4 > SORT_KEY_BYTES_MAX:
             _check_key_size(value, kind, is_partition=name == self.partition_name)
@@ -191,11 +192,11 @@ def _check_key_size(value: dict[str, Any], kind: str, *, is_partition: bool) -> 
     size = len(content.encode()) if kind == "S" else len(b64decode(content)) if kind == "B" else 0
     if is_partition and size > PARTITION_KEY_BYTES_MAX:
         # Amazon's own text lacks the space.
-        raise invalid_parameter(
+        raise _invalid_parameter(
             f"Size of hashkey has exceeded the maximum size limit of{PARTITION_KEY_BYTES_MAX} bytes"
         )
     if not is_partition and size > SORT_KEY_BYTES_MAX:
-        raise invalid_parameter(
+        raise _invalid_parameter(
             f"Aggregated size of all range keys has exceeded the size limit of {SORT_KEY_BYTES_MAX} bytes"
         )
 
@@ -222,6 +223,17 @@ def _index(
         projected=None if projection["ProjectionType"] == "ALL" else held,
         entries=Entries(storage, table.id, document["Number"]),
     )
+
+
+class Misfit(DynamoError):
+    """A ValidationException about an item or a key that does not fit the table; a transaction tells it as a reason."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
+def _invalid_parameter(message: str) -> Misfit:
+    return Misfit(f"One or more parameter values were invalid: {message}")
 
 
 def no_such_table() -> DynamoError:

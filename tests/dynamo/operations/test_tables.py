@@ -115,6 +115,12 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
         "Invalid KeySchema: Some index key attribute have no definition",
     ),
     (
+        {"KeySchema": [{"AttributeName": name, "KeyType": "RANGE"} for name in ("a", "b", "c")]},
+        "1 validation error detected: Value '[KeySchemaElement(attributeName=a, keyType=RANGE), "
+        "KeySchemaElement(attributeName=b, keyType=RANGE), KeySchemaElement(attributeName=c, keyType=RANGE)]' "
+        "at 'keySchema' failed to satisfy constraint: Member must have length less than or equal to 2",
+    ),
+    (
         {"KeySchema": [{"AttributeName": "pk", "KeyType": "RANGE"}]},
         "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
     ),

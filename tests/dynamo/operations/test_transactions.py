@@ -217,3 +217,20 @@ def test_a_missing_table_refuses_the_request(orders: Engine) -> None:
     request = {"TransactItems": [put_new("b"), action]}
     assert refusal(orders, "TransactWriteItems", request, "ResourceNotFoundException") == "Requested resource not found"
     assert everything(orders) == [item(pk="a", sk="1", n=1)]
+
+
+def test_a_key_that_does_not_fit_is_its_actions_reason(orders: Engine) -> None:
+    message = "The provided key element does not match the schema"
+    get = {"Get": {"TableName": "orders", "Key": item(pk="a", sk="1")}}
+    unfit = {"Get": {"TableName": "orders", "Key": item(pk="a")}}
+    error = refused(
+        lambda: orders.execute("TransactGetItems", {"TransactItems": [get, unfit]}), "TransactionCanceledException"
+    )
+    assert error.cancellation_reasons == [{"Code": "None"}, {"Code": "ValidationError", "Message": message}]
+    missing = {"Put": {"TableName": "orders", "Item": item(pk="a")}}
+    error = refused(
+        lambda: orders.execute("TransactWriteItems", {"TransactItems": [missing, put_new("b")]}),
+        "TransactionCanceledException",
+    )
+    assert error.cancellation_reasons is not None
+    assert [reason["Code"] for reason in error.cancellation_reasons] == ["ValidationError", "None"]

@@ -15,8 +15,8 @@ from bursar.dynamo.errors import condition_failed, invalid
 from bursar.dynamo.expressions import BoundCondition, BoundUpdate, parse_condition, parse_update
 from bursar.dynamo.intake import size_after, taken_in
 from bursar.dynamo.operations.parameters import Parameters
+from bursar.dynamo.rows import StoredRow
 from bursar.dynamo.schema import Table
-from bursar.dynamo.storage import StoredRow
 from bursar.dynamo.values import TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, item_size
 
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"

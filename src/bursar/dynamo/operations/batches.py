@@ -11,19 +11,9 @@ from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import BoundProjection, parse_projection
 from bursar.dynamo.intake import taken_in
 from bursar.dynamo.operations.items import collection_metrics
+from bursar.dynamo.operations.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, METRICS, TEXT
 from bursar.dynamo.operations.parameters import Parameters
-from bursar.dynamo.operations.shapes import (
-    CAPACITY,
-    EXPRESSIONS,
-    FLAG,
-    ITEMS,
-    METRICS,
-    TEXT,
-    Many,
-    Map,
-    Request,
-    Struct,
-)
+from bursar.dynamo.operations.shapes import Many, Map, Request, Struct
 from bursar.dynamo.schema import Table
 from bursar.dynamo.values import TOO_LARGE
 

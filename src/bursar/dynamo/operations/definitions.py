@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
-from bursar.dynamo.operations.shapes import FLAG, NAME, TEXT, Many, Shape, Struct, Text, Whole
+from bursar.dynamo.operations.members import FLAG, NAME, TEXT
+from bursar.dynamo.operations.shapes import Many, Shape, Struct, Text, Whole
 
 GLOBAL_INDEXES_MAX = 20
 LOCAL_INDEXES_MAX = 5
@@ -27,7 +28,9 @@ DEFINITIONS = Many(
     )
 )
 _KEY_ELEMENT = Struct(
-    {"AttributeName": Text(1, 255), "KeyType": Text(choices=("HASH", "RANGE"))}, ("AttributeName", "KeyType")
+    {"AttributeName": Text(1, 255), "KeyType": Text(choices=("HASH", "RANGE"))},
+    ("AttributeName", "KeyType"),
+    "KeySchemaElement",
 )
 KEY_SCHEMA = Many(_KEY_ELEMENT, fewest=1, most=2)
 GLOBAL_KEY_SCHEMA = Many(_KEY_ELEMENT, fewest=1, most=2 * KEY_PARTS_MAX)

@@ -11,8 +11,7 @@ from bursar.dynamo.errors import condition_failed, invalid
 from bursar.dynamo.expressions import parse_projection, values_at_paths
 from bursar.dynamo.keys import after_prefix, encode_key_value
 from bursar.dynamo.operations.actions import Action, Update, delete_action, put_action, update_action
-from bursar.dynamo.operations.parameters import Parameters
-from bursar.dynamo.operations.shapes import (
+from bursar.dynamo.operations.members import (
     CAPACITY,
     EXPRESSIONS,
     FLAG,
@@ -22,13 +21,11 @@ from bursar.dynamo.operations.shapes import (
     RETURN_VALUES,
     TABLE_NAME,
     TEXT,
-    Many,
-    Request,
-    Shape,
-    Text,
 )
+from bursar.dynamo.operations.parameters import Parameters
+from bursar.dynamo.operations.shapes import Many, Request, Shape, Text
+from bursar.dynamo.rows import Span
 from bursar.dynamo.schema import Table
-from bursar.dynamo.storage import Span
 from bursar.dynamo.values import Item
 
 BYTES_PER_GB = 1024**3

@@ -15,20 +15,10 @@ from bursar.dynamo.capacity import Consumption, asked, read_units
 from bursar.dynamo.core import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.expressions import Binding, BoundCondition, BoundProjection, parse_condition, parse_projection
-from bursar.dynamo.operations.shapes import (
-    CAPACITY,
-    EXPRESSIONS,
-    FLAG,
-    ITEMS,
-    NAME,
-    TABLE_NAME,
-    TEXT,
-    Many,
-    Shape,
-    Text,
-)
+from bursar.dynamo.operations.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, NAME, TABLE_NAME, TEXT
+from bursar.dynamo.operations.shapes import Many, Shape, Text
+from bursar.dynamo.rows import SizedItem
 from bursar.dynamo.schema import Index, Table
-from bursar.dynamo.storage import SizedItem
 from bursar.dynamo.values import Item, item_size, normalise
 
 PAGE_BYTES_MAX = 1024 * 1024

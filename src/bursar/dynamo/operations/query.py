@@ -7,6 +7,7 @@ from bursar.dynamo.core import Core
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import KeyRange, parse_key_condition
 from bursar.dynamo.keys import after_prefix
+from bursar.dynamo.operations.members import FLAG, ITEMS, TEXT
 from bursar.dynamo.operations.pages import (
     READ_MEMBERS,
     ROWS_UNLIMITED,
@@ -18,8 +19,8 @@ from bursar.dynamo.operations.pages import (
     reading,
 )
 from bursar.dynamo.operations.parameters import Parameters
-from bursar.dynamo.operations.shapes import FLAG, ITEMS, TEXT, Request, Whole
-from bursar.dynamo.storage import Span
+from bursar.dynamo.operations.shapes import Request, Whole
+from bursar.dynamo.rows import Span
 
 _PARAMETERS = Parameters(
     ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),

@@ -11,6 +11,7 @@ from zlib import crc32
 from bursar.dynamo.core import Core
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.keys import END
+from bursar.dynamo.operations.members import ITEMS
 from bursar.dynamo.operations.pages import (
     READ_MEMBERS,
     ROWS_UNLIMITED,
@@ -23,8 +24,8 @@ from bursar.dynamo.operations.pages import (
     reading,
 )
 from bursar.dynamo.operations.parameters import Parameters
-from bursar.dynamo.operations.shapes import ITEMS, Request, Whole
-from bursar.dynamo.storage import Span
+from bursar.dynamo.operations.shapes import Request, Whole
+from bursar.dynamo.rows import Span
 
 _PARAMETERS = Parameters(
     ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")

@@ -8,7 +8,6 @@ constraints are told together, ``N validation errors detected: Value '…' at 'm
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
@@ -208,7 +207,7 @@ class Many:
 
     def faults(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
-        at = f"Value '{java(value)}' at '{path}' {FAILED}"
+        at = f"Value '{self._printed(value)}' at '{path}' {FAILED}"
         if self.in_map:
             yield from self._faults_in_map(value, path)
         elif len(value) < self.fewest:
@@ -222,6 +221,10 @@ class Many:
                 yield f"Value null at '{path}.{position}.member' {FAILED} not be null"
             else:
                 yield from self.of.faults(element, f"{path}.{position}.member")
+
+    def _printed(self, value: list[Any]) -> str:
+        of = self.of
+        return java(value) if not isinstance(of, Struct) else f"[{', '.join(map(of.printed, value))}]"
 
     def _faults_in_map(self, value: list[Any], path: str) -> Iterator[str]:
         if self.fewest <= len(value) <= (self.most or len(value)):
@@ -237,11 +240,21 @@ class Many:
 
 
 class Struct:
-    """A structure: members by name, some required."""
+    """A structure: members by name, some required; ``java_name`` is what Amazon's texts call it, where they do."""
 
-    def __init__(self, members: Mapping[str, Shape], required: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, members: Mapping[str, Shape], required: tuple[str, ...] = (), java_name: str | None = None
+    ) -> None:
         self.members = dict(members)
         self.required = frozenset(required)
+        self._java_name = java_name
+
+    def printed(self, value: Any) -> str:
+        """A value as Java prints it into Amazon's messages."""
+        if self._java_name is None or not isinstance(value, dict):
+            return java(value)
+        members = ", ".join(f"{member_name(name)}={java(value.get(name))}" for name in self.members)
+        return f"{self._java_name}({members})"
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
@@ -368,53 +381,3 @@ def _not_a_map(value: Any) -> DynamoError:
             "com.amazonaws.dynamodb.v20120810.AttributeValue>"
         )
     return unreadable("Unexpected field type")
-
-
-# Members that many operations share ---------------------------------------------------------------------------
-
-NAMES_KNOWN_MAX = 10_000
-NAME_PATTERN = re.compile(r"[a-zA-Z0-9_.-]+")
-ARN_PATTERN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0-9_.-]+")
-
-
-@lru_cache(NAMES_KNOWN_MAX)
-def _is_name(text: str) -> bool:
-    return NAME_PATTERN.fullmatch(text) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class TableName:
-    """A table's name, or its ARN."""
-
-    shortest: int = 1
-    longest: int = 255
-
-    def accepts(self, value: Any) -> bool:
-        """See :class:`Shape`."""
-        return type(value) is str and self.shortest <= len(value) <= self.longest and _is_name(value)
-
-    def check_type(self, value: Any) -> None:
-        """See :class:`Shape`."""
-        Text().check_type(value)
-
-    def faults(self, value: Any, path: str) -> Iterator[str]:
-        """See :class:`Shape`."""
-        if ARN_PATTERN.fullmatch(value) is None:
-            yield from Text(self.shortest, self.longest, NAME_PATTERN).faults(value, path)
-
-
-NAME = Text(3, 255, NAME_PATTERN)
-ATTRIBUTE_NAME_LONGEST = 65535
-CAPACITY = Text(choices=("INDEXES", "TOTAL", "NONE"))
-METRICS = Text(choices=("SIZE", "NONE"))
-RETURN_VALUES = Text(choices=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
-ON_FAILURE = Text(choices=("ALL_OLD", "NONE"))
-TEXT = Text()
-FLAG = Flag()
-ITEMS = Items()
-TABLE_NAME = TableName()
-
-EXPRESSIONS: dict[str, Shape] = {
-    "ExpressionAttributeNames": ITEMS,
-    "ExpressionAttributeValues": ITEMS,
-}

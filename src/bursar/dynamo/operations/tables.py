@@ -27,7 +27,8 @@ from bursar.dynamo.operations.definitions import (
     check_capacity,
     check_table,
 )
-from bursar.dynamo.operations.shapes import FLAG, NAME, TEXT, Many, Request, Struct, TableName, Text, Whole
+from bursar.dynamo.operations.members import FLAG, NAME, TEXT, TableName
+from bursar.dynamo.operations.shapes import Many, Request, Struct, Text, Whole
 from bursar.dynamo.schema import Index, Table
 from bursar.dynamo.storage import TABLE_ITSELF
 

@@ -5,9 +5,10 @@ of the actions, and only then is anything written. A ``ClientRequestToken`` is r
 as the writes it stands for, so that a repetition after a crash finds either both or neither.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -17,21 +18,10 @@ from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions import parse_projection
 from bursar.dynamo.operations.actions import Action, check_action, delete_action, put_action, update_action
 from bursar.dynamo.operations.items import collection_metrics
+from bursar.dynamo.operations.members import CAPACITY, EXPRESSIONS, ITEMS, METRICS, ON_FAILURE, TABLE_NAME, TEXT
 from bursar.dynamo.operations.parameters import Parameters
-from bursar.dynamo.operations.shapes import (
-    CAPACITY,
-    EXPRESSIONS,
-    ITEMS,
-    METRICS,
-    ON_FAILURE,
-    TABLE_NAME,
-    TEXT,
-    Many,
-    Request,
-    Shape,
-    Struct,
-    Text,
-)
+from bursar.dynamo.operations.shapes import Many, Request, Shape, Struct, Text
+from bursar.dynamo.schema import Misfit
 
 ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
@@ -94,6 +84,8 @@ TRANSACT_GET_ITEMS = Request(
 
 _GETTING = Parameters(("ProjectionExpression",))
 
+Made = TypeVar("Made")
+
 MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], Action]] = {
     "ConditionCheck": check_action,
     "Put": put_action,
@@ -111,7 +103,7 @@ def transact_write_items(core: Core, request: Mapping[str, Any]) -> dict[str, An
         remembered = core.storage.token(token, core.clock())
         if remembered is not None:
             return _repeated(request, digest, *remembered)
-    actions = [_action(core, element) for element in request["TransactItems"]]
+    actions = _fitting([partial(_action, core, element) for element in request["TransactItems"]])
     if len({(action.table.id, action.key) for action in actions}) != len(actions):
         raise invalid(SAME_ITEM_TWICE)
     writes = _decide(actions)
@@ -142,10 +134,9 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
             projection = parse_projection(get["ProjectionExpression"]).bind(binding)
             binding.check_all_used()
         gets.append((get, projection))
-    places = []
-    for get, projection in gets:
-        table = core.table(get["TableName"])
-        places.append((table, table.key_of(get["Key"])[1], projection))
+    tables = [core.table(get["TableName"]) for get, _ in gets]
+    keys = _fitting([partial(table.key_of, get["Key"]) for table, (get, _) in zip(tables, gets, strict=True)])
+    places = [(table, key, projection) for table, (_, key), (_, projection) in zip(tables, keys, gets, strict=True)]
     if len({(table.id, key) for table, key, _ in places}) != len(places):
         raise invalid(SAME_ITEM_TWICE)
     responses: list[dict[str, Any]] = []
@@ -168,6 +159,24 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
     if detail is not None:
         response["ConsumedCapacity"] = [one.response(detail, by_kind=True) for one in consumed.values()]
     return response
+
+
+def _fitting(makers: Sequence[Callable[[], Made]]) -> list[Made]:
+    """What each maker makes. Keys and items that do not fit their tables cancel the transaction, each with its reason;
+    what is wrong with the request itself is raised as it is, wherever it stands."""
+    made: list[Made] = []
+    reasons: list[dict[str, Any]] = []
+    failed = False
+    for maker in makers:
+        try:
+            made.append(maker())
+            reasons.append({"Code": "None"})
+        except Misfit as error:
+            failed = True
+            reasons.append(_reason("ValidationError", error.message))
+    if failed:
+        raise cancelled(reasons)
+    return made
 
 
 def _action(core: Core, element: Mapping[str, Any]) -> Action:

@@ -22,7 +22,8 @@ from bursar.dynamo.operations.definitions import (
     check_units,
     too_many_global_indexes,
 )
-from bursar.dynamo.operations.shapes import FLAG, NAME, Many, Request, Struct, TableName
+from bursar.dynamo.operations.members import FLAG, NAME, TableName
+from bursar.dynamo.operations.shapes import Many, Request, Struct
 from bursar.dynamo.operations.tables import REQUIRED, describe, existing, index_document, set_encryption, set_stream
 from bursar.dynamo.schema import Table
 
