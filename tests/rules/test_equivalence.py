@@ -138,9 +138,9 @@ def differences_applied(
             after.pop(key, None)
         elif old is None:
             after[key] = new
-        elif old != new:
+        elif old != new and key in state:
             differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-            moved = {name: value for name, value in state.get(key, {}).items() if name not in differing}
+            moved = {name: value for name, value in state[key].items() if name not in differing}
             after[key] = {**moved, **{name: new[name] for name in differing if name in new}}
     return after
 

@@ -284,7 +284,7 @@ class _Audit:
         if item is None or kind is None:
             return False
         try:
-            return any(hold.partition(item) == partition for hold in kind.holds)
+            return any(hold.partition(item) == partition for hold in kind.holds if partition.startswith(hold.prefix))
         except ValueError:  # reported as a violation: a value that cannot be unique
             return False
 

@@ -1,0 +1,244 @@
+"""The engine keeps the rules itself: any write, by any client, in any operation."""
+
+from typing import Any
+
+import pytest
+
+from bursar.dynamo.engine import RulesRefused
+from bursar.dynamo.errors import DynamoError
+from bursar.rules import Kind, Put, RuleRefused, Rules, Unique, Update
+from bursar.rules.native import ADOPTION_VIOLATIONS_MAX, load_guard
+from rules.samples import ORDERS, changed, item, line, order
+from rules.worlds import TABLE, PlainStore, finish, ruled
+
+KEY = {"pk": {"S": "a"}, "sk": {"S": "order"}}
+SENTINEL = {"pk": {"S": "unique#number#n-a"}, "sk": {"S": "sentinel"}}
+
+
+def guarded(*items: dict[str, Any]) -> PlainStore:
+    store = PlainStore(ORDERS)
+    for one in items:
+        put(store, one)
+    return store
+
+
+def put(store: PlainStore, one: dict[str, Any]) -> None:
+    store.engine.execute("PutItem", {"TableName": TABLE, "Item": one})
+
+
+def refusal(store: PlainStore, operation: str, **request: Any) -> str:
+    before = store.everything()
+    with pytest.raises(DynamoError) as refused:
+        store.engine.execute(operation, request)
+    assert store.everything() == before
+    if refused.value.code == "TransactionCanceledException":
+        reasons = refused.value.cancellation_reasons or []
+        (message,) = [one["Message"] for one in reasons if one["Code"] == "ConditionalCheckFailed"]
+        return str(message)
+    assert refused.value.code == "ConditionalCheckFailedException"
+    return refused.value.message
+
+
+def test_put_item() -> None:
+    message = refusal(guarded(order()), "PutItem", TableName=TABLE, Item=order("b", number="n-a"))
+    assert message == (
+        'Rule number (unique) refuses to put order {pk: "b", sk: "order"}: number is taken; '
+        'held by {pk: "a", sk: "order"}; was not there, would be {number: "n-a"}'
+    )
+
+
+def test_update_item() -> None:
+    message = refusal(
+        guarded(order()),
+        "UpdateItem",
+        TableName=TABLE,
+        Key=KEY,
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "state"},
+        ExpressionAttributeValues={":s": {"S": "sent"}},
+    )
+    assert message.endswith(
+        'from open, state moves only to paid or void; was {state: "open"}, would be {state: "sent"}'
+    )
+
+
+def test_delete_item() -> None:
+    message = refusal(guarded(order()), "DeleteItem", TableName=TABLE, Key=KEY)
+    assert message.startswith("Rule currency (agrees) refuses to remove order")
+
+
+def test_batch_write_item() -> None:
+    requests = [{"PutRequest": {"Item": order("b")}}, {"PutRequest": {"Item": line("zz")}}]
+    with pytest.raises(DynamoError, match="its order does not exist"):
+        guarded().engine.execute("BatchWriteItem", {"RequestItems": {TABLE: requests}})
+
+
+def test_transact_write_items() -> None:
+    actions = [
+        {"Put": {"TableName": TABLE, "Item": one}} for one in (order("b"), line("b"), line("b", 2, currency="X"))
+    ]
+    message = refusal(guarded(), "TransactWriteItems", TransactItems=actions)
+    assert message.startswith("Rule currency (agrees) refuses to put line")
+
+
+def test_a_parent_and_its_child_in_one_transaction() -> None:
+    store = guarded()
+    actions = [{"Put": {"TableName": TABLE, "Item": one}} for one in (line(), order())]
+    store.engine.execute("TransactWriteItems", {"TransactItems": actions})
+    assert set(store.items()) == {("a", "order"), ("a", "line-1")}
+
+
+def test_a_value_passes_from_one_item_to_another_in_one_transaction() -> None:
+    store = guarded(order("a", customer="c"))
+    actions = [
+        {"Put": {"TableName": TABLE, "Item": one}}
+        for one in (order("b", customer="c"), order("a", customer="c", state="void"))
+    ]
+    store.engine.execute("TransactWriteItems", {"TransactItems": actions})
+    assert len(store.items()) == 2
+
+
+def test_compiled_writes_hear_the_guard_by_name() -> None:
+    """A plain client holds the value without a sentinel: the transaction's conditions pass, the guard refuses."""
+    store = guarded(order())
+    with pytest.raises(RuleRefused) as refused:
+        finish(ruled(store, ORDERS).write([Put(order("b", number="n-a"))]))
+    assert refused.value.rule == "number"
+    assert 'held by {pk: "a", sk: "order"}' in refused.value.message
+
+
+def test_rules_stay_with_the_file() -> None:
+    store = guarded()
+    assert Rules.from_toml(store.engine.rules_document(TABLE) or "") == ORDERS
+
+
+# --- sentinels in a guarded table ------------------------------------------------------------------------------------
+
+
+def compiled_into(store: PlainStore) -> PlainStore:
+    finish(ruled(store, ORDERS).write([Put(order(token="t"))]))
+    return store
+
+
+def test_a_sentinel_stays_while_its_owner_holds_the_value() -> None:
+    message = refusal(compiled_into(guarded()), "DeleteItem", TableName=TABLE, Key=SENTINEL)
+    assert message.startswith("Rule sentinel (sentinel) refuses to remove sentinel")
+    assert "its owner still holds the value" in message
+
+
+def test_a_secret_value_is_not_shown_by_its_sentinel() -> None:
+    key = {"pk": {"S": "unique#token#t"}, "sk": {"S": "sentinel"}}
+    assert '{pk: "unique#token#(secret)"' in refusal(compiled_into(guarded()), "DeleteItem", TableName=TABLE, Key=key)
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [{"M": {"pk": {"S": "b"}, "sk": {"S": "order"}}}, {"M": {"pk": {"S": "a"}}}, {"M": {}}, {"S": "a"}, None],
+    ids=["another", "half a key", "nobody", "no key", "none"],
+)
+def test_a_forged_sentinel_is_refused(owner: Any) -> None:
+    forged = {**SENTINEL, "kind": {"S": "sentinel"}, **({} if owner is None else {"owner": owner})}
+    message = refusal(guarded(order("b")), "PutItem", TableName=TABLE, Item=forged)
+    assert "its owner does not hold the value" in message
+
+
+def test_a_sentinel_does_not_become_something_else() -> None:
+    message = refusal(compiled_into(guarded()), "PutItem", TableName=TABLE, Item={**order(), **SENTINEL})
+    assert message.startswith("Rule kind (kind)")
+
+
+def test_a_stale_sentinel_may_go() -> None:
+    store = compiled_into(guarded())
+    put(store, order(token="t", state="void"))
+    key = {"pk": {"S": "unique#one-open#c-a"}, "sk": {"S": "sentinel"}}
+    store.engine.execute("DeleteItem", {"TableName": TABLE, "Key": key})
+    assert "unique#one-open#c-a" not in store.sentinels()
+
+
+def test_compiled_and_plain_writes_share_a_table() -> None:
+    store = compiled_into(guarded())
+    put(store, order("b"))
+    finish(ruled(store, ORDERS, 1).write([Update(order(token="t"), changed(order(token="t"), state="void"))]))
+    put(store, order("c", customer="c-a"))
+    assert len(store.items()) == 3
+
+
+# --- adopting --------------------------------------------------------------------------------------------------------
+
+
+def adopting(*items: dict[str, Any]) -> list[str]:
+    store = PlainStore()
+    for one in items:
+        put(store, one)
+    with pytest.raises(RulesRefused) as refused:
+        store.engine.put_rules_document(TABLE, ORDERS.to_toml())
+    assert store.engine.rules_document(TABLE) is None
+    return refused.value.violations
+
+
+def test_adopting_lists_every_violation() -> None:
+    violations = adopting(
+        order("a", state="lost"),
+        order("b"),
+        order("c", number="n-b"),
+        order("d", amount=0),
+        line("a", currency="EUR"),
+        line("zz"),
+        item("x", "y", "stranger"),
+        item("n", "note", "note", about="zz"),
+        {**SENTINEL, "kind": {"S": "sentinel"}, "owner": {"M": KEY}},
+    )
+    said = sorted(one.split(" refuses")[0] for one in violations)
+    assert said == [
+        "Rule amount (check)",
+        "Rule currency (agrees)",
+        "Rule currency (agrees)",
+        "Rule kind (kind)",
+        "Rule moves (transitions)",
+        "Rule noted (references)",
+        "Rule number (unique)",
+    ]
+
+
+def test_adopting_claims_the_values_that_are_there() -> None:
+    store = PlainStore()
+    put(store, order())
+    store.engine.put_rules_document(TABLE, ORDERS.to_toml())
+    assert "number is taken" in refusal(store, "PutItem", TableName=TABLE, Item=order("b", number="n-a"))
+    store.engine.put_rules_document(TABLE, None)
+    put(store, order("b", number="n-a"))
+
+
+def test_other_rules_forget_what_the_old_ones_claimed() -> None:
+    store = guarded(order())
+    put(store, changed(order(), state="void"))
+    store.engine.put_rules_document(TABLE, None)
+    put(store, order("b", number="n-b"))
+    store.engine.execute("DeleteItem", {"TableName": TABLE, "Key": {**KEY, "pk": {"S": "b"}}})
+    store.engine.put_rules_document(TABLE, ORDERS.to_toml())
+    put(store, order("c", number="n-b"))
+
+
+def test_the_list_of_violations_is_bounded() -> None:
+    violations = adopting(*(item(str(number), "x", "stranger") for number in range(ADOPTION_VIOLATIONS_MAX + 5)))
+    assert len(violations) == ADOPTION_VIOLATIONS_MAX + 1
+    assert "perhaps more" in violations[-1]
+
+
+def test_a_bad_document_is_refused() -> None:
+    store = PlainStore()
+    with pytest.raises(DynamoError, match="rules: unknown 'x'"):
+        store.engine.put_rules_document(TABLE, "x = 1")
+    with pytest.raises(ValueError, match="partition_key is missing"):
+        load_guard("")
+
+
+def test_a_table_without_kinds() -> None:
+    rules = Rules("pk", "sk", rules=(Unique("email", attributes=("email",)),))
+    store = PlainStore(rules)
+    finish(ruled(store, rules).write([Put({**KEY, "email": {"S": "x"}})]))
+    with pytest.raises(DynamoError, match="Rule email"):
+        put(store, {**KEY, "pk": {"S": "b"}, "email": {"S": "x"}})
+    with pytest.raises(DynamoError, match="sentinels are written by the rules alone"):
+        put(store, {"pk": {"S": "unique#email#x"}, "sk": {"S": "sentinel"}, "kind": {"S": "other"}})
+    assert Kind("a") == Kind("a", kept=False)

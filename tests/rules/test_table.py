@@ -1,0 +1,284 @@
+"""A ruled write against a store that misbehaves: what is tried again, what never is, and how an unknown is settled."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
+from bursar.rules import Contention, Delete, Put, RuledTable, RuleRefused, StoreBusy, Update
+from bursar.rules.outcomes import BUSY_CODES, BUSY_REASONS, UNCLEAR_CODES
+from bursar.rules.table import TOKEN_AGE_MAX_S, Patience
+from rules.samples import ORDERS, changed, item, line, order
+from rules.worlds import TABLE, PlainStore, finish, ruled
+
+
+def cancelled(*codes: str) -> DynamoError:
+    return DynamoError("TransactionCanceledException", "no", cancellation_reasons=[{"Code": code} for code in codes])
+
+
+def took_place(error: Exception) -> Exception:
+    """Marks an answer that is lost after the write took place."""
+    error.add_note("after")
+    return error
+
+
+class Moody(PlainStore):
+    """Answers each TransactWriteItems with the next of ``moods`` (None: as it should), then always as it should."""
+
+    def __init__(self, *moods: Exception | None, reads: Sequence[Exception | None] = ()) -> None:
+        super().__init__()
+        self.moods, self.read_moods = list(moods), list(reads)
+        self.now = 0.0
+        self.waits: list[tuple[int, float, float]] = []
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        moods = self.moods if operation == "TransactWriteItems" else self.read_moods
+        mood = moods.pop(0) if moods else None
+        if mood is None:
+            return await super().call(operation, request)
+        if "after" in getattr(mood, "__notes__", []):
+            await super().call(operation, request)
+        else:
+            self.requests.append((operation, request))
+        raise mood
+
+    @property
+    def tokens(self) -> list[str]:
+        return [request["ClientRequestToken"] for name, request in self.requests if name == "TransactWriteItems"]
+
+
+class Timed(RuledTable):
+    """Notes its waits and lets the clock pass by their bound instead of sleeping."""
+
+    store: Moody
+
+    async def wait(self, tries: int, first_s: float, most_s: float) -> None:
+        self.store.waits.append((tries, first_s, most_s))
+        self.store.now += min(most_s, first_s * 2 ** (tries - 1))
+
+
+def table(store: Moody, **patience: Any) -> Timed:
+    return Timed(
+        store, TABLE, ORDERS, randomness=random.Random(7), clock=lambda: store.now, patience=Patience(**patience)
+    )
+
+
+BUSY = [cancelled("TransactionConflict", "None", "None"), cancelled("None", "ThrottlingError", "TransactionConflict")]
+BUSY += [DynamoError(code, "busy") for code in sorted(BUSY_CODES)]
+
+
+@pytest.mark.parametrize("mood", BUSY, ids=str)
+def test_conflicts_and_throttling_are_tried_again_with_the_same_token(mood: DynamoError) -> None:
+    store = Moody(mood, mood)
+    finish(table(store).write([Put(order())]))
+    assert store.items() == {("a", "order"): order()}
+    assert len(store.tokens) == 3
+    assert len(set(store.tokens)) == 1
+    assert [tries for tries, _, _ in store.waits] == [1, 2]
+
+
+def test_trying_again_is_bounded() -> None:
+    store = Moody(*[cancelled("TransactionConflict")] * 50)
+    with pytest.raises(StoreBusy, match="turned away 4 times, last by TransactionCanceledException"):
+        finish(table(store, busy_tries_max=4).write([Put(order())]))
+    assert len(store.tokens) == 4
+
+
+def test_every_busy_reason_counts_as_busy() -> None:
+    assert {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} == BUSY_REASONS
+
+
+def test_a_refusal_is_never_tried_again() -> None:
+    store = Moody()
+    finish(table(store).write([Put(order())], token="first"))
+    with pytest.raises(RuleRefused) as refused:
+        finish(table(store).write([Put(order("b", number="n-a"))], token="second"))
+    assert store.tokens == ["first", "second"]
+    assert refused.value.rule == "number"
+    assert refused.value.holder == {"pk": {"S": "a"}, "sk": {"S": "order"}}
+    assert "held by" in refused.value.message
+
+
+def test_contention_is_never_tried_again_and_carries_the_item_as_it_is() -> None:
+    store = Moody()
+    finish(table(store).write([Put(order())], token="1"))
+    finish(table(store).write([Update(order(), changed(order(), memo="x"))], token="2"))
+    with pytest.raises(Contention) as moved:
+        finish(table(store).write([Update(order(), changed(order(), memo="y"))], token="3"))
+    assert moved.value.actual == order(memo="x")
+    assert len(store.tokens) == 3
+
+
+def test_an_update_of_what_is_gone_is_contention() -> None:
+    store = Moody()
+    with pytest.raises(Contention, match="is not there") as moved:
+        finish(table(store).write([Update(order(), changed(order(), memo="y"))]))
+    assert moved.value.actual is None
+
+
+def test_a_refusal_outranks_contention() -> None:
+    store = Moody()
+    finish(table(store).write([Put(order()), Put(order("b"))], token="1"))
+    finish(table(store).write([Update(order(), changed(order(), memo="x"))], token="2"))
+    late = changed(order(), memo="y")
+    with pytest.raises(RuleRefused, match="Rule number"):
+        finish(table(store).write([Update(order(), late), Put(order("c", number="n-b"))], token="3"))
+
+
+def test_a_parent_that_is_not_there_or_disagrees_is_named() -> None:
+    store = Moody()
+    with pytest.raises(RuleRefused, match=r"Rule currency .*: its order does not exist"):
+        finish(table(store).write([Put(line())], token="1"))
+    finish(table(store).write([Put(order())], token="2"))
+    with pytest.raises(RuleRefused, match="currency is not its order's"):
+        finish(table(store).write([Put(line(currency="EUR"))], token="3"))
+
+
+def test_a_store_that_does_not_return_the_old_item_is_asked_for_it() -> None:
+    store = Moody()
+    finish(table(store).write([Put(order())], token="1"))
+    store.moods = [cancelled("None", "ConditionalCheckFailed", "None")]
+    with pytest.raises(RuleRefused, match=r"Rule number .* held by"):
+        finish(table(store).write([Put(order("b", number="n-a"))], token="2"))
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "ResourceNotFoundException", "AccessDeniedException"])
+def test_other_errors_pass_through(code: str) -> None:
+    with pytest.raises(DynamoError, match=code):
+        finish(table(Moody(DynamoError(code, "no"))).write([Put(order())]))
+
+
+def test_other_cancellations_pass_through() -> None:
+    error = cancelled("ValidationError", "TransactionConflict", "None")
+    with pytest.raises(DynamoError) as raised:
+        finish(table(Moody(error)).write([Put(order())]))
+    assert raised.value is error
+
+
+def test_a_request_that_was_never_sent_passes_through() -> None:
+    with pytest.raises(StoreUnreachable):
+        finish(table(Moody(StoreUnreachable("refused"))).write([Put(order())]))
+
+
+# --- unknown outcomes ------------------------------------------------------------------------------------------------
+
+LOST = [StoreOutcomeUnknown("reset"), *(DynamoError(code, "500") for code in sorted(UNCLEAR_CODES))]
+
+
+@pytest.mark.parametrize("lost", LOST, ids=str)
+@pytest.mark.parametrize("took", [True, False], ids=["after", "before"])
+def test_a_lost_answer_is_settled_by_the_same_token(lost: Exception, took: bool) -> None:
+    mood = type(lost)(*lost.args)
+    store = Moody(took_place(mood) if took else mood)
+    finish(table(store).write([Put(order())]))
+    assert store.items() == {("a", "order"): order()}
+    assert len(store.tokens) == 2
+    assert len(set(store.tokens)) == 1
+
+
+def test_a_lost_answer_and_then_a_refusal_is_a_refusal() -> None:
+    store = Moody()
+    finish(table(store).write([Put(order())], token="1"))
+    store.moods = [StoreOutcomeUnknown("reset")]
+    with pytest.raises(RuleRefused, match="Rule number"):
+        finish(table(store).write([Put(order("b", number="n-a"))], token="2"))
+
+
+def test_a_store_that_forgets_its_tokens_is_settled_by_what_the_failed_condition_returns() -> None:
+    """The repetition of a put fails on the put itself: the item there is the very one that was to be written."""
+    store = Moody(took_place(StoreOutcomeUnknown("reset")), cancelled(*["ConditionalCheckFailed"] * 3))
+    finish(table(store).write([Put(order())]))
+    assert store.items() == {("a", "order"): order()}
+
+
+LOST_AFTER = took_place(StoreOutcomeUnknown("reset"))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        Put(order()),
+        Update(order(), changed(order(), state="paid", memo=None)),
+        Delete(item("a", "line-1", "line")),
+    ],
+    ids=["put", "update", "delete"],
+)
+def test_when_the_token_settles_nothing_the_items_are_read(write: Any) -> None:
+    store = Moody()
+    if not isinstance(write, Put):
+        before = write.old if isinstance(write, Delete) else order()
+        store.engine.execute("PutItem", {"TableName": TABLE, "Item": {**before, "low": {"N": "1"}, "high": {"N": "1"}}})
+    store.moods = [took_place(StoreOutcomeUnknown("reset")), *[StoreOutcomeUnknown("reset")] * 5]
+    finish(table(store).write([write]))
+    assert len(store.tokens) == Patience().unclear_tries_max
+
+
+def test_when_nothing_shows_that_it_took_place_it_stays_unknown() -> None:
+    store = Moody(*[StoreOutcomeUnknown("reset")] * 20)
+    with pytest.raises(StoreOutcomeUnknown, match="sent 6 times without a clear answer: reset"):
+        finish(table(store).write([Put(order())]))
+
+
+def test_when_the_items_cannot_be_read_it_stays_unknown() -> None:
+    store = Moody(*[StoreOutcomeUnknown("reset")] * 20, reads=[DynamoError("InternalServerError", "no")] * 50)
+    with pytest.raises(StoreOutcomeUnknown, match="the outcome could not be read"):
+        finish(table(store).write([Put(order())]))
+
+
+def test_a_token_that_may_be_forgotten_is_not_sent_again() -> None:
+    """Past ten minutes the same token would be a second write: only reading is left."""
+    store = Moody(took_place(StoreOutcomeUnknown("reset")))
+    ruled_table = table(store, unclear_wait_first_s=TOKEN_AGE_MAX_S, unclear_wait_max_s=TOKEN_AGE_MAX_S / 2)
+    store.moods.append(StoreOutcomeUnknown("never sent"))
+    ruled_table_began = store.now
+
+    async def late(tries: int, first_s: float, most_s: float) -> None:
+        store.now = ruled_table_began + TOKEN_AGE_MAX_S + 1
+
+    ruled_table.wait = late  # type: ignore[method-assign]
+    finish(ruled_table.write([Put(order())]))
+    assert len(store.tokens) == 1
+
+
+def test_busy_after_a_lost_answer_is_unknown() -> None:
+    store = Moody(StoreOutcomeUnknown("reset"), *[DynamoError("ThrottlingException", "slow")] * 20)
+    with pytest.raises(StoreOutcomeUnknown, match="no answer, then ThrottlingException"):
+        finish(table(store).write([Put(order())]))
+
+
+# --- lookups ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_sentinel_is_a_strongly_consistent_lookup() -> None:
+    store = PlainStore()
+    ruled_table = ruled(store, ORDERS)
+    finish(ruled_table.write([Put(order(token="t")), Put(line(shelf="s", slot=1))]))
+    assert finish(ruled_table.owner_of("token", "t")) == {"pk": {"S": "a"}, "sk": {"S": "order"}}
+    assert finish(ruled_table.owner_of("place", "s", {"N": "1.0"})) == {"pk": {"S": "a"}, "sk": {"S": "line-1"}}
+    assert finish(ruled_table.owner_of("token", "u")) is None
+    assert all(request["ConsistentRead"] for name, request in store.requests if name == "GetItem")
+
+
+def test_only_unique_rules_have_owners() -> None:
+    ruled_table = ruled(PlainStore(), ORDERS)
+    with pytest.raises(ValueError, match="transitions rule 'moves' has no owners"):
+        finish(ruled_table.owner_of("moves", "x"))
+    with pytest.raises(ValueError, match="rule 'place' needs values for shelf, slot"):
+        finish(ruled_table.owner_of("place", "x"))
+
+
+def test_waits_are_jittered_within_a_bound_that_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    ruled_table = ruled(PlainStore(), ORDERS)
+    for tries in range(1, 9):
+        finish(ruled_table.wait(tries, 0.01, 0.1))
+    bounds = [0.01, 0.02, 0.04, 0.08, 0.1, 0.1, 0.1, 0.1]
+    assert all(0 <= seconds <= bound for seconds, bound in zip(slept, bounds, strict=True))
+    assert len(set(slept)) == len(slept)
