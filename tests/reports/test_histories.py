@@ -4,14 +4,17 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.table import Table
 
 from bursar.reports import Reports
+from bursar.reports.mover import Mover
 from bursar.reports.rows import attempt_row, event_row
 from reports.conftest import DAY_S, Book
 
@@ -116,7 +119,7 @@ async def live_through(history: list[Step], folder: str) -> None:
         await lived.reports.close()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_sql_over_lake_and_tail_equals_a_fold_over_the_store(history: list[Step]) -> None:
     # Batches of a few rows, so that a write is several commits and a kill can fall between them.
@@ -124,22 +127,50 @@ def test_sql_over_lake_and_tail_equals_a_fold_over_the_store(history: list[Step]
         asyncio.run(live_through(history, folder))
 
 
-def test_a_writer_killed_around_each_of_its_commits_loses_and_repeats_nothing() -> None:
-    for at in (0, 2, 3):
-        for when in ("before", "after"):
-            history: list[Step] = [
-                ("start", 4),
-                ("wait", 20 * DAY_S),
-                ("start", 3),
-                ("move", 0, "initiated"),
-                ("wait", 4000.0),
-                ("write",),
-                ("move", 0, "processing"),
-                ("move", 5, "failed"),
-                ("start", 2),
-                ("wait", 4000.0),
-                ("kill", at, when),
-                ("ask",),
-            ]
-            with tempfile.TemporaryDirectory() as folder, patch("bursar.reports.mover.BATCH_ROWS_MAX", 3):
-                asyncio.run(live_through(history, folder))
+@pytest.mark.parametrize(("at", "when"), [(0, "before"), (0, "after"), (2, "before"), (3, "after")])
+def test_a_writer_killed_around_one_of_its_commits_loses_and_repeats_nothing(
+    at: int, when: str, tmp_path: Path
+) -> None:
+    history: list[Step] = [
+        ("start", 3),
+        ("wait", 4000.0),
+        ("write",),
+        ("move", 0, "processing"),
+        ("start", 2),
+        ("wait", 4000.0),
+        ("kill", at, when),
+        ("ask",),
+    ]
+    with patch("bursar.reports.mover.BATCH_ROWS_MAX", 3):
+        asyncio.run(live_through(history, str(tmp_path)))
+
+
+MOVED_IN_THE_LAKE: list[Step] = [
+    ("start", 4),
+    ("wait", 4000.0),
+    ("write",),
+    ("move", 1, "failed"),
+    ("wait", 4000.0),
+    ("write",),
+    ("ask",),
+]
+PLANTED = {
+    "rows are added, never replaced": patch("bursar.reports.writer._kept_when_rewritten", lambda *_: None),
+    "the watermark runs ahead of its batch": patch(
+        "bursar.reports.mover.Mover._put",
+        lambda self, watermark, last=False, put=Mover._put: put(self, watermark + 9e9),
+    ),
+    "a writer starts at the last hour, not at its watermark": patch(
+        "bursar.reports.tail.Tail.start", lambda self, watermark: _immediately(self._clock() - 3600)
+    ),
+}
+
+
+async def _immediately(value: float) -> float:
+    return value
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
+    with PLANTED[fault], patch("bursar.reports.mover.BATCH_ROWS_MAX", 3), pytest.raises(AssertionError):
+        asyncio.run(live_through(MOVED_IN_THE_LAKE, str(tmp_path)))

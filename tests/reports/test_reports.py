@@ -1,11 +1,15 @@
 """Reports: one query over the lake and what changed since."""
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from bursar.reports import BadSql, Reports
+from bursar.reports import BadSql, QueryTooLong, Reports, mover
+from bursar.reports import reports as reports_module
+from bursar.reports.lake import Lake
+from bursar.reports.writer import writing
 from reports.conftest import Book
 
 COUNT = "SELECT count(*) AS n, sum(amount) AS total FROM payments"
@@ -105,3 +109,62 @@ async def test_parameters_are_values_not_text(book: Book, reports: Reports) -> N
 async def test_bad_sql_says_what_is_wrong(reports: Reports) -> None:
     with pytest.raises(BadSql, match="amonut"):
         await reports.sql("SELECT amonut FROM payments")
+
+
+SLOW = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3"
+
+
+async def test_a_query_that_takes_too_long_is_stopped(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports_module, "QUERY_TIMEOUT_S", 0.2)
+    with pytest.raises(QueryTooLong, match="ran past its time"):
+        await reports.sql(SLOW)
+    assert (await reports.sql("SELECT 1")).rows == [(1,)]
+
+
+async def test_a_caller_who_goes_away_takes_the_query_along(reports: Reports) -> None:
+    asking = asyncio.create_task(reports.sql(SLOW))
+    done, _ = await asyncio.wait([asking], timeout=0.3)
+    assert not done
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert (await reports.sql("SELECT 1")).rows == [(1,)]
+
+
+async def test_queries_run_side_by_side_each_with_its_own_tail(book: Book, reports: Reports) -> None:
+    book.pay(10)
+    answers = await asyncio.gather(*(reports.sql(COUNT) for _ in range(8)))
+    assert {tuple(answer.rows) for answer in answers} == {((10, book_total(book)),)}
+
+
+def book_total(book: Book) -> Decimal:
+    return sum((attempt.amount for attempt in book.attempts.values()), Decimal(0))
+
+
+async def test_a_tail_that_has_grown_too_long_moves_to_the_lake_first(
+    book: Book, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports_module, "TAIL_ROWS_MAX", 10)
+    book.pay(20, spacing_s=1)
+    assert (await reports.sql(COUNT)).rows[0][0] == 20
+    assert (await reports.lake_state())["payments"].row_count > 0
+
+
+async def test_a_long_tail_is_answered_even_while_another_process_writes(
+    book: Book, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports_module, "TAIL_ROWS_MAX", 10)
+    book.pay(20, spacing_s=1)
+    with writing(Lake.at(f"file:{tmp_path / 'lake'}")):
+        assert (await reports.sql(COUNT)).rows[0][0] == 20
+
+
+async def test_the_lake_is_written_in_batches_of_bounded_size(
+    book: Book, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mover, "BATCH_ROWS_MAX", 7)
+    book.pay(12)
+    book.now += 3600
+    written = await reports.write_lake()
+    assert written.rows == {"payments": 12, "payment_events": len(book.events)}
+    assert (await reports.verify_lake()).equal
