@@ -1,0 +1,220 @@
+"""The people of a simulated run: applications that retry as real ones do, and payers who do as they please.
+
+An application collects one bill: init until it has a token, send the payer off, process when the payer is back, ask
+details when in doubt, and start again after a failure, but never after a doubt. Payers pay by any means, are declined,
+pay in two tabs, cancel, come back too late, or walk away.
+"""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from bursar.paygov.simulator import PayerRefused
+from bursar.portal.details import details
+from bursar.portal.errors import PortalError, Unexpected, portal_error
+from bursar.portal.init_payment import init_payment
+from bursar.portal.portal import Portal
+from bursar.portal.process_payment import process_payment
+from bursar.portal.validation import read_init
+from sim.world import Gone, World
+
+STARTS_MAX = 3
+TRIES_MAX = 40
+FIRST_WAIT_S = 2.0
+WAIT_MAX_S = 300.0
+ACTS: tuple[tuple[str, int], ...] = (
+    ("pays", 50),
+    ("pays in two tabs", 14),
+    ("is declined", 8),
+    ("walks away", 8),
+    ("comes back without paying", 6),
+    ("pays late", 6),
+    ("comes back too late", 4),
+    ("pays and never comes back", 4),
+)
+METHODS = ("PLASTIC_CARD", "PLASTIC_CARD", "ACH", "PAYPAL")
+
+
+@dataclass
+class Bill:
+    """What is owed to one client, and what its applications heard: the judge compares it with the books."""
+
+    client: str
+    reference: str
+    fee: str
+    metadata: dict[str, Any]
+    amount: float | None = None
+    tokens: list[str] = field(default_factory=list)
+    heard: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+
+def bills(world: World, count: int) -> list[Bill]:
+    """``count`` bills of two clients; now and then both use the same reference."""
+    chance, made = world.randomness, []
+    for number in range(count):
+        reference = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        if made and chance.random() < 0.15:
+            reference = made[-1].reference
+        client = "registry" if made and reference == made[-1].reference and made[-1].client == "court" else "court"
+        if made and reference == made[-1].reference and client == made[-1].client:
+            reference = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        if chance.random() < 0.25:
+            metadata = {"copyRequestId": f"CR-{number}", "numberOfPages": number + 1}
+            made.append(Bill(client, reference, "COPY_FEE", metadata, chance.choice((0.5, 12.25, 1999.99))))
+        else:
+            made.append(Bill(client, reference, "PETITION_FILING_FEE", {"docketNumber": f"{number}-26"}))
+    return made
+
+
+class Application:
+    """One program (or one tab of it) that collects ``bill``."""
+
+    def __init__(self, world: World, bill: Bill, name: str) -> None:
+        self.world, self.bill, self.name = world, bill, name
+        self.chance = random.Random(f"{world.seed} {name}")
+
+    async def run(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        for _ in range(STARTS_MAX):
+            token = await self.begin()
+            if token is None:
+                return
+            status = await self.send_off(token)
+            if status != "failed" or self.chance.random() < 0.3:
+                return
+            await asyncio.sleep(self.chance.uniform(1, 600))
+
+    async def begin(self) -> str | None:
+        """A token to send the payer off with; None when there is nothing to pay any more, or patience ends."""
+        wait_s = FIRST_WAIT_S
+        for _ in range(TRIES_MAX):
+            answer = await self.ask("init", self._init)
+            if isinstance(answer, dict):
+                self.bill.tokens.append(answer["token"])
+                return str(answer["token"])
+            if isinstance(answer, PortalError) and answer.status == 409 and "already been paid" in answer.message:
+                self.bill.heard.append("success")
+                return None
+            wait_s = await self.pause(wait_s)
+        return None
+
+    async def send_off(self, token: str) -> str | None:
+        """The payer does something at Pay.gov; what the payment is after that, as far as this application hears."""
+        (act,) = self.chance.choices([each for each, _ in ACTS], [share for _, share in ACTS])
+        self.world.note(f"{self.name}: payer {act}")
+        await asyncio.sleep(self.chance.uniform(5, 300))
+        match act:
+            case "walks away":
+                return None
+            case "comes back without paying":
+                return await self.process(token)
+            case "is declined":
+                self.pay(token, "Failed")
+                return await self.process(token)
+            case "pays late":
+                await asyncio.sleep(self.chance.uniform(3600, 10_700))
+            case "comes back too late":
+                self.pay(token, "Success")
+                await asyncio.sleep(self.chance.uniform(10_700, 12_000))
+                return await self.process(token)
+            case "pays and never comes back":
+                self.pay(token, "Success")
+                return None
+        self.pay(token, "Success")
+        if act != "pays in two tabs":
+            return await self.process(token)
+        first, _ = await asyncio.gather(self.process(token), self.process(token))
+        return first
+
+    def pay(self, token: str, outcome: str) -> None:
+        method = self.chance.choice(METHODS)
+        try:
+            self.world.paygov.pay(token, method, outcome)
+            self.world.note(f"{self.name}: paid by {method}, {outcome}")
+        except PayerRefused as refused:
+            self.world.note(f"{self.name}: Pay.gov refused the payer: {refused}")
+
+    async def process(self, token: str) -> str | None:
+        wait_s = FIRST_WAIT_S
+        for _ in range(TRIES_MAX):
+            answer = await self.ask("process", lambda portal: process_payment(portal, self._client, token))
+            if isinstance(answer, dict):
+                if answer["paymentStatus"] != "pending":
+                    return self.hear(answer)
+                return await self.follow()
+            if isinstance(answer, PortalError):
+                if answer.status == 404:
+                    self.bill.findings.append(f"{self.name}: an acknowledged token was answered with 404")
+                    return None
+                if answer.status == 410:
+                    return await self.follow()
+                # In doubt: some applications ask details, some call process again.
+                if "was lost" in answer.message and self.chance.random() < 0.6:
+                    return await self.follow()
+            wait_s = await self.pause(wait_s)
+        return None
+
+    async def follow(self) -> str | None:
+        """Asks details until the payment is no longer pending, or patience ends."""
+        wait_s = FIRST_WAIT_S
+        for _ in range(TRIES_MAX):
+            answer = await self.ask("details", self._details)
+            if isinstance(answer, dict) and answer["paymentStatus"] != "pending":
+                return self.hear(answer)
+            if isinstance(answer, PortalError) and answer.status == 404:
+                self.bill.findings.append(f"{self.name}: an acknowledged payment was answered with 404")
+                return None
+            wait_s = await self.pause(wait_s)
+        return None
+
+    def hear(self, answer: dict[str, Any]) -> str:
+        status = str(answer["paymentStatus"])
+        self.bill.heard.append(status)
+        return status
+
+    async def ask(self, what: str, use_case: Callable[[Portal], Awaitable[Any]]) -> Any:
+        """The portal's answer, its error, or None when nobody answered."""
+        try:
+            answer = await self.world.ask(use_case)
+        except Gone:
+            self.world.note(f"{self.name}: {what}: the process died")
+            return None
+        except Exception as error:  # the portal's own table says what a caller would hear of it
+            heard = portal_error(error)
+            self.world.note(f"{self.name}: {what}: {heard.status} {heard.message} ({type(error).__name__})")
+            if isinstance(heard, Unexpected):
+                self.bill.findings.append(f"{self.name}: {what} was answered with 500: {error!r}")
+            return heard
+        self.world.note(f"{self.name}: {what}: 200 {answer.get('paymentStatus', 'token')}")
+        return answer
+
+    async def pause(self, wait_s: float) -> float:
+        await asyncio.sleep(wait_s * self.chance.uniform(0.5, 1.5))
+        return min(wait_s * 2, WAIT_MAX_S)
+
+    @property
+    def _client(self) -> Any:
+        return self.world.client(self.bill.client)
+
+    async def _init(self, portal: Portal) -> dict[str, Any]:
+        reference = self.bill.reference.upper() if self.chance.random() < 0.3 else self.bill.reference
+        body: dict[str, Any] = {
+            "transactionReferenceId": reference,
+            "fee": self.bill.fee,
+            "urlSuccess": "https://court.example/done",
+            "urlCancel": "https://court.example/cancelled",
+            "metadata": self.bill.metadata,
+        }
+        if self.bill.amount is not None:
+            body["amount"] = self.bill.amount
+        request = read_init(orjson.dumps(body), portal.fees, portal.clock())
+        return await init_payment(portal, self._client, request)
+
+    async def _details(self, portal: Portal) -> dict[str, Any]:
+        return await details(portal, self._client, self.bill.reference)

@@ -1,0 +1,85 @@
+"""A process that can die between any two steps, and the doors through which it reaches the world.
+
+Every call to the store and to Pay.gov passes one of these doors, before and after:
+
+    portal ──►│ may die │──► request takes place ──►│ may die │──► portal goes on
+                   ✘ it never arrived                   ✘ it took place, nobody here knows
+
+A dead process's tasks wait for ever: no ``finally`` runs, as after SIGKILL. What it held in memory is gone; the store
+and Pay.gov live on.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from bursar.dynamo.store import Store
+from bursar.paygov.transport import HttpReply, Transport
+
+T = TypeVar("T")
+
+
+class Process:
+    """One portal process's life. ``death`` is done once it has died."""
+
+    def __init__(self, name: str, randomness: random.Random, death_probability: float) -> None:
+        self.name = name
+        self.death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._randomness = randomness
+        self._death_probability = death_probability
+
+    @property
+    def dead(self) -> bool:
+        return self.death.done()
+
+    def kill(self) -> None:
+        if not self.dead:
+            self.death.set_result(None)
+
+    def live_on(self) -> None:
+        """From now on it dies no more: the storm is over."""
+        self._death_probability = 0.0
+
+    async def step(self) -> None:
+        """A point between two statements: it may die here, and then never comes back."""
+        if not self.dead and self._randomness.random() < self._death_probability:
+            self.kill()
+        if self.dead:
+            await asyncio.Event().wait()
+
+
+class MortalStore:
+    """A store as one process sees it."""
+
+    def __init__(self, inner: Store, process: Process) -> None:
+        self._inner = inner
+        self._process = process
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return await _mortally(self._process, lambda: self._inner.call(operation, request))
+
+    async def close(self) -> None:
+        """The store outlives its processes."""
+
+
+class MortalTransport:
+    """Pay.gov as one process sees it."""
+
+    def __init__(self, inner: Transport, process: Process) -> None:
+        self._inner = inner
+        self._process = process
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        return await _mortally(self._process, lambda: self._inner.post(url, body, headers, timeout_s))
+
+
+async def _mortally(process: Process, work: Callable[[], Awaitable[T]]) -> T:
+    await process.step()
+    try:
+        result = await work()
+    except Exception:
+        await process.step()
+        raise
+    await process.step()
+    return result
