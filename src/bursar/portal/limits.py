@@ -12,9 +12,9 @@ from typing import Final
 from bursar.clock import Clock
 from bursar.portal.errors import TooMany
 
-AT_ONCE_MAX: Final = 64
-RATE_PER_S: Final = 200.0
-BURST: Final = 400.0
+AT_ONCE_MAX: Final = 256
+RATE_PER_S: Final = 5000.0
+BURST: Final = 10_000.0
 CLIENTS_REMEMBERED_MAX: Final = 10_000
 TOO_MANY_AT_ONCE: Final = "Too many requests at once: retry later"
 TOO_MANY_PER_SECOND: Final = "Too many requests: retry later"

@@ -1,0 +1,180 @@
+"""The commands ``bursar sweep``, ``bursar attention``, ``bursar resolve`` and ``bursar webhooks``.
+
+Each takes what it works on from click's context: ``ctx.obj`` holds, under :data:`PORTAL` and :data:`WEBHOOKS`,
+functions that give async context managers of a :class:`~bursar.portal.portal.Portal` and of a
+:class:`~bursar.portal.webhooks.dispatcher.Dispatcher`, so that the settings stay the composition root's business.
+Exit codes: 0 done; 1 the answer is no, or something wants a person; 2 bad usage.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+import click
+
+from bursar.clock import iso_ms
+from bursar.portal.attention import ATTENTION_MAX
+from bursar.portal.attention import attention as find_attention
+from bursar.portal.attention import resolve as resolve_attempt
+from bursar.portal.errors import portal_error
+from bursar.portal.portal import Portal
+from bursar.portal.sweep import SWEEP_LIMIT, SweepReport
+from bursar.portal.sweep import sweep as sweep_once
+from bursar.portal.sweeper import SWEEP_INTERVAL_S, run_sweeper
+
+if TYPE_CHECKING:
+    from bursar.portal.webhooks.dispatcher import Dispatcher
+
+PORTAL: Final = "portal"
+WEBHOOKS: Final = "webhooks"
+
+T = TypeVar("T")
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="One pass, then end; for a schedule.")
+@click.option("--limit", default=SWEEP_LIMIT, show_default=True, type=click.IntRange(1), help="Attempts in one pass.")
+@click.option(
+    "--interval-s",
+    default=SWEEP_INTERVAL_S,
+    show_default=True,
+    type=click.FloatRange(0.1),
+    help="Pause between passes, seconds.",
+)
+@click.pass_context
+def sweep(ctx: click.Context, once: bool, limit: int, interval_s: float) -> None:
+    """Settle, resolve and expire what is due; without --once until Ctrl-C. Many may run at once."""
+    if once:
+        click.echo(_told(_with_portal(ctx, lambda portal: sweep_once(portal, limit))))
+        return
+    with suppress(KeyboardInterrupt):
+        _with_portal(ctx, lambda portal: run_sweeper(portal, interval_s, limit))
+
+
+@click.command()
+@click.option(
+    "--limit", default=ATTENTION_MAX, show_default=True, type=click.IntRange(1), help="Live attempts to read."
+)
+@click.pass_context
+def attention(ctx: click.Context, limit: int) -> None:
+    """List the attempts that only a person can settle; exit code 1 when there are any."""
+    wanted = _with_portal(ctx, lambda portal: find_attention(portal, limit))
+    if not wanted:
+        click.echo("Nothing wants attention.")
+        return
+    for each in wanted:
+        attempt = each.attempt
+        click.echo(
+            f"{attempt.agency_tracking_id}  {attempt.status:<10}  since {iso_ms(each.since)}  "
+            f"{attempt.amount} USD  {attempt.client}  {each.why}"
+        )
+    click.echo("\nFind each in Pay.gov's reports, then: bursar resolve ATTEMPT --as processed|failed --by … --reason …")
+    sys.exit(1)
+
+
+@click.command()
+@click.argument("attempt")
+@click.option("--as", "settled_as", required=True, type=click.Choice(["processed", "failed"]), help="What it is.")
+@click.option("--by", required=True, metavar="NAME", help="Who says so.")
+@click.option("--reason", required=True, metavar="TEXT", help="How they know.")
+@click.option("--paygov-tracking-id", metavar="ID", help="Pay.gov's id of the collection that was found.")
+@click.pass_context
+def resolve(
+    ctx: click.Context,
+    attempt: str,
+    settled_as: Literal["processed", "failed"],
+    by: str,
+    reason: str,
+    paygov_tracking_id: str | None,
+) -> None:
+    """Settle ATTEMPT (an agency tracking id) by hand; the name and the reason are kept in its history."""
+
+    def work(portal: Portal) -> Awaitable[object]:
+        return resolve_attempt(
+            portal,
+            attempt,
+            settled_as=settled_as,
+            by=by,
+            reason=reason,
+            paygov_tracking_id=paygov_tracking_id,
+        )
+
+    _with_portal(ctx, work)
+    click.echo(f"{attempt} is {settled_as}.")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def webhooks(ctx: click.Context) -> None:
+    """List the webhooks' deliveries and dead letters; retry them."""
+    if ctx.invoked_subcommand is not None:
+        return
+    report = _with_webhooks(ctx, lambda dispatcher: dispatcher.status())
+    for each in report.waiting:
+        click.echo(
+            f"waiting  {each.subscription}  {each.agency_tracking_id}  next {iso_ms(each.due_at)}  {each.problem}"
+        )
+    for letter in report.dead:
+        click.echo(
+            f"dead     {letter.subscription}  {letter.letter_id}  since {iso_ms(letter.died_at)}  {letter.problem}"
+        )
+    if not report.waiting and not report.dead:
+        click.echo("Everything is delivered.")
+
+
+@webhooks.command()
+@click.argument("letter")
+@click.pass_context
+def retry(ctx: click.Context, letter: str) -> None:
+    """Deliver the dead LETTER (SUBSCRIPTION/ATTEMPT/NUMBER as listed) once more, now."""
+    if not _with_webhooks(ctx, lambda dispatcher: dispatcher.retry(letter)):
+        raise click.ClickException(f"{letter} was not delivered, or is no dead letter")
+    click.echo(f"{letter} is delivered.")
+
+
+@webhooks.command()
+@click.pass_context
+def deliver(ctx: click.Context) -> None:
+    """One pass: queue what is new, deliver what is due."""
+    report = _with_webhooks(ctx, lambda dispatcher: dispatcher.run_once())
+    click.echo(f"queued {report.queued}, delivered {report.delivered}, put off {report.put_off}, dead {report.died}")
+
+
+def _told(report: SweepReport) -> str:
+    results = ", ".join(f"{name} {count}" for name, count in sorted(report.results.items())) or "nothing due"
+    lines = [f"looked at {report.looked_at}: {results}"]
+    if report.breaker_open:
+        lines.append("Pay.gov does not answer: it is left alone for a while")
+    if report.attention:
+        lines.append(f"{len(report.attention)} want attention: see `bursar attention`")
+    return "\n".join(lines)
+
+
+def _with_portal(ctx: click.Context, work: Callable[[Portal], Awaitable[T]]) -> T:
+    return _run(ctx, PORTAL, work)
+
+
+def _with_webhooks(ctx: click.Context, work: "Callable[[Dispatcher], Awaitable[T]]") -> T:
+    return _run(ctx, WEBHOOKS, work)
+
+
+def _run(ctx: click.Context, made_by: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    factories = ctx.obj or {}
+    try:
+        factory: Callable[[], AbstractAsyncContextManager[Any]] = factories[made_by]
+    except KeyError:
+        raise click.UsageError(f"nothing is configured here for {made_by}") from None
+
+    async def within() -> T:
+        async with factory() as given:
+            return await work(given)
+
+    try:
+        return asyncio.run(within())
+    except Exception as error:
+        known = portal_error(error)
+        if known.status == 500:
+            raise  # a fault of ours: its trace is what helps
+        raise click.ClickException(known.message) from error

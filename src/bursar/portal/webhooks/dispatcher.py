@@ -1,0 +1,245 @@
+"""Telling subscribers: read what changed, queue it, deliver what is due. Safe in many processes and to be killed.
+
+    read changes since the cursor (and a little before) ──► note each attempt's last event ──► move the cursor
+    due ──► take it ──► read its history ──► send the next event ──┬─ 2xx ──► told; the next one
+                                                                  └─ else ──► later: 10 s, 20 s, … 1 h, for 3 days
+                                                                                    └──► dead letter; the next one
+
+A delivery is sent again when its sender died before noting that it was told: at least once, and in order per attempt.
+The body is made of the event alone, which never changes, so that every delivery of it is the same.
+"""
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass, replace
+from typing import Final
+
+import orjson
+
+from bursar.clock import Clock, iso_ms
+from bursar.payments.ledger import Ledger
+from bursar.payments.records import Event
+from bursar.portal.webhooks.queue import Behind, DeadLetter, Taken, WebhookQueue
+from bursar.portal.webhooks.sender import NotDelivered, Sender
+from bursar.portal.webhooks.signing import SIGNATURE_HEADER, signature
+from bursar.portal.webhooks.subscriptions import Subscription, Subscriptions
+
+GIVE_UP_AFTER_S: Final = 3 * 24 * 3600.0
+WAIT_MIN_S: Final = 10.0
+WAIT_MAX_S: Final = 3600.0
+TAKEN_FOR_S: Final = 60.0
+"""How long a dispatcher that takes an attempt has for one delivery: longer than a send may last."""
+OVERLAP_S: Final = 120.0
+"""How far before the cursor changes are read again: indexes may be behind, and clocks differ."""
+CATCH_UP_S: Final = 6 * 3600.0
+"""How much time's changes one pass reads at most."""
+PASS_LIMIT: Final = 100
+KNOWN_MAX: Final = 50_000
+SENDS_AT_ONCE_MAX: Final = 8
+DISPATCH_INTERVAL_S: Final = 5.0
+EVENT_HEADER: Final = "Bursar-Event"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchReport:
+    """One pass: events queued, deliveries made, put off and given up."""
+
+    queued: int = 0
+    delivered: int = 0
+    put_off: int = 0
+    died: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookStatus:
+    """What is not delivered: waiting for its next try after a failure or its first, and given up."""
+
+    waiting: tuple[Behind, ...]
+    dead: tuple[DeadLetter, ...]
+
+
+class Dispatcher:
+    """Delivers the events of ``ledger`` to ``subscriptions``."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        queue: WebhookQueue,
+        subscriptions: Subscriptions,
+        sender: Sender,
+        *,
+        clock: Clock,
+        randomness: random.Random,
+    ) -> None:
+        self._ledger = ledger
+        self._queue = queue
+        self._subscriptions = subscriptions
+        self._sender = sender
+        self._clock = clock
+        self._randomness = randomness
+        self._known: dict[tuple[str, str], int] = {}
+
+    async def run(self, interval_s: float = DISPATCH_INTERVAL_S) -> None:
+        """Passes for ever, with a pause between them; run it as a task and cancel it to stop."""
+        while True:
+            await asyncio.sleep(interval_s * (0.5 + self._randomness.random()))
+            try:
+                await self.run_once()
+            except Exception as error:  # the store is away, say: the loop must outlive it
+                _log.error("a pass of the webhooks failed: %r", error)
+
+    async def run_once(self) -> DispatchReport:
+        """One bounded pass: queues what changed, delivers what is due."""
+        queued = await self._queue_changes()
+        due = await self._queue.due(self._clock(), PASS_LIMIT)
+        gate = asyncio.Semaphore(SENDS_AT_ONCE_MAX)
+
+        async def one(behind: Behind) -> tuple[int, int, int]:
+            async with gate:
+                return await self._deliver(behind)
+
+        results = await asyncio.gather(*(one(behind) for behind in due))
+        delivered, put_off, died = (sum(column) for column in zip(*results, strict=True)) if results else (0, 0, 0)
+        return DispatchReport(queued, delivered, put_off, died)
+
+    async def status(self) -> WebhookStatus:
+        """What is not delivered, at most ``PASS_LIMIT`` waiting."""
+        waiting = await self._queue.due(self._clock() + GIVE_UP_AFTER_S, PASS_LIMIT)
+        dead = [letter for each in self._subscriptions.all for letter in await self._queue.dead(each.name)]
+        return WebhookStatus(tuple(waiting), tuple(dead))
+
+    async def retry(self, letter_id: str) -> bool:
+        """Sends a dead letter (``subscription/attempt/number``) now; whether it is delivered."""
+        name, _, rest = letter_id.partition("/")
+        attempt, _, seq = rest.partition("/")
+        subscription = self._subscriptions.get(name)
+        if subscription is None or not (seq.isascii() and seq.isdigit() and len(seq) <= 4):
+            return False
+        letter = await self._queue.dead_letter(name, attempt, int(seq))
+        if letter is None:
+            return False
+        events = await self._events(letter.client, letter.reference, attempt)
+        event = next((event for event in events if event.seq == letter.seq), None)
+        if event is None:
+            return False
+        try:
+            await self._send(subscription, event)
+        except NotDelivered as failed:
+            await self._queue.bury(replace(letter, problem=str(failed)))
+            return False
+        await self._queue.dig_up(letter)
+        return True
+
+    async def _queue_changes(self) -> int:
+        now = self._clock()
+        cursor = await self._queue.cursor()
+        since = now if cursor is None else cursor
+        until = min(now, since + CATCH_UP_S)
+        queued = 0
+        async for record in self._ledger.changes(since - OVERLAP_S, until + 1):
+            if not isinstance(record, Event):
+                continue
+            for subscription in self._subscriptions.of(record.client):
+                queued += await self._know(subscription.name, record, now)
+        await self._queue.move_cursor(until)
+        return queued
+
+    async def _know(self, subscription: str, event: Event, now: float) -> bool:
+        """Queues ``event``, unless this process knows that it is queued: the overlap is read again in every pass."""
+        key = (subscription, event.agency_tracking_id)
+        if self._known.get(key, 0) >= event.seq:
+            return False
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        news = await self._queue.know(subscription, event.client, event.reference, key[1], event.seq, now)
+        self._known[key] = event.seq
+        return news
+
+    async def _deliver(self, behind: Behind) -> tuple[int, int, int]:
+        """Everything that is due of one attempt: (delivered, put off, died)."""
+        subscription = self._subscriptions.get(behind.subscription)
+        delivered = died = 0
+        try:
+            if subscription is None:  # no longer subscribed: nothing more is owed
+                await self._queue.save(replace(behind, delivered=behind.known))
+                return 0, 0, 0
+            events = await self._events(behind.client, behind.reference, behind.agency_tracking_id)
+            for event in events:
+                if event.seq <= behind.delivered:
+                    continue
+                if event.seq > behind.known:
+                    break  # not queued yet: the next pass does, and finds its own time for it
+                behind = await self._queue.save(replace(behind, due_at=self._clock() + TAKEN_FOR_S))
+                try:
+                    await self._send(subscription, event)
+                except NotDelivered as failed:
+                    behind, gave_up = await self._failed(behind, event, str(failed))
+                    if not gave_up:
+                        return delivered, 1, died
+                    died += 1
+                    continue
+                delivered += 1
+                behind = await self._queue.save(self._told(behind, event.seq))
+        except Taken:
+            pass  # another dispatcher goes on with it
+        return delivered, 0, died
+
+    async def _failed(self, behind: Behind, event: Event, problem: str) -> tuple[Behind, bool]:
+        now = self._clock()
+        since = behind.failing_since or now
+        if now - since >= GIVE_UP_AFTER_S:
+            letter = DeadLetter(
+                behind.subscription,
+                behind.client,
+                behind.reference,
+                behind.agency_tracking_id,
+                event.seq,
+                now,
+                problem,
+            )
+            await self._queue.bury(letter)
+            _log.error("webhook %s given up: %s", letter.letter_id, problem)
+            return await self._queue.save(self._told(behind, event.seq)), True
+        wait_s = min(WAIT_MIN_S * 2.0 ** min(behind.tries, 20), WAIT_MAX_S) * (1 + 0.2 * self._randomness.random())
+        later = replace(behind, due_at=now + wait_s, failing_since=since, tries=behind.tries + 1, problem=problem)
+        return await self._queue.save(later), False
+
+    def _told(self, behind: Behind, seq: int) -> Behind:
+        return replace(behind, delivered=seq, due_at=self._clock(), failing_since=None, tries=0, problem="")
+
+    async def _events(self, client: str, reference: str, attempt: str) -> list[Event]:
+        view = await self._ledger.obligation(client, reference)
+        events = [] if view is None else [e for e in view.events if e.agency_tracking_id == attempt]
+        return sorted(events, key=lambda event: event.seq)
+
+    async def _send(self, subscription: Subscription, event: Event) -> None:
+        body = delivery_body(event)
+        headers = {
+            "Content-Type": "application/json",
+            EVENT_HEADER: delivery_id(event),
+            SIGNATURE_HEADER: signature(subscription.secret, body, self._clock()),
+        }
+        await self._sender.post(subscription.url, body, headers)
+
+
+def delivery_id(event: Event) -> str:
+    """The same for every delivery of one event, so that a receiver can tell a second one."""
+    return f"{event.agency_tracking_id}-{event.seq}"
+
+
+def delivery_body(event: Event) -> bytes:
+    """What a receiver gets. No detail, no metadata, no token: who wants more asks ``details``."""
+    told = {
+        "id": delivery_id(event),
+        "type": f"payment.{event.name}",
+        "at": iso_ms(event.at),
+        "transactionReferenceId": event.reference,
+        "agencyTrackingId": event.agency_tracking_id,
+        "seq": event.seq,
+        "fromStatus": event.from_status,
+        "toStatus": event.to_status,
+    }
+    return orjson.dumps(told)

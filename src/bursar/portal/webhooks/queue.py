@@ -1,0 +1,293 @@
+"""What is delivered and what is not: a table of its own, one item per subscription and attempt, and the dead letters.
+
+    kind      pk                             sk          what it says
+    queue     q#<subscription>#<attempt>     queue       known: the last event there is; delivered: the last one told
+    dead      dead#<subscription>            <attempt>#<event>   a delivery that was given up
+    cursor    cursor                         cursor      up to when the payments' changes have been read
+
+The index ``due`` holds the queue items that are behind, by when to try next. Taking one moves that time, a conditional
+write that one of many dispatchers wins; so deliveries of one attempt never overlap, and one that died is tried again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from bursar.clock import from_iso_ms, iso_ms
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.store import Store
+
+TABLE_NAME: Final = "bursar-webhooks"
+DUE_INDEX: Final = "due"
+DUE_SHARD: Final = "0"
+DEAD_LISTED_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """An attempt of which a subscriber has not been told everything. Times are Unix seconds."""
+
+    subscription: str
+    client: str
+    reference: str
+    agency_tracking_id: str
+    known: int
+    delivered: int
+    version: int
+    due_at: float
+    failing_since: float | None = None
+    tries: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that was given up after three days."""
+
+    subscription: str
+    client: str
+    reference: str
+    agency_tracking_id: str
+    seq: int
+    died_at: float
+    problem: str
+
+    @property
+    def letter_id(self) -> str:
+        return f"{self.subscription}/{self.agency_tracking_id}/{self.seq}"
+
+
+class Taken(Exception):
+    """Another dispatcher was faster."""
+
+
+class WebhookQueue:
+    """The queue's table on any store."""
+
+    def __init__(self, store: Store, table: str = TABLE_NAME) -> None:
+        self._store = store
+        self._table = table
+
+    async def create_table(self) -> None:
+        """Makes the table unless it is there. Idempotent."""
+        try:
+            await self._store.call("CreateTable", _definition(self._table))
+        except DynamoError as error:
+            if error.code != "ResourceInUseException":
+                raise
+        for _ in range(300):
+            described = await self._store.call("DescribeTable", {"TableName": self._table})
+            if described["Table"]["TableStatus"] == "ACTIVE":
+                return
+            await asyncio.sleep(1.0)
+        raise TimeoutError(f"table {self._table} has not become active")
+
+    async def cursor(self) -> float | None:
+        """Up to when the payments' changes have been read; None before the first time."""
+        item = await self._get(_key("cursor", "cursor"))
+        return None if item is None else from_iso_ms(item["until"]["S"])
+
+    async def move_cursor(self, until: float) -> None:
+        """Notes that changes have been read up to ``until``. Going back a little does no harm: events are known."""
+        await self._put({**_key("cursor", "cursor"), "kind": {"S": "cursor"}, "until": {"S": iso_ms(until)}})
+
+    async def know(self, subscription: str, client: str, reference: str, attempt: str, seq: int, now: float) -> bool:
+        """Notes that ``attempt`` has an event ``seq``; whether that was news."""
+        request = {
+            "TableName": self._table,
+            "Key": _key(f"q#{subscription}#{attempt}", "queue"),
+            "UpdateExpression": (
+                "SET known = :seq, #k = :kind, subscription = :s, #c = :c, #r = :r, attempt = :a, dueShard = :shard, "
+                "dueAt = if_not_exists(dueAt, :now), delivered = if_not_exists(delivered, :zero), "
+                "version = if_not_exists(version, :zero)"
+            ),
+            "ConditionExpression": "attribute_not_exists(known) OR known < :seq",
+            "ExpressionAttributeNames": {"#k": "kind", "#c": "client", "#r": "reference"},
+            "ExpressionAttributeValues": {
+                ":seq": {"N": str(seq)},
+                ":kind": {"S": "queue"},
+                ":s": {"S": subscription},
+                ":c": {"S": client},
+                ":r": {"S": reference},
+                ":a": {"S": attempt},
+                ":shard": {"S": DUE_SHARD},
+                ":now": {"S": iso_ms(now)},
+                ":zero": {"N": "0"},
+            },
+        }
+        try:
+            await self._store.call("UpdateItem", request)
+        except DynamoError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    async def due(self, now: float, limit: int) -> list[Behind]:
+        """At most ``limit`` that are behind and due, longest overdue first."""
+        request = {
+            "TableName": self._table,
+            "IndexName": DUE_INDEX,
+            "KeyConditionExpression": "dueShard = :shard AND dueAt <= :now",
+            "ExpressionAttributeValues": {":shard": {"S": DUE_SHARD}, ":now": {"S": iso_ms(now)}},
+            "Limit": limit,
+        }
+        reply = await self._store.call("Query", request)
+        return [_behind(item) for item in reply["Items"]]
+
+    async def save(self, behind: Behind) -> Behind:
+        """Writes ``behind`` if no other dispatcher has since it was read; what is wholly delivered leaves the index.
+
+        An event that became known meanwhile is kept: it changes ``known`` and not the version. Raises :class:`Taken`.
+        """
+        while True:
+            written = replace(behind, version=behind.version + 1)
+            request = {
+                "TableName": self._table,
+                "Item": _item(written),
+                "ConditionExpression": "version = :version AND known = :known",
+                "ExpressionAttributeValues": {
+                    ":version": {"N": str(behind.version)},
+                    ":known": {"N": str(behind.known)},
+                },
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+            try:
+                await self._store.call("PutItem", request)
+            except DynamoError as error:
+                if error.code != "ConditionalCheckFailedException":
+                    raise
+                known = _known_now(error.item, behind.version)
+                if known is None or known <= behind.known:
+                    raise Taken from None
+                behind = replace(behind, known=known)
+                continue
+            return written
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Keeps a delivery that was given up."""
+        values = {
+            "kind": {"S": "dead"},
+            "subscription": {"S": letter.subscription},
+            "client": {"S": letter.client},
+            "reference": {"S": letter.reference},
+            "attempt": {"S": letter.agency_tracking_id},
+            "seq": {"N": str(letter.seq)},
+            "diedAt": {"S": iso_ms(letter.died_at)},
+            "problem": {"S": letter.problem},
+        }
+        await self._put({**_dead_key(letter.subscription, letter.agency_tracking_id, letter.seq), **values})
+
+    async def dead(self, subscription: str) -> list[DeadLetter]:
+        """The dead letters of one subscription, at most ``DEAD_LISTED_MAX``."""
+        request = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": f"dead#{subscription}"}},
+            "Limit": DEAD_LISTED_MAX,
+        }
+        reply = await self._store.call("Query", request)
+        return [_letter(item) for item in reply["Items"]]
+
+    async def dead_letter(self, subscription: str, attempt: str, seq: int) -> DeadLetter | None:
+        item = await self._get(_dead_key(subscription, attempt, seq))
+        return None if item is None else _letter(item)
+
+    async def dig_up(self, letter: DeadLetter) -> None:
+        """Forgets a dead letter that was delivered after all."""
+        key = _dead_key(letter.subscription, letter.agency_tracking_id, letter.seq)
+        await self._store.call("DeleteItem", {"TableName": self._table, "Key": key})
+
+    async def _get(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
+        request = {"TableName": self._table, "Key": key, "ConsistentRead": True}
+        item: dict[str, Any] | None = (await self._store.call("GetItem", request)).get("Item")
+        return item
+
+    async def _put(self, item: Mapping[str, Any]) -> None:
+        await self._store.call("PutItem", {"TableName": self._table, "Item": item})
+
+
+def _known_now(item: Mapping[str, Any] | None, version: int) -> int | None:
+    """The last known event of an item that is still at ``version``."""
+    if item is None or item["version"]["N"] != str(version):
+        return None
+    return int(item["known"]["N"])
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _dead_key(subscription: str, attempt: str, seq: int) -> dict[str, Any]:
+    return _key(f"dead#{subscription}", f"{attempt}#{seq:04d}")
+
+
+def _item(behind: Behind) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        **_key(f"q#{behind.subscription}#{behind.agency_tracking_id}", "queue"),
+        "kind": {"S": "queue"},
+        "subscription": {"S": behind.subscription},
+        "client": {"S": behind.client},
+        "reference": {"S": behind.reference},
+        "attempt": {"S": behind.agency_tracking_id},
+        "known": {"N": str(behind.known)},
+        "delivered": {"N": str(behind.delivered)},
+        "version": {"N": str(behind.version)},
+        "tries": {"N": str(behind.tries)},
+        "problem": {"S": behind.problem},
+    }
+    if behind.failing_since is not None:
+        item["failingSince"] = {"S": iso_ms(behind.failing_since)}
+    if behind.delivered < behind.known:
+        item |= {"dueShard": {"S": DUE_SHARD}, "dueAt": {"S": iso_ms(behind.due_at)}}
+    return item
+
+
+def _behind(item: Mapping[str, Any]) -> Behind:
+    return Behind(
+        subscription=item["subscription"]["S"],
+        client=item["client"]["S"],
+        reference=item["reference"]["S"],
+        agency_tracking_id=item["attempt"]["S"],
+        known=int(item["known"]["N"]),
+        delivered=int(item["delivered"]["N"]),
+        version=int(item["version"]["N"]),
+        due_at=from_iso_ms(item["dueAt"]["S"]),
+        failing_since=from_iso_ms(item["failingSince"]["S"]) if "failingSince" in item else None,
+        tries=int(item["tries"]["N"]) if "tries" in item else 0,
+        problem=item["problem"]["S"] if "problem" in item else "",
+    )
+
+
+def _letter(item: Mapping[str, Any]) -> DeadLetter:
+    return DeadLetter(
+        subscription=item["subscription"]["S"],
+        client=item["client"]["S"],
+        reference=item["reference"]["S"],
+        agency_tracking_id=item["attempt"]["S"],
+        seq=int(item["seq"]["N"]),
+        died_at=from_iso_ms(item["diedAt"]["S"]),
+        problem=item["problem"]["S"],
+    )
+
+
+def _definition(table: str) -> dict[str, Any]:
+    def attributes(*names: str) -> list[dict[str, str]]:
+        return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=True)]
+
+    return {
+        "TableName": table,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "dueShard", "dueAt")
+        ],
+        "KeySchema": attributes("pk", "sk"),
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": DUE_INDEX,
+                "KeySchema": attributes("dueShard", "dueAt"),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    }

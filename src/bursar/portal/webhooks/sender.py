@@ -1,0 +1,105 @@
+"""Sending one delivery, to public addresses only: a webhook must not become a way into our own network.
+
+Every address that the name resolves to must be public, and the connection goes to one of those that were looked at:
+a name that resolves to something else a moment later gains nothing. Redirects are not followed.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    import aiohttp
+
+SEND_TIMEOUT_S: Final = 10.0
+
+
+class NotDelivered(Exception):
+    """A delivery that failed; the text says why and never what was sent."""
+
+
+class Sender(Protocol):
+    """Posts one delivery."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Returns when the receiver answered 2xx. Raises :class:`NotDelivered`."""
+        ...
+
+
+def refusal(address: str) -> str | None:
+    """Why nothing is sent to ``address`` (text of an IP address); None when it is public."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    embedded = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    for each in (ip, embedded) if embedded else (ip,):
+        if not each.is_global or each.is_multicast:
+            return f"{address} is not a public address"
+    return None
+
+
+class AioHttpSender:
+    """The sender over aiohttp. ``async with`` it."""
+
+    def __init__(self, timeout_s: float = SEND_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "AioHttpSender":
+        import aiohttp
+
+        connector = aiohttp.TCPConnector(resolver=_public_resolver(), limit=16, ttl_dns_cache=0, use_dns_cache=False)
+        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        return self
+
+    async def __aexit__(self, *ended: object) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        import aiohttp
+        from yarl import URL
+
+        assert self._session is not None, "the sender is not open"
+        host = URL(url).host or ""
+        # aiohttp asks no resolver about an address written as one.
+        if _is_address(host) and (why := refusal(host)):
+            raise NotDelivered(why)
+        try:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as reply:
+                if not 200 <= reply.status < 300:
+                    raise NotDelivered(f"HTTP {reply.status}")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            said = str(error) if isinstance(error.__cause__, PermissionError) else type(error).__name__
+            raise NotDelivered(said) from error
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _public_resolver() -> Any:
+    from aiohttp.abc import AbstractResolver, ResolveResult
+    from aiohttp.resolver import ThreadedResolver
+
+    class PublicResolver(AbstractResolver):
+        def __init__(self) -> None:
+            self._behind = ThreadedResolver()
+
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+        ) -> list[ResolveResult]:
+            found = await self._behind.resolve(host, port, family)
+            for each in found:
+                if why := refusal(each["host"]):
+                    raise PermissionError(why)
+            return found
+
+        async def close(self) -> None:
+            await self._behind.close()
+
+    return PublicResolver()

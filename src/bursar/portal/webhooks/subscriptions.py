@@ -1,0 +1,98 @@
+"""Who is told: the subscriptions, in one TOML file.
+
+[webhooks.dawson-status]
+client = "dawson"                        # whose payments
+url = "https://dawson.example/bursar"    # https; a public address
+secret = "…"                             # at least 32 characters; signs every delivery
+"""
+
+import re
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+SECRET_CHARS_MIN: Final = 32
+URL_CHARS_MAX: Final = 2000
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_KEYS: Final = frozenset({"client", "url", "secret"})
+
+
+class SubscriptionsError(ValueError):
+    """The file is not one; the text names the file, the key and the problem, one line per problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One receiver of one client's events."""
+
+    name: str
+    client: str
+    url: str
+    secret: str = field(repr=False)
+
+
+class Subscriptions:
+    """All subscriptions, by name."""
+
+    def __init__(self, subscriptions: Collection[Subscription]) -> None:
+        self._by_name = {each.name: each for each in subscriptions}
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Subscriptions":
+        """Reads and validates ``path``. Raises :class:`SubscriptionsError` listing every problem, and ``OSError``."""
+        return cls.parse(Path(path).read_bytes(), source=str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, *, source: str) -> "Subscriptions":
+        """The subscriptions in ``content``; ``source`` is how problems call it."""
+        try:
+            tree = tomllib.loads(content.decode())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SubscriptionsError(f"{source}: not TOML: {error}") from error
+        problems = [f"{key}: is not known here" for key in tree if key != "webhooks"]
+        tables = tree.get("webhooks", {})
+        if not isinstance(tables, dict):
+            raise SubscriptionsError(f"{source}: webhooks: must be tables [webhooks.NAME]")
+        for name, table in tables.items():
+            problems += [f"webhooks.{name}{problem}" for problem in _problems(name, table)]
+        if problems:
+            raise SubscriptionsError("\n".join(f"{source}: {problem}" for problem in problems))
+        return cls([Subscription(name, **table) for name, table in tables.items()])
+
+    @property
+    def all(self) -> tuple[Subscription, ...]:
+        return tuple(self._by_name.values())
+
+    def of(self, client: str) -> tuple[Subscription, ...]:
+        """Those that are told of this client's payments."""
+        return tuple(each for each in self._by_name.values() if each.client == client)
+
+    def get(self, name: str) -> Subscription | None:
+        return self._by_name.get(name)
+
+
+def _problems(name: str, table: Any) -> list[str]:
+    if not isinstance(table, dict):
+        return [": must be a table"]
+    problems = [f".{key}: is not known here" for key in sorted(table.keys() - _KEYS)]
+    problems += [f".{key}: is required, as text" for key in sorted(_KEYS) if not isinstance(table.get(key), str)]
+    if not _NAME.fullmatch(name):
+        problems.append(": a name has letters, digits, dots, dashes and underscores, 64 at most")
+    if isinstance(table.get("secret"), str) and len(table["secret"]) < SECRET_CHARS_MIN:
+        problems.append(f".secret: must have at least {SECRET_CHARS_MIN} characters")
+    if isinstance(table.get("url"), str) and not _is_https(table["url"]):
+        problems.append(".url: must be an absolute https URL without user information")
+    return problems
+
+
+def _is_https(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and len(url) <= URL_CHARS_MAX
+        )
+    except ValueError:
+        return False

@@ -1,0 +1,76 @@
+"""What only a person can settle is listed, and settled as an event with a name and a reason."""
+
+import asyncio
+
+import pytest
+
+from bursar.payments import Attempt
+from bursar.portal.attention import attention, resolve
+from bursar.portal.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
+from portal.stage import HOUR_S, Stage, on_stage
+
+
+async def _unknown(stage: Stage) -> Attempt:
+    token = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    return await stage.attempt(token)
+
+
+@on_stage
+async def test_an_outcome_unknown_for_too_long_is_listed(stage: Stage) -> None:
+    attempt = await _unknown(stage)
+    assert await attention(stage.portal) == []
+    await asyncio.sleep(HOUR_S + 1)
+    [wanted] = await attention(stage.portal)
+    assert (wanted.attempt.agency_tracking_id, wanted.since) == (attempt.agency_tracking_id, attempt.updated_at)
+    assert "no whole answer" in wanted.why
+
+
+@on_stage
+async def test_a_payment_that_does_not_settle_is_listed(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    await stage.init()
+    await asyncio.sleep(11 * 24 * HOUR_S)
+    assert [each.attempt.token for each in await attention(stage.portal)] == [token]
+
+
+@on_stage
+async def test_an_operators_word_is_kept_as_an_event(stage: Stage) -> None:
+    attempt = await _unknown(stage)
+    settled = await resolve(
+        stage.portal,
+        attempt.agency_tracking_id,
+        settled_as="processed",
+        by="Ada Lovelace",
+        reason="found in Pay.gov's report",
+        paygov_tracking_id="3FOR8CGH",
+    )
+    assert (settled.status, settled.paygov_tracking_id) == ("processed", "3FOR8CGH")
+    view = await stage.ledger.obligation(attempt.client, attempt.reference)
+    assert view is not None
+    last = view.events[-1]
+    assert (last.name, last.actor, last.detail["by"]) == ("resolved_processed", "operator", "Ada Lovelace")
+
+
+@on_stage
+async def test_what_cannot_be_resolved(stage: Stage) -> None:
+    token = await stage.init()
+    initiated = (await stage.attempt(token)).agency_tracking_id
+
+    async def say(attempt: str, **changes: str) -> None:
+        said = {"by": "Ada", "reason": "because", **changes}
+        await resolve(stage.portal, attempt, settled_as="failed", **said)
+
+    with pytest.raises(NotFound):
+        await say("nobody")
+    with pytest.raises(Conflict, match="initiated"):
+        await say(initiated)
+    for changes in ({"by": " "}, {"reason": ""}, {"reason": "x" * 501}):
+        with pytest.raises(InvalidRequest):
+            await say(initiated, **changes)
+    await stage.ledger.claim(await stage.attempt(token), "somebody", 90.0)
+    with pytest.raises(Conflict, match="leased"):
+        await say(initiated)

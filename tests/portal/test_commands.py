@@ -1,0 +1,111 @@
+"""The commands, as they are typed."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bursar.clock import system_clock
+from bursar.dynamo.store import open_store
+from bursar.paygov import NotSent, PayGov, PayGovConfig
+from bursar.payments import Clients, FeeCatalogue, Ledger
+from bursar.portal.commands import attention, resolve, sweep, webhooks
+from bursar.portal.portal import Portal
+
+REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
+
+
+class NoPayGov:
+    async def post(self, *given: Any) -> Any:
+        raise NotSent("there is none here")
+
+    async def close(self) -> None: ...
+
+
+@asynccontextmanager
+async def _portal(path: Path, ahead_s: float) -> AsyncIterator[Portal]:
+    def clock() -> float:
+        return system_clock() + ahead_s
+
+    store = await open_store(f"file:{path}", clock=clock, randomness=random.Random(1))
+    ledger = Ledger(store, clock=clock, randomness=random.Random(2))
+    await ledger.create_table()
+    config = PayGovConfig(url="http://paygov.example", payment_url="http://paygov.example/pay")
+    try:
+        yield Portal(
+            ledger,
+            PayGov(config, NoPayGov()),
+            FeeCatalogue.default(),
+            Clients([]),
+            clock=clock,
+            randomness=random.Random(3),
+        )
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Result]:
+    def typed(command: Any, *arguments: str, ahead_s: float = 0.0) -> Result:
+        factories = {"portal": lambda: _portal(tmp_path / "portal.db", ahead_s)}
+        return CliRunner().invoke(command, list(arguments), obj=factories)
+
+    return typed
+
+
+@pytest.fixture
+def unknown(tmp_path: Path) -> str:
+    """An attempt whose outcome is unknown, in the file."""
+
+    async def prepare() -> str:
+        async with _portal(tmp_path / "portal.db", 0.0) as portal:
+            fee = portal.fees.fee("PETITION_FILING_FEE", portal.clock())
+            assert fee is not None
+            assert fee.amount is not None
+            urls = ("https://client.example/a", "https://client.example/b")
+            attempt = await portal.ledger.start_attempt(
+                "dawson", REFERENCE, fee, fee.amount, {"docketNumber": "1"}, *urls
+            )
+            attempt = await portal.ledger.record_token(attempt, "0" * 32)
+            attempt = await portal.ledger.claim(attempt, "owner", 90.0)
+            await portal.ledger.record_unknown(attempt, "no whole answer from Pay.gov in time")
+            return attempt.agency_tracking_id
+
+    return asyncio.run(prepare())
+
+
+def test_a_sweep_says_what_it_did(run: Callable[..., Result], unknown: str) -> None:
+    assert run(sweep, "--once").output == "looked at 0: nothing due\n"
+    later = run(sweep, "--once", ahead_s=600)
+    assert (later.exit_code, later.output) == (0, "looked at 1: unheard 1\n")
+
+
+def test_attention_lists_and_its_exit_code_tells(run: Callable[..., Result], unknown: str) -> None:
+    quiet = run(attention)
+    assert (quiet.exit_code, quiet.output) == (0, "Nothing wants attention.\n")
+    wanted = run(attention, ahead_s=2 * 3600)
+    assert wanted.exit_code == 1
+    assert unknown in wanted.output
+    assert "60.00 USD" in wanted.output
+
+
+def test_resolve_settles_and_refuses(run: Callable[..., Result], unknown: str) -> None:
+    said = ("--as", "failed", "--by", "Ada", "--reason", "not in the report")
+    done = run(resolve, unknown, *said)
+    assert (done.exit_code, done.output) == (0, f"{unknown} is failed.\n")
+    again = run(resolve, unknown, *said)
+    assert again.exit_code == 1
+    assert again.output.startswith("Error: ")
+    assert run(resolve, "nobody", *said).exit_code == 1
+    assert run(resolve, unknown, "--as", "maybe", "--by", "Ada", "--reason", "x").exit_code == 2
+
+
+def test_without_webhooks_the_command_says_so(run: Callable[..., Result]) -> None:
+    result = run(webhooks)
+    assert result.exit_code == 2
+    assert "nothing is configured here for webhooks" in result.output

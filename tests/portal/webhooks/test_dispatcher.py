@@ -1,0 +1,188 @@
+"""Deliveries: signed, in order per attempt, at least once, retried for three days, then a dead letter."""
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping
+
+from bursar.portal.webhooks.dispatcher import Dispatcher, DispatchReport
+from bursar.portal.webhooks.queue import WebhookQueue
+from bursar.portal.webhooks.sender import NotDelivered
+from bursar.portal.webhooks.signing import SIGNATURE_HEADER, verified
+from bursar.portal.webhooks.subscriptions import Subscription, Subscriptions
+from portal.stage import HOUR_S, Stage, on_stage
+
+SECRET = "a secret of more than thirty-two characters"
+SUBSCRIPTION = Subscription("status", "dawson", "https://dawson.example/bursar", SECRET)
+
+
+class Receiver:
+    """Receives, or does not."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.bodies: list[bytes] = []
+        self.down = False
+        self.slow_s = 0.0
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        await asyncio.sleep(self.slow_s)
+        if self.down:
+            raise NotDelivered("HTTP 503")
+        assert verified(SECRET, body, headers[SIGNATURE_HEADER], self.stage.loop.clock())
+        self.bodies.append(body)
+
+    def told(self, attempt: str) -> list[str]:
+        return [each["type"] for each in map(json.loads, self.bodies) if each["agencyTrackingId"] == attempt]
+
+
+async def _dispatcher(stage: Stage, receiver: Receiver) -> Dispatcher:
+    queue = WebhookQueue(stage.store)
+    await queue.create_table()
+    made = Dispatcher(
+        stage.ledger,
+        queue,
+        Subscriptions([SUBSCRIPTION]),
+        receiver,
+        clock=stage.loop.clock,
+        randomness=random.Random(5),
+    )
+    await made.run_once()
+    return made
+
+
+@on_stage
+async def test_every_event_is_told_once_in_order_and_signed(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    token = await stage.paid()
+    await stage.process(token)
+    assert await dispatcher.run_once() == DispatchReport(queued=4, delivered=4)
+    assert await dispatcher.run_once() == DispatchReport()
+    attempt = (await stage.attempt(token)).agency_tracking_id
+    assert receiver.told(attempt) == [
+        "payment.started",
+        "payment.token_given",
+        "payment.claimed",
+        "payment.completed",
+    ]
+    assert token.encode() not in b"".join(receiver.bodies)
+    assert b"123-26" not in b"".join(receiver.bodies)
+
+
+@on_stage
+async def test_later_events_of_a_told_attempt_follow(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    token = await stage.paid()
+    await dispatcher.run_once()
+    await stage.process(token)
+    await dispatcher.run_once()
+    assert len(receiver.told((await stage.attempt(token)).agency_tracking_id)) == 4
+
+
+@on_stage
+async def test_a_receiver_that_is_down_is_told_later_in_order(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    token = await stage.paid()
+    receiver.down = True
+    assert (await dispatcher.run_once()).put_off == 1
+    waiting = (await dispatcher.status()).waiting
+    assert [(each.problem, each.tries) for each in waiting] == [("HTTP 503", 1)]
+    await stage.process(token)
+    receiver.down = False
+    for _ in range(5):
+        await asyncio.sleep(10)
+        await dispatcher.run_once()
+    assert receiver.told((await stage.attempt(token)).agency_tracking_id) == [
+        "payment.started",
+        "payment.token_given",
+        "payment.claimed",
+        "payment.completed",
+    ]
+    assert (await dispatcher.status()).waiting == ()
+
+
+@on_stage
+async def test_after_three_days_a_delivery_is_a_dead_letter_and_can_be_retried(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    await stage.init()
+    receiver.down = True
+    tries = 0
+    for _ in range(2 * 3 * 24 + 4):
+        report = await dispatcher.run_once()
+        tries += report.put_off
+        await asyncio.sleep(HOUR_S / 2)
+    assert 45 <= tries <= 90, "backoff grows to an hour"
+    dead = (await dispatcher.status()).dead
+    assert [(letter.seq, letter.problem) for letter in dead] == [(1, "HTTP 503")]
+    assert not await dispatcher.retry(dead[0].letter_id)
+    receiver.down = False
+    assert await dispatcher.retry(dead[0].letter_id)
+    assert (await dispatcher.status()).dead == ()
+    for nonsense in ("", "status", "status/x/1", "other/x/1", f"{dead[0].letter_id}9"):
+        assert not await dispatcher.retry(nonsense)
+
+
+@on_stage
+async def test_many_dispatchers_at_once_keep_the_order_and_send_once(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    receiver.slow_s = 1.0
+    dispatchers = [await _dispatcher(stage, receiver) for _ in range(3)]
+    tokens = [await stage.paid() for _ in range(4)]
+    for token in tokens:
+        await stage.process(token)
+    for _ in range(3):
+        await asyncio.gather(*(each.run_once() for each in dispatchers))
+    assert len(receiver.bodies) == 4 * 4
+    for token in tokens:
+        told = receiver.told((await stage.attempt(token)).agency_tracking_id)
+        assert told == ["payment.started", "payment.token_given", "payment.claimed", "payment.completed"]
+
+
+@on_stage
+async def test_an_event_that_comes_while_another_is_being_told_is_not_lost(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    receiver.slow_s = 5.0
+    first, second = await _dispatcher(stage, receiver), await _dispatcher(stage, receiver)
+    token = await stage.paid()
+    telling = asyncio.create_task(first.run_once())
+    await asyncio.sleep(1)
+    await stage.process(token)
+    await second.run_once()
+    await telling
+    for _ in range(20):
+        await asyncio.sleep(10)
+        await first.run_once()
+    told = receiver.told((await stage.attempt(token)).agency_tracking_id)
+    assert told == ["payment.started", "payment.token_given", "payment.claimed", "payment.completed"]
+
+
+@on_stage
+async def test_a_delivery_whose_sender_died_is_sent_again(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    receiver.slow_s = 5.0
+    dispatcher = await _dispatcher(stage, receiver)
+    token = await stage.init()
+    dying = asyncio.create_task(dispatcher.run_once())
+    await asyncio.sleep(1)
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    receiver.slow_s = 0.0
+    await asyncio.sleep(60)
+    await dispatcher.run_once()
+    attempt = (await stage.attempt(token)).agency_tracking_id
+    assert receiver.told(attempt) == ["payment.started", "payment.token_given"]
+
+
+@on_stage
+async def test_other_clients_payments_are_not_told(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    asked = stage.request()
+    await stage.ledger.start_attempt(
+        "exams", asked.reference, asked.fee, asked.amount, asked.metadata, asked.url_success, asked.url_cancel
+    )
+    assert await dispatcher.run_once() == DispatchReport()

@@ -1,0 +1,99 @@
+"""The parts of a delivery: its signature, who is told, and where nothing may be sent."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bursar.portal.webhooks.sender import AioHttpSender, NotDelivered, refusal
+from bursar.portal.webhooks.signing import signature, verified
+from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
+
+SECRET = "a secret of more than thirty-two characters"
+
+
+def test_a_signature_holds_for_its_body_and_its_time() -> None:
+    header = signature(SECRET, b"{}", 1_000_000.7)
+    assert header.startswith("t=1000000,v1=")
+    assert verified(SECRET, b"{}", header, 1_000_100)
+    assert not verified(SECRET, b"{ }", header, 1_000_100)
+    assert not verified("another secret", b"{}", header, 1_000_100)
+    assert not verified(SECRET, b"{}", header, 1_000_400)
+    assert not verified(SECRET, b"{}", header.replace("t=1000000", "t=1000001"), 1_000_100)
+    for broken in ("", "t=", "v1=", "t=x,v1=y", "t=\u00b2,v1=\u00e9", "t=1000000,v1=\u00e9"):
+        assert not verified(SECRET, b"{}", broken, 1_000_000)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",
+        "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1",
+        "2002:0a00:0001::1", "ff02::1",
+    ],
+)  # fmt: skip
+def test_private_and_link_local_targets_are_refused(address: str) -> None:
+    assert refusal(address) is not None
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
+def test_public_targets_are_taken(address: str) -> None:
+    assert refusal(address) is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "127.1"])
+async def test_nothing_reaches_a_server_on_our_own_machine(host: str) -> None:
+    reached = []
+
+    async def receive(request: web.Request) -> web.Response:
+        reached.append(request.path)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        async with AioHttpSender(timeout_s=5.0) as sender:
+            with pytest.raises(NotDelivered):
+                await sender.post(f"http://{host}:{port}/", b"{}", {})
+    finally:
+        await runner.cleanup()
+        await asyncio.sleep(0)
+    assert reached == []
+
+
+def test_subscriptions_are_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "webhooks.toml"
+    path.write_text(f'[webhooks.status]\nclient = "dawson"\nurl = "https://dawson.example/b"\nsecret = "{SECRET}"\n')
+    found = Subscriptions.load(path)
+    assert [each.name for each in found.of("dawson")] == ["status"]
+    assert found.of("exams") == ()
+    assert SECRET not in repr(found.all)
+
+
+def test_every_problem_of_the_file_is_told_and_no_secret() -> None:
+    content = (
+        b'extra = 1\n[webhooks.a]\nclient = "dawson"\nurl = "http://dawson.example"\nsecret = "too short"\nmore = 1\n'
+        b'[webhooks."b b"]\nurl = "https://u@h/"\nclient = 7\n'
+    )
+    with pytest.raises(SubscriptionsError) as wrong:
+        Subscriptions.parse(content, source="w.toml")
+    lines = str(wrong.value).splitlines()
+    assert [line.split(": ")[1] for line in lines] == [
+        "extra",
+        "webhooks.a.more",
+        "webhooks.a.secret",
+        "webhooks.a.url",
+        "webhooks.b b.client",
+        "webhooks.b b.secret",
+        "webhooks.b b",
+        "webhooks.b b.url",
+    ]
+    assert "too short" not in str(wrong.value)
+    with pytest.raises(SubscriptionsError, match="not TOML"):
+        Subscriptions.parse(b"[", source="w.toml")
