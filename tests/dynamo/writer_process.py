@@ -1,0 +1,51 @@
+"""A process that writes to a store, for the tests of several on one file: ``python writer_process.py KIND FILE NUMBER``."""
+
+import sys
+from typing import Any
+
+from bursar.dynamo import DynamoError, Engine
+
+WRITES_EACH = 60
+
+
+def add_ones(engine: Engine, worker: str) -> None:
+    """Each transaction adds one to a counter that all share, and puts an item of its own."""
+    for number in range(WRITES_EACH):
+        own = {"pk": {"S": f"w{worker}"}, "sk": {"S": f"{number:04}"}, "state": {"S": "done"}}
+        actions: list[dict[str, Any]] = [
+            {
+                "Update": {
+                    "TableName": "orders",
+                    "Key": {"pk": {"S": "counter"}, "sk": {"S": "1"}},
+                    "UpdateExpression": "ADD n :one",
+                    "ExpressionAttributeValues": {":one": {"N": "1"}},
+                }
+            },
+            {"Put": {"TableName": "orders", "Item": own}},
+        ]
+        engine.execute("TransactWriteItems", {"TransactItems": actions, "ClientRequestToken": f"{worker}-{number}"})
+
+
+def take(engine: Engine, worker: str) -> None:
+    """Tries to be the first at each of the same keys, and notes each that it won."""
+    for number in range(WRITES_EACH):
+        taken = {"pk": {"S": "taken"}, "sk": {"S": f"{number:04}"}}
+        try:
+            engine.execute(
+                "PutItem", {"TableName": "orders", "Item": taken, "ConditionExpression": "attribute_not_exists(pk)"}
+            )
+        except DynamoError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+            continue
+        won = {"pk": {"S": "won"}, "sk": {"S": f"{number:04}-{worker}"}}
+        engine.execute("PutItem", {"TableName": "orders", "Item": won})
+
+
+KINDS = {"add": add_ones, "take": take}
+
+if __name__ == "__main__":
+    kind, path, worker = sys.argv[1:]
+    opened = Engine.open(path)
+    KINDS[kind](opened, worker)
+    opened.close()
