@@ -27,6 +27,9 @@ BROKEN = 1
 UNUSABLE = 2
 SHOWN_FAULTS_MAX = 200
 
+DYNAMO_PATH = "bursar.dynamo.path"
+"""Where the dynamo command keeps its own ``--data`` in click's ``meta``."""
+
 FORMS = ("table", "toml", "mermaid", "ascii")
 
 
@@ -182,10 +185,11 @@ _DOCUMENT = click.option(
 @_DATA
 @_GUARDED
 @_DOCUMENT
-def put(data: str, table: str, file: Path) -> None:
+@click.pass_context
+def put(context: click.Context, data: str | None, table: str, file: Path) -> None:
     """Store rules with a table: from now on every write keeps them. Refused while the table breaks them."""
     _from_file(file)
-    _stored(data, lambda engine: engine.put_rules_document(table, file.read_text()))
+    _stored(_path(context, data), lambda engine: engine.put_rules_document(table, file.read_text()))
     click.echo(f"{table} keeps the rules of {file}")
 
 
@@ -193,9 +197,10 @@ def put(data: str, table: str, file: Path) -> None:
 @_DATA
 @_GUARDED
 @click.option("--form", type=click.Choice(FORMS[:2]), default="toml", show_default=True)
-def show_stored(data: str, table: str, form: str) -> None:
+@click.pass_context
+def show_stored(context: click.Context, data: str | None, table: str, form: str) -> None:
     """Print the rules that are stored with a table."""
-    document = _stored(data, lambda engine: engine.rules_document(table))
+    document = _stored(_path(context, data), lambda engine: engine.rules_document(table))
     if document is None:
         _stop(f"{table} has no rules")
     click.echo(document if form == "toml" else Rules.from_toml(document).to_table(), nl=False)
@@ -206,17 +211,20 @@ def show_stored(data: str, table: str, form: str) -> None:
 @_GUARDED
 @_DOCUMENT
 @click.pass_context
-def check(context: click.Context, data: str, table: str, file: Path) -> None:
+def check(context: click.Context, data: str | None, table: str, file: Path) -> None:
     """Say what in a table breaks the rules of FILE, storing nothing."""
-    context.invoke(audit, store_url=f"file:{Path(data).absolute()}", table=table, file=file, native=True)
+    context.invoke(
+        audit, store_url=f"file:{Path(_path(context, data)).absolute()}", table=table, file=file, native=True
+    )
 
 
 @dynamo_rules.command()
 @_DATA
 @_GUARDED
-def drop(data: str, table: str) -> None:
+@click.pass_context
+def drop(context: click.Context, data: str | None, table: str) -> None:
     """Take a table's rules away: writes are no longer judged."""
-    _stored(data, lambda engine: engine.put_rules_document(table, None))
+    _stored(_path(context, data), lambda engine: engine.put_rules_document(table, None))
     click.echo(f"{table} has no rules now")
 
 
@@ -226,6 +234,10 @@ def drop(data: str, table: str) -> None:
 def _defaults(context: click.Context) -> Defaults:
     # The program around these commands puts a factory under "rules" into click's context object.
     return context.obj["rules"]() if context.obj else Defaults()
+
+
+def _path(context: click.Context, data: str | None) -> str:
+    return _needed(data or context.meta.get(DYNAMO_PATH), "--data")
 
 
 def _needed(value: str | None, option: str) -> str:

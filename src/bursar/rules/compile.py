@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bursar.dynamo.numbers import canonical
-from bursar.dynamo.values import item_size, normalise_item
+from bursar.dynamo.values import item_size
 from bursar.rules.actions import Action, ItemChange
 from bursar.rules.errors import Contention, RuleRefused, TransactionTooLarge
 from bursar.rules.holdings import Holdings
@@ -28,7 +28,7 @@ from bursar.rules.pins import ALL_OLD, Pins, placeholder
 from bursar.rules.plan import Plan
 from bursar.rules.predicates import Item
 from bursar.rules.relations import Parent
-from bursar.rules.verdicts import changed_attributes, same
+from bursar.rules.verdicts import canonical_item, changed_attributes, same
 from bursar.rules.writes import Delete, Put, Update, Write
 
 ACTIONS_MAX = 100
@@ -115,11 +115,11 @@ def _ends(write: Write) -> tuple[Item | None, Item | None]:
     """Both states with canonical numbers: predicates and unique values compare text."""
     match write:
         case Put(item):
-            return None, normalise_item(item)
+            return None, canonical_item(item)
         case Update(old, new):
-            return normalise_item(old), normalise_item(new)
+            return canonical_item(old), canonical_item(new)
         case Delete(old):
-            return normalise_item(old), None
+            return canonical_item(old), None
 
 
 def _same_item(left: Item | None, right: Item | None) -> bool:

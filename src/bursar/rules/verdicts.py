@@ -85,7 +85,7 @@ def changed_attributes(old: Item, new: Item) -> frozenset[str]:
     changed = []
     for name, value in new.items():
         before = old.get(name)
-        if before is not value and before != value and not same(before, value):
+        if before != value and not same(before, value):
             changed.append(name)
     changed.extend(name for name in old if name not in new)
     return frozenset(changed)
@@ -93,9 +93,24 @@ def changed_attributes(old: Item, new: Item) -> frozenset[str]:
 
 def same(left: Any, right: Any) -> bool:
     """Whether two values are the same to DynamoDB, canonical or not; absent equals absent."""
-    if left is None or right is None:
-        return left is right
-    return bool(left == right) or equal(normalise(left), normalise(right))
+    if left == right:
+        return True
+    if left is None or right is None or "S" in left or "S" in right:
+        return False
+    return equal(normalise(left), normalise(right))
+
+
+def canonical_item(item: Item) -> Item:
+    """``item`` with canonical numbers, so that predicates and unique values can compare text; text is not validated."""
+    found: dict[str, Any] | None = None
+    for name, value in item.items():
+        if "S" in value:  # most attributes, and there is only one way to write them
+            continue
+        kept = normalise(value)
+        if kept is not value:
+            found = found or dict(item)
+            found[name] = kept
+    return item if found is None else found
 
 
 def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
