@@ -32,7 +32,7 @@ steps = st.lists(
         st.tuples(st.just("restart")),
     ),
     min_size=4,
-    max_size=25,
+    max_size=16,
 )
 
 
@@ -119,7 +119,7 @@ async def live_through(history: list[Step], folder: str) -> None:
         await lived.reports.close()
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_sql_over_lake_and_tail_equals_a_fold_over_the_store(history: list[Step]) -> None:
     # Batches of a few rows, so that a write is several commits and a kill can fall between them.

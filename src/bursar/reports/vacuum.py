@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-SNAPSHOTS_MAX: Final = 64  # below it nothing is done: reading every manifest costs more than the files it would free
-READER_GRACE_S: Final = 900.0
+SNAPSHOTS_MAX: Final = (
+    20  # below it nothing is done; each snapshot kept makes every commit of pyiceberg a little slower
+)
+READER_GRACE_S: Final = 180.0
 
 
 def vacuum(table: "Table", now: float) -> int:
