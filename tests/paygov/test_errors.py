@@ -137,7 +137,11 @@ async def no_connection(_serve: Serve) -> None:
 
 
 async def no_tls(serve: Serve) -> None:
-    base = await serve(answering(b"plain text\r\n"))
+    async def plain_text(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"plain text\r\n")
+        await writer.drain()
+
+    base = await serve(plain_text)
     await complete(base.replace("http:", "https:"))
 
 

@@ -73,6 +73,7 @@ class Books:
         self._by_agency_id: dict[str, list[Entry]] = {}
         self._by_paygov_id: dict[str, Entry] = {}
         self._journal: int | None = None
+        self._journal_bytes = 0
         if path is not None:
             self._journal = _open_journal(Path(path))
             try:
@@ -143,11 +144,11 @@ class Books:
         if self._journal is None:
             return
         whole = orjson.dumps(line) + b"\n"
-        start = os.lseek(self._journal, 0, os.SEEK_END)
         if os.write(self._journal, whole) != len(whole):
             # A full disk takes half a line. Half a line in the middle would spoil the journal: take it back.
-            os.ftruncate(self._journal, start)
+            os.ftruncate(self._journal, self._journal_bytes)
             raise OSError("the disk that holds the simulator's books is full")
+        self._journal_bytes += len(whole)
 
     def _remember(self, entry: Entry) -> None:
         self._by_token[entry.token] = entry
@@ -164,7 +165,8 @@ class Books:
                 whole_bytes += len(line)
         os.ftruncate(self._journal, whole_bytes)
         if whole_bytes == 0:
-            os.write(self._journal, orjson.dumps({"format": FORMAT}) + b"\n")
+            whole_bytes = os.write(self._journal, orjson.dumps({"format": FORMAT}) + b"\n")
+        self._journal_bytes = whole_bytes
 
     def _replay_line(self, path: Path, number: int, line: bytes) -> None:
         try:

@@ -30,7 +30,7 @@ from bursar.paygov.simulator.books import FAILED, OUTCOMES, SUCCESS, Books, Entr
 
 ACH_SETTLE_S = 15.0
 RECEIVED = "Received"
-PAYGOV_TRACKING_ID_CHARACTERS = 21
+PAYGOV_TRACKING_ID_CHARACTERS, PAYGOV_TRACKING_ID_BITS = 21, 108
 
 _AMOUNT = re.compile(r"[0-9]{1,10}\.[0-9]{2}")
 _URL = re.compile(rf"https?://[!-~]{{1,{URL_CHARACTERS_MAX}}}", re.IGNORECASE)
@@ -111,8 +111,7 @@ class Simulator:
             if self.settings.unpaid_code is not None:
                 raise Fault(self.settings.unpaid_code, "Nobody has paid for this token yet.")
             self.books.pay(entry, PAYMENT_TYPES[0], SUCCESS, now)
-        paygov_tracking_id = "".join(self.randomness.choices(_ID_LETTERS, k=PAYGOV_TRACKING_ID_CHARACTERS))
-        self.books.complete(entry, paygov_tracking_id, now)
+        self.books.complete(entry, self._tracking_id(), now)
         return entry
 
     def details(self, tcs_app_id: str, paygov_tracking_id: str) -> tuple[Entry, ...]:
@@ -173,6 +172,15 @@ class Simulator:
         if entry is None:
             raise PayerRefused(404, "There is no payment under this address.")
         return entry.url_cancel
+
+    def _tracking_id(self) -> str:
+        # One draw, not one for each letter: each is a system call where the randomness is the system's.
+        number = self.randomness.getrandbits(PAYGOV_TRACKING_ID_BITS)
+        letters = []
+        for _ in range(PAYGOV_TRACKING_ID_CHARACTERS):
+            number, letter = divmod(number, len(_ID_LETTERS))
+            letters.append(_ID_LETTERS[letter])
+        return "".join(letters)
 
     def _check_application(self, tcs_app_id: str) -> None:
         known = self.settings.applications

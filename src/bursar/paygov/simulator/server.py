@@ -120,5 +120,6 @@ def _config(simulator: Simulator, plan: MisbehaviourPlan | None) -> uvicorn.Conf
         log_level="warning",
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
