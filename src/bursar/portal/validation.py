@@ -92,13 +92,7 @@ def read_json(body: bytes) -> Any:
     if not body.strip():
         raise InvalidRequest(MISSING_BODY)
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            parse_float=_decimal,
-            parse_int=_whole,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object,
-        )
+        value = _DECODER.decode(body.decode("utf-8"))
         if _SURROGATE_ESCAPE.search(body):
             json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")  # half a character cannot be kept
     except _DuplicateKey as error:
@@ -207,6 +201,11 @@ def _whole(text: str) -> int:
 
 def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_decimal, parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_object
+)
 
 
 def _plain(value: Any, path: list[str | int], problems: list[Problem]) -> Any:
