@@ -1,4 +1,4 @@
-"""A lake on S3, by the same code as one in a folder; its catalog in SQL or in Glue, as Athena wants (moto plays AWS)."""
+"""A lake on S3, by the same code as one in a folder; its catalog in SQL or in Glue, as Athena wants."""
 
 from collections.abc import Iterator
 from pathlib import Path
