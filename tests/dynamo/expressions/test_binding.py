@@ -45,9 +45,10 @@ def test_placeholders_that_are_wrong_in_themselves(
 
 
 def test_a_name_that_is_no_string_is_a_serialization_error() -> None:
-    with pytest.raises(DynamoError) as refusal:
-        Binding({"#a": 1}, None)
-    assert refusal.value.code == "SerializationException"
+    for name in (1, ["x"], {"S": "x"}):
+        with pytest.raises(DynamoError) as refusal:
+            Binding({"#a": name}, None)
+        assert refusal.value.code == "SerializationException"
     with pytest.raises(DynamoError) as refusal:
         Binding(None, {":a": {"S": 1}})
     assert refusal.value.code == "SerializationException"

@@ -16,8 +16,8 @@ from bursar.dynamo.expressions.tree import (
     Value,
 )
 
-heads = st.sampled_from(["pk", "alpha", "beta_1", "#n", "#m"])
-parts: st.SearchStrategy[PathPart] = heads | st.integers(0, 20)
+heads = st.sampled_from(["a", "b", "c", "d", "#n", "#e"])
+parts: st.SearchStrategy[PathPart] = heads | st.integers(0, 3)
 paths = st.builds(lambda head, tail: Path((head, *tail)), heads, st.lists(parts, max_size=3))
 placeholders = st.sampled_from([":a", ":b", ":c1"]).map(Value)
 operands: st.SearchStrategy[Operand] = paths | placeholders | paths.map(lambda path: Call("size", (path,)))

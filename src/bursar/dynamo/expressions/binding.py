@@ -25,6 +25,8 @@ INDEX_MAX = 2**31 - 1
 COMPILED_MAX = 2048
 """Compiled expressions kept per kind."""
 
+NOT_A_STRING = "Unexpected value type in payload"
+
 _NAME_KEY = re.compile(r"#[A-Za-z0-9_]+")
 _VALUE_KEY = re.compile(r":[A-Za-z0-9_]+")
 
@@ -67,9 +69,10 @@ def _checked_names(names: Mapping[str, Any]) -> Pairs:
     if not names:
         raise invalid("ExpressionAttributeNames must not be empty")
     pairs = tuple(names.items())
-    if not all(type(name) is str for name in names.values()):
-        raise unreadable("Unexpected value type in payload")
-    _check_names(pairs)
+    try:
+        _check_names(pairs)
+    except TypeError:  # not even hashable: a list or a map where a name should be
+        raise unreadable(NOT_A_STRING) from None
     return pairs
 
 
@@ -79,6 +82,8 @@ def _check_names(pairs: Pairs) -> None:
         if not _NAME_KEY.fullmatch(key):
             raise invalid(f'ExpressionAttributeNames contains invalid key: Syntax error; key: "{key}"')
     for key, name in pairs:
+        if type(name) is not str:
+            raise unreadable(NOT_A_STRING)
         if not name:
             raise invalid(f"ExpressionAttributeNames contains invalid value: Empty attribute name for key {key}")
 

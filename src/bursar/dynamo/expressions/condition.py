@@ -154,8 +154,8 @@ class _Compiler:
             return self.comparison(node)
         if isinstance(node, Between):
             operand, lower, upper = map(self.operand, (node.operand, node.lower, node.upper))
-            check_distinct(self.scope, "BETWEEN", (operand, lower, upper))
             check_ordered(self.scope, "BETWEEN", (operand, lower, upper))
+            check_distinct(self.scope, "BETWEEN", (operand, lower, upper))
             check_between(self.scope, lower, upper)
             return between(operand.get, lower.get, upper.get)
         operands = tuple(map(self.operand, _operands(node)))
