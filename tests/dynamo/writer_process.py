@@ -1,4 +1,4 @@
-"""A process that writes to a store, for the tests of several on one file: ``python writer_process.py KIND FILE NUMBER``."""
+"""A process that writes to a store, for the tests of several on one file: ``writer_process.py KIND FILE NUMBER``."""
 
 import sys
 from typing import Any

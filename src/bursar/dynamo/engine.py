@@ -18,13 +18,15 @@ import orjson
 
 from bursar.clock import Clock, system_clock
 from bursar.dynamo.core import Core, internal
-from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.errors import DynamoError, unreadable
 from bursar.dynamo.guards import GuardLoader
 from bursar.dynamo.operations import OPERATIONS, Operation
 from bursar.dynamo.storage import Storage
 
 Outcome = bytes | Exception
 """A response serialised, or why there is none."""
+
+NOT_UTF8 = "The request holds text that is not valid Unicode"
 
 READ_TRIES = 3
 """Another process may remove a table between the look at the catalogue and the read of its rows."""
@@ -85,18 +87,17 @@ class Engine:
     def read(self, operation: Operation, request: Mapping[str, Any]) -> bytes:
         """Carries out one reading request."""
         operation.shape.check(request)
-        core = self._core
-        for _ in range(READ_TRIES - 1):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 return orjson.dumps(self._read_once(operation, request))
-            except apsw.SQLError:
-                core.forget()
+            except UnicodeEncodeError:
+                raise unreadable(NOT_UTF8) from None
             except apsw.Error as error:
-                raise internal(f"The store could not be read: {error}") from error
-        try:
-            return orjson.dumps(self._read_once(operation, request))
-        except apsw.Error as error:
-            raise internal(f"The store could not be read: {error}") from error
+                if tries == READ_TRIES or not isinstance(error, apsw.SQLError):
+                    raise internal(f"The store could not be read: {error}") from error
+                self._core.forget()
 
     def _read_once(self, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
         if not operation.snapshot:
@@ -124,6 +125,9 @@ class Engine:
                     outcomes.append(orjson.dumps(operation.run(core, request)))
                 except DynamoError as refusal:
                     outcomes.append(refusal)
+                except UnicodeEncodeError:
+                    # Half of a surrogate pair, which only a caller in this process can send; it fails before any write.
+                    outcomes.append(unreadable(NOT_UTF8))
             core.flush_counts()
         except Exception as error:
             self._undo()

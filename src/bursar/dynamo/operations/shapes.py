@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 
+JAVA_MAX = {"Integer": 2**31 - 1, "Long": 2**63 - 1}
 FAILED = "failed to satisfy constraint: Member must"
 
 
@@ -79,15 +80,14 @@ class Whole:
         """See :class:`Shape`."""
         return (
             type(value) is int
+            and abs(value) <= JAVA_MAX[self.java]
             and (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)
         )
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
-        if type(value) is float and value.is_integer():
-            return
-        if type(value) is not int:
+        if type(value) is not int or abs(value) > JAVA_MAX[self.java]:
             raise _inconvertible(value, self.java)
 
     def faults(self, value: Any, path: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ import orjson
 
 from bursar.dynamo.capacity import Consumption, asked, read_units
 from bursar.dynamo.core import Core, Refused, Write
-from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions import parse_projection
 from bursar.dynamo.operations.actions import Action, check_action, delete_action, put_action, update_action
 from bursar.dynamo.operations.items import collection_metrics
@@ -229,9 +229,12 @@ def cancelled(reasons: list[dict[str, Any]]) -> DynamoError:
 
 def _digest(request: Mapping[str, Any]) -> bytes:
     # Which consumption is told does not make it another request.
-    return blake2b(
-        orjson.dumps(request["TransactItems"], option=orjson.OPT_SORT_KEYS), digest_size=DIGEST_BYTES
-    ).digest()
+    try:
+        actions = orjson.dumps(request["TransactItems"], option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        # Only a caller in this process can send what JSON cannot hold.
+        raise unreadable(f"The request cannot be serialised: {error}") from None
+    return blake2b(actions, digest_size=DIGEST_BYTES).digest()
 
 
 def _remember(core: Core, token: str, digest: bytes, writes: list[Write]) -> None:
