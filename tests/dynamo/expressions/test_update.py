@@ -159,6 +159,11 @@ def test_a_value_of_a_type_that_an_operator_never_takes(text: str, value: dict[s
          "path one: [a], path two: [a, b]"),
         ("SET a.b = :v REMOVE a[1]", CLASH.format("conflict") +
          "path one: [a, b], path two: [a, [1]]"),
+        (
+            "SET a = if_not_exists(b.c, b.c)",
+            "The first operand must be distinct from the remaining operands for this operator or function; "
+            "operator: if_not_exists, first operand: [b, c]",
+        ),
         # Paths come before operands, and each from the last to the first.
         ("SET a = :v, a = :zz", CLASH.format("overlap") +
          "path one: [a], path two: [a]"),

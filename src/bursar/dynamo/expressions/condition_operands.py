@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions.binding import ResolvedPath, Scope
-from bursar.dynamo.expressions.paths import Getter, getter, written
+from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
 from bursar.dynamo.expressions.structure import CONDITION_FUNCTIONS
 from bursar.dynamo.expressions.tree import Path, Value
 from bursar.dynamo.values import ORDERS, TYPES, AttributeValue, Item, compare
@@ -62,10 +62,7 @@ def check_distinct(scope: Scope, operator: str, operands: Sequence[Bound]) -> No
     """Raises when the first operand is a path that stands among the others too."""
     first = operands[0].path
     if first is not None and any(operand.path == first for operand in operands[1:]):
-        raise scope.error(
-            "The first operand must be distinct from the remaining operands for this operator or function; "
-            f"operator: {operator}, first operand: {written(first)}"
-        )
+        raise not_distinct(scope, operator, first)
 
 
 def check_ordered(scope: Scope, operator: str, operands: Sequence[Bound]) -> None:

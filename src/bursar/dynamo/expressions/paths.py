@@ -6,6 +6,7 @@ A resolved path is a tuple of attribute or map keys (``str``) and list indexes (
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions.binding import ResolvedPath, Scope
 from bursar.dynamo.expressions.tree import Path
 from bursar.dynamo.values import AttributeValue, Item
@@ -44,6 +45,14 @@ def getter(path: ResolvedPath) -> Getter:
 def written(path: ResolvedPath) -> str:
     """The path as DynamoDB's errors write it: ``[a, [1], b]``."""
     return "[" + ", ".join(f"[{part}]" if isinstance(part, int) else part for part in path) + "]"
+
+
+def not_distinct(scope: Scope, operator: str, path: ResolvedPath) -> DynamoError:
+    """The error for an operator that is given one path twice."""
+    return scope.error(
+        "The first operand must be distinct from the remaining operands for this operator or function; "
+        f"operator: {operator}, first operand: {written(path)}"
+    )
 
 
 def clash(one: ResolvedPath, two: ResolvedPath) -> str | None:

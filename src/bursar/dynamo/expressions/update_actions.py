@@ -10,7 +10,7 @@ from typing import TypeAlias
 from bursar.dynamo import numbers
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions.binding import Scope
-from bursar.dynamo.expressions.paths import Getter, getter
+from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
 from bursar.dynamo.expressions.structure import UPDATE_FUNCTIONS
 from bursar.dynamo.expressions.tree import Call, Operand, Path, Value
 from bursar.dynamo.values import AttributeValue, Item
@@ -119,7 +119,10 @@ def _if_not_exists(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -
     path = node.operands[0]
     if not isinstance(path, Path):
         raise scope.error("Operator or function requires a document path; operator or function: if_not_exists")
-    get = getter(scope.path(path))
+    resolved = scope.path(path)
+    if isinstance(node.operands[1], Path) and scope.path(node.operands[1]) == resolved:
+        raise not_distinct(scope, "if_not_exists", resolved)
+    get = getter(resolved)
     default, kind = operands[1]
 
     def read(item: Item, values: Item) -> AttributeValue:
