@@ -75,7 +75,7 @@ def guard_refusal(plan: Plan, action: Action, message: str) -> RuleRefused | Non
 
 def verdict(plan: Plan, failed: Sequence[tuple[Action, Item | None]]) -> RulesError:
     """What the caller hears, ``failed`` being each action whose condition failed with the item as it was found."""
-    moved = {id(action.change): actual for action, actual in failed if action.role == "item"}
+    moved = {id(action.change): (action.change, actual) for action, actual in failed if action.role == "item"}
     for action, actual in failed:
         found = _READERS[action.role](plan, action, actual, moved)
         if found is not None:
@@ -96,15 +96,15 @@ def takes_effect(plan: Plan, change: ItemChange, actual: Item | None) -> bool:
     return all(same(actual.get(name), change.new.get(name)) for name in change.changed)
 
 
-Moved = Mapping[int, Item | None]
-"""The changes (by identity) whose own item was not as it was read → the item as it was found."""
+Moved = Mapping[int, tuple[ItemChange, Item | None]]
+"""The changes (by identity) whose own item was not as it was read, each with the item as it was found."""
 
 
 def _now(change: ItemChange, moved: Moved) -> Item | None:
     """What the change would make of its item as that is now; None when the item is gone, or goes by the change."""
     if id(change) not in moved or change.old is None or change.new is None:
         return change.new
-    actual = moved[id(change)]
+    actual = moved[id(change)][1]
     if actual is None:
         return None
     now = {name: value for name, value in actual.items() if name not in change.changed}
@@ -123,6 +123,9 @@ def _hold(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Viol
     if now is None or hold.partition(now) != action.body["Put"]["Item"][plan.key_names[0]]["S"]:
         return None
     holder = None if actual is None else actual.get(OWNER, {}).get("M")
+    # The same holds for the holder, if this very transaction was to change it.
+    if any(change.key == holder for change, _ in moved.values()):
+        return None
     return plan.taken(hold, action.change.old, now, holder)
 
 
