@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from bursar.dynamo import Engine
-from bursar.dynamo.commands import dynamo
+from bursar.dynamo.commands import GUARD_LOADER, dynamo
 
 TABLES: list[dict[str, Any]] = [
     {
@@ -157,3 +158,45 @@ def test_unusable_credentials_are_told(tmp_path: Path) -> None:
     refused = run("--credentials", tmp_path / "absent.toml")
     assert refused.exit_code == 2
     assert "cannot read" in refused.stderr
+
+
+def test_the_rooms_above_hand_in_the_loader_of_rules(store: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Guarding:
+        def adopt(self, view: object, table: str) -> list[str]:
+            return []
+
+        def __call__(self, changes: object, view: object) -> None:
+            return None
+
+    def loader(document: str) -> Any:
+        asked.append(document)
+        return Guarding()
+
+    @click.group()
+    @click.pass_context
+    def whole(context: click.Context) -> None:
+        context.meta[GUARD_LOADER] = loader
+
+    whole.add_command(dynamo)
+    engine = Engine.open(str(store), guard_loader=loader)
+    engine.put_rules_document("plain", "the rules")
+    engine.close()
+    dumped = CliRunner().invoke(whole, ["dynamo", "--data", str(store), "dump", "plain"])
+    assert json.loads(dumped.stdout.splitlines()[0])["Rules"] == "the rules"
+    copy = tmp_path / "copy.db"
+    asked.clear()
+    loaded = CliRunner().invoke(whole, ["dynamo", "--data", str(copy), "load"], input=dumped.stdout_bytes)
+    assert loaded.exit_code == 0, loaded.output
+    assert "the rules" in asked
+    # Without a loader nobody could keep the rules: nothing is pretended.
+    refused = run("--data", tmp_path / "other.db", "load", stdin=dumped.stdout_bytes)
+    assert refused.exit_code == 2
+
+
+def test_every_option_and_command_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dynamo.md").read_text()
+    options = [option.opts[0] for option in dynamo.params if isinstance(option, click.Option)]
+    assert [option for option in options if f"`{option}" not in page] == []
+    assert [command for command in dynamo.commands if f" {command} " not in page and f" {command}\n" not in page] == []

@@ -142,3 +142,10 @@ async def test_with_keys_web_pages_are_answered_as_amazon_answers_them(write: Wr
         assert reply.status == 400
         assert reply.headers["access-control-allow-origin"] == "*"
     await shared.close()
+
+
+def test_the_example_in_the_docs_is_one(write: Write) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dynamo.md").read_text()
+    example = page.split("```toml\n")[1].split("```")[0]
+    keys = AccessKeys.load(write(example))
+    assert keys.secret_for("AKIAREPORTS") == "another long random text"

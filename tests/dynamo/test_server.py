@@ -1,4 +1,4 @@
-"""Serving: who may be served, what keeps a server from starting, and one that really runs, with one process and with more."""
+"""Serving: who may be served, what keeps a server from starting, and servers that really run, workers and all."""
 
 import os
 import signal

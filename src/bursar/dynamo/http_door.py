@@ -382,9 +382,9 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> None:
         """The door closes: end after the answer in hand, or now if there is none."""
-        if self.busy or self.waiting:
-            return  # their answers say "close"
-        self._hang_up()
+        # The answers to what was asked say "close". An idle client has nothing to lose, and would not look for an end.
+        if not (self.busy or self.waiting):
+            self.transport.close()
 
     def abort(self) -> None:
         """Out of time."""

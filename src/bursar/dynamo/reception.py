@@ -8,19 +8,21 @@ no I/O and keeps nothing of a request.
 
 import zlib
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
 from bursar.clock import Clock
 from bursar.dynamo import http_answers as answers
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.request_scope import PartitionNames
 from bursar.dynamo.schema import REGION
 from bursar.dynamo.sigv4 import Identity, SignatureRefused, check_form, verify
 from bursar.dynamo.targets import TARGETS
 
 SERVICE = "dynamodb"  # streams are signed for it too
+
+if TYPE_CHECKING:
+    from bursar.dynamo.request_scope import PartitionNames
 
 BODY_BYTES_MAX = 16 * 1024 * 1024
 """Amazon's own bound on a request's body."""
@@ -42,7 +44,7 @@ class Access(Protocol):
     def secret_for(self, access_key: str) -> str | None: ...
 
     def authorise(
-        self, identity: Identity, operation: str, request: Mapping[str, Any], partition_names: PartitionNames
+        self, identity: Identity, operation: str, request: Mapping[str, Any], partition_names: "PartitionNames"
     ) -> None:
         """Raises ``DynamoError`` AccessDeniedException when the key's policy does not allow the request."""
 
@@ -60,7 +62,7 @@ class Turned(Exception):
 class Reception:
     """Receives requests for one process. Without ``access`` a signature's form is looked at, not its truth."""
 
-    def __init__(self, access: Access | None, clock: Clock, partition_names: PartitionNames) -> None:
+    def __init__(self, access: Access | None, clock: Clock, partition_names: "PartitionNames") -> None:
         self._access = access
         self._partition_names = partition_names
         self._clock = clock
@@ -126,6 +128,8 @@ class Reception:
             raise Turned(400, _NO_BROWSERS)
         if method == b"OPTIONS" and b"origin" in headers:
             raise Turned(200, b"", answers.AMZ_JSON, _preflight(headers))
+        if method == b"HEAD":
+            raise Turned(404, b"", b"text/xml")  # its answer may have no body
         if method == b"GET":
             raise Turned(200, f"healthy: dynamodb.{REGION}.amazonaws.com ".encode(), b"text/plain")
         if method != b"POST":
