@@ -59,4 +59,13 @@ def test_late_failures_of_questions_asked_before_do_not_restart_it() -> None:
     breaker = _opened(wall)
     wait = breaker.open_for_s
     breaker.report(answered=False)
-    assert breaker.open_for_s <= 2 * wait * (1 + JITTER)
+    assert breaker.open_for_s == wait
+
+
+def test_a_probe_that_tells_nothing_lets_another_through() -> None:
+    wall = Wall()
+    breaker = _opened(wall)
+    wall.now += breaker.open_for_s
+    assert breaker.admit()
+    breaker.report(answered=None)
+    assert [breaker.admit(), breaker.admit()] == [True, False]

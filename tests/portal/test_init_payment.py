@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bursar.paygov import Fault, Lost, Nonsense, NotSent
-from bursar.portal.errors import BadGateway, Conflict, Forbidden, portal_error
+from bursar.portal.errors import BadGateway, Conflict, Forbidden, PortalError, portal_error
 from bursar.portal.init_payment import init_payment
 from portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
 
@@ -81,24 +80,23 @@ async def test_a_fee_that_the_client_may_not_charge_is_refused(stage: Stage) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "how", "error", "status"),
+    ("kind", "how", "status"),
     [
-        ("refuse", {}, NotSent, 504),
-        ("reset", {}, Lost, 504),
-        ("garbage", {}, Nonsense, 502),
-        ("fault", {"code": "4019"}, Fault, 502),
+        ("refuse", {}, 504),
+        ("reset", {}, 504),
+        ("drop", {}, 504),
+        ("garbage", {}, 502),
+        ("fault", {"code": "4019"}, 502),
     ],
 )
-def test_no_token_fails_the_attempt_and_init_may_be_called_again(
-    kind: str, how: dict[str, str], error: type[Exception], status: int
-) -> None:
+def test_no_token_fails_the_attempt_and_init_may_be_called_again(kind: str, how: dict[str, str], status: int) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         reference = stage.reference()
         stage.misbehave(kind, operations=("start",), times=1, **how)
-        with pytest.raises(error) as raised:
+        with pytest.raises(PortalError, match="Nothing was charged") as raised:
             await stage.init(reference)
-        assert portal_error(raised.value).status == status
+        assert raised.value.status == status
         assert await stage.init(reference)
         view = await stage.ledger.obligation("dawson", reference)
         assert view is not None
@@ -137,6 +135,5 @@ async def test_a_token_that_another_attempt_has_is_refused(stage: Stage) -> None
         return token
 
     stage.portal.paygov.start = same_again  # type: ignore[method-assign, assignment]
-    with pytest.raises(Exception, match="token") as raised:
+    with pytest.raises(BadGateway, match="Nothing was charged"):
         await stage.init()
-    assert isinstance(portal_error(raised.value), BadGateway)

@@ -153,3 +153,17 @@ async def test_trouble_with_one_attempt_stops_no_other(stage: Stage) -> None:
     stage.portal.paygov.details = details  # type: ignore[method-assign, assignment]
     await asyncio.sleep(20)
     assert (await sweep(stage.portal)).results == {"error": 1, "settled": 1}
+
+
+@on_stage(query=False)
+async def test_attempts_that_paygov_cannot_be_asked_about_keep_nothing_from_being_asked(stage: Stage) -> None:
+    stage.misbehave("drop", operations=("complete",), times=6)
+    for _ in range(6):
+        with pytest.raises(GatewayTimeout):
+            await stage.process(await stage.paid())
+    await _sweep_for(stage, HOUR_S, every=60)
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    reports = await _sweep_for(stage, 60)
+    assert (await stage.attempt(token)).status == "processed"
+    assert not any(report.breaker_open for report in reports)

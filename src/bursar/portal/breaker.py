@@ -46,11 +46,16 @@ class Breaker:
         self._probing = self._open_until is not None
         return True
 
-    def report(self, answered: bool) -> None:
-        """What came of a question that was admitted."""
+    def report(self, answered: bool | None) -> None:
+        """What came of a question that was admitted; None: nothing was asked after all, or it tells nothing."""
+        if answered is None:
+            self._probing = False
+            return
         if answered:
             self._failures, self._cool_down_s, self._open_until, self._probing = 0, COOL_DOWN_MIN_S, None, False
             return
+        if self._open_until is not None and not self._probing:
+            return  # asked before it opened: that failure is counted by those that opened it
         self._failures += 1
         if self._probing or self._failures >= FAILURES_MAX:
             spread = 1 + JITTER * self._randomness.random()

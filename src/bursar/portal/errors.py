@@ -58,6 +58,9 @@ OUTCOME_UNKNOWN: Final = (
     "Do not start another: ask details until it is resolved"
 )
 NO_ANSWER_IN_TIME: Final = "Pay.gov could not be reached. Nothing was charged: retry"
+NO_ANSWER_TO_START: Final = "Pay.gov did not answer in time. Nothing was charged: retry"
+NONSENSE_TO_START: Final = "Pay.gov answered with something that cannot be understood. Nothing was charged: retry"
+START_REFUSED: Final = "Pay.gov refused to begin the payment. Nothing was charged"
 NONSENSE_FROM_PAYGOV: Final = "Pay.gov answered with something that cannot be understood"
 STORE_UNAVAILABLE: Final = "The payment store is not available: retry"
 

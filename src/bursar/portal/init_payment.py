@@ -12,13 +12,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from bursar.paygov.errors import Fault, PayGovError
+from bursar.paygov.errors import Fault, Nonsense, OutcomeUnknown, PayGovError
 from bursar.payments.clients import Client
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerError, ObligationTaken
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE
 from bursar.portal.access import authorise
-from bursar.portal.errors import ALREADY_PROCESSING, BadGateway, Conflict, portal_error
+from bursar.portal.errors import (
+    ALREADY_PROCESSING,
+    NO_ANSWER_TO_START,
+    NONSENSE_TO_START,
+    START_REFUSED,
+    BadGateway,
+    Conflict,
+    GatewayTimeout,
+    PortalError,
+    portal_error,
+)
 from bursar.portal.portal import Portal
 from bursar.portal.validation import InitRequest
 
@@ -78,8 +88,24 @@ async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
         return await portal.ledger.record_token(attempt, token)
     except (PayGovError, IdentifierTaken) as error:
         await _fail_start(portal, attempt, error)
-        raise
+        raise _no_token(error) from error
     # AttemptMoved: it took so long that the sweeper failed it; the token goes unused. Store errors: sweeper, later.
+
+
+# What Pay.gov did instead of giving a token → what the caller hears. Whatever else it was says so itself.
+NO_TOKEN: Final[tuple[tuple[type[Exception], type[PortalError], str], ...]] = (
+    (Nonsense, BadGateway, NONSENSE_TO_START),
+    (OutcomeUnknown, GatewayTimeout, NO_ANSWER_TO_START),
+    (Fault, BadGateway, START_REFUSED),
+    (IdentifierTaken, BadGateway, NONSENSE_TO_START),
+)
+
+
+def _no_token(error: PayGovError | IdentifierTaken) -> PortalError:
+    for raised, portal, message in NO_TOKEN:
+        if isinstance(error, raised):
+            return portal(message)
+    return portal_error(error)
 
 
 async def _fail_start(portal: Portal, attempt: Attempt, error: PayGovError | IdentifierTaken) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bursar.paygov.collection import Collection
-from bursar.paygov.errors import PayGovError, QueryUnavailable
+from bursar.paygov.errors import Certainty, PayGovError, QueryUnavailable
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt
@@ -31,10 +31,14 @@ NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its tok
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An attempt after asking. ``heard``: Pay.gov answered; False: the attempt is as it was, for lack of an answer."""
+    """An attempt after asking. ``heard``: Pay.gov told how it stands; False: it is as it was, for lack of an answer.
+
+    ``reached``: whether Pay.gov can be reached at all; None: it was not asked, or what it said does not tell.
+    """
 
     attempt: Attempt
     heard: bool
+    reached: bool | None = None
 
 
 def wants_asking(attempt: Attempt, now: float) -> bool:
@@ -73,8 +77,8 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
         )
     except QueryUnavailable:
         pass
-    except PayGovError:
-        return Found(attempt, heard=False)
+    except PayGovError as error:
+        return _unheard(attempt, error)
     if found:
         return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
     if found is not None and _surely_dead(portal, attempt):
@@ -85,10 +89,11 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
             return_code=TOKEN_EXPIRED_CODE,
             return_detail=NEVER_COLLECTED,
         )
-        return Found(failed, heard=True)
+        return Found(failed, heard=True, reached=True)
     if may_complete and may_complete_again(portal, attempt):
         return await _complete_again(portal, attempt, actor)
-    return Found(attempt, heard=found is not None)
+    asked = found is not None
+    return Found(attempt, heard=asked, reached=asked or None)
 
 
 async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> Found:
@@ -98,8 +103,8 @@ async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> Fou
             "details",
             portal.paygov.details(tcs_app_id=attempt.tcs_app_id, paygov_tracking_id=attempt.paygov_tracking_id),
         )
-    except PayGovError:
-        return Found(attempt, heard=False)
+    except PayGovError as error:
+        return _unheard(attempt, error)
     return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
 
 
@@ -108,7 +113,12 @@ async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, 
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if judgement.row.alerts:
         portal.alert(judgement.row.name, attempt, judgement.row.reason)
-    return Found(attempt, heard=judgement.known is Known.DEFINITE)
+    return Found(attempt, heard=judgement.known is Known.DEFINITE, reached=True)
+
+
+def _unheard(attempt: Attempt, error: PayGovError) -> Found:
+    """A refusal is an answer as well, though it tells nothing of the attempt."""
+    return Found(attempt, heard=False, reached=error.certainty is Certainty.REFUSED)
 
 
 async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
@@ -126,7 +136,7 @@ async def _complete_again(portal: Portal, attempt: Attempt, actor: Actor) -> Fou
         completed = await portal.finish(complete(portal, leased, owner, first=False, actor=actor))
     except (GatewayTimeout, BadGateway, Unexpected):
         return Found(await portal.ledger.reread(leased), heard=False)
-    return Found(completed, heard=True)
+    return Found(completed, heard=True, reached=True)
 
 
 def _surely_dead(portal: Portal, attempt: Attempt) -> bool:

@@ -34,6 +34,8 @@ ASKING_AT_ONCE_MAX: Final = 8
 SPREAD_S: Final = 60.0
 """Over how long after the breaker's cool-down the attempts are spread that it kept from being asked about."""
 
+ENDED: Final = frozenset({"settled", "failed", "expired", "abandoned"})
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,8 +65,9 @@ async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
 
     async def look(attempt: Attempt) -> None:
         async with gate:
-            results[await _look(portal, attempt)] += 1
-            if needs_attention(portal, attempt):
+            result = await _look(portal, attempt)
+            results[result] += 1
+            if result not in ENDED and needs_attention(portal, attempt):
                 attention.append(attempt.agency_tracking_id)
                 portal.observer.alerted("attention")
 
@@ -123,14 +126,11 @@ async def _ask(portal: Portal, attempt: Attempt) -> str:
     if not portal.breaker.admit():
         await portal.ledger.touch_due(attempt, _after_the_outage(portal))
         return "put_off"
-    answered = False
+    answered: bool | None = None
     try:
         noted = await portal.ledger.touch_due(attempt, next_look(portal, attempt), refreshed_at=portal.clock())
         found = await ask_paygov(portal, noted, actor="sweeper", may_complete=True)
-        answered = found.heard
-    except AttemptMoved:
-        answered = True  # somebody else was faster: that says nothing against Pay.gov
-        raise
+        answered = found.reached
     finally:
         portal.breaker.report(answered)
     if not found.heard:

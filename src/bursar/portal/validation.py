@@ -128,7 +128,7 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "minLength": "must have at least {} characters",
     "maxLength": "must have at most {} characters",
     "exclusiveMinimum": "must be more than {}",
-    "maximum": "must be at most {}",
+    "exclusiveMaximum": "must be less than {}",
     "multipleOf": "must have at most two decimals",
     "pattern": "does not have the expected form {}",
     "format": "must be a valid {}",
@@ -138,7 +138,7 @@ _EXPECTED_IN: Final[Mapping[str, str]] = {
     "minLength": "limit",
     "maxLength": "limit",
     "exclusiveMinimum": "limit",
-    "maximum": "limit",
+    "exclusiveMaximum": "limit",
     "pattern": "pattern",
     "format": "format",
 }

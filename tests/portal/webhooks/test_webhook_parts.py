@@ -30,7 +30,7 @@ def test_a_signature_holds_for_its_body_and_its_time() -> None:
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",
         "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1",
-        "2002:0a00:0001::1", "ff02::1",
+        "2002:0a00:0001::1", "ff02::1", "64:ff9b::10.0.0.1",
     ],
 )  # fmt: skip
 def test_private_and_link_local_targets_are_refused(address: str) -> None:

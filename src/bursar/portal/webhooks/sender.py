@@ -6,13 +6,15 @@ a name that resolves to something else a moment later gains nothing. Redirects a
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     import aiohttp
 
 SEND_TIMEOUT_S: Final = 10.0
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class NotDelivered(Exception):
@@ -30,11 +32,20 @@ class Sender(Protocol):
 def refusal(address: str) -> str | None:
     """Why nothing is sent to ``address`` (text of an IP address); None when it is public."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    embedded = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    for each in (ip, embedded) if embedded else (ip,):
+    for each in (ip, *_embedded(ip)):
         if not each.is_global or each.is_multicast:
             return f"{address} is not a public address"
     return None
+
+
+def _embedded(ip: Address) -> Iterator[Address]:
+    """The IPv4 address that an IPv6 address stands for: mapped, 6to4, or translated (RFC 6052)."""
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in NAT64:
+            yield ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+        for found in (ip.ipv4_mapped, ip.sixtofour):
+            if found is not None:
+                yield found
 
 
 class AioHttpSender:
