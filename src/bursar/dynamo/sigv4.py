@@ -93,16 +93,9 @@ def verify(
     has lower-case names and Latin-1 text, as ASGI gives them. ``secret_for``
     gives the secret of an access key or None. ``region`` None accepts any region. ``now`` is in epoch seconds.
     """
-    authorization = headers.get("authorization")
-    refusal = check_form(authorization, query, has_date="x-amz-date" in headers or "date" in headers)
-    if refusal is not None:
-        raise refusal
-    if not authorization:
-        raise InvalidSignature("Presigned query strings are not accepted here: sign in the Authorization header.")
-    algorithm, _, rest = authorization.partition(" ")
+    algorithm, parts = _read_authorization(headers, query)
     if algorithm != ALGORITHM:
         raise IncompleteSignature(f"Unsupported AWS 'algorithm': '{algorithm}'.")
-    parts = _parameters(rest)
     access_key, date, scope_region, scope_service = _credential(parts["Credential"])
     timestamp, signed_at = _signing_time(headers)
     _check_scope(date, scope_region, scope_service, service=service, region=region, timestamp=timestamp)
@@ -129,6 +122,22 @@ def verify(
     if not hmac.compare_digest(expected.encode(), parts["Signature"].encode("utf-8", "replace")):
         raise InvalidSignature(_MISMATCH)
     return Identity(access_key, scope_region, scope_service, signed_at)
+
+
+def _read_authorization(headers: Mapping[str, str], query: str) -> tuple[str, dict[str, str]]:
+    """The algorithm and the three parameters of the Authorization header."""
+    authorization = headers.get("authorization", "")
+    has_date = "x-amz-date" in headers or "date" in headers
+    algorithm, _, rest = authorization.partition(" ")
+    parts = _parameters(rest)
+    whole = has_date and all(map(parts.get, _HEADER_PARTS))
+    if not whole or algorithm != ALGORITHM or "X-Amz-Algorithm" in query:
+        refusal = check_form(authorization, query, has_date=has_date)
+        if refusal is not None:
+            raise refusal
+        if not authorization:
+            raise InvalidSignature("Presigned query strings are not accepted here: sign in the Authorization header.")
+    return algorithm, parts
 
 
 def check_form(authorization: str | None, query: str, *, has_date: bool) -> SignatureRefused | None:
@@ -251,7 +260,7 @@ def _canonical_headers(signed: str, headers: Mapping[str, str]) -> str:
     if "host" not in names:
         raise InvalidSignature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     # Whatever AWS's own headers say (the operation, the token) must be what was signed.
-    unsigned = [name for name in headers if name.startswith("x-amz-") and name not in names]
+    unsigned = [name for name in headers if name not in names and name.startswith("x-amz-")]
     if unsigned:
         raise InvalidSignature(
             f"There were headers present in the request which were not signed: {', '.join(sorted(unsigned))}"
