@@ -28,8 +28,9 @@ from bursar.settings import Settings
 
 if TYPE_CHECKING:
     from bursar.paygov.client import PayGov
-    from bursar.portal.observer import Observer
+    from bursar.portal.metrics import Metrics
     from bursar.portal.portal import Portal
+    from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports import Reports
 
 
@@ -46,8 +47,11 @@ class Composition:
         *,
         clock: Clock = system_clock,
         randomness: random.Random | None = None,
+        metrics: "Metrics | None" = None,
     ) -> None:
+        """``metrics`` watches the store and the portal, where there is something to show them to."""
         self.settings = settings
+        self.metrics = metrics
         self.clock = clock
         self.randomness = randomness or random.SystemRandom()
         self._ending = AsyncExitStack()
@@ -98,7 +102,8 @@ class Composition:
         """The ledger over its table, which is made where it is missing; an embedded store keeps the table's rules."""
         if self._ledger is None:
             store, table = await self.store(), self.settings.table
-            ledger = Ledger(store, clock=self.clock, randomness=self.randomness, table=table, fees=self.fees)
+            observed = self._observed(store)
+            ledger = Ledger(observed, clock=self.clock, randomness=self.randomness, table=table, fees=self.fees)
             try:
                 await ledger.create_table()
                 if isinstance(store, AsyncEngine):
@@ -138,7 +143,7 @@ class Composition:
             self._paygov = PayGov(config, transport)
         return self._paygov
 
-    async def portal(self, observer: "Observer | None" = None) -> "Portal":
+    async def portal(self) -> "Portal":
         """A portal over the ledger and Pay.gov's client. Raises :class:`CannotStart`."""
         from bursar.portal.portal import Portal, PortalSettings
 
@@ -155,7 +160,7 @@ class Composition:
             ),
             clock=self.clock,
             randomness=self.randomness,
-            observer=observer,
+            observer=self.metrics,
         )
 
     async def reports(self) -> "Reports":
@@ -172,6 +177,33 @@ class Composition:
                 raise CannotStart(f"the lake {self.settings.lake_url} cannot be opened: {error}") from error
             self._ending.push_async_callback(self._reports.close)
         return self._reports
+
+    async def webhooks(self) -> "Dispatcher | None":
+        """What tells subscribers of changes; None where nobody subscribes. Raises :class:`CannotStart`."""
+        if self.settings.webhooks is None:
+            return None
+        from bursar.portal.webhooks.dispatcher import Dispatcher
+        from bursar.portal.webhooks.queue import WebhookQueue
+        from bursar.portal.webhooks.sender import AioHttpSender
+        from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
+
+        try:
+            subscriptions = Subscriptions.load(self.settings.webhooks)
+        except (SubscriptionsError, OSError) as error:
+            raise CannotStart(f"BURSAR_WEBHOOKS: {error}") from error
+        queue = WebhookQueue(await self.store())
+        await queue.create_table()
+        sender = await self._ending.enter_async_context(AioHttpSender())
+        return Dispatcher(
+            await self.ledger(), queue, subscriptions, sender, clock=self.clock, randomness=self.randomness
+        )
+
+    def _observed(self, store: Store) -> Store:
+        if self.metrics is None:
+            return store
+        from bursar.portal.metrics import ObservedStore
+
+        return ObservedStore(store, self.metrics, self.clock)
 
 
 def _put_rules(store: AsyncEngine, table: str, ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from bursar.bootstrap.composition import CannotStart, Composition
 
 if TYPE_CHECKING:
     from bursar.portal.portal import Portal
+    from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports import Reports
     from bursar.rules.commands import Defaults
 
@@ -33,6 +34,16 @@ async def portal() -> "AsyncIterator[Portal]":
     """A portal over the configured store and Pay.gov, for ``bursar sweep``, ``attention`` and ``resolve``."""
     async with _composition() as parts:
         yield await parts.portal()
+
+
+@asynccontextmanager
+async def webhooks() -> "AsyncIterator[Dispatcher]":
+    """The dispatcher of ``BURSAR_WEBHOOKS``, for ``bursar webhooks``."""
+    async with _composition() as parts:
+        dispatcher = await parts.webhooks()
+        if dispatcher is None:
+            raise CannotStart("BURSAR_WEBHOOKS is not set: nobody is told of anything")
+        yield dispatcher
 
 
 def rules() -> "Defaults":
@@ -57,4 +68,4 @@ async def _composition() -> AsyncIterator[Composition]:
         sys.exit(UNUSABLE)
 
 
-FACTORIES: Mapping[str, Any] = {"reports": reports, "portal": portal, "rules": rules}
+FACTORIES: Mapping[str, Any] = {"reports": reports, "portal": portal, "rules": rules, "webhooks": webhooks}

@@ -1,7 +1,9 @@
 """``bursar up`` and ``bursar portal``: the whole of Bursar, or the portal alone, in one process until told to stop.
 
-up        portal + pages ── Pay.gov's simulator ── sweeper ── the lake's writer        one data folder
-portal    portal ───────────────────────────────── sweeper ── the lake's writer        Pay.gov as configured
+    up        portal + pages ── Pay.gov's simulator ── sweeper ── the lake's writer        one data folder
+    portal    portal ───────────────────────────────── sweeper ── the lake's writer        Pay.gov as configured
+
+Several portals may share one store and one port.
 """
 
 import asyncio
@@ -23,13 +25,18 @@ from bursar.paygov.simulator.server import addresses
 from bursar.payments.clients import Client
 from bursar.portal.application import Authenticate
 from bursar.portal.auth import nobody_asks, sigv4
-from bursar.portal.http import portal_app
+from bursar.portal.http import AsgiApp, portal_app
+from bursar.portal.limits import ClientLimits
+from bursar.portal.metrics import Metrics
 from bursar.portal.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.sweeper import run_sweeper
 from bursar.reports import LakeBusy, ReportError, Reports
+from bursar.reports.transaction_log import TransactionLog
 from bursar.settings import Settings
 
 BOOKS_FILE: Final = "paygov-books.jsonl"
+BURST_S: Final = 2.0
+"""A client may use this many seconds of its rate at once."""
 FORCED_INTERVAL_S: Final = 1.0
 """`up` sweeps at least this often: an ACH debit of the simulator settles within seconds, and somebody is watching."""
 
@@ -51,7 +58,7 @@ async def run_up(settings: Settings, say: Say) -> None:
         settings = replace(
             settings, paygov_url=where.url, paygov_query_url=where.query_url, payment_url=where.payment_url
         )
-        parts = await stack.enter_async_context(Composition(settings))
+        parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
         portal, reports = await parts.portal(), await parts.reports()
         await stack.enter_async_context(serving(simulator_app(_simulator(settings, parts, stack)), paygov_socket))
         client = _development_client(parts)
@@ -62,9 +69,9 @@ async def run_up(settings: Settings, say: Say) -> None:
             portal_url=address(portal_socket),
             payment_url=where.payment_url,
         )
-        await stack.enter_async_context(background(_tasks(settings, portal, reports)))
+        await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        app = portal_app(portal, _nobody(settings, client), others=Starlette(routes=pages(try_payment)))
+        app = _app(parts, portal, reports, _nobody(settings, client), Starlette(routes=pages(try_payment)))
         await stack.enter_async_context(serving(app, portal_socket))
         say(f"Try a payment        {address(portal_socket)}")
         say(f"Pay.gov (simulated)  {where.base}")
@@ -77,15 +84,30 @@ async def run_portal(settings: Settings, say: Say) -> None:
     """Runs the portal and its sweeper against the configured store and Pay.gov. Raises :class:`CannotStart`."""
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(bind(settings.host, settings.port, "the portal", shared=settings.workers > 1))
-        parts = await stack.enter_async_context(Composition(settings))
+        parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
         authenticate = _authentication(settings, parts)
         portal, reports = await parts.portal(), await parts.reports()
-        await stack.enter_async_context(background(_tasks(settings, portal, reports)))
+        await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        await stack.enter_async_context(serving(portal_app(portal, authenticate), listening))
+        await stack.enter_async_context(serving(_app(parts, portal, reports, authenticate), listening))
         say(f"Portal  {address(listening)}  store {settings.store_url}  Pay.gov {settings.paygov_url}")
         await until_told_to_stop()
         say("Stopping: finishing what has begun …")
+
+
+def _app(
+    parts: Composition, portal: Portal, reports: Reports, authenticate: Authenticate, others: AsgiApp | None = None
+) -> AsgiApp:
+    """The portal with everything that a server of one's own offers."""
+    settings, fees = parts.settings, parts.fees
+    log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
+    limits = ClientLimits(
+        parts.clock,
+        at_once_max=settings.at_once_max,
+        rate_per_s=settings.rate_per_s,
+        burst=max(1.0, BURST_S * settings.rate_per_s),
+    )
+    return portal_app(portal, authenticate, log=log, metrics=parts.metrics, limits=limits, others=others)
 
 
 def _authentication(settings: Settings, parts: Composition) -> Authenticate:
@@ -118,8 +140,10 @@ def _simulator(settings: Settings, parts: Composition, stack: AsyncExitStack) ->
     return Simulator(parts.clock, parts.randomness, books, SimulatorSettings(ach_settle_s=settings.ach_settle_s))
 
 
-def _tasks(settings: Settings, portal: Portal, reports: Reports) -> list[Any]:
-    return [run_sweeper(portal, settings.sweep_interval_s), _write_lake(reports, settings.lake_interval_s)]
+async def _tasks(parts: Composition, portal: Portal, reports: Reports) -> list[Any]:
+    settings, webhooks = parts.settings, await parts.webhooks()
+    tasks = [run_sweeper(portal, settings.sweep_interval_s), _write_lake(reports, settings.lake_interval_s)]
+    return tasks if webhooks is None else [*tasks, webhooks.run()]
 
 
 async def _write_lake(reports: Reports, interval_s: float) -> None:
