@@ -199,6 +199,7 @@ REFUSED = {
     "parent's word": (Update(order(), changed(order(), currency="EUR")), "Rule currency (agrees) refuses to change"),
     "no edge": (Update(order(), changed(order(), state="sent")), "from open, state moves only to paid or void"),
     "final": (Update(order(state="void"), changed(order(), state="open")), "state void is final"),
+    "state gone": (Update(order(), changed(order(), state=None)), "would be {state: (absent)}"),
     "no state": (Put(changed(order(), state=None)), "state starts as open"),
     "bad start": (Put(order(state="paid")), "Rule moves (transitions) refuses to put order"),
     "immutable": (Update(order(), changed(order(), number="x")), "number never changes; was {number: \"n-a\"}, would"),

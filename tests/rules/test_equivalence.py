@@ -157,4 +157,4 @@ def test_the_equivalence_was_not_vacuous() -> None:
     if TALLY["writes"] >= 500:  # only when the tests above ran in this process
         assert TALLY["accepted"] > TALLY["writes"] // 5
         assert TALLY["refused"] > TALLY["writes"] // 5
-        assert TALLY["contended"] > 20
+        assert TALLY["contended"] > TALLY["writes"] // 100
