@@ -54,6 +54,10 @@ FAULT_NO_SUCH_APPLICATION = "4019"
 FAULT_TOKEN_UNUSABLE = "4117"
 FAULT_TOKEN_EXPIRED = "5009"
 """Never seen from Pay.gov: portals write it down for an attempt whose token they let expire."""
+FAULT_UNPAID = FAULT_TOKEN_UNUSABLE
+"""GUESS: what completing a token answers that nobody has paid yet. The public test server completes it as a card
+payment; a real Pay.gov can hardly charge a card that nobody gave. 4117 is the harshest answer to have to live with: it
+may mean "not yet" too, so it proves nothing once an outcome is unknown."""
 FAULT_DETAILS: Final = {
     FAULT_NO_SUCH_APPLICATION: "No agency application found for given tcs_app_id.",
     FAULT_TOKEN_UNUSABLE: "Token does not exist, has been acted upon already, or is too old.",

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+import uvicorn
 
-from bursar.paygov import AioHttpTransport, Nonsense
-from bursar.paygov.simulator import Simulator, SimulatorSettings, hosted_pages
-from bursar.paygov.simulator.server import Addresses, listen, serving
+from bursar.paygov import AioHttpTransport, Lost, Nonsense
+from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator, SimulatorSettings, hosted_pages
+from bursar.paygov.simulator.app import simulator_app
+from bursar.paygov.simulator.server import Addresses, addresses, listen, serving
 from paygov.conftest import AGENCY_ID, APP, HandClock, World, client
 
 
@@ -271,6 +273,22 @@ async def test_a_full_disk_is_a_503_and_nothing_took_place(world: World, monkeyp
     assert caught.value.status == 503
     assert world.books.charges(AGENCY_ID) == ()
     assert await world.paygov.complete(tcs_app_id=APP, token=token)
+
+
+@pytest.mark.parametrize("kind", ["reset", "cut", "refuse"])
+async def test_a_server_that_cannot_reset_loses_the_reply_all_the_same(simulator: Simulator, kind: str) -> None:
+    """Under a plain uvicorn, as `bursar up` may run it, without the protocol of our own."""
+    plan = MisbehaviourPlan(random.Random(1), [Misbehaviour(kind=kind)])
+    server = uvicorn.Server(uvicorn.Config(simulator_app(simulator, plan), lifespan="off", ws="none", log_config=None))
+    with listen() as listening:
+        transport = AioHttpTransport()
+        running = asyncio.create_task(server.serve(sockets=[listening]))
+        paygov = client(addresses(listening).base, transport)
+        with pytest.raises(Lost):
+            await paygov.query(tcs_app_id=APP, agency_tracking_id="a")
+        await transport.close()
+        server.should_exit = True
+        await running
 
 
 def test_a_busy_port_is_said_at_once() -> None:

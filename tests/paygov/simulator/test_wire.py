@@ -1,7 +1,7 @@
 """Requests as the simulator reads them: the quick way and the parser agree, and nothing hostile gets further."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bursar.paygov.protocol import COMPLETE_WITH_DETAILS, NAMESPACE, ONLINE_OPERATIONS, START
@@ -48,7 +48,12 @@ def test_what_the_quick_way_reads_the_parser_reads_alike(content: bytes) -> None
             assert read_request(ONLINE_OPERATIONS, body, "").fields == dict(pairs)
 
 
+NAMED = PLAIN.index(NAMESPACE.encode())
+
+
 @given(st.integers(0, len(PLAIN)), st.integers(0, len(PLAIN)), st.binary(max_size=8))
+@example(NAMED, NAMED, b"}")
+@example(NAMED, NAMED + len(NAMESPACE), b"http://www.w3.org/XML/1998/namespace")
 def test_a_mangled_request_is_read_alike_or_refused(start: int, end: int, instead: bytes) -> None:
     body = PLAIN[:start] + instead + PLAIN[end:]
     try:

@@ -246,7 +246,10 @@ async def _cut(answer: Answer, scope: Scope, _receive: Receive, send: Send) -> N
     _close(scope, reset=False)
 
 
-async def _reset(_answer: Answer, scope: Scope, _receive: Receive, _send: Send) -> None:
+async def _reset(answer: Answer, scope: Scope, _receive: Receive, send: Send) -> None:
+    if ABORT_EXTENSION not in scope.get("extensions", {}):
+        # A server that cannot reset hangs up on a reply that was begun and never ends: as lost for the caller.
+        await send(_head(answer))
     _close(scope, reset=True)
 
 
@@ -277,7 +280,9 @@ def _head(answer: Answer) -> Message:
 
 
 def _close(scope: Scope, *, reset: bool) -> None:
-    scope["extensions"][ABORT_EXTENSION](reset)
+    abort = scope.get("extensions", {}).get(ABORT_EXTENSION)
+    if abort is not None:
+        abort(reset)
 
 
 _ENDINGS: Final = {

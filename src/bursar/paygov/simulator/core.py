@@ -20,6 +20,7 @@ from bursar.paygov.protocol import (
     FAULT_DETAILS,
     FAULT_NO_SUCH_APPLICATION,
     FAULT_TOKEN_UNUSABLE,
+    FAULT_UNPAID,
     LANGUAGE,
     PAYMENT_TYPES,
     TOKEN_LIFE_S,
@@ -63,7 +64,7 @@ class SimulatorSettings:
     token_life_s: float = TOKEN_LIFE_S
     applications: frozenset[str] | None = None
     bearer: str | None = None
-    unpaid_code: str | None = FAULT_TOKEN_UNUSABLE
+    unpaid_code: str | None = FAULT_UNPAID
 
 
 class Simulator:

@@ -50,7 +50,8 @@ class SoapRequest:
 # Printable ASCII without markup only: whatever is not exactly this goes to the parser, and means the same there.
 PLAIN_ENVELOPE = re.compile(
     rb'(?:<\?xml version="1\.0" encoding="(?:UTF-8|utf-8)" ?\?>)?[ \t\r\n]*'
-    rb'<soapenv:Envelope xmlns:soapenv="[!#-%\'-;=-~]+" xmlns:tcs="[!#-%\'-;=-~]+">'
+    rb'<soapenv:Envelope xmlns:soapenv="http://schemas\.xmlsoap\.org/soap/envelope/"'
+    rb' xmlns:tcs="http://fms\.treas\.gov/[A-Za-z0-9_./-]*">'
     rb"[ \t\r\n]*(?:<soapenv:Header ?/>[ \t\r\n]*)?"
     rb"<soapenv:Body>[ \t\r\n]*<tcs:(?P<op>[A-Za-z]+)>[ \t\r\n]*<(?P=op)Request>[ \t\r\n]*"
     rb"(?P<fields>(?:<(?P<f>[a-z_]+)>[ -%'-;=?-~]*</(?P=f)>[ \t\r\n]*)*)"
