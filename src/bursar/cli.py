@@ -46,6 +46,26 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
+MOUNTED: Mapping[str, tuple[str, str, str]] = {
+    # a lower room's command: (name below it, the upper room's group, what it says in --help)
+    "dynamo": ("rules", "bursar.rules.commands:dynamo_rules", "Put, show and check the rules that a table keeps."),
+}
+
+
+def _loaded(target: str) -> click.Command:
+    module, _, name = target.partition(":")
+    command = getattr(importlib.import_module(module), name)
+    assert isinstance(command, click.Command)
+    return command
+
+
+def _guard(document: str) -> Any:
+    """The guard of a rules document. `bursar dynamo` knows nothing of rules; this is how tables keep theirs."""
+    from bursar.rules.native import load_guard
+
+    return load_guard(document)
+
+
 class Factories(Mapping[str, Any]):
     """What the rooms' commands work on, by name; the composition root loads when the first one is asked for."""
 
@@ -64,6 +84,25 @@ class Factories(Mapping[str, Any]):
         return FACTORIES
 
 
+class LazyMount(click.Group):
+    """A group of another room, mounted under a command of a lower one; loads when one of its commands is named."""
+
+    def __init__(self, name: str, target: str, help_line: str) -> None:
+        super().__init__(name, help=help_line)
+        self._target = target
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._group().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._group().get_command(ctx, cmd_name)
+
+    def _group(self) -> click.Group:
+        group = _loaded(self._target)
+        assert isinstance(group, click.Group)
+        return group
+
+
 class LazyGroup(click.Group):
     """A click group whose commands live in modules that are imported when asked for."""
 
@@ -74,9 +113,9 @@ class LazyGroup(click.Group):
         target = COMMANDS.get(cmd_name)
         if target is None:
             return None
-        module, _, name = target[0].partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
+        command = _loaded(target[0])
+        if isinstance(command, click.Group) and cmd_name in MOUNTED:
+            command.add_command(LazyMount(*MOUNTED[cmd_name]))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -91,6 +130,7 @@ class LazyGroup(click.Group):
 def bursar(ctx: click.Context) -> None:
     """A payment portal on DynamoDB that cannot charge a payer twice and answers finance's questions in SQL."""
     ctx.obj = Factories()
+    ctx.meta["bursar.dynamo.guard_loader"] = _guard
 
 
 def main(arguments: Sequence[str] | None = None, **extra: Any) -> None:

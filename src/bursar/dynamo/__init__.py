@@ -7,6 +7,7 @@ which the rooms above talk to this DynamoDB or another (``open_store``).
 """
 
 from bursar.dynamo.asyncio_door import AsyncEngine
+from bursar.dynamo.boto3_door import boto3_client, boto3_resource, boto3_streams_client
 from bursar.dynamo.engine import Engine, RulesRefused
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
 from bursar.dynamo.guards import Change, Guard, GuardLoader, GuardView, Refusal
@@ -27,5 +28,8 @@ __all__ = [
     "StoreFormatError",
     "StoreOutcomeUnknown",
     "StoreUnreachable",
+    "boto3_client",
+    "boto3_resource",
+    "boto3_streams_client",
     "open_store",
 ]
