@@ -12,7 +12,7 @@ WORKERS ?= 2
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := list
-.PHONY: list up test lint format mutants sim bench bench-dynamo bench-portal bench-reports oracles docs clean
+.PHONY: list up test lint format mutants sim bench bench-dynamo bench-portal bench-reports docs clean
 
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ list: ## List these commands
 up: .venv/.synced ## Start the portal, Pay.gov's simulator and the pages (PORT, SIMULATOR_PORT, DATA)
 	@$(BIN)/bursar up --port $(PORT) --simulator-port $(SIMULATOR_PORT) --data $(DATA)
 
-test: lint .tools/.browser ## Lint, type-check and run every test
+test: lint .tools/.browser .tools/.oracles ## Lint, type-check and run every test
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 lint: .venv/.synced ## Format check, lint, types, and the layers of the house
@@ -40,7 +40,7 @@ mutants: .venv/.synced ## Weaken every rule in turn and see the tests catch it
 
 bench: bench-dynamo bench-portal bench-reports ## Run every benchmark; results go to docs/benchmarks
 
-bench-dynamo: .venv/.synced ## The engine beside dynoxide, dynalite and moto
+bench-dynamo: .venv/.synced .tools/.oracles ## The engine beside dynoxide, dynalite and moto
 	@$(BIN)/python bench/bench_dynamo.py
 
 bench-portal: .venv/.synced ## Full payments per second (PEER=http://host:port measures another portal too)
@@ -49,10 +49,7 @@ bench-portal: .venv/.synced ## Full payments per second (PEER=http://host:port m
 bench-reports: .venv/.synced ## The named reports over a million payments
 	@$(BIN)/python bench/bench_reports.py
 
-oracles: .venv/.synced ## Install the other DynamoDBs that the differential tests compare with
-	@tools/install-oracles
-
-docs: .venv/.synced ## Write the generated parts of docs/ again
+docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python tools/generate_docs.py
 
 clean: ## Remove the environment, caches and benchmark data (never your data folder)
@@ -72,4 +69,8 @@ $(UV):
 
 .tools/.browser: | $(UV)
 	@tools/install-browser
+	@touch $@
+
+.tools/.oracles: tools/install-oracles | $(UV)
+	@tools/install-oracles
 	@touch $@

@@ -1,0 +1,32 @@
+"""Writes the generated pages of docs/ again, from the code that they tell of. Tests hold each page to its code."""
+
+import contextlib
+import io
+import runpy
+from pathlib import Path
+
+from bursar.settings import settings_table
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+PAGES = {
+    # page: the module that prints it
+    "payments.md": "bursar.payments.page",
+    "reports.md": "bursar.reports.page",
+}
+
+
+def main() -> None:
+    for page, module in PAGES.items():
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            runpy.run_module(module, run_name="__main__")
+        if printed.getvalue():  # a module that writes its page itself prints nothing
+            (DOCS / page).write_text(printed.getvalue(), encoding="utf-8")
+    settings = DOCS / "settings.md"
+    introduction, _, _ = settings.read_text(encoding="utf-8").partition("| variable")
+    settings.write_text(f"{introduction}{settings_table()}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
