@@ -24,9 +24,9 @@ from bursar.portal.validation import read_init
 from sim.world import Gone, World
 
 STARTS_MAX = 3
-TRIES_MAX = 40
+TRIES_MAX = 30
 FIRST_WAIT_S = 2.0
-WAIT_MAX_S = 300.0
+WAIT_MAX_S = 600.0
 ACTS: tuple[tuple[str, int], ...] = (
     ("pays", 50),
     ("pays in two tabs", 14),
@@ -50,13 +50,14 @@ class Bill:
     metadata: dict[str, Any]
     amount: float | None = None
     tokens: list[str] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
+    heard: list[tuple[float, str]] = field(default_factory=list)  # (Unix seconds, payment status)
     findings: list[str] = field(default_factory=list)
 
 
 def bills(world: World, count: int) -> list[Bill]:
     """``count`` bills of two clients; now and then both use the same reference."""
-    chance, made = world.randomness, []
+    chance = world.randomness
+    made: list[Bill] = []
     for number in range(count):
         reference = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         if made and chance.random() < 0.15:
@@ -99,7 +100,7 @@ class Application:
                 self.bill.tokens.append(answer["token"])
                 return str(answer["token"])
             if isinstance(answer, PortalError) and answer.status == 409 and "already been paid" in answer.message:
-                self.bill.heard.append("success")
+                self.hear("success")
                 return None
             wait_s = await self.pause(wait_s)
         return None
@@ -146,7 +147,7 @@ class Application:
             answer = await self.ask("process", lambda portal: process_payment(portal, self._client, token))
             if isinstance(answer, dict):
                 if answer["paymentStatus"] != "pending":
-                    return self.hear(answer)
+                    return self.hear(answer["paymentStatus"])
                 return await self.follow()
             if isinstance(answer, PortalError):
                 if answer.status == 404:
@@ -166,16 +167,15 @@ class Application:
         for _ in range(TRIES_MAX):
             answer = await self.ask("details", self._details)
             if isinstance(answer, dict) and answer["paymentStatus"] != "pending":
-                return self.hear(answer)
+                return self.hear(answer["paymentStatus"])
             if isinstance(answer, PortalError) and answer.status == 404:
                 self.bill.findings.append(f"{self.name}: an acknowledged payment was answered with 404")
                 return None
             wait_s = await self.pause(wait_s)
         return None
 
-    def hear(self, answer: dict[str, Any]) -> str:
-        status = str(answer["paymentStatus"])
-        self.bill.heard.append(status)
+    def hear(self, status: str) -> str:
+        self.bill.heard.append((self.world.loop.clock(), status))
         return status
 
     async def ask(self, what: str, use_case: Callable[[Portal], Awaitable[Any]]) -> Any:
@@ -183,7 +183,7 @@ class Application:
         try:
             answer = await self.world.ask(use_case)
         except Gone:
-            self.world.note(f"{self.name}: {what}: the process died")
+            self.world.note(f"{self.name}: {what}: nobody answered")
             return None
         except Exception as error:  # the portal's own table says what a caller would hear of it
             heard = portal_error(error)

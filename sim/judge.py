@@ -1,19 +1,23 @@
 """The judge: an independent model of what must be true at rest. It trusts Pay.gov's books only.
 
 It knows nothing of rules, graphs or ledgers: what it demands is written down here once more, by hand, so that a mistake
-in those cannot hide itself.
+in those cannot hide itself. The demands are listed in docs/simulation.md.
 """
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
+from bursar.clock import iso_ms
+from bursar.payments.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt, Event, ObligationView
+from bursar.payments.rules import payment_rules
 from bursar.rules.audit import audit
 from sim.actors import Bill
-from sim.world import TABLE, World
+from sim.world import TABLE, World, catalogue
 
 # What may follow what, by hand: not derived from payments.status.
-MOVES = {
+MOVES: Final = {
     (None, "received"),
     ("received", "initiated"),
     ("received", "failed"),
@@ -27,11 +31,14 @@ MOVES = {
     ("pending", "processed"),
     ("pending", "failed"),
 }
+BY_HAND: Final = ("resolved_processed", "resolved_failed")
+RULES: Final = payment_rules(catalogue())
+"""Made when this module is loaded, so that a canary that weakens the rules of a run does not weaken the audit."""
 
 
 async def judge(world: World, made: Iterable[Bill]) -> list[str]:
     """Everything that is not as it must be, one line each; none when the run was good."""
-    findings: list[str] = []
+    findings = list(world.findings)
     views: list[ObligationView] = []
     ledger = world.ledger(world.engine)
     for bill in made:
@@ -39,11 +46,12 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
         view = await ledger.obligation(bill.client, bill.reference)
         if view is not None:
             views.append(view)
+            world.timeline += [(event.at, _spoken(event)) for event in view.events]
             findings += _judge_bill(world, bill, view)
         elif bill.tokens:
             findings.append(f"{bill.reference}: acknowledged and then forgotten")
     findings += _judge_books(world, views)
-    report = await audit(world.engine, TABLE, ledger.rules, randomness=world.randomness)
+    report = await audit(world.engine, TABLE, RULES, randomness=world.randomness)
     findings += [f"audit: {fault.sort}: {fault.rule}: {fault.message}" for fault in report.faults]
     return findings
 
@@ -52,17 +60,19 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
     """Each charge has exactly one processed attempt, with its id and amount; each processed attempt one charge."""
     findings = []
     attempts = {attempt.agency_tracking_id: attempt for view in views for attempt in view.attempts}
+    by_hand = {event.agency_tracking_id for view in views for event in view.events if event.name in BY_HAND}
     charged = Counter(charge.agency_tracking_id for charge in world.books.all_charges())
     for charge in world.books.all_charges():
-        attempt = attempts.get(charge.agency_tracking_id)
+        name = charge.agency_tracking_id
+        attempt = attempts.get(name)
         if attempt is None:
-            findings.append(f"a charge of {charge.agency_tracking_id} that no attempt knows")
-        elif attempt.status != "processed" and not _given_up(world, attempt):
-            findings.append(f"{attempt.agency_tracking_id} was charged and is {attempt.status}")
-        elif attempt.status == "processed" and (
-            attempt.paygov_tracking_id != charge.paygov_tracking_id or attempt.amount != charge.amount
-        ):
-            findings.append(f"{attempt.agency_tracking_id} is recorded otherwise than it was charged")
+            findings.append(f"a charge of {name} that no attempt knows")
+        elif attempt.status != "processed":
+            findings.append(f"{name} was charged and is {attempt.status}")
+        elif attempt.paygov_tracking_id != charge.paygov_tracking_id:
+            findings.append(f"{name} is recorded under another Pay.gov tracking id than it was charged")
+        elif attempt.amount != charge.amount and name not in by_hand:
+            findings.append(f"{name} was charged {charge.amount} and processed by itself as {attempt.amount}")
     findings += [
         f"{name} is processed and was charged {charged[name]} times"
         for name, attempt in attempts.items()
@@ -72,39 +82,55 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
 
 
 def _judge_bill(world: World, bill: Bill, view: ObligationView) -> list[str]:
-    ids = [attempt.agency_tracking_id for attempt in view.attempts]
     findings = []
-    charges = len(world.books.charges_for(ids))
-    if charges > 1:
-        findings.append(f"{bill.reference}: the payer was charged {charges} times")
-    processed = sum(attempt.status == "processed" for attempt in view.attempts)
-    if "success" in bill.heard and processed != 1:
-        findings.append(f"{bill.reference}: a caller heard success, and {processed} attempts are processed")
+    charges = world.books.charges_for([attempt.agency_tracking_id for attempt in view.attempts])
+    if len(charges) > 1:
+        findings.append(f"{bill.reference}: the payer was charged {len(charges)} times")
+    findings += _judge_what_was_heard(world, bill, view)
     for attempt in view.attempts:
         findings += _judge_attempt(world, attempt, view.events)
     return findings
 
 
+def _judge_what_was_heard(world: World, bill: Bill, view: ObligationView) -> list[str]:
+    """Success was told only of what was processed by then, failure only of what is never charged after."""
+    findings = []
+    processed_at = min((e.at for e in view.events if e.to_status == "processed"), default=None)
+    charged = [a for a in view.attempts if world.books.charges(a.agency_tracking_id)]
+    for at, status in bill.heard:
+        if status == "success" and (processed_at is None or processed_at > at):
+            findings.append(f"{bill.reference}: a caller heard success at {iso_ms(at)}, before it was processed")
+        if status == "failed" and any(attempt.created_at <= at for attempt in charged):
+            findings.append(f"{bill.reference}: a caller heard failed at {iso_ms(at)} of what was charged")
+    return findings
+
+
 def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) -> list[str]:
     name, findings = attempt.agency_tracking_id, []
-    if attempt.status not in ("processed", "failed") and not _given_up(world, attempt):
-        findings.append(f"{name} is still {attempt.status} after the quiet period")
+    if attempt.status not in ("processed", "failed"):
+        findings.append(f"{name} is still {attempt.status} after the operators")
     if attempt.lease_owner is not None or attempt.lease_until is not None:
         findings.append(f"{name} leaks a lease")
+    if attempt.due_at is not None:
+        findings.append(f"{name} is final and still due")
     history = [event for event in events if event.agency_tracking_id == name]
     if [event.seq for event in history] != list(range(1, len(history) + 1)):
         findings.append(f"{name}: events are missing or doubled: {[event.seq for event in history]}")
+    if attempt.event_seq != len(history) or attempt.version < attempt.event_seq:
+        findings.append(f"{name}: version {attempt.version}, {attempt.event_seq} events counted, {len(history)} kept")
     status: str | None = None
     for event in history:
         if event.from_status != status or (status, event.to_status) not in MOVES:
             findings.append(f"{name}: {event.name} moves {event.from_status} to {event.to_status} out of {status}")
         status = event.to_status
+        if world.sky.kind_to_leases and LEASE_RAN_OUT in str(event.detail.get("reason")):
+            findings.append(f"{name}: a lease ran out although nobody died and the store was there")
     if status != attempt.status:
         findings.append(f"{name} is {attempt.status} and its history ends in {status}")
     return findings
 
 
-def _given_up(world: World, attempt: Attempt) -> bool:
-    """Whether only a person can settle it: allowed without a query service, if it is unknown and says why."""
-    allowed = not world.weather.query_available
-    return allowed and attempt.status == "processing" and attempt.outcome_unknown and bool(attempt.unknown_reason)
+def _spoken(event: Event) -> str:
+    moved = event.to_status if event.from_status == event.to_status else f"{event.from_status} → {event.to_status}"
+    told = ", ".join(f"{name}: {value}" for name, value in event.detail.items())
+    return f"ledger: {event.agency_tracking_id}: {event.name} ({moved}) by the {event.actor}" + (told and f"; {told}")

@@ -5,8 +5,9 @@ Every call to the store and to Pay.gov passes one of these doors, before and aft
     portal ──►│ may die │──► request takes place ──►│ may die │──► portal goes on
                    ✘ it never arrived                   ✘ it took place, nobody here knows
 
-A dead process's tasks wait for ever: no ``finally`` runs, as after SIGKILL. What it held in memory is gone; the store
-and Pay.gov live on.
+Between two such steps a process changes nothing but its own memory, so dying elsewhere is dying at the step before;
+a kill at a moment of the clock strikes requests in flight besides. A dead process's tasks wait for ever: no ``finally``
+runs, as after SIGKILL. What it held in memory is gone; the store and Pay.gov live on.
 """
 
 import asyncio
@@ -16,18 +17,29 @@ from typing import Any, TypeVar
 
 from bursar.dynamo.store import Store
 from bursar.paygov.transport import HttpReply, Transport
+from sim.paygov_faults import operation_of
 
 T = TypeVar("T")
 
 
 class Process:
-    """One portal process's life. ``death`` is done once it has died."""
+    """One portal process's life. ``death`` is done once it has died.
 
-    def __init__(self, name: str, randomness: random.Random, death_probability: float) -> None:
+    ``dies_at``: asked at each step ("before TransactWriteItems", "after complete", …) whether it dies there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        randomness: random.Random,
+        death_probability: float,
+        dies_at: Callable[[str], bool] | None = None,
+    ) -> None:
         self.name = name
         self.death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._randomness = randomness
         self._death_probability = death_probability
+        self._dies_at = dies_at
 
     @property
     def dead(self) -> bool:
@@ -41,9 +53,11 @@ class Process:
         """From now on it dies no more: the storm is over."""
         self._death_probability = 0.0
 
-    async def step(self) -> None:
+    async def step(self, where: str) -> None:
         """A point between two statements: it may die here, and then never comes back."""
-        if not self.dead and self._randomness.random() < self._death_probability:
+        if not self.dead and (
+            (self._dies_at is not None and self._dies_at(where)) or self._randomness.random() < self._death_probability
+        ):
             self.kill()
         if self.dead:
             await asyncio.Event().wait()
@@ -57,7 +71,8 @@ class MortalStore:
         self._process = process
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        return await _mortally(self._process, lambda: self._inner.call(operation, request))
+        what = f"{operation} of {request['IndexName']}" if "IndexName" in request else operation
+        return await _mortally(self._process, what, lambda: self._inner.call(operation, request))
 
     async def close(self) -> None:
         """The store outlives its processes."""
@@ -71,15 +86,19 @@ class MortalTransport:
         self._process = process
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        return await _mortally(self._process, lambda: self._inner.post(url, body, headers, timeout_s))
+        what = operation_of(body)
+        return await _mortally(self._process, what, lambda: self._inner.post(url, body, headers, timeout_s))
+
+    async def close(self) -> None:
+        """Pay.gov outlives its callers."""
 
 
-async def _mortally(process: Process, work: Callable[[], Awaitable[T]]) -> T:
-    await process.step()
+async def _mortally(process: Process, what: str, work: Callable[[], Awaitable[T]]) -> T:
+    await process.step(f"before {what}")
     try:
         result = await work()
     except Exception:
-        await process.step()
+        await process.step(f"after {what}")
         raise
-    await process.step()
+    await process.step(f"after {what}")
     return result

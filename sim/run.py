@@ -1,6 +1,7 @@
-"""One seed from start to judgement: storm, calm, quiet period, verdict."""
+"""One seed: storm, calm, quiet period, operators, verdict."""
 
 import asyncio
+import gc
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,12 +9,13 @@ from dataclasses import dataclass, field
 from sim.actors import Application, bills
 from sim.judge import judge
 from sim.loop import Deadlock, VirtualLoop, run_virtual
-from sim.world import World
+from sim.operators import live_attempts, settle_charged, take_over
+from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 
 BILLS_MIN, BILLS_MAX = 2, 6
-STORM_S = 5_000.0
-QUIET_S = 6 * 3600.0
-"""Longer than a token's life and its grace together, so that everything has had its chance to be resolved."""
+QUIET_STEP_S = 3600.0
+QUIET_STEPS_MAX = 7
+"""Longer than a token's life and its grace together, so that everything has its chance; less when nothing is left."""
 
 
 @dataclass
@@ -26,18 +28,23 @@ class Verdict:
     charges: int = 0
     given_up: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    alerts: Counter[str] = field(default_factory=Counter)
     timeline: list[str] = field(default_factory=list)
 
 
 def simulate(seed: int) -> Verdict:
     """Runs ``seed``. The same seed gives the same run, to the last event."""
     logging.disable(logging.CRITICAL)
+    collecting = gc.isenabled()
+    gc.disable()  # a run is short and its garbage goes with it
     try:
         return run_virtual(lambda loop: _simulate(loop, seed))
     except Deadlock as deadlock:
         return Verdict(seed, [f"deadlock: {deadlock}"])
     finally:
         logging.disable(logging.NOTSET)
+        if collecting:
+            gc.enable()
 
 
 async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
@@ -49,20 +56,40 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         for tab in range(world.randomness.choice((1, 1, 2))):
             application = Application(world, bill, f"bill {number}{'ab'[tab]}")
             work.append(loop.create_task(application.run(world.randomness.uniform(0, 900))))
+    for _ in range(world.randomness.randint(0, 4)):
+        loop.create_task(_sweep_at_once(world, world.randomness.uniform(0, STORM_S)))
     await asyncio.sleep(STORM_S)
     world.calm()
     world.note("calm")
+    if world.randomness.random() < 0.3:
+        loop.create_task(_early_operator(world, world.randomness.uniform(0, 3 * 3600)))
     await asyncio.wait(work)
-    await asyncio.sleep(QUIET_S)
-    findings = await judge(world, made)
-    ledger = world.ledger(world.engine)
-    live = await ledger.due(loop.clock() + 10 * QUIET_S, 1000)
+    for _ in range(QUIET_STEPS_MAX):
+        await asyncio.sleep(QUIET_STEP_S)
+        if not await live_attempts(world):
+            break
+    given_up = len(await live_attempts(world))
+    findings = [f"an application broke: {task.exception()!r}" for task in work if task.exception()]
+    findings += await take_over(world)
+    await asyncio.sleep(2 * QUIET_SWEEP_INTERVAL_S)
+    findings += await judge(world, made)
     return Verdict(
         seed,
         findings,
         payments=len(made),
         charges=sum(1 for _ in world.books.all_charges()),
-        given_up=len(live),
+        given_up=given_up,
         faults=world.counts,
-        timeline=world.timeline,
+        alerts=world.alerts,
+        timeline=world.told(),
     )
+
+
+async def _sweep_at_once(world: World, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    await world.sweep_together()
+
+
+async def _early_operator(world: World, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    world.counts["settled by an operator in between"] += await settle_charged(world)

@@ -4,38 +4,51 @@
 |---|---|---|
 | conflict | TransactionCanceledException, every reason TransactionConflict | nothing |
 | throttled | ProvisionedThroughputExceededException | nothing |
-| unreachable | StoreUnreachable | nothing |
-| unanswered | StoreOutcomeUnknown | the write, or nothing |
-| stale index | what the same question was answered a moment ago | |
+| unreachable, away for a while | StoreUnreachable | nothing |
+| unanswered | StoreOutcomeUnknown | the write, or nothing, or the write a little later |
+| delivered twice | the answer | the write, and once more a little later |
+| stale index | what the same question was answered before | |
 """
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from bursar.dynamo import DynamoError, Store, StoreOutcomeUnknown, StoreUnreachable
 
-WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
+LATE_S: Final = (0.05, 30.0)
+AWAY_S: Final = (20.0, 300.0)
+STALE_MAX: Final = 3
+TRANSACT: Final = "TransactWriteItems"
 
 
 class FaultyStore:
     """``inner`` on a bad day. ``rate``: probability that one of the faults happens to a request."""
 
-    def __init__(self, inner: Store, randomness: random.Random, counts: Counter[str], rate: float) -> None:
+    def __init__(
+        self, inner: Store, randomness: random.Random, counts: Counter[str], rate: float, clock: Callable[[], float]
+    ) -> None:
         self._inner = inner
         self._randomness = randomness
         self._counts = counts
         self._rate = rate
-        self._seen: dict[tuple[str, str], dict[str, Any]] = {}
+        self._clock = clock
+        self._seen: dict[str, deque[dict[str, Any]]] = {}
+        self._late: list[asyncio.Task[None]] = []
+        self.away: list[tuple[float, float]] = []
 
     def calm(self) -> None:
         """From now on it is a good day."""
         self._rate = 0.0
+        self.away.clear()
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         await asyncio.sleep(self._randomness.uniform(0.001, 0.03))
+        if self.away and any(since <= self._clock() < until for since, until in self.away):
+            self._counts["store away"] += 1
+            raise StoreUnreachable("simulated")
         struck = self._randomness.random() < self._rate
         if "IndexName" in request:
             return await self._index_query(operation, request, struck)
@@ -48,30 +61,48 @@ class FaultyStore:
 
     async def _strike(self, operation: str, request: Mapping[str, Any]) -> None:
         kinds = ["throttled", "unreachable"]
-        if operation == "TransactWriteItems":
-            kinds += ["conflict", "conflict", "unanswered, done", "unanswered, not done"]
-        elif operation in WRITES:
-            kinds += ["unanswered, done", "unanswered, not done"]
+        if operation == TRANSACT:
+            kinds += ["conflict", "conflict", "unanswered, done", "unanswered, not done", "unanswered, late", "twice"]
         kind = self._randomness.choice(kinds)
         self._counts[f"store {kind}"] += 1
-        if kind == "throttled":
-            message = "The level of configured provisioned throughput for the table was exceeded."
-            raise DynamoError("ProvisionedThroughputExceededException", message)
-        if kind == "unreachable":
-            raise StoreUnreachable("simulated")
-        if kind == "conflict":
-            reasons = [{"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}]
-            reasons *= len(request["TransactItems"])
-            raise DynamoError("TransactionCanceledException", "Transaction cancelled", cancellation_reasons=reasons)
-        if kind == "unanswered, done":
-            await self._inner.call(operation, request)
+        match kind:
+            case "throttled":
+                message = "The level of configured provisioned throughput for the table was exceeded."
+                raise DynamoError("ProvisionedThroughputExceededException", message)
+            case "unreachable":
+                raise StoreUnreachable("simulated")
+            case "conflict":
+                reasons = [{"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}]
+                reasons *= len(request["TransactItems"])
+                raise DynamoError("TransactionCanceledException", "Transaction cancelled", cancellation_reasons=reasons)
+            case "twice":
+                self._deliver_late(operation, request)
+                return
+            case "unanswered, done":
+                await self._inner.call(operation, request)
+            case "unanswered, late":
+                self._deliver_late(operation, request)
         raise StoreOutcomeUnknown("simulated")
 
+    def _deliver_late(self, operation: str, request: Mapping[str, Any]) -> None:
+        async def late(after_s: float) -> None:
+            await asyncio.sleep(after_s)
+            try:
+                await self._inner.call(operation, request)
+            except DynamoError:
+                return  # its conditions no longer hold, and nobody waits for the answer
+
+        task = late(self._randomness.uniform(*LATE_S))
+        self._late.append(asyncio.get_running_loop().create_task(task))
+
     async def _index_query(self, operation: str, request: Mapping[str, Any], struck: bool) -> dict[str, Any]:
-        partition = (request["IndexName"], str(sorted(request.get("ExpressionAttributeValues", {}).items()))[:60])
-        if struck and partition in self._seen:
+        values = request.get("ExpressionAttributeValues", {})
+        partition = f"{request['IndexName']} {values.get(':shard') or values.get(':bucket')}"
+        seen = self._seen.setdefault(partition, deque(maxlen=STALE_MAX))
+        if struck and seen:
             self._counts["store stale index"] += 1
-            return self._seen[partition]
+            return self._randomness.choice(seen)
         answer = await self._inner.call(operation, request)
-        self._seen[partition] = answer
+        if not seen or seen[-1] != answer:
+            seen.append(answer)
         return answer

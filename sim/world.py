@@ -9,127 +9,129 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, Final, TypeVar
 
 from bursar.clock import iso_ms
-from bursar.dynamo import AsyncEngine, Engine
+from bursar.dynamo import AsyncEngine, Engine, Store
 from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
-from bursar.paygov.simulator import (
-    Books,
-    Misbehaviour,
-    MisbehaviourPlan,
-    Simulator,
-    SimulatorSettings,
-    SimulatorTransport,
-)
+from bursar.paygov.simulator import Books, Misbehaviour, SimulatorSettings, SimulatorTransport
 from bursar.paygov.simulator.server import Addresses
+from bursar.paygov.transport import Transport
 from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger import Ledger
+from bursar.portal.observer import Unobserved
 from bursar.portal.portal import Portal, PortalSettings
+from bursar.portal.sweep import sweep
 from bursar.portal.sweeper import run_sweeper
 from bursar.rules.native import load_guard
 from sim.loop import VirtualLoop
 from sim.mortality import MortalStore, MortalTransport, Process
-from sim.store_faults import FaultyStore
+from sim.paygov_faults import FAULT_SHARES, FAULTS, OUTAGE_S, OUTAGES, CountingPlan, EchoingTransport, OddPayGov, Outage
+from sim.store_faults import AWAY_S, FaultyStore
 
-TABLE = "payments"
-PAYGOV_TIMEOUT_S = 20.0
-SWEEP_INTERVAL_S = 240.0
-PROCESSES = 2
-REBIRTH_S = (1.0, 40.0)
+TABLE: Final = "payments"
+PAYGOV_TIMEOUT_S: Final = 20.0
+STORM_S: Final = 5_000.0
+SWEEP_INTERVAL_S: Final = 300.0
+QUIET_SWEEP_INTERVAL_S: Final = 1500.0
+"""How often a process sweeps while nothing much happens: every pass costs a query per shard."""
+LIFETIME_MEAN_S: Final = 1500.0
+REBIRTH_S: Final = (1.0, 40.0)
+DISCONNECT_S: Final = (0.0, 8.0)
+ACH_SETTLE_S: Final = 900.0
 T = TypeVar("T")
+
+load_guard_once = cache(load_guard)
+catalogue = cache(FeeCatalogue.default)
 
 
 @dataclass(frozen=True)
 class Weather:
-    """How bad the day is, drawn from the seed."""
+    """How bad the day is. Probabilities are per call (``deaths``: per step, ``disconnects``: per request)."""
 
-    paygov_faults: float
-    store_faults: float
-    deaths: float
-    query_available: bool
-    unpaid_code: str | None
+    paygov_faults: float = 0.0
+    paygov_oddity: float = 0.0
+    store_faults: float = 0.0
+    deaths: float = 0.0
+    disconnects: float = 0.0
+    query_available: bool = True
+    unpaid_code: str | None = "4117"
+    outages: int = 0
 
     @classmethod
     def drawn(cls, randomness: random.Random) -> "Weather":
         return cls(
             paygov_faults=randomness.choice((0.0, 0.05, 0.2, 0.5)),
+            paygov_oddity=randomness.choice((0.0, 0.0, 0.0, 0.08)),
             store_faults=randomness.choice((0.0, 0.01, 0.05, 0.15)),
             deaths=randomness.choice((0.0, 0.002, 0.01, 0.03)),
-            query_available=randomness.random() < 0.75,
+            disconnects=randomness.choice((0.0, 0.0, 0.05, 0.3)),
+            query_available=randomness.random() < 0.7,
             unpaid_code=randomness.choice(("4117", "4117", None)),
+            outages=randomness.choice((0, 0, 0, 1, 2)),
         )
 
-
-# What Pay.gov does wrong, each with its share of the faults, and which calls it happens to (empty: all).
-PAYGOV_FAULTS: tuple[tuple[dict[str, Any], int], ...] = (
-    ({"kind": "delay", "delay_s": 30.0}, 3),
-    ({"kind": "delay", "delay_s": 400.0}, 1),
-    ({"kind": "refuse"}, 3),
-    ({"kind": "drop", "takes_place": True}, 4),
-    ({"kind": "drop", "takes_place": False}, 2),
-    ({"kind": "reset", "takes_place": True}, 3),
-    ({"kind": "reset", "takes_place": False}, 2),
-    ({"kind": "cut"}, 1),
-    ({"kind": "http", "status": 500, "takes_place": True}, 1),
-    ({"kind": "http", "status": 503, "takes_place": False}, 1),
-    ({"kind": "garbage"}, 1),
-    ({"kind": "truncated"}, 1),
-    ({"kind": "wrong_shape"}, 1),
-    ({"kind": "drip", "delay_s": 5.0}, 1),
-    ({"kind": "wrong_agency", "operations": ("complete",)}, 1),
-    ({"kind": "wrong_amount", "operations": ("complete",)}, 1),
-)
-
-
-class CountingPlan(MisbehaviourPlan):
-    """A plan that counts what it made happen."""
-
-    def __init__(self, randomness: random.Random, counts: Counter[str]) -> None:
-        super().__init__(randomness)
-        self._counts = counts
-
-    def choose(self, operation: str, token: str | None, agency_tracking_id: str | None) -> Misbehaviour | None:
-        chosen = super().choose(operation, token, agency_tracking_id)
-        if chosen is not None:
-            self._counts[f"Pay.gov {chosen.kind}, {'done' if chosen.happens else 'not done'}"] += 1
-        return chosen
+    @property
+    def kind_to_leases(self) -> bool:
+        """Whether nothing can end a lease but its holder: nobody dies and the store behaves."""
+        return self.deaths == 0 and self.store_faults == 0
 
 
 class Gone(Exception):
-    """The process that was asked died before it answered."""
+    """Nobody answers: the process died, or the caller itself hung up."""
+
+
+class CountingAlerts(Unobserved):
+    """Counts the portal's alerts."""
+
+    def __init__(self, alerts: Counter[str]) -> None:
+        self._alerts = alerts
+
+    def alerted(self, alert: str) -> None:
+        self._alerts[alert] += 1
 
 
 @dataclass
 class World:
-    """One run. ``counts``: faults injected, by kind. ``timeline``: what happened, for whoever reads a failing seed."""
+    """One run. ``counts``: faults injected, by kind. ``findings``: what the world itself saw go wrong."""
 
     loop: VirtualLoop
-    seed: int
+    seed: int | str
+    weather: Weather | None = None
+    process_count: int = 2
     randomness: random.Random = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
-    timeline: list[str] = field(default_factory=list)
+    alerts: Counter[str] = field(default_factory=Counter)
+    findings: list[str] = field(default_factory=list)
+    timeline: list[tuple[float, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.randomness = random.Random(self.seed)
-        self.weather = Weather.drawn(self.randomness)
-        self.engine = AsyncEngine(
-            Engine.open(":memory:", clock=self.loop.clock, randomness=self._branch("engine"), guard_loader=load_guard)
+        self.randomness = random.Random(str(self.seed))
+        self.sky = self.weather or Weather.drawn(self.randomness)
+        sky, loop = self.sky, self.loop
+        engine = Engine.open(
+            ":memory:", clock=loop.clock, randomness=self.branch("engine"), guard_loader=load_guard_once
         )
-        self.store = FaultyStore(self.engine, self._branch("store"), self.counts, self.weather.store_faults)
-        self.fees = FeeCatalogue.default()
-        self.clients = Clients((self._client("court"), self._client("registry")))
+        self.engine = AsyncEngine(engine)
+        self.store = FaultyStore(self.engine, self.branch("store"), self.counts, sky.store_faults, loop.clock)
+        self.fees = catalogue()
+        self.clients = Clients((_client("court"), _client("registry")))
         self.books = Books()
-        settings = SimulatorSettings(ach_settle_s=900.0, unpaid_code=self.weather.unpaid_code)
-        self.paygov = Simulator(self.loop.clock, self._branch("paygov"), self.books, settings)
-        self.plan = CountingPlan(self._branch("plan"), self.counts)
-        self.transport = SimulatorTransport(self.paygov, self.plan, latency_s=(0.02, 0.6))
-        self._ledgers = 0
-        self._hanging: list[asyncio.Task[None]] = []
+        settings = SimulatorSettings(ach_settle_s=ACH_SETTLE_S, unpaid_code=sky.unpaid_code)
+        self.paygov = OddPayGov(loop.clock, self.branch("paygov"), self.books, settings)
+        self.paygov.counts, self.paygov.oddity = self.counts, sky.paygov_oddity
+        self.plan = CountingPlan(self.branch("plan"), self.counts, loop.clock, self.note)
+        wire = SimulatorTransport(self.paygov, self.plan, latency_s=(0.02, 0.6))
+        self.transport = EchoingTransport(wire, self.branch("echo"), self.counts, self.findings.append)
+        self.transport.echo_rate = sky.paygov_faults / 5
         self.portals: list[Portal] = []
         self.processes: list[Process] = []
+        self._sweepers: list[asyncio.Task[None]] = []
+        self._background: list[asyncio.Task[None]] = []
+        self._ledgers = 0
         self._calm = False
 
     async def start(self) -> None:
@@ -137,17 +139,16 @@ class World:
         ledger = self.ledger(self.engine)
         await ledger.create_table()
         self.engine.engine.put_rules_document(TABLE, ledger.rules.to_toml())
-        total = sum(share for _, share in PAYGOV_FAULTS)
-        for values, share in PAYGOV_FAULTS:
-            probability = self.weather.paygov_faults * share / total
-            self.plan.add(Misbehaviour(**values, probability=probability))
-        for number in range(PROCESSES):
-            self.portals.append(self._born(number))
-            self.loop.create_task(self._keep_alive(number))
+        self._brew()
+        for number in range(self.process_count):
+            self.processes.append(self.new_process(number))
+            self.portals.append(self.new_portal(self.processes[number]))
+            self._sweepers.append(self._sweep_with(number))
+            self._background.append(self.loop.create_task(self._keep_alive(number)))
 
-    def ledger(self, store: Any) -> Ledger:
+    def ledger(self, store: Store) -> Ledger:
         self._ledgers += 1
-        randomness = self._branch(f"ledger {self._ledgers}")
+        randomness = self.branch(f"ledger {self._ledgers}")
         return Ledger(store, clock=self.loop.clock, randomness=randomness, table=TABLE, fees=self.fees)
 
     def client(self, name: str) -> Client:
@@ -159,6 +160,19 @@ class World:
         """Runs ``use_case`` on one of the processes, as a request over a network. Raises :class:`Gone`."""
         number = self.randomness.randrange(len(self.portals))
         process, portal = self.processes[number], self.portals[number]
+        patience_s = None
+        if not self._calm and self.randomness.random() < self.sky.disconnects:
+            patience_s = self.randomness.uniform(*DISCONNECT_S)
+        return await self.ask_of(portal, process, use_case, patience_s)
+
+    async def ask_of(
+        self,
+        portal: Portal,
+        process: Process,
+        use_case: Callable[[Portal], Awaitable[T]],
+        patience_s: float | None = None,
+    ) -> T:
+        """``use_case`` on ``portal``; the caller hangs up after ``patience_s``. Raises :class:`Gone`."""
         if process.dead:
             raise Gone
 
@@ -166,63 +180,115 @@ class World:
             return await use_case(portal)
 
         task = self.loop.create_task(request())
-        await asyncio.wait({task, process.death}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise Gone
-        return task.result()
+        waiting: list[asyncio.Future[Any]] = [task, process.death]
+        await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if not process.dead:
+            self.counts["callers hung up"] += 1
+            task.cancel()
+        raise Gone
 
     def calm(self) -> None:
-        """The storm is over: Pay.gov and the store behave, nobody dies any more."""
+        """The storm is over: Pay.gov and the store behave, nobody dies any more. An outage lasts as long as it does."""
         self._calm = True
         self.plan.clear()
+        self.paygov.oddity = self.transport.echo_rate = 0.0
         self.store.calm()
-        for process in self.processes:
+        for number, process in enumerate(self.processes):
             process.live_on()
+            self._sweepers[number].cancel()
+            self._sweepers[number] = self._sweep_with(number)
+
+    async def sweep_together(self) -> None:
+        """All processes sweep at the same moment, as a schedule would have them."""
+        for process, portal in zip(self.processes, self.portals, strict=True):
+            if not process.dead:
+                self._background.append(self.loop.create_task(_one_sweep(portal)))
 
     def note(self, line: str) -> None:
-        self.timeline.append(f"{iso_ms(self.loop.clock())[11:]} {line}")
+        self.timeline.append((self.loop.clock(), line))
 
-    def _born(self, number: int) -> Portal:
-        deaths = 0.0 if self._calm else self.weather.deaths
-        process = Process(f"process {number}", self._branch(f"death {number} {self.loop.time()}"), deaths)
+    def told(self) -> list[str]:
+        """The timeline as lines, in order of time."""
+        return [f"{iso_ms(at)[5:]} {line}" for at, line in sorted(self.timeline, key=lambda entry: entry[0])]
+
+    def new_process(self, number: int, dies_at: Callable[[str], bool] | None = None) -> Process:
+        deaths = 0.0 if self._calm else self.sky.deaths
+        return Process(f"process {number}", self.branch(f"death {number} {self.loop.time()}"), deaths, dies_at)
+
+    def new_portal(self, process: Process) -> Portal:
+        """What runs in ``process``: everything anew but the store and Pay.gov."""
+        store, wire = MortalStore(self.store, process), MortalTransport(self.transport, process)
+        return self.portal(store, wire, f"{process.name} {self.loop.time()}")
+
+    def portal(self, store: Store, transport: Transport, name: str) -> Portal:
         addresses = Addresses("http://paygov")
         config = PayGovConfig(
             url=addresses.url,
-            query_url=addresses.query_url if self.weather.query_available else None,
+            query_url=addresses.query_url if self.sky.query_available else None,
             payment_url=addresses.payment_url,
             timeout_s=PAYGOV_TIMEOUT_S,
         )
-        portal = Portal(
-            self.ledger(MortalStore(self.store, process)),
-            PayGov(config, MortalTransport(self.transport, process)),
+        return Portal(
+            self.ledger(store),
+            PayGov(config, transport),
             self.fees,
             self.clients,
             PortalSettings(paygov_timeout_s=PAYGOV_TIMEOUT_S),
             clock=self.loop.clock,
-            randomness=self._branch(f"portal {number} {self.loop.time()}"),
+            randomness=self.branch(f"portal {name}"),
+            observer=CountingAlerts(self.alerts),
         )
-        if number < len(self.processes):
-            self.processes[number] = process
-        else:
-            self.processes.append(process)
-        return portal
 
-    async def _keep_alive(self, number: int) -> None:
-        """Sweeps with process ``number``, and starts it anew when it has died."""
-        while True:
-            process, portal = self.processes[number], self.portals[number]
-            sweeper = self.loop.create_task(run_sweeper(portal, SWEEP_INTERVAL_S))
-            await asyncio.wait({process.death})  # its sweeper hangs with it
-            self._hanging.append(sweeper)
-            self.counts["deaths"] += 1
-            self.note(f"process {number} died")
-            await asyncio.sleep(self.randomness.uniform(*REBIRTH_S))
-            self.portals[number] = self._born(number)
-            self.note(f"process {number} is back")
-
-    def _branch(self, name: str) -> random.Random:
+    def branch(self, name: str) -> random.Random:
         """Randomness of its own for one part, so that one part's draws do not move another's."""
         return random.Random(f"{self.seed} {name}")
 
-    def _client(self, name: str) -> Client:
-        return Client(name, f"arn:aws:iam::000000000000:role/{name}", frozenset({"*"}), ())
+    def _brew(self) -> None:
+        """The storm's faults, outages and kills, drawn from the weather."""
+        sky, chance, now = self.sky, self.branch("weather"), self.loop.clock()
+        for values, share in FAULTS if sky.paygov_faults else ():
+            probability = sky.paygov_faults * share / FAULT_SHARES
+            self.plan.add(Misbehaviour(**values, probability=probability))
+        for _ in range(sky.outages):
+            since = now + chance.uniform(0, STORM_S)
+            outage = Outage(since, since + chance.uniform(*OUTAGE_S), chance.choice(OUTAGES))
+            self.plan.outages.append(outage)
+        if sky.store_faults and chance.random() < 0.3:
+            since = now + chance.uniform(0, STORM_S)
+            self.store.away.append((since, since + chance.uniform(*AWAY_S)))
+
+    def _sweep_with(self, number: int) -> asyncio.Task[None]:
+        interval_s = QUIET_SWEEP_INTERVAL_S if self._calm else SWEEP_INTERVAL_S
+        return self.loop.create_task(run_sweeper(self.portals[number], interval_s))
+
+    async def _keep_alive(self, number: int) -> None:
+        """Kills process ``number`` at a moment of the clock, and starts it anew whenever it has died."""
+        chance = self.branch(f"life {number}")
+        while True:
+            process = self.processes[number]
+            lifetime_s = chance.expovariate(1 / LIFETIME_MEAN_S) if self.sky.deaths and not self._calm else None
+            await asyncio.wait([process.death], timeout=lifetime_s)
+            if self._calm and not process.dead:
+                continue
+            process.kill()
+            self.counts["deaths"] += 1
+            self.note(f"{process.name} died")
+            await asyncio.sleep(chance.uniform(*REBIRTH_S))
+            self.processes[number] = self.new_process(number)
+            self.portals[number] = self.new_portal(self.processes[number])
+            self._sweepers[number] = self._sweep_with(number)
+            self.note(f"{process.name} is back")
+
+
+async def _one_sweep(portal: Portal) -> None:
+    try:
+        await sweep(portal)
+    except Exception:  # the store is away: a scheduled sweep fails, and the next one comes
+        return
+
+
+@cache
+def _client(name: str) -> Client:
+    return Client(name, f"arn:aws:iam::000000000000:role/{name}", frozenset({"*"}), ())

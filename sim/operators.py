@@ -1,0 +1,82 @@
+"""The people who settle what is left to them, by Pay.gov's books, with `bursar attention` and `bursar resolve`."""
+
+from typing import Final, Literal
+
+from bursar.payments.due import TOKEN_AGE_MAX_S
+from bursar.payments.records import Attempt
+from bursar.portal.attention import attention, resolve
+from bursar.portal.errors import PortalError
+from bursar.portal.portal import Portal
+from sim.world import World
+
+FAR_S: Final = 10 * 365 * 24 * 3600.0
+LIVE_MAX: Final = 1000
+BY: Final = "Ada of finance"
+
+
+async def live_attempts(world: World) -> list[Attempt]:
+    """Every attempt that is not final, by the index (which is never behind in the engine itself)."""
+    return await world.ledger(world.engine).due(world.loop.clock() + FAR_S, LIVE_MAX)
+
+
+def operators_portal(world: World) -> Portal:
+    """A portal as `bursar resolve` opens it: on the store directly, for one command."""
+    return world.portal(world.engine, world.transport, f"operator {world.loop.time()}")
+
+
+async def settle_charged(world: World) -> int:
+    """While all goes on: what wants a person and has a charge in the books is settled as processed. How many."""
+    portal, settled = operators_portal(world), 0
+    for wanted in await attention(portal):
+        if world.books.charges(wanted.attempt.agency_tracking_id):
+            settled += await _settle(world, portal, wanted.attempt)
+    return settled
+
+
+async def take_over(world: World) -> list[str]:
+    """At the end: everything left is settled; what should not have been left, or is not listed, comes back as lines."""
+    portal, findings = operators_portal(world), []
+    listed = {wanted.attempt.agency_tracking_id for wanted in await attention(portal)}
+    for attempt in await live_attempts(world):
+        name = attempt.agency_tracking_id
+        if name not in listed:
+            findings.append(f"{name} is still {attempt.status} after the quiet period, and nobody is told")
+        elif not _only_a_person_can(world, attempt):
+            findings.append(f"{name} is still {attempt.status} after the quiet period: {attempt.unknown_reason}")
+        if not await _settle(world, portal, attempt):
+            findings.append(f"{name} is {attempt.status} and an operator cannot settle it")
+    return findings
+
+
+def _only_a_person_can(world: World, attempt: Attempt) -> bool:
+    """Without a query service Pay.gov cannot be asked; a charge of another amount must never settle by itself."""
+    if attempt.status == "pending":
+        return _another_amount(world, attempt)
+    if attempt.status != "processing" or not attempt.outcome_unknown or not attempt.unknown_reason:
+        return False
+    return not world.sky.query_available or _another_amount(world, attempt)
+
+
+def _another_amount(world: World, attempt: Attempt) -> bool:
+    return any(entry.amount != attempt.amount for entry in world.books.entries(attempt.agency_tracking_id))
+
+
+async def _settle(world: World, portal: Portal, attempt: Attempt) -> bool:
+    charges = world.books.charges(attempt.agency_tracking_id)
+    settled_as: Literal["processed", "failed"] = "processed" if charges else "failed"
+    if not charges and world.loop.clock() < (attempt.token_at or attempt.created_at) + TOKEN_AGE_MAX_S:
+        return False  # a complete may still be on its way
+    try:
+        await resolve(
+            portal,
+            attempt.agency_tracking_id,
+            settled_as=settled_as,
+            by=BY,
+            reason="Pay.gov's activity report",
+            paygov_tracking_id=charges[0].paygov_tracking_id if charges else None,
+        )
+    except PortalError as refused:
+        world.note(f"operator: {attempt.agency_tracking_id}: {refused.message}")
+        return False
+    world.note(f"operator: {attempt.agency_tracking_id} settled as {settled_as}")
+    return True

@@ -1,0 +1,182 @@
+"""A Pay.gov on a bad day, beyond what the simulator's own plan of misbehaviours can do.
+
+| fault | what the portal sees | what took place |
+|---|---|---|
+| everything of the plan | refused, late, lost, garbled, another's id or amount | as drawn |
+| outage | every call refused, silent or HTTP 503 for 10 to 60 minutes | nothing |
+| crossed reply | the whole, sound reply of a stranger's collection | the completion, or nothing |
+| another amount | a sound reply that says so, now and whenever asked | a charge of another amount |
+| echo | nothing: the network delivers the request once more, later | the same again, for all Pay.gov knows |
+"""
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from bursar.paygov.errors import Lost, TimedOut
+from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator
+from bursar.paygov.simulator.books import Entry
+from bursar.paygov.transport import HttpReply, Transport
+
+ECHO_S: Final = (1.0, 600.0)
+OUTAGE_S: Final = (600.0, 3600.0)
+OUTAGES: Final = (
+    Misbehaviour(kind="refuse"),
+    Misbehaviour(kind="refuse"),
+    Misbehaviour(kind="drop", takes_place=False),
+    Misbehaviour(kind="http", status=503),
+)
+
+# What Pay.gov does wrong, each with its share of the faults.
+FAULTS: Final[tuple[tuple[dict[str, Any], int], ...]] = (
+    ({"kind": "delay", "delay_s": 30.0}, 3),
+    ({"kind": "delay", "delay_s": 400.0}, 1),
+    ({"kind": "refuse"}, 3),
+    ({"kind": "drop", "takes_place": True}, 4),
+    ({"kind": "drop", "takes_place": False}, 2),
+    ({"kind": "reset", "takes_place": True}, 3),
+    ({"kind": "reset", "takes_place": False}, 2),
+    ({"kind": "cut"}, 1),
+    ({"kind": "http", "status": 500, "takes_place": True}, 1),
+    ({"kind": "http", "status": 503, "takes_place": False}, 1),
+    ({"kind": "garbage"}, 1),
+    ({"kind": "truncated"}, 1),
+    ({"kind": "wrong_shape"}, 1),
+    ({"kind": "duplicated"}, 1),
+    ({"kind": "drip", "delay_s": 5.0}, 1),
+    ({"kind": "wrong_agency", "operations": ("complete", "details", "query")}, 1),
+    ({"kind": "wrong_amount", "operations": ("complete", "details", "query")}, 1),
+)
+FAULT_SHARES: Final = sum(share for _, share in FAULTS)
+
+# An operation's name in a request's body → what the portal calls it.
+_OPERATIONS: Final = (
+    (b"startOnlineCollection", "start"),
+    (b"completeOnlineCollection", "complete"),
+    (b"getDetails", "details"),
+)
+_TOKEN: Final = re.compile(rb"<token>([^<]+)</token>")
+
+
+def operation_of(body: bytes) -> str:
+    """start, complete, details or query: what a request to Pay.gov asks."""
+    return next((name for mark, name in _OPERATIONS if mark in body), "query")
+
+
+@dataclass(frozen=True)
+class Outage:
+    """From ``since`` to ``until`` (Unix seconds) every call goes as ``misbehaviour`` says."""
+
+    since: float
+    until: float
+    misbehaviour: Misbehaviour
+
+
+class CountingPlan(MisbehaviourPlan):
+    """A plan with outages, which counts and tells what it made happen."""
+
+    def __init__(
+        self,
+        randomness: random.Random,
+        counts: Counter[str],
+        clock: Callable[[], float],
+        note: Callable[[str], None],
+    ) -> None:
+        super().__init__(randomness)
+        self.outages: list[Outage] = []
+        self._counts = counts
+        self._clock = clock
+        self._note = note
+
+    def __len__(self) -> int:
+        return 1  # never skipped: outages and the timeline want every call
+
+    def choose(self, operation: str, token: str | None, agency_tracking_id: str | None) -> Misbehaviour | None:
+        now = self._clock()
+        outage = next((each for each in self.outages if each.since <= now < each.until), None)
+        chosen = outage.misbehaviour if outage else super().choose(operation, token, agency_tracking_id)
+        fate = "answers"
+        if chosen is not None:
+            fate = f"{chosen.kind}, {'done' if chosen.happens else 'not done'}"
+            self._counts["Pay.gov outage" if outage else f"Pay.gov {fate}"] += 1
+        self._note(f"Pay.gov: {operation} of {agency_tracking_id or '?'}: {fate}")
+        return chosen
+
+
+class OddPayGov(Simulator):
+    """A Pay.gov that now and then charges another amount, or answers with a stranger's collection.
+
+    ``oddity``: probability of each, for one completion.
+    """
+
+    oddity = 0.0
+    counts: Counter[str]
+
+    def complete(self, tcs_app_id: str, token: str) -> Entry:
+        entry = self.books.entry(token)
+        drawn = self.randomness.random() if self.oddity and entry is not None and entry.paid_at is not None else 1.0
+        if entry is None or not self.usable(entry) or drawn >= 2 * self.oddity:
+            return super().complete(tcs_app_id, token)
+        if drawn < self.oddity:
+            self.counts["Pay.gov charged another amount"] += 1
+            entry.amount += Decimal("1.00")
+            return super().complete(tcs_app_id, token)
+        done = self.randomness.random() < 0.5
+        self.counts[f"Pay.gov crossed reply, {'done' if done else 'not done'}"] += 1
+        if done:
+            super().complete(tcs_app_id, token)
+        name, now = self._tracking_id(), self.clock()
+        return replace(entry, agency_tracking_id=f"s{name[1:].lower()}", paygov_tracking_id=name, completed_at=now)
+
+
+class EchoingTransport:
+    """The network to Pay.gov: delivers a request a second time now and then, and sees who completes what at once."""
+
+    def __init__(
+        self, inner: Transport, randomness: random.Random, counts: Counter[str], find: Callable[[str], None]
+    ) -> None:
+        self._inner = inner
+        self._randomness = randomness
+        self._counts = counts
+        self._find = find
+        self._echoes: list[asyncio.Task[None]] = []
+        self._completing: dict[bytes, int] = {}
+        self.echo_rate = 0.0
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        token = _TOKEN.search(body)
+        key = token.group(1) if token and operation_of(body) == "complete" else None
+        if key is not None:
+            if self._completing.get(key):
+                self._find(f"two completes of {key.decode()[:8]}… under way at once")
+            self._completing[key] = self._completing.get(key, 0) + 1
+        may_echo = False
+        try:
+            reply = await self._inner.post(url, body, headers, timeout_s)
+            may_echo = b"Fault" not in reply.body
+            return reply
+        except (TimedOut, Lost):
+            may_echo = True
+            raise
+        finally:
+            if key is not None:
+                self._completing[key] -= 1
+            if may_echo and self._randomness.random() < self.echo_rate:
+                self._counts["Pay.gov request delivered twice"] += 1
+                echo = self._echo(url, body, headers, timeout_s)
+                self._echoes.append(asyncio.get_running_loop().create_task(echo))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def _echo(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> None:
+        await asyncio.sleep(self._randomness.uniform(*ECHO_S))
+        try:
+            await self._inner.post(url, body, headers, timeout_s)
+        except Exception:  # nobody waits for an echo's answer
+            return

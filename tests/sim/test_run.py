@@ -1,0 +1,44 @@
+"""Ordinary seeds are good, and a seed is one run for good: in this process, in another, under another hash seed."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sim.run import simulate
+
+SEEDS = range(1, 26)
+REPEATED_SEEDS = (3, 10)
+DIGEST = """
+import hashlib
+from sim.run import simulate
+for seed in {seeds}:
+    print(hashlib.sha256("\\n".join(simulate(seed).timeline).encode()).hexdigest())
+"""
+
+
+def digest(seed: int) -> str:
+    return hashlib.sha256("\n".join(simulate(seed).timeline).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_seed_is_good(seed: int) -> None:
+    verdict = simulate(seed)
+    assert verdict.findings == []
+    assert verdict.payments >= 2
+
+
+def test_a_seed_gives_the_same_timeline_in_other_processes_too() -> None:
+    here = [digest(seed) for seed in REPEATED_SEEDS]
+    assert [digest(seed) for seed in REPEATED_SEEDS] == here
+    for hash_seed in ("1", "2"):
+        elsewhere = subprocess.run(
+            [sys.executable, "-c", DIGEST.format(seeds=REPEATED_SEEDS)],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert elsewhere.stdout.split() == here
