@@ -1,4 +1,4 @@
-"""The command ``bursar dynamo``: serves a store over HTTP, lists and describes its tables, dumps and loads them."""
+"""The command ``bursar dynamo``: serves a store over HTTP, lists, describes, checks, dumps and loads its tables."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -148,6 +148,22 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
             raise Refused(f"not loaded further: {error}") from None
     for table, count in counts.items():
         click.echo(f"{table}: {count:,} items", err=True)
+
+
+@dynamo.command("check")
+@data_option
+@click.pass_context
+def check_command(context: click.Context, path: str | None) -> None:
+    """Compare the file's items, indexes and counters with one another; exit code 1 and a line for each fault."""
+    from bursar.dynamo.check import check_store
+
+    with _store(context, path):
+        faults = check_store(str(path or context.meta[_PATH]))
+    for fault in faults:
+        click.echo(fault)
+    if faults:
+        raise SystemExit(1)
+    click.echo("sound")
 
 
 _PATH = "bursar.dynamo.path"

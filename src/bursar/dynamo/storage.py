@@ -133,7 +133,8 @@ class Storage:
         try:
             yield
         finally:
-            self.connection.execute("COMMIT")
+            # Nothing was written: a COMMIT would read a damaged file once more, and leave the transaction open.
+            self.rollback()
 
     def savepoint(self) -> None:
         """Marks the point to which :meth:`undo` goes back."""

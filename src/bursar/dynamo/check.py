@@ -1,0 +1,146 @@
+"""Is a store sound? Compares what SQLite holds with itself: the file, items, index entries, counters.
+
+    items_7     key = the item's own key · item = canonical bytes · size = its size by DynamoDB's rules
+    index_7_1   exactly the entries that the items give, no more, no fewer
+    counters    the item counts and sizes of tables and indexes, as DescribeTable tells them
+
+Everything is read in one snapshot, row by row: memory does not grow with the table, and a server may go on writing.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import apsw
+import orjson
+
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.schema import Index, Table
+from bursar.dynamo.storage import TABLE_ITSELF, Storage
+from bursar.dynamo.values import Item, item_bytes, item_size, normalise_item
+
+FAULTS_MAX = 1_000
+"""More are not listed: a file with so many is read by nobody line by line."""
+
+
+def check_store(path: str) -> list[str]:
+    """The faults of the store at ``path``, each one line; none for a sound one.
+
+    Raises ``StoreFormatError`` for a file that is no store of this format, ``apsw.Error`` for one that
+    cannot be opened.
+    """
+    storage = Storage(path)
+    try:
+        with storage.snapshot():
+            return list(islice(_faults(storage), FAULTS_MAX))
+    finally:
+        storage.close()
+
+
+def _faults(storage: Storage) -> Iterator[str]:
+    try:
+        damage = [str(line) for (line,) in storage.connection.execute("PRAGMA integrity_check")]
+        if damage != ["ok"]:
+            yield from (f"SQLite: {line}" for line in damage)
+            return
+        tables = [
+            Table(storage, table_id, name, orjson.loads(document), rules)
+            for table_id, name, document, rules in storage.definitions()
+        ]
+        yield from _catalogue_faults(storage, tables)
+        for table in tables:
+            yield from _table_faults(storage, table)
+    except apsw.Error as error:
+        yield f"SQLite: {error}"
+
+
+def _catalogue_faults(storage: Storage, tables: list[Table]) -> Iterator[str]:
+    """Rows and counters that no definition names, or that are missing."""
+    wanted = {f"items_{table.id}" for table in tables}
+    wanted |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
+    held = {
+        str(name)
+        for (name,) in storage.connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name GLOB 'items_*' OR name GLOB 'index_*')"
+        )
+    }
+    yield from (f"{name} belongs to no table" for name in sorted(held - wanted))
+    yield from (f"{name} is missing" for name in sorted(wanted - held))
+    counted = set(storage.connection.execute("SELECT table_id, index_number FROM counters"))
+    numbers = {(table.id, index.number) for table in tables for index in table.indexes.values()}
+    numbers |= {(table.id, TABLE_ITSELF) for table in tables}
+    yield from (f"counters of {row} belong to no table" for row in sorted(counted - numbers))
+    yield from (f"counters of {row} are missing" for row in sorted(numbers - counted))
+
+
+class _Tally:
+    """What the items of a table give one index, or the table itself (``index`` None)."""
+
+    def __init__(self, index: Index | None) -> None:
+        self.index = index
+        self.items = 0
+        self.size_bytes = 0
+
+    def add(self, item: Item, size: int) -> None:
+        if self.index is not None:
+            if self.index.key_of(item) is None:
+                return
+            if self.index.projected is not None:
+                size = item_size(self.index.project(item))
+        self.items += 1
+        self.size_bytes += size
+
+
+def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
+    tallies = [_Tally(None), *map(_Tally, table.indexes.values())]
+    rows = storage.connection.execute(f"SELECT key, size, item FROM items_{table.id} ORDER BY key")
+    for key, size, body in rows:
+        try:
+            item = orjson.loads(body)
+            fault = _item_fault(table, key, size, body, item)
+        except (ValueError, KeyError, TypeError, AttributeError, DynamoError) as error:
+            # Bytes that are no item can fail in any of these ways while they are taken for one.
+            yield f"{table.name}, key {key.hex()}: not an item: {error!r}"
+            continue
+        if fault:
+            yield f"{table.name}, key {key.hex()}: {fault}"
+        for tally in tallies:
+            tally.add(item, size)
+    for tally in tallies:
+        number = tally.index.number if tally.index else TABLE_ITSELF
+        name = f"{table.name}, index {tally.index.name}" if tally.index else table.name
+        if tally.index:
+            yield from _index_faults(storage, table, tally.index, tally.items)
+        counted = storage.counts(table.id, number)
+        if counted != (tally.items, tally.size_bytes):
+            yield f"{name}: counted (items, bytes) {counted}, there are {(tally.items, tally.size_bytes)}"
+
+
+def _item_fault(table: Table, key: bytes, size: int, body: bytes, item: Item) -> str | None:
+    if table.stored_key_of(item) != key:
+        return "stored under another item's key"
+    if item_bytes(normalise_item(item)) != body:
+        return "not in canonical form"
+    if item_size(item) != size:
+        return f"its size is {item_size(item)} bytes, not {size}"
+    return None
+
+
+def _index_faults(storage: Storage, table: Table, index: Index, expected: int) -> Iterator[str]:
+    """Each entry is one of those that the items give; entries being unique, as many of them are all of them."""
+    name = f"{table.name}, index {index.name}"
+    found = 0
+    entries = storage.connection.execute(
+        f"SELECT e.entry, i.key, i.item FROM index_{table.id}_{index.number} e"
+        f" LEFT JOIN items_{table.id} i ON i.id = e.id ORDER BY e.entry"
+    )
+    for entry, key, body in entries:
+        if body is None:
+            yield f"{name}: entry {entry.hex()} has no item"
+            continue
+        index_key = index.key_of(orjson.loads(body))
+        if index_key is None or index_key + key != entry:
+            yield f"{name}: entry {entry.hex()} does not fit its item, key {key.hex()}"
+            continue
+        found += 1
+    if found != expected:
+        yield f"{name}: {expected - found} of {expected} items have no entry"
