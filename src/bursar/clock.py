@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Clock = Callable[[], float]
 """Seconds since the Unix epoch, UTC. In a simulation it is virtual and moves with the event loop's time."""
@@ -14,10 +15,16 @@ def iso_ms(seconds: float) -> str:
     """``seconds`` since the epoch as ISO 8601, UTC, milliseconds and a Z: ``2026-11-22T19:30:00.125Z``."""
     # Whole milliseconds first: formatting a float would round 0.9996 s up to a four-digit fraction.
     whole_ms = int(seconds * 1000 + 0.5)
-    moment = datetime.fromtimestamp(whole_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{whole_ms % 1000:03d}Z"
+    return f"{_iso_second(whole_ms // 1000)}.{whole_ms % 1000:03d}Z"
 
 
+# One payment writes some sixty timestamps, most of them within the same few seconds.
+@lru_cache(maxsize=4096)
+def _iso_second(whole_s: int) -> str:
+    return f"{datetime.fromtimestamp(whole_s, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+@lru_cache(maxsize=4096)
 def from_iso_ms(text: str) -> float:
     """The inverse of :func:`iso_ms`: seconds since the epoch. Raises ``ValueError`` for any other form."""
     if not text.endswith("Z"):

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.payments import records
-from bursar.payments.records import Attempt, Event, Obligation, ObligationView, from_item, money, to_item, whole_ms
+from bursar.payments.records import (
+    Attempt,
+    Event,
+    Obligation,
+    ObligationView,
+    from_item,
+    money,
+    next_attempt_to_item,
+    to_item,
+    whole_ms,
+)
 from bursar.payments.status import STATUSES
 
 times = st.floats(0, 4e9).map(whole_ms)
@@ -76,6 +86,21 @@ def test_a_record_survives_its_item(record: Attempt | Event | Obligation) -> Non
     item = to_item(record)
     assert from_item(item) == record
     assert to_item(from_item(item)) == item  # type: ignore[arg-type]
+
+
+@given(attempts, attempts)
+def test_the_next_state_of_an_attempt_has_the_item_that_it_would_have_by_itself(old: Attempt, other: Attempt) -> None:
+    new = replace(
+        other,
+        agency_tracking_id=old.agency_tracking_id,
+        client=old.client,
+        reference=old.reference,
+        created_at=old.created_at,
+    )
+    before = dict(to_item(old))
+    assert next_attempt_to_item(old, new) == to_item(replace(new))
+    assert to_item(new) == to_item(replace(new))
+    assert to_item(old) == before
 
 
 def test_an_attempt_lies_where_the_layout_says(attempt: Attempt) -> None:

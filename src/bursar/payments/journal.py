@@ -14,7 +14,7 @@ from bursar.clock import Clock
 from bursar.payments import rules
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
-from bursar.payments.records import Attempt, Event, attempt_to_item, event_to_item, whole_ms
+from bursar.payments.records import Attempt, Event, attempt_to_item, event_to_item, next_attempt_to_item, whole_ms
 from bursar.payments.status import Actor, NoSuchEdge, Status, edge
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
 
@@ -92,7 +92,7 @@ class Journal:
         return replace(attempt, due_at=None if due_at is None else whole_ms(due_at))
 
     async def _write(self, old: Attempt, new: Attempt, event: Event | None) -> None:
-        writes: list[Put | Update] = [Update(attempt_to_item(old), attempt_to_item(new))]
+        writes: list[Put | Update] = [Update(attempt_to_item(old), next_attempt_to_item(old, new))]
         if event is not None:
             writes.append(Put(event_to_item(event)))
         try:

@@ -18,7 +18,9 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, cast
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final
 
 from bursar.clock import from_iso_ms, iso_ms
 from bursar.payments.status import LIVE, PROCESSING, Status
@@ -79,6 +81,7 @@ class Attempt:
     unknown_reason: str | None = None  # why, in one line for a person
     refreshed_at: float | None = None
     due_at: float | None = None
+    _item: "Item | None" = field(default=None, init=False, repr=False, compare=False)  # its item, once it was made
 
     @property
     def live(self) -> bool:
@@ -148,7 +151,10 @@ def money(value: Decimal) -> Decimal:
 
 def canonical_json(value: Mapping[str, Any]) -> str:
     """JSON text that is equal for equal objects, whatever the order of their keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
+
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def normal_reference(reference: str) -> str:
@@ -238,31 +244,50 @@ def event_key(event: Event) -> Item:
 
 def obligation_to_item(obligation: Obligation) -> Item:
     key = obligation_key(obligation.client, obligation.reference)
-    return {**key, "kind": {"S": "obligation"}, **_encoded(obligation, _OBLIGATION_FIELDS)}
+    return {**key, "kind": {"S": "obligation"}, **_OBLIGATION_LAYOUT.encoded(obligation)}
 
 
 def attempt_to_item(attempt: Attempt) -> Item:
-    item = {**attempt_key(attempt), "kind": {"S": "attempt"}, **_encoded(attempt, _ATTEMPT_FIELDS)}
-    if attempt.due_at is not None:
-        item["dueShard"] = {"S": due_shard(attempt.agency_tracking_id)}
-    return item | _change_keys(attempt.updated_at, attempt.agency_tracking_id)
+    """The attempt's item, made once per record: not to be changed in place."""
+    item = attempt._item
+    if item is None:
+        item = {**attempt_key(attempt), "kind": {"S": "attempt"}, **_ATTEMPT_LAYOUT.encoded(attempt)}
+        if attempt.due_at is not None:
+            item["dueShard"] = {"S": due_shard(attempt.agency_tracking_id)}
+        item |= _change_keys(attempt.updated_at, attempt.agency_tracking_id)
+        object.__setattr__(attempt, "_item", item)
+    return item
+
+
+def next_attempt_to_item(old: Attempt, new: Attempt) -> Item:
+    """As ``attempt_to_item(new)``, made of the item of ``old``: what both have in common is not written again."""
+    item = dict(attempt_to_item(old))
+    _ATTEMPT_LAYOUT.write_differences(item, old, new)
+    if new.due_at is None:
+        item.pop("dueShard", None)
+    elif old.due_at is None:
+        item["dueShard"] = {"S": due_shard(new.agency_tracking_id)}
+    if new.updated_at != old.updated_at:
+        item |= _change_keys(new.updated_at, new.agency_tracking_id)
+    object.__setattr__(new, "_item", item)
+    return item
 
 
 def event_to_item(event: Event) -> Item:
-    item = {**event_key(event), "kind": {"S": "event"}, **_encoded(event, _EVENT_FIELDS)}
+    item = {**event_key(event), "kind": {"S": "event"}, **_EVENT_LAYOUT.encoded(event)}
     return item | _change_keys(event.at, f"{event.agency_tracking_id}#{event.seq:04d}")
 
 
 def obligation_from_item(item: Item) -> Obligation:
-    return Obligation(**_decoded(item, _OBLIGATION_FIELDS))
+    return Obligation(**_OBLIGATION_LAYOUT.decoded(item))
 
 
 def attempt_from_item(item: Item) -> Attempt:
-    return Attempt(**_decoded(item, _ATTEMPT_FIELDS))
+    return Attempt(**_ATTEMPT_LAYOUT.decoded(item))
 
 
 def event_from_item(item: Item) -> Event:
-    return Event(**{"from_status": None, **_decoded(item, _EVENT_FIELDS)})
+    return Event(**{"from_status": None, **_EVENT_LAYOUT.decoded(item)})
 
 
 def to_item(record: Obligation | Attempt | Event) -> Item:
@@ -294,15 +319,20 @@ def _change_keys(at: float, record_id: str) -> Item:
     return {"changeBucket": {"S": change_bucket(at)}, "changedAt": {"S": f"{iso_ms(at)}#{record_id}"}}
 
 
-_ENCODERS: Final[dict[str, Any]] = {
+@lru_cache(maxsize=256)
+def _amount_text(amount: Decimal) -> str:
+    return format(money(amount).normalize(), "f")
+
+
+_ENCODERS: Final[Mapping[str, Callable[[Any], dict[str, Any] | None]]] = {
     "S": lambda value: {"S": value},
     "T": lambda value: {"S": iso_ms(value)},
     "N": lambda value: {"N": str(value)},
-    "A": lambda value: {"N": format(money(value).normalize(), "f")},
+    "A": lambda value: {"N": _amount_text(value)},
     "J": lambda value: {"S": canonical_json(value)},
     "B": lambda value: {"BOOL": True} if value else None,
 }
-_DECODERS: Final[dict[str, Any]] = {
+_DECODERS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
     "S": lambda av: av["S"],
     "T": lambda av: from_iso_ms(av["S"]),
     "N": lambda av: int(av["N"]),
@@ -312,15 +342,43 @@ _DECODERS: Final[dict[str, Any]] = {
 }
 
 
-def _encoded(record: object, fields: Mapping[str, tuple[str, str]]) -> Item:
-    item: Item = {}
-    for name, (attribute, codec) in fields.items():
-        value = getattr(record, name)
-        encoded = None if value is None else _ENCODERS[codec](value)
-        if encoded is not None:
-            item[attribute] = cast("dict[str, Any]", encoded)
-    return item
+class _Layout:
+    """One record's table of fields, made ready: all fields of a record are fetched in one call."""
+
+    def __init__(self, fields: Mapping[str, tuple[str, str]]) -> None:
+        self._fetch = attrgetter(*fields)
+        self._encoders = [(attribute, _ENCODERS[codec]) for attribute, codec in fields.values()]
+        self._decoders = {attribute: (name, _DECODERS[codec]) for name, (attribute, codec) in fields.items()}
+
+    def encoded(self, record: object) -> Item:
+        item: Item = {}
+        for (attribute, encode), value in zip(self._encoders, self._fetch(record), strict=True):
+            encoded = None if value is None else encode(value)
+            if encoded is not None:
+                item[attribute] = encoded
+        return item
+
+    def write_differences(self, item: Item, old: object, new: object) -> None:
+        """Makes ``item``, the encoded ``old``, the encoded ``new``."""
+        for (attribute, encode), before, after in zip(self._encoders, self._fetch(old), self._fetch(new), strict=True):
+            if before is after:
+                continue
+            encoded = None if after is None else encode(after)
+            if encoded is None:
+                item.pop(attribute, None)
+            else:
+                item[attribute] = encoded
+
+    def decoded(self, item: Item) -> dict[str, Any]:
+        """Field name → value, of the attributes that are there and known."""
+        record: dict[str, Any] = {}
+        for attribute, value in item.items():
+            known = self._decoders.get(attribute)
+            if known is not None:
+                record[known[0]] = known[1](value)
+        return record
 
 
-def _decoded(item: Item, fields: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    return {name: _DECODERS[codec](item[attribute]) for name, (attribute, codec) in fields.items() if attribute in item}
+_OBLIGATION_LAYOUT: Final = _Layout(_OBLIGATION_FIELDS)
+_ATTEMPT_LAYOUT: Final = _Layout(_ATTEMPT_FIELDS)
+_EVENT_LAYOUT: Final = _Layout(_EVENT_FIELDS)
