@@ -1,0 +1,153 @@
+"""How fast the engine is beside other DynamoDBs on this machine: HTTP under wrk, in process, growth, start, memory.
+
+    python bench/bench_dynamo.py [--seconds 2] [--only bursar,dynoxide] [--growth 10000,1000000,5000000] [--write]
+
+Each server is started in turn on the same items, in a file where it has files, and driven by wrk on 64 connections,
+once pinned to one core with wrk on another, once free; the better figure of the two counts. Runs are short by default:
+they tell a ratio, not the third digit. The growth table fills our own file directly and asks it over HTTP; millions of
+items take minutes. ``--write`` puts the page into docs/benchmarks/dynamo.md.
+
+Without wrk (a package of that name) nothing is measured. Peers come by ``make oracles``; one that is missing is said
+to be missing.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from dynamo_bench import measures, page
+from dynamo_bench.servers import KINDS, ROOT, Kind, started
+from dynamo_bench.workload import ASKED, Asked, Filling
+
+OUT = ROOT / "docs" / "benchmarks" / "dynamo.md"
+ITEMS = 10_000
+PARTITIONS = 250
+ITEMS_SMALL = 500
+PARTITIONS_SMALL = 10
+WARM_UP_S = 1
+GROWTH_ASKED = ("GetItem", "Query", "PutItem", "UpdateItem")
+
+
+def main() -> int:
+    """Measures, prints, and writes the page if asked to."""
+    arguments = _arguments()
+    if shutil.which("wrk") is None:
+        print("wrk is not installed (Debian and Ubuntu: apt install wrk): nothing measured", file=sys.stderr)
+        return 2
+    report = page.Report(measures.machine(), "python " + " ".join(sys.argv), arguments.seconds)
+    names = arguments.only.split(",") if arguments.only else [kind.name for kind in KINDS]
+    for kind in KINDS:
+        if kind.name not in names:
+            continue
+        if not kind.present():
+            report.missing.append(kind.name)
+            continue
+        report.versions[kind.name] = f"{kind.version()} ({kind.note})"
+        _measure(kind, report, arguments.seconds, arguments.operations)
+    if "bursar" in names:
+        _measure_ours(report, arguments.seconds, arguments.operations)
+        for items in arguments.growth:
+            _grow(report, items, arguments.seconds)
+    report.machine["load_after"] = measures.machine()["load"]
+    text = report.text()
+    print(text)
+    if arguments.write:
+        OUT.parent.mkdir(parents=True, exist_ok=True)
+        OUT.write_text(text)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=2, help="of each load")
+    parser.add_argument("--only", default="", help="servers, by name, with commas")
+    parser.add_argument("--operations", default="", help="only operations whose name holds this")
+    parser.add_argument(
+        "--growth",
+        type=lambda text: [int(part) for part in text.split(",") if part],
+        default=[10_000, 100_000],
+        help="table sizes; 10000,1000000,5000000 takes some ten minutes",
+    )
+    parser.add_argument("--write", action="store_true", help=f"write {OUT.relative_to(ROOT)}")
+    return parser.parse_args()
+
+
+def _filling(kind: Kind) -> Filling:
+    items, partitions = (ITEMS_SMALL, PARTITIONS_SMALL) if kind.small else (ITEMS, PARTITIONS)
+    return Filling(items, partitions, measures.new_run())
+
+
+def _measure(kind: Kind, report: page.Report, seconds: int, only: str) -> None:
+    """One server's rates, in both settings."""
+    for pinned in (False,) if kind.small else (True, False):
+        with tempfile.TemporaryDirectory(prefix="bursar-bench-") as folder:
+            path = Path(folder)
+            filling = _filling(kind)
+            with started(kind, path, pinned=pinned) as server:
+                measures.fill(server, filling)
+                for asked in _chosen(only):
+                    if asked.operation in kind.unoffered:
+                        continue
+                    # The filling's files are settled, and the code is warm, before anything counts.
+                    measures.load(server, asked, _filling(kind), seconds=WARM_UP_S, pinned=pinned)
+                    run = measures.load(server, asked, _filling(kind), seconds=seconds, pinned=pinned)
+                    report.add(kind.name, asked, run)
+                    print(
+                        f"{kind.name:9} {'pinned' if pinned else 'free':6} {asked.name:30} {run.rate:9,.0f}/s "
+                        f"p50 {run.p50_us / 1e3:7.2f} ms  p99 {run.p99_us / 1e3:7.2f} ms  "
+                        f"cpu {run.cpu_us:6.1f} us  rss {run.rss_bytes / 2**20:5.0f} MiB"
+                        + (f"  REFUSED {run.refused} BROKEN {run.broken}" if run.refused or run.broken else ""),
+                        file=sys.stderr,
+                        flush=True,
+                    )
+            if not pinned and not only:
+                report.starts_ms[kind.name] = measures.start_ms(kind, path)
+
+
+def _chosen(only: str) -> list[Asked]:
+    return [asked for asked in ASKED if only.lower() in asked.name.lower()]
+
+
+def _measure_ours(report: page.Report, seconds: int, only: str) -> None:
+    """What is asked of our own engine alone: in process, and how many requests share an fsync."""
+    ours = KINDS[0]
+    with tempfile.TemporaryDirectory(prefix="bursar-bench-") as folder:
+        path = Path(folder) / "bursar.db"
+        filling = _filling(ours)
+        measures.fill_file(path, filling)
+        for asked in _chosen(only):
+            report.in_process[asked.name] = measures.in_process(path, asked, _filling(ours), seconds=seconds)
+        with started(ours, Path(folder), pinned=False) as server:
+            put = next(asked for asked in ASKED if asked.operation == "PutItem")
+            report.syncs = measures.count_syncs(server, put, _filling(ours), seconds=seconds)
+
+
+def _grow(report: page.Report, items: int, seconds: int) -> None:
+    """Rates and memory of a server on a file of that many items."""
+    ours = KINDS[0]
+    with tempfile.TemporaryDirectory(prefix="bursar-bench-") as folder:
+        path = Path(folder) / "bursar.db"
+        took_s = measures.fill_file(path, Filling(items, PARTITIONS, ""))
+        size = path.stat().st_size
+        print(f"{items:,} items in {took_s:.0f} s, {size / 2**20:,.0f} MiB", file=sys.stderr, flush=True)
+        began = time.perf_counter()
+        with started(ours, Path(folder), pinned=True) as server:
+            grown = page.Grown(items, size, server.started_s * 1e3)
+            for asked in ASKED:
+                if asked.operation in GROWTH_ASKED:
+                    filling = Filling(items, PARTITIONS, measures.new_run())
+                    measures.load(server, asked, filling, seconds=seconds, pinned=True)
+                    filling = Filling(items, PARTITIONS, measures.new_run())
+                    run = measures.load(server, asked, filling, seconds=seconds, pinned=True)
+                    grown.rates[asked.name] = run.rate
+                    grown.cpu_us[asked.name] = run.cpu_us
+            grown.rss_bytes = server.rss_bytes()
+        report.growth.append(grown)
+        print(f"  measured in {time.perf_counter() - began:.0f} s: {grown}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

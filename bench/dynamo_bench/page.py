@@ -1,0 +1,165 @@
+"""The page that tells the measurements: Markdown, for the terminal and for docs/benchmarks/dynamo.md."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dynamo_bench.measures import CONNECTIONS, InProcess, Run, Syncs
+from dynamo_bench.workload import ASKED, ITEM_BYTES, Asked
+
+OURS: Final = "bursar"
+MEMORY_ONLY: Final = frozenset({"moto"})
+"""Not a peer in a persistent mode."""
+START_MS_MAX: Final = 250
+GROWTH_MAX: Final = 1.25
+IN_PROCESS_RATIO_MIN: Final = 1.5
+MIB: Final = 2**20
+
+
+@dataclass(slots=True)
+class Grown:
+    """Our server on a file of ``items``."""
+
+    items: int
+    file_bytes: int
+    start_ms: float
+    rates: dict[str, float] = field(default_factory=dict)
+    cpu_us: dict[str, float] = field(default_factory=dict)
+    rss_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything measured in one run."""
+
+    machine: dict[str, Any]
+    command: str
+    seconds: float
+    versions: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    best: dict[tuple[str, str], Run] = field(default_factory=dict)
+    in_process: dict[str, InProcess] = field(default_factory=dict)
+    starts_ms: dict[str, float] = field(default_factory=dict)
+    syncs: Syncs | None = None
+    growth: list[Grown] = field(default_factory=list)
+
+    def add(self, server: str, asked: Asked, run: Run) -> None:
+        """Keeps the better of a server's settings."""
+        known = self.best.get((server, asked.name))
+        if known is None or run.rate > known.rate:
+            self.best[server, asked.name] = run
+
+    def text(self) -> str:
+        """The page."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        yield "# The engine beside other DynamoDBs"
+        yield ""
+        yield "Written by a run of `make bench-dynamo` (`bench/bench_dynamo.py`); not edited by hand."
+        yield ""
+        yield from self._circumstances()
+        if self.best:
+            yield from self._ratios()
+            yield from self._details()
+        if self.in_process:
+            yield from self._in_process()
+        if self.syncs is not None:
+            yield from self._syncs(self.syncs)
+        if self.starts_ms:
+            yield from self._starts()
+        if self.growth:
+            yield from self._growth()
+
+    def _circumstances(self) -> Iterator[str]:
+        machine = self.machine
+        yield f"- Command: `{self.command}`; {self.seconds:g} s each after a warm-up, {CONNECTIONS} connections,"
+        yield f"  items of {ITEM_BYTES} bytes, wrk with one thread as the load generator on the same machine."
+        yield f"- Machine: {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB; load average"
+        yield f"  {machine['load']} before and {machine.get('load_after', '?')} after (the run makes 2)."
+        for name, version in self.versions.items():
+            yield f"- {name}: {version}."
+        for name in self.missing:
+            yield f"- {name}: not run, it is not installed (`make oracles`)."
+        yield ""
+
+    def _servers(self) -> list[str]:
+        return [name for name in self.versions if any(server == name for server, _ in self.best)]
+
+    def _ratios(self) -> Iterator[str]:
+        servers = self._servers()
+        yield "## Requests per second over HTTP"
+        yield ""
+        yield f"| operation | {' | '.join(servers)} | ours ÷ fastest persistent peer | wanted |"
+        yield f"|---|{'---:|' * (len(servers) + 2)}"
+        for asked in ASKED:
+            rates = {name: self.best[name, asked.name].rate for name in servers if (name, asked.name) in self.best}
+            if not rates:
+                continue
+            peers = [rate for name, rate in rates.items() if name != OURS and name not in MEMORY_ONLY]
+            ratio = f"{rates[OURS] / max(peers):.1f}" if OURS in rates and peers else "—"
+            cells = [f"{rates[name]:,.0f}" if name in rates else "—" for name in servers]
+            yield f"| {asked.name} | {' | '.join(cells)} | {ratio} | {asked.ratio_min:g} |"
+        yield ""
+
+    def _details(self) -> Iterator[str]:
+        yield "Each server at its better setting (pinned: one core for it, the other for wrk; free: neither pinned)."
+        yield "CPU is the server's processor time per request; a refused request would be shown as such."
+        yield ""
+        yield "| operation | server | setting | p50 ms | p99 ms | CPU µs | RSS MiB | refused |"
+        yield "|---|---|---|---:|---:|---:|---:|---:|"
+        for asked in ASKED:
+            for name in self._servers():
+                run = self.best.get((name, asked.name))
+                if run is not None:
+                    yield (
+                        f"| {asked.name} | {name} | {'pinned' if run.pinned else 'free'} | {run.p50_us / 1e3:.2f} | "
+                        f"{run.p99_us / 1e3:.2f} | {run.cpu_us:.0f} | {run.rss_bytes / MIB:.0f} | "
+                        f"{run.refused + run.broken} |"
+                    )
+        yield ""
+
+    def _in_process(self) -> Iterator[str]:
+        yield "## In process, without HTTP"
+        yield ""
+        yield "The asyncio door on the same kind of file, 64 callers at once."
+        yield ""
+        yield f"| operation | per second | CPU µs | ÷ our HTTP figure (wanted: {IN_PROCESS_RATIO_MIN}) |"
+        yield "|---|---:|---:|---:|"
+        for name, inside in self.in_process.items():
+            outside = self.best.get((OURS, name))
+            ratio = f"{inside.rate / outside.rate:.1f}" if outside else "—"
+            yield f"| {name} | {inside.rate:,.0f} | {inside.cpu_us:.0f} | {ratio} |"
+        yield ""
+
+    def _syncs(self, syncs: Syncs) -> Iterator[str]:
+        yield "## Group commit"
+        yield ""
+        yield f"Under strace, {syncs.requests:,} PutItem were acknowledged with {syncs.calls:,} calls of fsync and"
+        yield f"fdatasync: {syncs.requests / max(1, syncs.calls):.0f} requests to each."
+        yield ""
+
+    def _starts(self) -> Iterator[str]:
+        yield "## From the command to the first answer"
+        yield ""
+        for name, took_ms in self.starts_ms.items():
+            wanted = f" (wanted: under {START_MS_MAX})" if name == OURS else ""
+            yield f"- {name}: {took_ms:.0f} ms{wanted}"
+        yield ""
+
+    def _growth(self) -> Iterator[str]:
+        names = list(self.growth[0].rates)
+        yield "## As the table grows"
+        yield ""
+        yield f"Our server alone, pinned, keys drawn from the whole table. Wanted: cost within {GROWTH_MAX:g} of the"
+        yield "smallest table's, memory under 200 MB at a million items."
+        yield ""
+        yield f"| items | file MiB | start ms | {' | '.join(f'{name}/s (CPU µs)' for name in names)} | RSS MiB |"
+        yield f"|---:|---:|---:|{'---:|' * (len(names) + 1)}"
+        for grown in self.growth:
+            cells = [f"{grown.rates[name]:,.0f} ({grown.cpu_us[name]:.0f})" for name in names]
+            yield (
+                f"| {grown.items:,} | {grown.file_bytes / MIB:,.0f} | {grown.start_ms:.0f} | {' | '.join(cells)} | "
+                f"{grown.rss_bytes / MIB:.0f} |"
+            )
+        yield ""
