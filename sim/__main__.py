@@ -1,4 +1,8 @@
-"""``python -m sim --seeds N`` runs N seeds and prints what was injected and found; ``--seed K`` replays one, told."""
+"""``python -m sim --seeds N`` runs N seeds and prints what was injected and found; ``--seed K`` replays one, told.
+
+``--canaries`` plants every fault and prints where the judge caught it. ``--matrix`` runs every cell of the fault matrix
+and writes docs/faults.md; ``--transcript`` prints one lost reply from start to resolution.
+"""
 
 import argparse
 import sys
@@ -6,6 +10,9 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
+from sim.canaries import CANARIES, Catch, catch
+from sim.matrix import BEHAVIOURS, Cell, cells, play
+from sim.matrix_page import PAGE, key_of, render
 from sim.run import Verdict, simulate
 
 
@@ -14,23 +21,40 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from --first on")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one seed and print its timeline")
+    parser.add_argument("--canaries", action="store_true", help="plant each fault in turn and see the judge catch it")
+    parser.add_argument("--matrix", action="store_true", help="run the fault matrix and write docs/faults.md")
+    parser.add_argument("--transcript", action="store_true", help="print one lost reply from start to resolution")
     parser.add_argument("--workers", type=int, default=2, help="processes that share the work")
     arguments = parser.parse_args()
     if arguments.seed is not None:
-        verdict = simulate(arguments.seed)
-        print(*verdict.timeline, sep="\n")
-        _tell(verdict)
-        return bool(verdict.findings)
+        return _replay(arguments.seed)
+    if arguments.canaries:
+        return _catch_all(arguments.workers)
+    if arguments.matrix:
+        return _run_matrix(arguments.workers)
+    if arguments.transcript:
+        lost = next(each for each in BEHAVIOURS if each.name == "charges and never answers")
+        print(*play(Cell(True, lost, None, "the sweeper alone")).timeline, sep="\n")
+        return 0
     return _run_many(range(arguments.first, arguments.first + arguments.seeds), arguments.workers)
+
+
+def _replay(seed: int) -> int:
+    verdict = simulate(seed)
+    print(*verdict.timeline, sep="\n")
+    _tell(verdict)
+    return bool(verdict.findings)
 
 
 def _run_many(seeds: range, workers: int) -> int:
     began, bad = time.monotonic(), 0
     faults: Counter[str] = Counter()
+    alerts: Counter[str] = Counter()
     payments = charges = given_up = 0
     with ProcessPoolExecutor(workers) as pool:
         for verdict in pool.map(simulate, seeds, chunksize=4):
             faults.update(verdict.faults)
+            alerts.update(verdict.alerts)
             payments, charges = payments + verdict.payments, charges + verdict.charges
             given_up += verdict.given_up
             if verdict.findings:
@@ -39,16 +63,45 @@ def _run_many(seeds: range, workers: int) -> int:
     print(
         f"\n{len(seeds)} seeds in {time.monotonic() - began:.0f} s: {payments} obligations, {charges} charges, ", end=""
     )
-    print(f"{given_up} left to a person (no query service), {bad} seeds with findings")
-    for fault, count in sorted(faults.items()):
-        print(f"  {count:7d}  {fault}")
+    print(f"{given_up} attempts left to a person and settled by one, {bad} seeds with findings")
+    for title, counts in (("injected", faults), ("alerts", alerts)):
+        print(title)
+        for name, count in sorted(counts.items()):
+            print(f"  {count:7d}  {name}")
     return bool(bad)
 
 
+def _run_matrix(workers: int) -> int:
+    every = list(cells())
+    with ProcessPoolExecutor(workers) as pool:
+        fates = dict(zip(map(key_of, every), pool.map(play, every, chunksize=20), strict=True))
+    PAGE.write_text(render(fates))
+    bad = {key: fate for key, fate in fates.items() if fate.findings}
+    for key, fate in bad.items():
+        print(*key, "; ".join(fate.findings), sep=" | ")
+    print(f"{len(fates)} cells, {len(bad)} bad; written to {PAGE}")
+    return bool(bad)
+
+
+def _catch_all(workers: int) -> int:
+    with ProcessPoolExecutor(workers) as pool:
+        caught = list(pool.map(_catch, CANARIES))
+    print("| planted fault | caught at seed | by |\n|---|---|---|")
+    for each in caught:
+        where = "never" if each[1] is None else f"{each[2]}"
+        print(f"| {each[0]} | {where} | {each[1] or 'nothing'} |")
+    return any(finding is None for _, finding, _ in caught)
+
+
+def _catch(name: str) -> tuple[str, str | None, int]:
+    found: Catch = catch(CANARIES[name])
+    return name, found.finding, found.seed
+
+
 def _tell(verdict: Verdict) -> None:
-    print(f"seed {verdict.seed}: {'; '.join(verdict.findings) or 'good'}")
+    print(f"seed {verdict.seed}: {'; '.join(verdict.findings) or 'good'}", flush=True)
     if verdict.findings:
-        print(f"  replay: python -m sim --seed {verdict.seed}")
+        print(f"  replay: python -m sim --seed {verdict.seed}", flush=True)
 
 
 if __name__ == "__main__":

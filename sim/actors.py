@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from bursar.paygov.simulator import PayerRefused
-from bursar.portal.details import details
+from bursar.portal.details import details as payment_details
 from bursar.portal.errors import PortalError, Unexpected, portal_error
 from bursar.portal.init_payment import init_payment
 from bursar.portal.portal import Portal
@@ -95,7 +95,7 @@ class Application:
         """A token to send the payer off with; None when there is nothing to pay any more, or patience ends."""
         wait_s = FIRST_WAIT_S
         for _ in range(TRIES_MAX):
-            answer = await self.ask("init", self._init)
+            answer = await self.ask("init", self.init)
             if isinstance(answer, dict):
                 self.bill.tokens.append(answer["token"])
                 return str(answer["token"])
@@ -134,7 +134,10 @@ class Application:
         return first
 
     def pay(self, token: str, outcome: str) -> None:
-        method = self.chance.choice(METHODS)
+        self.pay_by(token, self.chance.choice(METHODS), outcome)
+
+    def pay_by(self, token: str, method: str, outcome: str) -> None:
+        """The payer at Pay.gov's pages."""
         try:
             self.world.paygov.pay(token, method, outcome)
             self.world.note(f"{self.name}: paid by {method}, {outcome}")
@@ -144,7 +147,7 @@ class Application:
     async def process(self, token: str) -> str | None:
         wait_s = FIRST_WAIT_S
         for _ in range(TRIES_MAX):
-            answer = await self.ask("process", lambda portal: process_payment(portal, self._client, token))
+            answer = await self.ask_process(token)
             if isinstance(answer, dict):
                 if answer["paymentStatus"] != "pending":
                     return self.hear(answer["paymentStatus"])
@@ -165,7 +168,7 @@ class Application:
         """Asks details until the payment is no longer pending, or patience ends."""
         wait_s = FIRST_WAIT_S
         for _ in range(TRIES_MAX):
-            answer = await self.ask("details", self._details)
+            answer = await self.ask("details", self.details)
             if isinstance(answer, dict) and answer["paymentStatus"] != "pending":
                 return self.hear(answer["paymentStatus"])
             if isinstance(answer, PortalError) and answer.status == 404:
@@ -177,6 +180,9 @@ class Application:
     def hear(self, status: str) -> str:
         self.bill.heard.append((self.world.loop.clock(), status))
         return status
+
+    async def ask_process(self, token: str) -> Any:
+        return await self.ask("process", lambda portal: process_payment(portal, self._client, token))
 
     async def ask(self, what: str, use_case: Callable[[Portal], Awaitable[Any]]) -> Any:
         """The portal's answer, its error, or None when nobody answered."""
@@ -202,7 +208,7 @@ class Application:
     def _client(self) -> Any:
         return self.world.client(self.bill.client)
 
-    async def _init(self, portal: Portal) -> dict[str, Any]:
+    async def init(self, portal: Portal) -> dict[str, Any]:
         reference = self.bill.reference.upper() if self.chance.random() < 0.3 else self.bill.reference
         body: dict[str, Any] = {
             "transactionReferenceId": reference,
@@ -216,5 +222,5 @@ class Application:
         request = read_init(orjson.dumps(body), portal.fees, portal.clock())
         return await init_payment(portal, self._client, request)
 
-    async def _details(self, portal: Portal) -> dict[str, Any]:
-        return await details(portal, self._client, self.bill.reference)
+    async def details(self, portal: Portal) -> dict[str, Any]:
+        return await payment_details(portal, self._client, self.bill.reference)

@@ -40,10 +40,9 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
     """Everything that is not as it must be, one line each; none when the run was good."""
     findings = list(world.findings)
     views: list[ObligationView] = []
-    ledger = world.ledger(world.engine)
     for bill in made:
         findings += bill.findings
-        view = await ledger.obligation(bill.client, bill.reference)
+        view = await world.reader.obligation(bill.client, bill.reference)
         if view is not None:
             views.append(view)
             world.timeline += [(event.at, _spoken(event)) for event in view.events]
@@ -118,12 +117,13 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
         findings.append(f"{name}: events are missing or doubled: {[event.seq for event in history]}")
     if attempt.event_seq != len(history) or attempt.version < attempt.event_seq:
         findings.append(f"{name}: version {attempt.version}, {attempt.event_seq} events counted, {len(history)} kept")
+    nobody_died = world.sky.kind_to_leases and not world.counts["deaths"]
     status: str | None = None
     for event in history:
         if event.from_status != status or (status, event.to_status) not in MOVES:
             findings.append(f"{name}: {event.name} moves {event.from_status} to {event.to_status} out of {status}")
         status = event.to_status
-        if world.sky.kind_to_leases and LEASE_RAN_OUT in str(event.detail.get("reason")):
+        if nobody_died and LEASE_RAN_OUT in str(event.detail.get("reason")):
             findings.append(f"{name}: a lease ran out although nobody died and the store was there")
     if status != attempt.status:
         findings.append(f"{name} is {attempt.status} and its history ends in {status}")

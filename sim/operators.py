@@ -16,7 +16,7 @@ BY: Final = "Ada of finance"
 
 async def live_attempts(world: World) -> list[Attempt]:
     """Every attempt that is not final, by the index (which is never behind in the engine itself)."""
-    return await world.ledger(world.engine).due(world.loop.clock() + FAR_S, LIVE_MAX)
+    return await world.reader.due(world.loop.clock() + FAR_S, LIVE_MAX)
 
 
 def operators_portal(world: World) -> Portal:
@@ -35,9 +35,13 @@ async def settle_charged(world: World) -> int:
 
 async def take_over(world: World) -> list[str]:
     """At the end: everything left is settled; what should not have been left, or is not listed, comes back as lines."""
-    portal, findings = operators_portal(world), []
+    findings: list[str] = []
+    left = await live_attempts(world)
+    if not left:
+        return findings
+    portal = operators_portal(world)
     listed = {wanted.attempt.agency_tracking_id for wanted in await attention(portal)}
-    for attempt in await live_attempts(world):
+    for attempt in left:
         name = attempt.agency_tracking_id
         if name not in listed:
             findings.append(f"{name} is still {attempt.status} after the quiet period, and nobody is told")

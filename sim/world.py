@@ -96,7 +96,8 @@ class CountingAlerts(Unobserved):
 
 @dataclass
 class World:
-    """One run. ``counts``: faults injected, by kind. ``findings``: what the world itself saw go wrong."""
+    """One run. ``counts``: faults injected, by kind. ``findings``: what the world itself saw go wrong. ``reader``: the
+    ledger as it is, past every fault."""
 
     loop: VirtualLoop
     seed: int | str
@@ -133,12 +134,12 @@ class World:
         self._background: list[asyncio.Task[None]] = []
         self._ledgers = 0
         self._calm = False
+        self.reader = self.ledger(self.engine)
 
     async def start(self) -> None:
         """The table with its rules inside, the weather, and the first processes."""
-        ledger = self.ledger(self.engine)
-        await ledger.create_table()
-        self.engine.engine.put_rules_document(TABLE, ledger.rules.to_toml())
+        await self.reader.create_table()
+        self.engine.engine.put_rules_document(TABLE, self.reader.rules.to_toml())
         self._brew()
         for number in range(self.process_count):
             self.processes.append(self.new_process(number))

@@ -1,0 +1,313 @@
+"""Planted faults: each weakens the product in one place, and the judge must catch each within CATCH_SEEDS_MAX seeds.
+
+A judge that finds nothing is worth what it would have found. Known seeds are tried first, so that the test is fast;
+when the simulation changes, a canary is searched for again from seed 1. ``python -m sim --canaries`` prints the table.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, Final
+from unittest.mock import patch
+
+from bursar.paygov.client import PayGov
+from bursar.paygov.collection import Collection
+from bursar.paygov.errors import Lost, NotSent, OutcomeUnknown, TimedOut
+from bursar.payments.ledger import Ledger
+from bursar.payments.records import Attempt, Outcome
+from bursar.payments.status import TOKEN_EXPIRED_CODE
+from bursar.portal.breaker import Breaker
+from bursar.portal.outcomes import OUTCOMES, Judgement
+from bursar.portal.portal import Portal
+from sim.run import simulate
+
+CATCH_SEEDS_MAX: Final = 200
+
+# By import_module: a package may show a function under its module's name.
+completion, outcomes, resolution, sweep, attention, init_payment, process_payment, summaries, validation = (
+    import_module(f"bursar.portal.{name}")
+    for name in (
+        "completion",
+        "outcomes",
+        "resolution",
+        "sweep",
+        "attention",
+        "init_payment",
+        "process_payment",
+        "summaries",
+        "validation",
+    )
+)
+journal, ledger, records, payment_rules = (
+    import_module(f"bursar.payments.{name}") for name in ("journal", "ledger", "records", "rules")
+)
+compiling, ruled_table = (import_module(f"bursar.rules.{name}") for name in ("compile", "table"))
+
+Plant = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Canary:
+    """One planted fault; ``seed``: one that is known to catch it."""
+
+    name: str
+    plant: Plant
+    seed: int
+
+
+@dataclass(frozen=True)
+class Catch:
+    """Where a canary was caught. ``finding`` is the judge's first line; None: it never was."""
+
+    canary: Canary
+    seed: int
+    finding: str | None
+    seeds_tried: int
+
+
+def catch(canary: Canary) -> Catch:
+    """Runs the canary's known seed, then from seed 1 on, until the judge finds something."""
+    with canary.plant():
+        for tried, seed in enumerate((canary.seed, *range(1, CATCH_SEEDS_MAX + 1)), start=1):
+            findings = simulate(seed).findings
+            if findings:
+                return Catch(canary, seed, findings[0], tried)
+    return Catch(canary, 0, None, CATCH_SEEDS_MAX + 1)
+
+
+# --- how a completion is judged
+
+
+def _completion_judged(error: type[Exception], as_judged: Callable[[Attempt], Judgement]) -> Plant:
+    honest = completion.judge_completion
+
+    def judge(attempt: Attempt, said: Any, *, first: bool) -> Judgement:
+        if isinstance(said, error):
+            return as_judged(attempt)
+        judgement: Judgement = honest(attempt, said, first=first)
+        return judgement
+
+    return lambda: patch.object(completion, "judge_completion", judge)
+
+
+def _failed(attempt: Attempt) -> Judgement:
+    return Judgement(OUTCOMES["fault"], Outcome("failed", return_code="408", return_detail="no answer"))
+
+
+def _paid(attempt: Attempt) -> Judgement:
+    return Judgement(OUTCOMES["paid"], Outcome("processed", paygov_tracking_id=f"P{attempt.agency_tracking_id}"))
+
+
+def _collection_judged(
+    altered: Callable[[Attempt, Collection], Collection] = lambda attempt, collection: collection,
+    outcome_altered: Callable[[Outcome], Outcome] = lambda outcome: outcome,
+) -> Plant:
+    honest = outcomes.judge_collection
+
+    def judge(attempt: Attempt, collection: Collection, *, identified: bool) -> Judgement:
+        judgement: Judgement = honest(attempt, altered(attempt, collection), identified=identified)
+        return (
+            judgement if judgement.outcome is None else replace(judgement, outcome=outcome_altered(judgement.outcome))
+        )
+
+    return lambda: patch.object(outcomes, "judge_collection", judge)
+
+
+def _bounce_ignored(outcome: Outcome) -> Outcome:
+    bounced = outcome.status == "failed" and outcome.payment_method == "ACH"
+    return replace(outcome, status="pending", transaction_status="Received") if bounced else outcome
+
+
+def _acceptance_is_payment(outcome: Outcome) -> Outcome:
+    return replace(outcome, status="processed") if outcome.status == "pending" else outcome
+
+
+def _repeated_blindly() -> AbstractContextManager[Any]:
+    honest = PayGov.complete
+
+    async def complete(self: PayGov, **asked: Any) -> Collection:
+        try:
+            return await honest(self, **asked)
+        except OutcomeUnknown:
+            return await honest(self, **asked)
+
+    return patch.object(PayGov, "complete", complete)
+
+
+def _second_refusal_is_definite() -> AbstractContextManager[Any]:
+    honest = resolution.complete
+
+    async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool, actor: Any) -> Attempt:
+        found: Attempt = await honest(portal, attempt, owner, first=True, actor=actor)
+        return found
+
+    return patch.object(resolution, "complete", complete)
+
+
+def _lease_ignored() -> AbstractContextManager[Any]:
+    async def processing(portal: Portal, attempt: Attempt) -> None:
+        await completion.complete(portal, attempt, attempt.lease_owner or "", first=True, actor="portal")
+
+    return patch.dict(process_payment.STEPS, processing=processing)
+
+
+def _abandoned_with_its_caller() -> AbstractContextManager[Any]:
+    async def finish(self: Portal, work: Any) -> Any:
+        return await work
+
+    return patch.object(Portal, "finish", finish)
+
+
+# --- what is kept
+
+
+def _rule_dropped(name: str) -> Plant:
+    honest = payment_rules.payment_rules
+
+    def weakened(fees: Any) -> Any:
+        rules = honest(fees)
+        return replace(rules, rules=tuple(rule for rule in rules.rules if rule.name != name))
+
+    return lambda: patch.object(payment_rules, "payment_rules", weakened)
+
+
+def _case_kept() -> AbstractContextManager[Any]:
+    stack = ExitStack()
+    for module in (records, ledger, validation):
+        stack.enter_context(patch.object(module, "normal_reference", lambda reference: reference))
+    return stack
+
+
+def _never_recorded() -> AbstractContextManager[Any]:
+    async def record_outcome(self: Ledger, attempt: Attempt, outcome: Outcome, *, actor: Any) -> Attempt:
+        return replace(attempt, status=outcome.status, paygov_tracking_id=outcome.paygov_tracking_id)
+
+    return patch.object(Ledger, "record_outcome", record_outcome)
+
+
+def _event_forgotten() -> AbstractContextManager[Any]:
+    honest = journal.Journal._write
+
+    async def write(self: Any, old: Attempt, new: Attempt, event: Any) -> None:
+        await honest(self, old, new, None if event is not None and event.name == "outcome_unknown" else event)
+
+    return patch.object(journal.Journal, "_write", write)
+
+
+def _lease_kept() -> AbstractContextManager[Any]:
+    known = {name: value for name, value in ledger._KNOWN.items() if not name.startswith("lease")}
+    return patch.object(ledger, "_KNOWN", known)
+
+
+def _unpinned() -> AbstractContextManager[Any]:
+    return patch.object(compiling, "pinned_attributes", lambda plan, change: {plan.kind_attribute})
+
+
+def _silence_is_written() -> AbstractContextManager[Any]:
+    async def done(self: Any, unknown: Exception) -> bool:
+        return True
+
+    return patch.object(ruled_table._Sending, "_unclear_but_done", done)
+
+
+# --- sweeping, and what is told
+
+
+async def _nothing(portal: Portal, attempt: Attempt) -> str:
+    return "not_due"
+
+
+def _sweeper_ignores(status: str) -> Plant:
+    return lambda: patch.dict(sweep.WAYS, {status: _nothing})
+
+
+def _doubt_expires() -> AbstractContextManager[Any]:
+    async def processing(portal: Portal, attempt: Attempt) -> str:
+        if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
+            await _never_charged(portal, attempt, "sweeper")
+        return "expired"
+
+    return patch.dict(sweep.WAYS, processing=processing)
+
+
+def _doubt_gives_way() -> AbstractContextManager[Any]:
+    async def processing(portal: Portal, attempt: Attempt, request: Any) -> bool:
+        await _never_charged(portal, attempt, "portal")
+        return True
+
+    return patch.dict(init_payment.BLOCKED_BY, processing=processing)
+
+
+async def _never_charged(portal: Portal, attempt: Attempt, actor: Any) -> None:
+    await portal.ledger.fail(
+        attempt, event="never_charged", actor=actor, return_code=TOKEN_EXPIRED_CODE, return_detail=None
+    )
+
+
+def _breaker_stays_open() -> AbstractContextManager[Any]:
+    return patch.object(Breaker, "admit", lambda self: self._open_until is None)
+
+
+def _pending_is_success() -> AbstractContextManager[Any]:
+    honest = summaries.payment_status
+
+    def told(statuses: Any) -> str:
+        status = str(honest(statuses))
+        return "success" if status == "pending" else status
+
+    return patch.object(summaries, "payment_status", told)
+
+
+def _nobody_is_told() -> AbstractContextManager[Any]:
+    return patch.object(attention, "why_attention", lambda portal, attempt: None)
+
+
+def _sweeper_hangs() -> AbstractContextManager[Any]:
+    async def never(portal: Portal, attempt: Attempt) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    return patch.dict(sweep.WAYS, processing=never)
+
+
+# fmt: off
+CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
+    Canary("a timeout is judged as failed", _completion_judged(TimedOut, _failed), 1),
+    Canary("a lost reply is judged as failed", _completion_judged(Lost, _failed), 1),
+    Canary("what was never sent is judged as paid", _completion_judged(NotSent, _paid), 1),
+    Canary("complete is repeated blindly", _repeated_blindly, 1),
+    Canary("the refusal of a second complete is definite", _second_refusal_is_definite, 1),
+    Canary("the lease is ignored", _lease_ignored, 1),
+    Canary("a completion ends with its caller", _abandoned_with_its_caller, 1),
+    Canary("the amount is not checked",
+           _collection_judged(lambda attempt, said: replace(said, transaction_amount=attempt.amount)), 1),
+    Canary("the agency tracking id is not checked",
+           _collection_judged(lambda attempt, said: replace(said, agency_tracking_id=attempt.agency_tracking_id)), 1),
+    Canary("Pay.gov's id is kept in lower case",
+           _collection_judged(outcome_altered=lambda said: replace(
+               said, paygov_tracking_id=said.paygov_tracking_id and said.paygov_tracking_id.lower())), 1),
+    Canary("an ACH debit that bounces is ignored", _collection_judged(outcome_altered=_bounce_ignored), 1),
+    Canary("an ACH debit is paid once accepted", _collection_judged(outcome_altered=_acceptance_is_payment), 1),
+    Canary("the rule of one live attempt is dropped", _rule_dropped("one-live-attempt"), 1),
+    Canary("the rule of unique tokens is dropped", _rule_dropped("token"), 1),
+    Canary("a reference's case makes another obligation", _case_kept, 1),
+    Canary("an outcome is answered and not recorded", _never_recorded, 1),
+    Canary("an event is not written", _event_forgotten, 1),
+    Canary("a lease never ends", _lease_kept, 1),
+    Canary("writes are not pinned to what was read", _unpinned, 1),
+    Canary("the store's silence is taken for yes", _silence_is_written, 1),
+    Canary("\"none\" is believed while the token lives",
+           lambda: patch.object(resolution, "_surely_dead", lambda portal, attempt: True), 1),
+    Canary("doubt expires with the token", _doubt_expires, 1),
+    Canary("an attempt in doubt gives way to another", _doubt_gives_way, 1),
+    Canary("the sweeper ignores what is received", _sweeper_ignores("received"), 1),
+    Canary("the sweeper ignores what is initiated", _sweeper_ignores("initiated"), 1),
+    Canary("the sweeper ignores what is pending", _sweeper_ignores("pending"), 1),
+    Canary("the sweeper hangs on what is in doubt", _sweeper_hangs, 1),
+    Canary("the breaker never closes again", _breaker_stays_open, 1),
+    Canary("a pending payment is told as success", _pending_is_success, 1),
+    Canary("nobody is told of what only a person can settle", _nobody_is_told, 1),
+)}
+# fmt: on
