@@ -266,11 +266,6 @@ def test_a_table_can_be_named_by_its_arn(orders: Engine) -> None:
     assert orders.execute("GetItem", {"TableName": arn, "Key": KEY})["Item"] == OLD
 
 
-def test_a_legacy_parameter_is_refused_in_so_many_words(orders: Engine) -> None:
-    request = {"TableName": "orders", "Item": OLD, "Expected": {"pk": {"Exists": False}}}
-    assert "legacy parameter" in refusal(orders, "PutItem", request)
-
-
 def test_item_collection_metrics_are_told_for_tables_with_local_indexes(engine: Engine) -> None:
     engine.execute("CreateTable", table(local_indexes={"by-state": ("pk:S", "state:S")}))
     request = {"TableName": "orders", "Item": OLD, "ReturnItemCollectionMetrics": "SIZE"}

@@ -133,8 +133,8 @@ class Scope:
         self.late_checks: list[LateCheck] = []
 
     def error(self, message: str) -> DynamoError:
-        """``message`` with the expression's prefix."""
-        return invalid(f"Invalid {self.kind}: {message}")
+        """``message`` with the expression's prefix; what was no expression has no kind and no prefix."""
+        return invalid(f"Invalid {self.kind}: {message}" if self.kind else message)
 
     def path(self, path: Path) -> ResolvedPath:
         """``path`` with its placeholders replaced."""

@@ -92,14 +92,18 @@ def use_compiled(compiled: CompiledCondition, binding: Binding) -> None:
 def compiled_condition(text: str, kind: str, names: Pairs, types: Pairs) -> CompiledCondition:
     """``text`` compiled for these names and types of values."""
     tree = condition_tree(text, kind)
-    scope = Scope(kind, names, types)
+    return compile_condition(tree.root, tree.operators, Scope(kind, names, types))
+
+
+def compile_condition(root: Condition, operators: int, scope: Scope) -> CompiledCondition:
+    """A tree of ``operators`` operators compiled for the names and types of the scope."""
     compiler = _Compiler(scope)
     test: Test = _never
     problem = None
     try:
-        test = compiler.condition(tree.root)
-        if tree.operators > OPERATORS_MAX:
-            raise too_many_operators(kind)
+        test = compiler.condition(root)
+        if operators > OPERATORS_MAX:
+            raise too_many_operators(scope.kind)
     except DynamoError as error:
         # Not raised yet: the late checks collected so far stand further left in the expression and come first.
         problem = error.message

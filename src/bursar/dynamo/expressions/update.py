@@ -15,6 +15,7 @@ from bursar.dynamo.errors import invalid, invalid_parameter
 from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, LateCheck, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.parser import OPERATORS_MAX, too_many_operators, update_tree
 from bursar.dynamo.expressions.paths import path_tree, resolve_apart
+from bursar.dynamo.expressions.tree import UpdateTree
 from bursar.dynamo.expressions.update_actions import Leaf, compile_action
 from bursar.dynamo.values import AttributeValue, Item, check_nesting
 
@@ -105,26 +106,33 @@ class ParsedUpdate:
 @lru_cache(COMPILED_MAX)
 def compiled_update(text: str, names: Pairs, types: Pairs) -> CompiledUpdate:
     """``text`` compiled for these names and types of values."""
-    tree = update_tree(text)
-    scope = Scope("UpdateExpression", names, types)
+    return compile_update(update_tree(text), Scope("UpdateExpression", names, types))
+
+
+def compile_update(tree: UpdateTree, scope: Scope) -> CompiledUpdate:
+    """A tree compiled for the names and types of the scope."""
     paths = resolve_apart(scope, [action.path for action in tree.actions])
     compiled = [compile_action(scope, action.section, action.operand) for action in reversed(tree.actions)]
     if tree.operators > OPERATORS_MAX:
-        raise too_many_operators("UpdateExpression")
+        raise too_many_operators(scope.kind)
     leaves = list(zip(paths, (leaf for leaf, _ in reversed(compiled)), strict=True))
-    assigned_types = {
-        str(path[0]): kind
-        for path, (_, kind) in zip(paths, reversed(compiled), strict=True)
-        if kind is not None and len(path) == 1
-    }
+    types = [kind for _, kind in reversed(compiled)]
+    return joined(scope, leaves, types, only_removes=all(action.section == "REMOVE" for action in tree.actions))
+
+
+def joined(
+    scope: Scope, leaves: Sequence[tuple[ResolvedPath, Leaf]], types: Sequence[str | None], *, only_removes: bool
+) -> CompiledUpdate:
+    """An update of these leaves, at paths that do not clash; ``types`` as each leaf knows beforehand."""
+    paths = tuple(path for path, _ in leaves)
     return CompiledUpdate(
         tuple(leaves),
         path_tree(leaves),
-        all(action.section == "REMOVE" for action in tree.actions),
+        only_removes,
         paths,
         frozenset(str(path[0]) for path in paths),
         frozenset(str(path[0]) for path in paths if len(path) > 1),
-        assigned_types,
+        {str(path[0]): kind for path, kind in zip(paths, types, strict=True) if kind is not None and len(path) == 1},
         frozenset(scope.used_names),
         frozenset(scope.used_values),
         tuple(scope.late_checks),

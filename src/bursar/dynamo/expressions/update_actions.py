@@ -54,7 +54,7 @@ def compile_action(scope: Scope, section: str, operand: Operand | None) -> tuple
             "Incorrect operand type for operator or function; "
             f"operator: {section}, operand type: {LONG_NAMES[kind]}, typeSet: ALLOWED_FOR_{section}_OPERAND"
         )
-    change = _added if section == "ADD" else _deleted
+    change = added if section == "ADD" else deleted
     return (lambda old, _item, values: change(old, values[name])), kind
 
 
@@ -62,7 +62,8 @@ def _remove(_old: AttributeValue | None, _item: Item, _values: Item) -> None:
     return None
 
 
-def _added(old: AttributeValue | None, value: AttributeValue) -> AttributeValue:
+def added(old: AttributeValue | None, value: AttributeValue) -> AttributeValue:
+    """ADD: the sum of two numbers, or a set with more members. Raises for values of different types."""
     if old is None:
         return value
     ((kind, content),) = value.items()
@@ -75,7 +76,8 @@ def _added(old: AttributeValue | None, value: AttributeValue) -> AttributeValue:
     return {kind: [*present, *(member for member in content if member not in known)]}
 
 
-def _deleted(old: AttributeValue | None, value: AttributeValue) -> AttributeValue | None:
+def deleted(old: AttributeValue | None, value: AttributeValue) -> AttributeValue | None:
+    """DELETE: a set with fewer members; None for none left. Raises for values of different types."""
     if old is None:
         return None
     ((kind, content),) = value.items()

@@ -12,8 +12,9 @@ import orjson
 
 from bursar.dynamo.core import Core, Write, check_size
 from bursar.dynamo.errors import condition_failed, invalid
-from bursar.dynamo.expressions import BoundCondition, BoundUpdate, parse_condition, parse_update
+from bursar.dynamo.expressions import Binding, BoundCondition, BoundUpdate, parse_condition, parse_update
 from bursar.dynamo.intake import size_after, taken_in
+from bursar.dynamo.operations import legacy
 from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.rows import StoredRow
 from bursar.dynamo.schema import Table
@@ -143,7 +144,7 @@ def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = 
     check_size(size, TOO_LARGE)
     condition = None
     if binding is not None:
-        condition = parse_condition(request["ConditionExpression"]).bind(binding)
+        condition = bound_condition(request, binding)
         binding.check_all_used()
     table = core.table(request["TableName"])
     action = Put(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
@@ -174,8 +175,9 @@ def update_action(core: Core, request: Mapping[str, Any], parameters: Parameters
     if binding is not None:
         if request.get("UpdateExpression") is not None:
             update = parse_update(request["UpdateExpression"]).bind(binding)
-        if request.get("ConditionExpression") is not None:
-            condition = parse_condition(request["ConditionExpression"]).bind(binding)
+        elif request.get("AttributeUpdates") is not None:
+            update = legacy.update(request["AttributeUpdates"])
+        condition = bound_condition(request, binding)
         binding.check_all_used()
     table = core.table(request["TableName"])
     key_item, key = table.key_of(request["Key"])
@@ -192,9 +194,15 @@ def _conditional(core: Core, request: Mapping[str, Any], parameters: Parameters)
     binding = parameters.binding(request)
     condition = None
     if binding is not None:
-        condition = parse_condition(request["ConditionExpression"]).bind(binding)
+        condition = bound_condition(request, binding)
         binding.check_all_used()
     return core.table(request["TableName"]), condition
+
+
+def bound_condition(request: Mapping[str, Any], binding: Binding) -> BoundCondition | None:
+    """The request's ConditionExpression, or what its legacy parameters say."""
+    text = request.get("ConditionExpression")
+    return legacy.expected(request) if text is None else parse_condition(text).bind(binding)
 
 
 def _wants_old(request: Mapping[str, Any]) -> bool:

@@ -8,10 +8,12 @@ import orjson
 from bursar.dynamo.capacity import Consumption, asked, read_units
 from bursar.dynamo.core import Core, Refused, Write, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
-from bursar.dynamo.expressions import BoundProjection, parse_projection
+from bursar.dynamo.expressions import BoundProjection
 from bursar.dynamo.intake import taken_in
+from bursar.dynamo.operations import legacy
 from bursar.dynamo.operations.items import collection_metrics
 from bursar.dynamo.operations.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, METRICS, TEXT
+from bursar.dynamo.operations.pages import bound_projection
 from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.operations.shapes import Many, Map, Request, Struct
 from bursar.dynamo.schema import Table
@@ -30,7 +32,7 @@ BATCH_GET_ITEM = Request(
             Struct(
                 {
                     "Keys": Many(ITEMS, fewest=1, most=KEYS_MAX, unlabelled=True),
-                    "AttributesToGet": Many(TEXT, fewest=1),
+                    "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
                     "ConsistentRead": FLAG,
                     "ProjectionExpression": TEXT,
                     "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
@@ -114,7 +116,7 @@ def _projection(wanted: Mapping[str, Any]) -> BoundProjection | None:
     binding = _GETTING.binding(wanted)
     if binding is None:
         return None
-    projection = parse_projection(wanted["ProjectionExpression"]).bind(binding)
+    projection = bound_projection(wanted, binding)
     binding.check_all_used()
     return projection
 

@@ -8,8 +8,9 @@ import orjson
 from bursar.dynamo.capacity import Consumption, asked, read_units
 from bursar.dynamo.core import Core, Refused, Write
 from bursar.dynamo.errors import condition_failed, invalid
-from bursar.dynamo.expressions import parse_projection, values_at_paths
+from bursar.dynamo.expressions import values_at_paths
 from bursar.dynamo.keys import after_prefix, encode_key_value
+from bursar.dynamo.operations import legacy
 from bursar.dynamo.operations.actions import Action, Update, delete_action, put_action, update_action
 from bursar.dynamo.operations.members import (
     CAPACITY,
@@ -22,8 +23,9 @@ from bursar.dynamo.operations.members import (
     TABLE_NAME,
     TEXT,
 )
+from bursar.dynamo.operations.pages import bound_projection
 from bursar.dynamo.operations.parameters import Parameters
-from bursar.dynamo.operations.shapes import Many, Request, Shape, Text
+from bursar.dynamo.operations.shapes import Request, Shape
 from bursar.dynamo.rows import Span
 from bursar.dynamo.schema import Table
 from bursar.dynamo.values import Item
@@ -32,11 +34,11 @@ BYTES_PER_GB = 1024**3
 
 _WRITE: dict[str, Shape] = {
     "TableName": TABLE_NAME,
-    "Expected": ITEMS,
+    "Expected": legacy.EXPECTED,
     "ReturnValues": RETURN_VALUES,
     "ReturnConsumedCapacity": CAPACITY,
     "ReturnItemCollectionMetrics": METRICS,
-    "ConditionalOperator": Text(choices=("AND", "OR")),
+    "ConditionalOperator": legacy.CONDITIONAL_OPERATOR,
     "ConditionExpression": TEXT,
     "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
     **EXPRESSIONS,
@@ -44,13 +46,14 @@ _WRITE: dict[str, Shape] = {
 PUT_ITEM = Request({"Item": ITEMS, **_WRITE}, required=("TableName", "Item"))
 DELETE_ITEM = Request({"Key": ITEMS, **_WRITE}, required=("TableName", "Key"))
 UPDATE_ITEM = Request(
-    {"Key": ITEMS, "AttributeUpdates": ITEMS, "UpdateExpression": TEXT, **_WRITE}, required=("TableName", "Key")
+    {"Key": ITEMS, "AttributeUpdates": legacy.ATTRIBUTE_UPDATES, "UpdateExpression": TEXT, **_WRITE},
+    required=("TableName", "Key"),
 )
 GET_ITEM = Request(
     {
         "TableName": TABLE_NAME,
         "Key": ITEMS,
-        "AttributesToGet": Many(TEXT, fewest=1),
+        "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
         "ConsistentRead": FLAG,
         "ReturnConsumedCapacity": CAPACITY,
         "ProjectionExpression": TEXT,
@@ -72,7 +75,7 @@ def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     if len(request) > 2:
         binding = _GETTING.binding(request)
         if binding is not None:
-            projection = parse_projection(request["ProjectionExpression"]).bind(binding)
+            projection = bound_projection(request, binding)
             binding.check_all_used()
     table = core.table(request["TableName"])
     row = table.rows.get(table.key_of(request["Key"])[1])

@@ -15,8 +15,9 @@ from bursar.dynamo.capacity import Consumption, asked, read_units
 from bursar.dynamo.core import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.expressions import Binding, BoundCondition, BoundProjection, parse_condition, parse_projection
+from bursar.dynamo.operations import legacy
 from bursar.dynamo.operations.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, NAME, TABLE_NAME, TEXT
-from bursar.dynamo.operations.shapes import Many, Shape, Text
+from bursar.dynamo.operations.shapes import Shape, Text
 from bursar.dynamo.rows import SizedItem
 from bursar.dynamo.schema import Index, Table
 from bursar.dynamo.values import Item, item_size, normalise
@@ -28,8 +29,8 @@ READ_MEMBERS: dict[str, Shape] = {
     "TableName": TABLE_NAME,
     "IndexName": NAME,
     "Select": Text(choices=("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")),
-    "AttributesToGet": Many(TEXT, fewest=1),
-    "ConditionalOperator": Text(choices=("AND", "OR")),
+    "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
+    "ConditionalOperator": legacy.CONDITIONAL_OPERATOR,
     "ExclusiveStartKey": ITEMS,
     "ReturnConsumedCapacity": CAPACITY,
     "ProjectionExpression": TEXT,
@@ -88,16 +89,21 @@ class Reading:
         return key, index_key, encoded
 
 
-def bound_filter(request: Mapping[str, Any], binding: Binding) -> BoundCondition | None:
-    """The FilterExpression, bound."""
+def bound_filter(request: Mapping[str, Any], binding: Binding, member: str) -> BoundCondition | None:
+    """The FilterExpression, bound, or what the legacy filter in ``member`` says."""
     text = request.get("FilterExpression")
-    return None if text is None else parse_condition(text, kind="FilterExpression").bind(binding)
+    if text is None:
+        return legacy.filtered(request, member)
+    return parse_condition(text, kind="FilterExpression").bind(binding)
 
 
 def bound_projection(request: Mapping[str, Any], binding: Binding) -> BoundProjection | None:
-    """The ProjectionExpression, bound."""
+    """The ProjectionExpression, bound, or the legacy AttributesToGet."""
     text = request.get("ProjectionExpression")
-    return None if text is None else parse_projection(text).bind(binding)
+    if text is not None:
+        return parse_projection(text).bind(binding)
+    names = request.get("AttributesToGet")
+    return None if names is None else legacy.projection(names)
 
 
 def check_select(request: Mapping[str, Any]) -> None:

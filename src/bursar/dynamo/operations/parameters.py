@@ -7,6 +7,8 @@ from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import Binding
 
 PROJECTION = "ProjectionExpression"
+KEY_CONDITION = "KeyConditionExpression"
+KEY_CONDITIONS = "KeyConditions"
 
 
 class Parameters:
@@ -21,7 +23,8 @@ class Parameters:
     def binding(self, request: Mapping[str, Any]) -> Binding | None:
         """The request's placeholders; None when it has no expression.
 
-        Raises ValidationException for mixtures, and for placeholders without an expression.
+        With legacy parameters it is one without placeholders, so that a request with neither costs nothing more. Raises
+        ValidationException for mixtures, and for placeholders without an expression.
         """
         for name in self._expressions:
             if name in request:
@@ -35,8 +38,9 @@ class Parameters:
         names = request.get("ExpressionAttributeNames")
         values = request.get("ExpressionAttributeValues")
         given = [name for name in self._expressions if request.get(name) is not None]
-        if not self._any_legacy.isdisjoint(request):
-            self._check_legacy(request, given)
+        legacy = [name for name in self._legacy if request.get(name) is not None]
+        if given and legacy:
+            self._check_mixture(legacy, given)
         if names is not None and not given:
             raise invalid("ExpressionAttributeNames can only be specified when using expressions")
         if values is not None and (not given or given == [PROJECTION]):
@@ -45,14 +49,16 @@ class Parameters:
                 "ExpressionAttributeValues can only be specified when using expressions: "
                 f"{' and '.join(takers)} {'are' if len(takers) > 1 else 'is'} null"
             )
-        return Binding(names, values) if given else None
+        if given:
+            return Binding(names, values)
+        return Binding(None, None) if legacy else None
 
-    def _check_legacy(self, request: Mapping[str, Any], given: Sequence[str]) -> None:
-        legacy = [name for name in self._legacy if request.get(name) is not None]
-        if given and legacy:
+    def _check_mixture(self, legacy: list[str], given: Sequence[str]) -> None:
+        if KEY_CONDITIONS in legacy and KEY_CONDITION not in given:
+            # Filters and projections were expressions before key conditions were: the old one goes with the new ones.
+            legacy = [name for name in legacy if name != KEY_CONDITIONS]
+        if legacy:
             raise invalid(
                 "Can not use both expression and non-expression parameters in the same request: "
                 f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(given)}}}"
             )
-        if legacy:
-            raise invalid(f"{legacy[0]} is a legacy parameter that this engine does not serve: use expressions instead")

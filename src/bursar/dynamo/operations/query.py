@@ -5,9 +5,10 @@ from typing import Any
 
 from bursar.dynamo.core import Core
 from bursar.dynamo.errors import invalid
-from bursar.dynamo.expressions import KeyRange, parse_key_condition
+from bursar.dynamo.expressions import KeyRange, parse_key_condition, resolve_key_conditions
 from bursar.dynamo.keys import after_prefix
-from bursar.dynamo.operations.members import FLAG, ITEMS, TEXT
+from bursar.dynamo.operations import legacy
+from bursar.dynamo.operations.members import FLAG, TEXT
 from bursar.dynamo.operations.pages import (
     READ_MEMBERS,
     ROWS_UNLIMITED,
@@ -33,8 +34,8 @@ QUERY = Request(
         "Limit": Whole(1, label="Value at 'Limit'"),
         "ScanIndexForward": FLAG,
         "KeyConditionExpression": TEXT,
-        "KeyConditions": ITEMS,
-        "QueryFilter": ITEMS,
+        "KeyConditions": legacy.CONDITIONS,
+        "QueryFilter": legacy.CONDITIONS,
     },
     required=("TableName",),
 )
@@ -48,11 +49,13 @@ NO_CONDITION = "Either the KeyConditions or KeyConditionExpression parameter mus
 def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """One page of a partition's items."""
     binding = _PARAMETERS.binding(request)
-    if request.get("KeyConditionExpression") is None or binding is None:
+    if binding is None or (request.get("KeyConditionExpression") is None and request.get("KeyConditions") is None):
         raise invalid(NO_CONDITION)
     projection = bound_projection(request, binding)
-    condition = bound_filter(request, binding)
-    keys = parse_key_condition(request["KeyConditionExpression"]).bind(binding)
+    condition = bound_filter(request, binding, "QueryFilter")
+    text = request.get("KeyConditionExpression")
+    keys = None if text is None else parse_key_condition(text).bind(binding)
+    legacy_keys = None if text is not None else legacy.key_conditions(request["KeyConditions"])
     binding.check_all_used()
     check_select(request)
     of = reading(core, request, condition, projection)
@@ -61,13 +64,13 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         partition, sort, types = names[:1], names[1:], of.table.types
     else:
         partition, sort, types = of.index.partition_names, of.index.sort_names, of.index.types
-    wanted = keys.resolve(partition, sort, types)
+    conditions = legacy_keys if keys is None else keys.conditions()
+    wanted = resolve_key_conditions(conditions or {}, partition, sort, types)
     if condition is not None:
         for name in (*partition, *sort):
             if name in condition.heads:
-                raise invalid(
-                    f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
-                )
+                member = "Filter Expression" if request.get("FilterExpression") is not None else "QueryFilter"
+                raise invalid(f"{member} can only contain non-primary key attributes: Primary key attribute: {name}")
     forward = request.get("ScanIndexForward") is not False
     span = _span(of, wanted, request.get("ExclusiveStartKey"), forward=forward)
     limit = request.get("Limit")

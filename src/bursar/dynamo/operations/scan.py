@@ -11,7 +11,7 @@ from zlib import crc32
 from bursar.dynamo.core import Core
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.keys import END
-from bursar.dynamo.operations.members import ITEMS
+from bursar.dynamo.operations import legacy
 from bursar.dynamo.operations.pages import (
     READ_MEMBERS,
     ROWS_UNLIMITED,
@@ -38,7 +38,7 @@ SCAN = Request(
         "Limit": Whole(1),
         "Segment": Whole(0, SEGMENTS_MAX - 1),
         "TotalSegments": Whole(1, SEGMENTS_MAX),
-        "ScanFilter": ITEMS,
+        "ScanFilter": legacy.CONDITIONS,
     },
     required=("TableName",),
 )
@@ -53,7 +53,7 @@ def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     projection = condition = None
     if binding is not None:
         projection = bound_projection(request, binding)
-        condition = bound_filter(request, binding)
+        condition = bound_filter(request, binding, "ScanFilter")
         binding.check_all_used()
     check_select(request)
     of = reading(core, request, condition, projection)

@@ -1,0 +1,67 @@
+"""Conditions and updates that were never an expression: legacy parameters and PartiQL statements.
+
+    builder = TreeBuilder()
+    root = Comparison("=", builder.path("price"), builder.value({"N": "5"}))
+    builder.condition(root) -> BoundCondition
+
+They become the same trees, compiled and evaluated by the same code; only the texts of their errors lack the prefix that
+names an expression. Attribute names may be anything, so all of them stand behind placeholders.
+"""
+
+from collections.abc import Sequence
+
+from bursar.dynamo.errors import invalid
+from bursar.dynamo.expressions.binding import Binding, Scope
+from bursar.dynamo.expressions.condition import BoundCondition, compile_condition, use_compiled
+from bursar.dynamo.expressions.tree import Action, Condition, Path, PathPart, UpdateTree, Value
+from bursar.dynamo.expressions.update import BoundUpdate, compile_update
+from bursar.dynamo.values import EMPTY_NAME, AttributeValue, Item
+
+NO_EXPRESSION = ""
+
+
+class TreeBuilder:
+    """Makes the leaves of one tree, and binds it. Values must be normalised already."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._values: Item = {}
+
+    def path(self, *parts: PathPart) -> Path:
+        """A document path of names as they are and list indexes."""
+        return Path(tuple(part if isinstance(part, int) else self._name(part) for part in parts))
+
+    def value(self, value: AttributeValue) -> Value:
+        """A value."""
+        name = f":{len(self._values)}"
+        self._values[name] = value
+        return Value(name)
+
+    def condition(self, root: Condition) -> BoundCondition:
+        """The condition. Raises ValidationException for operands that do not fit."""
+        binding, scope = self._bound()
+        compiled = compile_condition(root, 0, scope)
+        use_compiled(compiled, binding)
+        return BoundCondition(compiled, self._values)
+
+    def update(self, actions: Sequence[Action]) -> BoundUpdate:
+        """The update. Raises ValidationException for paths that clash and operands that do not fit."""
+        binding, scope = self._bound()
+        compiled = compile_update(UpdateTree(tuple(actions), None, False, 0), scope)
+        binding.use(compiled.names, compiled.values, compiled.late_checks)
+        return BoundUpdate(compiled, self._values)
+
+    def _name(self, name: str) -> str:
+        if not name:
+            raise invalid(EMPTY_NAME)
+        placeholder = self._names.get(name)
+        if placeholder is None:
+            placeholder = self._names[name] = f"#{len(self._names)}"
+        return placeholder
+
+    def _bound(self) -> tuple[Binding, Scope]:
+        binding = Binding(None, self._values or None)
+        names = tuple((placeholder, name) for name, placeholder in self._names.items())
+        return binding, Scope(NO_EXPRESSION, names, binding.types)
