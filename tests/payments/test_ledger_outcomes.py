@@ -76,6 +76,29 @@ async def test_a_late_no_is_not_recorded_over_a_taken_lease(ledger: Ledger, star
     assert caught.value.attempt == taken
 
 
+@pytest.mark.parametrize("theirs", ["under way", "unknown", "settling"])
+async def test_a_late_refusal_of_one_complete_says_nothing_of_the_next(
+    ledger: Ledger, start: Start, wall: Wall, theirs: str
+) -> None:
+    held = await processing(ledger, start, lease_s=30)
+    wall.pass_s(31)
+    current = await ledger.steal_lease(held, "sweeper-1", 60)
+    if theirs == "unknown":
+        current = await ledger.record_unknown(current, "second complete: reply lost")
+    if theirs == "settling":
+        current = await ledger.record_outcome(current, SETTLING, actor="sweeper")
+    with pytest.raises(AttemptMoved) as caught:
+        await ledger.record_outcome(held, Outcome("failed", return_code="4117"), actor="portal")
+    assert caught.value.attempt == current
+
+
+async def test_a_refusal_whose_recording_was_not_heard_of_is_recorded_once(ledger: Ledger, start: Start) -> None:
+    held = await processing(ledger, start)
+    refused = Outcome("failed", return_code="4117")
+    failed = await ledger.record_outcome(held, refused, actor="portal")
+    assert await ledger.record_outcome(held, refused, actor="portal") == failed
+
+
 # ---- outcomes
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bursar.payments import Outcome
+from bursar.payments import AttemptMoved, Outcome
 from bursar.portal.completion import complete
 from bursar.portal.errors import BadGateway, GatewayTimeout
 from portal.stage import Stage, on_stage
@@ -87,3 +87,24 @@ async def test_the_same_outcome_twice_changes_nothing(stage: Stage) -> None:
     done = await stage.attempt(token)
     again = await stage.ledger.record_outcome(done, Outcome("processed", done.paygov_tracking_id), actor="sweeper")
     assert again == done
+
+
+@on_stage
+async def test_a_process_that_slept_through_its_lease_cannot_fail_what_another_has_completed(stage: Stage) -> None:
+    token = await stage.paid()
+    sleeper, other = stage.portal.new_owner(), stage.portal.new_owner()
+    claimed = await stage.ledger.claim(await stage.attempt(token), sleeper, 90.0)
+    ask = stage.portal.paygov.complete
+
+    async def asleep(*, tcs_app_id: str, token: str) -> object:
+        await asyncio.sleep(91)  # the lease was looked at, then the machine stood still
+        taken = await stage.ledger.steal_lease(await stage.attempt(token), other, 90.0)
+        await ask(tcs_app_id=taken.tcs_app_id, token=token)  # charged, and not recorded yet
+        return await ask(tcs_app_id=tcs_app_id, token=token)  # refused: the token is used up
+
+    stage.portal.paygov.complete = asleep  # type: ignore[method-assign, assignment]
+    with pytest.raises(AttemptMoved, match="taken over"):
+        await complete(stage.portal, claimed, sleeper, first=True, actor="portal")
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.lease_owner, stage.charges()) == ("processing", other, 1)
+    assert stage.watcher.alerts == []

@@ -243,13 +243,17 @@ class Ledger(Lookups):
     async def record_outcome(self, attempt: Attempt, outcome: Outcome, *, actor: Actor) -> Attempt:
         """What Pay.gov said of its collection: processing → processed, pending or failed; pending → the same.
 
-        True whoever holds the lease, so an attempt that moved is read again and told again. What is recorded
-        already changes nothing. Raises ``OutcomeContradicts``, ``IdentifierTaken``, ``AttemptMoved``.
+        True whoever holds the lease, so an attempt that moved is read again and told again; but a refusal, which names
+        no collection, only says that *this* complete took none: once the lease is another's it proves nothing, since
+        theirs may. What is recorded already changes nothing. Raises ``OutcomeContradicts``, ``IdentifierTaken``,
+        ``AttemptMoved``.
         """
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
             if _says_nothing_new(current, outcome):
                 return current
+            if outcome.paygov_tracking_id is None and current.lease_owner != attempt.lease_owner:
+                raise AttemptMoved(current, "has been taken over since it was refused")
             event = _OUTCOME_EVENTS.get((current.status, outcome.status))
             if event is None:
                 raise AttemptMoved(current, f"cannot be {outcome.status}")

@@ -85,6 +85,8 @@ async def _record_persistently(portal: Portal, attempt: Attempt, outcome: Outcom
         except (IdentifierTaken, OutcomeContradicts):
             raise
         except Exception as error:
+            if isinstance(error, AttemptMoved) and outcome.paygov_tracking_id is None:
+                raise  # a refusal that came after the lease was lost: nothing is forgotten, whoever took over asks
             if not isinstance(portal_error(error), Unavailable) or tries_left == 0:
                 why = f"Pay.gov says {outcome.status} as {outcome.paygov_tracking_id} and it cannot be recorded"
                 portal.alert("not recorded", attempt, f"{why}: {type(error).__name__}")
