@@ -40,6 +40,16 @@ async def test_a_token_past_three_hours_fails_with_5009_and_a_new_attempt_starts
 
 
 @on_stage
+async def test_a_fee_whose_price_changes_keeps_the_token_and_amount_of_the_live_attempt(stage: Stage) -> None:
+    reference = stage.reference()
+    token = await stage.init(reference)
+    fee = stage.request().fee
+    dearer = replace(fee, version="2026-11-23", amount=Decimal("70.00"))
+    assert await stage.init(reference, fee=dearer, amount=dearer.amount) == token
+    assert ((await stage.attempt(token)).amount, fee.amount) == (Decimal("60.00"), Decimal("60.00"))
+
+
+@on_stage
 async def test_another_amount_or_metadata_is_a_conflict(stage: Stage) -> None:
     fee = stage.fees.fee("COPY_FEE", stage.loop.clock())
     reference = stage.reference()

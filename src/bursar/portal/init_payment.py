@@ -128,7 +128,8 @@ async def _out_of_the_way(portal: Portal, attempt: Attempt, request: InitRequest
 async def _initiated(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
     if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
         return await _fail(portal, attempt, "expired", TOKEN_EXPIRED_CODE, TOKEN_EXPIRED_DETAIL)
-    if attempt.amount != request.amount:
+    # Only an amount that the caller named can differ: a fee whose price has changed meanwhile keeps the payer's token.
+    if request.fee.variable and attempt.amount != request.amount:
         raise Conflict(OTHER_AMOUNT)
     return False
 
