@@ -103,7 +103,14 @@ class Composition:
         if self._ledger is None:
             store, table = await self.store(), self.settings.table
             observed = self._observed(store)
-            ledger = Ledger(observed, clock=self.clock, randomness=self.randomness, table=table, fees=self.fees)
+            ledger = Ledger(
+                observed,
+                clock=self.clock,
+                randomness=self.randomness,
+                table=table,
+                fees=self.fees,
+                in_process=isinstance(store, AsyncEngine),
+            )
             try:
                 await ledger.create_table()
                 if isinstance(store, AsyncEngine):

@@ -84,7 +84,8 @@ _KNOWN: Final[Mapping[str, Any]] = {**_NO_LEASE, "outcome_unknown": False, "unkn
 class Ledger(Lookups):
     """All obligations, attempts and events, on one table of ``store``. Safe in many processes at once.
 
-    ``fees`` are those that the rules know (default: the catalogue that ships); ``due`` says when the sweeper looks.
+    ``fees`` are those that the rules know (default: the catalogue that ships); ``due`` says when the sweeper looks;
+    ``in_process``: the store is, and its answers cannot be lost (:class:`bursar.rules.RuledTable`).
     The reading half is :class:`bursar.payments.lookups.Lookups`.
     """
 
@@ -97,12 +98,13 @@ class Ledger(Lookups):
         table: str = TABLE_NAME,
         fees: FeeCatalogue | None = None,
         due: DuePolicy | None = None,
+        in_process: bool = False,
     ) -> None:
         self.rules = rules.payment_rules(fees or FeeCatalogue.default())
         self.due_policy = due or DuePolicy()
         self._clock = clock
         self._randomness = randomness
-        ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock)
+        ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock, in_process=in_process)
         super().__init__(store, ruled, table)
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
 

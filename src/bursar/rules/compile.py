@@ -45,9 +45,12 @@ class Compiled:
     actions: tuple[Action, ...]
     changes: tuple[ItemChange, ...]
 
-    def request(self, token: str) -> dict[str, Any]:
+    def request(self, token: str | None) -> dict[str, Any]:
         """The TransactWriteItems request."""
-        return {"TransactItems": [action.body for action in self.actions], "ClientRequestToken": token}
+        request: dict[str, Any] = {"TransactItems": [action.body for action in self.actions]}
+        if token is not None:
+            request["ClientRequestToken"] = token
+        return request
 
 
 def compile_writes(plan: Plan, table: str, writes: Sequence[Write]) -> Compiled:

@@ -10,7 +10,7 @@ behind; that blocks nobody natively, and ``bursar audit --repair`` removes it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -20,6 +20,7 @@ from bursar.rules.predicates import Item
 from bursar.rules.relations import Hold
 from bursar.rules.ruleset import Rules
 from bursar.rules.sentinels import OWNER, is_sentinel
+from bursar.rules.verdicts import changed_attributes
 from bursar.rules.violation import Violation
 from bursar.rules.vocabulary import SENTINEL_KIND
 
@@ -35,6 +36,26 @@ def load_guard(document: str) -> "NativeGuard":
     return NativeGuard(Rules.from_toml(document))
 
 
+class _Items(Protocol):
+    """What parents and owners of sentinels are looked up in."""
+
+    def get(self, table: str, key: dict[str, Any]) -> Item | None: ...
+
+
+class _Written:
+    """Items as the request leaves them: those that it writes are at hand, the others are read."""
+
+    def __init__(self, changes: Sequence[Change], view: GuardView) -> None:
+        self._changes = changes
+        self._view = view
+
+    def get(self, table: str, key: dict[str, Any]) -> Item | None:
+        for change in self._changes:
+            if change.key == key and change.table == table:
+                return change.new
+        return self._view.get(table, key)
+
+
 class NativeGuard:
     """One table's rules, asked by the engine before each commit."""
 
@@ -48,16 +69,18 @@ class NativeGuard:
         sentinels, taking, children = [], [], []
         for index, change in enumerate(changes):
             old, new = change.old, change.new
-            kinds = [item.get(attribute) for item in (old, new) if item is not None]
-            if all(kind == sentinel for kind in kinds):
+            if (old is None or old.get(attribute) == sentinel) and (new is None or new.get(attribute) == sentinel):
                 sentinels.append((index, change))
                 continue
-            found = plan.judge(old, new)
+            changed = None if old is None or new is None else changed_attributes(old, new)
+            found = plan.judge(old, new, changed)
             if found is not None:
                 return Refusal(index, found.message)
             kind = plan.kind_of(new or old or {})
             assert kind is not None  # judged above
             for hold in kind.holds:
+                if changed is not None and hold.reads.isdisjoint(changed):
+                    continue
                 before = None if old is None else hold.partition(old)
                 after = None if new is None else hold.partition(new)
                 if before != after:
@@ -67,10 +90,11 @@ class NativeGuard:
                         taking.append((index, change, hold, after))
             if new is not None and kind.parents:
                 children.append((index, change))
+        written = _Written(changes, view)
         return (
             self._take(taking, view)
-            or self._look_at_parents(children, view)
-            or self._look_at_sentinels(sentinels, view)
+            or self._look_at_parents(children, written)
+            or self._look_at_sentinels(sentinels, written)
         )
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
@@ -133,13 +157,13 @@ class NativeGuard:
 
     # --- parents -------------------------------------------------------------------------------------------------
 
-    def _look_at_parents(self, children: Sequence[tuple[int, Change]], view: GuardView) -> Refusal | None:
+    def _look_at_parents(self, children: Sequence[tuple[int, Change]], view: _Items) -> Refusal | None:
         for index, change in children:
             for found in self._orphaned(change, view):
                 return Refusal(index, found.message)
         return None
 
-    def _orphaned(self, change: Change, view: GuardView) -> Iterator[Violation]:
+    def _orphaned(self, change: Change, view: _Items) -> Iterator[Violation]:
         old, new = change.old, change.new
         kind = self._plan.kind_of(new or {})
         if kind is None or new is None:
@@ -155,14 +179,14 @@ class NativeGuard:
 
     # --- sentinels -----------------------------------------------------------------------------------------------
 
-    def _look_at_sentinels(self, sentinels: Sequence[tuple[int, Change]], view: GuardView) -> Refusal | None:
+    def _look_at_sentinels(self, sentinels: Sequence[tuple[int, Change]], view: _Items) -> Refusal | None:
         for index, change in sentinels:
             message = self._sentinel_fault(change, view)
             if message is not None:
                 return Refusal(index, message)
         return None
 
-    def _sentinel_fault(self, change: Change, view: GuardView) -> str | None:
+    def _sentinel_fault(self, change: Change, view: _Items) -> str | None:
         """Why a sentinel may not be as the request leaves it, or None."""
         plan = self._plan
         partition = change.key[plan.key_names[0]].get("S", "")
@@ -176,7 +200,7 @@ class NativeGuard:
             return None
         return plan.violation(_SENTINEL, _SENTINEL, reason, (OWNER,), change.old, change.new).message
 
-    def _holds(self, owner: Mapping[str, Any] | None, partition: str, table: str, view: GuardView) -> bool:
+    def _holds(self, owner: Mapping[str, Any] | None, partition: str, table: str, view: _Items) -> bool:
         key = None if owner is None else owner.get("M")
         if not isinstance(key, dict) or set(key) != set(self._plan.key_names):
             return False

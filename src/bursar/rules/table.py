@@ -58,6 +58,8 @@ class RuledTable:
     """Writes on ``table_name`` through ``store``, each one transaction that keeps ``rules`` under any concurrency.
 
     ``randomness`` makes tokens and jitter, ``clock`` tells a token's age; waiting is ``asyncio.sleep``.
+    ``in_process``: no answer of the store can be lost on its way, so writes carry no token of their own and spare the
+    store remembering it. What such a store could not say clearly (a failing disk) is settled by reading.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class RuledTable:
         randomness: random.Random,
         clock: Clock,
         patience: Patience = Patience(),
+        in_process: bool = False,
     ) -> None:
         self.store = store
         self.name = table_name
@@ -77,6 +80,7 @@ class RuledTable:
         self._randomness = randomness
         self._clock = clock
         self._patience = patience
+        self._in_process = in_process
 
     def compile(self, writes: Sequence[Write]) -> Compiled:
         """What :meth:`write` would send; raises what it would raise before sending."""
@@ -90,7 +94,9 @@ class RuledTable:
         """
         compiled = self.compile(writes)
         if compiled.actions:
-            await _Sending(self, compiled, token or f"{self._randomness.getrandbits(128):032x}").run()
+            if token is None and not self._in_process:
+                token = f"{self._randomness.getrandbits(128):032x}"
+            await _Sending(self, compiled, token).run()
 
     async def owner_of(self, rule: str, *values: Plain | Item) -> dict[str, Any] | None:
         """The key of the item that holds ``values`` (one per attribute) under the unique or unique-while ``rule``.
@@ -131,7 +137,7 @@ class RuledTable:
 class _Sending:
     """One compiled transaction on its way, with what is known of it so far."""
 
-    def __init__(self, table: RuledTable, compiled: Compiled, token: str) -> None:
+    def __init__(self, table: RuledTable, compiled: Compiled, token: str | None) -> None:
         self._table = table
         self._compiled = compiled
         self._request = compiled.request(token)

@@ -82,12 +82,10 @@ class Holds:
 
 def changed_attributes(old: Item, new: Item) -> frozenset[str]:
     """The attributes that differ, as DynamoDB compares: sets in any order, numbers by value."""
-    changed = []
-    for name, value in new.items():
-        before = old.get(name)
-        if before != value and not same(before, value):
-            changed.append(name)
-    changed.extend(name for name in old if name not in new)
+    look = old.get
+    differing = [name for name, value in new.items() if look(name) != value]
+    changed = [name for name in differing if not same(look(name), new[name])]
+    changed.extend([name for name in old if name not in new])
     return frozenset(changed)
 
 
