@@ -1,0 +1,210 @@
+"""A disk that is full, or may not be written: an error that says so, reads go on, and the file stays whole."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from bursar.dynamo import DynamoError, Engine
+from bursar.dynamo.check import check_store
+from bursar.dynamo.engine import operation_named
+from tests.dynamo.durability.recording_disk import recording
+from tests.dynamo.durability.stamps import stamped
+from tests.dynamo.served import Connection, served
+from tests.dynamo.tables_for_tests import item, refused, table
+
+FILE_BLOCKS_MAX = 1024
+"""Of 512 bytes or of 1024, as the shell pleases: half a megabyte or one."""
+INDEXED = {"by-state": ("state:S", "stamp:N")}
+FAULTS: dict[str, Callable[[], Exception]] = {
+    "full": lambda: apsw.FullError("no space left"),
+    "broken": lambda: apsw.IOError("it makes a noise"),
+}
+
+
+class Spoiler:
+    """Lets so many writes to the disk pass, then fails each (or, ``once``, a single one)."""
+
+    def __init__(self, error: Callable[[], Exception], *, once: bool) -> None:
+        self.left: int | None = None
+        self.spoilt = 0
+        self._error = error
+        self._once = once
+
+    def __call__(self) -> None:
+        if self.left is None:
+            return
+        if self.left > 0:
+            self.left -= 1
+            return
+        if self._once and self.spoilt:
+            return
+        self.spoilt += 1
+        raise self._error()
+
+
+def transaction(stamp: int) -> dict[str, Any]:
+    items = [stamped((f"p{place}", "one"), stamp, 3_000) for place in range(3)]
+    return {"TransactItems": [{"Put": {"TableName": "orders", "Item": item}} for item in items]}
+
+
+def error_of(call: Callable[[], object]) -> tuple[str, int] | None:
+    """(code, HTTP status) of the error that a call ends in."""
+    try:
+        call()
+    except DynamoError as error:
+        return error.code, error.http_status
+    return None
+
+
+def stamps(engine: Engine) -> set[str]:
+    return {item["stamp"]["N"] for item in engine.execute("Scan", {"TableName": "orders"})["Items"]}
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["for a while", "once"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_write_that_the_disk_refuses_at_any_point_leaves_no_trace(tmp_path: Path, fault: str, once: bool) -> None:
+    """The transaction's first write to the disk fails, then its second, … until all of them pass."""
+    path = str(tmp_path / "store.db")
+    spoiler = Spoiler(FAULTS[fault], once=once)
+    with recording(f"{fault}-{once}", spoiler):
+        engine = Engine.open(path)
+        engine.execute("CreateTable", table(global_indexes=INDEXED))
+        engine._storage.connection.execute("PRAGMA wal_autocheckpoint=20")
+        engine.execute("TransactWriteItems", transaction(0))
+        stamp, passing = 0, 0
+        while True:
+            spoiler.left, spoiler.spoilt = passing, 0
+            refusal = error_of(lambda stamp=stamp: engine.execute("TransactWriteItems", transaction(stamp + 1)))
+            stamp += refusal is None
+            assert refusal in (None, ("InternalServerError", 500))
+            hurt, spoiler.left = spoiler.spoilt, None
+            assert stamps(engine) == {str(stamp)}
+            if not hurt:
+                break
+            passing += 1
+        engine.execute("TransactWriteItems", transaction(stamp + 1))
+        engine.close()
+    assert passing > 10
+    assert check_store(path) == []
+    again = Engine.open(path)
+    assert stamps(again) == {str(stamp + 1)}
+    again.close()
+
+
+def test_a_store_that_may_not_grow_says_so_and_serves_reads(tmp_path: Path) -> None:
+    path = str(tmp_path / "store.db")
+    engine = Engine.open(path)
+    engine.execute("CreateTable", table(global_indexes=INDEXED))
+    pages = engine._storage.connection.execute("PRAGMA page_count").get
+    engine._storage.connection.execute(f"PRAGMA max_page_count={pages + 20}")
+    items = [stamped(("p", f"{number}"), number, 3_000) for number in range(100)]
+    puts = [{"TableName": "orders", "Item": one} for one in items]
+    refusals = [error_of(lambda put=put: engine.execute("PutItem", put)) for put in puts]
+    assert set(refusals) == {None, ("InternalServerError", 500)}
+    assert "full" in refused(lambda: engine.execute("PutItem", puts[-1]), "InternalServerError").message
+    written = [one for one, refusal in zip(items, refusals, strict=True) if refusal is None]
+    last = {"TableName": "orders", "Key": {name: written[-1][name] for name in ("pk", "sk")}}
+    assert engine.execute("GetItem", last)["Item"] == written[-1]
+    engine.execute("DeleteItem", last)
+    engine.execute("PutItem", {"TableName": "orders", "Item": written[-1]})
+    assert engine.execute("Scan", {"TableName": "orders", "Select": "COUNT"})["Count"] == len(written)
+    engine.close()
+    assert check_store(path) == []
+
+
+def test_one_request_too_large_for_the_disk_does_not_take_its_group_with_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "store.db")
+    engine = Engine.open(path)
+    engine.execute("CreateTable", table())
+    pages = engine._storage.connection.execute("PRAGMA page_count").get
+    engine._storage.connection.execute(f"PRAGMA max_page_count={pages + 20}")
+    sizes = (100, 300_000, 200)
+    put = operation_named("PutItem")
+    group = [(put, {"TableName": "orders", "Item": stamped(("p", str(size)), 1, size)}) for size in sizes]
+    outcomes = engine.run_group(group)
+    assert [isinstance(outcome, bytes) for outcome in outcomes] == [True, False, True]
+    engine.close()
+    assert check_store(path) == []
+
+
+def test_a_server_at_its_limit_answers_500_and_recovers_with_room(tmp_path: Path) -> None:
+    """A real limit of the operating system (RLIMIT_FSIZE) stands in for a full disk."""
+    path = str(tmp_path / "store.db")
+    limited = ("sh", "-c", f'ulimit -f {FILE_BLOCKS_MAX}; exec "$@"', "limited")
+    with served(path, command=limited) as server:
+        acknowledged = asyncio.run(_fill(server.port))
+    assert acknowledged
+    assert check_store(path) == []
+    with served(path) as server:
+        asyncio.run(_expect(server.port, acknowledged))
+        assert server.stop() == 0
+    assert check_store(path) == []
+
+
+async def _fill(port: int) -> list[dict[str, Any]]:
+    connection = Connection(port)
+    assert (await connection.call("CreateTable", table(global_indexes=INDEXED)))[0] == 200
+    acknowledged: list[dict[str, Any]] = []
+    for number in range(1_000):
+        one = stamped(("p", str(number)), number, 3_000)
+        status, answer = await connection.call("PutItem", {"TableName": "orders", "Item": one})
+        if status != 200:
+            assert (status, answer["__type"].partition("#")[2]) == (500, "InternalServerError")
+            break
+        acknowledged.append(one)
+    else:
+        pytest.fail("the limit was never reached")
+    status, answer = await connection.call("GetItem", {"TableName": "orders", "Key": item(pk="p", sk="0")})
+    assert answer["Item"] == acknowledged[0]
+    connection.close()
+    return acknowledged
+
+
+async def _expect(port: int, items: list[dict[str, Any]]) -> None:
+    connection = Connection(port)
+    for one in items:
+        key = {"pk": one["pk"], "sk": one["sk"]}
+        assert (await connection.call("GetItem", {"TableName": "orders", "Key": key}))[1] == {"Item": one}
+    more = {"TableName": "orders", "Item": stamped(("p", "more"), 1, 3_000)}
+    assert (await connection.call("PutItem", more))[0] == 200
+    connection.close()
+
+
+def test_a_file_that_may_not_be_written_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    engine = Engine.open(str(path))
+    engine.execute("CreateTable", table())
+    engine.close()
+    before = path.read_bytes()
+    # Root may write what others may not: the file system itself must refuse, which an immutable URI stands for.
+    opened = subprocess.run(
+        [sys.executable, "-m", "bursar", "dynamo", "--port=0", f"--data=file:{path}?immutable=1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert opened.returncode == 2
+    assert opened.stderr.count("\n") == 1
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_becomes_unwritable_refuses_writes_and_serves_reads(tmp_path: Path) -> None:
+    path = str(tmp_path / "store.db")
+    engine = Engine.open(path)
+    engine.execute("CreateTable", table())
+    engine.execute("PutItem", {"TableName": "orders", "Item": item(pk="a", sk="1")})
+    engine._storage.connection.execute("PRAGMA query_only=1")
+    put = {"TableName": "orders", "Item": item(pk="b", sk="1")}
+    assert "readonly" in refused(lambda: engine.execute("PutItem", put), "InternalServerError").message
+    key = {"TableName": "orders", "Key": item(pk="a", sk="1")}
+    assert engine.execute("GetItem", key) == {"Item": item(pk="a", sk="1")}
+    engine._storage.connection.execute("PRAGMA query_only=0")
+    engine.execute("PutItem", put)
+    engine.close()
+    assert check_store(path) == []
