@@ -52,7 +52,7 @@ async def _portal(path: Path, ahead_s: float) -> AsyncIterator[Portal]:
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Result]:
     def typed(command: Any, *arguments: str, ahead_s: float = 0.0) -> Result:
-        factories = {"portal": lambda: _portal(tmp_path / "portal.db", ahead_s)}
+        factories = dict.fromkeys(("portal", "record"), lambda: _portal(tmp_path / "portal.db", ahead_s))
         return CliRunner().invoke(command, list(arguments), obj=factories)
 
     return typed

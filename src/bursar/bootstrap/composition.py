@@ -9,6 +9,7 @@ What cannot be made says why in one line: :class:`CannotStart`.
 
 import random
 import sqlite3
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from bursar.settings import Settings
 
 if TYPE_CHECKING:
     from bursar.paygov.client import PayGov
+    from bursar.paygov.transport import HttpReply
     from bursar.portal.metrics import Metrics
     from bursar.portal.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
@@ -150,14 +152,17 @@ class Composition:
             self._paygov = PayGov(config, transport)
         return self._paygov
 
-    async def portal(self) -> "Portal":
-        """A portal over the ledger and Pay.gov's client. Raises :class:`CannotStart`."""
+    async def portal(self, *, asks_paygov: bool = True) -> "Portal":
+        """A portal over the ledger and Pay.gov's client; one that never asks Pay.gov needs no address of it.
+
+        Raises :class:`CannotStart`.
+        """
         from bursar.portal.portal import Portal, PortalSettings
 
         settings = self.settings
         return Portal(
             await self.ledger(),
-            await self.paygov(),
+            await self.paygov() if asks_paygov else _nobody_at_paygov(),
             self.fees,
             self.clients,
             PortalSettings(
@@ -211,6 +216,25 @@ class Composition:
         from bursar.portal.metrics import ObservedStore
 
         return ObservedStore(store, self.metrics, self.clock)
+
+
+def _nobody_at_paygov() -> "PayGov":
+    from bursar.paygov.client import PayGov
+    from bursar.paygov.config import PayGovConfig
+
+    return PayGov(PayGovConfig(url="http://nobody.invalid/", payment_url="http://nobody.invalid/"), _Unasked())
+
+
+class _Unasked:
+    """A transport of a process that has no business with Pay.gov."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> "HttpReply":
+        from bursar.paygov.errors import NotSent
+
+        raise NotSent("this process does not ask Pay.gov")
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def _put_rules(store: AsyncEngine, table: str, ledger: Ledger) -> None:

@@ -31,9 +31,16 @@ async def reports() -> "AsyncIterator[Reports]":
 
 @asynccontextmanager
 async def portal() -> "AsyncIterator[Portal]":
-    """A portal over the configured store and Pay.gov, for ``bursar sweep``, ``attention`` and ``resolve``."""
+    """A portal over the configured store and Pay.gov, for ``bursar sweep``."""
     async with _composition() as parts:
         yield await parts.portal()
+
+
+@asynccontextmanager
+async def record() -> "AsyncIterator[Portal]":
+    """A portal that works on the record alone, for ``bursar attention`` and ``resolve``: Pay.gov is never asked."""
+    async with _composition() as parts:
+        yield await parts.portal(asks_paygov=False)
 
 
 @asynccontextmanager
@@ -68,4 +75,10 @@ async def _composition() -> AsyncIterator[Composition]:
         sys.exit(UNUSABLE)
 
 
-FACTORIES: Mapping[str, Any] = {"reports": reports, "portal": portal, "rules": rules, "webhooks": webhooks}
+FACTORIES: Mapping[str, Any] = {
+    "reports": reports,
+    "portal": portal,
+    "record": record,
+    "rules": rules,
+    "webhooks": webhooks,
+}

@@ -3,6 +3,7 @@
 Each takes what it works on from click's context: ``ctx.obj`` holds, under :data:`PORTAL` and :data:`WEBHOOKS`,
 functions that give async context managers of a :class:`~bursar.portal.portal.Portal` and of a
 :class:`~bursar.portal.webhooks.dispatcher.Dispatcher`, so that the settings stay the composition root's business.
+:data:`RECORD` gives a portal that works on the record alone: Pay.gov need not be configured.
 Exit codes: 0 done; 1 the answer is no, or something wants a person; 2 bad usage.
 """
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bursar.portal.webhooks.dispatcher import Dispatcher
 
 PORTAL: Final = "portal"
+RECORD: Final = "record"
 WEBHOOKS: Final = "webhooks"
 
 T = TypeVar("T")
@@ -60,7 +62,7 @@ def sweep(ctx: click.Context, once: bool, limit: int, interval_s: float) -> None
 @click.pass_context
 def attention(ctx: click.Context, limit: int) -> None:
     """List the attempts that only a person can settle; exit code 1 when there are any."""
-    wanted = _with_portal(ctx, lambda portal: find_attention(portal, limit))
+    wanted = _run(ctx, RECORD, lambda portal: find_attention(portal, limit))
     if not wanted:
         click.echo("Nothing wants attention.")
         return
@@ -101,7 +103,7 @@ def resolve(
             paygov_tracking_id=paygov_tracking_id,
         )
 
-    _with_portal(ctx, work)
+    _run(ctx, RECORD, work)
     click.echo(f"{attempt} is {settled_as}.")
 
 
