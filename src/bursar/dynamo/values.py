@@ -312,8 +312,8 @@ def _wrong_shape(content: object) -> DynamoError:
 
 # --- sizes and equality, tables of one function per type -----------------------------------------------------------
 
-_CONTAINER_BYTES = 3
-_ELEMENT_BYTES = 1
+CONTAINER_BYTES = 3
+ELEMENT_BYTES = 1
 
 
 def _text_size(text: str) -> int:
@@ -334,9 +334,9 @@ _SIZES: dict[str, Callable[[Any], int]] = {
     "B": _binary_size,
     "BOOL": _one,
     "NULL": _one,
-    "L": lambda elements: _CONTAINER_BYTES + sum(value_size(element) + _ELEMENT_BYTES for element in elements),
+    "L": lambda elements: CONTAINER_BYTES + sum(value_size(element) + ELEMENT_BYTES for element in elements),
     "M": lambda elements: (
-        _CONTAINER_BYTES + sum(attribute_size(name, element) + _ELEMENT_BYTES for name, element in elements.items())
+        CONTAINER_BYTES + sum(attribute_size(name, element) + ELEMENT_BYTES for name, element in elements.items())
     ),
     "SS": lambda members: sum(map(_text_size, members)),
     "NS": lambda members: sum(map(number_size, members)),
