@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.engine import Engine, Outcome, operation_named
+from bursar.dynamo.engine import SWEEP_EVERY_S, Engine, Outcome, operation_named
 from bursar.dynamo.operations import Operation
 
 GROUP_REQUESTS_MAX = 1_000
@@ -32,6 +32,7 @@ class AsyncEngine:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._waiting: list[Waiting] = []
+        self._sweeping: asyncio.TimerHandle | None = None
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carries out one request. Raises ``DynamoError``. A cancelled caller's write takes place all the same."""
@@ -85,9 +86,17 @@ class AsyncEngine:
         outcomes = self.engine.run_group([(operation, request) for operation, request, _ in group])
         for (_, _, settle), outcome in zip(group, outcomes, strict=True):
             settle(outcome)
+        self.engine.sweep_if_due()
+
+    def keep_swept(self) -> None:
+        """Sweeps expired items every second from now on, not only after writes; called in the engine's event loop."""
+        self.engine.sweep_if_due()
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self.keep_swept)
 
     async def close(self) -> None:
         """Commits what waits, then closes the engine."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         while self._waiting:
             self._commit()
         self.engine.close()

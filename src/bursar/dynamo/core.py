@@ -16,6 +16,7 @@ from bursar.dynamo.guards import Change, Guard, GuardLoader, TransactionView
 from bursar.dynamo.rows import StoredRow
 from bursar.dynamo.schema import TABLE_ARN, Index, Table, no_such_table
 from bursar.dynamo.storage import TABLE_ITSELF, Storage
+from bursar.dynamo.streams import Recorder, Streams
 from bursar.dynamo.values import ITEM_BYTES_MAX, Item, item_bytes, item_size
 
 UNKNOWN_VERSION = -1
@@ -84,6 +85,11 @@ class Core:
         self._guards: dict[str, Guard] = {}
         self._counts: dict[tuple[int, int], list[int]] = {}
         self._version = UNKNOWN_VERSION
+        self.streams = Streams(storage, randomness)
+        self.address = "localhost"
+        """Where a server serves this store; DescribeEndpoints tells it."""
+        self.expiring = False
+        """Whether the open write is the time-to-live sweep's; its stream records say so."""
         self.tokens_swept_at = 0.0
         """When expired idempotency tokens were last removed (seconds since the epoch)."""
 
@@ -111,10 +117,16 @@ class Core:
         version = self.storage.catalogue_version()
         if version == self._version:
             return
+        streams = self.streams.enabled()
         self._tables = {
             name: Table(self.storage, table_id, name, orjson.loads(document), rules)
             for table_id, name, document, rules in self.storage.definitions()
         }
+        for table in self._tables.values():
+            stream = streams.get(table.id)
+            if stream is not None:
+                table.stream = stream
+                table.followers = (*table.followers, Recorder(self, table, stream))
         self._version = version
 
     def forget(self) -> None:
@@ -129,7 +141,9 @@ class Core:
         for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
             for index in document.get(member, ()):
                 self.storage.add_index(table_id, index["Number"])
-        self._changed()
+        if "StreamSpecification" in document:
+            self.streams.start(table_id, name, document, self.clock())
+        self.changed()
         return self._tables[name]
 
     def change_table(self, table: Table, document: dict[str, Any]) -> Table:
@@ -143,20 +157,37 @@ class Core:
             self.storage.remove_index(table.id, number)
         for number in after - before:
             self.storage.add_index(table.id, number)
-        self._changed()
+        self._change_stream(table, document)
+        if table.expiry is not None and "TimeToLive" not in document:
+            table.expiry.drop()
+        self.changed()
         changed = self._tables[table.name]
         for index in changed.indexes.values():
             if index.number not in before:
                 self._fill(changed, index)
+        if changed.expiry is not None and table.expiry is None:
+            changed.expiry.create(changed)
         return changed
+
+    def _change_stream(self, table: Table, document: dict[str, Any]) -> None:
+        wanted = "StreamSpecification" in document
+        if table.stream is not None and not wanted:
+            self.streams.stop(table.stream, self.clock())
+        elif table.stream is None and wanted:
+            self.streams.start(table.id, table.name, document, self.clock())
 
     def delete_table(self, table: Table) -> None:
         """Removes a table and all that belongs to it."""
         self.flush_counts()
+        if table.stream is not None:
+            self.streams.stop(table.stream, self.clock())
+        if table.expiry is not None:
+            table.expiry.drop()
         self.storage.remove_table(table.id, [index.number for index in table.indexes.values()])
-        self._changed()
+        self.changed()
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """The catalogue was changed in the open transaction."""
         self.storage.raise_catalogue_version()
         self.refresh()
 
@@ -178,7 +209,7 @@ class Core:
         """Sets a table's rules and judges what it holds; with violations found, the caller undoes all of it."""
         self.storage.put_rules(table.id, document)
         self.storage.forget_owners(table.id)
-        self._changed()
+        self.changed()
         if document is None:
             return []
         return self._guard(document).adopt(self._view(table), table.name)
@@ -262,6 +293,8 @@ class Core:
             self._count(table, TABLE_ITSELF, 0, write.size - row[1])
         if table.indexes:
             self._apply_to_indexes(write, row_id)
+        for follow in table.followers:
+            follow(write, row_id)
 
     def _apply_to_indexes(self, write: Write, row_id: int) -> None:
         old, new, key = write.old, write.new, write.key

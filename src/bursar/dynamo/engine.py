@@ -9,6 +9,7 @@ by itself, and none is acknowledged before all are durable. Reads see committed 
 while a group does.
 """
 
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -22,11 +23,16 @@ from bursar.dynamo.errors import DynamoError, unreadable
 from bursar.dynamo.guards import GuardLoader
 from bursar.dynamo.operations import OPERATIONS, Operation
 from bursar.dynamo.storage import Storage
+from bursar.dynamo.sweep import ITEMS_PER_RUN_MAX, Sweep
 
 Outcome = bytes | Exception
 """A response serialised, or why there is none."""
 
 NOT_UTF8 = "The request holds text that is not valid Unicode"
+
+SWEEP_EVERY_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 READ_TRIES = 3
 """Another process may remove a table between the look at the catalogue and the read of its rows."""
@@ -46,6 +52,8 @@ class Engine:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._storage = core.storage
+        self._sweep = Sweep(core)
+        self._next_sweep_at = 0.0
 
     @classmethod
     def open(
@@ -144,6 +152,49 @@ class Engine:
     def _undo(self) -> None:
         self._storage.rollback()
         self._core.forget()
+
+    # What nobody asks for -------------------------------------------------------------------------------------
+
+    def sweep(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
+        """Deletes expired items, up to ``limit``, and stream records older than 24 hours, as of the engine's clock.
+
+        Gives the number of expired items that it looked at: as many as ``limit`` mean that there may be more. Raises
+        :class:`DynamoError` InternalServerError when the file cannot be read or written.
+        """
+        core, storage = self._core, self._storage
+        try:
+            with storage.snapshot():
+                due = self._sweep.is_due()
+            if not due:
+                return 0
+            storage.begin()
+            core.refresh()
+            looked_at = self._sweep.run(limit)
+            core.flush_counts()
+            storage.commit()
+        except apsw.Error as error:
+            self._undo()
+            raise internal(f"The store could not be swept: {error}") from error
+        except BaseException:
+            self._undo()
+            raise
+        return looked_at
+
+    def sweep_if_due(self) -> None:
+        """As :meth:`sweep`, once in a while: doors call it after each write. A failure is logged, not raised."""
+        now = self._core.clock()
+        if now < self._next_sweep_at:
+            return
+        try:
+            looked_at = self.sweep()
+        except DynamoError:
+            _log.exception("the store could not be swept; trying again later")
+            looked_at = 0
+        self._next_sweep_at = now + (SWEEP_EVERY_S if looked_at < ITEMS_PER_RUN_MAX else 0.0)
+
+    def serve_at(self, address: str) -> None:
+        """Tells the engine where it is served (``host:port``), for DescribeEndpoints."""
+        self._core.address = address
 
     # Rules ----------------------------------------------------------------------------------------------------
 

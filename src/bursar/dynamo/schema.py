@@ -5,15 +5,20 @@ chose, in Amazon's own names. :class:`Table` is made from it once per process an
 """
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.expiry import Expiry
 from bursar.dynamo.keys import encode_key_value
 from bursar.dynamo.rows import Entries, Rows
 from bursar.dynamo.storage import Storage
 from bursar.dynamo.values import Item, normalise
+
+if TYPE_CHECKING:
+    from bursar.dynamo.core import Write
+    from bursar.dynamo.streams import Stream
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -26,6 +31,9 @@ KEY_MISMATCH = "The provided key element does not match the schema"
 NOT_VALID = "One or more parameter values are not valid. "
 EMPTY_KEY = "The AttributeValue for a key attribute cannot contain an empty {kind} value."
 KINDS = {"S": "string", "B": "binary"}
+
+Follower = Callable[["Write", int], None]
+"""Called after each change of a table's item, in its transaction, with the change and the row's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,8 @@ class Table:
 
     __slots__ = (
         "document",
+        "expiry",
+        "followers",
         "id",
         "indexes",
         "key_names",
@@ -102,6 +112,7 @@ class Table:
         "rules",
         "sort_name",
         "sort_type",
+        "stream",
         "types",
     )
 
@@ -127,6 +138,12 @@ class Table:
             for index in document.get(member, ()):
                 self.indexes[index["IndexName"]] = _index(storage, self, index, types, is_global=is_global)
         self.local_indexes = any(not index.is_global for index in self.indexes.values())
+        lives = document.get("TimeToLive")
+        self.expiry = Expiry(storage, table_id, lives["AttributeName"]) if lives else None
+        self.stream: Stream | None = None
+        """The stream that is enabled now."""
+        self.followers: tuple[Follower, ...] = (self.expiry,) if self.expiry else ()
+        """What keeps itself in step with the items; nothing, for most tables."""
 
     @property
     def arn(self) -> str:

@@ -254,6 +254,8 @@ async def _serve_until_told(
             open_to_anyone=settings.open_to_anyone,
             listener=listener,
         )
+        engine.serve_at(server.url.removeprefix("http://"))
+        shared.keep_swept()
         announce(server.url)
         await told.wait()
         if lifeline is not None:

@@ -15,7 +15,8 @@ from typing import Any
 import apsw
 
 APPLICATION_ID = 0x42555253  # "BURS"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2 added streams; a file of an older format is brought up to this one when it is opened."""
 MEMORY = ":memory:"
 TABLE_ITSELF = 0
 """The index number under which a table's own items are counted; indexes count from 1."""
@@ -40,6 +41,12 @@ CREATE TABLE request_tokens (token TEXT PRIMARY KEY, digest BLOB NOT NULL, expir
     response BLOB NOT NULL);
 CREATE INDEX request_tokens_by_expiry ON request_tokens (expires_at);
 """
+# The last sequence numbers are SQLite's own (AUTOINCREMENT keeps them in sqlite_sequence): none is ever given twice.
+_CREATE_STREAMS = """
+CREATE TABLE streams (id INTEGER PRIMARY KEY AUTOINCREMENT, table_id INTEGER NOT NULL, document BLOB NOT NULL);
+"""
+_UPGRADES = {0: _CREATE + _CREATE_STREAMS, 1: _CREATE_STREAMS}
+"""What makes a file of each older format one of this; format 0 is an empty file."""
 
 
 class StoreFormatError(Exception):
@@ -71,8 +78,8 @@ class Storage:
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
         execute(f"PRAGMA wal_autocheckpoint={WAL_CHECKPOINT_PAGES}")
-        if self._pragma("user_version") == 0:
-            self._create()
+        if self._pragma("user_version") < FORMAT_VERSION:
+            self._upgrade()
 
     def _pragma(self, name: str) -> int:
         return int(self.connection.execute(f"PRAGMA {name}").get)
@@ -91,11 +98,12 @@ class Storage:
                 "use a newer one"
             )
 
-    def _create(self) -> None:
+    def _upgrade(self) -> None:
         self.begin()
-        # Another process may have created it between the look and the lock.
-        if self._pragma("user_version") == 0:
-            self.connection.execute(_CREATE)
+        # Another process may have done it between the look and the lock.
+        version = self._pragma("user_version")
+        if version < FORMAT_VERSION:
+            self.connection.execute(_UPGRADES[version])
             self.connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             self.connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
         self.commit()

@@ -9,7 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from bursar.dynamo.core import Core
-from bursar.dynamo.operations import batches, items, query, scan, tables, transactions, update_table
+from bursar.dynamo.operations import (
+    account,
+    batches,
+    items,
+    query,
+    resource_policies,
+    scan,
+    streams,
+    tables,
+    tags,
+    time_to_live,
+    transactions,
+    unavailable,
+    update_table,
+)
 from bursar.dynamo.operations.shapes import Request
 
 
@@ -22,6 +36,8 @@ class Operation:
     """The response; parts that are JSON already are ``orjson.Fragment``."""
     writes: bool = False
     snapshot: bool = False
+    limits: str = ""
+    """What docs/compatibility.md says of an operation that does less than Amazon's."""
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -40,4 +56,34 @@ OPERATIONS: dict[str, Operation] = {
     "TransactWriteItems": Operation(transactions.TRANSACT_WRITE_ITEMS, transactions.transact_write_items, writes=True),
     "UpdateItem": Operation(items.UPDATE_ITEM, items.update_item, writes=True),
     "UpdateTable": Operation(update_table.UPDATE_TABLE, update_table.update_table, writes=True),
+    # Tags, time to live, policies, the account
+    "TagResource": Operation(tags.TAG_RESOURCE, tags.tag_resource, writes=True),
+    "UntagResource": Operation(tags.UNTAG_RESOURCE, tags.untag_resource, writes=True),
+    "ListTagsOfResource": Operation(tags.LIST_TAGS_OF_RESOURCE, tags.list_tags_of_resource),
+    "UpdateTimeToLive": Operation(time_to_live.UPDATE_TIME_TO_LIVE, time_to_live.update_time_to_live, writes=True),
+    "DescribeTimeToLive": Operation(time_to_live.DESCRIBE_TIME_TO_LIVE, time_to_live.describe_time_to_live),
+    "PutResourcePolicy": Operation(
+        resource_policies.PUT_RESOURCE_POLICY,
+        resource_policies.put_resource_policy,
+        writes=True,
+        limits="kept and answered, not enforced: access is by `--credentials`",
+    ),
+    "GetResourcePolicy": Operation(resource_policies.GET_RESOURCE_POLICY, resource_policies.get_resource_policy),
+    "DeleteResourcePolicy": Operation(
+        resource_policies.DELETE_RESOURCE_POLICY, resource_policies.delete_resource_policy, writes=True
+    ),
+    "DescribeLimits": Operation(
+        account.NOTHING, account.describe_limits, limits="the quotas of a new account; nothing is throttled by them"
+    ),
+    "DescribeEndpoints": Operation(account.NOTHING, account.describe_endpoints),
+    # Streams
+    "ListStreams": Operation(streams.LIST_STREAMS, streams.list_streams, snapshot=True),
+    "DescribeStream": Operation(streams.DESCRIBE_STREAM, streams.describe_stream, snapshot=True),
+    "GetShardIterator": Operation(streams.GET_SHARD_ITERATOR, streams.get_shard_iterator, snapshot=True),
+    "GetRecords": Operation(streams.GET_RECORDS, streams.get_records, snapshot=True),
+    # What one machine does not have
+    **{
+        name: Operation(shape, run, snapshot=True, limits=limits)
+        for name, (shape, run, limits) in unavailable.UNAVAILABLE.items()
+    },
 }

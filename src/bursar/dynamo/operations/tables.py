@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from bursar.clock import iso_ms
 from bursar.dynamo.core import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.definitions import (
@@ -28,13 +27,35 @@ from bursar.dynamo.operations.definitions import (
     check_table,
 )
 from bursar.dynamo.operations.members import FLAG, NAME, TEXT, TableName
-from bursar.dynamo.operations.shapes import Many, Request, Struct, Text, Whole
+from bursar.dynamo.operations.resource_policies import first_policy
+from bursar.dynamo.operations.shapes import Items, Many, Request, Shape, Whole
+from bursar.dynamo.operations.tags import TAGS, check_tags
 from bursar.dynamo.schema import Index, Table
 from bursar.dynamo.storage import TABLE_ITSELF
 
 TABLES_PER_PAGE_MAX = 100
 UUID_BITS = 128
 REQUIRED = "The parameter '{}' is required but was not present in the request"
+
+CREATE_STREAM = (
+    "Table is being created with a stream enabled, UpdateViewType is required",
+    "Table is being created with a stream disabled, UpdateViewType should not be specified",
+)
+UPDATE_STREAM = (
+    "If stream is being enabled then UpdateViewType is required",
+    "If stream is being disabled, then UpdateViewType must not be specified",
+)
+"""What is said of a stream without a view type, and of one that is off and has a view type."""
+
+UNAVAILABLE_MEMBERS: dict[str, Shape] = {
+    "ReplicaUpdates": Many(Items()),
+    "GlobalTableWitnessUpdates": Many(Items()),
+    "MultiRegionConsistency": TEXT,
+    "GlobalTableSourceArn": TEXT,
+    "VectorIndexes": Many(Items()),
+    "VectorIndexUpdates": Many(Items()),
+}
+"""Of CreateTable and UpdateTable: what one machine cannot do is refused, not passed over."""
 
 CREATE_TABLE = Request(
     {
@@ -50,8 +71,9 @@ CREATE_TABLE = Request(
         "SSESpecification": ENCRYPTION,
         "TableClass": TABLE_CLASS,
         "DeletionProtectionEnabled": FLAG,
-        "Tags": Many(Struct({"Key": Text(1, 128), "Value": Text(0, 256)}, ("Key", "Value"))),
+        "Tags": TAGS,
         "ResourcePolicy": TEXT,
+        **UNAVAILABLE_MEMBERS,
     },
     required=("TableName", "AttributeDefinitions", "KeySchema"),
     missing=REQUIRED,
@@ -63,6 +85,7 @@ LIST_TABLES = Request({"ExclusiveStartTableName": NAME, "Limit": Whole(1, TABLES
 
 def create_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Makes a table and its indexes."""
+    check_available(request)
     check_capacity(request)
     check_table(request)
     name = request["TableName"]
@@ -123,6 +146,15 @@ def existing(core: Core, name: str) -> Table:
     return table
 
 
+def check_available(request: Mapping[str, Any]) -> None:
+    """Refuses replicas and vector indexes."""
+    for member in UNAVAILABLE_MEMBERS:
+        if request.get(member):
+            raise invalid_parameter(
+                f"{member} is not available in this engine: it has one region and no vector indexes"
+            )
+
+
 def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     now = core.clock()
     document: dict[str, Any] = {
@@ -133,30 +165,40 @@ def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         "BillingMode": request.get("BillingMode") or "PROVISIONED",
         "DeletionProtectionEnabled": bool(request.get("DeletionProtectionEnabled")),
     }
+    if request.get("Tags"):
+        check_tags(request["Tags"])
+    if request.get("ResourcePolicy") is not None:
+        document["ResourcePolicies"] = first_policy(core, request["ResourcePolicy"])
     for member in ("ProvisionedThroughput", "OnDemandThroughput", "TableClass", "Tags"):
         if request.get(member):
             document[member] = request[member]
     if request.get("BillingMode"):
         document["BillingModeChosen"] = True
-    set_stream(document, request.get("StreamSpecification"), now)
+    set_stream(core, request["TableName"], document, request.get("StreamSpecification"), CREATE_STREAM)
     set_encryption(document, request.get("SSESpecification"))
     return document
 
 
-def set_stream(document: dict[str, Any], stream: Mapping[str, Any] | None, now: float) -> None:
-    """Turns a table's stream on or off in its document. Raises for a specification that contradicts itself."""
+def set_stream(
+    core: Core,
+    table_name: str,
+    document: dict[str, Any],
+    stream: Mapping[str, Any] | None,
+    faults: tuple[str, str],
+) -> None:
+    """Turns a table's stream on or off in its document; ``faults`` is CREATE_STREAM or UPDATE_STREAM."""
     if stream is None:
         return
+    without_view, with_view = faults
     if not stream["StreamEnabled"]:
         if stream.get("StreamViewType"):
-            raise invalid_parameter("StreamViewType cannot be specified when StreamEnabled is false")
+            raise invalid_parameter(with_view)
         document.pop("StreamSpecification", None)
         return
     if not stream.get("StreamViewType"):
-        raise invalid_parameter("StreamViewType must be specified when StreamEnabled is true")
+        raise invalid_parameter(without_view)
     document["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": stream["StreamViewType"]}
-    # Amazon's stream labels: ISO 8601 with milliseconds and no zone.
-    document["LatestStreamLabel"] = iso_ms(now).removesuffix("Z")
+    document["LatestStreamLabel"] = core.streams.free_label(table_name, core.clock())
 
 
 def set_encryption(document: dict[str, Any], encryption: Mapping[str, Any] | None) -> None:

@@ -24,7 +24,17 @@ from bursar.dynamo.operations.definitions import (
 )
 from bursar.dynamo.operations.members import FLAG, NAME, TableName
 from bursar.dynamo.operations.shapes import Many, Request, Struct
-from bursar.dynamo.operations.tables import REQUIRED, describe, existing, index_document, set_encryption, set_stream
+from bursar.dynamo.operations.tables import (
+    REQUIRED,
+    UNAVAILABLE_MEMBERS,
+    UPDATE_STREAM,
+    check_available,
+    describe,
+    existing,
+    index_document,
+    set_encryption,
+    set_stream,
+)
 from bursar.dynamo.schema import Table
 
 NOTHING_ASKED = (
@@ -65,6 +75,7 @@ UPDATE_TABLE = Request(
         "SSESpecification": ENCRYPTION,
         "TableClass": TABLE_CLASS,
         "DeletionProtectionEnabled": FLAG,
+        **UNAVAILABLE_MEMBERS,
     },
     required=("TableName",),
     missing=REQUIRED,
@@ -73,6 +84,7 @@ UPDATE_TABLE = Request(
 
 def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Changes a table's settings, and fills an index that is added."""
+    check_available(request)
     if all(request.get(name) is None for name in SETTINGS):
         raise invalid(NOTHING_ASKED)
     table = existing(core, request["TableName"])
@@ -82,7 +94,7 @@ def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     }
     _set_billing(core, document, request)
     _set_throughput(document, request)
-    _set_stream(core, document, request)
+    _set_stream(core, table, document, request)
     set_encryption(document, request.get("SSESpecification"))
     for member in ("TableClass", "DeletionProtectionEnabled", "OnDemandThroughput"):
         if request.get(member) is not None:
@@ -133,16 +145,16 @@ def _set_throughput(document: dict[str, Any], request: Mapping[str, Any]) -> Non
     document["ProvisionedThroughput"] = throughput
 
 
-def _set_stream(core: Core, document: dict[str, Any], request: Mapping[str, Any]) -> None:
+def _set_stream(core: Core, table: Table, document: dict[str, Any], request: Mapping[str, Any]) -> None:
     stream = request.get("StreamSpecification")
     if stream is None:
         return
     enabled = "StreamSpecification" in document
     if stream["StreamEnabled"] and enabled:
-        raise invalid("Table already has an enabled stream: TableName: " + request["TableName"])
+        raise invalid("Table already has an enabled stream: TableName: " + table.name)
     if not stream["StreamEnabled"] and not enabled:
-        raise invalid("Table has no stream to disable: TableName: " + request["TableName"])
-    set_stream(document, stream, core.clock())
+        raise invalid("Table has no stream to disable: TableName: " + table.name)
+    set_stream(core, table.name, document, stream, UPDATE_STREAM)
 
 
 def _set_indexes(table: Table, document: dict[str, Any], request: Mapping[str, Any]) -> None:
