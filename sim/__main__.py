@@ -84,13 +84,13 @@ def _run_matrix(workers: int) -> int:
 
 
 def _catch_all(workers: int) -> int:
-    with ProcessPoolExecutor(workers) as pool:
-        caught = list(pool.map(_catch, CANARIES))
     print("| planted fault | caught at seed | by |\n|---|---|---|")
-    for each in caught:
-        where = "never" if each[1] is None else f"{each[2]}"
-        print(f"| {each[0]} | {where} | {each[1] or 'nothing'} |")
-    return any(finding is None for _, finding, _ in caught)
+    missed = 0
+    with ProcessPoolExecutor(workers) as pool:
+        for name, finding, seed in pool.map(_catch, CANARIES):
+            missed += finding is None
+            print(f"| {name} | {seed if finding else 'never'} | {finding or 'nothing'} |", flush=True)
+    return bool(missed)
 
 
 def _catch(name: str) -> tuple[str, str | None, int]:

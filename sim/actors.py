@@ -24,7 +24,8 @@ from bursar.portal.validation import read_init
 from sim.world import Gone, World
 
 STARTS_MAX = 3
-TRIES_MAX = 30
+PATIENCE = (2, 4, 30, 30)
+"""How often an application asks before it gives up, drawn for each."""
 FIRST_WAIT_S = 2.0
 WAIT_MAX_S = 600.0
 ACTS: tuple[tuple[str, int], ...] = (
@@ -79,6 +80,7 @@ class Application:
     def __init__(self, world: World, bill: Bill, name: str) -> None:
         self.world, self.bill, self.name = world, bill, name
         self.chance = random.Random(f"{world.seed} {name}")
+        self.tries_max = self.chance.choice(PATIENCE)
 
     async def run(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
@@ -94,7 +96,7 @@ class Application:
     async def begin(self) -> str | None:
         """A token to send the payer off with; None when there is nothing to pay any more, or patience ends."""
         wait_s = FIRST_WAIT_S
-        for _ in range(TRIES_MAX):
+        for _ in range(self.tries_max):
             answer = await self.ask("init", self.init)
             if isinstance(answer, dict):
                 self.bill.tokens.append(answer["token"])
@@ -146,7 +148,7 @@ class Application:
 
     async def process(self, token: str) -> str | None:
         wait_s = FIRST_WAIT_S
-        for _ in range(TRIES_MAX):
+        for _ in range(self.tries_max):
             answer = await self.ask_process(token)
             if isinstance(answer, dict):
                 if answer["paymentStatus"] != "pending":
@@ -167,7 +169,7 @@ class Application:
     async def follow(self) -> str | None:
         """Asks details until the payment is no longer pending, or patience ends."""
         wait_s = FIRST_WAIT_S
-        for _ in range(TRIES_MAX):
+        for _ in range(self.tries_max):
             answer = await self.ask("details", self.details)
             if isinstance(answer, dict) and answer["paymentStatus"] != "pending":
                 return self.hear(answer["paymentStatus"])

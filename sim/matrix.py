@@ -131,7 +131,7 @@ class Stage:
 
     def _dies_at(self, where: str) -> bool:
         """Counts the phase's requests; the sweep's first look at the index is none of them, it changes nothing."""
-        if self.phase not in self.steps or where.endswith("of due"):
+        if self.phase not in self.steps or where.endswith("the query of due"):
             return False
         when, request = where.split(" ", 1)
         steps = self.steps[self.phase]

@@ -21,9 +21,9 @@ and ledger agree, every rule holds, nothing is left unresolved, nobody heard wha
 
 One payment by one process: init, the payer pays, process, and (where the process lives on) one sweep 100 s later. The
 process dies before the first request of a phase, or after one of its requests to the store or to Pay.gov, which is the
-same as before the next. A request is named by its DynamoDB operation, or as start, complete, details or query when it
-goes to Pay.gov. Another process takes its place; then comes what the column says; then the sweeper, for as long as it
-takes. What only a person can settle is listed by `bursar attention` and settled with `bursar resolve`, from Pay.gov's
+same as before the next. A write is named by the event that it records (docs/payments.md); start, complete, details and
+query are Pay.gov's. Another process takes its place; then comes what the column says; then the sweeper, for as long as
+it takes. What only a person can settle is listed by `bursar attention` and settled with `bursar resolve`, by Pay.gov's
 books.
 
 A cell reads: the status of each attempt, oldest first; how often the payer was charged; the event that settled the

@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Process:
     """One portal process's life. ``death`` is done once it has died.
 
-    ``dies_at``: asked at each step ("before TransactWriteItems", "after complete", …) whether it dies there.
+    ``dies_at``: asked at each step ("before writing claimed", "after asking complete", …) whether it dies there.
     """
 
     def __init__(
@@ -71,11 +71,23 @@ class MortalStore:
         self._process = process
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        what = f"{operation} of {request['IndexName']}" if "IndexName" in request else operation
-        return await _mortally(self._process, what, lambda: self._inner.call(operation, request))
+        return await _mortally(self._process, spoken(operation, request), lambda: self._inner.call(operation, request))
 
     async def close(self) -> None:
         """The store outlives its processes."""
+
+
+def spoken(operation: str, request: Mapping[str, Any]) -> str:
+    """A request to the store as a person calls it: by its index, by the event that it writes, by what it reads."""
+    if "IndexName" in request:
+        return f"the query of {request['IndexName']}"
+    if operation == "TransactWriteItems":
+        put = [action["Put"]["Item"] for action in request["TransactItems"] if "Put" in action]
+        names = [item["name"]["S"] for item in put if item.get("kind") == {"S": "event"}]
+        return f"writing {names[0]}" if names else "noting when to look next"
+    if operation == "GetItem":
+        return "reading the sentinel" if request["Key"]["sk"] == {"S": "sentinel"} else "reading the attempt"
+    return "reading the obligation" if operation == "Query" else operation
 
 
 class MortalTransport:
@@ -86,7 +98,7 @@ class MortalTransport:
         self._process = process
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        what = operation_of(body)
+        what = f"asking {operation_of(body)}"
         return await _mortally(self._process, what, lambda: self._inner.post(url, body, headers, timeout_s))
 
     async def close(self) -> None:

@@ -41,6 +41,8 @@ QUIET_SWEEP_INTERVAL_S: Final = 1500.0
 LIFETIME_MEAN_S: Final = 1500.0
 REBIRTH_S: Final = (1.0, 40.0)
 DISCONNECT_S: Final = (0.0, 8.0)
+SKEW_MAX_S: Final = 120.0
+"""How far Pay.gov's clock may be from ours: its tokens then live longer, or shorter, than we believe."""
 ACH_SETTLE_S: Final = 900.0
 T = TypeVar("T")
 
@@ -122,7 +124,8 @@ class World:
         self.clients = Clients((_client("court"), _client("registry")))
         self.books = Books()
         settings = SimulatorSettings(ach_settle_s=ACH_SETTLE_S, unpaid_code=sky.unpaid_code)
-        self.paygov = OddPayGov(loop.clock, self.branch("paygov"), self.books, settings)
+        skew_s = 0.0 if self.weather else self.branch("skew").uniform(-SKEW_MAX_S, SKEW_MAX_S)
+        self.paygov = OddPayGov(lambda: loop.clock() + skew_s, self.branch("paygov"), self.books, settings)
         self.paygov.counts, self.paygov.oddity = self.counts, sky.paygov_oddity
         self.plan = CountingPlan(self.branch("plan"), self.counts, loop.clock, self.note)
         wire = SimulatorTransport(self.paygov, self.plan, latency_s=(0.02, 0.6))
