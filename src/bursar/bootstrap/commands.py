@@ -27,11 +27,15 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
 
 
 def _run(settings: Settings, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
     import uvloop
 
+    _run_processes(settings, lambda: uvloop.run(main()))
+
+
+def _run_processes(settings: Settings, main: Callable[[], None]) -> None:
+    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
     try:
-        uvloop.run(main())
+        main()
     except CannotStart as error:
         _refuse(str(error))
 
@@ -66,11 +70,17 @@ def up(**flags: Any) -> None:
 @click.option("--host", metavar="ADDRESS", help="The address to listen on.  [default: 127.0.0.1]")
 @_data
 @click.option("--auth", metavar="sigv4|none", help="Who verifies callers; none is for loopback only.")
+@click.option("--workers", metavar="N", help="How many processes share the port.  [default: 1]")
 def portal(**flags: Any) -> None:
     """Run the portal and its sweeper against the configured store and Pay.gov (docs/settings.md)."""
+    settings = settings_from(flags)
+    if settings.workers > 1:
+        from bursar.bootstrap.portal_workers import run_portal_workers
+
+        _run_processes(settings, lambda: run_portal_workers(settings, click.echo))
+        return
     from bursar.bootstrap.up import run_portal
 
-    settings = settings_from(flags)
     _run(settings, lambda: run_portal(settings, click.echo))
 
 

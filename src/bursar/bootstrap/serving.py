@@ -27,7 +27,10 @@ def is_loopback(host: str) -> bool:
 
 
 def bind(host: str, port: int, what: str, *, shared: bool = False) -> socket.socket:
-    """A listening socket; port 0: any free one. ``shared``: several processes may bind it (SO_REUSEPORT).
+    """A listening socket; port 0: any free one.
+
+    ``shared``: several processes may bind it (SO_REUSEPORT). It does not listen yet: the kernel gives connections to
+    every socket that listens, and not each that is bound is served.
 
     Raises:
         CannotStart: naming ``what`` wanted the port.
@@ -39,7 +42,8 @@ def bind(host: str, port: int, what: str, *, shared: bool = False) -> socket.soc
         if shared:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.bind((host, port))
-        listening.listen(BACKLOG)
+        if not shared:
+            listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise CannotStart(f"{what} cannot listen on {host}:{port}: {error.strerror or error}") from error
@@ -73,6 +77,7 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
         timeout_graceful_shutdown=REQUEST_GRACE_S,
     )
     server = _Server(config)
+    listening.listen(BACKLOG)  # whoever connects before the server runs waits for it
     running = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield
@@ -93,13 +98,17 @@ async def background(tasks: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def until_told_to_stop() -> None:
-    """Returns at the first SIGINT or SIGTERM."""
+async def until_told_to_stop(lifeline: int | None = None) -> None:
+    """Returns at the first SIGINT or SIGTERM, or when ``lifeline``, a descriptor, says that the parent is gone."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
+    if lifeline is not None:
+        loop.add_reader(lifeline, told.set)
     try:
         await told.wait()
     finally:
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

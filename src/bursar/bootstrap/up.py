@@ -8,6 +8,7 @@ Several portals may share one store and one port.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -82,17 +83,51 @@ async def run_up(settings: Settings, say: Say) -> None:
 
 async def run_portal(settings: Settings, say: Say) -> None:
     """Runs the portal and its sweeper against the configured store and Pay.gov. Raises :class:`CannotStart`."""
+    with bind(settings.host, settings.port, "the portal") as listening:
+        await serve_portal(
+            settings,
+            listening,
+            when_ready=lambda: say(portal_line(settings, listening)),
+            when_told=lambda: say("Stopping: finishing what has begun …"),
+        )
+
+
+def portal_line(settings: Settings, listening: socket.socket) -> str:
+    """Where the portal is and what it works with."""
+    return f"Portal  {address(listening)}  store {settings.store_url}  Pay.gov {settings.paygov_url}"
+
+
+async def serve_portal(
+    settings: Settings,
+    listening: socket.socket,
+    *,
+    when_ready: Callable[[], None],
+    when_told: Callable[[], None],
+    lifeline: int | None = None,
+) -> None:
+    """Serves the portal on ``listening`` until told to stop (:func:`~bursar.bootstrap.serving.until_told_to_stop`)."""
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(bind(settings.host, settings.port, "the portal", shared=settings.workers > 1))
         parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
         authenticate = _authentication(settings, parts)
         portal, reports = await parts.portal(), await parts.reports()
         await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         await stack.enter_async_context(serving(_app(parts, portal, reports, authenticate), listening))
-        say(f"Portal  {address(listening)}  store {settings.store_url}  Pay.gov {settings.paygov_url}")
-        await until_told_to_stop()
-        say("Stopping: finishing what has begun …")
+        when_ready()
+        await until_told_to_stop(lifeline)
+        when_told()
+
+
+async def check_portal(settings: Settings) -> None:
+    """Makes everything that the portal needs, serves nothing, and leaves the table and its rules made.
+
+    Raises:
+        CannotStart: what :func:`serve_portal` would raise.
+    """
+    async with Composition(settings) as parts:
+        _authentication(settings, parts)
+        await parts.portal()
+        await parts.reports()
 
 
 def _app(

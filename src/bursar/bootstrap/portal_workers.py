@@ -1,0 +1,46 @@
+"""``bursar portal`` in several processes, which share the port and the store's file and nothing else.
+
+    parent   checks everything once ──► keeps the port ──► forks, waits, replaces the dead, passes signals on
+    worker   its own socket on that port · its own loop, store, sweeper · stops with its parent
+
+The kernel spreads connections over the workers, so callers gain most when they keep several open.
+"""
+
+from collections.abc import Callable
+
+from bursar.bootstrap.composition import CannotStart
+from bursar.bootstrap.serving import bind
+from bursar.bootstrap.up import Say, check_portal, portal_line, serve_portal
+from bursar.dynamo.workers import Workers
+from bursar.settings import Settings
+
+IN_MEMORY = "file::memory:"
+
+
+def run_portal_workers(settings: Settings, say: Say) -> None:
+    """Runs ``settings.workers`` processes until SIGINT or SIGTERM. Raises :class:`CannotStart`."""
+    import uvloop
+
+    if settings.store_url.startswith(IN_MEMORY):
+        raise CannotStart("several workers cannot share a store in memory: set BURSAR_STORE to a file, or one worker")
+    # The first socket refuses a port that another server shares; the second keeps it, without listening, so that
+    # every worker, and every later one, gets the same.
+    bind(settings.host, settings.port, "the portal").close()
+    with bind(settings.host, settings.port, "the portal", shared=True) as kept:
+        uvloop.run(check_portal(settings))  # what is wrong is said once, and nothing of it lives on into a fork
+        port = kept.getsockname()[1]
+
+        def work(lifeline: int, ready: Callable[[], None]) -> None:
+            with bind(settings.host, port, "the portal", shared=True) as listening:
+                serving = serve_portal(settings, listening, when_ready=ready, when_told=_nothing, lifeline=lifeline)
+                uvloop.run(serving)
+
+        line = f"{portal_line(settings, kept)}  {settings.workers} workers"
+        failed = Workers(settings.workers, work).run(lambda: say(line))
+    if failed:
+        raise CannotStart(failed)
+    say("Stopped.")
+
+
+def _nothing() -> None:
+    """A worker has nobody to tell."""

@@ -1,0 +1,110 @@
+"""`bursar portal --workers 2` from the outside: one port, several processes, which live and end together."""
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from whole_system import START_TIMEOUT_S, STOP_TIMEOUT_S, bursar, clean_environment
+
+PAYGOV = {"BURSAR_PAYGOV_URL": "http://127.0.0.1:9/soap", "BURSAR_PAYMENT_URL": "http://127.0.0.1:9/pay"}
+UNUSABLE = 2
+
+
+@contextlib.contextmanager
+def running_workers(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The parent process and the portal's URL."""
+    command = [sys.executable, "-m", "bursar", "portal", "--workers", "2", "--port", "0", "--auth", "none"]
+    process = subprocess.Popen(
+        [*command, "--data", str(folder / "data")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=folder,
+        env=clean_environment() | PAYGOV | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found
+        yield process, found.group()
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(STOP_TIMEOUT_S)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def workers_of(process: "subprocess.Popen[str]") -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def status_of(url: str) -> int:
+    """What a fresh connection is answered to a request that no worker knows."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=START_TIMEOUT_S)
+    try:
+        connection.request("GET", "/nowhere")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether ``holds`` comes true while a slow machine may still be at it."""
+    until = time.monotonic() + START_TIMEOUT_S
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def alive(pid: int) -> bool:
+    """Running still: a process that ended and that nobody has waited for yet is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_dead_worker_is_replaced_and_all_end_with_the_parent(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as (parent, url):
+        first = workers_of(parent)
+        assert len(first) == 2
+        assert {status_of(url) for _ in range(8)} == {404}
+        os.kill(first[0], signal.SIGKILL)
+        assert eventually(lambda: len(set(workers_of(parent)) - {first[0]}) == 2)
+        last = workers_of(parent)
+        parent.send_signal(signal.SIGTERM)
+        assert parent.wait(STOP_TIMEOUT_S) == 0
+        assert not any(map(alive, last))
+
+
+def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as (parent, _url):
+        workers = workers_of(parent)
+        parent.kill()
+        assert eventually(lambda: not any(map(alive, workers)))
+
+
+def test_a_busy_port_and_a_store_in_memory_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = bursar("portal", "--workers", "2", "--port", str(port), "--auth", "none", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert done.stderr == f"bursar: the portal cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    (tmp_path / "bursar.toml").write_text('store = "file::memory:"\n')
+    done = bursar("portal", "--workers", "2", "--port", "0", "--auth", "none", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert done.stderr.startswith("bursar: several workers cannot share a store in memory")
