@@ -1,11 +1,12 @@
 """What only a person can settle is listed, and settled as an event with a name and a reason."""
 
 import asyncio
+from unittest.mock import patch
 
 import pytest
 
 from bursar.payments import Attempt
-from bursar.portal.attention import attention, resolve
+from bursar.portal.attention import NOT_SWEPT, attention, resolve
 from bursar.portal.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
 from portal.stage import HOUR_S, Stage, on_stage
 
@@ -32,9 +33,42 @@ async def test_an_outcome_unknown_for_too_long_is_listed(stage: Stage) -> None:
 async def test_a_payment_that_does_not_settle_is_listed(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)
+    await asyncio.sleep(10 * 24 * HOUR_S)
     await stage.init()
-    await asyncio.sleep(11 * 24 * HOUR_S)
-    assert [each.attempt.token for each in await attention(stage.portal)] == [token]
+    assert await attention(stage.portal) == []
+    await asyncio.sleep(1)
+    [wanted] = await attention(stage.portal)
+    assert (wanted.attempt.token, wanted.why) == (token, "Pay.gov has not settled it: Received")
+
+
+@on_stage
+async def test_a_lease_that_ran_out_and_that_no_sweeper_could_note_is_listed(stage: Stage) -> None:
+    token = await stage.paid()
+    await stage.ledger.claim(await stage.attempt(token), "a process that died", 90.0)
+    await asyncio.sleep(HOUR_S)
+    assert await attention(stage.portal) == []
+    await asyncio.sleep(1)
+    [wanted] = await attention(stage.portal)
+    assert "lease ran out" in wanted.why
+
+
+@on_stage
+async def test_what_the_sweeper_should_have_ended_is_listed(stage: Stage) -> None:
+    token = await stage.init()
+    await asyncio.sleep(4 * HOUR_S)
+    assert await attention(stage.portal) == []
+    await asyncio.sleep(1)
+    assert [(each.attempt.token, each.why) for each in await attention(stage.portal)] == [(token, NOT_SWEPT)]
+
+
+@on_stage
+async def test_a_list_that_may_not_be_whole_says_so(stage: Stage) -> None:
+    await stage.init()
+    with patch("bursar.portal.attention._log") as log:
+        await attention(stage.portal, limit=2)
+        assert not log.warning.called
+        await attention(stage.portal, limit=1)
+        assert log.warning.called
 
 
 @on_stage
@@ -74,3 +108,24 @@ async def test_what_cannot_be_resolved(stage: Stage) -> None:
     await stage.ledger.claim(await stage.attempt(token), "somebody", 90.0)
     with pytest.raises(Conflict, match="leased"):
         await say(initiated)
+
+
+@on_stage
+async def test_a_tracking_id_that_cannot_be_this_attempts_is_a_conflict(stage: Stage) -> None:
+    paid = await stage.paid()
+    await stage.process(paid)
+    taken = (await stage.attempt(paid)).paygov_tracking_id
+    unknown = await _unknown(stage)
+    settling = await stage.paid("ACH")
+    await stage.process(settling)
+    for attempt, said in ((unknown, taken), (await stage.attempt(settling), "ANOTHER")):
+        with pytest.raises(Conflict, match=f"{attempt.agency_tracking_id}|another"):
+            await resolve(
+                stage.portal,
+                attempt.agency_tracking_id,
+                settled_as="processed",
+                by="Ada",
+                reason="found it",
+                paygov_tracking_id=said,
+            )
+        assert await stage.ledger.reread(attempt) == attempt
