@@ -17,6 +17,8 @@ from typing import Any
 TESTS = Path(__file__).parent
 WORKERS = int(os.environ.get("WORKERS", "2"))
 ALONE = "(no mutant)"
+TESTS_FAILED = 1
+"""Pytest's exit code; any other says that it could not run, which catches nothing."""
 
 Mutate = Callable[[], None]
 MUTANTS: dict[str, tuple[str, Mutate]] = {}
@@ -545,7 +547,7 @@ def pytest_configure(config: Any) -> None:
 
 def caught_by(name: str) -> str | None:
     """The first test that failed under the mutant; None when all passed."""
-    tests = ["payments/test_rules.py", "payments"] if name.startswith("payments-") else ["rules"]
+    tests = ["rules/test_payment_rules.py"] if name.startswith("payments-") else ["rules"]
     environment = {
         **os.environ,
         "BURSAR_MUTANT": name,
@@ -553,12 +555,15 @@ def caught_by(name: str) -> str | None:
         "PYTHONPATH": str(TESTS),
     }
     command = [sys.executable, "-m", "pytest", "-p", "mutants", "-x", "-q", "--no-header", "-p", "no:cacheprovider"]
-    command += ["-m", "not oracle", *(str(TESTS / test) for test in tests)]
+    # The list of rules would give every dropped one away: it is behaviour that must.
+    command += ["-m", "not oracle", "-k", "not every_rule_is_here", *(str(TESTS / test) for test in tests)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=TESTS.parent, check=False)
     if ended.returncode == 0:
         return None
     failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0].partition(" ")[2] if failed else f"pytest's exit code {ended.returncode}"
+    if ended.returncode != TESTS_FAILED or not failed:
+        raise RuntimeError(f"{name}: pytest ended with {ended.returncode}\n{ended.stdout}{ended.stderr}")
+    return failed[0].split(" - ")[0].partition(" ")[2]
 
 
 def main(chosen: list[str]) -> int:

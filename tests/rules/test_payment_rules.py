@@ -1,0 +1,135 @@
+"""Each rule of the payments table refuses a write that breaks it, compiled and native alike, and by its own name."""
+
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bursar.clock import from_iso_ms
+from bursar.payments import FeeCatalogue, Ledger, payment_rules
+from bursar.payments.table import table_definition
+from bursar.rules import Delete, Put, RuleRefused, Update
+from rules.worlds import TABLE, PlainStore, finish, key_of, put_plainly, ruled
+
+FEES = FeeCatalogue.default()
+NOW = from_iso_ms("2026-11-22T19:30:00.125Z")
+ONE, TWO = "0b5c6f6e-0000-4000-8000-000000000001", "0b5c6f6e-0000-4000-8000-000000000002"
+
+
+def table(native: bool) -> PlainStore:
+    """Two obligations, each with an attempt that has its token; the guard stands over them when ``native``."""
+    store = PlainStore()
+    store.engine.execute("DeleteTable", {"TableName": TABLE})
+    store.engine.execute("CreateTable", table_definition(TABLE))
+    ledger = Ledger(store, clock=lambda: NOW, randomness=random.Random(5), table=TABLE, fees=FEES)
+    fee = FEES.fee("PETITION_FILING_FEE", NOW)
+    for reference, letter in ((ONE, "a"), (TWO, "b")):
+        started = ledger.start_attempt(
+            "court", reference, fee, Decimal("60.00"), {"docketNumber": "1-26"}, "https://a/ok", "https://a/no"
+        )
+        finish(ledger.record_token(finish(started), letter * 32))
+    if native:
+        store.engine.put_rules_document(TABLE, payment_rules(FEES).to_toml())
+    return store
+
+
+def found(store: PlainStore, kind: str, reference: str = ONE) -> dict[str, Any]:
+    return next(dict(i) for i in store.items().values() if i["kind"]["S"] == kind and reference in i["pk"]["S"])
+
+
+def another(item: dict[str, Any], **values: str) -> dict[str, Any]:
+    """An attempt beside ``item``: failed at once, so that nothing but what a test says stands against it."""
+    fresh = {name: value for name, value in item.items() if name != "token"}
+    said = {"sk": "attempt#x", "agencyTrackingId": "other", "status": "received", **values}
+    return {**fresh, **{name: {"S": value} for name, value in said.items()}}
+
+
+def changed(item: dict[str, Any], **values: Any) -> dict[str, Any]:
+    typed = {name: {"S": value} if isinstance(value, str) else value for name, value in values.items()}
+    return {**item, **typed}
+
+
+Ends = tuple[dict[str, Any] | None, dict[str, Any] | None]
+
+
+def _attempt(change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Callable[[PlainStore], Ends]:
+    return lambda store: (found(store, "attempt"), change(found(store, "attempt")))
+
+
+def _new(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[PlainStore], Ends]:
+    """A new attempt at a third obligation's place, made of the first attempt, as ``change`` has it."""
+    return lambda store: (None, change(found(store, "attempt")))
+
+
+def _freed(store: PlainStore) -> dict[str, Any]:
+    """The first obligation's attempt fails, so that it may have another."""
+    old = found(store, "attempt")
+    finish(ruled(store, payment_rules(FEES), 9).write([Update(old, changed(old, status="failed"))]))
+    return old
+
+
+BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
+    "agency-tracking-id": lambda s: (
+        None,
+        another(_freed(s), agencyTrackingId=found(s, "attempt", TWO)["agencyTrackingId"]["S"]),
+    ),
+    "token": lambda s: (None, another(_freed(s), token="b" * 32)),
+    "paygov-tracking-id": lambda s: (
+        None,
+        another(_paid(s, TWO), pk=_freed(s)["pk"]["S"], sk="attempt#y", payGovTrackingId="p1", reference=ONE),
+    ),
+    "one-live-attempt": _new(another),
+    "status-moves": _attempt(lambda item: changed(item, status="processed")),
+    "attempt-identity": _attempt(lambda item: changed(item, amount={"N": "61"})),
+    "obligation-identity": lambda s: (found(s, "obligation"), changed(found(s, "obligation"), createdAt="2026")),
+    "paygov-ids-once": _attempt(lambda item: changed(item, token="c" * 32)),
+    "amount": lambda s: (None, changed(another(_freed(s)), amount={"N": "-1"})),
+    "status-known": lambda s: (None, None),
+    "fee-active": lambda s: (None, changed(another(_freed(s)), createdAt="1999-01-01T00:00:00.000Z")),
+    "obligation-agrees": lambda s: (None, changed(another(_freed(s)), metadata={"M": {"docketNumber": {"S": "2-26"}}})),
+    "events-append-only": lambda s: (found(s, "event"), None),
+    "kept-obligation": lambda s: (found(s, "obligation"), None),
+    "kept-attempt": _attempt(lambda item: None),
+}
+
+
+def _paid(store: PlainStore, reference: str) -> dict[str, Any]:
+    """The attempt of ``reference`` gets Pay.gov's tracking id p1."""
+    old = found(store, "attempt", reference)
+    finish(ruled(store, payment_rules(FEES), 8).write([Update(old, changed(old, payGovTrackingId="p1"))]))
+    return old
+
+
+# A kept parent is refused by the rule that says so first; a status that is not known is on no edge either.
+SAID_BY = {"kept-obligation": "kept", "kept-attempt": "kept"}
+SAID_FIRST_BY = {"status-known": "status-moves"}
+
+
+def test_every_rule_is_here() -> None:
+    rules = payment_rules(FEES)
+    kept = {f"kept-{kind.name}" for kind in rules.kinds if kind.kept}
+    assert set(BREAKS) == {rule.name for rule in rules.rules} | kept
+
+
+@pytest.mark.parametrize("name", [name for name in BREAKS if name not in SAID_FIRST_BY])
+@pytest.mark.parametrize("native", [False, True], ids=["compiled", "native"])
+def test_a_write_that_breaks_a_rule_is_refused_by_its_name(name: str, native: bool) -> None:
+    store = table(native)
+    old, new = BREAKS[name](store)
+    if native:
+        message = put_plainly(store, {key_of(new or old or {}): (old, new)})
+    else:
+        write = Put(new or {}) if old is None else Delete(old) if new is None else Update(old, new)
+        with pytest.raises(RuleRefused) as refused:
+            finish(ruled(store, payment_rules(FEES), 10).write([write]))
+        message = refused.value.message
+    assert (message or "").startswith(f"Rule {SAID_BY.get(name, name)} ("), message
+    assert "a" * 32 not in (message or "")
+
+
+def test_a_status_that_nobody_knows_is_found_in_a_table_that_has_it() -> None:
+    store = table(native=False)
+    odd = changed(found(store, "attempt"), status="lost")
+    assert "status-known" in {fault.rule for fault in payment_rules(FEES).plan.state_faults(odd)}
