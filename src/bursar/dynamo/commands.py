@@ -11,6 +11,7 @@ import click
 from bursar.dynamo.server import DEFAULT_PORT, MEMORY, ServeError, ServerSettings, open_or_explain, serve
 
 if TYPE_CHECKING:
+    from bursar.dynamo.credentials import AccessKeys
     from bursar.dynamo.engine import Engine
     from bursar.dynamo.guards import GuardLoader
 
@@ -63,13 +64,21 @@ def dynamo(
     context.meta[_PATH] = path
     if context.invoked_subcommand is not None:
         return
+    settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
+    access = _access(credentials) if credentials else None
+    try:
+        serve(settings, open_engine=_opener(context), access=access, announce=_announcer(settings, access is not None))
+    except ServeError as error:
+        raise Refused(str(error)) from None
+
+
+def _access(credentials: Path) -> "AccessKeys":
+    # Loaded only when asked for: a server without access keys starts the sooner.
     from bursar.dynamo.credentials import AccessKeys, CredentialsError
 
-    settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
     try:
-        access = AccessKeys.load(credentials) if credentials else None
-        serve(settings, open_engine=_opener(context), access=access, announce=_announcer(settings, access is not None))
-    except (ServeError, CredentialsError) as error:
+        return AccessKeys.load(credentials)
+    except CredentialsError as error:
         raise Refused(str(error)) from None
 
 
