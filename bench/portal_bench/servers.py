@@ -1,0 +1,134 @@
+"""The servers under the load: Pay.gov's simulator in memory and Bursar's portal on a file, as anyone starts them."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+BIN: Final = Path(sys.executable).parent
+START_S_MAX: Final = 600.0
+"""Long: a first start on a store of a million payments reads all of it."""
+STOP_S_MAX: Final = 60.0
+NEVER_S: Final = "1e7"
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that listens, with its children if it has any."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+    def cpu_s(self) -> float:
+        """Processor time used so far, in seconds."""
+        return sum(map(_cpu_s, self._pids()))
+
+    def rss_mb(self) -> float:
+        """Resident memory, in MB; pages that processes share count for each."""
+        return sum(map(_rss_mb, self._pids()))
+
+    def _pids(self) -> list[int]:
+        return [self.process.pid, *_children(self.process.pid)]
+
+
+@contextmanager
+def simulator() -> Iterator[Server]:
+    """Pay.gov's simulator, its books in memory."""
+    port = free_port()
+    with _started([str(BIN / "bursar"), "simulator", "--port", str(port)], f"http://127.0.0.1:{port}", {}) as server:
+        yield server
+
+
+@contextmanager
+def portal(folder: Path, paygov: str, workers: int) -> Iterator[Server]:
+    """`bursar portal` on the store in ``folder``. The lake's writer waits: its work is not a payer's."""
+    port = free_port()
+    settings = {
+        "BURSAR_DATA": str(folder),
+        "BURSAR_AUTH": "none",
+        "BURSAR_WORKERS": str(workers),
+        "BURSAR_LOG_LEVEL": "warning",
+        "BURSAR_LAKE_INTERVAL_S": NEVER_S,
+        "BURSAR_PAYGOV_URL": f"{paygov}/services/TCSOnlineService",
+        "BURSAR_PAYGOV_QUERY_URL": f"{paygov}/tcssinglequery/services/TCSSingleQueryService",
+        "BURSAR_PAYMENT_URL": f"{paygov}/pay",
+    }
+    with _started([str(BIN / "bursar"), "portal", "--port", str(port)], f"http://127.0.0.1:{port}", settings) as server:
+        yield server
+
+
+@contextmanager
+def _started(command: list[str], url: str, settings: dict[str, str]) -> Iterator[Server]:
+    with subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, cwd=ROOT) as process:
+        try:
+            _await_health(url, process)
+            yield Server(url, process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_S_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _await_health(url: str, process: "subprocess.Popen[bytes]") -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < START_S_MAX:
+        if process.poll() is not None:
+            raise RuntimeError(f"{url} ended with {process.returncode} instead of listening")
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=START_S_MAX)
+        try:
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            return
+        except OSError:
+            time.sleep(0.05)
+        finally:
+            connection.close()
+    raise RuntimeError(f"{url} did not answer within {START_S_MAX:.0f} s")
+
+
+def loaded(url: str, clients: int, seconds: float) -> dict[str, Any]:
+    """What load.py says, run in a process of its own."""
+    command = [sys.executable, str(Path(__file__).with_name("load.py")), url, str(clients), str(seconds)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    report: dict[str, Any] = json.loads(said)
+    return report
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        children = [int(child) for child in (task / "children").read_text().split()]
+        found += children
+        for child in children:
+            found += _children(child)
+    return found
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def _rss_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
