@@ -4,7 +4,6 @@ A shard iterator is a position in a stream, its shard, and when it was made; it 
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -239,7 +238,7 @@ class _Iterator:
             shard, position, made_at = orjson.loads(urlsafe_b64decode(inner))
             if version == "1" and isinstance(shard, str) and type(position) is int:
                 return cls(arn, shard, position, float(made_at))
-        except (ValueError, TypeError, NotBase64):
+        except (ValueError, TypeError):  # not three parts, not base64, not JSON, not a list of three
             pass
         raise invalid("Invalid ShardIterator")
 

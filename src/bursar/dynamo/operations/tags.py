@@ -1,8 +1,7 @@
 """TagResource, UntagResource and ListTagsOfResource. Tags are part of the table's document."""
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -65,7 +64,7 @@ def list_tags_of_resource(core: Core, request: Mapping[str, Any]) -> dict[str, A
         keys = [(key, value) for key, value in keys if key > after]
     response: dict[str, Any] = {"Tags": _listed(dict(keys[:TAGS_PER_PAGE_MAX]))}
     if len(keys) > TAGS_PER_PAGE_MAX:
-        response["NextToken"] = urlsafe_b64encode(keys[TAGS_PER_PAGE_MAX - 1][0].encode()).decode()
+        response["NextToken"] = b64encode(keys[TAGS_PER_PAGE_MAX - 1][0].encode()).decode()
     return response
 
 
@@ -105,6 +104,6 @@ def _listed(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _read_token(token: str) -> str:
     try:
-        return urlsafe_b64decode(token.encode()).decode()
-    except (NotBase64, ValueError):
+        return b64decode(token, validate=True).decode()
+    except ValueError:  # not base64, or not of UTF-8
         raise invalid("Invalid NextToken") from None
