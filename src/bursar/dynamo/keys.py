@@ -17,8 +17,10 @@ ESCAPED_ZERO = b"\x00\xff"
 
 def encode_key_value(value: dict[str, Any]) -> bytes:
     """The bytes of one normalised S, N or B value. Its type is not in them: a key attribute has only one."""
-    if "S" in value:
-        return _delimited(value["S"].encode())
+    text = value.get("S")
+    if text is not None:
+        raw: bytes = text.encode()
+        return raw + END if b"\x00" not in raw else _delimited(raw)
     if "N" in value:
         return number_key(value["N"])
     return _delimited(b64decode(value["B"]))

@@ -248,6 +248,8 @@ class Struct:
         self.members = dict(members)
         self.required = frozenset(required)
         self._java_name = java_name
+        # Members of which nothing but the JSON type is asked: judged without a call, which most members are.
+        self._plain = {name: _PLAIN[type(shape)] for name, shape in members.items() if _is_plain(shape)}
 
     def printed(self, value: Any) -> str:
         """A value as Java prints it into Amazon's messages."""
@@ -260,8 +262,10 @@ class Struct:
         """See :class:`Shape`."""
         if type(value) is not dict or not value.keys() >= self.required:
             return False
-        members = self.members
+        members, plain = self.members, self._plain
         for name, element in value.items():
+            if plain.get(name) is type(element):
+                continue
             shape = members.get(name)
             if shape is None:
                 continue
@@ -328,6 +332,13 @@ class Request(Struct):
                 for fault in self.member_faults(request, name, shape, member_name(name))
             ]
         )
+
+
+_PLAIN: dict[type[Any], type] = {Text: str, Flag: bool, Items: dict}
+
+
+def _is_plain(shape: Shape) -> bool:
+    return type(shape) in _PLAIN and shape in (Text(), Flag(), Items())
 
 
 def member_name(name: str) -> str:
