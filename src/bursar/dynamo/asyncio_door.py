@@ -43,7 +43,7 @@ class AsyncEngine:
     async def call_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
         """As :meth:`call`, the response serialised."""
         known = operation_named(operation)
-        if not known.writes:
+        if not known.writes or (known.reads is not None and known.reads(request)):
             return self.engine.read(known, request)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes] = loop.create_future()
@@ -63,7 +63,7 @@ class AsyncEngine:
         """As :meth:`call_bytes` without a future: ``settle`` gets the outcome, for a read before this returns."""
         try:
             known = operation_named(operation)
-            if known.writes:
+            if known.writes and not (known.reads is not None and known.reads(request)):
                 self._wait(asyncio.get_running_loop(), (known, request, settle))
                 return
             outcome: Outcome = self.engine.read(known, request)

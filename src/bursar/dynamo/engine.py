@@ -85,7 +85,7 @@ class Engine:
     def execute_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
         """As :meth:`execute`, the response serialised: stored items are spliced in, not decoded."""
         known = operation_named(operation)
-        if not known.writes:
+        if not known.writes or (known.reads is not None and known.reads(request)):
             return self.read(known, request)
         outcome = self.run_group([(known, request)])[0]
         if isinstance(outcome, Exception):

@@ -16,6 +16,7 @@ from bursar.dynamo.operations import (
     query,
     resource_policies,
     scan,
+    statements,
     streams,
     tables,
     tags,
@@ -36,6 +37,8 @@ class Operation:
     """The response; parts that are JSON already are ``orjson.Fragment``."""
     writes: bool = False
     snapshot: bool = False
+    reads: Callable[[Mapping[str, Any]], bool] | None = None
+    """Which requests of an operation that writes do not: they need no turn among the writes."""
     limits: str = ""
     """What docs/compatibility.md says of an operation that does less than Amazon's."""
 
@@ -56,6 +59,15 @@ OPERATIONS: dict[str, Operation] = {
     "TransactWriteItems": Operation(transactions.TRANSACT_WRITE_ITEMS, transactions.transact_write_items, writes=True),
     "UpdateItem": Operation(items.UPDATE_ITEM, items.update_item, writes=True),
     "UpdateTable": Operation(update_table.UPDATE_TABLE, update_table.update_table, writes=True),
+    # PartiQL
+    **{
+        name: Operation(shape, run, writes=True, snapshot=True, reads=statements.only_reads)
+        for name, (shape, run) in {
+            "ExecuteStatement": (statements.EXECUTE_STATEMENT, statements.execute_statement),
+            "BatchExecuteStatement": (statements.BATCH_EXECUTE_STATEMENT, statements.batch_execute_statement),
+            "ExecuteTransaction": (statements.EXECUTE_TRANSACTION, statements.execute_transaction),
+        }.items()
+    },
     # Tags, time to live, policies, the account
     "TagResource": Operation(tags.TAG_RESOURCE, tags.tag_resource, writes=True),
     "UntagResource": Operation(tags.UNTAG_RESOURCE, tags.untag_resource, writes=True),

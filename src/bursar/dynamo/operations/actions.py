@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.core import Core, Write, check_size
-from bursar.dynamo.errors import condition_failed, invalid
+from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import Binding, BoundCondition, BoundUpdate, parse_condition, parse_update
 from bursar.dynamo.intake import size_after, taken_in
 from bursar.dynamo.operations import legacy
@@ -20,6 +20,7 @@ from bursar.dynamo.rows import StoredRow
 from bursar.dynamo.schema import Table
 from bursar.dynamo.values import TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, item_size
 
+DUPLICATE_ITEM = "DuplicateItemException"
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
 
 
@@ -69,6 +70,18 @@ class Put(Action):
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
         """See :class:`Action`."""
         return self.item, self.size
+
+
+class Insert(Put):
+    """The whole item, where none is (PartiQL)."""
+
+    __slots__ = ()
+
+    def decide(self) -> Write:
+        """See :class:`Action`. Raises DuplicateItemException."""
+        if self.table.rows.get(self.key) is not None:
+            raise DynamoError(DUPLICATE_ITEM, "Duplicate primary key exists in table")
+        return Write(self.table, self.key, None, None, self.item, self.size)
 
 
 class Delete(Action):

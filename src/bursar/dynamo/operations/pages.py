@@ -7,7 +7,7 @@ before the filter.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -42,6 +42,17 @@ READ_MEMBERS: dict[str, Shape] = {
 Rows = Iterator[SizedItem]
 
 
+class Projection(Protocol):
+    """What a read takes of its items."""
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The attributes that it looks at."""
+
+    def project(self, item: Item) -> Item:
+        """The chosen parts of an item."""
+
+
 @dataclass(slots=True)
 class Reading:
     """One Query or Scan, validated."""
@@ -49,7 +60,7 @@ class Reading:
     table: Table
     index: Index | None
     filter: BoundCondition | None
-    projection: BoundProjection | None
+    projection: Projection | None
     count_only: bool
     fetches: bool
     """Attributes that a local index does not hold are fetched from the table, item by item."""
@@ -129,7 +140,7 @@ def reading(
     core: Core,
     request: Mapping[str, Any],
     condition: BoundCondition | None,
-    projection: BoundProjection | None,
+    projection: Projection | None,
 ) -> Reading:
     """The table and the index that a request reads, and what it takes of their items; raises if they lack it."""
     table = core.table(request["TableName"])
@@ -150,7 +161,7 @@ def reading(
     )
 
 
-def _check_projected(index: Index, select: str | None, projection: BoundProjection | None) -> None:
+def _check_projected(index: Index, select: str | None, projection: Projection | None) -> None:
     if index.projected is None:
         return
     if select == "ALL_ATTRIBUTES":

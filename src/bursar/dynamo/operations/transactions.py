@@ -16,7 +16,14 @@ from bursar.dynamo.capacity import Consumption, asked, read_units
 from bursar.dynamo.core import Core, Refused, Write
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions import parse_projection
-from bursar.dynamo.operations.actions import Action, check_action, delete_action, put_action, update_action
+from bursar.dynamo.operations.actions import (
+    DUPLICATE_ITEM,
+    Action,
+    check_action,
+    delete_action,
+    put_action,
+    update_action,
+)
 from bursar.dynamo.operations.items import collection_metrics
 from bursar.dynamo.operations.members import CAPACITY, EXPRESSIONS, ITEMS, METRICS, ON_FAILURE, TABLE_NAME, TEXT
 from bursar.dynamo.operations.parameters import Parameters
@@ -96,14 +103,22 @@ MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], Action]] = {
 
 def transact_write_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Up to 100 puts, updates, deletes and checks, all or none."""
+    elements = request["TransactItems"]
+    return write_all(core, request, elements, [partial(_action, core, element) for element in elements])
+
+
+def write_all(
+    core: Core, request: Mapping[str, Any], elements: Sequence[Any], makers: Sequence[Callable[[], Action]]
+) -> dict[str, Any]:
+    """Carries out the actions that ``makers`` make of ``elements``, all or none; once for a ``ClientRequestToken``."""
     token = request.get("ClientRequestToken")
     digest = b""
     if token is not None:
-        digest = _digest(request)
+        digest = _digest(elements)
         remembered = core.storage.token(token, core.clock())
         if remembered is not None:
             return _repeated(request, digest, *remembered)
-    actions = _fitting([partial(_action, core, element) for element in request["TransactItems"]])
+    actions = _fitting(makers)
     if len({(action.table.id, action.key) for action in actions}) != len(actions):
         raise invalid(SAME_ITEM_TWICE)
     writes = _decide(actions)
@@ -206,7 +221,7 @@ def _decide(actions: list[Action]) -> list[Write]:
 def _reason_of(error: DynamoError) -> dict[str, Any]:
     if error.code != "ConditionalCheckFailedException":
         # What an update makes of the item as it stands can be invalid: that is this action's reason.
-        return _reason("ValidationError", error.message)
+        return _reason("DuplicateItem" if error.code == DUPLICATE_ITEM else "ValidationError", error.message)
     reason: dict[str, Any] = _reason("ConditionalCheckFailed", error.message)
     if error.item is not None:
         reason["Item"] = error.item
@@ -227,10 +242,10 @@ def cancelled(reasons: list[dict[str, Any]]) -> DynamoError:
     )
 
 
-def _digest(request: Mapping[str, Any]) -> bytes:
+def _digest(elements: Sequence[Any]) -> bytes:
     # Which consumption is told does not make it another request.
     try:
-        actions = orjson.dumps(request["TransactItems"], option=orjson.OPT_SORT_KEYS)
+        actions = orjson.dumps(elements, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
         # Only a caller in this process can send what JSON cannot hold.
         raise unreadable(f"The request cannot be serialised: {error}") from None

@@ -1,0 +1,172 @@
+"""WHERE and SET → the trees of DynamoDB's own expressions.
+
+a.b[0] >= 5 AND c IS MISSING   →   a.b[0] >= :0 AND attribute_not_exists(c)
+SET n = n + 1                  →   SET n = n + :0
+SET s = set_add(s, <<'x'>>)    →   ADD s :0
+"""
+
+from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.expressions.built import TreeBuilder
+from bursar.dynamo.expressions.structure import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
+from bursar.dynamo.expressions.tree import Action, Between, Comparison, Condition, In, Logical, Not, Operand, Path
+from bursar.dynamo.expressions.tree import Call as Function
+from bursar.dynamo.partiql.tree import Assignment, Call, Expression, Missing, Operation, Reference, Series
+from bursar.dynamo.partiql.values import Values, missing
+
+NOT_BOOLEAN = "WHERE clause must contain an expression that resolves to a boolean"
+NO_LIST = (
+    "IN operator must have a left hand argument of type Variable Reference and right hand argument of type Seq "
+    "with at least one member"
+)
+COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+_SET_FUNCTIONS = {"set_add": "ADD", "set_delete": "DELETE"}
+_NOT_TESTS = frozenset({"size"})
+
+
+class Translator:
+    """Makes the trees of one statement."""
+
+    __slots__ = ("builder", "values")
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self.builder = TreeBuilder()
+
+    # --- conditions ---
+
+    def condition(self, node: Expression) -> Condition:
+        """A test. Raises ValidationException for what is none, and for operators that DynamoDB has not got."""
+        if isinstance(node, Operation):
+            return self._operation(node)
+        if isinstance(node, Call) and node.name not in _NOT_TESTS:
+            if node.name not in CONDITION_FUNCTIONS:
+                raise _unrecognised(node)
+            return Function(node.name, tuple(self._operand(operand) for operand in node.operands))
+        raise invalid(NOT_BOOLEAN)
+
+    def _operation(self, node: Operation) -> Condition:
+        operator = node.operator
+        if operator in ("and", "or"):
+            return self._joined(node)
+        if operator == "not":
+            return Not(self.condition(node.operands[0]))
+        if operator in COMPARISONS:
+            left, right = map(self._operand, node.operands)
+            return Comparison(operator, left, right)
+        if operator == "between":
+            operand, lower, upper = map(self._operand, node.operands)
+            return Between(operand, lower, upper)
+        if operator == "in":
+            return self._membership(*node.operands)
+        path = self._operand(node.operands[0])
+        if operator == "is missing":
+            return Function("attribute_not_exists", (path,))
+        if operator == "is null":
+            return Function("attribute_type", (path, self.builder.value({"S": "NULL"})))
+        raise _unsupported(operator)
+
+    def _joined(self, node: Operation) -> Condition:
+        # A chain leans left and may be long: walked, not recursed into.
+        rights: list[Expression] = []
+        left: Expression = node
+        while isinstance(left, Operation) and left.operator == node.operator:
+            rights.append(left.operands[1])
+            left = left.operands[0]
+        joined = self.condition(left)
+        for right in reversed(rights):
+            joined = Logical(node.operator.upper(), joined, self.condition(right))
+        return joined
+
+    def _membership(self, left: Expression, right: Expression) -> Condition:
+        if not isinstance(right, Series) or not right.elements:
+            raise invalid(NO_LIST)
+        return In(self._operand(left), tuple(self._operand(element) for element in right.elements))
+
+    def _operand(self, node: Expression) -> Operand:
+        if isinstance(node, Reference):
+            return self.path(node)
+        if isinstance(node, Missing):
+            raise missing()
+        if isinstance(node, Operation):
+            raise _unsupported(node.operator)
+        if not isinstance(node, Call):
+            return self.builder.value(self.values.constant(node))
+        if node.name not in CONDITION_FUNCTIONS:
+            raise _unrecognised(node)
+        if node.name != "size":
+            raise invalid(f"The function is not allowed to be used this way in an expression; function: {node.name}")
+        return Function(node.name, tuple(self._operand(operand) for operand in node.operands))
+
+    def path(self, node: Reference) -> Path:
+        """A document path."""
+        return self.builder.path(*node.parts)
+
+    # --- updates ---
+
+    def action(self, assignment: Assignment) -> Action:
+        """SET path = value, or REMOVE path."""
+        path, value = self.path(assignment.path), assignment.value
+        if value is None:
+            return Action("REMOVE", path, None)
+        if isinstance(value, Call) and value.name in _SET_FUNCTIONS:
+            return self._set_action(path, assignment, value)
+        return Action("SET", path, self._new_value(value))
+
+    def _set_action(self, path: Path, assignment: Assignment, call: Call) -> Action:
+        name = call.name.upper()
+        if len(call.operands) != 2:
+            raise _wrong_count(call.name, len(call.operands))
+        target, members = call.operands
+        if target != assignment.path:
+            raise invalid(f"The first argument to {name} must equal the assignment value")
+        value = None if isinstance(members, Reference | Call | Operation | Missing) else self.values.constant(members)
+        if value is None or value.keys().isdisjoint(("SS", "NS", "BS")):
+            raise invalid(f"The second argument to {name} must be a value with type SET {target.place}")
+        return Action(_SET_FUNCTIONS[call.name], path, self.builder.value(value))
+
+    def _new_value(self, node: Expression) -> Operand:
+        if isinstance(node, Reference):
+            return self.path(node)
+        if isinstance(node, Missing):
+            raise missing()
+        if isinstance(node, Operation):
+            if node.operator not in ("+", "-"):
+                raise invalid(f"Unsupported operator in Update Expression. Operator: {node.operator}")
+            if len(node.operands) != 2:
+                raise _wrong_count(node.operator, len(node.operands))
+            return Function(node.operator, tuple(map(self._new_value, node.operands)))
+        if isinstance(node, Call):
+            if node.name in CONDITION_FUNCTIONS:
+                raise invalid(f"The function is not allowed in an update expression; function: {node.name}")
+            if node.name not in UPDATE_FUNCTIONS:
+                raise _unrecognised(node)
+            return Function(node.name, tuple(map(self._new_value, node.operands)))
+        return self.builder.value(self.values.constant(node))
+
+
+def conjuncts(where: Expression | None) -> list[Expression]:
+    """What AND joins, in the order written."""
+    joined: list[Expression] = []
+    waiting = [] if where is None else [where]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Operation) and node.operator == "and":
+            waiting += reversed(node.operands)
+        else:
+            joined.append(node)
+    return joined
+
+
+def _unsupported(operator: str) -> DynamoError:
+    return invalid(f"Unsupported operator in Condition Expression. Operator: {operator}")
+
+
+def _unrecognised(node: Call) -> DynamoError:
+    return invalid(f"Unrecognized function: {node.name}")
+
+
+def _wrong_count(name: str, count: int) -> DynamoError:
+    return invalid(
+        f"Incorrect number of operands for operator or function; operator or function: {name}, "
+        f"number of operands: {count}"
+    )

@@ -1,0 +1,187 @@
+"""Statements with their parameters and their table → what is to be read or written.
+
+A plan touches no item: everything that is wrong with a statement in itself is raised here.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bursar.dynamo.errors import invalid
+from bursar.dynamo.expressions import BoundCondition, BoundUpdate
+from bursar.dynamo.expressions.paths import value_at
+from bursar.dynamo.expressions.tree import Call, Condition, Logical
+from bursar.dynamo.partiql.conditions import Translator, conjuncts
+from bursar.dynamo.partiql.parser import output_name
+from bursar.dynamo.partiql.ranges import (
+    KeyLayout,
+    PartitionSpan,
+    constant_of_key,
+    equality,
+    key_ranges,
+    wrong_key_type,
+)
+from bursar.dynamo.partiql.tree import Delete, Expression, Insert, Order, Reference, Select, Update
+from bursar.dynamo.partiql.values import Values
+from bursar.dynamo.rows import Span
+from bursar.dynamo.schema import Index, Table
+from bursar.dynamo.values import Item
+
+NO_KEY = "Where clause does not contain a mandatory equality on all key attributes"
+NO_WHERE = "Must have WHERE clause in the statement when using ORDER BY clause."
+NO_PARTITION = "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause."
+
+
+class Projection:
+    """What a SELECT chooses: nested values come out under their last name, not in their place."""
+
+    __slots__ = ("_chosen", "heads")
+
+    def __init__(self, paths: Sequence[Reference]) -> None:
+        self._chosen = [(output_name(path), path.parts) for path in paths]
+        self.heads = tuple(dict.fromkeys(str(path.parts[0]) for path in paths))
+
+    def project(self, item: Item) -> Item:
+        """The chosen values that the item has."""
+        found = ((name, value_at(item, parts)) for name, parts in self._chosen)
+        return {name: value for name, value in found if value is not None}
+
+
+class Reads(NamedTuple):
+    """A SELECT: the ranges in the order to read them, each forward or backward, a filter and a projection."""
+
+    spans: tuple[PartitionSpan, ...]
+    forward: bool
+    condition: BoundCondition | None
+    projection: Projection | None
+    key: Item | None
+    """The one item that it can find, when it says the whole key and nothing else."""
+
+
+class Changes(NamedTuple):
+    """An UPDATE, a DELETE or an EXISTS: one item's key, what must hold of it, and what becomes of it."""
+
+    key: Item
+    condition: BoundCondition | None
+    update: BoundUpdate | None
+
+
+def plan_select(select: Select, values: Values, table: Table, index: Index | None) -> Reads:
+    """Raises ValidationException."""
+    layout = KeyLayout.of(table, index)
+    where = conjuncts(select.where)
+    projection = None if select.projection is None else Projection(select.projection)
+    translator = Translator(values)
+    condition = None
+    if select.where is not None:
+        condition = translator.builder.condition(translator.condition(select.where))
+    ranges = key_ranges(layout, where, values)
+    backward_partitions, backward = _directions(select, layout, keyed=ranges is not None)
+    if ranges is None:
+        return Reads((PartitionSpan(b"", Span(b"", True, None)),), True, condition, projection, None)
+    spans = ranges.spans
+    if backward != backward_partitions:
+        spans = _partitions_backward(spans)
+    if backward:
+        spans = spans[::-1]
+    key = None
+    if index is None and ranges.complete and len(where) == len(table.key_names):
+        key = _key(table, where, values)
+    return Reads(spans, not backward, None if ranges.complete else condition, projection, key)
+
+
+def _directions(select: Select, layout: KeyLayout, *, keyed: bool) -> tuple[bool, bool]:
+    """Whether partitions are read backward, and whether the items in each are."""
+    if not select.order:
+        return False, False
+    if select.where is None:
+        raise invalid(NO_WHERE)
+    for part in select.order:
+        if part.name not in layout.types:
+            raise invalid(f"Variable reference {part.name} in ORDER BY clause must be part of the primary key")
+    if not keyed:
+        raise invalid(NO_PARTITION)
+    return _descends(select.order, layout.partition), _descends(select.order, layout.sort)
+
+
+def _descends(order: Sequence[Order], names: Sequence[str]) -> bool:
+    return any(part.descending for part in order if part.name in names)
+
+
+def _partitions_backward(spans: Sequence[PartitionSpan]) -> tuple[PartitionSpan, ...]:
+    """The partitions in the opposite order, the ranges in each of them in the same."""
+    groups: dict[bytes, list[PartitionSpan]] = {}
+    for one in spans:
+        groups.setdefault(one.partition, []).append(one)
+    return tuple(one for partition in reversed(groups) for one in groups[partition])
+
+
+def plan_insert(insert: Insert, values: Values, table: Table) -> Item:
+    """The item, normalised, with a key that fits the table. Raises ValidationException."""
+    item = values.item(insert.item)
+    for name, kind in table.key_types:
+        if name not in item:
+            raise invalid(f"Key attribute should be present in the item: Key {name}")
+        if kind not in item[name]:
+            raise wrong_key_type(name)
+    return item
+
+
+def plan_update(update: Update, values: Values, table: Table) -> Changes:
+    """Raises ValidationException. The item must be there."""
+    where = conjuncts(update.where)
+    key = _whole_key(table, where, values)
+    changes = Translator(values)
+    bound = changes.builder.update([changes.action(one) for one in update.assignments])
+    bound.check_keys(table.key_names)
+    return Changes(key, _condition(table, where, values, "attribute_exists"), bound)
+
+
+def plan_delete(delete: Delete, values: Values, table: Table) -> Changes:
+    """Raises ValidationException. An item that is not there is deleted whatever else the clause says."""
+    where = conjuncts(delete.where)
+    key = _whole_key(table, where, values)
+    return Changes(key, _condition(table, where, values, "attribute_not_exists"), None)
+
+
+def plan_exists(select: Select, values: Values, table: Table) -> Changes | None:
+    """The one item and what must hold of it; None unless the clause says both. Raises ValidationException."""
+    where = conjuncts(select.where)
+    if select.index is not None or len(where) <= len(table.key_names):
+        return None
+    key = _key(table, where, values)
+    return None if key is None else Changes(key, _condition(table, where, values, "attribute_exists"), None)
+
+
+def _key(table: Table, where: list[Expression], values: Values) -> Item | None:
+    """The key that the clause names, if it does; its conditions are taken out of ``where``."""
+    key: Item = {}
+    for name, kind in table.key_types:
+        for position, node in enumerate(where):
+            constant = equality(node, name)
+            if constant is not None:
+                key[name] = constant_of_key(name, kind, constant, values)
+                del where[position]
+                break
+        else:
+            return None
+    return key
+
+
+def _whole_key(table: Table, where: list[Expression], values: Values) -> Item:
+    key = _key(table, where, values)
+    if key is None:
+        raise invalid(NO_KEY)
+    return key
+
+
+def _condition(table: Table, rest: Sequence[Expression], values: Values, presence: str) -> BoundCondition | None:
+    """What is left of the clause, with what it means for an item that is not there."""
+    translator = Translator(values)
+    present: Condition = Call(presence, (translator.builder.path(table.partition_name),))
+    if not rest:
+        return translator.builder.condition(present) if presence == "attribute_exists" else None
+    joined = translator.condition(rest[0])
+    for node in rest[1:]:
+        joined = Logical("AND", joined, translator.condition(node))
+    operator = "AND" if presence == "attribute_exists" else "OR"
+    return translator.builder.condition(Logical(operator, present, joined))

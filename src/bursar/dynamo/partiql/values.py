@@ -1,0 +1,112 @@
+"""Constants of a statement → attribute values: literals, lists, sets, maps and the request's parameters.
+
+{'a': [1, 'x', true], 's': <<1, 2>>}   →   {"M": {"a": {"L": [{"N": "1"}, …]}, "s": {"NS": ["1", "2"]}}}
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.partiql.tree import (
+    Call,
+    Expression,
+    Literal,
+    Missing,
+    Operation,
+    Parameter,
+    Reference,
+    Series,
+    Struct,
+)
+from bursar.dynamo.values import AttributeValue, Item, normalise
+
+TOO_FEW = "Number of parameters in request and statement don't match."
+NO_SET = "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags"
+ROOT = "root"
+
+Constant = Literal | Parameter | Series | Struct
+
+
+class Values:
+    """The values of one statement with its parameters."""
+
+    __slots__ = ("_parameters",)
+
+    def __init__(self, parameters: Sequence[Any], wanted: int) -> None:
+        """``wanted`` is how many the statement has; more than that do no harm. Raises ValidationException."""
+        if len(parameters) < wanted:
+            raise invalid(TOO_FEW)
+        self._parameters = [normalise(parameter) for parameter in parameters]
+
+    def constant(self, node: Expression) -> AttributeValue:
+        """The value of a literal, a parameter, a list, a set or a map. Raises for anything else."""
+        if isinstance(node, Parameter):
+            return self._parameters[node.index]
+        # Once more as a whole: sets without duplicates, nesting within bounds.
+        return normalise(self._literal(node, ROOT))
+
+    def item(self, node: Struct) -> Item:
+        """The item of an INSERT, whose attributes alone may be parameters."""
+        return {name: self.constant(member) for name, member in self._members(node, ROOT)}
+
+    def _literal(self, node: Expression, key: str) -> AttributeValue:
+        if isinstance(node, Literal):
+            return node.value
+        if isinstance(node, Struct):
+            return {"M": {name: self._literal(member, f"{key}.{name}") for name, member in self._members(node, key)}}
+        if isinstance(node, Series):
+            if node.is_set:
+                return self._set(node)
+            return {"L": [self._literal(element, f"{key}.{at}") for at, element in enumerate(node.elements)]}
+        raise invalid(f"Unsupported data type: {_called(node)} under key {key} {node.place}")
+
+    def _set(self, node: Series) -> AttributeValue:
+        if not node.elements:
+            raise invalid(f"Empty bags are not supported {node.place}")
+        values = []
+        for element in node.elements:
+            if not isinstance(element, Literal):
+                raise invalid(f"{NO_SET} {element.place}")
+            values.append(element.value)
+        kinds = {kind for value in values for kind in value}
+        if kinds not in ({"S"}, {"N"}):
+            raise invalid(NO_SET)
+        (kind,) = kinds
+        return {f"{kind}S": [value[kind] for value in values]}
+
+    def _members(self, node: Struct, key: str) -> list[tuple[str, Expression]]:
+        members: dict[str, Expression] = {}
+        for name, member in node.members:
+            if not (isinstance(name, Literal) and "S" in name.value):
+                raise invalid(f"Tuple keys must be of type String. Actual type: {_kind(name)} under {key} {name.place}")
+            text = name.value["S"]
+            if not text:
+                raise invalid("Path component cannot be an empty string")
+            if text in members:
+                raise invalid(f"Duplicate keys in tuple. Key: {text} under {key} {name.place}")
+            members[text] = member
+        return list(members.items())
+
+
+def is_constant(node: Expression) -> bool:
+    """Whether :meth:`Values.constant` can be asked for it."""
+    return isinstance(node, Constant)
+
+
+def missing() -> DynamoError:
+    """The error for MISSING where a value should be."""
+    return invalid("MISSING must be compared using IS operator")
+
+
+def _called(node: Expression) -> str:
+    if isinstance(node, Reference):
+        return str(node.parts[0])
+    if isinstance(node, Call):
+        return node.name
+    if isinstance(node, Operation):
+        return node.operator
+    return "MISSING" if isinstance(node, Missing) else "Parameter"
+
+
+def _kind(node: Expression) -> str:
+    return "VariableReference" if isinstance(node, Reference) else type(node).__name__
