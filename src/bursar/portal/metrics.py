@@ -16,6 +16,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -56,16 +57,22 @@ class Metrics:
         self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
         self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
         self._looked_at: float | None = None
+        # Finding a metric by its labels costs more than counting; label values are few and kept for ever anyhow.
+        self._request = cache(self._requests.labels)
+        self._request_took = cache(self._request_s.labels)
+        self._paygov_call = cache(self._paygov.labels)
+        self._paygov_took = cache(self._paygov_s.labels)
+        self._store_took = cache(self._store_s.labels)
 
     def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         # A method is the caller's word: only known ones become label values, which are kept for ever.
         known = method if method in _METHODS else "other"
-        self._requests.labels(operation, known, str(status)).inc()
-        self._request_s.labels(operation).observe(seconds)
+        self._request(operation, known, str(status)).inc()
+        self._request_took(operation).observe(seconds)
 
     def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
-        self._paygov.labels(operation, outcome).inc()
-        self._paygov_s.labels(operation).observe(seconds)
+        self._paygov_call(operation, outcome).inc()
+        self._paygov_took(operation).observe(seconds)
 
     def lease_conflict(self) -> None:
         self._conflicts.inc()
@@ -82,7 +89,7 @@ class Metrics:
         self._sweep_s.observe(seconds)
 
     def store_answered(self, operation: str, outcome: str, seconds: float) -> None:
-        self._store_s.labels(operation, outcome).observe(seconds)
+        self._store_took(operation, outcome).observe(seconds)
 
     async def text(self, portal: Portal) -> bytes:
         """Everything in Prometheus' text form, after a look at the live attempts."""
