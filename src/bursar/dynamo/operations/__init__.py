@@ -87,7 +87,7 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeLimits": Operation(
         account.NOTHING, account.describe_limits, limits="the quotas of a new account; nothing is throttled by them"
     ),
-    "DescribeEndpoints": Operation(account.NOTHING, account.describe_endpoints),
+    "DescribeEndpoints": Operation(account.NOTHING, account.describe_endpoints, limits="served: names this server"),
     # Streams
     "ListStreams": Operation(streams.LIST_STREAMS, streams.list_streams, snapshot=True),
     "DescribeStream": Operation(streams.DESCRIBE_STREAM, streams.describe_stream, snapshot=True),
