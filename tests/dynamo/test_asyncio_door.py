@@ -92,9 +92,28 @@ async def test_submit_calls_back_once_with_the_outcome(orders: AsyncEngine) -> N
     orders.submit("GetItem", {"TableName": "orders", "Key": item(pk="z", sk="1")}, outcomes.append)
     orders.submit("Nonsense", {}, outcomes.append)
     await orders.call("PutItem", put("b"))
-    assert outcomes[0] == b"{}"
+    assert isinstance(outcomes[0], DynamoError)
+    assert outcomes[1:] == [b"{}", b"{}"]
+
+
+async def test_submitted_reads_share_a_look_at_the_file_and_fail_alone(orders: AsyncEngine) -> None:
+    await orders.call("PutItem", put("a"))
+    outcomes: list[bytes | Exception] = []
+    for table_name in ("orders", "missing", "orders"):
+        orders.submit("GetItem", {"TableName": table_name, "Key": item(pk="a", sk="1")}, outcomes.append)
+    await asyncio.sleep(0)
+    assert outcomes[0] == outcomes[2] == b'{"Item":{"pk":{"S":"a"},"sk":{"S":"1"}}}'
     assert isinstance(outcomes[1], DynamoError)
-    assert outcomes[2] == b"{}"
+    assert outcomes[1].code == "ResourceNotFoundException"
+
+
+async def test_a_read_submitted_before_close_is_answered(tmp_path: Path) -> None:
+    door = AsyncEngine(Engine.open(str(tmp_path / "portal.db")))
+    await door.call("CreateTable", table())
+    outcomes: list[bytes | Exception] = []
+    door.submit("GetItem", {"TableName": "orders", "Key": item(pk="z", sk="1")}, outcomes.append)
+    await door.close()
+    assert outcomes == [b"{}"]
 
 
 async def test_what_waits_is_committed_on_close(tmp_path: Path) -> None:

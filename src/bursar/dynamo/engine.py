@@ -107,6 +107,22 @@ class Engine:
                     raise internal(f"The store could not be read: {error}") from error
                 self._core.forget()
 
+    def read_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[Outcome]:
+        """Carries out reading requests on one look at the file; their outcomes in order."""
+        if len(requests) == 1:
+            return [self._read_outcome(*requests[0])]
+        try:
+            with self._storage.snapshot():
+                return [self._read_outcome(operation, request) for operation, request in requests]
+        except apsw.Error as error:
+            return [internal(f"The store could not be read: {error}")] * len(requests)
+
+    def _read_outcome(self, operation: Operation, request: Mapping[str, Any]) -> Outcome:
+        try:
+            return self.read(operation, request)
+        except Exception as error:  # one request's defect is not the others'
+            return error
+
     def _read_once(self, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
         if not operation.snapshot:
             return operation.run(self._core, request)
