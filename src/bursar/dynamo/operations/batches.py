@@ -17,7 +17,7 @@ from bursar.dynamo.operations.pages import bound_projection
 from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.operations.shapes import Many, Map, Request, Struct
 from bursar.dynamo.schema import Table
-from bursar.dynamo.values import TOO_LARGE
+from bursar.dynamo.values import TOO_LARGE, normalise_item
 
 KEYS_MAX = 100
 REQUESTS_MAX = 25
@@ -25,6 +25,10 @@ RESPONSE_BYTES_MAX = 16 * 1024 * 1024
 DUPLICATES = "Provided list of item keys contains duplicates"
 TOO_MANY_KEYS = "Too many items requested for the BatchGetItem call"
 TOO_MANY_REQUESTS = "Too many items requested for the BatchWriteItem call"
+NOT_ONE_KIND = (
+    "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+)
+"""Of a request that is neither a put nor a delete, or is both: Amazon's own words for either."""
 
 BATCH_GET_ITEM = Request(
     {
@@ -74,7 +78,11 @@ _GETTING = Parameters(("ProjectionExpression",), ("AttributesToGet",))
 
 def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Up to 100 items by key, from several tables; what passes 16 MB comes back as ``UnprocessedKeys``."""
-    asked_of = [(name, wanted, _projection(wanted)) for name, wanted in request["RequestItems"].items()]
+    try:
+        asked_of = [(name, wanted, _projection(wanted)) for name, wanted in request["RequestItems"].items()]
+    except DynamoError:
+        _check_keys(request["RequestItems"])
+        raise
     if sum(len(wanted["Keys"]) for _, wanted, _ in asked_of) > KEYS_MAX:
         raise invalid(TOO_MANY_KEYS)
     places = []
@@ -110,6 +118,14 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     if detail is not None:
         response["ConsumedCapacity"] = [one.response(detail) for one in consumed]
     return response
+
+
+def _check_keys(asked_of: Mapping[str, Mapping[str, Any]]) -> None:
+    """What Amazon finds wrong with keys before it looks at projections and tables."""
+    for wanted in asked_of.values():
+        keys = [orjson.dumps(normalise_item(key), option=orjson.OPT_SORT_KEYS) for key in wanted["Keys"]]
+        if len(set(keys)) != len(keys):
+            raise invalid(DUPLICATES)
 
 
 def _projection(wanted: Mapping[str, Any]) -> BoundProjection | None:
@@ -158,19 +174,11 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any], int]:
     put, delete = element.get("PutRequest"), element.get("DeleteRequest")
     if (put is None) == (delete is None):
-        raise _one_kind(put is None)
+        raise invalid(NOT_ONE_KIND)
     if put is not None:
         return "put", *taken_in(put["Item"])
     assert delete is not None
     return "delete", delete["Key"], 0
-
-
-def _one_kind(none_given: bool) -> DynamoError:
-    if none_given:
-        return invalid("Supplied WriteRequest is empty, must contain exactly one of PutRequest or DeleteRequest")
-    return invalid(
-        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
-    )
 
 
 def _write(table: Table, kind: str, item: dict[str, Any], size: int) -> Write:

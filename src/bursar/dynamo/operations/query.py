@@ -51,11 +51,12 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     binding = _PARAMETERS.binding(request)
     if binding is None or (request.get("KeyConditionExpression") is None and request.get("KeyConditions") is None):
         raise invalid(NO_CONDITION)
-    projection = bound_projection(request, binding)
-    condition = bound_filter(request, binding, "QueryFilter")
     text = request.get("KeyConditionExpression")
-    keys = None if text is None else parse_key_condition(text).bind(binding)
+    # Amazon's order, which shows when more than one of them is at fault.
     legacy_keys = None if text is not None else legacy.key_conditions(request["KeyConditions"])
+    condition = bound_filter(request, binding, "QueryFilter")
+    projection = bound_projection(request, binding)
+    keys = None if text is None else parse_key_condition(text).bind(binding)
     binding.check_all_used()
     check_select(request)
     of = reading(core, request, condition, projection)
@@ -71,6 +72,7 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
             if name in condition.heads:
                 member = "Filter Expression" if request.get("FilterExpression") is not None else "QueryFilter"
                 raise invalid(f"{member} can only contain non-primary key attributes: Primary key attribute: {name}")
+    of.check_projected()
     forward = request.get("ScanIndexForward") is not False
     span = _span(of, wanted, request.get("ExclusiveStartKey"), forward=forward)
     limit = request.get("Limit")

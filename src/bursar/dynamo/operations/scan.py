@@ -52,11 +52,12 @@ def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     binding = _PARAMETERS.binding(request)
     projection = condition = None
     if binding is not None:
-        projection = bound_projection(request, binding)
         condition = bound_filter(request, binding, "ScanFilter")
+        projection = bound_projection(request, binding)
         binding.check_all_used()
     check_select(request)
     of = reading(core, request, condition, projection)
+    of.check_projected()
     span = Span(b"", True, None)
     start = request.get("ExclusiveStartKey")
     if start is not None:
