@@ -124,3 +124,28 @@ async def test_a_client_that_is_not_registered_gets_403_as_json(stage: Stage) ->
 
     answer = await ask(portal_app(stage.portal, unknown), "POST", "/process", json.dumps({}).encode())
     assert (answer.status, answer.json["message"]) == (403, "Client not registered")
+
+
+@pytest.mark.parametrize(
+    ("headers", "let_in"),
+    [
+        ({}, True),
+        ({"host": "127.0.0.1:8080"}, True),
+        ({"host": "localhost:8080", "origin": "http://localhost:3000"}, True),
+        ({"host": "[::1]:8080"}, True),
+        ({"host": "rebound.example:8080"}, False),
+        ({"host": "127.0.0.1.rebound.example"}, False),
+        ({"host": ""}, False),
+        ({"host": "[:"}, False),
+        ({"host": "127.0.0.1:8080", "origin": "https://evil.example"}, False),
+        ({"host": "127.0.0.1:8080", "origin": "null"}, False),
+    ],
+)
+async def test_without_signatures_no_page_of_another_site_is_answered(headers: dict[str, str], let_in: bool) -> None:
+    authenticate = nobody_asks(DAWSON, listens_on=["127.0.0.1"])
+    call = Call("POST", "/init", "", headers)
+    if let_in:
+        assert await authenticate(call) == DAWSON
+        return
+    with pytest.raises(Forbidden, match="own addresses"):
+        await authenticate(call)

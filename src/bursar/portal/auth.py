@@ -9,8 +9,9 @@
 
 import ipaddress
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from bursar.clock import Clock
 from bursar.dynamo.sigv4 import SignatureRefused, UnknownAccessKey, verify
@@ -22,21 +23,32 @@ from bursar.portal.errors import Forbidden
 
 SERVICE: Final = "execute-api"
 MISSING_PRINCIPAL: Final = "Missing IAM principal"
+FROM_ELSEWHERE: Final = "Signatures are not verified here, so only this machine's own addresses are answered"
 
 _log = logging.getLogger(__name__)
 
 
 def nobody_asks(client: Client, *, listens_on: Iterable[str]) -> Authenticate:
-    """Lets every caller be ``client``. Raises ``ValueError`` unless every address in ``listens_on`` is loopback."""
+    """Lets every caller be ``client``, but no page of another site that the developer's browser has open.
+
+    Raises ``ValueError`` unless every address in ``listens_on`` is loopback.
+    """
     outside = [address for address in listens_on if not _is_loopback(address)]
     if outside:
         raise ValueError(f"signatures can only be switched off on loopback, not on {', '.join(outside)}")
     _log.warning("SIGNATURES ARE NOT VERIFIED: every caller on loopback acts as client %r", client.name)
 
     async def authenticate(call: Call) -> Client | None:
+        if from_elsewhere(call.headers):
+            raise Forbidden(FROM_ELSEWHERE)
         return client
 
     return authenticate
+
+
+def from_elsewhere(headers: Mapping[str, str]) -> bool:
+    """Whether a browser asks for another site: its page (``Origin``) or its name, made to lead here (``Host``)."""
+    return any(not _is_loopback(_host_of(headers[name])) for name in ("host", "origin") if name in headers)
 
 
 def sigv4(clients: Clients, *, clock: Clock, region: str | None = None) -> Authenticate:
@@ -88,6 +100,13 @@ def api_gateway(clients: Clients) -> Authenticate:
 def _said(refused: SignatureRefused) -> str:
     # Amazon's texts quote the Authorization header in one case; it is cut off rather than sent back.
     return str(refused).partition(" Authorization=")[0]
+
+
+def _host_of(text: str) -> str:
+    try:
+        return urlsplit(f"//{text.rpartition('//')[2]}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(address: str) -> bool:
