@@ -1,12 +1,20 @@
 """`bursar up` from the outside: it starts, answers, stops, and says in one line why it cannot."""
 
+import contextlib
+import http.client
+import json
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
-from whole_system import bursar, running_up
+from whole_system import bursar, clean_environment, running_up
 
 UNUSABLE = 2
+PAYGOV_NOWHERE = 'paygov_url = "http://127.0.0.1:9/"\npayment_url = "http://127.0.0.1:9/pay"\n'
 
 
 def test_ctrl_c_stops_it_cleanly(tmp_path: Path) -> None:
@@ -65,6 +73,48 @@ def test_signatures_are_not_switched_off_where_others_can_reach_the_portal(tmp_p
     done = bursar("portal", "--port", "0", "--host", "0.0.0.0", "--auth", "none", cwd=tmp_path)
     assert done.returncode == UNUSABLE
     assert "BURSAR_AUTH=none: signatures can only be switched off on loopback, not on 0.0.0.0" in done.stderr
+
+
+def test_the_development_client_is_for_loopback_alone(tmp_path: Path) -> None:
+    (tmp_path / "bursar.toml").write_text(PAYGOV_NOWHERE)
+    done = bursar("portal", "--port", "0", "--host", "0.0.0.0", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert done.stderr.startswith("bursar: BURSAR_CLIENTS is not set: the development client's secret is public")
+
+
+def test_what_is_no_page_and_no_endpoint_is_an_error_in_json(tmp_path: Path) -> None:
+    def ask(method: str, path: str, **headers: str) -> tuple[int, str | None, Any]:
+        connection = http.client.HTTPConnection(up.portal_url.removeprefix("http://"), timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path, headers=headers)
+            reply = connection.getresponse()
+            return reply.status, reply.headers["allow"], json.loads(reply.read()).keys()
+
+    shape = {"message": 0, "errors": 0}.keys()
+    with running_up(tmp_path / "data") as up:
+        assert ask("GET", "/nowhere") == (404, None, shape)
+        assert ask("GET", "/try") == (405, "POST", shape)
+        assert ask("POST", "/try", origin="https://evil.example") == (403, None, shape)
+        for path in ("/", "/transactions"):
+            assert ask("GET", path, host="rebound.example") == (403, None, shape)
+
+
+def test_the_portals_log_is_lines_of_json(tmp_path: Path) -> None:
+    (tmp_path / "bursar.toml").write_text(PAYGOV_NOWHERE)
+    command = [sys.executable, "-m", "bursar", "portal", "--port", "0", "--auth", "none"]
+    portal = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=clean_environment() | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert portal.stdout is not None
+    assert portal.stdout.readline().startswith("Portal ")
+    portal.send_signal(signal.SIGINT)
+    logged = [json.loads(line) for line in portal.communicate(timeout=60)[1].splitlines()]
+    assert "SIGNATURES ARE NOT VERIFIED" in str([line["message"] for line in logged])
 
 
 def test_demo_makes_payments_and_prints_the_report(tmp_path: Path) -> None:

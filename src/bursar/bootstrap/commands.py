@@ -40,6 +40,15 @@ def _run_processes(settings: Settings, main: Callable[[], None]) -> None:
         _refuse(str(error))
 
 
+def _log_json(settings: Settings) -> None:
+    """A server's lines are for machines, and hold what is allowed and nothing else; set before any other form is."""
+    from bursar.portal.logs import JsonFormatter
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+
+
 def _refuse(line: str) -> NoReturn:
     click.echo(f"bursar: {line}", err=True)
     sys.exit(UNUSABLE)
@@ -74,6 +83,7 @@ def up(**flags: Any) -> None:
 def portal(**flags: Any) -> None:
     """Run the portal and its sweeper against the configured store and Pay.gov (docs/settings.md)."""
     settings = settings_from(flags)
+    _log_json(settings)
     if settings.workers > 1:
         from bursar.bootstrap.portal_workers import run_portal_workers
 

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
@@ -103,18 +103,20 @@ async def background(tasks: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def until_told_to_stop(lifeline: int | None = None) -> None:
+async def until_told_to_stop(lifeline: int | None = None, *, ready: Callable[[], None] = lambda: None) -> None:
     """Returns at the first SIGINT or SIGTERM, or when ``lifeline``, a descriptor, says that the parent is gone.
 
-    Whoever waits here has made what it needs and serves: memory is settled for that.
+    Whoever waits here has made what it needs and serves: memory is settled for that. ``ready`` is called once a signal
+    would be heard: who is told that all is ready may send one at once.
     """
-    _collect_seldom()
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     if lifeline is not None:
         loop.add_reader(lifeline, told.set)
     try:
+        _collect_seldom()
+        ready()
         await told.wait()
     finally:
         if lifeline is not None:

@@ -15,11 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.applications import Starlette
-
 from bursar.bootstrap.composition import CannotStart, Composition
-from bursar.bootstrap.serving import address, background, bind, serving, until_told_to_stop
-from bursar.dashboard import TryPayment, pages
+from bursar.bootstrap.serving import address, background, bind, is_loopback, serving, until_told_to_stop
+from bursar.dashboard import TryPayment, pages_app
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import addresses
@@ -72,12 +70,14 @@ async def run_up(settings: Settings, say: Say) -> None:
         )
         await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        app = _app(parts, portal, reports, _nobody(settings, client), Starlette(routes=pages(try_payment)))
+        app = _app(parts, portal, reports, _nobody(settings, client), pages_app(try_payment))
         await stack.enter_async_context(serving(app, portal_socket))
-        say(f"Try a payment        {address(portal_socket)}")
-        say(f"Pay.gov (simulated)  {where.base}")
-        say(f"Data folder          {settings.data} (kept; Ctrl-C stops)")
-        await until_told_to_stop()
+        lines = (
+            f"Try a payment        {address(portal_socket)}\n"
+            f"Pay.gov (simulated)  {where.base}\n"
+            f"Data folder          {settings.data} (kept; Ctrl-C stops)"
+        )
+        await until_told_to_stop(ready=lambda: say(lines))
         say("Stopping: finishing what has begun …")
 
 
@@ -113,8 +113,7 @@ async def serve_portal(
         await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         await stack.enter_async_context(serving(_app(parts, portal, reports, authenticate), listening))
-        when_ready()
-        await until_told_to_stop(lifeline)
+        await until_told_to_stop(lifeline, ready=when_ready)
         when_told()
 
 
@@ -148,6 +147,10 @@ def _app(
 def _authentication(settings: Settings, parts: Composition) -> Authenticate:
     if settings.auth == "none":
         return _nobody(settings, _development_client(parts))
+    if settings.clients is None and not is_loopback(settings.host):
+        raise CannotStart(
+            f"BURSAR_CLIENTS is not set: the development client's secret is public, not for {settings.host}"
+        )
     return sigv4(parts.clients, clock=parts.clock)
 
 

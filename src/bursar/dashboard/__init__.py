@@ -1,5 +1,6 @@
 """Web pages over the portal and its reports. Today: "Try a payment", for a developer's own machine."""
 
-from bursar.dashboard.try_payment import TryPayment, pages
+from bursar.dashboard.app import pages_app
+from bursar.dashboard.try_payment import TryPayment
 
-__all__ = ["TryPayment", "pages"]
+__all__ = ["TryPayment", "pages_app"]

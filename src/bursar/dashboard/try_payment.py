@@ -148,13 +148,15 @@ class _Views:
         status = payment_status(attempt.status for attempt in view.attempts)
         waiting = latest.status == "initiated"
         resume = portal.paygov.payment_redirect(tcs_app_id=latest.tcs_app_id, token=latest.token or "")
-        problem = request.query_params.get("problem")
+        problem = request.query_params.get("problem", "")
         return self._page(
             "payment.html",
             status=status,
             explanation=_CANCELLED if cancelled and waiting else _WAITING if waiting else _EXPLANATIONS[status],
             stale=summary.get("stale", False),
-            problem=f"The last call to process was answered with {problem}; the history tells more." if problem else "",
+            problem=f"The last call to process was answered with {problem}; the history tells more."
+            if problem.isdecimal()
+            else "",
             refresh_s=REFRESH_S if status == "pending" else None,
             attempts=[_attempt(attempt, portal.fees.name(attempt.fee)) for attempt in view.attempts],
             events=[_event(event) for event in view.events],

@@ -1,0 +1,40 @@
+"""The pages as one application: for this machine's own browser only, their errors in the portal's one shape."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from bursar.dashboard.try_payment import TryPayment, pages
+from bursar.portal.auth import FROM_ELSEWHERE, from_elsewhere
+from bursar.portal.endpoints import ROUTE_NOT_FOUND
+from bursar.portal.errors import Forbidden, MethodNotAllowed, NotFound, PortalError
+
+
+def pages_app(parts: TryPayment) -> Starlette:
+    """The pages; what is none of them is an error in JSON, and so is a browser that comes from another site."""
+    return Starlette(
+        routes=pages(parts),
+        exception_handlers={HTTPException: _as_json},
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_own_browser_only)],
+    )
+
+
+async def _as_json(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == MethodNotAllowed.status:
+        return _reply(MethodNotAllowed((error.headers or {}).get("Allow", "").split(", ")))
+    return _reply(NotFound(ROUTE_NOT_FOUND))
+
+
+async def _own_browser_only(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    # The pages act as a client without a signature: a form on another site must not, nor may its scripts read them.
+    return _reply(Forbidden(FROM_ELSEWHERE)) if from_elsewhere(request.headers) else await go_on(request)
+
+
+def _reply(error: PortalError) -> Response:
+    return JSONResponse(error.body(), error.status, dict(error.headers))
