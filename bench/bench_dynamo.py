@@ -23,8 +23,8 @@ from dynamo_bench.servers import KINDS, ROOT, Kind, started
 from dynamo_bench.workload import ASKED, Asked, Filling
 
 OUT = ROOT / "docs" / "benchmarks" / "dynamo.md"
-ITEMS = 10_000
-PARTITIONS = 250
+ITEMS = 5_000
+PARTITIONS = 150
 ITEMS_SMALL = 500
 PARTITIONS_SMALL = 10
 WARM_UP_S = 1

@@ -152,9 +152,11 @@ def started(kind: Kind, folder: Path, *, pinned: bool) -> Iterator[Server]:
     command = kind.command(port, folder)
     if pinned:
         command = ["taskset", "-c", SERVER_CORE, *command]
+    # As an installed package has it: compiled once, wherever this process was told not to keep bytecode.
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     log = (folder / f"{kind.name}.log").open("wb")
     began = time.perf_counter()
-    with log, subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as process:
+    with log, subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment) as process:
         try:
             _await_answer(kind, process, port, began)
             yield Server(kind, process, port, time.perf_counter() - began)
