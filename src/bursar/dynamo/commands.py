@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bursar.dynamo.credentials import AccessKeys
     from bursar.dynamo.engine import Engine
     from bursar.dynamo.guards import GuardLoader
+    from bursar.dynamo.shell import Execute
 
 
 class Refused(click.ClickException):
@@ -173,6 +174,56 @@ def check_command(context: click.Context, path: str | None) -> None:
     if faults:
         raise SystemExit(1)
     click.echo("sound")
+
+
+@dynamo.command("shell")
+@data_option
+@click.option("--endpoint", metavar="URL", help="Another DynamoDB instead of a file, as in http://127.0.0.1:8000.")
+@click.option("-c", "statements", metavar="STATEMENT", multiple=True, help="Run this and end; may be repeated.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_context
+def shell_command(
+    context: click.Context, path: str | None, endpoint: str | None, statements: tuple[str, ...], form: str
+) -> None:
+    """A PartiQL prompt over a file or an endpoint."""
+    from rich.console import Console
+
+    from bursar.dynamo.shell import Shell, prompt
+
+    with _endpoint(endpoint) if endpoint else _store_to_execute(context, path) as execute:
+        shell = Shell(execute, Console(), Console(stderr=True), as_json=form == "json")
+        failed = [statement for statement in statements if not shell.run(statement)]
+        fine = prompt(shell) if not statements else not failed
+    if not fine:
+        raise SystemExit(1)
+
+
+@contextmanager
+def _store_to_execute(context: click.Context, path: str | None) -> "Iterator[Execute]":
+    with _store(context, path) as engine:
+        yield engine.execute
+
+
+@contextmanager
+def _endpoint(url: str) -> "Iterator[Execute]":
+    """A server of DynamoDB's API; ``http://…`` needs not be told that it is one."""
+    import asyncio
+
+    from bursar.dynamo.remote import open_remote_store
+    from bursar.dynamo.store import REMOTE_SCHEMES
+
+    store_url = f"dynamodb+{url}" if url.startswith("http") else url
+    if not store_url.startswith(REMOTE_SCHEMES):
+        raise Refused(f"an endpoint begins with http: or https:, or is a store's URL: {url}")
+    with asyncio.Runner() as runner:
+        try:
+            store = runner.run(open_remote_store(store_url))
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        try:
+            yield lambda operation, request: runner.run(store.call(operation, request))
+        finally:
+            runner.run(store.close())
 
 
 _PATH = "bursar.dynamo.path"
