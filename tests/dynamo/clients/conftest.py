@@ -1,0 +1,32 @@
+"""One server for the clients of one file; each test has tables of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.dynamo.served import Served, served
+
+ORACLES = Path(__file__).parents[3] / ".tools" / "oracles"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served(":memory:") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def aws_environment() -> dict[str, str]:
+    """What any of Amazon's tools takes its keys and region from; nothing of the machine's own settings."""
+    settings = {
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | settings
