@@ -58,6 +58,18 @@ async def test_when_paygov_cannot_be_asked_the_record_is_given_as_stale(stage: S
 
 
 @on_stage
+async def test_an_answer_stays_stale_until_paygov_is_heard_again(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    reference = await _of(stage, token)
+    stage.misbehave("refuse", times=1)
+    replies = [await details(stage.portal, DAWSON, reference) for _ in range(2)]  # the second asks nobody
+    await asyncio.sleep(2)
+    replies += [await details(stage.portal, DAWSON, reference) for _ in range(2)]
+    assert ["stale" in reply for reply in replies] == [True, True, False, False]
+
+
+@on_stage
 async def test_an_unknown_outcome_is_found_by_asking(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("drop", operations=("complete",), times=1)

@@ -29,6 +29,7 @@ ALERT_AFTER_S: Final = 3600.0
 PENDING_ALERT_AFTER_S: Final = 10 * 24 * 3600.0  # ACH debits settle within days
 TOKEN_GRACE_S: Final = 900.0
 DRAIN_TIMEOUT_S: Final = 60.0
+UNHEARD_MAX: Final = 10_000
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Portal:
         self._leases = 0
         self._begun: set[asyncio.Task[Any]] = set()
         self._flights: dict[str, asyncio.Task[Any]] = {}
+        self._unheard: set[str] = set()
 
     def new_owner(self) -> str:
         """A name for one lease: this process's and a number, so that no two leases share one."""
@@ -126,6 +128,19 @@ class Portal:
             task.add_done_callback(lambda _: self._flights.pop(key, None))
         shared: T = await asyncio.shield(task)
         return shared
+
+    def note_heard(self, agency_tracking_id: str, heard: bool) -> None:
+        """Whether the last question about an attempt was answered, for callers who come too soon to ask again."""
+        if heard:
+            self._unheard.discard(agency_tracking_id)
+            return
+        if len(self._unheard) >= UNHEARD_MAX:
+            self._unheard.clear()
+        self._unheard.add(agency_tracking_id)
+
+    def heard(self, agency_tracking_id: str) -> bool:
+        """False when this process asked about the attempt last and got no answer."""
+        return agency_tracking_id not in self._unheard
 
     async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
         """Waits for what has begun, at most ``timeout_s``; how many were left (the sweeper will resolve them)."""

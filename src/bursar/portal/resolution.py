@@ -148,18 +148,20 @@ async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complet
     """:func:`ask_paygov`, at most once in ``refresh_min_s`` for one attempt, in whatever process, and once at a time.
 
     The write that notes the asking is what makes others wait: of several, one wins it. An attempt that was asked about
-    a moment ago counts as heard.
+    a moment ago counts as heard, unless this process knows that nothing was.
     """
     now = portal.clock()
     if attempt.refreshed_at is not None and now - attempt.refreshed_at < portal.settings.refresh_min_s:
-        return Found(attempt, heard=True)
+        return Found(attempt, heard=portal.heard(attempt.agency_tracking_id))
 
     async def once() -> Found:
         try:
             # The sweeper's own time stays: callers who poll details must not put it off for ever.
             due_at = next_look(portal, attempt) if attempt.due_at is None else attempt.due_at
             noted = await portal.ledger.touch_due(attempt, due_at, refreshed_at=now)
-            return await ask_paygov(portal, noted, actor=actor, may_complete=may_complete)
+            found = await ask_paygov(portal, noted, actor=actor, may_complete=may_complete)
+            portal.note_heard(attempt.agency_tracking_id, found.heard)
+            return found
         except AttemptMoved:
             return Found(await portal.ledger.reread(attempt), heard=True)
 

@@ -131,6 +131,7 @@ async def _ask(portal: Portal, attempt: Attempt) -> str:
         noted = await portal.ledger.touch_due(attempt, next_look(portal, attempt), refreshed_at=portal.clock())
         found = await ask_paygov(portal, noted, actor="sweeper", may_complete=True)
         answered = found.reached
+        portal.note_heard(attempt.agency_tracking_id, found.heard)
     finally:
         portal.breaker.report(answered)
     if not found.heard:
