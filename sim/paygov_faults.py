@@ -163,6 +163,10 @@ class EchoingTransport:
         except (TimedOut, Lost):
             may_echo = True
             raise
+        except asyncio.CancelledError:
+            if key is not None:
+                self._find(f"the complete of {key.decode()[:8]}… was abandoned with its caller")
+            raise
         finally:
             if key is not None:
                 self._completing[key] -= 1

@@ -34,13 +34,14 @@ from sim.store_faults import AWAY_S, FaultyStore
 
 TABLE: Final = "payments"
 PAYGOV_TIMEOUT_S: Final = 20.0
+PROCESSES: Final = (1, 2, 2, 3)
 STORM_S: Final = 5_000.0
 SWEEP_INTERVAL_S: Final = 300.0
 QUIET_SWEEP_INTERVAL_S: Final = 1500.0
 """How often a process sweeps while nothing much happens: every pass costs a query per shard."""
 LIFETIME_MEAN_S: Final = 1500.0
 REBIRTH_S: Final = (1.0, 40.0)
-DISCONNECT_S: Final = (0.0, 8.0)
+HANG_UP_MAX_S: Final = 8.0  # most hang up in the first second, while something is under way
 SKEW_MAX_S: Final = 120.0
 """How far Pay.gov's clock may be from ours: its tokens then live longer, or shorter, than we believe."""
 ACH_SETTLE_S: Final = 900.0
@@ -104,7 +105,7 @@ class World:
     loop: VirtualLoop
     seed: int | str
     weather: Weather | None = None
-    process_count: int = 2
+    process_count: int | None = None
     randomness: random.Random = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
@@ -144,7 +145,8 @@ class World:
         await self.reader.create_table()
         self.engine.engine.put_rules_document(TABLE, self.reader.rules.to_toml())
         self._brew()
-        for number in range(self.process_count):
+        drawn = self.branch("processes").choice(PROCESSES)
+        for number in range(drawn if self.process_count is None else self.process_count):
             self.processes.append(self.new_process(number))
             self.portals.append(self.new_portal(self.processes[number]))
             self._sweepers.append(self._sweep_with(number))
@@ -166,7 +168,7 @@ class World:
         process, portal = self.processes[number], self.portals[number]
         patience_s = None
         if not self._calm and self.randomness.random() < self.sky.disconnects:
-            patience_s = self.randomness.uniform(*DISCONNECT_S)
+            patience_s = HANG_UP_MAX_S * self.randomness.random() ** 3
         return await self.ask_of(portal, process, use_case, patience_s)
 
     async def ask_of(

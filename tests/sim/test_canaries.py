@@ -1,0 +1,18 @@
+"""Every planted fault is caught by the judge, within 200 seeds; without one the same seed is good."""
+
+import pytest
+
+from sim.canaries import CANARIES, CATCH_SEEDS_MAX, catch
+from sim.run import simulate
+
+
+@pytest.mark.parametrize("name", CANARIES)
+def test_the_judge_catches(name: str) -> None:
+    caught = catch(CANARIES[name])
+    assert caught.finding is not None
+    assert caught.seeds_tried <= CATCH_SEEDS_MAX + 1
+
+
+def test_a_canary_leaves_nothing_behind() -> None:
+    seed = next(iter(CANARIES.values())).seed
+    assert simulate(seed).findings == []
