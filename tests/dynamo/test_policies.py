@@ -138,6 +138,27 @@ def test_leading_keys_bind_a_user_to_its_own_items(operation: str, request_: dic
 
 
 @pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["SELECT * FROM invoices"], True),
+        (['SELECT * FROM "invoices"."by-day" WHERE day = \'x\''], False),
+        (["SELECT * FROM others"], False),
+        (["INSERT INTO invoices VALUE {'id': 'x'}"], False),
+        (["SELECT * FROM invoices", "SELECT * FROM others"], False),
+        (["EXISTS(SELECT * FROM invoices WHERE id = 'x')", "SELECT * FROM invoices"], True),
+        (["SELECTT"], False),
+    ],
+)
+def test_a_statement_is_allowed_by_its_verb_and_its_table(texts: list[str], expected: bool) -> None:
+    only = statement(Action="dynamodb:PartiQLSelect", Resource="arn:aws:dynamodb:*:*:table/invoices")
+    each = [{"Statement": text} for text in texts]
+    assert allowed(only, "BatchExecuteStatement", {"Statements": each}) is expected
+    assert allowed(only, "ExecuteTransaction", {"TransactStatements": each}) is expected
+    if len(each) == 1:
+        assert allowed(only, "ExecuteStatement", each[0]) is expected
+
+
+@pytest.mark.parametrize(
     ("request_", "expected"),
     [
         ({**GET, "ProjectionExpression": "owner, #t.deep[0]", "ExpressionAttributeNames": {"#t": "total"}}, True),

@@ -217,9 +217,23 @@ def _transact(operation: str, request: Mapping[str, Any], partition_names: Parti
 
 
 def _statements(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
-    # What a statement does and to which table is known only to its parser: who may run one may run any.
-    for action in ("PartiQLSelect", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"):
-        yield Touch(action, "*", dict.fromkeys((LEADING_KEYS, ATTRIBUTES, SELECT)))
+    # Loaded when a policy meets a statement: other requests do without.
+    from bursar.dynamo.partiql import Exists, Select, parse_statement
+
+    for one in request.get("Statements") or request.get("TransactStatements") or [request]:
+        try:
+            statement = parse_statement(one["Statement"])
+        except DynamoError:
+            # It will be refused, or fail by itself among others; it touches nothing that could be named.
+            yield Touch(operation, "*", dict.fromkeys(CONDITION_KEYS))
+            continue
+        values: dict[str, Values] = dict.fromkeys((LEADING_KEYS, ATTRIBUTES, SELECT))
+        if operation == "ExecuteTransaction":
+            values[ENCLOSING_OPERATION] = (operation,)
+        if isinstance(statement, Exists):
+            statement = statement.select
+        index = statement.index if isinstance(statement, Select) else None
+        yield Touch(f"PartiQL{type(statement).__name__}", _arn(statement.table, index), values)
 
 
 _READERS: Final[dict[str, Reader]] = {
