@@ -68,7 +68,7 @@ const failed = await errorOf(
     }),
   ),
 );
-seen.failed = { isClass: failed instanceof sdk.ConditionalCheckFailedException, message: failed.message, text: failed.Item?.text };
+seen.failed = { isClass: failed instanceof sdk.ConditionalCheckFailedException, message: failed.message, text: failed.Item?.text.S };
 
 const cancelled = await errorOf(
   documents.send(
