@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bursar.portal.auth import nobody_asks
-from bursar.portal.http import PortalApp, portal_app
+from bursar.portal.http import BODY_TIMEOUT_S, PortalApp, portal_app
 from bursar.portal.schemas import BODY_BYTES_MAX
 from portal.asgi import ask
 from portal.stage import DAWSON, Stage, on_stage
@@ -165,3 +165,22 @@ async def test_lifespan_drains_what_has_begun(stage: Stage) -> None:
     await app({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert (await stage.attempt(token)).status == "processed"
+
+
+@on_stage
+async def test_a_body_that_drips_is_given_up(stage: Stage) -> None:
+    sent: list[Any] = []
+
+    async def drip() -> Any:
+        await asyncio.sleep(1)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/init", "headers": []}
+    began = stage.loop.clock()
+    await _app(stage)(scope, drip, send)
+    assert (sent[0]["status"], stage.loop.clock() - began) == (408, BODY_TIMEOUT_S)
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert json.loads(sent[1]["body"]) == {"message": "The request body did not arrive in time", "errors": []}

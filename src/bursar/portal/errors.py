@@ -5,6 +5,7 @@
     ├── Forbidden             403   not registered, not signed, or not allowed this fee
     ├── NotFound              404   no such route, token or reference (of this client)
     ├── MethodNotAllowed      405   with Allow
+    ├── TooSlow               408   the body was not here in ``BODY_TIMEOUT_S``
     ├── Conflict              409   something else is under way: ask ``details``, retry later
     ├── Gone                  410   this token can never be processed again
     ├── TooLarge              413   the body is over ``BODY_BYTES_MAX``
@@ -100,6 +101,13 @@ class MethodNotAllowed(PortalError):
 
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__("Method not allowed", headers={"allow": ", ".join(sorted(allowed))})
+
+
+class TooSlow(PortalError):
+    status = 408
+
+    def __init__(self) -> None:
+        super().__init__("The request body did not arrive in time", headers={"connection": "close"})
 
 
 class Conflict(PortalError):

@@ -4,13 +4,14 @@ app = portal_app(portal, authenticate)                  # serve it, or mount it
 app = portal_app(portal, authenticate, others=pages)    # paths that are not the portal's go to another ASGI app
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.portal.application import TOO_LARGE, Application, Authenticate, Limits, error_reply
 from bursar.portal.calls import Call, Reply
-from bursar.portal.errors import NotFound, TooLarge
+from bursar.portal.errors import NotFound, TooLarge, TooSlow
 from bursar.portal.limits import ClientLimits
 from bursar.portal.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.schemas import BODY_BYTES_MAX
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from bursar.portal.metrics import Metrics
 
 REQUEST_ID_CHARS_MAX: Final = 64
+BODY_TIMEOUT_S: Final = 20.0
+"""How long a body may take: 64 KiB pass in that on any line, and a connection that only drips is let go."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -65,9 +68,9 @@ class PortalApp:
             request_id=request_id,
         )
         try:
-            call.body = await _read_body(headers, receive)
+            call.body = await _body_in_time(headers, receive)
             reply = await self.application.handle(call)
-        except TooLarge as error:
+        except (TooLarge, TooSlow) as error:
             reply = error_reply(error)
         except _Disconnected:
             return
@@ -137,6 +140,14 @@ def _request_id(sent: str) -> str:
     """The caller's own request id, when it is one that may stand in a log; else none, and one is made."""
     good = sent.isascii() and sent.replace("-", "").isalnum() and len(sent) <= REQUEST_ID_CHARS_MAX
     return sent if good else ""
+
+
+async def _body_in_time(headers: dict[str, str], receive: Receive) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_body(headers, receive)
+    except TimeoutError:
+        raise TooSlow from None
 
 
 async def _read_body(headers: dict[str, str], receive: Receive) -> bytes:
