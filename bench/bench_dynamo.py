@@ -93,7 +93,8 @@ def _measure(kind: Kind, report: page.Report, seconds: int, only: str) -> None:
                         continue
                     # The filling's files are settled, and the code is warm, before anything counts.
                     measures.load(server, asked, _filling(kind), seconds=WARM_UP_S, pinned=pinned)
-                    run = measures.load(server, asked, _filling(kind), seconds=seconds, pinned=pinned)
+                    length_s = seconds * asked.stretch
+                    run = measures.load(server, asked, _filling(kind), seconds=length_s, pinned=pinned)
                     report.add(kind.name, asked, run)
                     print(
                         f"{kind.name:9} {'pinned' if pinned else 'free':6} {asked.name:30} {run.rate:9,.0f}/s "
