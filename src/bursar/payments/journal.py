@@ -86,10 +86,11 @@ class Journal:
         await self._write(attempt, changed, None)
         return changed
 
-    def with_due(self, attempt: Attempt) -> Attempt:
-        """The attempt, due when the policy says for the state it is in."""
-        due_at = self._due_policy.due_at(attempt)
-        return replace(attempt, due_at=None if due_at is None else whole_ms(due_at))
+    def with_due(self, fresh: Attempt) -> Attempt:
+        """The attempt, due when the policy says for the state it is in. ``fresh`` is nobody else's yet: it is kept."""
+        due_at = self._due_policy.due_at(fresh)
+        object.__setattr__(fresh, "due_at", None if due_at is None else whole_ms(due_at))
+        return fresh
 
     async def _write(self, old: Attempt, new: Attempt, event: Event | None) -> None:
         writes: list[Put | Update] = [Update(attempt_to_item(old), next_attempt_to_item(old, new))]

@@ -132,7 +132,7 @@ class Ledger(Lookups):
             raise ValueError(f"{fee.key} costs {fee.amount}, not {amount}")
         wanted = Obligation(client, normal_reference(reference), fee.key, dict(metadata), self._now())
         for _ in range(START_TRIES_MAX):
-            view = await self.obligation(client, reference)
+            view = await self.obligation(client, reference, events=False)
             attempt = self._first_state(wanted, view, fee, amount, url_success, url_cancel)
             event = event_of(None, attempt, "started", "portal", {})
             writes = [Put(attempt_to_item(attempt)), Put(event_to_item(event))]

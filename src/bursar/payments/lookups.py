@@ -18,6 +18,7 @@ from bursar.clock import iso_ms
 from bursar.payments import rules
 from bursar.payments.records import (
     DUE_SHARDS,
+    EVENT_KIND,
     Attempt,
     Event,
     Item,
@@ -48,23 +49,27 @@ class Lookups:
         self._ruled = ruled
         self._table = table
 
-    async def obligation(self, client: str, reference: str) -> ObligationView | None:
-        """The obligation with its attempts and events, each oldest first; None when there is none."""
+    async def obligation(self, client: str, reference: str, *, events: bool = True) -> ObligationView | None:
+        """The obligation with its attempts and events, each oldest first; None when there is none.
+
+        ``events`` False leaves them out, for who does not tell the history.
+        """
         request = {
             "ConsistentRead": True,
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": {"S": partition_key(client, reference)}},
         }
-        records = [from_item(item) async for item in self._query(request)]
+        items = [item async for item in self._query(request)]
+        records = [from_item(item) for item in items if events or item["kind"] != EVENT_KIND]
         obligation = next((record for record in records if isinstance(record, Obligation)), None)
         if obligation is None:
             return None
         # The sort key orders attempts by their creation; an obligation's attempts never share a millisecond.
         attempts = tuple(record for record in records if isinstance(record, Attempt))
-        events = [record for record in records if isinstance(record, Event)]
+        told = [record for record in records if isinstance(record, Event)]
         place = {attempt.agency_tracking_id: number for number, attempt in enumerate(attempts)}
-        events.sort(key=lambda event: (event.at, place.get(event.agency_tracking_id, -1), event.seq))
-        return ObligationView(obligation, attempts, tuple(events))
+        told.sort(key=lambda event: (event.at, place.get(event.agency_tracking_id, -1), event.seq))
+        return ObligationView(obligation, attempts, tuple(told))
 
     async def attempt_by_token(self, token: str) -> Attempt | None:
         """The attempt to which Pay.gov gave ``token``."""

@@ -29,6 +29,8 @@ Item = dict[str, dict[str, Any]]
 
 DUE_SHARDS: Final = 8
 EVENT_SEQ_MAX: Final = 9999
+EVENT_KIND: Final = {"S": "event"}
+"""The ``kind`` of an event's item."""
 CENT: Final = Decimal("0.01")
 AMOUNT_MAX: Final = Decimal("999999999.99")  # what Pay.gov's amount field can hold with room to spare
 

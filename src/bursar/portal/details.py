@@ -22,7 +22,7 @@ async def details(portal: Portal, client: Client, reference: str) -> dict[str, A
         NotFound: not a UUID v4, or this client has no such reference.
         Forbidden: the client may not charge the payment's fee.
     """
-    view = await _own(portal, client, reference)
+    view = await _own(portal, client, reference, events=False)
     attempt = view.blocking
     if attempt is None or not wants_asking(attempt, portal.clock()):
         return payment_summary(view.attempts)
@@ -35,12 +35,12 @@ async def details(portal: Portal, client: Client, reference: str) -> dict[str, A
 
 async def events(portal: Portal, client: Client, reference: str) -> dict[str, Any]:
     """Every event of every attempt at ``reference``, oldest first. Raises as :func:`details`."""
-    return history_summary(await _own(portal, client, reference))
+    return history_summary(await _own(portal, client, reference, events=True))
 
 
-async def _own(portal: Portal, client: Client, reference: str) -> ObligationView:
+async def _own(portal: Portal, client: Client, reference: str, *, events: bool) -> ObligationView:
     normal = read_reference(reference)
-    view = None if normal is None else await portal.ledger.obligation(client.name, normal)
+    view = None if normal is None else await portal.ledger.obligation(client.name, normal, events=events)
     if view is None:
         raise NotFound(REFERENCE_NOT_FOUND)
     authorise(client, view.obligation.fee)

@@ -45,7 +45,7 @@ async def process_payment(portal: Portal, client: Client, token: str) -> dict[st
         raise NotFound(TOKEN_NOT_FOUND)
     authorise(client, attempt.fee)
     await portal.finish(_process(portal, attempt))
-    view = await portal.ledger.obligation(client.name, attempt.reference)
+    view = await portal.ledger.obligation(client.name, attempt.reference, events=False)
     if view is None:
         raise NotFound(TOKEN_NOT_FOUND)
     return payment_summary(view.attempts)
@@ -103,7 +103,7 @@ async def _expire(portal: Portal, attempt: Attempt, event: str) -> None:
 
 async def _finished(portal: Portal, attempt: Attempt) -> None:
     message = TOKEN_EXPIRED if attempt.return_code == TOKEN_EXPIRED_CODE else TOKEN_OVER
-    view = await portal.ledger.obligation(attempt.client, attempt.reference)
+    view = await portal.ledger.obligation(attempt.client, attempt.reference, events=False)
     blocking = view.blocking if view else None
     if blocking is not None and blocking.agency_tracking_id != attempt.agency_tracking_id:
         message = SIBLING_LIVE

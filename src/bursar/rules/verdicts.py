@@ -101,11 +101,10 @@ def same(left: Any, right: Any) -> bool:
 def canonical_item(item: Item) -> Item:
     """``item`` with canonical numbers, so that predicates and unique values can compare text; text is not validated."""
     found: dict[str, Any] | None = None
-    for name, value in item.items():
-        if "S" in value:  # most attributes, and there is only one way to write them
-            continue
-        kept = normalise(value)
-        if kept is not value:
+    # Most attributes are text, and there is only one way to write it.
+    for name in [name for name, value in item.items() if "S" not in value]:
+        kept = normalise(item[name])
+        if kept is not item[name]:
             found = found or dict(item)
             found[name] = kept
     return item if found is None else found
