@@ -70,11 +70,11 @@ def plan_select(select: Select, values: Values, table: Table, index: Index | Non
     layout = KeyLayout.of(table, index)
     where = conjuncts(select.where)
     projection = None if select.projection is None else Projection(select.projection)
-    translator = Translator(values)
-    condition = None
-    if select.where is not None:
-        condition = translator.builder.condition(translator.condition(select.where))
     ranges = key_ranges(layout, where, values)
+    condition = None
+    if select.where is not None and (ranges is None or not ranges.complete):
+        translator = Translator(values)
+        condition = translator.builder.condition(translator.condition(select.where))
     backward_partitions, backward = _directions(select, layout, keyed=ranges is not None)
     if ranges is None:
         return Reads((PartitionSpan(b"", Span(b"", True, None)),), True, condition, projection, None)
@@ -86,7 +86,7 @@ def plan_select(select: Select, values: Values, table: Table, index: Index | Non
     key = None
     if index is None and ranges.complete and len(where) == len(table.key_names):
         key = _key(table, where, values)
-    return Reads(spans, not backward, None if ranges.complete else condition, projection, key)
+    return Reads(spans, not backward, condition, projection, key)
 
 
 def _directions(select: Select, layout: KeyLayout, *, keyed: bool) -> tuple[bool, bool]:

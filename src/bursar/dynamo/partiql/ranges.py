@@ -38,7 +38,10 @@ class PartitionSpan(NamedTuple):
 
 
 class Ranges(NamedTuple):
-    """The ranges in the order of their keys, and whether they say all that the clause does."""
+    """The ranges in the order of their keys, and whether they say all that the clause does.
+
+    BETWEEN is never said in full: that its bounds are in order is for the condition to judge.
+    """
 
     spans: tuple[PartitionSpan, ...]
     complete: bool
@@ -86,7 +89,8 @@ def key_ranges(layout: KeyLayout, conjuncts: Sequence[Expression], values: Value
         for combination in product(*choices)
         if (span := _span(layout, dict(zip(names, combination, strict=True)), last, bounds)) is not None
     }
-    return Ranges(tuple(sorted(spans, key=lambda one: (one.partition, one.span.low))), len(used) == len(conjuncts))
+    complete = len(used) == len(conjuncts) and all(operator != "BETWEEN" for operator, _ in bounds)
+    return Ranges(tuple(sorted(spans, key=lambda one: (one.partition, one.span.low))), complete)
 
 
 def _span(layout: KeyLayout, equal: dict[str, AttributeValue], last: str, bounds: list[Bound]) -> PartitionSpan | None:
