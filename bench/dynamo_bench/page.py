@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dynamo_bench.measures import CONNECTIONS, InProcess, Run, Syncs
+from dynamo_bench.measures import CONNECTIONS, CONNECTIONS_SMALL, InProcess, Run, Syncs
 from dynamo_bench.workload import ASKED, ITEM_BYTES, Asked
 
 OURS: Final = "bursar"
@@ -74,6 +74,7 @@ class Report:
     def _circumstances(self) -> Iterator[str]:
         machine = self.machine
         yield f"- Command: `{self.command}`; {self.seconds:g} s each after a warm-up, {CONNECTIONS} connections,"
+        yield f"  ({CONNECTIONS_SMALL} for moto, batches four times as long),"
         yield f"  items of {ITEM_BYTES} bytes, wrk with one thread as the load generator on the same machine."
         yield f"- Machine: {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB; load average"
         yield f"  {machine['load']} before and {machine.get('load_after', '?')} after (the run makes 2)."
