@@ -1,0 +1,127 @@
+"""The other DynamoDBs, each a process (moto: a thread) that listens on loopback, and one way to ask any of them.
+
+`make oracles` (tools/install-oracles) installs DynamoDB Local and dynoxide into .tools/oracles; moto comes with the
+Python environment.
+"""
+
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+ORACLES = Path(__file__).parents[3] / ".tools" / "oracles"
+LOCAL = ORACLES / "dynamodb-local" / "lib"
+DYNOXIDE = ORACLES / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide"
+START_TRIES, TRY_EVERY_S = 300, 0.1
+
+Answer = tuple[int, Any]
+"""(HTTP status, response); 0 and None when the connection ended without one."""
+
+
+class Peer:
+    """A connection to one of them."""
+
+    def __init__(self, name: str, port: int) -> None:
+        self.name = name
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def call(self, operation: str, request: Any) -> Answer:
+        """Sends one request."""
+        headers = {
+            "X-Amz-Target": f"DynamoDB_20120810.{operation}",
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Date": "20260101T000000Z",
+            "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, "
+            "SignedHeaders=host;x-amz-date, Signature=0",
+        }
+        try:
+            self._connection.request("POST", "/", json.dumps(request), headers)
+            response = self._connection.getresponse()
+            return response.status, json.loads(response.read() or "null")
+        except (http.client.HTTPException, ConnectionError, json.JSONDecodeError):
+            self._connection.close()
+            return 0, None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def missing(name: str) -> str | None:
+    """Why an oracle cannot be asked."""
+    if name == "local" and (not LOCAL.is_dir() or shutil.which("java") is None):
+        return "DynamoDB Local is not installed: make oracles (tools/install-oracles)"
+    if name == "dynoxide" and not DYNOXIDE.exists():
+        return "dynoxide is not installed: make oracles (tools/install-oracles)"
+    return None
+
+
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[Peer]:
+    """Starts an oracle and ends it."""
+    with STARTS[name](folder) as port:
+        peer = Peer(name, port)
+        yield peer
+        peer.close()
+
+
+@contextmanager
+def _local(folder: Path) -> Iterator[int]:
+    java = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{LOCAL}/*", f"-Djava.library.path={LOCAL}"]
+    server = ["com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry"]
+    with _process([*java, *server, "-port"], folder) as port:
+        yield port
+
+
+@contextmanager
+def _dynoxide(folder: Path) -> Iterator[int]:
+    with _process([str(DYNOXIDE), "--port"], folder) as port:
+        yield port
+
+
+@contextmanager
+def _moto(_folder: Path) -> Iterator[int]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    try:
+        yield port
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _process(command: list[str], folder: Path) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*command, str(port)], cwd=folder, **quiet) as process:
+        try:
+            _wait_for(port, command[0])
+            yield port
+        finally:
+            process.terminate()
+
+
+def _wait_for(port: int, name: str) -> None:
+    for _ in range(START_TRIES):
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(TRY_EVERY_S)
+    raise TimeoutError(f"{name} did not start")
+
+
+STARTS: dict[str, Callable[[Path], AbstractContextManager[int]]] = {
+    "local": _local,
+    "dynoxide": _dynoxide,
+    "moto": _moto,
+}

@@ -1,0 +1,142 @@
+"""The same random requests here, in DynamoDB Local and in dynoxide: the same answers, or a reason.
+
+Ours must be the answer of one of them; the message counts where the two agree. ORACLE_EXAMPLES=2000 looks longer than a
+test run needs (an example is up to eight requests); ``pytest -s`` prints what was compared. moto has too few of
+Amazon's texts, and breaks on many expressions: it judges simple requests, by status, code and what is read.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, event, given, settings
+
+from bursar.dynamo import DynamoError, Engine
+from tests.dynamo.oracles.peers import Answer, Peer, missing, running
+from tests.dynamo.oracles.request_strategies import KEYS, TABLES, Request, sequences, simple_sequences
+from tests.dynamo.oracles.verdicts import DIFFERENT, comparable, moto_verdict, verdict
+
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "40"))
+pytestmark = pytest.mark.oracle
+
+
+class Contest:
+    """Ours and others, all with the same tables."""
+
+    def __init__(self, peers: list[Peer]) -> None:
+        self.engine = Engine.open(":memory:")
+        self.peers = peers
+        self.verdicts: Counter[str] = Counter()
+        for request in TABLES.values():
+            assert {status for status, _ in self._all("CreateTable", request)} == {200}
+
+    def ours(self, operation: str, request: Any) -> Answer:
+        try:
+            return 200, self.engine.execute(operation, request)
+        except DynamoError as error:
+            return error.http_status, error.body()
+
+    def empty(self) -> None:
+        """Takes out every item everywhere."""
+        for name, key in KEYS.items():
+            for call in (self.ours, *(peer.call for peer in self.peers)):
+                for item in call("Scan", {"TableName": name})[1]["Items"]:
+                    call("DeleteItem", {"TableName": name, "Key": {attribute: item[attribute] for attribute in key}})
+
+    def compare(self, request: Request) -> tuple[str, dict[str, str]]:
+        """Our line, and each oracle's."""
+        operation, body = request
+        ours = comparable(operation, body, self.ours(operation, body))
+        return ours, {peer.name: comparable(operation, body, peer.call(operation, body)) for peer in self.peers}
+
+    def _all(self, operation: str, request: Any) -> list[Answer]:
+        return [self.ours(operation, request), *(peer.call(operation, request) for peer in self.peers)]
+
+    def close(self) -> None:
+        print(f"\n{sum(self.verdicts.values()):,} requests: {dict(self.verdicts.most_common())}", end="")
+        self.engine.close()
+
+
+def contest_with(names: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
+    reasons = [reason for name in names if (reason := missing(name))]
+    if reasons:
+        pytest.skip("; ".join(reasons))
+    with ExitStack() as stack:
+        peers = [stack.enter_context(running(name, tmp_path_factory.mktemp(name))) for name in names]
+        contest = Contest(peers)
+        yield contest
+        contest.close()
+
+
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
+    yield from contest_with(("local", "dynoxide"), tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
+    yield from contest_with(("moto",), tmp_path_factory)
+
+
+random_requests = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="ORACLE_EXAMPLES" not in os.environ,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def moved_apart(ours: str, theirs: dict[str, str]) -> bool:
+    """Whether the stores may hold different things from here on."""
+    return any(line != ours and "200" in (line[:3], ours[:3]) for line in theirs.values())
+
+
+@random_requests
+@given(sequences)
+def test_every_answer_is_an_oracles(judges: Contest, sequence: list[Request]) -> None:
+    judges.empty()
+    for request in sequence:
+        ours, theirs = judges.compare(request)
+        told = verdict(request[0], ours, theirs)
+        event(told)
+        judges.verdicts[told] += 1
+        assert told != DIFFERENT, f"\n{request}\nours: {ours}\n" + "\n".join(
+            f"{n}: {line}" for n, line in theirs.items()
+        )
+        if moved_apart(ours, theirs):
+            break
+
+
+@random_requests
+@given(simple_sequences)
+def test_moto_reads_what_ours_reads(moto: Contest, sequence: list[Request]) -> None:
+    moto.empty()
+    for request in sequence:
+        ours, theirs = moto.compare(request)
+        told = moto_verdict(request[0], ours, theirs["moto"])
+        event(told)
+        moto.verdicts[told] += 1
+        assert told != DIFFERENT, f"\n{request}\nours: {ours}\nmoto: {theirs['moto']}"
+        if moved_apart(ours, theirs):
+            break
+
+
+LINES = {
+    "as one of them": ("400 A: x", {"local": "400 A: x", "dynoxide": "400 B: y"}, "same"),
+    "one broke": ("400 A: x", {"local": "500 E: z", "dynoxide": "400 A: y"}, "disputed"),
+    "they disagree on the message": ("400 A: x", {"local": "400 A: y", "dynoxide": "400 A: z"}, "disputed"),
+    "they agree on the message": ("400 A: x", {"local": "400 A: y", "dynoxide": "400 A: y"}, "different"),
+    "another code": ("400 A: x", {"local": "400 B: y", "dynoxide": "400 C: y"}, "different"),
+    "refused alone": ("400 A: x", {"local": "200 {}", "dynoxide": "200 {}"}, "different"),
+    "other items": ('200 {"a": 1}', {"local": '200 {"a": 2}', "dynoxide": '200 {"a": 3}'}, "different"),
+}
+
+
+@pytest.mark.parametrize(("ours", "theirs", "told"), LINES.values(), ids=LINES)
+def test_the_judge_can_find_a_difference(ours: str, theirs: dict[str, str], told: str) -> None:
+    assert verdict("PutItem", ours, theirs) == told
