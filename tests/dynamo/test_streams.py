@@ -27,8 +27,9 @@ keys = st.builds(lambda pk, sk: item(pk=pk, sk=sk), st.sampled_from("ab"), st.sa
 items = st.builds(
     lambda key, number, texts: {**key, "n": {"N": str(number)}, **({"s": {"SS": texts}} if texts else {})},
     keys,
-    st.integers(0, 2),
-    st.lists(st.sampled_from("xyz"), unique=True, max_size=2),
+    st.integers(0, 1),
+    # Equal sets in two orders, which are the same item again.
+    st.sampled_from(([], ["x", "y"], ["y", "x"])),
 )
 puts = items.map(lambda one: {"TableName": "orders", "Item": one})
 deletes = keys.map(lambda key: {"TableName": "orders", "Key": key})
@@ -68,8 +69,13 @@ def key_of(one: Item) -> tuple[str, str]:
     return one["pk"]["S"], one["sk"]["S"]
 
 
+def plain(one: Item) -> Item:
+    """An item with its set in one order: sets have none."""
+    return {name: {"SS": sorted(value["SS"])} if "SS" in value else value for name, value in one.items()}
+
+
 def held(engine: Engine) -> Held:
-    return {key_of(one): one for one in engine.execute("Scan", {"TableName": "orders"})["Items"]}
+    return {key_of(one): plain(one) for one in engine.execute("Scan", {"TableName": "orders"})["Items"]}
 
 
 def replayed(records: Sequence[dict[str, Any]]) -> Held:
@@ -81,7 +87,7 @@ def replayed(records: Sequence[dict[str, Any]]) -> Held:
         if record["eventName"] == "REMOVE":
             del table[key]
         else:
-            table[key] = record["dynamodb"]["NewImage"]
+            table[key] = plain(record["dynamodb"]["NewImage"])
     return table
 
 
@@ -93,7 +99,7 @@ def undone(records: Sequence[dict[str, Any]], table: Held) -> Held:
         if record["eventName"] == "INSERT":
             del table[key]
         else:
-            table[key] = record["dynamodb"]["OldImage"]
+            table[key] = plain(record["dynamodb"]["OldImage"])
     return table
 
 
@@ -117,7 +123,7 @@ def check_in_step(engine: Engine, view: str) -> None:
         assert undone(records, held(engine)) == {}
     if view == "NEW_AND_OLD_IMAGES":
         changes = [record["dynamodb"] for record in records]
-        assert all(change.get("OldImage") != change.get("NewImage") for change in changes)
+        assert all(plain(change.get("OldImage", {})) != plain(change.get("NewImage", {})) for change in changes)
 
 
 async def ask(engine: AsyncEngine, request: Request) -> None:
