@@ -1,11 +1,11 @@
 """How fast the engine is beside other DynamoDBs on this machine: HTTP under wrk, in process, growth, start, memory.
 
-    python bench/bench_dynamo.py [--seconds 2] [--only bursar,dynoxide] [--growth 10000,1000000,5000000] [--write]
+    python bench/bench_dynamo.py [--seconds 2] [--only bursar,dynoxide] [--growth 10000,1000000,5000000] [--no-write]
 
 Each server is started in turn on the same items, in a file where it has files, and driven by wrk on 64 connections,
 once pinned to one core with wrk on another, once free; the better figure of the two counts. Runs are short by default:
 they tell a ratio, not the third digit. The growth table fills our own file directly and asks it over HTTP; millions of
-items take minutes. ``--write`` puts the page into docs/benchmarks/dynamo.md.
+items take minutes. A run of everything writes docs/benchmarks/dynamo.md, unless told not to.
 
 Without wrk (a package of that name) nothing is measured. Peers come by ``make oracles``; one that is missing is said
 to be missing.
@@ -54,7 +54,7 @@ def main() -> int:
     report.machine["load_after"] = measures.machine()["load"]
     text = report.text()
     print(text)
-    if arguments.write:
+    if not (arguments.no_write or arguments.only or arguments.operations):
         OUT.parent.mkdir(parents=True, exist_ok=True)
         OUT.write_text(text)
     return 0
@@ -71,7 +71,7 @@ def _arguments() -> argparse.Namespace:
         default=[10_000, 100_000],
         help="table sizes; 10000,1000000,5000000 takes some ten minutes",
     )
-    parser.add_argument("--write", action="store_true", help=f"write {OUT.relative_to(ROOT)}")
+    parser.add_argument("--no-write", action="store_true", help=f"leave {OUT.relative_to(ROOT)} as it is")
     return parser.parse_args()
 
 

@@ -14,6 +14,8 @@ START_MS_MAX: Final = 250
 GROWTH_MAX: Final = 1.25
 IN_PROCESS_RATIO_MIN: Final = 1.5
 MIB: Final = 2**20
+_ABSENT: Final = {False: "—", True: "none ended"}
+"""A server without the operation, and one that answered no request before the run was over."""
 
 
 @dataclass(slots=True)
@@ -98,8 +100,8 @@ class Report:
             if not rates:
                 continue
             peers = [rate for name, rate in rates.items() if name != OURS and name not in MEMORY_ONLY]
-            ratio = f"{rates[OURS] / max(peers):.1f}" if OURS in rates and peers else "—"
-            cells = [f"{rates[name]:,.0f}" if name in rates else "—" for name in servers]
+            ratio = f"{rates[OURS] / max(peers):.1f}" if OURS in rates and any(peers) else "—"
+            cells = [f"{rates[name]:,.0f}" if rates.get(name) else _ABSENT[name in rates] for name in servers]
             yield f"| {asked.name} | {' | '.join(cells)} | {ratio} | {asked.ratio_min:g} |"
         yield ""
 
@@ -112,7 +114,7 @@ class Report:
         for asked in ASKED:
             for name in self._servers():
                 run = self.best.get((name, asked.name))
-                if run is not None:
+                if run is not None and run.rate:
                     yield (
                         f"| {asked.name} | {name} | {'pinned' if run.pinned else 'free'} | {run.p50_us / 1e3:.2f} | "
                         f"{run.p99_us / 1e3:.2f} | {run.cpu_us:.0f} | {run.rss_bytes / MIB:.0f} | "
