@@ -24,6 +24,7 @@ from bursar.portal.portal import Portal
 from sim.run import simulate
 
 CATCH_SEEDS_MAX: Final = 200
+A_YEAR_S: Final = 365 * 24 * 3600.0
 
 # By import_module: a package may show a function under its module's name.
 completion, outcomes, resolution, sweep, attention, init_payment, process_payment, summaries, validation = (
@@ -246,8 +247,12 @@ async def _never_charged(portal: Portal, attempt: Attempt, actor: Any) -> None:
     )
 
 
-def _breaker_stays_open() -> AbstractContextManager[Any]:
-    return patch.object(Breaker, "admit", lambda self: self._open_until is None)
+def _breaker_opens_for_good() -> AbstractContextManager[Any]:
+    def report(self: Breaker, answered: bool) -> None:
+        if not answered:
+            self._open_until = self._clock() + A_YEAR_S
+
+    return patch.object(Breaker, "report", report)
 
 
 def _pending_is_success() -> AbstractContextManager[Any]:
@@ -276,11 +281,11 @@ def _sweeper_hangs() -> AbstractContextManager[Any]:
 CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("a timeout is judged as failed", _completion_judged(TimedOut, _failed), 5),
     Canary("a lost reply is judged as failed", _completion_judged(Lost, _failed), 3),
-    Canary("what was never sent is judged as paid", _completion_judged(NotSent, _paid), 37),
-    Canary("complete is repeated blindly", _repeated_blindly, 6),
-    Canary("the refusal of a second complete is definite", _second_refusal_is_definite, 7),
-    Canary("the lease is ignored", _lease_ignored, 5),
-    Canary("a completion ends with its caller", _abandoned_with_its_caller, 0),
+    Canary("what was never sent is judged as paid", _completion_judged(NotSent, _paid), 22),
+    Canary("complete is repeated blindly", _repeated_blindly, 8),
+    Canary("the refusal of a second complete is definite", _second_refusal_is_definite, 1),
+    Canary("the lease is ignored", _lease_ignored, 9),
+    Canary("a completion ends with its caller", _abandoned_with_its_caller, 2),
     Canary("the amount is not checked",
            _collection_judged(lambda attempt, said: replace(said, transaction_amount=attempt.amount)), 8),
     Canary("the agency tracking id is not checked",
@@ -291,22 +296,22 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("an ACH debit that bounces is ignored", _collection_judged(outcome_altered=_bounce_ignored), 2),
     Canary("an ACH debit is paid once accepted", _collection_judged(outcome_altered=_acceptance_is_payment), 2),
     Canary("the rule of one live attempt is dropped", _rule_dropped("one-live-attempt"), 1),
-    Canary("a reference's case makes another obligation", _case_kept, 3),
+    Canary("a reference's case makes another obligation", _case_kept, 5),
     Canary("an outcome is answered and not recorded", _never_recorded, 1),
     Canary("an event is not written", _event_forgotten, 3),
     Canary("a lease never ends", _lease_kept, 1),
     Canary("writes are not pinned to what was read", _unpinned, 19),
-    Canary("the store's silence is taken for yes", _silence_is_written, 31),
+    Canary("the store's silence is taken for yes", _silence_is_written, 34),
     Canary("\"none\" is believed while the token lives",
            lambda: patch.object(resolution, "_surely_dead", lambda portal, attempt: True), 3),
     Canary("doubt expires with the token", _doubt_expires, 5),
-    Canary("an attempt in doubt gives way to another", _doubt_gives_way, 6),
-    Canary("the sweeper ignores what is received", _sweeper_ignores("received"), 4),
-    Canary("the sweeper ignores what is initiated", _sweeper_ignores("initiated"), 1),
+    Canary("an attempt in doubt gives way to another", _doubt_gives_way, 22),
+    Canary("the sweeper ignores what is received", _sweeper_ignores("received"), 7),
+    Canary("the sweeper ignores what is initiated", _sweeper_ignores("initiated"), 2),
     Canary("the sweeper ignores what is pending", _sweeper_ignores("pending"), 2),
     Canary("the sweeper hangs on what is in doubt", _sweeper_hangs, 6),
-    Canary("the breaker never closes again", _breaker_stays_open, 0),
+    Canary("one unanswered question opens the breaker for good", _breaker_opens_for_good, 5),
     Canary("a pending payment is told as success", _pending_is_success, 1),
-    Canary("nobody is told of what only a person can settle", _nobody_is_told, 7),
+    Canary("nobody is told of what only a person can settle", _nobody_is_told, 1),
 )}
 # fmt: on
