@@ -63,7 +63,7 @@ KINDS: Final = (
         "bursar",
         lambda port, folder: [str(BIN / "bursar"), "dynamo", "--data", str(folder / "bursar.db"), "--port", str(port)],
         lambda: (BIN / "bursar").exists(),
-        lambda: _said([str(ROOT / ".venv/bin/python"), "-c", _VERSIONS]),
+        lambda: _said([sys.executable, "-c", _VERSIONS]),
         note="one process, file, every commit fsynced",
     ),
     Kind(
