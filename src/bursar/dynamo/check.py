@@ -1,14 +1,16 @@
-"""Is a store sound? Compares what SQLite holds with itself: the file, items, index entries, counters.
+"""Is a store sound? Compares what SQLite holds with itself: the file, items, index entries, counters, streams.
 
     items_7     key = the item's own key · item = canonical bytes · size = its size by DynamoDB's rules
     index_7_1   exactly the entries that the items give, no more, no fewer
     counters    the item counts and sizes of tables and indexes, as DescribeTable tells them
+    stream_7    no record is missing; each begins where the last one of its item ended; the last ends at the item
 
 Everything is read in one snapshot, row by row: memory does not grow with the table, and a server may go on writing.
 """
 
 from collections.abc import Iterator
 from itertools import islice
+from random import Random
 
 import apsw
 import orjson
@@ -16,10 +18,14 @@ import orjson
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.schema import Index, Table
 from bursar.dynamo.storage import TABLE_ITSELF, Storage
-from bursar.dynamo.values import Item, item_bytes, item_size, normalise_item
+from bursar.dynamo.streams import INSERT, REMOVE, Stream, Streams
+from bursar.dynamo.values import Item, equal, item_bytes, item_size, normalise_item
 
 FAULTS_MAX = 1_000
 """More are not listed: a file with so many is read by nobody line by line."""
+
+_NOT_AN_ITEM = (ValueError, KeyError, TypeError, AttributeError, DynamoError)
+"""How bytes that are no item fail when they are taken for one."""
 
 
 def check_store(path: str) -> list[str]:
@@ -46,21 +52,29 @@ def _faults(storage: Storage) -> Iterator[str]:
             Table(storage, table_id, name, orjson.loads(document), rules)
             for table_id, name, document, rules in storage.definitions()
         ]
-        yield from _catalogue_faults(storage, tables)
+        streams = Streams(storage, Random(0)).all()
+        yield from _catalogue_faults(storage, tables, streams)
         for table in tables:
             yield from _table_faults(storage, table)
+        by_id = {table.id: table for table in tables}
+        for stream in streams:
+            yield from _record_faults(storage, stream)
+            if stream.disabled_at is None:
+                yield from _last_record_faults(storage, stream, by_id[stream.table_id])
     except apsw.Error as error:
         yield f"SQLite: {error}"
 
 
-def _catalogue_faults(storage: Storage, tables: list[Table]) -> Iterator[str]:
+def _catalogue_faults(storage: Storage, tables: list[Table], streams: list[Stream]) -> Iterator[str]:
     """Rows and counters that no definition names, or that are missing."""
     wanted = {f"items_{table.id}" for table in tables}
     wanted |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
+    wanted |= {f"stream_{stream.id}" for stream in streams}
     held = {
         str(name)
         for (name,) in storage.connection.execute(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name GLOB 'items_*' OR name GLOB 'index_*')"
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
+            "(name GLOB 'items_*' OR name GLOB 'index_*' OR name GLOB 'stream_*')"
         )
     }
     yield from (f"{name} belongs to no table" for name in sorted(held - wanted))
@@ -97,8 +111,7 @@ def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
         try:
             item = orjson.loads(body)
             fault = _item_fault(table, key, size, body, item)
-        except (ValueError, KeyError, TypeError, AttributeError, DynamoError) as error:
-            # Bytes that are no item can fail in any of these ways while they are taken for one.
+        except _NOT_AN_ITEM as error:
             yield f"{table.name}, key {key.hex()}: not an item: {error!r}"
             continue
         if fault:
@@ -144,3 +157,47 @@ def _index_faults(storage: Storage, table: Table, index: Index, expected: int) -
         found += 1
     if found != expected:
         yield f"{name}: {expected - found} of {expected} items have no entry"
+
+
+def _record_faults(storage: Storage, stream: Stream) -> Iterator[str]:
+    """Missing records, and records that do not begin where the one before of the same item ended."""
+    records = f"stream_{stream.id}"
+    count, first, last = storage.connection.execute(
+        f"SELECT count(*), coalesce(min(sequence), 1), coalesce(max(sequence), 0) FROM {records}"
+    ).get
+    if count != last - first + 1:
+        yield f"{stream.arn}: {last - first + 1 - count} records between {first} and {last} are missing"
+    rows = storage.connection.execute(
+        "SELECT sequence, event, old, lag(event) OVER item, lag(new) OVER item"
+        f" FROM {records} WINDOW item AS (PARTITION BY keys ORDER BY sequence)"
+    )
+    for sequence, event, old, event_before, new_before in rows:
+        if event_before is None:
+            continue
+        if (event == INSERT) != (event_before == REMOVE):
+            yield f"{stream.arn}, record {sequence}: {event} after {event_before} of the same item"
+        elif event != INSERT and old is not None and new_before is not None and not _same(old, new_before):
+            yield f"{stream.arn}, record {sequence}: its old image is not the new image before it"
+
+
+def _last_record_faults(storage: Storage, stream: Stream, table: Table) -> Iterator[str]:
+    """Items that are not as the last record of them says."""
+    rows = storage.connection.execute(
+        f"SELECT sequence, event, keys, new FROM stream_{stream.id}"
+        f" WHERE sequence IN (SELECT max(sequence) FROM stream_{stream.id} GROUP BY keys)"
+    )
+    for sequence, event, keys, new in rows:
+        row = table.rows.get(table.stored_key_of(orjson.loads(keys)))
+        if (row is None) != (event == REMOVE):
+            yield f"{stream.arn}, record {sequence}: {event}, but the item is {'gone' if row is None else 'there'}"
+        elif row is not None and new is not None and not _same(new, row[2]):
+            yield f"{stream.arn}, record {sequence}: its new image is not the item"
+
+
+def _same(left: bytes, right: bytes) -> bool:
+    if left == right:
+        return True
+    try:
+        return equal({"M": orjson.loads(left)}, {"M": orjson.loads(right)})
+    except _NOT_AN_ITEM:
+        return False

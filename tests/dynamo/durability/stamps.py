@@ -3,6 +3,8 @@
 import hashlib
 from typing import Any
 
+from tests.dynamo.tables_for_tests import table
+
 
 def stamped(key: tuple[str, str], stamp: int, body_bytes: int) -> dict[str, Any]:
     """An item whose body no mixture of two writes can have."""
@@ -16,3 +18,9 @@ def stamped(key: tuple[str, str], stamp: int, body_bytes: int) -> dict[str, Any]
         "digest": {"S": digest},
         "body": {"S": body},
     }
+
+
+def table_of_all() -> dict[str, Any]:
+    """A CreateTable request for such items, with all that must keep in step with them: an index and a stream."""
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    return {**table(global_indexes={"by-state": ("state:S", "stamp:N")}), "StreamSpecification": stream}

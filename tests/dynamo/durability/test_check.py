@@ -20,6 +20,7 @@ def path(tmp_path: Path) -> str:
     engine = Engine.open(path)
     request = table(global_indexes={"by-state": ("state:S", "at:N")}, local_indexes={"by-size": ("pk:S", "size:N")})
     request["GlobalSecondaryIndexes"][0]["Projection"] = {"ProjectionType": "KEYS_ONLY"}
+    request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     engine.execute("CreateTable", request)
     for number in range(30):
         attributes = {"state": "new", "at": number} if number % 3 else {"note": "x" * number}
@@ -62,6 +63,13 @@ def test_a_sound_store_has_no_faults(path: str) -> None:
         ("INSERT INTO counters VALUES (9, 0, 0, 0)", "counters of (9, 0) belong to no table"),
         ("CREATE TABLE items_9 (id)", "items_9 belongs to no table"),
         ("DROP TABLE index_1_1", "index_1_1 is missing"),
+        ("CREATE TABLE stream_9 (id)", "stream_9 belongs to no table"),
+        ("DELETE FROM stream_1 WHERE sequence = 7", "1 records between 1 and 32 are missing"),
+        ("UPDATE stream_1 SET event = 'INSERT' WHERE sequence = 31", "record 31: INSERT after INSERT of the same item"),
+        ("UPDATE stream_1 SET old = '{}' WHERE sequence = 31", "its old image is not the new image before it"),
+        ("UPDATE stream_1 SET new = '{}' WHERE sequence = 31", "record 31: its new image is not the item"),
+        ("UPDATE stream_1 SET event = 'REMOVE' WHERE sequence = 30", "record 30: REMOVE, but the item is there"),
+        ("UPDATE stream_1 SET event = 'MODIFY' WHERE sequence = 32", "record 32: MODIFY, but the item is gone"),
     ],
 )
 def test_a_fault_is_named(path: str, statement: str, told: str) -> None:

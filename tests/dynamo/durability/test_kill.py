@@ -14,8 +14,8 @@ import pytest
 from bursar.dynamo import Engine
 from bursar.dynamo.check import check_store
 from tests.dynamo.durability.load import TABLE, Changes, Key, Writer
+from tests.dynamo.durability.stamps import table_of_all
 from tests.dynamo.served import Served, served
-from tests.dynamo.tables_for_tests import table
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 WRITES_EACH_ROUND = int(os.environ.get("KILL_WRITES", "1200"))
@@ -74,7 +74,7 @@ def found_by_writer(path: str) -> dict[str, Changes]:
 def test_no_acknowledged_write_is_lost(tmp_path: Path, one_worker_at: int | None) -> None:
     path = str(tmp_path / "store.db")
     engine = Engine.open(path)
-    engine.execute("CreateTable", table(global_indexes={"by-state": ("state:S", "stamp:N")}))
+    engine.execute("CreateTable", table_of_all())
     engine.close()
     writers = [Writer(f"w{number}", number) for number in range(CONNECTIONS)]
     in_doubt = 0

@@ -12,8 +12,7 @@ import pytest
 from bursar.dynamo import Engine
 from bursar.dynamo.check import check_store
 from tests.dynamo.durability.recording_disk import Journal, Noted, after_power_loss, recording
-from tests.dynamo.durability.stamps import stamped
-from tests.dynamo.tables_for_tests import table
+from tests.dynamo.durability.stamps import stamped, table_of_all
 
 CUTS = int(os.environ.get("POWER_CUTS", "60"))
 REQUESTS = 40
@@ -24,7 +23,7 @@ def journal_of_writes(path: Path, *, synchronous: str = "FULL", checkpoint_pages
     """Transactions of three items with one stamp, each noted when acknowledged; checkpoints happen among them."""
     with recording(f"disk-{synchronous}-{checkpoint_pages}") as disk:
         engine = Engine.open(str(path))
-        engine.execute("CreateTable", table(global_indexes={"by-state": ("state:S", "stamp:N")}))
+        engine.execute("CreateTable", table_of_all())
         engine._storage.connection.execute(f"PRAGMA wal_autocheckpoint={checkpoint_pages}")
         engine._storage.connection.execute(f"PRAGMA synchronous={synchronous}")
         disk.note(0)
