@@ -142,7 +142,6 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         query("pk = :p", {":p": "a"}, Select="ALL_PROJECTED_ATTRIBUTES"),
-        "One or more parameter values were invalid: "
         "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
     ),
 ]

@@ -92,7 +92,40 @@ class Known:
         )
 
 
-KNOWN: tuple[Known, ...] = ()
+KNOWN: tuple[Known, ...] = (
+    Known(
+        ".",
+        "400 ValidationException",
+        "400 SerializationException",
+        "Two faults: what an attribute value holds is read with the item, after the request's other members, so that "
+        "no item is walked twice; the oracles read all of the request first.",
+    ),
+    Known(
+        ".",
+        "400 SerializationException",
+        "400 ValidationException: Supplied AttributeValue",
+        "Two faults in attribute values: each names the one that it meets first.",
+    ),
+    Known(
+        "UpdateItem|TransactWriteItems",
+        "The document path provided in the update expression is invalid for update",
+        "The provided expression refers to an attribute that does not exist in the item",
+        "Two faults while an item is updated: ours names the action that is written first, the oracles read every "
+        "operand before they follow a path.",
+    ),
+    Known(
+        "Get|Query|Scan",
+        "400 ValidationException: Invalid (Projection|Filter|KeyCondition)Expression",
+        "ResourceNotFoundException",
+        "Two faults: ours judges expressions before it looks for tables; the oracles look for the table of a read first.",
+    ),
+    Known(
+        "Query",
+        "Attempted conditional constraint is not an indexable operation",
+        "ComparisonOperator",
+        "Two faults in legacy parameters: the key condition's operator is looked at before the filter.",
+    ),
+)
 
 SAME, DISPUTED, DIFFERENT = "same", "disputed", "different"
 

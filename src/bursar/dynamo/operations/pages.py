@@ -147,7 +147,7 @@ def check_select(request: Mapping[str, Any]) -> None:
             f"Cannot specify the {named[0]} when choosing to get {'only the Count' if select == 'COUNT' else select}"
         )
     if select == "ALL_PROJECTED_ATTRIBUTES" and request.get("IndexName") is None:
-        raise invalid_parameter("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+        raise invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 
 
 def reading(
