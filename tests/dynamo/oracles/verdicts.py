@@ -117,7 +117,7 @@ KNOWN: tuple[Known, ...] = (
         "Get|Query|Scan",
         "400 ValidationException: Invalid (Projection|Filter|KeyCondition)Expression",
         "ResourceNotFoundException",
-        "Two faults: ours judges expressions before it looks for tables; the oracles look for the table of a read first.",
+        "Two faults: ours judges expressions before it looks for tables; the oracles look for a read's table first.",
     ),
     Known(
         "Query",
