@@ -33,11 +33,11 @@ def main() -> int:
     report = Report("python " + " ".join(sys.argv), arguments.seconds, arguments.rounds, arguments.workers)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
         report.rows += _measured("Bursar", Path(scratch) / "empty", arguments, arguments.peer)
-    if arguments.stored:
-        folder = arguments.store_folder or Path(tempfile.mkdtemp(dir=arguments.folder))
-        report.stored, report.storing_s = arguments.stored, store_payments(folder, arguments.stored)
-        report.store_bytes = (folder / "bursar.db").stat().st_size
-        report.rows += _measured(f"Bursar, {arguments.stored:,} payments stored", folder, arguments, None)
+        if arguments.stored:
+            folder = arguments.store_folder or Path(scratch) / "stored"
+            report.stored, report.storing_s = arguments.stored, store_payments(folder, arguments.stored)
+            report.store_bytes = (folder / "bursar.db").stat().st_size
+            report.rows += _measured(f"Bursar, {arguments.stored:,} payments stored", folder, arguments, None)
     report.finish()
     print(report.text())
     if arguments.write:
