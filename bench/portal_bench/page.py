@@ -75,8 +75,8 @@ median of {self.rounds} counts; {self.workers} portal processes; signatures not 
 the lake's writer idle. The load is Python on uvloop with httptools and is counted in a column of its own.
 
 Machine: {os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release()}; load average
-{self.load_before:.1f} before and {self.load_after:.1f} after. Before, it should be near 0: what is above is other work on the same cores, and
-the rates below are then those of a fraction of the machine.
+{self.load_before:.1f} before and {self.load_after:.1f} after. Before, it should be near 0:
+what is above is other work on the same cores, and the rates below are then those of a fraction of the machine.
 Python {platform.python_version()}, {packages}.
 {stored}"""
 

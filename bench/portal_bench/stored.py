@@ -23,6 +23,7 @@ from bursar.dynamo import AsyncEngine, Engine
 from bursar.payments.attempt_ids import new_agency_tracking_id
 from bursar.payments.journal import event_of
 from bursar.payments.records import Attempt, Obligation, attempt_to_item, event_to_item, obligation_to_item
+from bursar.payments.status import Status
 from bursar.payments.table import TABLE_NAME, create_table
 from bursar.rules import Rules
 from bursar.rules.sentinels import sentinel_item
@@ -33,7 +34,11 @@ BATCHES_AT_ONCE: Final = 80
 """In one commit: two thousand items."""
 FIRST_AT: Final = 1_760_000_000.0
 APART_S: Final = 7.0
-STEPS: Final = (("started", "received"), ("token_given", "initiated"), ("claimed", "processing"))
+STEPS: Final[tuple[tuple[str, Status], ...]] = (
+    ("started", "received"),
+    ("token_given", "initiated"),
+    ("claimed", "processing"),
+)
 Item = dict[str, Any]
 
 
@@ -97,7 +102,7 @@ def payment(number: int, rules: Rules, draw: random.Random) -> Iterator[Item]:
         status="received",
     )
     yield obligation_to_item(obligation)
-    source = None
+    source: Status | None = None
     for seq, (name, status) in enumerate(STEPS, 1):
         attempt = replace(attempt, status=status, event_seq=seq, version=seq, updated_at=at + seq)
         yield event_to_item(event_of(source, attempt, name, "portal", {}))
