@@ -99,6 +99,23 @@ async def test_a_refusal_whose_recording_was_not_heard_of_is_recorded_once(ledge
     assert await ledger.record_outcome(held, refused, actor="portal") == failed
 
 
+async def test_what_was_given_back_unsent_is_not_an_operators_to_settle(ledger: Ledger, start: Start) -> None:
+    back = await ledger.release(await processing(ledger, start), "worker-1", "Pay.gov could not be reached")
+    for settled_as in ("processed", "failed"):
+        with pytest.raises(NoSuchEdge, match="unsent"):
+            await ledger.resolve(back, settled_as=settled_as, by="Ada", reason="asked")
+
+
+async def test_what_tells_nothing_new_answers_with_the_attempt_as_it_is_now(ledger: Ledger, start: Start) -> None:
+    unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    settling = await ledger.record_outcome(unknown, SETTLING, actor="sweeper")
+    with pytest.raises(AttemptMoved) as caught:
+        await ledger.record_unknown(unknown, "reply lost")
+    assert caught.value.attempt == settling
+    paid = await ledger.record_outcome(settling, PAID, actor="sweeper")
+    assert await ledger.record_outcome(settling, SETTLING, actor="portal") == paid
+
+
 # ---- outcomes
 
 
@@ -117,7 +134,7 @@ async def test_a_poll_that_learns_nothing_changes_nothing(
     wall.pass_s(60)
     store.requests.clear()
     assert await ledger.record_outcome(waiting, SETTLING, actor="sweeper") == waiting
-    assert store.operations == []
+    assert store.operations == ["GetItem"]  # it may have settled meanwhile
 
 
 async def test_another_word_for_pending_is_noted(ledger: Ledger, start: Start) -> None:

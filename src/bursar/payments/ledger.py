@@ -234,7 +234,7 @@ class Ledger(Lookups):
             raise AttemptMoved(attempt)
         if attempt.outcome_unknown and attempt.unknown_reason == reason:
             if attempt.lease_owner is None:
-                return attempt
+                return await self._still(attempt)
             due_at = self.due_policy.next_poll_at(attempt, self._now())
             return await self._journal.tend(attempt, due_at=due_at, **_NO_LEASE)
         unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
@@ -253,7 +253,11 @@ class Ledger(Lookups):
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
             if _says_nothing_new(current, outcome):
-                return current
+                try:
+                    return await self._still(current)
+                except AttemptMoved as moved:
+                    current = moved.attempt
+                    continue
             if outcome.paygov_tracking_id is None and current.lease_owner != attempt.lease_owner:
                 raise AttemptMoved(current, "has been taken over since it was refused")
             event = _OUTCOME_EVENTS.get((current.status, outcome.status))
@@ -286,6 +290,8 @@ class Ledger(Lookups):
             raise NoSuchEdge(f"an operator settles as processed or failed, not {settled_as}")
         if attempt.leased(self._now()):
             raise LeaseHeld(attempt)
+        if attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown:
+            raise NoSuchEdge(f"{attempt.agency_tracking_id} was given back unsent: nobody was charged")
         told = _present({"by": by, "reason": reason, "paygov_tracking_id": paygov_tracking_id})
         values = {"paygov_tracking_id": attempt.paygov_tracking_id or paygov_tracking_id, "return_detail": reason}
         event = _RESOLUTION_EVENTS[settled_as]
@@ -336,6 +342,16 @@ class Ledger(Lookups):
             event_seq=1,
         )
         return self._journal.with_due(attempt)
+
+    async def _still(self, attempt: Attempt) -> Attempt:
+        """``attempt``, if that is how it stands: what writes nothing may not answer with a copy that has aged.
+
+        Raises ``AttemptMoved``.
+        """
+        current = attempt if attempt.status in FINAL else await self.reread(attempt)
+        if current.version != attempt.version:
+            raise AttemptMoved(current)
+        return attempt
 
     def _lease(self, owner: str, lease_s: float) -> dict[str, Any]:
         return {"lease_owner": owner, "lease_until": whole_ms(self._now() + lease_s)}
