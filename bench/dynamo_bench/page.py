@@ -83,7 +83,7 @@ class Report:
         for name, version in self.versions.items():
             yield f"- {name}: {version}."
         for name in self.missing:
-            yield f"- {name}: not run, it is not installed (`make oracles`)."
+            yield f"- {name}: not run, it is not installed (`tools/install-oracles`)."
         yield ""
 
     def _servers(self) -> list[str]:

@@ -116,13 +116,13 @@ def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("store")
     if request.param == "local":
         if not LOCAL.is_dir() or shutil.which("java") is None:
-            pytest.skip("DynamoDB Local is not installed: make oracles")
+            pytest.skip("DynamoDB Local is not installed: tools/install-oracles")
         java = ["java", "-Xmx256m", "-cp", f"{LOCAL}/*", f"-Djava.library.path={LOCAL}"]
         server = ["com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry"]
         running = _process([*java, *server, "-port", str(port)], port, folder)
     elif request.param == "dynoxide":
         if not DYNOXIDE.exists():
-            pytest.skip("dynoxide is not installed: make oracles")
+            pytest.skip("dynoxide is not installed: tools/install-oracles")
         running = _process([str(DYNOXIDE), "--port", str(port)], port, folder)
     else:
         running = _moto()

@@ -13,7 +13,7 @@ from tests.dynamo.served import Served
 AWS = ORACLES / "awscli" / "bin" / "aws"
 pytestmark = [
     pytest.mark.oracle,
-    pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed: make oracles (tools/install-oracles)"),
+    pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed: tools/install-oracles"),
 ]
 
 

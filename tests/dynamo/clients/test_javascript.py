@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.oracle,
     pytest.mark.skipif(
         not SDK.is_dir() or shutil.which("node") is None,
-        reason="the AWS SDK for JavaScript is not installed: make oracles (tools/install-oracles)",
+        reason="the AWS SDK for JavaScript is not installed: tools/install-oracles",
     ),
 ]
 

@@ -1,6 +1,6 @@
 """The other DynamoDBs, each a process (moto: a thread) that listens on loopback, and one way to ask any of them.
 
-`make oracles` (tools/install-oracles) installs DynamoDB Local and dynoxide into .tools/oracles; moto comes with the
+`tools/install-oracles` (tools/install-oracles) installs DynamoDB Local and dynoxide into .tools/oracles; moto comes with the
 Python environment.
 """
 
@@ -55,9 +55,9 @@ class Peer:
 def missing(name: str) -> str | None:
     """Why an oracle cannot be asked."""
     if name == "local" and (not LOCAL.is_dir() or shutil.which("java") is None):
-        return "DynamoDB Local is not installed: make oracles (tools/install-oracles)"
+        return "DynamoDB Local is not installed: tools/install-oracles"
     if name == "dynoxide" and not DYNOXIDE.exists():
-        return "dynoxide is not installed: make oracles (tools/install-oracles)"
+        return "dynoxide is not installed: tools/install-oracles"
     return None
 
 

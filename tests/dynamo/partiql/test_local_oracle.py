@@ -1,6 +1,6 @@
 """The same statements here and in Amazon's DynamoDB Local: items and error texts are the same.
 
-Runs where `make oracles` has installed DynamoDB Local. What it answers otherwise than Amazon's service does is not
+Runs where `tools/install-oracles` has installed DynamoDB Local. What it answers otherwise than Amazon's service does is not
 among the statements: it repeats a malformed statement instead of saying what is wrong with it, fails with a 500 at
 ORDER BY … DESC and at two attributes compared, and names DuplicateItemException without its last word.
 """
@@ -23,7 +23,7 @@ EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "60"))
 
 pytestmark = [
     pytest.mark.oracle,
-    pytest.mark.skipif(not LIBRARY.is_dir(), reason="DynamoDB Local is not installed: make oracles"),
+    pytest.mark.skipif(not LIBRARY.is_dir(), reason="DynamoDB Local is not installed: tools/install-oracles"),
 ]
 
 PLAIN = item(pk="h", d="one", n=5, ss={"SS": ["a", "b"]}, l={"L": [{"N": "1"}, {"N": "2"}]}, m={"M": {"x": {"N": "1"}}})
