@@ -160,8 +160,13 @@ def on_stage(
         # wraps() would show pytest the parameter `stage`, which is no fixture.
         @functools.wraps(play, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
         def test() -> None:
-            logging.getLogger("bursar").setLevel(logging.CRITICAL)
-            run_virtual(run)
+            log = logging.getLogger("bursar")
+            level = log.level
+            log.setLevel(logging.CRITICAL)
+            try:
+                run_virtual(run)
+            finally:
+                log.setLevel(level)
 
         del test.__wrapped__  # type: ignore[attr-defined]
         return test
