@@ -7,8 +7,8 @@ once pinned to one core with wrk on another, once free; the better figure of the
 they tell a ratio, not the third digit. The growth table fills our own file directly and asks it over HTTP; millions of
 items take minutes. A run of everything writes docs/benchmarks/dynamo.md, unless told not to.
 
-Without wrk (a package of that name) nothing is measured. Peers come by ``tools/install-oracles``; one that is missing is said
-to be missing.
+Without wrk (a package of that name) nothing is measured. Peers come by ``tools/install-oracles``; one that is missing
+is said to be missing.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The same random expressions on the same random items, here and in Amazon's DynamoDB Local.
 
-Runs where `tools/install-oracles` has installed DynamoDB Local; ORACLE_EXAMPLES=5000 looks longer than a test run needs. What
-it is known to answer otherwise than Amazon's service is in ``QUIRKS``, with reasons; everything else must be the same,
+Runs where `tools/install-oracles` has installed DynamoDB Local; ORACLE_EXAMPLES=5000 looks longer than a test run
+needs. What it is known to answer otherwise than Amazon's service is in ``QUIRKS``, with reasons; everything else must be the same,
 error texts included.
 """
 
@@ -48,7 +48,8 @@ NAMES = {"#n": "n", "#e": "é"}
 pytestmark = [
     pytest.mark.oracle,
     pytest.mark.skipif(
-        not LIBRARY.is_dir() or shutil.which("java") is None, reason="DynamoDB Local is not installed: tools/install-oracles"
+        not LIBRARY.is_dir() or shutil.which("java") is None,
+        reason="DynamoDB Local is not installed: tools/install-oracles",
     ),
 ]
 
