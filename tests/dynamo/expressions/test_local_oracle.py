@@ -1,8 +1,8 @@
 """The same random expressions on the same random items, here and in Amazon's DynamoDB Local.
 
 Runs where `tools/install-oracles` has installed DynamoDB Local; ORACLE_EXAMPLES=5000 looks longer than a test run
-needs. What it is known to answer otherwise than Amazon's service is in ``QUIRKS``, with reasons; everything else must be the same,
-error texts included.
+needs. What it is known to answer otherwise than Amazon's service is in ``QUIRKS``, with reasons; everything else must
+be the same, error texts included.
 """
 
 import http.client

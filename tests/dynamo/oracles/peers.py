@@ -1,6 +1,6 @@
 """The other DynamoDBs, each a process (moto: a thread) that listens on loopback, and one way to ask any of them.
 
-`tools/install-oracles` installs DynamoDB Local and dynoxide into .tools/oracles; moto comes with the Python environment.
+`tools/install-oracles` installs DynamoDB Local and dynoxide into .tools/oracles; moto comes with the environment.
 """
 
 import http.client

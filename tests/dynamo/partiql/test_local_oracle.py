@@ -1,8 +1,8 @@
 """The same statements here and in Amazon's DynamoDB Local: items and error texts are the same.
 
 Runs where `tools/install-oracles` has installed DynamoDB Local. What it answers otherwise than Amazon's service does
-is not among the statements: it repeats a malformed statement instead of saying what is wrong with it, fails with a 500 at
-ORDER BY … DESC and at two attributes compared, and names DuplicateItemException without its last word.
+is not among the statements: it repeats a malformed statement instead of saying what is wrong with it, fails with a 500
+at ORDER BY … DESC and at two attributes compared, and names DuplicateItemException without its last word.
 """
 
 import json
