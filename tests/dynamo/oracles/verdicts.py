@@ -103,7 +103,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         ".",
         "400 SerializationException",
-        "400 ValidationException: Supplied AttributeValue",
+        "400 ValidationException: (ExpressionAttributeValues contains invalid value: )?Supplied AttributeValue",
         "Two faults in attribute values: each names the one that it meets first.",
     ),
     Known(
@@ -118,6 +118,42 @@ KNOWN: tuple[Known, ...] = (
         "400 ValidationException: Invalid (Projection|Filter|KeyCondition)Expression",
         "ResourceNotFoundException",
         "Two faults: ours judges expressions before it looks for tables; the oracles look for a read's table first.",
+    ),
+    Known(
+        ".",
+        "400 ValidationException: Invalid [A-Za-z]+Expression",
+        "400 ValidationException: Supplied AttributeValue",
+        "Two faults: ours judges expressions before the values of keys.",
+    ),
+    Known(
+        ".",
+        "400 SerializationException: Unexpected value type in payload",
+        "^200|Invalid number of argument",
+        "Two faults, the second seen by one oracle only: text where an attribute value must be.",
+    ),
+    Known(
+        "UpdateItem",
+        "^200 {}$",
+        '^200 {"Attributes": {[^{}]*({[^{}]*}[^{}]*){1,2}}}$|The document path provided',
+        "A removal from an item that is not there: DynamoDB Local minds the path, dynoxide gives the key as the old item.",
+    ),
+    Known(
+        "TransactWriteItems",
+        "The provided key element does not match the schema",
+        "The number of conditions on the keys is invalid|multiple operations on one item",
+        "Two faults: a key that does not fit is a reason of the cancelled transaction before anything else is one.",
+    ),
+    Known(
+        "BatchGetItem",
+        "Invalid ProjectionExpression",
+        "Invalid ProjectionExpression",
+        "Two faults: the tables of a batch are looked at in the order of the request, or of a hash.",
+    ),
+    Known(
+        "PutItem|DeleteItem",
+        "ReturnValues can only be ALL_OLD or NONE",
+        "400 ValidationException: One or more parameter values were invalid: ",
+        "Two faults: ours judges ReturnValues with the other members, before what Expected says.",
     ),
     Known(
         "Query",
@@ -167,5 +203,6 @@ MOTO_KNOWN: tuple[Known, ...] = (
     Known("Scan|Query", "at '[lL]imit' failed to satisfy", "^200", "moto takes a Limit of 0"),
     Known("Query", "The provided starting key", "^200", "moto starts from a key of another partition, or out of range"),
     Known("Query", "The BETWEEN operator requires", "^200", "moto takes an empty range"),
+    Known("Query", "function: begins_with, operand type: N", "^200", "moto looks for beginnings of numbers"),
     Known("Scan", "Segment|segment", "^200", "moto does not check segments"),
 )

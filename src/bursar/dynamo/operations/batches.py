@@ -75,23 +75,17 @@ BATCH_WRITE_ITEM = Request(
 
 _GETTING = Parameters(("ProjectionExpression",), ("AttributesToGet",))
 
+_Place = tuple[str, Table, list[bytes], Mapping[str, Any], BoundProjection | None]
+"""(name as asked, table, encoded keys, what is asked of it, projection)."""
+
 
 def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Up to 100 items by key, from several tables; what passes 16 MB comes back as ``UnprocessedKeys``."""
     try:
-        asked_of = [(name, wanted, _projection(wanted)) for name, wanted in request["RequestItems"].items()]
+        places = _places(core, request["RequestItems"])
     except DynamoError:
         _check_keys(request["RequestItems"])
         raise
-    if sum(len(wanted["Keys"]) for _, wanted, _ in asked_of) > KEYS_MAX:
-        raise invalid(TOO_MANY_KEYS)
-    places = []
-    for name, wanted, projection in asked_of:
-        table = core.table(name)
-        keys = [table.key_of(key)[1] for key in wanted["Keys"]]
-        if len(set(keys)) != len(keys):
-            raise invalid(DUPLICATES)
-        places.append((name, table, keys, wanted, projection))
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Any] = {}
     consumed: list[Consumption] = []
@@ -120,8 +114,23 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return response
 
 
+def _places(core: Core, asked_of: Mapping[str, Mapping[str, Any]]) -> list[_Place]:
+    """What is asked of each table."""
+    projections = [_projection(wanted) for wanted in asked_of.values()]
+    if sum(len(wanted["Keys"]) for wanted in asked_of.values()) > KEYS_MAX:
+        raise invalid(TOO_MANY_KEYS)
+    places = []
+    for (name, wanted), projection in zip(asked_of.items(), projections, strict=True):
+        table = core.table(name)
+        keys = [table.key_of(key)[1] for key in wanted["Keys"]]
+        if len(set(keys)) != len(keys):
+            raise invalid(DUPLICATES)
+        places.append((name, table, keys, wanted, projection))
+    return places
+
+
 def _check_keys(asked_of: Mapping[str, Mapping[str, Any]]) -> None:
-    """What Amazon finds wrong with keys before it looks at projections and tables."""
+    """What Amazon finds wrong with keys before it looks at anything else."""
     for wanted in asked_of.values():
         keys = [orjson.dumps(normalise_item(key), option=orjson.OPT_SORT_KEYS) for key in wanted["Keys"]]
         if len(set(keys)) != len(keys):
