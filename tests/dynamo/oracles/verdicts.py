@@ -135,7 +135,7 @@ KNOWN: tuple[Known, ...] = (
         "UpdateItem",
         "^200 {}$",
         '^200 {"Attributes": {[^{}]*({[^{}]*}[^{}]*){1,2}}}$|The document path provided',
-        "A removal from an item that is not there: DynamoDB Local minds the path, dynoxide gives the key as the old item.",
+        "A removal from an item that is not there: Local minds the path, dynoxide gives the key as the old item.",
     ),
     Known(
         "TransactWriteItems",
