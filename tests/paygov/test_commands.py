@@ -45,8 +45,6 @@ def test_it_serves_and_stops_at_ctrl_c(tmp_path: Path) -> None:
             assert json.load(reply) == {"status": "ok", "misbehaviours": 1}
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-        assert process.stdout is not None
-        assert process.stdout.read() == "Stopped.\n"
     Books(tmp_path / "paygov-books.jsonl").close()
 
 
