@@ -1,139 +1,280 @@
-"""Payments that are there before the load: whole ones, as the ledger would have left them, written in big batches.
+"""Payments that are there before the load: one real payment, stamped a million times into a store of its own.
 
-Each is an obligation, its processed attempt, the four events that led there, and one sentinel for every unique value:
-ten items. The rules are put last, so the table is judged whole and ``bursar audit`` finds nothing.
+    the portal makes one payment ──► its rows, as they lie in the file ──► the same rows with other ids, keys and times
+                                     index and unique values at the end, sorted, as SQLite likes them best
+
+Rows are the portal's own to the byte: what differs from payment to payment (reference, ids, token, times) has a fixed
+length and is exchanged, nothing else is touched. Filling writes without fsync and without a write-ahead log, in the
+folder ``filling``; it goes on where it was stopped, and ends with the store in its place under its real settings.
+What it does not show is wear: a B-tree that grew by payments would be a third larger than one built sorted.
 
     python stored.py FOLDER COUNT       makes FOLDER/bursar.db, or adds nothing to one that is there
+    bursar audit, bursar dynamo check   say that it is whole
 """
 
 import asyncio
+import os
 import random
+import re
 import sys
+import tempfile
 import time
-import uuid
-from collections.abc import Iterator
-from dataclasses import replace
-from decimal import Decimal
-from itertools import islice
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
+
+import apsw
+import orjson
 
 from bursar.bootstrap.composition import Composition
-from bursar.dynamo import AsyncEngine, Engine
+from bursar.clock import from_iso_ms, iso_ms
+from bursar.paygov.client import PayGov
+from bursar.paygov.config import PayGovConfig
+from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH
+from bursar.paygov.simulator import Simulator, SimulatorTransport
 from bursar.payments.attempt_ids import new_agency_tracking_id
-from bursar.payments.journal import event_of
-from bursar.payments.records import Attempt, Obligation, attempt_to_item, event_to_item, obligation_to_item
-from bursar.payments.status import Status
-from bursar.payments.table import TABLE_NAME, create_table
-from bursar.rules import Rules
-from bursar.rules.sentinels import sentinel_item
+from bursar.portal.calls import Call
+from bursar.portal.http import portal_app
+from bursar.portal.portal import Portal
 from bursar.settings import Settings
 
-BATCH_ITEMS: Final = 25
-BATCHES_AT_ONCE: Final = 80
-"""In one commit: two thousand items."""
+FILE: Final = "bursar.db"
 FIRST_AT: Final = 1_760_000_000.0
 APART_S: Final = 7.0
-STEPS: Final[tuple[tuple[str, Status], ...]] = (
-    ("started", "received"),
-    ("token_given", "initiated"),
-    ("claimed", "processing"),
-)
-Item = dict[str, Any]
+TICK_S: Final = 0.02
+GROUP_PAYMENTS: Final = 5_000
+"""Of one transaction, and of one seed."""
+CACHE_KIB: Final = 1024 * 1024
+REFERENCE: Final = "5f0c8a52-9d3e-4b7a-8c61-2e9b47d0a3f6"
+ORDER: Final = {
+    "transactionReferenceId": REFERENCE,
+    "fee": "PETITION_FILING_FEE",
+    "urlSuccess": "https://court.example/paid",
+    "urlCancel": "https://court.example/cancelled",
+    "metadata": {"docketNumber": "1234-26"},
+}
+TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+HOUR: Final = r"\d{4}-\d\d-\d\dT\d\d"
+HOLDERS: Final = """SELECT '{space}', CAST(item ->> '$.pk.S' AS BLOB), CAST(item -> '$.owner.M' AS BLOB)
+    FROM {items} WHERE item ->> '$.kind.S' = 'sentinel' ORDER BY 2"""
+"""Who holds which unique value, as the rules note it: the same that the sentinels say."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """One payment's rows with places for what differs, and what else the file says of one payment."""
+
+    table: int
+    rows: Sequence[tuple[bytes, int, bytes]]
+    """Key, size and item of each."""
+    entries: Sequence[tuple[str, bytes, int]]
+    """The index's table, the entry, and which of the rows it stands for."""
+    counters: Sequence[tuple[int, int, int, int]]
+    space: str
+    offsets_ms: Sequence[int]
+    """The times of a payment, from its beginning."""
+
+    def values(self, number: int, draw: random.Random) -> dict[bytes, bytes]:
+        """What is put into the places for payment ``number``."""
+        at = FIRST_AT + number * APART_S
+        values = {
+            b"reference": str(UUID(int=draw.getrandbits(128), version=4)).encode(),
+            b"agency": new_agency_tracking_id(draw).encode(),
+            b"token": b"%032x" % draw.getrandbits(128),
+            b"tracking": b"P%020X" % draw.getrandbits(80),
+        }
+        for offset in self.offsets_ms:
+            moment = iso_ms(at + offset / 1000).encode()
+            values[b"t%d" % offset] = moment
+            values[b"h%d" % offset] = moment[:13]
+        return values
 
 
 def store_payments(folder: Path, count: int) -> float:
     """Makes the store; gives the seconds that it took. Does nothing when there is one."""
-    file = folder / "bursar.db"
+    file, filling = folder / FILE, folder / "filling"
     if file.exists():
         return 0.0
-    folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    asyncio.run(_store(file, count))
-    asyncio.run(_adopt(folder))
+    filling.mkdir(parents=True, exist_ok=True)
+    stamp = asyncio.run(_stamp())
+    asyncio.run(_make(filling))
+    with closing(apsw.Connection(str(filling / FILE))) as connection:
+        _fill(connection, stamp, count, began)
+    asyncio.run(_make(filling))  # the real settings again: the write-ahead log, the rules as they are
+    descriptor = os.open(filling / FILE, os.O_RDWR)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    (filling / FILE).rename(file)
+    filling.rmdir()
     return time.perf_counter() - began
 
 
-async def _store(file: Path, count: int) -> None:
-    engine = AsyncEngine(Engine.open(str(file)))
-    try:
-        await create_table(engine, TABLE_NAME)
-        rules = _rules()
-        draw = random.Random(count)
-        feed = (item for number in range(count) for item in payment(number, rules, draw))
-        while batches := list(islice(_batches(feed), BATCHES_AT_ONCE)):
-            await asyncio.gather(*(engine.call("BatchWriteItem", batch) for batch in batches))
-    finally:
-        await engine.close()
-
-
-async def _adopt(folder: Path) -> None:
-    """Puts the rules, which reads every item and takes every unique value."""
+async def _make(folder: Path) -> None:
+    """The table and its rules, on a store in that folder."""
     async with Composition(Settings(data=str(folder))) as parts:
         await parts.ledger()
 
 
-def _rules() -> Rules:
-    from bursar.payments.fees import FeeCatalogue
-    from bursar.payments.rules import payment_rules
-
-    return payment_rules(FeeCatalogue.default())
+# One payment, to be stamped
 
 
-def payment(number: int, rules: Rules, draw: random.Random) -> Iterator[Item]:
-    """The items of one payment."""
-    at = FIRST_AT + number * APART_S
-    reference = str(uuid.UUID(int=draw.getrandbits(128), version=4))
-    metadata = {"docketNumber": f"{number}-26"}
-    obligation = Obligation("development", reference, "PETITION_FILING_FEE", metadata, at)
-    attempt = Attempt(
-        agency_tracking_id=new_agency_tracking_id(draw),
-        client=obligation.client,
-        reference=reference,
-        fee=obligation.fee,
-        fee_version="1",
-        tcs_app_id="TCSUSTAXCOURTPETITION",
-        amount=Decimal("60.00"),
-        metadata=metadata,
-        url_success="https://court.example/paid",
-        url_cancel="https://court.example/cancelled",
-        created_at=at,
-        updated_at=at,
-        status="received",
+async def _stamp() -> Stamp:
+    now = [FIRST_AT]
+
+    def clock() -> float:
+        now[0] += TICK_S
+        return now[0]
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data=folder)
+        async with Composition(settings, clock=clock, randomness=random.Random(1)) as parts:
+            token = await _pay(parts)
+        with closing(apsw.Connection(f"{folder}/{FILE}")) as connection:
+            return _stamp_of(connection, token)
+
+
+async def _pay(parts: Composition) -> str:
+    """One payment through the portal, whole; gives its token."""
+    paygov = Simulator(parts.clock, parts.randomness)
+    config = PayGovConfig(url=f"http://paygov{ONLINE_PATH}", payment_url=f"http://paygov{PAY_PATH}")
+    client = parts.clients.by_name(parts.clients.names[0])
+
+    async def authenticated(_call: Call) -> object:
+        return client
+
+    portal = Portal(
+        await parts.ledger(),
+        PayGov(config, SimulatorTransport(paygov)),
+        parts.fees,
+        parts.clients,
+        clock=parts.clock,
+        randomness=parts.randomness,
     )
-    yield obligation_to_item(obligation)
-    source: Status | None = None
-    for seq, (name, status) in enumerate(STEPS, 1):
-        attempt = replace(attempt, status=status, event_seq=seq, version=seq, updated_at=at + seq)
-        yield event_to_item(event_of(source, attempt, name, "portal", {}))
-        source = attempt.status
-    attempt = replace(
-        attempt,
-        status="processed",
-        token=f"{draw.getrandbits(128):032x}",
-        token_at=at + 1,
-        paygov_tracking_id=f"P{number:020d}",
-        transaction_status="Success",
-        payment_method="PLASTIC_CARD",
-        event_seq=4,
-        version=4,
-        updated_at=at + 4,
+    application = portal_app(portal, authenticated).application
+    headers = {"content-type": "application/json"}
+    begun = await application.handle(Call("POST", "/init", "", headers, orjson.dumps(ORDER)))
+    token: str = orjson.loads(begun.body)["token"]
+    paygov.pay(token, "PLASTIC_CARD", "Success")
+    paid = await application.handle(Call("POST", "/process", "", headers, orjson.dumps({"token": token})))
+    if orjson.loads(paid.body).get("paymentStatus") != "success":
+        raise RuntimeError(f"the payment to be stamped went wrong: {paid.body!r}")
+    return token
+
+
+def _stamp_of(connection: apsw.Connection, token: str) -> Stamp:
+    ((table,),) = connection.execute("SELECT id FROM tables").fetchall()
+    rows = connection.execute(f"SELECT id, key, size, item FROM items_{table} ORDER BY id").fetchall()
+    attempt = next(item for item in (orjson.loads(row[3]) for row in rows) if item["kind"] == {"S": "attempt"})
+    known = {
+        REFERENCE: "reference",
+        attempt["agencyTrackingId"]["S"]: "agency",
+        token: "token",
+        attempt["payGovTrackingId"]["S"]: "tracking",
+    }
+    moments = sorted({moment for row in rows for moment in re.findall(TIME, row[3].decode())})
+    offsets = {moment: _ms(moment) - _ms(moments[0]) for moment in moments}
+    known |= {moment: f"t{offset}" for moment, offset in offsets.items()}
+    if moments[0][:13] != moments[-1][:13]:
+        raise RuntimeError("the payment to be stamped lies in two hours: which hour is whose cannot be told")
+    places = _Places(known)
+    positions = {row[0]: position for position, row in enumerate(rows)}
+    indexes = [
+        name for (name,) in connection.execute(f"SELECT name FROM sqlite_schema WHERE name GLOB 'index_{table}_*'")
+    ]
+    entries = [
+        (index, places.in_text(entry), positions[row_id])
+        for index in indexes
+        for entry, row_id in connection.execute(f"SELECT entry, id FROM {index}")
+    ]
+    owners = connection.execute("SELECT space, value, owner FROM owners ORDER BY value").fetchall()
+    space = owners[0][0]
+    if connection.execute(HOLDERS.format(space=space, items=f"items_{table}")).fetchall() != owners:
+        raise RuntimeError("the sentinels do not say who holds which unique value")
+    return Stamp(
+        table,
+        [(places.in_text(key), size, places.in_text(item)) for _, key, size, item in rows],
+        entries,
+        connection.execute("SELECT * FROM counters").fetchall(),
+        space,
+        sorted(offsets.values()),
     )
-    yield event_to_item(event_of(source, attempt, "completed", "portal", {"transaction_status": "Success"}))
-    item = attempt_to_item(attempt)
-    yield item
-    plan = rules.plan
-    kind = plan.kind_of(item)
-    assert kind is not None
-    for hold in kind.holds:
-        partition = hold.partition(item)
-        assert partition is not None
-        yield sentinel_item(plan.key_names, plan.kind_attribute, partition, hold.rule.name, plan.key(item))
 
 
-def _batches(items: Iterator[Item]) -> Iterator[dict[str, Any]]:
-    while chunk := list(islice(items, BATCH_ITEMS)):
-        yield {"RequestItems": {TABLE_NAME: [{"PutRequest": {"Item": item}} for item in chunk]}}
+class _Places:
+    """Finds the texts that differ from payment to payment, and puts places to fill in where they are."""
+
+    def __init__(self, known: dict[str, str]) -> None:
+        self._known = known
+        # An hour stands before the time that it is the hour of.
+        hour = rf"{HOUR}(?=.*?({TIME}))"
+        self._pattern = re.compile("|".join([*map(re.escape, known), hour]), re.DOTALL)
+
+    def in_text(self, raw: bytes) -> bytes:
+        """``raw``, to be filled in by ``%``."""
+        return self._pattern.sub(self._place, raw.decode().replace("%", "%%")).encode()
+
+    def _place(self, found: re.Match[str]) -> str:
+        time_of_hour: str | None = found[1]
+        place = self._known[found[0]] if time_of_hour is None else "h" + self._known[time_of_hour][1:]
+        return f"%({place})b"
+
+
+def _ms(moment: str) -> int:
+    return round(from_iso_ms(moment) * 1000)
+
+
+# A million of them
+
+
+def _fill(connection: apsw.Connection, stamp: Stamp, count: int, began: float) -> None:
+    """Adds payments up to ``count``, then what is best built at the end."""
+    items, per = f"items_{stamp.table}", len(stamp.rows)
+    for pragma in ("journal_mode=TRUNCATE", "synchronous=OFF", f"cache_size=-{CACHE_KIB}", "locking_mode=EXCLUSIVE"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"DROP INDEX IF EXISTS {items}_by_key")
+    done = (connection.execute(f"SELECT coalesce(max(id), 0) FROM {items}").get) // per
+    while done < count:
+        group = min(GROUP_PAYMENTS - done % GROUP_PAYMENTS, count - done)
+        _add(connection, stamp, done, group)
+        done += group
+        if done % (20 * GROUP_PAYMENTS) == 0:
+            _say(f"{done:,} payments", began)
+    with connection:
+        connection.execute(f"CREATE UNIQUE INDEX {items}_by_key ON {items} (key)")
+    _say("keys", began)
+    with connection:
+        connection.execute("DELETE FROM owners")
+        connection.execute(f"INSERT INTO owners {HOLDERS.format(space=stamp.space, items=items)}")
+        for table, number, rows, size in stamp.counters:
+            told = (rows * count, size * count, table, number)
+            connection.execute("UPDATE counters SET items = ?, bytes = ? WHERE table_id = ? AND index_number = ?", told)
+    _say("unique values", began)
+
+
+def _add(connection: apsw.Connection, stamp: Stamp, first: int, count: int) -> None:
+    """One transaction; its first payment begins a group, or goes on with the one that a smaller store ended in."""
+    draw = random.Random(first)
+    rows: list[tuple[int, bytes, int, bytes]] = []
+    entries: dict[str, list[tuple[bytes, int]]] = {name: [] for name, _, _ in stamp.entries}
+    row_id = first * len(stamp.rows) + 1
+    for number in range(first, first + count):
+        values = stamp.values(number, draw)
+        rows += [(row_id + at, key % values, size, item % values) for at, (key, size, item) in enumerate(stamp.rows)]
+        for name, entry, position in stamp.entries:
+            entries[name].append((entry % values, row_id + position))
+        row_id += len(stamp.rows)
+    with connection:
+        connection.executemany(f"INSERT INTO items_{stamp.table} (id, key, size, item) VALUES (?, ?, ?, ?)", rows)
+        for name, told in entries.items():
+            connection.executemany(f"INSERT INTO {name} (entry, id) VALUES (?, ?)", sorted(told))
+
+
+def _say(what: str, began: float) -> None:
+    print(f"{time.perf_counter() - began:6.0f} s  {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
