@@ -5,8 +5,8 @@ from unittest.mock import patch
 
 import pytest
 
-from bursar.payments import Attempt
-from bursar.portal.attention import NOT_SWEPT, attention, resolve
+from bursar.payments import Attempt, LedgerBusy, Outcome, OutcomeContradicts
+from bursar.portal.attention import NOT_SWEPT, acknowledge, attention, resolve
 from bursar.portal.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
 from portal.stage import HOUR_S, Stage, on_stage
 
@@ -129,3 +129,38 @@ async def test_a_tracking_id_that_cannot_be_this_attempts_is_a_conflict(stage: S
                 paygov_tracking_id=said,
             )
         assert await stage.ledger.reread(attempt) == attempt
+
+
+@on_stage
+async def test_what_pay_gov_contradicts_is_listed_until_it_is_acknowledged(stage: Stage) -> None:
+    failed = await resolve(
+        stage.portal, (await _unknown(stage)).agency_tracking_id, settled_as="failed", by="Ada", reason="no charge"
+    )
+    name = failed.agency_tracking_id
+    with pytest.raises(Conflict, match="nothing against the record"):
+        await acknowledge(stage.portal, name, by="Ada", reason="refunded")
+    await asyncio.sleep(HOUR_S)
+    with pytest.raises(OutcomeContradicts):
+        await stage.ledger.record_outcome(failed, Outcome("processed", "3FLATE", "Success"), actor="sweeper")
+    [wanted] = await attention(stage.portal)
+    assert (wanted.attempt, wanted.contradicted, wanted.since) == (failed, True, stage.portal.clock())
+    assert wanted.why == "Pay.gov says processed as 3FLATE, recorded is failed"
+    with pytest.raises(InvalidRequest):
+        await acknowledge(stage.portal, name, by="Ada", reason=" ")
+    with pytest.raises(NotFound):
+        await acknowledge(stage.portal, "nobody", by="Ada", reason="refunded")
+    assert await acknowledge(stage.portal, name, by="Ada", reason="refunded") == 1
+    assert await attention(stage.portal) == []
+    assert await stage.ledger.reread(failed) == failed
+
+
+@on_stage
+async def test_two_who_acknowledge_at_once_are_told(stage: Stage) -> None:
+    attempt = await _unknown(stage)
+
+    async def busy(*given: object, **named: object) -> object:
+        raise LedgerBusy("moved")
+
+    stage.ledger.contradictions.acknowledge = busy  # type: ignore[method-assign, assignment]
+    with pytest.raises(Conflict, match="moved"):
+        await acknowledge(stage.portal, attempt.agency_tracking_id, by="Ada", reason="refunded")

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from click.testing import CliRunner, Result
 from bursar.clock import system_clock
 from bursar.dynamo.store import open_store
 from bursar.paygov import NotSent, PayGov, PayGovConfig
-from bursar.payments import Clients, FeeCatalogue, Ledger
+from bursar.payments import Clients, FeeCatalogue, Ledger, Outcome, OutcomeContradicts
 from bursar.portal.commands import attention, resolve, sweep, webhooks
 from bursar.portal.portal import Portal
 
 REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
+_SEEDS = count()
+"""One for each process that a command stands for: no two give the store the same request tokens."""
 
 
 class NoPayGov:
@@ -33,7 +36,7 @@ async def _portal(path: Path, ahead_s: float) -> AsyncIterator[Portal]:
         return system_clock() + ahead_s
 
     store = await open_store(f"file:{path}", clock=clock, randomness=random.Random(1))
-    ledger = Ledger(store, clock=clock, randomness=random.Random(2))
+    ledger = Ledger(store, clock=clock, randomness=random.Random(next(_SEEDS)))
     await ledger.create_table()
     config = PayGovConfig(url="http://paygov.example", payment_url="http://paygov.example/pay")
     try:
@@ -103,6 +106,40 @@ def test_resolve_settles_and_refuses(run: Callable[..., Result], unknown: str) -
     assert again.output.startswith("Error: ")
     assert run(resolve, "nobody", *said).exit_code == 1
     assert run(resolve, unknown, "--as", "maybe", "--by", "Ada", "--reason", "x").exit_code == 2
+
+
+def test_what_pay_gov_contradicts_is_listed_and_acknowledged(
+    run: Callable[..., Result], unknown: str, tmp_path: Path
+) -> None:
+    said = ("--by", "Ada", "--reason", "refunded")
+    assert run(resolve, unknown, "--acknowledge", *said).exit_code == 1
+    assert run(resolve, unknown, "--as", "failed", *said).exit_code == 0
+
+    async def contradict() -> None:
+        async with _portal(tmp_path / "portal.db", 0.0) as portal:
+            attempt = await portal.ledger.attempt_by_agency_id(unknown)
+            assert attempt is not None
+            with pytest.raises(OutcomeContradicts):
+                await portal.ledger.record_outcome(attempt, Outcome("processed", "3FLATE"), actor="portal")
+
+    asyncio.run(contradict())
+    wanted = run(attention)
+    assert wanted.exit_code == 1
+    assert "Pay.gov says processed as 3FLATE, recorded is failed" in wanted.output
+    assert "--acknowledge" in wanted.output
+    assert "--as" not in wanted.output
+    done = run(resolve, unknown, "--acknowledge", *said)
+    assert (done.exit_code, done.output) == (0, f"{unknown} is acknowledged.\n")
+    assert run(attention).output == "Nothing wants attention.\n"
+
+
+@pytest.mark.parametrize(
+    "said", [(), ("--as", "failed", "--acknowledge"), ("--acknowledge", "--paygov-tracking-id", "3F")]
+)
+def test_resolve_takes_one_of_settling_and_acknowledging(
+    run: Callable[..., Result], unknown: str, said: tuple[str, ...]
+) -> None:
+    assert run(resolve, unknown, "--by", "Ada", "--reason", "x", *said).exit_code == 2
 
 
 def test_without_webhooks_the_command_says_so(run: Callable[..., Result]) -> None:

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from bursar.payments import AttemptMoved, Outcome
+from bursar.dynamo import StoreUnreachable
+from bursar.payments import Attempt, AttemptMoved, LedgerBusy, Outcome
+from bursar.portal.attention import attention
 from bursar.portal.completion import complete
 from bursar.portal.errors import BadGateway, GatewayTimeout
 from portal.stage import Stage, on_stage
@@ -40,6 +42,29 @@ async def test_an_answer_that_contradicts_an_operators_word_alerts_and_changes_n
         await complete(stage.portal, claimed, owner, first=True, actor="portal")
     assert (await stage.attempt(token)).status == "failed"
     assert stage.watcher.alerts == ["contradiction"]
+    [wanted] = await attention(stage.portal)
+    assert (wanted.attempt.token, wanted.attempt.status, wanted.contradicted) == (token, "failed", True)
+    assert wanted.why.startswith("Pay.gov says processed as ")
+
+
+@on_stage
+async def test_a_contradiction_is_kept_even_when_the_store_is_away_for_a_moment(stage: Stage) -> None:
+    token = await stage.paid()
+    owner = stage.portal.new_owner()
+    claimed = await stage.ledger.claim(await stage.attempt(token), owner, 90.0)
+    unknown = await stage.ledger.record_unknown(claimed, "lost")
+    await stage.ledger.resolve(unknown, settled_as="failed", by="Ada", reason="no charge found")
+    keep, refusals = stage.ledger.contradictions.keep, iter([StoreUnreachable("away"), LedgerBusy("busy")])
+
+    async def kept_at_last(attempt: Attempt, said: Outcome) -> None:
+        for refusal in refusals:
+            raise refusal
+        await keep(attempt, said)
+
+    stage.ledger.contradictions.keep = kept_at_last  # type: ignore[method-assign]
+    with pytest.raises(BadGateway):
+        await complete(stage.portal, claimed, owner, first=True, actor="portal")
+    assert len(await attention(stage.portal)) == 1
 
 
 @on_stage

@@ -68,7 +68,7 @@ class LeaseHeld(AttemptMoved):
 
 
 class OutcomeContradicts(AttemptMoved):
-    """What Pay.gov said cannot be true together with what is recorded. Nothing was written."""
+    """What Pay.gov said cannot be true together with what is recorded. The attempt stays; what was said is kept."""
 
     def __init__(self, attempt: Attempt, said: str) -> None:
         super().__init__(attempt, f"contradicts Pay.gov's answer ({said})")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.clock import Clock
 from bursar.payments import rules
 from bursar.payments.attempt_ids import new_agency_tracking_id
+from bursar.payments.contradictions import Contradictions
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptMoved,
@@ -107,6 +108,7 @@ class Ledger(Lookups):
         ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock, in_process=in_process)
         super().__init__(store, ruled, table)
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
+        self.contradictions = Contradictions(store, ruled, table, clock=clock)
 
     async def create_table(self) -> None:
         """Makes the table unless it is there. Idempotent."""
@@ -247,12 +249,17 @@ class Ledger(Lookups):
 
         True whoever holds the lease, so an attempt that moved is read again and told again; but a refusal, which names
         no collection, only says that *this* complete took none: once the lease is another's it proves nothing, since
-        theirs may. What is recorded already changes nothing. Raises ``OutcomeContradicts``, ``IdentifierTaken``,
-        ``AttemptMoved``.
+        theirs may. What is recorded already changes nothing. Raises ``OutcomeContradicts``, after keeping what was said
+        among the ``contradictions``; ``IdentifierTaken``; ``AttemptMoved``.
         """
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
-            if _says_nothing_new(current, outcome):
+            try:
+                nothing_new = _says_nothing_new(current, outcome)
+            except OutcomeContradicts as contradicts:
+                await self.contradictions.keep(contradicts.attempt, outcome)
+                raise
+            if nothing_new:
                 try:
                     return await self._still(current)
                 except AttemptMoved as moved:
@@ -369,7 +376,9 @@ def _says_nothing_new(current: Attempt, outcome: Outcome) -> bool:
     if known is not None and said is not None and known != said:
         raise OutcomeContradicts(current, "another Pay.gov tracking id")
     if current.status in FINAL:
-        if outcome.status in (current.status, PENDING):
+        # A collection under way, of an attempt that failed for having none, is no older word: a payer may be charged.
+        unheard_of = current.status == FAILED and known is None and said is not None
+        if outcome.status == current.status or (outcome.status == PENDING and not unheard_of):
             return True
         raise OutcomeContradicts(current, outcome.status)
     if current.status != outcome.status:

@@ -7,6 +7,8 @@ tables in docs/payments.md all come from here.
 from typing import Final
 
 from bursar.clock import iso_ms
+from bursar.payments.contradictions import ACKNOWLEDGED, TOLD
+from bursar.payments.contradictions import KIND as CONTRADICTION
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.records import AMOUNT_MAX, CENT
 from bursar.payments.status import BLOCKING, FINAL, RECEIVED, STATUSES, moves
@@ -42,7 +44,12 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
     return Rules(
         partition_key="pk",
         sort_key="sk",
-        kinds=(Kind("obligation", kept=True), Kind("attempt", kept=True), Kind("event")),
+        kinds=(
+            Kind("obligation", kept=True),
+            Kind("attempt", kept=True),
+            Kind("event"),
+            Kind(CONTRADICTION, kept=True),
+        ),
         secrets=SECRETS,
         rules=(
             Unique(AGENCY_TRACKING_ID, kind="attempt", attributes=("agencyTrackingId",)),
@@ -75,6 +82,8 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 attributes=("client", "reference", "fee", "metadata"),
             ),
             AppendOnly("events-append-only", kind="event"),
+            Immutable("contradiction-told", kind=CONTRADICTION, attributes=TOLD),
+            WriteOnce("contradiction-acknowledged-once", kind=CONTRADICTION, attributes=ACKNOWLEDGED),
         ),
     )
 

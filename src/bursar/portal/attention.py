@@ -1,4 +1,4 @@
-"""What only a person can settle: which attempts, why, and settling them by hand.
+"""What only a person can settle: which attempts, why, settling them by hand, and acknowledging contradictions.
 
 | attempt | needs a person when |
 |---|---|
@@ -6,13 +6,14 @@
 | processing, second complete used up | at once |
 | pending | for longer than ``pending_alert_after_s`` |
 | any other that the sweeper should have ended | ``alert_after_s`` after it was due |
+| any, also a final one, of which Pay.gov said what contradicts the record | at once, until it is acknowledged |
 """
 
 import logging
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bursar.payments.errors import AttemptMoved, IdentifierTaken
+from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
 from bursar.payments.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt
 from bursar.payments.status import NoSuchEdge
@@ -31,11 +32,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An attempt that wants a person. ``since``: when its state last changed, Unix seconds."""
+    """An attempt that wants a person. ``since``: when its state last changed or Pay.gov contradicted, Unix seconds.
+
+    ``contradicted``: what is wanted is not to settle it but to look and acknowledge.
+    """
 
     attempt: Attempt
     since: float
     why: str
+    contradicted: bool = False
 
 
 def needs_attention(portal: Portal, attempt: Attempt) -> bool:
@@ -59,7 +64,7 @@ def why_attention(portal: Portal, attempt: Attempt) -> str | None:
 
 
 async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Wanted]:
-    """The attempts that want a person, longest waiting first, out of at most ``limit`` that are live.
+    """The attempts that want a person, longest waiting first: of at most ``limit`` that are live, and all contradicted.
 
     Every live attempt is in the ``due`` index, so looking far ahead in it finds them all.
     """
@@ -68,6 +73,9 @@ async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Wanted]:
         _log.warning("only the %d live attempts that are due first were looked at: there may be more", limit)
     found = [(attempt, why_attention(portal, attempt)) for attempt in live]
     wanted = [Wanted(attempt, attempt.updated_at, why) for attempt, why in found if why is not None]
+    for each in await portal.ledger.contradictions.unacknowledged():
+        attempt = await _attempt(portal, each.agency_tracking_id)
+        wanted.append(Wanted(attempt, each.created_at, each.told(), contradicted=True))
     return sorted(wanted, key=lambda each: (each.since, each.attempt.agency_tracking_id))
 
 
@@ -87,12 +95,8 @@ async def resolve(
         NotFound: no such attempt.
         Conflict: somebody is completing it, it is not unknown or pending, or the tracking id is not its own.
     """
-    for name, text in (("name", by), ("reason", reason)):
-        if not text.strip() or len(text) > TEXT_CHARS_MAX:
-            raise InvalidRequest(f"a {name} of 1 to {TEXT_CHARS_MAX} characters is needed")
-    attempt = await portal.ledger.attempt_by_agency_id(agency_tracking_id)
-    if attempt is None:
-        raise NotFound(f"There is no attempt {agency_tracking_id}")
+    _check_words(by, reason)
+    attempt = await _attempt(portal, agency_tracking_id)
     if paygov_tracking_id and attempt.paygov_tracking_id not in (None, paygov_tracking_id):
         raise Conflict(f"{agency_tracking_id} has another Pay.gov tracking id: {attempt.paygov_tracking_id}")
     try:
@@ -107,3 +111,41 @@ async def resolve(
         raise Conflict(str(refused)) from None
     except NoSuchEdge:
         raise Conflict(f"{agency_tracking_id} is {attempt.status}: there is nothing to resolve") from None
+
+
+async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reason: str) -> int:
+    """An operator has looked at what Pay.gov said against the record: it is listed no more. How many words it were.
+
+    The attempt stays as it is; who looked and what they found is kept with what was said.
+
+    Raises:
+        InvalidRequest: an empty or overlong name or reason.
+        NotFound: no such attempt.
+        Conflict: nothing is said against it, or somebody else is acknowledging it right now.
+    """
+    _check_words(by, reason)
+    attempt = await _attempt(portal, agency_tracking_id)
+    try:
+        done = await portal.ledger.contradictions.acknowledge(
+            attempt.agency_tracking_id, by=by.strip(), reason=reason.strip()
+        )
+    except LedgerBusy as busy:
+        raise Conflict(str(busy)) from None
+    if not done:
+        raise Conflict(
+            f"Pay.gov has said nothing against the record of {agency_tracking_id} that nobody has acknowledged"
+        )
+    return len(done)
+
+
+def _check_words(by: str, reason: str) -> None:
+    for name, text in (("name", by), ("reason", reason)):
+        if not text.strip() or len(text) > TEXT_CHARS_MAX:
+            raise InvalidRequest(f"a {name} of 1 to {TEXT_CHARS_MAX} characters is needed")
+
+
+async def _attempt(portal: Portal, agency_tracking_id: str) -> Attempt:
+    attempt = await portal.ledger.attempt_by_agency_id(agency_tracking_id)
+    if attempt is None:
+        raise NotFound(f"There is no attempt {agency_tracking_id}")
+    return attempt

@@ -17,6 +17,7 @@ import click
 
 from bursar.clock import iso_ms
 from bursar.portal.attention import ATTENTION_MAX
+from bursar.portal.attention import acknowledge as acknowledge_contradiction
 from bursar.portal.attention import attention as find_attention
 from bursar.portal.attention import resolve as resolve_attempt
 from bursar.portal.errors import portal_error
@@ -61,7 +62,10 @@ def sweep(ctx: click.Context, once: bool, limit: int, interval_s: float) -> None
 )
 @click.pass_context
 def attention(ctx: click.Context, limit: int) -> None:
-    """List the attempts that only a person can settle; exit code 1 when there are any."""
+    """List the attempts that only a person can settle, and those whose record Pay.gov contradicts.
+
+    Exit code 1 when there are any.
+    """
     wanted = _run(ctx, RECORD, lambda portal: find_attention(portal, limit))
     if not wanted:
         click.echo("Nothing wants attention.")
@@ -72,28 +76,46 @@ def attention(ctx: click.Context, limit: int) -> None:
             f"{attempt.agency_tracking_id}  {attempt.status:<10}  since {iso_ms(each.since)}  "
             f"{attempt.amount} USD  {attempt.client}  {each.why}"
         )
-    click.echo("\nFind each in Pay.gov's reports, then: bursar resolve ATTEMPT --as processed|failed --by … --reason …")
+    click.echo()
+    if any(not each.contradicted for each in wanted):
+        click.echo(
+            "Find each in Pay.gov's reports, then: bursar resolve ATTEMPT --as processed|failed --by … --reason …"
+        )
+    if any(each.contradicted for each in wanted):
+        click.echo('Where "Pay.gov says", put it right, then: bursar resolve ATTEMPT --acknowledge --by … --reason …')
     sys.exit(1)
 
 
 @click.command()
 @click.argument("attempt")
-@click.option("--as", "settled_as", required=True, type=click.Choice(["processed", "failed"]), help="What it is.")
+@click.option("--as", "settled_as", type=click.Choice(["processed", "failed"]), help="Settle it as this.")
+@click.option("--acknowledge", is_flag=True, help="Instead: what Pay.gov said against its record has been looked at.")
 @click.option("--by", required=True, metavar="NAME", help="Who says so.")
-@click.option("--reason", required=True, metavar="TEXT", help="How they know.")
-@click.option("--paygov-tracking-id", metavar="ID", help="Pay.gov's id of the collection that was found.")
+@click.option("--reason", required=True, metavar="TEXT", help="How they know, or what was done.")
+@click.option("--paygov-tracking-id", metavar="ID", help="With --as: Pay.gov's id of the collection that was found.")
 @click.pass_context
 def resolve(
     ctx: click.Context,
     attempt: str,
-    settled_as: Literal["processed", "failed"],
+    settled_as: Literal["processed", "failed"] | None,
+    acknowledge: bool,
     by: str,
     reason: str,
     paygov_tracking_id: str | None,
 ) -> None:
-    """Settle ATTEMPT (an agency tracking id) by hand; the name and the reason are kept in its history."""
+    """Settle ATTEMPT (an agency tracking id) by hand, or acknowledge that Pay.gov contradicts its record.
+
+    The name and the reason are kept for good. Acknowledging changes nothing of the attempt: it only ends its being
+    listed by `bursar attention`.
+    """
+    if acknowledge == (settled_as is not None):
+        raise click.UsageError("give one of --as and --acknowledge")
+    if acknowledge and paygov_tracking_id is not None:
+        raise click.UsageError("--paygov-tracking-id goes with --as")
 
     def work(portal: Portal) -> Awaitable[object]:
+        if settled_as is None:
+            return acknowledge_contradiction(portal, attempt, by=by, reason=reason)
         return resolve_attempt(
             portal,
             attempt,
@@ -104,7 +126,7 @@ def resolve(
         )
 
     _run(ctx, RECORD, work)
-    click.echo(f"{attempt} is {settled_as}.")
+    click.echo(f"{attempt} is {settled_as or 'acknowledged'}.")
 
 
 @click.group(invoke_without_command=True)
