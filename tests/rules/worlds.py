@@ -6,8 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from bursar.dynamo.direct import Direct
 from bursar.dynamo.engine import Engine
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.operations import Operation
 from bursar.rules import (
     Agrees,
     AppendOnly,
@@ -48,6 +50,20 @@ class PlainStore:
         if rules is not None:
             self.engine.put_rules_document(TABLE, rules.to_toml())
         self.requests: list[tuple[str, Mapping[str, Any]]] = []
+        self.swaps = 0
+
+    @property
+    def direct(self) -> Direct:
+        """The direct door, which never waits either."""
+
+        async def write(operation: Operation, request: Mapping[str, Any]) -> bytes:
+            self.swaps += 1
+            outcome = self.engine.run_group([(operation, request)])[0]
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        return Direct(self.engine, write)
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         self.requests.append((operation, request))
@@ -72,8 +88,9 @@ class PlainStore:
         return {item["pk"]["S"]: key_of(item["owner"]["M"]) for item in found}
 
 
-def ruled(store: Any, rules: Rules, seed: int = 0) -> RuledTable:
-    return RuledTable(store, TABLE, rules, randomness=random.Random(seed), clock=lambda: 0.0)
+def ruled(store: Any, rules: Rules, seed: int = 0, *, direct: bool = False) -> RuledTable:
+    door = store.direct if direct else None
+    return RuledTable(store, TABLE, rules, randomness=random.Random(seed), clock=lambda: 0.0, direct=door)
 
 
 def finish(work: Coroutine[Any, Any, Any]) -> Any:

@@ -19,6 +19,7 @@ import apsw
 
 from bursar.clock import Clock, system_clock
 from bursar.dynamo import AsyncEngine, DynamoError, Store, StoreUnreachable, open_store
+from bursar.dynamo.direct import DirectDoor
 from bursar.dynamo.engine import RulesRefused
 from bursar.dynamo.storage import StoreFormatError
 from bursar.payments.clients import Clients, ClientsError
@@ -111,7 +112,7 @@ class Composition:
                 randomness=self.randomness,
                 table=table,
                 fees=self.fees,
-                in_process=isinstance(store, AsyncEngine),
+                direct=self._observed_direct(store),
             )
             try:
                 await ledger.create_table()
@@ -216,6 +217,15 @@ class Composition:
         from bursar.portal.metrics import ObservedStore
 
         return ObservedStore(store, self.metrics, self.clock)
+
+    def _observed_direct(self, store: Store) -> DirectDoor | None:
+        if not isinstance(store, AsyncEngine):
+            return None
+        if self.metrics is None:
+            return store.direct
+        from bursar.portal.metrics import ObservedDirect
+
+        return ObservedDirect(store.direct, self.metrics, self.clock)
 
 
 def _nobody_at_paygov() -> "PayGov":

@@ -13,10 +13,12 @@ time runs it as it is.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import orjson
 
+from bursar.dynamo.direct import Direct
 from bursar.dynamo.engine import SWEEP_EVERY_S, Engine, Outcome, operation_named
 from bursar.dynamo.operations import Operation
 
@@ -40,6 +42,11 @@ class AsyncEngine:
         self._reading: list[Waiting] = []
         self._sweeping: asyncio.TimerHandle | None = None
 
+    @cached_property
+    def direct(self) -> Direct:
+        """The door for whole items."""
+        return Direct(self.engine, self.write)
+
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carries out one request. Raises ``DynamoError``. A cancelled caller's write takes place all the same."""
         body = await self.call_bytes(operation, request)
@@ -51,6 +58,10 @@ class AsyncEngine:
         known = operation_named(operation)
         if not known.writes or (known.reads is not None and known.reads(request)):
             return self.engine.read(known, request)
+        return await self.write(known, request)
+
+    async def write(self, known: Operation, request: Mapping[str, Any]) -> bytes:
+        """Carries out one writing request together with the others of this turn."""
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def settle(outcome: Outcome) -> None:

@@ -11,8 +11,8 @@ while a group does.
 
 import logging
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
 import apsw
 import orjson
@@ -27,6 +27,7 @@ from bursar.dynamo.sweep import ITEMS_PER_RUN_MAX, Sweep
 
 Outcome = bytes | Exception
 """A response serialised, or why there is none."""
+Looked = TypeVar("Looked")
 
 NOT_UTF8 = "The request holds text that is not valid Unicode"
 
@@ -95,13 +96,18 @@ class Engine:
     def read(self, operation: Operation, request: Mapping[str, Any]) -> bytes:
         """Carries out one reading request."""
         operation.shape.check(request)
+        try:
+            return orjson.dumps(self.look(lambda core: self._read_once(operation, request)))
+        except UnicodeEncodeError:
+            raise unreadable(NOT_UTF8) from None
+
+    def look(self, reading: Callable[[Core], Looked]) -> Looked:
+        """What ``reading`` finds in the committed state. Raises InternalServerError when the file cannot be read."""
         tries = 0
         while True:
             tries += 1
             try:
-                return orjson.dumps(self._read_once(operation, request))
-            except UnicodeEncodeError:
-                raise unreadable(NOT_UTF8) from None
+                return reading(self._core)
             except apsw.Error as error:
                 if tries == READ_TRIES or not isinstance(error, apsw.SQLError):
                     raise internal(f"The store could not be read: {error}") from error

@@ -61,6 +61,7 @@ from bursar.payments.table import TABLE_NAME, create_table
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy
 
 if TYPE_CHECKING:
+    from bursar.dynamo.direct import DirectDoor
     from bursar.dynamo.store import Store
 
 START_TRIES_MAX: Final = 4
@@ -86,7 +87,7 @@ class Ledger(Lookups):
     """All obligations, attempts and events, on one table of ``store``. Safe in many processes at once.
 
     ``fees`` are those that the rules know (default: the catalogue that ships); ``due`` says when the sweeper looks;
-    ``in_process``: the store is, and its answers cannot be lost (:class:`bursar.rules.RuledTable`).
+    ``direct``: the door of a store in this process, which keeps the same rules (:class:`bursar.rules.RuledTable`).
     The reading half is :class:`bursar.payments.lookups.Lookups`.
     """
 
@@ -99,13 +100,13 @@ class Ledger(Lookups):
         table: str = TABLE_NAME,
         fees: FeeCatalogue | None = None,
         due: DuePolicy | None = None,
-        in_process: bool = False,
+        direct: "DirectDoor | None" = None,
     ) -> None:
         self.rules = rules.payment_rules(fees or FeeCatalogue.default())
         self.due_policy = due or DuePolicy()
         self._clock = clock
         self._randomness = randomness
-        ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock, in_process=in_process)
+        ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock, direct=direct)
         super().__init__(store, ruled, table)
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
         self.contradictions = Contradictions(store, ruled, table, clock=clock)

@@ -54,12 +54,7 @@ class Lookups:
 
         ``events`` False leaves them out, for who does not tell the history.
         """
-        request = {
-            "ConsistentRead": True,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": partition_key(client, reference)}},
-        }
-        items = [item async for item in self._query(request)]
+        items = await self._ruled.partition({"S": partition_key(client, reference)})
         records = [from_item(item) for item in items if events or item["kind"] != EVENT_KIND]
         obligation = next((record for record in records if isinstance(record, Obligation)), None)
         if obligation is None:
@@ -83,7 +78,7 @@ class Lookups:
 
     async def reread(self, attempt: Attempt) -> Attempt:
         """The attempt as it is now. Raises ``LookupError`` if it is gone, which the rules forbid."""
-        found = await self._get(attempt_key(attempt))
+        found = await self._ruled.get(attempt_key(attempt))
         if found is None:
             raise LookupError(f"attempt {attempt.agency_tracking_id} has disappeared from {self._table}")
         return attempt_from_item(found)
@@ -142,14 +137,8 @@ class Lookups:
 
     async def _attempt_holding(self, rule: str, value: str) -> Attempt | None:
         key = await self._ruled.owner_of(rule, value)
-        item = None if key is None else await self._get(key)
+        item = None if key is None else await self._ruled.get(key)
         return None if item is None else attempt_from_item(item)
-
-    async def _get(self, key: Mapping[str, Any]) -> Item | None:
-        request = {"TableName": self._table, "Key": dict(key), "ConsistentRead": True}
-        reply = await self._store.call("GetItem", request)
-        item: Item | None = reply.get("Item")
-        return item
 
     async def _query(self, request: Mapping[str, Any]) -> AsyncIterator[Item]:
         """The items of all pages."""

@@ -15,13 +15,14 @@
 """
 
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bursar.clock import Clock
+from bursar.dynamo.direct import DirectDoor, Swap, Whole
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.store import Store
 from bursar.payments.records import Attempt
@@ -150,6 +151,33 @@ class ObservedStore:
 
     async def close(self) -> None:
         await self._behind.close()
+
+
+class ObservedDirect:
+    """A direct door that tells ``metrics`` how long each request took, under the names that other stores have."""
+
+    def __init__(self, behind: DirectDoor, metrics: Metrics, clock: Clock) -> None:
+        self._behind = behind
+        self._metrics = metrics
+        self._clock = clock
+
+    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+        began = self._clock()
+        found = await self._behind.get(table, key)
+        self._metrics.store_answered("GetItem", "ok", self._clock() - began)
+        return found
+
+    async def partition(self, table: str, value: Whole) -> list[dict[str, Any]]:
+        began = self._clock()
+        found = await self._behind.partition(table, value)
+        self._metrics.store_answered("Query", "ok", self._clock() - began)
+        return found
+
+    async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        """A swap that did not go through is sent as a transaction: that is then counted."""
+        began = self._clock()
+        await self._behind.swap(table, swaps, rules)
+        self._metrics.store_answered("TransactWriteItems", "ok", self._clock() - began)
 
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})

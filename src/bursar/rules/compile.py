@@ -56,7 +56,7 @@ class Compiled:
 def compile_writes(plan: Plan, table: str, writes: Sequence[Write]) -> Compiled:
     """The transaction for ``writes``. Raises ``RuleRefused`` (a local rule), ``TransactionTooLarge``, and
     ``Contention`` when the writes at one key do not follow from each other; ``ValueError`` for a key that changes."""
-    changes = _net(plan, writes)
+    changes = net_changes(plan, writes)
     for change in changes.values():
         found = plan.judge(change.old, change.new, change.changed)
         if found is not None:
@@ -81,7 +81,7 @@ def compile_writes(plan: Plan, table: str, writes: Sequence[Write]) -> Compiled:
 # --- the writes at one key become one change ---------------------------------------------------------------------
 
 
-def _net(plan: Plan, writes: Sequence[Write]) -> dict[Any, ItemChange]:
+def net_changes(plan: Plan, writes: Sequence[Write]) -> dict[Any, ItemChange]:
     """Key token → change, in the order in which keys are first named; what changes nothing is left out."""
     ends: dict[Any, tuple[Item | None, Item | None]] = {}
     for write in writes:

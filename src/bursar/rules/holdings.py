@@ -7,6 +7,7 @@ given back by one, taken by another   Put over it, if nobody's or the giver's (t
 
 from typing import Any
 
+from bursar.dynamo.direct import Swap
 from bursar.rules.actions import Action, ItemChange
 from bursar.rules.errors import RuleRefused
 from bursar.rules.pins import ALL_OLD, placeholder
@@ -52,6 +53,20 @@ class Holdings:
             found.append(Action(self._give_back(partition, change), "release", change, hold))
         return found
 
+    def swaps(self) -> list[Swap]:
+        """(old, new) of each sentinel. One that stands otherwise (who wrote bypassed the rules) fails the swap."""
+        found: list[Swap] = []
+        for partition, (change, hold) in self._taken.items():
+            giver = self._given.pop(partition, None)
+            before = None if giver is None else self._sentinel(partition, giver[1], giver[0])
+            found.append((before, self._sentinel(partition, hold, change)))
+        found += [(self._sentinel(partition, hold, change), None) for partition, (change, hold) in self._given.items()]
+        return found
+
+    def _sentinel(self, partition: str, hold: Hold, holder: ItemChange) -> dict[str, Any]:
+        plan = self._plan
+        return sentinel_item(plan.key_names, plan.kind_attribute, partition, hold.rule.name, holder.key)
+
     def _take(self, partition: str, change: ItemChange, hold: Hold, giver: ItemChange | None) -> dict[str, Any]:
         """Nobody's, or this item's already (left behind by a writer that bypassed the rules), or the giver's."""
         plan = self._plan
@@ -64,7 +79,7 @@ class Holdings:
         return {
             "Put": {
                 "TableName": self._table,
-                "Item": sentinel_item(plan.key_names, plan.kind_attribute, partition, hold.rule.name, change.key),
+                "Item": self._sentinel(partition, hold, change),
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
                 "ExpressionAttributeValues": values,

@@ -6,6 +6,9 @@ write ─► compile ─► TransactWriteItems ─┬─ done ──────
   └── the same token, a little later ◄──┼─ conflict, throttled
                                         └─ no answer: it may have taken place
       the token answers "done" for 10 minutes; after the last try the items themselves are read
+
+A store in this process that stands under the same rules is first asked for the swap of whole items
+(:mod:`bursar.rules.swaps`): it is done, or the compiled form goes the way above and tells why not.
 """
 
 import asyncio
@@ -15,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bursar.clock import Clock
+from bursar.dynamo.direct import DirectDoor
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.rules.actions import Action
 from bursar.rules.compile import Compiled, compile_writes
@@ -32,6 +36,7 @@ from bursar.rules.outcomes import (
 from bursar.rules.predicates import Item, Plain, typed_value
 from bursar.rules.ruleset import Rules
 from bursar.rules.sentinels import OWNER, sentinel_key, sentinel_prefix, value_text
+from bursar.rules.swaps import swaps_of
 from bursar.rules.vocabulary import Unique, UniqueWhile
 from bursar.rules.writes import Write
 
@@ -58,8 +63,9 @@ class RuledTable:
     """Writes on ``table_name`` through ``store``, each one transaction that keeps ``rules`` under any concurrency.
 
     ``randomness`` makes tokens and jitter, ``clock`` tells a token's age; waiting is ``asyncio.sleep``.
-    ``in_process``: no answer of the store can be lost on its way, so writes carry no token of their own and spare the
-    store remembering it. What such a store could not say clearly (a failing disk) is settled by reading.
+    ``direct`` is the door of a store in this process: reads and swaps go through it. No answer of such a store can be
+    lost on its way, so writes carry no token of their own and spare the store remembering it; what it could not say
+    clearly (a failing disk) is settled by reading.
     """
 
     def __init__(
@@ -71,7 +77,7 @@ class RuledTable:
         randomness: random.Random,
         clock: Clock,
         patience: Patience = Patience(),
-        in_process: bool = False,
+        direct: DirectDoor | None = None,
     ) -> None:
         self.store = store
         self.name = table_name
@@ -80,7 +86,8 @@ class RuledTable:
         self._randomness = randomness
         self._clock = clock
         self._patience = patience
-        self._in_process = in_process
+        self._direct = direct
+        self._document = "" if direct is None else rules.to_toml()
 
     def compile(self, writes: Sequence[Write]) -> Compiled:
         """What :meth:`write` would send; raises what it would raise before sending."""
@@ -92,11 +99,22 @@ class RuledTable:
         ``token`` (at most 36 characters) is the ClientRequestToken; by default a fresh one. Raises what
         :mod:`bursar.rules.errors` draws.
         """
+        unclear = False
+        if self._direct is not None and token is None:
+            try:
+                swaps = swaps_of(self._plan, self.name, writes)
+                if swaps:
+                    await self._direct.swap(self.name, swaps, self._document)
+                return
+            except ValueError:
+                pass  # compiling raises it again, or the rule's refusal that belongs in its place
+            except DynamoError as refusal:
+                unclear = refusal.code in UNCLEAR_CODES
         compiled = self.compile(writes)
         if compiled.actions:
-            if token is None and not self._in_process:
+            if token is None and self._direct is None:
                 token = f"{self._randomness.getrandbits(128):032x}"
-            await _Sending(self, compiled, token).run()
+            await _Sending(self, compiled, token, unclear=unclear).run()
 
     async def owner_of(self, rule: str, *values: Plain | Item) -> dict[str, Any] | None:
         """The key of the item that holds ``values`` (one per attribute) under the unique or unique-while ``rule``.
@@ -114,10 +132,31 @@ class RuledTable:
 
     async def get(self, key: Item) -> dict[str, Any] | None:
         """The item at ``key`` by a strongly consistent read, or None."""
+        if self._direct is not None:
+            return await self._direct.get(self.name, key)
         request = {"TableName": self.name, "Key": dict(key), "ConsistentRead": True}
         answer = await self.store.call("GetItem", request)
         item: dict[str, Any] | None = answer.get("Item")
         return item
+
+    async def partition(self, value: Item) -> list[dict[str, Any]]:
+        """Every item whose partition key is ``value`` (``{"S": …}``), strongly consistent, in the sort key's order."""
+        if self._direct is not None:
+            return await self._direct.partition(self.name, value)
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "#partition = :value",
+            "ExpressionAttributeNames": {"#partition": self.rules.key_names[0]},
+            "ExpressionAttributeValues": {":value": dict(value)},
+        }
+        items: list[dict[str, Any]] = []
+        while True:
+            page = await self.store.call("Query", request)
+            items += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return items
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     async def wait(self, tries: int, first_s: float, most_s: float) -> None:
         """The jittered pause after try number ``tries`` (from 1)."""
@@ -137,13 +176,14 @@ class RuledTable:
 class _Sending:
     """One compiled transaction on its way, with what is known of it so far."""
 
-    def __init__(self, table: RuledTable, compiled: Compiled, token: str | None) -> None:
+    def __init__(self, table: RuledTable, compiled: Compiled, token: str | None, *, unclear: bool = False) -> None:
+        """``unclear``: what was tried before may have taken place."""
         self._table = table
         self._compiled = compiled
         self._request = compiled.request(token)
         self._began = table.now()
         self._busy = 0
-        self._unclear = 0
+        self._unclear = int(unclear)
 
     async def run(self) -> None:
         """Sends until it is settled; returns when the write took place, raises otherwise."""
