@@ -34,6 +34,10 @@ def test_iso_frames_are_exact_and_court_days_whole() -> None:
     assert (iso_ms(exact.since), iso_ms(exact.until)) == ("2026-11-01T00:00:00.000Z", "2026-11-01T17:30:00.500Z")
     days = read_log_query("from=10%2F31%2F2026&to=11%2F01%2F2026", NOW)
     assert (iso_ms(days.since), iso_ms(days.until)) == ("2026-10-31T04:00:00.000Z", "2026-11-02T05:00:00.000Z")
+    last_ms = read_log_query("from=2026-11-23T04:59:59.999Z&to=11/22/2026", NOW)
+    assert last_ms.until - last_ms.since == pytest.approx(0.001, rel=0.01)
+    moment = read_log_query("from=2026-11-22T05:00:00Z&to=2026-11-22T05:00:00Z", NOW)
+    assert moment.since == moment.until
     lost_plus = read_log_query("from=2026-11-01T00:00:00+00:00&to=11/22/2026", NOW)
     assert iso_ms(lost_plus.since) == "2026-11-01T00:00:00.000Z"
 
@@ -44,6 +48,13 @@ def test_iso_frames_are_exact_and_court_days_whole() -> None:
         ("from=11/22/2026", [("to", "required")]),
         ("to=11/22/2026", [("from", "required")]),
         ("from=11/23/2026&to=11/01/2026", [("from", "order")]),
+        ("from=11/23/2026&to=11/22/2026", [("from", "order")]),
+        ("from=2026-11-23T05:00:00Z&to=11/22/2026", [("from", "order")]),
+        ("from=2026-11-22T05:00:00.001Z&to=2026-11-22T05:00:00Z", [("from", "order")]),
+        (
+            "from=11/23/2026&to=11/22/2026&page=0&order=up",
+            [("page", "malformed"), ("order", "malformed"), ("from", "order")],
+        ),
         ("from=2026-11-22&to=11/22/2026", [("from", "malformed")]),
         ("from=2026-11-22T00:00:00&to=11/22/2026", [("from", "malformed")]),
         ("from=02/30/2026&to=11/22/2026", [("from", "malformed")]),

@@ -72,7 +72,7 @@ def read_log_query(query: str, now: float) -> LogQuery:
         problems.append(problem(["pageSize"], f"must be at most {largest}", "maximum"))
     today = day_of(court_day(now))
     since, until = values.get("from", today.begin), values.get("to", today.end)
-    if not problems and since > until:
+    if "from" in values and "to" in values and (since > until or (since == until and _is_court_day(sent["to"]))):
         problems.append(problem(["from"], "must not be after to", "order"))
     if problems:
         raise InvalidRequest(VALIDATION_ERROR, problems)
@@ -104,6 +104,11 @@ def _once_each(query: str, problems: list[Problem]) -> dict[str, str]:
         else:
             sent[name] = text
     return sent
+
+
+def _is_court_day(text: str) -> bool:
+    """Of a moment that could be read. All of such a day is inside the frame: what begins at its end is after it."""
+    return "/" in text
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
