@@ -7,6 +7,7 @@ import pytest
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.policies import PolicyError, policy_of, wildcard
 from bursar.dynamo.request_scope import touches
+from tests.dynamo.stream_readers import HandClock, arn_of, described, iterator, opened, streamed
 
 PARTITIONS = {("invoices", None): ("owner",), ("invoices", "by-day"): ("day",), ("other", None): ("pk",)}
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/"
@@ -216,6 +217,40 @@ def test_what_names_no_table_takes_every_resource() -> None:
     assert not allowed(on_one, "ListTables", {"TableName": "invoices"})
     assert not allowed(on_one, "ImportTable", {"TableName": "invoices"})
     assert allowed(statement(), "ListTables", {})
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        (f"{ARN}orders/stream/*", True),
+        ("arn:aws:dynamodb:*:*:table/*/stream/*", True),
+        (f"{ARN}invoices/stream/*", False),
+        (f"{ARN}orders", False),
+    ],
+)
+def test_reading_a_stream_is_allowed_by_the_streams_name(resource: str, expected: bool) -> None:
+    clock = HandClock()
+    engine = opened(clock)
+    engine.execute("CreateTable", streamed())
+    arn = arn_of(engine)
+    shard = described(engine, arn)["Shards"][0]["ShardId"]
+    only = statement(Action=["dynamodb:DescribeStream", "dynamodb:Get*"], Resource=resource)
+    asked = {"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+    for operation, request in (
+        ("DescribeStream", {"StreamArn": arn}),
+        ("GetShardIterator", asked),
+        ("GetRecords", {"ShardIterator": iterator(engine, arn)}),
+    ):
+        assert allowed(only, operation, request) is expected, operation
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "|", "orders", f"{ARN}orders/stream/1|1", f"{ARN}orders/stream/1|1|e30=|x", 5, None]
+)
+def test_an_iterator_that_the_engine_would_not_read_takes_every_resource(text: object) -> None:
+    assert not allowed(statement(Resource=f"{ARN}orders/stream/*"), "GetRecords", {"ShardIterator": text})
+    assert allowed(statement(), "GetRecords", {"ShardIterator": text})
 
 
 @pytest.mark.parametrize(

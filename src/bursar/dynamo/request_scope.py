@@ -236,7 +236,14 @@ def _statements(operation: str, request: Mapping[str, Any], partition_names: Par
         yield Touch(f"PartiQL{type(statement).__name__}", _arn(statement.table, index), values)
 
 
+def _get_records(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+    """The stream that the iterator is a position in: it begins with its ARN, by which the engine finds the stream."""
+    arn, _version, _position = request["ShardIterator"].split("|")
+    yield Touch(operation, _arn(arn))
+
+
 _READERS: Final[dict[str, Reader]] = {
+    "GetRecords": _get_records,
     "BatchGetItem": _batch_get,
     "BatchWriteItem": _batch_write,
     "TransactGetItems": _transact,
