@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bursar.paygov import AioHttpTransport, PayGov, PayGovConfig, Transport
+from bursar.paygov import HttpTransport, PayGov, PayGovConfig, Transport
 from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH, QUERY_PATH
 from bursar.paygov.simulator import Books, MisbehaviourPlan, Simulator, SimulatorTransport
 from bursar.paygov.simulator.server import serving
@@ -91,7 +91,7 @@ async def world(
         base, transport = BASE, SimulatorTransport(simulator, plan)
         if request.param == "http":
             base = (await stack.enter_async_context(serving(simulator, plan))).base
-            transport = AioHttpTransport()
+            transport = HttpTransport()
         stack.push_async_callback(transport.close)
         yield World(clock, simulator, plan, client(base, transport), client(base, transport, HASTY_S))
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bursar.paygov import (
-    AioHttpTransport,
     ArgumentRefused,
     Certainty,
     Collection,
     Fault,
+    HttpTransport,
     PayGov,
     PayGovConfig,
     PayGovError,
@@ -107,7 +107,7 @@ SERVED: dict[str, Script] = {
 
 
 async def complete(base: str, timeout_s: float = PATIENT_S, token: str = TOKEN) -> Collection:
-    transport = AioHttpTransport()
+    transport = HttpTransport()
     try:
         return await client(base, transport, timeout_s).complete(tcs_app_id=APP, token=token)
     finally:
@@ -146,7 +146,7 @@ async def no_tls(serve: Serve) -> None:
 
 
 async def pooled(serve: Serve) -> None:
-    transport = AioHttpTransport()
+    transport = HttpTransport()
     try:
         paygov = client(await serve(pooled_end), transport)
         assert (await paygov.complete(tcs_app_id=APP, token=TOKEN)).transaction_status == "Success"
@@ -160,7 +160,7 @@ async def bad_argument(_serve: Serve) -> None:
 
 
 async def no_query(_serve: Serve) -> None:
-    paygov = PayGov(PayGovConfig(url="http://x", payment_url="http://x"), AioHttpTransport())
+    paygov = PayGov(PayGovConfig(url="http://x", payment_url="http://x"), HttpTransport())
     await paygov.query(tcs_app_id=APP, agency_tracking_id="a")
 
 

@@ -126,9 +126,9 @@ class Composition:
     async def paygov(self) -> "PayGov":
         """Pay.gov's client. Raises :class:`CannotStart` where its address is not configured."""
         if self._paygov is None:
-            from bursar.paygov.aiohttp_transport import AioHttpTransport
             from bursar.paygov.client import PayGov
             from bursar.paygov.config import PayGovConfig
+            from bursar.paygov.http_transport import HttpTransport
             from bursar.paygov.protocol import NAMESPACE
 
             settings = self.settings
@@ -146,7 +146,7 @@ class Composition:
                 bearer=settings.paygov_bearer,
             )
             try:
-                transport = AioHttpTransport(client_cert=config.client_cert, client_key=config.client_key)
+                transport = HttpTransport(client_cert=config.client_cert, client_key=config.client_key)
             except OSError as error:  # ssl.SSLError is one
                 raise CannotStart(f"BURSAR_PAYGOV_CLIENT_CERT, BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
             self._ending.push_async_callback(transport.close)

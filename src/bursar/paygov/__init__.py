@@ -4,7 +4,6 @@ The room knows nothing of obligations, attempts or stores. Start at ``client.py`
 Pay.gov's wire form is in ``protocol.py``; what can go wrong is drawn in ``errors.py``.
 """
 
-from bursar.paygov.aiohttp_transport import AioHttpTransport
 from bursar.paygov.client import PayGov
 from bursar.paygov.collection import Collection
 from bursar.paygov.config import PayGovConfig
@@ -20,15 +19,16 @@ from bursar.paygov.errors import (
     QueryUnavailable,
     TimedOut,
 )
+from bursar.paygov.http_transport import HttpTransport
 from bursar.paygov.transport import HttpReply, Transport
 
 __all__ = [
-    "AioHttpTransport",
     "ArgumentRefused",
     "Certainty",
     "Collection",
     "Fault",
     "HttpReply",
+    "HttpTransport",
     "Lost",
     "Nonsense",
     "NotSent",

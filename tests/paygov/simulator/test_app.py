@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import uvicorn
 
-from bursar.paygov import AioHttpTransport, Lost, Nonsense
+from bursar.paygov import HttpTransport, Lost, Nonsense
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator, SimulatorSettings, hosted_pages
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import Addresses, addresses, listen, serving
@@ -167,7 +167,7 @@ async def test_the_books_tell_who_was_charged(browser: Browser, simulator: Simul
 
 
 async def test_the_lever_on_a_running_simulator(browser: Browser, simulator: Simulator) -> None:
-    paygov = client(browser.base, AioHttpTransport())
+    paygov = client(browser.base, HttpTransport())
     token = started(simulator)
     simulator.pay(token, "ACH", "Success")
     told = [{"kind": "http", "status": 502}, {"kind": "fault", "times": 1, "operations": ["query"]}]
@@ -244,7 +244,7 @@ async def test_the_front_page_says_what_this_is(browser: Browser) -> None:
 
 async def test_callers_show_their_bearer_token_when_one_is_asked_for(clock: HandClock) -> None:
     simulator = Simulator(clock, random.Random(1), settings=SimulatorSettings(bearer="s3cret"))
-    transport = AioHttpTransport()
+    transport = HttpTransport()
     async with serving(simulator) as at, aiohttp.ClientSession() as session:
         browser = Browser(at.base, session)
         for bearer in (None, "wrong", "s3cre", "s3crets"):
@@ -281,7 +281,7 @@ async def test_a_server_that_cannot_reset_loses_the_reply_all_the_same(simulator
     plan = MisbehaviourPlan(random.Random(1), [Misbehaviour(kind=kind)])
     server = uvicorn.Server(uvicorn.Config(simulator_app(simulator, plan), lifespan="off", ws="none", log_config=None))
     with listen() as listening:
-        transport = AioHttpTransport()
+        transport = HttpTransport()
         running = asyncio.create_task(server.serve(sockets=[listening]))
         paygov = client(addresses(listening).base, transport)
         with pytest.raises(Lost):
