@@ -17,7 +17,7 @@ import orjson
 from bursar.dynamo.core import Core, Refused, Write, check_size
 from bursar.dynamo.engine import Engine
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.intake import taken_in
+from bursar.dynamo.intake import size_after, taken_in
 from bursar.dynamo.keys import after_prefix, encode_key_value
 from bursar.dynamo.operations import Operation
 from bursar.dynamo.operations.pages import ROWS_UNLIMITED
@@ -107,20 +107,24 @@ def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(table: Table, old: Whole | None, new: Whole | None) -> Write:
     """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when ``old`` is not what is there."""
-    item: Item | None = None
-    size = 0
-    if new is not None:
-        item, size = taken_in(dict(new))
-        check_size(size, TOO_LARGE)
-        key = table.key_of_item(item)
-        for index in table.indexes.values():
-            index.check(item)
-    else:
-        key = table.stored_key_of(dict(old or {}))
+    item: Item = dict(new or old or {})
+    key = table.key_of_item(item)
     row = table.rows.get(key)
     there: Item | None = None if row is None else orjson.loads(row[2])
     if there != old:
         raise Unswapped("an item is not as it was read")
+    if new is None:
+        return Write(table, key, row, there, None)
+    if row is None or there is None:
+        item, size = taken_in(item)
+    else:
+        # What is as in the stored item is valid and canonical already, and measured.
+        changed = {name: value for name, value in item.items() if there.get(name) != value}
+        item.update(taken_in(changed)[0])
+        size = size_after(row[1], there, item, there.keys() - item.keys() | changed.keys())
+    check_size(size, TOO_LARGE)
+    for index in table.indexes.values():
+        index.check(item)
     return Write(table, key, row, there, item, size)
 
 

@@ -51,6 +51,9 @@ class GuardView(Protocol):
     def owner(self, space: str, value: bytes) -> bytes | None:
         """Who holds a unique value, in the side store of the guarded table."""
 
+    def take(self, space: str, value: bytes, owner: bytes) -> bytes | None:
+        """Gives a unique value to ``owner`` if nobody holds it; else who does."""
+
     def claim(self, space: str, value: bytes, owner: bytes) -> None:
         """Gives a unique value to ``owner``, whoever held it."""
 
@@ -92,6 +95,10 @@ class TransactionView:
     def owner(self, space: str, value: bytes) -> bytes | None:
         """See :class:`GuardView`."""
         return self._storage.owner(self._space(space), value)
+
+    def take(self, space: str, value: bytes, owner: bytes) -> bytes | None:
+        """See :class:`GuardView`."""
+        return self._storage.take(self._space(space), value, owner)
 
     def claim(self, space: str, value: bytes, owner: bytes) -> None:
         """See :class:`GuardView`."""

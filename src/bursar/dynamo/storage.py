@@ -266,6 +266,11 @@ class Storage:
         ).get
         return row
 
+    def take(self, space: str, value: bytes, owner: bytes) -> bytes | None:
+        """Gives ``value`` to ``owner`` if nobody holds it; else who does."""
+        self.cursor.execute("INSERT OR IGNORE INTO owners VALUES (?, ?, ?)", (space, value, owner))
+        return None if self.connection.changes() else self.owner(space, value)
+
     def claim(self, space: str, value: bytes, owner: bytes) -> None:
         """Gives ``value`` to ``owner``, whoever held it."""
         self.cursor.execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?)", (space, value, owner))

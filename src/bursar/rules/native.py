@@ -140,13 +140,9 @@ class NativeGuard:
         return None
 
     def _claim(self, view: GuardView, change: Change, hold: Hold, value: str) -> Violation | None:
-        me, space = owner_bytes(change.key), _CLAIMS
-        encoded = value.encode()
-        owner = view.owner(space, encoded)
-        if owner is None:
-            view.claim(space, encoded, me)
-            return None
-        if owner == me:
+        me = owner_bytes(change.key)
+        owner = view.take(_CLAIMS, value.encode(), me)
+        if owner is None or owner == me:
             return None
         return self._plan.taken(hold, change.old, change.new, orjson.loads(owner))
 

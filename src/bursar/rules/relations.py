@@ -28,6 +28,9 @@ class Hold:
 
         Only for an item that passed ``verdict``.
         """
+        if len(self.attributes) == 1 and self._while is None:
+            value = item.get(self.attributes[0])
+            return None if value is None else self.prefix + value_text((value,))
         values = []
         for attribute in self.attributes:
             value = item.get(attribute)

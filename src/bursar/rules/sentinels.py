@@ -8,6 +8,7 @@ a strongly consistent lookup as well. Both keys of the table must be text for se
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +18,8 @@ from bursar.rules.vocabulary import SENTINEL_KIND, Unique, UniqueWhile
 
 VALUE_BYTES_MAX = 1024
 """A longer value's sentinel is keyed by its SHA-256: DynamoDB's partition keys end at 2,048 bytes."""
+
+TEXTS_CACHED = 1024
 
 SORT_VALUE = "sentinel"
 OWNER = "owner"
@@ -37,10 +40,17 @@ def value_text(values: Sequence[Mapping[str, Any]]) -> str:
     type but text, number and binary.
     """
     if len(values) == 1 and "S" in values[0]:
-        text: str = values[0]["S"]
-        if "%" not in text and "#" not in text and len(text) <= VALUE_BYTES_MAX // 4:
-            return text
-    text = "#".join(map(_part, values))
+        return _one_text(values[0]["S"])
+    return _bounded("#".join(map(_part, values)))
+
+
+@lru_cache(TEXTS_CACHED)
+def _one_text(text: str) -> str:
+    """The commonest case; one value is looked at some ten times on its way."""
+    return _bounded(_escaped(text))
+
+
+def _bounded(text: str) -> str:
     encoded = text.encode("utf-8", "surrogatepass")
     return text if len(encoded) <= VALUE_BYTES_MAX else f"%H{sha256(encoded).hexdigest()}"
 
@@ -49,13 +59,17 @@ def _part(value: Mapping[str, Any]) -> str:
     ((kind, content),) = value.items()
     match kind:
         case "S":
-            return str(content).replace("%", "%25").replace("#", "%23")
+            return _escaped(str(content))
         case "N":
             return f"%N{canonical(content)}"
         case "B":
             return f"%B{content}"
         case _:
             raise ValueError(f"a value of type {kind} cannot be unique")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("#", "%23")
 
 
 def sentinel_key(key_names: Sequence[str], partition: str) -> dict[str, Any]:

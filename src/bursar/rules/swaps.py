@@ -18,8 +18,8 @@ from bursar.rules.writes import Write
 def swaps_of(plan: Plan, table: str, writes: Sequence[Write]) -> list[Swap]:
     """(old, new) of each item that ``writes`` change and of each sentinel; empty when nothing changes.
 
-    Raises ``RuleRefused`` and ``Contention`` as ``compile_writes`` does, and ``ValueError`` for what it refuses in words
-    of its own; local rules are the guard's.
+    Raises ``RuleRefused`` and ``Contention`` as ``compile_writes`` does, and ``ValueError`` for what that refuses in
+    words of its own; local rules are the guard's.
     """
     holds = Holdings(plan, table)
     swaps: list[Swap] = []

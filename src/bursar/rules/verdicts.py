@@ -1,15 +1,21 @@
 """Local verdicts: what one rule says of one item's old and new state, and how DynamoDB compares values."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.numbers import canonical
 from bursar.dynamo.values import equal, normalise
 from bursar.rules.predicates import Item, Where
 from bursar.rules.vocabulary import Rule, RulesInvalid, Transitions
 
 Verdict = Callable[[Item | None, Item], str | None]
 """(old, new) → why the rule refuses, or None. ``new`` is there; removals are judged apart."""
+
+
+NUMBERS_CACHED = 4096
+canonical_number = lru_cache(NUMBERS_CACHED)(canonical)
 
 
 class OnlyChanges:
@@ -95,16 +101,24 @@ def same(left: Any, right: Any) -> bool:
         return True
     if left is None or right is None or "S" in left or "S" in right:
         return False
+    if "N" in left and "N" in right:
+        return canonical_number(left["N"]) == canonical_number(right["N"])
     return equal(normalise(left), normalise(right))
 
 
 def canonical_item(item: Item) -> Item:
     """``item`` with canonical numbers, so that predicates and unique values can compare text; text is not validated."""
     found: dict[str, Any] | None = None
-    # Most attributes are text, and there is only one way to write it.
+    # Most attributes are text, and there is only one way to write it; most others are numbers seen before.
     for name in [name for name, value in item.items() if "S" not in value]:
-        kept = normalise(item[name])
-        if kept is not item[name]:
+        value = item[name]
+        number = value.get("N")
+        if type(number) is str:
+            plain = canonical_number(number)
+            kept = value if plain == number else {"N": plain}
+        else:
+            kept = normalise(value)
+        if kept is not value:
             found = found or dict(item)
             found[name] = kept
     return item if found is None else found
