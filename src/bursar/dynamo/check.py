@@ -1,14 +1,15 @@
-"""Is a store sound? Compares what SQLite holds with itself: the file, items, index entries, counters, streams.
+"""Is a store sound? Compares what SQLite holds with itself: the file, items, index entries, expiry, counters, streams.
 
     items_7     key = the item's own key · item = canonical bytes · size = its size by DynamoDB's rules
     index_7_1   exactly the entries that the items give, no more, no fewer
+    expiry_7    the same, of a table with a time to live
     counters    the item counts and sizes of tables and indexes, as DescribeTable tells them
     stream_7    no record is missing; each begins where the last one of its item ended; the last ends at the item
 
 Everything is read in one snapshot, row by row: memory does not grow with the table, and a server may go on writing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from random import Random
 
@@ -70,11 +71,12 @@ def _catalogue_faults(storage: Storage, tables: list[Table], streams: list[Strea
     wanted = {f"items_{table.id}" for table in tables}
     wanted |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
     wanted |= {f"stream_{stream.id}" for stream in streams}
+    wanted |= {f"expiry_{table.id}" for table in tables if table.expiry}
     held = {
         str(name)
         for (name,) in storage.connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
-            "(name GLOB 'items_*' OR name GLOB 'index_*' OR name GLOB 'stream_*')"
+            "(name GLOB 'items_*' OR name GLOB 'index_*' OR name GLOB 'stream_*' OR name GLOB 'expiry_*')"
         )
     }
     yield from (f"{name} belongs to no table" for name in sorted(held - wanted))
@@ -106,6 +108,7 @@ class _Tally:
 
 def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
     tallies = [_Tally(None), *map(_Tally, table.indexes.values())]
+    expiring = 0
     rows = storage.connection.execute(f"SELECT key, size, item FROM items_{table.id} ORDER BY key")
     for key, size, body in rows:
         try:
@@ -118,11 +121,16 @@ def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
             yield f"{table.name}, key {key.hex()}: {fault}"
         for tally in tallies:
             tally.add(item, size)
+        expiring += table.expiry is not None and table.expiry.key_of(item) is not None
+    if table.expiry:
+        name = f"{table.name}, expiry by {table.expiry.name}"
+        yield from _entry_faults(storage, table, name, f"expiry_{table.id}", table.expiry.key_of, expiring)
     for tally in tallies:
         number = tally.index.number if tally.index else TABLE_ITSELF
         name = f"{table.name}, index {tally.index.name}" if tally.index else table.name
         if tally.index:
-            yield from _index_faults(storage, table, tally.index, tally.items)
+            entries = f"index_{table.id}_{number}"
+            yield from _entry_faults(storage, table, name, entries, tally.index.key_of, tally.items)
         counted = storage.counts(table.id, number)
         if counted != (tally.items, tally.size_bytes):
             yield f"{name}: counted (items, bytes) {counted}, there are {(tally.items, tally.size_bytes)}"
@@ -138,20 +146,20 @@ def _item_fault(table: Table, key: bytes, size: int, body: bytes, item: Item) ->
     return None
 
 
-def _index_faults(storage: Storage, table: Table, index: Index, expected: int) -> Iterator[str]:
+def _entry_faults(
+    storage: Storage, table: Table, name: str, kept_in: str, key_of: Callable[[Item], bytes | None], expected: int
+) -> Iterator[str]:
     """Each entry is one of those that the items give; entries being unique, as many of them are all of them."""
-    name = f"{table.name}, index {index.name}"
     found = 0
     entries = storage.connection.execute(
-        f"SELECT e.entry, i.key, i.item FROM index_{table.id}_{index.number} e"
-        f" LEFT JOIN items_{table.id} i ON i.id = e.id ORDER BY e.entry"
+        f"SELECT e.entry, i.key, i.item FROM {kept_in} e LEFT JOIN items_{table.id} i ON i.id = e.id ORDER BY e.entry"
     )
     for entry, key, body in entries:
         if body is None:
             yield f"{name}: entry {entry.hex()} has no item"
             continue
-        index_key = index.key_of(orjson.loads(body))
-        if index_key is None or index_key + key != entry:
+        prefix = key_of(orjson.loads(body))
+        if prefix is None or prefix + key != entry:
             yield f"{name}: entry {entry.hex()} does not fit its item, key {key.hex()}"
             continue
         found += 1

@@ -164,7 +164,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
 @data_option
 @click.pass_context
 def check_command(context: click.Context, path: str | None) -> None:
-    """Compare the file's items, indexes, counters and streams with one another: a line and exit code 1 for faults."""
+    """Compare items, indexes, expiry times, counters and streams with one another: a line and exit code 1 for faults."""
     from bursar.dynamo.check import check_store
 
     with _store(context, path):

@@ -15,15 +15,19 @@ from tests.dynamo.tables_for_tests import item, put, table
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """A store of one table with two indexes and 30 items, of which two thirds are in the first index."""
+    """A store of one table with two indexes and 30 items, of which two thirds are in the first index and expire."""
     path = str(tmp_path / "store.db")
     engine = Engine.open(path)
     request = table(global_indexes={"by-state": ("state:S", "at:N")}, local_indexes={"by-size": ("pk:S", "size:N")})
     request["GlobalSecondaryIndexes"][0]["Projection"] = {"ProjectionType": "KEYS_ONLY"}
     request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     engine.execute("CreateTable", request)
+    lives = {"TableName": "orders", "TimeToLiveSpecification": {"Enabled": True, "AttributeName": "until"}}
+    engine.execute("UpdateTimeToLive", lives)
     for number in range(30):
-        attributes = {"state": "new", "at": number} if number % 3 else {"note": "x" * number}
+        attributes = (
+            {"state": "new", "at": number, "until": 2_000_000_000 + number} if number % 3 else {"note": "x" * number}
+        )
         put(engine, "orders", item(pk=f"p{number % 4}", sk=f"{number:03}", **attributes))
     engine.execute(
         "UpdateItem", {"TableName": "orders", "Key": item(pk="p1", sk="001"), "UpdateExpression": "SET a=pk"}
@@ -63,6 +67,12 @@ def test_a_sound_store_has_no_faults(path: str) -> None:
         ("INSERT INTO counters VALUES (9, 0, 0, 0)", "counters of (9, 0) belong to no table"),
         ("CREATE TABLE items_9 (id)", "items_9 belongs to no table"),
         ("DROP TABLE index_1_1", "index_1_1 is missing"),
+        ("DELETE FROM expiry_1 WHERE id = 5", "orders, expiry by until: 1 of 19 items have no entry"),
+        ("UPDATE expiry_1 SET id = 1 WHERE id = 5", "orders, expiry by until: entry"),
+        ("UPDATE expiry_1 SET id = 99 WHERE id = 5", "has no item"),
+        ("UPDATE expiry_1 SET entry = x'00' WHERE id = 5", "orders, expiry by until: entry 00 does not fit its item"),
+        ("DROP TABLE expiry_1", "expiry_1 is missing"),
+        ("CREATE TABLE expiry_9 (id)", "expiry_9 belongs to no table"),
         ("CREATE TABLE stream_9 (id)", "stream_9 belongs to no table"),
         ("DELETE FROM stream_1 WHERE sequence = 7", "1 records between 1 and 32 are missing"),
         ("UPDATE stream_1 SET event = 'INSERT' WHERE sequence = 31", "record 31: INSERT after INSERT of the same item"),
