@@ -164,7 +164,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
 @data_option
 @click.pass_context
 def check_command(context: click.Context, path: str | None) -> None:
-    """Compare items, indexes, expiry times, counters and streams with one another: a line and exit code 1 for faults."""
+    """Compare items, indexes, expiry times, counters and streams with one another; exit code 1 and a line per fault."""
     from bursar.dynamo.check import check_store
 
     with _store(context, path):
