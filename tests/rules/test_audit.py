@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo.errors import DynamoError
-from bursar.rules import Put, Update
+from bursar.rules import Put, RuleRefused, Update
 from bursar.rules.audit import FAULTS_MAX, Report, audit
 from bursar.rules.audit_changes import NotAChange, audit_changes, changes_from_lines
 from bursar.rules.suspects import Suspects
@@ -112,6 +112,72 @@ def test_repair_removes_sentinels_of_nobody_and_nothing_else() -> None:
     assert not report.clean
     assert set(store.sentinels()) == {"unique#number#n-a", "unique#token#t", "unique#place#s#%N1"}
     assert found(audited(store, repair=True)) == [("duplicate", "number"), ("missing sentinel", "number")]
+
+
+def older(*items: dict[str, Any]) -> PlainStore:
+    """A table that was written before it had rules: no sentinel is there."""
+    store = PlainStore()
+    for one in items:
+        put(store, one)
+    return store
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+def test_adopting_a_table_protects_what_is_in_it(segments: int) -> None:
+    store = older(order(token="t"), line(shelf="s", slot=1), *(order(f"o{n}", number=f"n{n}") for n in range(20)))
+    assert not audited(store).clean
+    report = asyncio.run(audit(store, TABLE, ORDERS, randomness=random.Random(0), segments=segments, adopt=True))
+    assert report.clean
+    assert {fault.sort for fault in report.faults} == {"missing sentinel"}
+    assert report.repaired == report.count == len(store.sentinels()) > 40
+    assert audited(store).count == 0
+    with pytest.raises(RuleRefused, match="number is taken"):
+        finish(ruled(store, ORDERS).write([Put(order("late", number="n7"))]))
+    assert finish(ruled(store, ORDERS).owner_of("number", "n7")) == {"pk": {"S": "o7"}, "sk": {"S": "order"}}
+
+
+def test_a_value_held_twice_is_not_adopted_and_can_be_given_up() -> None:
+    first, second = line(number=1, shelf="s", slot=1), line(number=2, shelf="s", slot=1)
+    store = older(order(), first, second)
+    report = audited(store, adopt=True)
+    assert [(fault.sort, fault.repaired) for fault in report.faults if fault.rule == "place"] == [
+        ("duplicate", False),
+        ("missing sentinel", False),
+        ("missing sentinel", False),
+    ]
+    assert "unique#place#s#%N1" not in store.sentinels()
+    finish(ruled(store, ORDERS).write([Update(second, {**second, "slot": {"N": "2"}})]))
+    assert audited(store, adopt=True).clean
+    assert {"unique#place#s#%N1", "unique#place#s#%N2"} <= set(store.sentinels())
+
+
+def test_a_stale_sentinel_in_the_way_needs_repair_as_well() -> None:
+    store = older(order(number="n"), sentinel("unique#number#n", pk="zz", sk="order"))
+    assert [fault.rule for fault in audited(store, adopt=True).faults if not fault.repaired] == ["number", "number"]
+    assert audited(store, adopt=True, repair=True).clean
+    assert audited(store).count == 0
+
+
+def _leaves(store: PlainStore) -> None:
+    put(store, line(shelf="t", slot=1))
+
+
+def _is_overtaken(store: PlainStore) -> None:
+    finish(ruled(store, ORDERS).write([Put(line(number=2, shelf="s", slot=1))]))
+
+
+@pytest.mark.parametrize(("act", "owner"), [(_leaves, None), (_is_overtaken, ("a", "line-2"))])
+def test_what_is_written_while_adopting_decides(act: Callable[[PlainStore], None], owner: object) -> None:
+    """Between the look and the write the holder leaves its value, or another, seeing no sentinel, takes it."""
+    store = older(order(), line(shelf="s", slot=1))
+    audited(store, adopt=True)
+    key = {"pk": {"S": "unique#place#s#%N1"}, "sk": {"S": "sentinel"}}
+    store.engine.execute("DeleteItem", {"TableName": TABLE, "Key": key})
+    report = audited(Meanwhile(store, "TransactWriteItems", lambda: act(store)), adopt=True)
+    assert [(fault.sort, fault.rule, fault.repaired) for fault in report.faults] == [
+        ("missing sentinel", "place", False)
+    ]
+    assert store.sentinels().get("unique#place#s#%N1") == owner
 
 
 def test_a_report_whose_every_fault_was_repaired_is_clean() -> None:

@@ -89,6 +89,18 @@ def test_audit_repairs(data: Path, file: Path) -> None:
     assert run(audit, *arguments).exit_code == 0
 
 
+def test_audit_adopts_a_table_that_was_there_before_its_rules(data: Path, file: Path) -> None:
+    put(data, order("b"))
+    arguments = ("--store", f"file:{data}", "--table", TABLE, "--rules", file)
+    assert run(audit, *arguments).exit_code == 1
+    result = run(audit, *arguments, "--adopt")
+    assert result.exit_code == 0
+    assert result.stdout.count("holds a value whose sentinel is not there (written)") == 2
+    assert result.stdout.splitlines()[-1].endswith("2 faults, 2 of them repaired")
+    assert run(audit, *arguments).stdout == "3 items and 4 sentinels read, 0 faults\n"
+    assert run(audit, *arguments, "--adopt", "--native").exit_code == 2
+
+
 def test_audit_of_a_change_stream(file: Path) -> None:
     lines = [
         orjson.dumps({"dynamodb": {"OldImage": old, "NewImage": new}})

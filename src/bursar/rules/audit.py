@@ -5,13 +5,14 @@
           └────────► what needs two items, noted on disk ─► suspicions ─► read again, at one instant ─► faults
 
 The table may be written to meanwhile: nothing is reported that one transactional read of the items involved does not
-confirm. Repair removes only what is provably nobody's: a sentinel whose owner is gone or does not hold its value, in
-a transaction that fails if that has become untrue.
+confirm. Repair removes only what is provably nobody's: a sentinel whose owner is gone or does not hold its value.
+Adopting writes the sentinels of values that one item holds and nobody protects. Both do so in transactions that fail
+if what they rest on has become untrue.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from bursar.rules.pins import ALL_OLD, Pins, placeholder
 from bursar.rules.plan import Plan
 from bursar.rules.predicates import Item
 from bursar.rules.ruleset import Rules
-from bursar.rules.sentinels import OWNER, SORT_VALUE, is_sentinel, sentinel_key
+from bursar.rules.sentinels import OWNER, SORT_VALUE, is_sentinel, sentinel_item, sentinel_key
 from bursar.rules.suspects import Suspects, digest, key_from_text, key_text
 
 if TYPE_CHECKING:
@@ -81,14 +82,16 @@ async def audit(
     on_progress: OnProgress | None = None,
     sentinels: bool = True,
     repair: bool = False,
+    adopt: bool = False,
 ) -> Report:
     """Reads ``table`` and reports what breaks ``rules``.
 
     ``segments`` scan at once; ``on_progress`` hears how many items were read so far. ``sentinels`` False says that
-    nobody writes to the table in compiled form, so that none are expected. ``repair`` removes stale sentinels.
-    Raises what the store raises once throttling has outlasted the retries.
+    nobody writes to the table in compiled form, so that none are expected. ``repair`` removes stale sentinels;
+    ``adopt`` writes missing ones, as many at once as ``segments``, but none for a value held twice: its second holder
+    could not give it up any more. Raises what the store raises once throttling has outlasted the retries.
     """
-    auditing = _Audit(store, table, rules.plan, randomness, on_progress, sentinels, repair)
+    auditing = _Audit(store, table, rules.plan, randomness, on_progress, sentinels, repair, adopt)
     try:
         return await auditing.run(segments)
     finally:
@@ -105,9 +108,11 @@ class _Audit:
         on_progress: OnProgress | None,
         sentinels: bool,
         repair: bool,
+        adopt: bool,
     ) -> None:
         self.store, self.table, self.plan, self.randomness = store, table, plan, randomness
-        self.on_progress, self.sentinels, self.repair = on_progress, sentinels, repair
+        self.on_progress, self.sentinels, self.repair, self.adopt = on_progress, sentinels, repair, adopt
+        self._held_twice: set[str] = set()
         self.suspects = Suspects()
         self.report = Report()
         self._children: dict[str | None, list[tuple[str, tuple[str, ...]]]] = {}
@@ -118,12 +123,7 @@ class _Audit:
                     looked_at.append((parent.rule.name, parent.attributes))
 
     async def run(self, segments: int) -> Report:
-        if segments == 1:
-            await self._scan(0, 1)
-        else:
-            async with asyncio.TaskGroup() as group:
-                for segment in range(segments):
-                    group.create_task(self._scan(segment, segments))
+        await _all_of([self._scan(segment, segments) for segment in range(segments)])
         self.suspects.all_seen()
         for partition, owners in self.suspects.duplicates():
             await self._duplicate(partition, [key_from_text(owner) for owner in owners])
@@ -132,8 +132,8 @@ class _Audit:
         for partition, owner in self.suspects.without_holder():
             await self._stale(partition, owner)
         if self.sentinels:
-            for partition, owner in self.suspects.without_sentinel():
-                await self._missing(partition, key_from_text(owner))
+            missing = self.suspects.without_sentinel()
+            await _all_of([self._look_for(missing) for _ in range(segments)])
         return self.report
 
     # --- the scan --------------------------------------------------------------------------------------------------
@@ -181,6 +181,11 @@ class _Audit:
         if self.on_progress is not None:
             self.on_progress(self.report.items_read + self.report.sentinels_read)
 
+    async def _look_for(self, missing: Iterator[tuple[str, str]]) -> None:
+        """Looks at what is left of ``missing``, which several such tasks share."""
+        for partition, owner in missing:
+            await self._missing(partition, key_from_text(owner))
+
     # --- suspicions, looked at again -------------------------------------------------------------------------------
 
     async def _confirm(self, key: Item) -> bool:
@@ -199,6 +204,8 @@ class _Audit:
         if len(holders) > 1:
             shown = ", ".join(map(self.plan.spoken_key, holders))
             rule = self._rule_of(partition)
+            if self.adopt:
+                self._held_twice.add(partition)
             self.report.add(Fault("duplicate", rule, holders[0], f"Rule {rule}: one value is held by {shown}"))
 
     async def _orphan(self, rule: str, child: Item) -> None:
@@ -228,7 +235,8 @@ class _Audit:
         rule = self._rule_of(partition)
         names = "is not there" if owner is None else f"names {self.plan.spoken_key(owner)}"
         message = f"Rule {rule}: {self.plan.spoken_key(holder)} holds a value whose sentinel {names}"
-        self.report.add(Fault("missing sentinel", rule, holder, message))
+        adopted = self.adopt and owner is None and await self._write(partition, rule, holder, item)
+        self.report.add(Fault("missing sentinel", rule, holder, message, adopted))
 
     async def _stale(self, partition: str, owner_text: str) -> None:
         key = sentinel_key(self.plan.key_names, partition)
@@ -254,12 +262,32 @@ class _Audit:
         actions: list[dict[str, Any]] = [{"Delete": seen.request(self.table, dict(key))}]
         if owner is not None:
             actions.append({"ConditionCheck": self._as_read(owner, item)})
+        return await self._done(actions)
+
+    async def _write(self, partition: str, rule: str, holder: Item, item: Item | None) -> bool:
+        """Writes a value's sentinel while it is nobody's and its holder, the only one, is as it was read."""
+        if partition in self._held_twice:
+            return False
+        plan = self.plan
+        name = placeholder(plan.key_names[0])
+        put = {
+            "TableName": self.table,
+            "Item": sentinel_item(plan.key_names, plan.kind_attribute, partition, rule, holder),
+            # The holder's already: this very write, whose answer was lost.
+            "ConditionExpression": f"attribute_not_exists({name}) OR #owner = :holder",
+            "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
+            "ExpressionAttributeValues": {":holder": {"M": dict(holder)}},
+        }
+        return await self._done([{"Put": put}, {"ConditionCheck": self._as_read(holder, item)}])
+
+    async def _done(self, actions: list[dict[str, Any]]) -> bool:
+        """Whether one transaction took place; not, when what it rests on has moved: the next audit will see."""
         try:
             await self._call("TransactWriteItems", {"TransactItems": actions})
         except DynamoError as error:
             if error.code != "TransactionCanceledException":
                 raise
-            return False  # it moved meanwhile: the next audit will see
+            return False
         return True
 
     def _as_read(self, owner: Item, item: Item | None) -> dict[str, Any]:
@@ -308,6 +336,16 @@ class _Audit:
                     raise
                 await asyncio.sleep(self.randomness.uniform(0.0, min(WAIT_MAX_S, 0.05 * 2**tries)))
         raise AssertionError("the loop returns or raises")
+
+
+async def _all_of(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """All of ``work`` at once; what is alone needs no task."""
+    if len(work) == 1:
+        await work[0]
+        return
+    async with asyncio.TaskGroup() as group:
+        for each in work:
+            group.create_task(each)
 
 
 def _is_busy(error: DynamoError) -> bool:

@@ -30,6 +30,9 @@ SHOWN_FAULTS_MAX = 200
 DYNAMO_PATH = "bursar.dynamo.path"
 """Where the dynamo command keeps its own ``--data`` in click's ``meta``."""
 
+REPAIRED = {"stale sentinel": " (removed)", "missing sentinel": " (written)"}
+"""What was done about a fault that was repaired, by its sort."""
+
 FORMS = ("table", "toml", "mermaid", "ascii")
 
 
@@ -55,6 +58,7 @@ _RULES = click.option(
 @_RULES
 @click.option("--segments", type=click.IntRange(1, 1_000_000), default=4, show_default=True, help="Scans at once.")
 @click.option("--repair", is_flag=True, help="Remove sentinels that nobody holds, and say so.")
+@click.option("--adopt", is_flag=True, help="Write the sentinels of values that nobody protects yet, and say so.")
 @click.option("--native", is_flag=True, help="Expect no sentinels: only the engine itself keeps this table's rules.")
 @click.option(
     "--changes",
@@ -70,6 +74,7 @@ def audit(
     file: Path | None,
     segments: int,
     repair: bool,
+    adopt: bool,
     native: bool,
     changes: Any,
     form: str,
@@ -79,6 +84,8 @@ def audit(
     Exit code 0: nothing is wrong (or all was repaired); 1: something is; 2: the audit could not be made.
     """
     defaults = _defaults(context)
+    if adopt and native:
+        raise click.UsageError("--adopt writes the sentinels that --native does not expect: give one of them")
     if changes is not None:
         _audit_lines(changes, _rules_for(defaults, file, None, None), form)
         return
@@ -100,6 +107,7 @@ def audit(
                     on_progress=progress,
                     sentinels=not native,
                     repair=repair,
+                    adopt=adopt,
                 )
         finally:
             await store.close()
@@ -368,7 +376,7 @@ def _print_faults(faults: "list[Fault]", form: str) -> None:
             said = {"sort": fault.sort, "rule": fault.rule, "key": fault.key, "message": fault.message}
             click.echo(orjson.dumps({**said, "repaired": fault.repaired}))
         else:
-            click.echo(f"{fault.sort}: {fault.message}{' (removed)' if fault.repaired else ''}")
+            click.echo(f"{fault.sort}: {fault.message}{REPAIRED[fault.sort] if fault.repaired else ''}")
     if form == "text" and len(faults) > SHOWN_FAULTS_MAX:
         click.echo(f"… {len(faults) - SHOWN_FAULTS_MAX} more; --format json lists them")
 
