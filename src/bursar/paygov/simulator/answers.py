@@ -71,18 +71,35 @@ class SoapService:
         self, operations: Mapping[str, Operation], body: bytes, content_type: str, authentication: str
     ) -> Answer:
         """The answer to one request at the service that offers ``operations``. Raises nothing."""
-        if not self.admits(authentication):
-            return Answer(401, PLAIN_TYPE, b"The Authentication header must be: Bearer <token>\n")
-        try:
-            request = read_request(operations, body, content_type)
-        except (XmlRefused, RequestRefused) as refused:
-            return plain_fault_reply("Client", str(refused))
+        request = self._read(operations, body, content_type, authentication)
+        if isinstance(request, Answer):
+            return request
         if len(self.plan):
             token, agency_tracking_id = self._subject(request)
             chosen = self.plan.choose(request.operation.name, token, agency_tracking_id)
             if chosen is not None:
                 return await self._misbehave(chosen, request)
         return self._carry_out(request)
+
+    def answer_at_once(
+        self, operations: Mapping[str, Operation], body: bytes, content_type: str, authentication: str
+    ) -> Answer | None:
+        """As :meth:`answer`; None, and nothing has happened, while misbehaviours are in force: they may take time."""
+        if len(self.plan):
+            return None
+        request = self._read(operations, body, content_type, authentication)
+        return request if isinstance(request, Answer) else self._carry_out(request)
+
+    def _read(
+        self, operations: Mapping[str, Operation], body: bytes, content_type: str, authentication: str
+    ) -> SoapRequest | Answer:
+        """The request, or what is answered to one that is none."""
+        if not self.admits(authentication):
+            return Answer(401, PLAIN_TYPE, b"The Authentication header must be: Bearer <token>\n")
+        try:
+            return read_request(operations, body, content_type)
+        except (XmlRefused, RequestRefused) as refused:
+            return plain_fault_reply("Client", str(refused))
 
     def admits(self, authentication: str) -> bool:
         """Whether a caller with that Authentication header may come in."""

@@ -36,6 +36,7 @@ from bursar.paygov.simulator.books import Charge
 from bursar.paygov.simulator.core import Simulator
 from bursar.paygov.simulator.hosted_pages import HostedPages, bounded_body, page, refusal
 from bursar.paygov.simulator.misbehaviour import KINDS, Misbehaviour, MisbehaviourPlan
+from bursar.paygov.simulator.short_cut import ShortCut
 from bursar.paygov.simulator.wire import Answer, Ending
 
 REQUEST_BYTES_MAX = 64 * 1024
@@ -54,20 +55,25 @@ ABORT_EXTENSION = "bursar.abort"
 _BEARER_HEADER: Final = BEARER_HEADER.lower().encode()
 
 
-def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) -> Starlette:
+class SimulatorApp(Starlette):
+    """The app, and the short cut to it for a server that can take one (``server.py``)."""
+
+    def __init__(self, short_cut: ShortCut, **options: Any) -> None:
+        super().__init__(**options)
+        self.short_cut = short_cut
+
+
+def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) -> SimulatorApp:
     """The app. ``plan`` is what goes wrong from the start; POST /misbehave adds to it."""
     plan = plan if plan is not None else MisbehaviourPlan(simulator.randomness)
     service = SoapService(simulator, plan)
     pages = HostedPages(simulator)
     desk = OperatorsDesk(simulator, service)
-    soap_doors = {
-        ONLINE_PATH: SoapDoor(service, ONLINE_OPERATIONS),
-        QUERY_PATH: SoapDoor(service, QUERY_OPERATIONS),
-    }
-    return _SimulatorApp(
-        soap_doors,
+    services = {ONLINE_PATH: ONLINE_OPERATIONS, QUERY_PATH: QUERY_OPERATIONS}
+    return SimulatorApp(
+        ShortCut(simulator, service, services),
         routes=[
-            *(Route(path, door, methods=["POST"]) for path, door in soap_doors.items()),
+            *(Route(path, SoapDoor(service, operations), methods=["POST"]) for path, operations in services.items()),
             Route(PAY_PATH + "/cancel", pages.cancel_by_script, methods=["POST"]),
             Route(PAY_PATH + "/{payment_type}/{outcome}", pages.pay_by_script, methods=["POST"]),
             Route(PAY_PATH, pages.show, methods=["GET"]),
@@ -81,20 +87,6 @@ def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) ->
         ],
         exception_handlers={HTTPException: _http_error},
     )
-
-
-class _SimulatorApp(Starlette):
-    """Starlette, with a short cut to the SOAP endpoints: the stand-in of a benchmark must not be its bottleneck."""
-
-    def __init__(self, soap_doors: Mapping[str, "SoapDoor"], **options: Any) -> None:
-        super().__init__(**options)
-        self._soap_doors = soap_doors
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._soap_doors:
-            await self._soap_doors[scope["path"]](scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 class SoapDoor:

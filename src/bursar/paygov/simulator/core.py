@@ -8,7 +8,6 @@ Everything here is synchronous and reads time only from the clock it was given.
 
 import random
 import re
-import string
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -31,11 +30,11 @@ from bursar.paygov.simulator.books import FAILED, OUTCOMES, SUCCESS, Books, Entr
 
 ACH_SETTLE_S = 15.0
 RECEIVED = "Received"
-PAYGOV_TRACKING_ID_CHARACTERS, PAYGOV_TRACKING_ID_BITS = 21, 108
+PAYGOV_TRACKING_ID_BITS = 80
+"""In 20 of an id's 21 characters."""
 
 _AMOUNT = re.compile(r"[0-9]{1,10}\.[0-9]{2}")
 _URL = re.compile(rf"https?://[!-~]{{1,{URL_CHARACTERS_MAX}}}", re.IGNORECASE)
-_ID_LETTERS = string.ascii_uppercase + string.digits
 
 
 class RequestRefused(ValueError):
@@ -176,12 +175,7 @@ class Simulator:
 
     def _tracking_id(self) -> str:
         # One draw, not one for each letter: each is a system call where the randomness is the system's.
-        number = self.randomness.getrandbits(PAYGOV_TRACKING_ID_BITS)
-        letters = []
-        for _ in range(PAYGOV_TRACKING_ID_CHARACTERS):
-            number, letter = divmod(number, len(_ID_LETTERS))
-            letters.append(_ID_LETTERS[letter])
-        return "".join(letters)
+        return f"P{self.randomness.getrandbits(PAYGOV_TRACKING_ID_BITS):020X}"
 
     def _check_application(self, tcs_app_id: str) -> None:
         known = self.settings.applications

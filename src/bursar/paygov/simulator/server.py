@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH, QUERY_PATH
-from bursar.paygov.simulator.app import ABORT_EXTENSION, simulator_app
+from bursar.paygov.simulator.app import ABORT_EXTENSION, SimulatorApp, simulator_app
 from bursar.paygov.simulator.core import Simulator
 from bursar.paygov.simulator.misbehaviour import MisbehaviourPlan
+from bursar.paygov.simulator.wire import Answer
 
 HOST = "127.0.0.1"
 BACKLOG = 1_024
@@ -92,13 +93,50 @@ class _EmbeddedServer(uvicorn.Server):
         yield
 
 
-class _AbortableProtocol(HttpToolsProtocol):
-    """uvicorn's own protocol, with the one thing that a simulator of bad networks needs besides: to hang up."""
+class _SimulatorProtocol(HttpToolsProtocol):
+    """uvicorn's own protocol, with what a simulator needs besides: to hang up, and the short cut to its answers."""
+
+    def __init__(self, config: uvicorn.Config, *others: Any, **named: Any) -> None:
+        super().__init__(config, *others, **named)
+        assert isinstance(config.app, SimulatorApp)
+        self._short_cut = config.app.short_cut
+        self._receiving = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self._busy():
+            answer = self._short_cut.answer(data)
+            if answer is not None:
+                self._unset_keepalive_if_required()
+                self.transport.write(self._whole(answer))
+                return
+        super().data_received(data)
+
+    def _busy(self) -> bool:
+        """Whether an earlier request is still on the long way, in or out."""
+        return (
+            self._receiving
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or self.flow.write_paused
+            or self.transport.is_closing()
+        )
+
+    def _whole(self, answer: Answer) -> bytes:
+        lines = [STATUS_LINE[answer.status]]
+        lines += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        lines.append(b"content-type: %b\r\n" % answer.content_type.encode())
+        lines.append(b"content-length: %d\r\n\r\n" % len(answer.body))
+        lines.append(answer.body)
+        return b"".join(lines)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._receiving = True
         extensions: dict[str, Any] = {ABORT_EXTENSION: self._abort}
         self.scope["extensions"] = extensions
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._receiving = False
 
     def _abort(self, reset: bool) -> None:
         if reset:
@@ -113,7 +151,7 @@ class _AbortableProtocol(HttpToolsProtocol):
 def _config(simulator: Simulator, plan: MisbehaviourPlan | None) -> uvicorn.Config:
     return uvicorn.Config(
         simulator_app(simulator, plan),
-        http=_AbortableProtocol,
+        http=_SimulatorProtocol,
         ws="none",
         lifespan="off",
         access_log=False,
