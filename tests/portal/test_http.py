@@ -1,4 +1,4 @@
-"""The HTTP door: JSON in and out, errors always JSON, nothing sensitive in a log line."""
+"""The ASGI door: JSON in and out, errors always JSON, nothing sensitive in a log line."""
 
 import asyncio
 import json
@@ -67,6 +67,7 @@ async def test_errors_are_json_whatever_goes_wrong(stage: Stage) -> None:
         assert set(answer.json) == {"message", "errors"}
         assert message in (None, answer.json["message"])
         assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-request-id"]
 
 
 @on_stage
@@ -178,9 +179,10 @@ async def test_a_body_that_drips_is_given_up(stage: Stage) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/init", "headers": []}
+    scope = {"type": "http", "method": "POST", "path": "/init", "headers": [(b"x-request-id", b"mine")]}
     began = stage.loop.clock()
     await _app(stage)(scope, drip, send)
+    assert (b"x-request-id", b"mine") in sent[0]["headers"]
     assert (sent[0]["status"], stage.loop.clock() - began) == (408, BODY_TIMEOUT_S)
     assert (b"connection", b"close") in sent[0]["headers"]
     assert json.loads(sent[1]["body"]) == {"message": "The request body did not arrive in time", "errors": []}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bursar.bootstrap.composition import CannotStart, Composition
-from bursar.bootstrap.serving import address, background, bind, is_loopback, serving, until_told_to_stop
+from bursar.bootstrap.serving import address, background, bind, is_loopback, serving, serving_portal, until_told_to_stop
 from bursar.dashboard import TryPayment, pages_app
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
 from bursar.paygov.simulator.app import simulator_app
@@ -24,7 +24,7 @@ from bursar.paygov.simulator.server import addresses
 from bursar.payments.clients import Client
 from bursar.portal.application import Authenticate
 from bursar.portal.auth import nobody_asks, sigv4
-from bursar.portal.http import AsgiApp, portal_app
+from bursar.portal.http import AsgiApp, PortalApp, portal_app
 from bursar.portal.limits import ClientLimits
 from bursar.portal.metrics import Metrics
 from bursar.portal.portal import DRAIN_TIMEOUT_S, Portal
@@ -112,7 +112,8 @@ async def serve_portal(
         portal, reports = await parts.portal(), await parts.reports()
         await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        await stack.enter_async_context(serving(_app(parts, portal, reports, authenticate), listening))
+        app = _app(parts, portal, reports, authenticate)
+        await stack.enter_async_context(serving_portal(app.application, listening))
         await until_told_to_stop(lifeline, ready=when_ready)
         when_told()
 
@@ -131,7 +132,7 @@ async def check_portal(settings: Settings) -> None:
 
 def _app(
     parts: Composition, portal: Portal, reports: Reports, authenticate: Authenticate, others: AsgiApp | None = None
-) -> AsgiApp:
+) -> PortalApp:
     """The portal with everything that a server of one's own offers."""
     settings, fees = parts.settings, parts.fees
     log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})

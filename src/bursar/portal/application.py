@@ -62,8 +62,7 @@ class Application:
     async def handle(self, call: Call) -> Reply:
         """The reply to ``call``; errors are replies too."""
         began = self.portal.clock()
-        if not call.request_id:
-            call.request_id = f"{self.portal.randomness.getrandbits(64):016x}"
+        self._identify(call)
         operation = UNROUTED
         try:
             endpoint, call.values = self.routes.find(call.method, call.path)
@@ -71,11 +70,23 @@ class Application:
             reply = await self._run(endpoint, call)
         except Exception as error:  # the one place where errors become replies
             reply = self._error_reply(error, call)
-        seconds = self.portal.clock() - began
-        if self._observer is not None:
-            self._observer.answered(operation, call.method, reply.status, seconds)
-        self._note(operation, call, reply.status, seconds)
+        self._note(operation, call, reply.status, self.portal.clock() - began)
         return reply
+
+    def refuse(self, call: Call, error: PortalError) -> Reply:
+        """The reply to a call that never became whole, with an id, logged and counted like any other."""
+        self._identify(call)
+        try:
+            operation = self.routes.find(call.method, call.path)[0].operation_id
+        except PortalError:
+            operation = UNROUTED
+        reply = error_reply(error)
+        self._note(operation, call, reply.status, 0.0)
+        return reply
+
+    def _identify(self, call: Call) -> None:
+        if not call.request_id:
+            call.request_id = f"{self.portal.randomness.getrandbits(64):016x}"
 
     async def _run(self, endpoint: Endpoint, call: Call) -> Reply:
         if len(call.body) > BODY_BYTES_MAX:
@@ -98,6 +109,8 @@ class Application:
         return error_reply(known)
 
     def _note(self, operation: str, call: Call, status: int, seconds: float) -> None:
+        if self._observer is not None:
+            self._observer.answered(operation, call.method, status, seconds)
         if not _log.isEnabledFor(logging.INFO):
             return
         _log.info(

@@ -1,4 +1,6 @@
-"""The HTTP door: the portal as an ASGI application, without a framework between a request and its use case.
+"""The ASGI door: the portal for any server that speaks ASGI, without a framework between a request and its use case.
+
+``door.py`` is the other one, for a portal that serves itself and nothing else.
 
 app = portal_app(portal, authenticate)                  # serve it, or mount it
 app = portal_app(portal, authenticate, others=pages)    # paths that are not the portal's go to another ASGI app
@@ -6,10 +8,10 @@ app = portal_app(portal, authenticate, others=pages)    # paths that are not the
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
-from bursar.portal.application import TOO_LARGE, Application, Authenticate, Limits, error_reply
+from bursar.portal.application import TOO_LARGE, Application, Authenticate, Limits
 from bursar.portal.calls import Call, Reply
 from bursar.portal.errors import NotFound, TooLarge, TooSlow
 from bursar.portal.limits import ClientLimits
@@ -59,19 +61,18 @@ class PortalApp:
             await self._others(scope, receive, send)
             return
         headers = _headers(scope["headers"])
-        request_id = _request_id(headers.get("x-request-id", ""))
         call = Call(
             method=scope["method"],
             path=path,
             query=scope.get("query_string", b"").decode("latin-1"),
             headers=headers,
-            request_id=request_id,
+            request_id=sent_request_id(headers),
         )
         try:
             call.body = await _body_in_time(headers, receive)
             reply = await self.application.handle(call)
         except (TooLarge, TooSlow) as error:
-            reply = error_reply(error)
+            reply = self.application.refuse(call, error)
         except _Disconnected:
             return
         await _send(reply, call, send)
@@ -136,8 +137,11 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def _request_id(sent: str) -> str:
+def sent_request_id(headers: Mapping[str, str]) -> str:
     """The caller's own request id, when it is one that may stand in a log; else none, and one is made."""
+    sent = headers.get("x-request-id", "")
+    if not sent:
+        return ""
     good = sent.isascii() and sent.replace("-", "").isalnum() and len(sent) <= REQUEST_ID_CHARS_MAX
     return sent if good else ""
 
