@@ -92,6 +92,9 @@ BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
     "events-append-only": lambda s: (found(s, "event"), None),
     "kept-obligation": lambda s: (found(s, "obligation"), None),
     "kept-attempt": _attempt(lambda item: None),
+    "contradiction-told": lambda s: _contradiction(s, saidStatus="failed"),
+    "contradiction-acknowledged-once": lambda s: _contradiction(s, acknowledgedBy="Bob"),
+    "kept-contradiction": lambda s: (_contradiction(s)[0], None),
 }
 
 
@@ -102,8 +105,16 @@ def _paid(store: PlainStore, reference: str) -> dict[str, Any]:
     return old
 
 
+def _contradiction(store: PlainStore, **values: str) -> Ends:
+    """A contradiction that Ada has acknowledged, and the same with other values."""
+    texts = {"saidStatus": "processed", "acknowledgedBy": "Ada"}
+    there = changed({}, pk="contradictions", sk="a1#processed#p1", kind="contradiction", **texts)
+    finish(ruled(store, payment_rules(FEES), 7).write([Put(there)]))
+    return there, changed(there, **values)
+
+
 # A kept parent is refused by the rule that says so first; a status that is not known is on no edge either.
-SAID_BY = {"kept-obligation": "kept", "kept-attempt": "kept"}
+SAID_BY = {"kept-obligation": "kept", "kept-attempt": "kept", "kept-contradiction": "kept"}
 SAID_FIRST_BY = {"status-known": "status-moves"}
 
 
