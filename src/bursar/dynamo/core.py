@@ -13,11 +13,12 @@ import orjson
 from bursar.clock import Clock
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.guards import Change, Guard, GuardLoader, TransactionView
+from bursar.dynamo.pending import PendingWrites
 from bursar.dynamo.rows import StoredRow
-from bursar.dynamo.schema import TABLE_ARN, Index, Table, no_such_table
-from bursar.dynamo.storage import TABLE_ITSELF, Storage
+from bursar.dynamo.schema import TABLE_ARN, Counted, Index, Table, no_such_table
+from bursar.dynamo.storage import Storage
 from bursar.dynamo.streams import Recorder, Streams
-from bursar.dynamo.values import ITEM_BYTES_MAX, Item, item_bytes, item_size
+from bursar.dynamo.values import ITEM_BYTES_MAX, Item, item_size
 
 UNKNOWN_VERSION = -1
 
@@ -25,7 +26,7 @@ UNKNOWN_VERSION = -1
 class Write:
     """One item's change on its way to the file: what is there (``row``) and what is to be (``new``, or None)."""
 
-    __slots__ = ("_old", "body", "check_only", "key", "new", "row", "size", "table")
+    __slots__ = ("_old", "body", "check_only", "key", "larger_bytes", "new", "row", "size", "table")
 
     def __init__(
         self, table: Table, key: bytes, row: StoredRow | None, old: Item | None, new: Item | None, size: int = 0
@@ -37,7 +38,9 @@ class Write:
         self._old = old
         self.new = new
         self.size = size
-        self.body = b"" if new is None else item_bytes(new)
+        self.body = b"" if new is None else orjson.dumps(new)
+        self.larger_bytes = size if row is None or row[1] < size else row[1]
+        """The larger size of the two items, which is what Amazon bills."""
         self.check_only = False
 
     @classmethod
@@ -46,7 +49,7 @@ class Write:
         write = cls(table, key, row, old, None)
         write.check_only = True
         if row is not None:
-            write.new, write.size, write.body = old, row[1], row[2]
+            write.new, write.size, write.body, write.larger_bytes = old, row[1], row[2], row[1]
         return write
 
     @property
@@ -55,11 +58,6 @@ class Write:
         if self._old is None and self.row is not None:
             self._old = orjson.loads(self.row[2])
         return self._old
-
-    @property
-    def larger_bytes(self) -> int:
-        """The larger size of the two, which is what Amazon bills."""
-        return max(self.size, self.row[1] if self.row else 0)
 
 
 class Refused(Exception):
@@ -83,7 +81,7 @@ class Core:
         self._guard_loader = guard_loader
         self._tables: dict[str, Table] = {}
         self._guards: dict[str, Guard] = {}
-        self._counts: dict[tuple[int, int], list[int]] = {}
+        self._counts: dict[Counted, list[int]] = {}
         self._version = UNKNOWN_VERSION
         self.streams = Streams(storage, randomness)
         self.address = "localhost"
@@ -246,20 +244,19 @@ class Core:
             for write in writes
             if write.table.rules is not None
         }
-        counts = {counted: list(count) for counted, count in self._counts.items()}
-        self.storage.savepoint()
+        # Judged before the first of them is applied: a refusal has nothing to undo.
+        pending = PendingWrites(self.storage, self.table, writes)
         try:
-            for write in writes:
-                self._apply(write)
             for table, guard in guards.values():
-                self._judge(table, guard, writes)
+                self._judge(table, guard, writes, pending)
         except BaseException:
-            self.storage.undo()
-            self._counts = counts
+            pending.give_back()
             raise
-        self.storage.release()
+        for write in writes:
+            self._apply(write)
+        pending.keep_owners()
 
-    def _judge(self, table: Table, guard: Guard, writes: Sequence[Write]) -> None:
+    def _judge(self, table: Table, guard: Guard, writes: Sequence[Write], pending: PendingWrites) -> None:
         changes, positions = [], []
         for position, write in enumerate(writes):
             if write.table is table and not write.check_only and (write.new is not None or write.row is not None):
@@ -268,7 +265,7 @@ class Core:
                 positions.append(position)
         if not changes:
             return
-        refusal = guard(changes, self._view(table))
+        refusal = guard(changes, pending.view(table))
         if refusal is not None:
             raise Refused(positions[refusal.change_index], refusal.message)
 
@@ -280,17 +277,17 @@ class Core:
                 return
             row_id = row[0]
             table.rows.delete(row_id)
-            self._count(table, TABLE_ITSELF, -1, -row[1])
+            self._count(table.counted, -1, -row[1])
         elif row is None:
             row_id = table.rows.insert(write.key, write.size, write.body)
-            self._count(table, TABLE_ITSELF, 1, write.size)
+            self._count(table.counted, 1, write.size)
         else:
             row_id = row[0]
             # The same bytes again: nothing to write, and for the file's sake no page to dirty.
             if row[2] == write.body:
                 return
             table.rows.update(row_id, write.size, write.body)
-            self._count(table, TABLE_ITSELF, 0, write.size - row[1])
+            self._count(table.counted, 0, write.size - row[1])
         if table.indexes:
             self._apply_to_indexes(write, row_id)
         for follow in table.followers:
@@ -300,7 +297,7 @@ class Core:
         old, new, key = write.old, write.new, write.key
         for index in write.table.indexes.values():
             if old is not None and new is not None and index.same_key(old, new):
-                self._count(write.table, index.number, 0, _grown_bytes(index, write, old, new))
+                self._count(index.counted, 0, _grown_bytes(index, write, old, new))
                 continue
             before = index.key_of(old) if old is not None else None
             after = index.key_of(new) if new is not None else None
@@ -313,17 +310,17 @@ class Core:
             if after is not None and new is not None:
                 items += 1
                 size_bytes += _held_bytes(index, new, write.size)
-            self._count(write.table, index.number, items, size_bytes)
+            self._count(index.counted, items, size_bytes)
             if before != after:
                 if before is not None:
                     index.entries.delete(before + key)
                 if after is not None:
                     index.entries.insert(after + key, row_id)
 
-    def _count(self, table: Table, number: int, items: int, size_bytes: int) -> None:
-        count = self._counts.get((table.id, number))
+    def _count(self, counted: Counted, items: int, size_bytes: int) -> None:
+        count = self._counts.get(counted)
         if count is None:
-            self._counts[table.id, number] = [items, size_bytes]
+            self._counts[counted] = [items, size_bytes]
         else:
             count[0] += items
             count[1] += size_bytes
@@ -338,8 +335,9 @@ class Core:
 
 def _grown_bytes(index: Index, write: Write, old: Item, new: Item) -> int:
     """How much an item grew in an index whose key it kept; nothing if it is not in the index."""
-    if any(name not in new for name, _ in index.key_types):
-        return 0
+    for name, _ in index.key_types:
+        if name not in new:
+            return 0
     before = write.row[1] if write.row else 0
     return _held_bytes(index, new, write.size) - _held_bytes(index, old, before)
 

@@ -15,7 +15,6 @@ from bursar.dynamo.values import (
     EMPTY_NAME,
     NESTING_MAX,
     Item,
-    attribute_size,
     normalise,
     value_size,
 )
@@ -78,8 +77,11 @@ def size_after(size: int, old: Item, new: Item, heads: Iterable[str]) -> int:
     """The size of ``new``, which differs from ``old`` of ``size`` bytes at most in the attributes ``heads``."""
     for name in heads:
         before, after = old.get(name), new.get(name)
+        name_bytes = len(name) if name.isascii() else len(name.encode())
         if before is not None:
-            size -= attribute_size(name, before)
+            text = before.get("S")
+            size -= name_bytes + (len(text) if text is not None and text.isascii() else value_size(before))
         if after is not None:
-            size += attribute_size(name, after)
+            text = after.get("S")
+            size += name_bytes + (len(text) if text is not None and text.isascii() else value_size(after))
     return size

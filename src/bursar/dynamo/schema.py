@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expiry import Expiry
-from bursar.dynamo.keys import encode_key_value
+from bursar.dynamo.keys import END, encode_key_value
 from bursar.dynamo.rows import Entries, Rows
-from bursar.dynamo.storage import Storage
+from bursar.dynamo.storage import TABLE_ITSELF, Storage
 from bursar.dynamo.values import Item, normalise
 
 if TYPE_CHECKING:
@@ -27,10 +27,16 @@ TABLE_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/"
 PARTITION_KEY_BYTES_MAX = 2048
 SORT_KEY_BYTES_MAX = 1024
 
+PLAIN_TEXT_MAX = SORT_KEY_BYTES_MAX // 4
+"""Characters of a text that cannot be too long for a key: each has at most 4 bytes."""
+
 KEY_MISMATCH = "The provided key element does not match the schema"
 NOT_VALID = "One or more parameter values are not valid. "
 EMPTY_KEY = "The AttributeValue for a key attribute cannot contain an empty {kind} value."
 KINDS = {"S": "string", "B": "binary"}
+
+Counted = tuple[int, int]
+"""(table id, index number) under which items and bytes are counted."""
 
 Follower = Callable[["Write", int], None]
 """Called after each change of a table's item, in its transaction, with the change and the row's id."""
@@ -53,20 +59,24 @@ class Index:
     projected: frozenset[str] | None
     """The attributes that the index holds, keys included; None for ALL."""
     entries: Entries
+    counted: Counted
 
     def key_of(self, item: Item) -> bytes | None:
         """The encoded index key of a stored item; None when the item is not in the index."""
-        parts = []
+        encoded = b""
         for name, kind in self.key_types:
             value = item.get(name)
             if value is None or kind not in value:
                 return None
-            parts.append(encode_key_value(value))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            encoded += encode_key_value(value)
+        return encoded
 
     def same_key(self, old: Item, new: Item) -> bool:
         """Whether two items have equal attributes where the index's key is, or lack the same."""
-        return all(old.get(name) == new.get(name) for name, _ in self.key_types)
+        for name, _ in self.key_types:  # noqa: SIM110  # a generator costs more than the comparison
+            if old.get(name) != new.get(name):
+                return False
+        return True
 
     def check(self, item: Item) -> None:
         """Refuses an item about to be stored that has an attribute unfit for the index's key."""
@@ -84,7 +94,7 @@ class Index:
                     f"{NOT_VALID}A value specified for a secondary index key is not supported. "
                     f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
                 )
-            if len(value[kind]) * 4 > SORT_KEY_BYTES_MAX:
+            if len(value[kind]) > PLAIN_TEXT_MAX:
                 _check_key_size(value, kind, is_partition=name in self.partition_names)
 
     def project(self, item: Item) -> Item:
@@ -97,6 +107,7 @@ class Table:
     """One table: its definition and its rows."""
 
     __slots__ = (
+        "counted",
         "document",
         "expiry",
         "followers",
@@ -120,6 +131,7 @@ class Table:
         self, storage: Storage, table_id: int, name: str, document: Mapping[str, Any], rules: str | None
     ) -> None:
         self.id = table_id
+        self.counted: Counted = (table_id, TABLE_ITSELF)
         self.name = name
         self.document = document
         self.rules = rules
@@ -159,7 +171,12 @@ class Table:
                 raise _invalid_parameter(f"Missing the key {name} in the item")
             if kind not in value:
                 raise _invalid_parameter(f"Type mismatch for key {name} expected: {kind} actual: {next(iter(value))}")
-            encoded += self._encode(name, kind, value)
+            text = value[kind]
+            if kind == "S" and text and len(text) <= PLAIN_TEXT_MAX and "\x00" not in text:
+                # The common case, without a call.
+                encoded += text.encode() + END
+            else:
+                encoded += self._encode(name, kind, value)
         return encoded
 
     def key_of(self, key: Mapping[str, Any]) -> tuple[Item, bytes]:
@@ -173,7 +190,15 @@ class Table:
         for name, kind in self.key_types:
             if name not in key:
                 raise Misfit(KEY_MISMATCH)
-            value = normal[name] = normalise(key[name])
+            value = key[name]
+            if kind == "S" and type(value) is dict and len(value) == 1:
+                # The common case, without a call.
+                text = value.get("S")
+                if type(text) is str and text and len(text) <= PLAIN_TEXT_MAX and text.isascii() and "\x00" not in text:
+                    normal[name] = value
+                    encoded += text.encode() + END
+                    continue
+            value = normal[name] = normalise(value)
             if kind not in value:
                 raise Misfit(KEY_MISMATCH)
             encoded += self._encode(name, kind, value)
@@ -198,8 +223,7 @@ class Table:
         content: str = value[kind]
         if content == "":
             raise Misfit(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
-        # A character has at most 4 bytes: most keys need no counting.
-        if len(content) * 4 > SORT_KEY_BYTES_MAX:
+        if len(content) > PLAIN_TEXT_MAX:
             _check_key_size(value, kind, is_partition=name == self.partition_name)
         return encode_key_value(value)
 
@@ -239,6 +263,7 @@ def _index(
         projection=projection["ProjectionType"],
         projected=None if projection["ProjectionType"] == "ALL" else held,
         entries=Entries(storage, table.id, document["Number"]),
+        counted=(table.id, document["Number"]),
     )
 
 

@@ -23,7 +23,9 @@ TABLE_ITSELF = 0
 
 CACHE_KIB = 64 * 1024
 WAL_CHECKPOINT_PAGES = 10_000
-STATEMENTS_MAX = 1_000
+STATEMENTS_MAX = 128
+"""Prepared statements kept. apsw looks for one among all of them, from the first on: more would cost every statement
+more than they save a store of very many tables."""
 BUSY_WAIT_S = 0.0005
 BUSY_WAITS_MAX = 20_000
 
@@ -143,18 +145,6 @@ class Storage:
         finally:
             # Nothing was written: a COMMIT would read a damaged file once more, and leave the transaction open.
             self.rollback()
-
-    def savepoint(self) -> None:
-        """Marks the point to which :meth:`undo` goes back."""
-        self.connection.execute("SAVEPOINT request")
-
-    def undo(self) -> None:
-        """Undoes what was written since :meth:`savepoint`, and forgets the mark."""
-        self.connection.execute("ROLLBACK TO request; RELEASE request")
-
-    def release(self) -> None:
-        """Keeps what was written since :meth:`savepoint`."""
-        self.connection.execute("RELEASE request")
 
     # The catalogue --------------------------------------------------------------------------------------------
 

@@ -70,14 +70,15 @@ def _checked_names(names: Mapping[str, Any]) -> Pairs:
         raise invalid("ExpressionAttributeNames must not be empty")
     pairs = tuple(names.items())
     try:
-        _check_names(pairs)
+        check_names(pairs)
     except TypeError:  # not even hashable: a list or a map where a name should be
         raise unreadable(NOT_A_STRING) from None
     return pairs
 
 
 @lru_cache(COMPILED_MAX)
-def _check_names(pairs: Pairs) -> None:
+def check_names(pairs: Pairs) -> None:
+    """Raises what is wrong with ExpressionAttributeNames in themselves."""
     for key, _ in pairs:
         if not _NAME_KEY.fullmatch(key):
             raise invalid(f'ExpressionAttributeNames contains invalid key: Syntax error; key: "{key}"')
@@ -91,7 +92,7 @@ def _check_names(pairs: Pairs) -> None:
 def _checked_values(values: Mapping[str, Any]) -> Item:
     if not values:
         raise invalid("ExpressionAttributeValues must not be empty")
-    _check_value_keys(tuple(values))
+    check_value_keys(tuple(values))
     try:
         return normalise_item(values)
     except DynamoError:
@@ -101,7 +102,8 @@ def _checked_values(values: Mapping[str, Any]) -> Item:
 
 
 @lru_cache(COMPILED_MAX)
-def _check_value_keys(keys: tuple[str, ...]) -> None:
+def check_value_keys(keys: tuple[str, ...]) -> None:
+    """Raises what is wrong with the names of ExpressionAttributeValues."""
     for key in keys:
         if not _VALUE_KEY.fullmatch(key):
             raise invalid(f'ExpressionAttributeValues contains invalid key: Syntax error; key: "{key}"')

@@ -28,6 +28,8 @@ class Action:
     """One validated write of one item, not yet decided."""
 
     __slots__ = ("condition", "key", "table", "wants_old")
+    needs_old = False
+    """Whether :meth:`outcome` looks at the old item."""
 
     def __init__(self, table: Table, key: bytes, condition: BoundCondition | None, *, wants_old: bool) -> None:
         """``wants_old``: a failed condition tells the old item (ReturnValuesOnConditionCheckFailure)."""
@@ -38,22 +40,15 @@ class Action:
 
     def decide(self) -> Write:
         """What is to be written, as the item stands. Raises ConditionalCheckFailedException, ValidationException."""
-        row = self.table.rows.get(self.key)
+        table, condition = self.table, self.condition
+        row = table.rows.get(self.key)
         old: Item | None = None
-        if row is not None and (self.condition is not None or self.needs_old()):
+        if row is not None and (condition is not None or self.needs_old):
             old = orjson.loads(row[2])
-        self.check(old)
-        new, size = self.outcome(row, old)
-        return Write(self.table, self.key, row, old, new, size)
-
-    def check(self, old: Item | None) -> None:
-        """Raises ConditionalCheckFailedException unless the condition, if any, holds."""
-        if self.condition is not None and not self.condition.evaluate(old or {}):
+        if condition is not None and not condition.evaluate(old or {}):
             raise condition_failed(old if self.wants_old else None)
-
-    def needs_old(self) -> bool:
-        """Whether :meth:`outcome` looks at the old item."""
-        return False
+        new, size = self.outcome(row, old)
+        return Write(table, self.key, row, old, new, size)
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
         """The new item, None for none, and its size in bytes."""
@@ -103,7 +98,8 @@ class Check(Action):
         """See :class:`Action`."""
         row = self.table.rows.get(self.key)
         old: Item | None = None if row is None else orjson.loads(row[2])
-        self.check(old)
+        if self.condition is not None and not self.condition.evaluate(old or {}):
+            raise condition_failed(old if self.wants_old else None)
         return Write.check(self.table, self.key, row, old)
 
 
@@ -111,14 +107,11 @@ class Update(Action):
     """The item, or a new one with this key, changed by an expression."""
 
     __slots__ = ("key_item", "touched", "update")
+    needs_old = True
     key_item: Item
     touched: Sequence[Sequence[str | int]]
     """The paths that the update changed."""
     update: BoundUpdate | None
-
-    def needs_old(self) -> bool:
-        """See :class:`Action`."""
-        return True
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
         """See :class:`Action`. Leaves the changed paths in ``touched``."""
@@ -152,13 +145,19 @@ UPDATING = Parameters(("UpdateExpression", "ConditionExpression"))
 
 def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = CONDITIONAL) -> Put:
     """PutItem's, or a transaction's Put."""
-    binding = parameters.binding(request)
-    item, size = taken_in(request["Item"])
-    check_size(size, TOO_LARGE)
     condition = None
-    if binding is not None:
-        condition = bound_condition(request, binding)
-        binding.check_all_used()
+    known = parameters.known_form(request)
+    if known is not None:
+        condition = known[1]
+        item, size = taken_in(request["Item"])
+        check_size(size, TOO_LARGE)
+    else:
+        binding = parameters.binding(request)
+        item, size = taken_in(request["Item"])
+        check_size(size, TOO_LARGE)
+        if binding is not None:
+            condition = bound_condition(request, binding)
+            binding.check_all_used()
     table = core.table(request["TableName"])
     action = Put(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
     for index in table.indexes.values():
@@ -182,16 +181,7 @@ def check_action(core: Core, request: Mapping[str, Any]) -> Check:
 
 def update_action(core: Core, request: Mapping[str, Any], parameters: Parameters = UPDATING) -> Update:
     """UpdateItem's, or a transaction's Update."""
-    binding = parameters.binding(request)
-    update: BoundUpdate | None = None
-    condition = None
-    if binding is not None:
-        if request.get("UpdateExpression") is not None:
-            update = parse_update(request["UpdateExpression"]).bind(binding)
-        elif request.get("AttributeUpdates") is not None:
-            update = legacy.update(request["AttributeUpdates"])
-        condition = bound_condition(request, binding)
-        binding.check_all_used()
+    update, condition = parameters.known_form(request) or _changes(request, parameters)
     table = core.table(request["TableName"])
     key_item, key = table.key_of(request["Key"])
     if update is not None:
@@ -203,7 +193,25 @@ def update_action(core: Core, request: Mapping[str, Any], parameters: Parameters
     return action
 
 
+def _changes(request: Mapping[str, Any], parameters: Parameters) -> tuple[BoundUpdate | None, BoundCondition | None]:
+    """An update and its condition, looked at from the beginning."""
+    binding = parameters.binding(request)
+    if binding is None:
+        return None, None
+    update: BoundUpdate | None = None
+    if request.get("UpdateExpression") is not None:
+        update = parse_update(request["UpdateExpression"]).bind(binding)
+    elif request.get("AttributeUpdates") is not None:
+        update = legacy.update(request["AttributeUpdates"])
+    condition = bound_condition(request, binding)
+    binding.check_all_used()
+    return update, condition
+
+
 def _conditional(core: Core, request: Mapping[str, Any], parameters: Parameters) -> tuple[Table, BoundCondition | None]:
+    known = parameters.known_form(request)
+    if known is not None:
+        return core.table(request["TableName"]), known[1]
     binding = parameters.binding(request)
     condition = None
     if binding is not None:

@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from bursar.dynamo.operations.shapes import Flag, Items, Shape, Text
@@ -13,21 +11,25 @@ NAME_PATTERN = re.compile(r"[a-zA-Z0-9_.-]+")
 ARN_PATTERN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0-9_.-]+")
 
 
-@lru_cache(NAMES_KNOWN_MAX)
-def _is_name(text: str) -> bool:
-    return NAME_PATTERN.fullmatch(text) is not None
-
-
-@dataclass(frozen=True, slots=True)
 class TableName:
     """A table's name, or its ARN."""
 
-    shortest: int = 1
-    longest: int = 255
+    def __init__(self, shortest: int = 1, longest: int = 255) -> None:
+        self.shortest = shortest
+        self.longest = longest
+        self._known: set[str] = set()
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
-        return type(value) is str and self.shortest <= len(value) <= self.longest and _is_name(value)
+        if type(value) is not str:
+            return False
+        if value in self._known:
+            return True
+        if not self.shortest <= len(value) <= self.longest or NAME_PATTERN.fullmatch(value) is None:
+            return False
+        if len(self._known) < NAMES_KNOWN_MAX:
+            self._known.add(value)
+        return True
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import Binding
+from bursar.dynamo.operations.forms import Bound, known_form
 
 PROJECTION = "ProjectionExpression"
 KEY_CONDITION = "KeyConditionExpression"
@@ -19,6 +20,14 @@ class Parameters:
         self._legacy = legacy
         self._any_legacy = frozenset(legacy)
         self._placeholders = frozenset(("ExpressionAttributeNames", "ExpressionAttributeValues"))
+        self._updates = "UpdateExpression" in expressions
+
+    def known_form(self, request: Mapping[str, Any]) -> Bound | None:
+        """A write's (update, condition) where their form is known to be right; None sends it to :meth:`binding`."""
+        update = request.get("UpdateExpression") if self._updates else None
+        if (update is None and request.get("ConditionExpression") is None) or not self._any_legacy.isdisjoint(request):
+            return None
+        return known_form(request, update)
 
     def binding(self, request: Mapping[str, Any]) -> Binding | None:
         """The request's placeholders; None when it has no expression.

@@ -7,7 +7,6 @@ constraints are told together, ``N validation errors detected: Value '…' at 'm
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
@@ -29,14 +28,28 @@ class Shape(Protocol):
         """Each violated constraint in Amazon's words."""
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
-    """A string. ``label`` replaces the value and path in a fault, where Amazon's text has them otherwise."""
+    """A string."""
 
-    shortest: int = 0
-    longest: int | None = None
-    pattern: re.Pattern[str] | None = None
-    choices: tuple[str, ...] = ()
+    __slots__ = ("choices", "longest", "pattern", "shortest")
+
+    def __init__(
+        self,
+        shortest: int = 0,
+        longest: int | None = None,
+        pattern: re.Pattern[str] | None = None,
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.shortest = shortest
+        self.longest = longest
+        self.pattern = pattern
+        self.choices = choices
+
+    @property
+    def json_type(self) -> type[Any] | None:
+        """The JSON type, where nothing else is asked."""
+        bounded = self.shortest or self.longest is not None or self.pattern is not None or self.choices
+        return None if bounded else str
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
@@ -66,15 +79,19 @@ class Text:
             yield f"{at} have length less than or equal to {self.longest}"
 
 
-@dataclass(frozen=True, slots=True)
 class Whole:
     """An integer (``java``: Amazon's type of it)."""
 
-    least: int | None = None
-    most: int | None = None
-    java: str = "Integer"
-    label: str | None = None
-    """Said instead of ``Value '0' at 'limit'``."""
+    __slots__ = ("java", "label", "least", "most")
+
+    def __init__(
+        self, least: int | None = None, most: int | None = None, java: str = "Integer", label: str | None = None
+    ) -> None:
+        """``label`` is said instead of ``Value '0' at 'limit'``."""
+        self.least = least
+        self.most = most
+        self.java = java
+        self.label = label
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
@@ -99,9 +116,11 @@ class Whole:
             yield f"{at} have value less than or equal to {self.most}"
 
 
-@dataclass(frozen=True, slots=True)
 class Flag:
     """A boolean."""
+
+    __slots__ = ()
+    json_type: type[Any] | None = bool
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
@@ -117,9 +136,11 @@ class Flag:
         return iter(())
 
 
-@dataclass(frozen=True, slots=True)
 class Items:
     """A map whose content is checked elsewhere (attribute values by ``values.normalise``)."""
+
+    __slots__ = ()
+    json_type: type[Any] | None = dict
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
@@ -135,15 +156,19 @@ class Items:
         return iter(())
 
 
-@dataclass(frozen=True, slots=True)
 class Map:
     """A map of names to values of one shape."""
 
-    of: Shape
-    fewest: int = 0
-    most: int | None = None
-    required_message: str | None = None
-    """Amazon's text for an empty map, where it has one of its own."""
+    __slots__ = ("fewest", "most", "of", "required_message")
+
+    def __init__(
+        self, of: Shape, fewest: int = 0, most: int | None = None, required_message: str | None = None
+    ) -> None:
+        """``required_message``: Amazon's text for an empty map, where it has one of its own."""
+        self.of = of
+        self.fewest = fewest
+        self.most = most
+        self.required_message = required_message
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
@@ -151,7 +176,7 @@ class Map:
             return False
         if self.most is not None and len(value) > self.most:
             return False
-        return all(self.of.accepts(element) for element in value.values())
+        return all(map(self.of.accepts, value.values()))
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
@@ -176,16 +201,22 @@ class Map:
                 yield from self.of.faults(element, f"{path}.{name}.member")
 
 
-@dataclass(frozen=True, slots=True)
 class Many:
-    """A list of one shape; ``unlabelled``: Amazon leaves the value out of the fault and says the path as sent."""
+    """A list of one shape."""
 
-    of: Shape
-    fewest: int = 0
-    most: int | None = None
-    unlabelled: bool = False
-    in_map: bool = False
-    """Amazon tells the length as the constraint of the map that the list is in."""
+    __slots__ = ("fewest", "in_map", "most", "of", "unlabelled")
+
+    def __init__(
+        self, of: Shape, fewest: int = 0, most: int | None = None, unlabelled: bool = False, in_map: bool = False
+    ) -> None:
+        """``unlabelled``: Amazon leaves the value out of the fault and says the path as sent; ``in_map``: it tells the
+        length as the constraint of the map that the list is in.
+        """
+        self.of = of
+        self.fewest = fewest
+        self.most = most
+        self.unlabelled = unlabelled
+        self.in_map = in_map
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
@@ -193,7 +224,7 @@ class Many:
             return False
         if self.most is not None and len(value) > self.most:
             return False
-        return all(self.of.accepts(element) for element in value)
+        return all(map(self.of.accepts, value))
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
@@ -249,7 +280,7 @@ class Struct:
         self.required = frozenset(required)
         self._java_name = java_name
         # Members of which nothing but the JSON type is asked: judged without a call, which most members are.
-        self._plain = {name: _PLAIN[type(shape)] for name, shape in members.items() if _is_plain(shape)}
+        self._plain = {name: getattr(shape, "json_type", None) for name, shape in members.items()}
 
     def printed(self, value: Any) -> str:
         """A value as Java prints it into Amazon's messages."""
@@ -260,8 +291,11 @@ class Struct:
 
     def accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
-        if type(value) is not dict or not value.keys() >= self.required:
+        if type(value) is not dict:
             return False
+        for name in self.required:
+            if name not in value:
+                return False
         members, plain = self.members, self._plain
         for name, element in value.items():
             if plain.get(name) is type(element):
@@ -332,13 +366,6 @@ class Request(Struct):
                 for fault in self.member_faults(request, name, shape, member_name(name))
             ]
         )
-
-
-_PLAIN: dict[type[Any], type] = {Text: str, Flag: bool, Items: dict}
-
-
-def _is_plain(shape: Shape) -> bool:
-    return type(shape) in _PLAIN and shape in (Text(), Flag(), Items())
 
 
 def member_name(name: str) -> str:

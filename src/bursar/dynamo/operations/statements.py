@@ -7,7 +7,6 @@ TransactWriteItems; only what they are made of comes from statements.
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -363,11 +362,8 @@ def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any
     for at, statement in enumerate(statements):
         if isinstance(statement, tree.Update | tree.Delete) and statement.returning:
             raise _invalid_at(at, "RETURNING clause is not supported in ExecuteTransaction.")
-    makers = [
-        partial(_transactional, core, at, statement, one)
-        for at, (statement, one) in enumerate(zip(statements, elements, strict=True))
-    ]
-    response = write_all(core, request, elements, makers)
+    steps = list(zip(range(len(elements)), statements, elements, strict=True))
+    response = write_all(core, request, elements, _transactional, steps)
     response["Responses"] = [{} for _ in statements]
     return response
 
@@ -399,8 +395,9 @@ def _read_all(
     return response
 
 
-def _transactional(core: Core, at: int, statement: tree.Statement, request: Mapping[str, Any]) -> Action:
+def _transactional(core: Core, step: tuple[int, tree.Statement, Mapping[str, Any]]) -> Action:
     """A write or a check of a transaction. What does not fit its table is the statement's own reason."""
+    at, statement, request = step
     if isinstance(statement, tree.Exists):
         table = core.table(statement.select.table)
         changes = _existing(statement.select, request, table)

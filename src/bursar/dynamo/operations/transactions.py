@@ -6,7 +6,6 @@ as the writes it stands for, so that a repetition after a crash finds either bot
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -28,7 +27,8 @@ from bursar.dynamo.operations.items import collection_metrics
 from bursar.dynamo.operations.members import CAPACITY, EXPRESSIONS, ITEMS, METRICS, ON_FAILURE, TABLE_NAME, TEXT
 from bursar.dynamo.operations.parameters import Parameters
 from bursar.dynamo.operations.shapes import Many, Request, Shape, Struct, Text
-from bursar.dynamo.schema import Misfit
+from bursar.dynamo.schema import Misfit, Table
+from bursar.dynamo.values import Item
 
 ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
@@ -91,6 +91,7 @@ TRANSACT_GET_ITEMS = Request(
 
 _GETTING = Parameters(("ProjectionExpression",))
 
+Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], Action]] = {
@@ -104,13 +105,20 @@ MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], Action]] = {
 def transact_write_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Up to 100 puts, updates, deletes and checks, all or none."""
     elements = request["TransactItems"]
-    return write_all(core, request, elements, [partial(_action, core, element) for element in elements])
+    return write_all(core, request, elements, _action, elements)
 
 
 def write_all(
-    core: Core, request: Mapping[str, Any], elements: Sequence[Any], makers: Sequence[Callable[[], Action]]
+    core: Core,
+    request: Mapping[str, Any],
+    elements: Sequence[Any],
+    make: Callable[[Core, Given], Action],
+    given: Sequence[Given],
 ) -> dict[str, Any]:
-    """Carries out the actions that ``makers`` make of ``elements``, all or none; once for a ``ClientRequestToken``."""
+    """Carries out what ``make`` makes of all of ``given``, all or none; once for a ``ClientRequestToken``.
+
+    ``elements`` is what the request itself says, by which a repetition is known.
+    """
     token = request.get("ClientRequestToken")
     digest = b""
     if token is not None:
@@ -118,21 +126,20 @@ def write_all(
         remembered = core.storage.token(token, core.clock())
         if remembered is not None:
             return _repeated(request, digest, *remembered)
-    actions = _fitting(makers)
+    actions = _fitting(make, core, given)
     if len({(action.table.id, action.key) for action in actions}) != len(actions):
         raise invalid(SAME_ITEM_TWICE)
     writes = _decide(actions)
-    if sum(write.larger_bytes for write in writes) > TRANSACTION_BYTES_MAX:
+    if sum([write.larger_bytes for write in writes]) > TRANSACTION_BYTES_MAX:
         raise invalid(TOO_LARGE.format(TRANSACTION_BYTES_MAX // 1024**2))
     try:
         core.apply(writes)
     except Refused as refused:
-        reasons: list[dict[str, Any]] = [{"Code": "None"} for _ in actions]
-        reasons[refused.index] = _reason("ConditionalCheckFailed", refused.message)
+        reason = _reason("ConditionalCheckFailed", refused.message)
         write = writes[refused.index]
         if actions[refused.index].wants_old and write.old is not None:
-            reasons[refused.index]["Item"] = write.old
-        raise cancelled(reasons) from None
+            reason["Item"] = write.old
+        raise cancelled(_reasons({refused.index: reason}, len(actions))) from None
     if token is not None:
         _remember(core, token, digest, writes)
     return _write_response(request, writes)
@@ -150,7 +157,7 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
             binding.check_all_used()
         gets.append((get, projection))
     tables = [core.table(get["TableName"]) for get, _ in gets]
-    keys = _fitting([partial(table.key_of, get["Key"]) for table, (get, _) in zip(tables, gets, strict=True)])
+    keys = _fitting(_key, core, [(table, get["Key"]) for table, (get, _) in zip(tables, gets, strict=True)])
     places = [(table, key, projection) for table, (_, key), (_, projection) in zip(tables, keys, gets, strict=True)]
     if len({(table.id, key) for table, key, _ in places}) != len(places):
         raise invalid(SAME_ITEM_TWICE)
@@ -176,25 +183,36 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
     return response
 
 
-def _fitting(makers: Sequence[Callable[[], Made]]) -> list[Made]:
-    """What each maker makes. Keys and items that do not fit their tables cancel the transaction, each with its reason;
-    what is wrong with the request itself is raised as it is, wherever it stands."""
+def _fitting(make: Callable[[Core, Given], Made], core: Core, given: Sequence[Given]) -> list[Made]:
+    """What ``make`` makes of each. Keys and items that do not fit their tables cancel the transaction, each with its
+    reason; what is wrong with the request itself is raised as it is, wherever it stands."""
     made: list[Made] = []
-    reasons: list[dict[str, Any]] = []
-    failed = False
-    for maker in makers:
+    faults: dict[int, dict[str, Any]] = {}
+    for one in given:
         try:
-            made.append(maker())
-            reasons.append({"Code": "None"})
+            made.append(make(core, one))
         except Misfit as error:
-            failed = True
-            reasons.append(_reason("ValidationError", error.message))
-    if failed:
-        raise cancelled(reasons)
+            faults[len(made) + len(faults)] = _reason("ValidationError", error.message)
+    if faults:
+        raise cancelled(_reasons(faults, len(given)))
     return made
 
 
+def _reasons(faults: Mapping[int, dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """One for each of ``count`` actions, in order."""
+    return [faults.get(at) or {"Code": "None"} for at in range(count)]
+
+
+def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, bytes]:
+    table, key = place
+    return table.key_of(key)
+
+
 def _action(core: Core, element: Mapping[str, Any]) -> Action:
+    if len(element) == 1:
+        for kind, parameters in element.items():
+            if parameters is not None and kind in MAKERS:
+                return MAKERS[kind](core, parameters)
     given = [name for name in MAKERS if element.get(name) is not None]
     if len(given) != 1:
         raise invalid(ONE_OPERATION)
@@ -204,17 +222,14 @@ def _action(core: Core, element: Mapping[str, Any]) -> Action:
 def _decide(actions: list[Action]) -> list[Write]:
     """The writes of all actions, or the error that tells each action's reason."""
     writes: list[Write] = []
-    reasons: list[dict[str, Any]] = []
-    failed = False
+    faults: dict[int, dict[str, Any]] = {}
     for action in actions:
         try:
             writes.append(action.decide())
-            reasons.append({"Code": "None"})
         except DynamoError as error:
-            failed = True
-            reasons.append(_reason_of(error))
-    if failed:
-        raise cancelled(reasons)
+            faults[len(writes) + len(faults)] = _reason_of(error)
+    if faults:
+        raise cancelled(_reasons(faults, len(actions)))
     return writes
 
 
