@@ -239,3 +239,19 @@ def test_many_writers_of_one_value(other: OtherStore) -> None:
     assert sorted(map(str, other.run(all_at_once()))) == ["None"] + ["number"] * 11
     items, owners = other.items(table)
     assert owners["unique#number#same"] == next(iter(items))
+
+
+def test_a_table_that_was_there_before_its_rules_is_adopted(other: OtherStore) -> None:
+    table = other.table(ORDERS)
+    for one in (order(token="t"), *(order(f"o{n}") for n in range(10))):
+        other.call("PutItem", TableName=table.name, Item=one)
+
+    def audited(**said: bool) -> tuple[int, int]:
+        report = other.run(audit(other.store, table.name, ORDERS, randomness=random.Random(0), segments=3, **said))
+        return report.count, report.repaired
+
+    assert audited() == (23, 0)  # a number and an open order each, and a token
+    assert audited(adopt=True) == (23, 23)
+    assert audited() == (0, 0)
+    with pytest.raises(RuleRefused, match="number is taken"):
+        other.run(table.write([Put(order("late", number="n-o7"))]))
