@@ -1,43 +1,88 @@
 """Full payments per second: init → the payer pays → process → details, on the durable file store.
 
-    python bench/bench_portal.py [--seconds 10] [--rounds 3] [--workers 2] [--stored 1000000] [--peer URL] [--write]
+    python bench/bench_portal.py [--seconds 10] [--rounds 3] [--workers 1,2] [--stored 1000000] [--write]
+        [--peer URL [--peer-also PORTS] [--peer-paygov PORT] [--peer-fill COMMAND]]
 
 Everything is on this machine: the load (bench/portal_bench/load.py), Pay.gov's simulator with its books in memory, and
-`bursar portal` as anyone starts it, each in processes of its own. 1, 8 and 32 clients in turn; in each round every
-portal has its turn, and the median round counts. ``--peer`` measures another portal with the same API, which has a
-Pay.gov stand-in of its own whose page its redirects name. ``--stored N`` measures once more with N payments there
-before. ``--write`` puts the page into docs/benchmarks/portal.md.
+`bursar portal` as anyone starts it, each in processes of its own. 1, 8 and 32 clients in turn. In each round every
+portal has its turn, in the other order than in the round before, and the round with the median rate counts. All are
+warmed up first, under the same load.
+
+``--peer`` measures another portal with the same API in turns with ours; its redirects say where its Pay.gov is.
+``--peer-also`` are the ports of what else serves it, its database above all, ``--peer-paygov`` is its Pay.gov's: what
+listens there is counted as its cost. ``--stored N`` measures once more with N payments there before; for that run
+``--peer-fill`` is a command that puts as many into the peer (``true`` if they are there), without which it sits that
+run out. ``--skip-empty`` leaves the first run out. ``--write`` puts the page into docs/benchmarks/portal.md.
 """
 
 import argparse
 import os
+import shlex
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from portal_bench.page import Report, Row
-from portal_bench.servers import ROOT, Server, loaded, portal, simulator
+from portal_bench.page import PEER, Report, Row
+from portal_bench.servers import ROOT, Server, listening, loaded, portal, simulator
 from portal_bench.stored import store_payments
 
 OUT = ROOT / "docs" / "benchmarks" / "portal.md"
 CLIENTS = (1, 8, 32)
-WARM_UP_S = 2.0
+WARM_UP_S = 3.0
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One portal: its processes, with its database's if that has its own, and those of its Pay.gov."""
+
+    name: str
+    url: str
+    portal: Server | None
+    paygov: Server | None
+
+    def turn(self, stored: int, clients: int, seconds: float) -> Row:
+        """One measurement."""
+        servers = (self.portal, self.paygov)
+        before = [each.cpu_s() if each else 0.0 for each in servers]
+        seen = loaded(self.url, clients, seconds)
+        flows = max(1, seen["flows"])
+        spent = [
+            (each.cpu_s() - spent_s) / flows * 1000 if each else None
+            for each, spent_s in zip(servers, before, strict=True)
+        ]
+        return Row(
+            self.name,
+            stored,
+            clients,
+            seen,
+            portal_cpu_ms=spent[0],
+            paygov_cpu_ms=spent[1],
+            rss_mb=self.portal.rss_mb() if self.portal else None,
+            load_1m=os.getloadavg()[0],
+        )
 
 
 def main() -> int:
     """Measures, prints, and writes the page if asked to."""
     arguments = _arguments()
-    report = Report("python " + " ".join(sys.argv), arguments.seconds, arguments.rounds, arguments.workers)
+    report = Report("python " + shlex.join(sys.argv), arguments.seconds, arguments.rounds)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
-        report.rows += _measured("Bursar", Path(scratch) / "empty", arguments, arguments.peer)
+        if not arguments.skip_empty:
+            folders = {workers: Path(scratch) / f"empty-{workers}" for workers in arguments.workers}
+            report.rows += _measured(folders, 0, arguments, with_peer=bool(arguments.peer))
         if arguments.stored:
+            if arguments.peer_fill:
+                subprocess.run(arguments.peer_fill, shell=True, check=True)
             folder = arguments.store_folder or Path(scratch) / "stored"
-            report.stored, report.storing_s = arguments.stored, store_payments(folder, arguments.stored)
-            report.store_bytes = (folder / "bursar.db").stat().st_size
-            report.rows += _measured(f"Bursar, {arguments.stored:,} payments stored", folder, arguments, None)
+            report.storing_s = store_payments(folder, arguments.stored)
+            report.stored, report.store_bytes = arguments.stored, (folder / "bursar.db").stat().st_size
+            folders = {arguments.workers[-1]: folder}
+            report.rows += _measured(folders, arguments.stored, arguments, with_peer=bool(arguments.peer_fill))
     report.finish()
     print(report.text())
     if arguments.write:
@@ -46,43 +91,41 @@ def main() -> int:
     return 0
 
 
-def _measured(name: str, folder: Path, arguments: argparse.Namespace, peer: str | None) -> list[Row]:
-    """One row per number of clients: ours on the store in ``folder``, and the peer's in turns with it."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _measured(folders: dict[int, Path], stored: int, arguments: argparse.Namespace, *, with_peer: bool) -> list[Row]:
+    """The median row of every portal for each number of clients: ours on the stores in ``folders``, by processes."""
     with ExitStack() as stack:
         paygov = stack.enter_context(simulator())
-        ours = stack.enter_context(portal(folder, paygov.url, arguments.workers))
-        loaded(ours.url, CLIENTS[-1], WARM_UP_S)
-        if peer:
-            loaded(peer, CLIENTS[-1], WARM_UP_S)
+        contenders = []
+        for workers, folder in folders.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            ours = stack.enter_context(portal(folder, paygov.url, workers))
+            contenders.append(Contender(f"Bursar, {_processes(workers)}", ours.url, ours, paygov))
+        if with_peer:
+            contenders.append(_peer(arguments))
+        for contender in contenders:
+            contender.turn(stored, CLIENTS[-1], WARM_UP_S)
         rows: list[Row] = []
+        names = [contender.name for contender in contenders]
         for clients in CLIENTS:
-            turns: dict[str, list[Row]] = {}
+            turns: dict[str, list[Row]] = {name: [] for name in names}
             for _ in range(arguments.rounds):
-                turns.setdefault(name, []).append(_turn(name, ours, paygov, clients, arguments.seconds))
-                if peer:
-                    turns.setdefault("peer", []).append(_peer_turn(peer, clients, arguments.seconds))
+                for contender in contenders:
+                    turns[contender.name].append(contender.turn(stored, clients, arguments.seconds))
+                contenders.reverse()
             rows += [_median(each) for each in turns.values()]
     return rows
 
 
-def _turn(name: str, ours: Server, paygov: Server, clients: int, seconds: float) -> Row:
-    portal_cpu_s, paygov_cpu_s = ours.cpu_s(), paygov.cpu_s()
-    seen = loaded(ours.url, clients, seconds)
-    flows = max(1, seen["flows"])
-    return Row(
-        name,
-        clients,
-        seen,
-        portal_cpu_ms=(ours.cpu_s() - portal_cpu_s) / flows * 1000,
-        paygov_cpu_ms=(paygov.cpu_s() - paygov_cpu_s) / flows * 1000,
-        rss_mb=ours.rss_mb(),
-        load_1m=os.getloadavg()[0],
-    )
-
-
-def _peer_turn(peer: str, clients: int, seconds: float) -> Row:
-    return Row("peer", clients, loaded(peer, clients, seconds), load_1m=os.getloadavg()[0])
+def _peer(arguments: argparse.Namespace) -> Contender:
+    """The peer, and what it costs as far as that can be seen: it may be another machine's or another user's."""
+    try:
+        serving: Server | None = listening(arguments.peer, *arguments.peer_also)
+        port = arguments.peer_paygov
+        paygov = listening(f"http://127.0.0.1:{port}") if port else None
+    except LookupError as error:
+        print(f"the peer's cost is not measured: {error}", file=sys.stderr)
+        serving = paygov = None
+    return Contender(PEER, arguments.peer, serving, paygov)
 
 
 def _median(rows: Sequence[Row]) -> Row:
@@ -91,15 +134,29 @@ def _median(rows: Sequence[Row]) -> Row:
     return min(rows, key=lambda row: abs(row.per_s - middle))
 
 
+def _processes(workers: int) -> str:
+    return f"{workers} process{'es' if workers > 1 else ''}"
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="of each number of clients")
-    parser.add_argument("--workers", type=int, default=2, help="of `bursar portal`")
+    parser.add_argument(
+        "--workers", type=_numbers, default=[2], help="of `bursar portal`; 1,2 compares, the last has the stored ones"
+    )
     parser.add_argument("--stored", type=int, default=0, help="payments there before, in a run of its own")
     parser.add_argument("--store-folder", type=Path, help="keeps the store of --stored, to be used again")
+    parser.add_argument("--skip-empty", action="store_true", help="only the run of --stored")
     parser.add_argument("--folder", type=Path, help="where stores are made; a disk, not memory")
     parser.add_argument("--peer", help="the URL of another portal with the same API")
+    parser.add_argument("--peer-also", type=_numbers, default=[], help="ports of what else serves it, with commas")
+    parser.add_argument("--peer-paygov", type=int, help="the port of its Pay.gov")
+    parser.add_argument("--peer-fill", help="a command that puts the payments of --stored into the peer")
     parser.add_argument("--write", action="store_true", help=f"writes {OUT.relative_to(ROOT)}")
     return parser.parse_args()
 

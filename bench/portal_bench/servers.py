@@ -1,4 +1,7 @@
-"""The servers under the load: Pay.gov's simulator in memory and Bursar's portal on a file, as anyone starts them."""
+"""The servers under the load: Pay.gov's simulator in memory and Bursar's portal on a file, as anyone starts them.
+
+Others are found by the port that they listen on (:func:`listening`), so that what they cost can be told too.
+"""
 
 import http.client
 import json
@@ -17,9 +20,10 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 BIN: Final = Path(sys.executable).parent
 START_S_MAX: Final = 600.0
-"""Long: a first start on a store of a million payments reads all of it."""
+"""Long: the first start under other rules than the store's reads all of it, a million payments in a quarter hour."""
 STOP_S_MAX: Final = 60.0
 NEVER_S: Final = "1e7"
+_LISTENS: Final = "0A"
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,10 +36,10 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Server:
-    """A process that listens, with its children if it has any."""
+    """Processes that serve one thing, with their children if they have any."""
 
     url: str
-    process: "subprocess.Popen[bytes]"
+    parents: tuple[int, ...]
 
     def cpu_s(self) -> float:
         """Processor time used so far, in seconds."""
@@ -45,8 +49,35 @@ class Server:
         """Resident memory, in MB; pages that processes share count for each."""
         return sum(map(_rss_mb, self._pids()))
 
-    def _pids(self) -> list[int]:
-        return [self.process.pid, *_children(self.process.pid)]
+    def _pids(self) -> set[int]:
+        return {pid for parent in self.parents for pid in (parent, *_children(parent))}
+
+
+def listening(url: str, *ports: int) -> Server:
+    """Who listens on the port of ``url`` and on ``ports``, on this machine. Raises LookupError when nobody does."""
+    wanted = {int(url.rpartition(":")[2].rstrip("/")), *ports}
+    pids = {pid for inode in _sockets(wanted) for pid in _holders(inode)}
+    if not pids:
+        raise LookupError(f"no process of this machine that can be seen listens on {', '.join(map(str, wanted))}")
+    return Server(url, tuple(pids - {child for pid in pids for child in _children(pid)}))
+
+
+def _sockets(ports: set[int]) -> Iterator[str]:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) in ports:
+                yield fields[9]
+
+
+def _holders(inode: str) -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            held = any(str(each.readlink()) == f"socket:[{inode}]" for each in (process / "fd").iterdir())
+        except OSError:  # it ended, or is another user's
+            continue
+        if held:
+            yield int(process.name)
 
 
 @contextmanager
@@ -80,7 +111,7 @@ def _started(command: list[str], url: str, settings: dict[str, str]) -> Iterator
     with subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, cwd=ROOT) as process:
         try:
             _await_health(url, process)
-            yield Server(url, process)
+            yield Server(url, (process.pid,))
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -117,7 +148,10 @@ def loaded(url: str, clients: int, seconds: float) -> dict[str, Any]:
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        children = [int(child) for child in (task / "children").read_text().split()]
+        try:
+            children = [int(child) for child in (task / "children").read_text().split()]
+        except FileNotFoundError:  # the thread has just ended
+            continue
         found += children
         for child in children:
             found += _children(child)
@@ -125,8 +159,9 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_s(pid: int) -> float:
+    """Its own, and that of its children that have ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    return sum(map(int, fields[11:15])) / _TICKS_PER_S
 
 
 def _rss_mb(pid: int) -> float:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import apsw
@@ -36,6 +36,9 @@ from bursar.paygov.config import PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
 from bursar.payments.attempt_ids import new_agency_tracking_id
+from bursar.payments.clients import Client
+from bursar.payments.fees import FeeCatalogue
+from bursar.payments.rules import payment_rules
 from bursar.portal.calls import Call
 from bursar.portal.http import portal_app
 from bursar.portal.portal import Portal
@@ -94,8 +97,15 @@ class Stamp:
 
 
 def store_payments(folder: Path, count: int) -> float:
-    """Makes the store; gives the seconds that it took. Does nothing when there is one."""
+    """Makes the store; gives the seconds that it took. Does nothing when there is one with the rules of today.
+
+    One with other rules is made anew: to read all of it, as a portal would before it listens, takes longer.
+    """
     file, filling = folder / FILE, folder / "filling"
+    for path in (file, filling / FILE):
+        if path.exists() and not _has_rules_of_today(path):
+            for ending in ("", "-wal", "-shm", "-journal"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
     if file.exists():
         return 0.0
     began = time.perf_counter()
@@ -111,6 +121,12 @@ def store_payments(folder: Path, count: int) -> float:
     (filling / FILE).rename(file)
     filling.rmdir()
     return time.perf_counter() - began
+
+
+def _has_rules_of_today(file: Path) -> bool:
+    with closing(apsw.Connection(str(file))) as connection:
+        document = connection.execute("SELECT document FROM rules").get
+    return bool(document == payment_rules(FeeCatalogue.default()).to_toml())
 
 
 async def _make(folder: Path) -> None:
@@ -143,7 +159,7 @@ async def _pay(parts: Composition) -> str:
     config = PayGovConfig(url=f"http://paygov{ONLINE_PATH}", payment_url=f"http://paygov{PAY_PATH}")
     client = parts.clients.by_name(parts.clients.names[0])
 
-    async def authenticated(_call: Call) -> object:
+    async def authenticated(_call: Call) -> Client | None:
         return client
 
     portal = Portal(
@@ -166,8 +182,8 @@ async def _pay(parts: Composition) -> str:
 
 
 def _stamp_of(connection: apsw.Connection, token: str) -> Stamp:
-    ((table,),) = connection.execute("SELECT id FROM tables").fetchall()
-    rows = connection.execute(f"SELECT id, key, size, item FROM items_{table} ORDER BY id").fetchall()
+    table: int = connection.execute("SELECT id FROM tables").get
+    rows: list[Any] = connection.execute(f"SELECT id, key, size, item FROM items_{table} ORDER BY id").fetchall()
     attempt = next(item for item in (orjson.loads(row[3]) for row in rows) if item["kind"] == {"S": "attempt"})
     known = {
         REFERENCE: "reference",
@@ -190,15 +206,16 @@ def _stamp_of(connection: apsw.Connection, token: str) -> Stamp:
         for index in indexes
         for entry, row_id in connection.execute(f"SELECT entry, id FROM {index}")
     ]
-    owners = connection.execute("SELECT space, value, owner FROM owners ORDER BY value").fetchall()
+    owners: list[Any] = connection.execute("SELECT space, value, owner FROM owners ORDER BY value").fetchall()
     space = owners[0][0]
     if connection.execute(HOLDERS.format(space=space, items=f"items_{table}")).fetchall() != owners:
         raise RuntimeError("the sentinels do not say who holds which unique value")
+    counters: list[Any] = connection.execute("SELECT * FROM counters").fetchall()
     return Stamp(
         table,
         [(places.in_text(key), size, places.in_text(item)) for _, key, size, item in rows],
         entries,
-        connection.execute("SELECT * FROM counters").fetchall(),
+        counters,
         space,
         sorted(offsets.values()),
     )
