@@ -11,6 +11,8 @@ Clock = Callable[[], float]
 system_clock: Clock = time.time
 
 
+# One payment writes and reads some sixty timestamps: the same few again and again, most within the same few seconds.
+@lru_cache(maxsize=4096)
 def iso_ms(seconds: float) -> str:
     """``seconds`` since the epoch as ISO 8601, UTC, milliseconds and a Z: ``2026-11-22T19:30:00.125Z``."""
     # Whole milliseconds first: formatting a float would round 0.9996 s up to a four-digit fraction.
@@ -18,7 +20,6 @@ def iso_ms(seconds: float) -> str:
     return f"{_iso_second(whole_ms // 1000)}.{whole_ms % 1000:03d}Z"
 
 
-# One payment writes some sixty timestamps, most of them within the same few seconds.
 @lru_cache(maxsize=4096)
 def _iso_second(whole_s: int) -> str:
     return f"{datetime.fromtimestamp(whole_s, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -1,7 +1,7 @@
 """Records and their items: nothing is lost, nothing is added, nothing secret is shown."""
 
 import json
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +15,12 @@ from bursar.payments.records import (
     Event,
     Obligation,
     ObligationView,
+    attempt_from_item,
+    first_obligation_item,
     from_item,
+    latest_event_item,
     money,
+    next_attempt,
     next_attempt_to_item,
     to_item,
     whole_ms,
@@ -101,6 +105,87 @@ def test_the_next_state_of_an_attempt_has_the_item_that_it_would_have_by_itself(
     assert next_attempt_to_item(old, new) == to_item(replace(new))
     assert to_item(new) == to_item(replace(new))
     assert to_item(old) == before
+
+
+@given(attempts.filter(lambda attempt: attempt.event_seq > 0), st.none() | st.sampled_from(STATUSES), texts, metadata)
+def test_the_latest_event_has_the_item_that_it_would_have_by_itself(
+    attempt: Attempt, source: Any, name: str, detail: dict[str, Any]
+) -> None:
+    event = Event(
+        client=attempt.client,
+        reference=attempt.reference,
+        agency_tracking_id=attempt.agency_tracking_id,
+        seq=attempt.event_seq,
+        at=attempt.updated_at,
+        name=name,
+        actor="portal",
+        from_status=source,
+        to_status=attempt.status,
+        detail=detail,
+    )
+    made = latest_event_item(attempt, source, name, "portal", detail)
+    assert list(made.items()) == list(to_item(event).items())
+
+
+@given(attempts)
+def test_the_obligation_of_a_first_attempt_has_the_item_that_it_would_have_by_itself(attempt: Attempt) -> None:
+    obligation = Obligation(attempt.client, attempt.reference, attempt.fee, attempt.metadata, attempt.created_at)
+    assert list(first_obligation_item(attempt).items()) == list(to_item(obligation).items())
+
+
+def test_a_next_attempt_is_the_old_one_but_for_what_changes(attempt: Attempt) -> None:
+    to_item(attempt)
+    changed = next_attempt(attempt, {"status": "failed", "return_code": "5009"})
+    assert changed == replace(attempt, status="failed", return_code="5009")
+    assert to_item(changed) == to_item(replace(changed))
+    with pytest.raises(TypeError, match="no_such_field"):
+        next_attempt(attempt, {"no_such_field": 1})
+
+
+def test_items_of_two_states_share_what_both_have(attempt: Attempt) -> None:
+    old = to_item(attempt)
+    new = next_attempt_to_item(attempt, next_attempt(attempt, {"version": 2, "updated_at": attempt.updated_at + 1}))
+    assert {name for name in new if new[name] is not old[name]} == {"version", "lastUpdatedAt", "changedAt"}
+
+
+def test_what_a_later_version_adds_to_an_item_stays_there(attempt: Attempt) -> None:
+    item = {**to_item(attempt), "addedLater": {"S": "x"}}
+    read = attempt_from_item(item)
+    assert read == attempt
+    assert next_attempt_to_item(read, next_attempt(read, {"version": 2}))["addedLater"] == {"S": "x"}
+
+
+@pytest.mark.parametrize("kind", ["attempt", "event", "obligation"])
+def test_a_record_read_from_an_item_is_as_one_that_was_made(kind: str, attempt: Attempt) -> None:
+    made: dict[str, Any] = {
+        "attempt": attempt,
+        "event": Event("c", "r", "b1", 1, 0.0, "started", "portal", None, "received"),
+        "obligation": Obligation("c", "r", "F", {}, 0.0),
+    }
+    read = from_item(to_item(made[kind]))
+    assert repr(read) == repr(made[kind])
+    assert hash(read) == hash(made[kind])
+    assert read is not None
+    for field in fields(read):
+        with pytest.raises(FrozenInstanceError):
+            setattr(read, field.name, None)
+
+
+def test_an_item_that_lacks_an_attribute_is_no_record(attempt: Attempt) -> None:
+    item = dict(to_item(attempt))
+    del item["status"]
+    with pytest.raises(TypeError, match="'status'"):
+        from_item(item)
+
+
+def test_an_event_without_detail_has_one_of_its_own(attempt: Attempt) -> None:
+    item = {**latest_event_item(attempt, None, "started", "portal", {})}
+    del item["detail"]
+    one, other = from_item(item), from_item(item)
+    assert isinstance(one, Event)
+    assert isinstance(other, Event)
+    assert one.detail == {}
+    assert one.detail is not other.detail
 
 
 def test_an_attempt_lies_where_the_layout_says(attempt: Attempt) -> None:

@@ -7,14 +7,21 @@ Each is written only if the attempt is still at the version that the caller hold
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from bursar.clock import Clock
 from bursar.payments import rules
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
-from bursar.payments.records import Attempt, Event, attempt_to_item, event_to_item, next_attempt_to_item, whole_ms
+from bursar.payments.records import (
+    Attempt,
+    Item,
+    attempt_to_item,
+    latest_event_item,
+    next_attempt,
+    next_attempt_to_item,
+    whole_ms,
+)
 from bursar.payments.status import Actor, NoSuchEdge, Status, edge
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
 
@@ -60,19 +67,17 @@ class Journal:
             raise NoSuchEdge(f"{event} is not the {actor}'s to take: {', '.join(step.actors)}")
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
-            changed = self.with_due(
-                replace(
-                    current,
-                    **values,
-                    status=step.target,
-                    updated_at=max(whole_ms(self._clock()), current.updated_at),
-                    version=current.version + 1,
-                    event_seq=current.event_seq + 1,
-                )
-            )
-            told = event_of(current.status, changed, event, actor, detail or {})
+            taken = {
+                "status": step.target,
+                "updated_at": max(whole_ms(self._clock()), current.updated_at),
+                "version": current.version + 1,
+                "event_seq": current.event_seq + 1,
+            }
+            changed = self.with_due(next_attempt(current, values | taken))
+            item = next_attempt_to_item(current, changed)
+            told = latest_event_item(changed, current.status, event, actor, detail or {})
             try:
-                await self._write(current, changed, told)
+                await self._write(current, item, told)
                 return changed
             except AttemptMoved as moved:
                 if moved.attempt.event_seq != attempt.event_seq:
@@ -82,8 +87,8 @@ class Journal:
 
     async def tend(self, attempt: Attempt, **values: Any) -> Attempt:
         """Changes bookkeeping alone: no event, and ``updated_at`` stays."""
-        changed = replace(attempt, **values, version=attempt.version + 1)
-        await self._write(attempt, changed, None)
+        changed = next_attempt(attempt, values | {"version": attempt.version + 1})
+        await self._write(attempt, next_attempt_to_item(attempt, changed), None)
         return changed
 
     def with_due(self, fresh: Attempt) -> Attempt:
@@ -92,10 +97,10 @@ class Journal:
         object.__setattr__(fresh, "due_at", None if due_at is None else whole_ms(due_at))
         return fresh
 
-    async def _write(self, old: Attempt, new: Attempt, event: Event | None) -> None:
-        writes: list[Put | Update] = [Update(attempt_to_item(old), next_attempt_to_item(old, new))]
+    async def _write(self, old: Attempt, new: Item, event: Item | None) -> None:
+        writes: list[Put | Update] = [Update(attempt_to_item(old), new)]
         if event is not None:
-            writes.append(Put(event_to_item(event)))
+            writes.append(Put(event))
         try:
             await self._ruled.write(writes)
         except StoreBusy as busy:
@@ -110,19 +115,3 @@ class Journal:
             if attribute is None:
                 raise
             raise IdentifierTaken(current, attribute) from None
-
-
-def event_of(source: Status | None, attempt: Attempt, name: str, actor: Actor, detail: Mapping[str, Any]) -> Event:
-    """The event telling how ``attempt`` came into its present state from ``source`` (None: it is new)."""
-    return Event(
-        client=attempt.client,
-        reference=attempt.reference,
-        agency_tracking_id=attempt.agency_tracking_id,
-        seq=attempt.event_seq,
-        at=attempt.updated_at,
-        name=name,
-        actor=actor,
-        from_status=source,
-        to_status=attempt.status,
-        detail=dict(detail),
-    )

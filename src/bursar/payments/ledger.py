@@ -12,7 +12,6 @@ Errors: :mod:`bursar.payments.errors`.
 
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +29,7 @@ from bursar.payments.errors import (
     OutcomeContradicts,
 )
 from bursar.payments.fees import Fee, FeeCatalogue
-from bursar.payments.journal import CHANGE_TRIES_MAX, Journal, event_of
+from bursar.payments.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.lookups import Lookups
 from bursar.payments.records import (
     Attempt,
@@ -39,10 +38,10 @@ from bursar.payments.records import (
     Outcome,
     attempt_to_item,
     canonical_json,
-    event_to_item,
+    first_obligation_item,
+    latest_event_item,
     money,
     normal_reference,
-    obligation_to_item,
     whole_ms,
 )
 from bursar.payments.status import (
@@ -133,14 +132,31 @@ class Ledger(Lookups):
         amount = money(amount)
         if fee.amount is not None and amount != fee.amount:
             raise ValueError(f"{fee.key} costs {fee.amount}, not {amount}")
-        wanted = Obligation(client, normal_reference(reference), fee.key, dict(metadata), self._now())
+        now = self._now()
         for _ in range(START_TRIES_MAX):
             view = await self.obligation(client, reference, events=False)
-            attempt = self._first_state(wanted, view, fee, amount, url_success, url_cancel)
-            event = event_of(None, attempt, "started", "portal", {})
-            writes = [Put(attempt_to_item(attempt)), Put(event_to_item(event))]
+            created_at = now if view is None else _after_all(view, now, fee.key, metadata)
+            attempt = self._journal.with_due(
+                Attempt(
+                    agency_tracking_id=new_agency_tracking_id(self._randomness),
+                    client=client,
+                    reference=normal_reference(reference),
+                    fee=fee.key,
+                    fee_version=fee.version,
+                    tcs_app_id=fee.tcs_app_id,
+                    amount=amount,
+                    metadata=dict(metadata),
+                    url_success=url_success,
+                    url_cancel=url_cancel,
+                    created_at=created_at,
+                    updated_at=created_at,
+                    status=RECEIVED,
+                    event_seq=1,
+                )
+            )
+            writes = [Put(attempt_to_item(attempt)), Put(latest_event_item(attempt, None, "started", "portal", {}))]
             if view is None:
-                writes.insert(0, Put(obligation_to_item(replace(wanted, created_at=attempt.created_at))))
+                writes.insert(0, Put(first_obligation_item(attempt)))
             try:
                 await self._ruled.write(writes)
                 return attempt
@@ -315,42 +331,6 @@ class Ledger(Lookups):
         refreshed = attempt.refreshed_at if refreshed_at is None else whole_ms(refreshed_at)
         return await self._journal.tend(attempt, due_at=whole_ms(due_at), refreshed_at=refreshed)
 
-    def _first_state(
-        self,
-        wanted: Obligation,
-        view: ObligationView | None,
-        fee: Fee,
-        amount: Decimal,
-        url_success: str,
-        url_cancel: str,
-    ) -> Attempt:
-        now = wanted.created_at
-        if view is not None:
-            differing = _differing(wanted, view.obligation)
-            if differing:
-                raise MetadataDiffers(view.obligation, differing)
-            if view.blocking is not None:
-                raise ObligationTaken(view.blocking)
-            # Attempts at one obligation are ordered by their creation, so no two share a millisecond.
-            now = max(now, *(attempt.created_at + MILLISECOND_S for attempt in view.attempts))
-        attempt = Attempt(
-            agency_tracking_id=new_agency_tracking_id(self._randomness),
-            client=wanted.client,
-            reference=wanted.reference,
-            fee=fee.key,
-            fee_version=fee.version,
-            tcs_app_id=fee.tcs_app_id,
-            amount=amount,
-            metadata=wanted.metadata,
-            url_success=url_success,
-            url_cancel=url_cancel,
-            created_at=whole_ms(now),
-            updated_at=whole_ms(now),
-            status=RECEIVED,
-            event_seq=1,
-        )
-        return self._journal.with_due(attempt)
-
     async def _still(self, attempt: Attempt) -> Attempt:
         """``attempt``, if that is how it stands: what writes nothing may not answer with a copy that has aged.
 
@@ -391,11 +371,22 @@ def _says_nothing_new(current: Attempt, outcome: Outcome) -> bool:
     )
 
 
-def _differing(wanted: Obligation, there: Obligation) -> tuple[str, ...]:
+def _after_all(view: ObligationView, now: float, fee: str, metadata: Mapping[str, Any]) -> float:
+    """When another attempt at the obligation is created. Raises ``MetadataDiffers`` and ``ObligationTaken``."""
+    differing = _differing(view.obligation, fee, metadata)
+    if differing:
+        raise MetadataDiffers(view.obligation, differing)
+    if view.blocking is not None:
+        raise ObligationTaken(view.blocking)
+    # Attempts at one obligation are ordered by their creation, so no two share a millisecond.
+    return whole_ms(max(now, *(attempt.created_at + MILLISECOND_S for attempt in view.attempts)))
+
+
+def _differing(there: Obligation, fee: str, metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """What of fee and metadata differs. Metadata compare as JSON: ``1`` is not ``true``, order of keys is nothing."""
     pairs = {
-        "fee": (wanted.fee, there.fee),
-        "metadata": (canonical_json(wanted.metadata), canonical_json(there.metadata)),
+        "fee": (fee, there.fee),
+        "metadata": (canonical_json(dict(metadata)), canonical_json(there.metadata)),
     }
     return tuple(name for name, (left, right) in pairs.items() if left != right)
 

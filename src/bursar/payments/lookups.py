@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.clock import iso_ms
 from bursar.payments import rules
 from bursar.payments.records import (
+    ATTEMPT,
     DUE_SHARDS,
-    EVENT_KIND,
+    EVENT,
+    OBLIGATION,
     Attempt,
     Event,
     Item,
@@ -27,7 +29,9 @@ from bursar.payments.records import (
     attempt_from_item,
     attempt_key,
     change_bucket,
+    event_from_item,
     from_item,
+    obligation_from_item,
     partition_key,
 )
 from bursar.payments.table import CHANGES_INDEX, DUE_INDEX
@@ -55,16 +59,23 @@ class Lookups:
         ``events`` False leaves them out, for who does not tell the history.
         """
         items = await self._ruled.partition({"S": partition_key(client, reference)})
-        records = [from_item(item) for item in items if events or item["kind"] != EVENT_KIND]
-        obligation = next((record for record in records if isinstance(record, Obligation)), None)
+        obligation: Obligation | None = None
+        # The sort key orders attempts by their creation; an obligation's attempts never share a millisecond.
+        attempts: list[Attempt] = []
+        told: list[Event] = []
+        for item in items:
+            kind = item["kind"]["S"]
+            if kind == ATTEMPT:
+                attempts.append(attempt_from_item(item))
+            elif kind == EVENT and events:
+                told.append(event_from_item(item))
+            elif kind == OBLIGATION:
+                obligation = obligation_from_item(item)
         if obligation is None:
             return None
-        # The sort key orders attempts by their creation; an obligation's attempts never share a millisecond.
-        attempts = tuple(record for record in records if isinstance(record, Attempt))
-        told = [record for record in records if isinstance(record, Event)]
         place = {attempt.agency_tracking_id: number for number, attempt in enumerate(attempts)}
         told.sort(key=lambda event: (event.at, place.get(event.agency_tracking_id, -1), event.seq))
-        return ObligationView(obligation, attempts, tuple(told))
+        return ObligationView(obligation, tuple(attempts), tuple(told))
 
     async def attempt_by_token(self, token: str) -> Attempt | None:
         """The attempt to which Pay.gov gave ``token``."""

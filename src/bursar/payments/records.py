@@ -11,6 +11,10 @@ Times are Unix seconds at millisecond precision here and ISO text in items. Amou
 decimals here and numbers in items (DynamoDB drops trailing zeros; :func:`money` puts them back). Metadata and event
 details are canonical JSON text in items: equal values are equal text, and nothing is lost to DynamoDB's number rules.
 Absent values are absent attributes. ``to_item(from_item(item)) == item`` for every item of this layout.
+
+A payment is a dozen records made and read, so they are made cheaply: an attempt carries the item it was read from or
+written as, its next state is a copy of its values with a few changed, and items share the attributes they have in
+common. Nobody changes an item, or a part of one, once it is made.
 """
 
 import json
@@ -19,23 +23,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bursar.clock import from_iso_ms, iso_ms
+from bursar.payments.layout import Codec, Layout
+from bursar.payments.layout import Item as Item
 from bursar.payments.status import LIVE, PROCESSING, Status
-
-Item = dict[str, dict[str, Any]]
 
 DUE_SHARDS: Final = 8
 EVENT_SEQ_MAX: Final = 9999
-EVENT_KIND: Final = {"S": "event"}
-"""The ``kind`` of an event's item."""
+CHANGE_BUCKET_CHARS: Final = len("2026-11-22T19")
+OBLIGATION: Final = "obligation"
+ATTEMPT: Final = "attempt"
+EVENT: Final = "event"
+"""The ``kind`` of each item."""
 CENT: Final = Decimal("0.01")
 AMOUNT_MAX: Final = Decimal("999999999.99")  # what Pay.gov's amount field can hold with room to spare
 
 
-@dataclass(frozen=True, slots=True)
+# No slots: the three records keep their values in one dict each, which is made at once (:func:`_made`).
+@dataclass(frozen=True)
 class Obligation:
     """What is owed, named by (client, reference), paid at most once; fee and metadata are its first attempt's."""
 
@@ -46,7 +53,7 @@ class Obligation:
     created_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attempt:
     """One try at paying an obligation, as it stands at ``version``.
 
@@ -83,7 +90,7 @@ class Attempt:
     unknown_reason: str | None = None  # why, in one line for a person
     refreshed_at: float | None = None
     due_at: float | None = None
-    _item: "Item | None" = field(default=None, init=False, repr=False, compare=False)  # its item, once it was made
+    _item: "Item | None" = field(default=None, init=False, repr=False, compare=False)  # as it was read or written
 
     @property
     def live(self) -> bool:
@@ -94,7 +101,7 @@ class Attempt:
         return self.status == PROCESSING and self.lease_until is not None and now < self.lease_until
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """One line of an attempt's history, written with the change that it tells of and never changed after."""
 
@@ -153,7 +160,7 @@ def money(value: Decimal) -> Decimal:
 
 def canonical_json(value: Mapping[str, Any]) -> str:
     """JSON text that is equal for equal objects, whatever the order of their keys."""
-    return _CANONICAL.encode(value)
+    return _CANONICAL.encode(value) if value else "{}"
 
 
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -174,11 +181,11 @@ def due_shard(agency_tracking_id: str) -> str:
 
 def change_bucket(seconds: float) -> str:
     """The UTC hour, ``2026-11-22T19``: the partition of the ``changes`` index."""
-    return iso_ms(seconds)[:13]
+    return iso_ms(seconds)[:CHANGE_BUCKET_CHARS]
 
 
-# How each attribute of a record is written: field name → (attribute name, codec). Table-driven so that to_item and
-# from_item cannot disagree. Codecs: S text, T time, N whole number, A amount, J JSON, B boolean (only kept when true).
+# How each attribute of a record is written: field name → (attribute name, codec), in the order of the record's fields.
+# Codecs: S text, T time, N whole number, A amount, J JSON, B boolean (only kept when true).
 _OBLIGATION_FIELDS: Final[dict[str, tuple[str, str]]] = {
     "client": ("client", "S"),
     "reference": ("reference", "S"),
@@ -246,50 +253,97 @@ def event_key(event: Event) -> Item:
 
 def obligation_to_item(obligation: Obligation) -> Item:
     key = obligation_key(obligation.client, obligation.reference)
-    return {**key, "kind": {"S": "obligation"}, **_OBLIGATION_LAYOUT.encoded(obligation)}
+    return {**key, "kind": {"S": OBLIGATION}, **_OBLIGATION_LAYOUT.encoded(obligation)}
+
+
+def first_obligation_item(attempt: Attempt) -> Item:
+    """The item of the obligation at which ``attempt`` is the first attempt."""
+    of = attempt_to_item(attempt)
+    item: Item = {"pk": of["pk"], "sk": {"S": OBLIGATION}, "kind": {"S": OBLIGATION}}
+    for attribute, _ in _OBLIGATION_FIELDS.values():
+        item[attribute] = of[attribute]
+    return item
 
 
 def attempt_to_item(attempt: Attempt) -> Item:
     """The attempt's item, made once per record: not to be changed in place."""
     item = attempt._item
     if item is None:
-        item = {**attempt_key(attempt), "kind": {"S": "attempt"}, **_ATTEMPT_LAYOUT.encoded(attempt)}
+        item = {**attempt_key(attempt), "kind": {"S": ATTEMPT}, **_ATTEMPT_LAYOUT.encoded(attempt)}
         if attempt.due_at is not None:
             item["dueShard"] = {"S": due_shard(attempt.agency_tracking_id)}
-        item |= _change_keys(attempt.updated_at, attempt.agency_tracking_id)
+        _write_change_keys(item, item["lastUpdatedAt"]["S"], attempt.agency_tracking_id)
         object.__setattr__(attempt, "_item", item)
     return item
 
 
+def next_attempt(old: Attempt, changes: Mapping[str, Any]) -> Attempt:
+    """``old`` with ``changes``: field → value. ``TypeError`` for what is no field."""
+    values = {**old.__dict__, **changes, "_item": None}
+    if len(values) != len(old.__dict__):
+        raise TypeError(f"not fields of an attempt: {', '.join(changes.keys() - old.__dict__.keys())}")
+    return _made(Attempt, values)
+
+
 def next_attempt_to_item(old: Attempt, new: Attempt) -> Item:
     """As ``attempt_to_item(new)``, made of the item of ``old``: what both have in common is not written again."""
-    item = dict(attempt_to_item(old))
+    item = attempt_to_item(old).copy()
     _ATTEMPT_LAYOUT.write_differences(item, old, new)
     if new.due_at is None:
         item.pop("dueShard", None)
     elif old.due_at is None:
         item["dueShard"] = {"S": due_shard(new.agency_tracking_id)}
     if new.updated_at != old.updated_at:
-        item |= _change_keys(new.updated_at, new.agency_tracking_id)
+        _write_change_keys(item, item["lastUpdatedAt"]["S"], new.agency_tracking_id)
     object.__setattr__(new, "_item", item)
     return item
 
 
 def event_to_item(event: Event) -> Item:
-    item = {**event_key(event), "kind": {"S": "event"}, **_EVENT_LAYOUT.encoded(event)}
-    return item | _change_keys(event.at, f"{event.agency_tracking_id}#{event.seq:04d}")
+    item = {**event_key(event), "kind": {"S": EVENT}, **_EVENT_LAYOUT.encoded(event)}
+    _write_change_keys(item, item["at"]["S"], f"{event.agency_tracking_id}#{event.seq:04d}")
+    return item
+
+
+def latest_event_item(
+    attempt: Attempt, source: Status | None, name: str, actor: str, detail: Mapping[str, Any]
+) -> Item:
+    """The item of the event telling how ``attempt`` came into its state from ``source`` (None: it is new)."""
+    of = attempt_to_item(attempt)
+    number = f"{attempt.agency_tracking_id}#{attempt.event_seq:04d}"
+    item: Item = {
+        "pk": of["pk"],
+        "sk": {"S": f"event#{number}"},
+        "kind": {"S": EVENT},
+        "client": of["client"],
+        "reference": of["reference"],
+        "agencyTrackingId": of["agencyTrackingId"],
+        "seq": of["eventSeq"],
+        "at": of["lastUpdatedAt"],
+        "name": {"S": name},
+        "actor": {"S": actor},
+    }
+    if source is not None:
+        item["fromStatus"] = {"S": source}
+    item["toStatus"] = of["status"]
+    item["detail"] = {"S": canonical_json(detail)}
+    item["changeBucket"] = of["changeBucket"]
+    item["changedAt"] = {"S": f"{of['lastUpdatedAt']['S']}#{number}"}
+    return item
 
 
 def obligation_from_item(item: Item) -> Obligation:
-    return Obligation(**_OBLIGATION_LAYOUT.decoded(item))
+    return _made(Obligation, _OBLIGATION_LAYOUT.decoded(item))
 
 
 def attempt_from_item(item: Item) -> Attempt:
-    return Attempt(**_ATTEMPT_LAYOUT.decoded(item))
+    values = _ATTEMPT_LAYOUT.decoded(item)
+    values["_item"] = item
+    return _made(Attempt, values)
 
 
 def event_from_item(item: Item) -> Event:
-    return Event(**{"from_status": None, **_EVENT_LAYOUT.decoded(item)})
+    return _made(Event, _EVENT_LAYOUT.decoded(item))
 
 
 def to_item(record: Obligation | Attempt | Event) -> Item:
@@ -307,18 +361,31 @@ def from_item(item: Item) -> Obligation | Attempt | Event | None:
 
 
 _READERS: Final[Mapping[str, Callable[[Item], Obligation | Attempt | Event]]] = {
-    "obligation": obligation_from_item,
-    "attempt": attempt_from_item,
-    "event": event_from_item,
+    OBLIGATION: obligation_from_item,
+    ATTEMPT: attempt_from_item,
+    EVENT: event_from_item,
 }
+
+_Record = TypeVar("_Record", Obligation, Attempt, Event)
+
+
+def _made(kind: type[_Record], values: dict[str, Any]) -> _Record:
+    """The record with ``values``, which are all of its fields; its own ``__init__`` would set them one by one."""
+    record = object.__new__(kind)
+    object.__setattr__(record, "__dict__", values)
+    return record
 
 
 def _key(pk: str, sk: str) -> Item:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
-def _change_keys(at: float, record_id: str) -> Item:
-    return {"changeBucket": {"S": change_bucket(at)}, "changedAt": {"S": f"{iso_ms(at)}#{record_id}"}}
+def _write_change_keys(item: Item, at: str, record_id: str) -> None:
+    """``at`` as ISO text; the hour is left as it is when it is the same."""
+    bucket = {"S": at[:CHANGE_BUCKET_CHARS]}
+    if item.get("changeBucket") != bucket:
+        item["changeBucket"] = bucket
+    item["changedAt"] = {"S": f"{at}#{record_id}"}
 
 
 @lru_cache(maxsize=256)
@@ -326,61 +393,23 @@ def _amount_text(amount: Decimal) -> str:
     return format(money(amount).normalize(), "f")
 
 
-_ENCODERS: Final[Mapping[str, Callable[[Any], dict[str, Any] | None]]] = {
-    "S": lambda value: {"S": value},
-    "T": lambda value: {"S": iso_ms(value)},
-    "N": lambda value: {"N": str(value)},
-    "A": lambda value: {"N": _amount_text(value)},
-    "J": lambda value: {"S": canonical_json(value)},
-    "B": lambda value: {"BOOL": True} if value else None,
+@lru_cache(maxsize=256)
+def _amount_of(text: str) -> Decimal:
+    return money(Decimal(text))
+
+
+def _json_of(text: str) -> Any:
+    return {} if text == "{}" else json.loads(text)
+
+
+_CODECS: Final[Mapping[str, Codec]] = {
+    "S": Codec("S", None, None),
+    "T": Codec("S", iso_ms, from_iso_ms),
+    "N": Codec("N", str, int),
+    "A": Codec("N", _amount_text, _amount_of),
+    "J": Codec("S", canonical_json, _json_of),
+    "B": Codec("BOOL", None, None),
 }
-_DECODERS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
-    "S": lambda av: av["S"],
-    "T": lambda av: from_iso_ms(av["S"]),
-    "N": lambda av: int(av["N"]),
-    "A": lambda av: money(Decimal(av["N"])),
-    "J": lambda av: json.loads(av["S"]),
-    "B": lambda av: av["BOOL"],
-}
-
-
-class _Layout:
-    """One record's table of fields, made ready: all fields of a record are fetched in one call."""
-
-    def __init__(self, fields: Mapping[str, tuple[str, str]]) -> None:
-        self._fetch = attrgetter(*fields)
-        self._encoders = [(attribute, _ENCODERS[codec]) for attribute, codec in fields.values()]
-        self._decoders = {attribute: (name, _DECODERS[codec]) for name, (attribute, codec) in fields.items()}
-
-    def encoded(self, record: object) -> Item:
-        item: Item = {}
-        for (attribute, encode), value in zip(self._encoders, self._fetch(record), strict=True):
-            encoded = None if value is None else encode(value)
-            if encoded is not None:
-                item[attribute] = encoded
-        return item
-
-    def write_differences(self, item: Item, old: object, new: object) -> None:
-        """Makes ``item``, the encoded ``old``, the encoded ``new``."""
-        for (attribute, encode), before, after in zip(self._encoders, self._fetch(old), self._fetch(new), strict=True):
-            if before is after:
-                continue
-            encoded = None if after is None else encode(after)
-            if encoded is None:
-                item.pop(attribute, None)
-            else:
-                item[attribute] = encoded
-
-    def decoded(self, item: Item) -> dict[str, Any]:
-        """Field name → value, of the attributes that are there and known."""
-        record: dict[str, Any] = {}
-        for attribute, value in item.items():
-            known = self._decoders.get(attribute)
-            if known is not None:
-                record[known[0]] = known[1](value)
-        return record
-
-
-_OBLIGATION_LAYOUT: Final = _Layout(_OBLIGATION_FIELDS)
-_ATTEMPT_LAYOUT: Final = _Layout(_ATTEMPT_FIELDS)
-_EVENT_LAYOUT: Final = _Layout(_EVENT_FIELDS)
+_OBLIGATION_LAYOUT: Final = Layout(Obligation, _OBLIGATION_FIELDS, _CODECS)
+_ATTEMPT_LAYOUT: Final = Layout(Attempt, _ATTEMPT_FIELDS, _CODECS)
+_EVENT_LAYOUT: Final = Layout(Event, _EVENT_FIELDS, _CODECS, from_status=None)

@@ -96,14 +96,20 @@ PAYGOV_STATUS: Final[dict[str, Status]] = {
 }
 
 
+_LEAVING: Final[dict[tuple[Status | None, str], tuple[Edge, ...]]] = {
+    (step.source, step.event): tuple(e for e in EDGES if (e.source, e.event) == (step.source, step.event))
+    for step in EDGES
+}
+
+
 class NoSuchEdge(ValueError):
     """The graph has no such step; a caller's mistake, never a payer's."""
 
 
 def edge(source: Status | None, event: str, target: Status | None = None) -> Edge:
     """The one edge leaving ``source`` by ``event`` (into ``target``, when given). Raises :class:`NoSuchEdge`."""
-    for candidate in EDGES:
-        if candidate.source == source and candidate.event == event and target in (None, candidate.target):
+    for candidate in _LEAVING.get((source, event), ()):
+        if target is None or candidate.target == target:
             return candidate
     raise NoSuchEdge(f"no edge leaves {source or 'nothing'} by {event!r}" + (f" into {target}" if target else ""))
 
