@@ -8,6 +8,7 @@ details, query           charge nobody
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -36,6 +37,9 @@ from bursar.paygov.safe_xml import Element
 from bursar.paygov.soap import build_envelope, read_collections, read_completion, read_reply, read_token
 from bursar.paygov.transport import Transport
 
+URLS_KEPT_MAX: Final = 256
+"""Applications send their payers back to a few addresses."""
+
 _CENT = Decimal("0.01")
 
 _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
@@ -56,6 +60,8 @@ class PayGov:
     def __init__(self, config: PayGovConfig, transport: Transport) -> None:
         self._config = config
         self._transport = transport
+        separator = "&" if urlsplit(config.payment_url).query else "?"
+        self._redirect_start = f"{config.payment_url}{separator}token="
         self._headers = {"Content-Type": CONTENT_TYPE, "SOAPAction": '""'}
         if config.bearer is not None:
             self._headers[BEARER_HEADER] = f"Bearer {config.bearer}"
@@ -114,10 +120,7 @@ class PayGov:
 
     def payment_redirect(self, *, tcs_app_id: str, token: str) -> str:
         """Where the payer is sent: ``PAYMENT_URL?token=…&tcsAppID=…``."""
-        separator = "&" if urlsplit(self._config.payment_url).query else "?"
-        return (
-            f"{self._config.payment_url}{separator}token={quote(token, safe='')}&tcsAppID={quote(tcs_app_id, safe='')}"
-        )
+        return f"{self._redirect_start}{quote(token, safe='')}&tcsAppID={quote(tcs_app_id, safe='')}"
 
     async def close(self) -> None:
         """Closes the transport."""
@@ -150,16 +153,20 @@ def _shaped(name: str, value: str) -> str:
 
 
 def _url(name: str, value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and len(value) <= URL_CHARACTERS_MAX
-    except ValueError:
-        good = False
-    if not good:
+    if len(value) > URL_CHARACTERS_MAX or not _is_http(value):
         raise ArgumentRefused(
             f"{name} must be an absolute http or https URL of at most {URL_CHARACTERS_MAX} characters"
         )
     return value
+
+
+@lru_cache(URLS_KEPT_MAX)
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def _about(name: str, asked: str, found: tuple[Collection, ...]) -> tuple[Collection, ...]:

@@ -6,6 +6,7 @@ Reading raises nothing but :class:`Fault` (Pay.gov's own no) and :class:`Nonsens
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import ArgumentRefused, Fault, Nonsense
@@ -26,11 +27,13 @@ FIELD_CHARACTERS_MAX = 1_000
 """Of any one field of a reply; ids and words are far shorter."""
 
 HTTP_OK = 200
+TEMPLATES_KEPT_MAX = 64
 
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 _TOKEN = re.compile(rf"[!-~]{{{TOKEN_CHARACTERS}}}")
 _RETURN_CODE = re.compile(r"[!-~]{1,32}")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_PLAIN = re.compile('[^\x20-\x7e]|[&<>"]')
 _CENT = Decimal("0.01")
 
 
@@ -39,14 +42,23 @@ def build_envelope(operation: Operation, namespace: str, values: Mapping[str, st
 
     Raises ArgumentRefused for a value that XML cannot carry (a control character, a lone surrogate).
     """
-    children = "".join(f"<{name}>{_escaped(name, values[name])}</{name}>" for name in operation.request)
+    texts = [values[name] for name in operation.request]
+    if _NOT_PLAIN.search("".join(texts)):
+        texts = [_escaped(name, values[name]) for name in operation.request]
+    return (_template(operation, namespace) % tuple(texts)).encode()
+
+
+@lru_cache(TEMPLATES_KEPT_MAX)
+def _template(operation: Operation, namespace: str) -> str:
+    """The envelope with ``%s`` for the text of each child."""
+    children = "".join(f"<{name}>%s</{name}>" for name in operation.request)
     inner = operation.request_element
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
-        f'<soapenv:Envelope xmlns:soapenv="{SOAP_NAMESPACE}" xmlns:tcs="{escape(namespace)}">'
+        f'<soapenv:Envelope xmlns:soapenv="{SOAP_NAMESPACE}" xmlns:tcs="{escape(namespace).replace("%", "%%")}">'
         f"<soapenv:Header/><soapenv:Body><tcs:{operation.name}><{inner}>{children}</{inner}></tcs:{operation.name}>"
         "</soapenv:Body></soapenv:Envelope>"
-    ).encode()
+    )
 
 
 def read_reply(operation: Operation, status: int, content_type: str, body: bytes) -> Element:

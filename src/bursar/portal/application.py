@@ -18,6 +18,7 @@ from bursar.portal.schemas import BODY_BYTES_MAX
 
 TOO_LARGE: Final = f"The request body is larger than {BODY_BYTES_MAX} bytes"
 UNROUTED: Final = "none"
+REQUEST_ID_MAX: Final = 2**64 - 1
 
 Authenticate = Callable[[Call], Awaitable[Client | None]]
 """Says who calls, or None for nobody that is registered. Raises ``Forbidden`` for a signature that does not hold."""
@@ -58,6 +59,8 @@ class Application:
         self._authenticate = authenticate
         self._limits = limits
         self._observer = observer
+        # Ids count up from a number by chance: told apart in a log of several processes, and one look at chance.
+        self._next_id = portal.randomness.getrandbits(64)
 
     async def handle(self, call: Call) -> Reply:
         """The reply to ``call``; errors are replies too."""
@@ -86,7 +89,8 @@ class Application:
 
     def _identify(self, call: Call) -> None:
         if not call.request_id:
-            call.request_id = f"{self.portal.randomness.getrandbits(64):016x}"
+            self._next_id = (self._next_id + 1) & REQUEST_ID_MAX
+            call.request_id = f"{self._next_id:016x}"
 
     async def _run(self, endpoint: Endpoint, call: Call) -> Reply:
         if len(call.body) > BODY_BYTES_MAX:

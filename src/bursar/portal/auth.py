@@ -10,6 +10,7 @@
 import ipaddress
 import logging
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,9 @@ from bursar.portal.errors import Forbidden
 SERVICE: Final = "execute-api"
 MISSING_PRINCIPAL: Final = "Missing IAM principal"
 FROM_ELSEWHERE: Final = "Signatures are not verified here, so only this machine's own addresses are answered"
+
+HOSTS_KEPT_MAX: Final = 64
+"""Callers name this machine in one or two ways."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +52,7 @@ def nobody_asks(client: Client, *, listens_on: Iterable[str]) -> Authenticate:
 
 def from_elsewhere(headers: Mapping[str, str]) -> bool:
     """Whether a browser asks for another site: its page (``Origin``) or its name, made to lead here (``Host``)."""
-    return any(not _is_loopback(_host_of(headers[name])) for name in ("host", "origin") if name in headers)
+    return any(not _leads_here(headers[name]) for name in ("host", "origin") if name in headers)
 
 
 def sigv4(clients: Clients, *, clock: Clock, region: str | None = None) -> Authenticate:
@@ -100,6 +104,11 @@ def api_gateway(clients: Clients) -> Authenticate:
 def _said(refused: SignatureRefused) -> str:
     # Amazon's texts quote the Authorization header in one case; it is cut off rather than sent back.
     return str(refused).partition(" Authorization=")[0]
+
+
+@lru_cache(HOSTS_KEPT_MAX)
+def _leads_here(text: str) -> bool:
+    return _is_loopback(_host_of(text))
 
 
 def _host_of(text: str) -> str:

@@ -16,7 +16,6 @@
 
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -29,6 +28,7 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import LIVE
 from bursar.portal.attention import FAR_FUTURE_S
 from bursar.portal.calls import Call, Reply
+from bursar.portal.counting import Counts, Durations
 from bursar.portal.endpoints import Endpoint
 from bursar.portal.portal import Portal
 
@@ -44,42 +44,45 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._requests = Counter("bursar_requests", "Requests", ["operation", "method", "status"], registry=registry)
-        self._request_s = _histogram("bursar_request_seconds", "Seconds to a reply", ["operation"], registry)
-        self._paygov = Counter("bursar_paygov_calls", "Calls to Pay.gov", ["operation", "outcome"], registry=registry)
-        self._paygov_s = _histogram("bursar_paygov_seconds", "Seconds of a call to Pay.gov", ["operation"], registry)
-        self._completions = Counter("bursar_completions", "How completions ended", ["outcome"], registry=registry)
+        self._requests = Counts("bursar_requests", "Requests", ["operation", "method", "status"])
+        self._request_s = Durations("bursar_request_seconds", "Seconds to a reply", ["operation"], _SECONDS)
+        self._paygov = Counts("bursar_paygov_calls", "Calls to Pay.gov", ["operation", "outcome"])
+        self._paygov_s = Durations("bursar_paygov_seconds", "Seconds of a call to Pay.gov", ["operation"], _SECONDS)
+        self._completions = Counts("bursar_completions", "How completions ended", ["outcome"])
         self._conflicts = Counter("bursar_lease_conflicts", "Attempts found leased", registry=registry)
         self._alerts = Counter("bursar_alerts", "What a person should look at", ["alert"], registry=registry)
         self._swept = Counter("bursar_swept", "What became of swept attempts", ["result"], registry=registry)
-        self._sweep_s = _histogram("bursar_sweep_seconds", "Seconds of a sweep", [], registry)
-        self._store_s = _histogram("bursar_store_seconds", "Seconds of the store", ["operation", "outcome"], registry)
+        self._sweep_s = Histogram("bursar_sweep_seconds", "Seconds of a sweep", registry=registry, buckets=_SECONDS)
+        self._store_s = Durations("bursar_store_seconds", "Seconds of the store", ["operation", "outcome"], _SECONDS)
         self._live = Gauge("bursar_live_attempts", "Live attempts", ["status"], registry=registry)
         self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
         self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
         self._looked_at: float | None = None
-        # Finding a metric by its labels costs more than counting; label values are few and kept for ever anyhow.
-        self._request = cache(self._requests.labels)
-        self._request_took = cache(self._request_s.labels)
-        self._paygov_call = cache(self._paygov.labels)
-        self._paygov_took = cache(self._paygov_s.labels)
-        self._store_took = cache(self._store_s.labels)
+        for often in (
+            self._requests,
+            self._request_s,
+            self._paygov,
+            self._paygov_s,
+            self._completions,
+            self._store_s,
+        ):
+            registry.register(often)
 
     def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         # A method is the caller's word: only known ones become label values, which are kept for ever.
         known = method if method in _METHODS else "other"
-        self._request(operation, known, str(status)).inc()
-        self._request_took(operation).observe(seconds)
+        self._requests.add(operation, known, str(status))
+        self._request_s.add(seconds, operation)
 
     def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
-        self._paygov_call(operation, outcome).inc()
-        self._paygov_took(operation).observe(seconds)
+        self._paygov.add(operation, outcome)
+        self._paygov_s.add(seconds, operation)
 
     def lease_conflict(self) -> None:
         self._conflicts.inc()
 
     def outcome_known(self, row: str) -> None:
-        self._completions.labels(row).inc()
+        self._completions.add(row)
 
     def alerted(self, alert: str) -> None:
         self._alerts.labels(alert).inc()
@@ -90,7 +93,7 @@ class Metrics:
         self._sweep_s.observe(seconds)
 
     def store_answered(self, operation: str, outcome: str, seconds: float) -> None:
-        self._store_took(operation, outcome).observe(seconds)
+        self._store_s.add(seconds, operation, outcome)
 
     async def text(self, portal: Portal) -> bytes:
         """Everything in Prometheus' text form, after a look at the live attempts."""
@@ -181,7 +184,3 @@ class ObservedDirect:
 
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-
-
-def _histogram(name: str, meaning: str, labels: list[str], registry: CollectorRegistry) -> Histogram:
-    return Histogram(name, meaning, labels, registry=registry, buckets=_SECONDS)
