@@ -33,6 +33,8 @@ MOVES: Final = {
 }
 BY_HAND: Final = ("resolved_processed", "resolved_failed")
 RULES: Final = payment_rules(catalogue())
+EVENT_TIME_S: Final = 0.001
+"""An event's time is a whole millisecond, the nearest: a caller may hear of it within the same one."""
 """Made when this module is loaded, so that a canary that weakens the rules of a run does not weaken the audit."""
 
 
@@ -97,7 +99,7 @@ def _judge_what_was_heard(world: World, bill: Bill, view: ObligationView) -> lis
     processed_at = min((e.at for e in view.events if e.to_status == "processed"), default=None)
     charged = [a for a in view.attempts if world.books.charges(a.agency_tracking_id)]
     for at, status in bill.heard:
-        if status == "success" and (processed_at is None or processed_at > at):
+        if status == "success" and (processed_at is None or processed_at > at + EVENT_TIME_S):
             findings.append(f"{bill.reference}: a caller heard success at {iso_ms(at)}, before it was processed")
         if status == "failed" and any(attempt.created_at <= at for attempt in charged):
             findings.append(f"{bill.reference}: a caller heard failed at {iso_ms(at)} of what was charged")

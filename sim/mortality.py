@@ -12,9 +12,10 @@ runs, as after SIGKILL. What it held in memory is gone; the store and Pay.gov li
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from bursar.dynamo.direct import DirectDoor, Swap, Whole
 from bursar.dynamo.store import Store
 from bursar.paygov.transport import HttpReply, Transport
 from sim.paygov_faults import operation_of
@@ -75,6 +76,26 @@ class MortalStore:
 
     async def close(self) -> None:
         """The store outlives its processes."""
+
+
+class MortalDirect:
+    """The direct door of a store in the process itself: the file outlives it, what it had in hand does not."""
+
+    def __init__(self, inner: DirectDoor, process: Process) -> None:
+        self._inner = inner
+        self._process = process
+
+    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+        what = spoken("GetItem", {"Key": key})
+        return await _mortally(self._process, what, lambda: self._inner.get(table, key))
+
+    async def partition(self, table: str, value: Whole) -> list[dict[str, Any]]:
+        return await _mortally(self._process, spoken("Query", {}), lambda: self._inner.partition(table, value))
+
+    async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        puts = [{"Put": {"Item": new}} for _, new in swaps if new is not None]
+        what = spoken("TransactWriteItems", {"TransactItems": puts})
+        await _mortally(self._process, what, lambda: self._inner.swap(table, swaps, rules))
 
 
 def spoken(operation: str, request: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ async def live_attempts(world: World) -> list[Attempt]:
 
 def operators_portal(world: World) -> Portal:
     """A portal as `bursar resolve` opens it: on the store directly, for one command."""
-    return world.portal(world.engine, world.transport, f"operator {world.loop.time()}")
+    return world.portal(world.ledger(world.engine), world.transport, f"operator {world.loop.time()}")
 
 
 async def settle_charged(world: World) -> int:

@@ -8,15 +8,23 @@
 | unanswered | StoreOutcomeUnknown | the write, or nothing, or the write a little later |
 | delivered twice | the answer | the write, and once more a little later |
 | stale index | what the same question was answered before | |
+
+A store in the portal's own process has a disk instead of a network (:class:`FaultyDirect`):
+
+| fault | what the portal sees | what took place |
+|---|---|---|
+| disk | InternalServerError | the write, or nothing |
+| not swapped | Unswapped, so that the compiled form is sent | nothing |
 """
 
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from bursar.dynamo import DynamoError, Store, StoreOutcomeUnknown, StoreUnreachable
+from bursar.dynamo.direct import DirectDoor, Swap, Unswapped, Whole
 
 LATE_S: Final = (0.05, 30.0)
 AWAY_S: Final = (20.0, 300.0)
@@ -106,3 +114,38 @@ class FaultyStore:
         if not seen or seen[-1] != answer:
             seen.append(answer)
         return answer
+
+
+class FaultyDirect:
+    """The direct door of a store in the portal's process, on a disk that fails now and then; ``rate`` as above."""
+
+    def __init__(self, inner: DirectDoor, randomness: random.Random, counts: Counter[str], rate: float) -> None:
+        self._inner = inner
+        self._randomness = randomness
+        self._counts = counts
+        self._rate = rate
+
+    def calm(self) -> None:
+        """From now on it is a good disk."""
+        self._rate = 0.0
+
+    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+        await asyncio.sleep(0)
+        return await self._inner.get(table, key)
+
+    async def partition(self, table: str, value: Whole) -> list[dict[str, Any]]:
+        await asyncio.sleep(0)
+        return await self._inner.partition(table, value)
+
+    async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        await asyncio.sleep(self._randomness.uniform(0.0, 0.01))
+        kind = None
+        if self._randomness.random() < self._rate:
+            kind = self._randomness.choice(("disk, done", "disk, not done", "not swapped"))
+            self._counts[f"store {kind}"] += 1
+        if kind == "not swapped":
+            raise Unswapped("simulated")
+        if kind != "disk, not done":
+            await self._inner.swap(table, swaps, rules)
+        if kind is not None:
+            raise DynamoError("InternalServerError", "simulated")

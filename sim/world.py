@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from bursar.clock import iso_ms
 from bursar.dynamo import AsyncEngine, Engine, Store
+from bursar.dynamo.direct import DirectDoor
 from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
 from bursar.paygov.simulator import Books, Misbehaviour, SimulatorSettings, SimulatorTransport
@@ -28,9 +29,9 @@ from bursar.portal.sweep import sweep
 from bursar.portal.sweeper import run_sweeper
 from bursar.rules.native import load_guard
 from sim.loop import VirtualLoop
-from sim.mortality import MortalStore, MortalTransport, Process
+from sim.mortality import MortalDirect, MortalStore, MortalTransport, Process
 from sim.paygov_faults import FAULT_SHARES, FAULTS, OUTAGE_S, OUTAGES, CountingPlan, EchoingTransport, OddPayGov, Outage
-from sim.store_faults import AWAY_S, FaultyStore
+from sim.store_faults import AWAY_S, FaultyDirect, FaultyStore
 
 TABLE: Final = "payments"
 PAYGOV_TIMEOUT_S: Final = 20.0
@@ -63,6 +64,8 @@ class Weather:
     query_available: bool = True
     unpaid_code: str | None = "4117"
     outages: int = 0
+    embedded: bool = False
+    """Whether the store is in the portals' processes: its faults are then those of a disk."""
 
     @classmethod
     def drawn(cls, randomness: random.Random) -> "Weather":
@@ -75,6 +78,7 @@ class Weather:
             query_available=randomness.random() < 0.7,
             unpaid_code=randomness.choice(("4117", "4117", None)),
             outages=randomness.choice((0, 0, 0, 1, 2)),
+            embedded=randomness.random() < 0.4,
         )
 
     @property
@@ -121,6 +125,7 @@ class World:
         )
         self.engine = AsyncEngine(engine)
         self.store = FaultyStore(self.engine, self.branch("store"), self.counts, sky.store_faults, loop.clock)
+        self.direct = FaultyDirect(self.engine.direct, self.branch("disk"), self.counts, sky.store_faults)
         self.fees = catalogue()
         self.clients = Clients((_client("court"), _client("registry")))
         self.books = Books()
@@ -152,10 +157,10 @@ class World:
             self._sweepers.append(self._sweep_with(number))
             self._background.append(self.loop.create_task(self._keep_alive(number)))
 
-    def ledger(self, store: Store) -> Ledger:
+    def ledger(self, store: Store, direct: DirectDoor | None = None) -> Ledger:
         self._ledgers += 1
         randomness = self.branch(f"ledger {self._ledgers}")
-        return Ledger(store, clock=self.loop.clock, randomness=randomness, table=TABLE, fees=self.fees)
+        return Ledger(store, clock=self.loop.clock, randomness=randomness, table=TABLE, fees=self.fees, direct=direct)
 
     def client(self, name: str) -> Client:
         client = self.clients.by_name(name)
@@ -201,6 +206,7 @@ class World:
         self.plan.clear()
         self.paygov.oddity = self.transport.echo_rate = 0.0
         self.store.calm()
+        self.direct.calm()
         for number, process in enumerate(self.processes):
             process.live_on()
             self._sweepers[number].cancel()
@@ -225,10 +231,14 @@ class World:
 
     def new_portal(self, process: Process) -> Portal:
         """What runs in ``process``: everything anew but the store and Pay.gov."""
-        store, wire = MortalStore(self.store, process), MortalTransport(self.transport, process)
-        return self.portal(store, wire, f"{process.name} {self.loop.time()}")
+        wire, name = MortalTransport(self.transport, process), f"{process.name} {self.loop.time()}"
+        if self.sky.embedded:
+            ledger = self.ledger(MortalStore(self.engine, process), MortalDirect(self.direct, process))
+        else:
+            ledger = self.ledger(MortalStore(self.store, process))
+        return self.portal(ledger, wire, name)
 
-    def portal(self, store: Store, transport: Transport, name: str) -> Portal:
+    def portal(self, ledger: Ledger, transport: Transport, name: str) -> Portal:
         addresses = Addresses("http://paygov")
         config = PayGovConfig(
             url=addresses.url,
@@ -237,7 +247,7 @@ class World:
             timeout_s=PAYGOV_TIMEOUT_S,
         )
         return Portal(
-            self.ledger(store),
+            ledger,
             PayGov(config, transport),
             self.fees,
             self.clients,
