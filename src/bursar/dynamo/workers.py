@@ -9,13 +9,19 @@ Nothing that does not survive a fork (a store, a loop, a thread) may exist in th
 
 import contextlib
 import os
+import select
 import signal
+import struct
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 RESTARTS_MAX = 5
 """Workers that die unasked are replaced so many times, all together; then the parent gives up."""
+
+READY_POLL_S = 0.1
+"""How often the parent looks for workers that have died, while it waits for all to be ready."""
+_PROCESS_ID = struct.Struct("=i")
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -31,6 +37,8 @@ class Workers:
         self._work = work
         self._children: set[int] = set()
         self._stopping = False
+        self._deaths = 0
+        self._gave_up: str | None = None
 
     def run(self, when_ready: Callable[[], None]) -> str | None:
         """Runs them until told to stop; ``when_ready`` is called once all are. Returns why it gave up, or None."""
@@ -40,34 +48,46 @@ class Workers:
         try:
             for _ in range(self._count):
                 self._fork()
+            if self._all_ready(ready_reader):
+                when_ready()
             os.close(self._ready_writer)
             self._ready_writer = -1
-            if _read_all(ready_reader, self._count) == self._count:
-                when_ready()
-            return self._keep()
+            while self._children:
+                self._bury(*os.wait())
+            return self._gave_up
         finally:
             for descriptor in (*self._lifeline, ready_reader):
                 os.close(descriptor)
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def _keep(self) -> str | None:
-        """Waits until every worker has ended."""
-        deaths = 0
-        gave_up = None
-        while self._children:
-            child, status = os.wait()
-            self._children.discard(child)
-            if self._stopping:
-                continue
-            deaths += 1
-            if deaths <= RESTARTS_MAX:
-                self._fork()
+    def _all_ready(self, ready_reader: int) -> bool:
+        """Waits until each worker there is, also one that replaces another, has told so. False: told to stop first."""
+        told: set[int] = set()
+        while self._children and not self._stopping:
+            if select.select([ready_reader], [], [], READY_POLL_S)[0]:
+                said = os.read(ready_reader, _PROCESS_ID.size * self._count)  # whole ones: a pipe keeps them together
+                told.update(process for (process,) in _PROCESS_ID.iter_unpack(said))
+                if self._children <= told:
+                    return True
             else:
-                code = os.waitstatus_to_exitcode(status)
-                gave_up = f"a worker died (exit {code}) after {RESTARTS_MAX} restarts"
-                self._stop(signal.SIGTERM, None)
-        return gave_up
+                child, status = os.waitpid(-1, os.WNOHANG)
+                if child:
+                    self._bury(child, status)
+        return False
+
+    def _bury(self, child: int, status: int) -> None:
+        """A worker has ended: replaces it, unless it was told to end or too many have."""
+        self._children.discard(child)
+        if self._stopping:
+            return
+        self._deaths += 1
+        if self._deaths <= RESTARTS_MAX:
+            self._fork()
+            return
+        code = os.waitstatus_to_exitcode(status)
+        self._gave_up = f"a worker died (exit {code}) after {RESTARTS_MAX} restarts"
+        self._stop(signal.SIGTERM, None)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -101,20 +121,9 @@ class Workers:
             os._exit(code)
 
     def _tell_ready(self) -> None:
-        if self._ready_writer >= 0:  # a worker that replaces another has nobody waiting for it
-            os.write(self._ready_writer, b"r")
+        if self._ready_writer >= 0:  # once all were ready, a worker that replaces another has nobody waiting for it
+            os.write(self._ready_writer, _PROCESS_ID.pack(os.getpid()))
             os.close(self._ready_writer)
-
-
-def _read_all(descriptor: int, count: int) -> int:
-    """How many of ``count`` bytes came before the end."""
-    received = 0
-    while received < count:
-        some = os.read(descriptor, count - received)
-        if not some:
-            break
-        received += len(some)
-    return received
 
 
 @contextlib.contextmanager
