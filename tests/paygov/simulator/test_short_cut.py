@@ -119,6 +119,19 @@ async def test_a_payment_takes_the_short_cut(simulator: Simulator, monkeypatch: 
         await ask.close()
 
 
+async def test_both_ways_close_a_connection_that_is_to_be_closed(clock: HandClock) -> None:
+    request, heard = post(ONLINE_PATH, start(), "Connection: close"), []
+    for pieces in ([request], [request[:40], request[40:]]):
+        async with serving(twin(clock)) as at:
+            ask = await connected(at.base)
+            heard.append(await ask(*pieces))
+            with pytest.raises(asyncio.IncompleteReadError):
+                await ask.hear()
+            await ask.close()
+    assert heard[0] == heard[1]
+    assert b"connection: close" in heard[0]
+
+
 async def test_requests_in_pieces_and_in_one_go_are_answered_in_order(simulator: Simulator) -> None:
     good, bad = post(ONLINE_PATH, start()), post(ONLINE_PATH, b"<html>")
     async with serving(simulator) as at:
@@ -135,7 +148,7 @@ async def test_requests_in_pieces_and_in_one_go_are_answered_in_order(simulator:
     [
         post(ONLINE_PATH, start())[:-1],
         post(ONLINE_PATH, start()) + b"G",
-        post(ONLINE_PATH, start(), "Connection: close"),
+        post(ONLINE_PATH, start(), "Connection: upgrade"),
         post(ONLINE_PATH, start(), "Expect: 100-continue"),
         post(ONLINE_PATH, start(), "Transfer-Encoding: chunked"),
         post(ONLINE_PATH, start(), "Host: another"),
@@ -152,31 +165,31 @@ async def test_requests_in_pieces_and_in_one_go_are_answered_in_order(simulator:
     ],
 )
 def test_what_is_not_a_whole_and_plain_request_goes_the_long_way(simulator: Simulator, request_: bytes) -> None:
-    assert simulator_app(simulator).short_cut.answer(request_) is None
+    assert simulator_app(simulator).short_cut.reply(request_) is None
     assert len(simulator.books) == 0
 
 
 def test_misbehaviour_goes_the_long_way(simulator: Simulator) -> None:
     plan = MisbehaviourPlan(random.Random(1), [Misbehaviour(kind="drop", times=1)])
-    assert simulator_app(simulator, plan).short_cut.answer(post(ONLINE_PATH, start())) is None
+    assert simulator_app(simulator, plan).short_cut.reply(post(ONLINE_PATH, start())) is None
     assert len(plan) == 1, "nothing was chosen yet"
 
 
 def test_the_bearer_token_is_asked_for(clock: HandClock) -> None:
     simulator = Simulator(clock, random.Random(1), settings=SimulatorSettings(bearer="s3cret"))
-    answer = simulator_app(simulator).short_cut.answer
+    reply = simulator_app(simulator).short_cut.reply
     for header, status in (
         ("X: y", 401),
         ("Authentication: Bearer s3cre", 401),
         ("authentication: Bearer s3cret", 200),
     ):
-        answered = answer(post(ONLINE_PATH, start(), header))
-        assert answered is not None
-        assert answered.status == status
+        replied = reply(post(ONLINE_PATH, start(), header))
+        assert replied is not None
+        assert replied.answer.status == status
 
 
 def test_heads_remembered_are_bounded(simulator: Simulator) -> None:
     short_cut = simulator_app(simulator).short_cut
     for number in range(HEADS_MAX + 10):
-        assert short_cut.answer(post(ONLINE_PATH, b"", f"X-Request-Id: {number}")) is not None
+        assert short_cut.reply(post(ONLINE_PATH, b"", f"X-Request-Id: {number}")) is not None
     assert len(short_cut._heads) <= HEADS_MAX

@@ -104,10 +104,12 @@ class _SimulatorProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._busy():
-            answer = self._short_cut.answer(data)
-            if answer is not None:
+            reply = self._short_cut.reply(data)
+            if reply is not None:
                 self._unset_keepalive_if_required()
-                self.transport.write(self._whole(answer))
+                self.transport.write(self._whole(*reply))
+                if reply.closes:
+                    self.transport.close()
                 return
         super().data_received(data)
 
@@ -120,10 +122,12 @@ class _SimulatorProtocol(HttpToolsProtocol):
             or self.transport.is_closing()
         )
 
-    def _whole(self, answer: Answer) -> bytes:
+    def _whole(self, answer: Answer, closes: bool) -> bytes:
         lines = [STATUS_LINE[answer.status]]
         lines += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         lines.append(b"content-type: %b\r\n" % answer.content_type.encode())
+        if closes:
+            lines.append(b"connection: close\r\n")
         lines.append(b"content-length: %d\r\n\r\n" % len(answer.body))
         lines.append(answer.body)
         return b"".join(lines)

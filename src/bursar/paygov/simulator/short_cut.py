@@ -28,7 +28,8 @@ _PAID: Final = re.compile(rf"{PAY_PATH}/([A-Z_]+)/([A-Za-z]+)\?{TOKEN_FIELD}=([0
 _HEADER: Final = re.compile(rb"([A-Za-z-]+):[ \t]*([!-~](?:[ -~]*[!-~])?|)[ \t]*")
 _LENGTH: Final = re.compile(rb"[0-9]{1,5}")
 _UNFIT: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"))
-_KEEP_ALIVE: Final = b"keep-alive"
+_CLOSES: Final = {b"keep-alive": False, b"close": True}
+"""What a Connection header says that is understood here."""
 
 
 class _Head(NamedTuple):
@@ -37,6 +38,14 @@ class _Head(NamedTuple):
     body_bytes: int
     content_type: str
     authentication: str
+    closes: bool
+
+
+class ShortReply(NamedTuple):
+    """An answer, whole; ``closes``: the connection ends with it."""
+
+    answer: Answer
+    closes: bool
 
 
 class ShortCut:
@@ -50,8 +59,8 @@ class ShortCut:
         self._services = {path.encode(): operations for path, operations in services.items()}
         self._heads: dict[bytes, _Head | None] = {}
 
-    def answer(self, data: bytes) -> Answer | None:
-        """The answer to the one request that is ``data``; None: it has to go the long way, nothing has happened."""
+    def reply(self, data: bytes) -> ShortReply | None:
+        """The reply to the one request that is ``data``; None: it has to go the long way, nothing has happened."""
         line_end = data.find(_LINE_END)
         head_end = data.find(b"\r\n\r\n", line_end)
         if head_end < 0 or not data.startswith(_METHOD) or data[line_end - 9 : line_end] != _VERSION:
@@ -62,8 +71,11 @@ class ShortCut:
         path = data[5 : line_end - 9]
         operations = self._services.get(path)
         if operations is None:
-            return self._pay(path)
-        return self._service.answer_at_once(operations, data[head_end + 4 :], head.content_type, head.authentication)
+            answer = self._pay(path)
+        else:
+            body = data[head_end + 4 :]
+            answer = self._service.answer_at_once(operations, body, head.content_type, head.authentication)
+        return None if answer is None else ShortReply(answer, head.closes)
 
     def _pay(self, path: bytes) -> Answer | None:
         asked = _PAID.fullmatch(path)
@@ -100,7 +112,8 @@ def _read_head(raw: bytes) -> _Head | None:
     length = headers.get(b"content-length", b"")
     if b"host" not in headers or not _LENGTH.fullmatch(length) or int(length) > BODY_BYTES_MAX:
         return None
-    if headers.get(b"connection", _KEEP_ALIVE).lower() != _KEEP_ALIVE:
+    closes = _CLOSES.get(headers.get(b"connection", b"keep-alive").lower())
+    if closes is None:
         return None
     content_type, authentication = headers.get(b"content-type", b""), headers.get(BEARER_HEADER.lower().encode(), b"")
-    return _Head(int(length), content_type.decode(), authentication.decode())
+    return _Head(int(length), content_type.decode(), authentication.decode(), closes)
