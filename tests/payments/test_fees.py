@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bursar.payments.fees import FeeCatalogue, FeesError
+from bursar.payments.rules import payment_rules
 
 NOW = datetime(2026, 11, 22, 19, 30, tzinfo=UTC).timestamp()
 
@@ -60,6 +61,45 @@ versions = [
 def test_a_version_is_active_from_its_court_day(at: datetime, amount: str | None) -> None:
     fee = catalogue(TWO_VERSIONS).fee("F", at.timestamp())
     assert (None if fee is None else str(fee.amount)) == amount
+
+
+RETIRED = TWO_VERSIONS.replace("[fees.F]", "[fees.F]\nretired_from = 2027-01-01")
+
+
+@pytest.mark.parametrize(
+    ("at", "amount"),
+    [
+        (datetime(2025, 1, 1, tzinfo=UTC), None),
+        (datetime(2027, 1, 1, 4, 59, 59, tzinfo=UTC), "70.00"),  # still 31 December in New York
+        (datetime(2027, 1, 1, 5, 0, tzinfo=UTC), None),
+        (datetime(2036, 1, 1, tzinfo=UTC), None),
+    ],
+)
+def test_a_retired_fee_is_as_one_unknown_from_its_court_day(at: datetime, amount: str | None) -> None:
+    fee = catalogue(RETIRED).fee("F", at.timestamp())
+    assert (None if fee is None else str(fee.amount)) == amount
+
+
+def test_a_retired_fee_keeps_its_name_and_its_payments() -> None:
+    fees = catalogue(RETIRED)
+    assert fees.name("F") == "F"
+    assert len(fees.versions("F")) == 2
+    # The table's rules are the very same: what was started before stays valid.
+    assert payment_rules(fees) == payment_rules(catalogue(TWO_VERSIONS))
+
+
+@pytest.mark.parametrize(
+    ("day", "problem"),
+    [
+        ("'2027-01-01'", "must be a date"),
+        ("2027-01-01T00:00:00Z", "must be a date"),
+        ("2026-07-01", "must be after the last version's active_from, 2026-07-01"),
+    ],
+)
+def test_a_broken_retirement_says_where(day: str, problem: str) -> None:
+    with pytest.raises(FeesError) as caught:
+        catalogue(RETIRED.replace("2027-01-01", day))
+    assert str(caught.value).startswith(f"fees.toml: fees.F.retired_from: {problem}")
 
 
 def test_a_version_is_called_by_its_day() -> None:

@@ -11,7 +11,9 @@
 
 A version is active from the beginning of its day in America/New_York until the next one's; ``variable = true`` stands
 where the caller names the amount. A version is called by its day (``2020-12-01``), and an attempt keeps that name and
-its amount: fees are added to and never rewritten, so old payments keep answering.
+its amount: fees are added to and never rewritten, so old payments keep answering. A fee that is charged no more stays
+in the file with ``retired_from = 2027-01-01``: from the beginning of that day nobody can start to pay it, as if it were
+unknown; what was started before goes on.
 """
 
 import tomllib
@@ -19,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,7 +32,7 @@ from bursar.payments.records import money
 COURT_ZONE: Final = "America/New_York"
 DEFAULT_FEES: Final = Path(__file__).with_name("fees.toml")
 TCS_APP_ID_CHARS_MAX: Final = 50
-_FEE_KEYS: Final = frozenset({"name", "tcs_app_id", "metadata", "versions"})
+_FEE_KEYS: Final = frozenset({"name", "tcs_app_id", "metadata", "versions", "retired_from"})
 _VERSION_KEYS: Final = frozenset({"active_from", "amount", "variable"})
 
 
@@ -85,6 +88,18 @@ class _Entry:
     metadata_schema: Mapping[str, Any]
     validator: Any
     versions: tuple[FeeVersion, ...]  # oldest first
+    retired_from: date | None
+
+    def at(self, version: FeeVersion) -> Fee:
+        return Fee(
+            key=self.key,
+            name=self.name,
+            tcs_app_id=self.tcs_app_id,
+            version=version.active_from.isoformat(),
+            amount=version.amount,
+            metadata_schema=self.metadata_schema,
+            _validator=self.validator,
+        )
 
 
 class FeeCatalogue:
@@ -92,6 +107,11 @@ class FeeCatalogue:
 
     def __init__(self, entries: Mapping[str, _Entry]) -> None:
         self._entries = MappingProxyType(dict(entries))
+        # Newest first, each with the day of its beginning.
+        self._fees = {
+            key: [(version.active_from, entry.at(version)) for version in reversed(entry.versions)]
+            for key, entry in entries.items()
+        }
 
     @classmethod
     def load(cls, path: str | Path) -> "FeeCatalogue":
@@ -122,24 +142,14 @@ class FeeCatalogue:
         return tuple(sorted(self._entries))
 
     def fee(self, key: str, at: float) -> Fee | None:
-        """The fee ``key`` as it is at ``at`` (Unix seconds); None when unknown or not active yet."""
+        """The fee ``key`` as it is at ``at`` (Unix seconds); None when unknown, not active yet or retired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
-        today = datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(COURT_ZONE)).date()
-        active = [version for version in entry.versions if version.active_from <= today]
-        if not active:
+        today = _court_day_of_hour(int(at // 3600))
+        if entry.retired_from is not None and entry.retired_from <= today:
             return None
-        version = active[-1]
-        return Fee(
-            key=entry.key,
-            name=entry.name,
-            tcs_app_id=entry.tcs_app_id,
-            version=version.active_from.isoformat(),
-            amount=version.amount,
-            metadata_schema=entry.metadata_schema,
-            _validator=entry.validator,
-        )
+        return next((fee for active_from, fee in self._fees[key] if active_from <= today), None)
 
     def name(self, key: str) -> str:
         """The fee's name for people, or the key itself for a fee that the catalogue no longer has."""
@@ -155,6 +165,12 @@ class FeeCatalogue:
         """All versions of ``key``, oldest first; empty when unknown."""
         entry = self._entries.get(key)
         return entry.versions if entry else ()
+
+
+@lru_cache(maxsize=64)
+def _court_day_of_hour(hour: int) -> date:
+    """The court's day in this hour since the Unix epoch: its days begin, and its clocks change, with an hour."""
+    return datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(COURT_ZONE)).date()
 
 
 # The message of a problem, by JSON Schema keyword; written here so that no message repeats a caller's value.
@@ -224,9 +240,10 @@ class _Reader:
         schema = table.get("metadata", {"type": "object"})
         validator = self._validator(f"{where}.metadata", schema)
         versions = self._versions(f"{where}.versions", table.get("versions"))
+        retired_from = self._retired_from(f"{where}.retired_from", table.get("retired_from"), versions)
         if len(self.problems) > before:
             return None
-        return _Entry(key, name, tcs_app_id, MappingProxyType(schema), validator, versions)
+        return _Entry(key, name, tcs_app_id, MappingProxyType(schema), validator, versions, retired_from)
 
     def _validator(self, where: str, schema: object) -> Any:
         import jsonschema_rs
@@ -255,9 +272,8 @@ class _Reader:
             self._say(where, "must be a table")
             return None
         self._unknown(where, row, _VERSION_KEYS)
-        active_from = row.get("active_from")
-        if not isinstance(active_from, date) or isinstance(active_from, datetime):
-            self._say(f"{where}.active_from", "must be a date, as 2020-12-01 without quotes")
+        active_from = self._day(f"{where}.active_from", row.get("active_from"))
+        if active_from is None:
             return None
         if row.get("variable") is True and "amount" not in row:
             return FeeVersion(active_from, None)
@@ -266,6 +282,19 @@ class _Reader:
             return None
         amount = self._amount(f"{where}.amount", row["amount"])
         return FeeVersion(active_from, amount) if amount else None
+
+    def _retired_from(self, where: str, value: object, versions: tuple[FeeVersion, ...]) -> date | None:
+        """The day, when there is one; one that leaves a version no day to be active is a slip of the pen."""
+        day = None if value is None else self._day(where, value)
+        if day is not None and versions and day <= versions[-1].active_from:
+            self._say(where, f"must be after the last version's active_from, {versions[-1].active_from}")
+        return day
+
+    def _day(self, where: str, value: object) -> date | None:
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value
+        self._say(where, "must be a date, as 2020-12-01 without quotes")
+        return None
 
     def _amount(self, where: str, value: object) -> Decimal | None:
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
