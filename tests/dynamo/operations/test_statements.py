@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import AsyncEngine, Engine
-from bursar.dynamo.operations.statements import only_reads
+from bursar.dynamo.operations.statement_requests import only_reads
 from tests.dynamo.statements_for_tests import NO_KEY, fill, keys, run
 from tests.dynamo.tables_for_tests import item, refusal, refused
 

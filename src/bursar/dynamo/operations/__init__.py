@@ -16,7 +16,7 @@ from bursar.dynamo.operations import (
     query,
     resource_policies,
     scan,
-    statements,
+    statement_requests,
     streams,
     tables,
     tags,
@@ -61,12 +61,18 @@ OPERATIONS: dict[str, Operation] = {
     "UpdateTable": Operation(update_table.UPDATE_TABLE, update_table.update_table, writes=True),
     # PartiQL
     **{
-        name: Operation(shape, run, writes=True, snapshot=True, reads=statements.only_reads)
-        for name, (shape, run) in {
-            "ExecuteStatement": (statements.EXECUTE_STATEMENT, statements.execute_statement),
-            "BatchExecuteStatement": (statements.BATCH_EXECUTE_STATEMENT, statements.batch_execute_statement),
-            "ExecuteTransaction": (statements.EXECUTE_TRANSACTION, statements.execute_transaction),
-        }.items()
+        name: Operation(
+            shape,
+            statement_requests.carried_out_by(run),
+            writes=True,
+            snapshot=True,
+            reads=statement_requests.only_reads,
+        )
+        for name, shape, run in (
+            ("ExecuteStatement", statement_requests.EXECUTE_STATEMENT, "execute_statement"),
+            ("BatchExecuteStatement", statement_requests.BATCH_EXECUTE_STATEMENT, "batch_execute_statement"),
+            ("ExecuteTransaction", statement_requests.EXECUTE_TRANSACTION, "execute_transaction"),
+        )
     },
     # Tags, time to live, policies, the account
     "TagResource": Operation(tags.TAG_RESOURCE, tags.tag_resource, writes=True),

@@ -4,7 +4,6 @@ A SELECT reads as Query and Scan do, a write goes the way of PutItem, UpdateItem
 TransactWriteItems; only what they are made of comes from statements.
 """
 
-import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -17,9 +16,7 @@ from bursar.dynamo.core import Core, Refused, Write, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.intake import taken_in
 from bursar.dynamo.operations.actions import Action, Check, Delete, Insert, Update
-from bursar.dynamo.operations.members import CAPACITY, FLAG, ITEMS, ON_FAILURE
 from bursar.dynamo.operations.pages import ROWS_UNLIMITED, Reading, Rows, page, reading
-from bursar.dynamo.operations.shapes import Many, Request, Shape, Struct, Text, Whole
 from bursar.dynamo.operations.transactions import SAME_ITEM_TWICE, write_all
 from bursar.dynamo.partiql import parse_statement, tree
 from bursar.dynamo.partiql.plan import Changes, Reads, plan_delete, plan_exists, plan_insert, plan_select, plan_update
@@ -29,45 +26,6 @@ from bursar.dynamo.rows import Span
 from bursar.dynamo.schema import Misfit, Table
 from bursar.dynamo.values import TOO_LARGE, Item
 
-STATEMENT_LONGEST = 8192
-BATCH_STATEMENTS_MAX = 25
-TRANSACTION_STATEMENTS_MAX = 100
-TOKEN_LONGEST = 36
-NEXT_TOKEN_LONGEST = 32768
-
-_STATEMENT: dict[str, Shape] = {
-    "Statement": Text(1, STATEMENT_LONGEST),
-    "Parameters": Many(ITEMS, fewest=1),
-    "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
-}
-EXECUTE_STATEMENT = Request(
-    {
-        **_STATEMENT,
-        "ConsistentRead": FLAG,
-        "NextToken": Text(1, NEXT_TOKEN_LONGEST),
-        "ReturnConsumedCapacity": CAPACITY,
-        "Limit": Whole(1),
-    },
-    required=("Statement",),
-)
-BATCH_EXECUTE_STATEMENT = Request(
-    {
-        "Statements": Many(
-            Struct({**_STATEMENT, "ConsistentRead": FLAG}, ("Statement",)), fewest=1, most=BATCH_STATEMENTS_MAX
-        ),
-        "ReturnConsumedCapacity": CAPACITY,
-    },
-    required=("Statements",),
-)
-EXECUTE_TRANSACTION = Request(
-    {
-        "TransactStatements": Many(Struct(_STATEMENT, ("Statement",)), fewest=1, most=TRANSACTION_STATEMENTS_MAX),
-        "ClientRequestToken": Text(1, TOKEN_LONGEST),
-        "ReturnConsumedCapacity": CAPACITY,
-    },
-    required=("TransactStatements",),
-)
-
 INVALID_TOKEN = "Invalid NextToken"
 ONLY_IN_TRANSACTIONS = "EXISTS can only be used in ExecuteTransaction write requests."
 ONLY_ONE_ITEM = "Only single item select is supported"
@@ -76,16 +34,6 @@ BATCH_MIXTURE = "Read and write requests together in the same batch is not suppo
 TRANSACTION_MIXTURE = "ExecuteTransaction API does not support both read and write operations in the same request."
 ONE_CONDITION = "EXISTS() must contain a single item read with additional condition"
 NO_KEY_IN_TRANSACTION = "Select statements within ExecuteTransaction must specify the primary key in the where clause."
-
-_SELECTS = re.compile(r"\s*select\b", re.IGNORECASE)
-
-
-def only_reads(request: Mapping[str, Any]) -> bool:
-    """Whether a request of one of these operations certainly writes nothing: each statement begins with SELECT."""
-    many = request.get("Statements") or request.get("TransactStatements") or [request]
-    texts = [one.get("Statement") for one in many if isinstance(one, dict)] if isinstance(many, list) else []
-    return all(isinstance(text, str) and _SELECTS.match(text) is not None for text in texts)
-
 
 # --- one statement --------------------------------------------------------------------------------------------------
 

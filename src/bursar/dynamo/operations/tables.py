@@ -6,7 +6,6 @@ say CREATING, UPDATING and DELETING all the same, as Amazon's do.
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from bursar.dynamo.core import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
@@ -156,6 +155,8 @@ def check_available(request: Mapping[str, Any]) -> None:
 
 
 def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    from uuid import UUID  # loads half of `platform`, which a start without a new table does without
+
     now = core.clock()
     document: dict[str, Any] = {
         "TableId": str(UUID(int=core.randomness.getrandbits(UUID_BITS), version=4)),
