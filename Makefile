@@ -43,11 +43,11 @@ bench: bench-dynamo bench-portal bench-reports ## Run every benchmark; results g
 bench-dynamo: .venv/.synced .tools/.oracles ## The engine beside dynoxide, dynalite and moto
 	@$(BIN)/python bench/bench_dynamo.py
 
-bench-portal: .venv/.synced ## Full payments per second (PEER=http://host:port measures another portal too)
-	@$(BIN)/python bench/bench_portal.py $(if $(PEER),--peer $(PEER))
+bench-portal: .venv/.synced ## Full payments per second; writes its page (PEER=http://host:port, FLAGS="--stored 1000000")
+	@$(BIN)/python bench/bench_portal.py --write $(if $(PEER),--peer $(PEER)) $(FLAGS)
 
-bench-reports: .venv/.synced ## The named reports over a million payments
-	@$(BIN)/python bench/bench_reports.py
+bench-reports: .venv/.synced ## The named reports over a million payments; writes its page
+	@$(BIN)/python bench/bench_reports.py --write $(FLAGS)
 
 docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python tools/generate_docs.py

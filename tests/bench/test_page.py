@@ -1,0 +1,37 @@
+"""The page about full payments: what it compares with, and what it says of it."""
+
+from typing import Any
+
+from bench.portal_bench.page import PEER, Report, Row
+
+
+def row(name: str, clients: int, per_s: float, p50_ms: float, stored: int = 0, failures: tuple[str, ...] = ()) -> Row:
+    took = {"p50_ms": p50_ms, "p99_ms": 2 * p50_ms}
+    seen: dict[str, Any] = {"per_s": per_s, "flows": 10, "cpu_s": 0.003, "failures": list(failures)}
+    return Row(name, stored, clients, seen | {"init": took, "process": took, "details": took}, 3.0, 0.3, 100.0)
+
+
+def page(*rows: Row) -> str:
+    report = Report("python bench_portal.py", 10.0, 3, list(rows))
+    report.finish()
+    return report.text()
+
+
+def test_a_peer_of_the_same_run_is_compared_with_client_by_client() -> None:
+    said = page(row("Bursar", 1, 100, 2), row(PEER, 1, 50, 6), row("Bursar", 8, 390, 20), row(PEER, 8, 100, 70))
+    assert "in the same run" in said
+    assert "1 client: 2.0 times its 50.0 flows/s; init p50 2.0 ms to its 6.0 ms (0.33 of it; wanted: 0.5; met)" in said
+    assert "8 clients: 3.9 times its 100.0 flows/s (wanted: 4; missed)" in said
+    assert "No flow failed." in said
+
+
+def test_without_a_peer_the_figures_are_of_another_day_and_the_page_says_so() -> None:
+    said = page(row("Bursar", 32, 536, 20))
+    assert "not measured in this run" in said
+    assert "32 clients: 4.0 times its 134.0 flows/s (wanted: 4; met)" in said
+
+
+def test_stored_payments_are_compared_with_none_and_failures_are_told() -> None:
+    said = page(row("Bursar", 8, 400, 20), row("Bursar", 8, 200, 20, stored=1_000_000, failures=("503",)))
+    assert "Bursar, 1,000,000 payments stored, 8 clients: 50% of its rate without (wanted: 75%; missed)" in said
+    assert "Failed:\n\n- Bursar, 1,000,000 payments stored, 8 clients: 503" in said
