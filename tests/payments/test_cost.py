@@ -16,7 +16,7 @@ from bursar.dynamo.store import Store
 from bursar.dynamo.values import item_size
 from bursar.payments import Attempt, Ledger, Outcome
 from bursar.payments.table import TABLE_NAME
-from payments.stage import Wall
+from payments.stage import PAID, TOKEN, Listening, Wall
 
 Start = Callable[..., Awaitable[Attempt]]
 
@@ -128,3 +128,13 @@ async def test_a_poll_that_learns_nothing_costs_one_touch(
     attempt = await start()
     await metered.spend("touch", ledger.touch_due(attempt, wall.now + 60))
     assert metered.spent["touch"] <= BUDGET_WCU["touch"]
+
+
+async def test_only_a_start_reads_before_it_writes(ledger: Ledger, start: Start, store: Listening) -> None:
+    attempt = await start()
+    assert store.operations == ["Query", "TransactWriteItems"]
+    store.requests.clear()
+    attempt = await ledger.record_token(attempt, TOKEN)
+    attempt = await ledger.claim(attempt, "worker-1", 30)
+    await ledger.record_outcome(attempt, PAID, actor="portal")
+    assert store.operations == ["TransactWriteItems"] * 3
