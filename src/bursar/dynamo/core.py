@@ -297,7 +297,9 @@ class Core:
         old, new, key = write.old, write.new, write.key
         for index in write.table.indexes.values():
             if old is not None and new is not None and index.same_key(old, new):
-                self._count(index.counted, 0, _grown_bytes(index, write, old, new))
+                grown = _grown_bytes(index, write, old, new)
+                if grown:
+                    self._count(index.counted, 0, grown)
                 continue
             before = index.key_of(old) if old is not None else None
             after = index.key_of(new) if new is not None else None

@@ -22,9 +22,11 @@ from bursar.dynamo.expressions.condition_operands import (
 )
 from bursar.dynamo.expressions.parser import OPERATORS_MAX, condition_tree, too_many_operators
 from bursar.dynamo.expressions.predicates import (
+    ATTRIBUTE_TESTS,
     EQUALITY,
     FUNCTION_TESTS,
     ORDERINGS,
+    VALUE_TESTS,
     Test,
     between,
     one_of,
@@ -165,6 +167,8 @@ class _Compiler:
         operands = tuple(map(self.operand, _operands(node)))
         if isinstance(node, Call):
             check_call(self.scope, node.name, operands)
+            if node.name in ATTRIBUTE_TESTS and operands[0].attribute is not None:
+                return ATTRIBUTE_TESTS[node.name](operands[0].attribute)
             return FUNCTION_TESTS[node.name](*(operand.get for operand in operands))
         check_distinct(self.scope, "IN", operands)
         first, *options = operands
@@ -178,6 +182,8 @@ class _Compiler:
         left, right = self.operand(node.left), self.operand(node.right)
         check_distinct(self.scope, node.operator, (left, right))
         if node.operator in EQUALITY:
+            if left.attribute is not None and right.placeholder is not None:
+                return VALUE_TESTS[node.operator](left.attribute, right.placeholder)
             return EQUALITY[node.operator](left.get, right.get)
         check_ordered(self.scope, node.operator, (left, right))
         return ORDERINGS[node.operator](left.get, right.get)

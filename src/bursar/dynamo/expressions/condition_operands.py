@@ -26,6 +26,11 @@ class Bound(NamedTuple):
     path: ResolvedPath | None = None
     placeholder: str | None = None
 
+    @property
+    def attribute(self) -> str | None:
+        """The attribute that it is, whole."""
+        return str(self.path[0]) if self.path is not None and len(self.path) == 1 else None
+
 
 def bind_operand(scope: Scope, node: Path | Value) -> Bound:
     """A path or a value placeholder, resolved."""

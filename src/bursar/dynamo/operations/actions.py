@@ -160,8 +160,9 @@ def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = 
             binding.check_all_used()
     table = core.table(request["TableName"])
     action = Put(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
-    for index in table.indexes.values():
-        index.check(item)
+    if table.indexes:
+        for index in table.indexes.values():
+            index.check(item)
     action.item = item
     action.size = size
     return action

@@ -35,8 +35,7 @@ def known_form(request: Mapping[str, Any], update: str | None) -> Bound | None:
     values = request.get("ExpressionAttributeValues")
     if values is None:
         if names is None:
-            form = _form(update, condition, (), ())
-            return None if form is None else form.bound
+            return _bare(update, condition)
         kept: Item = {}
         types: Pairs = ()
     else:
@@ -69,6 +68,12 @@ def known_form(request: Mapping[str, Any], update: str | None) -> Bound | None:
         None if form.update is None else BoundUpdate(form.update, kept),
         None if form.condition is None else BoundCondition(form.condition, kept),
     )
+
+
+@lru_cache(COMPILED_MAX)
+def _bare(update: str | None, condition: str | None) -> Bound | None:
+    form = _form(update, condition, (), ())
+    return None if form is None else form.bound
 
 
 @lru_cache(COMPILED_MAX)

@@ -19,12 +19,25 @@ from bursar.dynamo.operations.actions import Action, Check, Delete, Insert, Upda
 from bursar.dynamo.operations.pages import ROWS_UNLIMITED, Reading, Rows, page, reading
 from bursar.dynamo.operations.transactions import SAME_ITEM_TWICE, write_all
 from bursar.dynamo.partiql import parse_statement, tree
-from bursar.dynamo.partiql.plan import Changes, Reads, plan_delete, plan_exists, plan_insert, plan_select, plan_update
-from bursar.dynamo.partiql.ranges import PartitionSpan
+from bursar.dynamo.partiql.plan import (
+    Changes,
+    Projection,
+    Reads,
+    key_constants,
+    plan_delete,
+    plan_exists,
+    plan_insert,
+    plan_select,
+    plan_update,
+)
+from bursar.dynamo.partiql.ranges import PartitionSpan, constant_of_key
 from bursar.dynamo.partiql.values import Values
 from bursar.dynamo.rows import Span
 from bursar.dynamo.schema import Misfit, Table
 from bursar.dynamo.values import TOO_LARGE, Item
+
+_OF_ONE_ITEM = frozenset({"Statement", "Parameters", "ConsistentRead"})
+"""Members that a SELECT of one item may have and be answered without a page being made."""
 
 INVALID_TOKEN = "Invalid NextToken"
 ONLY_IN_TRANSACTIONS = "EXISTS can only be used in ExecuteTransaction write requests."
@@ -53,6 +66,10 @@ def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _select(core: Core, select: tree.Select, request: Mapping[str, Any]) -> dict[str, Any]:
+    if request.keys() <= _OF_ONE_ITEM:
+        key = _one_key(core.table(select.table), select, request)
+        if key is not None:
+            return {"Items": _one_item(core.table(select.table), select, key)}
     reads, of = _reading(core, select, request)
     spans = list(reads.spans)
     token = request.get("NextToken")
@@ -68,6 +85,29 @@ def _select(core: Core, select: tree.Select, request: Mapping[str, Any]) -> dict
     if "ConsumedCapacity" in found:
         response["ConsumedCapacity"] = found["ConsumedCapacity"]
     return response
+
+
+def _one_key(table: Table, select: tree.Select, request: Mapping[str, Any]) -> bytes | None:
+    """The encoded key of the one item that a SELECT can find, where it says the whole key and nothing else."""
+    constants = key_constants(request["Statement"], table.key_types)
+    if constants is None:
+        return None
+    values = _values(select, request)
+    key: Item = {}
+    for (name, kind), constant in zip(table.key_types, constants, strict=True):
+        value = key[name] = constant_of_key(name, kind, constant, values)
+        if not value[kind]:
+            return None  # there are words for an empty key
+    return table.stored_key_of(key)
+
+
+def _one_item(table: Table, select: tree.Select, key: bytes) -> list[Any]:
+    row = table.rows.get(key)
+    if row is None:
+        return []
+    if select.projection is None:
+        return [orjson.Fragment(row[2])]
+    return [Projection(select.projection).project(orjson.loads(row[2]))]
 
 
 def _reading(core: Core, select: tree.Select, request: Mapping[str, Any]) -> tuple[Reads, Reading]:
