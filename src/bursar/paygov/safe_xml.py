@@ -46,7 +46,7 @@ class Element:
 
     def only(self, name: str) -> "Element | None":
         """The one child of that local name; None when there is none or more than one."""
-        found = list(self.named(name))
+        found = [child for child in self.children if child.name == name]
         return found[0] if len(found) == 1 else None
 
 
