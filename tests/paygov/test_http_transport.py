@@ -7,10 +7,12 @@ import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from bursar.paygov import HttpTransport, Lost, Nonsense, NotSent, PayGovError, http_transport
+from bursar.paygov.http_connection import Connection
 from paygov.conftest import PATIENT_S, Script, http_reply, read_request
 
 Serve = Callable[[Script], Awaitable[str]]
@@ -495,3 +497,13 @@ async def test_an_address_or_header_that_cannot_be_is_not_sent(url: str, headers
     with pytest.raises(NotSent):
         await transport.post(url, b"", headers, PATIENT_S)
     await transport.close()
+
+
+async def test_what_is_ending_carries_nothing_though_it_was_not_told_yet() -> None:
+    """Between a connection's end and ``connection_lost`` lies a turn of the loop: whoever asks there is not sent."""
+    transport = Mock(is_closing=Mock(return_value=True))
+    connection = Connection("127.0.0.1", asyncio.get_running_loop())
+    connection.connection_made(transport)
+    with pytest.raises(NotSent):
+        await connection.ask(b"POST", asyncio.get_running_loop().time() + PATIENT_S, PATIENT_S)
+    transport.write.assert_not_called()

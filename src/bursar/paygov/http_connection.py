@@ -24,10 +24,10 @@ _OK: Final = 200
 
 
 class Connection(asyncio.Protocol):
-    """``usable``: it may carry a request. ``idle_since``: the pool's note, loop time. ``ended``: it is gone."""
+    """``idle_since``: the pool's note, in the loop's time. ``ended``: it is gone."""
 
     def __init__(self, where: str, loop: asyncio.AbstractEventLoop) -> None:
-        self.usable = False
+        self._free = False
         self.idle_since = 0.0
         self.ended = asyncio.Event()
         self._where = where
@@ -42,6 +42,11 @@ class Connection(asyncio.Protocol):
         self._fault: Nonsense | None = None
         self._parser = httptools.HttpResponseParser(self)  # it looks once for what it is to call
 
+    @property
+    def usable(self) -> bool:
+        """Whether it may carry a request. What has ended may not know it until the loop's next turn."""
+        return self._free and not self._transport.is_closing()
+
     async def ask(self, request: bytes, ends_at: float, timeout_s: float) -> HttpReply:
         """The whole reply to ``request``; until ``ends_at``, in the loop's time. Leaves ``usable`` as it then is.
 
@@ -51,7 +56,7 @@ class Connection(asyncio.Protocol):
             # Ended, or spoken to, between its making and this: not a byte of the request has left.
             self.end()
             raise NotSent(f"the connection to {self._where} ended before the request was sent")
-        self.usable = False
+        self._free = False
         self._waiting = waiting = self._loop.create_future()
         timer = self._loop.call_at(ends_at, self._time_is_up, timeout_s)
         self._transport.write(request)
@@ -61,19 +66,19 @@ class Connection(asyncio.Protocol):
         finally:
             timer.cancel()
             self._waiting = None
-            if not self.usable:
+            if not self._free:
                 self.end()
 
     def end(self) -> None:
         """Ends the connection at once."""
-        self.usable = False
+        self._free = False
         self._transport.abort()
 
     def _time_is_up(self, timeout_s: float) -> None:
         self._fail(TimedOut(f"no whole reply from {self._where} within {timeout_s:g} s"))
 
     def _fail(self, error: PayGovError) -> None:
-        self.usable = False
+        self._free = False
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
         self._transport.abort()
@@ -82,7 +87,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        self.usable = True
+        self._free = True
 
     def data_received(self, data: bytes) -> None:
         if self._waiting is None or self._waiting.done():
@@ -118,7 +123,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._waiting is None or self._waiting.done():
-            self.usable = False  # a second reply in the same read as the first
+            self._free = False  # a second reply in the same read as the first
         self._raw_headers.clear()
         self._pieces = []
         self._body_bytes = 0
@@ -149,7 +154,7 @@ class Connection(asyncio.Protocol):
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._raw_headers.items()}
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self.usable = may_go_on and not self._transport.is_closing()
+        self._free = may_go_on
         self._waiting.set_result(HttpReply(self._parser.get_status_code(), headers, body))
 
     def _refuse(self, reason: str) -> None:
