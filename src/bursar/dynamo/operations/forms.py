@@ -33,14 +33,14 @@ def known_form(request: Mapping[str, Any], update: str | None) -> Bound | None:
     condition = request.get(CONDITION)
     names = request.get("ExpressionAttributeNames")
     values = request.get("ExpressionAttributeValues")
+    if names == {} or values == {}:
+        return None
     if values is None:
         if names is None:
             return _bare(update, condition)
         kept: Item = {}
         types: Pairs = ()
     else:
-        if not values or names == {}:
-            return None
         kept = values
         kinds = []
         for name, value in values.items():
