@@ -26,8 +26,8 @@ WAL_CHECKPOINT_PAGES = 10_000
 STATEMENTS_MAX = 128
 """Prepared statements kept. apsw looks for one among all of them, from the first on: more would cost every statement
 more than they save a store of very many tables."""
-BUSY_WAIT_S = 0.0005
-BUSY_WAITS_MAX = 20_000
+BUSY_WAIT_S = 0.0001
+BUSY_WAITS_MAX = 60_000
 
 
 _CREATE = """
@@ -275,7 +275,7 @@ class Storage:
 
 
 def _wait_while_busy(waits: int) -> bool:
-    """SQLite asks here while another process writes: 0.5 ms at a time, 10 s in all. Its own steps grow to 100 ms."""
+    """SQLite asks here while another process writes: 0.1 ms at a time and what waking takes, some 10 s in all. Its own steps grow to 100 ms."""
     if waits >= BUSY_WAITS_MAX:
         return False
     time.sleep(BUSY_WAIT_S)
