@@ -275,7 +275,10 @@ class Storage:
 
 
 def _wait_while_busy(waits: int) -> bool:
-    """SQLite asks here while another process writes: 0.1 ms at a time and what waking takes, some 10 s in all. Its own steps grow to 100 ms."""
+    """SQLite asks here while another process writes: 0.1 ms at a time and what waking takes, some 10 s in all.
+
+    Its own steps grow to 100 ms.
+    """
     if waits >= BUSY_WAITS_MAX:
         return False
     time.sleep(BUSY_WAIT_S)
