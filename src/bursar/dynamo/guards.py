@@ -1,11 +1,11 @@
 """Write guards: code that may refuse a write for what it would make of the table (see bursar.rules).
 
 A table may carry a *rules document*, a text that the engine keeps and does not understand. The ``guard_loader`` given
-to the engine turns it into a :class:`Guard`, which sees every change of each request after it is applied and before it
-is committed:
+to the engine turns it into a :class:`Guard`, which sees every change of each request before any of them is applied;
+what it reads is as the request would leave it (:mod:`bursar.dynamo.pending`):
 
-    BEGIN ─► conditions hold ─► SAVEPOINT ─► writes applied ─► guard(changes, view) ─┬─ None    ─► RELEASE ─► COMMIT
-                                                                                     └─ Refusal ─► ROLLBACK TO, refused
+    BEGIN ─► conditions hold ─► guard(changes, view) ─┬─ None    ─► writes applied ─► COMMIT
+                                                      └─ Refusal ─► what the guard claimed is given back, refused
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ class Guard(Protocol):
     """The rules of one table."""
 
     def __call__(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
-        """Judges one request's changes to the guarded table, all of them applied."""
+        """Judges one request's changes to the guarded table, as if all of them took place."""
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
         """Judges what the table holds already, and claims its unique values; each text is one violation."""
