@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.records import Attempt, Event, Item, Obligation, to_item
-from bursar.payments.rules import SECRETS, STATUS_MOVES, payment_rules
+from bursar.payments.rules import FEE_ACTIVE, SECRETS, STATUS_MOVES, only_more_fees, payment_rules
 from bursar.payments.status import FINAL, STATUSES, moves
 from bursar.rules import Rules, Transitions
 
@@ -111,3 +112,39 @@ def test_no_message_shows_a_secret(attempt: Attempt) -> None:
     assert "ada@" not in found.message
     assert "uuu" not in found.message
     assert {"token", "metadata"} <= SECRETS
+
+
+def with_fees(tmp_path: Path, **active_from: str) -> Rules:
+    file = tmp_path / "fees.toml"
+    file.write_text(
+        "".join(
+            f'[fees.{key}]\nname = "{key}"\ntcs_app_id = "TCS"\nversions = [{{ active_from = {day}, amount = "5.00" }}]\n'
+            for key, day in active_from.items()
+        )
+    )
+    return payment_rules(FeeCatalogue.load(str(file)))
+
+
+@pytest.mark.parametrize(
+    ("after", "more"),
+    [
+        ({"A": "2026-01-01", "B": "2026-01-01"}, True),
+        ({"B": "2026-02-01", "A": "2026-01-01"}, True),
+        ({"A": "2025-01-01", "B": "2026-02-01"}, True),
+        ({"A": "2026-01-02", "B": "2026-02-01"}, False),
+        ({"B": "2026-02-01"}, False),
+    ],
+)
+def test_more_fees_let_in_all_that_fewer_did(tmp_path: Path, after: dict[str, str], more: bool) -> None:
+    before = with_fees(tmp_path, A="2026-01-01")
+    assert only_more_fees(before, with_fees(tmp_path, **after)) is more
+
+
+def test_any_other_rule_that_changes_is_not_only_fees() -> None:
+    for number in range(len(RULES.rules)):
+        fewer = replace(RULES, rules=RULES.rules[:number] + RULES.rules[number + 1 :])
+        if RULES.rules[number].name == FEE_ACTIVE:
+            continue
+        assert not only_more_fees(RULES, fewer)
+        assert not only_more_fees(fewer, RULES)
+    assert only_more_fees(RULES, RULES)

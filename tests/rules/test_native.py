@@ -1,12 +1,13 @@
 """The engine keeps the rules itself: any write, by any client, in any operation."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bursar.dynamo.engine import RulesRefused
 from bursar.dynamo.errors import DynamoError
-from bursar.rules import Kind, Put, RuleRefused, Rules, Unique, Update
+from bursar.rules import Check, Kind, Put, RuleRefused, Rules, Unique, Update, Where
 from bursar.rules.native import ADOPTION_VIOLATIONS_MAX, load_guard
 from rules.samples import ORDERS, changed, item, line, order
 from rules.worlds import TABLE, PlainStore, finish, ruled
@@ -242,3 +243,26 @@ def test_a_table_without_kinds() -> None:
     with pytest.raises(DynamoError, match="sentinels are written by the rules alone"):
         put(store, {"pk": {"S": "unique#email#x"}, "sk": {"S": "sentinel"}, "kind": {"S": "other"}})
     assert Kind("a") == Kind("a", kept=False)
+
+
+# --- amending --------------------------------------------------------------------------------------------------------
+
+
+def test_amended_rules_judge_writes_from_then_on_and_leave_what_is_there() -> None:
+    store = guarded(order())
+    strict = replace(ORDERS, rules=(*ORDERS.rules, Check("no-more", kind="order", where=Where("attribute_exists(zz)"))))
+    store.engine.amend_rules_document(TABLE, strict.to_toml())
+    assert store.engine.rules_document(TABLE) == strict.to_toml()
+    assert store.items()[KEY["pk"]["S"], KEY["sk"]["S"]] == order()
+    assert "no-more" in refusal(store, "PutItem", TableName=TABLE, Item=order("b"))
+    store.engine.amend_rules_document(TABLE, ORDERS.to_toml())
+    # What was claimed under the first rules still is.
+    assert "number is taken" in refusal(store, "PutItem", TableName=TABLE, Item=order("b", number="n-a"))
+    put(store, order("b"))
+
+
+def test_rules_that_cannot_be_read_do_not_amend() -> None:
+    store = guarded(order())
+    with pytest.raises(DynamoError, match="rules: unknown 'x'"):
+        store.engine.amend_rules_document(TABLE, "x = 1")
+    assert store.engine.rules_document(TABLE) == ORDERS.to_toml()

@@ -25,6 +25,8 @@ from bursar.dynamo.storage import StoreFormatError
 from bursar.payments.clients import Clients, ClientsError
 from bursar.payments.fees import FeeCatalogue, FeesError
 from bursar.payments.ledger import Ledger
+from bursar.payments.rules import only_more_fees
+from bursar.rules import Rules
 from bursar.rules.native import load_guard
 from bursar.settings import Settings
 
@@ -247,8 +249,19 @@ class _Unasked:
         """Nothing is open."""
 
 
+def _only_more_fees(before: str, rules: Rules) -> bool:
+    try:
+        return only_more_fees(Rules.from_toml(before), rules)
+    except (ValueError, KeyError):  # another version's rules, in words that this one does not know
+        return False
+
+
 def _put_rules(store: AsyncEngine, table: str, ledger: Ledger) -> None:
-    # Adopting rules reads the whole table, so only rules that changed are put.
-    document = ledger.rules.to_toml()
-    if store.engine.rules_document(table) != document:
+    document, before = ledger.rules.to_toml(), store.engine.rules_document(table)
+    if before == document:
+        return
+    # Adopting rules reads the whole table, which takes minutes where there are a million payments.
+    if before is not None and _only_more_fees(before, ledger.rules):
+        store.engine.amend_rules_document(table, document)
+    else:
         store.engine.put_rules_document(table, document)

@@ -203,6 +203,12 @@ class Core:
 
     # Rules ----------------------------------------------------------------------------------------------------
 
+    def amend_rules(self, table: Table, document: str) -> None:
+        """Changes a table's rules for writes from now on: what it holds is not read, what is claimed stays claimed."""
+        self.storage.put_rules(table.id, document)
+        self.changed()
+        self._guard(document)
+
     def put_rules(self, table: Table, document: str | None) -> list[str]:
         """Sets a table's rules and judges what it holds; with violations found, the caller undoes all of it."""
         self.storage.put_rules(table.id, document)

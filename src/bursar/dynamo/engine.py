@@ -226,18 +226,33 @@ class Engine:
         return self._core.table(table).rules
 
     def put_rules_document(self, table: str, document: str | None) -> None:
-        """Gives a table rules, or takes them away (None).
+        """Gives a table rules, or takes them away (None). Reads the whole table.
 
         Raises :class:`RulesRefused` when the table holds what the rules forbid, ValidationException when they cannot be
         read; in both cases the table keeps the rules it had.
         """
+
+        def put(core: Core) -> None:
+            violations = core.put_rules(core.table(table), document)
+            if violations:
+                raise RulesRefused(violations)
+
+        self._change_rules(put)
+
+    def amend_rules_document(self, table: str, document: str) -> None:
+        """Changes the rules of a table for ones that let in all that the old ones did, with the same unique values.
+
+        That is the caller's word: nothing of the table is read. What is written from now on is judged by the new
+        rules. Raises ValidationException when they cannot be read.
+        """
+        self._change_rules(lambda core: core.amend_rules(core.table(table), document))
+
+    def _change_rules(self, change: Callable[[Core], None]) -> None:
         core, storage = self._core, self._storage
         try:
             storage.begin()
             core.refresh()
-            violations = core.put_rules(core.table(table), document)
-            if violations:
-                raise RulesRefused(violations)
+            change(core)
             storage.commit()
         except apsw.Error as error:
             self._undo()

@@ -4,6 +4,7 @@ Nothing else in Bursar says what may happen to a payment: the ledger's writes, t
 tables in docs/payments.md all come from here.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from bursar.clock import iso_ms
@@ -32,6 +33,7 @@ TOKEN: Final = "token"
 PAYGOV_TRACKING_ID: Final = "paygov-tracking-id"
 ONE_LIVE_ATTEMPT: Final = "one-live-attempt"
 STATUS_MOVES: Final = "status-moves"
+FEE_ACTIVE: Final = "fee-active"
 
 # Values that no message may show: a token is as good as a session, metadata is personal.
 SECRETS: Final = frozenset({"token", "metadata"})
@@ -73,7 +75,7 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             WriteOnce("paygov-ids-once", kind="attempt", attributes=("token", "payGovTrackingId")),
             Check("amount", kind="attempt", where=_AMOUNT),
             Check("status-known", kind="attempt", where=one_of("status", STATUSES)),
-            Check("fee-active", kind="attempt", where=_fee_active(fees)),
+            Check(FEE_ACTIVE, kind="attempt", where=_fee_active(fees)),
             Agrees(
                 "obligation-agrees",
                 kind="attempt",
@@ -102,6 +104,29 @@ _ATTEMPT_IDENTITY: Final = (
 
 # DynamoDB's conditions cannot count a number's decimals; records.money does, on the way in and on the way out.
 _AMOUNT: Final = Where("amount BETWEEN :cent AND :most", values={":cent": CENT, ":most": AMOUNT_MAX})
+
+
+def only_more_fees(before: Rules, after: Rules) -> bool:
+    """Whether ``after`` are the rules ``before`` but for fees that came, or are active from earlier on.
+
+    All that the one let in the other does, so a table need not be read to change from one to the other.
+    """
+    if _without_fees(before) != _without_fees(after):
+        return False
+    active = _active_since(after)
+    return all(key in active and active[key] <= since for key, since in _active_since(before).items())
+
+
+def _without_fees(rules: Rules) -> str:
+    return replace(rules, rules=tuple(rule for rule in rules.rules if rule.name != FEE_ACTIVE)).to_toml()
+
+
+def _active_since(rules: Rules) -> dict[str, str]:
+    """Fee → since when, as :func:`_fee_active` wrote them."""
+    check = rules[FEE_ACTIVE]
+    assert isinstance(check, Check)
+    values = check.where.values
+    return {str(values[name]): str(values[f":t{name[2:]}"]) for name in values if name.startswith(":f")}
 
 
 def _fee_active(fees: FeeCatalogue) -> Where:

@@ -1,0 +1,68 @@
+"""Putting the parts together: which rules an embedded store gets, and what that costs it."""
+
+from pathlib import Path
+
+import pytest
+
+from bursar.bootstrap.composition import Composition
+from bursar.dynamo import Engine
+from bursar.payments import FeeCatalogue
+from bursar.payments.rules import payment_rules
+from bursar.settings import Settings
+
+TABLE = Settings().table
+ANOTHER_FEE = """
+[fees.ANOTHER_FEE]
+name = "Another fee"
+tcs_app_id = "TCSANOTHER"
+versions = [{ active_from = 2026-01-01, amount = "5.00" }]
+"""
+
+
+@pytest.fixture
+def put(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The rules documents under which a whole table was read and judged."""
+    seen: list[str] = []
+    whole = Engine.put_rules_document
+
+    def noted(engine: Engine, table: str, document: str | None) -> None:
+        seen.append(document or "")
+        whole(engine, table, document)
+
+    monkeypatch.setattr(Engine, "put_rules_document", noted)
+    return seen
+
+
+async def rules_after_a_start(folder: Path, fees: str | None = None) -> str | None:
+    async with Composition(Settings(data=str(folder), fees=fees)) as composition:
+        await composition.ledger()
+        store = await composition.store()
+        return store.engine.rules_document(TABLE)  # type: ignore[attr-defined, no-any-return]
+
+
+async def test_a_store_is_judged_whole_once_and_not_when_a_fee_comes(tmp_path: Path, put: list[str]) -> None:
+    first = await rules_after_a_start(tmp_path)
+    assert put == [first]
+    assert await rules_after_a_start(tmp_path) == first
+    fees = tmp_path / "fees.toml"
+    fees.write_text((Path(__file__).parents[2] / "src/bursar/payments/fees.toml").read_text() + ANOTHER_FEE)
+    amended = await rules_after_a_start(tmp_path, str(fees))
+    assert amended == payment_rules(FeeCatalogue.load(str(fees))).to_toml() != first
+    assert put == [first]
+
+
+async def test_a_fee_that_goes_is_judged_by_what_was_paid_for_it(tmp_path: Path, put: list[str]) -> None:
+    fees = tmp_path / "fees.toml"
+    fees.write_text(ANOTHER_FEE)
+    first = await rules_after_a_start(tmp_path, str(fees))
+    assert await rules_after_a_start(tmp_path) != first
+    assert len(put) == 2
+
+
+async def test_other_rules_are_put_whole(tmp_path: Path, put: list[str]) -> None:
+    first = await rules_after_a_start(tmp_path)
+    async with Composition(Settings(data=str(tmp_path))) as composition:
+        store = await composition.store()
+        store.engine.amend_rules_document(TABLE, 'partition_key = "pk"\nsort_key = "sk"\n')  # type: ignore[attr-defined]
+    assert await rules_after_a_start(tmp_path) == first
+    assert put == [first, first]
