@@ -81,7 +81,10 @@ class Report:
         stored = ""
         if self.stored:
             taken = f", made in {self.storing_s:.0f} s" if self.storing_s else ""
-            stored = f"\n\nThe store of {self.stored:,} payments has {self.store_bytes / 1e9:.2f} GB{taken}; it was\nread once before, so that it is in the machine's memory, as the peer's database is that was just filled."
+            stored = (
+                f"\n\nThe store of {self.stored:,} payments has {self.store_bytes / 1e9:.2f} GB{taken}; it was\nread once "
+                "before, so that it is in the machine's memory, as the peer's database is that was just filled."
+            )
         return f"""# Full payments per second
 
 *Written by `{self.command}` on {time.strftime("%Y-%m-%d", time.gmtime())}; do not edit.*

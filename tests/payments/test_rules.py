@@ -118,7 +118,8 @@ def with_fees(tmp_path: Path, **active_from: str) -> Rules:
     file = tmp_path / "fees.toml"
     file.write_text(
         "".join(
-            f'[fees.{key}]\nname = "{key}"\ntcs_app_id = "TCS"\nversions = [{{ active_from = {day}, amount = "5.00" }}]\n'
+            f'[fees.{key}]\nname = "{key}"\ntcs_app_id = "TCS"\n'
+            f'versions = [{{ active_from = {day}, amount = "5.00" }}]\n'
             for key, day in active_from.items()
         )
     )
