@@ -82,8 +82,8 @@ class Report:
         if self.stored:
             taken = f", made in {self.storing_s:.0f} s" if self.storing_s else ""
             stored = (
-                f"\n\nThe store of {self.stored:,} payments has {self.store_bytes / 1e9:.2f} GB{taken}; it was\nread once "
-                "before, so that it is in the machine's memory, as the peer's database is that was just filled."
+                f"\n\nThe store of {self.stored:,} payments has {self.store_bytes / 1e9:.2f} GB{taken}; it was\nread "
+                "once before, so that it is in the machine's memory, as the peer's database is that was just filled."
             )
         return f"""# Full payments per second
 
