@@ -27,7 +27,8 @@ GROUP_REQUESTS_MAX = 1_000
 
 TURNS_GATHERING = 2
 """How often the loop turns before it commits. Each turn looks for input, and the writes that come of it share the
-commit; a loop with nothing else to do turns in microseconds. With two turns, eight callers of a portal do a third more."""
+commit; a loop with nothing else to do turns in microseconds. Two turns let eight callers of a portal do a third more.
+"""
 
 GATHERED = frozenset({"GetItem", "Query"})
 """Short reads, which share a look at the file when they are submitted."""
