@@ -181,15 +181,14 @@ class Table:
 
     def key_of(self, key: Mapping[str, Any]) -> tuple[Item, bytes]:
         """A request's ``Key`` normalised, and encoded. Raises for a key that does not fit the schema."""
-        if len(key) != len(self.key_types):
+        if len(key) != len(self.key_types) or not key.keys() >= self.types.keys():
+            # What is no attribute value at all is said first.
             for value in key.values():
                 normalise(value)
             raise Misfit(KEY_MISMATCH)
         normal: Item = {}
         encoded = b""
         for name, kind in self.key_types:
-            if name not in key:
-                raise Misfit(KEY_MISMATCH)
             value = key[name]
             if kind == "S" and type(value) is dict and len(value) == 1:
                 # The common case, without a call.

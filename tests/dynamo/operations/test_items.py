@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo import Engine
+from bursar.dynamo import DynamoError, Engine
 from tests.dynamo.tables_for_tests import item, put, refusal, refused, table
 
 KEY = item(pk="a", sk="1")
@@ -278,3 +278,10 @@ def test_item_collection_metrics_are_told_for_tables_with_local_indexes(engine: 
 def test_item_collection_metrics_are_absent_without_local_indexes(orders: Engine) -> None:
     request = {"TableName": "orders", "Item": OLD, "ReturnItemCollectionMetrics": "SIZE"}
     assert orders.execute("PutItem", request) == {}
+
+
+@pytest.mark.parametrize("key", [{"S": 1}, {"pk": {"S": "a"}, "other": 1}, {"pk": 1, "sk": {"S": "a"}}])
+def test_what_is_no_attribute_value_is_told_before_a_key_of_other_attributes(orders: Engine, key: object) -> None:
+    with pytest.raises(DynamoError) as refused:
+        orders.execute("GetItem", {"TableName": "orders", "Key": key})
+    assert refused.value.code == "SerializationException"
