@@ -128,8 +128,9 @@ KNOWN: tuple[Known, ...] = (
     Known(
         ".",
         "400 SerializationException: Unexpected value type in payload",
-        "^200|Invalid number of argument",
-        "Two faults, the second seen by one oracle only: text where an attribute value must be.",
+        "^200|Invalid number of argument|required keys was not given a value|Supplied AttributeValue is empty"
+        "|does not match the schema|InternalFailure",
+        "Two faults, or one oracle sees none: text or a number where an attribute value must be.",
     ),
     Known(
         "UpdateItem",
