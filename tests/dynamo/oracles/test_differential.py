@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from bursar.dynamo import DynamoError, Engine
 from tests.dynamo.oracles.peers import Answer, Peer, missing, running
@@ -79,6 +81,16 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
     yield from contest_with(("moto",), tmp_path_factory)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def the_same_requests_whatever_else_is_loaded() -> Iterator[None]:
+    """Hypothesis mixes in constants of the project's modules that are loaded, so each edit and each neighbouring test
+    would draw other requests. New differences are looked for with ORACLE_EXAMPLES; a test run repeats itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "ORACLE_EXAMPLES" not in os.environ:
+            patch.setattr(providers, "_get_local_constants", Constants)
+        yield
 
 
 random_requests = settings(

@@ -114,10 +114,10 @@ KNOWN: tuple[Known, ...] = (
         "operand before they follow a path.",
     ),
     Known(
-        "Get|Query|Scan",
-        "400 ValidationException: Invalid (Projection|Filter|KeyCondition)Expression",
+        ".",
+        "400 ValidationException: Invalid [A-Za-z]+Expression",
         "ResourceNotFoundException",
-        "Two faults: ours judges expressions before it looks for tables; the oracles look for a read's table first.",
+        "Two faults: ours judges expressions before it looks for tables; the oracles look for the table first.",
     ),
     Known(
         ".",
@@ -206,4 +206,10 @@ MOTO_KNOWN: tuple[Known, ...] = (
     Known("Query", "The BETWEEN operator requires", "^200", "moto takes an empty range"),
     Known("Query", "function: begins_with, operand type: N", "^200", "moto looks for beginnings of numbers"),
     Known("Scan", "Segment|segment", "^200", "moto does not check segments"),
+    Known(
+        "Query|Scan",
+        '^200 .*"LastEvaluatedKey"',
+        "^200 (?!.*LastEvaluatedKey)",
+        "moto ends where Limit meets the last item; Amazon, which has not looked further, gives a key to go on from",
+    ),
 )
