@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         # Bound methods of others in the place of our own: a call less for each reply. The parser looks here when made.
         self.on_body = self._body.append
         self._parser = httptools.HttpResponseParser(self)
-        self.data_received = self._parser.feed_data  # type: ignore[method-assign]
+        self.data_received = self._parser.feed_data  # type: ignore[method-assign]  # as said above
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own kind

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bursar.bootstrap.composition import Composition
-from bursar.dynamo import Engine
+from bursar.dynamo import AsyncEngine, Engine
 from bursar.payments import FeeCatalogue
 from bursar.payments.rules import payment_rules
 from bursar.settings import Settings
@@ -37,7 +37,8 @@ async def rules_after_a_start(folder: Path, fees: str | None = None) -> str | No
     async with Composition(Settings(data=str(folder), fees=fees)) as composition:
         await composition.ledger()
         store = await composition.store()
-        return store.engine.rules_document(TABLE)  # type: ignore[attr-defined, no-any-return]
+        assert isinstance(store, AsyncEngine)
+        return store.engine.rules_document(TABLE)
 
 
 async def test_a_store_is_judged_whole_once_and_not_when_a_fee_comes(tmp_path: Path, put: list[str]) -> None:
@@ -63,6 +64,7 @@ async def test_other_rules_are_put_whole(tmp_path: Path, put: list[str]) -> None
     first = await rules_after_a_start(tmp_path)
     async with Composition(Settings(data=str(tmp_path))) as composition:
         store = await composition.store()
-        store.engine.amend_rules_document(TABLE, 'partition_key = "pk"\nsort_key = "sk"\n')  # type: ignore[attr-defined]
+        assert isinstance(store, AsyncEngine)
+        store.engine.amend_rules_document(TABLE, 'partition_key = "pk"\nsort_key = "sk"\n')
     assert await rules_after_a_start(tmp_path) == first
     assert put == [first, first]

@@ -1,11 +1,9 @@
-"""A raw HTTP client for the door's tests, and a stand-in for the engine: sockets on loopback, nothing hidden."""
+"""What the door's tests ask with, and a stand-in for the engine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
-from zlib import crc32
 
 import orjson
 
@@ -13,27 +11,12 @@ from bursar.clock import Clock, system_clock
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.reception import Access
 from bursar.dynamo.server import RunningServer, start_server
+from tests.raw_client import RawClient
 
 AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/dynamodb/aws4_request, "
     "SignedHeaders=host;x-amz-date, Signature=0123"
 )
-REPLY_WITHIN_S = 20.0
-
-
-@dataclass
-class Reply:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-    @property
-    def error(self) -> str:
-        return str(self.json["__type"])
 
 
 class EchoEngine:
@@ -56,41 +39,6 @@ class EchoEngine:
             self.held.put_nowait(lambda: settle(outcome))
         else:
             asyncio.get_running_loop().call_soon(settle, outcome)
-
-
-class RawClient:
-    """One connection that sends bytes as they are."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, raw: bytes) -> None:
-        self.writer.write(raw)
-        await self.writer.drain()
-
-    async def reply(self) -> Reply:
-        return await asyncio.wait_for(self._reply(), REPLY_WITHIN_S)
-
-    async def _reply(self) -> Reply:
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        status_line, *lines = head.rstrip().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        body = await self.reader.readexactly(int(headers.get("content-length", "0")))
-        if "x-amz-crc32" in headers:
-            assert int(headers["x-amz-crc32"]) == crc32(body)
-        return Reply(int(status_line.split()[1]), headers, body)
-
-    async def exchange(self, raw: bytes) -> Reply:
-        await self.send(raw)
-        return await self.reply()
-
-    async def ended(self) -> bytes:
-        """What still came before the server ended the connection."""
-        return await asyncio.wait_for(self.reader.read(), REPLY_WITHIN_S)
-
-    def close(self) -> None:
-        self.writer.transport.abort()
 
 
 @asynccontextmanager

@@ -133,12 +133,12 @@ async def test_with_keys_web_pages_are_answered_as_amazon_answers_them(write: Wr
     shared = AsyncEngine(Engine.open(":memory:"))
     async with serving(shared, access=AccessKeys.load(write(WHOLE))) as server, connected(server) as raw:
         preflight = {"Origin": "http://page.test", "Access-Control-Request-Headers": "a, b", "Content-Length": None}
-        reply = await raw.exchange(raw_request(body=b"", method="OPTIONS", headers=preflight))
+        reply = await raw.ask(raw_request(body=b"", method="OPTIONS", headers=preflight))
         assert (reply.status, reply.body) == (200, b"")
         assert reply.headers["access-control-allow-origin"] == "*"
         assert reply.headers["access-control-allow-headers"] == "a, b"
         assert reply.headers["access-control-max-age"] == "172800"
-        reply = await raw.exchange(raw_request("ListTables", headers={"Origin": "http://page.test"}))
+        reply = await raw.ask(raw_request("ListTables", headers={"Origin": "http://page.test"}))
         assert reply.status == 400
         assert reply.headers["access-control-allow-origin"] == "*"
     await shared.close()

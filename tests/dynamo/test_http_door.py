@@ -9,7 +9,8 @@ import pytest
 
 from bursar.dynamo import http_door
 from bursar.dynamo.server import RunningServer
-from tests.dynamo.door_clients import EchoEngine, RawClient, connected, raw_request, serving
+from tests.dynamo.door_clients import EchoEngine, connected, raw_request, serving
+from tests.raw_client import RawClient
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ async def client(server: RunningServer) -> AsyncIterator[RawClient]:
 
 
 async def test_an_answer_carries_what_amazons_does(client: RawClient) -> None:
-    reply = await client.exchange(raw_request("GetItem", b'{"TableName":"t"}'))
+    reply = await client.ask(raw_request("GetItem", b'{"TableName":"t"}'))
     assert reply.status == 200
     assert reply.json == {"operation": "GetItem", "request": {"TableName": "t"}}
     assert reply.headers["content-type"] == "application/x-amz-json-1.0"
@@ -40,18 +41,18 @@ async def test_an_answer_carries_what_amazons_does(client: RawClient) -> None:
 
 
 async def test_every_request_has_its_own_id(client: RawClient) -> None:
-    ids = {(await client.exchange(raw_request())).headers["x-amzn-requestid"] for _ in range(5)}
+    ids = {(await client.ask(raw_request())).headers["x-amzn-requestid"] for _ in range(5)}
     assert len(ids) == 5
 
 
 async def test_streams_have_their_own_target(client: RawClient, engine: EchoEngine) -> None:
-    reply = await client.exchange(raw_request(headers={"X-Amz-Target": "DynamoDBStreams_20120810.ListStreams"}))
+    reply = await client.ask(raw_request(headers={"X-Amz-Target": "DynamoDBStreams_20120810.ListStreams"}))
     assert reply.status == 200
     assert engine.asked == [("ListStreams", {})]
 
 
 async def test_a_refusal_carries_its_item(client: RawClient) -> None:
-    reply = await client.exchange(raw_request("DeleteItem"))
+    reply = await client.ask(raw_request("DeleteItem"))
     assert reply.status == 400
     assert reply.json == {
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
@@ -61,12 +62,12 @@ async def test_a_refusal_carries_its_item(client: RawClient) -> None:
 
 
 async def test_a_defect_is_a_500_that_tells_nothing(client: RawClient, caplog: pytest.LogCaptureFixture) -> None:
-    reply = await client.exchange(raw_request("DeleteTable"))
+    reply = await client.ask(raw_request("DeleteTable"))
     assert reply.status == 500
     assert reply.error.endswith("#InternalServerError")
     assert b"defect" not in reply.body
     assert "a defect" in caplog.text
-    assert (await client.exchange(raw_request())).status == 200
+    assert (await client.ask(raw_request())).status == 200
 
 
 async def test_pipelined_requests_are_answered_in_order(client: RawClient, engine: EchoEngine) -> None:
@@ -106,13 +107,13 @@ async def test_a_request_may_come_byte_by_byte(client: RawClient) -> None:
 async def test_a_chunked_body_is_read(client: RawClient) -> None:
     head = raw_request(body=b"", headers={"Content-Length": None, "Transfer-Encoding": "chunked"})
     chunks = b'5\r\n{"Tab\r\n4;ext=1\r\nleNa\r\n8\r\nme":"t"}\r\n0\r\nX-Amz-Target: DynamoDB_20120810.Scan\r\n\r\n'
-    reply = await client.exchange(head + chunks)
+    reply = await client.ask(head + chunks)
     assert reply.json == {"operation": "GetItem", "request": {"TableName": "t"}}
 
 
 async def test_a_large_body_is_read_whole(client: RawClient) -> None:
     body = orjson.dumps({"TableName": "t", "filler": "x" * (12 * 1024 * 1024)})
-    reply = await client.exchange(raw_request("GetItem", body))
+    reply = await client.ask(raw_request("GetItem", body))
     assert reply.status == 200
     assert len(reply.body) > len(body)
 
@@ -136,7 +137,7 @@ async def test_bodies_still_arriving_are_bounded_together(
         client.writer.write(raw_request(body=b"a" * 5_000_000))
         assert (await client.ended()).startswith(b"HTTP/1.1 503 ")
         # What the refused one had sent is no longer counted.
-        assert (await other.exchange(raw_request(body=orjson.dumps({"f": "x" * 500_000})))).status == 200
+        assert (await other.ask(raw_request(body=orjson.dumps({"f": "x" * 500_000})))).status == 200
 
 
 async def test_a_head_without_end_is_answered_431(client: RawClient) -> None:
@@ -188,14 +189,14 @@ async def test_what_is_not_http_is_answered_400_and_ended(client: RawClient, raw
 async def test_expect_100_is_answered_before_the_body(client: RawClient) -> None:
     whole = raw_request(body=b'{"TableName":"t"}', headers={"Expect": "100-continue"})
     head, body = whole[:-17], whole[-17:]
-    assert (await client.exchange(head)).status == 100
-    assert (await client.exchange(body)).json["request"] == {"TableName": "t"}
+    assert (await client.ask(head)).status == 100
+    assert (await client.ask(body)).json["request"] == {"TableName": "t"}
 
 
 async def test_an_offer_of_http_2_is_passed_over(client: RawClient) -> None:
     upgrade = raw_request(headers={"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AA"})
-    assert (await client.exchange(upgrade)).status == 200
-    assert (await client.exchange(raw_request())).status == 200
+    assert (await client.ask(upgrade)).status == 200
+    assert (await client.ask(raw_request())).status == 200
 
 
 async def test_http_1_0_and_close_end_the_connection(server: RunningServer) -> None:
@@ -222,18 +223,18 @@ async def test_a_client_that_leaves_disturbs_nobody(server: RunningServer, engin
         await client.send(raw_request("Query") + raw_request("GetItem")[:-1])
         answer_query = await engine.held.get()
     async with connected(server) as other:
-        assert (await other.exchange(raw_request())).status == 200
+        assert (await other.ask(raw_request())).status == 200
         answer_query()
-        assert (await other.exchange(raw_request())).status == 200
+        assert (await other.ask(raw_request())).status == 200
 
 
 async def test_large_answers_are_compressed_where_asked_for(client: RawClient) -> None:
     body = orjson.dumps({"filler": "x" * 5000})
-    reply = await client.exchange(raw_request(body=body, headers={"Accept-Encoding": "br, gzip;q=0.5"}))
+    reply = await client.ask(raw_request(body=body, headers={"Accept-Encoding": "br, gzip;q=0.5"}))
     assert reply.headers["content-encoding"] == "gzip"
     assert orjson.loads(gzip.decompress(reply.body))["request"] == orjson.loads(body)
     for coding in ("identity", "gzip;q=0", "br"):
-        reply = await client.exchange(raw_request(body=body, headers={"Accept-Encoding": coding}))
+        reply = await client.ask(raw_request(body=body, headers={"Accept-Encoding": coding}))
         assert "content-encoding" not in reply.headers
 
 
@@ -243,7 +244,7 @@ async def test_a_slow_sender_is_cut_off(engine: EchoEngine, monkeypatch: pytest.
     async with serving(engine) as server, connected(server) as slow, connected(server) as idle:
         await slow.send(raw_request()[:-1])
         assert await slow.ended() == b""
-        assert (await idle.exchange(raw_request())).status == 200
+        assert (await idle.ask(raw_request())).status == 200
 
 
 async def test_an_idle_client_is_cut_off(engine: EchoEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +263,7 @@ async def test_a_client_that_does_not_read_is_not_read_from(
         client.writer.write(request * 40)
         async with connected(server) as other:
             for _ in range(20):
-                assert (await other.exchange(raw_request("PutItem"))).status == 200
+                assert (await other.ask(raw_request("PutItem"))).status == 200
         assert sum(name == "GetItem" for name, _ in engine.asked) < 40
         client.writer.transport.resume_reading()
         for _ in range(40):
@@ -272,17 +273,17 @@ async def test_a_client_that_does_not_read_is_not_read_from(
 async def test_too_many_connections_are_turned_away(
     server: RunningServer, client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (await client.exchange(raw_request())).status == 200
+    assert (await client.ask(raw_request())).status == 200
     monkeypatch.setattr(http_door, "CONNECTIONS_MAX", 1)
     async with connected(server) as second:
         assert (await second.ended()).startswith(b"HTTP/1.1 503 ")
-    assert (await client.exchange(raw_request())).status == 200
+    assert (await client.ask(raw_request())).status == 200
 
 
 async def test_closing_answers_what_was_asked(engine: EchoEngine) -> None:
     async with serving(engine) as server, connected(server) as busy, connected(server) as idle:
         await busy.send(raw_request("Query"))
-        assert (await idle.exchange(raw_request())).status == 200
+        assert (await idle.ask(raw_request())).status == 200
         closing = asyncio.create_task(server.close(within_s=20))
         assert await idle.ended() == b""
         (await engine.held.get())()

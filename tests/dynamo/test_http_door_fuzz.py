@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.operations import OPERATIONS
 from bursar.dynamo.targets import TARGETS
-from tests.dynamo.door_clients import REPLY_WITHIN_S, connected, raw_request, serving
+from tests.dynamo.door_clients import connected, raw_request, serving
+from tests.raw_client import REPLY_WITHIN_S
 
 TABLE: dict[str, Any] = {
     "TableName": "notes",
@@ -152,7 +153,7 @@ def exchange(raw: bytes, judge: Callable[[int, bytes], None]) -> None:
                 judge(int(head.split()[1]), rest[:length])
                 answers = rest[length:]
             async with connected(server) as honest:
-                reply = await asyncio.wait_for(honest.exchange(raw_request("ListTables")), REPLY_WITHIN_S)
+                reply = await asyncio.wait_for(honest.ask(raw_request("ListTables")), REPLY_WITHIN_S)
                 assert reply.status == 200
         await shared.close()
 

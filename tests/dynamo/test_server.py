@@ -237,6 +237,6 @@ def test_a_url_is_one_that_can_be_reached() -> None:
 
 async def test_a_server_of_this_process_can_be_closed_with_clients_connected() -> None:
     async with serving(EchoEngine()) as server, connected(server) as client:
-        assert (await client.exchange(raw_request())).status == 200
+        assert (await client.ask(raw_request())).status == 200
         await server.close(within_s=0)
         assert await client.ended() == b""

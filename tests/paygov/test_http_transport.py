@@ -15,6 +15,19 @@ from paygov.conftest import PATIENT_S, Script, http_reply, read_request
 Serve = Callable[[Script], Awaitable[str]]
 
 
+class CountingEcho:
+    """Answers each request with its own body, on as many connections as there come."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while True:
+            writer.write(http_reply(await read_request(reader)))
+            await writer.drain()
+
+
 async def test_a_second_reply_lying_in_a_pooled_connection_answers_nobody(scripted: Serve) -> None:
     """Two replies to the first request: the second must not become the answer to another payer's request."""
     sent_twice = asyncio.Event()
@@ -41,22 +54,14 @@ async def test_a_second_reply_lying_in_a_pooled_connection_answers_nobody(script
 
 
 async def test_connections_are_pooled(scripted: Serve) -> None:
-    connections = 0
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        while True:
-            writer.write(http_reply(await read_request(reader)))
-            await writer.drain()
-
+    script = CountingEcho()
     base = await scripted(script)
     transport = HttpTransport()
     for number in range(5):
         body = str(number).encode()
         assert (await transport.post(base, body, {}, PATIENT_S)).body == body
     await transport.close()
-    assert connections == 1
+    assert script.connections == 1
 
 
 async def test_a_request_is_never_sent_twice(scripted: Serve) -> None:
@@ -290,22 +295,14 @@ async def test_the_connection_of_a_caller_who_left_is_not_used_again(scripted: S
 
 
 async def test_a_waiting_caller_gets_the_connection_that_is_given_back(scripted: Serve) -> None:
-    connections = 0
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        while True:
-            writer.write(http_reply(await read_request(reader)))
-            await writer.drain()
-
+    script = CountingEcho()
     base = await scripted(script)
     transport = HttpTransport(connections_max=2)
     bodies = [str(number).encode() for number in range(20)]
     replies = await asyncio.gather(*(transport.post(base, body, {}, PATIENT_S) for body in bodies))
     await transport.close()
     assert [reply.body for reply in replies] == bodies
-    assert connections == 2
+    assert script.connections == 2
 
 
 async def test_an_idle_connection_to_one_place_makes_room_for_another(scripted: Serve) -> None:

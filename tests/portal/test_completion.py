@@ -31,29 +31,32 @@ async def test_a_tracking_id_that_another_attempt_has_is_unknown_and_alerts(stag
     assert stage.watcher.alerts == ["id taken"]
 
 
-@on_stage
-async def test_an_answer_that_contradicts_an_operators_word_alerts_and_changes_nothing(stage: Stage) -> None:
+async def failed_by_an_operator(stage: Stage) -> tuple[Attempt, str]:
+    """An attempt whose outcome was unknown; as it was when it was claimed, and who claimed it."""
     token = await stage.paid()
     owner = stage.portal.new_owner()
     claimed = await stage.ledger.claim(await stage.attempt(token), owner, 90.0)
     unknown = await stage.ledger.record_unknown(claimed, "lost")
     await stage.ledger.resolve(unknown, settled_as="failed", by="Ada", reason="no charge found")
+    return claimed, owner
+
+
+@on_stage
+async def test_an_answer_that_contradicts_an_operators_word_alerts_and_changes_nothing(stage: Stage) -> None:
+    claimed, owner = await failed_by_an_operator(stage)
     with pytest.raises(BadGateway):
         await complete(stage.portal, claimed, owner, first=True, actor="portal")
-    assert (await stage.attempt(token)).status == "failed"
+    assert claimed.token is not None
+    assert (await stage.attempt(claimed.token)).status == "failed"
     assert stage.watcher.alerts == ["contradiction"]
     [wanted] = await attention(stage.portal)
-    assert (wanted.attempt.token, wanted.attempt.status, wanted.contradicted) == (token, "failed", True)
+    assert (wanted.attempt.token, wanted.attempt.status, wanted.contradicted) == (claimed.token, "failed", True)
     assert wanted.why.startswith("Pay.gov says processed as ")
 
 
 @on_stage
 async def test_a_contradiction_is_kept_even_when_the_store_is_away_for_a_moment(stage: Stage) -> None:
-    token = await stage.paid()
-    owner = stage.portal.new_owner()
-    claimed = await stage.ledger.claim(await stage.attempt(token), owner, 90.0)
-    unknown = await stage.ledger.record_unknown(claimed, "lost")
-    await stage.ledger.resolve(unknown, settled_as="failed", by="Ada", reason="no charge found")
+    claimed, owner = await failed_by_an_operator(stage)
     keep, refusals = stage.ledger.contradictions.keep, iter([StoreUnreachable("away"), LedgerBusy("busy")])
 
     async def kept_at_last(attempt: Attempt, said: Outcome) -> None:

@@ -21,9 +21,9 @@ from bursar.portal.door import PortalDoor
 from bursar.portal.endpoints import Endpoint
 from bursar.portal.schemas import BODY_BYTES_MAX
 from portal.stage import DAWSON
+from raw_client import REPLY_WITHIN_S, RawClient
 
 METHODS = ("GET", "POST")
-REPLY_WITHIN_S = 30.0
 
 
 class Scene:
@@ -54,34 +54,6 @@ class Scene:
         return json_reply({"body": call.body.decode("latin-1"), "query": call.query})
 
 
-class Client:
-    """One connection that sends bytes as they are."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, raw: bytes) -> None:
-        self.writer.write(raw)
-        await self.writer.drain()
-
-    async def reply(self, *, head_only: bool = False) -> tuple[int, dict[str, str], bytes]:
-        async with asyncio.timeout(REPLY_WITHIN_S):
-            status_line, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
-            headers = dict(line.split(": ", 1) for line in lines)
-            length = 0 if head_only else int(headers.get("content-length", "0"))
-            return int(status_line.split()[1]), headers, await self.reader.readexactly(length)
-
-    async def ask(self, raw: bytes, *, head_only: bool = False) -> tuple[int, dict[str, str], bytes]:
-        await self.send(raw)
-        return await self.reply(head_only=head_only)
-
-    async def ended(self) -> bytes:
-        """What still came before the door ended the connection."""
-        async with asyncio.timeout(REPLY_WITHIN_S):
-            return await self.reader.read()
-
-
 def request(method: str = "POST", target: str = "/echo", body: bytes = b"", **headers: str) -> bytes:
     lines = {"Host": "127.0.0.1", **headers}
     if body and "Transfer_Encoding" not in headers:
@@ -90,17 +62,17 @@ def request(method: str = "POST", target: str = "/echo", body: bytes = b"", **he
     return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
 
 
-Connect = Callable[[], Awaitable[Client]]
+Connect = Callable[[], Awaitable[RawClient]]
 
 
 @asynccontextmanager
 async def opened(scene: Scene) -> AsyncIterator[tuple[PortalDoor, Connect]]:
     door = PortalDoor(scene.application)
     server = await asyncio.get_running_loop().create_server(door, "127.0.0.1", 0)
-    clients: list[Client] = []
+    clients: list[RawClient] = []
 
-    async def connect() -> Client:
-        clients.append(Client(*await asyncio.open_connection(*server.sockets[0].getsockname())))
+    async def connect() -> RawClient:
+        clients.append(RawClient(*await asyncio.open_connection(*server.sockets[0].getsockname())))
         return clients[-1]
 
     try:
@@ -109,7 +81,7 @@ async def opened(scene: Scene) -> AsyncIterator[tuple[PortalDoor, Connect]]:
         server.close()
         await door.close(0)
         for client in clients:
-            client.writer.transport.abort()
+            client.close()
 
 
 @pytest.fixture

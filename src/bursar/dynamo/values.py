@@ -233,12 +233,13 @@ def _map(content: Any, depth: int) -> Item:
 
 
 def _string_set(content: Any, depth: int) -> list[str]:
-    _set_members(content, depth, _string)
+    given: list[str] = content
+    _set_members(given, depth, _string)
     if not content:
         raise invalid_parameter("An string set  may not be empty")
     if len(set(content)) != len(content):
         raise invalid_parameter(f"Input collection [{', '.join(content)}] contains duplicates.")
-    return content  # type: ignore[no-any-return]
+    return given
 
 
 def _number_set(content: Any, depth: int) -> list[str]:
@@ -251,12 +252,13 @@ def _number_set(content: Any, depth: int) -> list[str]:
 
 
 def _binary_set(content: Any, depth: int) -> list[str]:
-    _set_members(content, depth, _binary)
+    given: list[str] = content
+    _set_members(given, depth, _binary)
     if not content:
         raise invalid_parameter("Binary sets should not be empty")
     if len(set(content)) != len(content):
         raise invalid_parameter(f"Input collection [{', '.join(content)}]of type BS contains duplicates.")
-    return content  # type: ignore[no-any-return]
+    return given
 
 
 def _set_members(content: Any, depth: int, member: Callable[[Any, int], str]) -> list[str]:

@@ -63,6 +63,7 @@ async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, acto
 
 async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
     said: Collection | Exception
+    failure: Exception | None = None
     # A lease that is nearly over (the claim itself took long) must not carry a complete into somebody else's time.
     if not attempt.leased(portal.clock() + portal.settings.paygov_timeout_s):
         return Judgement(OUTCOMES["not sent"])
@@ -70,10 +71,10 @@ async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
         assert attempt.token is not None
         said = await portal.ask("complete", portal.paygov.complete(tcs_app_id=attempt.tcs_app_id, token=attempt.token))
     except Exception as error:  # every way in which it can end is judged, a fault of ours too
-        said = error
+        said = failure = error
     judgement = judge_completion(attempt, said, first=first)
     if judgement.row.name == "unforeseen":
-        _log.error("completing %s failed", attempt.agency_tracking_id, exc_info=said)  # type: ignore[arg-type]
+        _log.error("completing %s failed", attempt.agency_tracking_id, exc_info=failure)
     return judgement
 
 

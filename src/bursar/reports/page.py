@@ -3,6 +3,7 @@
 python -m bursar.reports.page > docs/reports.md
 """
 
+import sys
 from collections.abc import Iterator
 
 from bursar.reports.lake import WATERMARK
@@ -117,4 +118,4 @@ that was acknowledged before you asked is in the answer, and the answer says as 
 
 
 if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201
+    sys.stdout.write(page())

@@ -68,10 +68,10 @@ class RecordingDisk(apsw.VFS):
         self.below = apsw.vfs_names()[0]
         super().__init__(name, self.below, makedefault=True)
 
-    def xOpen(self, name: object, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+    def xOpen(self, name: object, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the name is apsw's
         return _File(self, name, flags)
 
-    def xDelete(self, name: str, sync_folder: bool) -> None:  # noqa: N802
+    def xDelete(self, name: str, sync_folder: bool) -> None:  # noqa: N802 - the name is apsw's
         self.journal.append(Gone(Path(name).name))
         super().xDelete(name, sync_folder)
 
@@ -86,16 +86,16 @@ class _File(apsw.VFSFile):
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         self._name = Path(str(path)).name
 
-    def xWrite(self, content: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, content: bytes, offset: int) -> None:  # noqa: N802 - the name is apsw's
         self._disk.before_write()
         self._disk.journal.append(Written(self._name, offset, bytes(content)))
         super().xWrite(content, offset)
 
-    def xTruncate(self, size: int) -> None:  # noqa: N802
+    def xTruncate(self, size: int) -> None:  # noqa: N802 - the name is apsw's
         self._disk.journal.append(Cut(self._name, size))
         super().xTruncate(size)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:  # noqa: N802 - the name is apsw's
         self._disk.before_write()
         super().xSync(flags)
         self._disk.journal.append(Synced(self._name))

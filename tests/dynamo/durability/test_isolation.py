@@ -151,9 +151,14 @@ async def test_each_item_is_linearizable(tmp_path: Path, seed: int) -> None:
 def _with_a_wrong_read(calls: list[Call], spoil: Callable[[Any], Any]) -> list[Call]:
     """The beginning of the history, before any kill, but for its last read, which saw something else."""
     calls = beginning(calls, min((call.invoked for call in calls if call.answered == NEVER), default=NEVER))
-    reads = [call for call in calls if call.action[0] in ("read", "get") and call.answered != NEVER]  # type: ignore[index]
+    reads = [call for call in calls if _kind(call) in ("read", "get") and call.answered != NEVER]
     last = max(reads, key=_invoked)
     return [replace(call, answer=spoil(call.answer)) if call is last else call for call in calls]
+
+
+def _kind(call: Call) -> object:
+    assert isinstance(call.action, tuple)
+    return call.action[0]
 
 
 def _invoked(call: Call) -> int:
