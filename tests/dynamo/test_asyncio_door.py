@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
+from bursar.dynamo.asyncio_door import TURNS_UNTIL_FREE_MAX
 from tests.dynamo.tables_for_tests import item, table
 
 
@@ -27,6 +29,11 @@ def commits_of(door: AsyncEngine) -> list[int]:
     commits: list[int] = []
     door.engine._core.storage.connection.set_commit_hook(lambda: commits.append(1) is not None)
     return commits
+
+
+async def turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
 
 
 async def count(door: AsyncEngine) -> int:
@@ -84,6 +91,48 @@ async def test_a_large_group_is_cut(orders: AsyncEngine, monkeypatch: pytest.Mon
     commits = commits_of(orders)
     await asyncio.gather(*(orders.call("PutItem", put(f"p{n}")) for n in range(25)))
     assert len(commits) == 3
+
+
+async def test_while_another_process_writes_the_loop_turns_and_the_group_grows(tmp_path: Path) -> None:
+    path = str(tmp_path / "portal.db")
+    door = AsyncEngine(Engine.open(path))
+    await door.call("CreateTable", table())
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+    commits = commits_of(door)
+    writes = []
+    for number in range(5):
+        writes.append(asyncio.ensure_future(door.call("PutItem", put(f"p{number}"))))
+        await turns(4)
+    assert not any(write.done() for write in writes)
+    other.execute("COMMIT")
+    other.close()
+    await asyncio.gather(*writes)
+    assert (len(commits), await count(door)) == (1, 5)
+    await door.close()
+
+
+async def test_whoever_looked_in_too_often_stands_still_until_the_other_has_ended(tmp_path: Path) -> None:
+    path = str(tmp_path / "portal.db")
+    door = AsyncEngine(Engine.open(path))
+    await door.call("CreateTable", table())
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+    looked_in: list[bool] = []
+    look_in = door.engine.begin_if_free
+
+    def begin_if_free() -> bool:
+        looked_in.append(look_in())
+        if len(looked_in) == TURNS_UNTIL_FREE_MAX:
+            other.execute("COMMIT")
+        return looked_in[-1]
+
+    door.engine.begin_if_free = begin_if_free  # type: ignore[method-assign]  # the other process, acted out
+    await door.call("PutItem", put("a"))
+    assert looked_in == [False] * TURNS_UNTIL_FREE_MAX
+    assert await count(door) == 1
+    other.close()
+    await door.close()
 
 
 async def test_submit_calls_back_once_with_the_outcome(orders: AsyncEngine) -> None:

@@ -6,12 +6,13 @@
     upd C ─┘      put D, in between ──────┤
 
 A read sees what is committed: nothing that is not yet acknowledged can be observed, and nothing acknowledged can be
-missed. Those that a server submits in one turn run together in the next, on one look at the file: taking and giving
-back SQLite's read lock costs as much as reading an item. No threads and no clock are involved, so a loop of virtual
-time runs it as it is.
+missed. While another process writes, the loop goes on turning, and what comes meanwhile joins the group. Reads that a
+server submits in one turn run together in the next, on one look at the file: taking and giving back SQLite's read lock
+costs as much as reading an item. No threads and no clock are involved, so a loop of virtual time runs it as it is.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -29,6 +30,12 @@ TURNS_GATHERING = 2
 """How often the loop turns before it commits. Each turn looks for input, and the writes that come of it share the
 commit; a loop with nothing else to do turns in microseconds. Two turns let eight callers of a portal do a third more.
 """
+
+TURNS_UNTIL_FREE_MAX = 50
+"""How often the loop turns while another process writes, before it stands still until that one has ended: whoever only
+looks in now and then could be overtaken for ever."""
+TURN_WAIT_S = 0.0001
+"""Slept in such a turn if the one before brought no write."""
 
 GATHERED = frozenset({"GetItem", "Query"})
 """Short reads, which share a look at the file when they are submitted."""
@@ -116,13 +123,21 @@ class AsyncEngine:
         if turns:
             asyncio.get_running_loop().call_soon(self._commit_after, turns - 1)
         else:
+            self._commit_when_free(TURNS_UNTIL_FREE_MAX, 0)
+
+    def _commit_when_free(self, turns: int, waiting_before: int) -> None:
+        if turns and self._waiting and not self.engine.begin_if_free():
+            if len(self._waiting) == waiting_before:
+                time.sleep(TURN_WAIT_S)  # the loop's own timers are too coarse
+            asyncio.get_running_loop().call_soon(self._commit_when_free, turns - 1, len(self._waiting))
+        else:
             self._commit()
 
     def _commit(self) -> None:
         group = self._waiting[:GROUP_REQUESTS_MAX]
         self._waiting = self._waiting[GROUP_REQUESTS_MAX:]
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._commit)
+            asyncio.get_running_loop().call_soon(self._commit_when_free, TURNS_UNTIL_FREE_MAX, 0)
         if not group:
             return
         outcomes = self.engine.run_group([(operation, request) for operation, request, _ in group])

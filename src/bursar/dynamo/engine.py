@@ -135,16 +135,25 @@ class Engine:
         with self._storage.snapshot():
             return operation.run(self._core, request)
 
+    def begin_if_free(self) -> bool:
+        """Begins the transaction of the next :meth:`run_group`, unless another process is writing: then False."""
+        try:
+            return self._storage.begin_if_free()
+        except apsw.Error:
+            return True  # run_group meets the same trouble and tells it
+
     def run_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[Outcome]:
         """Carries out writing requests in one transaction; their outcomes in order, all durable.
 
+        Waits until no other process writes, unless :meth:`begin_if_free` has just begun the transaction.
         A refused request leaves the others as they are. When something else goes wrong (a full disk, a defect), the
         transaction is undone and each request has one of its own, so that one cannot take the others with it.
         """
         core, storage = self._core, self._storage
         outcomes: list[Outcome] = []
         try:
-            storage.begin()
+            if not storage.writing:
+                storage.begin()
         except apsw.Error as error:
             return [internal(f"The store could not be written: {error}")] * len(requests)
         try:

@@ -63,7 +63,8 @@ class Storage:
         self.path = path
         # The parent must exist: creating folders by a typing error in a path is no help.
         self.connection = apsw.Connection(path, statementcachesize=STATEMENTS_MAX)
-        self.connection.set_busy_handler(_wait_while_busy)
+        self._patient = True
+        self.connection.set_busy_handler(self._busy)
         try:
             self._prepare()
         except BaseException:
@@ -119,6 +120,25 @@ class Storage:
     def begin(self) -> None:
         """Starts a write transaction once no other process has one. Raises ``apsw.BusyError`` past the bound."""
         self.connection.execute("BEGIN IMMEDIATE")
+
+    def begin_if_free(self) -> bool:
+        """As :meth:`begin`, at once: False when another process has a write transaction. Raises ``apsw.Error``."""
+        self._patient = False
+        try:
+            self.begin()
+        except apsw.BusyError:
+            return False
+        finally:
+            self._patient = True
+        return True
+
+    @property
+    def writing(self) -> bool:
+        """Whether a transaction was begun and is neither committed nor rolled back."""
+        return self.connection.in_transaction
+
+    def _busy(self, waits: int) -> bool:
+        return self._patient and _wait_while_busy(waits)
 
     def commit(self) -> None:
         """Makes the transaction durable, or undoes it and raises ``apsw.Error``."""
@@ -275,9 +295,9 @@ class Storage:
 
 
 def _wait_while_busy(waits: int) -> bool:
-    """SQLite asks here while another process writes: 0.1 ms at a time and what waking takes, some 10 s in all.
+    """While another process writes, we wait 0.1 ms at a time and what waking takes, some 10 s in all.
 
-    Its own steps grow to 100 ms.
+    SQLite's own steps grow to 100 ms.
     """
     if waits >= BUSY_WAITS_MAX:
         return False
