@@ -7,7 +7,6 @@ be the same, error texts included.
 
 import http.client
 import json
-import os
 import re
 import shutil
 import socket
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bursar.dynamo.errors import DynamoError
@@ -27,10 +26,11 @@ from bursar.dynamo.expressions.tree import Action, Condition
 from bursar.dynamo.expressions.update import INVALID_PATH
 from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
 from tests.dynamo.expressions.tree_strategies import conditions, new_values, paths, placeholders
+from tests.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401
 from tests.dynamo.value_strategies import items, values
 
 LIBRARY = Path(__file__).parents[3] / ".tools" / "oracles" / "dynamodb-local" / "lib"
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "60"))
+EXAMPLES = 60
 START_TRIES = 300
 TRY_EVERY_S = 0.1
 
@@ -159,14 +159,10 @@ actions = st.lists(
     min_size=1,
     max_size=3,
 )
-oracle_settings = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+random_expressions = oracle_settings(EXAMPLES)
 
 
-@oracle_settings
+@random_expressions
 @given(conditions, items, given_values)
 def test_conditions_hold_there_as_here(
     local: Local, condition: Condition, item: dict[str, Any], given_values: dict[str, Any]
@@ -182,7 +178,7 @@ def test_conditions_hold_there_as_here(
     assert our_condition(str(condition), item, parameters) == theirs
 
 
-@oracle_settings
+@random_expressions
 @given(actions, items, given_values)
 def test_updates_give_there_what_they_give_here(
     local: Local, actions: list[Action], item: dict[str, Any], given_values: dict[str, Any]

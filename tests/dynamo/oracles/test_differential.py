@@ -5,23 +5,21 @@ test run needs (an example is up to eight requests); ``pytest -s`` prints what w
 Amazon's texts, and breaks on many expressions: it judges simple requests, by status, code and what is read.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, settings
-from hypothesis.internal.conjecture import providers
-from hypothesis.internal.constants_ast import Constants
+from hypothesis import event, given
 
 from bursar.dynamo import DynamoError, Engine
+from tests.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401
 from tests.dynamo.oracles.peers import Answer, Peer, missing, running
 from tests.dynamo.oracles.request_strategies import KEYS, TABLES, Request, sequences, simple_sequences
 from tests.dynamo.oracles.verdicts import DIFFERENT, comparable, moto_verdict, verdict
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "40"))
+EXAMPLES = 40
 pytestmark = pytest.mark.oracle
 
 
@@ -83,24 +81,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
     yield from contest_with(("moto",), tmp_path_factory)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def the_same_requests_whatever_else_is_loaded() -> Iterator[None]:
-    """Hypothesis mixes in constants of the project's modules that are loaded, so each edit and each neighbouring test
-    would draw other requests. New differences are looked for with ORACLE_EXAMPLES; a test run repeats itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "ORACLE_EXAMPLES" not in os.environ:
-            patch.setattr(providers, "_get_local_constants", Constants)
-        yield
-
-
-random_requests = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="ORACLE_EXAMPLES" not in os.environ,
-    database=None,
-    phases=(Phase.generate, Phase.shrink),
-    suppress_health_check=list(HealthCheck),
-)
+random_requests = oracle_settings(EXAMPLES)
 
 
 def moved_apart(ours: str, theirs: dict[str, str]) -> bool:

@@ -2,24 +2,25 @@
 
 Runs where `tools/install-oracles` has installed DynamoDB Local. What it answers otherwise than Amazon's service does
 is not among the statements: it repeats a malformed statement instead of saying what is wrong with it, fails with a 500
-at ORDER BY … DESC and at two attributes compared, and names DuplicateItemException without its last word.
+at ORDER BY … DESC and at two attributes compared, and names DuplicateItemException without its last word. Where it
+finds other items by random WHERE clauses, the difference is in ``KNOWN`` with its reason.
 """
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import event, given
 
 from bursar.dynamo import DynamoError, Engine
 from tests.dynamo.expressions.test_local_oracle import LIBRARY, Local, comparable, local  # noqa: F401
-from tests.dynamo.operations.test_statement_laws import WHERE
+from tests.dynamo.operations.test_statement_laws import WHERE, as_filter
+from tests.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401
 from tests.dynamo.statements_for_tests import order_items, orders_table
 from tests.dynamo.tables_for_tests import item, table
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "60"))
+EXAMPLES = 60
 
 pytestmark = [
     pytest.mark.oracle,
@@ -159,8 +160,46 @@ def test_a_statement_has_amazons_answer_and_effect(oracle: Local, engine: Engine
     assert ours(engine, "SELECT * FROM plain") == theirs(oracle, "SELECT * FROM plain")
 
 
+def once_each(found: list[Any]) -> list[Any]:
+    return [one for at, one in enumerate(found) if one not in found[:at]]
+
+
+def scanned(oracle: Local, where: str) -> list[Any] | None:
+    """What Local's own Scan finds by the same condition; None if it refuses the filter."""
+    text, values = as_filter(where)
+    answer = oracle("Scan", TableName="orders", FilterExpression=text, ExpressionAttributeValues=values)
+    return in_no_order(answer["Items"]) if "Items" in answer else None
+
+
+KNOWN: tuple[tuple[Callable[[Local, str, list[Any], list[Any]], bool], str], ...] = (
+    (
+        lambda oracle, where, here, there: once_each(there) == here,
+        "Local reads a partition as often as an IN names it. Amazon documents no more than that IN is TRUE when the "
+        "operand equals one of the list, and for what is TRUE of an item it is found once. With any condition beside "
+        "the IN, or an OR instead of it, Local finds it once too.",
+    ),
+    (
+        lambda oracle, where, here, there: scanned(oracle, where) == here,
+        "Local loses a condition where one on the sort key stands in nested ANDs and none on the partition key: its "
+        "own Scan with that filter finds what ours finds.",
+    ),
+)
+"""(whether it is this difference, the reason): of the clause, the items found here and there."""
+
+
+def test_an_in_that_names_a_partition_twice_finds_its_items_once_and_twice_there(oracle: Local, engine: Engine) -> None:
+    twice = "SELECT * FROM orders WHERE pk IN ['a', 'b', 'a']"
+    found = theirs(oracle, twice)
+    assert (len(ours(engine, twice)), len(found)) == (10, 15)
+    assert ours(engine, twice) == once_each(found)
+
+
+@oracle_settings(EXAMPLES)
 @given(where=WHERE)
-@settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_where_clause_finds_the_same_items(oracle: Local, engine: Engine, where: str) -> None:
     statement = f"SELECT * FROM orders WHERE {where}"
-    assert ours(engine, statement) == theirs(oracle, statement)
+    here, there = ours(engine, statement), theirs(oracle, statement)
+    if here != there:
+        reasons = [reason for covers, reason in KNOWN if covers(oracle, where, here, there)]
+        assert reasons, (here, there)
+        event(reasons[0])
