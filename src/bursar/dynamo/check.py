@@ -49,10 +49,13 @@ def _faults(storage: Storage) -> Iterator[str]:
         if damage != ["ok"]:
             yield from (f"SQLite: {line}" for line in damage)
             return
-        tables = [
-            Table(storage, table_id, name, orjson.loads(document), rules)
-            for table_id, name, document, rules in storage.definitions()
-        ]
+        tables = []
+        for table_id, name, document, rules in storage.definitions():
+            try:
+                tables.append(Table(storage, table_id, name, orjson.loads(document), rules))
+            except _NOT_AN_ITEM as error:
+                yield f"{name}: not a definition: {error!r}"
+                return
         streams = Streams(storage, Random(0)).all()
         yield from _catalogue_faults(storage, tables, streams)
         for table in tables:
@@ -62,7 +65,7 @@ def _faults(storage: Storage) -> Iterator[str]:
             yield from _record_faults(storage, stream)
             if stream.disabled_at is None:
                 yield from _last_record_faults(storage, stream, by_id[stream.table_id])
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         yield f"SQLite: {error}"
 
 
@@ -109,11 +112,15 @@ class _Tally:
 def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
     tallies = [_Tally(None), *map(_Tally, table.indexes.values())]
     expiring = 0
-    rows = storage.connection.execute(f"SELECT key, size, item FROM items_{table.id} ORDER BY key")
-    for key, size, body in rows:
+    # What is damaged may be text, of any bytes or none that are UTF-8: it is read as bytes, and its type beside it.
+    rows = storage.connection.execute(
+        "SELECT CAST(key AS BLOB), iif(typeof(size) = 'integer', size, -1), CAST(item AS BLOB), typeof(key),"
+        f" typeof(item) FROM items_{table.id} ORDER BY key"
+    )
+    for key, size, body, *types in rows:
         try:
             item = orjson.loads(body)
-            fault = _item_fault(table, key, size, body, item)
+            fault = _item_fault(table, key, size, body, item) or _type_fault(*types)
         except _NOT_AN_ITEM as error:
             yield f"{table.name}, key {key.hex()}: not an item: {error!r}"
             continue
@@ -137,13 +144,19 @@ def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
 
 
 def _item_fault(table: Table, key: bytes, size: int, body: bytes, item: Item) -> str | None:
+    canonical = item_bytes(normalise_item(item))
     if table.stored_key_of(item) != key:
         return "stored under another item's key"
-    if item_bytes(normalise_item(item)) != body:
+    if canonical != body:
         return "not in canonical form"
     if item_size(item) != size:
         return f"its size is {item_size(item)} bytes, not {size}"
     return None
+
+
+def _type_fault(*types: str) -> str | None:
+    """What SQLite holds as text differs from the same bytes to all who look for those."""
+    return next((f"kept as {kept}, not as bytes" for kept in types if kept != "blob"), None)
 
 
 def _entry_faults(
@@ -152,16 +165,24 @@ def _entry_faults(
     """Each entry is one of those that the items give; entries being unique, as many of them are all of them."""
     found = 0
     entries = storage.connection.execute(
-        f"SELECT e.entry, i.key, i.item FROM {kept_in} e LEFT JOIN items_{table.id} i ON i.id = e.id ORDER BY e.entry"
+        "SELECT CAST(e.entry AS BLOB), typeof(e.entry), CAST(i.key AS BLOB), CAST(i.item AS BLOB)"
+        f" FROM {kept_in} e LEFT JOIN items_{table.id} i ON i.id = e.id ORDER BY e.entry"
     )
-    for entry, key, body in entries:
+    for entry, kept, key, body in entries:
         if body is None:
             yield f"{name}: entry {entry.hex()} has no item"
             continue
-        prefix = key_of(orjson.loads(body))
+        try:
+            prefix = key_of(orjson.loads(body))
+        except _NOT_AN_ITEM:
+            yield f"{name}: entry {entry.hex()} is that of no item, key {key.hex()}"
+            continue
         if prefix is None or prefix + key != entry:
             yield f"{name}: entry {entry.hex()} does not fit its item, key {key.hex()}"
             continue
+        fault = _type_fault(kept)
+        if fault:
+            yield f"{name}: entry {entry.hex()} is {fault}"
         found += 1
     if found != expected:
         yield f"{name}: {expected - found} of {expected} items have no entry"
@@ -176,7 +197,7 @@ def _record_faults(storage: Storage, stream: Stream) -> Iterator[str]:
     if count != last - first + 1:
         yield f"{stream.arn}: {last - first + 1 - count} records between {first} and {last} are missing"
     rows = storage.connection.execute(
-        "SELECT sequence, event, old, lag(event) OVER item, lag(new) OVER item"
+        "SELECT sequence, event, CAST(old AS BLOB), lag(event) OVER item, lag(CAST(new AS BLOB)) OVER item"
         f" FROM {records} WINDOW item AS (PARTITION BY keys ORDER BY sequence)"
     )
     for sequence, event, old, event_before, new_before in rows:
@@ -191,11 +212,15 @@ def _record_faults(storage: Storage, stream: Stream) -> Iterator[str]:
 def _last_record_faults(storage: Storage, stream: Stream, table: Table) -> Iterator[str]:
     """Items that are not as the last record of them says."""
     rows = storage.connection.execute(
-        f"SELECT sequence, event, keys, new FROM stream_{stream.id}"
+        f"SELECT sequence, event, CAST(keys AS BLOB), CAST(new AS BLOB) FROM stream_{stream.id}"
         f" WHERE sequence IN (SELECT max(sequence) FROM stream_{stream.id} GROUP BY keys)"
     )
     for sequence, event, keys, new in rows:
-        row = table.rows.get(table.stored_key_of(orjson.loads(keys)))
+        try:
+            row = table.rows.get(table.stored_key_of(orjson.loads(keys)))
+        except _NOT_AN_ITEM as error:
+            yield f"{stream.arn}, record {sequence}: its keys are no item's: {error!r}"
+            continue
         if (row is None) != (event == REMOVE):
             yield f"{stream.arn}, record {sequence}: {event}, but the item is {'gone' if row is None else 'there'}"
         elif row is not None and new is not None and not _same(new, row[2]):
