@@ -14,7 +14,7 @@ from bursar.dynamo.workers import Workers
 
 folder, deaths = sys.argv[1], int(sys.argv[2])
 
-def work(lifeline, ready):
+def work(lifeline, ready, seat):
     for number in range(deaths):
         try:
             os.close(os.open(f"{folder}/{number}", os.O_CREAT | os.O_EXCL))

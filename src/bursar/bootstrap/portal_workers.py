@@ -3,7 +3,7 @@
     parent   checks everything once ──► keeps the port ──► forks, waits, replaces the dead, passes signals on
     worker   its own socket on that port · its own loop, store, sweeper · stops with its parent
 
-The kernel spreads connections over the workers, so callers gain most when they keep several open.
+The kernel gives a connection to any worker, and a worker that holds more than another passes it on there.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bursar.bootstrap.composition import CannotStart
 from bursar.bootstrap.serving import bind
 from bursar.bootstrap.up import Say, check_portal, portal_line, serve_portal
+from bursar.dynamo.balancing import Seat
 from bursar.dynamo.workers import Workers
 from bursar.settings import Settings
 
@@ -30,9 +31,11 @@ def run_portal_workers(settings: Settings, say: Say) -> None:
         uvloop.run(check_portal(settings))  # what is wrong is said once, and nothing of it lives on into a fork
         port = kept.getsockname()[1]
 
-        def work(lifeline: int, ready: Callable[[], None]) -> None:
+        def work(lifeline: int, ready: Callable[[], None], seat: Seat) -> None:
             with bind(settings.host, port, "the portal", shared=True) as listening:
-                serving = serve_portal(settings, listening, when_ready=ready, when_told=_nothing, lifeline=lifeline)
+                serving = serve_portal(
+                    settings, listening, when_ready=ready, when_told=_nothing, lifeline=lifeline, seat=seat
+                )
                 uvloop.run(serving)
 
         line = f"{portal_line(settings, kept)}  {settings.workers} workers"

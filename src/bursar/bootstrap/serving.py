@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bursar.bootstrap.composition import CannotStart
+from bursar.dynamo.balancing import Seat
 from bursar.portal.application import Application
 from bursar.portal.door import PortalDoor
 
@@ -94,9 +95,16 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
 
 
 @contextlib.asynccontextmanager
-async def serving_portal(application: Application, listening: socket.socket) -> AsyncIterator[None]:
-    """As :func:`serving`, the portal alone, on a door of its own: a ready-made server costs several times as much."""
+async def serving_portal(
+    application: Application, listening: socket.socket, seat: Seat | None = None
+) -> AsyncIterator[None]:
+    """As :func:`serving`, the portal alone, on a door of its own: a ready-made server costs several times as much.
+
+    ``seat`` is this process's place among several that serve one port.
+    """
     door = PortalDoor(application)
+    if seat is not None:
+        door.sit(seat)
     server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=BACKLOG)
     try:
         yield

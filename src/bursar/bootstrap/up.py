@@ -18,6 +18,7 @@ from typing import Any, Final
 from bursar.bootstrap.composition import CannotStart, Composition
 from bursar.bootstrap.serving import address, background, bind, is_loopback, serving, serving_portal, until_told_to_stop
 from bursar.dashboard import TryPayment, pages_app
+from bursar.dynamo.balancing import Seat
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import addresses
@@ -104,6 +105,7 @@ async def serve_portal(
     when_ready: Callable[[], None],
     when_told: Callable[[], None],
     lifeline: int | None = None,
+    seat: Seat | None = None,
 ) -> None:
     """Serves the portal on ``listening`` until told to stop (:func:`~bursar.bootstrap.serving.until_told_to_stop`)."""
     async with AsyncExitStack() as stack:
@@ -113,7 +115,7 @@ async def serve_portal(
         await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         app = _app(parts, portal, reports, authenticate)
-        await stack.enter_async_context(serving_portal(app.application, listening))
+        await stack.enter_async_context(serving_portal(app.application, listening, seat))
         await until_told_to_stop(lifeline, ready=when_ready)
         when_told()
 

@@ -10,6 +10,7 @@ and the time that each phase of a request may take, which one sweep a second loo
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -19,6 +20,7 @@ import orjson
 
 from bursar.clock import Clock
 from bursar.dynamo import http_answers as answers
+from bursar.dynamo.balancing import Seat
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.reception import (
     BODY_BYTES_MAX,
@@ -86,9 +88,26 @@ class HttpDoor:
         self.now_s = self._loop.time()
         self._sweeping = self._loop.call_later(SWEEP_S, self._sweep)
         self._empty = asyncio.Event()
+        self.seat: Seat | None = None
+        self._adopting: set[asyncio.Task[Any]] = set()
 
     def __call__(self) -> "Connection":
         return Connection(self)
+
+    def sit(self, seat: Seat) -> None:
+        """Shares connections with the other workers of this server from now on."""
+        self.seat = seat
+        seat.open(self._adopt)
+
+    def _adopt(self, connection: socket.socket) -> None:
+        adopting = self._loop.create_task(self._loop.connect_accepted_socket(self._adopted, connection))
+        self._adopting.add(adopting)
+        adopting.add_done_callback(self._adopting.discard)
+
+    def _adopted(self) -> "Connection":
+        connection = self()
+        connection.settled = True
+        return connection
 
     def _partition_names(self, table: str, index: str | None) -> tuple[str, ...]:
         """For policies on leading keys. The engine answers reads at once."""
@@ -112,12 +131,16 @@ class HttpDoor:
     def left(self, connection: "Connection") -> None:
         """A connection is gone."""
         self.connections.discard(connection)
+        if self.seat is not None:
+            self.seat.holds(len(self.connections))
         if self.closing and not self.connections:
             self._empty.set()
 
     async def close(self, within_s: float) -> None:
         """Answers what has been asked, takes no more requests, and cuts off whoever is left after ``within_s``."""
         self.closing = True
+        if self.seat is not None:
+            self.seat.close()
         for connection in list(self.connections):
             connection.finish()
         try:
@@ -154,6 +177,7 @@ class Connection(asyncio.Protocol):
         "refusal",
         "reply_headers",
         "reply_keep_alive",
+        "settled",
         "transport",
         "url",
         "waiting",
@@ -166,7 +190,7 @@ class Connection(asyncio.Protocol):
         self.door = door
         self.deadline_s = door.now_s + IDLE_S_MAX
         self.busy = self.paused = self.pumping = False
-        self.eof = self.discarding = self.gone = False
+        self.eof = self.discarding = self.gone = self.settled = False
         self.in_message = self.in_head = False
         self.waiting: deque[tuple[bytes, bytes, dict[bytes, bytes], bytes, bool]] = deque()
         # The parser calls this ten times a request: a built-in costs a fifth of a function. Of repeated headers the
@@ -185,6 +209,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        seat = self.door.seat
+        if seat is not None:
+            if not self.settled and seat.pass_on(self.transport.get_extra_info("socket").fileno()):
+                self.transport.abort()  # our descriptor; the connection lives on in the other's
+                return
+            seat.holds(len(self.door.connections) + 1)
         self.transport.set_write_buffer_limits(WRITE_BUFFER_BYTES_MAX)
         self.parser = httptools.HttpRequestParser(self)
         connections = self.door.connections

@@ -1,8 +1,8 @@
 """Serving a store over HTTP: :func:`start_server` inside a running loop, :func:`serve` as a process with its workers.
 
 Workers are processes that each open the file and each listen on the port (SO_REUSEPORT: the kernel shares connections
-out among them). What keeps a server from starting is a :class:`ServeError`: one clear line for whoever typed the
-command, which ends with exit code 2.
+out among them, and they pass on what one has too many of). What keeps a server from starting is a :class:`ServeError`:
+one clear line for whoever typed the command, which ends with exit code 2.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bursar.clock import Clock, system_clock
+from bursar.dynamo.balancing import Seat
 from bursar.dynamo.http_door import HttpDoor, Submits
 from bursar.dynamo.reception import Access
 
@@ -78,8 +79,12 @@ async def start_server(
     clock: Clock = system_clock,
     process_id_bytes: bytes | None = None,
     listener: socket.socket | None = None,
+    seat: Seat | None = None,
 ) -> RunningServer:
-    """Serves ``engine`` in the running loop. Port 0 takes any free one. Raises :class:`ServeError`."""
+    """Serves ``engine`` in the running loop. Port 0 takes any free one; ``seat`` is this process's among several.
+
+    Raises :class:`ServeError`.
+    """
     require_safe(host, access, open_to_anyone)
     listener = listener or listen(host, port, shared=False)
     door = HttpDoor(
@@ -88,6 +93,8 @@ async def start_server(
         clock=clock,
         process_id_bytes=process_id_bytes or os.urandom(16),
     )
+    if seat is not None:
+        door.sit(seat)
     server = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=BACKLOG_CONNECTIONS)
     return RunningServer(door, [server], host, listener.getsockname()[1])
 
@@ -123,10 +130,10 @@ def serve(
         port = placeholder.getsockname()[1]
         open_or_explain(open_engine, settings.path).close()  # what is wrong with the file is said once, before any fork
 
-        def work(lifeline: int, ready: Callable[[], None]) -> None:
+        def work(lifeline: int, ready: Callable[[], None], seat: Seat) -> None:
             listener = listen(settings.host, port, shared=True)
             engine = open_or_explain(open_engine, settings.path)
-            _run_worker(engine, listener, settings, access, lambda _url: ready(), lifeline)
+            _run_worker(engine, listener, settings, access, lambda _url: ready(), lifeline, seat)
 
         failed = Workers(settings.workers, work).run(lambda: announce(url_of(settings.host, port)))
     if failed:
@@ -222,6 +229,7 @@ def _run_worker(
     access: Access | None,
     announce: Callable[[str], None],
     lifeline: int | None = None,
+    seat: Seat | None = None,
 ) -> None:
     """One process's whole life as a server, until it is told to stop or the other end of ``lifeline`` is closed."""
     if sys.platform == "win32":
@@ -234,7 +242,7 @@ def _run_worker(
     gc.freeze()  # the modules themselves are never garbage
     gc.set_threshold(COLLECT_AFTER_ALLOCATIONS)
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve_until_told(engine, listener, settings, access, announce, lifeline))
+        runner.run(_serve_until_told(engine, listener, settings, access, announce, lifeline, seat))
 
 
 async def _serve_until_told(
@@ -244,6 +252,7 @@ async def _serve_until_told(
     access: Access | None,
     announce: Callable[[str], None],
     lifeline: int | None,
+    seat: Seat | None,
 ) -> None:
     from bursar.dynamo.asyncio_door import AsyncEngine
 
@@ -261,6 +270,7 @@ async def _serve_until_told(
             access=access,
             open_to_anyone=settings.open_to_anyone,
             listener=listener,
+            seat=seat,
         )
         engine.serve_at(server.url.removeprefix("http://"))
         shared.keep_swept()

@@ -4,6 +4,8 @@
        │                                  end, so that a parent killed outright takes its workers with it
        └── waits; replaces a worker that dies unasked; passes SIGINT and SIGTERM on and then waits for all to end
 
+Each sits on a seat, which is its place among those that share connections (:mod:`bursar.dynamo.balancing`).
+
 Nothing that does not survive a fork (a store, a loop, a thread) may exist in the parent.
 """
 
@@ -16,6 +18,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from bursar.dynamo.balancing import Balancing, Seat
+
 RESTARTS_MAX = 5
 """Workers that die unasked are replaced so many times, all together; then the parent gives up."""
 
@@ -25,8 +29,9 @@ _PROCESS_ID = struct.Struct("=i")
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-Work = Callable[[int, Callable[[], None]], None]
-"""A worker's life: takes the lifeline (a descriptor, readable when the parent is gone) and what to call when ready."""
+Work = Callable[[int, Callable[[], None], Seat], None]
+"""A worker's life: takes the lifeline (a descriptor, readable when the parent is gone), what to call when ready, and
+its seat, on which it shares connections with the others."""
 
 
 class Workers:
@@ -35,7 +40,8 @@ class Workers:
     def __init__(self, count: int, work: Work) -> None:
         self._count = count
         self._work = work
-        self._children: set[int] = set()
+        self._children: dict[int, int] = {}
+        """Process → the number of its seat."""
         self._stopping = False
         self._deaths = 0
         self._gave_up: str | None = None
@@ -45,9 +51,10 @@ class Workers:
         previous = {number: signal.signal(number, self._stop) for number in _STOP_SIGNALS}
         self._lifeline = os.pipe()
         ready_reader, self._ready_writer = os.pipe()
+        self._balancing = Balancing(self._count)
         try:
-            for _ in range(self._count):
-                self._fork()
+            for seat in range(self._count):
+                self._fork(seat)
             if self._all_ready(ready_reader):
                 when_ready()
             os.close(self._ready_writer)
@@ -58,6 +65,7 @@ class Workers:
         finally:
             for descriptor in (*self._lifeline, ready_reader):
                 os.close(descriptor)
+            self._balancing.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
@@ -68,7 +76,7 @@ class Workers:
             if select.select([ready_reader], [], [], READY_POLL_S)[0]:
                 said = os.read(ready_reader, _PROCESS_ID.size * self._count)  # whole ones: a pipe keeps them together
                 told.update(process for (process,) in _PROCESS_ID.iter_unpack(said))
-                if self._children <= told:
+                if self._children.keys() <= told:
                     return True
             else:
                 child, status = os.waitpid(-1, os.WNOHANG)
@@ -78,12 +86,13 @@ class Workers:
 
     def _bury(self, child: int, status: int) -> None:
         """A worker has ended: replaces it, unless it was told to end or too many have."""
-        self._children.discard(child)
+        seat = self._children.pop(child)
+        self._balancing.vacate(seat)
         if self._stopping:
             return
         self._deaths += 1
         if self._deaths <= RESTARTS_MAX:
-            self._fork()
+            self._fork(seat)
             return
         code = os.waitstatus_to_exitcode(status)
         self._gave_up = f"a worker died (exit {code}) after {RESTARTS_MAX} restarts"
@@ -95,25 +104,25 @@ class Workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGTERM)
 
-    def _fork(self) -> None:
+    def _fork(self, seat: int) -> None:
         # Held: a signal that came between the fork and the note of it would leave a worker that nobody tells to stop.
         with _signals_held():
             if self._stopping:
                 return
             child = os.fork()
             if child:
-                self._children.add(child)
+                self._children[child] = seat
                 return
             for number in _STOP_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
-        self._live()
+        self._live(seat)
 
-    def _live(self) -> None:
+    def _live(self, seat: int) -> None:
         """The worker's side of the fork: does the work and ends the process without the parent's exit handlers."""
         code = 1
         try:
             os.close(self._lifeline[1])
-            self._work(self._lifeline[0], self._tell_ready)
+            self._work(self._lifeline[0], self._tell_ready, self._balancing.seat(seat))
             code = 0
         except BaseException:  # whatever it was: a worker has nobody above it to tell
             traceback.print_exc()
