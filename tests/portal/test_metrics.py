@@ -2,17 +2,23 @@
 
 import asyncio
 import random
+import re
+from pathlib import Path
 
 import pytest
 
 from bursar.dynamo.errors import DynamoError
+from bursar.payments import Outcome, OutcomeContradicts
+from bursar.portal.attention import acknowledge
 from bursar.portal.auth import nobody_asks
 from bursar.portal.http import portal_app
-from bursar.portal.metrics import Metrics, ObservedStore
+from bursar.portal.metrics import LOOK_AGE_MAX_S, Metrics, ObservedStore
 from bursar.portal.portal import Portal
 from bursar.portal.sweep import sweep
 from portal.asgi import ask
 from portal.stage import DAWSON, Stage, on_stage
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def _watched(stage: Stage, metrics: Metrics) -> Portal:
@@ -74,3 +80,27 @@ async def test_the_stores_latency_is_seen_by_operation_and_outcome(stage: Stage)
     text = (await metrics.text(stage.portal)).decode()
     assert 'bursar_store_seconds_count{operation="DescribeTable",outcome="ok"} 1.0' in text
     assert 'outcome="ResourceNotFoundException"' in text
+
+
+@on_stage
+async def test_contradictions_are_counted_until_somebody_acknowledges_them(stage: Stage) -> None:
+    metrics = Metrics()
+    token = await stage.paid()
+    await stage.process(token)
+    paid = await stage.attempt(token)
+    assert b"bursar_open_contradictions 0.0" in await metrics.text(stage.portal)
+    for said in ("3FOTHER", "3FANOTHER"):
+        with pytest.raises(OutcomeContradicts):
+            await stage.ledger.record_outcome(paid, Outcome("processed", said, "Success"), actor="sweeper")
+    await asyncio.sleep(LOOK_AGE_MAX_S)
+    assert b"bursar_open_contradictions 2.0" in await metrics.text(stage.portal)
+    await acknowledge(stage.portal, paid.agency_tracking_id, by="Ada", reason="refunded")
+    await asyncio.sleep(LOOK_AGE_MAX_S)
+    assert b"bursar_open_contradictions 0.0" in await metrics.text(stage.portal)
+
+
+@on_stage
+async def test_every_metric_is_told_to_operators(stage: Stage) -> None:
+    names = re.findall(r"^# TYPE (\w+) \w+$", (await Metrics().text(stage.portal)).decode(), re.MULTILINE)
+    told = re.findall(r"^\| `(bursar_\w+)`", OPERATIONS.read_text(), re.MULTILINE)
+    assert {name for name in names if not name.endswith("_created")} == set(told)

@@ -12,6 +12,7 @@
 | bursar_live_attempts | live attempts by status, when the metrics were asked for |
 | bursar_unknown_outcomes | attempts whose outcome is unknown |
 | bursar_oldest_pending_seconds | the age of the oldest payment that is settling |
+| bursar_open_contradictions | what Pay.gov said against a record and nobody has acknowledged |
 """
 
 from collections import Counter as Tally
@@ -33,8 +34,8 @@ from bursar.portal.endpoints import Endpoint
 from bursar.portal.portal import Portal
 
 LIVE_LOOKED_AT_MAX: Final = 5000
-LIVE_AGE_MAX_S: Final = 10.0
-"""How long the look at the live attempts is good for, however often the metrics are scraped."""
+LOOK_AGE_MAX_S: Final = 10.0
+"""How long a look at the store is good for, however often the metrics are scraped."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 
@@ -57,6 +58,7 @@ class Metrics:
         self._live = Gauge("bursar_live_attempts", "Live attempts", ["status"], registry=registry)
         self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
         self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
+        self._contradictions = Gauge("bursar_open_contradictions", "Not acknowledged", registry=registry)
         self._looked_at: float | None = None
         for often in (
             self._requests,
@@ -96,11 +98,12 @@ class Metrics:
         self._store_s.add(seconds, operation, outcome)
 
     async def text(self, portal: Portal) -> bytes:
-        """Everything in Prometheus' text form, after a look at the live attempts."""
+        """Everything in Prometheus' text form, after a look at the store."""
         now = portal.clock()
-        if self._looked_at is None or now - self._looked_at >= LIVE_AGE_MAX_S:
+        if self._looked_at is None or now - self._looked_at >= LOOK_AGE_MAX_S:
             self._looked_at = now
             self._look(await portal.ledger.due(now + FAR_FUTURE_S, LIVE_LOOKED_AT_MAX), now)
+            self._contradictions.set(len(await portal.ledger.contradictions.unacknowledged()))
         return generate_latest(self.registry)
 
     def _look(self, live: list[Attempt], now: float) -> None:
