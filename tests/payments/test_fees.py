@@ -80,6 +80,17 @@ def test_a_retired_fee_is_as_one_unknown_from_its_court_day(at: datetime, amount
     assert (None if fee is None else str(fee.amount)) == amount
 
 
+def test_a_retired_fee_can_be_had_as_it_last_was_to_repeat_what_was_started() -> None:
+    fees = catalogue(RETIRED)
+    before, after = datetime(2027, 1, 1, 4, 59, 59, tzinfo=UTC), datetime(2027, 1, 1, 5, 0, tzinfo=UTC)
+    assert fees.retired("F", before.timestamp()) is None
+    last = fees.retired("F", after.timestamp())
+    assert last is not None
+    assert (last.amount, last.retired) == (Decimal("70.00"), True)
+    assert fees.retired("nothing", after.timestamp()) is None
+    assert catalogue(TWO_VERSIONS).retired("F", after.timestamp()) is None
+
+
 def test_a_retired_fee_keeps_its_name_and_its_payments() -> None:
     fees = catalogue(RETIRED)
     assert fees.name("F") == "F"

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
 from bursar.portal.auth import nobody_asks
 from bursar.portal.http import BODY_TIMEOUT_S, PortalApp, portal_app
 from bursar.portal.schemas import BODY_BYTES_MAX
 from portal.asgi import ask
-from portal.stage import DAWSON, Stage, on_stage
+from portal.stage import DAWSON, HOUR_S, Stage, on_stage
+
+RETIRED_FEE = "[fees.PETITION_FILING_FEE]\nretired_from = 2020-01-02"
 
 
 def _app(stage: Stage, **more: Any) -> PortalApp:
@@ -44,6 +47,41 @@ async def test_a_whole_payment(stage: Stage) -> None:
     assert told.json == processed.json
     history = await ask(app, "GET", f"/details/{body['transactionReferenceId']}/events")
     assert [each["name"] for each in history.json["events"]] == ["started", "token_given", "claimed", "completed"]
+
+
+def _retire_the_fee(stage: Stage) -> None:
+    retired = DEFAULT_FEES.read_text().replace("[fees.PETITION_FILING_FEE]", RETIRED_FEE)
+    stage.portal.fees = FeeCatalogue.parse(retired.encode(), source="fees.toml")
+
+
+@on_stage
+async def test_a_payment_begun_before_its_fee_was_retired_is_begun_again_and_paid(stage: Stage) -> None:
+    app, body = _app(stage), _init_body(stage)
+    begun = await ask(app, "POST", "/init", body)
+    _retire_the_fee(stage)
+    again = await ask(app, "POST", "/init", body)
+    assert (again.status, again.json) == (200, begun.json)
+    other = await ask(app, "POST", "/init", {**body, "metadata": {"docketNumber": "124-26"}})
+    assert other.status == 409
+    stage.simulator.pay(begun.json["token"], "PLASTIC_CARD", "Success")
+    assert (await ask(app, "POST", "/process", {"token": begun.json["token"]})).json["paymentStatus"] == "success"
+    paid = await ask(app, "POST", "/init", body)
+    assert (paid.status, paid.json["message"]) == (409, "This transaction reference has already been paid")
+
+
+@on_stage
+async def test_a_retired_fee_begins_nothing_new(stage: Stage) -> None:
+    app, body = _app(stage), _init_body(stage)
+    await ask(app, "POST", "/init", body)
+    _retire_the_fee(stage)
+    await asyncio.sleep(3 * HOUR_S)  # the token is too old by now
+    for each in (body, _init_body(stage)):
+        refused = await ask(app, "POST", "/init", each)
+        assert (refused.status, refused.json["message"]) == (400, "Validation error")
+        assert [(problem["path"], problem["code"]) for problem in refused.json["errors"]] == [(["fee"], "enum")]
+    view = await stage.ledger.obligation("dawson", body["transactionReferenceId"])
+    assert view is not None
+    assert [(each.status, each.return_code) for each in view.attempts] == [("failed", "5009")]
 
 
 @on_stage

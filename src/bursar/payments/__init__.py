@@ -8,6 +8,7 @@ from bursar.payments.clients import Client, Clients, ClientsError
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptMoved,
+    FeeRetired,
     IdentifierTaken,
     LeaseHeld,
     LedgerBusy,
@@ -32,6 +33,7 @@ __all__ = [
     "Event",
     "Fee",
     "FeeCatalogue",
+    "FeeRetired",
     "FeesError",
     "IdentifierTaken",
     "LeaseHeld",

@@ -2,6 +2,7 @@
 
     LedgerError
     ├── ObligationTaken        another attempt is live or processed; carries it (None: lost a race to one that is gone)
+    ├── FeeRetired             nothing new is started with this fee
     ├── MetadataDiffers        fee or metadata are not those of the obligation's first attempt
     ├── IdentifierTaken        Pay.gov gave a token or tracking id that already belongs to another attempt
     ├── LedgerBusy             the store is too contended to write now; nothing was written
@@ -28,6 +29,13 @@ class ObligationTaken(LedgerError):
         held_by = f"{attempt.agency_tracking_id} ({attempt.status})" if attempt else "an attempt that won a race"
         super().__init__(f"the obligation is taken by {held_by}")
         self.attempt = attempt
+
+
+class FeeRetired(LedgerError):
+    """A new attempt would be at a fee that is charged no more."""
+
+    def __init__(self, fee: str) -> None:
+        super().__init__(f"{fee} is retired")
 
 
 class MetadataDiffers(LedgerError):

@@ -13,12 +13,12 @@ A version is active from the beginning of its day in America/New_York until the 
 where the caller names the amount. A version is called by its day (``2020-12-01``), and an attempt keeps that name and
 its amount: fees are added to and never rewritten, so old payments keep answering. A fee that is charged no more stays
 in the file with ``retired_from = 2027-01-01``: from the beginning of that day nobody can start to pay it, as if it were
-unknown; what was started before goes on.
+unknown; what was started before goes on, and a caller who repeats its start is told of it.
 """
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -54,7 +54,10 @@ class MetadataProblem:
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """One fee as it is at one time. ``amount`` is in dollars, two decimals; None: the caller names it."""
+    """One fee as it is at one time. ``amount`` is in dollars, two decimals; None: the caller names it.
+
+    ``retired``: nothing new is started with it.
+    """
 
     key: str
     name: str
@@ -63,6 +66,7 @@ class Fee:
     amount: Decimal | None
     metadata_schema: Mapping[str, Any] = field(repr=False)
     _validator: Any = field(repr=False, compare=False)
+    retired: bool = False
 
     @property
     def variable(self) -> bool:
@@ -150,6 +154,13 @@ class FeeCatalogue:
         if entry.retired_from is not None and entry.retired_from <= today:
             return None
         return next((fee for active_from, fee in self._fees[key] if active_from <= today), None)
+
+    def retired(self, key: str, at: float) -> Fee | None:
+        """The fee ``key`` as it last was, when it is retired at ``at`` (Unix seconds); None when it is not."""
+        entry = self._entries.get(key)
+        if entry is None or entry.retired_from is None or entry.retired_from > _court_day_of_hour(int(at // 3600)):
+            return None
+        return replace(self._fees[key][0][1], retired=True)
 
     def name(self, key: str) -> str:
         """The fee's name for people, or the key itself for a fee that the catalogue no longer has."""

@@ -22,6 +22,7 @@ from bursar.payments.contradictions import Contradictions
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptMoved,
+    FeeRetired,
     LeaseHeld,
     LedgerBusy,
     MetadataDiffers,
@@ -127,7 +128,8 @@ class Ledger(Lookups):
         """A new attempt, ``received``; the obligation is made with its first one. ``amount`` in dollars.
 
         Raises ``MetadataDiffers`` (looked at first: a caller with other metadata learns nothing of the live attempt),
-        ``ObligationTaken`` carrying the attempt in the way, and ``ValueError`` for an amount that the fee excludes.
+        ``ObligationTaken`` carrying the attempt in the way, ``FeeRetired`` where none is, and ``ValueError`` for an
+        amount that the fee excludes.
         """
         amount = money(amount)
         if fee.amount is not None and amount != fee.amount:
@@ -136,6 +138,8 @@ class Ledger(Lookups):
         for _ in range(START_TRIES_MAX):
             view = await self.obligation(client, reference, events=False)
             created_at = now if view is None else _after_all(view, now, fee.key, metadata)
+            if fee.retired:
+                raise FeeRetired(fee.key)
             attempt = self._journal.with_due(
                 Attempt(
                     agency_tracking_id=new_agency_tracking_id(self._randomness),

@@ -34,6 +34,7 @@ from bursar.paygov.errors import (
 )
 from bursar.payments.errors import (
     AttemptMoved,
+    FeeRetired,
     IdentifierTaken,
     LeaseHeld,
     LedgerBusy,
@@ -156,6 +157,7 @@ class GatewayTimeout(PortalError):
 LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], str], ...]] = (
     (ObligationTaken, Conflict, ALREADY_PROCESSING),
     (MetadataDiffers, Conflict, FEE_OR_METADATA_DIFFERS),
+    (FeeRetired, InvalidRequest, "The fee is charged no more"),
     (LeaseHeld, Conflict, TOKEN_IN_USE),
     (OutcomeContradicts, BadGateway, OUTCOME_UNKNOWN),
     (AttemptMoved, Conflict, ALREADY_PROCESSING),

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bursar.paygov.errors import Fault, Nonsense, OutcomeUnknown, PayGovError
 from bursar.payments.clients import Client
-from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerError, ObligationTaken
+from bursar.payments.errors import AttemptMoved, FeeRetired, IdentifierTaken, LedgerError, ObligationTaken
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE
 from bursar.portal.access import authorise
@@ -26,11 +26,12 @@ from bursar.portal.errors import (
     BadGateway,
     Conflict,
     GatewayTimeout,
+    InvalidRequest,
     PortalError,
     portal_error,
 )
 from bursar.portal.portal import Portal
-from bursar.portal.validation import InitRequest
+from bursar.portal.validation import VALIDATION_ERROR, InitRequest, not_a_fee
 
 INIT_TRIES_MAX: Final = 4
 ALREADY_PAID: Final = "This transaction reference has already been paid"
@@ -47,6 +48,7 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
 
     Raises:
         Forbidden: the client may not charge this fee.
+        InvalidRequest: the fee is retired, and no attempt from before stands in the way.
         Conflict: paid, settling or being processed; other fee, metadata or amount; a race lost.
         GatewayTimeout, BadGateway: Pay.gov gave no token; the attempt has failed and init may be called again.
     """
@@ -68,6 +70,8 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
             if await _out_of_the_way(portal, taken.attempt, request):
                 continue
             return _reply(portal, taken.attempt)
+        except FeeRetired:
+            raise InvalidRequest(VALIDATION_ERROR, [not_a_fee()]) from None
         return _reply(portal, await portal.finish(_fetch_token(portal, attempt)))
     raise Conflict(ALREADY_PROCESSING)
 

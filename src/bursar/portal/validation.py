@@ -32,7 +32,10 @@ _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 @dataclass(frozen=True, slots=True)
 class InitRequest:
-    """A valid POST /init: the reference in lower case, the fee as it is now, the amount that will be charged."""
+    """A valid POST /init: the reference in lower case, the fee as it is now, the amount that will be charged.
+
+    A retired fee is as it last was: whether an attempt from before is repeated, only the ledger knows.
+    """
 
     reference: str
     fee: Fee
@@ -46,8 +49,8 @@ def read_init(body: bytes, fees: FeeCatalogue, now: float) -> InitRequest:
     """The init request in ``body``.
 
     Raises:
-        InvalidRequest: bad JSON; every problem of the schema and of the fee's metadata schema; a fee that is not
-            active; an amount that the fee does not take or lacks.
+        InvalidRequest: bad JSON; every problem of the schema and of the fee's metadata schema; a fee that is unknown
+            or not active yet; an amount that the fee does not take or lacks.
         TooLarge: over ``BODY_BYTES_MAX`` bytes.
     """
     sent = read_json(body)
@@ -150,13 +153,18 @@ def _validator(request: str) -> Any:
     return jsonschema_rs.Draft202012Validator(_REQUESTS[request], validate_formats=True)
 
 
+def not_a_fee() -> Problem:
+    """The problem of a fee that nobody can start to pay."""
+    return problem(["fee"], "is not a fee of the catalogue", "enum")
+
+
 def _fee_of(sent: Any, fees: FeeCatalogue, now: float, problems: list[Problem]) -> Fee | None:
     key = sent.get("fee") if isinstance(sent, dict) else None
     if not isinstance(key, str) or not key:
         return None
-    fee = fees.fee(key, now)
+    fee = fees.fee(key, now) or fees.retired(key, now)
     if fee is None:
-        problems.append(problem(["fee"], "is not a fee of the catalogue", "enum"))
+        problems.append(not_a_fee())
     return fee
 
 
