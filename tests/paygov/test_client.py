@@ -1,15 +1,17 @@
 """What the client and the simulator do for each other when nothing goes wrong, over both transports."""
 
 import random
+from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bursar.paygov import ArgumentRefused, Fault, NotSent, PayGov, PayGovConfig, QueryUnavailable
+from bursar.paygov import ArgumentRefused, Fault, HttpReply, Nonsense, NotSent, PayGov, PayGovConfig, QueryUnavailable
 from bursar.paygov.client import wire_amount
 from bursar.paygov.simulator import Simulator, SimulatorSettings, SimulatorTransport
-from paygov.conftest import AGENCY_ID, APP, BASE, HandClock, World, client
+from bursar.paygov.soap import escape
+from paygov.conftest import AGENCY_ID, APP, BASE, HandClock, World, client, soap_reply
 
 
 async def test_a_card_payment_goes_through(world: World) -> None:
@@ -205,6 +207,42 @@ async def test_a_token_has_32_characters_and_is_not_repeated_in_an_error(token: 
 )
 def test_amounts_have_exactly_two_decimals(amount: Decimal, wire: str) -> None:
     assert wire_amount(amount) == wire
+
+
+@pytest.mark.parametrize("tracking_id", ["7", "3FPAID", "two  words", "<&>", "x" * 33, "x" * 255])
+async def test_a_tracking_id_that_was_taken_can_be_asked_about(tracking_id: str) -> None:
+    paygov = client(BASE, Answering(tracking_id))
+    completed = await paygov.complete(tcs_app_id=APP, token="t" * 32)
+    assert completed.paygov_tracking_id == tracking_id
+    assert await paygov.details(tcs_app_id=APP, paygov_tracking_id=tracking_id) == (completed,)
+
+
+@pytest.mark.parametrize("tracking_id", ["x" * 256, "line\nbreak", "ünïcode"])
+async def test_a_tracking_id_that_cannot_be_asked_about_is_not_taken(tracking_id: str) -> None:
+    paygov = client(BASE, Answering(tracking_id))
+    with pytest.raises(Nonsense, match="paygov_tracking_id"):
+        await paygov.complete(tcs_app_id=APP, token="t" * 32)
+    with pytest.raises(ArgumentRefused, match="paygov_tracking_id"):
+        await paygov.details(tcs_app_id=APP, paygov_tracking_id=tracking_id)
+
+
+class Answering:
+    """A Pay.gov whose every transaction has one tracking id."""
+
+    def __init__(self, tracking_id: str) -> None:
+        self.told = (
+            f"<paygov_tracking_id>{escape(tracking_id)}</paygov_tracking_id>"
+            "<transaction_status>Received</transaction_status>"
+        )
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        if b"completeOnlineCollectionWithDetails" in body:
+            reply = soap_reply("completeOnlineCollectionWithDetails", self.told)
+        else:
+            reply = soap_reply("getDetails", f"<transactions><transaction>{self.told}</transaction></transactions>")
+        return HttpReply(200, {"content-type": "text/xml; charset=utf-8"}, reply)
+
+    async def close(self) -> None: ...
 
 
 def test_the_payer_is_sent_to_the_hosted_pages() -> None:

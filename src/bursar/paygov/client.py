@@ -23,7 +23,7 @@ from bursar.paygov.protocol import (
     CONTENT_TYPE,
     GET_DETAILS,
     LANGUAGE,
-    PAYGOV_TRACKING_ID_CHARACTERS_MAX,
+    PAYGOV_TRACKING_ID,
     QUERY,
     QUERY_NAMESPACE,
     START,
@@ -46,8 +46,7 @@ _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
     "tcs_app_id": re.compile(rf"[!-~]{{1,{TCS_APP_ID_CHARACTERS_MAX}}}"),
     "agency_tracking_id": re.compile(rf"[!-~]{{1,{AGENCY_TRACKING_ID_CHARACTERS_MAX}}}"),
     "token": re.compile(rf"[!-~]{{{TOKEN_CHARACTERS}}}"),
-    # Spaces inside are real: public test servers give them.
-    "paygov_tracking_id": re.compile(rf"[!-~]([ -~]{{0,{PAYGOV_TRACKING_ID_CHARACTERS_MAX - 2}}}[!-~])?"),
+    "paygov_tracking_id": PAYGOV_TRACKING_ID,
 }
 
 

@@ -8,6 +8,7 @@ public test server show; whatever is a guess is marked GUESS.
     fault     S:Envelope / S:Body / S:Fault / detail / ns2:TCSServiceFault / return_code, return_detail
 """
 
+import re
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final
@@ -30,8 +31,10 @@ PAY_PATH = "/pay"
 TOKEN_CHARACTERS = 32
 TOKEN_LIFE_S = 3 * 3600.0
 AGENCY_TRACKING_ID_CHARACTERS_MAX = 21
-PAYGOV_TRACKING_ID_CHARACTERS_MAX = 32
-"""Public test servers give 21 characters, spaces among them. GUESS: nothing longer than this is an id."""
+PAYGOV_TRACKING_ID_CHARACTERS_MAX = 255
+PAYGOV_TRACKING_ID: Final = re.compile(rf"[!-~]([ -~]{{0,{PAYGOV_TRACKING_ID_CHARACTERS_MAX - 2}}}[!-~])?")
+"""Public test servers give 21 characters, spaces among them. GUESS: nothing longer or else is an id. What is read by
+this form can be asked about by it."""
 TCS_APP_ID_CHARACTERS_MAX = 64
 """GUESS: agencies' ids that are public have 8 to 21."""
 URL_CHARACTERS_MAX = 2_048

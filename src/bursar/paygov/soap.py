@@ -16,6 +16,7 @@ from bursar.paygov.protocol import (
     FAULT_ELEMENT,
     LIST_ELEMENT,
     LIST_ITEM_ELEMENT,
+    PAYGOV_TRACKING_ID,
     SOAP_NAMESPACE,
     TOKEN_CHARACTERS,
     TOKEN_FIELD,
@@ -114,7 +115,10 @@ def read_collections(fields: Element) -> tuple[Collection, ...]:
 
 
 def read_collection(element: Element) -> Collection:
-    """The fields that Pay.gov sent, empty ones as absent; Nonsense for a repeated, nested or overlong field."""
+    """The fields that Pay.gov sent, empty ones as absent; Nonsense for a repeated, nested or overlong field.
+
+    A tracking id of Pay.gov's is one that can be asked about, else Nonsense: nothing else would ever be heard of it.
+    """
     texts: dict[str, str] = {}
     for child in element.children:
         if child.name not in COLLECTION_FIELDS:
@@ -126,6 +130,8 @@ def read_collection(element: Element) -> Collection:
         raise Nonsense("a transaction without any known field")
     amount = texts.pop("transaction_amount", "")
     present = {name: text for name, text in texts.items() if text}
+    if "paygov_tracking_id" in present and not PAYGOV_TRACKING_ID.fullmatch(present["paygov_tracking_id"]):
+        raise Nonsense("a transaction whose paygov_tracking_id is not of Pay.gov's form")
     return Collection(transaction_amount=_amount(amount) if amount else None, **present)
 
 
