@@ -7,7 +7,6 @@ given back by one, taken by another   Put over it, if nobody's or the giver's (t
 
 from typing import Any
 
-from bursar.dynamo.direct import Swap
 from bursar.rules.actions import Action, ItemChange
 from bursar.rules.errors import RuleRefused
 from bursar.rules.pins import ALL_OLD, placeholder
@@ -28,13 +27,9 @@ class Holdings:
     def follow(self, change: ItemChange) -> None:
         """Notes what one change takes and gives back. Raises ``RuleRefused`` when two changes take the same."""
         old, new = change.old, change.new
-        for hold in change.kind.holds:
-            if old is not None and new is not None and hold.reads.isdisjoint(change.changed):
-                continue
-            before = None if old is None else hold.partition(old)
-            after = None if new is None else hold.partition(new)
-            if before == after:
-                continue
+        known = old is not None and new is not None
+        for hold in (change.kind.touched(change.changed) if known else change.kind.whole).holds:
+            before, after = hold.passing(old, new)
             if before is not None:
                 self._given[before] = (change, hold)
             if after is not None:
@@ -51,16 +46,6 @@ class Holdings:
             found.append(Action(self._take(partition, change, hold, giver and giver[0]), "hold", change, hold))
         for partition, (change, hold) in self._given.items():
             found.append(Action(self._give_back(partition, change), "release", change, hold))
-        return found
-
-    def swaps(self) -> list[Swap]:
-        """(old, new) of each sentinel. One that stands otherwise (who wrote bypassed the rules) fails the swap."""
-        found: list[Swap] = []
-        for partition, (change, hold) in self._taken.items():
-            giver = self._given.pop(partition, None)
-            before = None if giver is None else self._sentinel(partition, giver[1], giver[0])
-            found.append((before, self._sentinel(partition, hold, change)))
-        found += [(self._sentinel(partition, hold, change), None) for partition, (change, hold) in self._given.items()]
         return found
 
     def _sentinel(self, partition: str, hold: Hold, holder: ItemChange) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import orjson
 from bursar.dynamo.guards import Change, GuardView, Refusal
 from bursar.rules.plan import Plan
 from bursar.rules.predicates import Item
-from bursar.rules.relations import Hold
+from bursar.rules.relations import Hold, Parent
 from bursar.rules.ruleset import Rules
 from bursar.rules.sentinels import OWNER, is_sentinel
 from bursar.rules.verdicts import changed_attributes
@@ -29,6 +29,9 @@ ADOPTION_VIOLATIONS_MAX = 100
 
 _CLAIMS = "unique"
 _SENTINEL = "sentinel"
+_NOBODY: Mapping[str, Item] = {}
+_Taking = tuple[int, Change, Hold, str]
+"""(index of the change, the change, the rule, the value that it takes under it)."""
 
 
 def load_guard(document: str) -> "NativeGuard":
@@ -78,23 +81,20 @@ class NativeGuard:
                 return Refusal(index, found.message)
             kind = plan.kind_of(new or old or {})
             assert kind is not None  # judged above
-            for hold in kind.holds:
-                if changed is not None and hold.reads.isdisjoint(changed):
-                    continue
-                before = None if old is None else hold.partition(old)
-                after = None if new is None else hold.partition(new)
-                if before != after:
-                    if before is not None:
-                        self._give_back(view, before, change.key)
-                    if after is not None:
-                        taking.append((index, change, hold, after))
-            if new is not None and kind.parents:
-                children.append((index, change))
+            touched = kind.whole if changed is None else kind.touched(changed)
+            for hold in touched.holds:
+                before, after = hold.passing(old, new)
+                if before is not None:
+                    self._give_back(view, before, change.key)
+                if after is not None:
+                    taking.append((index, change, hold, after))
+            if new is not None:
+                children += [(index, change, parent) for parent in touched.parents]
         written = _Written(changes, view)
         return (
             self._take(taking, view)
             or self._look_at_parents(children, written)
-            or self._look_at_sentinels(sentinels, written)
+            or self._look_at_sentinels(sentinels, taking, written)
         )
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
@@ -128,11 +128,14 @@ class NativeGuard:
                     taken = self._claim(view, change, hold, value)
                     if taken is not None:
                         yield taken.message
-            yield from (fault.message for fault in self._orphaned(change, view))
+            for parent in kind.parents:
+                orphaned = self._orphaned(change, parent, view)
+                if orphaned is not None:
+                    yield orphaned.message
 
     # --- unique values -------------------------------------------------------------------------------------------
 
-    def _take(self, taking: Sequence[tuple[int, Change, Hold, str]], view: GuardView) -> Refusal | None:
+    def _take(self, taking: Sequence[_Taking], view: GuardView) -> Refusal | None:
         for index, change, hold, value in taking:
             found = self._claim(view, change, hold, value)
             if found is not None:
@@ -153,41 +156,43 @@ class NativeGuard:
 
     # --- parents -------------------------------------------------------------------------------------------------
 
-    def _look_at_parents(self, children: Sequence[tuple[int, Change]], view: _Items) -> Refusal | None:
-        for index, change in children:
-            for found in self._orphaned(change, view):
+    def _look_at_parents(self, children: Sequence[tuple[int, Change, Parent]], view: _Items) -> Refusal | None:
+        for index, change, parent in children:
+            found = self._orphaned(change, parent, view)
+            if found is not None:
                 return Refusal(index, found.message)
         return None
 
-    def _orphaned(self, change: Change, view: _Items) -> Iterator[Violation]:
-        old, new = change.old, change.new
-        kind = self._plan.kind_of(new or {})
-        if kind is None or new is None:
-            return
-        for parent in kind.parents:
-            if old is not None and all(old.get(name) == new.get(name) for name in parent.reads):
-                continue
-            key = parent.key(new)
-            if key is not None:
-                found = self._plan.orphaned(parent, old, new, view.get(change.table, key))
-                if found is not None:
-                    yield found
+    def _orphaned(self, change: Change, parent: Parent, view: _Items) -> Violation | None:
+        assert change.new is not None
+        key = parent.key(change.new)
+        if key is None:
+            return None
+        return self._plan.orphaned(parent, change.old, change.new, view.get(change.table, key))
 
     # --- sentinels -----------------------------------------------------------------------------------------------
 
-    def _look_at_sentinels(self, sentinels: Sequence[tuple[int, Change]], view: _Items) -> Refusal | None:
+    def _look_at_sentinels(
+        self, sentinels: Sequence[tuple[int, Change]], taken: Sequence[_Taking], view: _Items
+    ) -> Refusal | None:
+        holders = {value: holder.key for _, holder, _, value in taken}
         for index, change in sentinels:
-            message = self._sentinel_fault(change, view)
+            message = self._sentinel_fault(change, view, holders)
             if message is not None:
                 return Refusal(index, message)
         return None
 
-    def _sentinel_fault(self, change: Change, view: _Items) -> str | None:
-        """Why a sentinel may not be as the request leaves it, or None."""
+    def _sentinel_fault(self, change: Change, view: _Items, holders: Mapping[str, Item] = _NOBODY) -> str | None:
+        """Why a sentinel may not be as the request leaves it, or None.
+
+        ``holders``: value → key of the item that the request gives it to, which saves looking there.
+        """
         plan = self._plan
         partition = change.key[plan.key_names[0]].get("S", "")
         before = None if change.old is None else change.old.get(OWNER)
         after = None if change.new is None else change.new.get(OWNER)
+        if before is None and after is not None and after == {"M": holders.get(partition)}:
+            return None
         if before is not None and before != after and self._holds(before, partition, change.table, view):
             reason = "its owner still holds the value"
         elif change.new is not None and not self._holds(after, partition, change.table, view):

@@ -7,6 +7,7 @@ unique while) and *parents* (references, agrees) also need to look elsewhere, wh
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bursar.rules.predicates import Item, plain_text
@@ -43,6 +44,7 @@ KIND_RULE = "kind"
 """The name under which refusals of the kind attribute go; ``kept`` is the other rule that nobody has to declare."""
 KEPT_RULE = "kept"
 _SENTINEL = {"S": SENTINEL_KIND}
+TOUCHED_CACHED = 256
 SHOWN_CHARACTERS_MAX = 80
 """How much of one attribute's value a message shows."""
 
@@ -58,8 +60,17 @@ class Local:
     shown: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The rules of one kind that a change has to do with, sorted by what each caller does with them."""
+
+    locals: tuple[Local, ...]
+    holds: tuple[Hold, ...]
+    parents: tuple[Parent, ...]
+
+
 class KindPlan:
-    """The rules that items of one kind keep, sorted by what each caller does with them."""
+    """The rules that items of one kind keep; ``whole``: those that a new item has to do with."""
 
     def __init__(self, name: str | None, rules: Rules) -> None:
         self.name = name
@@ -70,12 +81,25 @@ class KindPlan:
         locals_.extend(_parental(name, rules))
         self.on_put = tuple(local for local in locals_ if not isinstance(local.verdict, OnlyChanges))
         self.on_change = tuple(locals_)
+        self.whole = Touched(self.on_put, tuple(self.holds), tuple(self.parents))
         self.removal = _removal(name, rules)
         footprints = {hold.reads for hold in self.holds} | {parent.reads for parent in self.parents}
         footprints |= {rule.reads for rule in about if isinstance(rule, Check)}
         # One-attribute footprints pin nothing that the change itself does not pin already.
         self.footprints = tuple(sorted((reads for reads in footprints if len(reads) > 1), key=sorted))
         self.held_by = frozenset().union(*(hold.reads for hold in self.holds))
+        # Asked several times for each change, and always for one of the few sets of attributes that change together.
+        self.touched = lru_cache(TOUCHED_CACHED)(self._touched)
+
+    def _touched(self, changed: frozenset[str]) -> Touched:
+        """The rules that read any of the attributes ``changed`` of an item that stays."""
+        return Touched(
+            tuple(
+                one for one in self.on_change if (changed if one.reads is None else not changed.isdisjoint(one.reads))
+            ),
+            tuple(hold for hold in self.holds if not changed.isdisjoint(hold.reads)),
+            tuple(parent for parent in self.parents if not changed.isdisjoint(parent.reads)),
+        )
 
     def _verdict(self, rule: Rule, rules: Rules) -> Verdict:
         match rule:
@@ -142,11 +166,10 @@ class Plan:
             return self._unkind(old, new)
         if changed is None:
             changed = changed_attributes(old, new)
-        for local in kind.on_change:
-            if changed if local.reads is None else not changed.isdisjoint(local.reads):
-                reason = local.verdict(old, new)
-                if reason is not None:
-                    return self.violation(local.rule, local.word, reason, local.shown, old, new)
+        for local in kind.touched(changed).locals:
+            reason = local.verdict(old, new)
+            if reason is not None:
+                return self.violation(local.rule, local.word, reason, local.shown, old, new)
         return None
 
     def state_faults(self, item: Item) -> list[Violation]:

@@ -18,6 +18,8 @@ EXPRESSION_BYTES_MAX = 4096
 """DynamoDB's longest expression, in UTF-8 bytes (Developer Guide, "Quotas": Expression parameters)."""
 
 _WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
+_LISTED = re.compile(r"(#?\w+) IN \((:\w+(?:, :\w+)*)\)")
+"""The form that :func:`one_of` writes."""
 _TOKEN = re.compile(r"(?P<value>:\w+)|(?P<name>#\w+)|(?P<dot>\.)|(?P<bare>[A-Za-z_]\w*)(?P<call>\s*\()?")
 
 
@@ -66,6 +68,16 @@ class Where:
                     found.add(bare)
             after_dot = False
         return frozenset(found)
+
+    @cached_property
+    def listed(self) -> tuple[str, tuple[Mapping[str, Any], ...]] | None:
+        """(attribute, values) when the condition is that the one is among the others, all of them text; else None."""
+        found = _LISTED.fullmatch(self.condition)
+        if found is None:
+            return None
+        name, placeholders = found.groups()
+        values = tuple(self.values[placeholder] for placeholder in placeholders.split(", "))
+        return (self.names.get(name, name), values) if all("S" in value for value in values) else None
 
     def says(self) -> str:
         """The condition with its names and values written in: what a person reads."""

@@ -1,6 +1,7 @@
 """Rules that look beyond one item: who holds a unique value, and where a parent is."""
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bursar.rules.predicates import Item
@@ -28,18 +29,28 @@ class Hold:
 
         Only for an item that passed ``verdict``.
         """
-        if len(self.attributes) == 1 and self._while is None:
-            value = item.get(self.attributes[0])
-            return None if value is None else self.prefix + value_text((value,))
-        values = []
-        for attribute in self.attributes:
-            value = item.get(attribute)
-            if value is None:
-                return None
-            values.append(value)
+        values = self._held(item)
+        return None if values is None else self.prefix + value_text(values)
+
+    def passing(self, old: Item | None, new: Item | None) -> tuple[str | None, str | None]:
+        """(given back, taken): what ``old`` holds and ``new`` does not, and the other way round, as ``partition`` says.
+
+        Only for items that passed ``verdict``.
+        """
+        before = None if old is None else self._held(old)
+        after = None if new is None else self._held(new)
+        if before == after:
+            return None, None
+        given = None if before is None else self.prefix + value_text(before)
+        taken = None if after is None else self.prefix + value_text(after)
+        # Two ways to write one value, in an item whose numbers are not canonical.
+        return (None, None) if given == taken else (given, taken)
+
+    def _held(self, item: Item) -> list[Mapping[str, Any]] | None:
         if self._while is not None and not self._while(item):
             return None
-        return self.prefix + value_text(values)
+        values = [item[name] for name in self.attributes if name in item]
+        return values if len(values) == len(self.attributes) else None
 
     def verdict(self, _old: Item | None, new: Item) -> str | None:
         """The local half: the attributes must be of types that can be compared as keys are."""
@@ -57,7 +68,7 @@ class Parent:
         self.rule = rule
         self.reads = rule.reads
         self.attributes = rule.attributes if isinstance(rule, Agrees) else ()
-        self._parts = tuple((name, rule.key[name]) for name in rules.key_names)
+        self._parts = tuple((name, _filler(rule.key[name])) for name in rules.key_names)
         self._key_attributes = rule.key_attributes
         mixed = [text for text in rule.key.values() if not _WHOLE.match(text)]
         self._texts = tuple(dict.fromkeys(name for text in mixed for name in PLACEHOLDER.findall(text)))
@@ -69,12 +80,7 @@ class Parent:
         for attribute in self._key_attributes:
             if attribute not in item:
                 return None
-        return {name: self._fill(text, item) for name, text in self._parts}
-
-    def _fill(self, text: str, item: Item) -> Any:
-        if _WHOLE.match(text):
-            return item[text[1:-1]]
-        return {"S": PLACEHOLDER.sub(lambda match: str(item[match.group(1)]["S"]), text)}
+        return {name: fill(item) for name, fill in self._parts}
 
     def verdict(self, _old: Item | None, new: Item) -> str | None:
         """The local half: the key must be sayable."""
@@ -91,3 +97,14 @@ class Parent:
             if not same(child.get(attribute), parent.get(attribute)):
                 return f"{attribute} is not its {self.rule.parent}'s"
         return None
+
+
+def _filler(text: str) -> Callable[[Item], Any]:
+    """What makes a key's value of an item, as ``text`` says: ``{pk}``, ``line-{number}``, ``obligation``."""
+    if _WHOLE.match(text):
+        attribute = text[1:-1]
+        return lambda item: item[attribute]
+    if not PLACEHOLDER.search(text):
+        constant = {"S": text}
+        return lambda _item: constant
+    return lambda item: {"S": PLACEHOLDER.sub(lambda match: str(item[match.group(1)]["S"]), text)}

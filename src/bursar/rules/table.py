@@ -102,7 +102,7 @@ class RuledTable:
         unclear = False
         if self._direct is not None and token is None:
             try:
-                swaps = swaps_of(self._plan, self.name, writes)
+                swaps = swaps_of(self._plan, writes)
                 if swaps:
                     await self._direct.swap(self.name, swaps, self._document)
                 return

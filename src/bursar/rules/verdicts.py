@@ -136,5 +136,9 @@ def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
         binding.check_all_used()
     except DynamoError as fault:
         raise RulesInvalid(f"{rule.word} rule {rule.name!r}: {fault.message}") from None
+    if where.listed is not None:
+        # The commonest predicate, looked at several times on a payment's way; equal text is equal to DynamoDB too.
+        attribute, values = where.listed
+        return lambda item: item.get(attribute) in values
     evaluate: Callable[[Any], bool] = condition.evaluate
     return evaluate
