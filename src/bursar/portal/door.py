@@ -15,15 +15,15 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bursar.dynamo import http_answers
-from bursar.dynamo.http_door import HEAD_BYTES_MAX, Connection, HttpDoor
+from bursar.dynamo.http_door import HEAD_BYTES_MAX, HEADERS_MAX, Connection, HttpDoor
 from bursar.portal.application import TOO_LARGE, Application
 from bursar.portal.calls import Call, Reply
-from bursar.portal.errors import InvalidRequest, PortalError, TooLarge, TooSlow, Unavailable, Unexpected
+from bursar.portal.errors import HeadTooLarge, InvalidRequest, PortalError, TooLarge, TooSlow, Unavailable, Unexpected
 from bursar.portal.http import BODY_TIMEOUT_S, sent_request_id
 from bursar.portal.schemas import BODY_BYTES_MAX
 
 NOT_HTTP: Final = "This is not an HTTP request"
-HEAD_TOO_LARGE: Final = f"The request's head is larger than {HEAD_BYTES_MAX} bytes"
+HEAD_TOO_LARGE: Final = f"The request's head is larger than {HEAD_BYTES_MAX} bytes, or more than {HEADERS_MAX} headers"
 TOO_BUSY: Final = "The portal cannot take more connections: retry"
 HEADS_KEPT_MAX: Final = 256
 
@@ -156,7 +156,7 @@ class PortalConnection(Connection):
 # What the connection refuses, as the engine's door words it → as the portal does.
 _REFUSALS: Final[dict[bytes, tuple[type[PortalError], str] | tuple[type[Unexpected]]]] = {
     http_answers.NOT_HTTP: (InvalidRequest, NOT_HTTP),
-    http_answers.HEAD_TOO_LARGE: (TooLarge, HEAD_TOO_LARGE),
+    http_answers.HEAD_TOO_LARGE: (HeadTooLarge, HEAD_TOO_LARGE),
     http_answers.BODY_TOO_LARGE: (TooLarge, TOO_LARGE),
     http_answers.TOO_BUSY: (Unavailable, TOO_BUSY),
     http_answers.FAILED: (Unexpected,),

@@ -10,6 +10,7 @@
     ├── Gone                  410   this token can never be processed again
     ├── TooLarge              413   the body is over ``BODY_BYTES_MAX``
     ├── TooMany               429   over this client's rate or concurrency, with Retry-After
+    ├── HeadTooLarge          431   the request line and the headers are over the door's bounds
     ├── Unexpected            500   a fault of ours; the log has it, the caller gets no trace
     ├── BadGateway            502   Pay.gov answered with something that decides nothing
     ├── Unavailable           503   the store cannot be reached, is busy or did not say, with Retry-After
@@ -128,6 +129,10 @@ class TooMany(PortalError):
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message, headers={"retry-after": str(max(1, retry_after_s))})
+
+
+class HeadTooLarge(PortalError):
+    status = 431
 
 
 class Unexpected(PortalError):
