@@ -21,7 +21,10 @@ P50_SHARE_MAX: Final = 0.5
 P50_CLIENTS: Final = 1
 STORED_SHARE_MIN: Final = 0.75
 """Of the rate without stored payments."""
-PACKAGES: Final = ("apsw", "orjson", "uvloop", "uvicorn", "httptools")
+PORTAL_PACKAGES: Final = ("apsw", "httptools", "jsonschema-rs", "orjson", "prometheus-client", "uvloop")
+"""What the portal runs on that is not Python's own; the load has uvloop and httptools of these."""
+SIMULATOR_PACKAGES: Final = ("uvicorn",)
+"""What serves the simulator."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,6 @@ class Report:
         return "\n".join(parts).rstrip() + "\n"
 
     def _head(self) -> str:
-        packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
         stored = ""
         if self.stored:
             taken = f", made in {self.storing_s:.0f} s" if self.storing_s else ""
@@ -99,7 +101,8 @@ simulator cost is told beside the portals' own cost, which holds that of a datab
 Machine: {os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release()}; load average
 {self.load_before:.1f} before and {self.load_after:.1f} after. Before, it should be near 0:
 what is above is other work on the same cores, and the rates below are then those of a fraction of the machine.
-Python {platform.python_version()}, {packages}.{stored}"""
+Python {platform.python_version()}; the portal on {_versions(PORTAL_PACKAGES)};
+the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
 
     def _against(self) -> list[str]:
         beside = any(not row.ours for row in self.rows)
@@ -168,6 +171,10 @@ def _line(row: Row) -> str:
     cpu = [_number(row.portal_cpu_ms, 2), _number(row.paygov_cpu_ms, 2), f"{load_ms:.2f}", _number(row.rss_mb, 0)]
     cells = [row.title, str(row.clients), f"{row.per_s:.0f}", *times, *cpu, f"{row.load_1m:.1f}"]
     return "| " + " | ".join(cells) + " |"
+
+
+def _versions(packages: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} {version(name)}" for name in packages)
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -1,8 +1,19 @@
 """The page about full payments: what it compares with, and what it says of it."""
 
+import subprocess
+import sys
+from importlib.metadata import version
 from typing import Any
 
-from bench.portal_bench.page import PEER, Report, Row
+from bench.portal_bench.page import PEER, PORTAL_PACKAGES, Report, Row
+
+A_PORTAL = """
+import sys
+import bursar.dynamo.engine, bursar.paygov.http_transport, bursar.portal.door, bursar.portal.endpoints
+import bursar.portal.metrics, bursar.rules.native
+print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
+"""
+"""Loads whatever has a part in answering a payment's requests; the loop is the caller's choice."""
 
 
 def row(name: str, clients: int, per_s: float, p50_ms: float, stored: int = 0, failures: tuple[str, ...] = ()) -> Row:
@@ -35,3 +46,13 @@ def test_stored_payments_are_compared_with_none_and_failures_are_told() -> None:
     said = page(row("Bursar", 8, 400, 20), row("Bursar", 8, 200, 20, stored=1_000_000, failures=("503",)))
     assert "Bursar, 1,000,000 payments stored, 8 clients: 50% of its rate without (wanted: 75%; missed)" in said
     assert "Failed:\n\n- Bursar, 1,000,000 payments stored, 8 clients: 503" in said
+
+
+def test_the_page_tells_the_packages_that_the_portal_runs_on() -> None:
+    loaded = subprocess.run([sys.executable, "-c", A_PORTAL], capture_output=True, text=True, check=True).stdout.split()
+    own = {"bursar", "__main__", "cython_runtime"}
+    packages = {name.replace("_", "-") for name in loaded if name not in own and not name.startswith("_")}
+    assert packages | {"uvloop"} == set(PORTAL_PACKAGES)
+    said = page(row("Bursar", 8, 400, 20))
+    assert f"the simulator is served by uvicorn {version('uvicorn')}." in said
+    assert all(f"{name} {version(name)}" in said for name in PORTAL_PACKAGES)
