@@ -1,4 +1,4 @@
-"""``bursar portal`` in several processes, which share the port and the store's file and nothing else.
+"""``bursar portal`` in several processes, which share the port, the store's file and, evenly, the connections.
 
     parent   checks everything once ──► keeps the port ──► forks, waits, replaces the dead, passes signals on
     worker   its own socket on that port · its own loop, store, sweeper · stops with its parent
