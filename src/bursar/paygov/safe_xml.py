@@ -29,16 +29,12 @@ class XmlRefused(ValueError):
 class Element:
     """One element: its local name, its own text (stripped of XML white space) and its children in order."""
 
-    __slots__ = ("children", "name", "pieces")
+    __slots__ = ("children", "name", "text")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, text: str = "") -> None:
         self.name = name
+        self.text = text
         self.children: list[Element] = []
-        self.pieces: list[str] = []
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces).strip(_XML_SPACE)
 
     def named(self, name: str) -> Iterator["Element"]:
         """The children of that local name, in order."""
@@ -84,10 +80,11 @@ def parse_xml(body: bytes, content_type: str = "") -> Element:
 class _Tree:
     """What the parser calls as it reads; stops it as soon as a bound is passed."""
 
-    __slots__ = ("elements", "path")
+    __slots__ = ("elements", "path", "pieces")
 
     def __init__(self) -> None:
         self.path = [Element("")]
+        self.pieces: list[list[str]] = []  # of the text of each element on the path
         self.elements = 0
 
     def start(self, tag: str, _attributes: dict[str, str]) -> None:
@@ -99,12 +96,13 @@ class _Tree:
         element = Element(tag.rpartition("}")[2])
         self.path[-1].children.append(element)
         self.path.append(element)
+        self.pieces.append([])
 
     def end(self, _tag: str) -> None:
-        self.path.pop()
+        self.path.pop().text = "".join(self.pieces.pop()).strip(_XML_SPACE)
 
     def text(self, text: str) -> None:
-        self.path[-1].pieces.append(text)
+        self.pieces[-1].append(text)
 
 
 def _refuse_dtd(*_declared: object) -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import ArgumentRefused, Fault, Nonsense
+from bursar.paygov.known_shapes import KnownShapes
 from bursar.paygov.protocol import (
     COLLECTION_FIELDS,
     COMPLETION_FIELDS_NEEDED,
@@ -36,6 +37,8 @@ _RETURN_CODE = re.compile(r"[!-~]{1,32}")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_PLAIN = re.compile('[^\x20-\x7e]|[&<>"]')
 _CENT = Decimal("0.01")
+_COLLECTION_FIELDS = frozenset(COLLECTION_FIELDS)
+_parsed = KnownShapes(parse_xml).document
 
 
 def build_envelope(operation: Operation, namespace: str, values: Mapping[str, str]) -> bytes:
@@ -72,7 +75,7 @@ def read_reply(operation: Operation, status: int, content_type: str, body: bytes
         Nonsense: anything else that is not the reply of ``operation``.
     """
     try:
-        content = _body_content(parse_xml(body, content_type))
+        content = _body_content(_parsed(body, content_type))
     except XmlRefused as refused:
         raise Nonsense(str(refused), status=status) from None
     if content is not None and content.name == "Fault":
@@ -121,11 +124,12 @@ def read_collection(element: Element) -> Collection:
     """
     texts: dict[str, str] = {}
     for child in element.children:
-        if child.name not in COLLECTION_FIELDS:
+        name, text = child.name, child.text
+        if name not in _COLLECTION_FIELDS:
             continue  # Pay.gov may add fields; those that nobody asked for are nobody's business.
-        if child.name in texts or child.children or len(child.text) > FIELD_CHARACTERS_MAX:
-            raise Nonsense(f"a transaction whose {child.name} is repeated, nested or too long")
-        texts[child.name] = child.text
+        if name in texts or child.children or len(text) > FIELD_CHARACTERS_MAX:
+            raise Nonsense(f"a transaction whose {name} is repeated, nested or too long")
+        texts[name] = text
     if not texts:
         raise Nonsense("a transaction without any known field")
     amount = texts.pop("transaction_amount", "")
