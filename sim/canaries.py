@@ -1,7 +1,7 @@
 """Planted faults: each weakens the product in one place, and the judge must catch each within CATCH_SEEDS_MAX seeds.
 
 A judge that finds nothing is worth what it would have found. Known seeds are tried first, so that the test is fast;
-when the simulation changes, a canary is searched for again from seed 1. ``python -m sim --canaries`` prints the table.
+when the simulation changes, a canary is searched for again from seed 1. ``python -m sim --canaries`` writes the table.
 """
 
 import asyncio
