@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from bursar.portal.auth import nobody_asks
 from bursar.portal.calls import Call, Reply, json_reply
 from bursar.portal.door import PortalDoor
 from bursar.portal.endpoints import Endpoint
+from bursar.portal.portal import Portal
 from bursar.portal.schemas import BODY_BYTES_MAX
 from portal.stage import DAWSON
 from raw_client import REPLY_WITHIN_S, RawClient
@@ -287,6 +288,26 @@ async def test_a_closing_door_finishes_what_it_began_and_takes_nothing_new(scene
         busy.writer.close()
         await closing
     assert scene.finished == 2
+
+
+async def test_what_must_be_finished_outlives_its_door_and_is_waited_for() -> None:
+    portal = Portal(*[cast(Any, None)] * 4, clock=system_clock, randomness=random.Random(1))
+
+    class Finishing(Scene):
+        async def _echo(self, _portal: Any, call: Call) -> Reply:
+            return await portal.finish(super()._echo(_portal, call))
+
+    scene = Finishing()
+    async with opened(scene) as (door, connect):
+        client = await connect()
+        await client.send(request("GET", "/echo?wait"))
+        await scene.began.wait()
+        await door.close(0)
+        assert (scene.finished, len(door.tasks), await portal.drain(0)) == (0, 1, 1)
+        scene.go_on.set()
+        assert await portal.drain() == 0
+    assert (scene.finished, door.tasks) == (1, set())
+    assert scene.counted == [("echo", "GET", 200)]
 
 
 async def test_a_door_that_closes_at_once_cancels_what_it_began(scene: Scene) -> None:

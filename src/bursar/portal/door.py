@@ -20,6 +20,7 @@ from bursar.portal.application import TOO_LARGE, Application
 from bursar.portal.calls import Call, Reply
 from bursar.portal.errors import HeadTooLarge, InvalidRequest, PortalError, TooLarge, TooSlow, Unavailable, Unexpected
 from bursar.portal.http import BODY_TIMEOUT_S, sent_request_id
+from bursar.portal.portal import RequestTask
 from bursar.portal.schemas import BODY_BYTES_MAX
 
 NOT_HTTP: Final = "This is not an HTTP request"
@@ -43,7 +44,8 @@ class PortalDoor(HttpDoor):
     def __init__(self, application: Application) -> None:
         super().__init__(_NoEngine(), access=None, clock=application.portal.clock, process_id_bytes=b"")
         self.application = application
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.loop = asyncio.get_running_loop()
+        self.tasks: set[RequestTask] = set()
         self.date = _date()
 
     def __call__(self) -> Connection:
@@ -54,9 +56,12 @@ class PortalDoor(HttpDoor):
         self.date = _date()
 
     async def close(self, within_s: float) -> None:
-        """Answers what has been asked, takes no more requests, and cuts off whoever is left after ``within_s``."""
+        """Answers what has been asked, takes no more requests, and cuts off whoever is left after ``within_s``.
+
+        What must be finished goes on: ``Portal.drain`` waits for it.
+        """
         await super().close(within_s)
-        left = list(self.tasks)
+        left = [task for task in self.tasks if not task.finishing]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -106,7 +111,7 @@ class PortalConnection(Connection):
         self.deadline_s = float("inf")  # the portal's time is not the client's fault
         self.reply_keep_alive = keep_alive
         door = self.door
-        task = asyncio.create_task(self._serve(_call(method, url, headers, body)))
+        task = RequestTask(self._serve(_call(method, url, headers, body)), loop=door.loop, name="request")
         door.tasks.add(task)
         task.add_done_callback(door.tasks.discard)
 

@@ -1,6 +1,6 @@
 """The portal, put together: what its use cases share, and the completions that it has begun and must finish.
 
-caller ──► process_payment ──► Portal.finish(task) ──► claim, ask Pay.gov, record
+caller ──► process_payment ──► Portal.finish(work) ──► claim, ask Pay.gov, record
    ✘ disconnects                     │ goes on without the caller
                                      └─ drain() on shutdown waits for it; a kill leaves it to the sweeper
 """
@@ -60,6 +60,15 @@ class PortalSettings:
             )
 
 
+class RequestTask(asyncio.Task[None]):
+    """The task of one request at a door that never cancels it once it is ``finishing``.
+
+    Its caller's leaving does not cancel it either, and so work that must end may be done in it.
+    """
+
+    finishing = False
+
+
 class Portal:
     """What the use cases work with. Holds nothing that matters after a crash."""
 
@@ -110,12 +119,18 @@ class Portal:
         finally:
             self.observer.paygov_answered(operation, outcome, self.clock() - asked_at)
 
-    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+    def finish(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
         """Runs ``work`` to its end even when the caller is cancelled; then nobody hears its result but the log."""
+        caller = asyncio.current_task()
+        if type(caller) is RequestTask:
+            caller.finishing = True
+            self._begun.add(caller)
+            caller.add_done_callback(self._begun.discard)
+            return work
         task = asyncio.create_task(work)
         self._begun.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return asyncio.shield(task)
 
     async def single_flight(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of ``work``, run once for all who ask for ``key`` while it runs."""
