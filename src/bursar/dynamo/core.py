@@ -300,30 +300,23 @@ class Core:
             follow(write, row_id)
 
     def _apply_to_indexes(self, write: Write, row_id: int) -> None:
-        old, new, key = write.old, write.new, write.key
+        old, new, row = write.old, write.new, write.row
         for index in write.table.indexes.values():
             if old is not None and new is not None and index.same_key(old, new):
                 grown = _grown_bytes(index, write, old, new)
                 if grown:
                     self._count(index.counted, 0, grown)
                 continue
-            before = index.key_of(old) if old is not None else None
-            after = index.key_of(new) if new is not None else None
-            if before is None and after is None:
-                continue
-            items = size_bytes = 0
-            if before is not None and old is not None:
-                items -= 1
-                size_bytes -= _held_bytes(index, old, write.row[1] if write.row else 0)
-            if after is not None and new is not None:
-                items += 1
-                size_bytes += _held_bytes(index, new, write.size)
-            self._count(index.counted, items, size_bytes)
-            if before != after:
+            if old is not None and row is not None:
+                before = index.key_of(old)
                 if before is not None:
-                    index.entries.delete(before + key)
+                    index.entries.delete(before + write.key)
+                    self._count(index.counted, -1, -_held_bytes(index, old, row[1]))
+            if new is not None:
+                after = index.key_of(new)
                 if after is not None:
-                    index.entries.insert(after + key, row_id)
+                    index.entries.insert(after + write.key, row_id)
+                    self._count(index.counted, 1, _held_bytes(index, new, write.size))
 
     def _count(self, counted: Counted, items: int, size_bytes: int) -> None:
         count = self._counts.get(counted)

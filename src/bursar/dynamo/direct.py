@@ -17,7 +17,7 @@ import orjson
 from bursar.dynamo.core import Core, Refused, Write, check_size
 from bursar.dynamo.engine import Engine
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.intake import size_after, taken_in
+from bursar.dynamo.intake import taken_in
 from bursar.dynamo.keys import after_prefix, encode_key_value
 from bursar.dynamo.operations import Operation
 from bursar.dynamo.operations.pages import ROWS_UNLIMITED
@@ -25,12 +25,13 @@ from bursar.dynamo.operations.shapes import Request
 from bursar.dynamo.operations.transactions import ACTIONS_MAX
 from bursar.dynamo.rows import Span
 from bursar.dynamo.schema import Table
-from bursar.dynamo.values import TOO_LARGE, Item
+from bursar.dynamo.values import TOO_LARGE, Item, item_size
 
 Whole = Mapping[str, Any]
 """An item, or a key, in DynamoDB JSON."""
 Swap = tuple[Whole | None, Whole | None]
 """(old, new): None is for no item."""
+NOT_AS_READ = "an item is not as it was read"
 Writing = Callable[[Operation, Mapping[str, Any]], Awaitable[bytes]]
 
 
@@ -110,22 +111,38 @@ def _write(table: Table, old: Whole | None, new: Whole | None) -> Write:
     item: Item = dict(new or old or {})
     key = table.key_of_item(item)
     row = table.rows.get(key)
-    there: Item | None = None if row is None else orjson.loads(row[2])
-    if there != old:
-        raise Unswapped("an item is not as it was read")
+    if row is None or old is None:
+        if row is not None or old is not None:
+            raise Unswapped(NOT_AS_READ)
+        item, size = taken_in(item)
+        check_size(size, TOO_LARGE)
+        table.check_index_keys(item)
+        return Write(table, key, None, None, item, size)
+    if not _is_stored_as(old, row[2]):
+        raise Unswapped(NOT_AS_READ)
+    there: Item = dict(old)
     if new is None:
         return Write(table, key, row, there, None)
-    if row is None or there is None:
-        item, size = taken_in(item)
-    else:
-        # What is as in the stored item is valid and canonical already, and measured.
-        changed = {name: value for name, value in item.items() if there.get(name) != value}
-        item.update(taken_in(changed)[0])
-        size = size_after(row[1], there, item, there.keys() - item.keys() | changed.keys())
+    # What is as in the stored item is valid and canonical already, and measured.
+    changed = {name: value for name, value in item.items() if there.get(name) != value}
+    gone = there.keys() - item.keys() | there.keys() & changed.keys()
+    taken, taken_bytes = taken_in(changed)
+    if taken is not changed:
+        item.update(taken)
+    size = row[1] + taken_bytes - item_size({name: there[name] for name in gone})
     check_size(size, TOO_LARGE)
-    for index in table.indexes.values():
-        index.check(item)
+    table.check_index_keys(taken)
     return Write(table, key, row, there, item, size)
+
+
+def _is_stored_as(item: Whole, stored: bytes) -> bool:
+    """Whether ``stored`` is ``item``: nearly always it is so byte by byte, which is found out without decoding it."""
+    try:
+        if orjson.dumps(item) == stored:
+            return True
+    except TypeError:  # what JSON cannot hold was never stored
+        return False
+    return bool(orjson.loads(stored) == item)
 
 
 SWAP = Operation(Request({}), _swap, writes=True)

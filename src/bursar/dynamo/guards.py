@@ -10,7 +10,7 @@ what it reads is as the request would leave it (:mod:`bursar.dynamo.pending`):
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -24,8 +24,7 @@ ROWS_MAX = -1
 """SQLite's LIMIT for no limit."""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One item's change: ``old`` None is a creation, ``new`` None a deletion."""
 
     table: str

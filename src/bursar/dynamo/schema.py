@@ -112,6 +112,7 @@ class Table:
         "expiry",
         "followers",
         "id",
+        "index_key_names",
         "indexes",
         "key_names",
         "key_types",
@@ -149,6 +150,8 @@ class Table:
         for is_global, member in ((False, "LocalSecondaryIndexes"), (True, "GlobalSecondaryIndexes")):
             for index in document.get(member, ()):
                 self.indexes[index["IndexName"]] = _index(storage, self, index, types, is_global=is_global)
+        self.index_key_names = frozenset(name for index in self.indexes.values() for name in index.types)
+        """The attributes that the key of some index has."""
         self.local_indexes = any(not index.is_global for index in self.indexes.values())
         lives = document.get("TimeToLive")
         self.expiry = Expiry(storage, table_id, lives["AttributeName"]) if lives else None
@@ -202,6 +205,12 @@ class Table:
                 raise Misfit(KEY_MISMATCH)
             encoded += self._encode(name, kind, value)
         return normal, encoded
+
+    def check_index_keys(self, item: Item) -> None:
+        """Refuses an item about to be stored, or what changes of one, if it is unfit for the key of an index."""
+        if not self.index_key_names.isdisjoint(item):
+            for index in self.indexes.values():
+                index.check(item)
 
     def stored_key_of(self, item: Item) -> bytes:
         """The encoded key of an item that is stored already, or of a valid key."""

@@ -160,9 +160,7 @@ def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = 
             binding.check_all_used()
     table = core.table(request["TableName"])
     action = Put(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
-    if table.indexes:
-        for index in table.indexes.values():
-            index.check(item)
+    table.check_index_keys(item)
     action.item = item
     action.size = size
     return action

@@ -195,8 +195,7 @@ def _write(table: Table, kind: str, item: dict[str, Any], size: int) -> Write:
         key = table.key_of(item)[1]
         return Write(table, key, table.rows.get(key), None, None)
     key = table.key_of_item(item)
-    for index in table.indexes.values():
-        index.check(item)
+    table.check_index_keys(item)
     check_size(size, TOO_LARGE)
     return Write(table, key, table.rows.get(key), None, item, size)
 

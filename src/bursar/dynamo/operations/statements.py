@@ -180,8 +180,7 @@ def _insert(table: Table, given: Item, wants_old: bool) -> Insert:
     item, size = taken_in(given)
     check_size(size, TOO_LARGE)
     action = Insert(table, table.key_of_item(item), None, wants_old=wants_old)
-    for index in table.indexes.values():
-        index.check(item)
+    table.check_index_keys(item)
     action.item = item
     action.size = size
     return action
