@@ -6,7 +6,7 @@ details, query           charge nobody
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -125,8 +125,8 @@ class PayGov:
         """Closes the transport."""
         await self._transport.close()
 
-    async def _online(self, operation: Operation, values: Mapping[str, str]) -> Element:
-        return await self._call(operation, self._config.url, self._config.namespace, values)
+    def _online(self, operation: Operation, values: Mapping[str, str]) -> Awaitable[Element]:
+        return self._call(operation, self._config.url, self._config.namespace, values)
 
     async def _call(self, operation: Operation, url: str, namespace: str, values: Mapping[str, str]) -> Element:
         body = build_envelope(operation, namespace, values)

@@ -1,6 +1,6 @@
 """One connection to a server, with one request under way at a time: asyncio calls it, httptools parses for it.
 
-    ask ─► request written ─► head ─► body ─► whole reply ─► usable again, unless the server said or did otherwise
+    ask ─► request written ─► head ─► body ─► whole reply ─► over ─► usable again, unless the server did otherwise
 
 Everything of a reply is bounded: its head, its body, and what chunking adds to it on the wire.
 """
@@ -33,6 +33,7 @@ class Connection(asyncio.Protocol):
         self._where = where
         self._loop = loop
         self._waiting: asyncio.Future[HttpReply] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         # The parser calls this for every header: a built-in costs a fifth of a function. The last of a name counts.
         self._raw_headers: dict[bytes, bytes] = {}
         self.on_header = self._raw_headers.__setitem__
@@ -47,10 +48,11 @@ class Connection(asyncio.Protocol):
         """Whether it may carry a request. What has ended may not know it until the loop's next turn."""
         return self._free and not self._transport.is_closing()
 
-    async def ask(self, request: bytes, ends_at: float, timeout_s: float) -> HttpReply:
-        """The whole reply to ``request``; until ``ends_at``, in the loop's time. Leaves ``usable`` as it then is.
+    def ask(self, request: bytes, ends_at: float, timeout_s: float) -> "asyncio.Future[HttpReply]":
+        """Sends ``request``; its whole reply, until ``ends_at``, in the loop's time. Then ``over`` must be called.
 
-        Raises what :class:`~bursar.paygov.transport.Transport` says; ``timeout_s`` is for the message.
+        It, and awaiting it, raise what :class:`~bursar.paygov.transport.Transport` says; ``timeout_s`` is for the
+        message.
         """
         if not self.usable:
             # Ended, or spoken to, between its making and this: not a byte of the request has left.
@@ -58,16 +60,18 @@ class Connection(asyncio.Protocol):
             raise NotSent(f"the connection to {self._where} ended before the request was sent")
         self._free = False
         self._waiting = waiting = self._loop.create_future()
-        timer = self._loop.call_at(ends_at, self._time_is_up, timeout_s)
+        self._timer = self._loop.call_at(ends_at, self._time_is_up, timeout_s)
         self._transport.write(request)
-        try:
-            reply: HttpReply = await waiting
-            return reply
-        finally:
-            timer.cancel()
-            self._waiting = None
-            if not self._free:
-                self.end()
+        return waiting
+
+    def over(self) -> None:
+        """Nobody waits for a reply any more, whether it came or not. Leaves ``usable`` as it then is."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waiting = None
+        if not self._free:
+            self.end()
 
     def end(self) -> None:
         """Ends the connection at once."""

@@ -75,19 +75,23 @@ class HttpTransport:
         self._idle: dict[Place, list[Connection]] = {}  # the one used last is at the end
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._sweeping: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         """See :class:`~bursar.paygov.transport.Transport`."""
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + timeout_s
+        loop = self._loop
+        if loop is None:  # asked for once: Python 3.11 asks the system each time
+            loop = self._loop = asyncio.get_running_loop()
+        now = loop.time()
         place, head = _head(url, tuple(headers.items()))
-        connection = self._pooled(place, loop.time()) or await self._connected(
+        connection = self._pooled(place, now) or await self._connected(
             place, min(CONNECT_TIMEOUT_MAX_S, timeout_s * CONNECT_SHARE_MAX)
         )
         try:
-            return await connection.ask(b"%b%d\r\n\r\n%b" % (head, len(body), body), ends_at, timeout_s)
+            return await connection.ask(b"%b%d\r\n\r\n%b" % (head, len(body), body), now + timeout_s, timeout_s)
         finally:
-            self._put_back(place, connection)
+            connection.over()
+            self._put_back(place, connection, loop.time())
 
     async def close(self) -> None:
         """Closes every connection; a request that is under way is lost."""
@@ -146,12 +150,12 @@ class HttpTransport:
         self._open.add(connection)
         return connection
 
-    def _put_back(self, place: Place, connection: Connection) -> None:
+    def _put_back(self, place: Place, connection: Connection, now: float) -> None:
         """Into the pool, where the next one takes it, or away if it cannot be used again."""
         if not connection.usable:
             self._drop(connection)
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = now
         self._idle.setdefault(place, []).append(connection)
         self._wake()
         if self._sweeping is None:

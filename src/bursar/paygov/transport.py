@@ -1,12 +1,10 @@
 """The port through which requests reach Pay.gov: one method, and three ways in which it may fail."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpReply(NamedTuple):
     """A whole HTTP reply. Header names are lower case."""
 
     status: int

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -11,6 +12,7 @@ from bursar.payments.clients import Client
 from bursar.payments.records import CENT
 
 JSON_TYPE: Final = "application/json"
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -38,19 +40,18 @@ class Call:
         return self.caller
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A whole reply. Header names are lower case."""
 
     status: int
     body: bytes
     content_type: str = JSON_TYPE
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
     """``value`` as JSON; a ``Decimal`` is an amount and becomes a number with exactly two decimals."""
-    return Reply(status, orjson.dumps(value, default=_amount), headers=headers or {})
+    return Reply(status, orjson.dumps(value, default=_amount), headers=headers or NO_HEADERS)
 
 
 def _amount(value: Any) -> Any:

@@ -92,12 +92,15 @@ class PortalConnection(Connection):
         return value
 
     def on_headers_complete(self) -> None:
-        if int(self.raw_headers.get(b"content-length", b"0")) > BODY_BYTES_MAX:
-            self.in_head = False
-            self.headers = self.raw_headers.copy()
+        """As every connection does, but names are in lower case already, and bodies are small."""
+        self.in_head = False
+        self.headers = headers = self.raw_headers.copy()
+        if int(headers.get(b"content-length", b"0")) > BODY_BYTES_MAX:
             self._refuse(http_answers.BODY_TOO_LARGE)
-        else:
-            super().on_headers_complete()
+        elif len(headers) > HEADERS_MAX:
+            self._refuse(http_answers.HEAD_TOO_LARGE)
+        elif b"expect" in headers and not self.busy:
+            self.transport.write(http_answers.CONTINUE)
 
     def on_body(self, chunk: bytes) -> None:
         super().on_body(chunk)
@@ -178,7 +181,9 @@ def _whole(reply: Reply, call: Call, date: bytes, keep_alive: bool) -> bytes:
     """A whole answer, head and body."""
     body = reply.body
     head = _head(reply.status, reply.content_type, keep_alive)
-    more = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items() if name != "connection")
+    more = ""
+    if reply.headers:
+        more = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items() if name != "connection")
     return b"%b%d\r\ndate: %b\r\nx-request-id: %b\r\n%b\r\n%b" % (
         head,
         len(body),

@@ -1,8 +1,9 @@
 """Every endpoint of the portal in one table: the doors route by it, OpenAPI is made of it, tests walk it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 from bursar.portal.calls import Call, Reply, json_reply
@@ -140,18 +141,12 @@ class Routes:
     def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
         self.endpoints = endpoints
         self._exact: dict[str, dict[str, Endpoint]] = {}
-        self._with_values: list[tuple[list[str], dict[str, Endpoint]]] = []
+        self._with_values: dict[re.Pattern[str], dict[str, Endpoint]] = {}
         for endpoint in endpoints:
             if "{" not in endpoint.path:
                 self._exact.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-                continue
-            parts = endpoint.path.split("/")
-            for known, methods in self._with_values:
-                if known == parts:
-                    methods[endpoint.method] = endpoint
-                    break
             else:
-                self._with_values.append((parts, {endpoint.method: endpoint}))
+                self._with_values.setdefault(_form(endpoint.path), {})[endpoint.method] = endpoint
 
     def find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
         """The endpoint and its path's values, decoded; HEAD is served as GET. Raises NotFound, MethodNotAllowed."""
@@ -165,11 +160,13 @@ class Routes:
         exact = self._exact.get(path)
         if exact is not None:
             return exact, {}
-        sent = path.split("/")
-        for parts, methods in self._with_values:
-            if len(parts) == len(sent) and all(
-                wanted == given or (wanted.startswith("{") and given) for wanted, given in zip(parts, sent, strict=True)
-            ):
-                pairs: Any = zip(parts, sent, strict=True)
-                return methods, {part[1:-1]: unquote(given) for part, given in pairs if part.startswith("{")}
+        for form, methods in self._with_values.items():
+            if found := form.fullmatch(path):
+                return methods, {name: unquote(given) for name, given in found.groupdict().items()}
         raise NotFound(ROUTE_NOT_FOUND)
+
+
+def _form(path: str) -> re.Pattern[str]:
+    """What a path of the form ``/a/{name}`` looks like; equal paths give equal patterns."""
+    parts = [f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in path.split("/")]
+    return re.compile("/".join(parts))

@@ -96,6 +96,7 @@ class Portal:
         self.paygov_well_until = 0.0  # health's memory of Pay.gov's last answer, Unix seconds
         self._name = f"{randomness.getrandbits(48):012x}"
         self._leases = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._begun: set[asyncio.Task[Any]] = set()
         self._flights: dict[str, asyncio.Task[Any]] = {}
         self._unheard: set[str] = set()
@@ -121,7 +122,9 @@ class Portal:
 
     def finish(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
         """Runs ``work`` to its end even when the caller is cancelled; then nobody hears its result but the log."""
-        caller = asyncio.current_task()
+        if self._loop is None:  # asked for once: Python 3.11 asks the system each time
+            self._loop = asyncio.get_running_loop()
+        caller = asyncio.current_task(self._loop)
         if type(caller) is RequestTask:
             caller.finishing = True
             self._begun.add(caller)

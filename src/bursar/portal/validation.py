@@ -112,6 +112,8 @@ def problem(path: Iterable[str | int], message: str, code: str) -> Problem:
 
 def schema_problems(validator: Any, value: object) -> Iterable[Problem]:
     """Everything in ``value`` that ``validator`` does not take, as entries of ``errors``."""
+    if validator.is_valid(value):
+        return  # nearly always, and found out in half the time
     for error in validator.iter_errors(value):
         code = str(error.kind.name)
         path = list(error.instance_path)
