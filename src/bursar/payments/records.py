@@ -164,6 +164,7 @@ def canonical_json(value: Mapping[str, Any]) -> str:
 
 
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+_DECODER: Final = json.JSONDecoder()
 
 
 def normal_reference(reference: str) -> str:
@@ -399,7 +400,7 @@ def _amount_of(text: str) -> Decimal:
 
 
 def _json_of(text: str) -> Any:
-    return {} if text == "{}" else json.loads(text)
+    return {} if text == "{}" else _DECODER.decode(text)
 
 
 _CODECS: Final[Mapping[str, Codec]] = {

@@ -49,8 +49,13 @@ class Hold:
     def _held(self, item: Item) -> list[Mapping[str, Any]] | None:
         if self._while is not None and not self._while(item):
             return None
-        values = [item[name] for name in self.attributes if name in item]
-        return values if len(values) == len(self.attributes) else None
+        values = []
+        for attribute in self.attributes:
+            value = item.get(attribute)
+            if value is None:
+                return None
+            values.append(value)
+        return values
 
     def verdict(self, _old: Item | None, new: Item) -> str | None:
         """The local half: the attributes must be of types that can be compared as keys are."""

@@ -13,7 +13,7 @@ from bursar.rules.plan import Plan
 from bursar.rules.predicates import Item
 from bursar.rules.relations import Hold
 from bursar.rules.sentinels import sentinel_item
-from bursar.rules.verdicts import canonical_item, same
+from bursar.rules.verdicts import canonical_item, differing
 from bursar.rules.writes import Delete, Put, Update, Write
 
 
@@ -61,7 +61,7 @@ def _ends(write: Write) -> tuple[Item | None, Item | None, frozenset[str] | None
             # An item made of another shares with it what is the same.
             other = {name: value for name, value in new.items() if look(name) is not value}
             normal = canonical_item(other)
-            changed = [name for name, value in normal.items() if not same(look(name), value)]
+            changed = differing(old, normal)
             if not old.keys() <= new.keys():
                 changed += [name for name in old if name not in new]
             return old, new if normal is other else {**new, **normal}, frozenset(changed)

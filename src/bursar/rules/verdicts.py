@@ -88,11 +88,17 @@ class Holds:
 
 def changed_attributes(old: Item, new: Item) -> frozenset[str]:
     """The attributes that differ, as DynamoDB compares: sets in any order, numbers by value."""
-    look = old.get
-    differing = [name for name, value in new.items() if look(name) != value]
-    changed = [name for name in differing if not same(look(name), new[name])]
-    changed.extend([name for name in old if name not in new])
+    changed = differing(old, new)
+    changed += [name for name in old if name not in new]
     return frozenset(changed)
+
+
+def differing(old: Item, new: Item) -> list[str]:
+    """The attributes of ``new`` that ``old`` has otherwise or not at all."""
+    look = old.get
+    unlike = [name for name, value in new.items() if look(name) != value]
+    # There is only one way to write a text: other text is another value.
+    return [name for name in unlike if "S" in new[name] or not same(look(name), new[name])]
 
 
 def same(left: Any, right: Any) -> bool:
