@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import ArgumentRefused, Fault, Nonsense
-from bursar.paygov.known_shapes import KnownShapes
 from bursar.paygov.protocol import (
     COLLECTION_FIELDS,
     COMPLETION_FIELDS_NEEDED,
@@ -38,7 +37,6 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_PLAIN = re.compile('[^\x20-\x7e]|[&<>"]')
 _CENT = Decimal("0.01")
 _COLLECTION_FIELDS = frozenset(COLLECTION_FIELDS)
-_parsed = KnownShapes(parse_xml).document
 
 
 def build_envelope(operation: Operation, namespace: str, values: Mapping[str, str]) -> bytes:
@@ -75,7 +73,7 @@ def read_reply(operation: Operation, status: int, content_type: str, body: bytes
         Nonsense: anything else that is not the reply of ``operation``.
     """
     try:
-        content = _body_content(_parsed(body, content_type))
+        content = _body_content(parse_xml(body, content_type))
     except XmlRefused as refused:
         raise Nonsense(str(refused), status=status) from None
     if content is not None and content.name == "Fault":
