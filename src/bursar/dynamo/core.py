@@ -294,7 +294,7 @@ class Core:
                 return
             table.rows.update(row_id, write.size, write.body)
             self._count(table.counted, 0, write.size - row[1])
-        if table.indexes:
+        if row is not None or not table.index_key_names.isdisjoint(new or ()):
             self._apply_to_indexes(write, row_id)
         for follow in table.followers:
             follow(write, row_id)

@@ -8,8 +8,7 @@ never moves when an item changes outside of that index's key.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bursar.dynamo.storage import Storage
 
@@ -19,8 +18,7 @@ SizedItem = tuple[int, bytes]
 """(size in bytes, item as DynamoDB JSON)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A range of encoded keys: ``high`` is exclusive, None for no upper end; ``low`` is as said."""
 
     low: bytes
