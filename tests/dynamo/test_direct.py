@@ -113,6 +113,20 @@ async def test_a_swap_that_does_not_fit_writes_nothing(store: AsyncEngine, swaps
     assert due(store, "x") == []
 
 
+async def test_the_order_of_attributes_makes_no_other_item(store: AsyncEngine) -> None:
+    await store.direct.swap("things", [(None, item("1", n={"N": "1"}))], NO_FOUR)
+    held = {"n": {"N": "1"}, "sk": {"S": "1"}, "pk": {"S": "p"}}
+    await store.direct.swap("things", [(held, item("1", n={"N": "2"}))], NO_FOUR)
+    assert everything(store) == [item("1", n={"N": "2"})]
+
+
+async def test_what_json_cannot_hold_is_not_what_is_stored(store: AsyncEngine) -> None:
+    await store.direct.swap("things", [(None, item("1", n={"N": "1"}))], NO_FOUR)
+    with pytest.raises(Unswapped):
+        await store.direct.swap("things", [(item("1", n={"N": object()}), item("1"))], NO_FOUR)
+    assert everything(store) == [item("1", n={"N": "1"})]
+
+
 async def test_the_rules_counted_on_must_be_the_tables(store: AsyncEngine) -> None:
     with pytest.raises(Unswapped, match="rules"):
         await store.direct.swap("things", [(None, item("1"))], "other rules")
