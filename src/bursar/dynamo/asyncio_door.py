@@ -55,6 +55,11 @@ class AsyncEngine:
         self._sweeping: asyncio.TimerHandle | None = None
 
     @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        # Asked for once: before Python 3.12 the running loop costs a system call.
+        return asyncio.get_running_loop()
+
+    @cached_property
     def direct(self) -> Direct:
         """The door for whole items."""
         return Direct(self.engine, self.write)
@@ -74,7 +79,7 @@ class AsyncEngine:
 
     async def write(self, known: Operation, request: Mapping[str, Any]) -> bytes:
         """Carries out one writing request together with the others of this turn."""
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bytes] = self._loop.create_future()
 
         def settle(outcome: Outcome) -> None:
             if answer.done():
@@ -103,14 +108,13 @@ class AsyncEngine:
         settle(outcome)
 
     def _wait(self, waiting: Waiting) -> None:
-        # Asked for once a turn: before Python 3.12 the running loop costs a system call.
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._commit_after, TURNS_GATHERING)
+            self._loop.call_soon(self._commit_after, TURNS_GATHERING)
         self._waiting.append(waiting)
 
     def _gather(self, reading: Waiting) -> None:
         if not self._reading:
-            asyncio.get_running_loop().call_soon(self._read)
+            self._loop.call_soon(self._read)
         self._reading.append(reading)
 
     def _read(self) -> None:
@@ -121,7 +125,7 @@ class AsyncEngine:
 
     def _commit_after(self, turns: int) -> None:
         if turns:
-            asyncio.get_running_loop().call_soon(self._commit_after, turns - 1)
+            self._loop.call_soon(self._commit_after, turns - 1)
         else:
             self._commit_when_free(TURNS_UNTIL_FREE_MAX, 0)
 
@@ -129,7 +133,7 @@ class AsyncEngine:
         if turns and self._waiting and not self.engine.begin_if_free():
             if len(self._waiting) == waiting_before:
                 time.sleep(TURN_WAIT_S)  # the loop's own timers are too coarse
-            asyncio.get_running_loop().call_soon(self._commit_when_free, turns - 1, len(self._waiting))
+            self._loop.call_soon(self._commit_when_free, turns - 1, len(self._waiting))
         else:
             self._commit()
 
@@ -137,7 +141,7 @@ class AsyncEngine:
         group = self._waiting[:GROUP_REQUESTS_MAX]
         self._waiting = self._waiting[GROUP_REQUESTS_MAX:]
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._commit_when_free, TURNS_UNTIL_FREE_MAX, 0)
+            self._loop.call_soon(self._commit_when_free, TURNS_UNTIL_FREE_MAX, 0)
         if not group:
             return
         outcomes = self.engine.run_group([(operation, request) for operation, request, _ in group])
@@ -148,7 +152,7 @@ class AsyncEngine:
     def keep_swept(self) -> None:
         """Sweeps expired items every second from now on, not only after writes; called in the engine's event loop."""
         self.engine.sweep_if_due()
-        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self.keep_swept)
+        self._sweeping = self._loop.call_later(SWEEP_EVERY_S, self.keep_swept)
 
     async def close(self) -> None:
         """Reads and commits what waits, then closes the engine."""
