@@ -15,11 +15,14 @@ import argparse
 import shutil
 import sys
 import tempfile
-import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 from dynamo_bench import measures, page
-from dynamo_bench.servers import KINDS, ROOT, Kind, started
+from dynamo_bench.servers import KINDS, ROOT, Kind, Server, started
 from dynamo_bench.workload import ASKED, Asked, Filling
 
 OUT = ROOT / "docs" / "benchmarks" / "dynamo.md"
@@ -28,6 +31,7 @@ PARTITIONS = 150
 ITEMS_SMALL = 500
 PARTITIONS_SMALL = 10
 WARM_UP_S = 1
+GROWTH_ROUNDS = 3
 GROWTH_ASKED = ("GetItem", "Query", "PutItem", "UpdateItem")
 
 
@@ -49,8 +53,7 @@ def main() -> int:
         _measure(kind, report, arguments.seconds, arguments.operations)
     if "bursar" in names:
         _measure_ours(report, arguments.seconds, arguments.operations)
-        for items in arguments.growth:
-            _grow(report, items, arguments.seconds)
+        _grow(report, arguments.growth, arguments.seconds)
     report.machine["load_after"] = measures.machine()["load"]
     text = report.text()
     print(text)
@@ -126,28 +129,41 @@ def _measure_ours(report: page.Report, seconds: int, only: str) -> None:
             report.syncs = measures.count_syncs(server, put, _filling(ours), seconds=seconds)
 
 
-def _grow(report: page.Report, items: int, seconds: int) -> None:
-    """Rates and memory of a server on a file of that many items."""
-    ours = KINDS[0]
-    with tempfile.TemporaryDirectory(prefix="bursar-bench-") as folder:
-        path = Path(folder) / "bursar.db"
-        took_s = measures.fill_file(path, Filling(items, PARTITIONS, ""))
-        size = path.stat().st_size
-        print(f"{items:,} items in {took_s:.0f} s, {size / 2**20:,.0f} MiB", file=sys.stderr, flush=True)
-        began = time.perf_counter()
-        with started(ours, Path(folder), pinned=True) as server:
-            grown = page.Grown(items, size, server.started_s * 1e3)
-            for asked in ASKED:
-                if asked.operation in GROWTH_ASKED:
-                    filling = Filling(items, PARTITIONS, measures.new_run())
-                    measures.load(server, asked, filling, seconds=seconds, pinned=True)
-                    filling = Filling(items, PARTITIONS, measures.new_run())
-                    run = measures.load(server, asked, filling, seconds=seconds, pinned=True)
-                    grown.rates[asked.name] = run.rate
-                    grown.cpu_us[asked.name] = run.cpu_us
+def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
+    """Rates and memory of servers on files of so many items: all up at once, and asked in turns.
+
+    A machine of which others have a share is fast now and slow in a minute: sizes asked one after another would tell
+    of that. Every round asks each in the other order than the round before; the median counts.
+    """
+    ours, measured = KINDS[0], [asked for asked in ASKED if asked.operation in GROWTH_ASKED]
+    with ExitStack() as stack:
+        servers: list[tuple[page.Grown, Server]] = []
+        for items in sizes:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bursar-bench-")))
+            path = folder / "bursar.db"
+            took_s = measures.fill_file(path, Filling(items, PARTITIONS, ""))
+            size = path.stat().st_size
+            print(f"{items:,} items in {took_s:.0f} s, {size / 2**20:,.0f} MiB", file=sys.stderr, flush=True)
+            with started(ours, folder, pinned=True):
+                pass  # the bytecode is kept from here on
+            server = stack.enter_context(started(ours, folder, pinned=True))
+            servers.append((page.Grown(items, size, server.started_s * 1e3), server))
+        runs: dict[tuple[int, str], list[measures.Run]] = defaultdict(list)
+        for turn in range(GROWTH_ROUNDS):
+            for asked in measured:
+                for grown, server in servers if turn % 2 == 0 else reversed(servers):
+                    for _ in range(2):  # the first is a warm-up
+                        filling = Filling(grown.items, PARTITIONS, measures.new_run())
+                        run = measures.load(server, asked, filling, seconds=seconds, pinned=True)
+                    runs[grown.items, asked.name].append(run)
+        for grown, server in servers:
+            for asked in measured:
+                those = runs[grown.items, asked.name]
+                grown.rates[asked.name] = median(run.rate for run in those)
+                grown.cpu_us[asked.name] = median(run.cpu_us for run in those)
             grown.rss_bytes = server.rss_bytes()
-        report.growth.append(grown)
-        print(f"  measured in {time.perf_counter() - began:.0f} s: {grown}", file=sys.stderr, flush=True)
+            report.growth.append(grown)
+            print(f"  {grown}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,18 @@ def _() -> None:
     Holdings.follow = never  # type: ignore[method-assign]
 
 
+@mutant("swap-no-sentinel", "swaps take no sentinels, and give none back")
+def _() -> None:
+    from bursar.rules.sentinels import is_sentinel
+    from bursar.rules.swaps import swaps_of
+
+    def items_alone(plan: Any, writes: Any) -> Any:
+        found = swaps_of(plan, writes)
+        return [(old, new) for old, new in found if not is_sentinel(new or old or {}, plan.kind_attribute)]
+
+    _rebind("swaps_of", swaps_of, items_alone)
+
+
 @mutant("unique-unconditional", "a sentinel is put over another's")
 def _() -> None:
     from bursar.rules.holdings import Holdings
