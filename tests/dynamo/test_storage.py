@@ -1,11 +1,13 @@
 """The file: its format, what survives, what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
 from bursar.dynamo import Engine, StoreFormatError
+from bursar.dynamo.rows import Rows, Span
 from bursar.dynamo.storage import APPLICATION_ID, FORMAT_VERSION, MEMORY, Storage
 from tests.dynamo.tables_for_tests import item, put, refusal, table
 
@@ -37,6 +39,27 @@ def test_every_commit_is_synced(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path / "portal.db"))
     full = 2
     assert storage.connection.execute("PRAGMA synchronous").get == full
+    storage.close()
+
+
+def test_a_range_is_planned_once_however_often_it_is_read() -> None:
+    storage = Storage(MEMORY)
+    rows = Rows(storage, storage.add_table("orders", b"{}"))
+    rows.insert(b"a", 1, b"{}")
+    planned: list[str | None] = []
+
+    def note(*asked: Any) -> int:  # SQLite asks what a statement may do whenever it compiles one
+        planned.append(asked[1])
+        return int(apsw.SQLITE_OK)
+
+    storage.connection.authorizer = note
+    span = Span(b"", True, b"b")
+    assert list(rows.span(span, forward=True, limit=1)) == [(1, b"{}")]
+    assert planned
+    planned.clear()
+    for limit in (1, 2, 3):
+        assert list(rows.span(span, forward=True, limit=limit)) == [(1, b"{}")]
+    assert planned == []
     storage.close()
 
 

@@ -21,7 +21,10 @@ MEMORY = ":memory:"
 TABLE_ITSELF = 0
 """The index number under which a table's own items are counted; indexes count from 1."""
 
-CACHE_KIB = 64 * 1024
+CACHE_KIB = 16 * 1024
+"""More would cost more than it saves: while a file is smaller than 1 GiB, a commit after which a page was split looks at
+every page of the cache (SQLite numbers split pages by way of one beyond the file's end, and then cuts the cache off at
+that end). What is not in it is in the machine's own cache."""
 WAL_CHECKPOINT_PAGES = 10_000
 STATEMENTS_MAX = 128
 """Prepared statements kept. apsw looks for one among all of them, from the first on: more would cost every statement
@@ -63,6 +66,8 @@ class Storage:
         self.path = path
         # The parent must exist: creating folders by a typing error in a path is no help.
         self.connection = apsw.Connection(path, statementcachesize=STATEMENTS_MAX)
+        # Else every statement with a bound LIMIT is compiled anew at each use, for a plan that might suit it better.
+        self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self._patient = True
         self.connection.set_busy_handler(self._busy)
         try:
