@@ -22,9 +22,9 @@ TABLE_ITSELF = 0
 """The index number under which a table's own items are counted; indexes count from 1."""
 
 CACHE_KIB = 16 * 1024
-"""More would cost more than it saves: while a file is smaller than 1 GiB, a commit after which a page was split looks at
-every page of the cache (SQLite numbers split pages by way of one beyond the file's end, and then cuts the cache off at
-that end). What is not in it is in the machine's own cache."""
+"""More would cost more than it saves: while a file is smaller than 1 GiB, a commit after which a page was split looks
+at every page of the cache (SQLite numbers split pages by way of one beyond the file's end, and then cuts the cache off
+at that end). What is not in it is in the machine's own cache."""
 WAL_CHECKPOINT_PAGES = 10_000
 STATEMENTS_MAX = 128
 """Prepared statements kept. apsw looks for one among all of them, from the first on: more would cost every statement
