@@ -58,6 +58,41 @@ def status_of(url: str) -> int:
         connection.close()
 
 
+class Caller:
+    """One connection, which is kept, and so one worker: of two callers each has its own."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=START_TIMEOUT_S)
+        self.lost_ways()  # once this is answered, its worker holds it, and the next connection goes to another
+
+    def ask(self, path: str) -> bytes:
+        self._connection.request("GET", path)
+        return self._connection.getresponse().read()
+
+    def lost_ways(self) -> int:
+        """How many requests for what is not there this worker says that the server has had."""
+        told = re.search(rb'^bursar_requests_total{.*operation="none",status="404"} (\d+)', self.ask("/metrics"), re.M)
+        return int(told.group(1)) if told else 0
+
+    def is_cut_off(self) -> bool:
+        try:
+            self.ask("/metrics")
+        except (ConnectionError, http.client.HTTPException):
+            return True
+        return False
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def is_served(url: str) -> bool:
+    """Whether a fresh connection is answered; one that is counts as a request for what is not there."""
+    try:
+        return status_of(url) == 404
+    except ConnectionError:
+        return False
+
+
 def eventually(holds: Callable[[], bool]) -> bool:
     """Whether ``holds`` comes true while a slow machine may still be at it."""
     until = time.monotonic() + START_TIMEOUT_S
@@ -87,6 +122,41 @@ def test_a_dead_worker_is_replaced_and_all_end_with_the_parent(tmp_path: Path) -
         parent.send_signal(signal.SIGTERM)
         assert parent.wait(STOP_TIMEOUT_S) == 0
         assert not any(map(alive, last))
+
+
+def test_any_worker_tells_what_all_have_counted_and_no_total_goes_back_when_workers_are_killed(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as (parent, url), contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(contextlib.closing(Caller(url))) for _ in range(2))
+        for caller in (one, one, one, other, other):
+            caller.ask("/nowhere")
+        other.lost_ways()
+        assert [caller.lost_ways() for caller in (one, other, one, other)] == [5] * 4
+        other.ask("/nowhere")
+        assert eventually(lambda: one.lost_ways() == 6)  # the other tells of itself, although nobody asks it
+        first, second = workers_of(parent)
+        os.kill(first, signal.SIGKILL)
+        assert eventually(lambda: not alive(first))
+        survivors = [caller for caller in (one, other) if not caller.is_cut_off()]
+        assert len(survivors) == 1
+        assert survivors[0].lost_ways() == 6
+        os.kill(second, signal.SIGKILL)
+        assert eventually(lambda: not alive(second))
+        assert eventually(lambda: is_served(url))
+        successor = stack.enter_context(contextlib.closing(Caller(url)))
+        assert successor.lost_ways() >= 6
+        assert eventually(lambda: successor.lost_ways() == 7)
+
+
+def test_a_worker_that_is_told_to_stop_leaves_all_that_it_has_counted(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as (parent, url):
+        workers = workers_of(parent)
+        assert status_of(url) == 404
+        for worker in workers:
+            os.kill(worker, signal.SIGTERM)
+        assert eventually(lambda: not any(map(alive, workers)))
+        assert eventually(lambda: is_served(url))
+        with contextlib.closing(Caller(url)) as successor:
+            assert eventually(lambda: successor.lost_ways() == 2)
 
 
 def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:

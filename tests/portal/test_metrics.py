@@ -12,8 +12,9 @@ from bursar.payments import Outcome, OutcomeContradicts
 from bursar.portal.attention import acknowledge
 from bursar.portal.auth import nobody_asks
 from bursar.portal.http import portal_app
-from bursar.portal.metrics import LOOK_AGE_MAX_S, Metrics, ObservedStore
+from bursar.portal.metrics import KEEP_INTERVAL_S, LOOK_AGE_MAX_S, Metrics, ObservedStore
 from bursar.portal.portal import Portal
+from bursar.portal.snapshots import Snapshots
 from bursar.portal.sweep import sweep
 from portal.asgi import ask
 from portal.stage import DAWSON, Stage, on_stage
@@ -97,6 +98,82 @@ async def test_contradictions_are_counted_until_somebody_acknowledges_them(stage
     await acknowledge(stage.portal, paid.agency_tracking_id, by="Ada", reason="refunded")
     await asyncio.sleep(LOOK_AGE_MAX_S)
     assert b"bursar_open_contradictions 0.0" in await metrics.text(stage.portal)
+
+
+async def _counted(metrics: Metrics, stage: Stage) -> list[str]:
+    """The lines that tell of counters and histograms, sorted."""
+    text = (await metrics.text(stage.portal)).decode()
+    return sorted(re.findall(r"^bursar_\w+_(?:total|bucket|count|sum)\b.*$", text, re.MULTILINE))
+
+
+def _count_everything(metrics: Metrics, seconds: float) -> None:
+    metrics.answered("initPayment", "POST", 200, seconds)
+    metrics.paygov_answered("start", "answered", seconds)
+    metrics.lease_conflict()
+    metrics.outcome_known("paid")
+    metrics.alerted("contradiction")
+    metrics.swept({"settled": 2, "failed": 1}, seconds)
+    metrics.store_answered("GetItem", "ok", seconds)
+
+
+@on_stage
+async def test_any_worker_tells_what_all_have_counted(stage: Stage) -> None:
+    alone, snapshots = Metrics(), Snapshots(3)
+    workers = [Metrics(snapshots, seat) for seat in range(3)]
+    for worker in (workers[0], workers[2], workers[2]):
+        _count_everything(worker, 0.25)
+        _count_everything(alone, 0.25)
+    for worker in workers:
+        await _counted(worker, stage)
+    told = [await _counted(worker, stage) for worker in workers]
+    assert told == [await _counted(alone, stage)] * 3
+
+
+@on_stage
+async def test_workers_tell_the_same_seconds_to_the_last_bit(stage: Stage) -> None:
+    snapshots = Snapshots(3)
+    workers = [Metrics(snapshots, seat) for seat in range(3)]
+    for worker, seconds in zip(workers, (0.3, 0.2, 0.1), strict=True):
+        worker.answered("initPayment", "POST", 200, seconds)
+        worker.keep()
+    told = [await _counted(worker, stage) for worker in workers]
+    assert told == told[:1] * 3
+
+
+@on_stage
+async def test_a_worker_tells_of_itself_time_and_again(stage: Stage) -> None:
+    snapshots = Snapshots(2)
+    asked, other = Metrics(snapshots, 0), Metrics(snapshots, 1)
+    keeping = asyncio.create_task(other.keep_up())
+    for count in (1, 2, 3):
+        other.lease_conflict()
+        await asyncio.sleep(KEEP_INTERVAL_S + 0.1)
+        assert f"bursar_lease_conflicts_total {count}.0" in await _counted(asked, stage)
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+async def test_a_worker_that_is_alone_has_nothing_to_keep() -> None:
+    metrics = Metrics()
+    metrics.keep()
+    await metrics.keep_up()
+
+
+@on_stage
+async def test_a_killed_workers_successor_goes_on_from_what_was_told(stage: Stage) -> None:
+    snapshots = Snapshots(2)
+    stays, killed = Metrics(snapshots, 0), Metrics(snapshots, 1)
+    _count_everything(stays, 0.5)
+    _count_everything(killed, 0.25)
+    told = await _counted(killed, stage)
+    killed.lease_conflict()  # after it was asked, and before it is killed: nobody has heard of this one
+    told_without_it = await _counted(stays, stage)
+    successor = Metrics(snapshots, 1)
+    assert "bursar_lease_conflicts_total 1.0" in told  # its own: the other had not kept anything yet
+    assert await _counted(successor, stage) == told_without_it
+    successor.lease_conflict()
+    assert "bursar_lease_conflicts_total 3.0" in await _counted(successor, stage)
+    assert "bursar_lease_conflicts_total 3.0" in await _counted(stays, stage)
 
 
 @on_stage

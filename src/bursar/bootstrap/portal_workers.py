@@ -3,7 +3,8 @@
     parent   checks everything once ──► keeps the port ──► forks, waits, replaces the dead, passes signals on
     worker   its own socket on that port · its own loop, store, sweeper · stops with its parent
 
-The kernel gives a connection to any worker, and a worker that holds more than another passes it on there.
+The kernel gives a connection to any worker, and a worker that holds more than another passes it on there. What each has
+counted is in memory that they share, so that any of them tells the metrics of all.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from bursar.bootstrap.serving import bind
 from bursar.bootstrap.up import Say, check_portal, portal_line, serve_portal
 from bursar.dynamo.balancing import Seat
 from bursar.dynamo.workers import Workers
+from bursar.portal.metrics import Metrics
+from bursar.portal.snapshots import Snapshots
 from bursar.settings import Settings
 
 IN_MEMORY = "file::memory:"
@@ -30,11 +33,18 @@ def run_portal_workers(settings: Settings, say: Say) -> None:
     with bind(settings.host, settings.port, "the portal", shared=True) as kept:
         uvloop.run(check_portal(settings))  # what is wrong is said once, and nothing of it lives on into a fork
         port = kept.getsockname()[1]
+        snapshots = Snapshots(settings.workers)
 
         def work(lifeline: int, ready: Callable[[], None], seat: Seat) -> None:
             with bind(settings.host, port, "the portal", shared=True) as listening:
                 serving = serve_portal(
-                    settings, listening, when_ready=ready, when_told=_nothing, lifeline=lifeline, seat=seat
+                    settings,
+                    listening,
+                    when_ready=ready,
+                    when_told=_nothing,
+                    lifeline=lifeline,
+                    seat=seat,
+                    metrics=Metrics(snapshots, seat.number),
                 )
                 uvloop.run(serving)
 

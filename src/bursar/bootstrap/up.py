@@ -106,13 +106,19 @@ async def serve_portal(
     when_told: Callable[[], None],
     lifeline: int | None = None,
     seat: Seat | None = None,
+    metrics: Metrics | None = None,
 ) -> None:
-    """Serves the portal on ``listening`` until told to stop (:func:`~bursar.bootstrap.serving.until_told_to_stop`)."""
+    """Serves the portal on ``listening`` until told to stop (:func:`~bursar.bootstrap.serving.until_told_to_stop`).
+
+    ``seat`` and ``metrics`` are this process's among several that serve one port.
+    """
+    metrics = metrics or Metrics()
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
+        stack.callback(metrics.keep)  # once everything has ended and nothing more is counted
+        parts = await stack.enter_async_context(Composition(settings, metrics=metrics))
         authenticate = _authentication(settings, parts)
         portal, reports = await parts.portal(), await parts.reports()
-        await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
+        await stack.enter_async_context(background([*await _tasks(parts, portal, reports), metrics.keep_up()]))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         app = _app(parts, portal, reports, authenticate)
         await stack.enter_async_context(serving_portal(app.application, listening, seat))

@@ -47,25 +47,25 @@ class Balancing:
 
 
 class Seat:
-    """One worker's place. ``open`` and what follows run in the worker's loop."""
+    """One worker's place, ``number`` from 0. ``open`` and what follows run in the worker's loop."""
 
     def __init__(
         self, number: int, held: "memoryview[int]", inbox: socket.socket, outboxes: list[socket.socket]
     ) -> None:
-        self._number = number
+        self.number = number
         self._held = held
         self._inbox = inbox
         self._outboxes = outboxes
 
     def open(self, adopt: Callable[[socket.socket], None]) -> None:
         """Takes part from now on; ``adopt`` gets each connection that another worker passes on."""
-        self._held[self._number] = 0
+        self._held[self.number] = 0
         asyncio.get_running_loop().add_reader(self._inbox, self._take, adopt)
 
     def holds(self, connections: int) -> None:
         """Tells the others how many connections this worker has."""
-        if self._held[self._number] != VACANT:
-            self._held[self._number] = connections
+        if self._held[self.number] != VACANT:
+            self._held[self.number] = connections
 
     def pass_on(self, descriptor: int) -> bool:
         """Gives a connection that just came to the worker with the fewest, if it has fewer than this one.
@@ -74,7 +74,7 @@ class Seat:
         """
         held = self._held
         fewest = min(range(len(held)), key=held.__getitem__)
-        if held[fewest] >= held[self._number]:
+        if held[fewest] >= held[self.number]:
             return False
         try:
             socket.send_fds(self._outboxes[fewest], [b"c"], [descriptor])
@@ -85,7 +85,7 @@ class Seat:
 
     def close(self) -> None:
         """Takes no more; a connection passed meanwhile is closed before its first request was read."""
-        self._held[self._number] = VACANT
+        self._held[self.number] = VACANT
         asyncio.get_running_loop().remove_reader(self._inbox)
         self._take(socket.socket.close)
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics, in a registry of their own: nothing is global, so two portals in one process do not mix.
+"""Prometheus metrics: nothing is global, so two portals in one process do not mix.
 
 | metric | what it tells |
 |---|---|
@@ -13,13 +13,18 @@
 | bursar_unknown_outcomes | attempts whose outcome is unknown |
 | bursar_oldest_pending_seconds | the age of the oldest payment that is settling |
 | bursar_open_contradictions | what Pay.gov said against a record and nobody has acknowledged |
+
+What is counted is added up over all workers of one server, whichever is asked (:mod:`bursar.portal.snapshots`). What is
+read from the store, the last four, is the same in each.
 """
 
+import asyncio
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import orjson
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from bursar.clock import Clock
 from bursar.dynamo.direct import DirectDoor, Swap, Whole
@@ -32,43 +37,57 @@ from bursar.portal.calls import Call, Reply
 from bursar.portal.counting import Counts, Durations
 from bursar.portal.endpoints import Endpoint
 from bursar.portal.portal import Portal
+from bursar.portal.snapshots import Snapshots
 
 LIVE_LOOKED_AT_MAX: Final = 5000
 LOOK_AGE_MAX_S: Final = 10.0
 """How long a look at the store is good for, however often the metrics are scraped."""
+KEEP_INTERVAL_S: Final = 1.0
+"""What a killed worker counted since it last kept a snapshot, at most so long ago, is lost, unless it was told."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 
 
 class Metrics:
-    """An :class:`~bursar.portal.observer.Observer` and a request observer that counts into ``registry``."""
+    """An :class:`~bursar.portal.observer.Observer` and a request observer that counts.
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+    snapshots: shared with the other workers of one server, for which this one tells too; None where it is alone.
+    seat: this worker's among them. It begins from what the worker that had the seat before had counted.
+    """
+
+    def __init__(self, snapshots: Snapshots | None = None, seat: int = 0) -> None:
+        self._snapshots = snapshots
+        self._seat = seat
         self._requests = Counts("bursar_requests", "Requests", ["operation", "method", "status"])
         self._request_s = Durations("bursar_request_seconds", "Seconds to a reply", ["operation"], _SECONDS)
         self._paygov = Counts("bursar_paygov_calls", "Calls to Pay.gov", ["operation", "outcome"])
         self._paygov_s = Durations("bursar_paygov_seconds", "Seconds of a call to Pay.gov", ["operation"], _SECONDS)
         self._completions = Counts("bursar_completions", "How completions ended", ["outcome"])
-        self._conflicts = Counter("bursar_lease_conflicts", "Attempts found leased", registry=registry)
-        self._alerts = Counter("bursar_alerts", "What a person should look at", ["alert"], registry=registry)
-        self._swept = Counter("bursar_swept", "What became of swept attempts", ["result"], registry=registry)
-        self._sweep_s = Histogram("bursar_sweep_seconds", "Seconds of a sweep", registry=registry, buckets=_SECONDS)
+        self._conflicts = Counts("bursar_lease_conflicts", "Attempts found leased")
+        self._alerts = Counts("bursar_alerts", "What a person should look at", ["alert"])
+        self._swept = Counts("bursar_swept", "What became of swept attempts", ["result"])
+        self._sweep_s = Durations("bursar_sweep_seconds", "Seconds of a sweep", [], _SECONDS)
         self._store_s = Durations("bursar_store_seconds", "Seconds of the store", ["operation", "outcome"], _SECONDS)
-        self._live = Gauge("bursar_live_attempts", "Live attempts", ["status"], registry=registry)
-        self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
-        self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
-        self._contradictions = Gauge("bursar_open_contradictions", "Not acknowledged", registry=registry)
-        self._looked_at: float | None = None
-        for often in (
+        self._counters: tuple[Counts | Durations, ...] = (
             self._requests,
             self._request_s,
             self._paygov,
             self._paygov_s,
             self._completions,
+            self._conflicts,
+            self._alerts,
+            self._swept,
+            self._sweep_s,
             self._store_s,
-        ):
-            registry.register(often)
+        )
+        if snapshots is not None:
+            _absorb(self._counters, snapshots.latest(seat))
+        self._gauges = registry = CollectorRegistry()
+        self._live = Gauge("bursar_live_attempts", "Live attempts", ["status"], registry=registry)
+        self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
+        self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
+        self._contradictions = Gauge("bursar_open_contradictions", "Not acknowledged", registry=registry)
+        self._looked_at: float | None = None
 
     def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         # A method is the caller's word: only known ones become label values, which are kept for ever.
@@ -81,21 +100,32 @@ class Metrics:
         self._paygov_s.add(seconds, operation)
 
     def lease_conflict(self) -> None:
-        self._conflicts.inc()
+        self._conflicts.add()
 
     def outcome_known(self, row: str) -> None:
         self._completions.add(row)
 
     def alerted(self, alert: str) -> None:
-        self._alerts.labels(alert).inc()
+        self._alerts.add(alert)
 
     def swept(self, results: Mapping[str, int], seconds: float) -> None:
         for result, count in results.items():
-            self._swept.labels(result).inc(count)
-        self._sweep_s.observe(seconds)
+            self._swept.add_many(count, result)
+        self._sweep_s.add(seconds)
 
     def store_answered(self, operation: str, outcome: str, seconds: float) -> None:
         self._store_s.add(seconds, operation, outcome)
+
+    def keep(self) -> None:
+        """Lets the other workers have what was counted so far. Nothing where there are none."""
+        if self._snapshots is not None:
+            self._snapshots.keep(self._seat, orjson.dumps([counter.dump() for counter in self._counters]))
+
+    async def keep_up(self) -> None:
+        """Keeps a snapshot time and again; run it as a task, cancel it to stop. Ends at once where nobody shares."""
+        while self._snapshots is not None:
+            await asyncio.sleep(KEEP_INTERVAL_S)
+            self.keep()
 
     async def text(self, portal: Portal) -> bytes:
         """Everything in Prometheus' text form, after a look at the store."""
@@ -104,7 +134,25 @@ class Metrics:
             self._looked_at = now
             self._look(await portal.ledger.due(now + FAR_FUTURE_S, LIVE_LOOKED_AT_MAX), now)
             self._contradictions.set(len(await portal.ledger.contradictions.unacknowledged()))
-        return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        for counter in self._everybodys():
+            registry.register(counter)
+        return generate_latest(registry) + generate_latest(self._gauges)
+
+    def _everybodys(self) -> Sequence[Counts | Durations]:
+        """What all workers have counted: this one up to now, the others up to their latest snapshots.
+
+        This one tells what it has kept: were it killed now, its successor would tell no less. Seats are added up
+        in their order: a sum of seconds depends on it in the last bit, and a counter that goes back by that much is
+        taken for one that began anew.
+        """
+        if self._snapshots is None:
+            return self._counters
+        self.keep()
+        whole = [counter.empty() for counter in self._counters]
+        for seat in range(self._snapshots.seats):
+            _absorb(whole, self._snapshots.latest(seat))
+        return whole
 
     def _look(self, live: list[Attempt], now: float) -> None:
         by_status = Tally(attempt.status for attempt in live)
@@ -113,6 +161,12 @@ class Metrics:
         self._unknown.set(sum(attempt.outcome_unknown for attempt in live))
         pending = [now - attempt.updated_at for attempt in live if attempt.status == "pending"]
         self._oldest_s.set(max(pending, default=0.0))
+
+
+def _absorb(counters: Sequence[Counts | Durations], snapshot: bytes) -> None:
+    if snapshot:
+        for counter, rows in zip(counters, orjson.loads(snapshot), strict=True):
+            counter.absorb(rows)
 
 
 def metrics_endpoint(metrics: Metrics) -> Endpoint:
