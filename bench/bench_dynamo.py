@@ -1,11 +1,14 @@
 """How fast the engine is beside other DynamoDBs on this machine: HTTP under wrk, in process, growth, start, memory.
 
-    python bench/bench_dynamo.py [--seconds 2] [--only bursar,dynoxide] [--growth 10000,1000000,5000000] [--no-write]
+    python bench/bench_dynamo.py [--seconds 2] [--rounds 3] [--only bursar,dynoxide] [--growth 10000,1000000,5000000]
+        [--no-write]
 
-Each server is started in turn on the same items, in a file where it has files, and driven by wrk on 64 connections,
-once pinned to one core with wrk on another, once free; the better figure of the two counts. Runs are short by default:
-they tell a ratio, not the third digit. The growth table fills our own file directly and asks it over HTTP; millions of
-items take minutes. A run of everything writes docs/benchmarks/dynamo.md, unless told not to.
+All servers are up at once on the same items, in a file where they have files, and are driven by wrk on 64 connections
+in turns, so that a slow minute of the machine is everybody's: operation by operation, in the other order in the next
+round, the median of the rounds. All of that once pinned to one core with wrk on another, once free; the better setting
+of the two counts for each. Runs are short by default: they tell a ratio, not the third digit. The growth table fills
+our own file directly and asks it over HTTP; millions of items take minutes. A run of everything writes
+docs/benchmarks/dynamo.md, unless told not to.
 
 Without wrk (a package of that name) nothing is measured. Peers come by ``tools/install-oracles``; one that is missing
 is said to be missing.
@@ -41,16 +44,14 @@ def main() -> int:
     if shutil.which("wrk") is None:
         print("wrk is not installed (Debian and Ubuntu: apt install wrk): nothing measured", file=sys.stderr)
         return 2
-    report = page.Report(measures.machine(), "python " + " ".join(sys.argv), arguments.seconds)
+    report = page.Report(measures.machine(), "python " + " ".join(sys.argv), arguments.seconds, arguments.rounds)
     names = arguments.only.split(",") if arguments.only else [kind.name for kind in KINDS]
-    for kind in KINDS:
-        if kind.name not in names:
-            continue
-        if not kind.present():
-            report.missing.append(kind.name)
-            continue
-        report.versions[kind.name] = f"{kind.version()} ({kind.note})"
-        _measure(kind, report, arguments.seconds, arguments.operations)
+    wanted = [kind for kind in KINDS if kind.name in names]
+    report.missing += [kind.name for kind in wanted if not kind.present()]
+    kinds = [kind for kind in wanted if kind.present()]
+    report.versions |= {kind.name: f"{kind.version()} ({kind.note})" for kind in kinds}
+    _measure([kind for kind in kinds if not kind.small], report, arguments, pinned=True)
+    _measure(kinds, report, arguments, pinned=False)
     if "bursar" in names:
         _measure_ours(report, arguments.seconds, arguments.operations)
         _grow(report, arguments.growth, arguments.seconds)
@@ -66,6 +67,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=int, default=2, help="of each load")
+    parser.add_argument("--rounds", type=int, default=3, help="of each load; the median counts")
     parser.add_argument("--only", default="", help="servers, by name, with commas")
     parser.add_argument("--operations", default="", help="only operations whose name holds this")
     parser.add_argument(
@@ -83,32 +85,55 @@ def _filling(kind: Kind) -> Filling:
     return Filling(items, partitions, measures.new_run())
 
 
-def _measure(kind: Kind, report: page.Report, seconds: int, only: str) -> None:
-    """One server's rates, in both settings."""
-    for pinned in (False,) if kind.small else (True, False):
-        with tempfile.TemporaryDirectory(prefix="bursar-bench-") as folder:
-            path = Path(folder)
-            filling = _filling(kind)
-            with started(kind, path, pinned=pinned) as server:
-                measures.fill(server, filling)
-                for asked in _chosen(only):
-                    if asked.operation in kind.unoffered:
-                        continue
-                    # The filling's files are settled, and the code is warm, before anything counts.
-                    measures.load(server, asked, _filling(kind), seconds=WARM_UP_S, pinned=pinned)
-                    length_s = seconds * asked.stretch
-                    run = measures.load(server, asked, _filling(kind), seconds=length_s, pinned=pinned)
-                    report.add(kind.name, asked, run)
-                    print(
-                        f"{kind.name:9} {'pinned' if pinned else 'free':6} {asked.name:30} {run.rate:9,.0f}/s "
-                        f"p50 {run.p50_us / 1e3:7.2f} ms  p99 {run.p99_us / 1e3:7.2f} ms  "
-                        f"cpu {run.cpu_us:6.1f} us  rss {run.rss_bytes / 2**20:5.0f} MiB"
-                        + (f"  REFUSED {run.refused} BROKEN {run.broken}" if run.refused or run.broken else ""),
-                        file=sys.stderr,
-                        flush=True,
-                    )
-            if not pinned and not only:
-                report.starts_ms[kind.name] = measures.start_ms(kind, path)
+def _measure(kinds: Sequence[Kind], report: page.Report, arguments: argparse.Namespace, *, pinned: bool) -> None:
+    """The rates of all servers in one setting, asked in turns."""
+    with ExitStack() as folders:
+        homes = {
+            kind.name: Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="bursar-bench-")))
+            for kind in kinds
+        }
+        with ExitStack() as up:
+            servers = [up.enter_context(started(kind, homes[kind.name], pinned=pinned)) for kind in kinds]
+            for server in servers:
+                measures.fill(server, _filling(server.kind))
+            runs: dict[tuple[str, str], list[measures.Run]] = defaultdict(list)
+            for turn in range(arguments.rounds):
+                for asked in _chosen(arguments.operations):
+                    for server in servers:
+                        if asked.operation not in server.kind.unoffered:
+                            runs[server.kind.name, asked.name].append(
+                                _turn(server, asked, arguments.seconds, turn, pinned)
+                            )
+                servers.reverse()
+        for asked in _chosen(arguments.operations):
+            for kind in kinds:
+                if those := runs[kind.name, asked.name]:
+                    report.add(kind.name, asked, _median(those))
+        if not pinned and not arguments.operations:
+            for kind in kinds:
+                report.starts_ms[kind.name] = measures.start_ms(kind, homes[kind.name])
+
+
+def _turn(server: Server, asked: Asked, seconds: int, turn: int, pinned: bool) -> measures.Run:
+    kind = server.kind
+    if turn == 0:
+        # The filling's files are settled, and the code is warm, before anything counts.
+        measures.load(server, asked, _filling(kind), seconds=WARM_UP_S, pinned=pinned)
+    run = measures.load(server, asked, _filling(kind), seconds=seconds * asked.stretch, pinned=pinned)
+    print(
+        f"{kind.name:9} {'pinned' if pinned else 'free':6} {asked.name:30} {run.rate:9,.0f}/s "
+        f"p50 {run.p50_us / 1e3:7.2f} ms  p99 {run.p99_us / 1e3:7.2f} ms  "
+        f"cpu {run.cpu_us:6.1f} us  rss {run.rss_bytes / 2**20:5.0f} MiB"
+        + (f"  REFUSED {run.refused} BROKEN {run.broken}" if run.refused or run.broken else ""),
+        file=sys.stderr,
+        flush=True,
+    )
+    return run
+
+
+def _median(runs: Sequence[measures.Run]) -> measures.Run:
+    """The run with the median rate, the lower one of two."""
+    return sorted(runs, key=lambda run: run.rate)[(len(runs) - 1) // 2]
 
 
 def _chosen(only: str) -> list[Asked]:

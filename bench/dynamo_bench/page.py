@@ -37,6 +37,7 @@ class Report:
     machine: dict[str, Any]
     command: str
     seconds: float
+    rounds: int
     versions: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     best: dict[tuple[str, str], Run] = field(default_factory=dict)
@@ -75,8 +76,9 @@ class Report:
 
     def _circumstances(self) -> Iterator[str]:
         machine = self.machine
-        yield f"- Command: `{self.command}`; {self.seconds:g} s each after a warm-up, {CONNECTIONS} connections,"
-        yield f"  ({CONNECTIONS_SMALL} for moto, batches four times as long),"
+        yield f"- Command: `{self.command}`; all servers up at once and asked in turns, the median of {self.rounds}"
+        yield f"  rounds of {self.seconds:g} s each after a warm-up, {CONNECTIONS} connections"
+        yield f"  ({CONNECTIONS_SMALL} for moto; batches take four times as long),"
         yield f"  items of {ITEM_BYTES} bytes, wrk with one thread as the load generator on the same machine."
         yield f"- Machine: {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB; load average"
         yield f"  {machine['load']} before and {machine.get('load_after', '?')} after (the run makes 2)."
