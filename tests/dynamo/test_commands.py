@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from bursar.dynamo import Engine
 from bursar.dynamo.commands import GUARD_LOADER, dynamo
+from bursar.dynamo.guards import Looking
 
 TABLES: list[dict[str, Any]] = [
     {
@@ -167,8 +168,8 @@ def test_the_rooms_above_hand_in_the_loader_of_rules(store: Path, tmp_path: Path
         def adopt(self, view: object, table: str) -> list[str]:
             return []
 
-        def __call__(self, changes: object, view: object) -> None:
-            return None
+        def judge(self, changes: object) -> Looking:
+            return lambda view: None
 
     def loader(document: str) -> Any:
         asked.append(document)

@@ -3,11 +3,12 @@
 import asyncio
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bursar.dynamo import AsyncEngine, Change, DynamoError, Engine, GuardView, Refusal
+from bursar.dynamo import AsyncEngine, Change, DynamoError, Engine, GuardView, Looking, Refusal
 from bursar.dynamo.direct import Unswapped
 from bursar.dynamo.values import ITEM_BYTES_MAX
 
@@ -33,11 +34,11 @@ class NoFour:
     def __init__(self, document: str) -> None:
         assert document == NO_FOUR
 
-    def __call__(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
+    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
         for at, change in enumerate(changes):
             if change.new and change.new.get("n") == {"N": "4"}:
                 return Refusal(at, NO_FOUR)
-        return None
+        return lambda view: None
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
         return []
@@ -134,6 +135,31 @@ async def test_the_rules_counted_on_must_be_the_tables(store: AsyncEngine) -> No
     with pytest.raises(Unswapped, match="rules"):
         await store.direct.swap("things", [(None, item("1"))], NO_FOUR)
     assert everything(store) == []
+
+
+async def test_of_two_that_change_one_item_in_one_turn_one_does(store: AsyncEngine) -> None:
+    there = item("1", n={"N": "1"})
+    await store.direct.swap("things", [(None, there)], NO_FOUR)
+    swaps = [store.direct.swap("things", [(there, item("1", n={"N": new}))], NO_FOUR) for new in ("2", "3")]
+    outcomes = await asyncio.gather(*swaps, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), Unswapped]
+    assert everything(store) == [item("1", n={"N": "2"})]
+
+
+async def test_a_table_defined_otherwise_before_the_swaps_turn(tmp_path: Path) -> None:
+    path = str(tmp_path / "things.db")
+    engine = Engine.open(path, guard_loader=NoFour)
+    engine.execute("CreateTable", TABLE)
+    engine.put_rules_document("things", NO_FOUR)
+    store, another = AsyncEngine(engine), Engine.open(path, guard_loader=NoFour)
+    swapping = asyncio.create_task(store.direct.swap("things", [(None, item("1"))], NO_FOUR))
+    await asyncio.sleep(0)  # it is foreseen, and waits for its turn
+    another.put_rules_document("things", None)
+    with pytest.raises(Unswapped, match="in between"):
+        await swapping
+    assert everything(store) == []
+    another.close()
+    await store.close()
 
 
 @pytest.mark.parametrize(

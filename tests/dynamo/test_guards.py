@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bursar.dynamo import Change, DynamoError, Engine, GuardView, Refusal, RulesRefused
+from bursar.dynamo import Change, DynamoError, Engine, GuardView, Looking, Refusal, RulesRefused
 from tests.dynamo.tables_for_tests import item, put, refusal, refused, table
 
 UNIQUE_EMAIL = "email is unique"
@@ -19,8 +19,11 @@ class UniqueEmail:
             raise ValueError(f"not understood: {document}")
         self.seen: list[Sequence[Change]] = []
 
-    def __call__(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
+    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
         self.seen.append(changes)
+        return lambda view: self._look(changes, view)
+
+    def _look(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
         for change in changes:
             assert view.get(change.table, change.key) == change.new
             if change.old and "email" in change.old:

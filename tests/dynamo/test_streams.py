@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
-from bursar.dynamo.guards import Change, GuardView, Refusal
+from bursar.dynamo.guards import Change, GuardView, Looking, Refusal
 from bursar.dynamo.storage import Storage
 from bursar.dynamo.values import Item
 from tests.dynamo.stream_readers import HandClock, arn_of, opened, records_of, streamed
@@ -180,9 +180,9 @@ def test_what_a_failed_commit_undoes_is_in_neither(turns: list[tuple[list[Reques
 class OnlyEven:
     """A rule: ``n`` is even."""
 
-    def __call__(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
+    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
         odd = [at for at, change in enumerate(changes) if int((change.new or {}).get("n", {}).get("N", 0)) % 2]
-        return Refusal(odd[0], "odd") if odd else None
+        return Refusal(odd[0], "odd") if odd else lambda view: None
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
         return []

@@ -6,7 +6,7 @@ import pytest
 
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.boto3_door import boto3_client
-from bursar.dynamo.guards import Change, GuardView, Refusal
+from bursar.dynamo.guards import Change, GuardView, Looking, Refusal
 from tests.dynamo.stream_readers import START, HandClock, arn_of, opened, records_of
 from tests.dynamo.tables_for_tests import item, put, table
 
@@ -116,11 +116,11 @@ def test_the_stream_says_that_the_service_did_it(engine: Engine) -> None:
 class KeepsHeld:
     """A rule: items with ``held`` are not deleted."""
 
-    def __call__(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
+    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
         for index, change in enumerate(changes):
             if change.new is None and "held" in (change.old or {}):
                 return Refusal(index, "held")
-        return None
+        return lambda view: None
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
         return []

@@ -10,7 +10,7 @@ from bursar.dynamo.asyncio_door import AsyncEngine
 from bursar.dynamo.boto3_door import boto3_client, boto3_resource, boto3_streams_client
 from bursar.dynamo.engine import Engine, RulesRefused
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
-from bursar.dynamo.guards import Change, Guard, GuardLoader, GuardView, Refusal
+from bursar.dynamo.guards import Change, Guard, GuardLoader, GuardView, Looking, Refusal
 from bursar.dynamo.storage import StoreFormatError
 from bursar.dynamo.store import Store, open_store
 
@@ -22,6 +22,7 @@ __all__ = [
     "Guard",
     "GuardLoader",
     "GuardView",
+    "Looking",
     "Refusal",
     "RulesRefused",
     "Store",

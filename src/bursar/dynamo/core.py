@@ -12,7 +12,7 @@ import orjson
 
 from bursar.clock import Clock
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.guards import Change, Guard, GuardLoader, TransactionView
+from bursar.dynamo.guards import Change, Guard, GuardLoader, Looking, Refusal, TransactionView
 from bursar.dynamo.pending import PendingWrites
 from bursar.dynamo.rows import StoredRow
 from bursar.dynamo.schema import TABLE_ARN, Counted, Index, Table, no_such_table
@@ -29,16 +29,26 @@ class Write:
     __slots__ = ("_old", "body", "check_only", "key", "larger_bytes", "new", "row", "size", "table")
 
     def __init__(
-        self, table: Table, key: bytes, row: StoredRow | None, old: Item | None, new: Item | None, size: int = 0
+        self,
+        table: Table,
+        key: bytes,
+        row: StoredRow | None,
+        old: Item | None,
+        new: Item | None,
+        size: int = 0,
+        body: bytes | None = None,
     ) -> None:
-        """``old`` may be None though there is a row: it is decoded when somebody asks. ``size`` is that of ``new``."""
+        """``old`` may be None though there is a row: it is decoded when somebody asks. ``size`` is that of ``new``.
+
+        ``body`` is ``new`` as bytes, where somebody has them.
+        """
         self.table = table
         self.key = key
         self.row = row
         self._old = old
         self.new = new
         self.size = size
-        self.body = b"" if new is None else orjson.dumps(new)
+        self.body = body if body is not None else b"" if new is None else orjson.dumps(new)
         self.larger_bytes = size if row is None or row[1] < size else row[1]
         """The larger size of the two items, which is what Amazon bills."""
         self.check_only = False
@@ -127,6 +137,11 @@ class Core:
                 table.followers = (*table.followers, Recorder(self, table, stream))
         self._version = version
 
+    @property
+    def version(self) -> int:
+        """The catalogue's, as it was last read: while it stays, every table is defined as it was."""
+        return self._version
+
     def forget(self) -> None:
         """Drops what is cached of an undone transaction; the next look reads the file."""
         self._version = UNKNOWN_VERSION
@@ -207,7 +222,7 @@ class Core:
         """Changes a table's rules for writes from now on: what it holds is not read, what is claimed stays claimed."""
         self.storage.put_rules(table.id, document)
         self.changed()
-        self._guard(document)
+        self.guard(document)
 
     def put_rules(self, table: Table, document: str | None) -> list[str]:
         """Sets a table's rules and judges what it holds; with violations found, the caller undoes all of it."""
@@ -216,9 +231,10 @@ class Core:
         self.changed()
         if document is None:
             return []
-        return self._guard(document).adopt(self._view(table), table.name)
+        return self.guard(document).adopt(self._view(table), table.name)
 
-    def _guard(self, document: str) -> Guard:
+    def guard(self, document: str) -> Guard:
+        """The guard of a rules document. Raises ValidationException for one that cannot be read."""
         guard = self._guards.get(document)
         if guard is None:
             if self._guard_loader is None:
@@ -235,26 +251,26 @@ class Core:
 
     # Writes ---------------------------------------------------------------------------------------------------
 
-    def apply(self, writes: Sequence[Write]) -> None:
-        """Carries out one request's writes, all or none. Raises :class:`Refused` when a guard will not have them."""
+    def apply(self, writes: Sequence[Write], looking: Looking | None = None) -> None:
+        """Carries out one request's writes, all or none. Raises :class:`Refused` when a guard will not have them.
+
+        ``looking``: what the guard has left to look up, where it has judged exactly these writes, of its table alone.
+        """
         for write in writes:
             if write.table.rules is not None:
-                self._apply_guarded(writes)
+                self._apply_guarded(writes, looking)
                 return
         for write in writes:
             self._apply(write)
 
-    def _apply_guarded(self, writes: Sequence[Write]) -> None:
-        guards = {
-            write.table.name: (write.table, self._guard(write.table.rules))
-            for write in writes
-            if write.table.rules is not None
-        }
+    def _apply_guarded(self, writes: Sequence[Write], looking: Looking | None) -> None:
         # Judged before the first of them is applied: a refusal has nothing to undo.
         pending = PendingWrites(self.storage, self.table, writes)
         try:
-            for table, guard in guards.values():
-                self._judge(table, guard, writes, pending)
+            if looking is not None:
+                _heed(looking(pending.view(writes[0].table)), range(len(writes)))
+            else:
+                self._judge(writes, pending)
         except BaseException:
             pending.give_back()
             raise
@@ -262,18 +278,19 @@ class Core:
             self._apply(write)
         pending.keep_owners()
 
-    def _judge(self, table: Table, guard: Guard, writes: Sequence[Write], pending: PendingWrites) -> None:
-        changes, positions = [], []
-        for position, write in enumerate(writes):
-            if write.table is table and not write.check_only and (write.new is not None or write.row is not None):
-                key = table.key_item(write.new or write.old or {})
-                changes.append(Change(table.name, key, write.old, write.new))
-                positions.append(position)
-        if not changes:
-            return
-        refusal = guard(changes, pending.view(table))
-        if refusal is not None:
-            raise Refused(positions[refusal.change_index], refusal.message)
+    def _judge(self, writes: Sequence[Write], pending: PendingWrites) -> None:
+        for table in {write.table.name: write.table for write in writes}.values():
+            if table.rules is None:
+                continue
+            changes, positions = [], []
+            for position, write in enumerate(writes):
+                if write.table is table and not write.check_only and (write.new is not None or write.row is not None):
+                    key = table.key_item(write.new or write.old or {})
+                    changes.append(Change(table.name, key, write.old, write.new))
+                    positions.append(position)
+            if changes:
+                judged = self.guard(table.rules).judge(changes)
+                _heed(judged if isinstance(judged, Refusal) else judged(pending.view(table)), positions)
 
     def _apply(self, write: Write) -> None:
         """The single way by which an item, its index entries and its table's counters change."""
@@ -332,6 +349,11 @@ class Core:
             if items or size_bytes:
                 self.storage.count(table_id, number, items, size_bytes)
         self._counts.clear()
+
+
+def _heed(refusal: Refusal | None, positions: Sequence[int]) -> None:
+    if refusal is not None:
+        raise Refused(positions[refusal.change_index], refusal.message)
 
 
 def _grown_bytes(index: Index, write: Write, old: Item, new: Item) -> int:

@@ -7,16 +7,21 @@
 An item is compared as a whole, so there is no expression to build, send, parse and bind; the rows, the guards, the
 bounds on items and keys, the indexes, the streams and the shared commit are those of every other door. It is a short
 cut and no other truth: who hears ``Unswapped`` asks the API, which tells what stands in the way.
+
+What can be worked out of ``old`` and ``new`` alone is, before the write has its turn, so that no other process waits
+for it: keys, sizes, bytes, and what the guard can judge without looking. It holds if ``old`` is there and the table is
+defined as it was, which is all that the turn has to find out.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from bursar.dynamo.core import Core, Refused, Write, check_size
 from bursar.dynamo.engine import Engine
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.guards import Change, Looking, Refusal
 from bursar.dynamo.intake import taken_in
 from bursar.dynamo.keys import after_prefix, encode_key_value
 from bursar.dynamo.operations import Operation
@@ -30,7 +35,7 @@ from bursar.dynamo.values import TOO_LARGE, Item, item_size
 Whole = Mapping[str, Any]
 """An item, or a key, in DynamoDB JSON."""
 Swap = tuple[Whole | None, Whole | None]
-"""(old, new): None is for no item."""
+"""(old, new): ``old`` as it was read; None is for no item."""
 NOT_AS_READ = "an item is not as it was read"
 Writing = Callable[[Operation, Mapping[str, Any]], Awaitable[bytes]]
 
@@ -77,7 +82,8 @@ class Direct:
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """See :class:`DirectDoor`."""
-        await self._write(SWAP, {"TableName": table, "Swaps": swaps, "Rules": rules})
+        plan = self._engine.look(lambda core: _plan(core, table, swaps, rules))
+        await self._write(SWAP, {"TableName": table, "Plan": plan})
 
 
 def _get(table: Table, key: Whole) -> Item | None:
@@ -91,58 +97,94 @@ def _partition(table: Table, value: Whole) -> list[Item]:
     return [orjson.loads(item) for _, item in table.rows.span(span, forward=True, limit=ROWS_UNLIMITED)]
 
 
-def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    table = core.table(request["TableName"])
-    if table.rules != request["Rules"]:
+class _Foreseen(NamedTuple):
+    """A swap as far as it is known before its turn."""
+
+    key: bytes
+    old: Item | None
+    stored: bytes
+    """``old`` as it is stored, but for the order of its attributes."""
+    new: Item | None
+    body: bytes
+    """``new`` as it will be stored."""
+    bytes_more: int
+    """The size of ``new``, or by how much it differs from that of ``old``."""
+
+
+class _Plan(NamedTuple):
+    """All swaps of one call, for a table as the catalogue has it in ``version``."""
+
+    version: int
+    swaps: Sequence[_Foreseen]
+    looking: Looking
+
+
+def _plan(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Plan:
+    table = core.table(name)
+    if table.rules != rules:
         raise Unswapped("the table does not stand under these rules")
-    swaps: Sequence[Swap] = request["Swaps"]
-    writes = [_write(table, old, new) for old, new in swaps]
-    if len({write.key for write in writes}) != len(writes) or len(writes) > ACTIONS_MAX:
+    foreseen = [_foreseen(table, old, new) for old, new in swaps]
+    if len({one.key for one in foreseen}) != len(foreseen) or len(foreseen) > ACTIONS_MAX:
         raise Unswapped(f"swaps are of at most {ACTIONS_MAX} items, each once")
-    try:
-        core.apply(writes)
-    except Refused as refused:
-        raise Unswapped(refused.message) from None
-    return {}
+    changes = [Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new) for one in foreseen]
+    judged = core.guard(rules).judge(changes)
+    if isinstance(judged, Refusal):
+        raise Unswapped(judged.message)
+    return _Plan(core.version, foreseen, judged)
 
 
-def _write(table: Table, old: Whole | None, new: Whole | None) -> Write:
-    """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when ``old`` is not what is there."""
+def _foreseen(table: Table, old: Whole | None, new: Whole | None) -> _Foreseen:
     item: Item = dict(new or old or {})
     key = table.key_of_item(item)
-    row = table.rows.get(key)
-    if row is None or old is None:
-        if row is not None or old is not None:
-            raise Unswapped(NOT_AS_READ)
+    try:
+        stored = b"" if old is None else orjson.dumps(old)
+    except TypeError:  # what JSON cannot hold was never stored
+        raise Unswapped(NOT_AS_READ) from None
+    if new is None:
+        return _Foreseen(key, item, stored, None, b"", 0)
+    if old is None:
         item, size = taken_in(item)
         check_size(size, TOO_LARGE)
         table.check_index_keys(item)
-        return Write(table, key, None, None, item, size)
-    if not _is_stored_as(old, row[2]):
-        raise Unswapped(NOT_AS_READ)
+        return _Foreseen(key, None, stored, item, orjson.dumps(item), size)
     there: Item = dict(old)
-    if new is None:
-        return Write(table, key, row, there, None)
     # What is as in the stored item is valid and canonical already, and measured.
     changed = {name: value for name, value in item.items() if there.get(name) != value}
     gone = there.keys() - item.keys() | there.keys() & changed.keys()
     taken, taken_bytes = taken_in(changed)
     if taken is not changed:
         item.update(taken)
-    size = row[1] + taken_bytes - item_size({name: there[name] for name in gone})
-    check_size(size, TOO_LARGE)
     table.check_index_keys(taken)
-    return Write(table, key, row, there, item, size)
+    bytes_more = taken_bytes - item_size({name: there[name] for name in gone})
+    return _Foreseen(key, there, stored, item, orjson.dumps(item), bytes_more)
 
 
-def _is_stored_as(item: Whole, stored: bytes) -> bool:
-    """Whether ``stored`` is ``item``: nearly always it is so byte by byte, which is found out without decoding it."""
+def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    plan: _Plan = request["Plan"]
+    if plan.version != core.version:
+        raise Unswapped("a table has been defined otherwise in between")
+    table = core.table(request["TableName"])
     try:
-        if orjson.dumps(item) == stored:
-            return True
-    except TypeError:  # what JSON cannot hold was never stored
-        return False
-    return bool(orjson.loads(stored) == item)
+        core.apply([_write(table, one) for one in plan.swaps], plan.looking)
+    except Refused as refused:
+        raise Unswapped(refused.message) from None
+    return {}
+
+
+def _write(table: Table, one: _Foreseen) -> Write:
+    """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when ``old`` is not what is there."""
+    row = table.rows.get(one.key)
+    if row is None or one.old is None:
+        if row is not None or one.old is not None:
+            raise Unswapped(NOT_AS_READ)
+        return Write(table, one.key, None, None, one.new, one.bytes_more, one.body)
+    if one.stored != row[2] and orjson.loads(row[2]) != one.old:
+        raise Unswapped(NOT_AS_READ)
+    if one.new is None:
+        return Write(table, one.key, row, one.old, None)
+    size = row[1] + one.bytes_more
+    check_size(size, TOO_LARGE)
+    return Write(table, one.key, row, one.old, one.new, size, one.body)
 
 
 SWAP = Operation(Request({}), _swap, writes=True)

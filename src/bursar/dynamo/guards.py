@@ -4,8 +4,11 @@ A table may carry a *rules document*, a text that the engine keeps and does not 
 to the engine turns it into a :class:`Guard`, which sees every change of each request before any of them is applied;
 what it reads is as the request would leave it (:mod:`bursar.dynamo.pending`):
 
-    BEGIN ─► conditions hold ─► guard(changes, view) ─┬─ None    ─► writes applied ─► COMMIT
-                                                      └─ Refusal ─► what the guard claimed is given back, refused
+    BEGIN ─► conditions hold ─► judge(changes) ─► look(view) ─┬─ None    ─► writes applied ─► COMMIT
+                                    │                         └─ Refusal ─► what was claimed is given back, refused
+                                    └─ Refusal ─► refused
+
+Judging needs the changes alone, so whoever knows them beforehand has it done before others must wait for it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -63,11 +66,15 @@ class GuardView(Protocol):
         """Every item of a table, in key order."""
 
 
+Looking = Callable[[GuardView], Refusal | None]
+"""What is left of a judgement: what only the table can tell. Claims and releases unique values as it goes."""
+
+
 class Guard(Protocol):
     """The rules of one table."""
 
-    def __call__(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
-        """Judges one request's changes to the guarded table, as if all of them took place."""
+    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
+        """Judges one request's changes to the guarded table, as if all of them took place, as far as they tell."""
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
         """Judges what the table holds already, and claims its unique values; each text is one violation."""

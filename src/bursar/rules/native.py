@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from bursar.dynamo.guards import Change, GuardView, Refusal
+from bursar.dynamo.guards import Change, GuardView, Looking, Refusal
 from bursar.rules.plan import Plan
 from bursar.rules.predicates import Item
 from bursar.rules.relations import Hold, Parent
@@ -66,10 +66,10 @@ class NativeGuard:
         self._plan: Plan = rules.plan
         self._sentinel = {"S": SENTINEL_KIND}
 
-    def __call__(self, changes: Sequence[Change], view: GuardView) -> Refusal | None:
-        """The first refusal among ``changes``, or None. Claims and releases unique values as it goes."""
+    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
+        """The first refusal among ``changes`` by a local rule, or what is left to look up."""
         plan, attribute, sentinel = self._plan, self._plan.kind_attribute, self._sentinel
-        sentinels, taking, children = [], [], []
+        sentinels, taking, giving, children = [], [], [], []
         for index, change in enumerate(changes):
             old, new = change.old, change.new
             if (old is None or old.get(attribute) == sentinel) and (new is None or new.get(attribute) == sentinel):
@@ -85,17 +85,23 @@ class NativeGuard:
             for hold in touched.holds:
                 before, after = hold.passing(old, new)
                 if before is not None:
-                    self._give_back(view, before, change.key)
+                    giving.append((before, change.key))
                 if after is not None:
                     taking.append((index, change, hold, after))
             if new is not None:
                 children += [(index, change, parent) for parent in touched.parents]
-        written = _Written(changes, view)
-        return (
-            self._take(taking, view)
-            or self._look_at_parents(children, written)
-            or self._look_at_sentinels(sentinels, taking, written)
-        )
+
+        def look(view: GuardView) -> Refusal | None:
+            for value, key in giving:
+                self._give_back(view, value, key)
+            written = _Written(changes, view)
+            return (
+                self._take(taking, view)
+                or self._look_at_parents(children, written)
+                or self._look_at_sentinels(sentinels, taking, written)
+            )
+
+        return look
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
         """Every rule that the table breaks as it stands, at most :data:`ADOPTION_VIOLATIONS_MAX`; claims all values."""
