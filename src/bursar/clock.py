@@ -10,6 +10,9 @@ Clock = Callable[[], float]
 
 system_clock: Clock = time.time
 
+steady_clock: Clock = time.monotonic
+"""Seconds since some moment, the same for all processes of a machine; never set back. For how long, never for when."""
+
 
 # One payment writes and reads some sixty timestamps: the same few again and again, most within the same few seconds.
 @lru_cache(maxsize=4096)

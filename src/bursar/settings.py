@@ -128,8 +128,12 @@ class Settings:
         None, _text, "the clients and their keys, a TOML file (default: one development client)"
     )
     webhooks: str | None = _setting(None, _text, "who is told of changes, a TOML file (default: nobody)")
-    rate_per_s: float = _setting(5000.0, _rate, "requests that one client may make, per second; beyond: 429")
-    at_once_max: int = _setting(256, _count, "requests of one client that may be under way at once; beyond: 429")
+    rate_per_s: float = _setting(
+        5000.0, _rate, "requests that one client may make of the server, all workers together, per second; beyond: 429"
+    )
+    at_once_max: int = _setting(
+        256, _count, "requests of one client that may be under way at once, at all workers together; beyond: 429"
+    )
     paygov_url: str | None = _setting(None, _http_url, "Pay.gov's SOAP endpoint, TCSOnlineService")
     paygov_query_url: str | None = _setting(
         None, _http_url, "Pay.gov's SOAP endpoint, TCSSingleQueryService; unset: not available"

@@ -20,8 +20,8 @@ UNUSABLE = 2
 
 
 @contextlib.contextmanager
-def running_workers(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The parent process and the portal's URL."""
+def running_workers(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The parent process and the portal's URL; ``settings`` are environment variables."""
     command = [sys.executable, "-m", "bursar", "portal", "--workers", "2", "--port", "0", "--auth", "none"]
     process = subprocess.Popen(
         [*command, "--data", str(folder / "data")],
@@ -29,7 +29,7 @@ def running_workers(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=folder,
-        env=clean_environment() | PAYGOV | {"PYTHONUNBUFFERED": "1"},
+        env=clean_environment() | PAYGOV | settings | {"PYTHONUNBUFFERED": "1"},
     )
     try:
         assert process.stdout is not None
@@ -66,8 +66,12 @@ class Caller:
         self.lost_ways()  # once this is answered, its worker holds it, and the next connection goes to another
 
     def ask(self, path: str) -> bytes:
+        return self.answer(path)[1]
+
+    def answer(self, path: str) -> tuple[int, bytes]:
         self._connection.request("GET", path)
-        return self._connection.getresponse().read()
+        reply = self._connection.getresponse()
+        return reply.status, reply.read()
 
     def lost_ways(self) -> int:
         """How many requests for what is not there this worker says that the server has had."""
@@ -157,6 +161,26 @@ def test_a_worker_that_is_told_to_stop_leaves_all_that_it_has_counted(tmp_path: 
         assert eventually(lambda: is_served(url))
         with contextlib.closing(Caller(url)) as successor:
             assert eventually(lambda: successor.lost_ways() == 2)
+
+
+def test_a_clients_bounds_are_those_of_the_server_whichever_worker_is_asked_also_one_that_is_new(
+    tmp_path: Path,
+) -> None:
+    # So low a rate lets one request through, and the next one hours later.
+    with (
+        running_workers(tmp_path, BURSAR_RATE_PER_S="0.0001") as (parent, url),
+        contextlib.ExitStack() as stack,
+    ):
+        one, other = (stack.enter_context(contextlib.closing(Caller(url))) for _ in range(2))
+        asked = [caller.answer("/details/nothing")[0] for caller in (one, other, one, other)]
+        assert asked == [404, 429, 429, 429]
+        first = workers_of(parent)
+        for worker in first:
+            os.kill(worker, signal.SIGKILL)
+        assert eventually(lambda: not any(map(alive, first)))
+        assert eventually(lambda: is_served(url))
+        with contextlib.closing(Caller(url)) as successor:
+            assert successor.answer("/details/nothing")[0] == 429
 
 
 def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:

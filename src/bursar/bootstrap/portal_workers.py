@@ -4,17 +4,19 @@
     worker   its own socket on that port · its own loop, store, sweeper · stops with its parent
 
 The kernel gives a connection to any worker, and a worker that holds more than another passes it on there. What each has
-counted is in memory that they share, so that any of them tells the metrics of all.
+counted is in memory that they share, so that any of them tells the metrics of all; and so is what each client uses, so
+that its bounds are those of all together.
 """
 
 from collections.abc import Callable
 
 from bursar.bootstrap.composition import CannotStart
 from bursar.bootstrap.serving import bind
-from bursar.bootstrap.up import Say, check_portal, portal_line, serve_portal
+from bursar.bootstrap.up import Say, check_portal, client_limits, portal_line, serve_portal
 from bursar.dynamo.balancing import Seat
 from bursar.dynamo.workers import Workers
 from bursar.portal.metrics import Metrics
+from bursar.portal.shared_use import SharedUse
 from bursar.portal.snapshots import Snapshots
 from bursar.settings import Settings
 
@@ -30,7 +32,8 @@ def run_portal_workers(settings: Settings, say: Say) -> None:
     # The first socket refuses a port that another server shares; the second keeps it, without listening, so that
     # every worker, and every later one, gets the same.
     bind(settings.host, settings.port, "the portal").close()
-    with bind(settings.host, settings.port, "the portal", shared=True) as kept:
+    kept_socket = bind(settings.host, settings.port, "the portal", shared=True)
+    with kept_socket as kept, SharedUse(settings.workers) as use:
         uvloop.run(check_portal(settings))  # what is wrong is said once, and nothing of it lives on into a fork
         port = kept.getsockname()[1]
         snapshots = Snapshots(settings.workers)
@@ -45,6 +48,7 @@ def run_portal_workers(settings: Settings, say: Say) -> None:
                     lifeline=lifeline,
                     seat=seat,
                     metrics=Metrics(snapshots, seat.number),
+                    limits=client_limits(settings, use, seat.number),
                 )
                 uvloop.run(serving)
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from bursar.bootstrap.composition import CannotStart, Composition
 from bursar.bootstrap.serving import address, background, bind, is_loopback, serving, serving_portal, until_told_to_stop
+from bursar.clock import steady_clock
 from bursar.dashboard import TryPayment, pages_app
 from bursar.dynamo.balancing import Seat
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
@@ -29,6 +30,7 @@ from bursar.portal.http import AsgiApp, PortalApp, portal_app
 from bursar.portal.limits import ClientLimits
 from bursar.portal.metrics import Metrics
 from bursar.portal.portal import DRAIN_TIMEOUT_S, Portal
+from bursar.portal.shared_use import SharedUse
 from bursar.portal.sweeper import run_sweeper
 from bursar.reports import LakeBusy, ReportError, Reports
 from bursar.reports.transaction_log import TransactionLog
@@ -71,7 +73,8 @@ async def run_up(settings: Settings, say: Say) -> None:
         )
         await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        app = _app(parts, portal, reports, _nobody(settings, client), pages_app(try_payment))
+        limits = client_limits(settings)
+        app = _app(parts, portal, reports, _nobody(settings, client), limits, pages_app(try_payment))
         await stack.enter_async_context(serving(app, portal_socket))
         lines = (
             f"Try a payment        {address(portal_socket)}\n"
@@ -107,12 +110,14 @@ async def serve_portal(
     lifeline: int | None = None,
     seat: Seat | None = None,
     metrics: Metrics | None = None,
+    limits: ClientLimits | None = None,
 ) -> None:
     """Serves the portal on ``listening`` until told to stop (:func:`~bursar.bootstrap.serving.until_told_to_stop`).
 
-    ``seat`` and ``metrics`` are this process's among several that serve one port.
+    ``seat``, ``metrics`` and ``limits`` are this process's among several that serve one port.
     """
     metrics = metrics or Metrics()
+    limits = limits or client_limits(settings)
     async with AsyncExitStack() as stack:
         stack.callback(metrics.keep)  # once everything has ended and nothing more is counted
         parts = await stack.enter_async_context(Composition(settings, metrics=metrics))
@@ -120,10 +125,22 @@ async def serve_portal(
         portal, reports = await parts.portal(), await parts.reports()
         await stack.enter_async_context(background([*await _tasks(parts, portal, reports), metrics.keep_up()]))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        app = _app(parts, portal, reports, authenticate)
+        app = _app(parts, portal, reports, authenticate, limits)
         await stack.enter_async_context(serving_portal(app.application, listening, seat))
         await until_told_to_stop(lifeline, ready=when_ready)
         when_told()
+
+
+def client_limits(settings: Settings, shared: SharedUse | None = None, seat: int = 0) -> ClientLimits:
+    """Each client's bounds; ``shared`` with the other workers of this server, where there are some."""
+    return ClientLimits(
+        steady_clock,
+        at_once_max=settings.at_once_max,
+        rate_per_s=settings.rate_per_s,
+        burst=max(1.0, BURST_S * settings.rate_per_s),
+        shared=shared,
+        seat=seat,
+    )
 
 
 async def check_portal(settings: Settings) -> None:
@@ -139,17 +156,16 @@ async def check_portal(settings: Settings) -> None:
 
 
 def _app(
-    parts: Composition, portal: Portal, reports: Reports, authenticate: Authenticate, others: AsgiApp | None = None
+    parts: Composition,
+    portal: Portal,
+    reports: Reports,
+    authenticate: Authenticate,
+    limits: ClientLimits,
+    others: AsgiApp | None = None,
 ) -> PortalApp:
     """The portal with everything that a server of one's own offers."""
-    settings, fees = parts.settings, parts.fees
+    fees = parts.fees
     log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
-    limits = ClientLimits(
-        parts.clock,
-        at_once_max=settings.at_once_max,
-        rate_per_s=settings.rate_per_s,
-        burst=max(1.0, BURST_S * settings.rate_per_s),
-    )
     return portal_app(portal, authenticate, log=log, metrics=parts.metrics, limits=limits, others=others)
 
 
