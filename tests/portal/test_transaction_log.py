@@ -68,6 +68,15 @@ async def test_a_page_of_the_log(stage: Stage) -> None:
 
 
 @on_stage
+async def test_numbers_of_any_length_do_not_spoil_a_page(stage: Stage) -> None:
+    metadata, code = {"docketNumber": "123-26", "big": 10**30, "small": -(2**63) - 1}, "9" * 32
+    for target in ("/transactions", "/transaction-log"):
+        answer = await _get(stage, target, FakeLog([{**ENTRY, "metadata": metadata, "returnCode": code}]))
+        assert answer.status == 200
+        assert (answer.json["data"][0]["metadata"], answer.json["data"][0]["returnCode"]) == (metadata, code)
+
+
+@on_stage
 async def test_totals_are_of_the_current_periods_to_date(stage: Stage) -> None:
     reply = (await _get(stage, "/transaction-log?includeTotals=true")).json
     assert list(reply["totals"]) == ["day", "week", "month", "quarter", "fiscalYear"]

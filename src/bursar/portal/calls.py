@@ -1,5 +1,6 @@
 """A request and its reply as the portal sees them, whichever door they come through."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -52,6 +53,11 @@ class Reply(NamedTuple):
 def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
     """``value`` as JSON; a ``Decimal`` is an amount and becomes a number with exactly two decimals."""
     return Reply(status, orjson.dumps(value, default=_amount), headers=headers or NO_HEADERS)
+
+
+def any_json(value: Any) -> orjson.Fragment:
+    """``value`` for :func:`json_reply` whatever it holds: orjson itself takes no integer beyond 64 bits."""
+    return orjson.Fragment(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _amount(value: Any) -> Any:

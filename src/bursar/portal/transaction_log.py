@@ -15,12 +15,15 @@ from typing import Any, Final, Protocol
 from bursar.clock import iso_ms
 from bursar.payments.clients import Client
 from bursar.portal.access import authorise_overview
+from bursar.portal.calls import any_json
 from bursar.portal.log_parameters import LogQuery
 from bursar.portal.periods import PERIODS, begin_of
 from bursar.portal.portal import Portal
 from bursar.portal.summaries import payment_method_label
 
 NEWEST_MAX: Final = 100
+RETURN_CODE_DIGITS_MAX: Final = 9
+"""A longer return code is no number of Pay.gov's, and stays text."""
 
 
 class StatusCounts(Protocol):
@@ -125,8 +128,10 @@ async def _totals(log: TransactionLog, now: float) -> dict[str, Any]:
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with the labels that callers know; a return code that is a number as a number."""
     code = row["returnCode"]
+    number = isinstance(code, str) and code.isascii() and code.isdigit() and len(code) <= RETURN_CODE_DIGITS_MAX
     return {
         **row,
         "paymentMethod": payment_method_label(row["paymentMethod"]),
-        "returnCode": int(code) if isinstance(code, str) and code.isascii() and code.isdigit() else code,
+        "metadata": any_json(row["metadata"]),
+        "returnCode": int(code) if number else code,
     }
