@@ -10,9 +10,10 @@ from bursar.clock import from_iso_ms
 from bursar.paygov import protocol
 from bursar.payments import FeeCatalogue
 from bursar.payments.records import AMOUNT_MAX, CENT
+from bursar.portal.calls import json_reply
 from bursar.portal.errors import InvalidRequest, TooLarge
 from bursar.portal.schemas import AMOUNT_USD_END, BODY_BYTES_MAX
-from bursar.portal.validation import InitRequest, read_init, read_json, read_process, read_reference
+from bursar.portal.validation import DEPTH_MAX, InitRequest, read_init, read_json, read_process, read_reference
 
 NOW = from_iso_ms("2026-11-22T19:30:00.000Z")
 FEES = FeeCatalogue.default()
@@ -179,6 +180,28 @@ def test_a_key_given_twice_is_told() -> None:
     error = _refused(b'{"fee": "A", "metadata": {"x": 1, "x": 2}}')
     assert error.message == "invalid JSON in request body"
     assert error.errors[0]["path"] == ["x"]
+
+
+def test_half_a_character_given_twice_is_told_without_it() -> None:
+    refused = _refused(rb'{"\ud800": 1, "\ud800": 2}')
+    assert refused.errors[0]["path"] == ["?"]
+    json_reply(refused.body())
+
+
+def test_what_is_nested_too_deep_is_refused_whatever_it_is() -> None:
+    with_lists = json.dumps({**GOOD, "metadata": {"docketNumber": "123-26", "deep": "@"}})
+    for levels in (DEPTH_MAX, DEPTH_MAX + 1, 300, 480, 2_000):
+        lists = "[" * (levels - 2) + "]" * (levels - 2)
+        body = with_lists.replace('"@"', lists).encode()
+        if levels == DEPTH_MAX:
+            _read(body)
+            continue
+        assert _refused(body).message in ("Validation error", "invalid JSON in request body")
+        with pytest.raises(InvalidRequest):
+            read_process(f'{{"token": {lists}}}'.encode())
+    assert _refused(with_lists.replace('"@"', "[" * 63 + "]" * 63).encode()).errors[0]["code"] == "depth"
+    wide = with_lists.replace('"@"', json.dumps([{}] * 1_000)).encode()
+    assert _read(wide).metadata["deep"] == [{}] * 1_000
 
 
 def test_a_body_over_the_bound() -> None:

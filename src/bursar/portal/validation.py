@@ -25,6 +25,8 @@ VALIDATION_ERROR: Final = "Validation error"
 NUMBER_CHARS_MAX: Final = 100
 EXPONENT_MAX: Final = 400  # a double's range; 1e999999999 would cost memory for its zeros
 PROBLEMS_MAX: Final = 100
+DEPTH_MAX: Final = 64
+"""How deep objects and lists may stand in one another: whatever reads, checks or keeps them later can do that."""
 
 _UUID_V4: Final = re.compile(UUID_V4)
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -89,7 +91,10 @@ def read_reference(text: str) -> str | None:
 
 
 def read_json(body: bytes) -> Any:
-    """The JSON value in ``body``, numbers ``int`` or ``Decimal``; a key given twice, NaN and Infinity are refused."""
+    """The JSON value in ``body``, numbers ``int`` or ``Decimal``; a key given twice, NaN and Infinity are refused.
+
+    So is what is nested deeper than ``DEPTH_MAX``.
+    """
     if len(body) > BODY_BYTES_MAX:
         raise TooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes")
     if not body.strip():
@@ -99,9 +104,13 @@ def read_json(body: bytes) -> Any:
         if _SURROGATE_ESCAPE.search(body):
             json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")  # half a character cannot be kept
     except _DuplicateKey as error:
-        raise InvalidRequest(INVALID_JSON, [problem([error.key], "is given twice", "duplicateKey")]) from None
+        key = error.key.encode("utf-8", "replace").decode()  # half a character cannot be sent back either
+        raise InvalidRequest(INVALID_JSON, [problem([key], "is given twice", "duplicateKey")]) from None
     except (ValueError, RecursionError):
         raise InvalidRequest(INVALID_JSON) from None
+    # Few bodies have as many brackets, so that hardly any is walked through.
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX and _deeper_than(value, DEPTH_MAX):
+        raise InvalidRequest(VALIDATION_ERROR, [problem([], f"is nested deeper than {DEPTH_MAX}", "depth")])
     return value
 
 
@@ -192,6 +201,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise _DuplicateKey(next(name for name in names if names.count(name) > 1))
     return found
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    """Whether objects and lists stand more than ``levels`` deep in one another, looked at level by level."""
+    level = [value]
+    for _ in range(levels + 1):
+        inside = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        if not inside:
+            return False
+        level = [member for members in inside for member in members]
+    return True
 
 
 def _decimal(text: str) -> Decimal:
