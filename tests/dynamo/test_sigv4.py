@@ -202,6 +202,13 @@ def test_the_body_hash_that_is_told_must_be_the_bodys() -> None:
         Signed(headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}).verify()
 
 
+def test_an_empty_date_is_no_date() -> None:
+    signed = Signed()
+    signed.headers["x-amz-date"] = ""
+    with pytest.raises(IncompleteSignature, match="basic format"):
+        signed.verify()
+
+
 def test_a_date_header_serves_where_there_is_no_x_amz_date() -> None:
     signed = Signed()
     moment = datetime.fromtimestamp(signed.now, UTC)

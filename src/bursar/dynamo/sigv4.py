@@ -236,7 +236,7 @@ def _check_clock(timestamp: str, signed_at: float, now: float) -> None:
 
 def _signing_time(headers: Mapping[str, str]) -> tuple[str, float]:
     """The moment of the signature as it stands in the string to sign, and in epoch seconds."""
-    return _moment(headers.get("x-amz-date") or headers["date"])
+    return _moment(headers.get("x-amz-date") or headers.get("date", ""))
 
 
 @lru_cache(8)  # the requests of one second share it
