@@ -56,6 +56,7 @@ def test_iso_frames_are_exact_and_court_days_whole() -> None:
             [("page", "malformed"), ("order", "malformed"), ("from", "order")],
         ),
         ("from=2026-11-22&to=11/22/2026", [("from", "malformed")]),
+        ("page=%ff&sort=%ff", [("page", "malformed"), ("sort", "malformed")]),
         ("from=2026-11-22T00:00:00&to=11/22/2026", [("from", "malformed")]),
         ("from=02/30/2026&to=11/22/2026", [("from", "malformed")]),
         ("from=1/2/2026&to=11/22/2026", [("from", "malformed")]),
@@ -75,7 +76,7 @@ def test_iso_frames_are_exact_and_court_days_whole() -> None:
         ("page=1&page=1", [("page", "repeated")]),
         ("stauts=failed", [("stauts", "unknown")]),
         ("page=0&order=up&x=1", [("x", "unknown"), ("page", "malformed"), ("order", "malformed")]),
-        ("%ff=1", [("", "malformed")]),
+        ("%ff=1", [("\ufffd", "unknown")]),
         ("&".join(f"a{n}=1" for n in range(60)), [("", "malformed")]),
     ],
 )

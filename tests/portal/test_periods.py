@@ -62,6 +62,6 @@ def test_moments() -> None:
     assert iso_ms(read_moment("11/01/2026", ends=False)) == "2026-11-01T04:00:00.000Z"
     assert iso_ms(read_moment("11/01/2026", ends=True)) == "2026-11-02T05:00:00.000Z"
     assert iso_ms(read_moment("2026-11-01T01:30:00-05:00", ends=True)) == "2026-11-01T06:30:00.000Z"
-    for text in ("2026-11-01", "yesterday", "13/01/2026", "2026-11-01T01:30:00", "1-1-2026", ""):
+    for text in ("2026-11-01", "yesterday", "13/01/2026", "2026-11-01T01:30:00", "1-1-2026", "１１/01/2026", ""):
         with pytest.raises(ValueError, match=r".+"):
             read_moment(text, ends=False)

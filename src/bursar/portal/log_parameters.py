@@ -91,8 +91,9 @@ def read_log_query(query: str, now: float) -> LogQuery:
 
 def _once_each(query: str, problems: list[Problem]) -> dict[str, str]:
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX, errors="strict")
-    except ValueError:  # UnicodeDecodeError is one
+        # What is no UTF-8 becomes a character that no parameter takes, so that its parameter is named.
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX, errors="replace")
+    except ValueError:
         raise InvalidRequest(VALIDATION_ERROR, [problem([], "the query cannot be read", "malformed")]) from None
     sent: dict[str, str] = {}
     for name, text in pairs:

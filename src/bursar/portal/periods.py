@@ -19,7 +19,7 @@ YEAR_MAX: Final = 2200
 PeriodName = Literal["day", "week", "month", "quarter", "fiscalYear"]
 PERIODS: Final[tuple[PeriodName, ...]] = ("day", "week", "month", "quarter", "fiscalYear")
 
-_COURT_DAY: Final = re.compile(r"(\d{2})/(\d{2})/(\d{4})")
+_COURT_DAY: Final = re.compile(r"(\d{2})/(\d{2})/(\d{4})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
