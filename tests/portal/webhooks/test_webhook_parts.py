@@ -67,6 +67,22 @@ async def test_nothing_reaches_a_server_on_our_own_machine(host: str) -> None:
     assert reached == []
 
 
+@pytest.mark.parametrize(
+    "url", ["https://a.example:99999/", "https://a.example:x/", f"https://{'a' * 64}.example/", "https://../", "https://[/"]
+)
+async def test_a_url_that_leads_nowhere_is_not_delivered_and_stops_nothing_else(url: str) -> None:
+    async with AioHttpSender(timeout_s=5.0) as sender:
+        with pytest.raises(NotDelivered):
+            await sender.post(url, b"{}", {})
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "x"])
+def test_a_port_that_there_cannot_be_is_a_problem_of_the_file(port: str) -> None:
+    content = f'[webhooks.status]\nclient = "dawson"\nurl = "https://dawson.example:{port}/"\nsecret = "{SECRET}"\n'
+    with pytest.raises(SubscriptionsError, match=r"webhooks\.status\.url"):
+        Subscriptions.parse(content.encode(), source="w.toml")
+
+
 def test_subscriptions_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "webhooks.toml"
     path.write_text(f'[webhooks.status]\nclient = "dawson"\nurl = "https://dawson.example/b"\nsecret = "{SECRET}"\n')

@@ -72,15 +72,16 @@ class AioHttpSender:
         from yarl import URL
 
         assert self._session is not None, "the sender is not open"
-        host = URL(url).host or ""
-        # aiohttp asks no resolver about an address written as one.
-        if _is_address(host) and (why := refusal(host)):
-            raise NotDelivered(why)
         try:
+            host = URL(url).host or ""
+            # aiohttp asks no resolver about an address written as one.
+            if _is_address(host) and (why := refusal(host)):
+                raise NotDelivered(why)
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as reply:
                 if not 200 <= reply.status < 300:
                     raise NotDelivered(f"HTTP {reply.status}")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        # ValueError: a port or a name that there cannot be (UnicodeError is one).
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             said = str(error) if isinstance(error.__cause__, PermissionError) else type(error).__name__
             raise NotDelivered(said) from error
 

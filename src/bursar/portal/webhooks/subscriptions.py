@@ -91,8 +91,7 @@ def _problems(name: str, table: Any) -> list[str]:
 def _is_https(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return (
-            parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and len(url) <= URL_CHARS_MAX
-        )
+        named = bool(parts.hostname) and parts.port != 0  # asking for the port refuses what is none
+        return parts.scheme == "https" and named and "@" not in parts.netloc and len(url) <= URL_CHARS_MAX
     except ValueError:
         return False
