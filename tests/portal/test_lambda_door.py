@@ -90,6 +90,9 @@ def test_bodies_queries_and_stages() -> None:
     assert call_of_event(_rest("GET", "/x", queryStringParameters={"page": "2"})).query == "page=2"
     staged = _http("GET", "/prod/details/1", requestContext={"http": {"method": "GET"}, "stage": "prod"})
     assert call_of_event(staged).path == "/details/1"
+    for path, is_at in {"/t": "/", "/t/health": "/health", "/transactions": "/transactions"}.items():
+        event = _http("GET", path, requestContext={"http": {"method": "GET"}, "stage": "t"})
+        assert call_of_event(event).path == is_at
 
 
 def test_the_handler_composes_once_and_answers_synchronously() -> None:

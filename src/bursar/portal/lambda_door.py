@@ -80,7 +80,10 @@ def _path(event: Mapping[str, Any]) -> str:
     if raw is None:
         return quote(str(event.get("path") or "/"), safe="/%")
     stage = str((event.get("requestContext") or {}).get("stage") or "$default")
-    return str(raw).removeprefix(f"/{stage}") or "/"
+    # A domain of one's own leaves the stage out, and a path may begin with its letters: /t and /transactions.
+    if f"{raw}/".startswith(f"/{stage}/"):
+        return str(raw).removeprefix(f"/{stage}") or "/"
+    return str(raw)
 
 
 def _query(event: Mapping[str, Any]) -> str:
