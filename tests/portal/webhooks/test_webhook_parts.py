@@ -30,14 +30,15 @@ def test_a_signature_holds_for_its_body_and_its_time() -> None:
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",
         "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1",
-        "2002:0a00:0001::1", "ff02::1", "64:ff9b::10.0.0.1",
+        "2002:0a00:0001::1", "ff02::1", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1", "::10.0.0.1", "::ffff:0:10.0.0.1",
+        "fec0::1",
     ],
 )  # fmt: skip
 def test_private_and_link_local_targets_are_refused(address: str) -> None:
     assert refusal(address) is not None
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::93.184.216.34"])
 def test_public_targets_are_taken(address: str) -> None:
     assert refusal(address) is None
 
@@ -68,7 +69,8 @@ async def test_nothing_reaches_a_server_on_our_own_machine(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://a.example:99999/", "https://a.example:x/", f"https://{'a' * 64}.example/", "https://../", "https://[/"]
+    "url",
+    ["https://a.example:99999/", "https://a.example:x/", f"https://{'a' * 64}.example/", "https://../", "https://[/"],
 )
 async def test_a_url_that_leads_nowhere_is_not_delivered_and_stops_nothing_else(url: str) -> None:
     async with AioHttpSender(timeout_s=5.0) as sender:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import aiohttp
 
 SEND_TIMEOUT_S: Final = 10.0
+GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""All that IANA has given to public hosts. What is elsewhere is local, reserved, or stands for an IPv4 address."""
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -32,9 +34,10 @@ class Sender(Protocol):
 def refusal(address: str) -> str | None:
     """Why nothing is sent to ``address`` (text of an IP address); None when it is public."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    for each in (ip, *_embedded(ip)):
-        if not each.is_global or each.is_multicast:
-            return f"{address} is not a public address"
+    embedded = tuple(_embedded(ip))
+    known = bool(embedded) or not isinstance(ip, ipaddress.IPv6Address) or ip in GLOBAL_UNICAST
+    if not known or any(not each.is_global or each.is_multicast for each in (ip, *embedded)):
+        return f"{address} is not a public address"
     return None
 
 
