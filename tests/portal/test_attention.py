@@ -1,6 +1,7 @@
 """What only a person can settle is listed, and settled as an event with a name and a reason."""
 
 import asyncio
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -129,6 +130,17 @@ async def test_a_tracking_id_that_cannot_be_this_attempts_is_a_conflict(stage: S
                 paygov_tracking_id=said,
             )
         assert await stage.ledger.reread(attempt) == attempt
+
+
+@on_stage
+async def test_a_tracking_id_is_taken_without_spaces_around_it_and_only_in_pay_govs_form(stage: Stage) -> None:
+    attempt = await _unknown(stage)
+    words: dict[str, Any] = {"settled_as": "processed", "by": "Ada", "reason": "found it"}
+    for wrong in ("a\tb", "é", "x" * 256):
+        with pytest.raises(InvalidRequest, match="tracking id"):
+            await resolve(stage.portal, attempt.agency_tracking_id, **words, paygov_tracking_id=wrong)
+    settled = await resolve(stage.portal, attempt.agency_tracking_id, **words, paygov_tracking_id=" 3FOR 8CGH\n")
+    assert settled.paygov_tracking_id == "3FOR 8CGH"
 
 
 @on_stage

@@ -13,6 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from bursar.paygov.protocol import PAYGOV_TRACKING_ID
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
 from bursar.payments.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt
@@ -91,11 +92,14 @@ async def resolve(
     """An operator's word on an attempt that Pay.gov will not tell of: settled as an event with a name and a reason.
 
     Raises:
-        InvalidRequest: an empty or overlong name or reason.
+        InvalidRequest: an empty or overlong name or reason; a tracking id that Pay.gov could not have given.
         NotFound: no such attempt.
         Conflict: somebody is completing it, it is not unknown or pending, or the tracking id is not its own.
     """
     _check_words(by, reason)
+    paygov_tracking_id = (paygov_tracking_id or "").strip() or None
+    if paygov_tracking_id and not PAYGOV_TRACKING_ID.fullmatch(paygov_tracking_id):
+        raise InvalidRequest("the Pay.gov tracking id is not of Pay.gov's form")
     attempt = await _attempt(portal, agency_tracking_id)
     if paygov_tracking_id and attempt.paygov_tracking_id not in (None, paygov_tracking_id):
         raise Conflict(f"{agency_tracking_id} has another Pay.gov tracking id: {attempt.paygov_tracking_id}")
@@ -105,7 +109,7 @@ async def resolve(
             settled_as=settled_as,
             by=by.strip(),
             reason=reason.strip(),
-            paygov_tracking_id=paygov_tracking_id or None,
+            paygov_tracking_id=paygov_tracking_id,
         )
     except (AttemptMoved, IdentifierTaken) as refused:
         raise Conflict(str(refused)) from None
