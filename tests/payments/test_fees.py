@@ -181,6 +181,14 @@ BROKEN = [
     ("fees.F = 1", "fees.toml: fees.F: must be a table"),
     ("[fees.F]\ntcs_app_id='A'\nversions=[{active_from=2026-01-01,amount=1}]", "fees.toml: fees.F.name: is required"),
     ("[fees.F]\nname='F'\nversions=[{active_from=2026-01-01,amount=1}]", "fees.toml: fees.F.tcs_app_id: is required"),
+    (
+        "[fees.F]\nname='F'\ntcs_app_id='A B'\nversions=[{active_from=2026-01-01,amount=1}]",
+        "fees.toml: fees.F.tcs_app_id: must be letters, digits and signs",
+    ),
+    (
+        "[fees.F]\nname='F'\ntcs_app_id='\u00c9'\nversions=[{active_from=2026-01-01,amount=1}]",
+        "fees.toml: fees.F.tcs_app_id: must be letters, digits and signs",
+    ),
     ("[fees.F]\nname='F'\ntcs_app_id='A'", "fees.toml: fees.F.versions: is required"),
     ("[fees.F]\nprice=1", "fees.toml: fees.F.price: is not known here"),
 ]

@@ -16,6 +16,7 @@ in the file with ``retired_from = 2027-01-01``: from the beginning of that day n
 unknown; what was started before goes on, and a caller who repeats its start is told of it.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ from bursar.payments.records import money
 COURT_ZONE: Final = "America/New_York"
 DEFAULT_FEES: Final = Path(__file__).with_name("fees.toml")
 TCS_APP_ID_CHARS_MAX: Final = 50
+_TCS_APP_ID: Final = re.compile(r"[!-~]*")
 _FEE_KEYS: Final = frozenset({"name", "tcs_app_id", "metadata", "versions", "retired_from"})
 _VERSION_KEYS: Final = frozenset({"active_from", "amount", "variable"})
 
@@ -248,6 +250,8 @@ class _Reader:
         tcs_app_id = self._text(f"{where}.tcs_app_id", table.get("tcs_app_id"))
         if len(tcs_app_id) > TCS_APP_ID_CHARS_MAX:
             self._say(f"{where}.tcs_app_id", f"must have at most {TCS_APP_ID_CHARS_MAX} characters")
+        if not _TCS_APP_ID.fullmatch(tcs_app_id):
+            self._say(f"{where}.tcs_app_id", "must be letters, digits and signs of ASCII, without spaces")
         schema = table.get("metadata", {"type": "object"})
         validator = self._validator(f"{where}.metadata", schema)
         versions = self._versions(f"{where}.versions", table.get("versions"))
