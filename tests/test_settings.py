@@ -39,6 +39,7 @@ def test_flags_win_over_variables_and_variables_over_the_file(tmp_path: Path) ->
         ({"BURSAR_STORE": "/data/x"}, "BURSAR_STORE: takes file:PATH, dynamodb:?region=NAME"),
         ({"BURSAR_LAKE": "gs://x"}, "BURSAR_LAKE: takes file:FOLDER or s3://BUCKET/PREFIX"),
         ({"BURSAR_PAYGOV_URL": "ftp://x"}, "BURSAR_PAYGOV_URL: takes an absolute http or https URL"),
+        ({"BURSAR_PAYGOV_URL": "http://x:65536/"}, "BURSAR_PAYGOV_URL: Port out of range 0-65535"),
         ({"BURSAR_PAYGOV_TIMEOUT_S": "nan"}, "BURSAR_PAYGOV_TIMEOUT_S: takes a number of seconds above 0"),
         (
             {"BURSAR_PAYGOV_TIMEOUT_S": "soon"},

@@ -67,7 +67,8 @@ def _rate(value: Any) -> float:
 def _http_url(value: Any) -> str:
     text = _text(value)
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    # Asking for the port raises ValueError where there cannot be such a one.
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("takes an absolute http or https URL")
     return text
 

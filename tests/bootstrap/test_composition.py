@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bursar.bootstrap.composition import Composition
+from bursar.bootstrap.composition import CannotStart, Composition
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.payments import FeeCatalogue
 from bursar.payments.rules import payment_rules
@@ -68,3 +68,18 @@ async def test_other_rules_are_put_whole(tmp_path: Path, put: list[str]) -> None
         store.engine.amend_rules_document(TABLE, 'partition_key = "pk"\nsort_key = "sk"\n')
     assert await rules_after_a_start(tmp_path) == first
     assert put == [first, first]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"paygov_client_key": "key.pem"}, "needs its client certificate"),
+        ({"paygov_bearer": "b\u00e9"}, "must be printable ASCII"),
+    ],
+)
+async def test_what_pay_govs_client_does_not_take_is_one_line(given: dict[str, str], problem: str) -> None:
+    url = "http://127.0.0.1:9/"
+    async with Composition(Settings(paygov_url=url, payment_url=url, **given)) as composition:  # type: ignore[arg-type]
+        with pytest.raises(CannotStart, match=problem) as refused:
+            await composition.paygov()
+    assert "\n" not in str(refused.value)

@@ -137,16 +137,19 @@ class Composition:
             if settings.paygov_url is None or settings.payment_url is None:
                 missing = "BURSAR_PAYGOV_URL" if settings.paygov_url is None else "BURSAR_PAYMENT_URL"
                 raise CannotStart(f"{missing} is not set: the portal must know where Pay.gov is")
-            config = PayGovConfig(
-                url=settings.paygov_url,
-                query_url=settings.paygov_query_url,
-                payment_url=settings.payment_url,
-                namespace=settings.paygov_namespace or NAMESPACE,
-                timeout_s=settings.paygov_timeout_s,
-                client_cert=settings.paygov_client_cert,
-                client_key=settings.paygov_client_key,
-                bearer=settings.paygov_bearer,
-            )
+            try:
+                config = PayGovConfig(
+                    url=settings.paygov_url,
+                    query_url=settings.paygov_query_url,
+                    payment_url=settings.payment_url,
+                    namespace=settings.paygov_namespace or NAMESPACE,
+                    timeout_s=settings.paygov_timeout_s,
+                    client_cert=settings.paygov_client_cert,
+                    client_key=settings.paygov_client_key,
+                    bearer=settings.paygov_bearer,
+                )
+            except ValueError as error:
+                raise CannotStart(f"BURSAR_PAYGOV_…: {error}") from error
             try:
                 transport = HttpTransport(client_cert=config.client_cert, client_key=config.client_key)
             except OSError as error:  # ssl.SSLError is one
