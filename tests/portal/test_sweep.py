@@ -1,6 +1,7 @@
 """The sweeper: settles, resolves, expires; bounded, in many processes at once, through Pay.gov's outages."""
 
 import asyncio
+from unittest.mock import patch
 
 import pytest
 
@@ -98,10 +99,16 @@ async def test_without_query_what_cannot_be_known_alerts_and_keeps_blocking(stag
     stage.misbehave("drop", operations=("complete",), times=1)
     with pytest.raises(GatewayTimeout):
         await stage.process(token)
-    reports = await _sweep_for(stage, 24 * HOUR_S, every=1200)
+    with patch("bursar.portal.portal._log") as log:
+        reports = await _sweep_for(stage, 24 * HOUR_S, every=1200)
     attempt = await stage.attempt(token)
     assert (attempt.status, attempt.outcome_unknown, stage.charges()) == ("processing", True, 1)
     assert any(attempt.agency_tracking_id in report.attention for report in reports[:2])
+    assert "attention" in stage.watcher.alerts
+    alerted = [
+        call.kwargs["extra"] for call in log.error.call_args_list if call.kwargs["extra"]["alert"] == "attention"
+    ]
+    assert {each["agencyTrackingId"] for each in alerted} == {attempt.agency_tracking_id}
 
 
 @on_stage

@@ -44,11 +44,6 @@ class Wanted:
     contradicted: bool = False
 
 
-def needs_attention(portal: Portal, attempt: Attempt) -> bool:
-    """Whether ``attempt`` wants a person by now."""
-    return why_attention(portal, attempt) is not None
-
-
 def why_attention(portal: Portal, attempt: Attempt) -> str | None:
     """Why ``attempt`` wants a person; None when it does not."""
     now = portal.clock()

@@ -21,7 +21,7 @@ from typing import Final
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE
-from bursar.portal.attention import needs_attention
+from bursar.portal.attention import why_attention
 from bursar.portal.init_payment import ABANDONED_DETAIL
 from bursar.portal.portal import Portal
 from bursar.portal.process_payment import TOKEN_EXPIRED_DETAIL
@@ -67,13 +67,12 @@ async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
         async with gate:
             result = await _look(portal, attempt)
             results[result] += 1
-            if result not in ENDED and needs_attention(portal, attempt):
+            why = None if result in ENDED else why_attention(portal, attempt)
+            if why is not None:
                 attention.append(attempt.agency_tracking_id)
-                portal.observer.alerted("attention")
+                portal.alert("attention", attempt, why)
 
     await asyncio.gather(*(look(attempt) for attempt in due))
-    if attention:
-        _log.warning("%d attempts need attention: %s", len(attention), ", ".join(sorted(attention)[:20]))
     portal.observer.swept(dict(results), portal.clock() - began)
     return SweepReport(len(due), dict(results), tuple(sorted(attention)), portal.breaker.is_open)
 
