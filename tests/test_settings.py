@@ -63,6 +63,13 @@ def test_a_mistake_in_the_file_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "bursar.toml").write_text("porte = 1\n")
     with pytest.raises(SettingError, match=r"porte in .*bursar\.toml: there is no setting"):
         load_settings({}, {}, tmp_path)
+    (tmp_path / "bursar.toml").write_bytes(b"\xff")
+    with pytest.raises(SettingError, match=r"bursar\.toml is not TOML"):
+        load_settings({}, {}, tmp_path)
+    (tmp_path / "bursar.toml").unlink()
+    (tmp_path / "bursar.toml").mkdir()
+    with pytest.raises(SettingError, match=r"bursar\.toml cannot be read"):
+        load_settings({}, {}, tmp_path)
 
 
 def test_each_default_is_a_value_that_the_setting_itself_takes() -> None:
