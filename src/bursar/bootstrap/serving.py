@@ -1,6 +1,6 @@
 """Runs the web servers and background tasks of one process until it is told to stop, then ends them in order.
 
-    SIGINT, SIGTERM ──► no new connections ──► requests under way end ──► background tasks end ──► parts close
+    SIGINT, SIGTERM ─► no new connections ─► requests end ─► background tasks end ─► what they began ends ─► parts close
 
 Ports are bound before anything else starts, so that a busy one is a clear line and nothing half-started.
 """

@@ -71,8 +71,8 @@ async def run_up(settings: Settings, say: Say) -> None:
             portal_url=address(portal_socket),
             payment_url=where.payment_url,
         )
-        await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
+        await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         limits = client_limits(settings)
         app = _app(parts, portal, reports, _nobody(settings, client), limits, pages_app(try_payment))
         await stack.enter_async_context(serving(app, portal_socket))
@@ -123,8 +123,8 @@ async def serve_portal(
         parts = await stack.enter_async_context(Composition(settings, metrics=metrics))
         authenticate = _authentication(settings, parts)
         portal, reports = await parts.portal(), await parts.reports()
-        await stack.enter_async_context(background([*await _tasks(parts, portal, reports), metrics.keep_up()]))
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
+        await stack.enter_async_context(background([*await _tasks(parts, portal, reports), metrics.keep_up()]))
         app = _app(parts, portal, reports, authenticate, limits)
         await stack.enter_async_context(serving_portal(app.application, listening, seat))
         await until_told_to_stop(lifeline, ready=when_ready)
