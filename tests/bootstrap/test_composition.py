@@ -70,6 +70,21 @@ async def test_other_rules_are_put_whole(tmp_path: Path, put: list[str]) -> None
     assert put == [first, first]
 
 
+async def test_a_command_beside_a_portal_leaves_its_fees_in_force(tmp_path: Path) -> None:
+    fees = tmp_path / "fees.toml"
+    fees.write_text(ANOTHER_FEE)
+    portals = await rules_after_a_start(tmp_path, str(fees))
+    async with Composition(Settings(data=str(tmp_path)), changes_rules=False) as command:
+        await command.ledger()
+        store = await command.store()
+        assert isinstance(store, AsyncEngine)
+        assert store.engine.rules_document(TABLE) == portals
+    async with Composition(Settings(data=str(tmp_path / "new")), changes_rules=False) as first:
+        ledger, store = await first.ledger(), await first.store()
+        assert isinstance(store, AsyncEngine)
+        assert store.engine.rules_document(TABLE) == ledger.rules.to_toml()
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [

@@ -53,9 +53,15 @@ class Composition:
         clock: Clock = system_clock,
         randomness: random.Random | None = None,
         metrics: "Metrics | None" = None,
+        changes_rules: bool = True,
     ) -> None:
-        """``metrics`` watches the store and the portal, where there is something to show them to."""
+        """``metrics`` watches the store and the portal, where there is something to show them to.
+
+        ``changes_rules``: whether this process's fees become the rules of an embedded store that has others. A command
+        beside a portal leaves them as they are, or one that was not told of the portal's fees would forbid them to it.
+        """
         self.settings = settings
+        self._changes_rules = changes_rules
         self.metrics = metrics
         self.clock = clock
         self.randomness = randomness or random.SystemRandom()
@@ -119,7 +125,7 @@ class Composition:
             try:
                 await ledger.create_table()
                 if isinstance(store, AsyncEngine):
-                    _put_rules(store, table, ledger)
+                    _put_rules(store, table, ledger, self._changes_rules)
             except (DynamoError, RulesRefused, StoreUnreachable) as error:
                 raise CannotStart(f"the table {table} in {self.settings.store_url}: {error}") from error
             self._ledger = ledger
@@ -259,9 +265,9 @@ def _only_more_fees(before: str, rules: Rules) -> bool:
         return False
 
 
-def _put_rules(store: AsyncEngine, table: str, ledger: Ledger) -> None:
+def _put_rules(store: AsyncEngine, table: str, ledger: Ledger, may_change: bool) -> None:
     document, before = ledger.rules.to_toml(), store.engine.rules_document(table)
-    if before == document:
+    if before == document or (before is not None and not may_change):
         return
     # Adopting rules reads the whole table, which takes minutes where there are a million payments.
     if before is not None and _only_more_fees(before, ledger.rules):

@@ -68,7 +68,7 @@ async def _composition() -> AsyncIterator[Composition]:
     settings = settings_from({})
     logging.basicConfig(level=settings.log_level.upper())
     try:
-        async with Composition(settings) as parts:
+        async with Composition(settings, changes_rules=False) as parts:
             yield parts
     except CannotStart as error:
         click.echo(f"bursar: {error}", err=True)
