@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import random
 from typing import Any
 
 import pytest
 
+from bursar.payments import Ledger
 from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
 from bursar.portal.auth import nobody_asks
 from bursar.portal.http import BODY_TIMEOUT_S, PortalApp, portal_app
@@ -224,3 +226,22 @@ async def test_a_body_that_drips_is_given_up(stage: Stage) -> None:
     assert (sent[0]["status"], stage.loop.clock() - began) == (408, BODY_TIMEOUT_S)
     assert (b"connection", b"close") in sent[0]["headers"]
     assert json.loads(sent[1]["body"]) == {"message": "The request body did not arrive in time", "errors": []}
+
+
+def test_a_rule_that_refuses_a_start_is_named_in_the_log_and_nothing_of_the_payment(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        known = FeeCatalogue.parse(
+            b"[fees.COPY_FEE]\nname='C'\ntcs_app_id='C'\nversions=[{active_from=2020-01-01,variable=true}]", source="x"
+        )
+        ledger = Ledger(stage.store, clock=stage.loop.clock, randomness=random.Random(1), fees=known)
+        stage.portal.ledger = ledger  # which knows fewer fees than the portal
+        logging.getLogger("bursar").setLevel(logging.ERROR)  # the stage gives it its level back
+        assert (await ask(_app(stage), "POST", "/init", _init_body(stage))).status == 409
+
+    scene()
+    (line,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "fee-active" in line.getMessage()
+    assert "PETITION" not in line.getMessage()

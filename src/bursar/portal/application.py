@@ -15,6 +15,7 @@ from bursar.portal.endpoints import PAYMENT_ENDPOINTS, Endpoint, Routes
 from bursar.portal.errors import PortalError, TooLarge, Unexpected, portal_error
 from bursar.portal.portal import Portal
 from bursar.portal.schemas import BODY_BYTES_MAX
+from bursar.rules.errors import RuleRefused
 
 TOO_LARGE: Final = f"The request body is larger than {BODY_BYTES_MAX} bytes"
 UNROUTED: Final = "none"
@@ -110,6 +111,9 @@ class Application:
         known = portal_error(error)
         if isinstance(known, Unexpected):
             _log.error("request %s failed", call.request_id, exc_info=error, extra={"requestId": call.request_id})
+        elif isinstance(error, RuleRefused):  # none that a caller can bring about by himself: somebody should look
+            said = "request %s would have broken the rule %s"
+            _log.error(said, call.request_id, error.rule, extra={"requestId": call.request_id})
         return error_reply(known)
 
     def _note(self, operation: str, call: Call, status: int, seconds: float) -> None:
