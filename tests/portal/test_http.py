@@ -49,6 +49,11 @@ async def test_a_whole_payment(stage: Stage) -> None:
     assert told.json == processed.json
     history = await ask(app, "GET", f"/details/{body['transactionReferenceId']}/events")
     assert [each["name"] for each in history.json["events"]] == ["started", "token_given", "claimed", "completed"]
+    assert history.json["events"][-1]["detail"] == {
+        "payGovTrackingId": processed.json["transactions"][0]["payGovTrackingId"],
+        "payGovTransactionStatus": "Success",
+        "payGovPaymentType": "PAYPAL",
+    }
 
 
 def _retire_the_fee(stage: Stage) -> None:

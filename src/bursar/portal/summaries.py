@@ -17,6 +17,15 @@ PAYMENT_METHOD_LABELS: Final[Mapping[str, str]] = {
     "PAYPAL": "PayPal",
 }
 
+# What an event's detail is called in the record → on the wire. A name that is not here is the same in both.
+DETAIL_NAMES: Final[Mapping[str, str]] = {
+    "paygov_tracking_id": "payGovTrackingId",
+    "transaction_status": "payGovTransactionStatus",  # Pay.gov's word: `transactionStatus` is ours
+    "payment_method": "payGovPaymentType",  # Pay.gov's word as well, not a label
+    "return_code": "returnCode",
+    "return_detail": "returnDetail",
+}
+
 
 def payment_method_label(payment_type: str | None) -> str | None:
     """The label of Pay.gov's ``payment_type``; None while nobody has paid."""
@@ -49,7 +58,7 @@ def payment_summary(attempts: Iterable[Attempt], *, stale: bool = False) -> dict
 
 
 def event_summary(event: Event) -> dict[str, Any]:
-    """One line of an attempt's history."""
+    """One line of an attempt's history; what is in its detail goes by names like all others of the API."""
     summary = {
         "agencyTrackingId": event.agency_tracking_id,
         "seq": event.seq,
@@ -58,7 +67,7 @@ def event_summary(event: Event) -> dict[str, Any]:
         "actor": event.actor,
         "fromStatus": event.from_status,
         "toStatus": event.to_status,
-        "detail": event.detail,
+        "detail": {DETAIL_NAMES.get(name, name): value for name, value in event.detail.items()},
     }
     return {name: value for name, value in summary.items() if value is not None}
 
