@@ -66,6 +66,12 @@ def test_every_error_status_has_a_meaning() -> None:
     assert used <= set(ERROR_MEANINGS)
 
 
+def test_what_a_door_refuses_before_it_is_a_request_is_documented_everywhere() -> None:
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            assert {"408", "413", "431"} <= set(operation["responses"])
+
+
 def test_the_contract_is_the_one_that_is_tested_here() -> None:
     """No endpoint is added without a test that names its path."""
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))

@@ -85,7 +85,7 @@ PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "Begin a payment and get the address to send the payer to",
         _init,
         {200: "InitReply"},
-        errors=(400, 403, 409, 413, 502, 504),
+        errors=(400, 403, 409, 502, 504),
         request="InitRequest",
         description="Asked again while the payer is on Pay.gov's pages, it gives the same token. Charges nobody.",
     ),
@@ -96,7 +96,7 @@ PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "Complete the payment when the payer has come back",
         _process,
         {200: "Payment"},
-        errors=(400, 403, 404, 409, 410, 413, 502, 504),
+        errors=(400, 403, 404, 409, 410, 502, 504),
         request="ProcessRequest",
         description=(
             "After 502 or 504 the payment may have been made: ask details, do not begin another. "

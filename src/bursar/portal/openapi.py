@@ -23,16 +23,18 @@ ERROR_MEANINGS: Final[dict[int, str]] = {
     400: "The request cannot be read, or breaks its schema; `errors` lists every problem",
     403: "Not signed, not registered, or not allowed this fee",
     404: "No such payment of this client",
+    408: "The body was not all there in time",
     409: "Something else is under way: retry with backoff, or ask details",
     410: "This token can never be processed again",
     413: "The body is larger than 64 KiB",
     429: "Over this client's rate or concurrency; see Retry-After",
+    431: "The request line and the headers are larger than 64 KiB, or more than 100 headers",
     500: "A fault of the portal's own",
     502: "Pay.gov answered with something that decides nothing",
     503: "The payment store is not available; see Retry-After",
     504: "Pay.gov could not be reached, or its answer was lost",
 }
-EVERY_ENDPOINT: Final = (500, 503)
+EVERY_ENDPOINT: Final = (408, 413, 431, 500, 503)
 EVERY_CLIENT: Final = (403, 429)
 
 
