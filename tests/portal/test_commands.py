@@ -1,7 +1,9 @@
 """The commands, as they are typed."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -15,6 +17,7 @@ from bursar.clock import system_clock
 from bursar.dynamo.store import open_store
 from bursar.paygov import NotSent, PayGov, PayGovConfig
 from bursar.payments import Clients, FeeCatalogue, Ledger, Outcome, OutcomeContradicts
+from bursar.portal import commands
 from bursar.portal.commands import attention, resolve, sweep, webhooks
 from bursar.portal.portal import Portal
 
@@ -86,6 +89,30 @@ def test_a_sweep_says_what_it_did(run: Callable[..., Result], unknown: str) -> N
     assert run(sweep, "--once").output == "looked at 0: nothing due\n"
     later = run(sweep, "--once", ahead_s=600)
     assert (later.exit_code, later.output) == (0, "looked at 1: unheard 1\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("once", [True, False])
+def test_a_sweep_that_is_stopped_finishes_what_it_has_begun(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, number: signal.Signals, once: bool
+) -> None:
+    finished = []
+
+    async def complete(portal: Portal, stopped: asyncio.Event) -> None:
+        await stopped.wait()
+        finished.append(await portal.ledger.obligation("dawson", REFERENCE))
+
+    async def sweeping(portal: Portal, *given: Any) -> None:
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
+        try:
+            await portal.finish(complete(portal, stopped))
+        finally:
+            asyncio.get_running_loop().call_soon(stopped.set)
+
+    monkeypatch.setattr(commands, "sweep_once" if once else "run_sweeper", sweeping)
+    done = run(sweep, *(["--once"] if once else []))
+    assert (done.exit_code, done.output, finished) == (0, "Stopped.\n" if once else "", [None])
 
 
 def test_attention_lists_and_its_exit_code_tells(run: Callable[..., Result], unknown: str) -> None:

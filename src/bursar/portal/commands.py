@@ -8,6 +8,7 @@ Exit codes: 0 done; 1 the answer is no, or something wants a person; 2 bad usage
 """
 
 import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -48,12 +49,16 @@ T = TypeVar("T")
 )
 @click.pass_context
 def sweep(ctx: click.Context, once: bool, limit: int, interval_s: float) -> None:
-    """Settle, resolve and expire what is due; without --once until Ctrl-C. Many may run at once."""
+    """Settle, resolve and expire what is due; without --once until Ctrl-C. Many may run at once.
+
+    What has been begun when it is stopped is finished.
+    """
     if once:
-        click.echo(_told(_with_portal(ctx, lambda portal: sweep_once(portal, limit))))
+        report = _with_portal(ctx, lambda portal: _until_stopped(portal, sweep_once(portal, limit)))
+        click.echo("Stopped." if report is None else _told(report))
         return
     with suppress(KeyboardInterrupt):
-        _with_portal(ctx, lambda portal: run_sweeper(portal, interval_s, limit))
+        _with_portal(ctx, lambda portal: _until_stopped(portal, run_sweeper(portal, interval_s, limit)))
 
 
 @click.command()
@@ -174,6 +179,20 @@ def _told(report: SweepReport) -> str:
     if report.attention:
         lines.append(f"{len(report.attention)} want attention: see `bursar attention`")
     return "\n".join(lines)
+
+
+async def _until_stopped(portal: Portal, work: Awaitable[T]) -> T | None:
+    """What ``work`` gives; None after the first SIGINT or SIGTERM. Either way what it has begun is finished."""
+    loop, running = asyncio.get_running_loop(), asyncio.current_task()
+    assert running is not None
+    loop.add_signal_handler(signal.SIGTERM, running.cancel)  # SIGINT does so by itself
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        await portal.drain()
 
 
 def _with_portal(ctx: click.Context, work: Callable[[Portal], Awaitable[T]]) -> T:
