@@ -105,6 +105,14 @@ async def test_totals_sum_the_successful_amounts_of_each_period(book: Book, log:
     }
 
 
+async def test_payment_methods_are_sorted_as_they_are_shown(book: Book, reports: Reports) -> None:
+    for method in ("PLASTIC_CARD", "PAYPAL", "ACH", "WAMPUM", None):
+        book.start(payment_method=method)
+    log = TransactionLog(reports, lambda: NAMES, {"PLASTIC_CARD": "Credit/Debit Card", "ACH": "Debit"})
+    listed = await log.page(*FOREVER, sort="paymentMethod", order="asc", limit=5, offset=0)
+    assert [entry["paymentMethod"] for entry in listed] == ["PLASTIC_CARD", "ACH", "PAYPAL", "WAMPUM", None]
+
+
 async def test_a_sort_that_is_no_column_is_refused(log: TransactionLog) -> None:
     with pytest.raises(ValueError, match="sorted by one of"):
         await log.page(*FOREVER, sort="token", limit=1, offset=0)

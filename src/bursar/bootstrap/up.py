@@ -31,6 +31,7 @@ from bursar.portal.limits import ClientLimits
 from bursar.portal.metrics import Metrics
 from bursar.portal.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.shared_use import SharedUse
+from bursar.portal.summaries import PAYMENT_METHOD_LABELS
 from bursar.portal.sweeper import run_sweeper
 from bursar.reports import LakeBusy, ReportError, Reports
 from bursar.reports.transaction_log import TransactionLog
@@ -165,7 +166,7 @@ def _app(
 ) -> PortalApp:
     """The portal with everything that a server of one's own offers."""
     fees = parts.fees
-    log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
+    log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys}, PAYMENT_METHOD_LABELS)
     return portal_app(portal, authenticate, log=log, metrics=parts.metrics, limits=limits, others=others)
 
 

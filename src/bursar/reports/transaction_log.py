@@ -49,6 +49,9 @@ SORTS: Final = (
     "clientName",
     "transactionReferenceId",
 )
+_SORTED_BY: Final = {"paymentMethod": "method_label"}
+"""What is sorted by something else than what an entry holds."""
+NO_LABELS: Final[Mapping[str, str]] = {}
 _ORDERS: Final = {"asc": "ASC", "desc": "DESC"}
 _IN_FRAME: Final = (
     "updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE) AND updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)"
@@ -70,11 +73,18 @@ class StatusCounts:
 
 class TransactionLog:
     """The log over ``reports``. ``fee_names`` gives fee key → name as the catalogue has it now; a fee that the
-    catalogue no longer has goes by its key, so old entries keep answering."""
+    catalogue no longer has goes by its key, so old entries keep answering. ``method_labels``: Pay.gov's word → what is
+    shown for it, by which a log is sorted."""
 
-    def __init__(self, reports: Reports, fee_names: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        reports: Reports,
+        fee_names: Callable[[], Mapping[str, str]],
+        method_labels: Mapping[str, str] = NO_LABELS,
+    ) -> None:
         self._reports = reports
         self._fee_names = fee_names
+        self._method_labels = method_labels
 
     async def recent(self, payment_status: str | None = None, limit: int = RECENT_MAX) -> list[dict[str, Any]]:
         """The newest attempts by start, at most ``limit``, of one payment status or of all."""
@@ -99,7 +109,7 @@ class TransactionLog:
         """
         if sort not in SORTS or order not in _ORDERS:
             raise ValueError(f"a log is sorted by one of {', '.join(SORTS)}, asc or desc, not by {sort} {order}")
-        by = f"{_FIELDS[sort]} {_ORDERS[order]} NULLS LAST, agency_tracking_id"
+        by = f"{_SORTED_BY.get(sort, _FIELDS[sort])} {_ORDERS[order]} NULLS LAST, agency_tracking_id"
         limit = _bounded(limit, PAGE_ROWS_MAX)
         return await self._entries(_IN_FRAME, _frame(since, until), status, by, limit, max(offset, 0))
 
@@ -137,27 +147,30 @@ class TransactionLog:
     async def _entries(
         self, where: str, parameters: dict[str, Any], status: str | None, by: str, limit: int, offset: int
     ) -> list[dict[str, Any]]:
-        fee_name, names = self._fee_name()
-        parameters = {**parameters, **names}
+        fee_name, names = _labelled("fee", self._fee_names())
+        method_label, labels = _labelled("payment_method", self._method_labels)
+        parameters = {**parameters, **names, **labels}
         if status is not None:
             where += " AND payment_status = $status"
             parameters["status"] = status
         fields = ", ".join(f'{expression} AS "{name}"' for name, expression in _FIELDS.items())
         answer = await self._reports.sql(
-            f"WITH named AS (SELECT *, {fee_name} AS fee_name FROM payments WHERE {where}) "
+            f"WITH named AS (SELECT *, {fee_name} AS fee_name, {method_label} AS method_label "
+            f"FROM payments WHERE {where}) "
             f"SELECT {fields} FROM named ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}",
             parameters,
         )
         return [_entry(row) for row in answer.dicts()]
 
-    def _fee_name(self) -> tuple[str, dict[str, str]]:
-        """The expression that gives a fee's name, and its parameters."""
-        names = self._fee_names()
-        if not names:
-            return "fee", {}
-        cases = " ".join(f"WHEN $feeKey{place} THEN $feeName{place}" for place in range(len(names)))
-        keys = {f"feeKey{place}": key for place, key in enumerate(names)}
-        return f"CASE fee {cases} ELSE fee END", keys | {f"feeName{p}": name for p, name in enumerate(names.values())}
+
+def _labelled(column: str, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The expression that gives the label of a column's value, or the value where there is none, and its parameters."""
+    if not labels:
+        return column, {}
+    cases = " ".join(f"WHEN ${column}_key{place} THEN ${column}_label{place}" for place in range(len(labels)))
+    parameters = {f"{column}_key{place}": key for place, key in enumerate(labels)}
+    parameters |= {f"{column}_label{place}": label for place, label in enumerate(labels.values())}
+    return f"CASE {column} {cases} ELSE {column} END", parameters
 
 
 def _bounded(limit: int, limit_max: int) -> int:
