@@ -2,6 +2,7 @@
 
 import random
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,37 @@ async def test_another_tracking_id_of_what_is_paid_or_settling_is_kept(ledger: L
         "Pay.gov says failed as 3FPAID, recorded is processed as 3FPAID",
         "Pay.gov says processed as 3FOTHER, recorded is pending as 3FPAID",
     ]
+
+
+async def test_a_second_collection_that_takes_money_is_kept_beside_the_one_that_is_recorded(
+    ledger: Ledger, start: Start
+) -> None:
+    other = Outcome("pending", "3FOTHER", "Received")
+    unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    paid = await ledger.record_outcome(unknown, PAID, actor="sweeper", others=[other])
+    assert (paid.status, paid.paygov_tracking_id) == ("processed", "3FPAID")
+    assert await ledger.record_outcome(unknown, PAID, actor="portal", others=[other]) == paid
+    [kept] = await ledger.contradictions.unacknowledged()
+    assert kept.told() == "Pay.gov says pending as 3FOTHER, recorded is processed as 3FPAID"
+
+
+async def test_a_second_collection_that_cannot_be_kept_is_not_forgotten_by_recording_the_first(
+    ledger: Ledger, start: Start, store: Listening
+) -> None:
+    unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    call = store.call
+
+    async def dies_at_the_second_write(operation: str, request: Any) -> dict[str, Any]:
+        if not operation.startswith(("Get", "Query")) and await ledger.contradictions.unacknowledged():
+            raise StoreUnreachable("away")
+        return await call(operation, request)
+
+    store.call = dies_at_the_second_write  # type: ignore[method-assign]
+    with pytest.raises(StoreUnreachable):
+        await ledger.record_outcome(unknown, PAID, actor="sweeper", others=[Outcome("processed", "3FOTHER")])
+    store.call = call  # type: ignore[method-assign]
+    assert len(await ledger.contradictions.unacknowledged()) == 1
+    assert await ledger.reread(unknown) == unknown
 
 
 async def test_acknowledged_it_is_listed_no_more_nor_when_said_again(

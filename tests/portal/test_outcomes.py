@@ -7,7 +7,7 @@ import pytest
 
 from bursar.paygov import ArgumentRefused, Collection, Fault, Lost, Nonsense, NotSent, QueryUnavailable, TimedOut
 from bursar.payments import Attempt
-from bursar.portal.outcomes import OUTCOMES, Known, judge_collections, judge_completion
+from bursar.portal.outcomes import OTHERS_MAX, OUTCOMES, Known, judge_collections, judge_completion
 
 ATTEMPT = Attempt(
     agency_tracking_id="588234832626439493e92",
@@ -60,6 +60,14 @@ FIRST = [
     ("unidentified", replace(PAID, transaction_amount=None)),
     ("unforeseen", ZeroDivisionError()),
 ]
+OTHER = replace(PAID, paygov_tracking_id="3FOTHER")
+CHARGED_TWICE = [
+    [PAID, OTHER],
+    [PAID, replace(OTHER, transaction_status="Settled")],
+    [replace(PAID, transaction_status="Received"), OTHER],
+    [replace(PAID, transaction_status="Received"), replace(OTHER, transaction_status="Pending")],
+    [replace(PAID, transaction_status="Failed"), OTHER, replace(PAID, paygov_tracking_id="3FTHIRD")],
+]
 # Written by the ledger's word, after the judgement: tests/portal/test_completion.py.
 OF_THE_LEDGER = {"id taken", "contradiction"}
 
@@ -76,7 +84,7 @@ def test_a_fault_after_doubt_proves_nothing(code: str) -> None:
 
 
 def test_every_row_has_a_test() -> None:
-    assert {row for row, _ in FIRST} | {"fault after doubt"} | OF_THE_LEDGER == set(OUTCOMES)
+    assert {row for row, _ in FIRST} | {"fault after doubt", "charged twice"} | OF_THE_LEDGER == set(OUTCOMES)
 
 
 @pytest.mark.parametrize("row", OUTCOMES.values(), ids=lambda row: row.name)
@@ -118,6 +126,43 @@ def test_a_fault_keeps_its_code_and_detail() -> None:
 def test_of_several_collections_the_one_nearest_to_a_charge_counts() -> None:
     found = [replace(PAID, transaction_status=word) for word in ("Failed", "Success", "Received")]
     assert judge_collections(ATTEMPT, found).row.name == "paid"
+
+
+@pytest.mark.parametrize("found", CHARGED_TWICE)
+def test_two_collections_that_take_money_charge_the_payer_twice(found: list[Collection]) -> None:
+    judgement = judge_collections(ATTEMPT, found)
+    assert (judgement.row.name, judgement.known, judgement.row.alerts) == ("charged twice", Known.DEFINITE, True)
+    assert len(judgement.others) == 1
+
+
+@pytest.mark.parametrize("found", CHARGED_TWICE)
+def test_whichever_comes_first_the_same_one_is_recorded(found: list[Collection]) -> None:
+    assert judge_collections(ATTEMPT, found) == judge_collections(ATTEMPT, found[::-1])
+
+
+def test_of_a_payer_charged_twice_the_paid_one_is_recorded_and_the_other_handed_on() -> None:
+    judgement = judge_collections(ATTEMPT, [replace(PAID, transaction_status="Received"), OTHER])
+    assert judgement.outcome is not None
+    assert (judgement.outcome.status, judgement.outcome.paygov_tracking_id) == ("processed", "3FOTHER")
+    assert [(each.status, each.paygov_tracking_id) for each in judgement.others] == [("pending", "3FOR8CGH")]
+    assert judgement.why.endswith(": 3FOTHER (Success), 3FOR8CGH (Received)")
+
+
+def test_how_many_further_collections_are_named_is_bounded() -> None:
+    found = [replace(PAID, paygov_tracking_id=f"3F{number}") for number in range(100)]
+    assert len(judge_collections(ATTEMPT, found).others) == OTHERS_MAX
+
+
+@pytest.mark.parametrize("words", [("Success", "Success"), ("Received", "Success"), ("Failed", "Success")])
+def test_one_collection_told_twice_is_one(words: tuple[str, str]) -> None:
+    judgement = judge_collections(ATTEMPT, [replace(PAID, transaction_status=word) for word in words])
+    assert (judgement.row.name, judgement.others) == ("paid", ())
+
+
+@pytest.mark.parametrize("word", ["Failed", "Cancelled", "Retired"])
+def test_a_collection_that_came_to_nothing_beside_a_paid_one_is_nobodys_worry(word: str) -> None:
+    judgement = judge_collections(ATTEMPT, [replace(OTHER, transaction_status=word), PAID])
+    assert (judgement.row.name, judgement.others) == ("paid", ())
 
 
 def test_one_collection_that_does_not_fit_makes_the_answer_unknown() -> None:

@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
+from bursar.portal.attention import attention
 from bursar.portal.breaker import COOL_DOWN_MAX_S
 from bursar.portal.errors import GatewayTimeout, PortalError
 from bursar.portal.sweep import SweepReport, sweep
@@ -67,6 +68,38 @@ async def test_a_lost_success_is_found_and_recorded_once(stage: Stage) -> None:
         await stage.process(token)
     await _sweep_for(stage, 30)
     assert ((await stage.attempt(token)).status, stage.charges()) == ("processed", 1)
+
+
+@on_stage
+async def test_a_payer_who_was_charged_twice_has_paid_and_a_person_hears_of_it(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    attempt = await stage.attempt(token)
+    second = await stage.portal.paygov.start(  # by whatever accident
+        tcs_app_id=attempt.tcs_app_id,
+        agency_tracking_id=attempt.agency_tracking_id,
+        amount=attempt.amount,
+        url_success=attempt.url_success,
+        url_cancel=attempt.url_cancel,
+    )
+    stage.simulator.pay(second, "PLASTIC_CARD", "Success")
+    await stage.portal.paygov.complete(tcs_app_id=attempt.tcs_app_id, token=second)
+    with patch("bursar.portal.portal._log") as log:
+        await _sweep_for(stage, 60)
+    attempt = await stage.attempt(token)
+    charges = {charge.paygov_tracking_id for charge in stage.simulator.books.charges(attempt.agency_tracking_id)}
+    assert (attempt.status, len(charges), attempt.paygov_tracking_id in charges) == ("processed", 2, True)
+    assert stage.watcher.alerts == ["charged twice"]
+    [line] = [call.args[0] % call.args[1:] for call in log.error.call_args_list]
+    assert attempt.agency_tracking_id in line
+    assert all(tracking_id in line for tracking_id in charges)
+    assert token not in line
+    [wanted] = await attention(stage.portal)
+    assert (wanted.attempt, wanted.contradicted) == (attempt, True)
+    [other] = charges - {attempt.paygov_tracking_id}
+    assert wanted.why == f"Pay.gov says processed as {other}, recorded is processed as {attempt.paygov_tracking_id}"
 
 
 @on_stage

@@ -1,4 +1,5 @@
-"""What Pay.gov said against the record: kept in the payments table until a person acknowledges it, and after.
+"""What Pay.gov said against the record, or beside it (a second collection of one attempt, which charges twice): kept in
+the payments table until a person acknowledges it, and after.
 
     kind           pk               sk
     contradiction  contradictions   <agencyTrackingId>#<the status said>#<the Pay.gov tracking id said>

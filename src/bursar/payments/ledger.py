@@ -11,7 +11,7 @@ Errors: :mod:`bursar.payments.errors`.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +42,7 @@ from bursar.payments.records import (
     first_obligation_item,
     latest_event_item,
     money,
+    next_attempt,
     normal_reference,
     whole_ms,
 )
@@ -265,14 +266,22 @@ class Ledger(Lookups):
             attempt, "outcome_unknown", actor, detail={"reason": reason}, **unknown, **_NO_LEASE
         )
 
-    async def record_outcome(self, attempt: Attempt, outcome: Outcome, *, actor: Actor) -> Attempt:
+    async def record_outcome(
+        self, attempt: Attempt, outcome: Outcome, *, actor: Actor, others: Sequence[Outcome] = ()
+    ) -> Attempt:
         """What Pay.gov said of its collection: processing → processed, pending or failed; pending → the same.
 
         True whoever holds the lease, so an attempt that moved is read again and told again; but a refusal, which names
         no collection, only says that *this* complete took none: once the lease is another's it proves nothing, since
         theirs may. What is recorded already changes nothing. Raises ``OutcomeContradicts``, after keeping what was said
         among the ``contradictions``; ``IdentifierTaken``; ``AttemptMoved``.
+
+        ``others``: further collections that take the payer's money for it too. An attempt records one, so they are
+        kept among the ``contradictions``, and first: nobody asks again once it is recorded.
         """
+        recorded = {"status": outcome.status, "paygov_tracking_id": outcome.paygov_tracking_id}
+        for other in others:
+            await self.contradictions.keep(next_attempt(attempt, recorded), other)
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
             try:

@@ -7,6 +7,7 @@
 | pending | for longer than ``pending_alert_after_s`` |
 | any other that the sweeper should have ended | ``alert_after_s`` after it was due |
 | any, also a final one, of which Pay.gov said what contradicts the record | at once, until it is acknowledged |
+| any, also a final one, for which Pay.gov holds a second collection that takes money | the same |
 """
 
 import logging

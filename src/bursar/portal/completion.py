@@ -10,6 +10,7 @@ anywhere, it leaves a lease that runs out, which the sweeper reads as "unknown".
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from bursar.paygov.collection import Collection
@@ -40,7 +41,7 @@ async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool,
     if judgement.outcome is not None:
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if judgement.row.alerts:
-        portal.alert(judgement.row.name, attempt, judgement.row.reason)
+        portal.alert(judgement.row.name, attempt, judgement.why)
     if judgement.known is Known.DEFINITE:
         return attempt
     await _record_doubt(portal, attempt, owner, judgement, first, actor)
@@ -54,7 +55,7 @@ async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, acto
     """
     assert judgement.outcome is not None
     try:
-        return await _record_persistently(portal, attempt, judgement.outcome, actor), judgement
+        return await _record_persistently(portal, attempt, judgement.outcome, judgement.others, actor), judgement
     except IdentifierTaken:
         return attempt, Judgement(OUTCOMES["id taken"])
     except OutcomeContradicts as contradicts:
@@ -78,11 +79,13 @@ async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
     return judgement
 
 
-async def _record_persistently(portal: Portal, attempt: Attempt, outcome: Outcome, actor: Actor) -> Attempt:
+async def _record_persistently(
+    portal: Portal, attempt: Attempt, outcome: Outcome, others: Sequence[Outcome], actor: Actor
+) -> Attempt:
     wait_s = RECORD_WAIT_MIN_S
     for tries_left in reversed(range(RECORD_TRIES_MAX)):
         try:
-            return await portal.ledger.record_outcome(attempt, outcome, actor=actor)
+            return await portal.ledger.record_outcome(attempt, outcome, actor=actor, others=others)
         except (IdentifierTaken, OutcomeContradicts):
             raise
         except Exception as error:

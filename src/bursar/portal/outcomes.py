@@ -59,6 +59,7 @@ OUTCOMES: Final[Mapping[str, Row]] = {row.name: row for row in (
     Row("settling",          _DEFINITE, None,           "Pay.gov accepted it and it is settling"),
     Row("refused",           _DEFINITE, None,           "Pay.gov says that it failed, was cancelled or retired"),
     Row("fault",             _DEFINITE, None,           "Pay.gov refused the only complete with a return code"),
+    Row("charged twice",     _DEFINITE, None,           "Pay.gov has several collections that take money", _ALERTS),
     Row("not sent",          _NOT_SENT, GatewayTimeout, "Pay.gov could not be reached: nothing was sent"),
     Row("timed out",         _UNKNOWN,  GatewayTimeout, "no whole answer from Pay.gov in time"),
     Row("lost",              _UNKNOWN,  GatewayTimeout, "the connection to Pay.gov broke before its answer was here"),
@@ -85,19 +86,36 @@ _ROW_OF_ERROR: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (Nonsense, "nonsense"),
     (PayGovError, "nonsense"),
 )
-_STRENGTH: Final[Mapping[Status | None, int]] = {None: 0, FAILED: 1, PENDING: 2, PROCESSED: 3}
+_TAKES_MONEY: Final = frozenset({PENDING, PROCESSED})
+_STRENGTH: Final[Mapping[Status, int]] = {FAILED: 1, PENDING: 2, PROCESSED: 3}
+
+
+OTHERS_MAX: Final = 10
+"""How many further collections of one attempt are kept and named: enough to make a person ask Pay.gov for the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A row of the table, and what to record when it is definite."""
+    """A row of the table, and what to record when it is definite.
+
+    ``others``: further collections of the same attempt that take money too, at most ``OTHERS_MAX``.
+    """
 
     row: Row
     outcome: Outcome | None = None
+    others: tuple[Outcome, ...] = ()
 
     @property
     def known(self) -> Known:
         return self.row.known
+
+    @property
+    def why(self) -> str:
+        """The row's reason for a person, with Pay.gov's tracking ids where the payer was charged more than once."""
+        if self.outcome is None or not self.others:
+            return self.row.reason
+        told = [f"{each.paygov_tracking_id} ({each.transaction_status})" for each in (self.outcome, *self.others)]
+        return f"{self.row.reason}: {', '.join(told)}"
 
     def error(self) -> PortalError:
         """What the caller hears of a completion that is not definite."""
@@ -163,7 +181,25 @@ def judge_collections(attempt: Attempt, found: Iterable[Collection]) -> Judgemen
     """What Pay.gov says when asked by an id of ``attempt``'s: of several collections the one nearest to a charge.
 
     One that does not fit the attempt makes the whole answer unknown: somebody should look before anything is recorded.
+    Several that take money are the payer's money taken several times. The payment is made all the same, and recorded
+    as the nearest to a charge; the others are handed on, for the money that must go back.
     """
     judgements = [judge_collection(attempt, collection, identified=True) for collection in found]
     odd = next((judgement for judgement in judgements if judgement.known is not Known.DEFINITE), None)
-    return odd or max(judgements, key=lambda j: _STRENGTH[j.outcome.status if j.outcome else None])
+    if odd is not None:
+        return odd
+    # Of equals the lowest id, whatever the order they came in: whoever asks again after a death chooses the same.
+    judgements.sort(key=_nearest_to_a_charge_first)
+    takes_money: dict[str | None, Outcome] = {}
+    for outcome in (judgement.outcome for judgement in judgements):
+        if outcome is not None and outcome.status in _TAKES_MONEY:
+            takes_money.setdefault(outcome.paygov_tracking_id, outcome)  # one id told twice is one collection
+    if len(takes_money) < 2:
+        return judgements[0]
+    recorded, *others = takes_money.values()
+    return Judgement(OUTCOMES["charged twice"], recorded, tuple(others[:OTHERS_MAX]))
+
+
+def _nearest_to_a_charge_first(judgement: Judgement) -> tuple[int, str]:
+    assert judgement.outcome is not None, "a definite judgement has an outcome"
+    return -_STRENGTH[judgement.outcome.status], judgement.outcome.paygov_tracking_id or ""

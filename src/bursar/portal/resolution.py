@@ -112,7 +112,7 @@ async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, 
     if judgement.outcome is not None:
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if judgement.row.alerts:
-        portal.alert(judgement.row.name, attempt, judgement.row.reason)
+        portal.alert(judgement.row.name, attempt, judgement.why)
     return Found(attempt, heard=judgement.known is Known.DEFINITE, reached=True)
 
 
