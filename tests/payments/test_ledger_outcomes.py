@@ -15,6 +15,7 @@ from bursar.payments import (
     OutcomeContradicts,
 )
 from bursar.payments.due import POLL_INTERVAL_MIN_S
+from bursar.payments.repeats import EVENTS_MAX
 from payments.stage import PAID, SETTLING, TOKEN, Listening, Start, Wall, history, initiated, pending, processing
 
 # ---- unknown outcomes
@@ -142,6 +143,17 @@ async def test_another_word_for_pending_is_noted(ledger: Ledger, start: Start) -
     noted = await ledger.record_outcome(waiting, replace(SETTLING, transaction_status="Submitted"), actor="sweeper")
     assert (noted.status, noted.transaction_status) == ("pending", "Submitted")
     assert (await history(ledger, noted))[-1] == "noted"
+
+
+async def test_words_for_pending_that_go_on_changing_are_noted_no_more_and_it_still_settles(
+    ledger: Ledger, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EVENTS_MAX, "noted", 8)
+    waiting = await pending(ledger, start)
+    for word in ("Submitted", "Received") * 10:
+        waiting = await ledger.record_outcome(waiting, replace(SETTLING, transaction_status=word), actor="sweeper")
+    assert (waiting.status, waiting.event_seq) == ("pending", 8)
+    assert (await ledger.record_outcome(waiting, PAID, actor="sweeper")).status == "processed"
 
 
 async def test_an_older_answer_after_the_end_changes_nothing(ledger: Ledger, start: Start) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from bursar.dynamo.errors import StoreUnreachable
 from bursar.paygov.simulator import SimulatorSettings
+from bursar.payments.repeats import EVENTS_MAX, RECLAIMS_MAX
 from bursar.portal.errors import BadGateway, Conflict, Forbidden, GatewayTimeout, Gone, NotFound
-from bursar.portal.process_payment import process_payment
+from bursar.portal.process_payment import NEVER_SENT_DETAIL, process_payment
 from bursar.portal.sweep import sweep
 from portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
 
@@ -194,6 +196,45 @@ async def test_not_sent_and_past_its_life_is_expired(stage: Stage) -> None:
     with pytest.raises(Gone, match="expired"):
         await stage.process(token)
     assert (await stage.attempt(token)).status == "failed"
+
+
+@on_stage
+async def test_what_cannot_be_sent_is_tried_so_often_and_then_to_be_initialized_again(stage: Stage) -> None:
+    reference = stage.reference()
+    token = await stage.paid(reference=reference)
+    stage.misbehave("refuse", operations=("complete",))
+    for _ in range(1 + RECLAIMS_MAX):
+        with pytest.raises(GatewayTimeout, match="Nothing was charged"):
+            await stage.process(token)
+    for _ in range(2):
+        with pytest.raises(Gone, match="initialize the payment again"):
+            await stage.process(token)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.return_code, attempt.return_detail) == ("failed", "5009", NEVER_SENT_DETAIL)
+    assert (await stage.events_of(attempt))[-2:] == ["released", "expired_unsent"]
+    assert len(await stage.events_of(attempt)) == EVENTS_MAX["reclaimed"] + 1
+    stage.plan.clear()
+    assert (await stage.process(await stage.paid(reference=reference)))["paymentStatus"] == "success"
+    assert stage.charges() == 1
+
+
+@on_stage(query=False)
+async def test_an_unknown_outcome_whose_second_complete_is_never_sent_stays_unknown_and_ends_its_events(
+    stage: Stage,
+) -> None:
+    token = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    with patch.dict(EVENTS_MAX, lease_taken_over=10):
+        with pytest.raises(GatewayTimeout):
+            await stage.process(token)
+        stage.misbehave("refuse", operations=("complete",))
+        for _ in range(30):
+            with pytest.raises(GatewayTimeout, match="ask details"):
+                await stage.process(token)
+            await asyncio.sleep(10)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.outcome_unknown, attempt.event_seq) == ("processing", True, 10)
+    assert stage.charges() == 1
 
 
 @pytest.mark.parametrize("kind", ["wrong_agency", "wrong_amount"])

@@ -46,6 +46,7 @@ from bursar.payments.records import (
     normal_reference,
     whole_ms,
 )
+from bursar.payments.repeats import taken_too_often
 from bursar.payments.status import (
     FAILED,
     FINAL,
@@ -209,12 +210,14 @@ class Ledger(Lookups):
     async def claim(self, attempt: Attempt, owner: str, lease_s: float, *, actor: Actor = "portal") -> Attempt:
         """initiated → processing, leased to ``owner`` for ``lease_s`` seconds; also one that was given back unsent.
 
-        Of many callers one wins. Raises ``LeaseHeld`` or ``AttemptMoved``, also for one whose outcome is unknown.
+        Of many callers one wins. Raises ``LeaseHeld`` or ``AttemptMoved``, also for one whose outcome is unknown;
+        ``NoSuchEdge`` for one that was claimed again ``repeats.RECLAIMS_MAX`` times: it can only fail.
         """
         if attempt.status == INITIATED:
             event = "claimed"
         elif attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown:
             event = "reclaimed"
+            _check_not_too_often(attempt, event)
         else:
             raise self._in_the_way(attempt)
         lease = self._lease(owner, lease_s)
@@ -236,10 +239,11 @@ class Ledger(Lookups):
         """Takes over a processing attempt that nobody holds a lease on: ran out, or unknown without one.
 
         From here its outcome is unknown: the new owner must ask Pay.gov and never complete blindly. Raises
-        ``LeaseHeld`` or ``AttemptMoved``.
+        ``LeaseHeld`` or ``AttemptMoved``; ``NoSuchEdge`` for one with ``repeats.TAKEOVER_EVENTS_MAX`` events.
         """
         if attempt.status != PROCESSING or attempt.leased(self._now()):
             raise self._in_the_way(attempt)
+        _check_not_too_often(attempt, "lease_taken_over")
         reason = attempt.unknown_reason or LEASE_RAN_OUT
         told = _present({"owner": owner, "from": attempt.lease_owner, "reason": reason})
         lease = self._lease(owner, lease_s)
@@ -364,8 +368,16 @@ class Ledger(Lookups):
         return whole_ms(self._clock())
 
 
+def _check_not_too_often(attempt: Attempt, event: str) -> None:
+    if taken_too_often(attempt, event):
+        raise NoSuchEdge(f"{attempt.agency_tracking_id} has {attempt.event_seq} events: it cannot be {event} again")
+
+
 def _says_nothing_new(current: Attempt, outcome: Outcome) -> bool:
-    """Whether ``outcome`` is recorded already, or older than what is. Raises ``OutcomeContradicts``."""
+    """Whether ``outcome`` is recorded already, older than what is, or only the last of very many words for pending.
+
+    Raises ``OutcomeContradicts``.
+    """
     known, said = current.paygov_tracking_id, outcome.paygov_tracking_id
     if known is not None and said is not None and known != said:
         raise OutcomeContradicts(current, "another Pay.gov tracking id")
@@ -377,6 +389,8 @@ def _says_nothing_new(current: Attempt, outcome: Outcome) -> bool:
         raise OutcomeContradicts(current, outcome.status)
     if current.status != outcome.status:
         return False
+    if taken_too_often(current, "noted"):
+        return True
     return (known or said, current.transaction_status, current.payment_method) == (
         known,
         outcome.transaction_status or current.transaction_status,

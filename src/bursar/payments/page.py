@@ -6,6 +6,7 @@ python -m bursar.payments.page > docs/payments.md
 import sys
 
 from bursar.payments.fees import FeeCatalogue
+from bursar.payments.repeats import NOTED_EVENTS_MAX, RECLAIMS_MAX, TAKEOVER_EVENTS_MAX
 from bursar.payments.rules import STATUS_MOVES, payment_rules
 from bursar.payments.status import EDGES, PAYGOV_STATUS, STATUSES, Edge
 
@@ -35,6 +36,10 @@ def payments_page(fees: FeeCatalogue) -> str:
             "Events that leave the status as it is:\n",
             *_table(("in", "event", "taken by", "when"), [_still(step) for step in EDGES if not step.moves]),
             "",
+            "These can come again, so each is bounded. An attempt that was given back unsent is `reclaimed` at most",
+            f"{RECLAIMS_MAX} times; asked once more, the portal fails it by `expired_unsent`: nobody was ever charged.",
+            f"With {TAKEOVER_EVENTS_MAX} events no lease is taken over again, and with {NOTED_EVENTS_MAX} nothing is",
+            "`noted`. What ends an attempt is recorded however long its history is.\n",
             "An outcome that is unknown is never a failure: it stays `processing` and blocks its obligation until",
             "Pay.gov, or an operator, says what happened.\n",
             "## Fees\n",

@@ -32,6 +32,7 @@ from bursar.payments.status import LIVE, PROCESSING, Status
 
 DUE_SHARDS: Final = 8
 EVENT_SEQ_MAX: Final = 9999
+"""The most events of one attempt that sort by their key; payments.repeats keeps every attempt well below it."""
 CHANGE_BUCKET_CHARS: Final = len("2026-11-22T19")
 OBLIGATION: Final = "obligation"
 ATTEMPT: Final = "attempt"

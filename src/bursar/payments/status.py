@@ -65,7 +65,7 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(PROCESSING, PROCESSED,  "completed",          _PS, "Pay.gov completed the collection and it is paid"),
     Edge(PROCESSING, PENDING,    "accepted",           _PS, "Pay.gov completed the collection and it is settling"),
     Edge(PROCESSING, FAILED,     "refused",            _PS, "Pay.gov gave a definite no"),
-    Edge(PROCESSING, FAILED,     "expired_unsent",     _PS, "no complete was ever sent and the token is past its life"),
+    Edge(PROCESSING, FAILED,     "expired_unsent",     _PS, "no complete was sent, in a token's life or in many tries"),
     Edge(PROCESSING, FAILED,     "never_charged",      _PS, "Pay.gov surely has none, and the token is past its life"),
     Edge(PROCESSING, PROCESSED,  "resolved_processed", _O,  "an operator found that Pay.gov has charged the payer"),
     Edge(PROCESSING, FAILED,     "resolved_failed",    _O,  "an operator found that Pay.gov has charged nobody"),

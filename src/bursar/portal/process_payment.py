@@ -12,6 +12,7 @@ from typing import Any, Final
 from bursar.payments.clients import Client
 from bursar.payments.errors import AttemptMoved, LeaseHeld
 from bursar.payments.records import Attempt
+from bursar.payments.repeats import RECLAIMS_MAX, taken_too_often
 from bursar.payments.status import PROCESSING, TOKEN_EXPIRED_CODE
 from bursar.portal.access import authorise
 from bursar.portal.completion import complete
@@ -27,6 +28,9 @@ SIBLING_LIVE: Final = (
 )
 TOKEN_EXPIRED: Final = "This token has expired: initialize the payment again with the same reference"
 TOKEN_EXPIRED_DETAIL: Final = "The token expired before the payment was completed"
+NEVER_SENT_DETAIL: Final = (
+    f"Pay.gov could not be reached in {RECLAIMS_MAX + 1} tries to complete the payment: nobody was charged"
+)
 PROCESS_TRIES_MAX: Final = 4
 
 
@@ -37,7 +41,7 @@ async def process_payment(portal: Portal, client: Client, token: str) -> dict[st
         NotFound: no attempt of this client has the token.
         Forbidden: the client may not charge its fee.
         Conflict: another call is completing it.
-        Gone: the attempt is finished, or its token has expired.
+        Gone: the attempt is finished, its token has expired, or it was given back unsent too often.
         GatewayTimeout, BadGateway: nothing was sent, or the outcome is unknown; the message says which.
     """
     attempt = await portal.ledger.attempt_by_token(token)
@@ -75,6 +79,8 @@ async def _processing(portal: Portal, attempt: Attempt) -> None:
     if given_back(attempt):
         if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
             await _expire(portal, attempt, "expired_unsent")
+        if taken_too_often(attempt, "reclaimed"):
+            await _expire(portal, attempt, "expired_unsent", NEVER_SENT_DETAIL)
         return await _complete_first(portal, attempt)
     found = await refresh(portal, attempt, actor="portal", may_complete=True)
     if found.attempt.status == PROCESSING:
@@ -90,13 +96,13 @@ async def _complete_first(portal: Portal, attempt: Attempt) -> None:
     await complete(portal, claimed, owner, first=True, actor="portal")
 
 
-async def _expire(portal: Portal, attempt: Attempt, event: str) -> None:
+async def _expire(portal: Portal, attempt: Attempt, event: str, detail: str = TOKEN_EXPIRED_DETAIL) -> None:
     await portal.ledger.fail(
         attempt,
         event=event,
         actor="portal",
         return_code=TOKEN_EXPIRED_CODE,
-        return_detail=TOKEN_EXPIRED_DETAIL,
+        return_detail=detail,
     )
     raise Gone(TOKEN_EXPIRED)
 

@@ -20,6 +20,7 @@ from bursar.paygov.errors import Certainty, PayGovError, QueryUnavailable
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt
+from bursar.payments.repeats import taken_too_often
 from bursar.payments.status import PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor
 from bursar.portal.completion import AGAIN, complete, record
 from bursar.portal.errors import BadGateway, GatewayTimeout, Unexpected
@@ -54,8 +55,13 @@ def given_back(attempt: Attempt) -> bool:
 
 
 def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
-    """Whether the one repeated complete is still unused and its token lives long enough for an answer."""
+    """Whether the one repeated complete is still unused and its token lives long enough for an answer.
+
+    One that was not sent may be tried once more, and so again and again, but not for ever.
+    """
     if (attempt.unknown_reason or "").startswith(AGAIN) or attempt.token is None:
+        return False
+    if taken_too_often(attempt, "lease_taken_over"):
         return False
     return not portal.ledger.due_policy.token_expired(attempt, portal.clock() + portal.settings.paygov_timeout_s)
 
