@@ -9,6 +9,7 @@ import pytest
 
 from bursar.dynamo.errors import StoreUnreachable
 from bursar.paygov.simulator import SimulatorSettings
+from bursar.payments.records import AMOUNT_MAX
 from bursar.payments.repeats import EVENTS_MAX, RECLAIMS_MAX
 from bursar.portal.errors import BadGateway, Conflict, Forbidden, GatewayTimeout, Gone, NotFound
 from bursar.portal.process_payment import NEVER_SENT_DETAIL, process_payment
@@ -26,6 +27,15 @@ async def test_a_card_payment_is_a_success(stage: Stage) -> None:
     assert transaction["paymentMethod"] == "Credit/Debit Card"
     assert transaction["payGovTrackingId"]
     assert await stage.events_of(await stage.attempt(token)) == ["started", "token_given", "claimed", "completed"]
+
+
+@on_stage
+async def test_the_greatest_amount_that_the_table_keeps_can_be_paid(stage: Stage) -> None:
+    fee = stage.fees.fee("COPY_FEE", stage.loop.clock())
+    metadata = {"copyRequestId": "1", "numberOfPages": 2}
+    token = await stage.paid(fee=fee, amount=AMOUNT_MAX, metadata=metadata)
+    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert [charge.amount for charge in stage.simulator.books.all_charges()] == [AMOUNT_MAX]
 
 
 @on_stage

@@ -39,8 +39,9 @@ TCS_APP_ID_CHARACTERS_MAX = 64
 """GUESS: agencies' ids that are public have 8 to 21."""
 URL_CHARACTERS_MAX = 2_048
 """GUESS."""
-AMOUNT_MAX = Decimal("99999999.99")
-"""GUESS: ten digits; what public forms take."""
+AMOUNT_MAX = Decimal("999999999.99")
+"""GUESS: public material gives no limit. The payments table's own (payments.records.AMOUNT_MAX), so that whatever
+a fee may cost can be asked for: tests/portal/test_validation.py holds them equal."""
 
 TRANSACTION_TYPE = "Sale"
 LANGUAGE = "en"

@@ -10,7 +10,7 @@ Schema = dict[str, Any]
 BODY_BYTES_MAX: Final = 64 * 1024
 TOKEN_CHARS: Final = 32
 URL_CHARS_MAX: Final = 2000
-AMOUNT_USD_END: Final = 100_000_000  # a cent above paygov.protocol.AMOUNT_MAX
+AMOUNT_USD_END: Final = 1_000_000_000  # a cent above payments.records.AMOUNT_MAX and paygov.protocol.AMOUNT_MAX
 UUID_V4: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"
 # Absolute http or https, a host, and no user information: `https://court.gov@evil.example` would mislead a payer.
 HTTP_URL: Final = "^[hH][tT][tT][pP][sS]?://[^/?#@:\\s\\\\][^/?#@\\s\\\\]*([/?#].*)?$"

@@ -32,7 +32,7 @@ START = {
         ("transaction_amount", "60.0"),
         ("transaction_amount", "0.00"),
         ("transaction_amount", "-1.00"),
-        ("transaction_amount", "999999999.00"),
+        ("transaction_amount", "1000000000.00"),
         ("transaction_amount", "6e1.00"),
         ("language", "xx"),
         ("url_success", "javascript:alert(1)"),
