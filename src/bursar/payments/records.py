@@ -39,9 +39,8 @@ ATTEMPT: Final = "attempt"
 EVENT: Final = "event"
 """The ``kind`` of each item."""
 CENT: Final = Decimal("0.01")
-AMOUNT_MAX: Final = Decimal(
-    "999999999.99"
-)  # what paygov.protocol.AMOUNT_MAX guesses that Pay.gov takes: a test holds them equal
+AMOUNT_MAX: Final = Decimal("999999999.99")
+"""What Pay.gov is guessed to take: a test holds it equal to paygov.protocol.AMOUNT_MAX."""
 
 
 # No slots: the three records keep their values in one dict each, which is made at once (:func:`_made`).
