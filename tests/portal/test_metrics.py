@@ -1,18 +1,19 @@
 """What Prometheus sees: counts by bounded labels, and the live attempts when it asks."""
 
 import asyncio
+import logging
 import random
 import re
 from pathlib import Path
 
 import pytest
 
-from bursar.dynamo.errors import DynamoError
-from bursar.payments import Outcome, OutcomeContradicts
+from bursar.dynamo.errors import DynamoError, StoreUnreachable
+from bursar.payments import Attempt, Outcome, OutcomeContradicts
 from bursar.portal.attention import acknowledge
 from bursar.portal.auth import nobody_asks
 from bursar.portal.http import portal_app
-from bursar.portal.metrics import KEEP_INTERVAL_S, LOOK_AGE_MAX_S, Metrics, ObservedStore
+from bursar.portal.metrics import KEEP_INTERVAL_S, LOOK_AGE_MAX_S, LOOK_TIMEOUT_S, Metrics, ObservedStore
 from bursar.portal.portal import Portal
 from bursar.portal.snapshots import Snapshots
 from bursar.portal.sweep import sweep
@@ -98,6 +99,85 @@ async def test_contradictions_are_counted_until_somebody_acknowledges_them(stage
     await acknowledge(stage.portal, paid.agency_tracking_id, by="Ada", reason="refunded")
     await asyncio.sleep(LOOK_AGE_MAX_S)
     assert b"bursar_open_contradictions 0.0" in await metrics.text(stage.portal)
+
+
+class Away:
+    """Stands in for the store's answers: ``fails`` while it is away. Counts how often it was asked."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.fails: Exception | None = None
+        self.asked = 0
+        self._due = stage.ledger.due
+        stage.ledger.due = self.due  # type: ignore[method-assign]
+
+    async def due(self, until: float, limit: int) -> list[Attempt]:
+        self.asked += 1
+        if self.fails is not None:
+            raise self.fails
+        return await self._due(until, limit)
+
+
+GAUGES = ("bursar_live_attempts", "bursar_unknown_outcomes", "bursar_oldest_pending", "bursar_open_contradictions")
+
+
+def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(caplog: pytest.LogCaptureFixture) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        logging.getLogger("bursar").setLevel(logging.WARNING)  # the stage gives it its level back
+        metrics, away = Metrics(), Away(stage)
+        metrics.lease_conflict()
+        app = portal_app(stage.portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
+        caplog.clear()
+        for fails in (DynamoError("InternalServerError", "a noise"), None, StoreUnreachable("nobody there")):
+            away.fails = fails
+            scraped = await ask(app, "GET", "/metrics")
+            assert scraped.status == 200
+            assert b"bursar_lease_conflicts_total 1.0" in scraped.body
+            assert [name.encode() in scraped.body for name in GAUGES] == [fails is None] * 4
+            await asyncio.sleep(LOOK_AGE_MAX_S)
+        said = [record.getMessage() for record in caplog.records if record.name == "bursar.portal.metrics"]
+        assert ["a noise" in said[0], "nobody there" in said[1], len(said)] == [True, True, 2]
+
+    scene()
+
+
+@on_stage
+async def test_a_look_that_succeeds_is_good_for_a_while_and_one_that_fails_is_not(stage: Stage) -> None:
+    metrics, away = Metrics(), Away(stage)
+    away.fails = StoreUnreachable("nobody there")
+    await metrics.text(stage.portal)
+    await metrics.text(stage.portal)
+    assert away.asked == 2
+    away.fails = None
+    for _ in range(3):
+        assert b"bursar_unknown_outcomes 0.0" in await metrics.text(stage.portal)
+    assert away.asked == 3
+
+
+@on_stage
+async def test_scrapes_at_once_share_one_look_and_all_tell_what_it_found(stage: Stage) -> None:
+    metrics, away = Metrics(), Away(stage)
+    await stage.init()
+    told = await asyncio.gather(*(metrics.text(stage.portal) for _ in range(3)))
+    assert away.asked == 1
+    assert all(b'bursar_live_attempts{status="initiated"} 1.0' in text for text in told)
+
+
+@on_stage
+async def test_a_store_that_does_not_answer_does_not_keep_a_scrape_waiting(stage: Stage) -> None:
+    metrics = Metrics()
+    metrics.lease_conflict()
+
+    async def never(until: float, limit: int) -> list[Attempt]:
+        await asyncio.sleep(60)
+        return []
+
+    stage.ledger.due = never  # type: ignore[method-assign]
+    began = stage.loop.clock()
+    text = await metrics.text(stage.portal)
+    assert stage.loop.clock() - began == pytest.approx(LOOK_TIMEOUT_S)
+    assert b"bursar_lease_conflicts_total 1.0" in text
+    assert b"bursar_unknown_outcomes" not in text
 
 
 async def _counted(metrics: Metrics, stage: Stage) -> list[str]:

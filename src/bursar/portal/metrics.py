@@ -15,10 +15,12 @@
 | bursar_open_contradictions | what Pay.gov said against a record and nobody has acknowledged |
 
 What is counted is added up over all workers of one server, whichever is asked (:mod:`bursar.portal.snapshots`). What is
-read from the store, the last four, is the same in each.
+read from the store, the last four, is the same in each, and is left out while the store cannot be read: an old figure,
+or a 0, would be taken for one of now.
 """
 
 import asyncio
+import logging
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -41,11 +43,16 @@ from bursar.portal.snapshots import Snapshots
 
 LIVE_LOOKED_AT_MAX: Final = 5000
 LOOK_AGE_MAX_S: Final = 10.0
-"""How long a look at the store is good for, however often the metrics are scraped."""
+"""How long a look at the store is good for, however often the metrics are scraped. After one that failed, the next
+scrape looks again."""
+LOOK_TIMEOUT_S: Final = 5.0
+"""How long a scrape waits for the store: a Prometheus gives up after 10 s, and would lack the counters too."""
 KEEP_INTERVAL_S: Final = 1.0
 """What a killed worker counted since it last kept a snapshot, at most so long ago, is lost, unless it was told."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+
+_log = logging.getLogger(__name__)
 
 
 class Metrics:
@@ -128,16 +135,24 @@ class Metrics:
             self.keep()
 
     async def text(self, portal: Portal) -> bytes:
-        """Everything in Prometheus' text form, after a look at the store."""
-        now = portal.clock()
-        if self._looked_at is None or now - self._looked_at >= LOOK_AGE_MAX_S:
-            self._looked_at = now
-            self._look(await portal.ledger.due(now + FAR_FUTURE_S, LIVE_LOOKED_AT_MAX), now)
-            self._contradictions.set(len(await portal.ledger.contradictions.unacknowledged()))
+        """Everything in Prometheus' text form, after a look at the store; the counters alone where that fails."""
+        seen = await self._has_seen(portal)
         registry = CollectorRegistry()
         for counter in self._everybodys():
             registry.register(counter)
-        return generate_latest(registry) + generate_latest(self._gauges)
+        return generate_latest(registry) + (generate_latest(self._gauges) if seen else b"")
+
+    async def _has_seen(self, portal: Portal) -> bool:
+        """Whether the gauges tell of the store as it was at most ``LOOK_AGE_MAX_S`` ago."""
+        if self._looked_at is not None and portal.clock() - self._looked_at < LOOK_AGE_MAX_S:
+            return True
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                await portal.single_flight("look of the metrics", lambda: self._look(portal))
+        except Exception as error:  # whatever it is, what has been counted can be told
+            _log.warning("the store could not be looked at, so the gauges read from it are left out: %r", error)
+            return False
+        return True
 
     def _everybodys(self) -> Sequence[Counts | Durations]:
         """What all workers have counted: this one up to now, the others up to their latest snapshots.
@@ -154,13 +169,21 @@ class Metrics:
             _absorb(whole, self._snapshots.latest(seat))
         return whole
 
-    def _look(self, live: list[Attempt], now: float) -> None:
+    async def _look(self, portal: Portal) -> None:
+        now = portal.clock()
+        live = await portal.ledger.due(now + FAR_FUTURE_S, LIVE_LOOKED_AT_MAX)
+        open_contradictions = len(await portal.ledger.contradictions.unacknowledged())
+        self._show(live, open_contradictions, now)
+        self._looked_at = now
+
+    def _show(self, live: list[Attempt], open_contradictions: int, now: float) -> None:
         by_status = Tally(attempt.status for attempt in live)
         for status in sorted(LIVE):
             self._live.labels(status).set(by_status[status])
         self._unknown.set(sum(attempt.outcome_unknown for attempt in live))
         pending = [now - attempt.updated_at for attempt in live if attempt.status == "pending"]
         self._oldest_s.set(max(pending, default=0.0))
+        self._contradictions.set(open_contradictions)
 
 
 def _absorb(counters: Sequence[Counts | Durations], snapshot: bytes) -> None:
