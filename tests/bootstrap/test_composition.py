@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from bursar.bootstrap.composition import CannotStart, Composition
-from bursar.dynamo import AsyncEngine, Engine
+from bursar.dynamo import AsyncEngine, DynamoError, Engine
 from bursar.payments import FeeCatalogue
 from bursar.payments.rules import payment_rules
+from bursar.portal.health import health
 from bursar.settings import Settings
 
 TABLE = Settings().table
@@ -83,6 +84,17 @@ async def test_a_command_beside_a_portal_leaves_its_fees_in_force(tmp_path: Path
         ledger, store = await first.ledger(), await first.store()
         assert isinstance(store, AsyncEngine)
         assert store.engine.rules_document(TABLE) == ledger.rules.to_toml()
+
+
+async def test_the_portals_health_knows_how_the_stores_last_write_went(tmp_path: Path) -> None:
+    async with Composition(Settings(data=str(tmp_path))) as composition:
+        portal, store = await composition.portal(asks_paygov=False), await composition.store()
+        assert isinstance(store, AsyncEngine)
+        assert (await health(portal))[1]["checks"]["store"]["status"] == "ok"
+        store.engine._storage.connection.execute("PRAGMA query_only=1")
+        with pytest.raises(DynamoError):
+            await store.call("DeleteTable", {"TableName": TABLE})
+        assert (await health(portal))[1]["checks"]["store"]["message"] == "the last write failed: ReadOnlyError"
 
 
 @pytest.mark.parametrize(

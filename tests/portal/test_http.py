@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bursar.dynamo import AsyncEngine
 from bursar.payments import Ledger
 from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
 from bursar.portal.auth import nobody_asks
@@ -148,6 +149,28 @@ async def test_health_names_each_dependency(stage: Stage) -> None:
     stage.portal.paygov_well_until = 0
     ill = await ask(_app(stage), "GET", "/health")
     assert (ill.status, ill.json["checks"]["payGov"]["status"]) == (503, "failed")
+
+
+@on_stage
+async def test_a_store_that_cannot_write_is_not_well_until_it_can(stage: Stage) -> None:
+    assert isinstance(stage.store, AsyncEngine)
+    engine = stage.store.engine
+    stage.portal.write_trouble = stage.store.write_trouble
+    init = {
+        "transactionReferenceId": stage.reference(),
+        "fee": "PETITION_FILING_FEE",
+        "urlSuccess": "https://client.example/success",
+        "urlCancel": "https://client.example/cancel",
+        "metadata": {"docketNumber": "123-26"},
+    }
+    engine._storage.connection.execute("PRAGMA query_only=1")
+    assert (await ask(_app(stage), "POST", "/init", init)).status == 503
+    ill = await ask(_app(stage), "GET", "/health")
+    assert (ill.status, ill.json["status"]) == (503, "unhealthy")
+    assert ill.json["checks"]["store"]["message"] == "the last write failed: ReadOnlyError"
+    engine._storage.connection.execute("PRAGMA query_only=0")
+    assert (await ask(_app(stage), "POST", "/init", init)).status == 200
+    assert (await ask(_app(stage), "GET", "/health")).status == 200
 
 
 @on_stage

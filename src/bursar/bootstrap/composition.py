@@ -171,7 +171,7 @@ class Composition:
         """
         from bursar.portal.portal import Portal, PortalSettings
 
-        settings = self.settings
+        settings, store = self.settings, await self.store()
         return Portal(
             await self.ledger(),
             await self.paygov() if asks_paygov else _nobody_at_paygov(),
@@ -185,6 +185,8 @@ class Composition:
             clock=self.clock,
             randomness=self.randomness,
             observer=self.metrics,
+            # The disk of any other store is looked after where that store is.
+            write_trouble=store.write_trouble if isinstance(store, AsyncEngine) else None,
         )
 
     async def reports(self) -> "Reports":

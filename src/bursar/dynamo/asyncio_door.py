@@ -149,6 +149,10 @@ class AsyncEngine:
             settle(outcome)
         self.engine.sweep_if_due()
 
+    def write_trouble(self) -> str | None:
+        """Why the last write failed; None when it went well. See :meth:`Engine.write_trouble`."""
+        return self.engine.write_trouble()
+
     def keep_swept(self) -> None:
         """Sweeps expired items every second from now on, not only after writes; called in the engine's event loop."""
         self.engine.sweep_if_due()

@@ -32,6 +32,8 @@ Looked = TypeVar("Looked")
 NOT_UTF8 = "The request holds text that is not valid Unicode"
 
 SWEEP_EVERY_S = 1.0
+TELL_TROUBLE_EVERY_S = 60.0
+"""How often the log is told that the store cannot be written, while it cannot."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,8 @@ class Engine:
         self._storage = core.storage
         self._sweep = Sweep(core)
         self._next_sweep_at = 0.0
+        self._trouble: str | None = None
+        self._tell_trouble_at = 0.0
 
     @classmethod
     def open(
@@ -151,10 +155,12 @@ class Engine:
         """
         core, storage = self._core, self._storage
         outcomes: list[Outcome] = []
+        rows_changed = storage.connection.total_changes()
         try:
             if not storage.writing:
                 storage.begin()
         except apsw.Error as error:
+            self._note_trouble(error)
             return [internal(f"The store could not be written: {error}")] * len(requests)
         try:
             core.refresh()
@@ -170,6 +176,7 @@ class Engine:
             core.flush_counts()
         except Exception as error:
             self._undo()
+            self._note_trouble(error)
             if len(requests) > 1:
                 return [self.run_group([request])[0] for request in requests]
             return [_failure(error)]
@@ -177,12 +184,44 @@ class Engine:
             storage.commit()
         except apsw.Error as error:
             self._undo()
+            self._note_trouble(error)
             return [_failure(error)] * len(requests)
+        # A group whose every request was refused wrote nothing, and proves nothing of the disk.
+        if self._trouble is not None and storage.connection.total_changes() != rows_changed:
+            self._trouble = None
         return outcomes
 
     def _undo(self) -> None:
         self._storage.rollback()
         self._core.forget()
+
+    # Whether it can write -------------------------------------------------------------------------------------
+
+    def write_trouble(self) -> str | None:
+        """Why the last write failed, as SQLite's name of the error (``FullError``); None when it went well.
+
+        After a failure, the asking itself tries to write something that nobody reads, unless another process is
+        writing: a server that is ill gets no traffic, and would never find out that there is room again.
+        """
+        if self._trouble is not None:
+            try:
+                if self._storage.begin_if_free():
+                    self._storage.try_room()
+                    self._trouble = None
+            except apsw.Error as error:
+                self._undo()
+                self._note_trouble(error)
+        return self._trouble
+
+    def _note_trouble(self, error: Exception) -> None:
+        """Remembers why a write failed and logs it, once in a while: a full disk fails every request."""
+        if not isinstance(error, apsw.Error):
+            return  # a defect of ours is its caller's to tell, and none of the file's
+        self._trouble = type(error).__name__
+        now = self._core.clock()
+        if now >= self._tell_trouble_at:
+            self._tell_trouble_at = now + TELL_TROUBLE_EVERY_S
+            _log.error("the store cannot be written: %s: %s", self._trouble, error)
 
     # What nobody asks for -------------------------------------------------------------------------------------
 

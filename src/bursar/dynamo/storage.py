@@ -29,6 +29,10 @@ WAL_CHECKPOINT_PAGES = 10_000
 STATEMENTS_MAX = 128
 """Prepared statements kept. apsw looks for one among all of them, from the first on: more would cost every statement
 more than they save a store of very many tables."""
+TRIED_BYTES = 256 * 1024
+"""Several payments' worth: on a disk that is nearly full, a page may still be written where a payment may not."""
+TRIED_TOKEN = "whether there is room for what is to be written"
+"""Longer than any token that a caller may send."""
 BUSY_WAIT_S = 0.0001
 BUSY_WAITS_MAX = 60_000
 
@@ -152,6 +156,18 @@ class Storage:
         except apsw.Error:
             self.rollback()
             raise
+
+    def try_room(self) -> None:
+        """In the transaction begun, writes ``TRIED_BYTES`` that nobody reads, and takes them back in another one.
+
+        Raises ``apsw.Error`` when the disk does not take them. A process that dies in between leaves a token that has
+        expired, which goes as every such token does.
+        """
+        self.put_token(TRIED_TOKEN, b"", 0.0, bytes(TRIED_BYTES))
+        self.commit()
+        if self.begin_if_free():
+            self.connection.execute("DELETE FROM request_tokens WHERE token = ?", (TRIED_TOKEN,))
+            self.commit()
 
     def rollback(self) -> None:
         """Undoes the transaction; SQLite may have done so already (a full disk, an I/O error)."""

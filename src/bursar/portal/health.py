@@ -14,6 +14,10 @@ HEALTH_AGE_MAX_S: Final = 2.0
 NOBODY: Final = "bursar-health"
 
 
+class Ill(Exception):
+    """A dependency answers and is not well; the text is fit for whoever asks."""
+
+
 async def health(portal: Portal) -> tuple[bool, dict[str, Any]]:
     """Whether every dependency answers, and the report: ``{"status", "timestamp", "checks": {name: …}}``."""
     names = list(CHECKS)
@@ -34,6 +38,8 @@ async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> 
     try:
         async with asyncio.timeout(HEALTH_TIMEOUT_S):
             await check(portal)
+    except Ill as error:
+        result = {"status": "failed", "message": str(error)}
     except Exception as error:  # whatever it is, the dependency is not well; its text may name tables or addresses
         result = {"status": "failed", "message": type(error).__name__}
     result["latencyMs"] = round((portal.clock() - began) * 1000, 3)
@@ -41,7 +47,11 @@ async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> 
 
 
 async def _store(portal: Portal) -> None:
+    """Whether it answers, and takes writes as far as they have been tried: one with a full disk still answers."""
     await portal.ledger.obligation(NOBODY, NOBODY)
+    trouble = portal.write_trouble()
+    if trouble is not None:
+        raise Ill(f"the last write failed: {trouble}")
 
 
 async def _clients(portal: Portal) -> None:

@@ -60,6 +60,10 @@ class PortalSettings:
             )
 
 
+def _not_known() -> None:
+    """A store that does not say how its last write went."""
+
+
 class RequestTask(asyncio.Task[None]):
     """The task of one request at a door that never cancels it once it is ``finishing``.
 
@@ -83,7 +87,9 @@ class Portal:
         clock: Clock,
         randomness: random.Random,
         observer: Observer | None = None,
+        write_trouble: Callable[[], str | None] | None = None,
     ) -> None:
+        """``write_trouble``: tells why the store's last write failed, None when it did not; for health."""
         self.ledger = ledger
         self.paygov = paygov
         self.fees = fees
@@ -92,6 +98,7 @@ class Portal:
         self.clock = clock
         self.randomness = randomness
         self.observer: Observer = observer or Unobserved()
+        self.write_trouble = write_trouble or _not_known
         self.breaker = Breaker(clock, randomness)
         self.paygov_well_until = 0.0  # health's memory of Pay.gov's last answer, Unix seconds
         self._name = f"{randomness.getrandbits(48):012x}"

@@ -12,7 +12,7 @@ import pytest
 
 from bursar.dynamo import DynamoError, Engine
 from bursar.dynamo.check import check_store
-from bursar.dynamo.engine import operation_named
+from bursar.dynamo.engine import TELL_TROUBLE_EVERY_S, operation_named
 from tests.dynamo.durability.recording_disk import recording
 from tests.dynamo.durability.stamps import stamped, table_of_all
 from tests.dynamo.served import Connection, served
@@ -116,6 +116,85 @@ def test_a_store_that_may_not_grow_says_so_and_serves_reads(tmp_path: Path) -> N
     assert engine.execute("Scan", {"TableName": "orders", "Select": "COUNT"})["Count"] == len(written)
     engine.close()
     assert check_store(path) == []
+
+
+def test_a_store_that_cannot_write_says_why_until_it_can(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    now = [1_000_000.0]
+    engine = Engine.open(str(tmp_path / "store.db"), clock=lambda: now[0])
+    engine.execute("CreateTable", table())
+    assert engine.write_trouble() is None
+    execute = engine._storage.connection.execute
+    execute(f"PRAGMA max_page_count={execute('PRAGMA page_count').get}")
+    put = operation_named("PutItem")
+    group = [(put, {"TableName": "orders", "Item": stamped(("secret", str(n)), n, 3_000)}) for n in range(30)]
+    for _ in range(3):
+        assert any(isinstance(outcome, DynamoError) for outcome in engine.run_group(group))
+    engine.run_group(group[-1:])
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert lines == ["the store cannot be written: FullError: database or disk is full"]
+    now[0] += TELL_TROUBLE_EVERY_S
+    engine.run_group(group[-1:])
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 2
+    assert "secret" not in caplog.text
+    execute("PRAGMA query_only=1")
+    assert engine.write_trouble() == "ReadOnlyError"
+    execute("PRAGMA query_only=0")
+    execute("PRAGMA max_page_count=1000000")
+    assert isinstance(engine.run_group(group[-1:])[0], bytes)
+    assert engine._trouble is None
+    engine.close()
+
+
+def test_a_store_finds_out_by_itself_that_there_is_room_again(tmp_path: Path) -> None:
+    engine = Engine.open(path := str(tmp_path / "store.db"))
+    engine.execute("CreateTable", table())
+    execute = engine._storage.connection.execute
+    execute("PRAGMA query_only=1")
+    put = {"TableName": "orders", "Item": item(pk="a", sk="1")}
+    refused(lambda: engine.execute("PutItem", put), "InternalServerError")
+    assert engine.write_trouble() == engine.write_trouble() == "ReadOnlyError"
+    execute("PRAGMA query_only=0")
+    writing = apsw.Connection(path)
+    writing.execute("BEGIN IMMEDIATE")
+    assert engine.write_trouble() == "ReadOnlyError"  # not known, and nobody is waited for
+    writing.execute("ROLLBACK")
+    writing.close()
+    assert engine.write_trouble() is None
+    assert engine.execute("Scan", {"TableName": "orders"})["Count"] == 0
+    assert execute("SELECT count(*) FROM request_tokens").get == 0
+    engine.execute("PutItem", put)
+    engine.close()
+    assert check_store(path) == []
+
+
+def test_room_for_a_page_is_not_room_for_a_payment(tmp_path: Path) -> None:
+    engine = Engine.open(path := str(tmp_path / "store.db"))
+    engine.execute("CreateTable", table())
+    execute = engine._storage.connection.execute
+    execute(f"PRAGMA max_page_count={execute('PRAGMA page_count').get + 2}")
+    large = {"TableName": "orders", "Item": stamped(("b", "1"), 1, 30_000)}
+    refused(lambda: engine.execute("PutItem", large), "InternalServerError")
+    assert engine.write_trouble() == "FullError"
+    execute("PRAGMA max_page_count=1000000")
+    assert engine.write_trouble() is None
+    engine.close()
+    assert check_store(path) == []
+
+
+def test_refusals_prove_nothing_of_the_disk(tmp_path: Path) -> None:
+    engine = Engine.open(str(tmp_path / "store.db"))
+    engine.execute("CreateTable", table())
+    engine.execute("PutItem", {"TableName": "orders", "Item": item(pk="a", sk="1")})
+    execute = engine._storage.connection.execute
+    execute(f"PRAGMA max_page_count={execute('PRAGMA page_count').get}")
+    large = {"TableName": "orders", "Item": stamped(("b", "1"), 1, 30_000)}
+    refused(lambda: engine.execute("PutItem", large), "InternalServerError")
+    only_new = {"TableName": "orders", "Item": item(pk="a", sk="1"), "ConditionExpression": "attribute_not_exists(pk)"}
+    refused(lambda: engine.execute("PutItem", only_new), "ConditionalCheckFailedException")
+    assert engine._trouble == "FullError"
+    engine.execute("DeleteItem", {"TableName": "orders", "Key": item(pk="a", sk="1")})
+    assert engine._trouble is None
+    engine.close()
 
 
 def test_one_request_too_large_for_the_disk_does_not_take_its_group_with_it(tmp_path: Path) -> None:
