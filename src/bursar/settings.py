@@ -159,6 +159,11 @@ class Settings:
         return self.store or f"file:{Path(self.data) / 'bursar.db'}"
 
     @property
+    def store_setting(self) -> str:
+        """The setting that names the store, for whoever is told that it is not there."""
+        return f"{ENVIRONMENT_PREFIX}{'STORE' if self.store else 'DATA'}"
+
+    @property
     def lake_url(self) -> str:
         return self.lake or f"file:{Path(self.data) / 'lake'}"
 

@@ -34,6 +34,10 @@ def put(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+def made_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def rules_after_a_start(folder: Path, fees: str | None = None) -> str | None:
     async with Composition(Settings(data=str(folder), fees=fees)) as composition:
         await composition.ledger()
@@ -75,15 +79,31 @@ async def test_a_command_beside_a_portal_leaves_its_fees_in_force(tmp_path: Path
     fees = tmp_path / "fees.toml"
     fees.write_text(ANOTHER_FEE)
     portals = await rules_after_a_start(tmp_path, str(fees))
-    async with Composition(Settings(data=str(tmp_path)), changes_rules=False) as command:
+    async with Composition(Settings(data=str(tmp_path)), founds=False) as command:
         await command.ledger()
         store = await command.store()
         assert isinstance(store, AsyncEngine)
         assert store.engine.rules_document(TABLE) == portals
-    async with Composition(Settings(data=str(tmp_path / "new")), changes_rules=False) as first:
-        ledger, store = await first.ledger(), await first.store()
-        assert isinstance(store, AsyncEngine)
-        assert store.engine.rules_document(TABLE) == ledger.rules.to_toml()
+
+
+@pytest.mark.parametrize("named", ["data", "store"])
+async def test_a_command_beside_a_portal_makes_no_store(tmp_path: Path, named: str) -> None:
+    path = tmp_path / "there" / "bursar.db"
+    settings = Settings(data=str(path.parent)) if named == "data" else Settings(store=f"file:{path}")
+    async with Composition(settings, founds=False) as command:
+        with pytest.raises(CannotStart) as refused:
+            await command.ledger()
+    assert str(refused.value) == f"BURSAR_{named.upper()}: there is no store at {path}"
+    assert made_in(tmp_path) == []
+
+
+async def test_a_command_beside_a_portal_makes_no_table(tmp_path: Path) -> None:
+    await rules_after_a_start(tmp_path)
+    async with Composition(Settings(data=str(tmp_path), table="bursar-payment"), founds=False) as command:
+        with pytest.raises(CannotStart, match="BURSAR_TABLE: there is no table bursar-payment in file:"):
+            await command.ledger()
+        store = await command.store()
+        assert (await store.call("ListTables", {}))["TableNames"] == [TABLE]
 
 
 async def test_the_portals_health_knows_how_the_stores_last_write_went(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,17 @@ async def test_a_file_url_names_a_file(tmp_path: Path, form: str) -> None:
     await store.call("PutItem", {"TableName": "orders", "Item": item(pk="a", sk="1")})
     await store.close()
     assert path.exists()
+
+
+async def test_a_store_that_must_exist_is_not_made(tmp_path: Path) -> None:
+    url = f"file:{tmp_path / 'portal.db'}"
+    parts: dict[str, Any] = {"clock": lambda: 0.0, "randomness": random.Random(1), "must_exist": True}
+    with pytest.raises(FileNotFoundError, match=f"^there is no store at {tmp_path / 'portal.db'}$"):
+        await open_store(url, **parts)
+    assert files_in(tmp_path) == []
+    await (await opened(url)).close()
+    await (await open_store(url, **parts)).close()
+    await (await open_store("file::memory:", **parts)).close()
 
 
 async def test_memory_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: 
         _refuse(str(error))
     outcomes = ", ".join(f"{number} {status}" for status, number in sorted(made.statuses.items()))
     click.echo(f"{outcomes or 'none completed'}; {made.walked_away} walked away\n")
-    async with Composition(settings, changes_rules=False) as parts:
+    async with Composition(settings, founds=False) as parts:
         answer = await (await parts.reports()).report(DEMO_REPORT)
         click.echo(FORMATS["table"](answer))
 

@@ -53,15 +53,16 @@ class Composition:
         clock: Clock = system_clock,
         randomness: random.Random | None = None,
         metrics: "Metrics | None" = None,
-        changes_rules: bool = True,
+        founds: bool = True,
     ) -> None:
         """``metrics`` watches the store and the portal, where there is something to show them to.
 
-        ``changes_rules``: whether this process's fees become the rules of an embedded store that has others. A command
-        beside a portal leaves them as they are, or one that was not told of the portal's fees would forbid them to it.
+        ``founds``: whether this process makes the store and its table where they are missing, and its fees become the
+        rules of an embedded store that has others. A command beside a portal does neither: told of another folder it
+        would answer for an empty store, and not told of the portal's fees it would forbid them to it.
         """
         self.settings = settings
-        self._changes_rules = changes_rules
+        self._founds = founds
         self.metrics = metrics
         self.clock = clock
         self.randomness = randomness or random.SystemRandom()
@@ -100,9 +101,17 @@ class Composition:
         if self._store is None:
             url = self.settings.store_url
             try:
-                if url.startswith("file:") and not url.startswith("file::memory:"):
+                if self._founds and url.startswith("file:") and not url.startswith("file::memory:"):
                     Path(url.removeprefix("file:")).parent.mkdir(parents=True, exist_ok=True)
-                store = await open_store(url, clock=self.clock, randomness=self.randomness, guard_loader=load_guard)
+                store = await open_store(
+                    url,
+                    clock=self.clock,
+                    randomness=self.randomness,
+                    guard_loader=load_guard,
+                    must_exist=not self._founds,
+                )
+            except FileNotFoundError as error:
+                raise CannotStart(f"{self.settings.store_setting}: {error}") from error
             except (OSError, apsw.Error, StoreFormatError, StoreUnreachable, ValueError) as error:
                 raise CannotStart(f"the store {url} cannot be opened: {error}") from error
             self._ending.push_async_callback(store.close)
@@ -110,7 +119,7 @@ class Composition:
         return self._store
 
     async def ledger(self) -> Ledger:
-        """The ledger over its table, which is made where it is missing; an embedded store keeps the table's rules."""
+        """The ledger over its table; an embedded store keeps the table's rules. Raises :class:`CannotStart`."""
         if self._ledger is None:
             store, table = await self.store(), self.settings.table
             observed = self._observed(store)
@@ -123,9 +132,12 @@ class Composition:
                 direct=self._observed_direct(store),
             )
             try:
-                await ledger.create_table()
+                if self._founds:
+                    await ledger.create_table()
+                else:
+                    await self._expect_table(store)
                 if isinstance(store, AsyncEngine):
-                    _put_rules(store, table, ledger, self._changes_rules)
+                    _put_rules(store, table, ledger, self._founds)
             except (DynamoError, RulesRefused, StoreUnreachable) as error:
                 raise CannotStart(f"the table {table} in {self.settings.store_url}: {error}") from error
             self._ledger = ledger
@@ -223,6 +235,16 @@ class Composition:
         return Dispatcher(
             await self.ledger(), queue, subscriptions, sender, clock=self.clock, randomness=self.randomness
         )
+
+    async def _expect_table(self, store: Store) -> None:
+        table = self.settings.table
+        try:
+            await store.call("DescribeTable", {"TableName": table})
+        except DynamoError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            where = f"{self.settings.store_url} ({self.settings.store_setting})"
+            raise CannotStart(f"BURSAR_TABLE: there is no table {table} in {where}") from error
 
     def _observed(self, store: Store) -> Store:
         if self.metrics is None:

@@ -1,7 +1,7 @@
 """What the rooms' commands work on, made from the settings in force; the command line hands it to them.
 
 Each factory gives an async context manager, or plain values. A part that cannot be made ends the command with one
-line and exit code 2.
+line and exit code 2. None makes a store: these commands stand beside a portal, and its store is there.
 """
 
 import logging
@@ -60,7 +60,12 @@ def rules() -> "Defaults":
 
     settings = settings_from({})
     parts = Composition(settings)
-    return Defaults(store_url=settings.store_url, table=settings.table, rules=lambda: payment_rules(parts.fees))
+    return Defaults(
+        store_url=settings.store_url,
+        store_setting=settings.store_setting,
+        table=settings.table,
+        rules=lambda: payment_rules(parts.fees),
+    )
 
 
 @asynccontextmanager
@@ -68,7 +73,7 @@ async def _composition() -> AsyncIterator[Composition]:
     settings = settings_from({})
     logging.basicConfig(level=settings.log_level.upper())
     try:
-        async with Composition(settings, changes_rules=False) as parts:
+        async with Composition(settings, founds=False) as parts:
             yield parts
     except CannotStart as error:
         click.echo(f"bursar: {error}", err=True)

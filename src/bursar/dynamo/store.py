@@ -7,6 +7,7 @@ dynamodb+http://127.0.0.1:8000                            anything else that spe
 
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from bursar.clock import Clock
 from bursar.dynamo.asyncio_door import AsyncEngine
 from bursar.dynamo.engine import Engine
 from bursar.dynamo.guards import GuardLoader
+from bursar.dynamo.storage import MEMORY
 
 FILE_SCHEME = "file:"
 REMOTE_SCHEMES = ("dynamodb:", "dynamodb+http:", "dynamodb+https:")
@@ -34,18 +36,34 @@ class Store(Protocol):
 
 
 async def open_store(
-    url: str, *, clock: Clock, randomness: random.Random, guard_loader: GuardLoader | None = None
+    url: str,
+    *,
+    clock: Clock,
+    randomness: random.Random,
+    guard_loader: GuardLoader | None = None,
+    must_exist: bool = False,
 ) -> Store:
-    """The store that ``url`` names. Raises ``ValueError`` for another URL, ``StoreFormatError``, ``apsw.Error``."""
+    """The store that ``url`` names; a file that is not there is made, unless it ``must_exist``.
+
+    Raises ``ValueError`` for another URL, ``StoreFormatError``, ``apsw.Error``, and ``FileNotFoundError`` (its text is
+    a line for whoever named the file) where there is none and must be one.
+    """
     if url.startswith(FILE_SCHEME):
         path = unquote(url.removeprefix(FILE_SCHEME))
         if path.startswith("///"):
             path = path[2:]
         if not path:
             raise ValueError(f"a store's URL names a file, as in file:/var/lib/bursar/portal.db: {url!r}")
+        if must_exist:
+            _expect(path)
         return AsyncEngine(Engine.open(path, clock=clock, randomness=randomness, guard_loader=guard_loader))
     if url.startswith(REMOTE_SCHEMES):
         from bursar.dynamo.remote import open_remote_store
 
         return await open_remote_store(url)
     raise ValueError(f"a store's URL begins with {FILE_SCHEME}, {', '.join(REMOTE_SCHEMES)}: {url!r}")
+
+
+def _expect(path: str) -> None:
+    if path != MEMORY and not Path(path).is_file():
+        raise FileNotFoundError(f"there is no store at {path}")

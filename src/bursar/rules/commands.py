@@ -38,9 +38,13 @@ FORMS = ("table", "toml", "mermaid", "ascii")
 
 @dataclass(frozen=True)
 class Defaults:
-    """What the program around these commands knows already; each may be None."""
+    """What the program around these commands knows already; each may be None.
+
+    ``store_setting``: what names the store where no ``--store`` does.
+    """
 
     store_url: str | None = None
+    store_setting: str | None = None
     table: str | None = None
     rules: Callable[[], Rules] | None = None
 
@@ -94,7 +98,7 @@ def audit(
         from bursar.rules.audit import audit as audit_table
 
         name = _needed(table or defaults.table, "--table")
-        store = await _open(_needed(store_url or defaults.store_url, "--store"))
+        store = await _open(store_url, defaults, "--store")
         try:
             rules = _rules_for(defaults, file, store, name)
             with _Progress(await _item_count(store, name)) as progress:
@@ -286,7 +290,7 @@ def _found_rules(context: click.Context, store_url: str | None, table: str | Non
         return _rules_for(defaults, file, None, None)
 
     async def stored() -> Rules:
-        store = await _open(_needed(store_url or defaults.store_url, "--rules or --store"))
+        store = await _open(store_url, defaults, "--rules or --store")
         try:
             return _rules_for(defaults, None, store, _needed(table or defaults.table, "--table"))
         finally:
@@ -296,11 +300,18 @@ def _found_rules(context: click.Context, store_url: str | None, table: str | Non
     return found
 
 
-async def _open(url: str) -> "Store":
+async def _open(given: str | None, defaults: Defaults, option: str) -> "Store":
+    """The store, which is there: an audit of one made by a slip in its name would find nothing wrong."""
     from bursar.dynamo.store import open_store
     from bursar.rules.native import load_guard
 
-    return await open_store(url, clock=system_clock, randomness=random.SystemRandom(), guard_loader=load_guard)
+    url = _needed(given or defaults.store_url, option)
+    try:
+        return await open_store(
+            url, clock=system_clock, randomness=random.SystemRandom(), guard_loader=load_guard, must_exist=True
+        )
+    except FileNotFoundError as error:
+        _stop(f"{'BURSAR_STORE or --store' if given else defaults.store_setting}: {error}")
 
 
 async def _understood(work: Any) -> Any:
