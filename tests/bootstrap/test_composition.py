@@ -106,6 +106,22 @@ async def test_a_command_beside_a_portal_makes_no_table(tmp_path: Path) -> None:
         assert (await store.call("ListTables", {}))["TableNames"] == [TABLE]
 
 
+async def test_a_webhook_of_a_client_that_does_not_exist_is_told_at_start(tmp_path: Path) -> None:
+    file = tmp_path / "webhooks.toml"
+    line = 'client = "{}"\nurl = "https://a.example/"\nsecret = "a secret of more than thirty-two characters"\n'
+    file.write_text("[webhooks.known]\n" + line.format("development") + "[webhooks.lost]\n" + line.format("dawsn"))
+    async with Composition(Settings(data=str(tmp_path), webhooks=str(file))) as composition:
+        with pytest.raises(CannotStart) as refused:
+            await composition.webhooks()
+    assert str(refused.value) == (
+        f"BURSAR_WEBHOOKS: {file}: webhooks.lost.client: there is no client 'dawsn': "
+        "nobody would ever be told of anything"
+    )
+    file.write_text("[webhooks.known]\n" + line.format("development"))
+    async with Composition(Settings(data=str(tmp_path), webhooks=str(file))) as composition:
+        assert await composition.webhooks() is not None
+
+
 async def test_the_portals_health_knows_how_the_stores_last_write_went(tmp_path: Path) -> None:
     async with Composition(Settings(data=str(tmp_path))) as composition:
         portal, store = await composition.portal(asks_paygov=False), await composition.store()

@@ -226,7 +226,7 @@ class Composition:
         from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
 
         try:
-            subscriptions = Subscriptions.load(self.settings.webhooks)
+            subscriptions = Subscriptions.load(self.settings.webhooks, known_clients=self.clients.names)
         except (SubscriptionsError, OSError) as error:
             raise CannotStart(f"BURSAR_WEBHOOKS: {error}") from error
         queue = WebhookQueue(await self.store())

@@ -1,7 +1,7 @@
 """Who is told: the subscriptions, in one TOML file.
 
 [webhooks.dawson-status]
-client = "dawson"                        # whose payments
+client = "dawson"                        # whose payments: a name of the clients' file
 url = "https://dawson.example/bursar"    # https; a public address
 secret = "…"                             # at least 32 characters; signs every delivery
 """
@@ -41,12 +41,15 @@ class Subscriptions:
         self._by_name = {each.name: each for each in subscriptions}
 
     @classmethod
-    def load(cls, path: str | Path) -> "Subscriptions":
-        """Reads and validates ``path``. Raises :class:`SubscriptionsError` listing every problem, and ``OSError``."""
-        return cls.parse(Path(path).read_bytes(), source=str(path))
+    def load(cls, path: str | Path, *, known_clients: Collection[str] | None = None) -> "Subscriptions":
+        """Reads and validates ``path``; with ``known_clients``, a client outside them is a problem too.
+
+        Raises :class:`SubscriptionsError` listing every problem, and ``OSError``.
+        """
+        return cls.parse(Path(path).read_bytes(), source=str(path), known_clients=known_clients)
 
     @classmethod
-    def parse(cls, content: bytes, *, source: str) -> "Subscriptions":
+    def parse(cls, content: bytes, *, source: str, known_clients: Collection[str] | None = None) -> "Subscriptions":
         """The subscriptions in ``content``; ``source`` is how problems call it."""
         try:
             tree = tomllib.loads(content.decode())
@@ -57,7 +60,7 @@ class Subscriptions:
         if not isinstance(tables, dict):
             raise SubscriptionsError(f"{source}: webhooks: must be tables [webhooks.NAME]")
         for name, table in tables.items():
-            problems += [f"webhooks.{name}{problem}" for problem in _problems(name, table)]
+            problems += [f"webhooks.{name}{problem}" for problem in _problems(name, table, known_clients)]
         if problems:
             raise SubscriptionsError("\n".join(f"{source}: {problem}" for problem in problems))
         return cls([Subscription(name, **table) for name, table in tables.items()])
@@ -74,13 +77,16 @@ class Subscriptions:
         return self._by_name.get(name)
 
 
-def _problems(name: str, table: Any) -> list[str]:
+def _problems(name: str, table: Any, known_clients: Collection[str] | None) -> list[str]:
     if not isinstance(table, dict):
         return [": must be a table"]
     problems = [f".{key}: is not known here" for key in sorted(table.keys() - _KEYS)]
     problems += [f".{key}: is required, as text" for key in sorted(_KEYS) if not isinstance(table.get(key), str)]
     if not _NAME.fullmatch(name):
         problems.append(": a name has letters, digits, dots, dashes and underscores, 64 at most")
+    client = table.get("client")
+    if known_clients is not None and isinstance(client, str) and client not in known_clients:
+        problems.append(f".client: there is no client {client!r}: nobody would ever be told of anything")
     if isinstance(table.get("secret"), str) and len(table["secret"]) < SECRET_CHARS_MIN:
         problems.append(f".secret: must have at least {SECRET_CHARS_MIN} characters")
     if isinstance(table.get("url"), str) and not _is_https(table["url"]):
