@@ -81,6 +81,59 @@ async def test_errors_are_json(stage: Stage) -> None:
         assert set(json.loads(reply["body"])) == {"message", "errors"}
 
 
+@pytest.mark.parametrize(
+    ("event", "status", "message"),
+    [
+        (_rest("POST", "/init", "e30", isBase64Encoded=True), 400, "invalid base64 in request body"),
+        (_rest("POST", "/init", "!!!!", isBase64Encoded=True), 400, "invalid base64 in request body"),
+        (_rest("POST", "/init", "\u00e9", isBase64Encoded=True), 400, "invalid base64 in request body"),
+        (_rest("POST", "/init", {"a": 1}), 400, "body of the event is not text"),  # type: ignore[arg-type]
+        (_rest("POST", "/init", "{}", headers=["content-type"]), 400, "headers of the event is not an object"),
+        (_rest("POST", "/init", "{}", requestContext="r-1"), 403, "Missing IAM principal"),
+        (_http("POST", "/init", "{}", requestContext=["r-1"]), 403, "Missing IAM principal"),
+        (_rest("POST", "/init", "{}", requestContext={"identity": ARN}), 403, "Missing IAM principal"),
+        (
+            _http("POST", "/init", "{}", requestContext={"http": {"method": "POST"}, "authorizer": ARN}),
+            403,
+            "Missing IAM principal",
+        ),
+        (
+            _http("POST", "/init", "{}", requestContext={"http": {"method": "POST"}, "authorizer": {"iam": ARN}}),
+            403,
+            "Missing IAM principal",
+        ),
+        (_rest("POST", "/init", "{}", requestContext={"identity": {"userArn": [ARN]}}), 403, None),
+        (_http("POST", "/init", "{}", requestContext={"http": "POST", "authorizer": {}}), 405, "Method not allowed"),
+        (_rest("GET", "/x", queryStringParameters="a=b"), 400, "queryStringParameters of the event is not an object"),
+        (_rest("GET", "/x", multiValueQueryStringParameters={"a": "b"}), 400, None),
+        (_rest("GET", "/x", multiValueQueryStringParameters=["a"]), 400, None),
+        (_rest("GET", "/\ud800"), 404, None),
+        (_http("GET", "/details/\ud800"), 404, None),
+        (_http("GET", 7), 404, None),  # type: ignore[arg-type]
+        (_rest("\ud800", "/init"), 405, None),
+        (_http("GET", "/transaction-log", rawQueryString="\ud800=1"), 404, None),
+        (_rest("POST", "/init", "\ud800"), 400, None),
+        (["an", "event"], 400, "The event is not an object"),
+        (None, 400, "The event is not an object"),
+    ],
+)
+def test_an_event_that_is_none_is_refused_in_the_one_shape(event: Any, status: int, message: str | None) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        reply = await handle_event(Application(stage.portal, api_gateway(stage.clients)), event)
+        body = json.loads(reply["body"])
+        assert (reply["statusCode"], set(body)) == (status, {"message", "errors"})
+        assert message in (None, body["message"])
+        assert reply["headers"]["x-request-id"]
+
+    scene()
+
+
+def test_half_a_character_is_passed_on_for_its_reader_to_refuse() -> None:
+    assert call_of_event(_rest("GET", "/x", queryStringParameters={"a": "\ud800"})).query == "a=%ED%A0%80"
+    assert call_of_event(_http("GET", "/x", rawQueryString="a=%41&b=\ud800")).query == "a=%41&b=%ED%A0%80"
+
+
 def test_bodies_queries_and_stages() -> None:
     assert call_of_event(_rest("POST", "/x", base64.b64encode(b"{}").decode(), isBase64Encoded=True)).body == b"{}"
     several = {"status": ["failed", "failed"], "from": ["11/22/2026"]}

@@ -10,13 +10,18 @@ begun is finished before the reply goes out, because afterwards nothing may run.
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping
+from string import punctuation
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from bursar.portal.application import Application
+from bursar.portal.auth import MISSING_PRINCIPAL
 from bursar.portal.calls import Call, Reply
+from bursar.portal.errors import Forbidden, InvalidRequest, PortalError
 
 DRAIN_TIMEOUT_S: Final = 25.0  # API Gateway waits 29 s for an answer
+HALVES: Final = "surrogatepass"
+"""JSON may hold half a surrogate pair; encoded so, it is told as no UTF-8 where it is read."""
 
 
 class LambdaDoor:
@@ -27,13 +32,13 @@ class LambdaDoor:
         self._runner: asyncio.Runner | None = None
         self._application: Application | None = None
 
-    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """The proxy reply to a proxy event."""
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(self._handle(event))
 
-    async def _handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    async def _handle(self, event: Any) -> dict[str, Any]:
         if self._application is None:
             self._application = await self._compose()
         reply = await handle_event(self._application, event)
@@ -47,60 +52,100 @@ class LambdaDoor:
             self._runner = None
 
 
-async def handle_event(application: Application, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The reply to one event of API Gateway, payload format 1.0 (REST API) or 2.0 (HTTP API)."""
-    call = call_of_event(event)
+async def handle_event(application: Application, event: Any) -> dict[str, Any]:
+    """The reply to one event, payload format 1.0 (REST API) or 2.0 (HTTP API); one that is neither is refused."""
+    try:
+        call = call_of_event(event)
+    except PortalError as error:
+        call = _head_of_event(event)
+        return _event_reply(call, application.refuse(call, error))
     return _event_reply(call, await application.handle(call))
 
 
-def call_of_event(event: Mapping[str, Any]) -> Call:
-    """The call in an event. Source: API Gateway developer guide, "Input format of a Lambda function for proxy"."""
-    context = event.get("requestContext") or {}
-    headers = {name.lower(): str(value) for name, value in (event.get("headers") or {}).items()}
-    body = event.get("body") or ""
-    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+def call_of_event(event: Any) -> Call:
+    """The call in an event. Source: API Gateway developer guide, "Input format of a Lambda function for proxy".
+
+    Raises ``InvalidRequest`` and, where the event cannot say who calls, ``Forbidden``.
+    """
+    if not isinstance(event, Mapping):
+        raise InvalidRequest("The event is not an object")
+    call = _head_of_event(event)
+    if not isinstance(event.get("requestContext") or {}, Mapping):
+        raise Forbidden(MISSING_PRINCIPAL)
+    call.query = _query(event)
+    call.headers = {str(name).lower(): str(value) for name, value in _expected_object(event, "headers").items()}
+    call.body = _body(event)
+    call.role_arn = _role_arn(_object(event.get("requestContext")))
+    return call
+
+
+def _head_of_event(event: Any) -> Call:
+    """As much of the call as any event has."""
+    event = _object(event)
+    context = _object(event.get("requestContext"))
     return Call(
-        method=_method(event, context),
-        path=_path(event),
-        query=_query(event),
-        headers=headers,
-        body=raw,
+        method=str(event.get("httpMethod") or _object(context.get("http")).get("method") or ""),
+        path=_path(event, context),
+        query="",
+        headers={},
         request_id=str(context.get("requestId") or ""),
-        role_arn=_role_arn(context),
     )
 
 
-def _method(event: Mapping[str, Any], context: Mapping[str, Any]) -> str:
-    return str(event.get("httpMethod") or (context.get("http") or {}).get("method") or "")
-
-
-def _path(event: Mapping[str, Any]) -> str:
+def _path(event: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     """Still percent-encoded, without the stage. Format 1.0 gives it decoded in ``path``."""
     raw = event.get("rawPath")
     if raw is None:
-        return quote(str(event.get("path") or "/"), safe="/%")
-    stage = str((event.get("requestContext") or {}).get("stage") or "$default")
+        return quote(str(event.get("path") or "/"), safe="/%", errors=HALVES)
+    raw = quote(str(raw), safe=punctuation, errors=HALVES)
+    stage = str(context.get("stage") or "$default")
     # A domain of one's own leaves the stage out, and a path may begin with its letters: /t and /transactions.
     if f"{raw}/".startswith(f"/{stage}/"):
-        return str(raw).removeprefix(f"/{stage}") or "/"
-    return str(raw)
+        return raw.removeprefix(f"/{stage}") or "/"
+    return raw
 
 
 def _query(event: Mapping[str, Any]) -> str:
     if "rawQueryString" in event:
-        return str(event["rawQueryString"] or "")
-    several = event.get("multiValueQueryStringParameters")
-    if several:
-        return urlencode([(name, value) for name, values in several.items() for value in values])
-    return urlencode(list((event.get("queryStringParameters") or {}).items()))
+        return quote(str(event["rawQueryString"] or ""), safe=punctuation, errors=HALVES)
+    several = _expected_object(event, "multiValueQueryStringParameters")
+    if not several:
+        return urlencode(list(_expected_object(event, "queryStringParameters").items()), errors=HALVES)
+    if not all(isinstance(values, list) for values in several.values()):
+        raise InvalidRequest("multiValueQueryStringParameters of the event holds what is not a list")
+    return urlencode([(name, value) for name, values in several.items() for value in values], errors=HALVES)
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    if not isinstance(body, str):
+        raise InvalidRequest("body of the event is not text")
+    if not event.get("isBase64Encoded"):
+        return body.encode("utf-8", HALVES)
+    try:
+        return base64.b64decode(body, validate=True)
+    except ValueError:  # binascii.Error is one
+        raise InvalidRequest("invalid base64 in request body") from None
 
 
 def _role_arn(context: Mapping[str, Any]) -> str | None:
-    """``identity.userArn`` (format 1.0) or ``authorizer.iam.userArn`` (format 2.0)."""
-    identity = context.get("identity") or {}
-    iam = (context.get("authorizer") or {}).get("iam") or {}
-    arn = identity.get("userArn") or iam.get("userArn")
+    """``identity.userArn`` (format 1.0) or ``authorizer.iam.userArn`` (format 2.0); None where neither is there."""
+    iam = _object(_object(context.get("authorizer")).get("iam"))
+    arn = _object(context.get("identity")).get("userArn") or iam.get("userArn")
     return None if arn is None else str(arn)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """``value`` where it is an object; else one that says nothing."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _expected_object(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What ``event`` has under ``name``; null and nothing are an empty one. Raises ``InvalidRequest`` for the rest."""
+    value = event.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidRequest(f"{name} of the event is not an object")
+    return value or {}
 
 
 def _event_reply(call: Call, reply: Reply) -> dict[str, Any]:
