@@ -181,17 +181,23 @@ def _told(report: SweepReport) -> str:
     return "\n".join(lines)
 
 
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
 async def _until_stopped(portal: Portal, work: Awaitable[T]) -> T | None:
     """What ``work`` gives; None after the first SIGINT or SIGTERM. Either way what it has begun is finished."""
     loop, running = asyncio.get_running_loop(), asyncio.current_task()
     assert running is not None
-    loop.add_signal_handler(signal.SIGTERM, running.cancel)  # SIGINT does so by itself
+    # SIGINT too: asyncio leaves it alone where the process was started with it ignored, as shells do in the background.
+    for number in _STOPS:
+        loop.add_signal_handler(number, running.cancel)
     try:
         return await work
     except asyncio.CancelledError:
         return None
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in _STOPS:
+            loop.remove_signal_handler(number)
         await portal.drain()
 
 
