@@ -89,8 +89,8 @@ class MortalDirect:
         what = spoken("GetItem", {"Key": key})
         return await _mortally(self._process, what, lambda: self._inner.get(table, key))
 
-    async def partition(self, table: str, value: Whole) -> list[dict[str, Any]]:
-        return await _mortally(self._process, spoken("Query", {}), lambda: self._inner.partition(table, value))
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
+        return await _mortally(self._process, spoken("Query", {}), lambda: self._inner.partition(table, value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         puts = [{"Put": {"Item": new}} for _, new in swaps if new is not None]

@@ -133,9 +133,9 @@ class FaultyDirect:
         await asyncio.sleep(0)
         return await self._inner.get(table, key)
 
-    async def partition(self, table: str, value: Whole) -> list[dict[str, Any]]:
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
         await asyncio.sleep(0)
-        return await self._inner.partition(table, value)
+        return await self._inner.partition(table, value, begins)
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         await asyncio.sleep(self._randomness.uniform(0.0, 0.01))

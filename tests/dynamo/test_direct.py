@@ -90,6 +90,8 @@ async def test_reads_give_what_is_committed(store: AsyncEngine) -> None:
     assert await store.direct.get("things", {"pk": {"S": "p"}, "sk": {"S": "3"}}) is None
     assert [one["sk"]["S"] for one in await store.direct.partition("things", {"S": "p"})] == ["1", "10", "2"]
     assert await store.direct.partition("things", {"S": "q"}) == []
+    assert [one["sk"]["S"] for one in await store.direct.partition("things", {"S": "p"}, "1")] == ["1", "10"]
+    assert await store.direct.partition("things", {"S": "p"}, "11") == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Reading: how many requests each question takes, and what each answer holds."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,24 @@ async def test_details_are_one_strongly_consistent_query(ledger: Ledger, start: 
     assert view is not None
     assert view.attempts == (attempt,)
     assert [(operation, request["ConsistentRead"]) for operation, request in store.requests] == [("Query", True)]
+
+
+async def test_who_wants_no_history_reads_none(ledger: Ledger, start: Start, store: Listening, wall: Wall) -> None:
+    first = await start()
+    await ledger.fail(first, event="start_failed", actor="portal", return_code=None, return_detail=None)
+    wall.pass_s(1)
+    second = await ledger.record_token(await start(), "t" * 32)
+    whole = await ledger.obligation(first.client, first.reference)
+    store.requests.clear()
+    view = await ledger.obligation(first.client, first.reference, events=False)
+    assert whole is not None
+    assert view == replace(whole, events=())
+    assert view.attempts[1] == second
+    ((operation, request),) = store.requests
+    assert (operation, request["ConsistentRead"]) == ("Query", True)
+    read = (await ledger._store.call(operation, request))["Items"]
+    assert {item["kind"]["S"] for item in read} == {"attempt"}
+    assert await ledger.obligation(first.client, "nothing", events=False) is None
 
 
 async def test_a_token_is_found_by_two_strongly_consistent_gets(ledger: Ledger, start: Start, store: Listening) -> None:

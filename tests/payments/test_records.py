@@ -22,6 +22,7 @@ from bursar.payments.records import (
     money,
     next_attempt,
     next_attempt_to_item,
+    obligation_of,
     to_item,
     whole_ms,
 )
@@ -131,6 +132,7 @@ def test_the_latest_event_has_the_item_that_it_would_have_by_itself(
 def test_the_obligation_of_a_first_attempt_has_the_item_that_it_would_have_by_itself(attempt: Attempt) -> None:
     obligation = Obligation(attempt.client, attempt.reference, attempt.fee, attempt.metadata, attempt.created_at)
     assert list(first_obligation_item(attempt).items()) == list(to_item(obligation).items())
+    assert obligation_of(attempt) == obligation
 
 
 def test_a_next_attempt_is_the_old_one_but_for_what_changes(attempt: Attempt) -> None:

@@ -23,7 +23,7 @@ from bursar.dynamo.engine import Engine
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.guards import Change, Looking, Refusal
 from bursar.dynamo.intake import taken_in
-from bursar.dynamo.keys import after_prefix, encode_key_value
+from bursar.dynamo.keys import after_prefix, encode_key_prefix, encode_key_value
 from bursar.dynamo.operations import Operation
 from bursar.dynamo.operations.pages import ROWS_UNLIMITED
 from bursar.dynamo.operations.shapes import Request
@@ -53,8 +53,11 @@ class DirectDoor(Protocol):
     async def get(self, table: str, key: Whole) -> Item | None:
         """The item at ``key``, or None. Raises ``DynamoError``."""
 
-    async def partition(self, table: str, value: Whole) -> list[Item]:
-        """Every item with partition key ``value`` (``{"S": …}``), in the sort key's order. Raises ``DynamoError``."""
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[Item]:
+        """Every item with partition key ``value`` (``{"S": …}``), in the sort key's order. Raises ``DynamoError``.
+
+        With ``begins``, those whose sort key, a text, begins with it.
+        """
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """Writes all of ``swaps`` (at most 100, no key twice), or none.
@@ -76,9 +79,9 @@ class Direct:
         """See :class:`DirectDoor`."""
         return self._engine.look(lambda core: _get(core.table(table), key))
 
-    async def partition(self, table: str, value: Whole) -> list[Item]:
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[Item]:
         """See :class:`DirectDoor`."""
-        return self._engine.look(lambda core: _partition(core.table(table), value))
+        return self._engine.look(lambda core: _partition(core.table(table), value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """See :class:`DirectDoor`."""
@@ -91,8 +94,10 @@ def _get(table: Table, key: Whole) -> Item | None:
     return None if row is None else orjson.loads(row[2])
 
 
-def _partition(table: Table, value: Whole) -> list[Item]:
+def _partition(table: Table, value: Whole, begins: str) -> list[Item]:
     prefix = encode_key_value(dict(value))
+    if begins:
+        prefix += encode_key_prefix({"S": begins})
     span = Span(prefix, True, after_prefix(prefix))
     return [orjson.loads(item) for _, item in table.rows.span(span, forward=True, limit=ROWS_UNLIMITED)]
 

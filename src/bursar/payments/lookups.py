@@ -2,7 +2,7 @@
 
 | question | requests |
 |---|---|
-| an obligation with its attempts and events | 1 Query, strongly consistent (more when it exceeds 1 MB) |
+| an obligation with its attempts (and events) | 1 Query, strongly consistent (more when it exceeds 1 MB) |
 | the attempt with this token, agency or Pay.gov tracking id | 2 GetItem, strongly consistent: sentinel, attempt |
 | what is due | 1 Query of the ``due`` index per shard, at once |
 | what changed | 1 Query of the ``changes`` index per hour, in order |
@@ -18,6 +18,7 @@ from bursar.clock import iso_ms
 from bursar.payments import rules
 from bursar.payments.records import (
     ATTEMPT,
+    ATTEMPTS_BEGIN,
     DUE_SHARDS,
     EVENT,
     OBLIGATION,
@@ -32,6 +33,7 @@ from bursar.payments.records import (
     event_from_item,
     from_item,
     obligation_from_item,
+    obligation_of,
     partition_key,
 )
 from bursar.payments.table import CHANGES_INDEX, DUE_INDEX
@@ -56,9 +58,14 @@ class Lookups:
     async def obligation(self, client: str, reference: str, *, events: bool = True) -> ObligationView | None:
         """The obligation with its attempts and events, each oldest first; None when there is none.
 
-        ``events`` False leaves them out, for who does not tell the history.
+        ``events`` False leaves them out, for who does not tell the history: the attempts alone are read then, and
+        tell the obligation too.
         """
-        items = await self._ruled.partition({"S": partition_key(client, reference)})
+        partition = {"S": partition_key(client, reference)}
+        if not events:
+            found = [attempt_from_item(item) for item in await self._ruled.partition(partition, ATTEMPTS_BEGIN)]
+            return ObligationView(obligation_of(found[0]), tuple(found), ()) if found else None
+        items = await self._ruled.partition(partition)
         obligation: Obligation | None = None
         # The sort key orders attempts by their creation; an obligation's attempts never share a millisecond.
         attempts: list[Attempt] = []
@@ -67,7 +74,7 @@ class Lookups:
             kind = item["kind"]["S"]
             if kind == ATTEMPT:
                 attempts.append(attempt_from_item(item))
-            elif kind == EVENT and events:
+            elif kind == EVENT:
                 told.append(event_from_item(item))
             elif kind == OBLIGATION:
                 obligation = obligation_from_item(item)

@@ -38,6 +38,8 @@ OBLIGATION: Final = "obligation"
 ATTEMPT: Final = "attempt"
 EVENT: Final = "event"
 """The ``kind`` of each item."""
+ATTEMPTS_BEGIN: Final = "attempt#"
+"""With what the sort key of every attempt begins, and of nothing else."""
 CENT: Final = Decimal("0.01")
 AMOUNT_MAX: Final = Decimal("999999999.99")
 """What Pay.gov is guessed to take: a test holds it equal to paygov.protocol.AMOUNT_MAX."""
@@ -245,7 +247,7 @@ def obligation_key(client: str, reference: str) -> Item:
 
 
 def attempt_key(attempt: Attempt) -> Item:
-    sk = f"attempt#{iso_ms(attempt.created_at)}#{attempt.agency_tracking_id}"
+    sk = f"{ATTEMPTS_BEGIN}{iso_ms(attempt.created_at)}#{attempt.agency_tracking_id}"
     return _key(partition_key(attempt.client, attempt.reference), sk)
 
 
@@ -257,6 +259,11 @@ def event_key(event: Event) -> Item:
 def obligation_to_item(obligation: Obligation) -> Item:
     key = obligation_key(obligation.client, obligation.reference)
     return {**key, "kind": {"S": OBLIGATION}, **_OBLIGATION_LAYOUT.encoded(obligation)}
+
+
+def obligation_of(first: Attempt) -> Obligation:
+    """The obligation at which ``first`` is the first attempt; the rules hold the two to the same values."""
+    return Obligation(first.client, first.reference, first.fee, first.metadata, first.created_at)
 
 
 def first_obligation_item(attempt: Attempt) -> Item:

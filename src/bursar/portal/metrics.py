@@ -250,9 +250,9 @@ class ObservedDirect:
         self._metrics.store_answered("GetItem", "ok", self._clock() - began)
         return found
 
-    async def partition(self, table: str, value: Whole) -> list[dict[str, Any]]:
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
         began = self._clock()
-        found = await self._behind.partition(table, value)
+        found = await self._behind.partition(table, value, begins)
         self._metrics.store_answered("Query", "ok", self._clock() - began)
         return found
 

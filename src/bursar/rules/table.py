@@ -139,10 +139,13 @@ class RuledTable:
         item: dict[str, Any] | None = answer.get("Item")
         return item
 
-    async def partition(self, value: Item) -> list[dict[str, Any]]:
-        """Every item whose partition key is ``value`` (``{"S": …}``), strongly consistent, in the sort key's order."""
+    async def partition(self, value: Item, begins: str = "") -> list[dict[str, Any]]:
+        """Every item whose partition key is ``value`` (``{"S": …}``), strongly consistent, in the sort key's order.
+
+        With ``begins``, those whose sort key, a text, begins with it.
+        """
         if self._direct is not None:
-            return await self._direct.partition(self.name, value)
+            return await self._direct.partition(self.name, value, begins)
         request: dict[str, Any] = {
             "TableName": self.name,
             "ConsistentRead": True,
@@ -150,6 +153,10 @@ class RuledTable:
             "ExpressionAttributeNames": {"#partition": self.rules.key_names[0]},
             "ExpressionAttributeValues": {":value": dict(value)},
         }
+        if begins:
+            request["KeyConditionExpression"] += " AND begins_with(#sort, :begins)"
+            request["ExpressionAttributeNames"]["#sort"] = self.rules.key_names[1]
+            request["ExpressionAttributeValues"][":begins"] = {"S": begins}
         items: list[dict[str, Any]] = []
         while True:
             page = await self.store.call("Query", request)
