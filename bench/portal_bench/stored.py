@@ -1,7 +1,7 @@
 """Payments that are there before the load: one real payment, stamped a million times into a store of its own.
 
     the portal makes one payment ──► its rows, as they lie in the file ──► the same rows with other ids, keys and times
-                                     index and unique values at the end, sorted, as SQLite likes them best
+                                     the index of keys at the end, sorted, as SQLite likes it best
 
 Rows are the portal's own to the byte: what differs from payment to payment (reference, ids, token, times) has a fixed
 length and is exchanged, nothing else is touched. Filling writes without fsync and without a write-ahead log, in the
@@ -61,9 +61,6 @@ ORDER: Final = {
 }
 TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 HOUR: Final = r"\d{4}-\d\d-\d\dT\d\d"
-HOLDERS: Final = """SELECT '{space}', CAST(item ->> '$.pk.S' AS BLOB), CAST(item -> '$.owner.M' AS BLOB)
-    FROM {items} WHERE item ->> '$.kind.S' = 'sentinel' ORDER BY 2"""
-"""Who holds which unique value, as the rules note it: the same that the sentinels say."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,6 @@ class Stamp:
     entries: Sequence[tuple[str, bytes, int]]
     """The index's table, the entry, and which of the rows it stands for."""
     counters: Sequence[tuple[int, int, int, int]]
-    space: str
     offsets_ms: Sequence[int]
     """The times of a payment, from its beginning."""
 
@@ -206,17 +202,14 @@ def _stamp_of(connection: apsw.Connection, token: str) -> Stamp:
         for index in indexes
         for entry, row_id in connection.execute(f"SELECT entry, id FROM {index}")
     ]
-    owners: list[Any] = connection.execute("SELECT space, value, owner FROM owners ORDER BY value").fetchall()
-    space = owners[0][0]
-    if connection.execute(HOLDERS.format(space=space, items=f"items_{table}")).fetchall() != owners:
-        raise RuntimeError("the sentinels do not say who holds which unique value")
+    if connection.execute("SELECT count(*) FROM owners").get:
+        raise RuntimeError("the sentinels alone do not say who holds which unique value")
     counters: list[Any] = connection.execute("SELECT * FROM counters").fetchall()
     return Stamp(
         table,
         [(places.in_text(key), size, places.in_text(item)) for _, key, size, item in rows],
         entries,
         counters,
-        space,
         sorted(offsets.values()),
     )
 
@@ -262,14 +255,11 @@ def _fill(connection: apsw.Connection, stamp: Stamp, count: int, began: float) -
             _say(f"{done:,} payments", began)
     with connection:
         connection.execute(f"CREATE UNIQUE INDEX {items}_by_key ON {items} (key)")
-    _say("keys", began)
     with connection:
-        connection.execute("DELETE FROM owners")
-        connection.execute(f"INSERT INTO owners {HOLDERS.format(space=stamp.space, items=items)}")
         for table, number, rows, size in stamp.counters:
             told = (rows * count, size * count, table, number)
             connection.execute("UPDATE counters SET items = ?, bytes = ? WHERE table_id = ? AND index_number = ?", told)
-    _say("unique values", began)
+    _say("keys", began)
 
 
 def _add(connection: apsw.Connection, stamp: Stamp, first: int, count: int) -> None:

@@ -63,6 +63,16 @@ def test_a_range_is_planned_once_however_often_it_is_read() -> None:
     storage.close()
 
 
+def test_an_older_format_is_brought_up(tmp_path: Path) -> None:
+    path = str(tmp_path / "portal.db")
+    storage = Storage(path)
+    storage.connection.execute("PRAGMA user_version=2")
+    storage.close()
+    storage = Storage(path)
+    assert storage.connection.execute("PRAGMA user_version").get == FORMAT_VERSION
+    storage.close()
+
+
 def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "portal.db"
     Storage(str(path)).close()

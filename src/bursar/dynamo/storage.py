@@ -15,8 +15,9 @@ from typing import Any
 import apsw
 
 APPLICATION_ID = 0x42555253  # "BURS"
-FORMAT_VERSION = 2
-"""2 added streams; a file of an older format is brought up to this one when it is opened."""
+FORMAT_VERSION = 3
+"""2 added streams. In a file of 3 a guard may find who holds a unique value in an item of the table, not among the
+owners, where an older Bursar would not look. A file of an older format is brought up to this one when it is opened."""
 MEMORY = ":memory:"
 TABLE_ITSELF = 0
 """The index number under which a table's own items are counted; indexes count from 1."""
@@ -54,7 +55,7 @@ CREATE INDEX request_tokens_by_expiry ON request_tokens (expires_at);
 _CREATE_STREAMS = """
 CREATE TABLE streams (id INTEGER PRIMARY KEY AUTOINCREMENT, table_id INTEGER NOT NULL, document BLOB NOT NULL);
 """
-_UPGRADES = {0: _CREATE + _CREATE_STREAMS, 1: _CREATE_STREAMS}
+_UPGRADES = {0: _CREATE + _CREATE_STREAMS, 1: _CREATE_STREAMS, 2: ""}
 """What makes a file of each older format one of this; format 0 is an empty file."""
 
 

@@ -1,12 +1,16 @@
 """``NativeGuard``: the rules kept by the engine itself, whoever writes and by whatever operation.
 
 The engine shows every request's changes before it commits them (:mod:`bursar.dynamo.guards`). Local rules are judged
-on each change; unique values are claims in the engine's side store; parents are looked up as the request leaves them.
+on each change; parents are looked up as the request leaves them.
 
-Sentinels, which the compiled form writes into the same table as ordinary items, are guarded too, so that both forms can
-share a table: a sentinel must name an owner that holds its value when the request ends, and may not go, or name
-another, while its owner still does. A plain client that changes a value without its sentinel leaves a stale one
-behind; that blocks nobody natively, and ``bursar audit --repair`` removes it.
+Whoever holds a unique value has said so in one of two places, which both are looked at before another may have it:
+
+    sentinel   the compiled form's, an ordinary item of the same table, where the writer wrote one
+    claim      in the engine's side store, where the writer did not: a plain client knows of no sentinels
+
+Sentinels are guarded, so that they can be believed: one must name an owner that holds its value when the request ends,
+and may not go, or name another, while its owner still does. A plain client that changes a value without its sentinel
+leaves a stale one behind; that blocks nobody natively, and ``bursar audit --repair`` removes it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +23,7 @@ from bursar.rules.plan import Plan
 from bursar.rules.predicates import Item
 from bursar.rules.relations import Hold, Parent
 from bursar.rules.ruleset import Rules
-from bursar.rules.sentinels import OWNER, is_sentinel
+from bursar.rules.sentinels import OWNER, is_sentinel, sentinel_key, sentinel_partition
 from bursar.rules.verdicts import changed_attributes
 from bursar.rules.violation import Violation
 from bursar.rules.vocabulary import SENTINEL_KIND
@@ -96,7 +100,7 @@ class NativeGuard:
                 self._give_back(view, value, key)
             written = _Written(changes, view)
             return (
-                self._take(taking, view)
+                self._take(taking, sentinels, view, written)
                 or self._look_at_parents(children, written)
                 or self._look_at_sentinels(sentinels, taking, written)
             )
@@ -131,7 +135,7 @@ class NativeGuard:
             for hold in kind.holds:
                 value = hold.partition(item)
                 if value is not None:
-                    taken = self._claim(view, change, hold, value)
+                    taken = self._claim(change, hold, value, self._sentinel_of(value, change, view), view, view)
                     if taken is not None:
                         yield taken.message
             for parent in kind.parents:
@@ -141,19 +145,44 @@ class NativeGuard:
 
     # --- unique values -------------------------------------------------------------------------------------------
 
-    def _take(self, taking: Sequence[_Taking], view: GuardView) -> Refusal | None:
+    def _take(
+        self, taking: Sequence[_Taking], sentinels: Sequence[tuple[int, Change]], view: GuardView, written: _Items
+    ) -> Refusal | None:
+        if not taking:
+            return None
+        becomes = {sentinel_partition(self._plan.key_names, change.key): change.new for _, change in sentinels}
         for index, change, hold, value in taking:
-            found = self._claim(view, change, hold, value)
+            sentinel = becomes[value] if value in becomes else self._sentinel_of(value, change, written)
+            found = self._claim(change, hold, value, sentinel, view, written)
             if found is not None:
                 return Refusal(index, found.message)
         return None
 
-    def _claim(self, view: GuardView, change: Change, hold: Hold, value: str) -> Violation | None:
-        me = owner_bytes(change.key)
-        owner = view.take(_CLAIMS, value.encode(), me)
-        if owner is None or owner == me:
+    def _sentinel_of(self, value: str, change: Change, written: _Items) -> Item | None:
+        """The sentinel of ``value`` in the table of ``change``; one whose keys are not all text has no room for any."""
+        if not all("S" in part for part in change.key.values()):
             return None
-        return self._plan.taken(hold, change.old, change.new, orjson.loads(owner))
+        return written.get(change.table, sentinel_key(self._plan.key_names, value))
+
+    def _claim(
+        self, change: Change, hold: Hold, value: str, sentinel: Item | None, view: GuardView, written: _Items
+    ) -> Violation | None:
+        """Has the item of ``change`` hold ``value``, unless another does.
+
+        ``sentinel``: as the request leaves it. If it names the item nothing more is needed; else a claim is made. One
+        that the request takes away from a holder needs no look here: that is refused as a sentinel's change.
+        """
+        key = change.key
+        named = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
+        if named == key:
+            claimed = view.owner(_CLAIMS, value.encode())
+        elif named is not None and self._holds({"M": named}, value, change.table, written):
+            return self._plan.taken(hold, change.old, change.new, named)
+        else:
+            claimed = view.take(_CLAIMS, value.encode(), owner_bytes(key))
+        if claimed is None or claimed == owner_bytes(key):
+            return None
+        return self._plan.taken(hold, change.old, change.new, orjson.loads(claimed))
 
     def _give_back(self, view: GuardView, value: str, key: Item) -> None:
         encoded = value.encode()

@@ -80,6 +80,14 @@ def sentinel_key(key_names: Sequence[str], partition: str) -> dict[str, Any]:
     return key
 
 
+def sentinel_partition(key_names: Sequence[str], key: Item) -> str | None:
+    """The partition key in ``key``; None for a key that is not as :func:`sentinel_key` makes it."""
+    if len(key_names) == 2 and key[key_names[1]].get("S") != SORT_VALUE:
+        return None
+    partition: str | None = key[key_names[0]].get("S")
+    return partition
+
+
 def sentinel_item(
     key_names: Sequence[str], kind_attribute: str, partition: str, rule: str, owner: Item
 ) -> dict[str, Any]:
