@@ -1,7 +1,7 @@
 """Full payments per second: init → the payer pays → process → details, on the durable file store.
 
     python bench/bench_portal.py [--seconds 10] [--rounds 3] [--workers 1,2] [--stored 1000000] [--write]
-        [--peer URL [--peer-also PORTS] [--peer-paygov PORT] [--peer-fill COMMAND]]
+        [--peer URL [--peer-also PORTS] [--peer-paygov PORT] [--peer-empty COMMAND] [--peer-fill COMMAND]]
 
 Everything is on this machine: the load (bench/portal_bench/load.py), Pay.gov's simulator with its books in memory, and
 `bursar portal` as anyone starts it, each in processes of its own. 1, 8 and 32 clients in turn. In each round every
@@ -10,9 +10,10 @@ warmed up first, under the same load.
 
 ``--peer`` measures another portal with the same API in turns with ours; its redirects say where its Pay.gov is.
 ``--peer-also`` are the ports of what else serves it, its database above all, ``--peer-paygov`` is its Pay.gov's: what
-listens there is counted as its cost. ``--stored N`` measures once more with N payments there before; for that run
-``--peer-fill`` is a command that puts as many into the peer (``true`` if they are there), without which it sits that
-run out. ``--skip-empty`` leaves the first run out. ``--write`` puts the page into docs/benchmarks/portal.md.
+listens there is counted as its cost. Our portals begin on an empty store; ``--peer-empty`` is a command that has the
+peer begin so too. ``--stored N`` measures once more with N payments there before; for that run ``--peer-fill`` is a
+command that puts as many into the peer (``true`` if they are there), without which it sits that run out.
+``--skip-empty`` leaves the first run out. ``--write`` puts the page into docs/benchmarks/portal.md.
 """
 
 import argparse
@@ -74,6 +75,8 @@ def main() -> int:
     report = Report("python " + shlex.join(sys.argv), arguments.seconds, arguments.rounds)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
         if not arguments.skip_empty:
+            if arguments.peer_empty:
+                subprocess.run(arguments.peer_empty, shell=True, check=True)
             folders = {workers: Path(scratch) / f"empty-{workers}" for workers in arguments.workers}
             report.rows += _measured(folders, 0, arguments, with_peer=bool(arguments.peer))
         if arguments.stored:
@@ -165,6 +168,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peer", help="the URL of another portal with the same API")
     parser.add_argument("--peer-also", type=_numbers, default=[], help="ports of what else serves it, with commas")
     parser.add_argument("--peer-paygov", type=int, help="the port of its Pay.gov")
+    parser.add_argument("--peer-empty", help="a command that leaves the peer without payments")
     parser.add_argument("--peer-fill", help="a command that puts the payments of --stored into the peer")
     parser.add_argument("--write", action="store_true", help=f"writes {OUT.relative_to(ROOT)}")
     return parser.parse_args()

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -101,7 +102,7 @@ simulator cost is told beside the portals' own cost, which holds that of a datab
 Machine: {os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release()}; load average
 {self.load_before:.1f} before and {self.load_after:.1f} after. Before, it should be near 0:
 what is above is other work on the same cores, and the rates below are then those of a fraction of the machine.
-Python {platform.python_version()}; the portal on {_versions(PORTAL_PACKAGES)};
+Python {platform.python_version()} ({_home()}); the portal on {_versions(PORTAL_PACKAGES)};
 the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
 
     def _against(self) -> list[str]:
@@ -187,6 +188,11 @@ def _who(row: Row) -> str:
 
 def _verdict(met: bool) -> str:
     return "met" if met else "missed"
+
+
+def _home() -> str:
+    """Where this Python was installed: builds of one version differ by half in speed, and do not say how they came."""
+    return sys.base_prefix
 
 
 def _processor() -> str:
