@@ -430,6 +430,27 @@ def _() -> None:
     NativeGuard._claim = never  # type: ignore[method-assign]
 
 
+@mutant("native-sentinels-unseen", "who holds a value by a sentinel that another request wrote does not count")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._sentinel_of = never  # type: ignore[method-assign]
+
+
+@mutant("native-claims-unseen", "who holds a value without a sentinel does not count against one with")
+def _() -> None:
+    from bursar.dynamo.pending import PendingView
+
+    PendingView.owner = never  # type: ignore[method-assign]
+
+
+@mutant("native-stale-sentinels-block", "a sentinel counts though its owner gave the value up")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._holds = _always(True)  # type: ignore[method-assign]
+
+
 @mutant("native-never-released", "the guard gives no values back")
 def _() -> None:
     from bursar.rules.native import NativeGuard
