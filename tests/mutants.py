@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import planted_native  # noqa: F401 - its mutants join the others
 from planted import MUTANTS, Mutate, never
 
 TESTS = Path(__file__).parent

@@ -17,7 +17,7 @@ def mutant(name: str, meaning: str) -> Callable[[Mutate], Mutate]:
     return keep
 
 
-def _always(value: Any) -> Callable[..., Any]:
+def always(value: Any) -> Callable[..., Any]:
     return lambda *_, **__: value
 
 
@@ -304,7 +304,7 @@ def _() -> None:
 def _() -> None:
     from bursar.rules import plan
 
-    plan._parental = _always([])  # type: ignore[assignment]
+    plan._parental = always([])  # type: ignore[assignment]
 
 
 # --- concurrency -----------------------------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def _() -> None:
 def _() -> None:
     from bursar.rules import outcomes
 
-    _rebind("is_busy", outcomes.is_busy, _always(False))
+    _rebind("is_busy", outcomes.is_busy, always(False))
 
 
 @mutant("refusal-is-contention", "a rule's refusal is told as contention")
@@ -418,65 +418,6 @@ def _() -> None:
         return RuleRefused("refused", rule="any", item_key=change.key, old=None, new=None)
 
     _rebind("verdict", outcomes.verdict, refused)
-
-
-# --- native ----------------------------------------------------------------------------------------------------------
-
-
-@mutant("native-unique-dropped", "the guard claims no values")
-def _() -> None:
-    from bursar.rules.native import NativeGuard
-
-    NativeGuard._claim = never  # type: ignore[method-assign]
-
-
-@mutant("native-sentinels-unseen", "who holds a value by a sentinel that another request wrote does not count")
-def _() -> None:
-    from bursar.rules.native import NativeGuard
-
-    NativeGuard._sentinel_of = never  # type: ignore[method-assign]
-
-
-@mutant("native-claims-unseen", "who holds a value without a sentinel does not count against one with")
-def _() -> None:
-    from bursar.dynamo.pending import PendingView
-
-    PendingView.owner = never  # type: ignore[method-assign]
-
-
-@mutant("native-stale-sentinels-block", "a sentinel counts though its owner gave the value up")
-def _() -> None:
-    from bursar.rules.native import NativeGuard
-
-    NativeGuard._holds = _always(True)  # type: ignore[method-assign]
-
-
-@mutant("native-never-released", "the guard gives no values back")
-def _() -> None:
-    from bursar.rules.native import NativeGuard
-
-    NativeGuard._give_back = never  # type: ignore[method-assign]
-
-
-@mutant("native-parents-unchecked", "the guard looks at no parent")
-def _() -> None:
-    from bursar.rules.native import NativeGuard
-
-    NativeGuard._look_at_parents = never  # type: ignore[method-assign]
-
-
-@mutant("native-sentinels-unguarded", "anybody may remove or forge a sentinel")
-def _() -> None:
-    from bursar.rules.native import NativeGuard
-
-    NativeGuard._look_at_sentinels = never  # type: ignore[method-assign]
-
-
-@mutant("native-adopts-anything", "rules are put on a table that breaks them")
-def _() -> None:
-    from bursar.rules.native import NativeGuard
-
-    NativeGuard._faults = _always(iter(()))  # type: ignore[method-assign]
 
 
 # --- the audit -------------------------------------------------------------------------------------------------------

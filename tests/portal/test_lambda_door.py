@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -160,13 +161,15 @@ def test_the_handler_composes_once_and_answers_synchronously() -> None:
             async def drain(timeout_s: float) -> int:
                 return 0
 
-    async def compose() -> Any:
+    async def compose(stack: AsyncExitStack) -> Any:
         composed.append(1)
+        stack.callback(composed.clear)
         return Quiet()
 
     door = LambdaDoor(compose)
     try:
         replies = [door(_rest("GET", path), None)["body"] for path in ("/a", "/b")]
+        assert (replies, composed) == (['{"path":"/a"}', '{"path":"/b"}'], [1])
     finally:
-        door.close()
-    assert (replies, composed) == (['{"path":"/a"}', '{"path":"/b"}'], [1])
+        door.instance.close()
+    assert composed == []

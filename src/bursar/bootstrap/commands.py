@@ -40,15 +40,6 @@ def _run_processes(settings: Settings, main: Callable[[], None]) -> None:
         _refuse(str(error))
 
 
-def _log_json(settings: Settings) -> None:
-    """A server's lines are for machines, and hold what is allowed and nothing else; set before any other form is."""
-    from bursar.portal.logs import JsonFormatter
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
-
-
 def _refuse(line: str) -> NoReturn:
     click.echo(f"bursar: {line}", err=True)
     sys.exit(UNUSABLE)
@@ -82,8 +73,10 @@ def up(**flags: Any) -> None:
 @click.option("--workers", metavar="N", help="How many processes share the port.  [default: 1]")
 def portal(**flags: Any) -> None:
     """Run the portal and its sweeper against the configured store and Pay.gov (docs/settings.md)."""
+    from bursar.portal.logs import log_as_json
+
     settings = settings_from(flags)
-    _log_json(settings)
+    log_as_json(settings.log_level)  # before any other form is set: a server's lines are for machines
     if settings.workers > 1:
         from bursar.bootstrap.portal_workers import run_portal_workers
 

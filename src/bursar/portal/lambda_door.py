@@ -1,17 +1,18 @@
 """The Lambda door: API Gateway's proxy events (REST and HTTP APIs) over the same application as the HTTP door.
 
-    door = LambdaDoor(compose)              # compose() makes the Application; a cold start pays for it once
-    def handler(event, context): return door(event, context)
+    handler = LambdaDoor(compose)   # compose(stack) makes the Application; a cold start pays for it once
 
-API Gateway verifies the caller and passes the ARN. Between two events the loop stands still: what a completion has
-begun is finished before the reply goes out, because afterwards nothing may run.
+``bursar.bootstrap.functions.portal`` is the one that is made of the settings. API Gateway verifies the caller and
+passes the ARN. Between two events the loop stands still: what a completion has begun is finished before the reply goes
+out, because afterwards nothing may run.
 """
 
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from string import punctuation
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from bursar.portal.application import Application
@@ -23,33 +24,58 @@ DRAIN_TIMEOUT_S: Final = 25.0  # API Gateway waits 29 s for an answer
 HALVES: Final = "surrogatepass"
 """JSON may hold half a surrogate pair; encoded so, it is told as no UTF-8 where it is read."""
 
+Made = TypeVar("Made")
+Answer = TypeVar("Answer")
+
+
+class Instance(Generic[Made]):
+    """What one instance of a function keeps from event to event: an event loop, and what lives on it."""
+
+    def __init__(self, make: Callable[[AsyncExitStack], Awaitable[Made]]) -> None:
+        """``make`` leaves what is to end with the instance on the stack that it is given."""
+        self._make = make
+        self._runner: asyncio.Runner | None = None
+        self._ending = AsyncExitStack()
+        self._made: Made | None = None
+
+    def run(self, use: Callable[[Made], Awaitable[Answer]]) -> Answer:
+        """What ``use`` makes of what there is; what could not be made is tried again at the next event."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(self._run(use))
+
+    async def _run(self, use: Callable[[Made], Awaitable[Answer]]) -> Answer:
+        if self._made is None:
+            try:
+                self._made = await self._make(self._ending)
+            except BaseException:
+                await self._ending.aclose()
+                raise
+        return await use(self._made)
+
+    def close(self) -> None:
+        """Ends what there is; for tests: Lambda freezes an instance and kills it, and nobody says when."""
+        if self._runner is not None:
+            self._runner.run(self._ending.aclose())
+            self._runner.close()
+            self._runner = self._made = None
+
 
 class LambdaDoor:
     """A Lambda handler. One event loop for the life of the process: the store and Pay.gov's connections live on it."""
 
-    def __init__(self, compose: Callable[[], Awaitable[Application]]) -> None:
-        self._compose = compose
-        self._runner: asyncio.Runner | None = None
-        self._application: Application | None = None
+    def __init__(self, compose: Callable[[AsyncExitStack], Awaitable[Application]]) -> None:
+        """``compose``: as :class:`Instance` makes things."""
+        self.instance = Instance(compose)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """The proxy reply to a proxy event."""
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        return self._runner.run(self._handle(event))
+        return self.instance.run(lambda application: self._handle(application, event))
 
-    async def _handle(self, event: Any) -> dict[str, Any]:
-        if self._application is None:
-            self._application = await self._compose()
-        reply = await handle_event(self._application, event)
-        await self._application.portal.drain(DRAIN_TIMEOUT_S)
+    async def _handle(self, application: Application, event: Any) -> dict[str, Any]:
+        reply = await handle_event(application, event)
+        await application.portal.drain(DRAIN_TIMEOUT_S)
         return reply
-
-    def close(self) -> None:
-        """Ends the loop; for tests."""
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
 
 
 async def handle_event(application: Application, event: Any) -> dict[str, Any]:

@@ -28,6 +28,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+def log_as_json(level: str, *, instead: bool = False) -> None:
+    """Has the process log as JSON, from ``level`` on, unless its form is set already; then only ``instead`` of that."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=instead)
+
+
 def _places(error: BaseException) -> list[str]:
     """Where it happened, innermost last. The error's own text stays out: it may quote what was sent."""
     return [f"{place.filename}:{place.lineno} {place.name}" for place in traceback.extract_tb(error.__traceback__)]

@@ -1,0 +1,91 @@
+"""The portal as Lambda functions, of the settings in the environment (docs/operations.md has the whole setup).
+
+    API Gateway ─► bursar.bootstrap.functions.portal    one call of the portal, whose caller API Gateway has verified
+    EventBridge ─► bursar.bootstrap.functions.sweep     one pass of the sweeper, and of the webhooks if there are any
+
+What a function needs is made at its first event and lives as long as its instance, on one event loop that stands still
+between two events. The table must be there: a function makes none.
+"""
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.portal.lambda_door import DRAIN_TIMEOUT_S, Instance, LambdaDoor
+from bursar.portal.logs import log_as_json
+from bursar.settings import SettingError, Settings, load_settings
+
+if TYPE_CHECKING:
+    from bursar.portal.application import Application
+    from bursar.portal.portal import Portal
+    from bursar.portal.webhooks.dispatcher import Dispatcher
+
+NO_FILES: Final = "file:"
+
+
+class ScheduledSweep:
+    """The handler of a schedule. Its reply tells what one pass did, for whoever looks at the invocation."""
+
+    def __init__(self) -> None:
+        self.instance = Instance(_sweeper)
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """One pass, whatever ``event`` says. Raises what the store raises: a schedule comes again."""
+        return self.instance.run(_pass)
+
+
+async def _pass(parts: "tuple[Portal, Dispatcher | None]") -> dict[str, Any]:
+    from bursar.portal.sweep import sweep
+
+    portal, webhooks = parts
+    report = await sweep(portal)
+    await portal.drain(DRAIN_TIMEOUT_S)
+    told = None if webhooks is None else await webhooks.run_once()
+    return {
+        "lookedAt": report.looked_at,
+        "results": report.results,
+        "attention": list(report.attention),
+        "breakerOpen": report.breaker_open,
+        "webhooks": told
+        and {"queued": told.queued, "delivered": told.delivered, "putOff": told.put_off, "died": told.died},
+    }
+
+
+async def _sweeper(ending: AsyncExitStack) -> "tuple[Portal, Dispatcher | None]":
+    parts = await _composition(ending)
+    return await parts.portal(), await parts.webhooks()
+
+
+async def _application(ending: AsyncExitStack) -> "Application":
+    from bursar.portal.auth import api_gateway
+    from bursar.portal.http import portal_app
+
+    parts = await _composition(ending)
+    return portal_app(await parts.portal(), api_gateway(parts.clients)).application
+
+
+async def _composition(ending: AsyncExitStack) -> Composition:
+    settings = _settings()
+    log_as_json(settings.log_level, instead=True)  # of the form that Lambda's runtime has set
+    return await ending.enter_async_context(Composition(settings, founds=False))
+
+
+def _settings() -> Settings:
+    """Raises :class:`CannotStart`, also for a store that would go with its instance."""
+    try:
+        settings = load_settings({}, os.environ, Path.cwd())
+    except SettingError as error:
+        raise CannotStart(str(error)) from error
+    if settings.store_url.startswith(NO_FILES):
+        raise CannotStart(
+            f"BURSAR_STORE: a Lambda function keeps no files: set it to dynamodb:?region=NAME, not {settings.store_url}"
+        )
+    if settings.clients is None:
+        raise CannotStart("BURSAR_CLIENTS is not set: the development client is nobody's role")
+    return settings
+
+
+portal = LambdaDoor(_application)
+sweep = ScheduledSweep()

@@ -1,0 +1,225 @@
+"""The Lambda functions, called as Lambda calls them, on a DynamoDB and a Pay.gov that are somewhere else."""
+
+import asyncio
+import json
+import logging
+import random
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from bursar.bootstrap import functions
+from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.clock import system_clock
+from bursar.dynamo import AsyncEngine, Engine
+from bursar.paygov.simulator import Simulator
+from bursar.paygov.simulator.server import Addresses
+from bursar.paygov.simulator.server import serving as serving_paygov
+from bursar.portal.lambda_door import LambdaDoor
+from bursar.settings import Settings
+from dynamo.door_clients import serving as serving_dynamo
+
+ARN = "arn:aws:sts::123456789012:assumed-role/dawson/session-1"
+CLIENTS = '[clients.dawson]\nrole_arn = "arn:aws:iam::123456789012:role/dawson"\nfees = "*"\n'
+SUBSCRIPTION = """
+[webhooks.dawson]
+client = "dawson"
+url = "https://court.example/hooks"
+secret = "0123456789abcdef0123456789abcdef"
+"""
+START_S_MAX = 30.0
+
+
+class Elsewhere:
+    """A DynamoDB with the payments table, and Pay.gov's simulator, served from a thread of their own."""
+
+    def __init__(self) -> None:
+        self.simulator = Simulator(system_clock, random.Random(1))
+        self.store_url = ""
+        self.paygov: Addresses
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._thread.start()
+        assert self._ready.wait(START_S_MAX)
+        asyncio.run(self._make_table())
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        engine = AsyncEngine(Engine.open(":memory:"))
+        async with serving_dynamo(engine) as dynamo, serving_paygov(self.simulator) as self.paygov:
+            self.store_url = dynamo.url.replace("http", "dynamodb+http")
+            self._ready.set()
+            await self._over.wait()
+        await engine.close()
+
+    async def _make_table(self) -> None:
+        async with Composition(Settings(store=self.store_url)) as parts:
+            await parts.ledger()
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    served = Elsewhere()
+    yield served
+    served.stop()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, elsewhere: Elsewhere) -> Iterator[None]:
+    clients = tmp_path / "clients.toml"
+    clients.write_text(CLIENTS)
+    for name, value in {
+        "STORE": elsewhere.store_url,
+        "CLIENTS": str(clients),
+        "PAYGOV_URL": elsewhere.paygov.url,
+        "PAYMENT_URL": elsewhere.paygov.payment_url,
+    }.items():
+        monkeypatch.setenv(f"BURSAR_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before, level
+
+
+@pytest.fixture
+def portal() -> Iterator[LambdaDoor]:
+    door = LambdaDoor(functions._application)
+    yield door
+    door.instance.close()
+
+
+@pytest.fixture
+def sweep() -> Iterator[functions.ScheduledSweep]:
+    function = functions.ScheduledSweep()
+    yield function
+    function.instance.close()
+
+
+def asked(portal: LambdaDoor, method: str, path: str, body: Any = None, arn: str = ARN) -> tuple[int, Any]:
+    event = {
+        "httpMethod": method,
+        "path": path,
+        "headers": {"content-type": "application/json"},
+        "body": None if body is None else json.dumps(body),
+        "requestContext": {"requestId": "r-1", "identity": {"userArn": arn}},
+    }
+    reply = portal(event, None)
+    return reply["statusCode"], json.loads(reply["body"])
+
+
+def begun(portal: LambdaDoor) -> tuple[str, str]:
+    """(reference, token) of a payment that the payer has yet to make."""
+    reference = str(uuid.uuid4())
+    order = {
+        "transactionReferenceId": reference,
+        "fee": "PETITION_FILING_FEE",
+        "urlSuccess": "https://client.example/success",
+        "urlCancel": "https://client.example/cancel",
+        "metadata": {"docketNumber": "123-26"},
+    }
+    status, answer = asked(portal, "POST", "/init", order)
+    assert status == 200, answer
+    return reference, answer["token"]
+
+
+def test_a_payment_from_event_to_event(portal: LambdaDoor, elsewhere: Elsewhere) -> None:
+    reference, token = begun(portal)
+    elsewhere.simulator.pay(token, "PLASTIC_CARD", "Success")
+    status, answer = asked(portal, "POST", "/process", {"token": token})
+    assert (status, answer["paymentStatus"]) == (200, "success")
+    assert asked(portal, "GET", f"/details/{reference}") == (200, answer)
+
+
+def test_the_caller_is_who_api_gateway_says(portal: LambdaDoor) -> None:
+    reference, _ = begun(portal)
+    stranger = ARN.replace("dawson", "stranger")
+    assert asked(portal, "GET", f"/details/{reference}", arn=stranger)[0] == 403
+
+
+def test_a_scheduled_pass_ends_what_is_due(
+    portal: LambdaDoor, sweep: functions.ScheduledSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, _ = begun(portal)
+    assert sweep({"source": "aws.events"}, None)["results"] == {}
+    sweep.instance.close()
+    # Four hours on: the token has expired.
+    later = time.time() + 4 * 3600
+    monkeypatch.setattr(
+        functions, "Composition", lambda *given, **named: Composition(*given, **named, clock=lambda: later)
+    )
+    told = sweep({"source": "aws.events"}, None)
+    assert told["results"]["expired"] >= 1
+    assert told["webhooks"] is None
+    assert json.loads(json.dumps(told)) == told
+    assert asked(portal, "GET", f"/details/{reference}")[1]["paymentStatus"] == "failed"
+
+
+class Receiver:
+    """In the place of the network: takes every delivery."""
+
+    taken: ClassVar[list[str]] = []
+
+    async def __aenter__(self) -> "Receiver":
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        pass
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        self.taken.append(json.loads(body)["type"])
+
+
+def test_a_scheduled_pass_delivers_webhooks(
+    portal: LambdaDoor, sweep: functions.ScheduledSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun(portal)
+    subscriptions = tmp_path / "webhooks.toml"
+    subscriptions.write_text(SUBSCRIPTION)
+    monkeypatch.setenv("BURSAR_WEBHOOKS", str(subscriptions))
+    monkeypatch.setattr("bursar.portal.webhooks.sender.AioHttpSender", Receiver)
+    told = sweep({}, None)["webhooks"]
+    assert told["delivered"] == len(Receiver.taken) > 0
+    assert (told["putOff"], told["died"]) == (0, 0)
+    assert "payment.started" in Receiver.taken
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("STORE", None, "BURSAR_STORE: a Lambda function keeps no files"),
+        ("STORE", "file:/tmp/bursar.db", "not file:/tmp/bursar.db"),
+        ("CLIENTS", None, "BURSAR_CLIENTS is not set"),
+        ("PAYGOV_URL", None, "BURSAR_PAYGOV_URL is not set"),
+        ("TABLE", "another", "BURSAR_TABLE: there is no table another in "),
+        ("TABEL", "x", "did you mean table?"),
+    ],
+)
+def test_what_cannot_be_is_said_at_the_first_event(
+    monkeypatch: pytest.MonkeyPatch, portal: LambdaDoor, name: str, value: str | None, said: str
+) -> None:
+    if value is None:
+        monkeypatch.delenv(f"BURSAR_{name}")
+    else:
+        monkeypatch.setenv(f"BURSAR_{name}", value)
+    for _ in range(2):
+        with pytest.raises(CannotStart, match=said):
+            asked(portal, "GET", "/health")
+
+
+def test_a_cold_start_loads_nothing_heavy_and_makes_nothing() -> None:
+    heavy = ("aiohttp", "boto3", "botocore", "click", "duckdb", "jinja2", "pyarrow", "pyiceberg", "starlette")
+    told = f"print([each for each in {heavy} if each in sys.modules], functions.portal.instance._runner)"
+    program = f"import sys; from bursar.bootstrap import functions; {told}"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[] None\n"
