@@ -196,19 +196,43 @@ async def test_a_table_that_is_not_there(store: AsyncEngine) -> None:
         assert missing.value.code == "ResourceNotFoundException"
 
 
-async def test_swaps_and_other_writes_of_one_turn_share_a_commit(store: AsyncEngine) -> None:
-    commits: list[str] = []
+@pytest.fixture
+def commits(store: AsyncEngine) -> list[str]:
+    made: list[str] = []
     commit = store.engine._storage.commit
-    store.engine._storage.commit = lambda: (commits.append(""), commit())[1]  # type: ignore[method-assign]
+    store.engine._storage.commit = lambda: (made.append(""), commit())[1]  # type: ignore[method-assign]
+    return made
+
+
+async def test_swaps_and_other_writes_of_one_turn_share_a_commit(store: AsyncEngine, commits: list[str]) -> None:
     answers = await asyncio.gather(
         store.direct.swap("things", [(None, item("1"))], NO_FOUR),
-        store.direct.swap("things", [(None, item("1"))], NO_FOUR),
+        store.direct.swap("things", [(item("3"), item("3", n={"N": "1"}))], NO_FOUR),
         store.call("PutItem", {"TableName": "things", "Item": item("2")}),
         return_exceptions=True,
     )
     assert [type(answer) for answer in answers] == [type(None), Unswapped, dict]
     assert everything(store) == [item("1"), item("2")]
     assert len(commits) == 1
+
+
+async def test_an_item_in_the_way_takes_nobody_else_with_it(store: AsyncEngine, commits: list[str]) -> None:
+    """The swap is half written when it finds the item."""
+    there = item("5", due={"S": "x"})
+    await store.direct.swap("things", [(None, there)], NO_FOUR)
+    answers = await asyncio.gather(
+        store.direct.swap("things", [(None, item("1"))], NO_FOUR),
+        store.direct.swap("things", [(None, item("0", due={"S": "x"})), (there, None), (None, item("1"))], NO_FOUR),
+        store.call("PutItem", {"TableName": "things", "Item": item("2")}),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [type(None), Unswapped, dict]
+    assert everything(store) == [item("1"), item("2"), there]
+    assert due(store, "x") == ["5"]
+    counted = store.engine.execute("DescribeTable", {"TableName": "things"})["Table"]
+    assert (counted["ItemCount"], counted["GlobalSecondaryIndexes"][0]["ItemCount"]) == (3, 1)
+    assert len(commits) == 3  # before, and each by itself
+    assert store.write_trouble() is None
 
 
 async def test_no_name_of_the_api_leads_to_it(store: AsyncEngine) -> None:

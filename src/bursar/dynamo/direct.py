@@ -10,12 +10,15 @@ cut and no other truth: who hears ``Unswapped`` asks the API, which tells what s
 
 What can be worked out of ``old`` and ``new`` alone is, before the write has its turn, so that no other process waits
 for it: keys, sizes, bytes, and what the guard can judge without looking. It holds if ``old`` is there and the table is
-defined as it was, which is all that the turn has to find out.
+defined as it was, which is all that the turn has to find out. That nothing is where ``old`` is None shows by writing,
+since it nearly always is so: a swap that finds an item there is undone with its group, and the others have turns of
+their own.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import apsw
 import orjson
 
 from bursar.dynamo.core import Core, Refused, Write, check_size
@@ -45,6 +48,10 @@ class Unswapped(DynamoError):
 
     def __init__(self, message: str) -> None:
         super().__init__("ConditionalCheckFailedException", message)
+
+
+class _InTheWay(Exception):
+    """There is an item where none was to be, and part of the swap is written: undoing must take it back."""
 
 
 class DirectDoor(Protocol):
@@ -86,7 +93,10 @@ class Direct:
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """See :class:`DirectDoor`."""
         plan = self._engine.look(lambda core: _plan(core, table, swaps, rules))
-        await self._write(SWAP, {"TableName": table, "Plan": plan})
+        try:
+            await self._write(SWAP, {"TableName": table, "Plan": plan})
+        except _InTheWay:
+            raise Unswapped(NOT_AS_READ) from None
 
 
 def _get(table: Table, key: Whole) -> Item | None:
@@ -173,16 +183,18 @@ def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         core.apply([_write(table, one) for one in plan.swaps], plan.looking)
     except Refused as refused:
         raise Unswapped(refused.message) from None
+    except apsw.ConstraintError as error:
+        raise _InTheWay from error
     return {}
 
 
 def _write(table: Table, one: _Foreseen) -> Write:
-    """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when ``old`` is not what is there."""
-    row = table.rows.get(one.key)
-    if row is None or one.old is None:
-        if row is not None or one.old is not None:
-            raise Unswapped(NOT_AS_READ)
+    """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when an ``old`` is not what is there."""
+    if one.old is None:
         return Write(table, one.key, None, None, one.new, one.bytes_more, one.body)
+    row = table.rows.get(one.key)
+    if row is None:
+        raise Unswapped(NOT_AS_READ)
     if one.stored != row[2] and orjson.loads(row[2]) != one.old:
         raise Unswapped(NOT_AS_READ)
     if one.new is None:
