@@ -10,9 +10,10 @@ between two events. The table must be there: a function makes none.
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.dynamo.store import FILE_SCHEME
 from bursar.portal.lambda_door import DRAIN_TIMEOUT_S, Instance, LambdaDoor
 from bursar.portal.logs import log_as_json
 from bursar.settings import SettingError, Settings, load_settings
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from bursar.portal.application import Application
     from bursar.portal.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
-
-NO_FILES: Final = "file:"
 
 
 class ScheduledSweep:
@@ -78,7 +77,7 @@ def _settings() -> Settings:
         settings = load_settings({}, os.environ, Path.cwd())
     except SettingError as error:
         raise CannotStart(str(error)) from error
-    if settings.store_url.startswith(NO_FILES):
+    if settings.store_url.startswith(FILE_SCHEME):
         raise CannotStart(
             f"BURSAR_STORE: a Lambda function keeps no files: set it to dynamodb:?region=NAME, not {settings.store_url}"
         )
