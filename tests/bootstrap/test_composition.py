@@ -1,6 +1,7 @@
 """Putting the parts together: which rules an embedded store gets, and what that costs it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,9 +141,9 @@ async def test_the_portals_health_knows_how_the_stores_last_write_went(tmp_path:
         ({"paygov_bearer": "b\u00e9"}, "must be printable ASCII"),
     ],
 )
-async def test_what_pay_govs_client_does_not_take_is_one_line(given: dict[str, str], problem: str) -> None:
+async def test_what_pay_govs_client_does_not_take_is_one_line(given: dict[str, Any], problem: str) -> None:
     url = "http://127.0.0.1:9/"
-    async with Composition(Settings(paygov_url=url, payment_url=url, **given)) as composition:  # type: ignore[arg-type]
+    async with Composition(Settings(paygov_url=url, payment_url=url, **given)) as composition:
         with pytest.raises(CannotStart, match=problem) as refused:
             await composition.paygov()
     assert "\n" not in str(refused.value)

@@ -95,12 +95,14 @@ class NativeGuard:
             if new is not None:
                 children += [(index, change, parent) for parent in touched.parents]
 
+        becomes = {sentinel_partition(plan.key_names, change.key): change.new for _, change in sentinels}
+
         def look(view: GuardView) -> Refusal | None:
             for value, key in giving:
                 self._give_back(view, value, key)
             written = _Written(changes, view)
             return (
-                self._take(taking, sentinels, view, written)
+                self._take(taking, becomes, view, written)
                 or self._look_at_parents(children, written)
                 or self._look_at_sentinels(sentinels, taking, written)
             )
@@ -108,7 +110,10 @@ class NativeGuard:
         return look
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
-        """Every rule that the table breaks as it stands, at most :data:`ADOPTION_VIOLATIONS_MAX`; claims all values."""
+        """Every rule that the table breaks as it stands, at most :data:`ADOPTION_VIOLATIONS_MAX`.
+
+        Claims the values that no sentinel says to be held.
+        """
         violations = []
         for message in self._faults(view, table):
             violations.append(message)
@@ -146,11 +151,9 @@ class NativeGuard:
     # --- unique values -------------------------------------------------------------------------------------------
 
     def _take(
-        self, taking: Sequence[_Taking], sentinels: Sequence[tuple[int, Change]], view: GuardView, written: _Items
+        self, taking: Sequence[_Taking], becomes: Mapping[str | None, Item | None], view: GuardView, written: _Items
     ) -> Refusal | None:
-        if not taking:
-            return None
-        becomes = {sentinel_partition(self._plan.key_names, change.key): change.new for _, change in sentinels}
+        """``becomes``: value → its sentinel as the request leaves it, of those that it writes."""
         for index, change, hold, value in taking:
             sentinel = becomes[value] if value in becomes else self._sentinel_of(value, change, written)
             found = self._claim(change, hold, value, sentinel, view, written)

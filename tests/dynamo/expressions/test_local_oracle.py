@@ -26,7 +26,7 @@ from bursar.dynamo.expressions.tree import Action, Condition
 from bursar.dynamo.expressions.update import INVALID_PATH
 from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
 from tests.dynamo.expressions.tree_strategies import conditions, new_values, paths, placeholders
-from tests.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401
+from tests.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
 from tests.dynamo.value_strategies import items, values
 
 LIBRARY = Path(__file__).parents[3] / ".tools" / "oracles" / "dynamodb-local" / "lib"

@@ -1,5 +1,7 @@
 """DynamoDB Streams: what is recorded, and how it is read."""
 
+from typing import Any
+
 import pytest
 
 from bursar.dynamo import Engine
@@ -375,14 +377,15 @@ def test_a_text_that_is_no_iterator_is_refused(engine: Engine, text: str) -> Non
 
 
 def test_boto3_reads_streams(engine: Engine) -> None:
-    client, streams = boto3_client(engine), boto3_streams_client(engine)
+    client = boto3_client(engine)
+    streams: Any = boto3_streams_client(engine)
     client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "sk": {"S": "1"}, "b": {"B": b"\x00\xff"}})
-    (listed,) = streams.list_streams()["Streams"]  # type: ignore[attr-defined]
+    (listed,) = streams.list_streams()["Streams"]
     arn = listed["StreamArn"]
-    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]  # type: ignore[attr-defined]
-    text = streams.get_shard_iterator(  # type: ignore[attr-defined]
-        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-    )["ShardIterator"]
-    (record,) = streams.get_records(ShardIterator=text)["Records"]  # type: ignore[attr-defined]
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    text = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
+        "ShardIterator"
+    ]
+    (record,) = streams.get_records(ShardIterator=text)["Records"]
     assert record["dynamodb"]["NewImage"]["b"] == {"B": b"\x00\xff"}
     assert record["dynamodb"]["ApproximateCreationDateTime"].timestamp() == 1_800_000_000
