@@ -36,7 +36,7 @@ sim: .venv/.synced ## Simulate the whole system under SEEDS seeds
 	@$(BIN)/python -m sim --seeds $(SEEDS)
 
 mutants: .venv/.synced ## Weaken every rule in turn and see the tests catch it
-	@$(BIN)/python tests/mutants.py
+	@$(BIN)/python -m tests.mutants
 
 bench: bench-dynamo bench-portal bench-reports ## Run every benchmark; results go to docs/benchmarks
 

@@ -24,15 +24,15 @@ from uuid import UUID
 from bursar.clock import system_clock
 from bursar.dynamo import open_store
 from bursar.payments.fees import FeeCatalogue
-from bursar.payments.ledger import Ledger
+from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Event, Outcome
 from bursar.payments.status import Status
 from bursar.reports import Reports
-from bursar.reports.lake import Lake
+from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.rows import Row, attempt_row, event_row
+from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
+from bursar.reports.lake.writer import writing
 from bursar.reports.named import named_reports
-from bursar.reports.rows import Row, attempt_row, event_row
-from bursar.reports.schema import PAYMENT_EVENTS, PAYMENTS
-from bursar.reports.writer import writing
 
 BATCH_PAYMENTS = 50_000
 SPAN_S = 730 * 86_400.0

@@ -15,12 +15,12 @@ from typing import Any
 import orjson
 
 from bursar.paygov.simulator import PayerRefused
-from bursar.portal.details import details as payment_details
-from bursar.portal.errors import PortalError, Unexpected, portal_error
-from bursar.portal.init_payment import init_payment
-from bursar.portal.portal import Portal
-from bursar.portal.process_payment import process_payment
-from bursar.portal.validation import read_init
+from bursar.portal.contract.errors import PortalError, Unexpected, portal_error
+from bursar.portal.contract.validation import read_init
+from bursar.portal.use_cases.init_payment import init_payment
+from bursar.portal.use_cases.payment_details import details as payment_details
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.process_payment import process_payment
 from sim.world import Gone, World
 
 STARTS_MAX = 3

@@ -8,43 +8,32 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any, Final
 from unittest.mock import patch
 
 from bursar.paygov.client import PayGov
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Lost, NotSent, OutcomeUnknown, TimedOut
-from bursar.payments.ledger import Ledger
+from bursar.payments import records
+from bursar.payments import rules as payment_rules
+from bursar.payments.ledger import journal, ledger
+from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import TOKEN_EXPIRED_CODE
-from bursar.portal.breaker import Breaker
-from bursar.portal.outcomes import OUTCOMES, Judgement
-from bursar.portal.portal import Portal
+from bursar.portal.contract import validation
+from bursar.portal.contract import views as summaries
+from bursar.portal.use_cases import attention, completion, init_payment, process_payment, resolution, sweep
+from bursar.portal.use_cases import completion_outcomes as outcomes
+from bursar.portal.use_cases.circuit_breaker import Breaker
+from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement
+from bursar.portal.use_cases.portal import Portal
+from bursar.rules import table as ruled_table
+from bursar.rules.transactions import compile as compiling
 from sim.run import simulate
 
 CATCH_SEEDS_MAX: Final = 200
 A_YEAR_S: Final = 365 * 24 * 3600.0
 
-# By import_module: a package may show a function under its module's name.
-completion, outcomes, resolution, sweep, attention, init_payment, process_payment, summaries, validation = (
-    import_module(f"bursar.portal.{name}")
-    for name in (
-        "completion",
-        "outcomes",
-        "resolution",
-        "sweep",
-        "attention",
-        "init_payment",
-        "process_payment",
-        "summaries",
-        "validation",
-    )
-)
-journal, ledger, records, payment_rules = (
-    import_module(f"bursar.payments.{name}") for name in ("journal", "ledger", "records", "rules")
-)
-compiling, ruled_table = (import_module(f"bursar.rules.{name}") for name in ("compile", "table"))
 
 Plant = Callable[[], AbstractContextManager[Any]]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from bursar.clock import iso_ms
-from bursar.payments.ledger import LEASE_RAN_OUT
+from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt, Event, ObligationView
 from bursar.payments.rules import payment_rules
-from bursar.rules.audit import audit
+from bursar.rules.audit.audit import audit
 from sim.actors import Bill
 from sim.world import TABLE, World, catalogue
 

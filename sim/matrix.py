@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from bursar.paygov.simulator import Misbehaviour
 from bursar.payments.due import TOKEN_AGE_MAX_S
-from bursar.portal.portal import LEASE_S, Portal
-from bursar.portal.sweep import SweepReport, sweep
+from bursar.portal.use_cases.portal import LEASE_S, Portal
+from bursar.portal.use_cases.sweep import SweepReport, sweep
 from sim.actors import Application, Bill
 from sim.judge import judge
 from sim.loop import VirtualLoop, run_virtual

@@ -15,8 +15,8 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from bursar.dynamo.direct import DirectDoor, Swap, Whole
-from bursar.dynamo.store import Store
+from bursar.dynamo.clients.store import Store
+from bursar.dynamo.engine.compare_and_swap import DirectDoor, Swap, Whole
 from bursar.paygov.transport import HttpReply, Transport
 from sim.paygov_faults import operation_of
 

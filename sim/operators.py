@@ -4,9 +4,9 @@ from typing import Final, Literal
 
 from bursar.payments.due import TOKEN_AGE_MAX_S
 from bursar.payments.records import Attempt
-from bursar.portal.attention import attention, resolve
-from bursar.portal.errors import PortalError
-from bursar.portal.portal import Portal
+from bursar.portal.contract.errors import PortalError
+from bursar.portal.use_cases.attention import attention, resolve
+from bursar.portal.use_cases.portal import Portal
 from sim.world import World
 
 FAR_S: Final = 10 * 365 * 24 * 3600.0

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from bursar.dynamo import DynamoError, Store, StoreOutcomeUnknown, StoreUnreachable
-from bursar.dynamo.direct import DirectDoor, Swap, Unswapped, Whole
+from bursar.dynamo.engine.compare_and_swap import DirectDoor, Swap, Unswapped, Whole
 
 LATE_S: Final = (0.05, 30.0)
 AWAY_S: Final = (20.0, 300.0)

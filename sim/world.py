@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from bursar.clock import iso_ms
 from bursar.dynamo import AsyncEngine, Engine, Store
-from bursar.dynamo.direct import DirectDoor
+from bursar.dynamo.engine.compare_and_swap import DirectDoor
 from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
 from bursar.paygov.simulator import Books, Misbehaviour, SimulatorSettings, SimulatorTransport
@@ -22,11 +22,11 @@ from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.transport import Transport
 from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
-from bursar.payments.ledger import Ledger
-from bursar.portal.observer import Unobserved
-from bursar.portal.portal import Portal, PortalSettings
-from bursar.portal.sweep import sweep
-from bursar.portal.sweeper import run_sweeper
+from bursar.payments.ledger.ledger import Ledger
+from bursar.portal.use_cases.observer import Unobserved
+from bursar.portal.use_cases.portal import Portal, PortalSettings
+from bursar.portal.use_cases.sweep import sweep
+from bursar.portal.use_cases.sweep_loop import run_sweeper
 from bursar.rules.native import load_guard
 from sim.loop import VirtualLoop
 from sim.mortality import MortalDirect, MortalStore, MortalTransport, Process

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bursar.dynamo.operations import OPERATIONS
-from bursar.dynamo.targets import DATA_OPERATIONS, STREAM_OPERATIONS
+from bursar.dynamo.server.x_amz_target import DATA_OPERATIONS, STREAM_OPERATIONS
 
 PAGE = Path(__file__).parent.parent / "docs" / "compatibility.md"
 SERVICES = {"dynamodb": DATA_OPERATIONS, "dynamodbstreams": STREAM_OPERATIONS}

@@ -11,8 +11,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 PAGES = {
     # page: the module that prints it
-    "payments.md": "bursar.payments.page",
-    "reports.md": "bursar.reports.page",
+    "payments.md": "tools.pages.payments_page",
+    "reports.md": "tools.pages.reports_page",
 }
 
 

@@ -39,9 +39,9 @@ from bursar.payments.attempt_ids import new_agency_tracking_id
 from bursar.payments.clients import Client
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.rules import payment_rules
-from bursar.portal.calls import Call
-from bursar.portal.http import portal_app
-from bursar.portal.portal import Portal
+from bursar.portal.contract.messages import Call
+from bursar.portal.doors.asgi import portal_app
+from bursar.portal.use_cases.portal import Portal
 from bursar.settings import Settings
 
 FILE: Final = "bursar.db"

@@ -9,8 +9,9 @@ from bench.portal_bench.page import PEER, PORTAL_PACKAGES, Report, Row
 
 A_PORTAL = """
 import sys
-import bursar.dynamo.engine, bursar.paygov.http_transport, bursar.portal.door, bursar.portal.endpoints
-import bursar.portal.metrics, bursar.rules.native
+import bursar.dynamo.engine.engine, bursar.paygov.http_transport, bursar.portal.doors.own_http
+import bursar.portal.api.endpoints
+import bursar.portal.metrics.metrics, bursar.rules.native
 print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
 """
 """Loads whatever has a part in answering a payment's requests; the loop is the caller's choice."""

@@ -9,7 +9,7 @@ from bursar.bootstrap.composition import CannotStart, Composition
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
 from bursar.payments import FeeCatalogue
 from bursar.payments.rules import payment_rules
-from bursar.portal.health import health
+from bursar.portal.use_cases.health import health
 from bursar.settings import Settings
 
 TABLE = Settings().table

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from whole_system import Up, clean_environment, running_up
+from tests.support.bootstrap.whole_system import Up, clean_environment, running_up
 
-DYING_PORTAL = Path(__file__).with_name("dying_portal.py")
+DYING_PORTAL = Path(__file__).parents[1] / "support" / "bootstrap" / "dying_portal.py"
 REFERENCE = "7f6d2b1e-3c4a-4d5e-8f60-718293a4b5c6"
 RESOLVED_WITHIN_S = 60
 

@@ -4,7 +4,7 @@ import json
 import urllib.request
 from pathlib import Path
 
-from whole_system import running_up
+from tests.support.bootstrap.whole_system import running_up
 
 API = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 

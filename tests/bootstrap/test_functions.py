@@ -22,9 +22,9 @@ from bursar.dynamo import AsyncEngine, Engine
 from bursar.paygov.simulator import Simulator
 from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.simulator.server import serving as serving_paygov
-from bursar.portal.lambda_door import LambdaDoor
+from bursar.portal.doors.aws_lambda import LambdaDoor
 from bursar.settings import Settings
-from dynamo.door_clients import serving as serving_dynamo
+from tests.support.dynamo.door_clients import serving as serving_dynamo
 
 ARN = "arn:aws:sts::123456789012:assumed-role/dawson/session-1"
 CLIENTS = '[clients.dawson]\nrole_arn = "arn:aws:iam::123456789012:role/dawson"\nfees = "*"\n'

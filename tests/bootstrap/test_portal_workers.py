@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from whole_system import START_TIMEOUT_S, STOP_TIMEOUT_S, bursar, clean_environment
+from tests.support.bootstrap.whole_system import START_TIMEOUT_S, STOP_TIMEOUT_S, bursar, clean_environment
 
 PAYGOV = {"BURSAR_PAYGOV_URL": "http://127.0.0.1:9/soap", "BURSAR_PAYMENT_URL": "http://127.0.0.1:9/pay"}
 UNUSABLE = 2

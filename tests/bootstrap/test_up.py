@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from whole_system import bursar, clean_environment, running_up
+from tests.support.bootstrap.whole_system import bursar, clean_environment, running_up
 
 UNUSABLE = 2
 PAYGOV_NOWHERE = 'paygov_url = "http://127.0.0.1:9/"\npayment_url = "http://127.0.0.1:9/pay"\n'

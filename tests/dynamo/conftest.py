@@ -14,7 +14,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
     """The HTTP door is tested on the loop that serves it and on the standard one; their transports differ."""
-    if item.path.name == "test_http_door.py":
+    if item.path.name == "test_connection.py":
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from bursar.dynamo import Engine
 from bursar.dynamo.commands import GUARD_LOADER, dynamo
-from bursar.dynamo.guards import Looking
+from bursar.dynamo.core.guards import Looking
 
 TABLES: list[dict[str, Any]] = [
     {

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo.store import open_store
+from bursar.dynamo.clients.store import open_store
 from bursar.payments import Attempt, Fee, FeeCatalogue, Ledger
-from payments.stage import REFERENCE, STARTED, Listening, Wall
+from tests.support.payments.stage import REFERENCE, STARTED, Listening, Wall
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bursar.clock import system_clock
-from bursar.dynamo.store import open_store
+from bursar.dynamo.clients.store import open_store
 from bursar.paygov import NotSent, PayGov, PayGovConfig
 from bursar.payments import Clients, FeeCatalogue, Ledger, Outcome, OutcomeContradicts
 from bursar.portal import commands
 from bursar.portal.commands import attention, resolve, sweep, webhooks
-from bursar.portal.portal import Portal
+from bursar.portal.use_cases.portal import Portal
 
 REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
 _SEEDS = count()

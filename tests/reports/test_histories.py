@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pyiceberg.table import Table
 
 from bursar.reports import Reports
-from bursar.reports.mover import Mover
-from bursar.reports.rows import attempt_row, event_row
+from bursar.reports.lake.lake_loader import Mover
+from bursar.reports.lake.rows import attempt_row, event_row
 from reports.conftest import DAY_S, Book
 
 STATUSES = ("initiated", "processing", "pending", "processed", "failed")
@@ -123,7 +123,7 @@ async def live_through(history: list[Step], folder: str) -> None:
 @given(steps)
 def test_sql_over_lake_and_tail_equals_a_fold_over_the_store(history: list[Step]) -> None:
     # Batches of a few rows, so that a write is several commits and a kill can fall between them.
-    with tempfile.TemporaryDirectory() as folder, patch("bursar.reports.mover.BATCH_ROWS_MAX", 5):
+    with tempfile.TemporaryDirectory() as folder, patch("bursar.reports.lake.lake_loader.BATCH_ROWS_MAX", 5):
         asyncio.run(live_through(history, folder))
 
 
@@ -141,7 +141,7 @@ def test_a_writer_killed_around_one_of_its_commits_loses_and_repeats_nothing(
         ("kill", at, when),
         ("ask",),
     ]
-    with patch("bursar.reports.mover.BATCH_ROWS_MAX", 3):
+    with patch("bursar.reports.lake.lake_loader.BATCH_ROWS_MAX", 3):
         asyncio.run(live_through(history, str(tmp_path)))
 
 
@@ -155,13 +155,13 @@ MOVED_IN_THE_LAKE: list[Step] = [
     ("ask",),
 ]
 PLANTED = {
-    "rows are added, never replaced": patch("bursar.reports.writer._kept_when_rewritten", lambda *_: None),
+    "rows are added, never replaced": patch("bursar.reports.lake.writer._kept_when_rewritten", lambda *_: None),
     "the watermark runs ahead of its batch": patch(
-        "bursar.reports.mover.Mover._put",
+        "bursar.reports.lake.lake_loader.Mover._put",
         lambda self, watermark, last=False, put=Mover._put: put(self, watermark + 9e9),
     ),
     "a writer starts at the last hour, not at its watermark": patch(
-        "bursar.reports.tail.Tail.start", lambda self, watermark: _immediately(self._clock() - 3600)
+        "bursar.reports.lake.tail.Tail.start", lambda self, watermark: _immediately(self._clock() - 3600)
     ),
 }
 
@@ -172,5 +172,5 @@ async def _immediately(value: float) -> float:
 
 @pytest.mark.parametrize("fault", PLANTED)
 def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
-    with PLANTED[fault], patch("bursar.reports.mover.BATCH_ROWS_MAX", 3), pytest.raises(AssertionError):
+    with PLANTED[fault], patch("bursar.reports.lake.lake_loader.BATCH_ROWS_MAX", 3), pytest.raises(AssertionError):
         asyncio.run(live_through(MOVED_IN_THE_LAKE, str(tmp_path)))

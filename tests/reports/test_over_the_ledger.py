@@ -11,7 +11,7 @@ import pytest
 from bursar.clock import from_iso_ms
 from bursar.dynamo import open_store
 from bursar.payments.fees import FeeCatalogue
-from bursar.payments.ledger import Ledger
+from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome
 from bursar.reports import Reports
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dynamo.engine import RulesRefused
+from bursar.dynamo.engine.engine import RulesRefused
 from bursar.dynamo.errors import DynamoError
 from bursar.rules import Kind, Put, Rules, Unique, Update
-from rules.worlds import TABLE, PlainStore, finish, ruled
+from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
 
 RULES = Rules("pk", "sk", kinds=(Kind("order"),), rules=(Unique("number", kind="order", attributes=("number",)),))
 ORDERS, NUMBERS = ("a", "b", "c"), ("1", "2")

@@ -7,11 +7,11 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from bursar.dynamo.engine import Engine
+from bursar.dynamo.engine.engine import Engine
 from bursar.rules import Put, Rules
 from bursar.rules.commands import Defaults, audit, dynamo_rules, rules
-from rules.samples import ORDERS, item, line, order
-from rules.worlds import DEFINITION, TABLE, finish, ruled
+from tests.support.rules.samples import ORDERS, item, line, order
+from tests.support.rules.worlds import DEFINITION, TABLE, finish, ruled
 
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/orders"
 

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bursar.rules import Contention, Delete, Put, RuleRefused, Rules, Unique, UniqueWhile, Update
-from bursar.rules.audit import audit
-from bursar.rules.outcomes import _GUARDED
-from bursar.rules.predicates import Item
-from rules.reference import broken
-from rules.worlds import TABLE, Key, PlainStore, finish, put_plainly, rule_sets, ruled, steps
+from bursar.rules.audit.audit import audit
+from bursar.rules.language.predicates import Item
+from bursar.rules.transactions.cancellations import _GUARDED
+from tests.support.rules.reference import broken
+from tests.support.rules.worlds import TABLE, Key, PlainStore, finish, put_plainly, rule_sets, ruled, steps
 
 EXAMPLES = int(os.environ.get("BURSAR_EQUIVALENCE_EXAMPLES", "150"))
 STEPS_MAX = 12

@@ -15,9 +15,9 @@ import pytest
 from bursar.clock import from_iso_ms
 from bursar.dynamo.errors import StoreOutcomeUnknown
 from bursar.payments import AttemptMoved, FeeCatalogue, Ledger, ObligationTaken, Outcome
+from bursar.payments.ledger.table import table_definition
 from bursar.payments.rules import ONE_LIVE_ATTEMPT, payment_rules
 from bursar.payments.status import BLOCKING
-from bursar.payments.table import table_definition
 from bursar.rules import (
     Agrees,
     AppendOnly,
@@ -35,11 +35,11 @@ from bursar.rules import (
     Update,
     one_of,
 )
-from bursar.rules.audit import audit
-from bursar.rules.predicates import Item
-from rules.reference import broken
-from rules.stepping import Run, SteppedStore, Writer, interleavings
-from rules.worlds import TABLE, Key, PlainStore, finish, ruled
+from bursar.rules.audit.audit import audit
+from bursar.rules.language.predicates import Item
+from tests.support.rules.reference import broken
+from tests.support.rules.stepping import Run, SteppedStore, Writer, interleavings
+from tests.support.rules.worlds import TABLE, Key, PlainStore, finish, ruled
 
 FATES = ("answered", "lost before", "lost after", "conflict")
 COUNTED: dict[str, int] = {}

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo.engine import RulesRefused
+from bursar.dynamo.engine.engine import RulesRefused
 from bursar.dynamo.errors import DynamoError
 from bursar.rules import Check, Kind, Put, RuleRefused, Rules, Unique, Update, Where
 from bursar.rules.native import ADOPTION_VIOLATIONS_MAX, load_guard
-from rules.samples import ORDERS, changed, item, line, order
-from rules.worlds import TABLE, PlainStore, finish, ruled
+from tests.support.rules.samples import ORDERS, changed, item, line, order
+from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
 
 KEY = {"pk": {"S": "a"}, "sk": {"S": "order"}}
 SENTINEL = {"pk": {"S": "unique#number#n-a"}, "sk": {"S": "sentinel"}}

@@ -21,17 +21,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from bursar.dynamo.clients.remote_store import open_remote_store
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.remote import open_remote_store
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, Rules, Update
-from bursar.rules.audit import audit
-from bursar.rules.predicates import Item
-from bursar.rules.sentinels import is_sentinel
-from rules.reference import broken
-from rules.samples import ORDERS, changed, line, order
+from bursar.rules.audit.audit import audit
+from bursar.rules.judging.sentinels import is_sentinel
+from bursar.rules.language.predicates import Item
 from rules.test_equivalence import changed as after_the
 from rules.test_equivalence import holders, writes
-from rules.worlds import DEFINITION, Key, key_of, rule_sets, steps
+from tests.support.rules.reference import broken
+from tests.support.rules.samples import ORDERS, changed, line, order
+from tests.support.rules.worlds import DEFINITION, Key, key_of, rule_sets, steps
 
 TOOLS = Path(__file__).parents[2] / ".tools" / "oracles"
 LOCAL = TOOLS / "dynamodb-local" / "lib"

@@ -9,9 +9,9 @@ import pytest
 
 from bursar.clock import from_iso_ms
 from bursar.payments import FeeCatalogue, Ledger, payment_rules
-from bursar.payments.table import table_definition
+from bursar.payments.ledger.table import table_definition
 from bursar.rules import Delete, Put, RuleRefused, Update
-from rules.worlds import TABLE, PlainStore, finish, key_of, put_plainly, ruled
+from tests.support.rules.worlds import TABLE, PlainStore, finish, key_of, put_plainly, ruled
 
 FEES = FeeCatalogue.default()
 NOW = from_iso_ms("2026-11-22T19:30:00.125Z")

@@ -8,10 +8,10 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
 from bursar.rules import Contention, Delete, Put, RuledTable, RuleRefused, StoreBusy, Update
-from bursar.rules.outcomes import BUSY_CODES, BUSY_REASONS, UNCLEAR_CODES
 from bursar.rules.table import TOKEN_AGE_MAX_S, Patience
-from rules.samples import ORDERS, changed, item, line, order
-from rules.worlds import TABLE, PlainStore, finish, ruled
+from bursar.rules.transactions.cancellations import BUSY_CODES, BUSY_REASONS, UNCLEAR_CODES
+from tests.support.rules.samples import ORDERS, changed, item, line, order
+from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
 
 
 def cancelled(*codes: str) -> DynamoError:

@@ -73,7 +73,7 @@ def up(**flags: Any) -> None:
 @click.option("--workers", metavar="N", help="How many processes share the port.  [default: 1]")
 def portal(**flags: Any) -> None:
     """Run the portal and its sweeper against the configured store and Pay.gov (docs/settings.md)."""
-    from bursar.portal.logs import log_as_json
+    from bursar.portal.api.json_logs import log_as_json
 
     settings = settings_from(flags)
     log_as_json(settings.log_level)  # before any other form is set: a server's lines are for machines

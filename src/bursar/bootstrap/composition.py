@@ -19,12 +19,12 @@ import apsw
 
 from bursar.clock import Clock, system_clock
 from bursar.dynamo import AsyncEngine, DynamoError, Store, StoreUnreachable, open_store
-from bursar.dynamo.direct import DirectDoor
-from bursar.dynamo.engine import RulesRefused
-from bursar.dynamo.storage import StoreFormatError
+from bursar.dynamo.engine.compare_and_swap import DirectDoor
+from bursar.dynamo.engine.engine import RulesRefused
+from bursar.dynamo.storage.sqlite_file import StoreFormatError
 from bursar.payments.clients import Clients, ClientsError
 from bursar.payments.fees import FeeCatalogue, FeesError
-from bursar.payments.ledger import Ledger
+from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.rules import only_more_fees
 from bursar.rules import Rules
 from bursar.rules.native import load_guard
@@ -33,8 +33,8 @@ from bursar.settings import Settings
 if TYPE_CHECKING:
     from bursar.paygov.client import PayGov
     from bursar.paygov.transport import HttpReply
-    from bursar.portal.metrics import Metrics
-    from bursar.portal.portal import Portal
+    from bursar.portal.metrics.metrics import Metrics
+    from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports import Reports
 
@@ -181,7 +181,7 @@ class Composition:
 
         Raises :class:`CannotStart`.
         """
-        from bursar.portal.portal import Portal, PortalSettings
+        from bursar.portal.use_cases.portal import Portal, PortalSettings
 
         settings, store = self.settings, await self.store()
         return Portal(
@@ -249,7 +249,7 @@ class Composition:
     def _observed(self, store: Store) -> Store:
         if self.metrics is None:
             return store
-        from bursar.portal.metrics import ObservedStore
+        from bursar.portal.metrics.metrics import ObservedStore
 
         return ObservedStore(store, self.metrics, self.clock)
 
@@ -258,7 +258,7 @@ class Composition:
             return None
         if self.metrics is None:
             return store.direct
-        from bursar.portal.metrics import ObservedDirect
+        from bursar.portal.metrics.metrics import ObservedDirect
 
         return ObservedDirect(store.direct, self.metrics, self.clock)
 

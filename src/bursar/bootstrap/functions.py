@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bursar.bootstrap.composition import CannotStart, Composition
-from bursar.dynamo.store import FILE_SCHEME
-from bursar.portal.lambda_door import DRAIN_TIMEOUT_S, Instance, LambdaDoor
-from bursar.portal.logs import log_as_json
+from bursar.dynamo.clients.store import FILE_SCHEME
+from bursar.portal.api.json_logs import log_as_json
+from bursar.portal.doors.aws_lambda import DRAIN_TIMEOUT_S, Instance, LambdaDoor
 from bursar.settings import SettingError, Settings, load_settings
 
 if TYPE_CHECKING:
-    from bursar.portal.application import Application
-    from bursar.portal.portal import Portal
+    from bursar.portal.api.application import Application
+    from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
 
 
@@ -36,7 +36,7 @@ class ScheduledSweep:
 
 
 async def _pass(parts: "tuple[Portal, Dispatcher | None]") -> dict[str, Any]:
-    from bursar.portal.sweep import sweep
+    from bursar.portal.use_cases.sweep import sweep
 
     portal, webhooks = parts
     report = await sweep(portal)
@@ -58,8 +58,8 @@ async def _sweeper(ending: AsyncExitStack) -> "tuple[Portal, Dispatcher | None]"
 
 
 async def _application(ending: AsyncExitStack) -> "Application":
-    from bursar.portal.auth import api_gateway
-    from bursar.portal.http import portal_app
+    from bursar.portal.api.authentication import api_gateway
+    from bursar.portal.doors.asgi import portal_app
 
     parts = await _composition(ending)
     return portal_app(await parts.portal(), api_gateway(parts.clients)).application

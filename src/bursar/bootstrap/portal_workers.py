@@ -13,12 +13,12 @@ from collections.abc import Callable
 from bursar.bootstrap.composition import CannotStart
 from bursar.bootstrap.serving import bind
 from bursar.bootstrap.up import Say, check_portal, client_limits, portal_line, serve_portal
-from bursar.dynamo.balancing import Seat
-from bursar.dynamo.workers import Workers
-from bursar.portal.metrics import Metrics
-from bursar.portal.shared_use import SharedUse
-from bursar.portal.snapshots import Snapshots
+from bursar.portal.api.rate_limits_shared import SharedUse
+from bursar.portal.metrics.metrics import Metrics
+from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.settings import Settings
+from bursar.web.connection_balancing import Seat
+from bursar.web.worker_processes import Workers
 
 IN_MEMORY = "file::memory:"
 

@@ -17,9 +17,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bursar.bootstrap.composition import CannotStart
-from bursar.dynamo.balancing import Seat
-from bursar.portal.application import Application
-from bursar.portal.door import PortalDoor
+from bursar.portal.api.application import Application
+from bursar.portal.doors.own_http import PortalDoor
+from bursar.web.connection_balancing import Seat
 
 BACKLOG: Final = 1024
 REQUEST_GRACE_S: Final = 30

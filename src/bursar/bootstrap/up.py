@@ -19,23 +19,23 @@ from bursar.bootstrap.composition import CannotStart, Composition
 from bursar.bootstrap.serving import address, background, bind, is_loopback, serving, serving_portal, until_told_to_stop
 from bursar.clock import steady_clock
 from bursar.dashboard import TryPayment, pages_app
-from bursar.dynamo.balancing import Seat
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import addresses
 from bursar.payments.clients import Client
-from bursar.portal.application import Authenticate
-from bursar.portal.auth import nobody_asks, sigv4
-from bursar.portal.http import AsgiApp, PortalApp, portal_app
-from bursar.portal.limits import ClientLimits
-from bursar.portal.metrics import Metrics
-from bursar.portal.portal import DRAIN_TIMEOUT_S, Portal
-from bursar.portal.shared_use import SharedUse
-from bursar.portal.summaries import PAYMENT_METHOD_LABELS
-from bursar.portal.sweeper import run_sweeper
+from bursar.portal.api.application import Authenticate
+from bursar.portal.api.authentication import nobody_asks, sigv4
+from bursar.portal.api.rate_limits import ClientLimits
+from bursar.portal.api.rate_limits_shared import SharedUse
+from bursar.portal.contract.views import PAYMENT_METHOD_LABELS
+from bursar.portal.doors.asgi import AsgiApp, PortalApp, portal_app
+from bursar.portal.metrics.metrics import Metrics
+from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
+from bursar.portal.use_cases.sweep_loop import run_sweeper
 from bursar.reports import LakeBusy, ReportError, Reports
 from bursar.reports.transaction_log import TransactionLog
 from bursar.settings import Settings
+from bursar.web.connection_balancing import Seat
 
 BOOKS_FILE: Final = "paygov-books.jsonl"
 BURST_S: Final = 2.0

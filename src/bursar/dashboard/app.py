@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bursar.dashboard.try_payment import TryPayment, pages
-from bursar.portal.auth import FROM_ELSEWHERE, from_elsewhere
-from bursar.portal.endpoints import ROUTE_NOT_FOUND
-from bursar.portal.errors import Forbidden, MethodNotAllowed, NotFound, PortalError
+from bursar.portal.api.authentication import FROM_ELSEWHERE, from_elsewhere
+from bursar.portal.api.endpoints import ROUTE_NOT_FOUND
+from bursar.portal.contract.errors import Forbidden, MethodNotAllowed, NotFound, PortalError
 
 
 def pages_app(parts: TryPayment) -> Starlette:

@@ -28,13 +28,13 @@ from bursar.payments.clients import Client
 from bursar.payments.fees import Fee
 from bursar.payments.records import Attempt, Event
 from bursar.payments.status import payment_status
-from bursar.portal.details import details
-from bursar.portal.errors import InvalidRequest, PortalError, portal_error
-from bursar.portal.init_payment import init_payment
-from bursar.portal.portal import Portal
-from bursar.portal.process_payment import process_payment
-from bursar.portal.summaries import payment_method_label
-from bursar.portal.validation import read_init, read_reference
+from bursar.portal.contract.errors import InvalidRequest, PortalError, portal_error
+from bursar.portal.contract.validation import read_init, read_reference
+from bursar.portal.contract.views import payment_method_label
+from bursar.portal.use_cases.init_payment import init_payment
+from bursar.portal.use_cases.payment_details import details
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.process_payment import process_payment
 from bursar.reports import Reports
 
 REFRESH_S: Final = 2

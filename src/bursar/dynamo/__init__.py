@@ -6,13 +6,13 @@
 which the rooms above talk to this DynamoDB or another (``open_store``).
 """
 
-from bursar.dynamo.asyncio_door import AsyncEngine
-from bursar.dynamo.boto3_door import boto3_client, boto3_resource, boto3_streams_client
-from bursar.dynamo.engine import Engine, RulesRefused
+from bursar.dynamo.clients.boto3_in_process import boto3_client, boto3_resource, boto3_streams_client
+from bursar.dynamo.clients.store import Store, open_store
+from bursar.dynamo.core.guards import Change, Guard, GuardLoader, GuardView, Looking, Refusal
+from bursar.dynamo.engine.engine import Engine, RulesRefused
+from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
-from bursar.dynamo.guards import Change, Guard, GuardLoader, GuardView, Looking, Refusal
-from bursar.dynamo.storage import StoreFormatError
-from bursar.dynamo.store import Store, open_store
+from bursar.dynamo.storage.sqlite_file import StoreFormatError
 
 __all__ = [
     "AsyncEngine",

@@ -8,13 +8,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from bursar.dynamo.server import DEFAULT_PORT, MEMORY, ServeError, ServerSettings, open_or_explain, serve
+from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServeError, ServerSettings, open_or_explain, serve
 
 if TYPE_CHECKING:
-    from bursar.dynamo.credentials import AccessKeys
-    from bursar.dynamo.engine import Engine
-    from bursar.dynamo.guards import GuardLoader
-    from bursar.dynamo.shell import Execute
+    from bursar.dynamo.core.guards import GuardLoader
+    from bursar.dynamo.engine.engine import Engine
+    from bursar.dynamo.server.credentials import AccessKeys
+    from bursar.dynamo.tools.partiql_shell import Execute
 
 
 class Refused(click.ClickException):
@@ -75,7 +75,7 @@ def dynamo(
 
 def _access(credentials: Path) -> "AccessKeys":
     # Loaded only when asked for: a server without access keys starts the sooner.
-    from bursar.dynamo.credentials import AccessKeys, CredentialsError
+    from bursar.dynamo.server.credentials import AccessKeys, CredentialsError
 
     try:
         return AccessKeys.load(credentials)
@@ -91,7 +91,7 @@ def list_command(context: click.Context, path: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bursar.dynamo.dumps import describe, table_names
+    from bursar.dynamo.tools.dump_and_load import describe, table_names
 
     drawn = Table("table", "items", "bytes", "key", "indexes")
     for column in drawn.columns[1:3]:
@@ -118,7 +118,7 @@ def describe_command(context: click.Context, path: str | None, table: str) -> No
     """Print a table's description, as DescribeTable gives it."""
     import orjson
 
-    from bursar.dynamo.dumps import describe
+    from bursar.dynamo.tools.dump_and_load import describe
 
     with _store(context, path) as engine:
         click.echo(orjson.dumps(describe(engine, table), option=orjson.OPT_INDENT_2).decode())
@@ -131,7 +131,7 @@ def describe_command(context: click.Context, path: str | None, table: str) -> No
 @click.pass_context
 def dump_command(context: click.Context, path: str | None, tables: tuple[str, ...], target: IO[bytes]) -> None:
     """Write tables (all, if none is named) as lines of JSON, which `load` reads."""
-    from bursar.dynamo.dumps import describe, dump, table_names
+    from bursar.dynamo.tools.dump_and_load import describe, dump, table_names
 
     with _store(context, path) as engine:
         names = tables or tuple(table_names(engine))
@@ -148,7 +148,7 @@ def dump_command(context: click.Context, path: str | None, tables: tuple[str, ..
 @click.pass_context
 def load_command(context: click.Context, path: str | None, source: IO[bytes], add: bool) -> None:
     """Create the tables of a dump, and put their items."""
-    from bursar.dynamo.dumps import LINE_BYTES_MAX, DumpError, load
+    from bursar.dynamo.tools.dump_and_load import LINE_BYTES_MAX, DumpError, load
 
     lines = iter(lambda: source.readline(LINE_BYTES_MAX + 1), b"")
     with _store(context, path, create=True) as engine, _progress("loading", None) as advance:
@@ -165,7 +165,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
 @click.pass_context
 def check_command(context: click.Context, path: str | None) -> None:
     """Compare items, indexes, expiry times, counters and streams with one another; exit code 1 and a line per fault."""
-    from bursar.dynamo.check import check_store
+    from bursar.dynamo.storage.integrity_check import check_store
 
     with _store(context, path):
         faults = check_store(str(path or context.meta[_PATH]))
@@ -188,7 +188,7 @@ def shell_command(
     """A PartiQL prompt over a file or an endpoint."""
     from rich.console import Console
 
-    from bursar.dynamo.shell import Shell, prompt
+    from bursar.dynamo.tools.partiql_shell import Shell, prompt
 
     with _endpoint(endpoint) if endpoint else _store_to_execute(context, path) as execute:
         shell = Shell(execute, Console(), Console(stderr=True), as_json=form == "json")
@@ -209,8 +209,8 @@ def _endpoint(url: str) -> "Iterator[Execute]":
     """A server of DynamoDB's API; ``http://…`` needs not be told that it is one."""
     import asyncio
 
-    from bursar.dynamo.remote import open_remote_store
-    from bursar.dynamo.store import REMOTE_SCHEMES
+    from bursar.dynamo.clients.remote_store import open_remote_store
+    from bursar.dynamo.clients.store import REMOTE_SCHEMES
 
     store_url = f"dynamodb+{url}" if url.startswith("http") else url
     if not store_url.startswith(REMOTE_SCHEMES):
@@ -235,7 +235,7 @@ def _opener(context: click.Context) -> "Callable[[str], Engine]":
     guard_loader: GuardLoader | None = context.meta.get(GUARD_LOADER)
 
     def open_engine(path: str) -> "Engine":
-        from bursar.dynamo.engine import Engine
+        from bursar.dynamo.engine.engine import Engine
 
         return Engine.open(path, guard_loader=guard_loader)
 
@@ -245,7 +245,7 @@ def _opener(context: click.Context) -> "Callable[[str], Engine]":
 @contextmanager
 def _store(context: click.Context, path: str | None, *, create: bool = False) -> "Iterator[Engine]":
     """The store that a command works on; what the engine refuses becomes the command's one line."""
-    from bursar.dynamo.engine import RulesRefused
+    from bursar.dynamo.engine.engine import RulesRefused
     from bursar.dynamo.errors import DynamoError
 
     path = path or context.meta[_PATH]

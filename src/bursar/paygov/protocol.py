@@ -41,7 +41,7 @@ URL_CHARACTERS_MAX = 2_048
 """GUESS."""
 AMOUNT_MAX = Decimal("999999999.99")
 """GUESS: public material gives no limit. The payments table's own (payments.records.AMOUNT_MAX), so that whatever
-a fee may cost can be asked for: tests/portal/test_validation.py holds them equal."""
+a fee may cost can be asked for: tests/portal/contract/test_validation.py holds them equal."""
 
 TRANSACTION_TYPE = "Sale"
 LANGUAGE = "en"

@@ -18,7 +18,7 @@ from bursar.payments.errors import (
     OutcomeContradicts,
 )
 from bursar.payments.fees import Fee, FeeCatalogue, FeesError, MetadataProblem
-from bursar.payments.ledger import Ledger
+from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Event, Obligation, ObligationView, Outcome
 from bursar.payments.rules import payment_rules
 from bursar.payments.status import NoSuchEdge, payment_status

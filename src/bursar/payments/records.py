@@ -26,8 +26,8 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from bursar.clock import from_iso_ms, iso_ms
-from bursar.payments.layout import Codec, Layout
-from bursar.payments.layout import Item as Item
+from bursar.payments.ledger.layout import Codec, Layout
+from bursar.payments.ledger.layout import Item as Item
 from bursar.payments.status import LIVE, PROCESSING, Status
 
 DUE_SHARDS: Final = 8

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Final
 
 from bursar.clock import iso_ms
-from bursar.payments.contradictions import ACKNOWLEDGED, TOLD
-from bursar.payments.contradictions import KIND as CONTRADICTION
 from bursar.payments.fees import FeeCatalogue
+from bursar.payments.ledger.contradictions import ACKNOWLEDGED, TOLD
+from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
 from bursar.payments.records import AMOUNT_MAX, CENT
 from bursar.payments.status import BLOCKING, FINAL, RECEIVED, STATUSES, moves
 from bursar.rules import (

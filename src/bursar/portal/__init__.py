@@ -4,16 +4,16 @@
                                                                           └──► completion · resolution ◄── sweep
 
 Start at ``portal.py`` (what the use cases share) and ``outcomes.py`` (each way in which a completion can go wrong).
-Doors are imported from their own modules: ``bursar.portal.http.portal_app``, ``bursar.portal.lambda_door``.
+Doors are imported from their own modules: ``bursar.portal.doors.asgi.portal_app``, ``bursar.portal.doors.aws_lambda``.
 """
 
-from bursar.portal.details import details, events
-from bursar.portal.errors import PortalError
-from bursar.portal.init_payment import init_payment
-from bursar.portal.portal import Portal, PortalSettings
-from bursar.portal.process_payment import process_payment
-from bursar.portal.sweep import SweepReport, sweep
-from bursar.portal.sweeper import run_sweeper
+from bursar.portal.contract.errors import PortalError
+from bursar.portal.use_cases.init_payment import init_payment
+from bursar.portal.use_cases.payment_details import details, events
+from bursar.portal.use_cases.portal import Portal, PortalSettings
+from bursar.portal.use_cases.process_payment import process_payment
+from bursar.portal.use_cases.sweep import SweepReport, sweep
+from bursar.portal.use_cases.sweep_loop import run_sweeper
 
 __all__ = [
     "Portal",

@@ -1,7 +1,7 @@
 """The commands ``bursar sweep``, ``bursar attention``, ``bursar resolve`` and ``bursar webhooks``.
 
 Each takes what it works on from click's context: ``ctx.obj`` holds, under :data:`PORTAL` and :data:`WEBHOOKS`,
-functions that give async context managers of a :class:`~bursar.portal.portal.Portal` and of a
+functions that give async context managers of a :class:`~bursar.portal.use_cases.portal.Portal` and of a
 :class:`~bursar.portal.webhooks.dispatcher.Dispatcher`, so that the settings stay the composition root's business.
 :data:`RECORD` gives a portal that works on the record alone: Pay.gov need not be configured.
 Exit codes: 0 done; 1 the answer is no, or something wants a person; 2 bad usage.
@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import click
 
 from bursar.clock import iso_ms
-from bursar.portal.attention import ATTENTION_MAX
-from bursar.portal.attention import acknowledge as acknowledge_contradiction
-from bursar.portal.attention import attention as find_attention
-from bursar.portal.attention import resolve as resolve_attempt
-from bursar.portal.errors import portal_error
-from bursar.portal.portal import Portal
-from bursar.portal.sweep import SWEEP_LIMIT, SweepReport
-from bursar.portal.sweep import sweep as sweep_once
-from bursar.portal.sweeper import SWEEP_INTERVAL_S, run_sweeper
+from bursar.portal.contract.errors import portal_error
+from bursar.portal.use_cases.attention import ATTENTION_MAX
+from bursar.portal.use_cases.attention import acknowledge as acknowledge_contradiction
+from bursar.portal.use_cases.attention import attention as find_attention
+from bursar.portal.use_cases.attention import resolve as resolve_attempt
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.sweep import SWEEP_LIMIT, SweepReport
+from bursar.portal.use_cases.sweep import sweep as sweep_once
+from bursar.portal.use_cases.sweep_loop import SWEEP_INTERVAL_S, run_sweeper
 
 if TYPE_CHECKING:
     from bursar.portal.webhooks.dispatcher import Dispatcher

@@ -15,7 +15,7 @@ from bursar.reports.errors import (
     ReportError,
 )
 from bursar.reports.reports import Reports, Written
-from bursar.reports.session import Answer
+from bursar.reports.sql.session import Answer
 
 __all__ = [
     "Answer",

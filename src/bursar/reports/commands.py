@@ -16,7 +16,7 @@ from bursar.reports.errors import ReportError
 from bursar.reports.named import NamedReport, named_report, named_reports
 from bursar.reports.output import FORMATS
 from bursar.reports.reports import Reports
-from bursar.reports.session import Answer
+from bursar.reports.sql.session import Answer
 
 REPORTS: Final = "reports"
 

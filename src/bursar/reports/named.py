@@ -26,8 +26,8 @@ from zoneinfo import ZoneInfo
 
 from bursar.clock import iso_ms
 from bursar.payments.fees import COURT_ZONE
-from bursar.reports.activity import ACTIVITY
 from bursar.reports.errors import BadParameter, NoSuchReport
+from bursar.reports.paygov_activity_file import ACTIVITY
 
 TEXT_CHARS_MAX: Final = 256
 NOW: Final = "now"  # a parameter of this default takes the time as of which the report is asked
@@ -54,7 +54,7 @@ class NamedReport:
 
     @property
     def wants_activity(self) -> bool:
-        """Whether it compares with a Pay.gov activity file (:mod:`bursar.reports.activity`)."""
+        """Whether it compares with a Pay.gov activity file (:mod:`bursar.reports.paygov_activity_file`)."""
         return ACTIVITY in self.sql
 
     @property

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bursar.clock import iso_ms
-from bursar.reports.session import Answer
+from bursar.reports.sql.session import Answer
 
 PIPED_COLUMNS: Final = 10_000
 _NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", "SMALLINT", "TINYINT")

@@ -17,17 +17,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bursar.clock import Clock
-from bursar.reports.activity import ACTIVITY, read_activity
 from bursar.reports.errors import BadParameter, LakeBroken, LakeBusy
-from bursar.reports.lake import Lake, LakeState
-from bursar.reports.mover import Mover
+from bursar.reports.lake.lake import Lake, LakeState
+from bursar.reports.lake.lake_loader import Mover
+from bursar.reports.lake.schema import TABLES
+from bursar.reports.lake.tail import SAFETY_MARGIN_S, Changes, Tail, TailTooLong
+from bursar.reports.lake.verify import Verification, compare, pin, tally_table
+from bursar.reports.lake.writer import writing
 from bursar.reports.named import named_report
-from bursar.reports.schema import TABLES
-from bursar.reports.session import Answer, Session
-from bursar.reports.sessions import Sessions
-from bursar.reports.tail import SAFETY_MARGIN_S, Changes, Tail, TailTooLong
-from bursar.reports.verify import Verification, compare, pin, tally_table
-from bursar.reports.writer import writing
+from bursar.reports.paygov_activity_file import ACTIVITY, read_activity
+from bursar.reports.sql.session import Answer, Session
+from bursar.reports.sql.sessions import Sessions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,7 +115,7 @@ class Reports:
     async def write_lake(self) -> Written:
         """Move every change older than the safety margin into the lake.
 
-        It may be killed anywhere and called again (:mod:`bursar.reports.writer`). Raises
+        It may be killed anywhere and called again (:mod:`bursar.reports.lake.writer`). Raises
         :class:`bursar.reports.errors.LakeBusy` when another process is writing.
         """
         async with self._writing:
@@ -214,6 +214,6 @@ class Reports:
 def _ledger(store: "Store", clock: Clock, table: str) -> Changes:
     import random
 
-    from bursar.payments.ledger import Ledger
+    from bursar.payments.ledger.ledger import Ledger
 
     return Ledger(store, clock=clock, randomness=random.SystemRandom(), table=table)

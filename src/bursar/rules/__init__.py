@@ -5,10 +5,9 @@ transactions that keep them on Amazon's DynamoDB, (3) an audit that finds what g
 """
 
 from bursar.rules.errors import Contention, RuleRefused, RulesError, StoreBusy, TransactionTooLarge
-from bursar.rules.predicates import Where, one_of
-from bursar.rules.ruleset import Rules
-from bursar.rules.table import RuledTable
-from bursar.rules.vocabulary import (
+from bursar.rules.language.predicates import Where, one_of
+from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.vocabulary import (
     Agrees,
     AppendOnly,
     Check,
@@ -21,7 +20,8 @@ from bursar.rules.vocabulary import (
     UniqueWhile,
     WriteOnce,
 )
-from bursar.rules.writes import Delete, Put, Update
+from bursar.rules.language.writes import Delete, Put, Update
+from bursar.rules.table import RuledTable
 
 __all__ = [
     "Agrees",

@@ -16,12 +16,12 @@ import click
 import orjson
 
 from bursar.clock import system_clock
-from bursar.rules.ruleset import Rules
-from bursar.rules.vocabulary import RulesInvalid, Transitions
+from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.vocabulary import RulesInvalid, Transitions
 
 if TYPE_CHECKING:
-    from bursar.dynamo.store import Store
-    from bursar.rules.audit import Fault, Report
+    from bursar.dynamo.clients.store import Store
+    from bursar.rules.audit.audit import Fault, Report
 
 BROKEN = 1
 UNUSABLE = 2
@@ -95,7 +95,7 @@ def audit(
         return
 
     async def run() -> "Report":
-        from bursar.rules.audit import audit as audit_table
+        from bursar.rules.audit.audit import audit as audit_table
 
         name = _needed(table or defaults.table, "--table")
         store = await _open(store_url, defaults, "--store")
@@ -275,7 +275,7 @@ def _rules_for(defaults: Defaults, file: Path | None, store: "Store | None", tab
         return _from_file(file)
     if defaults.rules is not None:
         return defaults.rules()
-    from bursar.dynamo.asyncio_door import AsyncEngine
+    from bursar.dynamo.engine.group_commit import AsyncEngine
 
     if isinstance(store, AsyncEngine) and table is not None:
         document = store.engine.rules_document(table)
@@ -302,7 +302,7 @@ def _found_rules(context: click.Context, store_url: str | None, table: str | Non
 
 async def _open(given: str | None, defaults: Defaults, option: str) -> "Store":
     """The store, which is there: an audit of one made by a slip in its name would find nothing wrong."""
-    from bursar.dynamo.store import open_store
+    from bursar.dynamo.clients.store import open_store
     from bursar.rules.native import load_guard
 
     url = _needed(given or defaults.store_url, option)
@@ -319,7 +319,7 @@ async def _understood(work: Any) -> Any:
     import apsw
 
     from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
-    from bursar.dynamo.storage import StoreFormatError
+    from bursar.dynamo.storage.sqlite_file import StoreFormatError
 
     try:
         return await work
@@ -340,9 +340,9 @@ def _stored(data: str, work: Callable[[Any], Any]) -> Any:
     """``work`` on the engine of the file ``data``."""
     import apsw
 
-    from bursar.dynamo.engine import Engine, RulesRefused
+    from bursar.dynamo.engine.engine import Engine, RulesRefused
     from bursar.dynamo.errors import DynamoError
-    from bursar.dynamo.storage import StoreFormatError
+    from bursar.dynamo.storage.sqlite_file import StoreFormatError
     from bursar.rules.native import load_guard
 
     try:
@@ -366,7 +366,7 @@ def _stored(data: str, work: Callable[[Any], Any]) -> Any:
 
 
 def _audit_lines(lines: Any, judged: Rules, form: str) -> None:
-    from bursar.rules.audit_changes import NotAChange, audit_changes, changes_from_lines
+    from bursar.rules.audit.stream_audit import NotAChange, audit_changes, changes_from_lines
 
     found = 0
     try:

@@ -8,11 +8,11 @@
 
 Beside these a write lets through, from the store: ``StoreOutcomeUnknown`` (only when neither the request token nor
 reading could settle it), ``StoreUnreachable`` and any ``DynamoError`` that is neither a refusal nor contention.
-:class:`~bursar.rules.vocabulary.RulesInvalid` is about the rules themselves, not about a write.
+:class:`~bursar.rules.language.vocabulary.RulesInvalid` is about the rules themselves, not about a write.
 """
 
-from bursar.rules.predicates import Item
-from bursar.rules.violation import Violation
+from bursar.rules.judging.violation import Violation
+from bursar.rules.language.predicates import Item
 
 
 class RulesError(Exception):

@@ -1,6 +1,7 @@
 """``NativeGuard``: the rules kept by the engine itself, whoever writes and by whatever operation.
 
-The engine shows every request's changes before it commits them (:mod:`bursar.dynamo.guards`). Local rules are judged
+The engine shows every request's changes before it commits them (:mod:`bursar.dynamo.core.guards`). Local rules are
+judged
 on each change; parents are looked up as the request leaves them.
 
 Whoever holds a unique value has said so in one of two places, which both are looked at before another may have it:
@@ -18,15 +19,15 @@ from typing import Any, Protocol
 
 import orjson
 
-from bursar.dynamo.guards import Change, GuardView, Looking, Refusal
-from bursar.rules.plan import Plan
-from bursar.rules.predicates import Item
-from bursar.rules.relations import Hold, Parent
-from bursar.rules.ruleset import Rules
-from bursar.rules.sentinels import OWNER, is_sentinel, sentinel_key, sentinel_partition
-from bursar.rules.verdicts import changed_attributes
-from bursar.rules.violation import Violation
-from bursar.rules.vocabulary import SENTINEL_KIND
+from bursar.dynamo.core.guards import Change, GuardView, Looking, Refusal
+from bursar.rules.judging.local_rules import changed_attributes
+from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.sentinels import OWNER, is_sentinel, sentinel_key, sentinel_partition
+from bursar.rules.judging.unique_and_parent import Hold, Parent
+from bursar.rules.judging.violation import Violation
+from bursar.rules.language.predicates import Item
+from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.vocabulary import SENTINEL_KIND
 
 ADOPTION_VIOLATIONS_MAX = 100
 """How many violations are listed when a table is refused its rules; the audit lists them all."""

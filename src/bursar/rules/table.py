@@ -8,7 +8,8 @@ write ─► compile ─► TransactWriteItems ─┬─ done ──────
       the token answers "done" for 10 minutes; after the last try the items themselves are read
 
 A store in this process that stands under the same rules is first asked for the swap of whole items
-(:mod:`bursar.rules.swaps`): it is done, or the compiled form goes the way above and tells why not.
+(:mod:`bursar.rules.transactions.whole_item_swaps`): it is done, or the compiled form goes the way above and tells why
+not.
 """
 
 import asyncio
@@ -18,12 +19,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bursar.clock import Clock
-from bursar.dynamo.direct import DirectDoor
+from bursar.dynamo.engine.compare_and_swap import DirectDoor
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
-from bursar.rules.actions import Action
-from bursar.rules.compile import Compiled, compile_writes
 from bursar.rules.errors import RuleRefused, StoreBusy
-from bursar.rules.outcomes import (
+from bursar.rules.judging.sentinels import OWNER, sentinel_key, sentinel_prefix, value_text
+from bursar.rules.language.predicates import Item, Plain, typed_value
+from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.vocabulary import Unique, UniqueWhile
+from bursar.rules.language.writes import Write
+from bursar.rules.transactions.actions import Action
+from bursar.rules.transactions.cancellations import (
     BUSY_CODES,
     CANCELLED,
     UNCLEAR_CODES,
@@ -33,15 +38,11 @@ from bursar.rules.outcomes import (
     takes_effect,
     verdict,
 )
-from bursar.rules.predicates import Item, Plain, typed_value
-from bursar.rules.ruleset import Rules
-from bursar.rules.sentinels import OWNER, sentinel_key, sentinel_prefix, value_text
-from bursar.rules.swaps import swaps_of
-from bursar.rules.vocabulary import Unique, UniqueWhile
-from bursar.rules.writes import Write
+from bursar.rules.transactions.compile import Compiled, compile_writes
+from bursar.rules.transactions.whole_item_swaps import swaps_of
 
 if TYPE_CHECKING:
-    from bursar.dynamo.store import Store
+    from bursar.dynamo.clients.store import Store
 
 TOKEN_AGE_MAX_S = 600.0
 """How long DynamoDB remembers a ClientRequestToken (API reference, TransactWriteItems)."""

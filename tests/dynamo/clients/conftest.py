@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dynamo.served import Served, served
+from tests.support.dynamo.served import Served, served
 
 ORACLES = Path(__file__).parents[3] / ".tools" / "oracles"
 

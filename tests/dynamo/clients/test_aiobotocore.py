@@ -8,7 +8,7 @@ import pytest
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from tests.dynamo.served import Served
+from tests.support.dynamo.served import Served
 
 KEY = {"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}]}
 TABLE: dict[str, Any] = {

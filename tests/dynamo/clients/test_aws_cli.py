@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.dynamo.clients.conftest import ORACLES
-from tests.dynamo.served import Served
+from tests.support.dynamo.served import Served
 
 AWS = ORACLES / "awscli" / "bin" / "aws"
 pytestmark = [

@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from bursar.dynamo import Engine
-from bursar.dynamo.boto3_door import boto3_client, boto3_resource
-from tests.dynamo.served import Served
+from bursar.dynamo.clients.boto3_in_process import boto3_client, boto3_resource
+from tests.support.dynamo.served import Served
 
 ARGUMENTS = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}
 TABLE: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.dynamo.clients.conftest import ORACLES
-from tests.dynamo.served import Served
+from tests.support.dynamo.served import Served
 
 SCENARIO = Path(__file__).with_name("scenario.mjs")
 SDK = ORACLES / "node_modules" / "@aws-sdk" / "lib-dynamodb"

@@ -11,7 +11,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 from pynamodb.transactions import TransactGet, TransactWrite
 
-from tests.dynamo.served import Served
+from tests.support.dynamo.served import Served
 
 TITLES = [f"note {number:02}" for number in range(30)]
 

@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from bursar.dynamo import Engine
-from bursar.dynamo.check import check_store
 from bursar.dynamo.commands import dynamo
-from bursar.dynamo.storage import APPLICATION_ID, FORMAT_VERSION, StoreFormatError
-from tests.dynamo.tables_for_tests import item, put, table
+from bursar.dynamo.storage.integrity_check import check_store
+from bursar.dynamo.storage.sqlite_file import APPLICATION_ID, FORMAT_VERSION, StoreFormatError
+from tests.support.dynamo.tables import item, put, table
 
 
 @pytest.fixture

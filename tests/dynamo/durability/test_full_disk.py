@@ -11,12 +11,12 @@ import apsw
 import pytest
 
 from bursar.dynamo import DynamoError, Engine
-from bursar.dynamo.check import check_store
-from bursar.dynamo.engine import TELL_TROUBLE_EVERY_S, operation_named
-from tests.dynamo.durability.recording_disk import recording
-from tests.dynamo.durability.stamps import stamped, table_of_all
-from tests.dynamo.served import Connection, served
-from tests.dynamo.tables_for_tests import item, refused, table
+from bursar.dynamo.engine.engine import TELL_TROUBLE_EVERY_S, operation_named
+from bursar.dynamo.storage.integrity_check import check_store
+from tests.support.dynamo.recording_disk import recording
+from tests.support.dynamo.served import Connection, served
+from tests.support.dynamo.stamps import stamped, table_of_all
+from tests.support.dynamo.tables import item, refused, table
 
 FILE_BLOCKS_MAX = 1024
 """Of 512 bytes or of 1024, as the shell pleases: half a megabyte or one."""

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo.check import check_store
-from tests.dynamo.histories import (
+from bursar.dynamo.storage.integrity_check import check_store
+from tests.support.dynamo.histories import (
     NEVER,
     NONE,
     REFUSED,
@@ -30,8 +30,8 @@ from tests.dynamo.histories import (
     register,
     registers,
 )
-from tests.dynamo.recorded import Recorder, Turn, ask, run_clients
-from tests.dynamo.served import Connection, Served, served
+from tests.support.dynamo.recorded import Recorder, Turn, ask, run_clients
+from tests.support.dynamo.served import Connection, Served, served
 
 HISTORIES = int(os.environ.get("HISTORIES", "1"))
 TURNS = int(os.environ.get("HISTORY_TURNS", "40"))

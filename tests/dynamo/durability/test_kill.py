@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from bursar.dynamo import Engine
-from bursar.dynamo.check import check_store
-from tests.dynamo.durability.load import TABLE, Changes, Key, Writer
-from tests.dynamo.durability.stamps import table_of_all
-from tests.dynamo.served import Served, served
+from bursar.dynamo.storage.integrity_check import check_store
+from tests.support.dynamo.load import TABLE, Changes, Key, Writer
+from tests.support.dynamo.served import Served, served
+from tests.support.dynamo.stamps import table_of_all
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 WRITES_EACH_ROUND = int(os.environ.get("KILL_WRITES", "1200"))

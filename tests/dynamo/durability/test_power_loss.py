@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bursar.dynamo import Engine
-from bursar.dynamo.check import check_store
-from tests.dynamo.durability.recording_disk import Journal, Noted, after_power_loss, recording
-from tests.dynamo.durability.stamps import stamped, table_of_all
+from bursar.dynamo.storage.integrity_check import check_store
+from tests.support.dynamo.recording_disk import Journal, Noted, after_power_loss, recording
+from tests.support.dynamo.stamps import stamped, table_of_all
 
 CUTS = int(os.environ.get("POWER_CUTS", "60"))
 REQUESTS = 40

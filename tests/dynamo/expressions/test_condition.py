@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_condition
-from bursar.dynamo.values import ORDERS
-from tests.dynamo.value_strategies import items, numbers, strings, values
+from bursar.dynamo.items.attribute_values import ORDERS
+from tests.support.dynamo.value_strategies import items, numbers, strings, values
 
 ITEM: dict[str, Any] = {
     "pk": {"S": "a"},

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dynamo import keys
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, KeyRange, parse_key_condition, resolve_key_conditions
+from bursar.dynamo.items import key_encoding as keys
 
 TYPES = {"pk": "S", "sk": "S", "n": "N", "b": "B"}
 VALUES: dict[str, dict[str, Any]] = {

@@ -25,9 +25,9 @@ from bursar.dynamo.expressions import Binding, parse_condition, parse_update
 from bursar.dynamo.expressions.tree import Action, Condition
 from bursar.dynamo.expressions.update import INVALID_PATH
 from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
-from tests.dynamo.expressions.tree_strategies import conditions, new_values, paths, placeholders
-from tests.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
-from tests.dynamo.value_strategies import items, values
+from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
+from tests.support.dynamo.tree_strategies import conditions, new_values, paths, placeholders
+from tests.support.dynamo.value_strategies import items, values
 
 LIBRARY = Path(__file__).parents[3] / ".tools" / "oracles" / "dynamodb-local" / "lib"
 EXAMPLES = 60

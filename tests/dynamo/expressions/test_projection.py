@@ -8,7 +8,7 @@ from hypothesis import given
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_projection
-from tests.dynamo.value_strategies import items
+from tests.support.dynamo.value_strategies import items
 
 ITEM: dict[str, Any] = {
     "pk": {"S": "a"},

@@ -11,7 +11,7 @@ from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_update, values_at_paths
 from bursar.dynamo.expressions.update import INVALID_PATH
 from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
-from tests.dynamo.value_strategies import items, values
+from tests.support.dynamo.value_strategies import items, values
 
 ITEM: dict[str, Any] = {
     "pk": {"S": "a"},

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import event, given
 
 from bursar.dynamo import DynamoError, Engine
-from tests.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
-from tests.dynamo.oracles.peers import Answer, Peer, missing, running
-from tests.dynamo.oracles.request_strategies import KEYS, TABLES, Request, sequences, simple_sequences
-from tests.dynamo.oracles.verdicts import DIFFERENT, comparable, moto_verdict, verdict
+from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
+from tests.support.dynamo.peers import Answer, Peer, missing, running
+from tests.support.dynamo.request_strategies import KEYS, TABLES, Request, sequences, simple_sequences
+from tests.support.dynamo.verdicts import DIFFERENT, comparable, moto_verdict, verdict
 
 EXAMPLES = 40
 pytestmark = pytest.mark.oracle

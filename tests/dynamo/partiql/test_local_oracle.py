@@ -15,10 +15,10 @@ from hypothesis import event, given
 
 from bursar.dynamo import DynamoError, Engine
 from tests.dynamo.expressions.test_local_oracle import LIBRARY, Local, comparable, local  # noqa: F401 - fixtures
-from tests.dynamo.operations.test_statement_laws import WHERE, as_filter
-from tests.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
-from tests.dynamo.statements_for_tests import order_items, orders_table
-from tests.dynamo.tables_for_tests import item, table
+from tests.dynamo.operations.data_plane.test_statement_laws import WHERE, as_filter
+from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
+from tests.support.dynamo.statements import order_items, orders_table
+from tests.support.dynamo.tables import item, table
 
 EXAMPLES = 60
 

@@ -10,7 +10,7 @@ from bursar.dynamo import DynamoError
 from bursar.dynamo.partiql import Delete, Exists, Insert, Select, Update, parse_statement
 from bursar.dynamo.partiql.parser import output_name
 from bursar.dynamo.partiql.tree import Assignment, Call, Literal, Operation, Order, Parameter, Reference, Series, Struct
-from tests.dynamo.tables_for_tests import refused
+from tests.support.dynamo.tables import refused
 
 WELL = "Statement wasn't well formed, can't be processed: "
 

@@ -6,7 +6,7 @@ from bursar.dynamo.partiql import Select, parse_statement
 from bursar.dynamo.partiql.conditions import conjuncts
 from bursar.dynamo.partiql.ranges import KeyLayout, Ranges, key_ranges
 from bursar.dynamo.partiql.values import Values
-from tests.dynamo.tables_for_tests import refused
+from tests.support.dynamo.tables import refused
 
 LAYOUT = KeyLayout(("pk",), ("sk",), {"pk": "S", "sk": "N"})
 MULTI = KeyLayout(("a", "b"), ("c", "d"), {"a": "S", "b": "S", "c": "N", "d": "N"})

@@ -6,7 +6,7 @@ import pytest
 
 from bursar.dynamo.partiql import Insert, parse_statement
 from bursar.dynamo.partiql.values import Values
-from tests.dynamo.tables_for_tests import refused
+from tests.support.dynamo.tables import refused
 
 SETS = "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags"
 

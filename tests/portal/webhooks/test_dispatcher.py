@@ -10,7 +10,7 @@ from bursar.portal.webhooks.queue import WebhookQueue
 from bursar.portal.webhooks.sender import NotDelivered
 from bursar.portal.webhooks.signing import SIGNATURE_HEADER, verified
 from bursar.portal.webhooks.subscriptions import Subscription, Subscriptions
-from portal.stage import HOUR_S, Stage, on_stage
+from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 SECRET = "a secret of more than thirty-two characters"
 SUBSCRIPTION = Subscription("status", "dawson", "https://dawson.example/bursar", SECRET)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions.tree import Path
-from bursar.dynamo.values import TOO_DEEP, Item, normalise, normalise_item
+from bursar.dynamo.items.attribute_values import TOO_DEEP, Item, normalise, normalise_item
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 ResolvedPath: TypeAlias = tuple[str | int, ...]

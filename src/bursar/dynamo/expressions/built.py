@@ -15,7 +15,7 @@ from bursar.dynamo.expressions.binding import Binding, Scope
 from bursar.dynamo.expressions.condition import BoundCondition, compile_condition, use_compiled
 from bursar.dynamo.expressions.tree import Action, Condition, Path, PathPart, UpdateTree, Value
 from bursar.dynamo.expressions.update import BoundUpdate, compile_update
-from bursar.dynamo.values import EMPTY_NAME, AttributeValue, Item
+from bursar.dynamo.items.attribute_values import EMPTY_NAME, AttributeValue, Item
 
 NO_EXPRESSION = ""
 

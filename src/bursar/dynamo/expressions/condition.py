@@ -33,7 +33,7 @@ from bursar.dynamo.expressions.predicates import (
     size_of,
 )
 from bursar.dynamo.expressions.tree import Between, Call, Comparison, Condition, In, Logical, Not, Operand
-from bursar.dynamo.values import Item
+from bursar.dynamo.items.attribute_values import Item
 
 IN_OPERANDS_MAX = 100
 

@@ -8,7 +8,7 @@ from bursar.dynamo.expressions.binding import ResolvedPath, Scope
 from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
 from bursar.dynamo.expressions.structure import CONDITION_FUNCTIONS
 from bursar.dynamo.expressions.tree import Path, Value
-from bursar.dynamo.values import ORDERS, TYPES, AttributeValue, Item, compare
+from bursar.dynamo.items.attribute_values import ORDERS, TYPES, AttributeValue, Item, compare
 
 SIZE_TYPE = "N"
 """The type of what the function size gives."""

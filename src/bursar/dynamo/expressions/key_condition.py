@@ -29,8 +29,8 @@ from bursar.dynamo.expressions.tree import (
     Path,
     Value,
 )
-from bursar.dynamo.keys import after_prefix, compose_all, encode_key_prefix, encode_key_value
-from bursar.dynamo.values import AttributeValue, Item
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
+from bursar.dynamo.items.key_encoding import after_prefix, compose_all, encode_key_prefix, encode_key_value
 
 KIND = "KeyConditionExpression"
 CONDITIONS_MAX = 8

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions.binding import ResolvedPath, Scope
 from bursar.dynamo.expressions.tree import Path
-from bursar.dynamo.values import AttributeValue, Item
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 Getter: TypeAlias = Callable[[Item, Item], AttributeValue | None]
 """(item, expression values) → the value, or None when the item does not have it."""

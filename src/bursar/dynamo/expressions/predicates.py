@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from bursar.dynamo.expressions.paths import Getter
-from bursar.dynamo.values import AttributeValue, Item, compare, equal
+from bursar.dynamo.items.attribute_values import AttributeValue, Item, compare, equal
 
 Test: TypeAlias = Callable[[Item, Item], bool]
 """(item, expression values) → whether the condition holds."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.parser import projection_tree
 from bursar.dynamo.expressions.paths import child, path_tree, resolve_apart
-from bursar.dynamo.values import AttributeValue, Item
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 
 class BoundProjection(NamedTuple):

@@ -7,6 +7,7 @@ operands, reserved words and functions unknown or out of place; then sections op
 from collections.abc import Iterator
 
 from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.expressions.reserved_words import is_reserved
 from bursar.dynamo.expressions.tree import (
     Between,
     Call,
@@ -22,7 +23,6 @@ from bursar.dynamo.expressions.tree import (
     UpdateTree,
     Value,
 )
-from bursar.dynamo.reserved import is_reserved
 
 CONDITION_FUNCTIONS = {
     "attribute_exists": 1,

@@ -17,7 +17,7 @@ from bursar.dynamo.expressions.parser import OPERATORS_MAX, too_many_operators, 
 from bursar.dynamo.expressions.paths import path_tree, resolve_apart
 from bursar.dynamo.expressions.tree import UpdateTree
 from bursar.dynamo.expressions.update_actions import Leaf, compile_action
-from bursar.dynamo.values import AttributeValue, Item, check_nesting
+from bursar.dynamo.items.attribute_values import AttributeValue, Item, check_nesting
 
 INVALID_PATH = "The document path provided in the update expression is invalid for update"
 

@@ -7,13 +7,13 @@ remove it.
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from bursar.dynamo import numbers
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions.binding import Scope
 from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
 from bursar.dynamo.expressions.structure import UPDATE_FUNCTIONS
 from bursar.dynamo.expressions.tree import Call, Operand, Path, Value
-from bursar.dynamo.values import AttributeValue, Item
+from bursar.dynamo.items import numbers
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 Leaf: TypeAlias = Callable[[AttributeValue | None, Item, Item], AttributeValue | None]
 Reader: TypeAlias = Callable[[Item, Item], AttributeValue]

@@ -8,24 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bursar.dynamo.core import Core
-from bursar.dynamo.operations import (
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.operations.control_plane import (
     account,
-    batches,
-    items,
-    query,
     resource_policies,
-    scan,
-    statement_requests,
-    streams,
     tables,
     tags,
     time_to_live,
-    transactions,
     unavailable,
     update_table,
 )
-from bursar.dynamo.operations.shapes import Request
+from bursar.dynamo.operations.data_plane import batches, items, query, scan, statement_requests, streams, transactions
+from bursar.dynamo.operations.requests.shapes import Request
 
 
 @dataclass(frozen=True, slots=True)

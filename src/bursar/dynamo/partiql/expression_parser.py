@@ -6,6 +6,7 @@ What an expression may be is judged where it is used; here only its syntax is.
 from collections.abc import Callable
 
 from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.items.attribute_values import normalise
 from bursar.dynamo.partiql.lexer import END, KEYWORD, NUMBER, QUOTED, SIGN, TEXT, WORD, Token, malformed, tokens_of
 from bursar.dynamo.partiql.tree import (
     Call,
@@ -19,7 +20,6 @@ from bursar.dynamo.partiql.tree import (
     Series,
     Struct,
 )
-from bursar.dynamo.values import normalise
 
 NESTING_MAX = 60
 """Parentheses, lists, maps, calls and NOTs around one another; Amazon's own bound is not known."""

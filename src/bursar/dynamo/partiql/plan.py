@@ -11,6 +11,7 @@ from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import BoundCondition, BoundUpdate
 from bursar.dynamo.expressions.paths import value_at
 from bursar.dynamo.expressions.tree import Call, Condition, Logical
+from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.partiql.conditions import Translator, conjuncts
 from bursar.dynamo.partiql.parser import STATEMENTS_CACHED, output_name, parse_statement
 from bursar.dynamo.partiql.ranges import (
@@ -23,9 +24,8 @@ from bursar.dynamo.partiql.ranges import (
 )
 from bursar.dynamo.partiql.tree import Delete, Expression, Insert, Order, Reference, Select, Update
 from bursar.dynamo.partiql.values import Values
-from bursar.dynamo.rows import Span
-from bursar.dynamo.schema import Index, Table
-from bursar.dynamo.values import Item
+from bursar.dynamo.storage.rows import Span
+from bursar.dynamo.storage.table import Index, Table
 
 NO_KEY = "Where clause does not contain a mandatory equality on all key attributes"
 NO_WHERE = "Must have WHERE clause in the statement when using ORDER BY clause."

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.expressions import KeyRange, resolve_key_conditions
-from bursar.dynamo.keys import after_prefix
+from bursar.dynamo.items.attribute_values import AttributeValue
+from bursar.dynamo.items.key_encoding import after_prefix
 from bursar.dynamo.partiql.tree import Call, Expression, Operation, Reference, Series
 from bursar.dynamo.partiql.values import Values, is_constant
-from bursar.dynamo.rows import Span
-from bursar.dynamo.schema import Index, Table
-from bursar.dynamo.values import AttributeValue
+from bursar.dynamo.storage.rows import Span
+from bursar.dynamo.storage.table import Index, Table
 
 RANGES_MAX = 100
 """More combinations of key values than that are no longer worth a range each: everything is read."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from bursar.dynamo.values import AttributeValue
+from bursar.dynamo.items.attribute_values import AttributeValue
 
 PathPart: TypeAlias = str | int
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.items.attribute_values import AttributeValue, Item, normalise
 from bursar.dynamo.partiql.tree import (
     Call,
     Expression,
@@ -18,7 +19,6 @@ from bursar.dynamo.partiql.tree import (
     Series,
     Struct,
 )
-from bursar.dynamo.values import AttributeValue, Item, normalise
 
 TOO_FEW = "Number of parameters in request and statement don't match."
 NO_SET = "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags"

@@ -18,7 +18,7 @@ from typing import Final
 import orjson
 
 from bursar.clock import Clock, iso_ms
-from bursar.payments.ledger import Ledger
+from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Event
 from bursar.portal.webhooks.queue import Behind, DeadLetter, Taken, WebhookQueue
 from bursar.portal.webhooks.sender import NotDelivered, Sender

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bursar.clock import from_iso_ms, iso_ms
+from bursar.dynamo.clients.store import Store
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.store import Store
 
 TABLE_NAME: Final = "bursar-webhooks"
 DUE_INDEX: Final = "due"

@@ -1,0 +1,1 @@
+"""What every operation shares: the catalogue of tables, the guards that judge writes, and housekeeping."""

@@ -1,0 +1,380 @@
+"""What the operations work on: the catalogue of tables, and the one place through which every item write passes.
+
+Nothing here waits, looks at the wall's clock or draws luck of its own; a write happens inside of the transaction that
+:mod:`bursar.dynamo.engine.engine` has open.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from bursar.clock import Clock
+from bursar.dynamo.core.guard_overlay import PendingWrites
+from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Looking, Refusal, TransactionView
+from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
+from bursar.dynamo.storage.change_streams import Recorder, Streams
+from bursar.dynamo.storage.rows import StoredRow
+from bursar.dynamo.storage.sqlite_file import Storage
+from bursar.dynamo.storage.table import TABLE_ARN, Counted, Index, Table, no_such_table
+
+UNKNOWN_VERSION = -1
+
+
+class Write:
+    """One item's change on its way to the file: what is there (``row``) and what is to be (``new``, or None)."""
+
+    __slots__ = ("_old", "body", "check_only", "key", "larger_bytes", "new", "row", "size", "table")
+
+    def __init__(
+        self,
+        table: Table,
+        key: bytes,
+        row: StoredRow | None,
+        old: Item | None,
+        new: Item | None,
+        size: int = 0,
+        body: bytes | None = None,
+    ) -> None:
+        """``old`` may be None though there is a row: it is decoded when somebody asks. ``size`` is that of ``new``.
+
+        ``body`` is ``new`` as bytes, where somebody has them.
+        """
+        self.table = table
+        self.key = key
+        self.row = row
+        self._old = old
+        self.new = new
+        self.size = size
+        self.body = body if body is not None else b"" if new is None else orjson.dumps(new)
+        self.larger_bytes = size if row is None or row[1] < size else row[1]
+        """The larger size of the two items, which is what Amazon bills."""
+        self.check_only = False
+
+    @classmethod
+    def check(cls, table: Table, key: bytes, row: StoredRow | None, old: Item | None) -> "Write":
+        """No change at all: a transaction's ConditionCheck among its writes."""
+        write = cls(table, key, row, old, None)
+        write.check_only = True
+        if row is not None:
+            write.new, write.size, write.body, write.larger_bytes = old, row[1], row[2], row[1]
+        return write
+
+    @property
+    def old(self) -> Item | None:
+        """The item as it was."""
+        if self._old is None and self.row is not None:
+            self._old = orjson.loads(self.row[2])
+        return self._old
+
+
+class Refused(Exception):
+    """A guard refused; ``index`` counts the writes of the request."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(index, message)
+        self.index = index
+        self.message = message
+
+
+class Core:
+    """The tables of one store and the writes to them."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, randomness: random.Random, guard_loader: GuardLoader | None = None
+    ) -> None:
+        self.storage = storage
+        self.clock = clock
+        self.randomness = randomness
+        self._guard_loader = guard_loader
+        self._tables: dict[str, Table] = {}
+        self._guards: dict[str, Guard] = {}
+        self._counts: dict[Counted, list[int]] = {}
+        self._version = UNKNOWN_VERSION
+        self.streams = Streams(storage, randomness)
+        self.address = "localhost"
+        """Where a server serves this store; DescribeEndpoints tells it."""
+        self.expiring = False
+        """Whether the open write is the time-to-live sweep's; its stream records say so."""
+        self.tokens_swept_at = 0.0
+        """When expired idempotency tokens were last removed (seconds since the epoch)."""
+
+    # The catalogue --------------------------------------------------------------------------------------------
+
+    def table(self, name: str) -> Table:
+        """The table of that name or ARN. Raises ResourceNotFoundException."""
+        table = self._tables.get(name) or self.find_table(name)
+        if table is None:
+            raise no_such_table()
+        return table
+
+    def find_table(self, name: str) -> Table | None:
+        """The table of that name or ARN, as the file has it now."""
+        self.refresh()
+        return self._tables.get(name.removeprefix(TABLE_ARN))
+
+    def tables(self) -> list[Table]:
+        """Every table, by name."""
+        self.refresh()
+        return list(self._tables.values())
+
+    def refresh(self) -> None:
+        """Looks whether any process changed a definition, and reads them again if so."""
+        version = self.storage.catalogue_version()
+        if version == self._version:
+            return
+        streams = self.streams.enabled()
+        self._tables = {
+            name: Table(self.storage, table_id, name, orjson.loads(document), rules)
+            for table_id, name, document, rules in self.storage.definitions()
+        }
+        for table in self._tables.values():
+            stream = streams.get(table.id)
+            if stream is not None:
+                table.stream = stream
+                table.followers = (*table.followers, Recorder(self, table, stream))
+        self._version = version
+
+    @property
+    def version(self) -> int:
+        """The catalogue's, as it was last read: while it stays, every table is defined as it was."""
+        return self._version
+
+    def forget(self) -> None:
+        """Drops what is cached of an undone transaction; the next look reads the file."""
+        self._version = UNKNOWN_VERSION
+        self._tables = {}
+        self._counts.clear()
+
+    def create_table(self, name: str, document: dict[str, Any]) -> Table:
+        """Adds a table with its indexes."""
+        table_id = self.storage.add_table(name, orjson.dumps(document))
+        for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+            for index in document.get(member, ()):
+                self.storage.add_index(table_id, index["Number"])
+        if "StreamSpecification" in document:
+            self.streams.start(table_id, name, document, self.clock())
+        self.changed()
+        return self._tables[name]
+
+    def change_table(self, table: Table, document: dict[str, Any]) -> Table:
+        """Replaces a table's definition; indexes that came are filled from the items, those that went are dropped."""
+        self.flush_counts()
+        before = {index.number for index in table.indexes.values()}
+        self.storage.replace_document(table.id, orjson.dumps(document))
+        after = {index["Number"] for index in document.get("GlobalSecondaryIndexes", ())}
+        after |= {index["Number"] for index in document.get("LocalSecondaryIndexes", ())}
+        for number in before - after:
+            self.storage.remove_index(table.id, number)
+        for number in after - before:
+            self.storage.add_index(table.id, number)
+        self._change_stream(table, document)
+        if table.expiry is not None and "TimeToLive" not in document:
+            table.expiry.drop()
+        self.changed()
+        changed = self._tables[table.name]
+        for index in changed.indexes.values():
+            if index.number not in before:
+                self._fill(changed, index)
+        if changed.expiry is not None and table.expiry is None:
+            changed.expiry.create(changed)
+        return changed
+
+    def _change_stream(self, table: Table, document: dict[str, Any]) -> None:
+        wanted = "StreamSpecification" in document
+        if table.stream is not None and not wanted:
+            self.streams.stop(table.stream, self.clock())
+        elif table.stream is None and wanted:
+            self.streams.start(table.id, table.name, document, self.clock())
+
+    def delete_table(self, table: Table) -> None:
+        """Removes a table and all that belongs to it."""
+        self.flush_counts()
+        if table.stream is not None:
+            self.streams.stop(table.stream, self.clock())
+        if table.expiry is not None:
+            table.expiry.drop()
+        self.storage.remove_table(table.id, [index.number for index in table.indexes.values()])
+        self.changed()
+
+    def changed(self) -> None:
+        """The catalogue was changed in the open transaction."""
+        self.storage.raise_catalogue_version()
+        self.refresh()
+
+    def _fill(self, table: Table, index: Index) -> None:
+        """Backfill. An item whose attribute is unfit for the index's key stays out of it, as on Amazon's."""
+        items = size_bytes = 0
+        for row_id, key, body in table.rows.everything():
+            item = orjson.loads(body)
+            entry = index.key_of(item)
+            if entry is not None:
+                index.entries.insert(entry + key, row_id)
+                items += 1
+                size_bytes += item_size(index.project(item))
+        self.storage.count(table.id, index.number, items, size_bytes)
+
+    # Rules ----------------------------------------------------------------------------------------------------
+
+    def amend_rules(self, table: Table, document: str) -> None:
+        """Changes a table's rules for writes from now on: what it holds is not read, what is claimed stays claimed."""
+        self.storage.put_rules(table.id, document)
+        self.changed()
+        self.guard(document)
+
+    def put_rules(self, table: Table, document: str | None) -> list[str]:
+        """Sets a table's rules and judges what it holds; with violations found, the caller undoes all of it."""
+        self.storage.put_rules(table.id, document)
+        self.storage.forget_owners(table.id)
+        self.changed()
+        if document is None:
+            return []
+        return self.guard(document).adopt(self._view(table), table.name)
+
+    def guard(self, document: str) -> Guard:
+        """The guard of a rules document. Raises ValidationException for one that cannot be read."""
+        guard = self._guards.get(document)
+        if guard is None:
+            if self._guard_loader is None:
+                raise invalid("The table has rules, and this engine was opened without what enforces them")
+            try:
+                guard = self._guard_loader(document)
+            except ValueError as error:
+                raise invalid(f"The table's rules cannot be read: {error}") from error
+            self._guards[document] = guard
+        return guard
+
+    def _view(self, table: Table) -> TransactionView:
+        return TransactionView(self.storage, self.table, table)
+
+    # Writes ---------------------------------------------------------------------------------------------------
+
+    def apply(self, writes: Sequence[Write], looking: Looking | None = None) -> None:
+        """Carries out one request's writes, all or none. Raises :class:`Refused` when a guard will not have them.
+
+        ``looking``: what the guard has left to look up, where it has judged exactly these writes, of its table alone.
+        """
+        for write in writes:
+            if write.table.rules is not None:
+                self._apply_guarded(writes, looking)
+                return
+        for write in writes:
+            self._apply(write)
+
+    def _apply_guarded(self, writes: Sequence[Write], looking: Looking | None) -> None:
+        # Judged before the first of them is applied: a refusal has nothing to undo.
+        pending = PendingWrites(self.storage, self.table, writes)
+        try:
+            if looking is not None:
+                _heed(looking(pending.view(writes[0].table)), range(len(writes)))
+            else:
+                self._judge(writes, pending)
+        except BaseException:
+            pending.give_back()
+            raise
+        for write in writes:
+            self._apply(write)
+        pending.keep_owners()
+
+    def _judge(self, writes: Sequence[Write], pending: PendingWrites) -> None:
+        for table in {write.table.name: write.table for write in writes}.values():
+            if table.rules is None:
+                continue
+            changes, positions = [], []
+            for position, write in enumerate(writes):
+                if write.table is table and not write.check_only and (write.new is not None or write.row is not None):
+                    key = table.key_item(write.new or write.old or {})
+                    changes.append(Change(table.name, key, write.old, write.new))
+                    positions.append(position)
+            if changes:
+                judged = self.guard(table.rules).judge(changes)
+                _heed(judged if isinstance(judged, Refusal) else judged(pending.view(table)), positions)
+
+    def _apply(self, write: Write) -> None:
+        """The single way by which an item, its index entries and its table's counters change."""
+        table, row, new = write.table, write.row, write.new
+        if new is None:
+            if row is None:
+                return
+            row_id = row[0]
+            table.rows.delete(row_id)
+            self._count(table.counted, -1, -row[1])
+        elif row is None:
+            row_id = table.rows.insert(write.key, write.size, write.body)
+            self._count(table.counted, 1, write.size)
+        else:
+            row_id = row[0]
+            # The same bytes again: nothing to write, and for the file's sake no page to dirty.
+            if row[2] == write.body:
+                return
+            table.rows.update(row_id, write.size, write.body)
+            self._count(table.counted, 0, write.size - row[1])
+        if row is not None or not table.index_key_names.isdisjoint(new or ()):
+            self._apply_to_indexes(write, row_id)
+        for follow in table.followers:
+            follow(write, row_id)
+
+    def _apply_to_indexes(self, write: Write, row_id: int) -> None:
+        old, new, row = write.old, write.new, write.row
+        for index in write.table.indexes.values():
+            if old is not None and new is not None and index.same_key(old, new):
+                grown = _grown_bytes(index, write, old, new)
+                if grown:
+                    self._count(index.counted, 0, grown)
+                continue
+            if old is not None and row is not None:
+                before = index.key_of(old)
+                if before is not None:
+                    index.entries.delete(before + write.key)
+                    self._count(index.counted, -1, -_held_bytes(index, old, row[1]))
+            if new is not None:
+                after = index.key_of(new)
+                if after is not None:
+                    index.entries.insert(after + write.key, row_id)
+                    self._count(index.counted, 1, _held_bytes(index, new, write.size))
+
+    def _count(self, counted: Counted, items: int, size_bytes: int) -> None:
+        count = self._counts.get(counted)
+        if count is None:
+            self._counts[counted] = [items, size_bytes]
+        else:
+            count[0] += items
+            count[1] += size_bytes
+
+    def flush_counts(self) -> None:
+        """Writes the counts that the open transaction changed; the last thing before its commit."""
+        for (table_id, number), (items, size_bytes) in self._counts.items():
+            if items or size_bytes:
+                self.storage.count(table_id, number, items, size_bytes)
+        self._counts.clear()
+
+
+def _heed(refusal: Refusal | None, positions: Sequence[int]) -> None:
+    if refusal is not None:
+        raise Refused(positions[refusal.change_index], refusal.message)
+
+
+def _grown_bytes(index: Index, write: Write, old: Item, new: Item) -> int:
+    """How much an item grew in an index whose key it kept; nothing if it is not in the index."""
+    for name, _ in index.key_types:
+        if name not in new:
+            return 0
+    before = write.row[1] if write.row else 0
+    return _held_bytes(index, new, write.size) - _held_bytes(index, old, before)
+
+
+def _held_bytes(index: Index, item: Item, whole_bytes: int) -> int:
+    return whole_bytes if index.projected is None else item_size(index.project(item))
+
+
+def check_size(size: int, message: str) -> None:
+    """ValidationException with ``message`` for an item that is too large."""
+    if size > ITEM_BYTES_MAX:
+        raise invalid(message)
+
+
+def internal(message: str) -> DynamoError:
+    """A 500 in Amazon's words, for what the file or the machine could not do."""
+    return DynamoError("InternalServerError", message)

@@ -1,0 +1,106 @@
+"""What happens to a store without anybody asking: items expire, stream records grow old, shards roll.
+
+Doors call :meth:`Sweep.run` now and then (``Engine.sweep``). One run is one transaction with a bounded number of
+deletions; when there is nothing to do it writes nothing. An expired item goes through ``Core.apply`` like any deletion:
+indexes, streams and rules see it, and an item that a rule will not let go stays.
+"""
+
+from contextlib import suppress
+
+from bursar.dynamo.core.catalogue import Core, Refused, Write
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.storage.change_streams import RETENTION_S, SHARD_LIFE_S, Stream
+from bursar.dynamo.storage.table import Table
+
+ITEMS_PER_RUN_MAX = 200
+RECORDS_PER_RUN_MAX = 2_000
+
+_START = b""
+
+
+class Sweep:
+    """The sweep of one store by one process."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._positions: dict[int, bytes] = {}
+        """The last entry looked at in each table whose last run ended at the limit: what rules keep is passed by."""
+
+    def is_due(self) -> bool:
+        """Whether a run would write anything; reads only."""
+        now = self._core.clock()
+        self._core.refresh()
+        return any(
+            table.expiry is not None and table.expiry.expired(now, _START, 1) for table in self._core.tables()
+        ) or any(self._stream_is_due(stream, now) for stream in self._core.streams.all())
+
+    def run(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
+        """Deletes up to ``limit`` expired items and what is too old in streams; how many items it looked at."""
+        core = self._core
+        now = core.clock()
+        looked_at = 0
+        for table in core.tables():
+            if looked_at < limit:
+                looked_at += self._expire(table, now, limit - looked_at)
+        changed = [self._tend(stream, now) for stream in core.streams.all() if self._stream_is_due(stream, now)]
+        if any(changed):
+            core.changed()
+        return looked_at
+
+    # Items ----------------------------------------------------------------------------------------------------
+
+    def _expire(self, table: Table, now: float, limit: int) -> int:
+        if table.expiry is None:
+            return 0
+        core = self._core
+        expired = table.expiry.expired(now, self._positions.pop(table.id, _START), limit)
+        core.expiring = True
+        try:
+            for _, row_id, size, body in expired:
+                row = (row_id, size, body)
+                write = Write(table, b"", row, None, None)
+                write.key = table.stored_key_of(write.old or {})
+                # A rule keeps the item; or this engine was opened without what judges rules, and writes nothing here.
+                with suppress(Refused, DynamoError):
+                    core.apply([write])
+        finally:
+            core.expiring = False
+        if len(expired) == limit:
+            self._positions[table.id] = expired[-1][0]
+        return len(expired)
+
+    # Streams --------------------------------------------------------------------------------------------------
+
+    def _stream_is_due(self, stream: Stream, now: float) -> bool:
+        streams = self._core.streams
+        if stream.disabled_at is not None and stream.disabled_at <= now - RETENTION_S:
+            return True
+        return self._is_to_roll(stream, now) or streams.first(stream.id) < streams.first_since(
+            stream.id, now - RETENTION_S
+        )
+
+    def _is_to_roll(self, stream: Stream, now: float) -> bool:
+        """An empty shard is not closed: it has no sequence number to end at."""
+        last = stream.shards[-1]
+        return (
+            stream.disabled_at is None
+            and last.opened_at <= now - SHARD_LIFE_S
+            and self._core.streams.last(stream.id) >= last.starting
+        )
+
+    def _tend(self, stream: Stream, now: float) -> bool:
+        """Whether the stream's document changed."""
+        streams = self._core.streams
+        if stream.disabled_at is not None and stream.disabled_at <= now - RETENTION_S:
+            streams.remove(stream)
+            return True
+        horizon = streams.first_since(stream.id, now - RETENTION_S)
+        streams.trim(stream.id, min(horizon, streams.first(stream.id) + RECORDS_PER_RUN_MAX))
+        shards = streams.kept_shards(stream, streams.first(stream.id))
+        if self._is_to_roll(stream, now):
+            streams.roll(stream, shards, now)
+            return True
+        if len(shards) < len(stream.shards):
+            streams.keep_shards(stream, shards)
+            return True
+        return False

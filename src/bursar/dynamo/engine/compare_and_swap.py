@@ -1,0 +1,208 @@
+"""The direct door: whole items in and out, for a caller in this process that holds what it writes.
+
+    swap    (old, new) pairs: every ``old`` is what is there ─┬─ yes ─► every ``new`` is there instead, durable
+                                                              └─ no  ─► Unswapped, nothing is written
+    get, partition                                     what is there now
+
+An item is compared as a whole, so there is no expression to build, send, parse and bind; the rows, the guards, the
+bounds on items and keys, the indexes, the streams and the shared commit are those of every other door. It is a short
+cut and no other truth: who hears ``Unswapped`` asks the API, which tells what stands in the way.
+
+What can be worked out of ``old`` and ``new`` alone is, before the write has its turn, so that no other process waits
+for it: keys, sizes, bytes, and what the guard can judge without looking. It holds if ``old`` is there and the table is
+defined as it was, which is all that the turn has to find out. That nothing is where ``old`` is None shows by writing,
+since it nearly always is so: a swap that finds an item there is undone with its group, and the others have turns of
+their own.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import apsw
+import orjson
+
+from bursar.dynamo.core.catalogue import Core, Refused, Write, check_size
+from bursar.dynamo.core.guards import Change, Looking, Refusal
+from bursar.dynamo.engine.engine import Engine
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.items.attribute_values import TOO_LARGE, Item, item_size
+from bursar.dynamo.items.fast_normalise import taken_in
+from bursar.dynamo.items.key_encoding import after_prefix, encode_key_prefix, encode_key_value
+from bursar.dynamo.operations import Operation
+from bursar.dynamo.operations.data_plane.pages import ROWS_UNLIMITED
+from bursar.dynamo.operations.data_plane.transactions import ACTIONS_MAX
+from bursar.dynamo.operations.requests.shapes import Request
+from bursar.dynamo.storage.rows import Span
+from bursar.dynamo.storage.table import Table
+
+Whole = Mapping[str, Any]
+"""An item, or a key, in DynamoDB JSON."""
+Swap = tuple[Whole | None, Whole | None]
+"""(old, new): ``old`` as it was read; None is for no item."""
+NOT_AS_READ = "an item is not as it was read"
+Writing = Callable[[Operation, Mapping[str, Any]], Awaitable[bytes]]
+
+
+class Unswapped(DynamoError):
+    """An item is not as the caller holds it, or a guard refuses, or the table's rules are not those counted on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ConditionalCheckFailedException", message)
+
+
+class _InTheWay(Exception):
+    """There is an item where none was to be, and part of the swap is written: undoing must take it back."""
+
+
+class DirectDoor(Protocol):
+    """What a caller in the same process may ask; every answer is of committed items."""
+
+    async def get(self, table: str, key: Whole) -> Item | None:
+        """The item at ``key``, or None. Raises ``DynamoError``."""
+
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[Item]:
+        """Every item with partition key ``value`` (``{"S": …}``), in the sort key's order. Raises ``DynamoError``.
+
+        With ``begins``, those whose sort key, a text, begins with it.
+        """
+
+    async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        """Writes all of ``swaps`` (at most 100, no key twice), or none.
+
+        ``rules`` is the document under which the table must stand: its guard judges what is written. Raises
+        :class:`Unswapped`; ``DynamoError`` for what the API refuses of items and keys, and InternalServerError.
+        """
+
+
+class Direct:
+    """The :class:`DirectDoor` of an engine in this process."""
+
+    def __init__(self, engine: Engine, write: Writing) -> None:
+        """``write`` carries out a writing operation on ``engine``, with others in one commit or alone."""
+        self._engine = engine
+        self._write = write
+
+    async def get(self, table: str, key: Whole) -> Item | None:
+        """See :class:`DirectDoor`."""
+        return self._engine.look(lambda core: _get(core.table(table), key))
+
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[Item]:
+        """See :class:`DirectDoor`."""
+        return self._engine.look(lambda core: _partition(core.table(table), value, begins))
+
+    async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        """See :class:`DirectDoor`."""
+        plan = self._engine.look(lambda core: _plan(core, table, swaps, rules))
+        try:
+            await self._write(SWAP, {"TableName": table, "Plan": plan})
+        except _InTheWay:
+            raise Unswapped(NOT_AS_READ) from None
+
+
+def _get(table: Table, key: Whole) -> Item | None:
+    row = table.rows.get(table.key_of(key)[1])
+    return None if row is None else orjson.loads(row[2])
+
+
+def _partition(table: Table, value: Whole, begins: str) -> list[Item]:
+    prefix = encode_key_value(dict(value))
+    if begins:
+        prefix += encode_key_prefix({"S": begins})
+    span = Span(prefix, True, after_prefix(prefix))
+    return [orjson.loads(item) for _, item in table.rows.span(span, forward=True, limit=ROWS_UNLIMITED)]
+
+
+class _Foreseen(NamedTuple):
+    """A swap as far as it is known before its turn."""
+
+    key: bytes
+    old: Item | None
+    stored: bytes
+    """``old`` as it is stored, but for the order of its attributes."""
+    new: Item | None
+    body: bytes
+    """``new`` as it will be stored."""
+    bytes_more: int
+    """The size of ``new``, or by how much it differs from that of ``old``."""
+
+
+class _Plan(NamedTuple):
+    """All swaps of one call, for a table as the catalogue has it in ``version``."""
+
+    version: int
+    swaps: Sequence[_Foreseen]
+    looking: Looking
+
+
+def _plan(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Plan:
+    table = core.table(name)
+    if table.rules != rules:
+        raise Unswapped("the table does not stand under these rules")
+    foreseen = [_foreseen(table, old, new) for old, new in swaps]
+    if len({one.key for one in foreseen}) != len(foreseen) or len(foreseen) > ACTIONS_MAX:
+        raise Unswapped(f"swaps are of at most {ACTIONS_MAX} items, each once")
+    changes = [Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new) for one in foreseen]
+    judged = core.guard(rules).judge(changes)
+    if isinstance(judged, Refusal):
+        raise Unswapped(judged.message)
+    return _Plan(core.version, foreseen, judged)
+
+
+def _foreseen(table: Table, old: Whole | None, new: Whole | None) -> _Foreseen:
+    item: Item = dict(new or old or {})
+    key = table.key_of_item(item)
+    try:
+        stored = b"" if old is None else orjson.dumps(old)
+    except TypeError:  # what JSON cannot hold was never stored
+        raise Unswapped(NOT_AS_READ) from None
+    if new is None:
+        return _Foreseen(key, item, stored, None, b"", 0)
+    if old is None:
+        item, size = taken_in(item)
+        check_size(size, TOO_LARGE)
+        table.check_index_keys(item)
+        return _Foreseen(key, None, stored, item, orjson.dumps(item), size)
+    there: Item = dict(old)
+    # What is as in the stored item is valid and canonical already, and measured.
+    changed = {name: value for name, value in item.items() if there.get(name) != value}
+    gone = there.keys() - item.keys() | there.keys() & changed.keys()
+    taken, taken_bytes = taken_in(changed)
+    if taken is not changed:
+        item.update(taken)
+    table.check_index_keys(taken)
+    bytes_more = taken_bytes - item_size({name: there[name] for name in gone})
+    return _Foreseen(key, there, stored, item, orjson.dumps(item), bytes_more)
+
+
+def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    plan: _Plan = request["Plan"]
+    if plan.version != core.version:
+        raise Unswapped("a table has been defined otherwise in between")
+    table = core.table(request["TableName"])
+    try:
+        core.apply([_write(table, one) for one in plan.swaps], plan.looking)
+    except Refused as refused:
+        raise Unswapped(refused.message) from None
+    except apsw.ConstraintError as error:
+        raise _InTheWay from error
+    return {}
+
+
+def _write(table: Table, one: _Foreseen) -> Write:
+    """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when an ``old`` is not what is there."""
+    if one.old is None:
+        return Write(table, one.key, None, None, one.new, one.bytes_more, one.body)
+    row = table.rows.get(one.key)
+    if row is None:
+        raise Unswapped(NOT_AS_READ)
+    if one.stored != row[2] and orjson.loads(row[2]) != one.old:
+        raise Unswapped(NOT_AS_READ)
+    if one.new is None:
+        return Write(table, one.key, row, one.old, None)
+    size = row[1] + one.bytes_more
+    check_size(size, TOO_LARGE)
+    return Write(table, one.key, row, one.old, one.new, size, one.body)
+
+
+SWAP = Operation(Request({}), _swap, writes=True)
+"""Not of DynamoDB's API: no name leads to it, only :meth:`Direct.swap`."""

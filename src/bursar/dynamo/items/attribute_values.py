@@ -1,0 +1,367 @@
+"""Attribute values: what a valid one is, its canonical form, its size as DynamoDB bills it, equality and order.
+
+A value is the wire's own dictionary with one member, ``{"S": "text"}``, ``{"N": "1.5"}``, ``{"B": "base64"}``, …;
+an item maps attribute names to values. A *normalised* value has passed DynamoDB's validation and holds canonical number
+text, so that everything after ``normalise`` works on it without checking again.
+"""
+
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import orjson
+
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter, unreadable
+from bursar.dynamo.items.numbers import canonical, number_size
+
+AttributeValue: TypeAlias = dict[str, Any]
+Item: TypeAlias = dict[str, AttributeValue]
+
+ITEM_BYTES_MAX = 400 * 1024
+NESTING_MAX = 31
+"""Maps and lists around a scalar; with the scalar itself that makes DynamoDB's 32 levels."""
+
+NO_TYPE = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+TWO_TYPES = (
+    "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+)
+TOO_DEEP = (
+    "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
+)
+EMPTY_NAME = "Empty attribute name"
+TOO_LARGE = "Item size has exceeded the maximum allowed size"
+TOO_LARGE_TO_UPDATE = "Item size to update has exceeded the maximum allowed size"
+
+
+def normalise_item(item: Mapping[str, Any]) -> Item:
+    """``item`` validated and with canonical numbers. What needed no change is shared with the argument, not copied."""
+    if "" in item:
+        raise invalid(EMPTY_NAME)
+    kept = dict(item)
+    for name, value in item.items():
+        # The common case first, without a call: one member, an ASCII string.
+        if type(value) is dict and len(value) == 1:
+            text = value.get("S")
+            if type(text) is str and text.isascii():
+                continue
+        kept[name] = normalise(value)
+    return kept
+
+
+def normalise(value: Any, depth: int = 0) -> AttributeValue:
+    """One attribute value validated, in canonical form; ``depth`` counts the maps and lists around it."""
+    if type(value) is not dict:
+        raise _wrong_shape(value)
+    if len(value) != 1:
+        return _unusual(value, depth)
+    ((kind, content),) = value.items()
+    normaliser = _NORMALISERS.get(kind)
+    if normaliser is None or content is None:
+        raise invalid(NO_TYPE)
+    kept = normaliser(content, depth)
+    return value if kept is content else {kind: kept}
+
+
+def check_nesting(value: AttributeValue) -> None:
+    """ValidationException when a value that was valid in its parts is nested too deep as a whole."""
+    level = [value]
+    for _ in range(NESTING_MAX + 1):
+        level = [
+            element for outer in level for element in (outer.get("L") or (outer["M"].values() if "M" in outer else ()))
+        ]
+        if not level:
+            return
+    raise invalid(TOO_DEEP)
+
+
+def item_bytes(item: Item) -> bytes:
+    """The item as DynamoDB-JSON, as it is stored and spliced into responses."""
+    return orjson.dumps(item)
+
+
+def item_size(item: Item) -> int:
+    """Bytes of a normalised item by DynamoDB's rules (Developer Guide, "DynamoDB item sizes and formats")."""
+    size = 0
+    for name, value in item.items():
+        for kind, content in value.items():
+            if kind == "S":
+                size += len(content) if content.isascii() else len(content.encode())
+            else:
+                size += _SIZES[kind](content)
+        size += len(name) if name.isascii() else len(name.encode())
+    return size
+
+
+def attribute_size(name: str, value: AttributeValue) -> int:
+    """Bytes of one attribute, its name included."""
+    return len(name.encode()) + value_size(value)
+
+
+def value_size(value: AttributeValue) -> int:
+    """Bytes of a normalised value without its name."""
+    ((kind, content),) = value.items()
+    return _SIZES[kind](content)
+
+
+def equal(left: AttributeValue, right: AttributeValue) -> bool:
+    """Whether two normalised values are the same to DynamoDB: of one type, sets in any order, numbers by value."""
+    if left == right:
+        return True
+    ((kind, mine),) = left.items()
+    theirs = right.get(kind)
+    if theirs is None or kind not in _EQUALS:
+        return False
+    return _EQUALS[kind](mine, theirs)
+
+
+def compare(left: AttributeValue, right: AttributeValue) -> int | None:
+    """-1, 0 or 1 for two S, two N or two B; None for anything else, which has no order."""
+    ((kind, mine),) = left.items()
+    theirs = right.get(kind)
+    rank = ORDERS.get(kind)
+    if theirs is None or rank is None:
+        return None
+    if mine == theirs:
+        return 0
+    return -1 if rank(mine) < rank(theirs) else 1
+
+
+def utf8_rank(text: str) -> Any:
+    """Sorts strings as DynamoDB does, by UTF-8 bytes, which is the order of their code points: Python's own."""
+    return text
+
+
+ORDERS: dict[str, Callable[[str], Any]] = {"S": utf8_rank, "N": Decimal, "B": b64decode}
+"""How the content of each ordered type sorts."""
+
+
+# --- validation, a table of one function per type ------------------------------------------------------------------
+
+
+def _unusual(value: dict[str, Any], depth: int) -> AttributeValue:
+    """A value without exactly one member: JSON nulls and members DynamoDB does not know count for nothing."""
+    known = {kind: content for kind, content in value.items() if content is not None and kind in _NORMALISERS}
+    if not known:
+        raise invalid(NO_TYPE)
+    for kind, content in known.items():
+        _NORMALISERS[kind](content, depth)
+    if len(known) > 1:
+        raise invalid(TWO_TYPES)
+    return normalise(known, depth)
+
+
+def _string(content: Any, _depth: int) -> str:
+    if type(content) is not str:
+        raise _not_text(content)
+    if not content.isascii():
+        _check_unicode(content)
+    return content
+
+
+def _check_unicode(text: str) -> None:
+    """JSON over HTTP cannot hold half of a surrogate pair; a string handed over in process can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise unreadable("The string is not valid Unicode") from None
+
+
+def _number(content: Any, _depth: int) -> str:
+    if type(content) is not str:
+        raise _not_text(content)
+    return canonical(content)
+
+
+def _binary(content: Any, _depth: int) -> str:
+    if type(content) is not str:
+        raise _not_text(content)
+    check_base64(content)
+    return content
+
+
+def check_base64(text: str) -> None:
+    """SerializationException when ``text`` is not strict base64 with padding."""
+    if len(text) % 4:
+        raise unreadable(f"Base64 encoded length is expected a multiple of 4 bytes but found: {len(text)}")
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        raise unreadable("Invalid Base64 character") from None
+
+
+def _bool(content: Any, _depth: int) -> bool:
+    if type(content) is not bool:
+        raise unreadable("Unexpected token received from parser")
+    return content
+
+
+def _null(content: Any, depth: int) -> bool:
+    if not _bool(content, depth):
+        raise invalid_parameter("Null attribute value types must have the value of true")
+    return True
+
+
+def _list(content: Any, depth: int) -> list[AttributeValue]:
+    if type(content) is not list:
+        raise _not_list(content)
+    if depth >= NESTING_MAX:
+        raise invalid(TOO_DEEP)
+    kept: list[AttributeValue] | None = None
+    for at, element in enumerate(content):
+        normal = normalise(element, depth + 1)
+        if normal is not element:
+            kept = content.copy() if kept is None else kept
+            kept[at] = normal
+    return content if kept is None else kept
+
+
+def _map(content: Any, depth: int) -> Item:
+    if type(content) is not dict:
+        raise _wrong_shape(content)
+    if depth >= NESTING_MAX:
+        raise invalid(TOO_DEEP)
+    if "" in content:
+        raise invalid(EMPTY_NAME)
+    kept: Item | None = None
+    for name, element in content.items():
+        normal = normalise(element, depth + 1)
+        if normal is not element:
+            kept = content.copy() if kept is None else kept
+            kept[name] = normal
+    return content if kept is None else kept
+
+
+def _string_set(content: Any, depth: int) -> list[str]:
+    given: list[str] = content
+    _set_members(given, depth, _string)
+    if not content:
+        raise invalid_parameter("An string set  may not be empty")
+    if len(set(content)) != len(content):
+        raise invalid_parameter(f"Input collection [{', '.join(content)}] contains duplicates.")
+    return given
+
+
+def _number_set(content: Any, depth: int) -> list[str]:
+    kept = _set_members(content, depth, _number)
+    if not content:
+        raise invalid_parameter("An number set  may not be empty")
+    if len(set(kept)) != len(kept):
+        raise invalid("Input collection contains duplicates")
+    return content if kept == content else kept
+
+
+def _binary_set(content: Any, depth: int) -> list[str]:
+    given: list[str] = content
+    _set_members(given, depth, _binary)
+    if not content:
+        raise invalid_parameter("Binary sets should not be empty")
+    if len(set(content)) != len(content):
+        raise invalid_parameter(f"Input collection [{', '.join(content)}]of type BS contains duplicates.")
+    return given
+
+
+def _set_members(content: Any, depth: int, member: Callable[[Any, int], str]) -> list[str]:
+    if type(content) is not list:
+        raise _not_list(content)
+    return [member(element, depth) for element in content]
+
+
+_NORMALISERS: dict[str, Callable[[Any, int], Any]] = {
+    "S": _string,
+    "N": _number,
+    "B": _binary,
+    "BOOL": _bool,
+    "NULL": _null,
+    "M": _map,
+    "L": _list,
+    "SS": _string_set,
+    "NS": _number_set,
+    "BS": _binary_set,
+}
+
+TYPES = tuple(_NORMALISERS)
+"""The ten types of DynamoDB."""
+
+
+# --- wrong JSON types ----------------------------------------------------------------------------------------------
+
+
+def _not_text(content: object) -> DynamoError:
+    if isinstance(content, bool):
+        return unreadable(f"{str(content).upper()}_VALUE cannot be converted to String")
+    if isinstance(content, int | float):
+        name = "NUMBER_VALUE" if isinstance(content, int) else "DECIMAL_VALUE"
+        return unreadable(f"{name} cannot be converted to String")
+    if isinstance(content, dict):
+        return unreadable("Start of structure or map found where not expected.")
+    return unreadable("Unexpected value type in payload")
+
+
+def _not_list(content: object) -> DynamoError:
+    if isinstance(content, dict):
+        return unreadable("Start of structure or map found where not expected.")
+    return unreadable("Unexpected field type")
+
+
+def _wrong_shape(content: object) -> DynamoError:
+    if isinstance(content, list):
+        return unreadable("Start of list found where not expected")
+    if content is None:
+        return invalid(NO_TYPE)
+    return unreadable("Unexpected value type in payload")
+
+
+# --- sizes and equality, tables of one function per type -----------------------------------------------------------
+
+CONTAINER_BYTES = 3
+ELEMENT_BYTES = 1
+
+
+def _text_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _binary_size(text: str) -> int:
+    return len(text) * 3 // 4 - text.count("=", -2)
+
+
+def _one(_content: object) -> int:
+    return 1
+
+
+_SIZES: dict[str, Callable[[Any], int]] = {
+    "S": _text_size,
+    "N": number_size,
+    "B": _binary_size,
+    "BOOL": _one,
+    "NULL": _one,
+    "L": lambda elements: CONTAINER_BYTES + sum(value_size(element) + ELEMENT_BYTES for element in elements),
+    "M": lambda elements: (
+        CONTAINER_BYTES + sum(attribute_size(name, element) + ELEMENT_BYTES for name, element in elements.items())
+    ),
+    "SS": lambda members: sum(map(_text_size, members)),
+    "NS": lambda members: sum(map(number_size, members)),
+    "BS": lambda members: sum(map(_binary_size, members)),
+}
+
+
+def _same_members(left: list[str], right: list[str]) -> bool:
+    return len(left) == len(right) and set(left) == set(right)
+
+
+def _same_list(left: list[AttributeValue], right: list[AttributeValue]) -> bool:
+    return len(left) == len(right) and all(map(equal, left, right))
+
+
+def _same_map(left: Item, right: Item) -> bool:
+    return left.keys() == right.keys() and all(equal(value, right[name]) for name, value in left.items())
+
+
+_EQUALS: dict[str, Callable[[Any, Any], bool]] = {
+    "SS": _same_members,
+    "NS": _same_members,
+    "BS": _same_members,
+    "L": _same_list,
+    "M": _same_map,
+}

@@ -1,0 +1,28 @@
+"""DescribeLimits and DescribeEndpoints."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.operations.requests.shapes import Request
+
+NOTHING = Request({})
+
+ACCOUNT_UNITS_MAX = 80_000
+TABLE_UNITS_MAX = 40_000
+ENDPOINT_CACHE_MINUTES = 1440
+
+
+def describe_limits(_core: Core, _request: Mapping[str, Any]) -> dict[str, Any]:
+    """The quotas that a new account has; nothing here is throttled by them."""
+    return {
+        "AccountMaxReadCapacityUnits": ACCOUNT_UNITS_MAX,
+        "AccountMaxWriteCapacityUnits": ACCOUNT_UNITS_MAX,
+        "TableMaxReadCapacityUnits": TABLE_UNITS_MAX,
+        "TableMaxWriteCapacityUnits": TABLE_UNITS_MAX,
+    }
+
+
+def describe_endpoints(core: Core, _request: Mapping[str, Any]) -> dict[str, Any]:
+    """Where this store is served: naming Amazon's own address would send its callers away."""
+    return {"Endpoints": [{"Address": core.address, "CachePeriodInMinutes": ENDPOINT_CACHE_MINUTES}]}

@@ -1,0 +1,248 @@
+"""What makes a table's definition valid: key schemas, attribute definitions, indexes, capacity; in Amazon's order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.operations.requests.members import FLAG, NAME, TEXT
+from bursar.dynamo.operations.requests.shapes import Many, Shape, Struct, Text, Whole
+
+GLOBAL_INDEXES_MAX = 20
+LOCAL_INDEXES_MAX = 5
+PROJECTED_ATTRIBUTES_MAX = 100
+CAPACITY_UNITS_MAX = 1_000_000_000_000
+KEY_PARTS_MAX = 4
+"""Attributes in each half of a global index's key."""
+
+LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
+
+_UNITS = Whole(least=1, java="Long")
+THROUGHPUT = Struct(
+    {"WriteCapacityUnits": _UNITS, "ReadCapacityUnits": _UNITS}, ("WriteCapacityUnits", "ReadCapacityUnits")
+)
+ON_DEMAND = Struct({"MaxReadRequestUnits": Whole(java="Long"), "MaxWriteRequestUnits": Whole(java="Long")})
+DEFINITIONS = Many(
+    Struct(
+        {"AttributeName": Text(1, 255), "AttributeType": Text(choices=("B", "N", "S"))},
+        ("AttributeName", "AttributeType"),
+    )
+)
+_KEY_ELEMENT = Struct(
+    {"AttributeName": Text(1, 255), "KeyType": Text(choices=("HASH", "RANGE"))},
+    ("AttributeName", "KeyType"),
+    "KeySchemaElement",
+)
+KEY_SCHEMA = Many(_KEY_ELEMENT, fewest=1, most=2)
+GLOBAL_KEY_SCHEMA = Many(_KEY_ELEMENT, fewest=1, most=2 * KEY_PARTS_MAX)
+PROJECTION = Struct(
+    {
+        "ProjectionType": Text(choices=("ALL", "INCLUDE", "KEYS_ONLY")),
+        "NonKeyAttributes": Many(Text(1, 255), fewest=1, most=20),
+    }
+)
+_INDEX: dict[str, Shape] = {"IndexName": NAME, "Projection": PROJECTION}
+LOCAL_INDEX = Struct({**_INDEX, "KeySchema": KEY_SCHEMA}, ("IndexName", "Projection", "KeySchema"))
+GLOBAL_INDEX = Struct(
+    {**_INDEX, "KeySchema": GLOBAL_KEY_SCHEMA, "ProvisionedThroughput": THROUGHPUT, "OnDemandThroughput": ON_DEMAND},
+    ("IndexName", "Projection", "KeySchema"),
+)
+STREAM = Struct(
+    {
+        "StreamEnabled": FLAG,
+        "StreamViewType": Text(choices=("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY")),
+    },
+    ("StreamEnabled",),
+)
+ENCRYPTION = Struct({"Enabled": FLAG, "SSEType": Text(choices=("AES256", "KMS")), "KMSMasterKeyId": TEXT})
+BILLING = Text(choices=("PROVISIONED", "PAY_PER_REQUEST"))
+TABLE_CLASS = Text(choices=("STANDARD", "STANDARD_INFREQUENT_ACCESS"))
+
+
+def check_capacity(request: Mapping[str, Any]) -> None:
+    """Billing mode and throughput of a table and its global indexes go together."""
+    on_demand = request.get("BillingMode") == "PAY_PER_REQUEST"
+    throughput = request.get("ProvisionedThroughput")
+    if on_demand and throughput is not None:
+        raise invalid_parameter(
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+        )
+    if not on_demand and throughput is None:
+        raise invalid_parameter(
+            "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
+        )
+    if throughput is not None:
+        check_units(throughput)
+    for index in request.get(GLOBAL) or ():
+        check_index_capacity(index, on_demand=on_demand)
+
+
+def check_index_capacity(index: Mapping[str, Any], *, on_demand: bool) -> None:
+    """A global index's throughput fits its table's billing mode."""
+    throughput = index.get("ProvisionedThroughput")
+    if on_demand and throughput is not None:
+        raise invalid_parameter(
+            "ProvisionedThroughput should not be specified for index: "
+            f"{index['IndexName']} when BillingMode is PAY_PER_REQUEST"
+        )
+    if not on_demand and throughput is None:
+        raise invalid_parameter(f"ProvisionedThroughput must be specified for index: {index['IndexName']}")
+    if throughput is not None:
+        check_units(throughput, f" for index {index['IndexName']}")
+
+
+def check_units(throughput: Mapping[str, int], of: str = "") -> None:
+    """Provisioned units within bounds."""
+    for name in ("ReadCapacityUnits", "WriteCapacityUnits"):
+        if throughput[name] > CAPACITY_UNITS_MAX:
+            raise invalid(f"Given value {throughput[name]} for {name} is out of bounds{of}")
+
+
+def check_table(request: Mapping[str, Any]) -> None:
+    """Key schema, definitions and indexes of a table to be created."""
+    definitions = _types(request["AttributeDefinitions"])
+    keys = _checked_schema(request["KeySchema"], definitions)
+    used = set(keys)
+    names: set[str] = set()
+    local = request.get(LOCAL)
+    if local is not None:
+        _check_local(local, keys, definitions, names, used)
+    indexes = request.get(GLOBAL)
+    if indexes is not None:
+        _check_global(indexes, definitions, names, used)
+    _check_projected([*(local or ()), *(indexes or ())])
+    if used != definitions.keys():
+        raise _unused(definitions, used, has_indexes=local is not None or indexes is not None)
+
+
+def check_new_global_index(index: Mapping[str, Any], definitions: Sequence[Mapping[str, str]], names: set[str]) -> None:
+    """A global index to be added to a table whose index names are ``names``."""
+    if index["IndexName"] in names:
+        raise invalid("Attempting to create an index which already exists")
+    _check_global([index], _types(definitions), set(), set())
+
+
+def _types(definitions: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for one in definitions:
+        if one["AttributeName"] in types:
+            raise invalid_parameter("Duplicate AttributeName in AttributeDefinitions: " + one["AttributeName"])
+        types[one["AttributeName"]] = one["AttributeType"]
+    return types
+
+
+def _checked_schema(schema: Sequence[Mapping[str, str]], definitions: Mapping[str, str]) -> list[str]:
+    names = [one["AttributeName"] for one in schema]
+    if schema[0]["KeyType"] != "HASH":
+        raise invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
+    if len(schema) == 2:
+        if schema[1]["KeyType"] != "RANGE":
+            raise invalid("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
+        if names[0] == names[1]:
+            raise invalid("Invalid KeySchema: Some index key attribute have no definition")
+    _check_defined(names, definitions)
+    return names
+
+
+def _check_defined(names: Sequence[str], definitions: Mapping[str, str]) -> None:
+    if any(name not in definitions for name in names):
+        raise invalid_parameter(
+            "Some index key attributes are not defined in AttributeDefinitions. "
+            f"Keys: [{', '.join(names)}], AttributeDefinitions: [{', '.join(definitions)}]"
+        )
+
+
+def _check_local(
+    indexes: Sequence[Mapping[str, Any]],
+    table_keys: Sequence[str],
+    definitions: Mapping[str, str],
+    names: set[str],
+    used: set[str],
+) -> None:
+    if len(table_keys) == 1:
+        raise invalid_parameter(
+            "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"
+        )
+    if not indexes:
+        raise invalid_parameter("List of LocalSecondaryIndexes is empty")
+    for index in indexes:
+        keys = _checked_schema(index["KeySchema"], definitions)
+        if len(keys) == 1:
+            raise invalid_parameter(f"Index KeySchema does not have a range key for index: {index['IndexName']}")
+        if keys[0] != table_keys[0]:
+            raise invalid_parameter(
+                "Index KeySchema does not have the same leading hash key as table KeySchema for index: "
+                f"{index['IndexName']}. index hash key: {keys[0]}, table hash key: {table_keys[0]}"
+            )
+        _check_one(index, names)
+        used.update(keys)
+    if len(indexes) > LOCAL_INDEXES_MAX:
+        raise invalid_parameter(f"Number of LocalSecondaryIndexes exceeds per-table limit of {LOCAL_INDEXES_MAX}")
+
+
+def _check_global(
+    indexes: Sequence[Mapping[str, Any]], definitions: Mapping[str, str], names: set[str], used: set[str]
+) -> None:
+    if not indexes:
+        raise invalid_parameter("List of GlobalSecondaryIndexes is empty")
+    for index in indexes:
+        keys = _checked_global_schema(index["KeySchema"], definitions)
+        _check_one(index, names)
+        used.update(keys)
+    if len(indexes) > GLOBAL_INDEXES_MAX:
+        raise too_many_global_indexes()
+
+
+def too_many_global_indexes() -> DynamoError:
+    """More global indexes than a table may have."""
+    return invalid_parameter(f"GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES_MAX}")
+
+
+def _checked_global_schema(schema: Sequence[Mapping[str, str]], definitions: Mapping[str, str]) -> Sequence[str]:
+    roles = [one["KeyType"] for one in schema]
+    if len(schema) <= 2 and roles.count("HASH") < 2:
+        return _checked_schema(schema, definitions)
+    # Several attributes per half: all of the partition's first (Developer Guide, "Multi-attribute keys").
+    names = [one["AttributeName"] for one in schema]
+    if roles != sorted(roles):
+        raise invalid("Invalid KeySchema: All HASH key elements must precede the RANGE key elements")
+    if roles[0] != "HASH":
+        raise invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
+    if max(roles.count("HASH"), roles.count("RANGE")) > KEY_PARTS_MAX:
+        raise invalid(
+            f"Invalid KeySchema: At most {KEY_PARTS_MAX} HASH and {KEY_PARTS_MAX} RANGE key elements are allowed"
+        )
+    if len(set(names)) != len(names):
+        raise invalid("Invalid KeySchema: Some index key attribute have no definition")
+    _check_defined(names, definitions)
+    return names
+
+
+def _check_one(index: Mapping[str, Any], names: set[str]) -> None:
+    projection = index["Projection"]
+    kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
+    if kind is None:
+        raise invalid_parameter("Unknown ProjectionType: null")
+    if kind != "INCLUDE" and attributes is not None:
+        raise invalid_parameter(f"ProjectionType is {kind}, but NonKeyAttributes is specified")
+    if kind == "INCLUDE" and attributes is None:
+        raise invalid_parameter("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+    if index["IndexName"] in names:
+        raise invalid_parameter(f"Duplicate index name: {index['IndexName']}")
+    names.add(index["IndexName"])
+
+
+def _check_projected(indexes: Sequence[Mapping[str, Any]]) -> None:
+    if sum(len(index["Projection"].get("NonKeyAttributes") or ()) for index in indexes) > PROJECTED_ATTRIBUTES_MAX:
+        raise invalid_parameter(f"Number of NonKeyAttributes exceeds the per-table limit of {PROJECTED_ATTRIBUTES_MAX}")
+
+
+def _unused(definitions: Mapping[str, str], used: set[str], *, has_indexes: bool) -> DynamoError:
+    if not has_indexes:
+        return invalid_parameter(
+            "Number of attributes in KeySchema does not exactly match number of attributes defined in "
+            "AttributeDefinitions"
+        )
+    return invalid_parameter(
+        f"Some AttributeDefinitions are not used. AttributeDefinitions: [{', '.join(definitions)}], "
+        f"keys used: [{', '.join(sorted(used))}]"
+    )

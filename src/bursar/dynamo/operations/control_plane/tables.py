@@ -1,0 +1,292 @@
+"""CreateTable, DescribeTable, UpdateTable, DeleteTable and ListTables.
+
+Everything takes place at once: a table is ACTIVE from its next DescribeTable on. The answers of the changing operations
+say CREATING, UPDATING and DELETING all the same, as Amazon's do.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.operations.control_plane.definitions import (
+    BILLING,
+    DEFINITIONS,
+    ENCRYPTION,
+    GLOBAL,
+    GLOBAL_INDEX,
+    KEY_SCHEMA,
+    LOCAL,
+    LOCAL_INDEX,
+    ON_DEMAND,
+    STREAM,
+    TABLE_CLASS,
+    THROUGHPUT,
+    check_capacity,
+    check_table,
+)
+from bursar.dynamo.operations.control_plane.resource_policies import first_policy
+from bursar.dynamo.operations.control_plane.tags import TAGS, check_tags
+from bursar.dynamo.operations.requests.members import FLAG, NAME, TEXT, TableName
+from bursar.dynamo.operations.requests.shapes import Items, Many, Request, Shape, Whole
+from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF
+from bursar.dynamo.storage.table import Index, Table
+
+TABLES_PER_PAGE_MAX = 100
+UUID_BITS = 128
+REQUIRED = "The parameter '{}' is required but was not present in the request"
+
+CREATE_STREAM = (
+    "Table is being created with a stream enabled, UpdateViewType is required",
+    "Table is being created with a stream disabled, UpdateViewType should not be specified",
+)
+UPDATE_STREAM = (
+    "If stream is being enabled then UpdateViewType is required",
+    "If stream is being disabled, then UpdateViewType must not be specified",
+)
+"""What is said of a stream without a view type, and of one that is off and has a view type."""
+
+UNAVAILABLE_MEMBERS: dict[str, Shape] = {
+    "ReplicaUpdates": Many(Items()),
+    "GlobalTableWitnessUpdates": Many(Items()),
+    "MultiRegionConsistency": TEXT,
+    "GlobalTableSourceArn": TEXT,
+    "VectorIndexes": Many(Items()),
+    "VectorIndexUpdates": Many(Items()),
+}
+"""Of CreateTable and UpdateTable: what one machine cannot do is refused, not passed over."""
+
+CREATE_TABLE = Request(
+    {
+        "TableName": TableName(shortest=3),
+        "AttributeDefinitions": DEFINITIONS,
+        "KeySchema": KEY_SCHEMA,
+        "BillingMode": BILLING,
+        "ProvisionedThroughput": THROUGHPUT,
+        "OnDemandThroughput": ON_DEMAND,
+        LOCAL: Many(LOCAL_INDEX),
+        GLOBAL: Many(GLOBAL_INDEX),
+        "StreamSpecification": STREAM,
+        "SSESpecification": ENCRYPTION,
+        "TableClass": TABLE_CLASS,
+        "DeletionProtectionEnabled": FLAG,
+        "Tags": TAGS,
+        "ResourcePolicy": TEXT,
+        **UNAVAILABLE_MEMBERS,
+    },
+    required=("TableName", "AttributeDefinitions", "KeySchema"),
+    missing=REQUIRED,
+)
+DESCRIBE_TABLE = Request({"TableName": TableName()}, required=("TableName",), missing=REQUIRED)
+DELETE_TABLE = DESCRIBE_TABLE
+LIST_TABLES = Request({"ExclusiveStartTableName": NAME, "Limit": Whole(1, TABLES_PER_PAGE_MAX)})
+
+
+def create_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes a table and its indexes."""
+    check_available(request)
+    check_capacity(request)
+    check_table(request)
+    name = request["TableName"]
+    if core.find_table(name) is not None:
+        raise DynamoError("ResourceInUseException", f"Table already exists: {name}")
+    document = _document(core, request)
+    number = 0
+    for member in (LOCAL, GLOBAL):
+        if request.get(member):
+            document[member] = []
+            for index in request[member]:
+                number += 1
+                document[member].append(index_document(index, number))
+    document["NextIndexNumber"] = number + 1
+    return {"TableDescription": describe(core, core.create_table(name, document), status="CREATING")}
+
+
+def describe_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """A table's definition and size."""
+    return {"Table": describe(core, existing(core, request["TableName"]))}
+
+
+def delete_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Removes a table, unless it is protected."""
+    table = existing(core, request["TableName"])
+    if table.document.get("DeletionProtectionEnabled"):
+        raise invalid(
+            f"Resource cannot be deleted as it is currently protected against deletion. "
+            f"Disable deletion protection first. Table: {table.name}"
+        )
+    description = describe(core, table, status="DELETING")
+    core.delete_table(table)
+    kept = ("TableName", "TableStatus", "ProvisionedThroughput", "ItemCount", "TableSizeBytes", "TableArn", "TableId")
+    return {
+        "TableDescription": {
+            **{name: description[name] for name in kept},
+            "DeletionProtectionEnabled": False,
+        }
+    }
+
+
+def list_tables(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of the tables, in order, 100 at a time."""
+    after = request.get("ExclusiveStartTableName")
+    names = [table.name for table in core.tables() if after is None or table.name > after]
+    limit = request.get("Limit") or TABLES_PER_PAGE_MAX
+    response: dict[str, Any] = {"TableNames": names[:limit]}
+    if len(names) > limit:
+        response["LastEvaluatedTableName"] = names[limit - 1]
+    return response
+
+
+def existing(core: Core, name: str) -> Table:
+    """The table that a table operation is about; the operations on tables name it in their error."""
+    table = core.find_table(name)
+    if table is None:
+        raise DynamoError("ResourceNotFoundException", f"Requested resource not found: Table: {name} not found")
+    return table
+
+
+def check_available(request: Mapping[str, Any]) -> None:
+    """Refuses replicas and vector indexes."""
+    for member in UNAVAILABLE_MEMBERS:
+        if request.get(member):
+            raise invalid_parameter(
+                f"{member} is not available in this engine: it has one region and no vector indexes"
+            )
+
+
+def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    from uuid import UUID  # loads half of `platform`, which a start without a new table does without
+
+    now = core.clock()
+    document: dict[str, Any] = {
+        "TableId": str(UUID(int=core.randomness.getrandbits(UUID_BITS), version=4)),
+        "CreationDateTime": round(now, 3),
+        "AttributeDefinitions": request["AttributeDefinitions"],
+        "KeySchema": request["KeySchema"],
+        "BillingMode": request.get("BillingMode") or "PROVISIONED",
+        "DeletionProtectionEnabled": bool(request.get("DeletionProtectionEnabled")),
+    }
+    if request.get("Tags"):
+        check_tags(request["Tags"])
+    if request.get("ResourcePolicy") is not None:
+        document["ResourcePolicies"] = first_policy(core, request["ResourcePolicy"])
+    for member in ("ProvisionedThroughput", "OnDemandThroughput", "TableClass", "Tags"):
+        if request.get(member):
+            document[member] = request[member]
+    if request.get("BillingMode"):
+        document["BillingModeChosen"] = True
+    set_stream(core, request["TableName"], document, request.get("StreamSpecification"), CREATE_STREAM)
+    set_encryption(document, request.get("SSESpecification"))
+    return document
+
+
+def set_stream(
+    core: Core,
+    table_name: str,
+    document: dict[str, Any],
+    stream: Mapping[str, Any] | None,
+    faults: tuple[str, str],
+) -> None:
+    """Turns a table's stream on or off in its document; ``faults`` is CREATE_STREAM or UPDATE_STREAM."""
+    if stream is None:
+        return
+    without_view, with_view = faults
+    if not stream["StreamEnabled"]:
+        if stream.get("StreamViewType"):
+            raise invalid_parameter(with_view)
+        document.pop("StreamSpecification", None)
+        return
+    if not stream.get("StreamViewType"):
+        raise invalid_parameter(without_view)
+    document["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": stream["StreamViewType"]}
+    document["LatestStreamLabel"] = core.streams.free_label(table_name, core.clock())
+
+
+def set_encryption(document: dict[str, Any], encryption: Mapping[str, Any] | None) -> None:
+    """Keeps what was asked about encryption at rest; the file itself is as its disk is."""
+    if encryption is None:
+        return
+    if not encryption.get("Enabled"):
+        document.pop("SSEDescription", None)
+        return
+    document["SSEDescription"] = {"Status": "ENABLED", "SSEType": encryption.get("SSEType") or "KMS"}
+    if encryption.get("KMSMasterKeyId"):
+        document["SSEDescription"]["KMSMasterKeyArn"] = encryption["KMSMasterKeyId"]
+
+
+def index_document(index: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """An index as the table's document keeps it."""
+    members = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
+    return {**{member: index[member] for member in members if index.get(member)}, "Number": number}
+
+
+def describe(core: Core, table: Table, *, status: str = "ACTIVE") -> dict[str, Any]:
+    """Amazon's ``TableDescription``."""
+    document = table.document
+    items, size_bytes = core.storage.counts(table.id, TABLE_ITSELF)
+    description: dict[str, Any] = {
+        "AttributeDefinitions": document["AttributeDefinitions"],
+        "TableName": table.name,
+        "KeySchema": document["KeySchema"],
+        "TableStatus": status,
+        "CreationDateTime": document["CreationDateTime"],
+        "ProvisionedThroughput": _throughput(document.get("ProvisionedThroughput")),
+        "TableSizeBytes": size_bytes,
+        "ItemCount": items,
+        "TableArn": table.arn,
+        "TableId": document["TableId"],
+        "DeletionProtectionEnabled": document["DeletionProtectionEnabled"],
+    }
+    if document.get("BillingModeChosen"):
+        description["BillingModeSummary"] = {"BillingMode": document["BillingMode"]}
+        if document["BillingMode"] == "PAY_PER_REQUEST":
+            since = document.get("OnDemandSince", document["CreationDateTime"])
+            description["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = since
+    if document.get("TableClass"):
+        description["TableClassSummary"] = {"TableClass": document["TableClass"]}
+    for member in ("OnDemandThroughput", "SSEDescription"):
+        if member in document:
+            description[member] = document[member]
+    if "StreamSpecification" in document:
+        description["StreamSpecification"] = document["StreamSpecification"]
+    if "LatestStreamLabel" in document:
+        description["LatestStreamLabel"] = document["LatestStreamLabel"]
+        description["LatestStreamArn"] = f"{table.arn}/stream/{document['LatestStreamLabel']}"
+    for member, is_global in ((LOCAL, False), (GLOBAL, True)):
+        indexes = [
+            _describe_index(core, table, index, one, creating=status == "CREATING")
+            for one in document.get(member, ())
+            if (index := table.indexes[one["IndexName"]]).is_global is is_global
+        ]
+        if indexes:
+            description[member] = indexes
+    return description
+
+
+def _describe_index(
+    core: Core, table: Table, index: Index, document: Mapping[str, Any], *, creating: bool
+) -> dict[str, Any]:
+    items, size_bytes = core.storage.counts(table.id, index.number)
+    description = {
+        "IndexName": index.name,
+        "KeySchema": document["KeySchema"],
+        "Projection": document["Projection"],
+        "IndexSizeBytes": size_bytes,
+        "ItemCount": items,
+        "IndexArn": f"{table.arn}/index/{index.name}",
+    }
+    if index.is_global:
+        description["IndexStatus"] = "CREATING" if creating else "ACTIVE"
+        description["ProvisionedThroughput"] = _throughput(document.get("ProvisionedThroughput"))
+        if "OnDemandThroughput" in document:
+            description["OnDemandThroughput"] = document["OnDemandThroughput"]
+    return description
+
+
+def _throughput(throughput: Mapping[str, int] | None) -> dict[str, int]:
+    units = throughput or {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
+    return {
+        "NumberOfDecreasesToday": 0,
+        "ReadCapacityUnits": units["ReadCapacityUnits"],
+        "WriteCapacityUnits": units["WriteCapacityUnits"],
+    }

@@ -1,0 +1,49 @@
+"""UpdateTimeToLive and DescribeTimeToLive. A change takes effect at once; housekeeping deletes what has expired."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import invalid
+from bursar.dynamo.operations.control_plane.tables import existing
+from bursar.dynamo.operations.requests.members import FLAG, TABLE_NAME
+from bursar.dynamo.operations.requests.shapes import Request, Struct, Text
+
+UPDATE_TIME_TO_LIVE = Request(
+    {
+        "TableName": TABLE_NAME,
+        "TimeToLiveSpecification": Struct(
+            {"Enabled": FLAG, "AttributeName": Text(1, 255)}, ("Enabled", "AttributeName")
+        ),
+    },
+    ("TableName", "TimeToLiveSpecification"),
+)
+DESCRIBE_TIME_TO_LIVE = Request({"TableName": TABLE_NAME}, ("TableName",))
+
+
+def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Turns a table's time to live on or off. Amazon has one change an hour; here there may be any number."""
+    table = existing(core, request["TableName"])
+    wanted = request["TimeToLiveSpecification"]
+    name = wanted["AttributeName"]
+    if table.expiry is None:
+        if not wanted["Enabled"]:
+            raise invalid("TimeToLive is already disabled")
+        core.change_table(table, {**table.document, "TimeToLive": {"AttributeName": name}})
+    else:
+        if table.expiry.name != name:
+            raise invalid(
+                "TimeToLive is active on a different AttributeName: current AttributeName is " + table.expiry.name
+            )
+        if wanted["Enabled"]:
+            raise invalid("TimeToLive is already enabled")
+        core.change_table(table, {key: kept for key, kept in table.document.items() if key != "TimeToLive"})
+    return {"TimeToLiveSpecification": {"Enabled": wanted["Enabled"], "AttributeName": name}}
+
+
+def describe_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether a table has a time to live, and on which attribute."""
+    expiry = existing(core, request["TableName"]).expiry
+    if expiry is None:
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
+    return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": expiry.name}}

@@ -1,0 +1,307 @@
+"""What one machine does not have: backups, replicas, exports and imports, Kinesis, CloudWatch, vector indexes.
+
+Questions get the true answer (there are no backups; point-in-time recovery is off). What would need the feature is
+refused with an error of the operation's own in Amazon's service model, where it has one that fits, and the text says
+plainly what is missing. Nothing is accepted and then not done.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.operations.control_plane.tables import existing
+from bursar.dynamo.operations.requests.members import FLAG, NAME, TABLE_NAME, TEXT
+from bursar.dynamo.operations.requests.shapes import Items, Many, Request, Struct, Text, Whole
+from bursar.dynamo.storage.table import Table
+
+Run = Callable[[Core, Mapping[str, Any]], dict[str, Any]]
+
+_ANYTHING = Items()
+_ARN = Text(37, 1024)
+BY_TABLE = Request({"TableName": TABLE_NAME}, ("TableName",))
+BY_GLOBAL_TABLE = Request({"GlobalTableName": NAME}, ("GlobalTableName",))
+BY_BACKUP = Request({"BackupArn": _ARN}, ("BackupArn",))
+BY_EXPORT = Request({"ExportArn": _ARN}, ("ExportArn",))
+BY_IMPORT = Request({"ImportArn": _ARN}, ("ImportArn",))
+BY_STREAM = Request({"TableName": TABLE_NAME, "StreamArn": _ARN}, ("TableName", "StreamArn"))
+LIST = Request({})
+CREATE_BACKUP = Request({"TableName": TABLE_NAME, "BackupName": NAME}, ("TableName", "BackupName"))
+RESTORE_FROM_BACKUP = Request({"TargetTableName": NAME, "BackupArn": _ARN}, ("TargetTableName", "BackupArn"))
+RESTORE_TO_TIME = Request(
+    {"TargetTableName": NAME, "SourceTableName": NAME, "SourceTableArn": TEXT}, ("TargetTableName",)
+)
+UPDATE_BACKUPS = Request(
+    {
+        "TableName": TABLE_NAME,
+        "PointInTimeRecoverySpecification": Struct(
+            {"PointInTimeRecoveryEnabled": FLAG, "RecoveryPeriodInDays": Whole(1, 35)}, ("PointInTimeRecoveryEnabled",)
+        ),
+    },
+    ("TableName", "PointInTimeRecoverySpecification"),
+)
+EXPORT_TABLE = Request({"TableArn": TEXT, "S3Bucket": TEXT}, ("TableArn", "S3Bucket"))
+IMPORT_TABLE = Request(
+    {
+        "S3BucketSource": _ANYTHING,
+        "InputFormat": Text(choices=("DYNAMODB_JSON", "ION", "CSV")),
+        "TableCreationParameters": _ANYTHING,
+    },
+    ("S3BucketSource", "InputFormat", "TableCreationParameters"),
+)
+CREATE_GLOBAL_TABLE = Request(
+    {"GlobalTableName": NAME, "ReplicationGroup": Many(_ANYTHING)}, ("GlobalTableName", "ReplicationGroup")
+)
+UPDATE_GLOBAL_TABLE = Request(
+    {"GlobalTableName": NAME, "ReplicaUpdates": Many(_ANYTHING)}, ("GlobalTableName", "ReplicaUpdates")
+)
+CONTRIBUTOR_INSIGHTS = Request({"TableName": TABLE_NAME, "IndexName": NAME}, ("TableName",))
+UPDATE_CONTRIBUTOR_INSIGHTS = Request(
+    {
+        "TableName": TABLE_NAME,
+        "IndexName": NAME,
+        "ContributorInsightsAction": Text(choices=("ENABLE", "DISABLE")),
+        "ContributorInsightsMode": Text(choices=("ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS")),
+    },
+    ("TableName", "ContributorInsightsAction"),
+)
+SEARCH_VECTORS = Request(
+    {"TableName": TABLE_NAME, "IndexName": NAME, "SearchVector": Many(_ANYTHING), "TopK": Whole(1)},
+    ("TableName", "IndexName"),
+)
+
+BACKUPS_MISSING = "Backups and point-in-time recovery are not available in this engine"
+LEGACY_GLOBAL_TABLES = (
+    "DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version "
+    "2019.11.21, instead of version 2017.11.29 (Legacy)."
+)
+KINESIS_STATE = "Table is not in a valid state to enable Kinesis Streaming Destination: "
+
+
+def empty(member: str) -> Run:
+    """Answers with an empty list: there are none."""
+    return lambda _core, _request: {member: []}
+
+
+def not_found(code: str, text: str, member: str) -> Run:
+    """Answers that what the request names does not exist: nothing of its kind does."""
+
+    def run(_core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+        raise DynamoError(code, f"{text}: {request[member]}")
+
+    return run
+
+
+def refused(error: Callable[[], DynamoError]) -> Run:
+    """Refuses whatever is asked."""
+
+    def run(_core: Core, _request: Mapping[str, Any]) -> dict[str, Any]:
+        raise error()
+
+    return run
+
+
+def refused_for_table(error: Callable[[Table], DynamoError]) -> Run:
+    """Refuses for a table that exists; for another, its absence comes first."""
+
+    def run(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+        raise error(existing(core, request["TableName"]))
+
+    return run
+
+
+# Backups ------------------------------------------------------------------------------------------------------
+
+
+def describe_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Off, as they are."""
+    _backed_up(core, request["TableName"])
+    return {
+        "ContinuousBackupsDescription": {
+            "ContinuousBackupsStatus": "DISABLED",
+            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
+        }
+    }
+
+
+def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Off can be asked for; on cannot."""
+    wanted = request["PointInTimeRecoverySpecification"]
+    if wanted["PointInTimeRecoveryEnabled"]:
+        _backed_up(core, request["TableName"])
+        raise _no_backups()
+    if wanted.get("RecoveryPeriodInDays") is not None:
+        raise invalid("Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")
+    return describe_continuous_backups(core, request)
+
+
+def create_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Refused."""
+    _backed_up(core, request["TableName"])
+    raise _no_backups()
+
+
+def restore_to_time(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Refused: no table has point-in-time recovery."""
+    source = request.get("SourceTableName") or request.get("SourceTableArn")
+    if source is None:
+        raise invalid("Must provide exactly one of: sourceTableArn, sourceTableName")
+    raise _no_recovery(_backed_up(core, source))
+
+
+def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Refused: an export is of a table with point-in-time recovery."""
+    raise _no_recovery(_backed_up(core, request["TableArn"]))
+
+
+def _backed_up(core: Core, name: str) -> Table:
+    table = core.find_table(name)
+    if table is None:
+        raise DynamoError("TableNotFoundException", f"Table not found: {name}")
+    return table
+
+
+def _no_backups() -> DynamoError:
+    return DynamoError("ContinuousBackupsUnavailableException", BACKUPS_MISSING)
+
+
+def _no_recovery(table: Table) -> DynamoError:
+    return DynamoError(
+        "PointInTimeRecoveryUnavailableException",
+        f"Point in time recovery is not enabled for table '{table.name}': {BACKUPS_MISSING}",
+    )
+
+
+def no_import() -> DynamoError:
+    """The service model has no error for a missing import: this is what an endpoint without the operation says."""
+    return DynamoError("UnknownOperationException", "ImportTable is not available in this engine")
+
+
+# Contributor insights, replicas, Kinesis, vectors -------------------------------------------------------------
+
+
+def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Off, as they are."""
+    table = existing(core, request["TableName"])
+    index = request.get("IndexName")
+    if index is None:
+        return {"TableName": table.name, "ContributorInsightsStatus": "DISABLED"}
+    if index not in table.indexes:
+        raise DynamoError(
+            "ResourceNotFoundException",
+            f"Requested resource not found: Index: {index} not found for table: {table.name}",
+        )
+    return {"TableName": table.name, "IndexName": index, "ContributorInsightsStatus": "DISABLED"}
+
+
+def update_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Off can be asked for; on cannot: there is no CloudWatch here."""
+    described = describe_contributor_insights(core, request)
+    if request["ContributorInsightsAction"] == "ENABLE":
+        raise invalid(
+            "Table or Index is not in a valid state to update Key Access Insights: "
+            "contributor insights are not available in this engine"
+        )
+    return described
+
+
+def describe_replica_auto_scaling(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """A table has no replicas."""
+    table = existing(core, request["TableName"])
+    return {"TableAutoScalingDescription": {"TableName": table.name, "TableStatus": "ACTIVE", "Replicas": []}}
+
+
+def no_auto_scaling(table: Table) -> DynamoError:
+    """For UpdateTableReplicaAutoScaling."""
+    return invalid(
+        f"Failed to update settings for global table with name: ‘{table.name}’: "
+        "replicas and auto scaling are not available in this engine"
+    )
+
+
+def legacy_global_table() -> DynamoError:
+    """For CreateGlobalTable and UpdateGlobalTable, in Amazon's own words of today."""
+    return invalid_parameter(LEGACY_GLOBAL_TABLES)
+
+
+def describe_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """A table has no Kinesis destination."""
+    return {"TableName": existing(core, request["TableName"]).name, "KinesisDataStreamDestinations": []}
+
+
+def no_kinesis(_table: Table) -> DynamoError:
+    """For EnableKinesisStreamingDestination."""
+    return invalid(KINESIS_STATE + "Kinesis Data Streams is not available in this engine; DynamoDB Streams is")
+
+
+def no_kinesis_to_disable(_table: Table) -> DynamoError:
+    """For DisableKinesisStreamingDestination, in Amazon's words for a stream that was never enabled."""
+    return invalid(KINESIS_STATE + "KinesisStreamingDestination must be ACTIVE to perform DISABLE operation.")
+
+
+def update_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Refused, in Amazon's words for a stream that was never enabled."""
+    table = existing(core, request["TableName"])
+    raise invalid(
+        f"{KINESIS_STATE}Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. "
+        f"TableName: {table.name}, kdsArn: {request['StreamArn']}"
+    )
+
+
+def search_vectors(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Refused: no table has a vector index."""
+    existing(core, request["TableName"])
+    raise invalid(
+        f"The table does not have the specified index: {request['IndexName']}: "
+        "vector indexes are not available in this engine"
+    )
+
+
+_NONE = "answers that there are none"
+_OFF = "answers that it is off"
+_LATER = "refused: comes in a later version"
+_NO_REPLICAS = "refused: one machine has no replicas"
+_NO_KINESIS = "refused: there is no Kinesis Data Streams here"
+
+_no_global_table = not_found(
+    "GlobalTableNotFoundException", "Global table not found: Global table with name", "GlobalTableName"
+)
+_no_backup = not_found("BackupNotFoundException", "Backup not found", "BackupArn")
+
+UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
+    "CreateBackup": (CREATE_BACKUP, create_backup, _LATER),
+    "DeleteBackup": (BY_BACKUP, _no_backup, _NONE),
+    "DescribeBackup": (BY_BACKUP, _no_backup, _NONE),
+    "ListBackups": (LIST, empty("BackupSummaries"), _NONE),
+    "RestoreTableFromBackup": (RESTORE_FROM_BACKUP, _no_backup, _NONE),
+    "DescribeContinuousBackups": (BY_TABLE, describe_continuous_backups, _OFF),
+    "UpdateContinuousBackups": (UPDATE_BACKUPS, update_continuous_backups, _LATER),
+    "RestoreTableToPointInTime": (RESTORE_TO_TIME, restore_to_time, _LATER),
+    "ExportTableToPointInTime": (EXPORT_TABLE, export_table, _LATER),
+    "DescribeExport": (BY_EXPORT, not_found("ExportNotFoundException", "Export not found", "ExportArn"), _NONE),
+    "ListExports": (LIST, empty("ExportSummaries"), _NONE),
+    "ImportTable": (IMPORT_TABLE, refused(no_import), _LATER),
+    "DescribeImport": (BY_IMPORT, not_found("ImportNotFoundException", "Import not found", "ImportArn"), _NONE),
+    "ListImports": (LIST, empty("ImportSummaryList"), _NONE),
+    "CreateGlobalTable": (CREATE_GLOBAL_TABLE, refused(legacy_global_table), _NO_REPLICAS),
+    "UpdateGlobalTable": (UPDATE_GLOBAL_TABLE, refused(legacy_global_table), _NO_REPLICAS),
+    "DescribeGlobalTable": (BY_GLOBAL_TABLE, _no_global_table, _NONE),
+    "ListGlobalTables": (LIST, empty("GlobalTables"), _NONE),
+    "DescribeGlobalTableSettings": (BY_GLOBAL_TABLE, _no_global_table, _NONE),
+    "UpdateGlobalTableSettings": (BY_GLOBAL_TABLE, _no_global_table, _NO_REPLICAS),
+    "DescribeTableReplicaAutoScaling": (BY_TABLE, describe_replica_auto_scaling, _NONE),
+    "UpdateTableReplicaAutoScaling": (BY_TABLE, refused_for_table(no_auto_scaling), _NO_REPLICAS),
+    "DescribeContributorInsights": (CONTRIBUTOR_INSIGHTS, describe_contributor_insights, _OFF),
+    "ListContributorInsights": (LIST, empty("ContributorInsightsSummaries"), _NONE),
+    "UpdateContributorInsights": (
+        UPDATE_CONTRIBUTOR_INSIGHTS,
+        update_contributor_insights,
+        "refused: there is no CloudWatch here",
+    ),
+    "DescribeKinesisStreamingDestination": (BY_TABLE, describe_kinesis, _NONE),
+    "EnableKinesisStreamingDestination": (BY_STREAM, refused_for_table(no_kinesis), _NO_KINESIS),
+    "DisableKinesisStreamingDestination": (BY_STREAM, refused_for_table(no_kinesis_to_disable), _NO_KINESIS),
+    "UpdateKinesisStreamingDestination": (BY_STREAM, update_kinesis, _NO_KINESIS),
+    "SearchVectors": (SEARCH_VECTORS, search_vectors, "refused: there are no vector indexes"),
+}
+"""Shape, answer, and what docs/compatibility.md says of it."""

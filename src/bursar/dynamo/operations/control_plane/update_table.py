@@ -1,0 +1,254 @@
+"""UpdateTable: billing, throughput, global indexes added and removed, stream, table class, protection, encryption."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.operations.control_plane.definitions import (
+    BILLING,
+    DEFINITIONS,
+    ENCRYPTION,
+    GLOBAL,
+    GLOBAL_INDEX,
+    GLOBAL_INDEXES_MAX,
+    LOCAL,
+    ON_DEMAND,
+    STREAM,
+    TABLE_CLASS,
+    THROUGHPUT,
+    check_index_capacity,
+    check_new_global_index,
+    check_units,
+    too_many_global_indexes,
+)
+from bursar.dynamo.operations.control_plane.tables import (
+    REQUIRED,
+    UNAVAILABLE_MEMBERS,
+    UPDATE_STREAM,
+    check_available,
+    describe,
+    existing,
+    index_document,
+    set_encryption,
+    set_stream,
+)
+from bursar.dynamo.operations.requests.members import FLAG, NAME, TableName
+from bursar.dynamo.operations.requests.shapes import Many, Request, Struct
+from bursar.dynamo.storage.table import Table
+
+NOTHING_ASKED = (
+    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
+    "SSESpecification or ReplicaUpdates is required"
+)
+SETTINGS = (
+    "BillingMode",
+    "ProvisionedThroughput",
+    "OnDemandThroughput",
+    "GlobalSecondaryIndexUpdates",
+    "StreamSpecification",
+    "SSESpecification",
+    "TableClass",
+    "DeletionProtectionEnabled",
+)
+INDEX_UPDATES_PER_REQUEST_MAX = 1
+"""Indexes that one request may create or delete."""
+
+_INDEX_UPDATE = Struct(
+    {
+        "Update": Struct(
+            {"IndexName": NAME, "ProvisionedThroughput": THROUGHPUT, "OnDemandThroughput": ON_DEMAND}, ("IndexName",)
+        ),
+        "Create": GLOBAL_INDEX,
+        "Delete": Struct({"IndexName": NAME}, ("IndexName",)),
+    }
+)
+UPDATE_TABLE = Request(
+    {
+        "TableName": TableName(shortest=3),
+        "AttributeDefinitions": DEFINITIONS,
+        "BillingMode": BILLING,
+        "ProvisionedThroughput": THROUGHPUT,
+        "OnDemandThroughput": ON_DEMAND,
+        "GlobalSecondaryIndexUpdates": Many(_INDEX_UPDATE),
+        "StreamSpecification": STREAM,
+        "SSESpecification": ENCRYPTION,
+        "TableClass": TABLE_CLASS,
+        "DeletionProtectionEnabled": FLAG,
+        **UNAVAILABLE_MEMBERS,
+    },
+    required=("TableName",),
+    missing=REQUIRED,
+)
+
+
+def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes a table's settings, and fills an index that is added."""
+    check_available(request)
+    if all(request.get(name) is None for name in SETTINGS):
+        raise invalid(NOTHING_ASKED)
+    table = existing(core, request["TableName"])
+    document: dict[str, Any] = {
+        **table.document,
+        GLOBAL: [dict(index) for index in table.document.get(GLOBAL, ())],
+    }
+    _set_billing(core, document, request)
+    _set_throughput(document, request)
+    _set_stream(core, table, document, request)
+    set_encryption(document, request.get("SSESpecification"))
+    for member in ("TableClass", "DeletionProtectionEnabled", "OnDemandThroughput"):
+        if request.get(member) is not None:
+            document[member] = request[member]
+    _set_indexes(table, document, request)
+    if not document[GLOBAL]:
+        del document[GLOBAL]
+    changed = core.change_table(table, document)
+    return {"TableDescription": _describe(core, changed, request)}
+
+
+def _set_billing(core: Core, document: dict[str, Any], request: Mapping[str, Any]) -> None:
+    mode, throughput = request.get("BillingMode"), request.get("ProvisionedThroughput")
+    now_on_demand = (mode or document["BillingMode"]) == "PAY_PER_REQUEST"
+    if now_on_demand and throughput is not None:
+        raise invalid_parameter(
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+        )
+    if mode is None:
+        return
+    if mode == "PROVISIONED" and throughput is None and document["BillingMode"] != mode:
+        raise invalid_parameter(
+            "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
+        )
+    if now_on_demand and document["BillingMode"] != mode:
+        document["OnDemandSince"] = round(core.clock(), 3)
+        document.pop("ProvisionedThroughput", None)
+        for index in document[GLOBAL]:
+            index.pop("ProvisionedThroughput", None)
+    document["BillingMode"] = mode
+    document["BillingModeChosen"] = True
+
+
+def _set_throughput(document: dict[str, Any], request: Mapping[str, Any]) -> None:
+    throughput = request.get("ProvisionedThroughput")
+    if throughput is None:
+        return
+    check_units(throughput)
+    if throughput == document.get("ProvisionedThroughput") and request.get("GlobalSecondaryIndexUpdates") is None:
+        raise invalid(
+            "The provisioned throughput for the table will not change. The requested value equals the current value. "
+            f"Current ReadCapacityUnits provisioned for the table: {throughput['ReadCapacityUnits']}. "
+            f"Requested ReadCapacityUnits: {throughput['ReadCapacityUnits']}. "
+            f"Current WriteCapacityUnits provisioned for the table: {throughput['WriteCapacityUnits']}. "
+            f"Requested WriteCapacityUnits: {throughput['WriteCapacityUnits']}. "
+            "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+        )
+    document["ProvisionedThroughput"] = throughput
+
+
+def _set_stream(core: Core, table: Table, document: dict[str, Any], request: Mapping[str, Any]) -> None:
+    stream = request.get("StreamSpecification")
+    if stream is None:
+        return
+    enabled = "StreamSpecification" in document
+    if stream["StreamEnabled"] and enabled:
+        raise invalid("Table already has an enabled stream: TableName: " + table.name)
+    if not stream["StreamEnabled"] and not enabled:
+        raise invalid("Table has no stream to disable: TableName: " + table.name)
+    set_stream(core, table.name, document, stream, UPDATE_STREAM)
+
+
+def _set_indexes(table: Table, document: dict[str, Any], request: Mapping[str, Any]) -> None:
+    updates = request.get("GlobalSecondaryIndexUpdates") or ()
+    kinds = [_kind(update) for update in updates]
+    if sum(kind != "Update" for kind in kinds) > INDEX_UPDATES_PER_REQUEST_MAX:
+        raise DynamoError(
+            "LimitExceededException",
+            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+        )
+    for kind, update in zip(kinds, updates, strict=True):
+        _INDEX_CHANGES[kind](table, document, update[kind], request)
+
+
+def _kind(update: Mapping[str, Any]) -> str:
+    given = [kind for kind in _INDEX_CHANGES if update.get(kind) is not None]
+    if len(given) != 1:
+        raise invalid_parameter(
+            "One of GlobalSecondaryIndexUpdate's Update, Create or Delete must be specified, and only one"
+        )
+    return given[0]
+
+
+def _create_index(table: Table, document: dict[str, Any], index: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    # What is known already need not be sent again: only what the new index needs.
+    known = {one["AttributeName"]: one for one in document["AttributeDefinitions"]}
+    known.update({one["AttributeName"]: one for one in request.get("AttributeDefinitions") or ()})
+    check_index_capacity(index, on_demand=document["BillingMode"] == "PAY_PER_REQUEST")
+    check_new_global_index(index, list(known.values()), set(table.indexes))
+    if len(document[GLOBAL]) >= GLOBAL_INDEXES_MAX:
+        raise too_many_global_indexes()
+    number = document["NextIndexNumber"]
+    document["NextIndexNumber"] = number + 1
+    document[GLOBAL].append(index_document(index, number))
+    document["AttributeDefinitions"] = _used_definitions(document, known)
+
+
+def _delete_index(
+    table: Table, document: dict[str, Any], index: Mapping[str, Any], _request: Mapping[str, Any]
+) -> None:
+    document[GLOBAL].remove(_existing_index(table, document, index["IndexName"]))
+    known = {one["AttributeName"]: one for one in document["AttributeDefinitions"]}
+    document["AttributeDefinitions"] = _used_definitions(document, known)
+
+
+def _update_index(
+    table: Table, document: dict[str, Any], index: Mapping[str, Any], _request: Mapping[str, Any]
+) -> None:
+    existing_index = _existing_index(table, document, index["IndexName"])
+    throughput = index.get("ProvisionedThroughput")
+    if throughput is not None:
+        check_index_capacity(index, on_demand=document["BillingMode"] == "PAY_PER_REQUEST")
+        existing_index["ProvisionedThroughput"] = throughput
+    if index.get("OnDemandThroughput") is not None:
+        existing_index["OnDemandThroughput"] = index["OnDemandThroughput"]
+
+
+_INDEX_CHANGES: dict[str, Callable[[Table, dict[str, Any], Mapping[str, Any], Mapping[str, Any]], None]] = {
+    "Update": _update_index,
+    "Create": _create_index,
+    "Delete": _delete_index,
+}
+
+
+def _existing_index(table: Table, document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    for index in document[GLOBAL]:
+        if index["IndexName"] == name:
+            found: dict[str, Any] = index
+            return found
+    raise DynamoError(
+        "ResourceNotFoundException", f"Requested resource not found: Index: {name} of table: {table.name} not found"
+    )
+
+
+def _used_definitions(document: Mapping[str, Any], known: Mapping[str, Any]) -> list[Any]:
+    """The definitions of the attributes that the table's keys or any index's use."""
+    schemas = [
+        document["KeySchema"],
+        *(one["KeySchema"] for member in (LOCAL, GLOBAL) for one in document.get(member, ())),
+    ]
+    used = {part["AttributeName"] for schema in schemas for part in schema}
+    return [definition for name, definition in known.items() if name in used]
+
+
+def _describe(core: Core, table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The table as it is being changed: a new index is CREATING, until the next look."""
+    description = describe(core, table, status="UPDATING")
+    created = {
+        update["Create"]["IndexName"]
+        for update in request.get("GlobalSecondaryIndexUpdates") or ()
+        if update.get("Create") is not None
+    }
+    for index in description.get(GLOBAL, ()):
+        if index["IndexName"] in created:
+            index["IndexStatus"] = "CREATING"
+            index["Backfilling"] = False
+    return description

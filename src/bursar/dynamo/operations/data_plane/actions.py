@@ -1,0 +1,229 @@
+"""The four things that a request can do to one item: put, update, delete, or only check it.
+
+Validation comes first and touches no item (:func:`put_action` and its siblings); then :meth:`Action.decide` reads the
+item, evaluates the condition and says what is to be written. Nothing is written here, so that a transaction
+can decide all of its actions before its first write.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.core.catalogue import Core, Write, check_size
+from bursar.dynamo.errors import DynamoError, condition_failed, invalid
+from bursar.dynamo.expressions import Binding, BoundCondition, BoundUpdate, parse_condition, parse_update
+from bursar.dynamo.items.attribute_values import TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, item_size
+from bursar.dynamo.items.fast_normalise import size_after, taken_in
+from bursar.dynamo.operations.data_plane import legacy
+from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.storage.rows import StoredRow
+from bursar.dynamo.storage.table import Table
+
+DUPLICATE_ITEM = "DuplicateItemException"
+UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
+
+
+class Action:
+    """One validated write of one item, not yet decided."""
+
+    __slots__ = ("condition", "key", "table", "wants_old")
+    needs_old = False
+    """Whether :meth:`outcome` looks at the old item."""
+
+    def __init__(self, table: Table, key: bytes, condition: BoundCondition | None, *, wants_old: bool) -> None:
+        """``wants_old``: a failed condition tells the old item (ReturnValuesOnConditionCheckFailure)."""
+        self.table = table
+        self.key = key
+        self.condition = condition
+        self.wants_old = wants_old
+
+    def decide(self) -> Write:
+        """What is to be written, as the item stands. Raises ConditionalCheckFailedException, ValidationException."""
+        table, condition = self.table, self.condition
+        row = table.rows.get(self.key)
+        old: Item | None = None
+        if row is not None and (condition is not None or self.needs_old):
+            old = orjson.loads(row[2])
+        if condition is not None and not condition.evaluate(old or {}):
+            raise condition_failed(old if self.wants_old else None)
+        new, size = self.outcome(row, old)
+        return Write(table, self.key, row, old, new, size)
+
+    def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
+        """The new item, None for none, and its size in bytes."""
+        raise AssertionError("each action says its own outcome")
+
+
+class Put(Action):
+    """The whole item anew."""
+
+    __slots__ = ("item", "size")
+    item: Item
+    size: int
+
+    def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
+        """See :class:`Action`."""
+        return self.item, self.size
+
+
+class Insert(Put):
+    """The whole item, where none is (PartiQL)."""
+
+    __slots__ = ()
+
+    def decide(self) -> Write:
+        """See :class:`Action`. Raises DuplicateItemException."""
+        if self.table.rows.get(self.key) is not None:
+            raise DynamoError(DUPLICATE_ITEM, "Duplicate primary key exists in table")
+        return Write(self.table, self.key, None, None, self.item, self.size)
+
+
+class Delete(Action):
+    """The item away."""
+
+    __slots__ = ()
+
+    def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
+        """See :class:`Action`."""
+        return None, 0
+
+
+class Check(Action):
+    """Nothing but the condition."""
+
+    __slots__ = ()
+
+    def decide(self) -> Write:
+        """See :class:`Action`."""
+        row = self.table.rows.get(self.key)
+        old: Item | None = None if row is None else orjson.loads(row[2])
+        if self.condition is not None and not self.condition.evaluate(old or {}):
+            raise condition_failed(old if self.wants_old else None)
+        return Write.check(self.table, self.key, row, old)
+
+
+class Update(Action):
+    """The item, or a new one with this key, changed by an expression."""
+
+    __slots__ = ("key_item", "touched", "update")
+    needs_old = True
+    key_item: Item
+    touched: Sequence[Sequence[str | int]]
+    """The paths that the update changed."""
+    update: BoundUpdate | None
+
+    def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
+        """See :class:`Action`. Leaves the changed paths in ``touched``."""
+        if self.update is None:
+            return (self.key_item, item_size(self.key_item)) if row is None or old is None else (old, row[1])
+        if row is None or old is None:
+            new, self.touched = self.update.apply(self.key_item, exists=False)
+            size = item_size(new)
+        else:
+            new, self.touched = self.update.apply(old)
+            size = size_after(row[1], old, new, self.update.heads)
+        check_size(size, TOO_LARGE_TO_UPDATE)
+        if self.table.indexes:
+            self._check_index_keys(old or {}, new)
+        return new, size
+
+    def _check_index_keys(self, old: Item, new: Item) -> None:
+        for index in self.table.indexes.values():
+            for name, kind in index.key_types:
+                value = new.get(name)
+                if value is None or value == old.get(name):
+                    continue
+                if kind not in value:
+                    raise invalid(UNFIT_UPDATE)
+                index.check(new)
+
+
+CONDITIONAL = Parameters(("ConditionExpression",))
+UPDATING = Parameters(("UpdateExpression", "ConditionExpression"))
+
+
+def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = CONDITIONAL) -> Put:
+    """PutItem's, or a transaction's Put."""
+    condition = None
+    known = parameters.known_form(request)
+    if known is not None:
+        condition = known[1]
+        item, size = taken_in(request["Item"])
+        check_size(size, TOO_LARGE)
+    else:
+        binding = parameters.binding(request)
+        item, size = taken_in(request["Item"])
+        check_size(size, TOO_LARGE)
+        if binding is not None:
+            condition = bound_condition(request, binding)
+            binding.check_all_used()
+    table = core.table(request["TableName"])
+    action = Put(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
+    table.check_index_keys(item)
+    action.item = item
+    action.size = size
+    return action
+
+
+def delete_action(core: Core, request: Mapping[str, Any], parameters: Parameters = CONDITIONAL) -> Delete:
+    """DeleteItem's, or a transaction's Delete."""
+    table, condition = _conditional(core, request, parameters)
+    return Delete(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
+
+
+def check_action(core: Core, request: Mapping[str, Any]) -> Check:
+    """A transaction's ConditionCheck."""
+    table, condition = _conditional(core, request, CONDITIONAL)
+    return Check(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
+
+
+def update_action(core: Core, request: Mapping[str, Any], parameters: Parameters = UPDATING) -> Update:
+    """UpdateItem's, or a transaction's Update."""
+    update, condition = parameters.known_form(request) or _changes(request, parameters)
+    table = core.table(request["TableName"])
+    key_item, key = table.key_of(request["Key"])
+    if update is not None:
+        update.check_keys(table.key_names)
+    action = Update(table, key, condition, wants_old=_wants_old(request))
+    action.key_item = key_item
+    action.update = update
+    action.touched = ()
+    return action
+
+
+def _changes(request: Mapping[str, Any], parameters: Parameters) -> tuple[BoundUpdate | None, BoundCondition | None]:
+    """An update and its condition, looked at from the beginning."""
+    binding = parameters.binding(request)
+    if binding is None:
+        return None, None
+    update: BoundUpdate | None = None
+    if request.get("UpdateExpression") is not None:
+        update = parse_update(request["UpdateExpression"]).bind(binding)
+    elif request.get("AttributeUpdates") is not None:
+        update = legacy.update(request["AttributeUpdates"])
+    condition = bound_condition(request, binding)
+    binding.check_all_used()
+    return update, condition
+
+
+def _conditional(core: Core, request: Mapping[str, Any], parameters: Parameters) -> tuple[Table, BoundCondition | None]:
+    known = parameters.known_form(request)
+    if known is not None:
+        return core.table(request["TableName"]), known[1]
+    binding = parameters.binding(request)
+    condition = None
+    if binding is not None:
+        condition = bound_condition(request, binding)
+        binding.check_all_used()
+    return core.table(request["TableName"]), condition
+
+
+def bound_condition(request: Mapping[str, Any], binding: Binding) -> BoundCondition | None:
+    """The request's ConditionExpression, or what its legacy parameters say."""
+    text = request.get("ConditionExpression")
+    return legacy.expected(request) if text is None else parse_condition(text).bind(binding)
+
+
+def _wants_old(request: Mapping[str, Any]) -> bool:
+    return request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"

@@ -1,0 +1,210 @@
+"""BatchGetItem and BatchWriteItem."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.core.catalogue import Core, Refused, Write, check_size
+from bursar.dynamo.errors import DynamoError, condition_failed, invalid
+from bursar.dynamo.expressions import BoundProjection
+from bursar.dynamo.items.attribute_values import TOO_LARGE, normalise_item
+from bursar.dynamo.items.fast_normalise import taken_in
+from bursar.dynamo.operations.data_plane import legacy
+from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.items import collection_metrics
+from bursar.dynamo.operations.data_plane.pages import bound_projection
+from bursar.dynamo.operations.requests.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, METRICS, TEXT
+from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.shapes import Many, Map, Request, Struct
+from bursar.dynamo.storage.table import Table
+
+KEYS_MAX = 100
+REQUESTS_MAX = 25
+RESPONSE_BYTES_MAX = 16 * 1024 * 1024
+DUPLICATES = "Provided list of item keys contains duplicates"
+TOO_MANY_KEYS = "Too many items requested for the BatchGetItem call"
+TOO_MANY_REQUESTS = "Too many items requested for the BatchWriteItem call"
+NOT_ONE_KIND = (
+    "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+)
+"""Of a request that is neither a put nor a delete, or is both: Amazon's own words for either."""
+
+BATCH_GET_ITEM = Request(
+    {
+        "RequestItems": Map(
+            Struct(
+                {
+                    "Keys": Many(ITEMS, fewest=1, most=KEYS_MAX, unlabelled=True),
+                    "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
+                    "ConsistentRead": FLAG,
+                    "ProjectionExpression": TEXT,
+                    "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
+                },
+                ("Keys",),
+            ),
+            fewest=1,
+            required_message="The requestItems parameter is required for BatchGetItem",
+        ),
+        "ReturnConsumedCapacity": CAPACITY,
+    },
+    required=("RequestItems",),
+)
+BATCH_WRITE_ITEM = Request(
+    {
+        "RequestItems": Map(
+            Many(
+                Struct(
+                    {
+                        "PutRequest": Struct({"Item": ITEMS}, ("Item",)),
+                        "DeleteRequest": Struct({"Key": ITEMS}, ("Key",)),
+                    }
+                ),
+                fewest=1,
+                most=REQUESTS_MAX,
+                in_map=True,
+            ),
+            fewest=1,
+            required_message="The requestItems parameter is required for BatchWriteItem",
+        ),
+        "ReturnConsumedCapacity": CAPACITY,
+        "ReturnItemCollectionMetrics": METRICS,
+    },
+    required=("RequestItems",),
+)
+
+_GETTING = Parameters(("ProjectionExpression",), ("AttributesToGet",))
+
+_Place = tuple[str, Table, list[bytes], Mapping[str, Any], BoundProjection | None]
+"""(name as asked, table, encoded keys, what is asked of it, projection)."""
+
+
+def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Up to 100 items by key, from several tables; what passes 16 MB comes back as ``UnprocessedKeys``."""
+    try:
+        places = _places(core, request["RequestItems"])
+    except DynamoError:
+        _check_keys(request["RequestItems"])
+        raise
+    responses: dict[str, list[Any]] = {}
+    unprocessed: dict[str, Any] = {}
+    consumed: list[Consumption] = []
+    room = RESPONSE_BYTES_MAX
+    for name, table, keys, wanted, projection in places:
+        found = responses[name] = []
+        consumption = Consumption(table, "read")
+        consumed.append(consumption)
+        for position, key in enumerate(keys):
+            row = table.rows.get(key)
+            size = row[1] if row else 0
+            if size > room:
+                unprocessed[name] = {**wanted, "Keys": wanted["Keys"][position:]}
+                room = 0
+                break
+            room -= size
+            consumption.units += read_units(size, consistent=bool(wanted.get("ConsistentRead")))
+            if row is not None:
+                found.append(
+                    orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
+                )
+    response: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
+    detail = asked(request)
+    if detail is not None:
+        response["ConsumedCapacity"] = [one.response(detail) for one in consumed]
+    return response
+
+
+def _places(core: Core, asked_of: Mapping[str, Mapping[str, Any]]) -> list[_Place]:
+    """What is asked of each table."""
+    projections = [_projection(wanted) for wanted in asked_of.values()]
+    if sum(len(wanted["Keys"]) for wanted in asked_of.values()) > KEYS_MAX:
+        raise invalid(TOO_MANY_KEYS)
+    places = []
+    for (name, wanted), projection in zip(asked_of.items(), projections, strict=True):
+        table = core.table(name)
+        keys = [table.key_of(key)[1] for key in wanted["Keys"]]
+        if len(set(keys)) != len(keys):
+            raise invalid(DUPLICATES)
+        places.append((name, table, keys, wanted, projection))
+    return places
+
+
+def _check_keys(asked_of: Mapping[str, Mapping[str, Any]]) -> None:
+    """What Amazon finds wrong with keys before it looks at anything else."""
+    for wanted in asked_of.values():
+        keys = [orjson.dumps(normalise_item(key), option=orjson.OPT_SORT_KEYS) for key in wanted["Keys"]]
+        if len(set(keys)) != len(keys):
+            raise invalid(DUPLICATES)
+
+
+def _projection(wanted: Mapping[str, Any]) -> BoundProjection | None:
+    binding = _GETTING.binding(wanted)
+    if binding is None:
+        return None
+    projection = bound_projection(wanted, binding)
+    binding.check_all_used()
+    return projection
+
+
+def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Up to 25 puts and deletes without conditions. Here all of them are one transaction; Amazon promises less."""
+    if sum(map(len, request["RequestItems"].values())) > REQUESTS_MAX:
+        raise invalid(TOO_MANY_REQUESTS)
+    writes: list[Write] = []
+    by_table: list[tuple[Table, list[Write]]] = []
+    # Items are looked at before tables, as Amazon does.
+    normal = {name: [_normal(element) for element in elements] for name, elements in request["RequestItems"].items()}
+    for name, elements in normal.items():
+        table = core.table(name)
+        mine = [_write(table, *element) for element in elements]
+        if len({write.key for write in mine}) != len(mine):
+            raise invalid(DUPLICATES)
+        by_table.append((table, mine))
+        writes += mine
+    try:
+        core.apply(writes)
+    except Refused as refused:
+        raise condition_failed(message=refused.message) from None
+    response: dict[str, Any] = {"UnprocessedItems": {}}
+    detail = asked(request)
+    if detail is not None:
+        answers = []
+        for table, mine in by_table:
+            consumption = Consumption(table, "write")
+            for write in mine:
+                consumption.add_write(write.old, write.new, write.larger_bytes, transactional=False)
+            answers.append(consumption.response(detail))
+        response["ConsumedCapacity"] = answers
+    if request.get("ReturnItemCollectionMetrics") == "SIZE":
+        response["ItemCollectionMetrics"] = _metrics(by_table)
+    return response
+
+
+def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any], int]:
+    put, delete = element.get("PutRequest"), element.get("DeleteRequest")
+    if (put is None) == (delete is None):
+        raise invalid(NOT_ONE_KIND)
+    if put is not None:
+        return "put", *taken_in(put["Item"])
+    assert delete is not None
+    return "delete", delete["Key"], 0
+
+
+def _write(table: Table, kind: str, item: dict[str, Any], size: int) -> Write:
+    if kind == "delete":
+        key = table.key_of(item)[1]
+        return Write(table, key, table.rows.get(key), None, None)
+    key = table.key_of_item(item)
+    table.check_index_keys(item)
+    check_size(size, TOO_LARGE)
+    return Write(table, key, table.rows.get(key), None, item, size)
+
+
+def _metrics(by_table: list[tuple[Table, list[Write]]]) -> dict[str, Any]:
+    metrics: dict[str, Any] = {}
+    for table, writes in by_table:
+        for write in writes:
+            one = collection_metrics(table, write.new or write.old or {})
+            if one is not None and one not in metrics.setdefault(table.name, []):
+                metrics[table.name].append(one)
+    return metrics

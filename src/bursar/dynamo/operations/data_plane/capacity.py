@@ -1,0 +1,97 @@
+"""Consumed capacity as Amazon bills it, and item collection metrics.
+
+Read: one unit per 4 KB strongly consistent, half of it eventually, double in a transaction; at least one step.
+Write: one unit per 1 KB of the larger of the old and the new item, double in a transaction; each index whose projected
+part changes is written too, twice (a delete and a put) when its key changes.
+(Developer Guide: "Read/write capacity mode", "Global secondary indexes: Provisioned throughput considerations".)
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bursar.dynamo.items.attribute_values import Item, item_size
+from bursar.dynamo.storage.table import Index, Table
+
+READ_UNIT_BYTES = 4096
+WRITE_UNIT_BYTES = 1024
+TRANSACTION_FACTOR = 2.0
+INDEX_ENTRY_BYTES = 100
+"""What a secondary index stores per item beside its attributes."""
+
+
+def read_units(size_bytes: int, *, consistent: bool, transactional: bool = False) -> float:
+    """Units for reading ``size_bytes`` at once; nothing read costs as much as one step."""
+    steps = max(1, -(-size_bytes // READ_UNIT_BYTES))
+    return steps * (TRANSACTION_FACTOR if transactional else 1.0 if consistent else 0.5)
+
+
+def write_units(size_bytes: int, *, transactional: bool = False) -> float:
+    """Units for writing an item that is ``size_bytes`` at its larger."""
+    steps = max(1, -(-size_bytes // WRITE_UNIT_BYTES))
+    return steps * (TRANSACTION_FACTOR if transactional else 1.0)
+
+
+def index_write_units(index: Index, old: Item | None, new: Item | None) -> float:
+    """Units that a change of an item costs in one index; 0 when what the index holds stays as it was."""
+    old_key = index.key_of(old) if old is not None else None
+    new_key = index.key_of(new) if new is not None else None
+    if old_key is None and new_key is None:
+        return 0.0
+    old_part = index.project(old) if old is not None and old_key is not None else None
+    new_part = index.project(new) if new is not None and new_key is not None else None
+    if old_key == new_key:
+        if old_part == new_part:
+            return 0.0
+        return write_units(max(item_size(old_part or {}), item_size(new_part or {})))
+    return sum(write_units(item_size(part)) for part in (old_part, new_part) if part is not None)
+
+
+class Consumption:
+    """What one request consumed of one table, by index."""
+
+    __slots__ = ("indexes", "kind", "table", "units")
+
+    def __init__(self, table: Table, kind: str) -> None:
+        """``kind``: ``read`` or ``write``."""
+        self.table = table
+        self.kind = kind
+        self.units = 0.0
+        self.indexes: dict[str, float] = {}
+
+    def add_write(self, old: Item | None, new: Item | None, size_bytes: int, *, transactional: bool) -> None:
+        """Counts one item's write."""
+        self.units += write_units(size_bytes, transactional=transactional)
+        for index in self.table.indexes.values():
+            units = index_write_units(index, old, new)
+            if units:
+                units *= TRANSACTION_FACTOR if transactional else 1.0
+                self.indexes[index.name] = self.indexes.get(index.name, 0.0) + units
+
+    def response(self, detail: str, *, by_kind: bool = False) -> dict[str, Any]:
+        """``ConsumedCapacity`` for TOTAL or INDEXES; ``by_kind`` adds Read/WriteCapacityUnits, as transactions do."""
+        total = self.units + sum(self.indexes.values())
+        answer: dict[str, Any] = {"TableName": self.table.name, "CapacityUnits": total}
+        member = "ReadCapacityUnits" if self.kind == "read" else "WriteCapacityUnits"
+        if by_kind:
+            answer[member] = total
+        if detail == "INDEXES":
+            answer["Table"] = _detail(self.units, member if by_kind else None)
+            for group, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
+                indexes = {
+                    name: _detail(units, member if by_kind else None)
+                    for name, units in self.indexes.items()
+                    if self.table.indexes[name].is_global is is_global
+                }
+                if indexes:
+                    answer[group] = indexes
+        return answer
+
+
+def _detail(units: float, member: str | None) -> dict[str, float]:
+    return {"CapacityUnits": units} if member is None else {"CapacityUnits": units, member: units}
+
+
+def asked(request: Mapping[str, Any]) -> str | None:
+    """TOTAL or INDEXES when the request wants its consumption told."""
+    detail = request.get("ReturnConsumedCapacity")
+    return detail if detail in ("TOTAL", "INDEXES") else None

@@ -1,0 +1,163 @@
+"""PutItem, GetItem, UpdateItem and DeleteItem."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.core.catalogue import Core, Refused, Write
+from bursar.dynamo.errors import condition_failed, invalid
+from bursar.dynamo.expressions import values_at_paths
+from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.items.key_encoding import after_prefix, encode_key_value
+from bursar.dynamo.operations.data_plane import legacy
+from bursar.dynamo.operations.data_plane.actions import Action, Update, delete_action, put_action, update_action
+from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.pages import bound_projection
+from bursar.dynamo.operations.requests.members import (
+    CAPACITY,
+    EXPRESSIONS,
+    FLAG,
+    ITEMS,
+    METRICS,
+    ON_FAILURE,
+    RETURN_VALUES,
+    TABLE_NAME,
+    TEXT,
+)
+from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.shapes import Request, Shape
+from bursar.dynamo.storage.rows import Span
+from bursar.dynamo.storage.table import Table
+
+BYTES_PER_GB = 1024**3
+
+_WRITE: dict[str, Shape] = {
+    "TableName": TABLE_NAME,
+    "Expected": legacy.EXPECTED,
+    "ReturnValues": RETURN_VALUES,
+    "ReturnConsumedCapacity": CAPACITY,
+    "ReturnItemCollectionMetrics": METRICS,
+    "ConditionalOperator": legacy.CONDITIONAL_OPERATOR,
+    "ConditionExpression": TEXT,
+    "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
+    **EXPRESSIONS,
+}
+PUT_ITEM = Request({"Item": ITEMS, **_WRITE}, required=("TableName", "Item"))
+DELETE_ITEM = Request({"Key": ITEMS, **_WRITE}, required=("TableName", "Key"))
+UPDATE_ITEM = Request(
+    {"Key": ITEMS, "AttributeUpdates": legacy.ATTRIBUTE_UPDATES, "UpdateExpression": TEXT, **_WRITE},
+    required=("TableName", "Key"),
+)
+GET_ITEM = Request(
+    {
+        "TableName": TABLE_NAME,
+        "Key": ITEMS,
+        "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
+        "ConsistentRead": FLAG,
+        "ReturnConsumedCapacity": CAPACITY,
+        "ProjectionExpression": TEXT,
+        "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
+    },
+    required=("TableName", "Key"),
+)
+
+_GETTING = Parameters(("ProjectionExpression",), ("AttributesToGet",))
+_WRITING = Parameters(("ConditionExpression",), ("Expected", "ConditionalOperator"))
+_UPDATING = Parameters(
+    ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator")
+)
+
+
+def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One item by its key: ``Item`` as stored, unless a projection asks for parts of it."""
+    projection = None
+    if len(request) > 2:
+        binding = _GETTING.binding(request)
+        if binding is not None:
+            projection = bound_projection(request, binding)
+            binding.check_all_used()
+    table = core.table(request["TableName"])
+    row = table.rows.get(table.key_of(request["Key"])[1])
+    response: dict[str, Any] = {}
+    if row is not None:
+        response["Item"] = orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
+    detail = asked(request)
+    if detail is not None:
+        consumed = Consumption(table, "read")
+        consumed.units = read_units(row[1] if row else 0, consistent=bool(request.get("ConsistentRead")))
+        response["ConsumedCapacity"] = consumed.response(detail)
+    return response
+
+
+def put_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Stores a whole item."""
+    _check_all_old_or_none(request)
+    return _carry_out(core, request, put_action(core, request, _WRITING))
+
+
+def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Removes an item; no error when there is none."""
+    _check_all_old_or_none(request)
+    return _carry_out(core, request, delete_action(core, request, _WRITING))
+
+
+def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes an item, or makes one of its key."""
+    action = update_action(core, request, _UPDATING)
+    return _carry_out(core, request, action)
+
+
+def _check_all_old_or_none(request: Mapping[str, Any]) -> None:
+    if request.get("ReturnValues") not in (None, "ALL_OLD", "NONE"):
+        raise invalid("ReturnValues can only be ALL_OLD or NONE")
+
+
+def _carry_out(core: Core, request: Mapping[str, Any], action: Action) -> dict[str, Any]:
+    write = action.decide()
+    try:
+        core.apply((write,))
+    except Refused as refused:
+        raise condition_failed(write.old if action.wants_old else None, refused.message) from None
+    response: dict[str, Any] = {}
+    returned = request.get("ReturnValues")
+    if returned is not None and returned != "NONE":
+        attributes = _returned(returned, action, write)
+        if attributes is not None:
+            response["Attributes"] = attributes
+    detail = asked(request)
+    if detail is not None:
+        consumed = Consumption(action.table, "write")
+        consumed.add_write(write.old, write.new, write.larger_bytes, transactional=False)
+        response["ConsumedCapacity"] = consumed.response(detail)
+    if request.get("ReturnItemCollectionMetrics") == "SIZE":
+        metrics = collection_metrics(action.table, write.new or write.old or request.get("Key") or {})
+        if metrics is not None:
+            response["ItemCollectionMetrics"] = metrics
+    return response
+
+
+def _returned(returned: str, action: Action, write: Write) -> Any:
+    if returned == "ALL_OLD":
+        return None if write.row is None else orjson.Fragment(write.row[2])
+    if returned == "ALL_NEW":
+        return orjson.Fragment(write.body)
+    touched: Sequence[Any] = action.touched if isinstance(action, Update) else ()
+    attributes = values_at_paths((write.old if returned == "UPDATED_OLD" else write.new) or {}, touched)
+    return attributes or None
+
+
+def collection_metrics(table: Table, item: Item) -> dict[str, Any] | None:
+    """``ItemCollectionMetrics`` of the item's partition; None for a table without local indexes, which has no limit.
+
+    The estimate is the GB range that the summed item sizes are in (bounds one GB apart).
+    """
+    if not table.local_indexes or table.partition_name not in item:
+        return None
+    partition = item[table.partition_name]
+    prefix = encode_key_value(partition)
+    whole_gb = table.rows.partition_bytes(Span(prefix, True, after_prefix(prefix))) // BYTES_PER_GB
+    return {
+        "ItemCollectionKey": {table.partition_name: partition},
+        "SizeEstimateRangeGB": [float(whole_gb), float(whole_gb + 1)],
+    }

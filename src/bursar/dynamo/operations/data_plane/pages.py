@@ -1,0 +1,249 @@
+"""What Query and Scan share: from a range of rows to one page of a response.
+
+A page ends with the item at which ``Limit`` is reached, or before the one that would make it larger than 1 MB; either
+way it has a ``LastEvaluatedKey``, even if nothing follows (Amazon does not look ahead). Limit and size count items
+before the filter.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.expressions import Binding, BoundCondition, BoundProjection, parse_condition, parse_projection
+from bursar.dynamo.items.attribute_values import Item, item_size, normalise
+from bursar.dynamo.operations.data_plane import legacy
+from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.requests.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, NAME, TABLE_NAME, TEXT
+from bursar.dynamo.operations.requests.shapes import Shape, Text
+from bursar.dynamo.storage.rows import SizedItem
+from bursar.dynamo.storage.table import Index, Table
+
+PAGE_BYTES_MAX = 1024 * 1024
+ROWS_UNLIMITED = -1
+
+READ_MEMBERS: dict[str, Shape] = {
+    "TableName": TABLE_NAME,
+    "IndexName": NAME,
+    "Select": Text(choices=("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")),
+    "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
+    "ConditionalOperator": legacy.CONDITIONAL_OPERATOR,
+    "ExclusiveStartKey": ITEMS,
+    "ReturnConsumedCapacity": CAPACITY,
+    "ProjectionExpression": TEXT,
+    "FilterExpression": TEXT,
+    "ConsistentRead": FLAG,
+    **EXPRESSIONS,
+}
+
+Rows = Iterator[SizedItem]
+
+
+class Projection(Protocol):
+    """What a read takes of its items."""
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The attributes that it looks at."""
+
+    def project(self, item: Item) -> Item:
+        """The chosen parts of an item."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """One Query or Scan, validated."""
+
+    table: Table
+    index: Index | None
+    filter: BoundCondition | None
+    projection: Projection | None
+    count_only: bool
+    fetches: bool
+    """Attributes that a local index does not hold are fetched from the table, item by item."""
+    all_attributes: bool
+    consistent: bool
+
+    @property
+    def decodes(self) -> bool:
+        """Whether items must be looked into; otherwise their stored bytes are the response's."""
+        return (
+            self.filter is not None
+            or self.projection is not None
+            or (self.index is not None and self.index.projected is not None)
+        )
+
+    def check_projected(self) -> None:
+        """Refuses what a global index does not hold; Amazon looks at this last."""
+        index = self.index
+        if index is None or not index.is_global or index.projected is None:
+            return
+        if self.all_attributes:
+            raise invalid_parameter(
+                f"Select type ALL_ATTRIBUTES is not supported for global secondary index {index.name} "
+                "because its projection type is not ALL"
+            )
+        missing = [name for name in (self.projection.heads if self.projection else ()) if name not in index.projected]
+        if missing:
+            raise invalid_parameter(f"Global secondary index {index.name} does not project [{', '.join(missing)}]")
+
+    def key_names(self) -> tuple[str, ...]:
+        """The attributes of a ``LastEvaluatedKey``: the table's key, with the index's before it."""
+        if self.index is None:
+            return self.table.key_names
+        index_names = [name for name, _ in self.index.key_types]
+        return tuple(dict.fromkeys((*index_names, *self.table.key_names)))
+
+    def position(self, start_key: Mapping[str, Any], wrong: DynamoError) -> tuple[Item, bytes, bytes]:
+        """(start key, its encoded index key, its encoded table key); ``wrong`` is raised for other attributes."""
+        names = self.key_names()
+        if start_key.keys() != set(names):
+            raise wrong
+        key = {name: normalise(value) for name, value in start_key.items()}
+        if any(kind not in key[name] for name, kind in self.table.key_types):
+            raise wrong
+        encoded = self.table.key_of({name: key[name] for name in self.table.key_names})[1]
+        if self.index is None:
+            return key, b"", encoded
+        index_key = self.index.key_of(key)
+        if index_key is None:
+            raise wrong
+        return key, index_key, encoded
+
+
+def bound_filter(request: Mapping[str, Any], binding: Binding, member: str) -> BoundCondition | None:
+    """The FilterExpression, bound, or what the legacy filter in ``member`` says."""
+    text = request.get("FilterExpression")
+    if text is None:
+        return legacy.filtered(request, member)
+    return parse_condition(text, kind="FilterExpression").bind(binding)
+
+
+def bound_projection(request: Mapping[str, Any], binding: Binding) -> BoundProjection | None:
+    """The ProjectionExpression, bound, or the legacy AttributesToGet."""
+    text = request.get("ProjectionExpression")
+    if text is not None:
+        return parse_projection(text).bind(binding)
+    names = request.get("AttributesToGet")
+    return None if names is None else legacy.projection(names)
+
+
+def check_select(request: Mapping[str, Any]) -> None:
+    """``Select`` goes with the other parameters."""
+    select = request.get("Select")
+    if select is None:
+        return
+    named = [name for name in ("AttributesToGet", "ProjectionExpression") if request.get(name) is not None]
+    if select == "SPECIFIC_ATTRIBUTES":
+        if not named:
+            raise invalid(
+                "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
+            )
+    elif named:
+        raise invalid(
+            f"Cannot specify the {named[0]} when choosing to get {'only the Count' if select == 'COUNT' else select}"
+        )
+    if select == "ALL_PROJECTED_ATTRIBUTES" and request.get("IndexName") is None:
+        raise invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+
+
+def reading(
+    core: Core,
+    request: Mapping[str, Any],
+    condition: BoundCondition | None,
+    projection: Projection | None,
+) -> Reading:
+    """The table and the index that a request reads, and what it takes of their items; raises if they lack it."""
+    table = core.table(request["TableName"])
+    index = table.index(request["IndexName"]) if request.get("IndexName") is not None else None
+    select = request.get("Select")
+    consistent = bool(request.get("ConsistentRead"))
+    fetches = False
+    if index is not None and index.is_global:
+        if consistent:
+            raise invalid("Consistent reads are not supported on global secondary indexes")
+    elif index is not None:
+        wanted = (*(projection.heads if projection else ()), *(condition.heads if condition else ()))
+        if index.projected is not None:
+            fetches = select == "ALL_ATTRIBUTES" or not index.projected.issuperset(wanted)
+    return Reading(
+        table, index, condition, projection, select == "COUNT", fetches, select == "ALL_ATTRIBUTES", consistent
+    )
+
+
+def page(reading: Reading, rows: Rows, limit: int | None, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One page of the response from rows that lie in the asked range."""
+    gather = _gather_decoded if reading.decodes else _gather_stored
+    items, scanned, units, last = gather(reading, rows, limit or 0)
+    response: dict[str, Any] = {}
+    if not reading.count_only:
+        response["Items"] = items if reading.decodes else orjson.Fragment(b"[" + b",".join(items) + b"]")
+    response["Count"] = len(items)
+    response["ScannedCount"] = scanned
+    if last is not None:
+        item = orjson.loads(last)
+        response["LastEvaluatedKey"] = {name: item[name] for name in reading.key_names()}
+    detail = asked(request)
+    if detail is not None:
+        response["ConsumedCapacity"] = _consumed(reading, units).response(detail)
+    return response
+
+
+Gathered = tuple[list[Any], int, tuple[int, float], bytes | None]
+"""(items, how many were evaluated, (bytes read, units of items fetched beside an index), last item if cut short)."""
+
+
+def _gather_stored(_reading: Reading, rows: Rows, limit: int) -> Gathered:
+    items: list[bytes] = []
+    total = 0
+    for size, item in rows:
+        total += size
+        if total > PAGE_BYTES_MAX and items:
+            return items, len(items), (total - size, 0.0), items[-1]
+        items.append(item)
+    last = items[-1] if limit and len(items) == limit else None
+    return items, len(items), (total, 0.0), last
+
+
+def _gather_decoded(reading: Reading, rows: Rows, limit: int) -> Gathered:
+    index, condition, projection = reading.index, reading.filter, reading.projection
+    items: list[Item] = []
+    scanned = total = 0
+    fetched = 0.0
+    last: bytes | None = None
+    for size, body in rows:
+        whole: Item = orjson.loads(body)
+        held = whole
+        if index is not None and index.projected is not None:
+            held = index.project(whole)
+            total += item_size(held)
+        else:
+            total += size
+        looked_at = whole if reading.fetches else held
+        if total > PAGE_BYTES_MAX and last is not None:
+            return items, scanned, (total, fetched), last
+        scanned += 1
+        last = body
+        if reading.fetches:
+            fetched += read_units(size, consistent=reading.consistent)
+        if condition is None or condition.evaluate(looked_at):
+            if projection is not None:
+                items.append(projection.project(looked_at))
+            else:
+                items.append(whole if reading.all_attributes else held)
+    return items, scanned, (total, fetched), last if limit and scanned == limit else None
+
+
+def _consumed(reading: Reading, units: tuple[int, float]) -> Consumption:
+    size_bytes, fetched = units
+    consumed = Consumption(reading.table, "read")
+    read = read_units(size_bytes, consistent=reading.consistent)
+    if reading.index is None:
+        consumed.units = read
+    else:
+        consumed.units = fetched
+        consumed.indexes[reading.index.name] = read
+    return consumed

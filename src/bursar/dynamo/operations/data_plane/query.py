@@ -1,0 +1,94 @@
+"""Query: the items of one partition of a table or an index, in the order of the sort key."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import invalid
+from bursar.dynamo.expressions import KeyRange, parse_key_condition, resolve_key_conditions
+from bursar.dynamo.items.key_encoding import after_prefix
+from bursar.dynamo.operations.data_plane import legacy
+from bursar.dynamo.operations.data_plane.pages import (
+    READ_MEMBERS,
+    ROWS_UNLIMITED,
+    Reading,
+    bound_filter,
+    bound_projection,
+    check_select,
+    page,
+    reading,
+)
+from bursar.dynamo.operations.requests.members import FLAG, TEXT
+from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.shapes import Request, Whole
+from bursar.dynamo.storage.rows import Span
+
+_PARAMETERS = Parameters(
+    ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
+    ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
+)
+
+QUERY = Request(
+    {
+        **READ_MEMBERS,
+        "Limit": Whole(1, label="Value at 'Limit'"),
+        "ScanIndexForward": FLAG,
+        "KeyConditionExpression": TEXT,
+        "KeyConditions": legacy.CONDITIONS,
+        "QueryFilter": legacy.CONDITIONS,
+    },
+    required=("TableName",),
+)
+
+INVALID_START = "The provided starting key is invalid"
+OUTSIDE = "The provided starting key is outside query boundaries based on provided conditions"
+NOT_IN_RANGE = "The provided starting key does not match the range key predicate"
+NO_CONDITION = "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
+
+
+def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One page of a partition's items."""
+    binding = _PARAMETERS.binding(request)
+    if binding is None or (request.get("KeyConditionExpression") is None and request.get("KeyConditions") is None):
+        raise invalid(NO_CONDITION)
+    text = request.get("KeyConditionExpression")
+    # Amazon's order, which shows when more than one of them is at fault.
+    legacy_keys = None if text is not None else legacy.key_conditions(request["KeyConditions"])
+    condition = bound_filter(request, binding, "QueryFilter")
+    projection = bound_projection(request, binding)
+    keys = None if text is None else parse_key_condition(text).bind(binding)
+    binding.check_all_used()
+    check_select(request)
+    of = reading(core, request, condition, projection)
+    if of.index is None:
+        names = of.table.key_names
+        partition, sort, types = names[:1], names[1:], of.table.types
+    else:
+        partition, sort, types = of.index.partition_names, of.index.sort_names, of.index.types
+    conditions = legacy_keys if keys is None else keys.conditions()
+    wanted = resolve_key_conditions(conditions or {}, partition, sort, types)
+    if condition is not None:
+        for name in (*partition, *sort):
+            if name in condition.heads:
+                member = "Filter Expression" if request.get("FilterExpression") is not None else "QueryFilter"
+                raise invalid(f"{member} can only contain non-primary key attributes: Primary key attribute: {name}")
+    of.check_projected()
+    forward = request.get("ScanIndexForward") is not False
+    span = _span(of, wanted, request.get("ExclusiveStartKey"), forward=forward)
+    limit = request.get("Limit")
+    rows = of.table.rows if of.index is None else of.index.entries
+    return page(of, rows.span(span, forward=forward, limit=limit or ROWS_UNLIMITED), limit, request)
+
+
+def _span(of: Reading, wanted: KeyRange, start: Mapping[str, Any] | None, *, forward: bool) -> Span:
+    low = wanted.partition_bytes + wanted.lower
+    high = after_prefix(wanted.partition_bytes) if wanted.upper is None else wanted.partition_bytes + wanted.upper
+    if start is None:
+        return Span(low, True, high)
+    _, index_key, key = of.position(start, invalid(INVALID_START))
+    at = index_key + key
+    if not at.startswith(wanted.partition_bytes):
+        raise invalid(OUTSIDE)
+    if at < low or (high is not None and at >= high):
+        raise invalid(NOT_IN_RANGE)
+    return Span(at, False, high) if forward else Span(low, True, at)

@@ -1,0 +1,142 @@
+"""Scan: all items of a table or an index, in the order of their encoded keys.
+
+A parallel scan gives each partition to one segment by a hash of its key: every item is in exactly one segment, whatever
+is written meanwhile. A segment passes over the keys of the others, which the key index alone holds.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from zlib import crc32
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import invalid
+from bursar.dynamo.items.key_encoding import END
+from bursar.dynamo.operations.data_plane import legacy
+from bursar.dynamo.operations.data_plane.pages import (
+    READ_MEMBERS,
+    ROWS_UNLIMITED,
+    Reading,
+    Rows,
+    bound_filter,
+    bound_projection,
+    check_select,
+    page,
+    reading,
+)
+from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.shapes import Request, Whole
+from bursar.dynamo.storage.rows import Span
+
+_PARAMETERS = Parameters(
+    ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
+)
+SEGMENTS_MAX = 1_000_000
+
+SCAN = Request(
+    {
+        **READ_MEMBERS,
+        "Limit": Whole(1),
+        "Segment": Whole(0, SEGMENTS_MAX - 1),
+        "TotalSegments": Whole(1, SEGMENTS_MAX),
+        "ScanFilter": legacy.CONDITIONS,
+    },
+    required=("TableName",),
+)
+
+INVALID_START = "The provided starting key is invalid: The provided key element does not match the schema"
+
+
+def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One page of a table's or an index's items."""
+    segment = _segment(request)
+    binding = _PARAMETERS.binding(request)
+    projection = condition = None
+    if binding is not None:
+        condition = bound_filter(request, binding, "ScanFilter")
+        projection = bound_projection(request, binding)
+        binding.check_all_used()
+    check_select(request)
+    of = reading(core, request, condition, projection)
+    of.check_projected()
+    span = Span(b"", True, None)
+    start = request.get("ExclusiveStartKey")
+    if start is not None:
+        _, index_key, table_key = of.position(start, invalid(INVALID_START))
+        span = Span(index_key + table_key, False, None)
+        partition = _partition(span.low, _partition_types(of))
+        if segment is not None and crc32(partition) % segment[1] != segment[0]:
+            raise invalid(
+                "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey "
+                f"with correct Segment. TotalSegments: {segment[1]} Segment: {segment[0]}"
+            )
+    limit = request.get("Limit")
+    source = of.table.rows if of.index is None else of.index.entries
+    if segment is None:
+        rows: Rows = source.span(span, forward=True, limit=limit or ROWS_UNLIMITED)
+    else:
+        rows = _of_segment(of, span, segment, limit)
+    return page(of, rows, limit, request)
+
+
+def _segment(request: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(segment, of how many), or None for a scan that is not parallel."""
+    segment, total = request.get("Segment"), request.get("TotalSegments")
+    if segment is None and total is None:
+        return None
+    if total is None:
+        raise invalid(
+            "The TotalSegments parameter is required but was not present in the request "
+            "when Segment parameter is present"
+        )
+    if segment is None:
+        raise invalid(
+            "The Segment parameter is required but was not present in the request "
+            "when parameter TotalSegments is present"
+        )
+    if segment >= total:
+        raise invalid(
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments: "
+            f"Segment: {segment} is not less than TotalSegments: {total}"
+        )
+    return segment, total
+
+
+def _of_segment(of: Reading, span: Span, segment: tuple[int, int], limit: int | None) -> Rows:
+    """The rows of one segment: the keys of all are looked at, the items of its own are read."""
+    number, total = segment
+    source = of.table.rows if of.index is None else of.index.entries
+    types = _partition_types(of)
+    found = 0
+    partition, mine = b"", False
+    for row_id, key in source.keys(span):
+        if not partition or not key.startswith(partition):
+            partition = _partition(key, types)
+            mine = crc32(partition) % total == number
+        if mine:
+            yield of.table.rows.by_id(row_id)
+            found += 1
+            if found == limit:
+                return
+
+
+def _partition_types(of: Reading) -> list[str]:
+    if of.index is None:
+        return [of.table.partition_type]
+    return [kind for _, kind in of.index.key_types[: len(of.index.partition_names)]]
+
+
+def _partition(key: bytes, types: Sequence[str]) -> bytes:
+    """The partition's part of an encoded key, the types of whose attributes are given."""
+    end = 0
+    for kind in types:
+        end = _NUMBER_ENDS[key[end]](key, end) if kind == "N" else key.index(END, end) + len(END)
+    return key[:end]
+
+
+# How a number's bytes end, by the byte that they begin with (see numbers.number_key): the byte after it is the
+# exponent, which may look like an end.
+_NUMBER_ENDS: dict[int, Callable[[bytes, int], int]] = {
+    0x00: lambda key, at: key.index(b"\xff", at + 2) + 1,
+    0x80: lambda key, at: at + 1,
+    0xFF: lambda key, at: key.index(b"\x00", at + 2) + 1,
+}

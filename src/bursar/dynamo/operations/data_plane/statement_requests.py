@@ -1,0 +1,72 @@
+"""The requests of PartiQL's operations: their shapes, which of them only read, and the way to what carries them out.
+
+That is loaded with the first statement: a server starts the sooner, and most never see one.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.operations.requests.members import CAPACITY, FLAG, ITEMS, ON_FAILURE
+from bursar.dynamo.operations.requests.shapes import Many, Request, Shape, Struct, Text, Whole
+
+STATEMENT_LONGEST = 8192
+BATCH_STATEMENTS_MAX = 25
+TRANSACTION_STATEMENTS_MAX = 100
+TOKEN_LONGEST = 36
+NEXT_TOKEN_LONGEST = 32768
+
+_STATEMENT: dict[str, Shape] = {
+    "Statement": Text(1, STATEMENT_LONGEST),
+    "Parameters": Many(ITEMS, fewest=1),
+    "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
+}
+EXECUTE_STATEMENT = Request(
+    {
+        **_STATEMENT,
+        "ConsistentRead": FLAG,
+        "NextToken": Text(1, NEXT_TOKEN_LONGEST),
+        "ReturnConsumedCapacity": CAPACITY,
+        "Limit": Whole(1),
+    },
+    required=("Statement",),
+)
+BATCH_EXECUTE_STATEMENT = Request(
+    {
+        "Statements": Many(
+            Struct({**_STATEMENT, "ConsistentRead": FLAG}, ("Statement",)), fewest=1, most=BATCH_STATEMENTS_MAX
+        ),
+        "ReturnConsumedCapacity": CAPACITY,
+    },
+    required=("Statements",),
+)
+EXECUTE_TRANSACTION = Request(
+    {
+        "TransactStatements": Many(Struct(_STATEMENT, ("Statement",)), fewest=1, most=TRANSACTION_STATEMENTS_MAX),
+        "ClientRequestToken": Text(1, TOKEN_LONGEST),
+        "ReturnConsumedCapacity": CAPACITY,
+    },
+    required=("TransactStatements",),
+)
+
+_SELECTS = re.compile(r"\s*select\b", re.IGNORECASE)
+
+
+def only_reads(request: Mapping[str, Any]) -> bool:
+    """Whether a request of one of these operations certainly writes nothing: each statement begins with SELECT."""
+    many = request.get("Statements") or request.get("TransactStatements") or [request]
+    texts = [one.get("Statement") for one in many if isinstance(one, dict)] if isinstance(many, list) else []
+    return all(isinstance(text, str) and _SELECTS.match(text) is not None for text in texts)
+
+
+def carried_out_by(name: str) -> Callable[[Core, Mapping[str, Any]], dict[str, Any]]:
+    """The function ``name`` of :mod:`bursar.dynamo.operations.data_plane.statements`."""
+
+    def run(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+        from bursar.dynamo.operations.data_plane import statements
+
+        response: dict[str, Any] = getattr(statements, name)(core, request)
+        return response
+
+    return run

@@ -1,0 +1,408 @@
+"""ExecuteStatement, BatchExecuteStatement and ExecuteTransaction: PartiQL.
+
+A SELECT reads as Query and Scan do, a write goes the way of PutItem, UpdateItem and DeleteItem, a transaction that of
+TransactWriteItems; only what they are made of comes from statements.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+import orjson
+
+from bursar.dynamo.core.catalogue import Core, Refused, Write, check_size
+from bursar.dynamo.errors import DynamoError, condition_failed, invalid
+from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
+from bursar.dynamo.items.fast_normalise import taken_in
+from bursar.dynamo.operations.data_plane.actions import Action, Check, Delete, Insert, Update
+from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.pages import ROWS_UNLIMITED, Reading, Rows, page, reading
+from bursar.dynamo.operations.data_plane.transactions import SAME_ITEM_TWICE, write_all
+from bursar.dynamo.partiql import parse_statement, tree
+from bursar.dynamo.partiql.plan import (
+    Changes,
+    Projection,
+    Reads,
+    key_constants,
+    plan_delete,
+    plan_exists,
+    plan_insert,
+    plan_select,
+    plan_update,
+)
+from bursar.dynamo.partiql.ranges import PartitionSpan, constant_of_key
+from bursar.dynamo.partiql.values import Values
+from bursar.dynamo.storage.rows import Span
+from bursar.dynamo.storage.table import Misfit, Table
+
+_OF_ONE_ITEM = frozenset({"Statement", "Parameters", "ConsistentRead"})
+"""Members that a SELECT of one item may have and be answered without a page being made."""
+
+INVALID_TOKEN = "Invalid NextToken"
+ONLY_IN_TRANSACTIONS = "EXISTS can only be used in ExecuteTransaction write requests."
+ONLY_ONE_ITEM = "Only single item select is supported"
+DUPLICATES = "Provided list of item keys contains duplicates"
+BATCH_MIXTURE = "Read and write requests together in the same batch is not supported."
+TRANSACTION_MIXTURE = "ExecuteTransaction API does not support both read and write operations in the same request."
+ONE_CONDITION = "EXISTS() must contain a single item read with additional condition"
+NO_KEY_IN_TRANSACTION = "Select statements within ExecuteTransaction must specify the primary key in the where clause."
+
+# --- one statement --------------------------------------------------------------------------------------------------
+
+
+def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One statement: the items it finds, a page of them at a time, or those that it returns of what it wrote."""
+    statement = parse_statement(request["Statement"])
+    if isinstance(statement, tree.Select):
+        return _select(core, statement, request)
+    action = _action(core, statement, request)
+    write = _carried_out(core, action)
+    response: dict[str, Any] = {"Items": _returned(statement, action, write)}
+    detail = asked(request)
+    if detail is not None:
+        response["ConsumedCapacity"] = _written(action, write).response(detail)
+    return response
+
+
+def _select(core: Core, select: tree.Select, request: Mapping[str, Any]) -> dict[str, Any]:
+    if request.keys() <= _OF_ONE_ITEM:
+        key = _one_key(core.table(select.table), select, request)
+        if key is not None:
+            return {"Items": _one_item(core.table(select.table), select, key)}
+    reads, of = _reading(core, select, request)
+    spans = list(reads.spans)
+    token = request.get("NextToken")
+    if token is not None:
+        spans = _after(of, spans, _position(of, token), forward=reads.forward)
+    limit = request.get("Limit")
+    found = page(of, _rows(of, spans, reads.forward, limit), limit, request)
+    response: dict[str, Any] = {"Items": found["Items"]}
+    last = found.get("LastEvaluatedKey")
+    if last is not None:
+        response["NextToken"] = b64encode(orjson.dumps(last)).decode()
+        response["LastEvaluatedKey"] = last
+    if "ConsumedCapacity" in found:
+        response["ConsumedCapacity"] = found["ConsumedCapacity"]
+    return response
+
+
+def _one_key(table: Table, select: tree.Select, request: Mapping[str, Any]) -> bytes | None:
+    """The encoded key of the one item that a SELECT can find, where it says the whole key and nothing else."""
+    constants = key_constants(request["Statement"], table.key_types)
+    if constants is None:
+        return None
+    values = _values(select, request)
+    key: Item = {}
+    for (name, kind), constant in zip(table.key_types, constants, strict=True):
+        value = key[name] = constant_of_key(name, kind, constant, values)
+        if not value[kind]:
+            return None  # there are words for an empty key
+    return table.stored_key_of(key)
+
+
+def _one_item(table: Table, select: tree.Select, key: bytes) -> list[Any]:
+    row = table.rows.get(key)
+    if row is None:
+        return []
+    if select.projection is None:
+        return [orjson.Fragment(row[2])]
+    return [Projection(select.projection).project(orjson.loads(row[2]))]
+
+
+def _reading(core: Core, select: tree.Select, request: Mapping[str, Any]) -> tuple[Reads, Reading]:
+    table = core.table(select.table)
+    index = None if select.index is None else table.index(select.index)
+    reads = plan_select(select, _values(select, request), table, index)
+    read_request = {
+        "TableName": select.table,
+        "IndexName": select.index,
+        "ConsistentRead": request.get("ConsistentRead"),
+    }
+    return reads, reading(core, read_request, reads.condition, reads.projection)
+
+
+def _rows(of: Reading, spans: Sequence[PartitionSpan], forward: bool, limit: int | None) -> Rows:
+    """The rows of one range after the other; a range is looked at when those before it are used up."""
+    source = of.table.rows if of.index is None else of.index.entries
+    each = (source.span(one.span, forward=forward, limit=limit or ROWS_UNLIMITED) for one in spans)
+    return islice(chain.from_iterable(each), limit)
+
+
+def _position(of: Reading, token: str) -> bytes:
+    """The encoded key after which a NextToken says to go on."""
+    try:
+        _, index_key, key = of.position(orjson.loads(b64decode(token, validate=True)), invalid(INVALID_TOKEN))
+    except (DynamoError, ValueError, TypeError, AttributeError):
+        raise invalid(INVALID_TOKEN) from None
+    return index_key + key
+
+
+def _after(of: Reading, spans: Sequence[PartitionSpan], at: bytes, *, forward: bool) -> list[PartitionSpan]:
+    """What is left of the ranges behind the key ``at``, which lies in one of them."""
+    for number, one in enumerate(spans):
+        low, _, high = one.span.low, one.span.low_inclusive, one.span.high
+        if low <= at and (high is None or at < high):
+            rest = Span(at, False, high) if forward else Span(low, True, at)
+            return [PartitionSpan(one.partition, rest), *spans[number + 1 :]]
+    raise invalid(INVALID_TOKEN)
+
+
+# --- writes ---------------------------------------------------------------------------------------------------------
+
+
+def _values(statement: tree.Select | tree.Insert | tree.Update | tree.Delete, request: Mapping[str, Any]) -> Values:
+    return Values(request.get("Parameters") or (), statement.parameters)
+
+
+def _action(core: Core, statement: tree.Statement, request: Mapping[str, Any]) -> Action:
+    """The write that an INSERT, UPDATE or DELETE asks for. Raises ValidationException for an EXISTS."""
+    if isinstance(statement, tree.Select | tree.Exists):
+        raise invalid(ONLY_IN_TRANSACTIONS)
+    table = core.table(statement.table)
+    values = _values(statement, request)
+    wants_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    if isinstance(statement, tree.Insert):
+        return _insert(table, plan_insert(statement, values, table), wants_old)
+    if isinstance(statement, tree.Delete):
+        changes = plan_delete(statement, values, table)
+        return Delete(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
+    changes = plan_update(statement, values, table)
+    key_item, key = table.key_of(changes.key)
+    action = Update(table, key, changes.condition, wants_old=wants_old)
+    action.key_item = key_item
+    action.update = changes.update
+    action.touched = ()
+    return action
+
+
+def _insert(table: Table, given: Item, wants_old: bool) -> Insert:
+    item, size = taken_in(given)
+    check_size(size, TOO_LARGE)
+    action = Insert(table, table.key_of_item(item), None, wants_old=wants_old)
+    table.check_index_keys(item)
+    action.item = item
+    action.size = size
+    return action
+
+
+def _carried_out(core: Core, action: Action) -> Write:
+    write = action.decide()
+    try:
+        core.apply((write,))
+    except Refused as refused:
+        raise condition_failed(write.old if action.wants_old else None, refused.message) from None
+    return write
+
+
+def _returned(statement: tree.Statement, action: Action, write: Write) -> list[Any]:
+    """The item that RETURNING asks for: one or none."""
+    if isinstance(statement, tree.Delete):
+        return [orjson.Fragment(write.row[2])] if statement.returning and write.row is not None else []
+    if not isinstance(statement, tree.Update) or statement.returning is None:
+        return []
+    extent, moment = statement.returning
+    item = (write.old if moment == "old" else write.new) or {}
+    if extent == "modified":
+        assert isinstance(action, Update)
+        assert action.update is not None
+        heads = dict.fromkeys(str(path[0]) for path in action.update.paths)
+        item = {name: item[name] for name in heads if name in item}
+    return [item] if item else []
+
+
+def _written(action: Action, write: Write, *, transactional: bool = False) -> Consumption:
+    consumed = Consumption(action.table, "write")
+    consumed.add_write(write.old, write.new, write.larger_bytes, transactional=transactional)
+    return consumed
+
+
+# --- batches --------------------------------------------------------------------------------------------------------
+
+
+def batch_execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Up to 25 reads or 25 writes of single items, each of which succeeds or fails by itself."""
+    steps = [_Step(core, one) for one in request["Statements"]]
+    if {step.reads for step in steps if step.reads is not None} == {True, False}:
+        raise invalid(BATCH_MIXTURE)
+    places = [step.place for step in steps if step.place is not None]
+    if len(set(places)) != len(places):
+        raise invalid(DUPLICATES)
+    detail = asked(request)
+    responses, consumed = [], []
+    for step in steps:
+        responses.append(step.response(core))
+        if detail is not None and step.consumed is not None:
+            consumed.append(step.consumed.response(detail))
+    response: dict[str, Any] = {"Responses": responses}
+    if detail is not None:
+        response["ConsumedCapacity"] = consumed
+    return response
+
+
+class _Step:
+    """One statement of a batch: what it is about to do, or the error that it came to."""
+
+    def __init__(self, core: Core, request: Mapping[str, Any]) -> None:
+        self.request = request
+        self.statement: tree.Statement | None = None
+        self.action: Action | None = None
+        self.found: _Found | None = None
+        self.error: DynamoError | None = None
+        self.consumed: Consumption | None = None
+        try:
+            self.statement = parse_statement(request["Statement"])
+            if isinstance(self.statement, tree.Select):
+                self.found = _Found(core, self.statement, request)
+            else:
+                self.action = _action(core, self.statement, request)
+        except DynamoError as error:
+            self.error = _told(error)
+
+    @property
+    def reads(self) -> bool | None:
+        """None for what is no statement."""
+        return None if self.statement is None else isinstance(self.statement, tree.Select)
+
+    @property
+    def place(self) -> tuple[int, bytes] | None:
+        """The item that it is about."""
+        if self.action is not None:
+            return self.action.table.id, self.action.key
+        return None if self.found is None else (self.found.table.id, self.found.key)
+
+    def response(self, core: Core) -> dict[str, Any]:
+        """Carries it out, if it can be."""
+        if self.error is not None:
+            return {"Error": _error(self.error)}
+        if self.found is not None:
+            item = self.found.item()
+            self.consumed = self.found.consumed(consistent=bool(self.request.get("ConsistentRead")))
+            table = self.found.table
+            return {"TableName": table.name} if item is None else {"TableName": table.name, "Item": item}
+        assert self.action is not None
+        assert self.statement is not None
+        response: dict[str, Any] = {"TableName": self.action.table.name}
+        try:
+            write = _carried_out(core, self.action)
+        except DynamoError as error:
+            return {"Error": _error(_told(error)), **response}
+        self.consumed = _written(self.action, write)
+        for item in _returned(self.statement, self.action, write):
+            response["Item"] = item
+        return response
+
+
+def _told(error: DynamoError) -> DynamoError:
+    """An error that concerns one statement; others concern the request and are raised."""
+    if error.code == "SerializationException":
+        raise error
+    return error
+
+
+def _error(error: DynamoError) -> dict[str, Any]:
+    code = "ValidationError" if error.code == "ValidationException" else error.code.removesuffix("Exception")
+    told: dict[str, Any] = {"Code": code, "Message": error.message}
+    if error.item is not None:
+        told["Item"] = error.item
+    return told
+
+
+class _Found:
+    """The one item that a SELECT names by its key."""
+
+    def __init__(self, core: Core, select: tree.Select, request: Mapping[str, Any]) -> None:
+        reads, _ = _reading(core, select, request)
+        if reads.key is None:
+            raise invalid(ONLY_ONE_ITEM)
+        self.table = core.table(select.table)
+        self.key = self.table.key_of(reads.key)[1]
+        self._projection = reads.projection
+        self._size = 0
+
+    def item(self) -> Any:
+        """What is chosen of it, None if it is not there."""
+        row = self.table.rows.get(self.key)
+        if row is None:
+            return None
+        self._size = row[1]
+        return orjson.Fragment(row[2]) if self._projection is None else self._projection.project(orjson.loads(row[2]))
+
+    def consumed(self, *, consistent: bool, transactional: bool = False) -> Consumption:
+        """What reading it took."""
+        consumption = Consumption(self.table, "read")
+        consumption.units = read_units(self._size, consistent=consistent, transactional=transactional)
+        return consumption
+
+
+# --- transactions ---------------------------------------------------------------------------------------------------
+
+
+def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Up to 100 reads, or 100 writes and EXISTS, all or none."""
+    elements = request["TransactStatements"]
+    statements = [parse_statement(one["Statement"]) for one in elements]
+    if all(isinstance(statement, tree.Select) for statement in statements):
+        return _read_all(core, request, list(zip(_selects(statements), elements, strict=True)))
+    if any(isinstance(statement, tree.Select) for statement in statements):
+        raise invalid(TRANSACTION_MIXTURE)
+    for at, statement in enumerate(statements):
+        if isinstance(statement, tree.Update | tree.Delete) and statement.returning:
+            raise _invalid_at(at, "RETURNING clause is not supported in ExecuteTransaction.")
+    steps = list(zip(range(len(elements)), statements, elements, strict=True))
+    response = write_all(core, request, elements, _transactional, steps)
+    response["Responses"] = [{} for _ in statements]
+    return response
+
+
+def _selects(statements: Sequence[tree.Statement]) -> Iterator[tree.Select]:
+    return (statement for statement in statements if isinstance(statement, tree.Select))
+
+
+def _read_all(
+    core: Core, request: Mapping[str, Any], selects: Sequence[tuple[tree.Select, Mapping[str, Any]]]
+) -> dict[str, Any]:
+    found = []
+    for at, (select, one) in enumerate(selects):
+        if select.index is not None:
+            raise _invalid_at(at, "Reads on indices are not supported within transactions.")
+        try:
+            found.append(_Found(core, select, one))
+        except DynamoError as error:
+            raise _invalid_at(at, NO_KEY_IN_TRANSACTION) if error.message == ONLY_ONE_ITEM else error from None
+    if len({(one.table.id, one.key) for one in found}) != len(found):
+        raise invalid(SAME_ITEM_TWICE)
+    items = [one.item() for one in found]
+    response: dict[str, Any] = {"Responses": [{} if item is None else {"Item": item} for item in items]}
+    detail = asked(request)
+    if detail is not None:
+        response["ConsumedCapacity"] = [
+            one.consumed(consistent=True, transactional=True).response(detail, by_kind=True) for one in found
+        ]
+    return response
+
+
+def _transactional(core: Core, step: tuple[int, tree.Statement, Mapping[str, Any]]) -> Action:
+    """A write or a check of a transaction. What does not fit its table is the statement's own reason."""
+    at, statement, request = step
+    if isinstance(statement, tree.Exists):
+        table = core.table(statement.select.table)
+        changes = _existing(statement.select, request, table)
+        if changes is None:
+            raise _invalid_at(at, ONE_CONDITION)
+        wants_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        return Check(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
+    try:
+        return _action(core, statement, request)
+    except DynamoError as error:
+        if error.code == "ValidationException":
+            raise Misfit(error.message) from None
+        raise
+
+
+def _existing(select: tree.Select, request: Mapping[str, Any], table: Table) -> Changes | None:
+    return plan_exists(select, _values(select, request), table)
+
+
+def _invalid_at(at: int, problem: str) -> DynamoError:
+    return invalid(f"Validation failed in TransactStatements[{at}]: {problem}")

@@ -1,0 +1,325 @@
+"""TransactWriteItems and TransactGetItems.
+
+A transaction is decided whole before its first write: every condition is evaluated, the reasons collected in the order
+of the actions, and only then is anything written. A ``ClientRequestToken`` is remembered in the same SQLite transaction
+as the writes it stands for, so that a repetition after a crash finds either both or neither.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import orjson
+
+from bursar.dynamo.core.catalogue import Core, Refused, Write
+from bursar.dynamo.errors import DynamoError, invalid, unreadable
+from bursar.dynamo.expressions import parse_projection
+from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.operations.data_plane.actions import (
+    DUPLICATE_ITEM,
+    Action,
+    check_action,
+    delete_action,
+    put_action,
+    update_action,
+)
+from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.items import collection_metrics
+from bursar.dynamo.operations.requests.members import (
+    CAPACITY,
+    EXPRESSIONS,
+    ITEMS,
+    METRICS,
+    ON_FAILURE,
+    TABLE_NAME,
+    TEXT,
+)
+from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.shapes import Many, Request, Shape, Struct, Text
+from bursar.dynamo.storage.table import Misfit, Table
+
+ACTIONS_MAX = 100
+TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
+TOKEN_LIFE_S = 600.0
+TOKEN_SWEEP_S = 60.0
+TOKEN_LONGEST = 36
+DIGEST_BYTES = 16
+
+ONE_OPERATION = "TransactItems can only contain one of Check, Put, Update or Delete"
+SAME_ITEM_TWICE = "Transaction request cannot include multiple operations on one item"
+TOO_LARGE = "Transaction request cannot exceed {} MB"
+
+_CONDITIONED: dict[str, Shape] = {
+    "TableName": TABLE_NAME,
+    "ConditionExpression": TEXT,
+    "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
+    **EXPRESSIONS,
+}
+_ACTIONS: dict[str, Shape] = {
+    "ConditionCheck": Struct({"Key": ITEMS, **_CONDITIONED}, ("Key", "TableName", "ConditionExpression")),
+    "Put": Struct({"Item": ITEMS, **_CONDITIONED}, ("Item", "TableName")),
+    "Delete": Struct({"Key": ITEMS, **_CONDITIONED}, ("Key", "TableName")),
+    "Update": Struct(
+        {"Key": ITEMS, "UpdateExpression": TEXT, **_CONDITIONED}, ("Key", "UpdateExpression", "TableName")
+    ),
+}
+TRANSACT_WRITE_ITEMS = Request(
+    {
+        "TransactItems": Many(Struct(_ACTIONS), fewest=1, most=ACTIONS_MAX),
+        "ReturnConsumedCapacity": CAPACITY,
+        "ReturnItemCollectionMetrics": METRICS,
+        "ClientRequestToken": Text(1, TOKEN_LONGEST),
+    },
+    required=("TransactItems",),
+)
+TRANSACT_GET_ITEMS = Request(
+    {
+        "TransactItems": Many(
+            Struct(
+                {
+                    "Get": Struct(
+                        {
+                            "Key": ITEMS,
+                            "TableName": TABLE_NAME,
+                            "ProjectionExpression": TEXT,
+                            "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
+                        },
+                        ("Key", "TableName"),
+                    )
+                },
+                ("Get",),
+            ),
+            fewest=1,
+            most=ACTIONS_MAX,
+        ),
+        "ReturnConsumedCapacity": CAPACITY,
+    },
+    required=("TransactItems",),
+)
+
+_GETTING = Parameters(("ProjectionExpression",))
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], Action]] = {
+    "ConditionCheck": check_action,
+    "Put": put_action,
+    "Delete": delete_action,
+    "Update": update_action,
+}
+
+
+def transact_write_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Up to 100 puts, updates, deletes and checks, all or none."""
+    elements = request["TransactItems"]
+    return write_all(core, request, elements, _action, elements)
+
+
+def write_all(
+    core: Core,
+    request: Mapping[str, Any],
+    elements: Sequence[Any],
+    make: Callable[[Core, Given], Action],
+    given: Sequence[Given],
+) -> dict[str, Any]:
+    """Carries out what ``make`` makes of all of ``given``, all or none; once for a ``ClientRequestToken``.
+
+    ``elements`` is what the request itself says, by which a repetition is known.
+    """
+    token = request.get("ClientRequestToken")
+    digest = b""
+    if token is not None:
+        digest = _digest(elements)
+        remembered = core.storage.token(token, core.clock())
+        if remembered is not None:
+            return _repeated(request, digest, *remembered)
+    actions = _fitting(make, core, given)
+    if len({(action.table.id, action.key) for action in actions}) != len(actions):
+        raise invalid(SAME_ITEM_TWICE)
+    writes = _decide(actions)
+    if sum([write.larger_bytes for write in writes]) > TRANSACTION_BYTES_MAX:
+        raise invalid(TOO_LARGE.format(TRANSACTION_BYTES_MAX // 1024**2))
+    try:
+        core.apply(writes)
+    except Refused as refused:
+        reason = _reason("ConditionalCheckFailed", refused.message)
+        write = writes[refused.index]
+        if actions[refused.index].wants_old and write.old is not None:
+            reason["Item"] = write.old
+        raise cancelled(_reasons({refused.index: reason}, len(actions))) from None
+    if token is not None:
+        _remember(core, token, digest, writes)
+    return _write_response(request, writes)
+
+
+def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Up to 100 items as they stand at one moment; ``{}`` in the place of one that does not exist."""
+    gets = []
+    for element in request["TransactItems"]:
+        get = element["Get"]
+        projection = None
+        binding = _GETTING.binding(get)
+        if binding is not None:
+            projection = parse_projection(get["ProjectionExpression"]).bind(binding)
+            binding.check_all_used()
+        gets.append((get, projection))
+    tables = [core.table(get["TableName"]) for get, _ in gets]
+    keys = _fitting(_key, core, [(table, get["Key"]) for table, (get, _) in zip(tables, gets, strict=True)])
+    places = [(table, key, projection) for table, (_, key), (_, projection) in zip(tables, keys, gets, strict=True)]
+    if len({(table.id, key) for table, key, _ in places}) != len(places):
+        raise invalid(SAME_ITEM_TWICE)
+    responses: list[dict[str, Any]] = []
+    consumed: dict[str, Consumption] = {}
+    total = 0
+    for table, key, projection in places:
+        row = table.rows.get(key)
+        units = read_units(row[1] if row else 0, consistent=True, transactional=True)
+        consumed.setdefault(table.name, Consumption(table, "read")).units += units
+        if row is None:
+            responses.append({})
+            continue
+        total += row[1]
+        item = orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
+        responses.append({"Item": item})
+    if total > TRANSACTION_BYTES_MAX:
+        raise invalid(TOO_LARGE.format(TRANSACTION_BYTES_MAX // 1024**2))
+    response: dict[str, Any] = {"Responses": responses}
+    detail = asked(request)
+    if detail is not None:
+        response["ConsumedCapacity"] = [one.response(detail, by_kind=True) for one in consumed.values()]
+    return response
+
+
+def _fitting(make: Callable[[Core, Given], Made], core: Core, given: Sequence[Given]) -> list[Made]:
+    """What ``make`` makes of each. Keys and items that do not fit their tables cancel the transaction, each with its
+    reason; what is wrong with the request itself is raised as it is, wherever it stands."""
+    made: list[Made] = []
+    faults: dict[int, dict[str, Any]] = {}
+    for one in given:
+        try:
+            made.append(make(core, one))
+        except Misfit as error:
+            faults[len(made) + len(faults)] = _reason("ValidationError", error.message)
+    if faults:
+        raise cancelled(_reasons(faults, len(given)))
+    return made
+
+
+def _reasons(faults: Mapping[int, dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """One for each of ``count`` actions, in order."""
+    return [faults.get(at) or {"Code": "None"} for at in range(count)]
+
+
+def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, bytes]:
+    table, key = place
+    return table.key_of(key)
+
+
+def _action(core: Core, element: Mapping[str, Any]) -> Action:
+    if len(element) == 1:
+        for kind, parameters in element.items():
+            if parameters is not None and kind in MAKERS:
+                return MAKERS[kind](core, parameters)
+    given = [name for name in MAKERS if element.get(name) is not None]
+    if len(given) != 1:
+        raise invalid(ONE_OPERATION)
+    return MAKERS[given[0]](core, element[given[0]])
+
+
+def _decide(actions: list[Action]) -> list[Write]:
+    """The writes of all actions, or the error that tells each action's reason."""
+    writes: list[Write] = []
+    faults: dict[int, dict[str, Any]] = {}
+    for action in actions:
+        try:
+            writes.append(action.decide())
+        except DynamoError as error:
+            faults[len(writes) + len(faults)] = _reason_of(error)
+    if faults:
+        raise cancelled(_reasons(faults, len(actions)))
+    return writes
+
+
+def _reason_of(error: DynamoError) -> dict[str, Any]:
+    if error.code != "ConditionalCheckFailedException":
+        # What an update makes of the item as it stands can be invalid: that is this action's reason.
+        return _reason("DuplicateItem" if error.code == DUPLICATE_ITEM else "ValidationError", error.message)
+    reason: dict[str, Any] = _reason("ConditionalCheckFailed", error.message)
+    if error.item is not None:
+        reason["Item"] = error.item
+    return reason
+
+
+def _reason(code: str, message: str) -> dict[str, Any]:
+    return {"Code": code, "Message": message}
+
+
+def cancelled(reasons: list[dict[str, Any]]) -> DynamoError:
+    """TransactionCanceledException with one reason per action, in order."""
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    return DynamoError(
+        "TransactionCanceledException",
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+        cancellation_reasons=reasons,
+    )
+
+
+def _digest(elements: Sequence[Any]) -> bytes:
+    # Which consumption is told does not make it another request.
+    try:
+        actions = orjson.dumps(elements, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        # Only a caller in this process can send what JSON cannot hold.
+        raise unreadable(f"The request cannot be serialised: {error}") from None
+    return blake2b(actions, digest_size=DIGEST_BYTES).digest()
+
+
+def _remember(core: Core, token: str, digest: bytes, writes: list[Write]) -> None:
+    """Keeps the token with what a repetition would read: (table, bytes) of each item."""
+    now = core.clock()
+    if not core.tokens_swept_at <= now < core.tokens_swept_at + TOKEN_SWEEP_S:
+        core.storage.forget_tokens(now)
+        core.tokens_swept_at = now
+    sizes = [(write.table.name, write.larger_bytes) for write in writes]
+    core.storage.put_token(token, digest, now + TOKEN_LIFE_S, orjson.dumps(sizes))
+
+
+def _repeated(request: Mapping[str, Any], digest: bytes, known_digest: bytes, sizes: bytes) -> dict[str, Any]:
+    """The answer to a request that took place already: success, billed as the reads that found it so."""
+    if digest != known_digest:
+        raise DynamoError(
+            "IdempotentParameterMismatchException",
+            "Provided idempotent token has already been used with different request parameters.",
+        )
+    detail = asked(request)
+    if detail is None:
+        return {}
+    units: dict[str, float] = {}
+    for table, size in orjson.loads(sizes):
+        units[table] = units.get(table, 0.0) + read_units(size, consistent=True, transactional=True)
+    answers = []
+    for table, total in units.items():
+        both = {"CapacityUnits": total, "ReadCapacityUnits": total}
+        answers.append({"TableName": table, **both, **({"Table": both} if detail == "INDEXES" else {})})
+    return {"ConsumedCapacity": answers}
+
+
+def _write_response(request: Mapping[str, Any], writes: list[Write]) -> dict[str, Any]:
+    response: dict[str, Any] = {}
+    detail = asked(request)
+    if detail is not None:
+        consumed: dict[str, Consumption] = {}
+        for write in writes:
+            one = consumed.setdefault(write.table.name, Consumption(write.table, "write"))
+            one.add_write(write.old, write.new, write.larger_bytes, transactional=True)
+        response["ConsumedCapacity"] = [one.response(detail, by_kind=True) for one in consumed.values()]
+    if request.get("ReturnItemCollectionMetrics") == "SIZE":
+        metrics: dict[str, list[dict[str, Any]]] = {}
+        for write in writes:
+            one_metric = collection_metrics(write.table, write.new or write.old or {})
+            if one_metric is not None and one_metric not in metrics.setdefault(write.table.name, []):
+                metrics[write.table.name].append(one_metric)
+        if metrics:
+            response["ItemCollectionMetrics"] = metrics
+    return response

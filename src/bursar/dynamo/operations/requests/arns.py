@@ -1,0 +1,107 @@
+"""Amazon resource names in requests: which table or stream one names, and Amazon's words for one that names none."""
+
+import re
+from dataclasses import dataclass
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.operations.requests.shapes import Text
+from bursar.dynamo.storage.table import ACCOUNT, REGION, Table
+
+RESOURCE_ARN = Text(1, 1283)
+
+_ARN = re.compile(r"arn:(?P<partition>[^:]*):dynamodb:(?P<region>[^:]*):(?P<account>[^:]*):(?P<resource>.+)")
+_RESOURCE = re.compile(r"table/(?P<table>[a-zA-Z0-9_.-]+)(/(?P<kind>[a-z]+)/(?P<rest>[^/]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Arn:
+    """A table's resource name, or that of something that belongs to it (``kind``: stream, index, …)."""
+
+    text: str
+    partition: str
+    region: str
+    account: str
+    table: str
+    kind: str | None
+    rest: str | None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether partition and region are this engine's."""
+        return self.partition == "aws" and self.region == REGION
+
+
+def parse_arn(text: str) -> Arn:
+    """The parts of a resource name. Raises ValidationException for one that names nothing of DynamoDB's."""
+    if not text.startswith("arn:"):
+        raise invalid_parameter(f"ARNs must start with 'arn:': {text}")
+    found = _ARN.fullmatch(text)
+    resource = _RESOURCE.fullmatch(found["resource"]) if found else None
+    if found is None or resource is None:
+        raise invalid_parameter(f"Provided Arn is not a DynamoDB resource arn: {text}")
+    return Arn(
+        text,
+        found["partition"],
+        found["region"],
+        found["account"],
+        resource["table"],
+        resource["kind"],
+        resource["rest"],
+    )
+
+
+def tagged_table(core: Core, text: str, operation: str) -> Table:
+    """The table that a tag operation's ``ResourceArn`` names."""
+    arn = parse_arn(text)
+    if arn.kind == "index":
+        raise _only_tables(text)
+    if arn.kind is not None:
+        raise invalid_parameter(f"Provided Arn is not a DynamoDB resource arn: {text}")
+    if arn.account != ACCOUNT:
+        raise access_denied(operation, text)
+    if not arn.is_ours:
+        raise invalid(f"Invalid TableArn: Invalid ResourceArn provided as input {text}")
+    table = core.find_table(arn.table)
+    if table is None:
+        raise DynamoError("ResourceNotFoundException", f"Requested resource not found: ResourceArn: {text} not found")
+    return table
+
+
+def policy_place(core: Core, text: str) -> tuple[Table, str]:
+    """(table, slot) of a resource policy: the table's own is ``table``, its stream's is the stream's label."""
+    arn = parse_arn(text)
+    if arn.kind == "index":
+        raise _only_tables(text)
+    if arn.kind not in (None, "stream"):
+        raise invalid_parameter(f"Provided Arn is not a DynamoDB resource arn: {text}")
+    if arn.account != ACCOUNT:
+        raise invalid("This action is only supported by accounts that match the resource owner’s account.")
+    if not arn.is_ours:
+        raise invalid_parameter(f"Invalid resource Arn: {text}")
+    table = core.find_table(arn.table)
+    if table is None:
+        raise DynamoError("ResourceNotFoundException", f"Requested resource not found: Table: {arn.table} not found")
+    if arn.rest is None:
+        return table, "table"
+    if arn.rest != table.document.get("LatestStreamLabel"):
+        raise DynamoError(
+            "ResourceNotFoundException",
+            f"Requested resource not found: Stream: {arn.rest} not found for Table: {table.name}",
+        )
+    return table, arn.rest
+
+
+def access_denied(operation: str, resource: str) -> DynamoError:
+    """What Amazon says of a resource in another account, whether or not it is there."""
+    return DynamoError(
+        "AccessDeniedException",
+        f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: dynamodb:{operation} on resource: {resource}"
+        f" because no resource-based policy allows the dynamodb:{operation} action",
+    )
+
+
+def _only_tables(text: str) -> DynamoError:
+    return invalid_parameter(
+        f"Invalid resource arn provided, only table or stream is accepted. Provided resource arn: {text}"
+    )

@@ -1,0 +1,106 @@
+"""What a write's expressions come to, known by their form: the texts, the names, and the types of the values.
+
+A program asks the same few things over and over with other values. All that Amazon checks of an expression before it
+looks at the values depends on its form, so a form that passed once needs no look again. What did not pass is not
+known here, and neither is what only the values decide: such a request goes the long way, which has the words for it.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.expressions import BoundCondition, BoundUpdate
+from bursar.dynamo.expressions.binding import COMPILED_MAX, Pairs, check_names, check_value_keys
+from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition
+from bursar.dynamo.expressions.update import CompiledUpdate, compiled_update
+from bursar.dynamo.items.attribute_values import Item, normalise
+
+CONDITION = "ConditionExpression"
+
+Bound = tuple[BoundUpdate | None, BoundCondition | None]
+
+
+class _Form(NamedTuple):
+    update: CompiledUpdate | None
+    condition: CompiledCondition | None
+    bound: Bound
+    """As it is without values."""
+
+
+def known_form(request: Mapping[str, Any], update: str | None) -> Bound | None:
+    """The expressions of ``request`` with its values, if their form is known to be right; ``update`` is its text."""
+    condition = request.get(CONDITION)
+    names = request.get("ExpressionAttributeNames")
+    values = request.get("ExpressionAttributeValues")
+    if names == {} or values == {}:
+        return None
+    if values is None:
+        if names is None:
+            return _bare(update, condition)
+        kept: Item = {}
+        types: Pairs = ()
+    else:
+        kept = values
+        kinds = []
+        for name, value in values.items():
+            if type(value) is not dict or len(value) != 1:
+                return None
+            for kind, content in value.items():
+                kinds.append((name, kind))
+                if kind == "S" and type(content) is str and content.isascii():
+                    continue
+                try:
+                    normal = normalise(value)
+                except DynamoError:
+                    return None
+                if normal is not value:
+                    kept = dict(values) if kept is values else kept
+                    kept[name] = normal
+        types = tuple(kinds)
+    try:
+        form = _form(update, condition, tuple(names.items()) if names else (), types)
+    except TypeError:  # a name that cannot even be hashed
+        return None
+    if form is None:
+        return None
+    return (
+        None if form.update is None else BoundUpdate(form.update, kept),
+        None if form.condition is None else BoundCondition(form.condition, kept),
+    )
+
+
+@lru_cache(COMPILED_MAX)
+def _bare(update: str | None, condition: str | None) -> Bound | None:
+    form = _form(update, condition, (), ())
+    return None if form is None else form.bound
+
+
+@lru_cache(COMPILED_MAX)
+def _form(update: str | None, condition: str | None, names: Pairs, types: Pairs) -> _Form | None:
+    """None for a form that is wrong, or whose values must be looked at."""
+    used_names: frozenset[str] = frozenset()
+    used_values: frozenset[str] = frozenset()
+    compiled_set = wanted = None
+    try:
+        check_names(names)
+        check_value_keys(tuple([name for name, _ in types]))
+        if update is not None:
+            compiled_set = compiled_update(update, names, types)
+            used_names, used_values = compiled_set.names, compiled_set.values
+            if compiled_set.late_checks:
+                return None
+        if condition is not None:
+            wanted = compiled_condition(condition, CONDITION, names, types)
+            used_names, used_values = used_names | wanted.names, used_values | wanted.values
+            if wanted.late_checks or wanted.problem is not None:
+                return None
+    except DynamoError:
+        return None
+    if len(used_names) < len(names) or len(used_values) < len(types):
+        return None
+    bound = (
+        None if compiled_set is None else BoundUpdate(compiled_set, {}),
+        None if wanted is None else BoundCondition(wanted, {}),
+    )
+    return _Form(compiled_set, wanted, bound)

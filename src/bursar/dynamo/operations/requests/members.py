@@ -1,0 +1,58 @@
+"""Members that the requests of many operations have: table names, expressions, what to return."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from bursar.dynamo.operations.requests.shapes import Flag, Items, Shape, Text
+
+NAMES_KNOWN_MAX = 10_000
+NAME_PATTERN = re.compile(r"[a-zA-Z0-9_.-]+")
+ARN_PATTERN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0-9_.-]+")
+
+
+class TableName:
+    """A table's name, or its ARN."""
+
+    def __init__(self, shortest: int = 1, longest: int = 255) -> None:
+        self.shortest = shortest
+        self.longest = longest
+        self._known: set[str] = set()
+
+    def accepts(self, value: Any) -> bool:
+        """See :class:`Shape`."""
+        if type(value) is not str:
+            return False
+        if value in self._known:
+            return True
+        if not self.shortest <= len(value) <= self.longest or NAME_PATTERN.fullmatch(value) is None:
+            return False
+        if len(self._known) < NAMES_KNOWN_MAX:
+            self._known.add(value)
+        return True
+
+    def check_type(self, value: Any) -> None:
+        """See :class:`Shape`."""
+        Text().check_type(value)
+
+    def faults(self, value: Any, path: str) -> Iterator[str]:
+        """See :class:`Shape`."""
+        if ARN_PATTERN.fullmatch(value) is None:
+            yield from Text(self.shortest, self.longest, NAME_PATTERN).faults(value, path)
+
+
+NAME = Text(3, 255, NAME_PATTERN)
+ATTRIBUTE_NAME_LONGEST = 65535
+CAPACITY = Text(choices=("INDEXES", "TOTAL", "NONE"))
+METRICS = Text(choices=("SIZE", "NONE"))
+RETURN_VALUES = Text(choices=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
+ON_FAILURE = Text(choices=("ALL_OLD", "NONE"))
+TEXT = Text()
+FLAG = Flag()
+ITEMS = Items()
+TABLE_NAME = TableName()
+
+EXPRESSIONS: dict[str, Shape] = {
+    "ExpressionAttributeNames": ITEMS,
+    "ExpressionAttributeValues": ITEMS,
+}

@@ -1,0 +1,73 @@
+"""Which of a request's parameters go together: expressions, placeholders, and the legacy parameters they replace."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bursar.dynamo.errors import invalid
+from bursar.dynamo.expressions import Binding
+from bursar.dynamo.operations.requests.forms import Bound, known_form
+
+PROJECTION = "ProjectionExpression"
+KEY_CONDITION = "KeyConditionExpression"
+KEY_CONDITIONS = "KeyConditions"
+
+
+class Parameters:
+    """The expressions and the legacy parameters of one operation, both in Amazon's order."""
+
+    def __init__(self, expressions: Sequence[str], legacy: Sequence[str] = ()) -> None:
+        self._expressions = expressions
+        self._legacy = legacy
+        self._any_legacy = frozenset(legacy)
+        self._placeholders = frozenset(("ExpressionAttributeNames", "ExpressionAttributeValues"))
+        self._updates = "UpdateExpression" in expressions
+
+    def known_form(self, request: Mapping[str, Any]) -> Bound | None:
+        """A write's (update, condition) where their form is known to be right; None sends it to :meth:`binding`."""
+        update = request.get("UpdateExpression") if self._updates else None
+        if (update is None and request.get("ConditionExpression") is None) or not self._any_legacy.isdisjoint(request):
+            return None
+        return known_form(request, update)
+
+    def binding(self, request: Mapping[str, Any]) -> Binding | None:
+        """The request's placeholders; None when it has no expression.
+
+        With legacy parameters it is one without placeholders, so that a request with neither costs nothing more. Raises
+        ValidationException for mixtures, and for placeholders without an expression.
+        """
+        for name in self._expressions:
+            if name in request:
+                break
+        else:
+            if self._any_legacy.isdisjoint(request) and self._placeholders.isdisjoint(request):
+                return None
+        return self._checked(request)
+
+    def _checked(self, request: Mapping[str, Any]) -> Binding | None:
+        names = request.get("ExpressionAttributeNames")
+        values = request.get("ExpressionAttributeValues")
+        given = [name for name in self._expressions if request.get(name) is not None]
+        legacy = [name for name in self._legacy if request.get(name) is not None]
+        if given and legacy:
+            self._check_mixture(legacy, given)
+        if names is not None and not given:
+            raise invalid("ExpressionAttributeNames can only be specified when using expressions")
+        if values is not None and (not given or given == [PROJECTION]):
+            takers = [name for name in self._expressions if name != PROJECTION]
+            raise invalid(
+                "ExpressionAttributeValues can only be specified when using expressions: "
+                f"{' and '.join(takers)} {'are' if len(takers) > 1 else 'is'} null"
+            )
+        if given:
+            return Binding(names, values)
+        return Binding(None, None) if legacy else None
+
+    def _check_mixture(self, legacy: list[str], given: Sequence[str]) -> None:
+        if KEY_CONDITIONS in legacy and KEY_CONDITION not in given:
+            # Filters and projections were expressions before key conditions were: the old one goes with the new ones.
+            legacy = [name for name in legacy if name != KEY_CONDITIONS]
+        if legacy:
+            raise invalid(
+                "Can not use both expression and non-expression parameters in the same request: "
+                f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(given)}}}"
+            )

@@ -1,0 +1,1 @@
+"""DynamoDB over HTTP: connections, admission of requests, credentials and policies."""

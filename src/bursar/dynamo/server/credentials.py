@@ -1,0 +1,102 @@
+"""The credentials file of a server: which access keys there are, their secrets, and what each may do.
+
+    [[key]]
+    access_key = "AKIAEXAMPLE"
+    secret = "…"
+    user = "reports"                  # how errors and policies name it; the access key if not given
+    policy = "reports-policy.json"    # beside this file, or the document itself as a TOML table; without: everything
+
+The file holds secrets: one that others may read is refused.
+"""
+
+import json
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bursar.dynamo.server.iam_scope import PartitionNames, touches
+from bursar.dynamo.server.policies import Policy, PolicyError, policy_of
+from bursar.web.sigv4 import Identity
+
+_MEMBERS = {"access_key", "secret", "user", "policy"}
+
+
+class CredentialsError(ValueError):
+    """The credentials file cannot be used: which file, which key, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """One key; ``policy`` None allows everything."""
+
+    secret: str
+    policy: Policy | None = None
+
+
+class AccessKeys:
+    """The keys that a server knows."""
+
+    def __init__(self, keys: Mapping[str, AccessKey]) -> None:
+        self._keys = dict(keys)
+
+    @classmethod
+    def load(cls, path: Path) -> "AccessKeys":
+        """Reads a credentials file. Raises :class:`CredentialsError`."""
+        try:
+            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise CredentialsError(f"{path} holds secrets and others may read it: chmod 600 {path}")
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise CredentialsError(f"cannot read {path}: {error.strerror}") from None
+        except ValueError as error:
+            if isinstance(error, CredentialsError):
+                raise
+            raise CredentialsError(f"{path} is not TOML: {error}") from None
+        entries = document.get("key")
+        if not isinstance(entries, list) or not entries or set(document) != {"key"}:
+            raise CredentialsError(f"{path} has one or more [[key]] tables and nothing else")
+        keys: dict[str, AccessKey] = {}
+        for number, entry in enumerate(entries, 1):
+            try:
+                name, key = _read_key(path, entry)
+            except PolicyError as error:
+                raise CredentialsError(f"{path}: key {number}: {error}") from None
+            if name in keys:
+                raise CredentialsError(f"{path}: access key {name} is there twice")
+            keys[name] = key
+        return cls(keys)
+
+    def secret_for(self, access_key: str) -> str | None:
+        """The secret of an access key, or None."""
+        key = self._keys.get(access_key)
+        return key.secret if key else None
+
+    def authorise(
+        self, identity: Identity, operation: str, request: Mapping[str, Any], partition_names: PartitionNames
+    ) -> None:
+        """Raises ``DynamoError`` AccessDeniedException when the key's policy does not allow the request."""
+        policy = self._keys[identity.access_key].policy
+        if policy is not None:
+            policy.require(touches(operation, request, partition_names))
+
+
+def _read_key(path: Path, entry: Any) -> tuple[str, AccessKey]:
+    if not isinstance(entry, dict) or set(entry) - _MEMBERS:
+        raise PolicyError(f"a key has {', '.join(sorted(_MEMBERS))} and nothing else")
+    for member in ("access_key", "secret"):
+        if not isinstance(entry.get(member), str) or not entry[member]:
+            raise PolicyError(f"{member} is missing")
+    document = entry.get("policy")
+    if isinstance(document, str):
+        try:
+            document = json.loads((path.parent / document).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise PolicyError(f"cannot read the policy {document}: {error}") from None
+    if document is not None and not isinstance(document, dict):
+        raise PolicyError("policy is a file name or a table")
+    user = str(entry.get("user", entry["access_key"]))
+    policy = None if document is None else policy_of(user, document)
+    return entry["access_key"], AccessKey(entry["secret"], policy)

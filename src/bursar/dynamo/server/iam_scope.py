@@ -1,0 +1,254 @@
+"""What a request touches, in IAM's terms: which actions on which resources, and the values of the condition keys.
+
+One request may touch several resources (a batch, a transaction); each has its own :class:`Touch`, and all must be
+allowed. Source: "Actions, resources, and condition keys for Amazon DynamoDB" in the service authorization reference.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.expressions import Binding, parse_key_condition
+from bursar.dynamo.expressions.lexer import NAME, WORD, tokens_of
+from bursar.dynamo.storage.table import TABLE_ARN
+
+LEADING_KEYS = "dynamodb:LeadingKeys"
+ATTRIBUTES = "dynamodb:Attributes"
+SELECT = "dynamodb:Select"
+RETURN_VALUES = "dynamodb:ReturnValues"
+RETURN_CONSUMED_CAPACITY = "dynamodb:ReturnConsumedCapacity"
+ENCLOSING_OPERATION = "dynamodb:EnclosingOperation"
+
+CONDITION_KEYS: Final = frozenset(
+    {LEADING_KEYS, ATTRIBUTES, SELECT, RETURN_VALUES, RETURN_CONSUMED_CAPACITY, ENCLOSING_OPERATION}
+)
+
+Values = tuple[str, ...] | None
+"""The values of a condition key; None when they cannot be told (a scan's leading keys: it reads them all)."""
+
+PartitionNames = Callable[[str, str | None], tuple[str, ...]]
+"""The partition key attributes of a table or of one of its indexes; empty when there is no such table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One action on one resource. A condition key that is not in ``values`` does not exist for the action."""
+
+    action: str
+    resource: str
+    values: Mapping[str, Values] = field(default_factory=dict)
+
+
+def touches(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> list[Touch]:
+    """Everything that the request touches. A malformed part touches ``*``: what it is cannot be allowed by name."""
+    try:
+        return list(_READERS.get(operation, _table_touch)(operation, request, partition_names))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return [Touch(operation, "*", dict.fromkeys(CONDITION_KEYS))]
+
+
+Reader = Callable[[str, Mapping[str, Any], PartitionNames], Iterator[Touch]]
+
+
+def _arn(table: str, index: str | None = None) -> str:
+    arn = table if table.startswith("arn:") else TABLE_ARN + table
+    return f"{arn}/index/{index}" if index else arn
+
+
+def _table_touch(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+    table = request[_RESOURCE_MEMBERS[operation]]
+    # Members that the operation does not read must not count: they could name something that the caller may use.
+    index = request.get("IndexName") if operation in ("Query", "Scan") else None
+    yield Touch(operation, _arn(table, index), _item_values(operation, request, partition_names, table, index))
+
+
+_RESOURCE_MEMBERS: Final = {
+    **dict.fromkeys(("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"), "TableName"),
+    **dict.fromkeys(("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"), "TableName"),
+    **dict.fromkeys(("DescribeTimeToLive", "UpdateTimeToLive"), "TableName"),
+    **dict.fromkeys(("DescribeContinuousBackups", "UpdateContinuousBackups", "CreateBackup"), "TableName"),
+    **dict.fromkeys(("DescribeContributorInsights", "UpdateContributorInsights"), "TableName"),
+    **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), "ResourceArn"),
+    **dict.fromkeys(("PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"), "ResourceArn"),
+    **dict.fromkeys(("DescribeStream", "GetShardIterator"), "StreamArn"),
+}
+"""The member that names the resource. What other operations touch cannot be told by name: it takes ``*``."""
+
+
+def _item_values(
+    operation: str,
+    request: Mapping[str, Any],
+    partition_names: PartitionNames,
+    table: str,
+    index: str | None = None,
+    enclosing: str | None = None,
+) -> dict[str, Values]:
+    values: dict[str, Values] = {}
+    if operation in _ITEM_ACTIONS:
+        values[LEADING_KEYS] = _leading_keys(operation, request, partition_names(table, index))
+        values[ATTRIBUTES] = _attributes(request)
+    if operation in ("Query", "Scan"):
+        default = "SPECIFIC_ATTRIBUTES" if _projects(request) else "ALL_ATTRIBUTES"
+        values[SELECT] = (request.get("Select") or default,)
+    elif _projects(request):
+        values[SELECT] = ("SPECIFIC_ATTRIBUTES",)
+    if operation in ("PutItem", "UpdateItem", "DeleteItem"):
+        values[RETURN_VALUES] = (request.get("ReturnValues") or "NONE",)
+    values[RETURN_CONSUMED_CAPACITY] = (request.get("ReturnConsumedCapacity") or "NONE",)
+    if enclosing is not None:
+        values[ENCLOSING_OPERATION] = (enclosing,)
+    return values
+
+
+_ITEM_ACTIONS: Final = frozenset(
+    {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query", "Scan"}
+    | {"BatchGetItem", "BatchWriteItem"}
+)
+
+
+def _projects(request: Mapping[str, Any]) -> bool:
+    return bool(request.get("ProjectionExpression") or request.get("AttributesToGet"))
+
+
+def _leading_keys(operation: str, request: Mapping[str, Any], names: tuple[str, ...]) -> Values:
+    if operation == "Scan" or not names:
+        return None
+    if operation == "Query":
+        return _queried_keys(request, names)
+    item = request["Item" if operation == "PutItem" else "Key"]
+    return tuple(_key_text(item[name]) for name in names)
+
+
+def _queried_keys(request: Mapping[str, Any], names: tuple[str, ...]) -> Values:
+    legacy = request.get("KeyConditions")
+    if legacy:
+        return tuple(_key_text(value) for name in names for value in legacy[name]["AttributeValueList"])
+    binding = Binding(request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues"))
+    try:
+        conditions = parse_key_condition(request["KeyConditionExpression"]).bind(binding).conditions()
+    except DynamoError:
+        return None  # the engine will say what is wrong with it to those who may ask
+    return tuple(_key_text(operand) for name in names for operand in conditions[name][1])
+
+
+def _key_text(value: Mapping[str, str]) -> str:
+    ((_, text),) = value.items()
+    return text
+
+
+_ITEM_MEMBERS: Final = ("Item", "Key", "Expected", "AttributeUpdates", "KeyConditions", "QueryFilter", "ScanFilter")
+_EXPRESSIONS: Final = (
+    "ProjectionExpression",
+    "ConditionExpression",
+    "UpdateExpression",
+    "KeyConditionExpression",
+    "FilterExpression",
+)
+
+
+def _attributes(request: Mapping[str, Any]) -> Values:
+    """Every top-level attribute that the request names."""
+    named = set(request.get("AttributesToGet") or ())
+    for member in _ITEM_MEMBERS:
+        named.update(request.get(member) or ())
+    placeholders = request.get("ExpressionAttributeNames") or {}
+    for member in _EXPRESSIONS:
+        if request.get(member):
+            try:
+                named.update(_attributes_in(request[member], placeholders))
+            except DynamoError:
+                return None
+    return tuple(sorted(named))
+
+
+def _attributes_in(expression: str, placeholders: Mapping[str, str]) -> Iterator[str]:
+    tokens = tokens_of(expression, "expression")
+    for before, token, after in zip([tokens[-1], *tokens], tokens, tokens[1:], strict=False):
+        if before.text == "." or after.text == "(":
+            continue  # a nested part of a path; a function
+        if token.kind == WORD:
+            yield token.text
+        elif token.kind == NAME:
+            yield placeholders.get(token.text, token.text)
+
+
+def _batch_get(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+    for table, wanted in request["RequestItems"].items():
+        values = _batch_values(partition_names(table, None), wanted["Keys"])
+        values[ATTRIBUTES] = _attributes({**wanted, "Key": dict.fromkeys(n for key in wanted["Keys"] for n in key)})
+        if _projects(wanted):
+            values[SELECT] = ("SPECIFIC_ATTRIBUTES",)
+        yield Touch(operation, _arn(table), values)
+
+
+def _batch_write(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+    for table, writes in request["RequestItems"].items():
+        items = [
+            write[member][part]
+            for write in writes
+            for member, part in (("PutRequest", "Item"), ("DeleteRequest", "Key"))
+            if write.get(member)
+        ]
+        yield Touch(operation, _arn(table), _batch_values(partition_names(table, None), items))
+
+
+def _batch_values(names: tuple[str, ...], items: list[Mapping[str, Any]]) -> dict[str, Values]:
+    return {
+        LEADING_KEYS: tuple(_key_text(item[name]) for item in items for name in names) if names else None,
+        ATTRIBUTES: tuple(sorted({name for item in items for name in item})),
+    }
+
+
+_TRANSACT_ACTIONS: Final = {
+    "Get": "GetItem",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+
+def _transact(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+    for element in request["TransactItems"]:
+        for member, part in element.items():
+            action, table = _TRANSACT_ACTIONS[member], part["TableName"]
+            yield Touch(action, _arn(table), _item_values(action, part, partition_names, table, enclosing=operation))
+
+
+def _statements(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+    # Loaded when a policy meets a statement: other requests do without.
+    from bursar.dynamo.partiql import Exists, Select, parse_statement
+
+    for one in request.get("Statements") or request.get("TransactStatements") or [request]:
+        try:
+            statement = parse_statement(one["Statement"])
+        except DynamoError:
+            # It will be refused, or fail by itself among others; it touches nothing that could be named.
+            yield Touch(operation, "*", dict.fromkeys(CONDITION_KEYS))
+            continue
+        values: dict[str, Values] = dict.fromkeys((LEADING_KEYS, ATTRIBUTES, SELECT))
+        if operation == "ExecuteTransaction":
+            values[ENCLOSING_OPERATION] = (operation,)
+        if isinstance(statement, Exists):
+            statement = statement.select
+        index = statement.index if isinstance(statement, Select) else None
+        yield Touch(f"PartiQL{type(statement).__name__}", _arn(statement.table, index), values)
+
+
+def _get_records(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+    """The stream that the iterator is a position in: it begins with its ARN, by which the engine finds the stream."""
+    arn, _version, _position = request["ShardIterator"].split("|")
+    yield Touch(operation, _arn(arn))
+
+
+_READERS: Final[dict[str, Reader]] = {
+    "GetRecords": _get_records,
+    "BatchGetItem": _batch_get,
+    "BatchWriteItem": _batch_write,
+    "TransactGetItems": _transact,
+    "TransactWriteItems": _transact,
+    "ExecuteStatement": _statements,
+    "BatchExecuteStatement": _statements,
+    "ExecuteTransaction": _statements,
+}

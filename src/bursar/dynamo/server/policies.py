@@ -1,0 +1,232 @@
+"""IAM-style policies: may this access key do what this request does? Documents are Amazon's own, in JSON or TOML.
+
+    {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:Query"],
+         "Resource": "arn:aws:dynamodb:*:*:table/invoices",
+         "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["${aws:username}"]}}}]}
+
+As in IAM, what no statement allows is refused, and a Deny wins. A document that says something this module cannot judge
+is refused when it is loaded (:class:`PolicyError`), never passed over. Where a condition's values cannot be told (the
+leading keys of a scan, the attributes of a PartiQL statement), an Allow that depends on them does not allow, and a Deny
+that depends on them denies. Source: "IAM JSON policy elements" in the IAM user guide.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.server.iam_scope import CONDITION_KEYS, Touch, Values
+from bursar.dynamo.storage.table import ACCOUNT
+
+USER_NAME = "aws:username"
+SERVICE_PREFIX = "dynamodb:"
+
+_STATEMENT_MEMBERS: Final = {
+    "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition",
+}  # fmt: skip
+
+
+class PolicyError(ValueError):
+    """A policy document that cannot be judged: which statement, which member, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One line of a statement's Condition: an operator on a key."""
+
+    key: str
+    operator: "Operator"
+    quantifier: str
+    """``ForAllValues``, ``ForAnyValue`` or nothing."""
+    if_exists: bool
+    wanted: tuple[str, ...]
+
+    def holds(self, values: Mapping[str, Values]) -> bool | None:
+        """None when the key's values cannot be told."""
+        if self.key not in values:
+            if self.operator.name == "Null":
+                return self.wanted == ("true",)
+            return self.if_exists or self.quantifier == "ForAllValues" or self.operator.negated
+        actual = values[self.key]
+        if actual is None:
+            return None
+        if self.operator.name == "Null":
+            return self.wanted == ("false",)
+        verdicts = (self.operator.judge(value, self.wanted) for value in actual)
+        return any(verdicts) if self.quantifier == "ForAnyValue" else all(verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A condition operator: does one value of the request match any of the wanted ones (or, negated, none)?"""
+
+    name: str
+    matches: Callable[[str, str], bool]
+    negated: bool = False
+
+    def judge(self, value: str, wanted: Iterable[str]) -> bool:
+        """The verdict for one value."""
+        return any(self.matches(value, each) for each in wanted) != self.negated
+
+
+def wildcard(pattern: str, text: str) -> bool:
+    """IAM's patterns: ``*`` is any run of characters, ``?`` one."""
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
+    return re.compile("".join(parts), re.DOTALL)  # `re` keeps the compiled ones
+
+
+def _equal(value: str, wanted: str) -> bool:
+    return value == wanted
+
+
+def _equal_ignoring_case(value: str, wanted: str) -> bool:
+    return value.casefold() == wanted.casefold()
+
+
+def _like(value: str, wanted: str) -> bool:
+    return wildcard(wanted, value)
+
+
+_OPERATORS: Final = {
+    operator.name: operator
+    for operator in (
+        Operator("StringEquals", _equal),
+        Operator("StringNotEquals", _equal, negated=True),
+        Operator("StringEqualsIgnoreCase", _equal_ignoring_case),
+        Operator("StringNotEqualsIgnoreCase", _equal_ignoring_case, negated=True),
+        Operator("StringLike", _like),
+        Operator("StringNotLike", _like, negated=True),
+        Operator("Null", _equal),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement. ``but`` flags turn a list round (NotAction, NotResource)."""
+
+    allows: bool
+    actions: tuple[str, ...]
+    all_actions_but: bool
+    resources: tuple[str, ...]
+    all_resources_but: bool
+    conditions: tuple[Condition, ...]
+
+    def covers(self, touch: Touch, values: Mapping[str, Values]) -> bool:
+        """Does the statement speak of this touch? An untold condition counts against whoever asks."""
+        action = (SERVICE_PREFIX + touch.action).lower()
+        if any(wildcard(pattern, action) for pattern in self.actions) == self.all_actions_but:
+            return False
+        if any(wildcard(pattern, touch.resource) for pattern in self.resources) == self.all_resources_but:
+            return False
+        verdicts = [condition.holds(values) for condition in self.conditions]
+        return all((not self.allows) if verdict is None else verdict for verdict in verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one user may do."""
+
+    user: str
+    statements: tuple[Statement, ...]
+
+    def require(self, touches: Sequence[Touch]) -> None:
+        """Raises AccessDeniedException, in Amazon's words, for the first touch that is not allowed."""
+        for touch in touches:
+            values = {**touch.values, USER_NAME: (self.user,)}
+            covering = [statement for statement in self.statements if statement.covers(touch, values)]
+            if any(not statement.allows for statement in covering):
+                raise self._refusal(touch, "with an explicit deny in an identity-based policy")
+            if not covering:
+                action = SERVICE_PREFIX + touch.action
+                raise self._refusal(touch, f"because no identity-based policy allows the {action} action")
+
+    def _refusal(self, touch: Touch, why: str) -> DynamoError:
+        return DynamoError(
+            "AccessDeniedException",
+            f"User: arn:aws:iam::{ACCOUNT}:user/{self.user} is not authorized to perform: "
+            f"{SERVICE_PREFIX}{touch.action} on resource: {touch.resource} {why}",
+        )
+
+
+def policy_of(user: str, document: Mapping[str, Any]) -> Policy:
+    """The policy that ``document`` (parsed JSON or TOML) gives to ``user``. Raises :class:`PolicyError`."""
+    statements = document.get("Statement")
+    if isinstance(statements, Mapping):
+        statements = [statements]
+    if not isinstance(statements, list) or not statements:
+        raise PolicyError("a policy has a list Statement")
+    return Policy(user, tuple(_statement(user, number, each) for number, each in enumerate(statements, 1)))
+
+
+def _statement(user: str, number: int, raw: Any) -> Statement:
+    where = f"statement {number}"
+    if not isinstance(raw, Mapping):
+        raise PolicyError(f"{where} is not an object")
+    unknown = sorted(set(raw) - _STATEMENT_MEMBERS)
+    if unknown:
+        raise PolicyError(f"{where} has {', '.join(unknown)}, which is not understood here")
+    if raw.get("Effect") not in ("Allow", "Deny"):
+        raise PolicyError(f"{where}: Effect is Allow or Deny, not {raw.get('Effect')!r}")
+    actions, all_actions_but = _either(where, raw, "Action", "NotAction")
+    resources, all_resources_but = _either(where, raw, "Resource", "NotResource")
+    return Statement(
+        allows=raw["Effect"] == "Allow",
+        actions=tuple(action.lower() for action in actions),
+        all_actions_but=all_actions_but,
+        resources=tuple(_filled_in(where, resource, user) for resource in resources),
+        all_resources_but=all_resources_but,
+        conditions=tuple(_conditions(where, raw.get("Condition", {}), user)),
+    )
+
+
+def _either(where: str, raw: Mapping[str, Any], plain: str, inverted: str) -> tuple[list[str], bool]:
+    if (plain in raw) == (inverted in raw):
+        raise PolicyError(f"{where} has one of {plain} and {inverted}")
+    return _texts(where, inverted if inverted in raw else plain, raw), inverted in raw
+
+
+def _texts(where: str, member: str, raw: Mapping[str, Any]) -> list[str]:
+    value = raw[member]
+    texts = value if isinstance(value, list) else [value]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise PolicyError(f"{where}: {member} is a string or a list of strings")
+    return texts
+
+
+def _filled_in(where: str, text: str, user: str) -> str:
+    filled = text.replace("${aws:username}", user)
+    if "${" in filled:
+        raise PolicyError(f"{where}: the only policy variable understood here is ${{aws:username}}: {text}")
+    return filled
+
+
+def _conditions(where: str, raw: Any, user: str) -> Iterable[Condition]:
+    if not isinstance(raw, Mapping):
+        raise PolicyError(f"{where}: Condition is an object")
+    for spelled, keys in raw.items():
+        quantifier, _, rest = spelled.rpartition(":")
+        name = rest.removesuffix("IfExists")
+        operator = _OPERATORS.get(name)
+        if operator is None or quantifier not in ("", "ForAllValues", "ForAnyValue"):
+            raise PolicyError(f"{where}: condition operator {spelled} is not understood here")
+        if not isinstance(keys, Mapping):
+            raise PolicyError(f"{where}: {spelled} is an object")
+        for key in keys:
+            if key not in CONDITION_KEYS and key != USER_NAME:
+                raise PolicyError(f"{where}: condition key {key} is not understood here")
+            wanted = tuple(_filled_in(where, text, user) for text in _condition_texts(where, key, keys))
+            yield Condition(key, operator, quantifier, rest != name, wanted)
+
+
+def _condition_texts(where: str, key: str, keys: Mapping[str, Any]) -> list[str]:
+    value = keys[key]
+    if isinstance(value, bool):  # {"Null": {…: true}} is as good as "true"
+        return [str(value).lower()]
+    return _texts(where, key, keys)

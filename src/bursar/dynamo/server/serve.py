@@ -1,0 +1,283 @@
+"""Serving a store over HTTP: :func:`start_server` inside a running loop, :func:`serve` as a process with its workers.
+
+Workers are processes that each open the file and each listen on the port (SO_REUSEPORT: the kernel shares connections
+out among them, and they pass on what one has too many of). What keeps a server from starting is a :class:`ServeError`:
+one clear line for whoever typed the command, which ends with exit code 2.
+"""
+
+import asyncio
+import errno
+import gc
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bursar.clock import Clock, system_clock
+from bursar.dynamo.server.admission import Access
+from bursar.dynamo.server.connection import HttpDoor, Submits
+from bursar.web.connection_balancing import Seat
+
+if TYPE_CHECKING:
+    from bursar.dynamo.engine.engine import Engine
+
+DEFAULT_PORT = 8000  # where SDK examples expect a local DynamoDB
+BACKLOG_CONNECTIONS = 2048
+SHUTDOWN_S_MAX = 10.0
+
+COLLECT_AFTER_ALLOCATIONS = 50_000
+"""The cycle collector's threshold. A request is some hundred dicts that live until its answer and hold no cycles: at
+Python's own threshold of 700 the collector runs after every few requests and finds nothing, for a tenth of the time."""
+
+MEMORY = ":memory:"
+
+
+class ServeError(Exception):
+    """The server cannot start, and why, in one line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What :func:`serve` serves and where. ``open_to_anyone``: other hosts may use a server without access keys."""
+
+    path: str
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    workers: int = 1
+    open_to_anyone: bool = False
+
+
+class RunningServer:
+    """A server in this process's loop; ``url`` is where it listens."""
+
+    def __init__(self, door: HttpDoor, servers: list[asyncio.Server], host: str, port: int) -> None:
+        self._door = door
+        self._servers = servers
+        self.host = host
+        self.port = port
+        self.url = url_of(host, port)
+
+    async def close(self, within_s: float = SHUTDOWN_S_MAX) -> None:
+        """Stops listening, answers what has been asked, ends every connection; the engine stays open."""
+        for server in self._servers:
+            server.close()
+        await self._door.close(within_s)
+
+
+async def start_server(
+    engine: Submits,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    access: Access | None = None,
+    open_to_anyone: bool = False,
+    clock: Clock = system_clock,
+    process_id_bytes: bytes | None = None,
+    listener: socket.socket | None = None,
+    seat: Seat | None = None,
+) -> RunningServer:
+    """Serves ``engine`` in the running loop. Port 0 takes any free one; ``seat`` is this process's among several.
+
+    Raises :class:`ServeError`.
+    """
+    require_safe(host, access, open_to_anyone)
+    listener = listener or listen(host, port, shared=False)
+    door = HttpDoor(
+        engine,
+        access=access,
+        clock=clock,
+        process_id_bytes=process_id_bytes or os.urandom(16),
+    )
+    if seat is not None:
+        door.sit(seat)
+    server = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=BACKLOG_CONNECTIONS)
+    return RunningServer(door, [server], host, listener.getsockname()[1])
+
+
+def serve(
+    settings: ServerSettings,
+    *,
+    open_engine: "Callable[[str], Engine]",
+    access: Access | None = None,
+    announce: Callable[[str], None],
+) -> None:
+    """Serves a store until SIGINT or SIGTERM, then shuts down gracefully. Raises :class:`ServeError`.
+
+    ``open_engine`` opens the store in each worker; ``announce`` gets the URL once connections are accepted.
+    """
+    require_safe(settings.host, access, settings.open_to_anyone)
+    if settings.workers < 1:
+        raise ServeError(f"--workers must be at least 1, not {settings.workers}")
+    if settings.workers > 1 and settings.path == MEMORY:
+        raise ServeError("several workers cannot share a store in memory: give --data a file, or use one worker")
+    if settings.workers == 1:
+        listener = listen(settings.host, settings.port, shared=False)
+        with listener:  # the loop's server keeps a descriptor of its own
+            engine = open_or_explain(open_engine, settings.path)
+            _run_worker(engine, listener, settings, access, announce)
+        return
+    from bursar.web.worker_processes import Workers
+
+    # The first socket refuses a port that another server shares; the second keeps it, without listening, so that
+    # every worker, and every later one, gets the same.
+    listen(settings.host, settings.port, shared=False).close()
+    with listen(settings.host, settings.port, shared=True) as placeholder:
+        port = placeholder.getsockname()[1]
+        open_or_explain(open_engine, settings.path).close()  # what is wrong with the file is said once, before any fork
+
+        def work(lifeline: int, ready: Callable[[], None], seat: Seat) -> None:
+            listener = listen(settings.host, port, shared=True)
+            engine = open_or_explain(open_engine, settings.path)
+            _run_worker(engine, listener, settings, access, lambda _url: ready(), lifeline, seat)
+
+        failed = Workers(settings.workers, work).run(lambda: announce(url_of(settings.host, port)))
+    if failed:
+        raise ServeError(failed)
+
+
+def require_safe(host: str, access: Access | None, open_to_anyone: bool) -> None:
+    """Raises :class:`ServeError` when other machines could read and write without being asked who they are."""
+    if access is None and not open_to_anyone and not is_loopback(host):
+        raise ServeError(
+            f"will not listen on {host} without access keys: give --credentials FILE, or say --open-to-anyone"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Can only this machine reach ``host``?"""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int, *, shared: bool) -> socket.socket:
+    """A bound TCP socket, not yet listening. ``shared`` lets several processes bind it. Raises :class:`ServeError`."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise ServeError(f"cannot listen on {host}: {error.strerror or error}") from None
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(address)
+    except (OSError, OverflowError) as error:
+        bound.close()
+        number = error.errno if isinstance(error, OSError) else None
+        reason = _BIND_REASONS.get(number) if number is not None else None
+        raise ServeError(f"port {port} on {host} {reason or f'cannot be listened on: {error}'}") from None
+    bound.setblocking(False)
+    return bound
+
+
+_BIND_REASONS = {
+    errno.EADDRINUSE: "is already in use",
+    errno.EACCES: "may not be used by this user",
+    errno.EADDRNOTAVAIL: "cannot be listened on: this machine has no such address",
+}
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL under which a server listening on ``host`` is reached from this machine."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def open_or_explain(open_engine: "Callable[[str], Engine]", path: str) -> "Engine":
+    """Opens a store. Raises :class:`ServeError` with what a person can do about a file that cannot be opened."""
+    import apsw
+
+    from bursar.dynamo.storage.sqlite_file import StoreFormatError
+
+    try:
+        return open_engine(path)
+    except StoreFormatError as error:
+        raise ServeError(str(error)) from None
+    except apsw.Error as error:
+        raise ServeError(f"cannot open {path}: {_file_reason(path) or error}") from None
+
+
+def _file_reason(path: str) -> str | None:
+    """What a person can do about a file that SQLite cannot open."""
+    file = Path(path)
+    if file.is_dir():
+        return "it is a folder"
+    if not file.parent.is_dir():
+        return f"there is no folder {file.parent}"
+    if not os.access(file.parent, os.W_OK):
+        return f"the folder {file.parent} is not writable"
+    if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+        return "the file may not be read and written by this user"
+    return None
+
+
+def _run_worker(
+    engine: "Engine",
+    listener: socket.socket,
+    settings: ServerSettings,
+    access: Access | None,
+    announce: Callable[[str], None],
+    lifeline: int | None = None,
+    seat: Seat | None = None,
+) -> None:
+    """One process's whole life as a server, until it is told to stop or the other end of ``lifeline`` is closed."""
+    if sys.platform == "win32":
+        new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    else:
+        import uvloop
+
+        new_loop = uvloop.new_event_loop
+    gc.collect()
+    gc.freeze()  # the modules themselves are never garbage
+    gc.set_threshold(COLLECT_AFTER_ALLOCATIONS)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_serve_until_told(engine, listener, settings, access, announce, lifeline, seat))
+
+
+async def _serve_until_told(
+    engine: "Engine",
+    listener: socket.socket,
+    settings: ServerSettings,
+    access: Access | None,
+    announce: Callable[[str], None],
+    lifeline: int | None,
+    seat: Seat | None,
+) -> None:
+    from bursar.dynamo.engine.group_commit import AsyncEngine
+
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    if lifeline is not None:
+        loop.add_reader(lifeline, told.set)
+    shared = AsyncEngine(engine)
+    try:
+        server = await start_server(
+            shared,
+            host=settings.host,
+            access=access,
+            open_to_anyone=settings.open_to_anyone,
+            listener=listener,
+            seat=seat,
+        )
+        engine.serve_at(server.url.removeprefix("http://"))
+        shared.keep_swept()
+        announce(server.url)
+        await told.wait()
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
+        await server.close()
+    finally:
+        await shared.close()

@@ -1,0 +1,1 @@
+"""The SQLite file: tables, rows, secondary indexes, expiry times, change streams, and its integrity check."""

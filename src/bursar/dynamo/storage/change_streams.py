@@ -1,0 +1,271 @@
+"""DynamoDB Streams in the file: which streams there are, their shards, and their records.
+
+    streams:    id │ table id │ document (table, label, view type, key schema, shards; when disabled)
+    stream_7:   sequence │ created │ event │ by the service? │ size │ keys │ old image │ new image
+
+A record is written in the transaction of the change that it tells of (:class:`Recorder`, called by ``Core._apply``), so
+that stream and items cannot disagree. Sequence numbers have no gaps and rise in the order of the writes. A stream is
+one line of shards, each the parent of the next, as Amazon's splits and rolls them: the sweep closes a shard after four
+hours. Records are readable for 24 hours, and so is a stream that was disabled, or whose table is gone.
+Source: Developer Guide, "Change data capture for DynamoDB Streams".
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from bursar.clock import iso_ms
+from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size
+from bursar.dynamo.storage.sqlite_file import Storage
+from bursar.dynamo.storage.table import TABLE_ARN, Table
+
+if TYPE_CHECKING:
+    from bursar.dynamo.core.catalogue import Core, Write
+
+RETENTION_S = 24 * 3600
+SHARD_LIFE_S = 4 * 3600
+INSERT, MODIFY, REMOVE = "INSERT", "MODIFY", "REMOVE"
+LABEL_STEP_S = 0.001
+SHARD_ID_BITS = 32
+
+WANTS_NEW = frozenset({"NEW_IMAGE", "NEW_AND_OLD_IMAGES"})
+WANTS_OLD = frozenset({"OLD_IMAGE", "NEW_AND_OLD_IMAGES"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of a stream: the records from ``starting`` to ``ending`` (None while it is open), both included."""
+
+    id: str
+    starting: int
+    ending: int | None
+    opened_at: float
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream of one table; a table has a new one each time that its stream is enabled."""
+
+    id: int
+    table_id: int
+    document: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The moment of its creation, unique for the table's name."""
+        return str(self.document["Label"])
+
+    @property
+    def arn(self) -> str:
+        """The stream's Amazon resource name."""
+        return stream_arn(self.document["TableName"], self.label)
+
+    @property
+    def view(self) -> str:
+        """What its records hold: KEYS_ONLY, NEW_IMAGE, OLD_IMAGE or NEW_AND_OLD_IMAGES."""
+        return str(self.document["ViewType"])
+
+    @property
+    def disabled_at(self) -> float | None:
+        """When it was disabled, or its table deleted (seconds since the epoch)."""
+        return self.document.get("DisabledAt")
+
+    @property
+    def shards(self) -> list[Shard]:
+        """Its shards, oldest first; at least one."""
+        return [Shard(**shard) for shard in self.document["Shards"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One change of one item. The images are DynamoDB JSON; None where the view type leaves them out."""
+
+    sequence: int
+    created_at: float
+    event: str
+    by_service: bool
+    size: int
+    keys: bytes
+    old: bytes | None
+    new: bytes | None
+
+
+def stream_arn(table_name: str, label: str) -> str:
+    """The resource name of a table's stream."""
+    return f"{TABLE_ARN}{table_name}/stream/{label}"
+
+
+class Streams:
+    """The streams of one store."""
+
+    def __init__(self, storage: Storage, randomness: random.Random) -> None:
+        self._connection = storage.connection
+        self._randomness = randomness
+
+    def all(self) -> list[Stream]:
+        """Every stream, enabled and disabled, by table name and label."""
+        rows: list[tuple[Any, ...]] = self._connection.execute("SELECT id, table_id, document FROM streams").fetchall()
+        streams = [Stream(row[0], row[1], orjson.loads(row[2])) for row in rows]
+        return sorted(streams, key=lambda stream: (stream.document["TableName"], stream.label))
+
+    def enabled(self) -> dict[int, Stream]:
+        """The stream of each table that has one now, by the table's id."""
+        return {stream.table_id: stream for stream in self.all() if stream.disabled_at is None}
+
+    def free_label(self, table_name: str, now: float) -> str:
+        """A label that no stream of a table of this name has: ISO 8601 with milliseconds and no zone."""
+        taken = {stream.label for stream in self.all() if stream.document["TableName"] == table_name}
+        label = iso_ms(now).removesuffix("Z")
+        while label in taken:
+            now += LABEL_STEP_S
+            label = iso_ms(now).removesuffix("Z")
+        return label
+
+    def start(self, table_id: int, table_name: str, table: Mapping[str, Any], now: float) -> None:
+        """Makes the stream that a table's document asks for."""
+        document = {
+            "TableName": table_name,
+            "Label": table["LatestStreamLabel"],
+            "ViewType": table["StreamSpecification"]["StreamViewType"],
+            "KeySchema": table["KeySchema"],
+            "CreatedAt": round(now, 3),
+            "Shards": [self._shard(1, None, now)],
+        }
+        self._connection.execute(
+            "INSERT INTO streams (table_id, document) VALUES (?, ?)", (table_id, orjson.dumps(document))
+        )
+        self._connection.execute(
+            f"CREATE TABLE stream_{self._connection.last_insert_rowid()} ("
+            "sequence INTEGER PRIMARY KEY AUTOINCREMENT, created_at REAL NOT NULL, event TEXT NOT NULL,"
+            " by_service INTEGER NOT NULL, size INTEGER NOT NULL, keys BLOB NOT NULL, old BLOB, new BLOB)"
+        )
+
+    def stop(self, stream: Stream, now: float) -> None:
+        """Disables a stream: its last shard is closed, its records stay readable for 24 hours."""
+        *closed, last = stream.document["Shards"]
+        last = {**last, "ending": max(last["starting"], self.last(stream.id))}
+        self._put(stream, {**stream.document, "DisabledAt": now, "Shards": [*closed, last]})
+
+    def kept_shards(self, stream: Stream, oldest: int) -> list[dict[str, Any]]:
+        """The shards without those closed ones whose records are all older than ``oldest``."""
+        *closed, last = stream.document["Shards"]
+        return [*(shard for shard in closed if shard["ending"] >= oldest), last]
+
+    def keep_shards(self, stream: Stream, shards: list[dict[str, Any]]) -> None:
+        """Forgets the other shards."""
+        self._put(stream, {**stream.document, "Shards": shards})
+
+    def roll(self, stream: Stream, shards: list[dict[str, Any]], now: float) -> None:
+        """Closes the last of the shards, which is open and has records, and opens its child."""
+        last = self.last(stream.id)
+        closed = {**shards[-1], "ending": last}
+        child = self._shard(last + 1, closed["id"], now)
+        self._put(stream, {**stream.document, "Shards": [*shards[:-1], closed, child]})
+
+    def remove(self, stream: Stream) -> None:
+        """Forgets a stream and its records."""
+        self._connection.execute(f"DROP TABLE stream_{stream.id}")
+        self._connection.execute("DELETE FROM streams WHERE id = ?", (stream.id,))
+
+    def _shard(self, starting: int, parent: str | None, now: float) -> dict[str, Any]:
+        number = self._randomness.getrandbits(SHARD_ID_BITS)
+        shard_id = f"shardId-{int(now * 1000):020d}-{number:08x}"
+        return {"id": shard_id, "starting": starting, "ending": None, "opened_at": now, "parent": parent}
+
+    def _put(self, stream: Stream, document: Mapping[str, Any]) -> None:
+        self._connection.execute("UPDATE streams SET document = ? WHERE id = ?", (orjson.dumps(document), stream.id))
+
+    # Records --------------------------------------------------------------------------------------------------
+
+    def last(self, stream_id: int) -> int:
+        """The last sequence number that was given, whether or not its record is still there; 0 for none."""
+        return (
+            self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (f"stream_{stream_id}",)).get
+            or 0
+        )
+
+    def first(self, stream_id: int) -> int:
+        """The oldest sequence number that is in the file; one after the last when none is."""
+        oldest = self._connection.execute(f"SELECT min(sequence) FROM stream_{stream_id}").get
+        return self.last(stream_id) + 1 if oldest is None else int(oldest)
+
+    def first_since(self, stream_id: int, moment: float) -> int:
+        """The first sequence number created at ``moment`` or later; one after the last when there is none."""
+        low, high = self.first(stream_id), self.last(stream_id) + 1
+        created = f"SELECT created_at FROM stream_{stream_id} WHERE sequence = ?"
+        while low < high:
+            middle = (low + high) // 2
+            if self._connection.execute(created, (middle,)).get < moment:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def records(self, stream_id: int, first: int, last: int, limit: int) -> list[Record]:
+        """The records from ``first`` to ``last``, both included, at most ``limit``."""
+        rows = self._connection.execute(
+            "SELECT sequence, created_at, event, by_service, size, keys, old, new"
+            f" FROM stream_{stream_id} WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?",
+            (first, last, limit),
+        )
+        return [Record(row[0], row[1], row[2], bool(row[3]), *row[4:]) for row in rows]
+
+    def trim(self, stream_id: int, before: int) -> None:
+        """Removes the records with lower sequence numbers."""
+        self._connection.execute(f"DELETE FROM stream_{stream_id} WHERE sequence < ?", (before,))
+
+
+class Recorder:
+    """Writes a record of each change of one table's items. A change to an equal item makes none."""
+
+    __slots__ = ("_connection", "_core", "_insert", "_table", "_wants_new", "_wants_old")
+
+    def __init__(self, core: "Core", table: Table, stream: Stream) -> None:
+        self._core = core
+        self._table = table
+        self._connection = core.storage.cursor
+        self._wants_new = stream.view in WANTS_NEW
+        self._wants_old = stream.view in WANTS_OLD
+        self._insert = (
+            f"INSERT INTO stream_{stream.id} (created_at, event, by_service, size, keys, old, new)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+
+    def __call__(self, write: "Write", row_id: int) -> None:
+        """The change has just been made."""
+        old_bytes = new_bytes = None
+        keys: Item = self._table.key_item(write.new or write.old or {})
+        size = item_size(keys)
+        event = MODIFY
+        if write.row is None:
+            event = INSERT
+        elif write.new is None:
+            event = REMOVE
+        elif _same(write.old, write.new):
+            return
+        if self._wants_new and write.new is not None:
+            new_bytes = write.body
+            size += write.size
+        if self._wants_old and write.row is not None:
+            old_bytes = write.row[2]
+            size += write.row[1]
+        self._connection.execute(
+            self._insert,
+            (
+                self._core.clock(),
+                event,
+                self._core.expiring,
+                size,
+                item_bytes(keys),
+                old_bytes,
+                new_bytes,
+            ),
+        )
+
+
+def _same(old: Item | None, new: Item) -> bool:
+    return old is not None and equal({"M": old}, {"M": new})

@@ -1,0 +1,236 @@
+"""Is a store sound? Compares what SQLite holds with itself: the file, items, index entries, expiry, counters, streams.
+
+    items_7     key = the item's own key · item = canonical bytes · size = its size by DynamoDB's rules
+    index_7_1   exactly the entries that the items give, no more, no fewer
+    expiry_7    the same, of a table with a time to live
+    counters    the item counts and sizes of tables and indexes, as DescribeTable tells them
+    stream_7    no record is missing; each begins where the last one of its item ended; the last ends at the item
+
+Everything is read in one snapshot, row by row: memory does not grow with the table, and a server may go on writing.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from random import Random
+
+import apsw
+import orjson
+
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size, normalise_item
+from bursar.dynamo.storage.change_streams import INSERT, REMOVE, Stream, Streams
+from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
+from bursar.dynamo.storage.table import Index, Table
+
+FAULTS_MAX = 1_000
+"""More are not listed: a file with so many is read by nobody line by line."""
+
+_NOT_AN_ITEM = (ValueError, KeyError, TypeError, AttributeError, DynamoError)
+"""How bytes that are no item fail when they are taken for one."""
+
+
+def check_store(path: str) -> list[str]:
+    """The faults of the store at ``path``, each one line; none for a sound one.
+
+    Raises ``StoreFormatError`` for a file that is no store of this format, ``apsw.Error`` for one that
+    cannot be opened.
+    """
+    storage = Storage(path)
+    try:
+        with storage.snapshot():
+            return list(islice(_faults(storage), FAULTS_MAX))
+    finally:
+        storage.close()
+
+
+def _faults(storage: Storage) -> Iterator[str]:
+    try:
+        damage = [str(line) for (line,) in storage.connection.execute("PRAGMA integrity_check")]
+        if damage != ["ok"]:
+            yield from (f"SQLite: {line}" for line in damage)
+            return
+        tables = []
+        for table_id, name, document, rules in storage.definitions():
+            try:
+                tables.append(Table(storage, table_id, name, orjson.loads(document), rules))
+            except _NOT_AN_ITEM as error:
+                yield f"{name}: not a definition: {error!r}"
+                return
+        streams = Streams(storage, Random(0)).all()
+        yield from _catalogue_faults(storage, tables, streams)
+        for table in tables:
+            yield from _table_faults(storage, table)
+        by_id = {table.id: table for table in tables}
+        for stream in streams:
+            yield from _record_faults(storage, stream)
+            if stream.disabled_at is None:
+                yield from _last_record_faults(storage, stream, by_id[stream.table_id])
+    except (apsw.Error, UnicodeDecodeError) as error:
+        yield f"SQLite: {error}"
+
+
+def _catalogue_faults(storage: Storage, tables: list[Table], streams: list[Stream]) -> Iterator[str]:
+    """Rows and counters that no definition names, or that are missing."""
+    wanted = {f"items_{table.id}" for table in tables}
+    wanted |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
+    wanted |= {f"stream_{stream.id}" for stream in streams}
+    wanted |= {f"expiry_{table.id}" for table in tables if table.expiry}
+    held = {
+        str(name)
+        for (name,) in storage.connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
+            "(name GLOB 'items_*' OR name GLOB 'index_*' OR name GLOB 'stream_*' OR name GLOB 'expiry_*')"
+        )
+    }
+    yield from (f"{name} belongs to no table" for name in sorted(held - wanted))
+    yield from (f"{name} is missing" for name in sorted(wanted - held))
+    counted = set(storage.connection.execute("SELECT table_id, index_number FROM counters"))
+    numbers = {(table.id, index.number) for table in tables for index in table.indexes.values()}
+    numbers |= {(table.id, TABLE_ITSELF) for table in tables}
+    yield from (f"counters of {row} belong to no table" for row in sorted(counted - numbers))
+    yield from (f"counters of {row} are missing" for row in sorted(numbers - counted))
+
+
+class _Tally:
+    """What the items of a table give one index, or the table itself (``index`` None)."""
+
+    def __init__(self, index: Index | None) -> None:
+        self.index = index
+        self.items = 0
+        self.size_bytes = 0
+
+    def add(self, item: Item, size: int) -> None:
+        if self.index is not None:
+            if self.index.key_of(item) is None:
+                return
+            if self.index.projected is not None:
+                size = item_size(self.index.project(item))
+        self.items += 1
+        self.size_bytes += size
+
+
+def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
+    tallies = [_Tally(None), *map(_Tally, table.indexes.values())]
+    expiring = 0
+    # What is damaged may be text, of any bytes or none that are UTF-8: it is read as bytes, and its type beside it.
+    rows = storage.connection.execute(
+        "SELECT CAST(key AS BLOB), iif(typeof(size) = 'integer', size, -1), CAST(item AS BLOB), typeof(key),"
+        f" typeof(item) FROM items_{table.id} ORDER BY key"
+    )
+    for key, size, body, *types in rows:
+        try:
+            item = orjson.loads(body)
+            fault = _item_fault(table, key, size, body, item) or _type_fault(*types)
+        except _NOT_AN_ITEM as error:
+            yield f"{table.name}, key {key.hex()}: not an item: {error!r}"
+            continue
+        if fault:
+            yield f"{table.name}, key {key.hex()}: {fault}"
+        for tally in tallies:
+            tally.add(item, size)
+        expiring += table.expiry is not None and table.expiry.key_of(item) is not None
+    if table.expiry:
+        name = f"{table.name}, expiry by {table.expiry.name}"
+        yield from _entry_faults(storage, table, name, f"expiry_{table.id}", table.expiry.key_of, expiring)
+    for tally in tallies:
+        number = tally.index.number if tally.index else TABLE_ITSELF
+        name = f"{table.name}, index {tally.index.name}" if tally.index else table.name
+        if tally.index:
+            entries = f"index_{table.id}_{number}"
+            yield from _entry_faults(storage, table, name, entries, tally.index.key_of, tally.items)
+        counted = storage.counts(table.id, number)
+        if counted != (tally.items, tally.size_bytes):
+            yield f"{name}: counted (items, bytes) {counted}, there are {(tally.items, tally.size_bytes)}"
+
+
+def _item_fault(table: Table, key: bytes, size: int, body: bytes, item: Item) -> str | None:
+    canonical = item_bytes(normalise_item(item))
+    if table.stored_key_of(item) != key:
+        return "stored under another item's key"
+    if canonical != body:
+        return "not in canonical form"
+    if item_size(item) != size:
+        return f"its size is {item_size(item)} bytes, not {size}"
+    return None
+
+
+def _type_fault(*types: str) -> str | None:
+    """What SQLite holds as text differs from the same bytes to all who look for those."""
+    return next((f"kept as {kept}, not as bytes" for kept in types if kept != "blob"), None)
+
+
+def _entry_faults(
+    storage: Storage, table: Table, name: str, kept_in: str, key_of: Callable[[Item], bytes | None], expected: int
+) -> Iterator[str]:
+    """Each entry is one of those that the items give; entries being unique, as many of them are all of them."""
+    found = 0
+    entries = storage.connection.execute(
+        "SELECT CAST(e.entry AS BLOB), typeof(e.entry), CAST(i.key AS BLOB), CAST(i.item AS BLOB)"
+        f" FROM {kept_in} e LEFT JOIN items_{table.id} i ON i.id = e.id ORDER BY e.entry"
+    )
+    for entry, kept, key, body in entries:
+        if body is None:
+            yield f"{name}: entry {entry.hex()} has no item"
+            continue
+        try:
+            prefix = key_of(orjson.loads(body))
+        except _NOT_AN_ITEM:
+            yield f"{name}: entry {entry.hex()} is that of no item, key {key.hex()}"
+            continue
+        if prefix is None or prefix + key != entry:
+            yield f"{name}: entry {entry.hex()} does not fit its item, key {key.hex()}"
+            continue
+        fault = _type_fault(kept)
+        if fault:
+            yield f"{name}: entry {entry.hex()} is {fault}"
+        found += 1
+    if found != expected:
+        yield f"{name}: {expected - found} of {expected} items have no entry"
+
+
+def _record_faults(storage: Storage, stream: Stream) -> Iterator[str]:
+    """Missing records, and records that do not begin where the one before of the same item ended."""
+    records = f"stream_{stream.id}"
+    count, first, last = storage.connection.execute(
+        f"SELECT count(*), coalesce(min(sequence), 1), coalesce(max(sequence), 0) FROM {records}"
+    ).get
+    if count != last - first + 1:
+        yield f"{stream.arn}: {last - first + 1 - count} records between {first} and {last} are missing"
+    rows = storage.connection.execute(
+        "SELECT sequence, event, CAST(old AS BLOB), lag(event) OVER item, lag(CAST(new AS BLOB)) OVER item"
+        f" FROM {records} WINDOW item AS (PARTITION BY keys ORDER BY sequence)"
+    )
+    for sequence, event, old, event_before, new_before in rows:
+        if event_before is None:
+            continue
+        if (event == INSERT) != (event_before == REMOVE):
+            yield f"{stream.arn}, record {sequence}: {event} after {event_before} of the same item"
+        elif event != INSERT and old is not None and new_before is not None and not _same(old, new_before):
+            yield f"{stream.arn}, record {sequence}: its old image is not the new image before it"
+
+
+def _last_record_faults(storage: Storage, stream: Stream, table: Table) -> Iterator[str]:
+    """Items that are not as the last record of them says."""
+    rows = storage.connection.execute(
+        f"SELECT sequence, event, CAST(keys AS BLOB), CAST(new AS BLOB) FROM stream_{stream.id}"
+        f" WHERE sequence IN (SELECT max(sequence) FROM stream_{stream.id} GROUP BY keys)"
+    )
+    for sequence, event, keys, new in rows:
+        try:
+            row = table.rows.get(table.stored_key_of(orjson.loads(keys)))
+        except _NOT_AN_ITEM as error:
+            yield f"{stream.arn}, record {sequence}: its keys are no item's: {error!r}"
+            continue
+        if (row is None) != (event == REMOVE):
+            yield f"{stream.arn}, record {sequence}: {event}, but the item is {'gone' if row is None else 'there'}"
+        elif row is not None and new is not None and not _same(new, row[2]):
+            yield f"{stream.arn}, record {sequence}: its new image is not the item"
+
+
+def _same(left: bytes, right: bytes) -> bool:
+    if left == right:
+        return True
+    try:
+        return equal({"M": orjson.loads(left)}, {"M": orjson.loads(right)})
+    except _NOT_AN_ITEM:
+        return False

@@ -1,0 +1,146 @@
+"""The rows of one table and the entries of one index: get, write, and read a range, by encoded key.
+
+    items_7:     id │ key (encoded, sorts as DynamoDB sorts) │ size (bytes, AWS's rules) │ item (DynamoDB JSON)
+    index_7_1:   entry = index key ‖ table key              │ id ──► items_7.id
+
+A rowid table with an index, because random keys in a WITHOUT ROWID table rewrite whole pages of items; an index entry
+never moves when an item changes outside of that index's key.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from bursar.dynamo.storage.sqlite_file import Storage
+
+StoredRow = tuple[int, int, bytes]
+"""(id, size in bytes, item as DynamoDB JSON)."""
+SizedItem = tuple[int, bytes]
+"""(size in bytes, item as DynamoDB JSON)."""
+
+
+class Span(NamedTuple):
+    """A range of encoded keys: ``high`` is exclusive, None for no upper end; ``low`` is as said."""
+
+    low: bytes
+    low_inclusive: bool
+    high: bytes | None
+
+
+class Rows:
+    """The items of one table, by encoded key. Its SQL texts are made once: apsw caches statements by their text."""
+
+    def __init__(self, storage: Storage, table_id: int) -> None:
+        items = f"items_{table_id}"
+        self._cursor = storage.cursor
+        self._connection = storage.connection
+        self._items = items
+        self._get = f"SELECT id, size, item FROM {items} WHERE key = ?"
+        self._ranges = _Ranges(f"SELECT size, item FROM {items}", "key")
+        self._by_id = f"SELECT size, item FROM {items} WHERE id = ?"
+        self._insert = f"INSERT INTO {items} (key, size, item) VALUES (?, ?, ?)"
+        self._update = f"UPDATE {items} SET size = ?, item = ? WHERE id = ?"
+        self._delete = f"DELETE FROM {items} WHERE id = ?"
+
+    def get(self, key: bytes) -> StoredRow | None:
+        """The row under ``key``."""
+        # ``get`` ends the statement; a row fetched by itself would leave it open, and with it the read lock.
+        row: StoredRow | None = self._cursor.execute(self._get, (key,)).get
+        return row
+
+    def insert(self, key: bytes, size: int, item: bytes) -> int:
+        """Adds a row and gives its id."""
+        self._cursor.execute(self._insert, (key, size, item))
+        return self._connection.last_insert_rowid()
+
+    def update(self, row_id: int, size: int, item: bytes) -> None:
+        """Replaces a row's item."""
+        self._cursor.execute(self._update, (size, item, row_id))
+
+    def delete(self, row_id: int) -> None:
+        """Removes a row."""
+        self._cursor.execute(self._delete, (row_id,))
+
+    def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[SizedItem]:
+        """(size, item) in key order; the caller stops when it has enough."""
+        return self._connection.execute(*self._ranges.statement(span, forward=forward, limit=limit))
+
+    def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
+        """(id, key) in key order, from the key index alone."""
+        where, bindings = _bounds("key", span)
+        return self._connection.execute(f"SELECT id, key FROM {self._items} WHERE {where} ORDER BY key", bindings)
+
+    def by_id(self, row_id: int) -> SizedItem:
+        """(size, item) of a row that is there."""
+        row: SizedItem = self._cursor.execute(self._by_id, (row_id,)).get
+        return row
+
+    def everything(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """(id, key, item) of every row, in no order."""
+        return self._connection.execute(f"SELECT id, key, item FROM {self._items}")
+
+    def partition_bytes(self, span: Span) -> int:
+        """The summed size of the items in a range."""
+        where, bindings = _bounds("key", span)
+        return int(
+            self._connection.execute(f"SELECT coalesce(sum(size), 0) FROM {self._items} WHERE {where}", bindings).get
+        )
+
+
+class Entries:
+    """The entries of one index: ``entry`` (index key ‖ table key) and the id of the item that it stands for."""
+
+    def __init__(self, storage: Storage, table_id: int, number: int) -> None:
+        entries = f"index_{table_id}_{number}"
+        self._cursor = storage.cursor
+        self._connection = storage.connection
+        self._insert = f"INSERT INTO {entries} (entry, id) VALUES (?, ?)"
+        self._delete = f"DELETE FROM {entries} WHERE entry = ?"
+        self._entries = entries
+        self._ranges = _Ranges(
+            f"SELECT i.size, i.item FROM {entries} e JOIN items_{table_id} i ON i.id = e.id", "e.entry"
+        )
+
+    def insert(self, entry: bytes, row_id: int) -> None:
+        """Adds an entry."""
+        self._cursor.execute(self._insert, (entry, row_id))
+
+    def delete(self, entry: bytes) -> None:
+        """Removes an entry."""
+        self._cursor.execute(self._delete, (entry,))
+
+    def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[SizedItem]:
+        """(size, item), both of the whole item, in the index's order."""
+        return self._connection.execute(*self._ranges.statement(span, forward=forward, limit=limit))
+
+    def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
+        """(id, entry) in the index's order."""
+        where, bindings = _bounds("entry", span)
+        return self._connection.execute(f"SELECT id, entry FROM {self._entries} WHERE {where} ORDER BY entry", bindings)
+
+
+class _Ranges:
+    """The statements that read a range, made once for each form of range: apsw finds a statement by its text."""
+
+    def __init__(self, select: str, column: str) -> None:
+        self._texts = {
+            (low_inclusive, high, forward): (
+                f"{select} WHERE {column} {'>=' if low_inclusive else '>'} ?"
+                f"{f' AND {column} < ?' if high else ''} ORDER BY {column} {'ASC' if forward else 'DESC'} LIMIT ?"
+            )
+            for low_inclusive in (True, False)
+            for high in (True, False)
+            for forward in (True, False)
+        }
+
+    def statement(self, span: Span, *, forward: bool, limit: int) -> tuple[str, tuple[Any, ...]]:
+        """The text, and what is bound to it."""
+        if span.high is None:
+            return self._texts[span.low_inclusive, False, forward], (span.low, limit)
+        return self._texts[span.low_inclusive, True, forward], (span.low, span.high, limit)
+
+
+def _bounds(column: str, span: Span) -> tuple[str, tuple[Any, ...]]:
+    low = f"{column} {'>=' if span.low_inclusive else '>'} ?"
+    if span.high is None:
+        return low, (span.low,)
+    return f"{low} AND {column} < ?", (span.low, span.high)

@@ -1,0 +1,327 @@
+"""The SQLite file under the engine: its format, its settings, its transactions, and the rows of tables and indexes.
+
+Nothing here knows what an item means. A DynamoDB table is one SQLite table of items and one of entries for each of its
+indexes (see :mod:`bursar.dynamo.storage.rows`); the catalogue says which there are.
+
+What is promised: a transaction that :meth:`Storage.commit` returned from survives power loss (WAL,
+``synchronous=FULL``); one that it raised from is rolled back and the file is as before.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import apsw
+
+APPLICATION_ID = 0x42555253  # "BURS"
+FORMAT_VERSION = 3
+"""2 added streams. In a file of 3 a guard may find who holds a unique value in an item of the table, not among the
+owners, where an older Bursar would not look. A file of an older format is brought up to this one when it is opened."""
+MEMORY = ":memory:"
+TABLE_ITSELF = 0
+"""The index number under which a table's own items are counted; indexes count from 1."""
+
+CACHE_KIB = 16 * 1024
+"""More would cost more than it saves: while a file is smaller than 1 GiB, a commit after which a page was split looks
+at every page of the cache (SQLite numbers split pages by way of one beyond the file's end, and then cuts the cache off
+at that end). What is not in it is in the machine's own cache."""
+WAL_CHECKPOINT_PAGES = 10_000
+STATEMENTS_MAX = 128
+"""Prepared statements kept. apsw looks for one among all of them, from the first on: more would cost every statement
+more than they save a store of very many tables."""
+TRIED_BYTES = 256 * 1024
+"""Several payments' worth: on a disk that is nearly full, a page may still be written where a payment may not."""
+TRIED_TOKEN = "whether there is room for what is to be written"
+"""Longer than any token that a caller may send."""
+BUSY_WAIT_S = 0.0001
+BUSY_WAITS_MAX = 60_000
+
+
+_CREATE = """
+CREATE TABLE catalogue_version (version INTEGER NOT NULL);
+INSERT INTO catalogue_version VALUES (1);
+CREATE TABLE tables (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, document BLOB NOT NULL);
+CREATE TABLE counters (table_id INTEGER, index_number INTEGER, items INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (table_id, index_number)) WITHOUT ROWID;
+CREATE TABLE rules (table_id INTEGER PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE owners (space TEXT NOT NULL, value BLOB NOT NULL, owner BLOB NOT NULL, PRIMARY KEY (space, value))
+    WITHOUT ROWID;
+CREATE TABLE request_tokens (token TEXT PRIMARY KEY, digest BLOB NOT NULL, expires_at REAL NOT NULL,
+    response BLOB NOT NULL);
+CREATE INDEX request_tokens_by_expiry ON request_tokens (expires_at);
+"""
+# The last sequence numbers are SQLite's own (AUTOINCREMENT keeps them in sqlite_sequence): none is ever given twice.
+_CREATE_STREAMS = """
+CREATE TABLE streams (id INTEGER PRIMARY KEY AUTOINCREMENT, table_id INTEGER NOT NULL, document BLOB NOT NULL);
+"""
+_UPGRADES = {0: _CREATE + _CREATE_STREAMS, 1: _CREATE_STREAMS, 2: ""}
+"""What makes a file of each older format one of this; format 0 is an empty file."""
+
+
+class StoreFormatError(Exception):
+    """The file is not a Bursar store, or was written by a newer Bursar than this one."""
+
+
+class Storage:
+    """One connection to one file (or to memory). Used by one thread; several processes may each have their own."""
+
+    def __init__(self, path: str) -> None:
+        """Opens or creates the store at ``path``. Raises :class:`StoreFormatError`, ``apsw.Error``."""
+        self.path = path
+        # The parent must exist: creating folders by a typing error in a path is no help.
+        self.connection = apsw.Connection(path, statementcachesize=STATEMENTS_MAX)
+        # Else every statement with a bound LIMIT is compiled anew at each use, for a plan that might suit it better.
+        self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        self._patient = True
+        self.connection.set_busy_handler(self._busy)
+        try:
+            self._prepare()
+        except BaseException:
+            self.connection.close()
+            raise
+        # One cursor for single-row statements: making a cursor costs as much as stepping it.
+        self.cursor = self.connection.cursor()
+
+    def _prepare(self) -> None:
+        execute = self.connection.execute
+        self._check_format()
+        execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        execute("PRAGMA temp_store=MEMORY")
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=FULL")
+        execute(f"PRAGMA wal_autocheckpoint={WAL_CHECKPOINT_PAGES}")
+        if self._pragma("user_version") < FORMAT_VERSION:
+            self._upgrade()
+
+    def _pragma(self, name: str) -> int:
+        return int(self.connection.execute(f"PRAGMA {name}").get)
+
+    def _check_format(self) -> None:
+        try:
+            application, version = self._pragma("application_id"), self._pragma("user_version")
+            empty = self.connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+        except apsw.NotADBError as error:
+            raise StoreFormatError(f"{self.path} is not a Bursar store: it is no SQLite file") from error
+        if application != APPLICATION_ID and not (empty and application == 0):
+            raise StoreFormatError(f"{self.path} is not a Bursar store: another program's SQLite file")
+        if version > FORMAT_VERSION:
+            raise StoreFormatError(
+                f"{self.path} has store format {version}; this Bursar reads formats up to {FORMAT_VERSION}: "
+                "use a newer one"
+            )
+
+    def _upgrade(self) -> None:
+        self.begin()
+        # Another process may have done it between the look and the lock.
+        version = self._pragma("user_version")
+        if version < FORMAT_VERSION:
+            self.connection.execute(_UPGRADES[version])
+            self.connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            self.connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
+        self.commit()
+
+    def close(self) -> None:
+        """Closes the file; the last process to do so folds the WAL into it."""
+        self.connection.close()
+
+    # Transactions ---------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Starts a write transaction once no other process has one. Raises ``apsw.BusyError`` past the bound."""
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def begin_if_free(self) -> bool:
+        """As :meth:`begin`, at once: False when another process has a write transaction. Raises ``apsw.Error``."""
+        self._patient = False
+        try:
+            self.begin()
+        except apsw.BusyError:
+            return False
+        finally:
+            self._patient = True
+        return True
+
+    @property
+    def writing(self) -> bool:
+        """Whether a transaction was begun and is neither committed nor rolled back."""
+        return self.connection.in_transaction
+
+    def _busy(self, waits: int) -> bool:
+        return self._patient and _wait_while_busy(waits)
+
+    def commit(self) -> None:
+        """Makes the transaction durable, or undoes it and raises ``apsw.Error``."""
+        try:
+            self.connection.execute("COMMIT")
+        except apsw.Error:
+            self.rollback()
+            raise
+
+    def try_room(self) -> None:
+        """In the transaction begun, writes ``TRIED_BYTES`` that nobody reads, and takes them back in another one.
+
+        Raises ``apsw.Error`` when the disk does not take them. A process that dies in between leaves a token that has
+        expired, which goes as every such token does.
+        """
+        self.put_token(TRIED_TOKEN, b"", 0.0, bytes(TRIED_BYTES))
+        self.commit()
+        if self.begin_if_free():
+            self.connection.execute("DELETE FROM request_tokens WHERE token = ?", (TRIED_TOKEN,))
+            self.commit()
+
+    def rollback(self) -> None:
+        """Undoes the transaction; SQLite may have done so already (a full disk, an I/O error)."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads that see one moment."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # Nothing was written: a COMMIT would read a damaged file once more, and leave the transaction open.
+            self.rollback()
+
+    # The catalogue --------------------------------------------------------------------------------------------
+
+    def catalogue_version(self) -> int:
+        """A number that every change of a table's definition raises, in whichever process it was made."""
+        return int(self.cursor.execute("SELECT version FROM catalogue_version").get)
+
+    def raise_catalogue_version(self) -> None:
+        """Tells every other process that definitions changed; part of the current transaction."""
+        self.connection.execute("UPDATE catalogue_version SET version = version + 1")
+
+    def definitions(self) -> list[tuple[int, str, bytes, str | None]]:
+        """(id, name, document, rules document) of every table, by name."""
+        rows: list[tuple[Any, ...]] = self.connection.execute(
+            "SELECT t.id, t.name, t.document, r.document FROM tables t"
+            " LEFT JOIN rules r ON r.table_id = t.id ORDER BY t.name"
+        ).fetchall()
+        return [(table_id, name, document, rules) for table_id, name, document, rules in rows]
+
+    def add_table(self, name: str, document: bytes) -> int:
+        """Registers a table and makes its rows; the id is never used again."""
+        self.connection.execute("INSERT INTO tables (name, document) VALUES (?, ?)", (name, document))
+        table_id = self.connection.last_insert_rowid()
+        self.connection.execute("INSERT INTO counters VALUES (?, ?, 0, 0)", (table_id, TABLE_ITSELF))
+        self.connection.execute(
+            f"CREATE TABLE items_{table_id} ("
+            "id INTEGER PRIMARY KEY, key BLOB NOT NULL, size INTEGER NOT NULL, item BLOB NOT NULL);"
+            f"CREATE UNIQUE INDEX items_{table_id}_by_key ON items_{table_id} (key)"
+        )
+        return table_id
+
+    def replace_document(self, table_id: int, document: bytes) -> None:
+        """Changes a table's definition."""
+        self.connection.execute("UPDATE tables SET document = ? WHERE id = ?", (document, table_id))
+
+    def remove_table(self, table_id: int, index_numbers: list[int]) -> None:
+        """Forgets a table, its items, its indexes and its rules."""
+        for number in index_numbers:
+            self.remove_index(table_id, number)
+        self.connection.execute(f"DROP TABLE items_{table_id}")
+        for statement in (
+            "DELETE FROM tables WHERE id = ?",
+            "DELETE FROM counters WHERE table_id = ?",
+            "DELETE FROM rules WHERE table_id = ?",
+        ):
+            self.connection.execute(statement, (table_id,))
+        self.forget_owners(table_id)
+
+    def add_index(self, table_id: int, number: int) -> None:
+        """Makes the entries of an index."""
+        self.connection.execute(
+            f"CREATE TABLE index_{table_id}_{number} (entry BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        self.connection.execute("INSERT INTO counters VALUES (?, ?, 0, 0)", (table_id, number))
+
+    def remove_index(self, table_id: int, number: int) -> None:
+        """Drops the entries of an index."""
+        self.connection.execute(f"DROP TABLE index_{table_id}_{number}")
+        self.connection.execute("DELETE FROM counters WHERE table_id = ? AND index_number = ?", (table_id, number))
+
+    def put_rules(self, table_id: int, document: str | None) -> None:
+        """Sets or removes a table's rules document."""
+        if document is None:
+            self.connection.execute("DELETE FROM rules WHERE table_id = ?", (table_id,))
+        else:
+            self.connection.execute("INSERT OR REPLACE INTO rules VALUES (?, ?)", (table_id, document))
+
+    # Counters -------------------------------------------------------------------------------------------------
+
+    def count(self, table_id: int, number: int, items: int, size_bytes: int) -> None:
+        """Adds to the item count and size of a table (``TABLE_ITSELF``) or of one of its indexes."""
+        self.cursor.execute(
+            "UPDATE counters SET items = items + ?, bytes = bytes + ? WHERE table_id = ? AND index_number = ?",
+            (items, size_bytes, table_id, number),
+        )
+
+    def counts(self, table_id: int, number: int) -> tuple[int, int]:
+        """(items, bytes) of a table or an index."""
+        row = self.cursor.execute(
+            "SELECT items, bytes FROM counters WHERE table_id = ? AND index_number = ?", (table_id, number)
+        ).get
+        return (row[0], row[1]) if row else (0, 0)
+
+    # Idempotency tokens ---------------------------------------------------------------------------------------
+
+    def token(self, token: str, now: float) -> tuple[bytes, bytes] | None:
+        """(request digest, response) under a token that has not expired at ``now``."""
+        row = self.cursor.execute(
+            "SELECT digest, response FROM request_tokens WHERE token = ? AND expires_at > ?", (token, now)
+        ).get
+        return (row[0], row[1]) if row else None
+
+    def put_token(self, token: str, digest: bytes, expires_at: float, response: bytes) -> None:
+        """Remembers a request's token, in the transaction of its writes."""
+        self.cursor.execute(
+            "INSERT OR REPLACE INTO request_tokens VALUES (?, ?, ?, ?)", (token, digest, expires_at, response)
+        )
+
+    def forget_tokens(self, now: float) -> None:
+        """Removes the tokens that expired before ``now``."""
+        self.cursor.execute("DELETE FROM request_tokens WHERE expires_at <= ?", (now,))
+
+    # Unique values --------------------------------------------------------------------------------------------
+
+    def owner(self, space: str, value: bytes) -> bytes | None:
+        """Who holds ``value`` in ``space``."""
+        row: bytes | None = self.cursor.execute(
+            "SELECT owner FROM owners WHERE space = ? AND value = ?", (space, value)
+        ).get
+        return row
+
+    def take(self, space: str, value: bytes, owner: bytes) -> bytes | None:
+        """Gives ``value`` to ``owner`` if nobody holds it; else who does."""
+        self.cursor.execute("INSERT OR IGNORE INTO owners VALUES (?, ?, ?)", (space, value, owner))
+        return None if self.connection.changes() else self.owner(space, value)
+
+    def claim(self, space: str, value: bytes, owner: bytes) -> None:
+        """Gives ``value`` to ``owner``, whoever held it."""
+        self.cursor.execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?)", (space, value, owner))
+
+    def forget_owners(self, table_id: int) -> None:
+        """Frees every value of one table's spaces, which are named ``<table id>:…``."""
+        self.cursor.execute("DELETE FROM owners WHERE space >= ? AND space < ?", (f"{table_id}:", f"{table_id};"))
+
+    def release_value(self, space: str, value: bytes) -> None:
+        """Frees ``value``."""
+        self.cursor.execute("DELETE FROM owners WHERE space = ? AND value = ?", (space, value))
+
+
+def _wait_while_busy(waits: int) -> bool:
+    """While another process writes, we wait 0.1 ms at a time and what waking takes, some 10 s in all.
+
+    SQLite's own steps grow to 100 ms.
+    """
+    if waits >= BUSY_WAITS_MAX:
+        return False
+    time.sleep(BUSY_WAIT_S)
+    return True

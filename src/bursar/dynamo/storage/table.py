@@ -1,0 +1,291 @@
+"""A table's definition as the engine works with it: key attributes, indexes, and the keys that they give an item.
+
+The *document* of a table is what is stored in the catalogue: the members of Amazon's ``TableDescription`` that a caller
+chose, in Amazon's own names. :class:`Table` is made from it once per process and per change of it.
+"""
+
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.items.attribute_values import Item, normalise
+from bursar.dynamo.items.key_encoding import END, encode_key_value
+from bursar.dynamo.storage.rows import Entries, Rows
+from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
+from bursar.dynamo.storage.ttl_index import Expiry
+
+if TYPE_CHECKING:
+    from bursar.dynamo.core.catalogue import Write
+    from bursar.dynamo.storage.change_streams import Stream
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+TABLE_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/"
+
+PARTITION_KEY_BYTES_MAX = 2048
+SORT_KEY_BYTES_MAX = 1024
+
+PLAIN_TEXT_MAX = SORT_KEY_BYTES_MAX // 4
+"""Characters of a text that cannot be too long for a key: each has at most 4 bytes."""
+
+KEY_MISMATCH = "The provided key element does not match the schema"
+NOT_VALID = "One or more parameter values are not valid. "
+EMPTY_KEY = "The AttributeValue for a key attribute cannot contain an empty {kind} value."
+KINDS = {"S": "string", "B": "binary"}
+
+Counted = tuple[int, int]
+"""(table id, index number) under which items and bytes are counted."""
+
+Follower = Callable[["Write", int], None]
+"""Called after each change of a table's item, in its transaction, with the change and the row's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A secondary index. A global one may have up to four attributes in each half of its key."""
+
+    name: str
+    number: int
+    is_global: bool
+    partition_names: tuple[str, ...]
+    sort_names: tuple[str, ...]
+    key_types: tuple[tuple[str, str], ...]
+    """(name, S | N | B) of the partition, then of the sort attributes."""
+    types: Mapping[str, str]
+    projection: str
+    """ALL, KEYS_ONLY or INCLUDE."""
+    projected: frozenset[str] | None
+    """The attributes that the index holds, keys included; None for ALL."""
+    entries: Entries
+    counted: Counted
+
+    def key_of(self, item: Item) -> bytes | None:
+        """The encoded index key of a stored item; None when the item is not in the index."""
+        encoded = b""
+        for name, kind in self.key_types:
+            value = item.get(name)
+            if value is None or kind not in value:
+                return None
+            encoded += encode_key_value(value)
+        return encoded
+
+    def same_key(self, old: Item, new: Item) -> bool:
+        """Whether two items have equal attributes where the index's key is, or lack the same."""
+        for name, _ in self.key_types:  # noqa: SIM110  # a generator costs more than the comparison
+            if old.get(name) != new.get(name):
+                return False
+        return True
+
+    def check(self, item: Item) -> None:
+        """Refuses an item about to be stored that has an attribute unfit for the index's key."""
+        for name, kind in self.key_types:
+            value = item.get(name)
+            if value is None:
+                continue
+            if kind not in value:
+                raise _invalid_parameter(
+                    f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))} "
+                    f"IndexName: {self.name}"
+                )
+            if value[kind] == "":
+                raise Misfit(
+                    f"{NOT_VALID}A value specified for a secondary index key is not supported. "
+                    f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
+                )
+            if len(value[kind]) > PLAIN_TEXT_MAX:
+                _check_key_size(value, kind, is_partition=name in self.partition_names)
+
+    def project(self, item: Item) -> Item:
+        """What the index holds of an item."""
+        projected = self.projected
+        return item if projected is None else {name: value for name, value in item.items() if name in projected}
+
+
+class Table:
+    """One table: its definition and its rows."""
+
+    __slots__ = (
+        "counted",
+        "document",
+        "expiry",
+        "followers",
+        "id",
+        "index_key_names",
+        "indexes",
+        "key_names",
+        "key_types",
+        "local_indexes",
+        "name",
+        "partition_name",
+        "partition_type",
+        "rows",
+        "rules",
+        "sort_name",
+        "sort_type",
+        "stream",
+        "types",
+    )
+
+    def __init__(
+        self, storage: Storage, table_id: int, name: str, document: Mapping[str, Any], rules: str | None
+    ) -> None:
+        self.id = table_id
+        self.counted: Counted = (table_id, TABLE_ITSELF)
+        self.name = name
+        self.document = document
+        self.rules = rules
+        """The rules document, if the table has one."""
+        types = {one["AttributeName"]: one["AttributeType"] for one in document["AttributeDefinitions"]}
+        self.key_names: tuple[str, ...] = tuple(one["AttributeName"] for one in document["KeySchema"])
+        self.key_types = tuple((name, types[name]) for name in self.key_names)
+        self.types: Mapping[str, str] = dict(self.key_types)
+        self.partition_name = self.key_names[0]
+        self.partition_type: str = types[self.partition_name]
+        self.sort_name = self.key_names[1] if len(self.key_names) == 2 else None
+        self.sort_type = types[self.sort_name] if self.sort_name else None
+        self.rows = Rows(storage, table_id)
+        self.indexes: dict[str, Index] = {}
+        for is_global, member in ((False, "LocalSecondaryIndexes"), (True, "GlobalSecondaryIndexes")):
+            for index in document.get(member, ()):
+                self.indexes[index["IndexName"]] = _index(storage, self, index, types, is_global=is_global)
+        self.index_key_names = frozenset(name for index in self.indexes.values() for name in index.types)
+        """The attributes that the key of some index has."""
+        self.local_indexes = any(not index.is_global for index in self.indexes.values())
+        lives = document.get("TimeToLive")
+        self.expiry = Expiry(storage, table_id, lives["AttributeName"]) if lives else None
+        self.stream: Stream | None = None
+        """The stream that is enabled now."""
+        self.followers: tuple[Follower, ...] = (self.expiry,) if self.expiry else ()
+        """What keeps itself in step with the items; nothing, for most tables."""
+
+    @property
+    def arn(self) -> str:
+        """The table's Amazon resource name."""
+        return TABLE_ARN + self.name
+
+    def key_of_item(self, item: Item) -> bytes:
+        """The encoded key of a normalised item about to be stored. Raises for missing and unfit keys."""
+        encoded = b""
+        for name, kind in self.key_types:
+            value = item.get(name)
+            if value is None:
+                raise _invalid_parameter(f"Missing the key {name} in the item")
+            if kind not in value:
+                raise _invalid_parameter(f"Type mismatch for key {name} expected: {kind} actual: {next(iter(value))}")
+            text = value[kind]
+            if kind == "S" and text and len(text) <= PLAIN_TEXT_MAX and "\x00" not in text:
+                # The common case, without a call.
+                encoded += text.encode() + END
+            else:
+                encoded += self._encode(name, kind, value)
+        return encoded
+
+    def key_of(self, key: Mapping[str, Any]) -> tuple[Item, bytes]:
+        """A request's ``Key`` normalised, and encoded. Raises for a key that does not fit the schema."""
+        if len(key) != len(self.key_types) or not key.keys() >= self.types.keys():
+            # What is no attribute value at all is said first.
+            for value in key.values():
+                normalise(value)
+            raise Misfit(KEY_MISMATCH)
+        normal: Item = {}
+        encoded = b""
+        for name, kind in self.key_types:
+            value = key[name]
+            if kind == "S" and type(value) is dict and len(value) == 1:
+                # The common case, without a call.
+                text = value.get("S")
+                if type(text) is str and text and len(text) <= PLAIN_TEXT_MAX and text.isascii() and "\x00" not in text:
+                    normal[name] = value
+                    encoded += text.encode() + END
+                    continue
+            value = normal[name] = normalise(value)
+            if kind not in value:
+                raise Misfit(KEY_MISMATCH)
+            encoded += self._encode(name, kind, value)
+        return normal, encoded
+
+    def check_index_keys(self, item: Item) -> None:
+        """Refuses an item about to be stored, or what changes of one, if it is unfit for the key of an index."""
+        if not self.index_key_names.isdisjoint(item):
+            for index in self.indexes.values():
+                index.check(item)
+
+    def stored_key_of(self, item: Item) -> bytes:
+        """The encoded key of an item that is stored already, or of a valid key."""
+        return b"".join([encode_key_value(item[name]) for name in self.key_names])
+
+    def key_item(self, item: Item) -> Item:
+        """The key attributes of an item."""
+        return {name: item[name] for name in self.key_names}
+
+    def index(self, name: str) -> Index:
+        """The index of that name. Raises DynamoDB's ValidationException if there is none."""
+        found = self.indexes.get(name)
+        if found is None:
+            raise invalid(f"The table does not have the specified index: {name}")
+        return found
+
+    def _encode(self, name: str, kind: str, value: dict[str, Any]) -> bytes:
+        content: str = value[kind]
+        if content == "":
+            raise Misfit(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
+        if len(content) > PLAIN_TEXT_MAX:
+            _check_key_size(value, kind, is_partition=name == self.partition_name)
+        return encode_key_value(value)
+
+
+def _check_key_size(value: dict[str, Any], kind: str, *, is_partition: bool) -> None:
+    content = value[kind]
+    size = len(content.encode()) if kind == "S" else len(b64decode(content)) if kind == "B" else 0
+    if is_partition and size > PARTITION_KEY_BYTES_MAX:
+        # Amazon's own text lacks the space.
+        raise _invalid_parameter(
+            f"Size of hashkey has exceeded the maximum size limit of{PARTITION_KEY_BYTES_MAX} bytes"
+        )
+    if not is_partition and size > SORT_KEY_BYTES_MAX:
+        raise _invalid_parameter(
+            f"Aggregated size of all range keys has exceeded the size limit of {SORT_KEY_BYTES_MAX} bytes"
+        )
+
+
+def _index(
+    storage: Storage, table: Table, document: Mapping[str, Any], types: Mapping[str, str], *, is_global: bool
+) -> Index:
+    names = {
+        role: tuple(one["AttributeName"] for one in document["KeySchema"] if one["KeyType"] == role)
+        for role in ("HASH", "RANGE")
+    }
+    projection = document["Projection"]
+    keys = names["HASH"] + names["RANGE"]
+    held = frozenset((*keys, *table.key_names, *projection.get("NonKeyAttributes", ())))
+    return Index(
+        name=document["IndexName"],
+        number=document["Number"],
+        is_global=is_global,
+        partition_names=names["HASH"],
+        sort_names=names["RANGE"],
+        key_types=tuple((name, types[name]) for name in keys),
+        types={name: types[name] for name in keys},
+        projection=projection["ProjectionType"],
+        projected=None if projection["ProjectionType"] == "ALL" else held,
+        entries=Entries(storage, table.id, document["Number"]),
+        counted=(table.id, document["Number"]),
+    )
+
+
+class Misfit(DynamoError):
+    """A ValidationException about an item or a key that does not fit the table; a transaction tells it as a reason."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
+def _invalid_parameter(message: str) -> Misfit:
+    return Misfit(f"One or more parameter values were invalid: {message}")
+
+
+def no_such_table() -> DynamoError:
+    """What the item operations say of a table that is not there."""
+    return DynamoError("ResourceNotFoundException", "Requested resource not found")

@@ -1,0 +1,76 @@
+"""Time to live: which items carry a moment of expiry, in the order in which they expire.
+
+    expiry_7:  entry = encoded moment ‖ table key  │ id ──► items_7.id
+
+Kept like an index by ``Core._apply``, so that the sweep finds what has expired without reading what has not. Source:
+Developer Guide, "Using time to live (TTL) in DynamoDB".
+"""
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.items.key_encoding import encode_key_value
+from bursar.dynamo.storage.sqlite_file import Storage
+
+if TYPE_CHECKING:
+    from bursar.dynamo.core.catalogue import Write
+    from bursar.dynamo.storage.table import Table
+
+OLDEST_S = 5 * 365 * 24 * 3600
+"""An item whose moment lies further back is left alone: it is taken for a mistake in the data."""
+
+
+class Expiry:
+    """The expiry entries of one table with a time to live on the attribute ``name``."""
+
+    __slots__ = ("_cursor", "_delete", "_due", "_insert", "_table", "name")
+
+    def __init__(self, storage: Storage, table_id: int, name: str) -> None:
+        self.name = name
+        self._cursor = storage.cursor
+        self._table = f"expiry_{table_id}"
+        self._insert = f"INSERT INTO {self._table} (entry, id) VALUES (?, ?)"
+        self._delete = f"DELETE FROM {self._table} WHERE entry = ?"
+        self._due = (
+            f"SELECT e.entry, i.id, i.size, i.item FROM {self._table} e JOIN items_{table_id} i ON i.id = e.id"
+            " WHERE e.entry > ? AND e.entry < ? ORDER BY e.entry LIMIT ?"
+        )
+
+    def key_of(self, item: Item) -> bytes | None:
+        """The encoded moment at which an item expires; None when its attribute is missing or no number."""
+        value = item.get(self.name)
+        return None if value is None or "N" not in value else encode_key_value(value)
+
+    def __call__(self, write: "Write", row_id: int) -> None:
+        """The change has just been made."""
+        before = None if write.old is None else self.key_of(write.old)
+        after = None if write.new is None else self.key_of(write.new)
+        if before == after:
+            return
+        if before is not None:
+            self._cursor.execute(self._delete, (before + write.key,))
+        if after is not None:
+            self._cursor.execute(self._insert, (after + write.key, row_id))
+
+    def expired(self, now: float, after: bytes, limit: int) -> list[tuple[bytes, int, int, bytes]]:
+        """(entry, row id, size, item) of what had expired before the second ``now``, from past the entry ``after``."""
+        low = max(after, _moment(now - OLDEST_S))
+        return list(self._cursor.execute(self._due, (low, _moment(now), limit)))
+
+    def create(self, table: "Table") -> None:
+        """Makes the entries, for the items that are there."""
+        self._cursor.execute(f"CREATE TABLE {self._table} (entry BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID")
+        for row_id, key, body in table.rows.everything():
+            moment = self.key_of(orjson.loads(body))
+            if moment is not None:
+                self._cursor.execute(self._insert, (moment + key, row_id))
+
+    def drop(self) -> None:
+        """Forgets the entries."""
+        self._cursor.execute(f"DROP TABLE {self._table}")
+
+
+def _moment(seconds: float) -> bytes:
+    return encode_key_value({"N": str(int(seconds))})

@@ -1,0 +1,1 @@
+"""Tools over an engine: the PartiQL shell, and dump and load."""

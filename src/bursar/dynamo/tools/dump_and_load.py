@@ -1,0 +1,163 @@
+"""Copying tables out of a store and into one: a dump is text, one JSON document a line.
+
+    {"CreateTable": {…}}                 a table's definition, as CreateTable takes it; "Rules" beside it, if it has any
+    {"Item": {…}}                        the items of the table above, as in Amazon's own DYNAMODB_JSON exports
+    …
+
+A dump reads page by page: it is not one moment's snapshot while others write.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import orjson
+
+from bursar.dynamo.engine.engine import Engine
+from bursar.dynamo.errors import DynamoError
+
+BATCH_ITEMS_MAX = 25
+LINE_BYTES_MAX = 4 * 1024 * 1024
+"""More than any item or definition takes."""
+
+Progress = Callable[[int], None]
+"""Called now and then with how many items have passed since the last call."""
+
+_INDEX_MEMBERS: Final = ("IndexName", "KeySchema", "Projection", "OnDemandThroughput")
+_TABLE_MEMBERS: Final = (
+    "TableName",
+    "AttributeDefinitions",
+    "KeySchema",
+    "StreamSpecification",
+    "OnDemandThroughput",
+    "DeletionProtectionEnabled",
+)
+
+
+class DumpError(ValueError):
+    """A line that is no part of a dump; the message says which and why."""
+
+
+def table_names(engine: Engine) -> list[str]:
+    """Every table, by name."""
+    names: list[str] = []
+    request: dict[str, Any] = {}
+    while True:
+        page = engine.execute("ListTables", request)
+        names += page["TableNames"]
+        if "LastEvaluatedTableName" not in page:
+            return names
+        request = {"ExclusiveStartTableName": page["LastEvaluatedTableName"]}
+
+
+def describe(engine: Engine, table: str) -> dict[str, Any]:
+    """A table's description. Raises ``DynamoError`` when there is none."""
+    description: dict[str, Any] = engine.execute("DescribeTable", {"TableName": table})["Table"]
+    return description
+
+
+def dump(engine: Engine, tables: Iterable[str], progress: Progress) -> Iterator[bytes]:
+    """The lines of a dump of ``tables``, each with its newline. Raises ``DynamoError`` when there is no such table."""
+    for table in tables:
+        head: dict[str, Any] = {"CreateTable": creation_of(describe(engine, table))}
+        rules = engine.rules_document(table)
+        if rules is not None:
+            head["Rules"] = rules
+        yield orjson.dumps(head) + b"\n"
+        request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+        while True:
+            page = engine.execute("Scan", request)
+            for item in page["Items"]:
+                yield orjson.dumps({"Item": item}) + b"\n"
+            progress(len(page["Items"]))
+            if "LastEvaluatedKey" not in page:
+                break
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def load(engine: Engine, lines: Iterable[bytes], progress: Progress, *, add: bool = False) -> dict[str, int]:
+    """Creates the tables of a dump and puts their items; returns how many items each got.
+
+    A table that is already there is a :class:`DumpError` unless ``add``, which puts the items into it, over those with
+    the same key. Raises ``DynamoError`` for what the engine refuses.
+    """
+    counts: dict[str, int] = {}
+    rules: dict[str, str] = {}
+    table = ""
+    batch: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        document = _document(number, line)
+        if "CreateTable" in document:
+            _put(engine, table, batch, progress)
+            table = _create(engine, number, document["CreateTable"], add)
+            counts[table] = 0
+            if "Rules" in document:
+                rules[table] = document["Rules"]
+        elif "Item" in document and table:
+            batch.append(document["Item"])
+            counts[table] += 1
+            if len(batch) == BATCH_ITEMS_MAX:
+                _put(engine, table, batch, progress)
+        else:
+            raise DumpError(f"line {number} is neither a CreateTable nor, after one, an Item")
+    _put(engine, table, batch, progress)
+    # Last: they were kept when the dump was made, and an engine that cannot read them takes no write under them.
+    for ruled, text in rules.items():
+        engine.put_rules_document(ruled, text)
+    return counts
+
+
+def creation_of(description: dict[str, Any]) -> dict[str, Any]:
+    """The CreateTable request that makes a table as ``description`` (DescribeTable's) says."""
+    request: dict[str, Any] = {member: description[member] for member in _TABLE_MEMBERS if member in description}
+    billing = description.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    request["BillingMode"] = billing
+    if billing == "PROVISIONED":
+        request["ProvisionedThroughput"] = _throughput(description)
+    if "TableClassSummary" in description:
+        request["TableClass"] = description["TableClassSummary"]["TableClass"]
+    for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        for index in description.get(member, ()):
+            kept = {name: index[name] for name in _INDEX_MEMBERS if name in index}
+            if billing == "PROVISIONED" and member == "GlobalSecondaryIndexes":
+                kept["ProvisionedThroughput"] = _throughput(index)
+            request.setdefault(member, []).append(kept)
+    return request
+
+
+def _throughput(description: dict[str, Any]) -> dict[str, int]:
+    throughput = description["ProvisionedThroughput"]
+    return {unit: throughput[unit] for unit in ("ReadCapacityUnits", "WriteCapacityUnits")}
+
+
+def _document(number: int, line: bytes) -> dict[str, Any]:
+    if len(line) > LINE_BYTES_MAX:
+        raise DumpError(f"line {number} has more than {LINE_BYTES_MAX} bytes")
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise DumpError(f"line {number} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise DumpError(f"line {number} is not a JSON object")
+    return document
+
+
+def _create(engine: Engine, number: int, request: Any, add: bool) -> str:
+    if not isinstance(request, dict) or not isinstance(request.get("TableName"), str):
+        raise DumpError(f"line {number}: CreateTable has no TableName")
+    table: str = request["TableName"]
+    try:
+        engine.execute("CreateTable", request)
+    except DynamoError as error:
+        if error.code != "ResourceInUseException":
+            raise
+        if not add:
+            raise DumpError(f"line {number}: table {table} is already there; --add puts items into it") from None
+    return table
+
+
+def _put(engine: Engine, table: str, batch: list[dict[str, Any]], progress: Progress) -> None:
+    waiting: dict[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in batch]} if batch else {}
+    while waiting:
+        waiting = engine.execute("BatchWriteItem", {"RequestItems": waiting}).get("UnprocessedItems", {})
+    progress(len(batch))
+    batch.clear()

@@ -1,0 +1,236 @@
+"""A PartiQL prompt: statements in, tables drawn, each error in one line.
+
+    orders> SELECT pk, total FROM orders WHERE pk = 'a'
+
+It knows a store as one function (operation, request) → response, be it a file or an endpoint. A line that ends with
+``\\`` goes on in the next. Lines that begin with a dot are for the shell itself: see ``HELP``.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
+
+Execute = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+
+ROWS_PER_PAGE = 100
+CELL_LONGEST = 60
+HISTORY_LINES_MAX = 2000
+PROMPT, PROMPT_GOES_ON = "dynamo> ", "   ...> "
+
+HELP = """\
+SELECT … FROM table[.index] WHERE …, INSERT INTO table VALUE {…}, UPDATE table SET … WHERE …, DELETE FROM table WHERE …
+.tables          the tables
+.describe TABLE  its keys and indexes
+.next            more of what the last SELECT found
+.exit            (or Ctrl-D)"""
+
+_LITERALS: Mapping[str, Callable[[Any], str]] = {
+    "S": lambda content: "'" + content.replace("'", "''") + "'",
+    "N": str,
+    "B": lambda content: f"b64'{content}'",
+    "BOOL": lambda content: "true" if content else "false",
+    "NULL": lambda content: "null",
+    "SS": lambda content: f"<<{', '.join(map(_LITERALS['S'], content))}>>",
+    "NS": lambda content: f"<<{', '.join(content)}>>",
+    "BS": lambda content: f"<<{', '.join(map(_LITERALS['B'], content))}>>",
+    "L": lambda content: f"[{', '.join(map(literal, content))}]",
+    "M": lambda content: "{" + ", ".join(f"'{name}': {literal(value)}" for name, value in content.items()) + "}",
+}
+
+
+def literal(value: AttributeValue) -> str:
+    """A value as a statement would write it; a binary one, for which there is no literal, as ``b64'…'``."""
+    ((kind, content),) = value.items()
+    return _LITERALS[kind](content)
+
+
+class Shell:
+    """Runs lines against one store."""
+
+    def __init__(self, execute: Execute, output: Console, errors: Console, *, as_json: bool = False) -> None:
+        self._execute = execute
+        self._output = output
+        self._errors = errors
+        self._as_json = as_json
+        self._rest: dict[str, Any] | None = None
+        self.ended = False
+
+    def run(self, line: str) -> bool:
+        """Carries out one line; False when it failed, and then one line of error was written."""
+        line = line.strip()
+        if not line:
+            return True
+        try:
+            if line.startswith("."):
+                self._command(*line[1:].split())
+            else:
+                self._statement({"Statement": line})
+        except DynamoError as error:
+            return self._failed(str(error))
+        except (StoreUnreachable, StoreOutcomeUnknown) as error:
+            return self._failed(f"{type(error).__name__}: {error}")
+        return True
+
+    def _failed(self, message: str) -> bool:
+        self._errors.print(Text(" ".join(message.split()), style="red"), soft_wrap=True)
+        return False
+
+    # --- statements ---
+
+    def _statement(self, request: dict[str, Any]) -> None:
+        self._rest = None
+        reads = request["Statement"].lstrip().lower().startswith("select")
+        response = self._execute("ExecuteStatement", {**request, **({"Limit": ROWS_PER_PAGE} if reads else {})})
+        items = response.get("Items", [])
+        if reads or items:
+            self._show(items)
+        else:
+            self._say("done")
+        token = response.get("NextToken")
+        if token is not None:
+            self._rest = {**request, "NextToken": token}
+            self._say("there may be more: .next")
+
+    def _show(self, items: Sequence[Item]) -> None:
+        if self._as_json:
+            for item in items:
+                self._output.out(orjson.dumps(item).decode(), highlight=False)
+            return
+        names = list(dict.fromkeys(name for item in items for name in item))
+        if names:
+            drawn = Table()
+            for name in names:
+                drawn.add_column(Text(name))
+            for item in items:
+                drawn.add_row(*(_cell(item.get(name)) for name in names))
+            self._output.print(drawn)
+        self._say(f"{len(items)} {'item' if len(items) == 1 else 'items'}")
+
+    def _say(self, message: str) -> None:
+        # Beside the items, so that what is written as JSON is JSON and nothing else.
+        (self._errors if self._as_json else self._output).print(Text(message, style="dim"), soft_wrap=True)
+
+    # --- the shell's own commands ---
+
+    def _command(self, name: str = "", *arguments: str) -> None:
+        if name in ("exit", "quit"):
+            self.ended = True
+        elif name == "tables" and not arguments:
+            for table in self._table_names():
+                self._output.print(Text(table), soft_wrap=True)
+        elif name == "describe" and len(arguments) == 1:
+            self._describe(arguments[0])
+        elif name == "next" and not arguments:
+            if self._rest is None:
+                self._say("that was all")
+            else:
+                self._statement(self._rest)
+        else:
+            self._output.print(Text(HELP), soft_wrap=True)
+
+    def _table_names(self) -> list[str]:
+        names: list[str] = []
+        start: dict[str, str] = {}
+        while True:
+            response = self._execute("ListTables", start)
+            names += response["TableNames"]
+            if "LastEvaluatedTableName" not in response:
+                return names
+            start = {"ExclusiveStartTableName": response["LastEvaluatedTableName"]}
+
+    def _describe(self, name: str) -> None:
+        described = self._execute("DescribeTable", {"TableName": name})["Table"]
+        types = {one["AttributeName"]: one["AttributeType"] for one in described["AttributeDefinitions"]}
+        drawn = Table("", "key", "projection")
+        drawn.add_row(Text(name), _key(described["KeySchema"], types), "")
+        for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+            for index in described.get(member, ()):
+                projection = index["Projection"]["ProjectionType"]
+                drawn.add_row(Text(f'"{name}"."{index["IndexName"]}"'), _key(index["KeySchema"], types), projection)
+        self._output.print(drawn)
+
+
+def _cell(value: AttributeValue | None) -> Text:
+    """One value in a table: a string without its quotes, nothing for what the item lacks."""
+    if value is None:
+        return Text("")
+    written: str = value["S"] if "S" in value else literal(value)
+    shown = "".join(character if character.isprintable() else "·" for character in written)
+    text = Text(shown if len(shown) <= CELL_LONGEST else shown[: CELL_LONGEST - 1] + "…")
+    if "N" in value:
+        text.justify = "right"
+    return text
+
+
+def _key(schema: Sequence[Mapping[str, str]], types: Mapping[str, str]) -> Text:
+    return Text(", ".join(f"{one['AttributeName']} {types[one['AttributeName']]}" for one in schema))
+
+
+# --- the prompt -----------------------------------------------------------------------------------------------------
+
+
+def history_path() -> Path:
+    """Where the prompt's history is kept: ``$XDG_STATE_HOME/bursar/shell-history``."""
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "bursar" / "shell-history"
+
+
+def prompt(shell: Shell) -> bool:
+    """Reads lines until the end; at a terminal with a prompt and a history. False when any line failed."""
+    if not sys.stdin.isatty():
+        return _run_all(shell, lambda going_on: input())
+    shell.run(".help")
+    keep = _recall(history_path())
+    try:
+        _run_all(shell, lambda going_on: input(PROMPT_GOES_ON if going_on else PROMPT))
+    finally:
+        keep()
+    return True
+
+
+def _run_all(shell: Shell, read: Callable[[bool], str]) -> bool:
+    fine = True
+    while not shell.ended:
+        try:
+            line = read(False)
+            while line.endswith("\\"):
+                line = line[:-1] + "\n" + read(True)
+        except EOFError:
+            break
+        except KeyboardInterrupt:
+            continue  # the line is given up, not the shell
+        fine = shell.run(line) and fine
+    return fine
+
+
+def _recall(path: Path) -> Callable[[], None]:
+    """Loads the history; gives what keeps it. A folder that cannot be written costs the history and nothing else."""
+    try:
+        import readline
+    except ImportError:  # a Python built without it: lines are read all the same
+        return lambda: None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        readline.read_history_file(path)
+    except OSError:
+        return lambda: None
+    readline.set_history_length(HISTORY_LINES_MAX)
+
+    def keep() -> None:
+        try:
+            readline.write_history_file(path)
+        except OSError:
+            return
+
+    return keep

@@ -1,0 +1,170 @@
+"""Reading the ledger: every read that decides anything is strongly consistent; the two indexes only suggest.
+
+| question | requests |
+|---|---|
+| an obligation with its attempts (and events) | 1 Query, strongly consistent (more when it exceeds 1 MB) |
+| the attempt with this token, agency or Pay.gov tracking id | 2 GetItem, strongly consistent: sentinel, attempt |
+| what is due | 1 Query of the ``due`` index per shard, at once |
+| what changed | 1 Query of the ``changes`` index per hour, in order |
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from heapq import merge
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.clock import iso_ms
+from bursar.payments import rules
+from bursar.payments.ledger.table import CHANGES_INDEX, DUE_INDEX
+from bursar.payments.records import (
+    ATTEMPT,
+    ATTEMPTS_BEGIN,
+    DUE_SHARDS,
+    EVENT,
+    OBLIGATION,
+    Attempt,
+    Event,
+    Item,
+    Obligation,
+    ObligationView,
+    attempt_from_item,
+    attempt_key,
+    change_bucket,
+    event_from_item,
+    from_item,
+    obligation_from_item,
+    obligation_of,
+    partition_key,
+)
+from bursar.rules import RuledTable
+
+if TYPE_CHECKING:
+    from bursar.dynamo.clients.store import Store
+
+BUCKET_S: Final = 3600
+CHANGES_SPAN_MAX_S: Final = 400 * 24 * 3600
+"""The longest span of one reading of changes: a fiscal year and a little more (9,600 queries)."""
+
+
+class Lookups:
+    """The reading half of the ledger."""
+
+    def __init__(self, store: "Store", ruled: RuledTable, table: str) -> None:
+        self._store = store
+        self._ruled = ruled
+        self._table = table
+
+    async def obligation(self, client: str, reference: str, *, events: bool = True) -> ObligationView | None:
+        """The obligation with its attempts and events, each oldest first; None when there is none.
+
+        ``events`` False leaves them out, for who does not tell the history: the attempts alone are read then, and
+        tell the obligation too.
+        """
+        partition = {"S": partition_key(client, reference)}
+        if not events:
+            found = [attempt_from_item(item) for item in await self._ruled.partition(partition, ATTEMPTS_BEGIN)]
+            return ObligationView(obligation_of(found[0]), tuple(found), ()) if found else None
+        items = await self._ruled.partition(partition)
+        obligation: Obligation | None = None
+        # The sort key orders attempts by their creation; an obligation's attempts never share a millisecond.
+        attempts: list[Attempt] = []
+        told: list[Event] = []
+        for item in items:
+            kind = item["kind"]["S"]
+            if kind == ATTEMPT:
+                attempts.append(attempt_from_item(item))
+            elif kind == EVENT:
+                told.append(event_from_item(item))
+            elif kind == OBLIGATION:
+                obligation = obligation_from_item(item)
+        if obligation is None:
+            return None
+        place = {attempt.agency_tracking_id: number for number, attempt in enumerate(attempts)}
+        told.sort(key=lambda event: (event.at, place.get(event.agency_tracking_id, -1), event.seq))
+        return ObligationView(obligation, tuple(attempts), tuple(told))
+
+    async def attempt_by_token(self, token: str) -> Attempt | None:
+        """The attempt to which Pay.gov gave ``token``."""
+        return await self._attempt_holding(rules.TOKEN, token)
+
+    async def attempt_by_agency_id(self, agency_tracking_id: str) -> Attempt | None:
+        return await self._attempt_holding(rules.AGENCY_TRACKING_ID, agency_tracking_id)
+
+    async def attempt_by_paygov_id(self, paygov_tracking_id: str) -> Attempt | None:
+        return await self._attempt_holding(rules.PAYGOV_TRACKING_ID, paygov_tracking_id)
+
+    async def reread(self, attempt: Attempt) -> Attempt:
+        """The attempt as it is now. Raises ``LookupError`` if it is gone, which the rules forbid."""
+        found = await self._ruled.get(attempt_key(attempt))
+        if found is None:
+            raise LookupError(f"attempt {attempt.agency_tracking_id} has disappeared from {self._table}")
+        return attempt_from_item(found)
+
+    async def due(self, now: float, limit: int) -> list[Attempt]:
+        """At most ``limit`` attempts that are due at ``now``, longest overdue first.
+
+        Read from an index that may be behind: what is done with an attempt is checked against its version.
+        """
+        shards = await asyncio.gather(*(self._due_in(str(shard), now, limit) for shard in range(DUE_SHARDS)))
+        return list(islice(merge(*shards, key=lambda attempt: attempt.due_at or 0.0), limit))
+
+    async def changes(
+        self, since: float, until: float, *, newest_first: bool = False
+    ) -> AsyncIterator[Attempt | Event]:
+        """Attempts (as they are now) and events last changed in ``since`` ≤ t < ``until``, in order of that time.
+
+        An attempt that changes again while this runs moves to its new time. Read from an index that may be behind by
+        a moment on Amazon's DynamoDB: who must not miss anything reads an overlap. Raises ``ValueError`` for a span
+        beyond ``CHANGES_SPAN_MAX_S``.
+        """
+        if until - since > CHANGES_SPAN_MAX_S:
+            raise ValueError(f"changes are read at most {CHANGES_SPAN_MAX_S} s at a time, not {until - since:.0f}")
+        first, last = int(since // BUCKET_S), int(until // BUCKET_S)
+        hours = range(last, first - 1, -1) if newest_first else range(first, last + 1)
+        for hour in hours:
+            request = {
+                "IndexName": CHANGES_INDEX,
+                "KeyConditionExpression": "changeBucket = :bucket AND changedAt BETWEEN :since AND :until",
+                "ExpressionAttributeValues": {
+                    ":bucket": {"S": change_bucket(hour * BUCKET_S)},
+                    ":since": {"S": iso_ms(since)},
+                    # Keys at `until` itself go on with #id and so sort after it: the end is outside.
+                    ":until": {"S": iso_ms(until)},
+                },
+                "ScanIndexForward": not newest_first,
+            }
+            async for item in self._query(request):
+                record = from_item(item)
+                if isinstance(record, Attempt | Event):
+                    yield record
+
+    async def _due_in(self, shard: str, now: float, limit: int) -> list[Attempt]:
+        request = {
+            "IndexName": DUE_INDEX,
+            "KeyConditionExpression": "dueShard = :shard AND dueAt <= :now",
+            "ExpressionAttributeValues": {":shard": {"S": shard}, ":now": {"S": iso_ms(now)}},
+            "Limit": limit,
+        }
+        found: list[Attempt] = []
+        async for item in self._query(request):
+            found.append(attempt_from_item(item))
+            if len(found) >= limit:
+                break
+        return found
+
+    async def _attempt_holding(self, rule: str, value: str) -> Attempt | None:
+        key = await self._ruled.owner_of(rule, value)
+        item = None if key is None else await self._ruled.get(key)
+        return None if item is None else attempt_from_item(item)
+
+    async def _query(self, request: Mapping[str, Any]) -> AsyncIterator[Item]:
+        """The items of all pages."""
+        page: dict[str, Any] = {"TableName": self._table, **request}
+        while True:
+            reply = await self._store.call("Query", page)
+            for item in reply["Items"]:
+                yield item
+            if "LastEvaluatedKey" not in reply:
+                return
+            page["ExclusiveStartKey"] = reply["LastEvaluatedKey"]

@@ -1,0 +1,1 @@
+"""The portal's HTTP API without a transport: routing, endpoints, authentication, rate limits, OpenAPI, logs."""

@@ -1,0 +1,142 @@
+"""One request through the portal, whichever door it came by: route, authenticate, limit, run, answer, log, count.
+
+Doors give a :class:`Call` and get a :class:`Reply`; nothing is ever raised to them but cancellation. A log line says
+what happened and never what was sent: no body, no query, no token, no personal data.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from bursar.payments.clients import Client
+from bursar.portal.api.endpoints import PAYMENT_ENDPOINTS, Endpoint, Routes
+from bursar.portal.contract.authorisation import registered
+from bursar.portal.contract.errors import PortalError, TooLarge, Unexpected, portal_error
+from bursar.portal.contract.messages import Call, Reply, json_reply
+from bursar.portal.contract.schemas import BODY_BYTES_MAX
+from bursar.portal.use_cases.portal import Portal
+from bursar.rules.errors import RuleRefused
+
+TOO_LARGE: Final = f"The request body is larger than {BODY_BYTES_MAX} bytes"
+UNROUTED: Final = "none"
+REQUEST_ID_MAX: Final = 2**64 - 1
+
+Authenticate = Callable[[Call], Awaitable[Client | None]]
+"""Says who calls, or None for nobody that is registered. Raises ``Forbidden`` for a signature that does not hold."""
+
+_log = logging.getLogger(__name__)
+
+
+class Limits(Protocol):
+    """Bounds on what one client may ask at once and per second; see ``limits.py``."""
+
+    def enter(self, client: str) -> None:
+        """Counts a request in. Raises ``TooMany``."""
+
+    def leave(self, client: str) -> None:
+        """Counts it out again."""
+
+
+class RequestObserver(Protocol):
+    """Hears of each request when it is answered."""
+
+    def answered(self, operation: str, method: str, status: int, seconds: float) -> None: ...
+
+
+class Application:
+    """The portal as a function from calls to replies."""
+
+    def __init__(
+        self,
+        portal: Portal,
+        authenticate: Authenticate,
+        *,
+        endpoints: tuple[Endpoint, ...] = PAYMENT_ENDPOINTS,
+        limits: Limits | None = None,
+        observer: RequestObserver | None = None,
+    ) -> None:
+        self.portal = portal
+        self.routes = Routes(endpoints)
+        self._authenticate = authenticate
+        self._limits = limits
+        self._observer = observer
+        # Ids count up from a number by chance: told apart in a log of several processes, and one look at chance.
+        self._next_id = portal.randomness.getrandbits(64)
+
+    async def handle(self, call: Call) -> Reply:
+        """The reply to ``call``; errors are replies too."""
+        began = self.portal.clock()
+        self._identify(call)
+        operation = UNROUTED
+        try:
+            endpoint, call.values = self.routes.find(call.method, call.path)
+            operation = endpoint.operation_id
+            reply = await self._run(endpoint, call)
+        except Exception as error:  # the one place where errors become replies
+            reply = self._error_reply(error, call)
+        self._note(operation, call, reply.status, self.portal.clock() - began)
+        return reply
+
+    def refuse(self, call: Call, error: PortalError) -> Reply:
+        """The reply to a call that never became whole, with an id, logged and counted like any other."""
+        self._identify(call)
+        try:
+            operation = self.routes.find(call.method, call.path)[0].operation_id
+        except PortalError:
+            operation = UNROUTED
+        reply = error_reply(error)
+        self._note(operation, call, reply.status, 0.0)
+        return reply
+
+    def _identify(self, call: Call) -> None:
+        if not call.request_id:
+            self._next_id = (self._next_id + 1) & REQUEST_ID_MAX
+            call.request_id = f"{self._next_id:016x}"
+
+    async def _run(self, endpoint: Endpoint, call: Call) -> Reply:
+        if len(call.body) > BODY_BYTES_MAX:
+            raise TooLarge(TOO_LARGE)
+        if not endpoint.authenticated:
+            return await endpoint.run(self.portal, call)
+        call.caller = client = registered(await self._authenticate(call))
+        if self._limits is None:
+            return await endpoint.run(self.portal, call)
+        self._limits.enter(client.name)
+        try:
+            return await endpoint.run(self.portal, call)
+        finally:
+            self._limits.leave(client.name)
+
+    def _error_reply(self, error: Exception, call: Call) -> Reply:
+        known = portal_error(error)
+        if isinstance(known, Unexpected):
+            _log.error("request %s failed", call.request_id, exc_info=error, extra={"requestId": call.request_id})
+        elif isinstance(error, RuleRefused):  # none that a caller can bring about by himself: somebody should look
+            said = "request %s would have broken the rule %s"
+            _log.error(said, call.request_id, error.rule, extra={"requestId": call.request_id})
+        return error_reply(known)
+
+    def _note(self, operation: str, call: Call, status: int, seconds: float) -> None:
+        if self._observer is not None:
+            self._observer.answered(operation, call.method, status, seconds)
+        if not _log.isEnabledFor(logging.INFO):
+            return
+        _log.info(
+            "%s %s %d",
+            call.method,
+            operation,
+            status,
+            extra={
+                "requestId": call.request_id,
+                "operation": operation,
+                "method": call.method,
+                "status": status,
+                "durationMs": round(seconds * 1000, 3),
+                "client": call.caller.name if call.caller else None,
+            },
+        )
+
+
+def error_reply(error: PortalError) -> Reply:
+    """``error`` in the one JSON shape."""
+    return json_reply(error.body(), error.status, error.headers)

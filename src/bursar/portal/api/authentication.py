@@ -1,0 +1,125 @@
+"""Who calls: three ways to know, chosen by where the portal runs.
+
+| door | who says so | authenticator |
+|---|---|---|
+| API Gateway | Amazon has verified the signature and passes the caller's ARN | :func:`api_gateway` |
+| a server of one's own | the request's SigV4 signature, verified here against the clients' keys | :func:`sigv4` |
+| local development | nobody: every caller is one client; loopback only | :func:`nobody_asks` |
+"""
+
+import ipaddress
+import logging
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from bursar.clock import Clock
+from bursar.payments.clients import Client, Clients
+from bursar.portal.api.application import Authenticate
+from bursar.portal.contract.authorisation import NOT_REGISTERED
+from bursar.portal.contract.errors import Forbidden
+from bursar.portal.contract.messages import Call
+from bursar.web.sigv4 import SignatureRefused, UnknownAccessKey, verify
+
+SERVICE: Final = "execute-api"
+MISSING_PRINCIPAL: Final = "Missing IAM principal"
+FROM_ELSEWHERE: Final = "Signatures are not verified here, so only this machine's own addresses are answered"
+
+HOSTS_KEPT_MAX: Final = 64
+"""Callers name this machine in one or two ways."""
+
+_log = logging.getLogger(__name__)
+
+
+def nobody_asks(client: Client, *, listens_on: Iterable[str]) -> Authenticate:
+    """Lets every caller be ``client``, but no page of another site that the developer's browser has open.
+
+    Raises ``ValueError`` unless every address in ``listens_on`` is loopback.
+    """
+    outside = [address for address in listens_on if not _is_loopback(address)]
+    if outside:
+        raise ValueError(f"signatures can only be switched off on loopback, not on {', '.join(outside)}")
+    _log.warning("SIGNATURES ARE NOT VERIFIED: every caller on loopback acts as client %r", client.name)
+
+    async def authenticate(call: Call) -> Client | None:
+        if from_elsewhere(call.headers):
+            raise Forbidden(FROM_ELSEWHERE)
+        return client
+
+    return authenticate
+
+
+def from_elsewhere(headers: Mapping[str, str]) -> bool:
+    """Whether a browser asks for another site: its page (``Origin``) or its name, made to lead here (``Host``)."""
+    return any(not _leads_here(headers[name]) for name in ("host", "origin") if name in headers)
+
+
+def sigv4(clients: Clients, *, clock: Clock, region: str | None = None) -> Authenticate:
+    """Verifies AWS4-HMAC-SHA256 signatures for the service ``execute-api`` against the clients' access keys.
+
+    The clocks may differ by ``dynamo.sigv4.CLOCK_SKEW_S_MAX``, and so a request that somebody overheard can be replayed
+    for twice that long at most. Every endpoint is safe to repeat, so nothing more is kept: SigV4 has no nonce, and two
+    honest retries within a second carry one signature.
+    """
+
+    def secret_for(access_key_id: str) -> str | None:
+        found = clients.by_access_key(access_key_id)
+        return None if found is None else found[1].secret
+
+    async def authenticate(call: Call) -> Client | None:
+        try:
+            identity = verify(
+                call.method,
+                call.path,
+                call.query,
+                call.headers,
+                call.body,
+                secret_for=secret_for,
+                service=SERVICE,
+                region=region,
+                now=clock(),
+            )
+        except UnknownAccessKey:
+            raise Forbidden(NOT_REGISTERED) from None
+        except SignatureRefused as refused:
+            raise Forbidden(_said(refused)) from None
+        found = clients.by_access_key(identity.access_key)
+        return None if found is None else found[0]
+
+    return authenticate
+
+
+def api_gateway(clients: Clients) -> Authenticate:
+    """Trusts the ARN that API Gateway passes in requestContext.identity; the Lambda door puts it into the call."""
+
+    async def authenticate(call: Call) -> Client | None:
+        if call.role_arn is None:
+            raise Forbidden(MISSING_PRINCIPAL)
+        return clients.by_role_arn(call.role_arn)
+
+    return authenticate
+
+
+def _said(refused: SignatureRefused) -> str:
+    # Amazon's texts quote the Authorization header in one case; it is cut off rather than sent back.
+    return str(refused).partition(" Authorization=")[0]
+
+
+@lru_cache(HOSTS_KEPT_MAX)
+def _leads_here(text: str) -> bool:
+    return _is_loopback(_host_of(text))
+
+
+def _host_of(text: str) -> str:
+    try:
+        return urlsplit(f"//{text.rpartition('//')[2]}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"

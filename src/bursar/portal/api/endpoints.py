@@ -1,0 +1,172 @@
+"""Every endpoint of the portal in one table: the doors route by it, OpenAPI is made of it, tests walk it."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+from bursar.portal.contract.errors import MethodNotAllowed, NotFound
+from bursar.portal.contract.messages import Call, Reply, json_reply
+from bursar.portal.contract.schemas import REFERENCE, Schema
+from bursar.portal.contract.validation import read_init, read_process
+from bursar.portal.use_cases.health import health
+from bursar.portal.use_cases.init_payment import init_payment
+from bursar.portal.use_cases.payment_details import details, events
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.process_payment import process_payment
+
+ROUTE_NOT_FOUND: Final = "Not found"
+Handler = Callable[[Portal, Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a path or query."""
+
+    name: str
+    place: str
+    schema: Schema
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation. ``path`` holds ``{name}`` for its parameters; ``replies`` names the component of each success.
+
+    ``errors`` are the statuses that it may answer besides those that every endpoint may.
+    """
+
+    method: str
+    path: str
+    operation_id: str
+    summary: str
+    run: Handler
+    replies: Mapping[int, str]
+    errors: tuple[int, ...] = ()
+    request: str | None = None
+    parameters: tuple[Parameter, ...] = ()
+    authenticated: bool = True
+    content_type: str = "application/json"
+    description: str = field(default="", repr=False)
+
+
+async def _init(portal: Portal, call: Call) -> Reply:
+    request = read_init(call.body, portal.fees, portal.clock())
+    return json_reply(await init_payment(portal, call.client, request))
+
+
+async def _process(portal: Portal, call: Call) -> Reply:
+    return json_reply(await process_payment(portal, call.client, read_process(call.body)))
+
+
+async def _details(portal: Portal, call: Call) -> Reply:
+    return json_reply(await details(portal, call.client, call.values["transactionReferenceId"]))
+
+
+async def _events(portal: Portal, call: Call) -> Reply:
+    return json_reply(await events(portal, call.client, call.values["transactionReferenceId"]))
+
+
+async def _health(portal: Portal, call: Call) -> Reply:
+    healthy, report = await health(portal)
+    return json_reply(report, 200 if healthy else 503)
+
+
+_REFERENCE_IN_PATH: Final = Parameter(
+    "transactionReferenceId", "path", REFERENCE, "The reference that the client gave to init."
+)
+
+PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    Endpoint(
+        "POST",
+        "/init",
+        "initPayment",
+        "Begin a payment and get the address to send the payer to",
+        _init,
+        {200: "InitReply"},
+        errors=(400, 403, 409, 502, 504),
+        request="InitRequest",
+        description="Asked again while the payer is on Pay.gov's pages, it gives the same token. Charges nobody.",
+    ),
+    Endpoint(
+        "POST",
+        "/process",
+        "processPayment",
+        "Complete the payment when the payer has come back",
+        _process,
+        {200: "Payment"},
+        errors=(400, 403, 404, 409, 410, 502, 504),
+        request="ProcessRequest",
+        description=(
+            "After 502 or 504 the payment may have been made: ask details, do not begin another. "
+            "After 409 retry with backoff."
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/details/{transactionReferenceId}",
+        "getDetails",
+        "How a payment stands, asked of Pay.gov where only it knows",
+        _details,
+        {200: "Payment"},
+        errors=(403, 404),
+        parameters=(_REFERENCE_IN_PATH,),
+    ),
+    Endpoint(
+        "GET",
+        "/details/{transactionReferenceId}/events",
+        "getEvents",
+        "Every event of every attempt at a payment",
+        _events,
+        {200: "History"},
+        errors=(403, 404),
+        parameters=(_REFERENCE_IN_PATH,),
+    ),
+    Endpoint(
+        "GET",
+        "/health",
+        "getHealth",
+        "Whether each dependency answers",
+        _health,
+        {200: "Health", 503: "Health"},
+        authenticated=False,
+    ),
+)
+
+
+class Routes:
+    """Finds the endpoint of a method and path."""
+
+    def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
+        self.endpoints = endpoints
+        self._exact: dict[str, dict[str, Endpoint]] = {}
+        self._with_values: dict[re.Pattern[str], dict[str, Endpoint]] = {}
+        for endpoint in endpoints:
+            if "{" not in endpoint.path:
+                self._exact.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+            else:
+                self._with_values.setdefault(_form(endpoint.path), {})[endpoint.method] = endpoint
+
+    def find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
+        """The endpoint and its path's values, decoded; HEAD is served as GET. Raises NotFound, MethodNotAllowed."""
+        methods, values = self._at(path)
+        endpoint = methods.get("GET" if method == "HEAD" else method)
+        if endpoint is None:
+            raise MethodNotAllowed([*methods, *(["HEAD"] if "GET" in methods else [])])
+        return endpoint, values
+
+    def _at(self, path: str) -> tuple[Mapping[str, Endpoint], dict[str, str]]:
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact, {}
+        for form, methods in self._with_values.items():
+            if found := form.fullmatch(path):
+                return methods, {name: unquote(given) for name, given in found.groupdict().items()}
+        raise NotFound(ROUTE_NOT_FOUND)
+
+
+def _form(path: str) -> re.Pattern[str]:
+    """What a path of the form ``/a/{name}`` looks like; equal paths give equal patterns."""
+    parts = [f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in path.split("/")]
+    return re.compile("/".join(parts))

@@ -1,0 +1,84 @@
+"""The dashboard's endpoints: they exist where a transaction log is given to the door."""
+
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from bursar.portal.api.endpoints import Endpoint, Parameter
+from bursar.portal.contract.errors import InvalidRequest, Unavailable
+from bursar.portal.contract.messages import Call, Reply, json_reply
+from bursar.portal.contract.validation import VALIDATION_ERROR, problem
+from bursar.portal.use_cases.log_query import DESCRIBED, STATUSES, read_log_query
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.transaction_log import (
+    TransactionLog,
+    newest_transactions,
+    status_counts,
+    transaction_log,
+)
+
+LOG_UNAVAILABLE: Final = "The transaction log is not available: retry"
+_STATUS_IN_PATH: Final = Parameter(
+    "paymentStatus", "path", {"type": "string", "enum": list(STATUSES)}, "Only this payment status."
+)
+
+
+def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
+    """``/transactions``, ``/transaction-payment-status`` and ``/transaction-log`` over ``log``."""
+
+    async def _newest(portal: Portal, call: Call) -> Reply:
+        status = call.values.get("paymentStatus")
+        if status is not None and status not in STATUSES:
+            wrong = problem(["paymentStatus"], f"must be one of {', '.join(STATUSES)}", "enum")
+            raise InvalidRequest(VALIDATION_ERROR, [wrong])
+        return json_reply(await _answered(newest_transactions(log, call.client, status)))
+
+    async def _counts(portal: Portal, call: Call) -> Reply:
+        return json_reply(await _answered(status_counts(log, call.client)))
+
+    async def _log(portal: Portal, call: Call) -> Reply:
+        query = read_log_query(call.query, portal.clock())
+        return json_reply(await _answered(transaction_log(portal, log, call.client, query)))
+
+    parameters = tuple(Parameter(name, "query", schema, text) for name, (schema, text) in DESCRIBED.items())
+    return (
+        Endpoint("GET", "/transactions", "getTransactions", "The newest 100 attempts", _newest, {200: "Transactions"}),
+        Endpoint(
+            "GET",
+            "/transactions/{paymentStatus}",
+            "getTransactionsByStatus",
+            "The newest 100 attempts of one payment status",
+            _newest,
+            {200: "Transactions"},
+            errors=(400,),
+            parameters=(_STATUS_IN_PATH,),
+        ),
+        Endpoint(
+            "GET",
+            "/transaction-payment-status",
+            "getTransactionPaymentStatus",
+            "How many attempts there are in each payment status",
+            _counts,
+            {200: "StatusCounts"},
+        ),
+        Endpoint(
+            "GET",
+            "/transaction-log",
+            "getTransactionLog",
+            "The attempts that last changed in a time frame, page by page",
+            _log,
+            {200: "TransactionLog"},
+            errors=(400,),
+            parameters=parameters,
+        ),
+    )
+
+
+async def _answered(question: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    """The answer; a log that is busy or slow is 503. What it says of itself goes no further: it may quote SQL."""
+    # Here and not above: whoever runs without reports (a Lambda that only takes payments) does not load them.
+    from bursar.reports.errors import LakeBusy, QueryTooLarge, QueryTooLong
+
+    try:
+        return await question
+    except (LakeBusy, QueryTooLarge, QueryTooLong) as error:
+        raise Unavailable(LOG_UNAVAILABLE) from error

@@ -1,0 +1,1 @@
+"""What callers send and receive: messages, schemas, validation, authorisation, views, errors, periods."""

@@ -1,0 +1,257 @@
+"""Reading what callers send: bytes → JSON without losing a digit → checked against a schema, all problems at once.
+
+Numbers are ``int`` or ``Decimal``, never floats. A message tells what was expected and never repeats what was sent:
+it may be personal, and it may be a token.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+import jsonschema_rs
+
+from bursar.payments.fees import Fee, FeeCatalogue
+from bursar.payments.records import money, normal_reference
+from bursar.portal.contract.errors import InvalidRequest, Problem, TooLarge
+from bursar.portal.contract.schemas import BODY_BYTES_MAX, INIT_REQUEST, PROCESS_REQUEST, UUID_V4, Schema
+
+MISSING_BODY: Final = "missing body"
+INVALID_JSON: Final = "invalid JSON in request body"
+VALIDATION_ERROR: Final = "Validation error"
+NUMBER_CHARS_MAX: Final = 100
+EXPONENT_MAX: Final = 400  # a double's range; 1e999999999 would cost memory for its zeros
+PROBLEMS_MAX: Final = 100
+DEPTH_MAX: Final = 64
+"""How deep objects and lists may stand in one another: whatever reads, checks or keeps them later can do that."""
+
+_UUID_V4: Final = re.compile(UUID_V4)
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True)
+class InitRequest:
+    """A valid POST /init: the reference in lower case, the fee as it is now, the amount that will be charged.
+
+    A retired fee is as it last was: whether an attempt from before is repeated, only the ledger knows.
+    """
+
+    reference: str
+    fee: Fee
+    amount: Decimal
+    metadata: dict[str, Any] = field(repr=False)
+    url_success: str
+    url_cancel: str
+
+
+def read_init(body: bytes, fees: FeeCatalogue, now: float) -> InitRequest:
+    """The init request in ``body``.
+
+    Raises:
+        InvalidRequest: bad JSON; every problem of the schema and of the fee's metadata schema; a fee that is unknown
+            or not active yet; an amount that the fee does not take or lacks.
+        TooLarge: over ``BODY_BYTES_MAX`` bytes.
+    """
+    sent = read_json(body)
+    problems = list(schema_problems(_validator("init"), sent))
+    fee = _fee_of(sent, fees, now, problems)
+    metadata: dict[str, Any] = {}
+    if isinstance(sent, dict) and isinstance(sent.get("metadata"), dict):
+        metadata = sent["metadata"]
+        if fee is not None:
+            problems += [problem(["metadata", *p.path], p.message, p.code) for p in fee.metadata_problems(metadata)]
+        metadata = _plain(metadata, ["metadata"], problems)
+    if problems or fee is None:
+        raise InvalidRequest(VALIDATION_ERROR, problems[:PROBLEMS_MAX])
+    return InitRequest(
+        reference=normal_reference(sent["transactionReferenceId"]),
+        fee=fee,
+        amount=_amount(fee, sent.get("amount")),
+        metadata=metadata,
+        url_success=sent["urlSuccess"],
+        url_cancel=sent["urlCancel"],
+    )
+
+
+def read_process(body: bytes) -> str:
+    """The token in the process request ``body``. Raises as :func:`read_init`."""
+    sent = read_json(body)
+    problems = list(schema_problems(_validator("process"), sent))
+    if problems:
+        raise InvalidRequest(VALIDATION_ERROR, problems)
+    return str(sent["token"])
+
+
+def read_reference(text: str) -> str | None:
+    """``text`` as a reference (UUID v4, lower case), or None when it is not one."""
+    return normal_reference(text) if _UUID_V4.fullmatch(text) else None
+
+
+def read_json(body: bytes) -> Any:
+    """The JSON value in ``body``, numbers ``int`` or ``Decimal``; a key given twice, NaN and Infinity are refused.
+
+    So is what is nested deeper than ``DEPTH_MAX``.
+    """
+    if len(body) > BODY_BYTES_MAX:
+        raise TooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes")
+    if not body.strip():
+        raise InvalidRequest(MISSING_BODY)
+    try:
+        value = _DECODER.decode(body.decode("utf-8"))
+        if _SURROGATE_ESCAPE.search(body):
+            json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")  # half a character cannot be kept
+    except _DuplicateKey as error:
+        key = error.key.encode("utf-8", "replace").decode()  # half a character cannot be sent back either
+        raise InvalidRequest(INVALID_JSON, [problem([key], "is given twice", "duplicateKey")]) from None
+    except (ValueError, RecursionError):
+        raise InvalidRequest(INVALID_JSON) from None
+    # Few bodies have as many brackets, so that hardly any is walked through.
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX and _deeper_than(value, DEPTH_MAX):
+        raise InvalidRequest(VALIDATION_ERROR, [problem([], f"is nested deeper than {DEPTH_MAX}", "depth")])
+    return value
+
+
+def problem(path: Iterable[str | int], message: str, code: str) -> Problem:
+    """One entry of an error's ``errors``."""
+    return {"path": list(path), "message": message, "code": code}
+
+
+def schema_problems(validator: Any, value: object) -> Iterable[Problem]:
+    """Everything in ``value`` that ``validator`` does not take, as entries of ``errors``."""
+    if validator.is_valid(value):
+        return  # nearly always, and found out in half the time
+    for error in validator.iter_errors(value):
+        code = str(error.kind.name)
+        path = list(error.instance_path)
+        if code == "required":
+            yield problem([*path, error.kind.property], "is required", code)
+        elif code == "additionalProperties":
+            for name in error.kind.unexpected:
+                yield problem([*path, name], "is not known here", code)
+        else:
+            expected = getattr(error.kind, _EXPECTED_IN.get(code, ""), "")
+            yield problem(path, _MESSAGES.get(code, "is not valid").format(expected), code)
+
+
+# JSON Schema keyword → what is said; {} is what the schema expected, found in the attribute below of the error's kind.
+_MESSAGES: Final[Mapping[str, str]] = {
+    "type": "must be of type {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "exclusiveMinimum": "must be more than {}",
+    "exclusiveMaximum": "must be less than {}",
+    "multipleOf": "must have at most two decimals",
+    "pattern": "does not have the expected form {}",
+    "format": "must be a valid {}",
+}
+_EXPECTED_IN: Final[Mapping[str, str]] = {
+    "type": "types",
+    "minLength": "limit",
+    "maxLength": "limit",
+    "exclusiveMinimum": "limit",
+    "exclusiveMaximum": "limit",
+    "pattern": "pattern",
+    "format": "format",
+}
+_REQUESTS: Final[Mapping[str, Schema]] = {"init": INIT_REQUEST, "process": PROCESS_REQUEST}
+
+
+@cache
+def _validator(request: str) -> Any:
+    return jsonschema_rs.Draft202012Validator(_REQUESTS[request], validate_formats=True)
+
+
+def not_a_fee() -> Problem:
+    """The problem of a fee that nobody can start to pay."""
+    return problem(["fee"], "is not a fee of the catalogue", "enum")
+
+
+def _fee_of(sent: Any, fees: FeeCatalogue, now: float, problems: list[Problem]) -> Fee | None:
+    key = sent.get("fee") if isinstance(sent, dict) else None
+    if not isinstance(key, str) or not key:
+        return None
+    fee = fees.fee(key, now) or fees.retired(key, now)
+    if fee is None:
+        problems.append(not_a_fee())
+    return fee
+
+
+def _amount(fee: Fee, sent: int | Decimal | None) -> Decimal:
+    if fee.amount is not None:
+        if sent is not None:
+            raise InvalidRequest(f"Fee {fee.key} does not allow variable amounts")
+        return fee.amount
+    if sent is None:
+        raise InvalidRequest(f"Fee {fee.key} requires an amount")
+    return money(Decimal(sent))
+
+
+class _DuplicateKey(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DuplicateKey(next(name for name in names if names.count(name) > 1))
+    return found
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    """Whether objects and lists stand more than ``levels`` deep in one another, looked at level by level."""
+    level = [value]
+    for _ in range(levels + 1):
+        inside = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        if not inside:
+            return False
+        level = [member for members in inside for member in members]
+    return True
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > NUMBER_CHARS_MAX:
+        raise ValueError("a number with too many digits")
+    number = Decimal(text)
+    if abs(number.adjusted()) > EXPONENT_MAX:
+        raise ValueError("a number beyond the range of numbers")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > NUMBER_CHARS_MAX:
+        raise ValueError("a number with too many digits")
+    return int(text)
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_decimal, parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_object
+)
+
+
+def _plain(value: Any, path: list[str | int], problems: list[Problem]) -> Any:
+    """Metadata without ``Decimal``: whole numbers as ``int``, others as the double that keeps every digit.
+
+    Metadata is not money; a number that a double cannot hold is refused rather than changed.
+    """
+    if isinstance(value, dict):
+        return {key: _plain(member, [*path, key], problems) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member, [*path, index], problems) for index, member in enumerate(value)]
+    if not isinstance(value, Decimal):
+        return value
+    if value == value.to_integral_value() and abs(value.adjusted()) < NUMBER_CHARS_MAX:
+        return int(value)
+    double = float(value)
+    if Decimal(repr(double)) != value:
+        problems.append(problem(path, "has more digits than a number keeps", "precision"))
+    return double

@@ -1,0 +1,1 @@
+"""The doors to the API: the HTTP server and AWS Lambda."""

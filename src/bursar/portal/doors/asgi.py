@@ -1,0 +1,187 @@
+"""The ASGI door: the portal for any server that speaks ASGI, without a framework between a request and its use case.
+
+``door.py`` is the other one, for a portal that serves itself and nothing else.
+
+app = portal_app(portal, authenticate)                  # serve it, or mount it
+app = portal_app(portal, authenticate, others=pages)    # paths that are not the portal's go to another ASGI app
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.portal.api.application import TOO_LARGE, Application, Authenticate, Limits
+from bursar.portal.api.rate_limits import ClientLimits
+from bursar.portal.api.served_endpoints import served_endpoints
+from bursar.portal.contract.errors import NotFound, TooLarge, TooSlow
+from bursar.portal.contract.messages import Call, Reply
+from bursar.portal.contract.schemas import BODY_BYTES_MAX
+from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
+from bursar.portal.use_cases.transaction_log import TransactionLog
+
+if TYPE_CHECKING:
+    from bursar.portal.metrics.metrics import Metrics
+
+REQUEST_ID_CHARS_MAX: Final = 64
+BODY_TIMEOUT_S: Final = 20.0
+"""How long a body may take: 64 KiB pass in that on any line, and a connection that only drips is let go."""
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class _Disconnected(Exception):
+    """The caller went away before its request was here."""
+
+
+class PortalApp:
+    """An ASGI application: ``http`` and ``lifespan`` scopes."""
+
+    def __init__(self, application: Application, others: AsgiApp | None = None) -> None:
+        self.application = application
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path_of(scope)
+        if self._others is not None and not self._is_ours(path):
+            await self._others(scope, receive, send)
+            return
+        headers = _headers(scope["headers"])
+        call = Call(
+            method=scope["method"],
+            path=path,
+            query=scope.get("query_string", b"").decode("latin-1"),
+            headers=headers,
+            request_id=sent_request_id(headers),
+        )
+        try:
+            call.body = await _body_in_time(headers, receive)
+            reply = await self.application.handle(call)
+        except (TooLarge, TooSlow) as error:
+            reply = self.application.refuse(call, error)
+        except _Disconnected:
+            return
+        await _send(reply, call, send)
+
+    def _is_ours(self, path: str) -> bool:
+        try:
+            self.application.routes.find("", path)
+        except NotFound:
+            return False
+        except Exception:  # the method is not allowed: the path is ours
+            return True
+        return True
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        left = await self.application.portal.drain(DRAIN_TIMEOUT_S)
+        if left:
+            _log.warning("%d completions were left to the sweeper", left)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def portal_app(
+    portal: Portal,
+    authenticate: Authenticate,
+    *,
+    log: TransactionLog | None = None,
+    metrics: "Metrics | None" = None,
+    limits: Limits | None = None,
+    others: AsgiApp | None = None,
+) -> PortalApp:
+    """The ASGI application.
+
+    log: what answers the dashboard's endpoints, which are not there without it. metrics: counts requests and serves
+    /metrics (give it to the portal as its observer too). limits: each client's bounds, by default those of
+    ``limits.py``. others: serves paths that are not the portal's; without it they are a 404 in JSON.
+    """
+    application = Application(
+        portal,
+        authenticate,
+        endpoints=served_endpoints(log, metrics),
+        limits=limits or ClientLimits(portal.clock),
+        observer=metrics,
+    )
+    return PortalApp(application, others)
+
+
+def _path_of(scope: Scope) -> str:
+    """The path as on the wire, below the place where the app is mounted."""
+    raw: bytes | None = scope.get("raw_path")
+    path = scope["path"] if raw is None else raw.partition(b"?")[0].decode("latin-1")
+    return str(path).removeprefix(scope.get("root_path", "")) or "/"
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names in lower case, values as Latin-1; a repeated header's values are joined by commas."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def sent_request_id(headers: Mapping[str, str]) -> str:
+    """The caller's own request id, when it is one that may stand in a log; else none, and one is made."""
+    sent = headers.get("x-request-id", "")
+    if not sent:
+        return ""
+    good = sent.isascii() and sent.replace("-", "").isalnum() and len(sent) <= REQUEST_ID_CHARS_MAX
+    return sent if good else ""
+
+
+async def _body_in_time(headers: dict[str, str], receive: Receive) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_body(headers, receive)
+    except TimeoutError:
+        raise TooSlow from None
+
+
+async def _read_body(headers: dict[str, str], receive: Receive) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be, and _Disconnected."""
+    length = headers.get("content-length", "0")
+    if length.isascii() and length.isdigit() and int(length[:20]) > BODY_BYTES_MAX:
+        raise TooLarge(TOO_LARGE)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            raise TooLarge(TOO_LARGE)
+        if not message.get("more_body", False):
+            return chunk if not chunks else b"".join([*chunks, chunk])
+        chunks.append(chunk)
+
+
+async def _send(reply: Reply, call: Call, send: Send) -> None:
+    headers = [
+        (b"content-type", reply.content_type.encode("latin-1")),
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", call.request_id.encode("latin-1")),
+    ]
+    headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})

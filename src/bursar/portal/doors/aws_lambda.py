@@ -1,0 +1,184 @@
+"""The Lambda door: API Gateway's proxy events (REST and HTTP APIs) over the same application as the HTTP door.
+
+    handler = LambdaDoor(compose)   # compose(stack) makes the Application; a cold start pays for it once
+
+``bursar.bootstrap.functions.portal`` is the one that is made of the settings. API Gateway verifies the caller and
+passes the ARN. Between two events the loop stands still: what a completion has begun is finished before the reply goes
+out, because afterwards nothing may run.
+"""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from string import punctuation
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+from bursar.portal.api.application import Application
+from bursar.portal.api.authentication import MISSING_PRINCIPAL
+from bursar.portal.contract.errors import Forbidden, InvalidRequest, PortalError
+from bursar.portal.contract.messages import Call, Reply
+
+DRAIN_TIMEOUT_S: Final = 25.0  # API Gateway waits 29 s for an answer
+HALVES: Final = "surrogatepass"
+"""JSON may hold half a surrogate pair; encoded so, it is told as no UTF-8 where it is read."""
+
+Made = TypeVar("Made")
+Answer = TypeVar("Answer")
+
+
+class Instance(Generic[Made]):
+    """What one instance of a function keeps from event to event: an event loop, and what lives on it."""
+
+    def __init__(self, make: Callable[[AsyncExitStack], Awaitable[Made]]) -> None:
+        """``make`` leaves what is to end with the instance on the stack that it is given."""
+        self._make = make
+        self._runner: asyncio.Runner | None = None
+        self._ending = AsyncExitStack()
+        self._made: Made | None = None
+
+    def run(self, use: Callable[[Made], Awaitable[Answer]]) -> Answer:
+        """What ``use`` makes of what there is; what could not be made is tried again at the next event."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(self._run(use))
+
+    async def _run(self, use: Callable[[Made], Awaitable[Answer]]) -> Answer:
+        if self._made is None:
+            try:
+                self._made = await self._make(self._ending)
+            except BaseException:
+                await self._ending.aclose()
+                raise
+        return await use(self._made)
+
+    def close(self) -> None:
+        """Ends what there is; for tests: Lambda freezes an instance and kills it, and nobody says when."""
+        if self._runner is not None:
+            self._runner.run(self._ending.aclose())
+            self._runner.close()
+            self._runner = self._made = None
+
+
+class LambdaDoor:
+    """A Lambda handler. One event loop for the life of the process: the store and Pay.gov's connections live on it."""
+
+    def __init__(self, compose: Callable[[AsyncExitStack], Awaitable[Application]]) -> None:
+        """``compose``: as :class:`Instance` makes things."""
+        self.instance = Instance(compose)
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """The proxy reply to a proxy event."""
+        return self.instance.run(lambda application: self._handle(application, event))
+
+    async def _handle(self, application: Application, event: Any) -> dict[str, Any]:
+        reply = await handle_event(application, event)
+        await application.portal.drain(DRAIN_TIMEOUT_S)
+        return reply
+
+
+async def handle_event(application: Application, event: Any) -> dict[str, Any]:
+    """The reply to one event, payload format 1.0 (REST API) or 2.0 (HTTP API); one that is neither is refused."""
+    try:
+        call = call_of_event(event)
+    except PortalError as error:
+        call = _head_of_event(event)
+        return _event_reply(call, application.refuse(call, error))
+    return _event_reply(call, await application.handle(call))
+
+
+def call_of_event(event: Any) -> Call:
+    """The call in an event. Source: API Gateway developer guide, "Input format of a Lambda function for proxy".
+
+    Raises ``InvalidRequest`` and, where the event cannot say who calls, ``Forbidden``.
+    """
+    if not isinstance(event, Mapping):
+        raise InvalidRequest("The event is not an object")
+    call = _head_of_event(event)
+    if not isinstance(event.get("requestContext") or {}, Mapping):
+        raise Forbidden(MISSING_PRINCIPAL)
+    call.query = _query(event)
+    call.headers = {str(name).lower(): str(value) for name, value in _expected_object(event, "headers").items()}
+    call.body = _body(event)
+    call.role_arn = _role_arn(_object(event.get("requestContext")))
+    return call
+
+
+def _head_of_event(event: Any) -> Call:
+    """As much of the call as any event has."""
+    event = _object(event)
+    context = _object(event.get("requestContext"))
+    return Call(
+        method=str(event.get("httpMethod") or _object(context.get("http")).get("method") or ""),
+        path=_path(event, context),
+        query="",
+        headers={},
+        request_id=str(context.get("requestId") or ""),
+    )
+
+
+def _path(event: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    """Still percent-encoded, without the stage. Format 1.0 gives it decoded in ``path``."""
+    raw = event.get("rawPath")
+    if raw is None:
+        return quote(str(event.get("path") or "/"), safe="/%", errors=HALVES)
+    raw = quote(str(raw), safe=punctuation, errors=HALVES)
+    stage = str(context.get("stage") or "$default")
+    # A domain of one's own leaves the stage out, and a path may begin with its letters: /t and /transactions.
+    if f"{raw}/".startswith(f"/{stage}/"):
+        return raw.removeprefix(f"/{stage}") or "/"
+    return raw
+
+
+def _query(event: Mapping[str, Any]) -> str:
+    if "rawQueryString" in event:
+        return quote(str(event["rawQueryString"] or ""), safe=punctuation, errors=HALVES)
+    several = _expected_object(event, "multiValueQueryStringParameters")
+    if not several:
+        return urlencode(list(_expected_object(event, "queryStringParameters").items()), errors=HALVES)
+    if not all(isinstance(values, list) for values in several.values()):
+        raise InvalidRequest("multiValueQueryStringParameters of the event holds what is not a list")
+    return urlencode([(name, value) for name, values in several.items() for value in values], errors=HALVES)
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    if not isinstance(body, str):
+        raise InvalidRequest("body of the event is not text")
+    if not event.get("isBase64Encoded"):
+        return body.encode("utf-8", HALVES)
+    try:
+        return base64.b64decode(body, validate=True)
+    except ValueError:  # binascii.Error is one
+        raise InvalidRequest("invalid base64 in request body") from None
+
+
+def _role_arn(context: Mapping[str, Any]) -> str | None:
+    """``identity.userArn`` (format 1.0) or ``authorizer.iam.userArn`` (format 2.0); None where neither is there."""
+    iam = _object(_object(context.get("authorizer")).get("iam"))
+    arn = _object(context.get("identity")).get("userArn") or iam.get("userArn")
+    return None if arn is None else str(arn)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """``value`` where it is an object; else one that says nothing."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _expected_object(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What ``event`` has under ``name``; null and nothing are an empty one. Raises ``InvalidRequest`` for the rest."""
+    value = event.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidRequest(f"{name} of the event is not an object")
+    return value or {}
+
+
+def _event_reply(call: Call, reply: Reply) -> dict[str, Any]:
+    headers = {"content-type": reply.content_type, "cache-control": "no-store", "x-request-id": call.request_id}
+    return {
+        "statusCode": reply.status,
+        "headers": {**headers, **reply.headers},
+        "body": "" if call.method == "HEAD" else reply.body.decode("utf-8"),
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,267 @@
+"""Prometheus metrics: nothing is global, so two portals in one process do not mix.
+
+| metric | what it tells |
+|---|---|
+| bursar_requests_total, bursar_request_seconds | requests by operation, method and status; how long they took |
+| bursar_paygov_calls_total, bursar_paygov_seconds | calls to Pay.gov by operation and outcome; how long they took |
+| bursar_completions_total | how completions ended, by row of outcomes.OUTCOMES |
+| bursar_lease_conflicts_total | callers who found an attempt leased to somebody else |
+| bursar_alerts_total | what a person should look at, by kind |
+| bursar_swept_total, bursar_sweep_seconds | what became of swept attempts; how long a pass took |
+| bursar_store_seconds | requests to the store by operation and outcome (an :class:`ObservedStore`) |
+| bursar_live_attempts | live attempts by status, when the metrics were asked for |
+| bursar_unknown_outcomes | attempts whose outcome is unknown |
+| bursar_oldest_pending_seconds | the age of the oldest payment that is settling |
+| bursar_open_contradictions | what Pay.gov said against a record and nobody has acknowledged |
+
+What is counted is added up over all workers of one server, whichever is asked
+(:mod:`bursar.portal.metrics.worker_snapshots`). What is
+read from the store, the last four, is the same in each, and is left out while the store cannot be read: an old figure,
+or a 0, would be taken for one of now.
+"""
+
+import asyncio
+import logging
+from collections import Counter as Tally
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from bursar.clock import Clock
+from bursar.dynamo.clients.store import Store
+from bursar.dynamo.engine.compare_and_swap import DirectDoor, Swap, Whole
+from bursar.dynamo.errors import DynamoError
+from bursar.payments.records import Attempt
+from bursar.payments.status import LIVE
+from bursar.portal.api.endpoints import Endpoint
+from bursar.portal.contract.messages import Call, Reply
+from bursar.portal.metrics.counters import Counts, Durations
+from bursar.portal.metrics.worker_snapshots import Snapshots
+from bursar.portal.use_cases.attention import FAR_FUTURE_S
+from bursar.portal.use_cases.portal import Portal
+
+LIVE_LOOKED_AT_MAX: Final = 5000
+LOOK_AGE_MAX_S: Final = 10.0
+"""How long a look at the store is good for, however often the metrics are scraped. After one that failed, the next
+scrape looks again."""
+LOOK_TIMEOUT_S: Final = 5.0
+"""How long a scrape waits for the store: a Prometheus gives up after 10 s, and would lack the counters too."""
+KEEP_INTERVAL_S: Final = 1.0
+"""What a killed worker counted since it last kept a snapshot, at most so long ago, is lost, unless it was told."""
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+
+_log = logging.getLogger(__name__)
+
+
+class Metrics:
+    """An :class:`~bursar.portal.use_cases.observer.Observer` and a request observer that counts.
+
+    snapshots: shared with the other workers of one server, for which this one tells too; None where it is alone.
+    seat: this worker's among them. It begins from what the worker that had the seat before had counted.
+    """
+
+    def __init__(self, snapshots: Snapshots | None = None, seat: int = 0) -> None:
+        self._snapshots = snapshots
+        self._seat = seat
+        self._requests = Counts("bursar_requests", "Requests", ["operation", "method", "status"])
+        self._request_s = Durations("bursar_request_seconds", "Seconds to a reply", ["operation"], _SECONDS)
+        self._paygov = Counts("bursar_paygov_calls", "Calls to Pay.gov", ["operation", "outcome"])
+        self._paygov_s = Durations("bursar_paygov_seconds", "Seconds of a call to Pay.gov", ["operation"], _SECONDS)
+        self._completions = Counts("bursar_completions", "How completions ended", ["outcome"])
+        self._conflicts = Counts("bursar_lease_conflicts", "Attempts found leased")
+        self._alerts = Counts("bursar_alerts", "What a person should look at", ["alert"])
+        self._swept = Counts("bursar_swept", "What became of swept attempts", ["result"])
+        self._sweep_s = Durations("bursar_sweep_seconds", "Seconds of a sweep", [], _SECONDS)
+        self._store_s = Durations("bursar_store_seconds", "Seconds of the store", ["operation", "outcome"], _SECONDS)
+        self._counters: tuple[Counts | Durations, ...] = (
+            self._requests,
+            self._request_s,
+            self._paygov,
+            self._paygov_s,
+            self._completions,
+            self._conflicts,
+            self._alerts,
+            self._swept,
+            self._sweep_s,
+            self._store_s,
+        )
+        if snapshots is not None:
+            _absorb(self._counters, snapshots.latest(seat))
+        self._gauges = registry = CollectorRegistry()
+        self._live = Gauge("bursar_live_attempts", "Live attempts", ["status"], registry=registry)
+        self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
+        self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
+        self._contradictions = Gauge("bursar_open_contradictions", "Not acknowledged", registry=registry)
+        self._looked_at: float | None = None
+
+    def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
+        # A method is the caller's word: only known ones become label values, which are kept for ever.
+        known = method if method in _METHODS else "other"
+        self._requests.add(operation, known, str(status))
+        self._request_s.add(seconds, operation)
+
+    def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
+        self._paygov.add(operation, outcome)
+        self._paygov_s.add(seconds, operation)
+
+    def lease_conflict(self) -> None:
+        self._conflicts.add()
+
+    def outcome_known(self, row: str) -> None:
+        self._completions.add(row)
+
+    def alerted(self, alert: str) -> None:
+        self._alerts.add(alert)
+
+    def swept(self, results: Mapping[str, int], seconds: float) -> None:
+        for result, count in results.items():
+            self._swept.add_many(count, result)
+        self._sweep_s.add(seconds)
+
+    def store_answered(self, operation: str, outcome: str, seconds: float) -> None:
+        self._store_s.add(seconds, operation, outcome)
+
+    def keep(self) -> None:
+        """Lets the other workers have what was counted so far. Nothing where there are none."""
+        if self._snapshots is not None:
+            self._snapshots.keep(self._seat, orjson.dumps([counter.dump() for counter in self._counters]))
+
+    async def keep_up(self) -> None:
+        """Keeps a snapshot time and again; run it as a task, cancel it to stop. Ends at once where nobody shares."""
+        while self._snapshots is not None:
+            await asyncio.sleep(KEEP_INTERVAL_S)
+            self.keep()
+
+    async def text(self, portal: Portal) -> bytes:
+        """Everything in Prometheus' text form, after a look at the store; the counters alone where that fails."""
+        seen = await self._has_seen(portal)
+        registry = CollectorRegistry()
+        for counter in self._everybodys():
+            registry.register(counter)
+        return generate_latest(registry) + (generate_latest(self._gauges) if seen else b"")
+
+    async def _has_seen(self, portal: Portal) -> bool:
+        """Whether the gauges tell of the store as it was at most ``LOOK_AGE_MAX_S`` ago."""
+        if self._looked_at is not None and portal.clock() - self._looked_at < LOOK_AGE_MAX_S:
+            return True
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                await portal.single_flight("look of the metrics", lambda: self._look(portal))
+        except Exception as error:  # whatever it is, what has been counted can be told
+            _log.warning("the store could not be looked at, so the gauges read from it are left out: %r", error)
+            return False
+        return True
+
+    def _everybodys(self) -> Sequence[Counts | Durations]:
+        """What all workers have counted: this one up to now, the others up to their latest snapshots.
+
+        This one tells what it has kept: were it killed now, its successor would tell no less. Seats are added up
+        in their order: a sum of seconds depends on it in the last bit, and a counter that goes back by that much is
+        taken for one that began anew.
+        """
+        if self._snapshots is None:
+            return self._counters
+        self.keep()
+        whole = [counter.empty() for counter in self._counters]
+        for seat in range(self._snapshots.seats):
+            _absorb(whole, self._snapshots.latest(seat))
+        return whole
+
+    async def _look(self, portal: Portal) -> None:
+        now = portal.clock()
+        live = await portal.ledger.due(now + FAR_FUTURE_S, LIVE_LOOKED_AT_MAX)
+        open_contradictions = len(await portal.ledger.contradictions.unacknowledged())
+        self._show(live, open_contradictions, now)
+        self._looked_at = now
+
+    def _show(self, live: list[Attempt], open_contradictions: int, now: float) -> None:
+        by_status = Tally(attempt.status for attempt in live)
+        for status in sorted(LIVE):
+            self._live.labels(status).set(by_status[status])
+        self._unknown.set(sum(attempt.outcome_unknown for attempt in live))
+        pending = [now - attempt.updated_at for attempt in live if attempt.status == "pending"]
+        self._oldest_s.set(max(pending, default=0.0))
+        self._contradictions.set(open_contradictions)
+
+
+def _absorb(counters: Sequence[Counts | Durations], snapshot: bytes) -> None:
+    if snapshot:
+        for counter, rows in zip(counters, orjson.loads(snapshot), strict=True):
+            counter.absorb(rows)
+
+
+def metrics_endpoint(metrics: Metrics) -> Endpoint:
+    """``GET /metrics``."""
+
+    async def _metrics(portal: Portal, call: Call) -> Reply:
+        return Reply(200, await metrics.text(portal), METRICS_TYPE)
+
+    return Endpoint(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        "Prometheus metrics",
+        _metrics,
+        {200: "Any"},
+        authenticated=False,
+        content_type="text/plain",
+    )
+
+
+class ObservedStore:
+    """A store that tells ``metrics`` how long each request took."""
+
+    def __init__(self, behind: Store, metrics: Metrics, clock: Clock) -> None:
+        self._behind = behind
+        self._metrics = metrics
+        self._clock = clock
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        began = self._clock()
+        outcome = "ok"
+        try:
+            return await self._behind.call(operation, request)
+        except DynamoError as error:
+            outcome = error.code
+            raise
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._metrics.store_answered(operation, outcome, self._clock() - began)
+
+    async def close(self) -> None:
+        await self._behind.close()
+
+
+class ObservedDirect:
+    """A direct door that tells ``metrics`` how long each request took, under the names that other stores have."""
+
+    def __init__(self, behind: DirectDoor, metrics: Metrics, clock: Clock) -> None:
+        self._behind = behind
+        self._metrics = metrics
+        self._clock = clock
+
+    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+        began = self._clock()
+        found = await self._behind.get(table, key)
+        self._metrics.store_answered("GetItem", "ok", self._clock() - began)
+        return found
+
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
+        began = self._clock()
+        found = await self._behind.partition(table, value, begins)
+        self._metrics.store_answered("Query", "ok", self._clock() - began)
+        return found
+
+    async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        """A swap that did not go through is sent as a transaction: that is then counted."""
+        began = self._clock()
+        await self._behind.swap(table, swaps, rules)
+        self._metrics.store_answered("TransactWriteItems", "ok", self._clock() - began)
+
+
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})

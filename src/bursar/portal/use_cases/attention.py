@@ -1,0 +1,151 @@
+"""What only a person can settle: which attempts, why, settling them by hand, and acknowledging contradictions.
+
+| attempt | needs a person when |
+|---|---|
+| processing, outcome unknown or its lease run out | for longer than ``alert_after_s`` |
+| processing, second complete used up | at once |
+| pending | for longer than ``pending_alert_after_s`` |
+| any other that the sweeper should have ended | ``alert_after_s`` after it was due |
+| any, also a final one, of which Pay.gov said what contradicts the record | at once, until it is acknowledged |
+| any, also a final one, for which Pay.gov holds a second collection that takes money | the same |
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bursar.paygov.protocol import PAYGOV_TRACKING_ID
+from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
+from bursar.payments.ledger.ledger import LEASE_RAN_OUT
+from bursar.payments.records import Attempt
+from bursar.payments.status import NoSuchEdge
+from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
+from bursar.portal.use_cases.completion import AGAIN
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.resolution import given_back
+
+ATTENTION_MAX: Final = 10_000
+FAR_FUTURE_S: Final = 100 * 365 * 24 * 3600.0
+TEXT_CHARS_MAX: Final = 500
+NOT_SWEPT: Final = "it is overdue: no sweeper runs, or none can end it"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An attempt that wants a person. ``since``: when its state last changed or Pay.gov contradicted, Unix seconds.
+
+    ``contradicted``: what is wanted is not to settle it but to look and acknowledge.
+    """
+
+    attempt: Attempt
+    since: float
+    why: str
+    contradicted: bool = False
+
+
+def why_attention(portal: Portal, attempt: Attempt) -> str | None:
+    """Why ``attempt`` wants a person; None when it does not."""
+    now = portal.clock()
+    age_s = now - attempt.updated_at
+    if attempt.status == "processing" and not attempt.leased(now) and not given_back(attempt):
+        reason = attempt.unknown_reason or LEASE_RAN_OUT
+        return reason if reason.startswith(AGAIN) or age_s > portal.settings.alert_after_s else None
+    if attempt.status == "pending":
+        late = age_s > portal.settings.pending_alert_after_s
+        return f"Pay.gov has not settled it: {attempt.transaction_status or 'no status'}" if late else None
+    if attempt.due_at is not None and now - attempt.due_at > portal.settings.alert_after_s:
+        return NOT_SWEPT
+    return None
+
+
+async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Wanted]:
+    """The attempts that want a person, longest waiting first: of at most ``limit`` that are live, and all contradicted.
+
+    Every live attempt is in the ``due`` index, so looking far ahead in it finds them all.
+    """
+    live = await portal.ledger.due(portal.clock() + FAR_FUTURE_S, limit)
+    if len(live) >= limit:
+        _log.warning("only the %d live attempts that are due first were looked at: there may be more", limit)
+    found = [(attempt, why_attention(portal, attempt)) for attempt in live]
+    wanted = [Wanted(attempt, attempt.updated_at, why) for attempt, why in found if why is not None]
+    for each in await portal.ledger.contradictions.unacknowledged():
+        attempt = await _attempt(portal, each.agency_tracking_id)
+        wanted.append(Wanted(attempt, each.created_at, each.told(), contradicted=True))
+    return sorted(wanted, key=lambda each: (each.since, each.attempt.agency_tracking_id))
+
+
+async def resolve(
+    portal: Portal,
+    agency_tracking_id: str,
+    *,
+    settled_as: Literal["processed", "failed"],
+    by: str,
+    reason: str,
+    paygov_tracking_id: str | None = None,
+) -> Attempt:
+    """An operator's word on an attempt that Pay.gov will not tell of: settled as an event with a name and a reason.
+
+    Raises:
+        InvalidRequest: an empty or overlong name or reason; a tracking id that Pay.gov could not have given.
+        NotFound: no such attempt.
+        Conflict: somebody is completing it, it is not unknown or pending, or the tracking id is not its own.
+    """
+    _check_words(by, reason)
+    paygov_tracking_id = (paygov_tracking_id or "").strip() or None
+    if paygov_tracking_id and not PAYGOV_TRACKING_ID.fullmatch(paygov_tracking_id):
+        raise InvalidRequest("the Pay.gov tracking id is not of Pay.gov's form")
+    attempt = await _attempt(portal, agency_tracking_id)
+    if paygov_tracking_id and attempt.paygov_tracking_id not in (None, paygov_tracking_id):
+        raise Conflict(f"{agency_tracking_id} has another Pay.gov tracking id: {attempt.paygov_tracking_id}")
+    try:
+        return await portal.ledger.resolve(
+            attempt,
+            settled_as=settled_as,
+            by=by.strip(),
+            reason=reason.strip(),
+            paygov_tracking_id=paygov_tracking_id,
+        )
+    except (AttemptMoved, IdentifierTaken) as refused:
+        raise Conflict(str(refused)) from None
+    except NoSuchEdge:
+        raise Conflict(f"{agency_tracking_id} is {attempt.status}: there is nothing to resolve") from None
+
+
+async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reason: str) -> int:
+    """An operator has looked at what Pay.gov said against the record: it is listed no more. How many words it were.
+
+    The attempt stays as it is; who looked and what they found is kept with what was said.
+
+    Raises:
+        InvalidRequest: an empty or overlong name or reason.
+        NotFound: no such attempt.
+        Conflict: nothing is said against it, or somebody else is acknowledging it right now.
+    """
+    _check_words(by, reason)
+    attempt = await _attempt(portal, agency_tracking_id)
+    try:
+        done = await portal.ledger.contradictions.acknowledge(
+            attempt.agency_tracking_id, by=by.strip(), reason=reason.strip()
+        )
+    except LedgerBusy as busy:
+        raise Conflict(str(busy)) from None
+    if not done:
+        raise Conflict(
+            f"Pay.gov has said nothing against the record of {agency_tracking_id} that nobody has acknowledged"
+        )
+    return len(done)
+
+
+def _check_words(by: str, reason: str) -> None:
+    for name, text in (("name", by), ("reason", reason)):
+        if not text.strip() or len(text) > TEXT_CHARS_MAX:
+            raise InvalidRequest(f"a {name} of 1 to {TEXT_CHARS_MAX} characters is needed")
+
+
+async def _attempt(portal: Portal, agency_tracking_id: str) -> Attempt:
+    attempt = await portal.ledger.attempt_by_agency_id(agency_tracking_id)
+    if attempt is None:
+        raise NotFound(f"There is no attempt {agency_tracking_id}")
+    return attempt

@@ -1,0 +1,119 @@
+"""Completing an attempt under its lease: ask Pay.gov once, judge the answer, record it.
+
+    claim or steal the lease ──► complete ──► judge ──┬─ definite ──► recorded, tried again while the store is away
+                                                      ├─ not sent ──► lease given back
+                                                      └─ unknown  ──► outcome unknown, for the sweeper to resolve
+
+Callers run this inside ``Portal.finish``: a completion that has begun goes on without whoever asked for it. Killed
+anywhere, it leaves a lease that runs out, which the sweeper reads as "unknown".
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from bursar.paygov.collection import Collection
+from bursar.payments.errors import AttemptMoved, IdentifierTaken, OutcomeContradicts
+from bursar.payments.records import Attempt, Outcome
+from bursar.payments.status import Actor
+from bursar.portal.contract.errors import Unavailable, portal_error
+from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement, Known, judge_completion
+from bursar.portal.use_cases.portal import Portal
+
+RECORD_TRIES_MAX: Final = 8
+RECORD_WAIT_MIN_S: Final = 0.1
+RECORD_WAIT_MAX_S: Final = 8.0
+AGAIN: Final = "second complete: "
+"""Starts the unknown reason of an attempt whose one repeated complete has been used."""
+
+_log = logging.getLogger(__name__)
+
+
+async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool, actor: Actor) -> Attempt:
+    """Completes ``attempt``, whose lease ``owner`` holds; the attempt as recorded.
+
+    ``first``: no complete of its token can have been sent before. Raises the judgement's error when the outcome is
+    not definite, after recording that it is not.
+    """
+    judgement = await _ask(portal, attempt, first)
+    portal.observer.outcome_known(judgement.row.name)
+    if judgement.outcome is not None:
+        attempt, judgement = await record(portal, attempt, judgement, actor=actor)
+    if judgement.row.alerts:
+        portal.alert(judgement.row.name, attempt, judgement.why)
+    if judgement.known is Known.DEFINITE:
+        return attempt
+    await _record_doubt(portal, attempt, owner, judgement, first, actor)
+    raise judgement.error()
+
+
+async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, actor: Actor) -> tuple[Attempt, Judgement]:
+    """Records a definite judgement; (the attempt as it is now, the judgement as it stands after the ledger's word).
+
+    Pay.gov's definite word is worth waiting for a store that is away for a moment: it may never be had again.
+    """
+    assert judgement.outcome is not None
+    try:
+        return await _record_persistently(portal, attempt, judgement.outcome, judgement.others, actor), judgement
+    except IdentifierTaken:
+        return attempt, Judgement(OUTCOMES["id taken"])
+    except OutcomeContradicts as contradicts:
+        return contradicts.attempt, Judgement(OUTCOMES["contradiction"])
+
+
+async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
+    said: Collection | Exception
+    failure: Exception | None = None
+    # A lease that is nearly over (the claim itself took long) must not carry a complete into somebody else's time.
+    if not attempt.leased(portal.clock() + portal.settings.paygov_timeout_s):
+        return Judgement(OUTCOMES["not sent"])
+    try:
+        assert attempt.token is not None
+        said = await portal.ask("complete", portal.paygov.complete(tcs_app_id=attempt.tcs_app_id, token=attempt.token))
+    except Exception as error:  # every way in which it can end is judged, a fault of ours too
+        said = failure = error
+    judgement = judge_completion(attempt, said, first=first)
+    if judgement.row.name == "unforeseen":
+        _log.error("completing %s failed", attempt.agency_tracking_id, exc_info=failure)
+    return judgement
+
+
+async def _record_persistently(
+    portal: Portal, attempt: Attempt, outcome: Outcome, others: Sequence[Outcome], actor: Actor
+) -> Attempt:
+    wait_s = RECORD_WAIT_MIN_S
+    for tries_left in reversed(range(RECORD_TRIES_MAX)):
+        try:
+            return await portal.ledger.record_outcome(attempt, outcome, actor=actor, others=others)
+        except (IdentifierTaken, OutcomeContradicts):
+            raise
+        except Exception as error:
+            if isinstance(error, AttemptMoved) and outcome.paygov_tracking_id is None:
+                raise  # a refusal that came after the lease was lost: nothing is forgotten, whoever took over asks
+            if not isinstance(portal_error(error), Unavailable) or tries_left == 0:
+                why = f"Pay.gov says {outcome.status} as {outcome.paygov_tracking_id} and it cannot be recorded"
+                portal.alert("not recorded", attempt, f"{why}: {type(error).__name__}")
+                raise
+        await asyncio.sleep(wait_s * (0.5 + portal.randomness.random()))
+        wait_s = min(wait_s * 2, RECORD_WAIT_MAX_S)
+    raise AssertionError("unreachable: the last try raises")
+
+
+async def _record_doubt(
+    portal: Portal, attempt: Attempt, owner: str, judgement: Judgement, first: bool, actor: Actor
+) -> None:
+    """Gives the lease back, unsent or unknown. If that fails the lease runs out, which is "unknown" as well."""
+    reason = judgement.row.reason
+    try:
+        if judgement.known is Known.NOT_SENT and first:
+            await portal.ledger.release(attempt, owner, reason, actor=actor)
+        elif judgement.known is Known.NOT_SENT:
+            # The repeated complete was not sent: what was unknown stays so, for the same reason.
+            await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)
+        else:
+            await portal.ledger.record_unknown(attempt, reason if first else AGAIN + reason, actor=actor)
+    except AttemptMoved as moved:
+        _log.info("attempt %s went on without us: %s", attempt.agency_tracking_id, moved)
+    except Exception as error:  # the caller must hear what became of the completion, not of the store
+        _log.warning("attempt %s keeps its lease until it runs out: %r", attempt.agency_tracking_id, error)

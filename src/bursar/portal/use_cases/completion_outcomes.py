@@ -1,0 +1,206 @@
+"""Each way in which a completion can end, classified once: what is known about the charge, and what the caller hears.
+
+    definite     Pay.gov said what became of the collection: record it (processed, pending or failed)
+    not sent     nothing reached Pay.gov: the lease is given back and the token may be completed later
+    unknown      Pay.gov may have charged the payer: never a failure, never a reason to complete again blindly
+
+:data:`OUTCOMES` is the table; tests/portal/use_cases/test_completion_outcomes.py holds a test for each of its rows.
+The same rows
+judge what ``details`` and ``query`` say of a collection. Assumptions about Pay.gov: docs/paygov.md.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from bursar.paygov.collection import Collection
+from bursar.paygov.errors import Fault, Lost, Nonsense, NotSent, PayGovError, QueryUnavailable, TimedOut
+from bursar.payments.records import Attempt, Outcome
+from bursar.payments.status import FAILED, PENDING, PROCESSED, Status, from_paygov
+from bursar.portal.contract.errors import (
+    NO_ANSWER_IN_TIME,
+    OUTCOME_UNKNOWN,
+    BadGateway,
+    GatewayTimeout,
+    PortalError,
+    Unexpected,
+)
+
+
+class Known(Enum):
+    """What a completion leaves us knowing."""
+
+    DEFINITE = "definite"
+    NOT_SENT = "not sent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way in which it can end.
+
+    ``reason`` is what the attempt's event says; ``answer`` the error that the caller gets (None: the payment as it
+    stands); ``alerts`` whether a person should hear of it at once.
+    """
+
+    name: str
+    known: Known
+    answer: type[PortalError] | None
+    reason: str
+    alerts: bool = False
+
+
+_DEFINITE, _NOT_SENT, _UNKNOWN = Known
+_ALERTS: Final = True
+
+# fmt: off
+OUTCOMES: Final[Mapping[str, Row]] = {row.name: row for row in (
+    Row("paid",              _DEFINITE, None,           "Pay.gov says that it is paid"),
+    Row("settling",          _DEFINITE, None,           "Pay.gov accepted it and it is settling"),
+    Row("refused",           _DEFINITE, None,           "Pay.gov says that it failed, was cancelled or retired"),
+    Row("fault",             _DEFINITE, None,           "Pay.gov refused the only complete with a return code"),
+    Row("charged twice",     _DEFINITE, None,           "Pay.gov has several collections that take money", _ALERTS),
+    Row("not sent",          _NOT_SENT, GatewayTimeout, "Pay.gov could not be reached: nothing was sent"),
+    Row("timed out",         _UNKNOWN,  GatewayTimeout, "no whole answer from Pay.gov in time"),
+    Row("lost",              _UNKNOWN,  GatewayTimeout, "the connection to Pay.gov broke before its answer was here"),
+    Row("nonsense",          _UNKNOWN,  BadGateway,     "Pay.gov's answer cannot be understood"),
+    Row("fault, no code",    _UNKNOWN,  BadGateway,     "Pay.gov's fault names no return code"),
+    Row("fault after doubt", _UNKNOWN,  GatewayTimeout, "its refusal says nothing of the complete before it", _ALERTS),
+    Row("unidentified",      _UNKNOWN,  BadGateway,     "Pay.gov's answer lacks an id or the amount", _ALERTS),
+    Row("another id",        _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another collection", _ALERTS),
+    Row("another amount",    _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another amount", _ALERTS),
+    Row("another word",      _UNKNOWN,  BadGateway,     "Pay.gov's answer holds a status that is not known", _ALERTS),
+    Row("id taken",          _UNKNOWN,  BadGateway,     "Pay.gov's tracking id belongs to another attempt", _ALERTS),
+    Row("contradiction",     _UNKNOWN,  BadGateway,     "Pay.gov's answer contradicts what is recorded", _ALERTS),
+    Row("unforeseen",        _UNKNOWN,  Unexpected,     "the completion ended in a fault of the portal's own", _ALERTS),
+)}
+# fmt: on
+
+_NAME_OF_STATUS: Final[Mapping[Status, str]] = {PROCESSED: "paid", PENDING: "settling", FAILED: "refused"}
+# A leaf stands above its branch. Whatever is not here may have been sent, for all that is known.
+_ROW_OF_ERROR: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (NotSent, "not sent"),
+    (QueryUnavailable, "not sent"),
+    (TimedOut, "timed out"),
+    (Lost, "lost"),
+    (Nonsense, "nonsense"),
+    (PayGovError, "nonsense"),
+)
+_TAKES_MONEY: Final = frozenset({PENDING, PROCESSED})
+_STRENGTH: Final[Mapping[Status, int]] = {FAILED: 1, PENDING: 2, PROCESSED: 3}
+
+
+OTHERS_MAX: Final = 10
+"""How many further collections of one attempt are kept and named: enough to make a person ask Pay.gov for the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A row of the table, and what to record when it is definite.
+
+    ``others``: further collections of the same attempt that take money too, at most ``OTHERS_MAX``.
+    """
+
+    row: Row
+    outcome: Outcome | None = None
+    others: tuple[Outcome, ...] = ()
+
+    @property
+    def known(self) -> Known:
+        return self.row.known
+
+    @property
+    def why(self) -> str:
+        """The row's reason for a person, with Pay.gov's tracking ids where the payer was charged more than once."""
+        if self.outcome is None or not self.others:
+            return self.row.reason
+        told = [f"{each.paygov_tracking_id} ({each.transaction_status})" for each in (self.outcome, *self.others)]
+        return f"{self.row.reason}: {', '.join(told)}"
+
+    def error(self) -> PortalError:
+        """What the caller hears of a completion that is not definite."""
+        if self.row.answer is None or self.row.answer is Unexpected:
+            return Unexpected()
+        return self.row.answer(NO_ANSWER_IN_TIME if self.known is Known.NOT_SENT else OUTCOME_UNKNOWN)
+
+
+def judge_completion(attempt: Attempt, said: Collection | BaseException, *, first: bool) -> Judgement:
+    """What ``complete`` said, or raised, of ``attempt``.
+
+    ``first``: no complete of this token can have reached Pay.gov before. Otherwise a fault proves nothing: the first
+    complete may have charged the payer, and its token is used up for that very reason.
+    """
+    if isinstance(said, Collection):
+        return judge_collection(attempt, said, identified=False)
+    if isinstance(said, Fault):
+        if not first:
+            return Judgement(OUTCOMES["fault after doubt"])
+        if not said.return_code:
+            return Judgement(OUTCOMES["fault, no code"])
+        outcome = Outcome(FAILED, return_code=said.return_code, return_detail=said.return_detail)
+        return Judgement(OUTCOMES["fault"], outcome)
+    for error, name in _ROW_OF_ERROR:
+        if isinstance(said, error):
+            return Judgement(OUTCOMES[name])
+    return Judgement(OUTCOMES["unforeseen"])
+
+
+def judge_collection(attempt: Attempt, collection: Collection, *, identified: bool) -> Judgement:
+    """What Pay.gov says of one collection, checked against the attempt it should be about.
+
+    ``identified``: Pay.gov was asked by an id that is this attempt's alone, so that an answer without the agency
+    tracking id is still about it; what it does name must agree.
+    """
+    agency_id, amount = collection.agency_tracking_id, collection.transaction_amount
+    tracking_id = collection.paygov_tracking_id or (attempt.paygov_tracking_id if identified else None)
+    if agency_id is not None and agency_id != attempt.agency_tracking_id:
+        return Judgement(OUTCOMES["another id"])
+    if attempt.paygov_tracking_id is not None and tracking_id != attempt.paygov_tracking_id:
+        return Judgement(OUTCOMES["another id"])
+    if amount is not None and amount != attempt.amount:
+        return Judgement(OUTCOMES["another amount"])
+    # An amount may only be missing where an earlier, whole answer has been checked already.
+    known_before = identified and attempt.paygov_tracking_id is not None
+    if not tracking_id or (agency_id is None and not identified) or (amount is None and not known_before):
+        return Judgement(OUTCOMES["unidentified"])
+    status = from_paygov(collection.transaction_status or "")
+    if status is None:
+        return Judgement(OUTCOMES["another word"])
+    outcome = Outcome(
+        status=status,
+        paygov_tracking_id=tracking_id,
+        transaction_status=collection.transaction_status,
+        payment_method=collection.payment_type,
+        return_code=collection.return_code,
+        return_detail=collection.return_detail,
+    )
+    return Judgement(OUTCOMES[_NAME_OF_STATUS[status]], outcome)
+
+
+def judge_collections(attempt: Attempt, found: Iterable[Collection]) -> Judgement:
+    """What Pay.gov says when asked by an id of ``attempt``'s: of several collections the one nearest to a charge.
+
+    One that does not fit the attempt makes the whole answer unknown: somebody should look before anything is recorded.
+    Several that take money are the payer's money taken several times. The payment is made all the same, and recorded
+    as the nearest to a charge; the others are handed on, for the money that must go back.
+    """
+    judgements = [judge_collection(attempt, collection, identified=True) for collection in found]
+    odd = next((judgement for judgement in judgements if judgement.known is not Known.DEFINITE), None)
+    if odd is not None:
+        return odd
+    # Of equals the lowest id, whatever the order they came in: whoever asks again after a death chooses the same.
+    judgements.sort(key=_nearest_to_a_charge_first)
+    takes_money: dict[str | None, Outcome] = {}
+    for outcome in (judgement.outcome for judgement in judgements):
+        if outcome is not None and outcome.status in _TAKES_MONEY:
+            takes_money.setdefault(outcome.paygov_tracking_id, outcome)  # one id told twice is one collection
+    if len(takes_money) < 2:
+        return judgements[0]
+    recorded, *others = takes_money.values()
+    return Judgement(OUTCOMES["charged twice"], recorded, tuple(others[:OTHERS_MAX]))
+
+
+def _nearest_to_a_charge_first(judgement: Judgement) -> tuple[int, str]:
+    assert judgement.outcome is not None, "a definite judgement has an outcome"
+    return -_STRENGTH[judgement.outcome.status], judgement.outcome.paygov_tracking_id or ""

@@ -1,0 +1,87 @@
+"""GET /health: each dependency is asked something harmless; nothing is created."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from bursar.clock import iso_ms
+from bursar.paygov.errors import Certainty, PayGovError
+from bursar.portal.use_cases.portal import Portal
+
+HEALTH_TIMEOUT_S: Final = 5.0
+HEALTH_AGE_MAX_S: Final = 2.0
+"""How long an answer about Pay.gov is good for: however often health is asked, Pay.gov hears of it this seldom."""
+NOBODY: Final = "bursar-health"
+
+
+class Ill(Exception):
+    """A dependency answers and is not well; the text is fit for whoever asks."""
+
+
+async def health(portal: Portal) -> tuple[bool, dict[str, Any]]:
+    """Whether every dependency answers, and the report: ``{"status", "timestamp", "checks": {name: …}}``."""
+    names = list(CHECKS)
+    results = await asyncio.gather(*(_timed(portal, CHECKS[name]) for name in names))
+    checks = dict(zip(names, results, strict=True))
+    healthy = all(check["status"] == "ok" for check in results)
+    report = {
+        "status": "healthy" if healthy else "unhealthy",
+        "timestamp": iso_ms(portal.clock()),
+        "checks": checks,
+    }
+    return healthy, report
+
+
+async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> dict[str, Any]:
+    began = portal.clock()
+    result: dict[str, Any] = {"status": "ok"}
+    try:
+        async with asyncio.timeout(HEALTH_TIMEOUT_S):
+            await check(portal)
+    except Ill as error:
+        result = {"status": "failed", "message": str(error)}
+    except Exception as error:  # whatever it is, the dependency is not well; its text may name tables or addresses
+        result = {"status": "failed", "message": type(error).__name__}
+    result["latencyMs"] = round((portal.clock() - began) * 1000, 3)
+    return result
+
+
+async def _store(portal: Portal) -> None:
+    """Whether it answers, and takes writes as far as they have been tried: one with a full disk still answers."""
+    await portal.ledger.obligation(NOBODY, NOBODY)
+    trouble = portal.write_trouble()
+    if trouble is not None:
+        raise Ill(f"the last write failed: {trouble}")
+
+
+async def _clients(portal: Portal) -> None:
+    if not portal.clients.names:
+        raise LookupError("no client is registered")
+
+
+async def _paygov(portal: Portal) -> None:
+    await portal.single_flight("health of Pay.gov", lambda: _ask_paygov(portal))
+
+
+async def _ask_paygov(portal: Portal) -> None:
+    """Asks for a collection that does not exist. A refusal is an answer; only silence and nonsense are not."""
+    if portal.paygov_well_until > portal.clock():
+        return
+    key = portal.fees.keys[0]
+    fee = portal.fees.fee(key, portal.clock())
+    try:
+        await portal.ask(
+            "details",
+            portal.paygov.details(tcs_app_id=fee.tcs_app_id if fee else key, paygov_tracking_id=NOBODY),
+        )
+    except PayGovError as error:
+        if error.certainty is not Certainty.REFUSED:
+            raise
+    portal.paygov_well_until = portal.clock() + HEALTH_AGE_MAX_S
+
+
+CHECKS: Final[Mapping[str, Callable[[Portal], Awaitable[None]]]] = {
+    "store": _store,
+    "payGov": _paygov,
+    "clients": _clients,
+}

@@ -1,0 +1,173 @@
+"""POST /init: an obligation gets an attempt, the attempt a token, the payer an address to go to.
+
+    look ──► nothing in the way ──► received ──► ask Pay.gov for a token ──► initiated ──► 200
+      │                                               └─ no token ──► failed ──► 502 / 504
+      └────► an attempt is in the way: BLOCKED_BY says what becomes of the request
+
+Starting charges nobody, so whatever goes wrong here may be failed and tried again.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from bursar.paygov.errors import Fault, Nonsense, OutcomeUnknown, PayGovError
+from bursar.payments.clients import Client
+from bursar.payments.errors import AttemptMoved, FeeRetired, IdentifierTaken, LedgerError, ObligationTaken
+from bursar.payments.records import Attempt
+from bursar.payments.status import TOKEN_EXPIRED_CODE
+from bursar.portal.contract.authorisation import authorise
+from bursar.portal.contract.errors import (
+    ALREADY_PROCESSING,
+    NO_ANSWER_TO_START,
+    NONSENSE_TO_START,
+    START_REFUSED,
+    BadGateway,
+    Conflict,
+    GatewayTimeout,
+    InvalidRequest,
+    PortalError,
+    portal_error,
+)
+from bursar.portal.contract.validation import VALIDATION_ERROR, InitRequest, not_a_fee
+from bursar.portal.use_cases.portal import Portal
+
+INIT_TRIES_MAX: Final = 4
+ALREADY_PAID: Final = "This transaction reference has already been paid"
+STILL_SETTLING: Final = "A payment for this transaction reference is still settling"
+OTHER_AMOUNT: Final = "A payment of another amount is already under way for this transaction reference"
+TOKEN_EXPIRED_DETAIL: Final = "The token expired before the payment was completed"
+ABANDONED_DETAIL: Final = "Pay.gov was asked for a token and the answer was never recorded"
+
+_log = logging.getLogger(__name__)
+
+
+async def init_payment(portal: Portal, client: Client, request: InitRequest) -> dict[str, Any]:
+    """The token and the address for the payer: ``{"token", "paymentRedirect"}``.
+
+    Raises:
+        Forbidden: the client may not charge this fee.
+        InvalidRequest: the fee is retired, and no attempt from before stands in the way.
+        Conflict: paid, settling or being processed; other fee, metadata or amount; a race lost.
+        GatewayTimeout, BadGateway: Pay.gov gave no token; the attempt has failed and init may be called again.
+    """
+    authorise(client, request.fee.key)
+    for _ in range(INIT_TRIES_MAX):
+        try:
+            attempt = await portal.ledger.start_attempt(
+                client.name,
+                request.reference,
+                request.fee,
+                request.amount,
+                request.metadata,
+                request.url_success,
+                request.url_cancel,
+            )
+        except ObligationTaken as taken:
+            if taken.attempt is None:
+                raise
+            if await _out_of_the_way(portal, taken.attempt, request):
+                continue
+            return _reply(portal, taken.attempt)
+        except FeeRetired:
+            raise InvalidRequest(VALIDATION_ERROR, [not_a_fee()]) from None
+        return _reply(portal, await portal.finish(_fetch_token(portal, attempt)))
+    raise Conflict(ALREADY_PROCESSING)
+
+
+async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
+    """received → initiated; whatever goes wrong fails the attempt, so that the next init finds the way free."""
+    try:
+        token = await portal.ask(
+            "start",
+            portal.paygov.start(
+                tcs_app_id=attempt.tcs_app_id,
+                agency_tracking_id=attempt.agency_tracking_id,
+                amount=attempt.amount,
+                url_success=attempt.url_success,
+                url_cancel=attempt.url_cancel,
+            ),
+        )
+        return await portal.ledger.record_token(attempt, token)
+    except (PayGovError, IdentifierTaken) as error:
+        await _fail_start(portal, attempt, error)
+        raise _no_token(error) from error
+    # AttemptMoved: it took so long that the sweeper failed it; the token goes unused. Store errors: sweeper, later.
+
+
+# What Pay.gov did instead of giving a token → what the caller hears. Whatever else it was says so itself.
+NO_TOKEN: Final[tuple[tuple[type[Exception], type[PortalError], str], ...]] = (
+    (Nonsense, BadGateway, NONSENSE_TO_START),
+    (OutcomeUnknown, GatewayTimeout, NO_ANSWER_TO_START),
+    (Fault, BadGateway, START_REFUSED),
+    (IdentifierTaken, BadGateway, NONSENSE_TO_START),
+)
+
+
+def _no_token(error: PayGovError | IdentifierTaken) -> PortalError:
+    for raised, portal, message in NO_TOKEN:
+        if isinstance(error, raised):
+            return portal(message)
+    return portal_error(error)
+
+
+async def _fail_start(portal: Portal, attempt: Attempt, error: PayGovError | IdentifierTaken) -> None:
+    code, said = None, f"Pay.gov gave no usable token: {type(error).__name__}"
+    if isinstance(error, Fault):
+        code, said = error.return_code or None, error.return_detail
+    try:
+        await portal.ledger.fail(attempt, event="start_failed", actor="portal", return_code=code, return_detail=said)
+    except Exception as failure:  # the caller must hear of Pay.gov, and the sweeper fails what is left here
+        known = portal_error(failure)
+        if known.status >= 500 and not isinstance(failure, LedgerError):
+            _log.warning("attempt %s stays received for the sweeper: %r", attempt.agency_tracking_id, failure)
+
+
+async def _out_of_the_way(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
+    """True: ``attempt`` no longer blocks, try again. False: it is the caller's own fresh one. Raises ``Conflict``."""
+    return await BLOCKED_BY[attempt.status](portal, attempt, request)
+
+
+async def _initiated(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
+    if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
+        return await _fail(portal, attempt, "expired", TOKEN_EXPIRED_CODE, TOKEN_EXPIRED_DETAIL)
+    # Only an amount that the caller named can differ: a fee whose price has changed meanwhile keeps the payer's token.
+    if request.fee.variable and attempt.amount != request.amount:
+        raise Conflict(OTHER_AMOUNT)
+    return False
+
+
+async def _received(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
+    if portal.clock() - attempt.created_at < portal.ledger.due_policy.received_age_max_s:
+        raise Conflict(ALREADY_PROCESSING)
+    return await _fail(portal, attempt, "start_abandoned", None, ABANDONED_DETAIL)
+
+
+async def _fail(portal: Portal, attempt: Attempt, event: str, code: str | None, detail: str) -> bool:
+    with suppress(AttemptMoved):  # whatever it is now, looking again tells
+        await portal.ledger.fail(attempt, event=event, actor="portal", return_code=code, return_detail=detail)
+    return True
+
+
+def _conflict(message: str) -> Callable[[Portal, Attempt, InitRequest], Awaitable[bool]]:
+    async def refuse(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
+        raise Conflict(message)
+
+    return refuse
+
+
+BLOCKED_BY: Final[Mapping[str, Callable[[Portal, Attempt, InitRequest], Awaitable[bool]]]] = {
+    "received": _received,
+    "initiated": _initiated,
+    "processing": _conflict(ALREADY_PROCESSING),
+    "pending": _conflict(STILL_SETTLING),
+    "processed": _conflict(ALREADY_PAID),
+}
+
+
+def _reply(portal: Portal, attempt: Attempt) -> dict[str, Any]:
+    if attempt.token is None:
+        raise BadGateway("Pay.gov gave no token")
+    redirect = portal.paygov.payment_redirect(tcs_app_id=attempt.tcs_app_id, token=attempt.token)
+    return {"token": attempt.token, "paymentRedirect": redirect}

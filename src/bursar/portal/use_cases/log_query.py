@@ -1,0 +1,179 @@
+"""Reading the query of GET /transaction-log: each parameter once, each problem told by the parameter's name."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from bursar.portal.contract.errors import InvalidRequest, Problem
+from bursar.portal.contract.periods import court_day, day_of, read_moment
+from bursar.portal.contract.schemas import Schema
+from bursar.portal.contract.validation import VALIDATION_ERROR, problem
+
+PAGE_MAX: Final = 1_000_000
+PAGE_SIZE_DEFAULT: Final = 50
+PAGE_SIZE_MAX: Final = 200
+EXPORT_PAGE_SIZE_MAX: Final = 5000
+PARAMETERS_MAX: Final = 50
+PARAMETER_CHARS_MAX: Final = 100
+
+STATUSES: Final = ("success", "failed", "pending")
+ORDERS: Final = ("asc", "desc")
+SORTS: Final = (
+    "createdAt",
+    "lastUpdatedAt",
+    "feeName",
+    "transactionAmount",
+    "paymentMethod",
+    "paymentStatus",
+    "returnDetail",
+    "transactionStatus",
+    "clientName",
+    "transactionReferenceId",
+)
+# An offset's plus sign arrives as a space from callers that do not encode it.
+_LOST_PLUS: Final = re.compile(r" (\d{2}:?\d{2})$")
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """What to list: last changed in since ≤ t < until, Unix seconds."""
+
+    since: float
+    until: float
+    status: str | None
+    page: int
+    page_size: int
+    sort: str
+    order: str
+    export: bool
+    include_totals: bool
+
+
+def read_log_query(query: str, now: float) -> LogQuery:
+    """The query string of a log request at ``now``; without a frame the court's day today.
+
+    Raises ``InvalidRequest`` naming every parameter that is unknown, repeated or malformed.
+    """
+    problems: list[Problem] = []
+    sent = _once_each(query, problems)
+    values: dict[str, Any] = {}
+    for name, text in sent.items():
+        try:
+            values[name] = _READERS[name](text)
+        except ValueError as error:
+            problems.append(problem([name], str(error), "malformed"))
+    if ("from" in sent) != ("to" in sent):
+        missing = "to" if "from" in sent else "from"
+        problems.append(problem([missing], "is required: from and to go together", "required"))
+    largest = EXPORT_PAGE_SIZE_MAX if values.get("export") else PAGE_SIZE_MAX
+    if values.get("pageSize", 1) > largest:
+        problems.append(problem(["pageSize"], f"must be at most {largest}", "maximum"))
+    today = day_of(court_day(now))
+    since, until = values.get("from", today.begin), values.get("to", today.end)
+    if "from" in values and "to" in values and (since > until or (since == until and _is_court_day(sent["to"]))):
+        problems.append(problem(["from"], "must not be after to", "order"))
+    if problems:
+        raise InvalidRequest(VALIDATION_ERROR, problems)
+    return LogQuery(
+        since=since,
+        until=until,
+        status=values.get("status"),
+        page=values.get("page", 1),
+        page_size=values.get("pageSize", PAGE_SIZE_DEFAULT),
+        sort=values.get("sort", "lastUpdatedAt"),
+        order=values.get("order", "desc"),
+        export=values.get("export", False),
+        include_totals=values.get("includeTotals", False),
+    )
+
+
+def _once_each(query: str, problems: list[Problem]) -> dict[str, str]:
+    try:
+        # What is no UTF-8 becomes a character that no parameter takes, so that its parameter is named.
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX, errors="replace")
+    except ValueError:
+        raise InvalidRequest(VALIDATION_ERROR, [problem([], "the query cannot be read", "malformed")]) from None
+    sent: dict[str, str] = {}
+    for name, text in pairs:
+        shown = name[:PARAMETER_CHARS_MAX]
+        if name not in _READERS:
+            problems.append(problem([shown], "is not known here", "unknown"))
+        elif name in sent:
+            problems.append(problem([shown], "is given twice", "repeated"))
+        else:
+            sent[name] = text
+    return sent
+
+
+def _is_court_day(text: str) -> bool:
+    """Of a moment that could be read. All of such a day is inside the frame: what begins at its end is after it."""
+    return "/" in text
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def _count(largest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        whole = text.isascii() and text.isdigit() and len(text) <= len(str(largest))
+        if not whole or not 1 <= int(text) <= largest:
+            raise ValueError(f"must be a whole number from 1 to {largest}")
+        return int(text)
+
+    return read
+
+
+def _moment(*, ends: bool) -> Callable[[str], float]:
+    return lambda text: read_moment(_LOST_PLUS.sub(r"+\1", text), ends=ends)
+
+
+_READERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "from": _moment(ends=False),
+    "to": _moment(ends=True),
+    "status": _one_of(STATUSES),
+    "page": _count(PAGE_MAX),
+    "pageSize": _count(EXPORT_PAGE_SIZE_MAX),
+    "sort": _one_of(SORTS),
+    "order": _one_of(ORDERS),
+    "export": _truth,
+    "includeTotals": _truth,
+}
+
+# For the documentation: name → (schema, what it means).
+DESCRIBED: Final[Mapping[str, tuple[Schema, str]]] = {
+    "from": (
+        {"type": "string", "examples": ["11/22/2026", "2026-11-22T05:00:00Z"]},
+        "With `to`: an ISO date-time with offset, exact, or a court day MM/DD/YYYY from its midnight. Default: today.",
+    ),
+    "to": (
+        {"type": "string", "examples": ["11/22/2026", "2026-11-23T05:00:00Z"]},
+        "With `from`: exact and outside the frame, or a court day, the whole of which is inside.",
+    ),
+    "status": ({"type": "string", "enum": list(STATUSES)}, "Only this payment status; counts ignore it."),
+    "page": ({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": 1}, "From 1."),
+    "pageSize": (
+        {"type": "integer", "minimum": 1, "maximum": EXPORT_PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT},
+        f"At most {PAGE_SIZE_MAX}, or {EXPORT_PAGE_SIZE_MAX} with `export=true`.",
+    ),
+    "sort": ({"type": "string", "enum": list(SORTS), "default": "lastUpdatedAt"}, "The field to order by."),
+    "order": ({"type": "string", "enum": list(ORDERS), "default": "desc"}, "Nulls come last in both."),
+    "export": (
+        {"type": "string", "enum": ["true", "false"]},
+        "Larger pages; pages after the first leave out counts, total and totals.",
+    ),
+    "includeTotals": ({"type": "string", "enum": ["true", "false"]}, "Adds the totals of the current periods."),
+}

@@ -1,0 +1,130 @@
+"""POST /process: the payer has come back; complete the collection and say how the payment stands.
+
+    token ──► attempt ──► STEPS[status] says what becomes of it ──► every attempt at the obligation
+
+The lease comes first: of callers with one token one completes and the others hear 409. What Pay.gov is asked, and how
+its answer is judged, is in ``completion.py``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from bursar.payments.clients import Client
+from bursar.payments.errors import AttemptMoved, LeaseHeld
+from bursar.payments.history_bounds import RECLAIMS_MAX, taken_too_often
+from bursar.payments.records import Attempt
+from bursar.payments.status import PROCESSING, TOKEN_EXPIRED_CODE
+from bursar.portal.contract.authorisation import authorise
+from bursar.portal.contract.errors import OUTCOME_UNKNOWN, TOKEN_IN_USE, Conflict, GatewayTimeout, Gone, NotFound
+from bursar.portal.contract.views import payment_summary
+from bursar.portal.use_cases.completion import complete
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.resolution import given_back, refresh
+
+TOKEN_NOT_FOUND: Final = "Transaction could not be found"
+TOKEN_OVER: Final = "This token is no longer valid."
+SIBLING_LIVE: Final = (
+    "This token is no longer valid. Another transaction is already fulfilling this obligation: ask details"
+)
+TOKEN_EXPIRED: Final = "This token has expired: initialize the payment again with the same reference"
+TOKEN_EXPIRED_DETAIL: Final = "The token expired before the payment was completed"
+NEVER_SENT_DETAIL: Final = (
+    f"Pay.gov could not be reached in {RECLAIMS_MAX + 1} tries to complete the payment: nobody was charged"
+)
+PROCESS_TRIES_MAX: Final = 4
+
+
+async def process_payment(portal: Portal, client: Client, token: str) -> dict[str, Any]:
+    """The payment after completing the attempt that ``token`` names: ``{"paymentStatus", "transactions"}``.
+
+    Raises:
+        NotFound: no attempt of this client has the token.
+        Forbidden: the client may not charge its fee.
+        Conflict: another call is completing it.
+        Gone: the attempt is finished, its token has expired, or it was given back unsent too often.
+        GatewayTimeout, BadGateway: nothing was sent, or the outcome is unknown; the message says which.
+    """
+    attempt = await portal.ledger.attempt_by_token(token)
+    if attempt is None or attempt.client != client.name:
+        raise NotFound(TOKEN_NOT_FOUND)
+    authorise(client, attempt.fee)
+    await portal.finish(_process(portal, attempt))
+    view = await portal.ledger.obligation(client.name, attempt.reference, events=False)
+    if view is None:
+        raise NotFound(TOKEN_NOT_FOUND)
+    return payment_summary(view.attempts)
+
+
+async def _process(portal: Portal, attempt: Attempt) -> None:
+    for _ in range(PROCESS_TRIES_MAX):
+        try:
+            return await STEPS[attempt.status](portal, attempt)
+        except LeaseHeld:
+            portal.observer.lease_conflict()
+            raise Conflict(TOKEN_IN_USE) from None
+        except AttemptMoved as moved:
+            attempt = moved.attempt
+    raise Conflict(TOKEN_IN_USE)
+
+
+async def _initiated(portal: Portal, attempt: Attempt) -> None:
+    if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
+        await _expire(portal, attempt, "expired")
+    await _complete_first(portal, attempt)
+
+
+async def _processing(portal: Portal, attempt: Attempt) -> None:
+    if attempt.leased(portal.clock()):
+        raise LeaseHeld(attempt)
+    if given_back(attempt):
+        if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
+            await _expire(portal, attempt, "expired_unsent")
+        if taken_too_often(attempt, "reclaimed"):
+            await _expire(portal, attempt, "expired_unsent", NEVER_SENT_DETAIL)
+        return await _complete_first(portal, attempt)
+    found = await refresh(portal, attempt, actor="portal", may_complete=True)
+    if found.attempt.status == PROCESSING:
+        if found.attempt.leased(portal.clock()):
+            raise LeaseHeld(found.attempt)
+        raise GatewayTimeout(OUTCOME_UNKNOWN)
+    return None
+
+
+async def _complete_first(portal: Portal, attempt: Attempt) -> None:
+    owner = portal.new_owner()
+    claimed = await portal.ledger.claim(attempt, owner, portal.settings.lease_s)
+    await complete(portal, claimed, owner, first=True, actor="portal")
+
+
+async def _expire(portal: Portal, attempt: Attempt, event: str, detail: str = TOKEN_EXPIRED_DETAIL) -> None:
+    await portal.ledger.fail(
+        attempt,
+        event=event,
+        actor="portal",
+        return_code=TOKEN_EXPIRED_CODE,
+        return_detail=detail,
+    )
+    raise Gone(TOKEN_EXPIRED)
+
+
+async def _finished(portal: Portal, attempt: Attempt) -> None:
+    message = TOKEN_EXPIRED if attempt.return_code == TOKEN_EXPIRED_CODE else TOKEN_OVER
+    view = await portal.ledger.obligation(attempt.client, attempt.reference, events=False)
+    blocking = view.blocking if view else None
+    if blocking is not None and blocking.agency_tracking_id != attempt.agency_tracking_id:
+        message = SIBLING_LIVE
+    raise Gone(message)
+
+
+async def _not_begun(portal: Portal, attempt: Attempt) -> None:
+    raise NotFound(TOKEN_NOT_FOUND)
+
+
+STEPS: Final[Mapping[str, Callable[[Portal, Attempt], Awaitable[None]]]] = {
+    "received": _not_begun,  # holds no token yet, so nobody can ask for it
+    "initiated": _initiated,
+    "processing": _processing,
+    "pending": _finished,
+    "processed": _finished,
+    "failed": _finished,
+}

@@ -1,0 +1,181 @@
+"""Finding out what became of an attempt by asking Pay.gov: the one place for ``details``, ``process`` and the sweeper.
+
+Order of resolution of an unknown outcome (docs/paygov.md):
+
+    query by agency tracking id ──┬─ has it ────────────────────────────► record what it says
+                                  ├─ surely none, token long dead ──────► failed: nobody was or can be charged
+                                  ├─ surely none, token alive ──► may be completed once more (never twice)
+                                  └─ cannot be asked ───────────► stays unknown, ask again later
+    no query service ──► token alive: may be completed once more; else a person settles it (`bursar resolve`)
+
+A second complete may only succeed when the first never arrived: Pay.gov's tokens are good for one. A refusal of it says
+nothing of the first, so the attempt then stays unknown.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bursar.paygov.collection import Collection
+from bursar.paygov.errors import Certainty, PayGovError, QueryUnavailable
+from bursar.payments.errors import AttemptMoved
+from bursar.payments.history_bounds import taken_too_often
+from bursar.payments.ledger.ledger import LEASE_RAN_OUT
+from bursar.payments.records import Attempt
+from bursar.payments.status import PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor
+from bursar.portal.contract.errors import BadGateway, GatewayTimeout, Unexpected
+from bursar.portal.use_cases.completion import AGAIN, complete, record
+from bursar.portal.use_cases.completion_outcomes import Judgement, Known, judge_collections
+from bursar.portal.use_cases.portal import Portal
+
+NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its token has expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An attempt after asking. ``heard``: Pay.gov told how it stands; False: it is as it was, for lack of an answer.
+
+    ``reached``: whether Pay.gov can be reached at all; None: it was not asked, or what it said does not tell.
+    """
+
+    attempt: Attempt
+    heard: bool
+    reached: bool | None = None
+
+
+def wants_asking(attempt: Attempt, now: float) -> bool:
+    """Whether only Pay.gov knows how ``attempt`` stands: settling, or processing with nobody at it and in doubt."""
+    if attempt.status == PENDING:
+        return True
+    return attempt.status == PROCESSING and not attempt.leased(now) and not given_back(attempt)
+
+
+def given_back(attempt: Attempt) -> bool:
+    """Whether no complete of it was ever sent: it was claimed, and the lease given back unsent."""
+    return attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown
+
+
+def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
+    """Whether the one repeated complete is still unused and its token lives long enough for an answer.
+
+    One that was not sent may be tried once more, and so again and again, but not for ever.
+    """
+    if (attempt.unknown_reason or "").startswith(AGAIN) or attempt.token is None:
+        return False
+    if taken_too_often(attempt, "lease_taken_over"):
+        return False
+    return not portal.ledger.due_policy.token_expired(attempt, portal.clock() + portal.settings.paygov_timeout_s)
+
+
+async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> Found:
+    """What Pay.gov says of ``attempt``, recorded. Only for an attempt that :func:`wants_asking`.
+
+    ``may_complete``: whether the one repeated complete may be used. Raises ``AttemptMoved`` when somebody else was
+    faster, and what the store raises.
+    """
+    if attempt.status == PENDING:
+        return await _ask_of_pending(portal, attempt, actor)
+    attempt = await _end_lease(portal, attempt, actor)
+    found: tuple[Collection, ...] | None = None
+    try:
+        found = await portal.ask(
+            "query",
+            portal.paygov.query(tcs_app_id=attempt.tcs_app_id, agency_tracking_id=attempt.agency_tracking_id),
+        )
+    except QueryUnavailable:
+        pass
+    except PayGovError as error:
+        return _unheard(attempt, error)
+    if found:
+        return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
+    if found is not None and _surely_dead(portal, attempt):
+        failed = await portal.ledger.fail(
+            attempt,
+            event="never_charged",
+            actor=actor,
+            return_code=TOKEN_EXPIRED_CODE,
+            return_detail=NEVER_COLLECTED,
+        )
+        return Found(failed, heard=True, reached=True)
+    if may_complete and may_complete_again(portal, attempt):
+        return await _complete_again(portal, attempt, actor)
+    asked = found is not None
+    return Found(attempt, heard=asked, reached=asked or None)
+
+
+async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> Found:
+    assert attempt.paygov_tracking_id is not None, "a pending attempt has Pay.gov's tracking id"
+    try:
+        found = await portal.ask(
+            "details",
+            portal.paygov.details(tcs_app_id=attempt.tcs_app_id, paygov_tracking_id=attempt.paygov_tracking_id),
+        )
+    except PayGovError as error:
+        return _unheard(attempt, error)
+    return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
+
+
+async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, actor: Actor) -> Found:
+    if judgement.outcome is not None:
+        attempt, judgement = await record(portal, attempt, judgement, actor=actor)
+    if judgement.row.alerts:
+        portal.alert(judgement.row.name, attempt, judgement.why)
+    return Found(attempt, heard=judgement.known is Known.DEFINITE, reached=True)
+
+
+def _unheard(attempt: Attempt, error: PayGovError) -> Found:
+    """A refusal is an answer as well, though it tells nothing of the attempt."""
+    return Found(attempt, heard=False, reached=error.certainty is Certainty.REFUSED)
+
+
+async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
+    """An attempt whose holder vanished: its outcome is unknown from here on, and if it was the second one, for good."""
+    if attempt.lease_owner is None:
+        return attempt
+    reason = AGAIN + LEASE_RAN_OUT if attempt.outcome_unknown else LEASE_RAN_OUT
+    return await portal.ledger.record_unknown(attempt, reason, actor=actor)
+
+
+async def _complete_again(portal: Portal, attempt: Attempt, actor: Actor) -> Found:
+    owner = portal.new_owner()
+    leased = await portal.ledger.steal_lease(attempt, owner, portal.settings.lease_s, actor=actor)
+    try:
+        completed = await portal.finish(complete(portal, leased, owner, first=False, actor=actor))
+    except (GatewayTimeout, BadGateway, Unexpected):
+        return Found(await portal.ledger.reread(leased), heard=False)
+    return Found(completed, heard=True, reached=True)
+
+
+def _surely_dead(portal: Portal, attempt: Attempt) -> bool:
+    """Whether no complete can succeed any more, not even one that is still on its way."""
+    return portal.ledger.due_policy.token_expired(attempt, portal.clock() - portal.settings.token_grace_s)
+
+
+async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> Found:
+    """:func:`ask_paygov`, at most once in ``refresh_min_s`` for one attempt, in whatever process, and once at a time.
+
+    The write that notes the asking is what makes others wait: of several, one wins it. An attempt that was asked about
+    a moment ago counts as heard, unless this process knows that nothing was.
+    """
+    now = portal.clock()
+    if attempt.refreshed_at is not None and now - attempt.refreshed_at < portal.settings.refresh_min_s:
+        return Found(attempt, heard=portal.heard(attempt.agency_tracking_id))
+
+    async def once() -> Found:
+        try:
+            # The sweeper's own time stays: callers who poll details must not put it off for ever.
+            due_at = next_look(portal, attempt) if attempt.due_at is None else attempt.due_at
+            noted = await portal.ledger.touch_due(attempt, due_at, refreshed_at=now)
+            found = await ask_paygov(portal, noted, actor=actor, may_complete=may_complete)
+            portal.note_heard(attempt.agency_tracking_id, found.heard)
+            return found
+        except AttemptMoved:
+            return Found(await portal.ledger.reread(attempt), heard=True)
+
+    return await portal.single_flight(attempt.agency_tracking_id, once)
+
+
+def next_look(portal: Portal, attempt: Attempt) -> float:
+    """When the sweeper should look again (Unix seconds): later and later, and not for all at the same moment."""
+    now = portal.clock()
+    wait_s = portal.ledger.due_policy.next_poll_at(attempt, now) - now
+    return now + wait_s * (1 + 0.2 * portal.randomness.random())

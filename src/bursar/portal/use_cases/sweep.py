@@ -1,0 +1,157 @@
+"""The sweeper: one bounded pass over what is due. Safe in many processes at once, and to be killed at any moment.
+
+    status                     what a pass does                                            asks Pay.gov
+    received, too old          fails it: no token was ever recorded, nobody was charged
+    initiated, token expired   fails it: nobody ever completed it
+    processing, given back     fails it once its token has expired: nothing was ever sent
+    processing, in doubt       resolves it (resolution.py)                                  yes
+    pending                    asks whether it has settled                                  yes
+
+Who asks Pay.gov first moves the attempt's due time, a conditional write that one of many sweepers wins; the wait grows
+with the attempt's age. While the breaker is open nothing is asked and what is due is spread over the time after.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from bursar.payments.errors import AttemptMoved
+from bursar.payments.records import Attempt
+from bursar.payments.status import TOKEN_EXPIRED_CODE
+from bursar.portal.use_cases.attention import why_attention
+from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.process_payment import TOKEN_EXPIRED_DETAIL
+from bursar.portal.use_cases.resolution import ask_paygov, given_back, next_look, wants_asking
+
+SWEEP_LIMIT: Final = 200
+"""How many attempts one pass looks at."""
+ASKING_AT_ONCE_MAX: Final = 8
+"""How many questions one pass has under way at once: Pay.gov returning must not be met by a herd."""
+SPREAD_S: Final = 60.0
+"""Over how long after the breaker's cool-down the attempts are spread that it kept from being asked about."""
+
+ENDED: Final = frozenset({"settled", "failed", "expired", "abandoned"})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """One pass: how many attempts ended in each way, and which of them need a person.
+
+    ``results``: settled, failed, expired, abandoned, still_open, unheard, put_off, lost_race, not_due, error.
+    """
+
+    looked_at: int
+    results: dict[str, int] = field(default_factory=dict)
+    attention: tuple[str, ...] = ()
+    breaker_open: bool = False
+
+
+async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
+    """One pass over at most ``limit`` attempts that are due. What goes wrong with one attempt stops no other.
+
+    Raises only what reading the list of what is due raises.
+    """
+    began = portal.clock()
+    due = await portal.ledger.due(began, limit)
+    results: Counter[str] = Counter()
+    attention: list[str] = []
+    gate = asyncio.Semaphore(ASKING_AT_ONCE_MAX)
+
+    async def look(attempt: Attempt) -> None:
+        async with gate:
+            result = await _look(portal, attempt)
+            results[result] += 1
+            why = None if result in ENDED else why_attention(portal, attempt)
+            if why is not None:
+                attention.append(attempt.agency_tracking_id)
+                portal.alert("attention", attempt, why)
+
+    await asyncio.gather(*(look(attempt) for attempt in due))
+    portal.observer.swept(dict(results), portal.clock() - began)
+    return SweepReport(len(due), dict(results), tuple(sorted(attention)), portal.breaker.is_open)
+
+
+async def _look(portal: Portal, attempt: Attempt) -> str:
+    try:
+        return await WAYS[attempt.status](portal, attempt)
+    except AttemptMoved:
+        return "lost_race"
+    except Exception:  # one attempt's trouble must not stop the pass; it stays due and is looked at again
+        _log.exception("sweeping attempt %s failed", attempt.agency_tracking_id)
+        return "error"
+
+
+async def _received(portal: Portal, attempt: Attempt) -> str:
+    if portal.clock() - attempt.created_at < portal.ledger.due_policy.received_age_max_s:
+        return "not_due"
+    await portal.ledger.fail(
+        attempt, event="start_abandoned", actor="sweeper", return_code=None, return_detail=ABANDONED_DETAIL
+    )
+    return "abandoned"
+
+
+async def _initiated(portal: Portal, attempt: Attempt) -> str:
+    return await _expire(portal, attempt, "expired")
+
+
+async def _expire(portal: Portal, attempt: Attempt, event: str) -> str:
+    if not portal.ledger.due_policy.token_expired(attempt, portal.clock()):
+        return "not_due"
+    await portal.ledger.fail(
+        attempt,
+        event=event,
+        actor="sweeper",
+        return_code=TOKEN_EXPIRED_CODE,
+        return_detail=TOKEN_EXPIRED_DETAIL,
+    )
+    return "expired"
+
+
+async def _processing(portal: Portal, attempt: Attempt) -> str:
+    if given_back(attempt):
+        return await _expire(portal, attempt, "expired_unsent")
+    return await _ask(portal, attempt)
+
+
+async def _ask(portal: Portal, attempt: Attempt) -> str:
+    if not wants_asking(attempt, portal.clock()):
+        return "not_due"
+    if not portal.breaker.admit():
+        await portal.ledger.touch_due(attempt, _after_the_outage(portal))
+        return "put_off"
+    answered: bool | None = None
+    try:
+        noted = await portal.ledger.touch_due(attempt, next_look(portal, attempt), refreshed_at=portal.clock())
+        found = await ask_paygov(portal, noted, actor="sweeper", may_complete=True)
+        answered = found.reached
+        portal.note_heard(attempt.agency_tracking_id, found.heard)
+    finally:
+        portal.breaker.report(answered)
+    if not found.heard:
+        return "unheard"
+    return {"processed": "settled", "failed": "failed"}.get(found.attempt.status, "still_open")
+
+
+def _after_the_outage(portal: Portal) -> float:
+    wait_s = portal.breaker.open_for_s + SPREAD_S * portal.randomness.random()
+    return portal.clock() + max(1.0, wait_s)
+
+
+async def _nothing(portal: Portal, attempt: Attempt) -> str:
+    return "not_due"  # final by now: the index was behind
+
+
+WAYS: Final[Mapping[str, Callable[[Portal, Attempt], Awaitable[str]]]] = {
+    "received": _received,
+    "initiated": _initiated,
+    "processing": _processing,
+    "pending": _ask,
+    "processed": _nothing,
+    "failed": _nothing,
+}

@@ -1,0 +1,182 @@
+"""Proves that the lake equals the table at the lake's watermark, month by month: counts, sums and a checksum.
+
+Nothing is shared with the way rows came into the lake: the table is read by Scan, not through the index of changes, and
+the lake through Iceberg, not through DuckDB. What changed at or after the watermark is left out on both sides; an
+attempt that changes while this runs was either seen before its change, and is compared, or after, and is left out.
+
+The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.clock import iso_ms
+from bursar.payments.records import Attempt, Event, from_item
+from bursar.reports.lake.lake import NAMESPACE, Lake
+from bursar.reports.lake.rows import Key, Row, changed_at, record_row
+from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
+
+if TYPE_CHECKING:
+    from bursar.dynamo import Store
+
+_HASH_BYTES: Final = 8
+_HASHES: Final = 1 << (8 * _HASH_BYTES)
+_MICROS: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one side holds of one month."""
+
+    rows: int = 0
+    amount: Decimal = Decimal(0)
+    checksum: int = 0
+
+    def add(self, schema: TableSchema, row: Row) -> None:
+        self.rows += 1
+        if schema is PAYMENTS:
+            self.amount += row[schema.position("amount")]
+        digest = blake2b(repr(row).encode(), digest_size=_HASH_BYTES).digest()
+        self.checksum = (self.checksum + int.from_bytes(digest)) % _HASHES
+
+    def __str__(self) -> str:
+        return f"{self.rows} rows, {self.amount} dollars, checksum {self.checksum:016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class MonthCheck:
+    """One month of one table, as the table has it and as the lake has it."""
+
+    table: str
+    month: str
+    stored: Tally
+    lake: Tally
+
+    @property
+    def equal(self) -> bool:
+        return self.stored == self.lake
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Every month of both tables, and the watermarks (epoch s) at which they were compared."""
+
+    watermarks: Mapping[str, float | None]
+    months: tuple[MonthCheck, ...]
+
+    @property
+    def equal(self) -> bool:
+        return all(check.equal for check in self.months)
+
+    def lines(self) -> list[str]:
+        """For people: each table with its watermark, each month with what it holds, and where the two differ."""
+        lines = []
+        for name, watermark in self.watermarks.items():
+            lines.append(f"{name} at {'no watermark: nothing written yet' if watermark is None else iso_ms(watermark)}")
+            for check in self.months:
+                if check.table != name:
+                    continue
+                if check.equal:
+                    lines.append(f"  {check.month}  equal    {check.lake}")
+                else:
+                    lines.append(f"  {check.month}  DIFFERS  table: {check.stored}")
+                    lines.append(f"                    lake:  {check.lake}")
+        return lines
+
+
+@dataclass(slots=True)
+class _Side:
+    """The table's side of one table: its tallies by month, and the keys that moved on past the watermark."""
+
+    months: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    moved: set[Key] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The lake's state at one moment: watermark and snapshot of each table."""
+
+    watermarks: dict[str, float | None]
+    snapshots: dict[str, int | None]
+
+
+def pin(lake: Lake) -> Pinned:
+    """The lake as it is now; blocks."""
+    state = lake.state()
+    return Pinned(
+        {name: table.watermark for name, table in state.items()},
+        {name: table.snapshot_id for name, table in state.items()},
+    )
+
+
+async def tally_table(store: "Store", table: str, watermarks: Mapping[str, float | None]) -> dict[str, _Side]:
+    """The table's side, from one strongly consistent Scan; the store's errors pass through."""
+    sides = {schema.name: _Side() for schema in TABLES}
+    async for record in _scan(store, table):
+        schema, key, row = record_row(record)
+        watermark = watermarks[schema.name]
+        side = sides[schema.name]
+        if watermark is None or changed_at(record) >= watermark:
+            side.moved.add(key)
+        else:
+            side.months[_month(schema, row)].add(schema, row)
+    return sides
+
+
+def compare(lake: Lake, pinned: Pinned, sides: Mapping[str, _Side]) -> Verification:
+    """The lake's side, and the two side by side; blocks."""
+    checks: list[MonthCheck] = []
+    for schema in TABLES:
+        side = sides[schema.name]
+        months = _tally_lake(lake, schema, pinned.snapshots[schema.name], side.moved)
+        checks += [
+            MonthCheck(schema.name, month, side.months.get(month, Tally()), months.get(month, Tally()))
+            for month in sorted({*side.months, *months})
+        ]
+    return Verification(pinned.watermarks, tuple(checks))
+
+
+async def _scan(store: "Store", table: str) -> AsyncIterator[Attempt | Event]:
+    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+    while True:
+        reply = await store.call("Scan", request)
+        for item in reply["Items"]:
+            record = from_item(item)
+            if isinstance(record, Attempt | Event):
+                yield record
+        if "LastEvaluatedKey" not in reply:
+            return
+        request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+
+
+def _tally_lake(lake: Lake, schema: TableSchema, snapshot: int | None, moved: set[Key]) -> dict[str, Tally]:
+    months: dict[str, Tally] = defaultdict(Tally)
+    if snapshot is None:
+        return months
+    key_at = [schema.position(name) for name in schema.key]
+    with lake.catalog() as catalog:
+        scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
+        for batch in scan.to_arrow_batch_reader():
+            for row in _plain_rows(schema, batch):
+                if tuple(row[place] for place in key_at) not in moved:
+                    months[_month(schema, row)].add(schema, row)
+    return months
+
+
+def _plain_rows(schema: TableSchema, batch: Any) -> Any:
+    """The batch's rows as :mod:`bursar.reports.lake.rows` makes them: times as whole microseconds."""
+    import pyarrow as pa
+
+    columns = []
+    for name in schema.column_names:
+        column = batch.column(batch.schema.get_field_index(name))
+        columns.append((column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist())
+    return zip(*columns, strict=True)
+
+
+def _month(schema: TableSchema, row: Row) -> str:
+    return iso_ms(row[schema.position(schema.partition_time)] / _MICROS)[:7]

@@ -1,0 +1,53 @@
+"""Where the lake's data files can be read on this machine: in place for a folder, as copies for S3.
+
+Data files never change and their names are never used again, so a copy is good for as long as it exists; copies that
+the current state no longer names are deleted.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from bursar.reports.lake.lake import Lake, LakeState
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class Copies:
+    """A folder of copies, made on first use and removed by :meth:`close`."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._folder: Path | None = None
+
+    def paths(self, state: LakeState) -> dict[str, str]:
+        """Each data file of ``state`` → its path on this machine. Blocks; raises ``OSError`` when S3 cannot be read."""
+        files = [name for table in state.values() for name in table.files]
+        if self._lake.folder is not None:
+            return {name: name.removeprefix("file://") for name in files}
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="bursar-lake-"))
+        paths = {name: self._folder / quote(name, safe="")[-200:] for name in files}
+        self._fetch({name: path for name, path in paths.items() if not path.exists()})
+        for path in set(self._folder.iterdir()) - set(paths.values()):
+            path.unlink()
+        return {name: str(path) for name, path in paths.items()}
+
+    def _fetch(self, missing: dict[str, Path]) -> None:
+        if not missing:
+            return
+        with self._lake.catalog() as catalog:
+            tables = self._lake.tables(catalog)
+            io = next(iter(tables.values())).io
+            for name, path in missing.items():
+                part = path.with_suffix(".part")
+                with io.new_input(name).open() as source, part.open("wb") as target:
+                    shutil.copyfileobj(source, target, _CHUNK_BYTES)
+                part.rename(path)  # whole or not there at all
+
+    def close(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None

@@ -1,0 +1,101 @@
+"""What a user's statement may be: one SELECT over ``payments`` and ``payment_events`` that reaches no further.
+
+DuckDB parses the text and gives its tree as JSON; the tree is walked. This is the second lock on the door: the first
+is DuckDB's own (no file, no network, no extension, no setting: :mod:`bursar.reports.sql.session`).
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.reports.errors import BadSql
+from bursar.reports.lake.schema import TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+STATEMENT_BYTES_MAX: Final = 64 * 1024
+READABLE: Final = tuple(schema.name for schema in TABLES)
+# Table functions that only compute. All others (read_csv, glob, duckdb_settings, query, …) are refused.
+_TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SELECT, without its closing semicolon, and the names of the tables that it reads, lower case."""
+
+    text: str
+    tables: frozenset[str]
+
+
+def check_statement(connection: "DuckDBPyConnection", text: str, more: Collection[str] = ()) -> Statement:
+    """The statement, fit to run. Raises :class:`BadSql` for any that is not one SELECT over the readable tables.
+
+    ``more`` names tables that may be read besides the two.
+    """
+    if len(text.encode()) > STATEMENT_BYTES_MAX:
+        raise BadSql(f"a statement is at most {STATEMENT_BYTES_MAX} bytes")
+    if not text.strip().strip(";"):
+        raise BadSql("the statement is empty")
+    found = connection.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [text]).fetchall()
+    tree = json.loads(found[0][0])
+    if tree.get("error"):
+        raise BadSql(_message(tree))
+    if len(tree["statements"]) != 1:
+        raise BadSql("one statement at a time")
+    tables = _check_sources(tree["statements"][0], {*READABLE, *more})
+    return Statement(text.strip().rstrip(";"), frozenset(tables))
+
+
+def _message(tree: dict[str, Any]) -> str:
+    if tree.get("error_type") == "not implemented":
+        return "only a SELECT may be asked: the tables are read-only"
+    return str(tree.get("error_message", "this is not SQL"))
+
+
+def _check_sources(statement: Any, readable: set[str]) -> set[str]:
+    """The names of the tables that it reads (its own common table expressions among them)."""
+    nodes = list(_nodes(statement))
+    named = readable | {
+        entry["key"].lower()
+        for node in nodes
+        for entry in node.get("cte_map", {}).get("map", ())
+        if isinstance(entry, dict)
+    }
+    found: set[str] = set()
+    for node in nodes:
+        kind = node.get("type")
+        if kind == "BASE_TABLE":
+            found.add(_checked_table(node, named))
+        elif kind == "SHOW_REF" and node.get("query") is None:
+            _refuse(str(node.get("table_name", "")).strip('"'))
+        elif kind == "TABLE_FUNCTION":
+            name = str(node["function"].get("function_name", "")).lower()
+            if name not in _TABLE_FUNCTIONS:
+                raise BadSql(f"the table function {name} may not be used here")
+    return found
+
+
+def _checked_table(node: dict[str, Any], named: set[str]) -> str:
+    path = node.get("qualified_name", {}).get("path") or [node.get("table_name", "")]
+    name = str(path[-1])
+    if len(path) > 1 or node.get("schema_name") or name.lower() not in named:
+        _refuse(".".join(map(str, path)))
+    return name.lower()
+
+
+def _refuse(name: str) -> None:
+    raise BadSql(f"there is no table {name}; the tables are {' and '.join(READABLE)}")
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object in the tree, without recursion: a statement's depth is its author's choice."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)

@@ -1,0 +1,356 @@
+"""The audit: reads a whole table and reports every broken rule, whoever broke it and however.
+
+    parallel scan ─► each item by itself: kind, checks, values of graphs        ─► faults
+          │
+          └────────► what needs two items, noted on disk ─► suspicions ─► read again, at one instant ─► faults
+
+The table may be written to meanwhile: nothing is reported that one transactional read of the items involved does not
+confirm. Repair removes only what is provably nobody's: a sentinel whose owner is gone or does not hold its value.
+Adopting writes the sentinels of values that one item holds and nobody protects. Both do so in transactions that fail
+if what they rest on has become untrue.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bursar.dynamo.errors import DynamoError
+from bursar.rules.audit.scratch_database import Suspects, digest, key_from_text, key_text
+from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.sentinels import OWNER, SORT_VALUE, is_sentinel, sentinel_item, sentinel_key
+from bursar.rules.language.predicates import Item
+from bursar.rules.language.ruleset import Rules
+from bursar.rules.transactions.as_read_conditions import ALL_OLD, Pins, placeholder
+
+if TYPE_CHECKING:
+    from bursar.dynamo.clients.store import Store
+
+SEGMENTS = 4
+FAULTS_MAX = 10_000
+"""How many faults a report lists; beyond, they are only counted."""
+TOGETHER_MAX = 100
+"""How many items one TransactGetItems reads (DynamoDB's quota)."""
+TRIES_MAX = 8
+WAIT_MAX_S = 2.0
+
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong. ``sort``: violation, duplicate, orphan, missing sentinel or stale sentinel."""
+
+    sort: str
+    rule: str
+    key: Item
+    message: str
+    repaired: bool = False
+
+
+@dataclass
+class Report:
+    """What an audit found. ``count`` counts all faults, ``faults`` lists the first :data:`FAULTS_MAX`."""
+
+    items_read: int = 0
+    sentinels_read: int = 0
+    count: int = 0
+    repaired: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, fault: Fault) -> None:
+        """Counts a fault, and lists it while there is room."""
+        self.count += 1
+        self.repaired += fault.repaired
+        if len(self.faults) < FAULTS_MAX:
+            self.faults.append(fault)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong, or all of it was repaired."""
+        return self.count == self.repaired
+
+
+async def audit(
+    store: "Store",
+    table: str,
+    rules: Rules,
+    *,
+    randomness: random.Random,
+    segments: int = SEGMENTS,
+    on_progress: OnProgress | None = None,
+    sentinels: bool = True,
+    repair: bool = False,
+    adopt: bool = False,
+) -> Report:
+    """Reads ``table`` and reports what breaks ``rules``.
+
+    ``segments`` scan at once; ``on_progress`` hears how many items were read so far. ``sentinels`` False says that
+    nobody writes to the table in compiled form, so that none are expected. ``repair`` removes stale sentinels;
+    ``adopt`` writes missing ones, as many at once as ``segments``, but none for a value held twice: its second holder
+    could not give it up any more. Raises what the store raises once throttling has outlasted the retries.
+    """
+    auditing = _Audit(store, table, rules.plan, randomness, on_progress, sentinels, repair, adopt)
+    try:
+        return await auditing.run(segments)
+    finally:
+        auditing.suspects.close()
+
+
+class _Audit:
+    def __init__(
+        self,
+        store: "Store",
+        table: str,
+        plan: Plan,
+        randomness: random.Random,
+        on_progress: OnProgress | None,
+        sentinels: bool,
+        repair: bool,
+        adopt: bool,
+    ) -> None:
+        self.store, self.table, self.plan, self.randomness = store, table, plan, randomness
+        self.on_progress, self.sentinels, self.repair, self.adopt = on_progress, sentinels, repair, adopt
+        self._held_twice: set[str] = set()
+        self.suspects = Suspects()
+        self.report = Report()
+        self._children: dict[str | None, list[tuple[str, tuple[str, ...]]]] = {}
+        for kind in plan.kinds.values():
+            for parent in kind.parents:
+                looked_at = self._children.setdefault(parent.rule.parent, [])
+                if (parent.rule.name, parent.attributes) not in looked_at:
+                    looked_at.append((parent.rule.name, parent.attributes))
+
+    async def run(self, segments: int) -> Report:
+        await _all_of([self._scan(segment, segments) for segment in range(segments)])
+        self.suspects.all_seen()
+        for partition, owners in self.suspects.duplicates():
+            await self._duplicate(partition, [key_from_text(owner) for owner in owners])
+        for rule, child in self.suspects.orphans():
+            await self._orphan(rule, key_from_text(child))
+        for partition, owner in self.suspects.without_holder():
+            await self._stale(partition, owner)
+        if self.sentinels:
+            missing = self.suspects.without_sentinel()
+            await _all_of([self._look_for(missing) for _ in range(segments)])
+        return self.report
+
+    # --- the scan --------------------------------------------------------------------------------------------------
+
+    async def _scan(self, segment: int, segments: int) -> None:
+        request = {"TableName": self.table, "ConsistentRead": True}
+        if segments > 1:
+            request.update(Segment=segment, TotalSegments=segments)
+        while True:
+            page = await self._call("Scan", request)
+            await self._see(page.get("Items", []))
+            if "LastEvaluatedKey" not in page:
+                return
+            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    async def _see(self, items: list[dict[str, Any]]) -> None:
+        plan = self.plan
+        held, sentinels, parents, children = [], [], [], []
+        for item in items:
+            key = plan.key(item)
+            if is_sentinel(item, plan.kind_attribute):
+                owner = item.get(OWNER, {}).get("M")
+                sentinels.append((key[plan.key_names[0]].get("S", ""), key_text(owner) if owner else ""))
+                continue
+            found = plan.state_faults(item)
+            if found and await self._confirm(key):
+                continue
+            kind = plan.kind_of(item)
+            if kind is None or found:
+                continue
+            text = key_text(key)
+            for hold in kind.holds:
+                partition = hold.partition(item)
+                if partition is not None:
+                    held.append((partition, text))
+            for parent in kind.parents:
+                above = parent.key(item)
+                if above is not None:
+                    children.append((parent.rule.name, key_text(above), digest(item, parent.attributes), text))
+            for rule, attributes in self._children.get(kind.name, ()):
+                parents.append((rule, text, digest(item, attributes)))
+        self.suspects.saw(held, sentinels, parents, children)
+        self.report.items_read += len(items) - len(sentinels)
+        self.report.sentinels_read += len(sentinels)
+        if self.on_progress is not None:
+            self.on_progress(self.report.items_read + self.report.sentinels_read)
+
+    async def _look_for(self, missing: Iterator[tuple[str, str]]) -> None:
+        """Looks at what is left of ``missing``, which several such tasks share."""
+        for partition, owner in missing:
+            await self._missing(partition, key_from_text(owner))
+
+    # --- suspicions, looked at again -------------------------------------------------------------------------------
+
+    async def _confirm(self, key: Item) -> bool:
+        """Reports what an item breaks by itself, as it is now. False: it broke nothing when looked at again."""
+        (item,) = await self._together([key])
+        found = [] if item is None else self.plan.state_faults(item)
+        for violation in found:
+            self.report.add(Fault("violation", violation.rule, key, violation.message))
+        return bool(found)
+
+    async def _duplicate(self, partition: str, owners: list[dict[str, Any]]) -> None:
+        distinct = {key_text(owner): owner for owner in owners}
+        keys = list(distinct.values())[:TOGETHER_MAX]
+        items = await self._together(keys)
+        holders = [key for key, item in zip(keys, items, strict=True) if self._holds(item, partition)]
+        if len(holders) > 1:
+            shown = ", ".join(map(self.plan.spoken_key, holders))
+            rule = self._rule_of(partition)
+            if self.adopt:
+                self._held_twice.add(partition)
+            self.report.add(Fault("duplicate", rule, holders[0], f"Rule {rule}: one value is held by {shown}"))
+
+    async def _orphan(self, rule: str, child: Item) -> None:
+        (item,) = await self._together([child])
+        kind = None if item is None else self.plan.kind_of(item)
+        if item is None or kind is None:
+            return
+        parent = next((parent for parent in kind.parents if parent.rule.name == rule), None)
+        above = None if parent is None else parent.key(item)
+        if parent is None or above is None:
+            return
+        item, actual = await self._together([child, above])
+        if item is None or parent.key(item) != above:
+            return
+        found = self.plan.orphaned(parent, None, item, actual)
+        if found is not None:
+            self.report.add(Fault("orphan", rule, child, found.message))
+
+    async def _missing(self, partition: str, holder: Item) -> None:
+        key = sentinel_key(self.plan.key_names, partition)
+        item, sentinel = await self._together([holder, key])
+        if not self._holds(item, partition):
+            return
+        owner = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
+        if owner == dict(holder):
+            return
+        rule = self._rule_of(partition)
+        names = "is not there" if owner is None else f"names {self.plan.spoken_key(owner)}"
+        message = f"Rule {rule}: {self.plan.spoken_key(holder)} holds a value whose sentinel {names}"
+        adopted = self.adopt and owner is None and await self._write(partition, rule, holder, item)
+        self.report.add(Fault("missing sentinel", rule, holder, message, adopted))
+
+    async def _stale(self, partition: str, owner_text: str) -> None:
+        key = sentinel_key(self.plan.key_names, partition)
+        owner = key_from_text(owner_text) if owner_text else None
+        if owner is None or set(owner) != set(self.plan.key_names):
+            (sentinel,) = await self._together([key])
+            item, owner = None, None
+        else:
+            sentinel, item = await self._together([key, owner])
+        if sentinel is None or (owner is not None and sentinel.get(OWNER) != {"M": owner}):
+            return
+        if self._holds(item, partition):
+            return
+        rule = self._rule_of(partition)
+        names = "nobody" if owner is None else self.plan.spoken_key(owner)
+        message = f"Rule {rule}: the sentinel {self.plan.spoken_key(key)} names {names}, which does not hold its value"
+        repaired = self.repair and await self._remove(key, sentinel, owner, item)
+        self.report.add(Fault("stale sentinel", rule, key, message, repaired))
+
+    async def _remove(self, key: Item, sentinel: Item, owner: Item | None, item: Item | None) -> bool:
+        """Removes a sentinel while it is as it was read and its owner (if it names one) is too."""
+        seen = Pins(self.plan.key_names[0], sentinel, [OWNER])
+        actions: list[dict[str, Any]] = [{"Delete": seen.request(self.table, dict(key))}]
+        if owner is not None:
+            actions.append({"ConditionCheck": self._as_read(owner, item)})
+        return await self._done(actions)
+
+    async def _write(self, partition: str, rule: str, holder: Item, item: Item | None) -> bool:
+        """Writes a value's sentinel while it is nobody's and its holder, the only one, is as it was read."""
+        if partition in self._held_twice:
+            return False
+        plan = self.plan
+        name = placeholder(plan.key_names[0])
+        put = {
+            "TableName": self.table,
+            "Item": sentinel_item(plan.key_names, plan.kind_attribute, partition, rule, holder),
+            # The holder's already: this very write, whose answer was lost.
+            "ConditionExpression": f"attribute_not_exists({name}) OR #owner = :holder",
+            "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
+            "ExpressionAttributeValues": {":holder": {"M": dict(holder)}},
+        }
+        return await self._done([{"Put": put}, {"ConditionCheck": self._as_read(holder, item)}])
+
+    async def _done(self, actions: list[dict[str, Any]]) -> bool:
+        """Whether one transaction took place; not, when what it rests on has moved: the next audit will see."""
+        try:
+            await self._call("TransactWriteItems", {"TransactItems": actions})
+        except DynamoError as error:
+            if error.code != "TransactionCanceledException":
+                raise
+            return False
+        return True
+
+    def _as_read(self, owner: Item, item: Item | None) -> dict[str, Any]:
+        if item is not None:
+            kind = self.plan.kind_of(item)
+            reads = set() if kind is None else set(kind.held_by)
+            pins = (reads | {self.plan.kind_attribute}) - set(self.plan.key_names)
+            return Pins(self.plan.key_names[0], item, pins).request(self.table, dict(owner))
+        name = placeholder(self.plan.key_names[0])
+        return {
+            "TableName": self.table,
+            "Key": dict(owner),
+            "ConditionExpression": f"attribute_not_exists({name})",
+            "ExpressionAttributeNames": {name: self.plan.key_names[0]},
+            "ReturnValuesOnConditionCheckFailure": ALL_OLD,
+        }
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def _holds(self, item: Item | None, partition: str) -> bool:
+        kind = None if item is None else self.plan.kind_of(item)
+        if item is None or kind is None:
+            return False
+        try:
+            return any(hold.partition(item) == partition for hold in kind.holds if partition.startswith(hold.prefix))
+        except ValueError:  # reported as a violation: a value that cannot be unique
+            return False
+
+    def _rule_of(self, partition: str) -> str:
+        rule = partition.split("#")[1] if partition.count("#") > 1 else ""
+        return rule if rule in self.plan.holds else SORT_VALUE
+
+    async def _together(self, keys: Iterable[Item]) -> list[dict[str, Any] | None]:
+        """The items at ``keys``, as they are at one instant."""
+        gets = [{"Get": {"TableName": self.table, "Key": dict(key)}} for key in keys]
+        answer = await self._call("TransactGetItems", {"TransactItems": gets})
+        return [response.get("Item") for response in answer["Responses"]]
+
+    async def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """One request, again with jitter while the store is busy."""
+        for tries in range(1, TRIES_MAX + 1):
+            try:
+                return await self.store.call(operation, request)
+            except DynamoError as error:
+                if tries == TRIES_MAX or not _is_busy(error):
+                    raise
+                await asyncio.sleep(self.randomness.uniform(0.0, min(WAIT_MAX_S, 0.05 * 2**tries)))
+        raise AssertionError("the loop returns or raises")
+
+
+async def _all_of(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """All of ``work`` at once; what is alone needs no task."""
+    if len(work) == 1:
+        await work[0]
+        return
+    async with asyncio.TaskGroup() as group:
+        for each in work:
+            group.create_task(each)
+
+
+def _is_busy(error: DynamoError) -> bool:
+    from bursar.rules.transactions.cancellations import BUSY_CODES, CANCELLED, UNCLEAR_CODES, is_busy
+
+    if error.code == CANCELLED:
+        return is_busy(error.cancellation_reasons or ())
+    return error.code in BUSY_CODES or error.code in UNCLEAR_CODES

@@ -1,0 +1,1 @@
+"""Judging a write: the plan of a set of rules, local rules, unique values and parents, sentinels, violations."""

@@ -1,0 +1,150 @@
+"""Local verdicts: what one rule says of one item's old and new state, and how DynamoDB compares values."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.items.attribute_values import equal, normalise
+from bursar.dynamo.items.numbers import canonical
+from bursar.rules.language.predicates import Item, Where
+from bursar.rules.language.vocabulary import Rule, RulesInvalid, Transitions
+
+Verdict = Callable[[Item | None, Item], str | None]
+"""(old, new) → why the rule refuses, or None. ``new`` is there; removals are judged apart."""
+
+
+NUMBERS_CACHED = 4096
+canonical_number = lru_cache(NUMBERS_CACHED)(canonical)
+
+
+class OnlyChanges:
+    """Marks verdicts that have nothing to say about a new item."""
+
+
+class Moves:
+    """Transitions: along the graph, from an initial value."""
+
+    def __init__(self, rule: Transitions) -> None:
+        self._rule = rule
+        self._initial = frozenset(rule.initial)
+        self._states = frozenset(rule.states)
+
+    def __call__(self, old: Item | None, new: Item) -> str | None:
+        name = self._rule.attribute
+        target = new.get(name, {}).get("S")
+        source = None if old is None or name not in old else old[name].get("S")
+        if source is None:
+            if target in self._initial:
+                return None
+            return f"{name} starts as {' or '.join(self._rule.initial)}"
+        if target == source or target in self._rule.targets.get(source, ()):
+            return None
+        onward = self._rule.targets.get(source)
+        return (
+            f"from {source}, {name} moves only to {' or '.join(sorted(onward))}"
+            if onward
+            else f"{name} {source} is final"
+        )
+
+    def state(self, item: Item) -> str | None:
+        if item.get(self._rule.attribute, {}).get("S") in self._states:
+            return None
+        return f"{self._rule.attribute} is none of {', '.join(self._rule.states)}"
+
+
+class Unchanged(OnlyChanges):
+    """Immutable, and write once."""
+
+    def __init__(self, attributes: tuple[str, ...], *, once: bool) -> None:
+        self._attributes = attributes
+        self._once = once
+
+    def __call__(self, old: Item | None, new: Item) -> str | None:
+        for name in self._attributes:
+            before = None if old is None else old.get(name)
+            if (before is not None or not self._once) and not same(before, new.get(name)):
+                return f"{name} is written already" if self._once else f"{name} never changes"
+        return None
+
+
+class Never(OnlyChanges):
+    """Append-only."""
+
+    def __call__(self, _old: Item | None, _new: Item) -> str | None:
+        return "it is never changed nor removed"
+
+
+class Holds:
+    """Check."""
+
+    def __init__(self, holds: Callable[[Item], bool], says: str) -> None:
+        self._holds = holds
+        self._says = says
+
+    def __call__(self, _old: Item | None, new: Item) -> str | None:
+        return None if self._holds(new) else f"{self._says} does not hold"
+
+
+def changed_attributes(old: Item, new: Item) -> frozenset[str]:
+    """The attributes that differ, as DynamoDB compares: sets in any order, numbers by value."""
+    changed = differing(old, new)
+    changed += [name for name in old if name not in new]
+    return frozenset(changed)
+
+
+def differing(old: Item, new: Item) -> list[str]:
+    """The attributes of ``new`` that ``old`` has otherwise or not at all."""
+    look = old.get
+    unlike = [name for name, value in new.items() if look(name) != value]
+    # There is only one way to write a text: other text is another value.
+    return [name for name in unlike if "S" in new[name] or not same(look(name), new[name])]
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are the same to DynamoDB, canonical or not; absent equals absent."""
+    if left == right:
+        return True
+    if left is None or right is None or "S" in left or "S" in right:
+        return False
+    if "N" in left and "N" in right:
+        return canonical_number(left["N"]) == canonical_number(right["N"])
+    return equal(normalise(left), normalise(right))
+
+
+def canonical_item(item: Item) -> Item:
+    """``item`` with canonical numbers, so that predicates and unique values can compare text; text is not validated."""
+    found: dict[str, Any] | None = None
+    # Most attributes are text, and there is only one way to write it; most others are numbers seen before.
+    for name in [name for name, value in item.items() if "S" not in value]:
+        value = item[name]
+        number = value.get("N")
+        if type(number) is str:
+            plain = canonical_number(number)
+            kept = value if plain == number else {"N": plain}
+        else:
+            kept = normalise(value)
+        if kept is not value:
+            found = found or dict(item)
+            found[name] = kept
+    return item if found is None else found
+
+
+def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
+    """The condition ready to evaluate on an item. Raises :class:`RulesInvalid` with DynamoDB's own complaint."""
+    from bursar.dynamo.expressions import Binding, parse_condition
+
+    try:
+        binding = Binding(
+            dict(where.names) or None, {name: dict(value) for name, value in where.values.items()} or None
+        )
+        condition = parse_condition(where.condition).bind(binding)
+        binding.check_all_used()
+    except DynamoError as fault:
+        raise RulesInvalid(f"{rule.word} rule {rule.name!r}: {fault.message}") from None
+    if where.listed is not None:
+        # The commonest predicate, looked at several times on a payment's way; equal text is equal to DynamoDB too.
+        attribute, values = where.listed
+        return lambda item: item.get(attribute) in values
+    evaluate: Callable[[Any], bool] = condition.evaluate
+    return evaluate

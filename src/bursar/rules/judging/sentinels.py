@@ -1,0 +1,101 @@
+"""Sentinels: one small item per unique value, so that a key's uniqueness stands in for the value's.
+
+    {"pk": {"S": "unique#token#abc"}, "sk": {"S": "sentinel"}, "kind": {"S": "sentinel"},
+     "rule": {"S": "token"}, "owner": {"M": {"pk": …, "sk": …}}}
+
+The partition key says rule and value; ``owner`` is the key of the item that holds the value, which makes a sentinel
+a strongly consistent lookup as well. Both keys of the table must be text for sentinels to fit in.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from bursar.dynamo.items.numbers import canonical
+from bursar.rules.language.predicates import Item
+from bursar.rules.language.vocabulary import SENTINEL_KIND, Unique, UniqueWhile
+
+VALUE_BYTES_MAX = 1024
+"""A longer value's sentinel is keyed by its SHA-256: DynamoDB's partition keys end at 2,048 bytes."""
+
+TEXTS_CACHED = 1024
+
+SORT_VALUE = "sentinel"
+OWNER = "owner"
+RULE = "rule"
+PREFIX = "unique#"
+
+
+def sentinel_prefix(rule: Unique | UniqueWhile) -> str:
+    """What the partition keys of the rule's sentinels start with."""
+    return f"{PREFIX}{rule.name}#"
+
+
+def value_text(values: Sequence[Mapping[str, Any]]) -> str:
+    """Typed values as one text, different for different values: what follows the prefix in a sentinel's key.
+
+    Text stands for itself with ``%`` and ``#`` escaped; other types carry a mark that no escaped text can start with,
+    and numbers are canonical (1.0 is 1). Raises ``ValueError`` for any
+    type but text, number and binary.
+    """
+    if len(values) == 1 and "S" in values[0]:
+        return _one_text(values[0]["S"])
+    return _bounded("#".join(map(_part, values)))
+
+
+@lru_cache(TEXTS_CACHED)
+def _one_text(text: str) -> str:
+    """The commonest case; one value is looked at some ten times on its way."""
+    return _bounded(_escaped(text))
+
+
+def _bounded(text: str) -> str:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return text if len(encoded) <= VALUE_BYTES_MAX else f"%H{sha256(encoded).hexdigest()}"
+
+
+def _part(value: Mapping[str, Any]) -> str:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return _escaped(str(content))
+        case "N":
+            return f"%N{canonical(content)}"
+        case "B":
+            return f"%B{content}"
+        case _:
+            raise ValueError(f"a value of type {kind} cannot be unique")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("#", "%23")
+
+
+def sentinel_key(key_names: Sequence[str], partition: str) -> dict[str, Any]:
+    """The whole key of the sentinel whose partition key is ``partition``."""
+    key: dict[str, Any] = {key_names[0]: {"S": partition}}
+    if len(key_names) == 2:
+        key[key_names[1]] = {"S": SORT_VALUE}
+    return key
+
+
+def sentinel_partition(key_names: Sequence[str], key: Item) -> str | None:
+    """The partition key in ``key``; None for a key that is not as :func:`sentinel_key` makes it."""
+    if len(key_names) == 2 and key[key_names[1]].get("S") != SORT_VALUE:
+        return None
+    partition: str | None = key[key_names[0]].get("S")
+    return partition
+
+
+def sentinel_item(
+    key_names: Sequence[str], kind_attribute: str, partition: str, rule: str, owner: Item
+) -> dict[str, Any]:
+    """The sentinel itself, ``owner`` being the holder's key."""
+    key = sentinel_key(key_names, partition)
+    return {**key, kind_attribute: {"S": SENTINEL_KIND}, RULE: {"S": rule}, OWNER: {"M": dict(owner)}}
+
+
+def is_sentinel(item: Item, kind_attribute: str) -> bool:
+    """Whether the item is one of the rules' own."""
+    return bool(item.get(kind_attribute) == {"S": SENTINEL_KIND})

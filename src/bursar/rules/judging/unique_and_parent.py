@@ -1,0 +1,115 @@
+"""Rules that look beyond one item: who holds a unique value, and where a parent is."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bursar.rules.judging.local_rules import predicate, same
+from bursar.rules.judging.sentinels import sentinel_prefix, value_text
+from bursar.rules.language.predicates import Item
+from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.vocabulary import PLACEHOLDER, Agrees, References, Unique, UniqueWhile
+
+_KEY_TYPES = frozenset({"S", "N", "B"})
+_WHOLE = re.compile(r"\{[^{}]+\}\Z")
+
+
+class Hold:
+    """A unique or unique-while rule, ready to say which value an item holds."""
+
+    def __init__(self, rule: Unique | UniqueWhile) -> None:
+        self.rule = rule
+        self.prefix = sentinel_prefix(rule)
+        self.attributes = rule.attributes
+        self.reads = rule.reads
+        self._while = predicate(rule.where, rule) if isinstance(rule, UniqueWhile) else None
+
+    def partition(self, item: Item) -> str | None:
+        """The partition key of the sentinel that ``item`` holds; None when it holds none.
+
+        Only for an item that passed ``verdict``.
+        """
+        values = self._held(item)
+        return None if values is None else self.prefix + value_text(values)
+
+    def passing(self, old: Item | None, new: Item | None) -> tuple[str | None, str | None]:
+        """(given back, taken): what ``old`` holds and ``new`` does not, and the other way round, as ``partition`` says.
+
+        Only for items that passed ``verdict``.
+        """
+        before = None if old is None else self._held(old)
+        after = None if new is None else self._held(new)
+        if before == after:
+            return None, None
+        given = None if before is None else self.prefix + value_text(before)
+        taken = None if after is None else self.prefix + value_text(after)
+        # Two ways to write one value, in an item whose numbers are not canonical.
+        return (None, None) if given == taken else (given, taken)
+
+    def _held(self, item: Item) -> list[Mapping[str, Any]] | None:
+        if self._while is not None and not self._while(item):
+            return None
+        values = []
+        for attribute in self.attributes:
+            value = item.get(attribute)
+            if value is None:
+                return None
+            values.append(value)
+        return values
+
+    def verdict(self, _old: Item | None, new: Item) -> str | None:
+        """The local half: the attributes must be of types that can be compared as keys are."""
+        for attribute in self.attributes:
+            value = new.get(attribute)
+            if value is not None and _KEY_TYPES.isdisjoint(value):
+                return f"{attribute} must be text, a number or binary to be unique"
+        return None
+
+
+class Parent:
+    """A references or agrees rule, ready to say where an item's parent is and what it must look like."""
+
+    def __init__(self, rule: References, rules: Rules) -> None:
+        self.rule = rule
+        self.reads = rule.reads
+        self.attributes = rule.attributes if isinstance(rule, Agrees) else ()
+        self._parts = tuple((name, _filler(rule.key[name])) for name in rules.key_names)
+        self._key_attributes = rule.key_attributes
+        mixed = [text for text in rule.key.values() if not _WHOLE.match(text)]
+        self._texts = tuple(dict.fromkeys(name for text in mixed for name in PLACEHOLDER.findall(text)))
+        self._kind_attribute = rules.kind_attribute
+        self._kind = {"S": rule.parent}
+
+    def key(self, item: Item) -> dict[str, Any] | None:
+        """The parent's key; None when an attribute of it is absent. Only for an item that passed ``verdict``."""
+        for attribute in self._key_attributes:
+            if attribute not in item:
+                return None
+        return {name: fill(item) for name, fill in self._parts}
+
+    def verdict(self, _old: Item | None, new: Item) -> str | None:
+        """The local half: the key must be sayable."""
+        for attribute in self._texts:
+            if attribute in new and "S" not in new[attribute]:
+                return f"{attribute} must be text to be part of its parent's key"
+        return None
+
+    def disagreement(self, child: Item, parent: Item | None) -> str | None:
+        """Why ``parent`` (as it is; None: not there) will not do for ``child``."""
+        if parent is None or parent.get(self._kind_attribute) != self._kind:
+            return f"its {self.rule.parent} does not exist"
+        for attribute in self.attributes:
+            if not same(child.get(attribute), parent.get(attribute)):
+                return f"{attribute} is not its {self.rule.parent}'s"
+        return None
+
+
+def _filler(text: str) -> Callable[[Item], Any]:
+    """What makes a key's value of an item, as ``text`` says: ``{pk}``, ``line-{number}``, ``obligation``."""
+    if _WHOLE.match(text):
+        attribute = text[1:-1]
+        return lambda item: item[attribute]
+    if not PLACEHOLDER.search(text):
+        constant = {"S": text}
+        return lambda _item: constant
+    return lambda item: {"S": PLACEHOLDER.sub(lambda match: str(item[match.group(1)]["S"]), text)}

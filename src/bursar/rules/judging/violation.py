@@ -1,0 +1,17 @@
+"""``Violation``: one rule broken by one item, the common result of compiling, guarding and auditing."""
+
+from dataclasses import dataclass
+
+from bursar.rules.language.predicates import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule broken by one item: everything a refusal or an audit line says."""
+
+    rule: str
+    key: Item
+    old: Item | None
+    new: Item | None
+    message: str
+    holder: Item | None = None

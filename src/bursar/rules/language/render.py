@@ -1,0 +1,47 @@
+"""Rules as people read them: a Markdown table, and a transitions rule's graph as Mermaid or plain text."""
+
+from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.vocabulary import Transitions
+
+FORMS = ("mermaid", "ascii")
+
+
+def rules_table(rules: Rules) -> str:
+    """One row per rule: name, the kind it is about, its word, what it keeps."""
+    rows = [("rule", "about", "kind of rule", "keeps")]
+    rows += [(rule.name, rule.kind or "every item", rule.word, rule.says()) for rule in rules.rules]
+    rows += [(f"kept-{kind.name}", kind.name, "kept", "never removed") for kind in rules.kinds if kind.kept]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines.insert(1, "|---|---|---|---|")
+    return "\n".join(lines) + "\n"
+
+
+def transitions_diagram(rules: Rules, name: str, form: str = "mermaid") -> str:
+    """The graph of the transitions rule ``name``. Raises ``KeyError`` or ``ValueError`` when there is no such graph."""
+    rule = rules[name]
+    if not isinstance(rule, Transitions):
+        raise ValueError(f"{rule.word} rule {name!r} has no graph")
+    if form not in FORMS:
+        raise ValueError(f"a diagram is {' or '.join(FORMS)}, not {form!r}")
+    return _mermaid(rule) if form == "mermaid" else _ascii(rule)
+
+
+def _mermaid(rule: Transitions) -> str:
+    ids = {state: f"s{position}" for position, state in enumerate(rule.states)}
+    lines = ["stateDiagram-v2"]
+    lines += [f'    state "{state}" as {ids[state]}' for state in rule.states]
+    lines += [f"    [*] --> {ids[state]}" for state in rule.initial]
+    lines += [f"    {ids[source]} --> {ids[target]}" for source, target in rule.edges]
+    lines += [f"    {ids[state]} --> [*]" for state in rule.final]
+    return "\n".join(lines) + "\n"
+
+
+def _ascii(rule: Transitions) -> str:
+    """One line per value: where it may go, or that it is final."""
+    width = max(len(state) for state in rule.states)
+    lines = []
+    for state in rule.states:
+        mark = "●" if state in rule.initial else " "
+        onward = [target for source, target in rule.edges if source == state]
+        lines.append(f"{mark} {state:<{width}} ──► {', '.join(onward)}" if onward else f"{mark} {state:<{width}} ■")
+    return "\n".join([*lines, "", "● may start here   ■ final"]) + "\n"

@@ -1,0 +1,116 @@
+"""``Rules``: everything that one table keeps, as one object, checked as a whole when it is made."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from bursar.rules.language.vocabulary import Agrees, Kind, References, Rule, RulesInvalid
+
+if TYPE_CHECKING:
+    from bursar.rules.judging.plan import Plan
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A table's keys, its kinds of items and its rules, in the order in which they are judged.
+
+    With ``kinds``, every item must carry one of them (text) in ``kind_attribute``, and keeps it. Without, all items
+    are of one unnamed kind and no rule names one. ``secrets`` are attributes whose values no message may show.
+    Raises :class:`RulesInvalid` naming the rule and the fault.
+    """
+
+    partition_key: str
+    sort_key: str | None = None
+    kinds: tuple[Kind, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    kind_attribute: str = "kind"
+    secrets: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", tuple(self.kinds))
+        object.__setattr__(self, "rules", tuple(self.rules))
+        object.__setattr__(self, "secrets", frozenset(self.secrets))
+        if not self.partition_key or self.partition_key == self.sort_key:
+            raise RulesInvalid("rules need the table's partition key, and a sort key of another name if it has one")
+        if self.kind_attribute in self.key_names:
+            raise RulesInvalid(f"the kind attribute {self.kind_attribute!r} cannot be a key of the table")
+        _once("kind", (kind.name for kind in self.kinds))
+        _once("rule", (rule.name for rule in self.rules))
+        known = {kind.name for kind in self.kinds}
+        for rule in self.rules:
+            if rule.kind is not None and rule.kind not in known:
+                raise RulesInvalid(f"{rule.word} rule {rule.name!r}: there is no kind {rule.kind!r}")
+            if isinstance(rule, References):
+                self._check_reference(rule, known)
+
+    def _check_reference(self, rule: References, known: set[str]) -> None:
+        if rule.parent not in known:
+            raise RulesInvalid(f"{rule.word} rule {rule.name!r}: there is no kind {rule.parent!r} to be the parent")
+        if set(rule.key) != set(self.key_names):
+            needed = " and ".join(self.key_names)
+            raise RulesInvalid(f"{rule.word} rule {rule.name!r}: the parent's key must say {needed}")
+        if isinstance(rule, Agrees) and set(rule.attributes) & {*self.key_names, self.kind_attribute}:
+            raise RulesInvalid(f"agrees rule {rule.name!r}: keys and kinds differ by nature, they cannot agree")
+
+    @cached_property
+    def key_names(self) -> tuple[str, ...]:
+        """The table's key attributes: partition key, then the sort key if there is one."""
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+    @cached_property
+    def plan(self) -> "Plan":
+        """The rules made ready to judge, once. Raises :class:`RulesInvalid` for a predicate DynamoDB cannot read."""
+        from bursar.rules.judging.plan import Plan
+
+        return Plan(self)
+
+    def __getitem__(self, name: str) -> Rule:
+        """The rule called ``name``. Raises ``KeyError`` with the names there are."""
+        for rule in self.rules:
+            if rule.name == name:
+                return rule
+        raise KeyError(f"no rule {name!r}; there are {', '.join(rule.name for rule in self.rules)}")
+
+    def about(self, kind: str | None) -> tuple[Rule, ...]:
+        """The rules that items of ``kind`` must keep, in order."""
+        return tuple(rule for rule in self.rules if rule.kind is None or rule.kind == kind)
+
+    @classmethod
+    def from_toml(cls, text: str) -> "Rules":
+        """Rules from TOML text (the form is in docs/rules.md). Raises :class:`RulesInvalid` with the fault's place."""
+        from bursar.rules.language.toml import rules_from_toml
+
+        return rules_from_toml(text)
+
+    def to_toml(self) -> str:
+        """The rules as TOML text: what is stored with a table. ``from_toml`` gives back an equal object."""
+        from bursar.rules.language.toml import rules_to_toml
+
+        return rules_to_toml(self)
+
+    def to_table(self) -> str:
+        """The rules as a Markdown table: name, about, word, what it keeps."""
+        from bursar.rules.language.render import rules_table
+
+        return rules_table(self)
+
+    def transitions_diagram(self, name: str, form: str = "mermaid") -> str:
+        """The graph of the transitions rule ``name`` as ``mermaid`` or ``ascii`` text."""
+        from bursar.rules.language.render import transitions_diagram
+
+        return transitions_diagram(self, name, form)
+
+    def iam_policy(self, table_arn: str, writer_role_arns: Iterable[str]) -> Mapping[str, Any]:
+        """Return the policies that leave rule-keeping transactions as the only way to write."""
+        from bursar.rules.transactions.iam_policy import iam_policy
+
+        return iam_policy(self, table_arn, tuple(writer_role_arns))
+
+
+def _once(what: str, names: Iterable[str]) -> None:
+    seen = set()
+    for name in names:
+        if name in seen:
+            raise RulesInvalid(f"two {what}s are called {name!r}")
+        seen.add(name)

@@ -1,0 +1,156 @@
+"""Rules as TOML, both ways: the form in which they are stored with a table and kept in a file.
+
+    partition_key = "pk"
+    sort_key = "sk"
+
+    [[kinds]]
+    name = "attempt"
+
+    [[rules]]
+    rule = "unique while"
+    name = "one-live-attempt"
+    kind = "attempt"
+    group = ["client", "reference"]
+    where.condition = "#status IN (:a, :b)"
+    where.names = {"#status" = "status"}
+    where.values = {":a" = "received", ":b" = "initiated"}
+
+Reading is the standard library's; writing is this module's, since the form is small and fixed. A typed value
+(``{"N": "1"}``) in ``where.values`` is written as the plain one it stands for where there is one.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from bursar.rules.language.predicates import Where
+from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.vocabulary import WORDS, Kind, Rule, RulesInvalid
+
+_TABLE_KEYS = ("partition_key", "sort_key", "kind_attribute", "secrets")
+_KNOWN_KEYS = frozenset({*_TABLE_KEYS, "kinds", "rules"})
+
+
+def rules_from_toml(text: str) -> Rules:
+    """The rules that ``text`` says. Raises :class:`RulesInvalid` with the place and the fault."""
+    try:
+        document = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as fault:
+        raise RulesInvalid(f"not TOML: {fault}") from None
+    _refuse_unknown("rules", document, _KNOWN_KEYS)
+    if "partition_key" not in document:
+        raise RulesInvalid("partition_key is missing: the name of the table's partition key attribute")
+    kinds = tuple(_kind(place, entry) for place, entry in _entries(document, "kinds"))
+    rules = tuple(_rule(place, entry) for place, entry in _entries(document, "rules"))
+    given = {name: document[name] for name in _TABLE_KEYS if name in document}
+    return Rules(kinds=kinds, rules=rules, **given)
+
+
+def rules_to_toml(rules: Rules) -> str:
+    """The rules as text; :func:`rules_from_toml` gives back an equal object."""
+    lines = [f"partition_key = {_text(rules.partition_key)}"]
+    if rules.sort_key is not None:
+        lines.append(f"sort_key = {_text(rules.sort_key)}")
+    lines.append(f"kind_attribute = {_text(rules.kind_attribute)}")
+    if rules.secrets:
+        lines.append(f"secrets = {_written(sorted(rules.secrets))}")
+    for kind in rules.kinds:
+        lines += ["", "[[kinds]]", f"name = {_text(kind.name)}", *(["kept = true"] if kind.kept else [])]
+    for rule in rules.rules:
+        lines += ["", "[[rules]]", f"rule = {_text(rule.word)}", *_rule_lines(rule)]
+    return "\n".join(lines) + "\n"
+
+
+def _entries(document: Mapping[str, Any], name: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    entries = document.get(name, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise RulesInvalid(f"{name} is a list of tables: write [[{name}]] above each")
+    return [(f"{name}[{position}]", entry) for position, entry in enumerate(entries)]
+
+
+def _kind(place: str, entry: dict[str, Any]) -> Kind:
+    _refuse_unknown(place, entry, frozenset({"name", "kept"}))
+    kind: Kind = _made(place, Kind, entry)
+    return kind
+
+
+def _rule(place: str, entry: dict[str, Any]) -> Rule:
+    word = entry.get("rule", "")
+    if not isinstance(word, str) or word not in WORDS:
+        raise RulesInvalid(f"{place}: rule = {word!r} is none of {', '.join(WORDS)}")
+    said = {name: value for name, value in entry.items() if name != "rule"}
+    _refuse_unknown(place, said, frozenset(field.name for field in fields(WORDS[word]) if field.name != "_"))
+    if "where" in said:
+        _refuse_unknown(f"{place}.where", said["where"], frozenset({"condition", "names", "values"}))
+        said["where"] = _made(f"{place}.where", Where, said["where"])
+    for name, value in said.items():
+        if isinstance(value, list):
+            said[name] = tuple(tuple(one) if isinstance(one, list) else one for one in value)
+    rule: Rule = _made(place, WORDS[word], said)
+    return rule
+
+
+def _made(place: str, what: Any, said: Mapping[str, Any]) -> Any:
+    try:
+        return what(**said)
+    except (TypeError, ValueError, AttributeError) as fault:
+        raise RulesInvalid(f"{place}: {fault}") from None
+
+
+def _refuse_unknown(place: str, entry: Any, known: frozenset[str]) -> None:
+    if not isinstance(entry, dict):
+        raise RulesInvalid(f"{place} is a table of {', '.join(sorted(known))}")
+    for name in entry:
+        if name not in known:
+            raise RulesInvalid(f"{place}: unknown {name!r}; known are {', '.join(sorted(known))}")
+
+
+def _rule_lines(rule: Rule) -> list[str]:
+    lines = []
+    for field in fields(rule):
+        value = getattr(rule, field.name)
+        if value is None or value == ():
+            continue
+        if isinstance(value, Where):
+            lines.append(f"where.condition = {_text(value.condition)}")
+            if value.names:
+                lines.append(f"where.names = {_written(value.names)}")
+            if value.values:
+                plain = {name: _plain(typed) for name, typed in value.values.items()}
+                lines.append(f"where.values = {_written(plain)}")
+        else:
+            lines.append(f"{field.name} = {_written(value)}")
+    return lines
+
+
+def _plain(typed: Mapping[str, Any]) -> Any:
+    """A typed value as the plain one that reads back the same, or itself."""
+    ((kind, content),) = typed.items()
+    if kind in ("S", "BOOL"):
+        return content
+    if kind == "N" and str(int(content) if content.lstrip("-").isdigit() else "") == content:
+        return int(content)
+    return typed
+
+
+def _written(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case str():
+            return _text(value)
+        case Mapping():
+            return "{" + ", ".join(f"{_text(name)} = {_written(inner)}" for name, inner in value.items()) + "}"
+        case _:
+            return "[" + ", ".join(map(_written, value)) + "]"
+
+
+def _text(text: str) -> str:
+    """A TOML basic string: JSON's escapes are TOML's too, save for DEL, which TOML wants escaped."""
+    return orjson.dumps(text).decode().replace("\x7f", "\\u007f")

@@ -1,0 +1,353 @@
+"""The words in which rules are said: each a small frozen object that checks itself and can be read aloud.
+
+| word | keeps |
+|---|---|
+| ``Unique`` | one attribute, or several together, belong to one item |
+| ``UniqueWhile`` | at most one item per group while a predicate holds (a partial unique constraint) |
+| ``Transitions`` | an attribute's value moves along a graph, from an initial value, and stays at a final one |
+| ``Immutable`` | attributes never change once the item is there |
+| ``WriteOnce`` | attributes may be absent at first; once written they never change |
+| ``Check`` | a predicate holds for every item |
+| ``References`` | the parent item exists (and is therefore never removed) |
+| ``Agrees`` | attributes equal the parent's (whose own never change) |
+| ``AppendOnly`` | items are never changed nor removed |
+
+An absent attribute is as NULL in SQL: it is not unique, refers to nothing, and a reference made of it is no reference.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from bursar.rules.language.predicates import Where
+
+NAME_CHARACTERS_MAX = 64
+SENTINEL_KIND = "sentinel"
+"""The kind of the items in which the compiled form keeps unique values; no rule may be about it."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+class RulesInvalid(ValueError):
+    """Rules that contradict themselves or each other, or cannot be kept. The message names the rule and the fault."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of item in a table, told by the table's kind attribute. ``kept``: its items are never removed."""
+
+    name: str
+    _: KW_ONLY
+    kept: bool = False
+
+    def __post_init__(self) -> None:
+        _check_name("kind", self.name)
+        if self.name == SENTINEL_KIND:
+            raise RulesInvalid(f"the kind {SENTINEL_KIND!r} is kept for the rules' own items")
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What every rule has: a name of its own and the kind it is about (None: every item of the table)."""
+
+    name: str
+    _: KW_ONLY
+    kind: str | None = None
+
+    word: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        _check_name(f"{self.word} rule", self.name)
+        self._check()
+
+    def _check(self) -> None:
+        """Raises :class:`RulesInvalid` when the rule makes no sense by itself."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The attributes on which this rule's verdict rests."""
+        return frozenset()
+
+    def says(self) -> str:
+        """The rule as a sentence's end: "token belongs to one item"."""
+        return self.word
+
+    def _fault(self, fault: str) -> RulesInvalid:
+        return RulesInvalid(f"{self.word} rule {self.name!r}: {fault}")
+
+    def _attributes(self, field_name: str) -> None:
+        given: Any = getattr(self, field_name)
+        names = (given,) if isinstance(given, str) else tuple(given)
+        object.__setattr__(self, field_name, names)
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise self._fault(f"needs at least one attribute in {field_name!r}")
+        if len(set(names)) != len(names):
+            raise self._fault(f"names an attribute twice in {field_name!r}: {', '.join(names)}")
+
+
+@dataclass(frozen=True)
+class Unique(_Named):
+    """``attributes`` (one, or several together) belong to at most one item. Values: text, numbers or binary."""
+
+    attributes: tuple[str, ...] = ()
+    word: ClassVar[str] = "unique"
+
+    def _check(self) -> None:
+        self._attributes("attributes")
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(self.attributes)
+
+    def says(self) -> str:
+        return f"{_and(self.attributes)} {_belong(self.attributes)} to at most one item"
+
+
+@dataclass(frozen=True)
+class UniqueWhile(_Named):
+    """At most one item per ``group`` (attributes) for which ``where`` holds: a partial unique constraint."""
+
+    group: tuple[str, ...] = ()
+    where: Where = field(default_factory=lambda: Where("attribute_exists(x)"))
+    word: ClassVar[str] = "unique while"
+
+    def _check(self) -> None:
+        self._attributes("group")
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The group: what the sentinel's key is made of, as a unique rule's attributes are."""
+        return self.group
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(self.group) | self.where.attributes
+
+    def says(self) -> str:
+        return f"at most one item per {_and(self.group)} while {self.where.says()}"
+
+
+@dataclass(frozen=True)
+class Transitions(_Named):
+    """``attribute`` (text) starts at one of ``initial``, moves only along ``edges`` and stays at a ``final`` value.
+
+    A write that leaves the value as it is always passes. The graph checks itself: every value can be reached from
+    an initial one, final ones have no edge out, and a value without an edge out must be said to be final.
+    """
+
+    attribute: str = ""
+    initial: tuple[str, ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
+    final: tuple[str, ...] = ()
+    word: ClassVar[str] = "transitions"
+
+    def _check(self) -> None:
+        if not self.attribute:
+            raise self._fault("needs an attribute")
+        self._attributes("initial")
+        object.__setattr__(self, "final", tuple(self.final))
+        for edge in self.edges:
+            if len(edge) != 2 or not all(isinstance(state, str) for state in edge):
+                raise self._fault(f"an edge is a pair of values, not {edge!r}")
+        moves = dict.fromkeys((source, target) for source, target in self.edges if source != target)
+        object.__setattr__(self, "edges", tuple(moves))
+        self._check_graph()
+
+    def _check_graph(self) -> None:
+        leaving = {source for source, _ in self.edges}
+        known = set(self.initial) | leaving | {target for _, target in self.edges}
+        for state in self.final:
+            if state not in known:
+                raise self._fault(f"final value {state!r} is on no edge")
+            if state in leaving:
+                raise self._fault(f"final value {state!r} has an edge out")
+        for state in self.states:
+            if state not in leaving and state not in self.final:
+                raise self._fault(f"value {state!r} has no edge out and is not said to be final")
+        reached, frontier = set(self.initial), list(self.initial)
+        while frontier:
+            onward = self.targets.get(frontier.pop(), frozenset()) - reached
+            reached |= onward
+            frontier.extend(onward)
+        for state in self.states:
+            if state not in reached:
+                raise self._fault(f"value {state!r} cannot be reached from {_or(self.initial)}")
+
+    @cached_property
+    def targets(self) -> Mapping[str, frozenset[str]]:
+        """Value → the values it may move to."""
+        found: dict[str, set[str]] = {}
+        for source, target in self.edges:
+            found.setdefault(source, set()).add(target)
+        return MappingProxyType({source: frozenset(onward) for source, onward in found.items()})
+
+    @cached_property
+    def states(self) -> tuple[str, ...]:
+        """Every value, in the order in which the edges first name it."""
+        return tuple(dict.fromkeys((*self.initial, *(state for edge in self.edges for state in edge))))
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset((self.attribute,))
+
+    def says(self) -> str:
+        edges = ", ".join(f"{source} → {target}" for source, target in self.edges)
+        return f"{self.attribute} starts as {_or(self.initial)} and moves only {edges}"
+
+
+@dataclass(frozen=True)
+class Immutable(_Named):
+    """``attributes`` never change: neither their values, nor from absent to present or back."""
+
+    attributes: tuple[str, ...] = ()
+    word: ClassVar[str] = "immutable"
+
+    def _check(self) -> None:
+        self._attributes("attributes")
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(self.attributes)
+
+    def says(self) -> str:
+        return f"{_and(self.attributes)} never {_change(self.attributes)}"
+
+
+@dataclass(frozen=True)
+class WriteOnce(_Named):
+    """``attributes`` may be absent at first; once written they neither change nor go."""
+
+    attributes: tuple[str, ...] = ()
+    word: ClassVar[str] = "write once"
+
+    def _check(self) -> None:
+        self._attributes("attributes")
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(self.attributes)
+
+    def says(self) -> str:
+        return f"{_and(self.attributes)}, once written, never {_change(self.attributes)}"
+
+
+@dataclass(frozen=True)
+class Check(_Named):
+    """``where`` holds for every item."""
+
+    where: Where = field(default_factory=lambda: Where("attribute_exists(x)"))
+    word: ClassVar[str] = "check"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return self.where.attributes
+
+    def says(self) -> str:
+        return self.where.says()
+
+
+@dataclass(frozen=True)
+class References(_Named):
+    """The parent exists: an item of kind ``parent`` at ``key``.
+
+    ``key`` says the parent's key in the child's attributes: ``{"pk": "{pk}", "sk": "obligation"}``. ``"{pk}"`` alone
+    copies the attribute with its type; within other text the attribute must be text. Parents are never removed.
+    """
+
+    parent: str = ""
+    key: Mapping[str, str] = field(default_factory=dict)
+    word: ClassVar[str] = "references"
+
+    def _check(self) -> None:
+        if not self.parent:
+            raise self._fault("needs the kind of its parent")
+        object.__setattr__(self, "key", MappingProxyType(dict(self.key)))
+        if not self.key:
+            raise self._fault("needs the parent's key")
+        if not self.key_attributes:
+            raise self._fault("the parent's key must be made of at least one attribute of the child, as in '{pk}'")
+
+    @cached_property
+    def key_attributes(self) -> tuple[str, ...]:
+        """The child's attributes that make up the parent's key."""
+        return tuple(dict.fromkeys(name for text in self.key.values() for name in PLACEHOLDER.findall(text)))
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(self.key_attributes)
+
+    def says(self) -> str:
+        return f"its {self.parent} exists at {', '.join(f'{name} = {text}' for name, text in self.key.items())}"
+
+
+@dataclass(frozen=True)
+class Agrees(References):
+    """The parent exists and its ``attributes`` equal the child's (absent equals absent). The parent's never change."""
+
+    attributes: tuple[str, ...] = ()
+    word: ClassVar[str] = "agrees"
+
+    def _check(self) -> None:
+        super()._check()
+        self._attributes("attributes")
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return super().reads | frozenset(self.attributes)
+
+    def says(self) -> str:
+        return f"{_and(self.attributes)} {_equal(self.attributes)} its {self.parent}'s"
+
+
+@dataclass(frozen=True)
+class AppendOnly(_Named):
+    """Items of this kind are never changed nor removed."""
+
+    word: ClassVar[str] = "append-only"
+
+    def says(self) -> str:
+        return "never changed nor removed"
+
+
+Rule = Unique | UniqueWhile | Transitions | Immutable | WriteOnce | Check | References | Agrees | AppendOnly
+
+WORDS: Mapping[str, type[Rule]] = MappingProxyType(
+    {
+        word.word: word
+        for word in (
+            Unique, UniqueWhile, Transitions, Immutable, WriteOnce, Check, References, Agrees, AppendOnly
+        )
+    }
+)  # fmt: skip
+"""Each word as it is written in TOML and in messages → its class."""
+
+
+def _check_name(what: str, name: str) -> None:
+    if not isinstance(name, str) or not _NAME.match(name) or len(name) > NAME_CHARACTERS_MAX:
+        raise RulesInvalid(
+            f"{what} {name!r}: a name is letters, digits, - and _, at most {NAME_CHARACTERS_MAX} characters"
+        )
+
+
+def _and(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _belong(names: tuple[str, ...]) -> str:
+    return "belongs" if len(names) == 1 else "together belong"
+
+
+def _change(names: tuple[str, ...]) -> str:
+    return "changes" if len(names) == 1 else "change"
+
+
+def _equal(names: tuple[str, ...]) -> str:
+    return "equals" if len(names) == 1 else "equal"

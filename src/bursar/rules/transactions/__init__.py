@@ -1,0 +1,1 @@
+"""Rules as conditional transactions: compilation, conditions, whole-item swaps, cancellations, cost, IAM policy."""

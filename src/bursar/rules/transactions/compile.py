@@ -1,0 +1,271 @@
+"""Logical writes → one TransactWriteItems whose conditions keep every rule, whoever else is writing.
+
+    caller          this module                    DynamoDB, at one instant
+    ──────          ───────────                    ────────────────────────
+    reads old ───►  judges old → new by every
+                    local rule (refuses here)
+                    writes the difference  ──────► item: are the attributes that were judged still as in old?
+                                                   sentinel: is the new unique value nobody's?
+                                                   parent: is it there, and does it agree?
+                                                   all yes → everything is written; one no → nothing is
+
+What was judged here on ``old`` is therefore true of the item at the instant of the write: whoever changed a judged
+attribute in between fails the first condition, and the caller hears of contention. Attributes that neither changed
+nor were judged are neither compared nor written, so that writers of different attributes do not disturb each other.
+One item gets one action, whatever is asked of it: DynamoDB refuses two in one transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bursar.dynamo.items.attribute_values import item_size
+from bursar.dynamo.items.numbers import canonical
+from bursar.rules.errors import Contention, RuleRefused, TransactionTooLarge
+from bursar.rules.judging.local_rules import canonical_item, changed_attributes, same
+from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.unique_and_parent import Parent
+from bursar.rules.language.predicates import Item
+from bursar.rules.language.writes import Delete, Put, Update, Write
+from bursar.rules.transactions.actions import Action, ItemChange
+from bursar.rules.transactions.as_read_conditions import ALL_OLD, Pins, placeholder
+from bursar.rules.transactions.sentinel_actions import Holdings
+
+ACTIONS_MAX = 100
+TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
+"""Both: DynamoDB Developer Guide, "Quotas": Transactional operations. Ten whole items cannot reach the latter."""
+WHOLE_ITEMS_UNDER_BYTES_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What is sent. Empty when the writes change nothing."""
+
+    table: str
+    actions: tuple[Action, ...]
+    changes: tuple[ItemChange, ...]
+
+    def request(self, token: str | None) -> dict[str, Any]:
+        """The TransactWriteItems request."""
+        request: dict[str, Any] = {"TransactItems": [action.body for action in self.actions]}
+        if token is not None:
+            request["ClientRequestToken"] = token
+        return request
+
+
+def compile_writes(plan: Plan, table: str, writes: Sequence[Write]) -> Compiled:
+    """The transaction for ``writes``. Raises ``RuleRefused`` (a local rule), ``TransactionTooLarge``, and
+    ``Contention`` when the writes at one key do not follow from each other; ``ValueError`` for a key that changes."""
+    changes = net_changes(plan, writes)
+    for change in changes.values():
+        found = plan.judge(change.old, change.new, change.changed)
+        if found is not None:
+            raise RuleRefused.by(found)
+    holds = Holdings(plan, table)
+    checks: dict[Any, list[tuple[ItemChange, Parent]]] = {}
+    also_pinned: dict[Any, set[str]] = {}
+    for change in changes.values():
+        holds.follow(change)
+        _look_at_parents(plan, change, changes, checks, also_pinned)
+    actions = [
+        Action(_item_action(plan, table, change, also_pinned.get(token, ())), "item", change)
+        for token, change in changes.items()
+    ]
+    actions += holds.actions()
+    actions += [_parent_check(plan, table, children) for children in checks.values()]
+    if len(actions) > WHOLE_ITEMS_UNDER_BYTES_MAX:
+        _check_size(actions)
+    return Compiled(table, tuple(actions), tuple(changes.values()))
+
+
+# --- the writes at one key become one change ---------------------------------------------------------------------
+
+
+def net_changes(plan: Plan, writes: Sequence[Write]) -> dict[Any, ItemChange]:
+    """Key token → change, in the order in which keys are first named; what changes nothing is left out."""
+    ends: dict[Any, tuple[Item | None, Item | None]] = {}
+    for write in writes:
+        old, new = _ends(write)
+        item = old if new is None else new
+        assert item is not None
+        token = key_token(plan, item)
+        if old is not None and new is not None and key_token(plan, old) != token:
+            raise ValueError(f"an update keeps the item's key: {plan.key(old)} is not {plan.key(new)}")
+        if token in ends:
+            first, middle = ends[token]
+            if not _same_item(middle, old):
+                raise Contention("two writes at one key do not follow from each other", item_key=plan.key(item))
+            old = first
+        ends[token] = (old, new)
+    changes = {}
+    for token, (old, new) in ends.items():
+        item = old if new is None else new
+        if item is None:
+            continue
+        changed = changed_attributes(old, new) if old is not None and new is not None else frozenset(item)
+        if not changed:
+            continue
+        kind = plan.kind_of(item)
+        if kind is None:
+            found = plan.judge(old, new, changed)
+            assert found is not None
+            raise RuleRefused.by(found)
+        changes[token] = ItemChange(plan.key(item), old, new, kind, changed)
+    return changes
+
+
+def _ends(write: Write) -> tuple[Item | None, Item | None]:
+    """Both states with canonical numbers: predicates and unique values compare text."""
+    match write:
+        case Put(item):
+            return None, canonical_item(item)
+        case Update(old, new):
+            return canonical_item(old), canonical_item(new)
+        case Delete(old):
+            return canonical_item(old), None
+
+
+def _same_item(left: Item | None, right: Item | None) -> bool:
+    if left is None or right is None:
+        return left is right
+    return not changed_attributes(left, right)
+
+
+def key_token(plan: Plan, item: Item) -> Any:
+    """The item's key as something to look up by; numbers by value."""
+    token = []
+    for name in plan.key_names:
+        ((kind, content),) = item[name].items()
+        token.append((kind, canonical(content) if kind == "N" else content))
+    return tuple(token)
+
+
+# --- the item itself -------------------------------------------------------------------------------------------------
+
+
+def _item_action(plan: Plan, table: str, change: ItemChange, also_pinned: Iterable[str]) -> dict[str, Any]:
+    partition = plan.key_names[0]
+    if change.old is None:
+        return {
+            "Put": {
+                "TableName": table,
+                "Item": dict(change.new or {}),
+                "ConditionExpression": f"attribute_not_exists({placeholder(partition)})",
+                "ExpressionAttributeNames": {placeholder(partition): partition},
+                "ReturnValuesOnConditionCheckFailure": ALL_OLD,
+            }
+        }
+    pins = Pins(partition, change.old, pinned_attributes(plan, change).union(also_pinned))
+    if change.new is None:
+        return {"Delete": pins.request(table, change.key)}
+    update = pins.update(change.new, change.changed)
+    return {"Update": {"UpdateExpression": update, **pins.request(table, change.key)}}
+
+
+def pinned_attributes(plan: Plan, change: ItemChange) -> set[str]:
+    """The attributes that must still be as in ``old``: all that change, and all that a touched rule read beside them.
+
+    A removal rests on what the item holds: the sentinels it gives back.
+    """
+    kind = change.kind
+    pins = set(kind.held_by) if change.new is None else set(change.changed)
+    if change.new is not None:
+        for footprint in kind.footprints:
+            if not footprint.isdisjoint(change.changed):
+                pins |= footprint
+    pins.difference_update(plan.key_names)
+    if plan.lone is None:
+        pins.add(plan.kind_attribute)
+    return pins
+
+
+# --- parents ---------------------------------------------------------------------------------------------------------
+
+
+def _look_at_parents(
+    plan: Plan,
+    change: ItemChange,
+    changes: Mapping[Any, ItemChange],
+    checks: dict[Any, list[tuple[ItemChange, Parent]]],
+    also_pinned: dict[Any, set[str]],
+) -> None:
+    """A parent written in the same transaction is judged as it will be; any other is checked where it is."""
+    if change.new is None:
+        return
+    for parent in change.kind.parents:
+        if change.old is not None and parent.reads.isdisjoint(change.changed):
+            continue
+        key = parent.key(change.new)
+        if key is None:
+            continue
+        token = key_token(plan, key)
+        beside = changes.get(token)
+        if beside is None:
+            checks.setdefault(token, []).append((change, parent))
+            continue
+        found = plan.orphaned(parent, change.old, change.new, beside.new)
+        if found is not None:
+            raise RuleRefused.by(found)
+        if beside.old is not None:  # as its caller read it: make sure of what was compared
+            also_pinned.setdefault(token, set()).update(parent.attributes)
+
+
+def _parent_check(plan: Plan, table: str, children: list[tuple[ItemChange, Parent]]) -> Action:
+    """One ConditionCheck for all children of one parent: it is there, of its kind, and agrees with each."""
+    change, parent = children[0]
+    assert change.new is not None
+    expected: dict[str, list[Any]] = {plan.kind_attribute: [{"S": parent.rule.parent}]}
+    for child, rule in children:
+        assert child.new is not None
+        _expect(expected, plan.kind_attribute, {"S": rule.rule.parent})
+        for attribute in rule.attributes:
+            _expect(expected, attribute, child.new.get(attribute))
+    names, values, conditions = {}, {}, []
+    for attribute, wanted in expected.items():
+        name = placeholder(attribute)
+        names[name] = attribute
+        for position, value in enumerate(wanted):
+            if value is None:
+                conditions.append(f"attribute_not_exists({name})")
+            else:
+                values[f":p{position}_{name[1:]}"] = value
+                conditions.append(f"{name} = :p{position}_{name[1:]}")
+    body = {
+        "TableName": table,
+        "Key": parent.key(change.new),
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+        "ReturnValuesOnConditionCheckFailure": ALL_OLD,
+    }
+    return Action({"ConditionCheck": body}, "parents", change, children=tuple(children))
+
+
+def _expect(expected: dict[str, list[Any]], attribute: str, value: Any) -> None:
+    """Children that want different things of one parent are all asked for: DynamoDB then says which it is."""
+    wanted = expected.setdefault(attribute, [])
+    if not any(same(value, known) for known in wanted):
+        wanted.append(value)
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+def _check_size(actions: Sequence[Action]) -> None:
+    if len(actions) > ACTIONS_MAX:
+        raise TransactionTooLarge(
+            f"these writes need {len(actions)} actions (items, sentinels and parents together); "
+            f"one transaction has at most {ACTIONS_MAX}"
+        )
+    size_bytes = sum(max(map(item_size, _bodies(action))) for action in actions)
+    if size_bytes > TRANSACTION_BYTES_MAX:
+        raise TransactionTooLarge(
+            f"these writes touch {size_bytes} bytes of items; one transaction has at most {TRANSACTION_BYTES_MAX}"
+        )
+
+
+def _bodies(action: Action) -> list[dict[str, Any]]:
+    if action.role == "item":
+        return [dict(item) for item in (action.change.old, action.change.new) if item is not None]
+    ((_, body),) = action.body.items()
+    return [body.get("Item") or body["Key"]]

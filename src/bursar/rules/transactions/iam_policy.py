@@ -1,0 +1,67 @@
+"""IAM policies that leave rule-keeping transactions as the only way to write to a table on AWS.
+
+IAM cannot see rules. What it can see is the operation around a write (``dynamodb:EnclosingOperation``) and the
+partition keys it touches (``dynamodb:LeadingKeys``): enough to shut out every writer but the named roles, and, for
+those, every write outside of TransactWriteItems. Source: Service Authorization Reference, "Condition keys for Amazon
+DynamoDB"; Developer Guide, "Using IAM with DynamoDB transactions".
+"""
+
+from typing import Any
+
+from bursar.rules.judging.sentinels import PREFIX
+from bursar.rules.language.ruleset import Rules
+
+POLICY_VERSION = "2012-10-17"
+
+_TRANSACTED = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
+_WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+_OTHER_WRITES = (
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PartiQLDelete",
+)
+_READS = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
+
+
+def iam_policy(rules: Rules, table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
+    """Two policies: ``writer`` for the roles that write through :class:`~bursar.rules.table.RuledTable`, and ``table``,
+    the table's resource policy that shuts out all others. Raises ``ValueError`` without a role."""
+    if not writer_role_arns:
+        raise ValueError("name at least one role that may write")
+    return {"writer": _writer(rules, table_arn), "table": _table(table_arn, writer_role_arns)}
+
+
+def _writer(rules: Rules, table_arn: str) -> dict[str, Any]:
+    inside = {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
+    statements = [
+        _statement("WriteInTransactions", "Allow", _TRANSACTED, table_arn, inside),
+        _statement("Read", "Allow", _READS, [table_arn, f"{table_arn}/index/*"]),
+        _statement("NoOtherWrites", "Deny", _OTHER_WRITES, table_arn),
+    ]
+    if nothing_is_removed(rules):
+        # Only sentinels ever go: a delete of anything else is a mistake, whoever makes it.
+        others = {"ForAnyValue:StringNotLike": {"dynamodb:LeadingKeys": [f"{PREFIX}*"]}}
+        statements.append(_statement("OnlySentinelsGo", "Deny", ("dynamodb:DeleteItem",), table_arn, others))
+    return {"Version": POLICY_VERSION, "Statement": statements}
+
+
+def _table(table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
+    strangers = {"ArnNotEquals": {"aws:PrincipalArn": list(writer_role_arns)}}
+    statement = _statement("OnlyTheseRolesWrite", "Deny", (*_WRITES, *_OTHER_WRITES), table_arn, strangers)
+    return {"Version": POLICY_VERSION, "Statement": [{**statement, "Principal": "*"}]}
+
+
+def nothing_is_removed(rules: Rules) -> bool:
+    """Whether no kind of item may ever be removed."""
+    plan = rules.plan
+    return all(kind.removal is not None for kind in plan.kinds.values())
+
+
+def _statement(
+    sid: str, effect: str, actions: tuple[str, ...], resource: str | list[str], condition: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": resource}
+    if condition:
+        statement["Condition"] = condition
+    return statement

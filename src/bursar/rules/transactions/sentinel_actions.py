@@ -1,0 +1,88 @@
+"""The unique values that a transaction takes and gives back: one action on one sentinel for each.
+
+taken by one, given back by none      Put, if nobody's
+given back by one, taken by none      Delete, if still the giver's
+given back by one, taken by another   Put over it, if nobody's or the giver's (two actions on one item are not allowed)
+"""
+
+from typing import Any
+
+from bursar.rules.errors import RuleRefused
+from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.sentinels import OWNER, sentinel_item, sentinel_key
+from bursar.rules.judging.unique_and_parent import Hold
+from bursar.rules.transactions.actions import Action, ItemChange
+from bursar.rules.transactions.as_read_conditions import ALL_OLD, placeholder
+
+
+class Holdings:
+    """The unique values that the changes take and give back, one action per sentinel."""
+
+    def __init__(self, plan: Plan, table: str) -> None:
+        self._plan = plan
+        self._table = table
+        self._taken: dict[str, tuple[ItemChange, Hold]] = {}
+        self._given: dict[str, tuple[ItemChange, Hold]] = {}
+
+    def follow(self, change: ItemChange) -> None:
+        """Notes what one change takes and gives back. Raises ``RuleRefused`` when two changes take the same."""
+        old, new = change.old, change.new
+        known = old is not None and new is not None
+        for hold in (change.kind.touched(change.changed) if known else change.kind.whole).holds:
+            before, after = hold.passing(old, new)
+            if before is not None:
+                self._given[before] = (change, hold)
+            if after is not None:
+                if after in self._taken:
+                    holder = self._taken[after][0].key
+                    raise RuleRefused.by(self._plan.taken(hold, old, new, holder))
+                self._taken[after] = (change, hold)
+
+    def actions(self) -> list[Action]:
+        """Puts for what is taken, deletes for what is only given back."""
+        found = []
+        for partition, (change, hold) in self._taken.items():
+            giver = self._given.pop(partition, None)
+            found.append(Action(self._take(partition, change, hold, giver and giver[0]), "hold", change, hold))
+        for partition, (change, hold) in self._given.items():
+            found.append(Action(self._give_back(partition, change), "release", change, hold))
+        return found
+
+    def _sentinel(self, partition: str, hold: Hold, holder: ItemChange) -> dict[str, Any]:
+        plan = self._plan
+        return sentinel_item(plan.key_names, plan.kind_attribute, partition, hold.rule.name, holder.key)
+
+    def _take(self, partition: str, change: ItemChange, hold: Hold, giver: ItemChange | None) -> dict[str, Any]:
+        """Nobody's, or this item's already (left behind by a writer that bypassed the rules), or the giver's."""
+        plan = self._plan
+        name = placeholder(plan.key_names[0])
+        values: dict[str, Any] = {":me": {"M": change.key}}
+        condition = f"attribute_not_exists({name}) OR #owner = :me"
+        if giver is not None:
+            values[":giver"] = {"M": giver.key}
+            condition += " OR #owner = :giver"
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": self._sentinel(partition, hold, change),
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
+                "ExpressionAttributeValues": values,
+                "ReturnValuesOnConditionCheckFailure": ALL_OLD,
+            }
+        }
+
+    def _give_back(self, partition: str, change: ItemChange) -> dict[str, Any]:
+        """Gone already is well; another's is not ours to remove."""
+        plan = self._plan
+        name = placeholder(plan.key_names[0])
+        return {
+            "Delete": {
+                "TableName": self._table,
+                "Key": sentinel_key(plan.key_names, partition),
+                "ConditionExpression": f"attribute_not_exists({name}) OR #owner = :me",
+                "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
+                "ExpressionAttributeValues": {":me": {"M": change.key}},
+                "ReturnValuesOnConditionCheckFailure": ALL_OLD,
+            }
+        }

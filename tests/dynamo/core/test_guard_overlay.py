@@ -1,0 +1,81 @@
+"""What a guard sees before anything is applied, and what is left of it when the request is refused."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bursar.dynamo.core.catalogue import Core, Write
+from bursar.dynamo.core.guard_overlay import PendingWrites
+from bursar.dynamo.engine.engine import Engine
+from bursar.dynamo.storage.table import Table
+from tests.support.dynamo.tables import item, put, table
+
+
+@pytest.fixture
+def core() -> Iterator[Core]:
+    engine = Engine.open(":memory:", clock=lambda: 0.0)
+    engine.execute("CreateTable", table("users", ("pk:S",)))
+    for name in ("a", "c"):
+        put(engine, "users", item(pk=name, n=1))
+    yield engine._core
+    engine.close()
+
+
+@pytest.fixture
+def users(core: Core) -> Table:
+    return core.table("users")
+
+
+def pending(core: Core, users: Table, *writes: Write) -> PendingWrites:
+    return PendingWrites(core.storage, core.table, writes)
+
+
+def test_items_are_seen_as_they_will_be(core: Core, users: Table) -> None:
+    gone, come = item(pk="a"), item(pk="b", n=2)
+    key = users.key_of(gone)[1]
+    writes = (
+        Write(users, key, users.rows.get(key), None, None),
+        Write(users, users.key_of(item(pk="b"))[1], None, None, come),
+    )
+    view = pending(core, users, *writes).view(users)
+    assert view.get("users", gone) is None
+    assert view.get("users", item(pk="b")) == come
+    assert view.get("users", item(pk="c")) == item(pk="c", n=1)
+    assert list(view.scan("users")) == [come, item(pk="c", n=1)]
+    assert users.rows.get(key) is not None
+
+
+def test_a_refusal_gives_back_what_was_taken(core: Core, users: Table) -> None:
+    request = pending(core, users)
+    view = request.view(users)
+    assert view.take("email", b"x", b"me") is None
+    assert view.take("email", b"x", b"you") == b"me"
+    request.give_back()
+    assert pending(core, users).view(users).owner("email", b"x") is None
+
+
+def test_a_value_released_in_a_request_can_be_taken_in_it(core: Core, users: Table) -> None:
+    first = pending(core, users)
+    first.view(users).claim("email", b"x", b"me")
+    assert pending(core, users).view(users).owner("email", b"x") is None
+    first.keep_owners()
+
+    second = pending(core, users)
+    view = second.view(users)
+    assert view.owner("email", b"x") == b"me"
+    view.release("email", b"x")
+    assert view.owner("email", b"x") is None
+    assert view.take("email", b"x", b"you") is None
+    assert view.owner("email", b"x") == b"you"
+    second.give_back()
+    assert pending(core, users).view(users).owner("email", b"x") == b"me"
+    second.keep_owners()
+    assert pending(core, users).view(users).owner("email", b"x") == b"you"
+
+
+def test_a_value_released_for_good_is_free(core: Core, users: Table) -> None:
+    first = pending(core, users)
+    assert first.view(users).take("email", b"x", b"me") is None
+    first.view(users).release("email", b"x")
+    first.keep_owners()
+    assert pending(core, users).view(users).owner("email", b"x") is None

@@ -1,0 +1,197 @@
+"""Every operation of Amazon's two services has an answer: what is asked for, or an error that says what is missing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+from botocore.session import get_session
+
+from bursar.dynamo import DynamoError, Engine
+from bursar.dynamo.operations import OPERATIONS
+from tests.support.dynamo.tables import refusal, table
+
+TABLE_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/orders"
+UNKNOWN = "UnknownOperationException"
+GIVEN: dict[str, Any] = {
+    "TableName": "orders",
+    "SourceTableName": "orders",
+    "GlobalTableName": "orders",
+    "TableArn": TABLE_ARN,
+    "ResourceArn": TABLE_ARN,
+    "StreamArn": TABLE_ARN + "/stream/2026-01-01T00:00:00.000",
+    "PointInTimeRecoveryEnabled": True,
+    "ContributorInsightsAction": "ENABLE",
+}
+"""Members whose value must name what is there."""
+
+
+def model_operations() -> Iterator[tuple[str, str]]:
+    for service in ("dynamodb", "dynamodbstreams"):
+        for operation in get_session().get_service_model(service).operation_names:
+            yield service, operation
+
+
+def sample(shape: Shape, depth: int = 0) -> Any:
+    """A value of a shape, its required members only."""
+    if isinstance(shape, StructureShape):
+        required = shape.required_members
+        return {name: GIVEN.get(name) or sample(shape.members[name], depth + 1) for name in required}
+    if isinstance(shape, ListShape):
+        return [sample(shape.member, depth + 1)]
+    if isinstance(shape, MapShape):
+        return {"key": sample(shape.value, depth + 1)}
+    kind = shape.type_name
+    if kind == "string":
+        choices = shape.metadata.get("enum")
+        return choices[0] if choices else "x" * max(3, shape.metadata.get("min", 0))
+    return {"boolean": True, "integer": 1, "long": 1, "double": 1.0, "float": 1.0, "timestamp": 1}.get(kind, "eA==")
+
+
+@pytest.fixture(autouse=True)
+def orders(engine: Engine) -> None:
+    engine.execute("CreateTable", table())
+
+
+@pytest.mark.parametrize(("service", "operation"), list(model_operations()))
+def test_every_operation_answers(engine: Engine, service: str, operation: str) -> None:
+    model = get_session().get_service_model(service).operation_model(operation)
+    request = sample(model.input_shape) if model.input_shape else {}
+    modelled = {shape.name for shape in model.error_shapes} | {"ValidationException"}
+    if operation == "ImportTable":
+        modelled.add(UNKNOWN)  # the model has no error that would be true
+    answer, error = answered(engine, operation, request)
+    members = model.output_shape.members if model.output_shape else {}
+    assert set(answer) <= set(members)
+    assert error is None or (error.code in modelled and error.message), str(error)
+
+
+def answered(engine: Engine, operation: str, request: dict[str, Any]) -> tuple[dict[str, Any], DynamoError | None]:
+    """The response, or the error."""
+    try:
+        return engine.execute(operation, request), None
+    except DynamoError as error:
+        return {}, error
+
+
+def test_no_operation_is_missing() -> None:
+    assert set(OPERATIONS) == {operation for _, operation in model_operations()}
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "answer"),
+    [
+        ("ListBackups", {}, {"BackupSummaries": []}),
+        ("ListExports", {}, {"ExportSummaries": []}),
+        ("ListImports", {}, {"ImportSummaryList": []}),
+        ("ListGlobalTables", {}, {"GlobalTables": []}),
+        ("ListContributorInsights", {}, {"ContributorInsightsSummaries": []}),
+        (
+            "DescribeContributorInsights",
+            {"TableName": "orders"},
+            {"TableName": "orders", "ContributorInsightsStatus": "DISABLED"},
+        ),
+        (
+            "UpdateContributorInsights",
+            {"TableName": "orders", "ContributorInsightsAction": "DISABLE"},
+            {"TableName": "orders", "ContributorInsightsStatus": "DISABLED"},
+        ),
+        (
+            "DescribeKinesisStreamingDestination",
+            {"TableName": "orders"},
+            {"TableName": "orders", "KinesisDataStreamDestinations": []},
+        ),
+        *(
+            (
+                operation,
+                {"TableName": "orders", **more},
+                {
+                    "ContinuousBackupsDescription": {
+                        "ContinuousBackupsStatus": "DISABLED",
+                        "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
+                    }
+                },
+            )
+            for operation, more in (
+                ("DescribeContinuousBackups", {}),
+                (
+                    "UpdateContinuousBackups",
+                    {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False}},
+                ),
+            )
+        ),
+    ],
+)
+def test_questions_get_the_true_answer(
+    engine: Engine, operation: str, request_: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    assert engine.execute(operation, request_) == answer
+
+
+ON = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
+BACKUP = TABLE_ARN + "/backup/01234567890123-abcdefab"
+KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "code", "message"),
+    [
+        (
+            "CreateBackup",
+            {"TableName": "orders", "BackupName": "one"},
+            "ContinuousBackupsUnavailableException",
+            "Backups and point-in-time recovery are not available in this engine",
+        ),
+        (
+            "UpdateContinuousBackups",
+            {"TableName": "orders", **ON},
+            "ContinuousBackupsUnavailableException",
+            "Backups and point-in-time recovery are not available in this engine",
+        ),
+        ("DescribeContinuousBackups", {"TableName": "absent"}, "TableNotFoundException", "Table not found: absent"),
+        ("DescribeBackup", {"BackupArn": BACKUP}, "BackupNotFoundException", f"Backup not found: {BACKUP}"),
+        (
+            "ExportTableToPointInTime",
+            {"TableArn": TABLE_ARN, "S3Bucket": "bucket"},
+            "PointInTimeRecoveryUnavailableException",
+            "Point in time recovery is not enabled for table 'orders': Backups and point-in-time recovery are not "
+            "available in this engine",
+        ),
+        (
+            "EnableKinesisStreamingDestination",
+            KINESIS,
+            "ValidationException",
+            "Table is not in a valid state to enable Kinesis Streaming Destination: Kinesis Data Streams is not "
+            "available in this engine; DynamoDB Streams is",
+        ),
+        (
+            "DescribeContributorInsights",
+            {"TableName": "orders", "IndexName": "absent"},
+            "ResourceNotFoundException",
+            "Requested resource not found: Index: absent not found for table: orders",
+        ),
+        (
+            "RestoreTableToPointInTime",
+            {"TargetTableName": "other"},
+            "ValidationException",
+            "Must provide exactly one of: sourceTableArn, sourceTableName",
+        ),
+    ],
+)
+def test_what_would_need_the_feature_is_refused(
+    engine: Engine, operation: str, request_: dict[str, Any], code: str, message: str
+) -> None:
+    assert refusal(engine, operation, request_, code) == message
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]},
+        {"VectorIndexUpdates": [{"Create": {}}]},
+        {"MultiRegionConsistency": "STRONG"},
+    ],
+)
+def test_replicas_and_vector_indexes_are_not_passed_over(engine: Engine, members: dict[str, Any]) -> None:
+    (member,) = members
+    assert f"{member} is not available" in refusal(engine, "UpdateTable", {"TableName": "orders", **members})

@@ -1,0 +1,131 @@
+"""UpdateTable: indexes that come and go, and the settings."""
+
+from typing import Any
+
+import pytest
+
+from bursar.dynamo import Engine
+from tests.support.dynamo.tables import item, key_schema, put, refusal, table
+
+
+@pytest.fixture
+def orders(engine: Engine) -> Engine:
+    engine.execute("CreateTable", table())
+    return engine
+
+
+def create_index(name: str = "by-n", key: str = "n:N") -> dict[str, Any]:
+    attribute, kind = key.split(":")
+    index = {"IndexName": name, "KeySchema": key_schema((key,)), "Projection": {"ProjectionType": "ALL"}}
+    return {
+        "TableName": "orders",
+        "AttributeDefinitions": [{"AttributeName": attribute, "AttributeType": kind}],
+        "GlobalSecondaryIndexUpdates": [{"Create": index}],
+    }
+
+
+def delete_index(name: str = "by-n") -> dict[str, Any]:
+    return {"TableName": "orders", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}]}
+
+
+def test_a_new_index_holds_what_the_table_held_already(orders: Engine) -> None:
+    unfit = item(pk="d", sk="1", n="not a number")
+    put(orders, "orders", item(pk="a", sk="1", n=2), item(pk="b", sk="1", n=2), item(pk="c", sk="1"), unfit)
+    updating = orders.execute("UpdateTable", create_index())["TableDescription"]
+    assert updating["TableStatus"] == "UPDATING"
+    assert updating["GlobalSecondaryIndexes"][0]["IndexStatus"] == "CREATING"
+    described = orders.execute("DescribeTable", {"TableName": "orders"})["Table"]["GlobalSecondaryIndexes"][0]
+    assert (described["IndexStatus"], described["ItemCount"]) == ("ACTIVE", 2)
+    request = {
+        "TableName": "orders",
+        "IndexName": "by-n",
+        "KeyConditionExpression": "n = :n",
+        "ExpressionAttributeValues": item(**{":n": 2}),
+    }
+    assert orders.execute("Query", request)["Count"] == 2
+    put(orders, "orders", item(pk="e", sk="1", n=2))
+    assert orders.execute("Query", request)["Count"] == 3
+
+
+def test_an_item_unfit_for_an_index_may_still_change_elsewhere(orders: Engine) -> None:
+    put(orders, "orders", item(pk="d", sk="1", n="not a number"))
+    orders.execute("UpdateTable", create_index())
+    request = {
+        "TableName": "orders",
+        "Key": item(pk="d", sk="1"),
+        "UpdateExpression": "SET note = :o",
+        "ExpressionAttributeValues": item(**{":o": "x"}),
+    }
+    orders.execute("UpdateItem", request)
+
+
+def test_a_removed_index_is_gone_and_its_name_is_free(orders: Engine) -> None:
+    orders.execute("UpdateTable", create_index())
+    put(orders, "orders", item(pk="a", sk="1", n=2))
+    orders.execute("UpdateTable", delete_index())
+    described = orders.execute("DescribeTable", {"TableName": "orders"})["Table"]
+    assert "GlobalSecondaryIndexes" not in described
+    assert [one["AttributeName"] for one in described["AttributeDefinitions"]] == ["pk", "sk"]
+    put(orders, "orders", item(pk="a", sk="1", n="now a string"))
+    orders.execute("UpdateTable", create_index(key="n:S"))
+    assert orders.execute("Scan", {"TableName": "orders", "IndexName": "by-n"})["Count"] == 1
+
+
+def test_billing_goes_back_and_forth(orders: Engine) -> None:
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+    orders.execute("UpdateTable", {"TableName": "orders", "BillingMode": "PROVISIONED", "ProvisionedThroughput": units})
+    described = orders.execute("DescribeTable", {"TableName": "orders"})["Table"]
+    assert described["BillingModeSummary"] == {"BillingMode": "PROVISIONED"}
+    assert described["ProvisionedThroughput"] == {"NumberOfDecreasesToday": 0, **units}
+    same = {"TableName": "orders", "ProvisionedThroughput": units}
+    assert "will not change" in refusal(orders, "UpdateTable", same)
+    orders.execute("UpdateTable", {"TableName": "orders", "BillingMode": "PAY_PER_REQUEST"})
+    described = orders.execute("DescribeTable", {"TableName": "orders"})["Table"]
+    assert described["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    both = {"TableName": "orders", "BillingMode": "PAY_PER_REQUEST", "ProvisionedThroughput": units}
+    assert "Neither ReadCapacityUnits nor" in refusal(orders, "UpdateTable", both)
+
+
+def test_a_stream_is_turned_on_and_off(orders: Engine) -> None:
+    on = {
+        "TableName": "orders",
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    }
+    described = orders.execute("UpdateTable", on)["TableDescription"]
+    assert described["StreamSpecification"] == on["StreamSpecification"]
+    assert described["LatestStreamArn"].startswith(described["TableArn"] + "/stream/2027-01-15T")
+    assert "already has an enabled stream" in refusal(orders, "UpdateTable", on)
+    off = {"TableName": "orders", "StreamSpecification": {"StreamEnabled": False}}
+    assert "StreamSpecification" not in orders.execute("UpdateTable", off)["TableDescription"]
+    assert "no stream to disable" in refusal(orders, "UpdateTable", off)
+
+
+def test_the_remaining_settings(orders: Engine) -> None:
+    request = {
+        "TableName": "orders",
+        "TableClass": "STANDARD_INFREQUENT_ACCESS",
+        "DeletionProtectionEnabled": True,
+        "SSESpecification": {"Enabled": True, "SSEType": "KMS"},
+    }
+    orders.execute("UpdateTable", request)
+    described = orders.execute("DescribeTable", {"TableName": "orders"})["Table"]
+    assert described["TableClassSummary"] == {"TableClass": "STANDARD_INFREQUENT_ACCESS"}
+    assert described["DeletionProtectionEnabled"] is True
+    assert described["SSEDescription"] == {"Status": "ENABLED", "SSEType": "KMS"}
+
+
+def test_amazons_texts(orders: Engine) -> None:
+    assert refusal(orders, "UpdateTable", {"TableName": "orders"}).startswith("At least one of ProvisionedThroughput")
+    orders.execute("UpdateTable", create_index())
+    assert refusal(orders, "UpdateTable", create_index()) == "Attempting to create an index which already exists"
+    refusal(orders, "UpdateTable", delete_index("other"), "ResourceNotFoundException")
+    refusal(orders, "UpdateTable", create_index() | {"TableName": "missing"}, "ResourceNotFoundException")
+    undefined = create_index("by-other", "other:S") | {"AttributeDefinitions": []}
+    assert "Some index key attributes are not defined" in refusal(orders, "UpdateTable", undefined)
+    two = create_index("one") | {
+        "GlobalSecondaryIndexUpdates": [
+            create_index("one")["GlobalSecondaryIndexUpdates"][0],
+            delete_index()["GlobalSecondaryIndexUpdates"][0],
+        ]
+    }
+    refusal(orders, "UpdateTable", two, "LimitExceededException")

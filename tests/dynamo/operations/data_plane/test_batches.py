@@ -1,0 +1,106 @@
+"""BatchGetItem and BatchWriteItem."""
+
+from typing import Any
+
+import pytest
+
+from bursar.dynamo import Engine
+from tests.support.dynamo.tables import item, put, refusal, table
+
+
+@pytest.fixture
+def orders(engine: Engine) -> Engine:
+    engine.execute("CreateTable", table())
+    engine.execute("CreateTable", table("payers", ("id:S",)))
+    put(engine, "orders", item(pk="a", sk="1", n=1), item(pk="a", sk="2", n=2))
+    put(engine, "payers", item(id="p"))
+    return engine
+
+
+def put_request(**attributes: Any) -> dict[str, Any]:
+    return {"PutRequest": {"Item": item(**attributes)}}
+
+
+def delete_request(**attributes: Any) -> dict[str, Any]:
+    return {"DeleteRequest": {"Key": item(**attributes)}}
+
+
+def test_a_batch_of_gets_finds_what_is_there(orders: Engine) -> None:
+    keys = [item(pk="a", sk="2"), item(pk="z", sk="1"), item(pk="a", sk="1")]
+    request = {"RequestItems": {"orders": {"Keys": keys}, "payers": {"Keys": [item(id="p")]}}}
+    assert orders.execute("BatchGetItem", request) == {
+        "Responses": {"orders": [item(pk="a", sk="2", n=2), item(pk="a", sk="1", n=1)], "payers": [item(id="p")]},
+        "UnprocessedKeys": {},
+    }
+
+
+def test_a_batch_of_gets_can_project(orders: Engine) -> None:
+    wanted = {"Keys": [item(pk="a", sk="1")], "ProjectionExpression": "n"}
+    response = orders.execute("BatchGetItem", {"RequestItems": {"orders": wanted}})
+    assert response["Responses"] == {"orders": [item(n=1)]}
+
+
+def test_what_passes_sixteen_megabytes_is_left_unprocessed(engine: Engine) -> None:
+    engine.execute("CreateTable", table("payers", ("id:S",)))
+    put(engine, "payers", *(item(id=f"p{n}", payload="x" * 390_000) for n in range(50)))
+    keys = [item(id=f"p{n}") for n in range(50)]
+    response = engine.execute("BatchGetItem", {"RequestItems": {"payers": {"Keys": keys, "ConsistentRead": True}}})
+    found = len(response["Responses"]["payers"])
+    assert found == 43
+    assert response["UnprocessedKeys"] == {"payers": {"Keys": keys[found:], "ConsistentRead": True}}
+
+
+def test_a_batch_writes_and_deletes(orders: Engine) -> None:
+    request = {
+        "RequestItems": {
+            "orders": [put_request(pk="b", sk="1"), delete_request(pk="a", sk="1"), delete_request(pk="z", sk="1")],
+            "payers": [put_request(id="q")],
+        }
+    }
+    assert orders.execute("BatchWriteItem", request) == {"UnprocessedItems": {}}
+    assert orders.execute("Scan", {"TableName": "orders"})["Items"] == [item(pk="a", sk="2", n=2), item(pk="b", sk="1")]
+    assert orders.execute("Scan", {"TableName": "payers"})["Count"] == 2
+
+
+def test_consumption_is_told_by_table(orders: Engine) -> None:
+    request = {
+        "RequestItems": {"orders": [put_request(pk="b", sk="1", payload="x" * 1500)], "payers": [put_request(id="q")]},
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    assert orders.execute("BatchWriteItem", request)["ConsumedCapacity"] == [
+        {"TableName": "orders", "CapacityUnits": 2.0},
+        {"TableName": "payers", "CapacityUnits": 1.0},
+    ]
+
+
+DUPLICATES = "Provided list of item keys contains duplicates"
+
+
+def test_amazons_texts(orders: Engine) -> None:
+    for operation in ("BatchGetItem", "BatchWriteItem"):
+        message = f"The requestItems parameter is required for {operation}"
+        assert refusal(orders, operation, {"RequestItems": {}}) == message
+    twice = {"RequestItems": {"orders": [put_request(pk="b", sk="1"), delete_request(pk="b", sk="1")]}}
+    assert refusal(orders, "BatchWriteItem", twice) == DUPLICATES
+    keys = [item(pk="a", sk="1")] * 2
+    assert refusal(orders, "BatchGetItem", {"RequestItems": {"orders": {"Keys": keys}}}) == DUPLICATES
+    many = [item(pk=f"p{n}", sk="1") for n in range(101)]
+    assert refusal(orders, "BatchGetItem", {"RequestItems": {"orders": {"Keys": many}}}) == (
+        "1 validation error detected: Value at 'RequestItems.orders.member.Keys' failed to satisfy constraint: "
+        "Member must have length less than or equal to 100"
+    )
+    writes = [put_request(pk=f"p{n}", sk="1") for n in range(26)]
+    message = refusal(orders, "BatchWriteItem", {"RequestItems": {"orders": writes}})
+    assert message.startswith("1 validation error detected: Value '{orders=[")
+    assert message.endswith(
+        "]}' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: "
+        "[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]"
+    )
+    spread = {"RequestItems": {"orders": writes[:25], "payers": [put_request(id="q")]}}
+    assert refusal(orders, "BatchWriteItem", spread) == "Too many items requested for the BatchWriteItem call"
+
+
+def test_nothing_is_written_when_one_item_is_invalid(orders: Engine) -> None:
+    request = {"RequestItems": {"orders": [put_request(pk="b", sk="1"), put_request(pk="c")]}}
+    refusal(orders, "BatchWriteItem", request)
+    assert orders.execute("Scan", {"TableName": "orders"})["Count"] == 2

@@ -1,0 +1,20 @@
+"""The operations are those of botocore's service models."""
+
+from botocore.session import get_session
+
+from bursar.dynamo.operations import OPERATIONS
+from bursar.dynamo.server.x_amz_target import DATA_OPERATIONS, DATA_TARGET, STREAM_OPERATIONS, STREAMS_TARGET, TARGETS
+
+
+def test_the_operations_are_those_that_botocore_knows() -> None:
+    for service, operations, target in (
+        ("dynamodb", DATA_OPERATIONS, DATA_TARGET),
+        ("dynamodbstreams", STREAM_OPERATIONS, STREAMS_TARGET),
+    ):
+        model = get_session().get_service_model(service)
+        assert list(operations) == sorted(model.operation_names)
+        assert target == model.metadata["targetPrefix"]
+
+
+def test_every_operation_of_the_engine_can_be_asked_for() -> None:
+    assert set(OPERATIONS) <= set(TARGETS.values())

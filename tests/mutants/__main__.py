@@ -1,0 +1,117 @@
+"""Every rule weakened or dropped, one at a time: the tests must notice each (`make mutants` prints the list).
+
+A mutant is a small change made to the program before the tests run: ``pytest -p tests.mutants.__main__`` with
+BURSAR_MUTANT=name
+makes it. ``python -m tests.mutants [NAME …]`` runs the rules' and payments' tests once per mutant, WORKERS at a time,
+prints which were caught and exits with 1 when one was not, or when the tests fail without any.
+"""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tests.mutants.planted_native  # noqa: F401 - its mutants join the others
+from tests.mutants.planted import MUTANTS, Mutate, never
+
+TESTS = Path(__file__).parents[1]
+WORKERS = int(os.environ.get("WORKERS", "2"))
+ALONE = "(no mutant)"
+TESTS_FAILED = 1
+"""Pytest's exit code; any other says that it could not run, which catches nothing."""
+
+
+def _without_rule(name: str) -> Mutate:
+    def mutate() -> None:
+        from bursar import payments
+        from bursar.payments import rules
+        from bursar.payments.ledger import ledger
+
+        whole = rules.payment_rules
+
+        def without(*arguments: Any) -> Any:
+            table = whole(*arguments)
+            kinds = tuple(replace(one, kept=one.kept and f"kept-{one.name}" != name) for one in table.kinds)
+            return replace(table, kinds=kinds, rules=tuple(rule for rule in table.rules if rule.name != name))
+
+        for module in (payments, ledger.rules, rules):
+            module.payment_rules = without  # type: ignore[attr-defined]
+
+    return mutate
+
+
+def _plant_payment_mutants() -> None:
+    from bursar.payments.fees import FeeCatalogue
+    from bursar.payments.rules import payment_rules
+
+    table = payment_rules(FeeCatalogue.default())
+    names = [rule.name for rule in table.rules] + [f"kept-{kind.name}" for kind in table.kinds if kind.kept]
+    for name in names:
+        MUTANTS[f"payments-{name}"] = (f"the payments table keeps no rule {name}", _without_rule(name))
+
+
+def pytest_configure(config: Any) -> None:
+    """Pytest's hook: makes the mutant that BURSAR_MUTANT names before any test is collected."""
+    name = os.environ.get("BURSAR_MUTANT", ALONE)
+    if not name.endswith(ALONE):
+        import bursar.rules.audit.audit
+        import bursar.rules.native
+        import bursar.rules.table  # noqa: F401 - so that every name a mutant rebinds is there
+
+        _plant_payment_mutants()
+        MUTANTS[name][1]()
+
+
+def caught_by(name: str) -> str | None:
+    """The first test that failed under the mutant; None when all passed."""
+    tests = ["rules/test_payment_rules.py"] if name.startswith("payments-") else ["rules"]
+    environment = {
+        **os.environ,
+        "BURSAR_MUTANT": name,
+        "BURSAR_EQUIVALENCE_EXAMPLES": "100",
+        "PYTHONPATH": str(TESTS.parent),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "tests.mutants.__main__",
+        "-x",
+        "-q",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+    ]
+    # The list of rules would give every dropped one away: it is behaviour that must.
+    command += ["-m", "not oracle", "-k", "not every_rule_is_here", *(str(TESTS / test) for test in tests)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=TESTS.parent, check=False)
+    if ended.returncode == 0:
+        return None
+    failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if ended.returncode != TESTS_FAILED or not failed:
+        raise RuntimeError(f"{name}: pytest ended with {ended.returncode}\n{ended.stdout}{ended.stderr}")
+    return failed[0].split(" - ")[0].partition(" ")[2]
+
+
+def main(chosen: list[str]) -> int:
+    _plant_payment_mutants()
+    names = chosen or [ALONE, "payments-" + ALONE, *MUTANTS]
+    MUTANTS[ALONE] = MUTANTS["payments-" + ALONE] = ("nothing: the tests must pass", never)
+    wrong = 0
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for name, test in zip(names, pool.map(caught_by, names), strict=True):
+            expected = name.endswith(ALONE)
+            good = (test is None) == expected
+            wrong += not good
+            said = "passes" if test is None and expected else "NOT CAUGHT" if test is None else f"caught by {test}"
+            print(f"{'ok ' if good else 'BAD'} {name:<32} {MUTANTS[name][0]:<70} {said}", flush=True)
+    print(f"{len(names)} runs, {wrong} not as they should be")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

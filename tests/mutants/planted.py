@@ -1,0 +1,460 @@
+"""The mutants: each weakens or drops one rule, in one way. ``mutants.py`` runs the tests under each of them."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Mutate = Callable[[], None]
+MUTANTS: dict[str, tuple[str, Mutate]] = {}
+"""Name → (what is weakened, how)."""
+
+
+def mutant(name: str, meaning: str) -> Callable[[Mutate], Mutate]:
+    def keep(mutate: Mutate) -> Mutate:
+        MUTANTS[name] = (meaning, mutate)
+        return mutate
+
+    return keep
+
+
+def always(value: Any) -> Callable[..., Any]:
+    return lambda *_, **__: value
+
+
+def never(*_: Any, **__: Any) -> None:
+    return None
+
+
+def _rebind(name: str, old: Any, new: Any) -> None:
+    """Puts ``new`` in the place of ``old`` in every loaded module of the rules room that imported it by name."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith("bursar.") and getattr(module, name, None) is old:
+            setattr(module, name, new)
+
+
+# --- unique, unique while --------------------------------------------------------------------------------------------
+
+
+@mutant("unique-no-sentinel", "compiled writes take no sentinels")
+def _() -> None:
+    from bursar.rules.transactions.sentinel_actions import Holdings
+
+    Holdings.follow = never  # type: ignore[method-assign]
+
+
+@mutant("swap-no-sentinel", "swaps take no sentinels, and give none back")
+def _() -> None:
+    from bursar.rules.judging.sentinels import is_sentinel
+    from bursar.rules.transactions.whole_item_swaps import swaps_of
+
+    def items_alone(plan: Any, writes: Any) -> Any:
+        found = swaps_of(plan, writes)
+        return [(old, new) for old, new in found if not is_sentinel(new or old or {}, plan.kind_attribute)]
+
+    _rebind("swaps_of", swaps_of, items_alone)
+
+
+@mutant("unique-unconditional", "a sentinel is put over another's")
+def _() -> None:
+    from bursar.rules.transactions.sentinel_actions import Holdings
+
+    take = Holdings._take
+
+    def unconditional(*arguments: Any) -> dict[str, Any]:
+        body = take(*arguments)["Put"]
+        return {"Put": {"TableName": body["TableName"], "Item": body["Item"]}}
+
+    Holdings._take = unconditional  # type: ignore[method-assign]
+
+
+@mutant("unique-never-given-back", "a sentinel stays when its value is given up")
+def _() -> None:
+    from bursar.rules.transactions.sentinel_actions import Holdings
+
+    actions = Holdings.actions
+    Holdings.actions = lambda self: [one for one in actions(self) if one.role != "release"]  # type: ignore[method-assign]
+
+
+@mutant("unique-anybody-gives-back", "a sentinel is removed whoever owns it")
+def _() -> None:
+    from bursar.rules.transactions.sentinel_actions import Holdings
+
+    give_back = Holdings._give_back
+
+    def anybody(*arguments: Any) -> dict[str, Any]:
+        body = give_back(*arguments)["Delete"]
+        return {"Delete": {"TableName": body["TableName"], "Key": body["Key"]}}
+
+    Holdings._give_back = anybody  # type: ignore[method-assign]
+
+
+@mutant("unique-first-attribute-only", "of several attributes only the first counts")
+def _() -> None:
+    from bursar.rules.judging.unique_and_parent import Hold
+
+    made = Hold.__init__
+
+    def first_only(self: Hold, rule: Any) -> None:
+        made(self, rule)
+        self.attributes = self.attributes[:1]
+
+    Hold.__init__ = first_only  # type: ignore[method-assign]
+
+
+@mutant("unique-any-type", "maps and booleans may be unique values")
+def _() -> None:
+    from bursar.rules.judging.unique_and_parent import Hold
+
+    Hold.verdict = never  # type: ignore[method-assign]
+
+
+@mutant("unique-values-run-together", "('a#b') and ('a', 'b') are one value")
+def _() -> None:
+    from bursar.rules.judging import sentinels
+
+    sentinels._part = lambda value: str(next(iter(value.values())))  # type: ignore[assignment]
+
+
+@mutant("while-predicate-ignored", "unique while holds always")
+def _() -> None:
+    from bursar.rules.judging.unique_and_parent import Hold
+
+    made = Hold.__init__
+
+    def always(self: Hold, rule: Any) -> None:
+        made(self, rule)
+        self._while = None
+
+    Hold.__init__ = always  # type: ignore[method-assign]
+
+
+@mutant("while-predicate-unwatched", "what changes only the predicate goes unnoticed")
+def _() -> None:
+    from bursar.rules.judging.unique_and_parent import Hold
+
+    made = Hold.__init__
+
+    def unwatched(self: Hold, rule: Any) -> None:
+        made(self, rule)
+        self.reads = frozenset(self.attributes)
+
+    Hold.__init__ = unwatched  # type: ignore[method-assign]
+
+
+# --- rules about one item --------------------------------------------------------------------------------------------
+
+
+@mutant("transitions-dropped", "an attribute moves anywhere")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Moves
+
+    Moves.__call__ = never  # type: ignore[method-assign, assignment]
+
+
+@mutant("transitions-any-start", "an attribute starts anywhere")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Moves
+
+    judged = Moves.__call__
+    Moves.__call__ = lambda self, old, new: None if old is None else judged(self, old, new)  # type: ignore[method-assign]
+
+
+@mutant("transitions-both-ways", "edges may be taken backwards")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Moves
+
+    judged = Moves.__call__
+
+    def both(self: Moves, old: Any, new: Any) -> str | None:
+        reason = judged(self, old, new)
+        return reason if reason is None or old is None else judged(self, new, old) and reason
+
+    Moves.__call__ = both  # type: ignore[method-assign]
+
+
+@mutant("transitions-may-vanish", "the attribute may be removed")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Moves
+
+    judged = Moves.__call__
+
+    def vanish(self: Moves, old: Any, new: Any) -> str | None:
+        return None if old is not None and self._rule.attribute not in new else judged(self, old, new)
+
+    Moves.__call__ = vanish  # type: ignore[method-assign]
+
+
+@mutant("immutable-dropped", "immutable and write-once attributes change")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Unchanged
+
+    Unchanged.__call__ = never  # type: ignore[method-assign, assignment]
+
+
+@mutant("immutable-may-appear", "an immutable attribute that is absent may be written later")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Unchanged
+
+    made = Unchanged.__init__
+    Unchanged.__init__ = lambda self, attributes, *, once: made(self, attributes, once=True)  # type: ignore[method-assign]
+
+
+@mutant("write-once-is-immutable", "a write-once attribute may not be written later")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Unchanged
+
+    made = Unchanged.__init__
+    Unchanged.__init__ = lambda self, attributes, *, once: made(self, attributes, once=False)  # type: ignore[method-assign]
+
+
+@mutant("write-once-may-go", "a write-once attribute may be removed")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Unchanged, same
+
+    def may_go(self: Unchanged, old: Any, new: Any) -> str | None:
+        for name in self._attributes:
+            before = (old or {}).get(name)
+            gone = self._once and name not in new
+            if (before is not None or not self._once) and not gone and not same(before, new.get(name)):
+                return f"{name} changes"
+        return None
+
+    Unchanged.__call__ = may_go  # type: ignore[method-assign]
+
+
+@mutant("check-dropped", "predicates are not looked at")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Holds
+
+    Holds.__call__ = never  # type: ignore[method-assign, assignment]
+
+
+@mutant("append-only-may-change", "append-only items change")
+def _() -> None:
+    from bursar.rules.judging.local_rules import Never
+
+    Never.__call__ = never  # type: ignore[method-assign, assignment]
+
+
+@mutant("everything-may-go", "append-only, kept and parent items may be removed")
+def _() -> None:
+    from bursar.rules.judging import plan
+
+    plan._removal = never  # type: ignore[assignment]
+
+
+@mutant("kinds-may-change", "an item may change its kind")
+def _() -> None:
+    from bursar.rules.judging.plan import Plan
+
+    judged = Plan.judge
+
+    def relaxed(self: Plan, old: Any, new: Any, changed: Any = None) -> Any:
+        if old and new and self.kind_of(old) and self.kind_of(new):
+            old = {**old, self.kind_attribute: new[self.kind_attribute]}
+        return judged(self, old, new, changed)
+
+    Plan.judge = relaxed  # type: ignore[method-assign]
+
+
+@mutant("kinds-open", "an item of any other kind keeps the first kind's rules")
+def _() -> None:
+    from bursar.rules.judging.plan import Plan
+
+    kind_of = Plan.kind_of
+    Plan.kind_of = lambda self, item: kind_of(self, item) or next(iter(self.kinds.values()))  # type: ignore[method-assign]
+
+
+# --- parents ---------------------------------------------------------------------------------------------------------
+
+
+@mutant("parents-unchecked", "compiled writes look at no parent")
+def _() -> None:
+    from bursar.rules.transactions import compile as compiling
+
+    compiling._look_at_parents = never  # type: ignore[assignment]
+
+
+@mutant("parent-of-any-kind", "an item of any kind will do as the parent")
+def _() -> None:
+    from bursar.rules.judging.unique_and_parent import Parent
+
+    disagreement = Parent.disagreement
+
+    def any_kind(self: Parent, child: Any, parent: Any) -> str | None:
+        return disagreement(self, child, parent and {**parent, self._kind_attribute: self._kind})
+
+    Parent.disagreement = any_kind  # type: ignore[method-assign]
+
+
+@mutant("agrees-only-exists", "agrees asks no more than that the parent exists")
+def _() -> None:
+    from bursar.rules.judging.unique_and_parent import Parent
+
+    made = Parent.__init__
+
+    def only_exists(self: Parent, rule: Any, rules: Any) -> None:
+        made(self, rule, rules)
+        self.attributes = ()
+
+    Parent.__init__ = only_exists  # type: ignore[method-assign]
+
+
+@mutant("parents-may-change", "what children agree with may change in the parent")
+def _() -> None:
+    from bursar.rules.judging import plan
+
+    plan._parental = always([])  # type: ignore[assignment]
+
+
+# --- concurrency -----------------------------------------------------------------------------------------------------
+
+
+@mutant("pins-only-existence", "an update asks no more than that the item exists")
+def _() -> None:
+    from bursar.rules.transactions import compile as compiling
+
+    compiling.pinned_attributes = lambda plan, change: {plan.kind_attribute}  # type: ignore[assignment]
+
+
+@mutant("pins-only-what-changes", "what a rule read beside the change is not pinned")
+def _() -> None:
+    from bursar.rules.judging.plan import KindPlan
+
+    made = KindPlan.__init__
+
+    def no_footprints(self: KindPlan, name: Any, rules: Any) -> None:
+        made(self, name, rules)
+        self.footprints = ()
+
+    KindPlan.__init__ = no_footprints  # type: ignore[method-assign]
+
+
+@mutant("pins-not-of-removals", "a removal pins nothing of what the item holds")
+def _() -> None:
+    from bursar.rules.judging.plan import KindPlan
+
+    made = KindPlan.__init__
+
+    def nothing_held(self: KindPlan, name: Any, rules: Any) -> None:
+        made(self, name, rules)
+        self.held_by = frozenset()
+
+    KindPlan.__init__ = nothing_held  # type: ignore[method-assign]
+
+
+@mutant("put-over", "a put replaces what is there")
+def _() -> None:
+    from bursar.rules.transactions import compile as compiling
+
+    item_action = compiling._item_action
+
+    def over(*arguments: Any) -> dict[str, Any]:
+        action = item_action(*arguments)
+        if "Put" in action:
+            return {"Put": {"TableName": action["Put"]["TableName"], "Item": action["Put"]["Item"]}}
+        return action
+
+    compiling._item_action = over
+
+
+@mutant("whole-item-written", "an update writes the whole item, losing what others changed")
+def _() -> None:
+    from bursar.rules.transactions.as_read_conditions import Pins
+
+    update = Pins.update
+    Pins.update = lambda self, new, changed: update(self, new, set(new) - {"pk", "sk"} | set(changed))  # type: ignore[method-assign]
+
+
+@mutant("fresh-token-each-try", "a repetition after a lost answer is a second write")
+def _() -> None:
+    from bursar.rules.table import _Sending
+
+    unclear = _Sending._unclear_but_done
+
+    async def fresh(self: _Sending, unknown: Exception) -> bool:
+        self._request = self._compiled.request(f"{self._table._randomness.getrandbits(128):032x}")
+        return await unclear(self, unknown)
+
+    async def blind(self: _Sending) -> bool:
+        return False
+
+    _Sending._unclear_but_done = fresh  # type: ignore[method-assign]
+    _Sending._took_place = blind  # type: ignore[method-assign]
+
+
+@mutant("unknown-is-failure", "a lost answer is taken for contention")
+def _() -> None:
+    from bursar.rules.errors import Contention
+    from bursar.rules.table import _Sending
+
+    async def failed(self: _Sending, unknown: Exception) -> bool:
+        raise Contention(str(unknown))
+
+    _Sending._unclear_but_done = failed  # type: ignore[method-assign]
+
+
+@mutant("conflict-is-final", "a transaction conflict is not tried again")
+def _() -> None:
+    from bursar.rules.transactions import cancellations as outcomes
+
+    _rebind("is_busy", outcomes.is_busy, always(False))
+
+
+@mutant("refusal-is-contention", "a rule's refusal is told as contention")
+def _() -> None:
+    from bursar.rules.transactions import cancellations as outcomes
+
+    outcomes._READERS.update(dict.fromkeys(outcomes._READERS, never))
+
+
+@mutant("contention-is-refusal", "contention is told as a rule's refusal")
+def _() -> None:
+    from bursar.rules.errors import RuleRefused
+    from bursar.rules.transactions import cancellations as outcomes
+
+    def refused(_: Any, failed: Any) -> RuleRefused:
+        change = failed[0][0].change
+        return RuleRefused("refused", rule="any", item_key=change.key, old=None, new=None)
+
+    _rebind("verdict", outcomes.verdict, refused)
+
+
+# --- the audit -------------------------------------------------------------------------------------------------------
+
+
+def _blind_audit(method: str) -> Mutate:
+    def mutate() -> None:
+        from bursar.rules.audit.audit import _Audit
+
+        async def blind(*_: Any) -> bool:
+            return False
+
+        setattr(_Audit, method, blind)
+
+    return mutate
+
+
+for _method, _sort in {
+    "_confirm": "items that break rules by themselves",
+    "_duplicate": "values held twice",
+    "_orphan": "orphans",
+    "_stale": "stale sentinels",
+    "_missing": "missing sentinels",
+}.items():
+    MUTANTS[f"audit-blind-to{_method.replace('_', '-')}"] = (
+        f"the audit does not report {_sort}",
+        _blind_audit(_method),
+    )
+
+
+@mutant("repair-in-haste", "a sentinel is removed though its owner holds the value again")
+def _() -> None:
+    from bursar.rules.audit.audit import _Audit
+
+    async def hasty(self: _Audit, key: Any, *_: Any) -> bool:
+        delete = {"Delete": {"TableName": self.table, "Key": key}}
+        await self._call("TransactWriteItems", {"TransactItems": [delete]})
+        return True
+
+    _Audit._remove = hasty  # type: ignore[method-assign]

@@ -1,0 +1,59 @@
+"""The mutants of the engine's own guard; they join the others of ``planted.py``."""
+
+from tests.mutants.planted import always, mutant, never
+
+
+@mutant("native-unique-dropped", "the guard claims no values")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._claim = never  # type: ignore[method-assign]
+
+
+@mutant("native-sentinels-unseen", "who holds a value by a sentinel that another request wrote does not count")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._sentinel_of = never  # type: ignore[method-assign]
+
+
+@mutant("native-claims-unseen", "who holds a value without a sentinel does not count against one with")
+def _() -> None:
+    from bursar.dynamo.core.guard_overlay import PendingView
+
+    PendingView.owner = never  # type: ignore[method-assign]
+
+
+@mutant("native-stale-sentinels-block", "a sentinel counts though its owner gave the value up")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._holds = always(True)  # type: ignore[method-assign]
+
+
+@mutant("native-never-released", "the guard gives no values back")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._give_back = never  # type: ignore[method-assign]
+
+
+@mutant("native-parents-unchecked", "the guard looks at no parent")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._look_at_parents = never  # type: ignore[method-assign]
+
+
+@mutant("native-sentinels-unguarded", "anybody may remove or forge a sentinel")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._look_at_sentinels = never  # type: ignore[method-assign]
+
+
+@mutant("native-adopts-anything", "rules are put on a table that breaks them")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    NativeGuard._faults = always(iter(()))  # type: ignore[method-assign]

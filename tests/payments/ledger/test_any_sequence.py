@@ -1,0 +1,206 @@
+"""Any sequence of calls, with fresh and stale attempts in hand, against a tiny model.
+
+The model knows one obligation's attempts as (status, lease end, unknown) and, for a fresh attempt, which calls must be
+taken and where they lead. After every call the whole obligation is read back: a call that raised changed nothing, a
+status moved only along the graph, at most one attempt is not failed, and the events tell exactly what happened.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from bursar.dynamo.clients.store import open_store
+from bursar.payments import Attempt, FeeCatalogue, Ledger, LedgerError, NoSuchEdge, ObligationView, Outcome
+from bursar.payments.status import EDGES, moves
+from tests.support.payments.stage import STARTED, Wall
+
+LEASE_S = 30.0
+
+# (call, status, leased, unknown) → the status that a fresh attempt must come to. What is not here must be refused,
+# or change nothing.
+MUST: dict[tuple[str, str, bool, bool], str] = {
+    ("token", "received", False, False): "initiated",
+    ("abandon", "received", False, False): "failed",
+    ("expire", "initiated", False, False): "failed",
+    ("claim", "initiated", False, False): "processing",
+    ("claim", "processing", False, False): "processing",
+    ("release", "processing", True, False): "processing",
+    ("steal", "processing", False, True): "processing",
+    ("unknown", "processing", True, False): "processing",
+    ("unknown", "processing", True, True): "processing",
+    ("unknown", "processing", False, True): "processing",
+    **{("paid", "processing", leased, unknown): "processed" for leased in (True, False) for unknown in (True, False)},
+    **{("accepted", "processing", leased, unknown): "pending" for leased in (True, False) for unknown in (True, False)},
+    **{("bounced", "processing", leased, unknown): "failed" for leased in (True, False) for unknown in (True, False)},
+    **{("refuse", "processing", leased, unknown): "failed" for leased in (True, False) for unknown in (True, False)},
+    ("resolve", "processing", False, True): "processed",
+    ("paid", "pending", False, False): "processed",
+    ("bounced", "pending", False, False): "failed",
+    ("resolve", "pending", False, False): "processed",
+}
+CALLS = sorted({call for call, *_ in MUST} | {"touch"})
+
+
+class AnySequence(RuleBasedStateMachine):
+    """One obligation, one ledger, whatever is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.wall = Wall()
+        self.held: list[Attempt] = []  # every attempt as any call ever returned it
+        self.seen: dict[str, str] = {}  # agency tracking id → its last status
+
+    @initialize(seed=st.integers(0, 2**32))
+    def open(self, seed: int) -> None:
+        self.randomness = random.Random(seed)
+        self.store = self.run(open_store("file::memory:", clock=self.wall, randomness=self.randomness))
+        self.ledger = Ledger(self.store, clock=self.wall, randomness=self.randomness)
+        self.run(self.ledger.create_table())
+
+    def run(self, call: Awaitable[Any]) -> Any:
+        async def awaited() -> Any:
+            return await call
+
+        return self.runner.run(awaited())
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, LEASE_S]))
+    def time_passes(self, seconds: float) -> None:
+        self.wall.pass_s(seconds)
+
+    @rule()
+    def start(self) -> None:
+        fee = FeeCatalogue.default().fee("PETITION_FILING_FEE", STARTED)
+        assert fee is not None
+        before = self.view()
+        taken = before is not None and before.blocking is not None
+        made = self.attempted(
+            before,
+            self.ledger.start_attempt("c", "r", fee, Decimal("60.00"), {"docketNumber": "1"}, "https://a", "https://b"),
+        )
+        assert (made is None) == taken
+
+    @precondition(lambda self: self.held)
+    @rule(call=st.sampled_from(CALLS), pick=st.integers(0, 1000))
+    def ask_with_what_may_be_stale(self, call: str, pick: int) -> None:
+        self.attempted(self.view(), self.call(call, self.held[pick % len(self.held)]))
+
+    @precondition(lambda self: self.held)
+    @rule(call=st.sampled_from(CALLS))
+    def ask_anything(self, call: str) -> None:
+        self.ask(call)
+
+    @precondition(lambda self: self.held)
+    @rule(pick=st.integers(0, 1000))
+    def go_on(self, pick: int) -> None:
+        """A call that must be taken, so that sequences reach every status."""
+        before = self.view()
+        assert before is not None
+        options = [call for call in CALLS if self.expected(call, before.attempts[-1])]
+        if options:
+            self.ask(options[pick % len(options)])
+
+    def ask(self, call: str) -> None:
+        before = self.view()
+        assert before is not None
+        latest = before.attempts[-1]
+        target = self.expected(call, latest)
+        after = self.attempted(before, self.call(call, latest))
+        if target is not None:
+            assert after is not None
+            assert after.status == target
+        else:
+            assert after is None or after.status == latest.status, (call, latest)
+
+    def expected(self, call: str, latest: Attempt) -> str | None:
+        """Where ``latest`` must come to by ``call``; None when nothing may move."""
+        leased = latest.leased(self.wall.now)
+        ran_out = latest.lease_owner is not None and not leased
+        # A lease that ran out is still one to its holder; to everybody else the outcome is unknown.
+        as_holder = ran_out and call in ("release", "unknown")
+        unknown = latest.outcome_unknown or (ran_out and not as_holder)
+        return MUST.get((call, latest.status, leased or as_holder, unknown))
+
+    def call(self, call: str, attempt: Attempt) -> Awaitable[Attempt]:
+        ledger, failure = self.ledger, {"actor": "sweeper", "return_code": "5009", "return_detail": None}
+        said = f"3F{attempt.agency_tracking_id}"
+        match call:
+            case "token":
+                return ledger.record_token(attempt, attempt.agency_tracking_id.ljust(32, "t"))
+            case "abandon":
+                return ledger.fail(attempt, event="start_abandoned", **failure)  # type: ignore[arg-type]
+            case "expire":
+                return ledger.fail(attempt, event="expired", **failure)  # type: ignore[arg-type]
+            case "refuse":
+                return ledger.fail(attempt, event="refused", **failure)  # type: ignore[arg-type]
+            case "claim":
+                return ledger.claim(attempt, "worker", LEASE_S)
+            case "release":
+                return ledger.release(attempt, "worker" if attempt.lease_owner == "worker" else "sweeper", "not sent")
+            case "steal":
+                return ledger.steal_lease(attempt, "sweeper", LEASE_S)
+            case "unknown":
+                return ledger.record_unknown(attempt, "reply lost")
+            case "paid":
+                return ledger.record_outcome(attempt, Outcome("processed", said, "Success", "ACH"), actor="sweeper")
+            case "accepted":
+                return ledger.record_outcome(attempt, Outcome("pending", said, "Received", "ACH"), actor="portal")
+            case "bounced":
+                return ledger.record_outcome(attempt, Outcome("failed", said, "Failed", "ACH"), actor="sweeper")
+            case "resolve":
+                return ledger.resolve(attempt, settled_as="processed", by="Ada", reason="asked")
+            case _:
+                return ledger.touch_due(attempt, self.wall.now + 60)
+
+    def view(self) -> ObligationView | None:
+        view: ObligationView | None = self.run(self.ledger.obligation("c", "r"))
+        return view
+
+    def attempted(self, before: ObligationView | None, call: Awaitable[Attempt]) -> Attempt | None:
+        """Carries out ``call``: what it returned, or None when it raised, in which case nothing may have changed."""
+        try:
+            attempt: Attempt = self.run(call)
+        except (LedgerError, NoSuchEdge):
+            assert self.view() == before
+            return None
+        after = self.view()
+        assert after is not None
+        assert attempt in after.attempts
+        self.held.append(attempt)
+        self.judge(after)
+        return attempt
+
+    def judge(self, view: ObligationView) -> None:
+        assert [one.status != "failed" for one in view.attempts[:-1]].count(True) == 0
+        for attempt in view.attempts:
+            was, self.seen[attempt.agency_tracking_id] = self.seen.get(attempt.agency_tracking_id), attempt.status
+            assert was in (None, attempt.status) or (was, attempt.status) in moves()
+            events = [event for event in view.events if event.agency_tracking_id == attempt.agency_tracking_id]
+            assert [event.seq for event in events] == list(range(1, attempt.event_seq + 1))
+            assert events[-1].to_status == attempt.status
+            assert [event.from_status for event in events] == [None, *(event.to_status for event in events[:-1])]
+            for event in events:
+                told = (event.from_status, event.to_status, event.name)
+                steps = [e for e in EDGES if (e.source, e.target, e.event) == told]
+                assert len(steps) == 1
+                assert event.actor in steps[0].actors
+            assert (attempt.due_at is None) == (attempt.status in ("processed", "failed"))
+            assert not attempt.outcome_unknown or attempt.status == "processing"
+            assert attempt.lease_owner is None or attempt.status == "processing"
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.run(self.store.close())
+        self.runner.close()
+
+
+TestAnySequence = AnySequence.TestCase
+TestAnySequence.settings = settings(
+    max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -1,0 +1,141 @@
+"""What Pay.gov says against the record is kept, once, until a person acknowledges it, and after."""
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bursar.dynamo import AsyncEngine, DynamoError, Engine, StoreUnreachable
+from bursar.payments import Attempt, Fee, Ledger, Outcome, OutcomeContradicts
+from bursar.payments.ledger.contradictions import PARTITION
+from bursar.payments.ledger.table import TABLE_NAME
+from bursar.rules.native import load_guard
+from tests.support.payments.stage import PAID, REFERENCE, SETTLING, Listening, Start, Wall, history, pending, processing
+
+
+async def _failed_by_hand(ledger: Ledger, start: Start) -> Attempt:
+    unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    return await ledger.resolve(unknown, settled_as="failed", by="Ada", reason="no charge found")
+
+
+@pytest.mark.parametrize("said", [PAID, SETTLING], ids=["processed", "under way"])
+async def test_a_collection_of_what_an_operator_failed_is_kept(ledger: Ledger, start: Start, said: Outcome) -> None:
+    failed = await _failed_by_hand(ledger, start)
+    with pytest.raises(OutcomeContradicts):
+        await ledger.record_outcome(failed, said, actor="portal")
+    [kept] = await ledger.contradictions.unacknowledged()
+    assert (kept.agency_tracking_id, kept.client, kept.reference) == (
+        failed.agency_tracking_id,
+        failed.client,
+        failed.reference,
+    )
+    assert kept.told() == f"Pay.gov says {said.status} as 3FPAID, recorded is failed"
+    assert kept.said_transaction_status == said.transaction_status
+    assert await ledger.reread(failed) == failed
+    assert (await history(ledger, failed))[-1] == "resolved_failed"
+
+
+async def test_another_tracking_id_of_what_is_paid_or_settling_is_kept(ledger: Ledger, start: Start) -> None:
+    waiting = await pending(ledger, start)
+    other = Outcome("processed", "3FOTHER", "Success")
+    for _ in range(2):
+        with pytest.raises(OutcomeContradicts):
+            await ledger.record_outcome(waiting, other, actor="sweeper")
+    paid = await ledger.record_outcome(waiting, PAID, actor="sweeper")
+    with pytest.raises(OutcomeContradicts):
+        await ledger.record_outcome(paid, Outcome("failed", "3FPAID", "Failed"), actor="sweeper")
+    assert [each.told() for each in await ledger.contradictions.unacknowledged()] == [
+        "Pay.gov says failed as 3FPAID, recorded is processed as 3FPAID",
+        "Pay.gov says processed as 3FOTHER, recorded is pending as 3FPAID",
+    ]
+
+
+async def test_a_second_collection_that_takes_money_is_kept_beside_the_one_that_is_recorded(
+    ledger: Ledger, start: Start
+) -> None:
+    other = Outcome("pending", "3FOTHER", "Received")
+    unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    paid = await ledger.record_outcome(unknown, PAID, actor="sweeper", others=[other])
+    assert (paid.status, paid.paygov_tracking_id) == ("processed", "3FPAID")
+    assert await ledger.record_outcome(unknown, PAID, actor="portal", others=[other]) == paid
+    [kept] = await ledger.contradictions.unacknowledged()
+    assert kept.told() == "Pay.gov says pending as 3FOTHER, recorded is processed as 3FPAID"
+
+
+async def test_a_second_collection_that_cannot_be_kept_is_not_forgotten_by_recording_the_first(
+    ledger: Ledger, start: Start, store: Listening
+) -> None:
+    unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    call = store.call
+
+    async def dies_at_the_second_write(operation: str, request: Any) -> dict[str, Any]:
+        if not operation.startswith(("Get", "Query")) and await ledger.contradictions.unacknowledged():
+            raise StoreUnreachable("away")
+        return await call(operation, request)
+
+    store.call = dies_at_the_second_write  # type: ignore[method-assign]
+    with pytest.raises(StoreUnreachable):
+        await ledger.record_outcome(unknown, PAID, actor="sweeper", others=[Outcome("processed", "3FOTHER")])
+    store.call = call  # type: ignore[method-assign]
+    assert len(await ledger.contradictions.unacknowledged()) == 1
+    assert await ledger.reread(unknown) == unknown
+
+
+async def test_acknowledged_it_is_listed_no_more_nor_when_said_again(
+    ledger: Ledger, start: Start, wall: Wall, store: Listening
+) -> None:
+    failed = await _failed_by_hand(ledger, start)
+    with pytest.raises(OutcomeContradicts):
+        await ledger.record_outcome(failed, PAID, actor="portal")
+    wall.pass_s(60)
+    [done] = await ledger.contradictions.acknowledge(failed.agency_tracking_id, by="Ada", reason="refunded")
+    assert (done.acknowledged_by, done.acknowledged_reason, done.acknowledged_at) == ("Ada", "refunded", wall.now)
+    assert done.created_at == wall.now - 60
+    with pytest.raises(OutcomeContradicts):
+        await ledger.record_outcome(failed, PAID, actor="portal")
+    assert await ledger.contradictions.unacknowledged() == []
+    assert await ledger.contradictions.acknowledge(failed.agency_tracking_id, by="Bob", reason="again") == []
+
+
+async def test_a_store_that_is_away_is_told_so_that_the_word_is_recorded_again(
+    ledger: Ledger, start: Start, store: Listening
+) -> None:
+    failed = await _failed_by_hand(ledger, start)
+    call = store.call
+
+    async def away(operation: str, request: object) -> dict[str, object]:
+        raise StoreUnreachable("away")
+
+    store.call = away  # type: ignore[method-assign, assignment]
+    with pytest.raises(StoreUnreachable):
+        await ledger.record_outcome(failed, PAID, actor="portal")
+    store.call = call  # type: ignore[method-assign]
+    with pytest.raises(OutcomeContradicts):
+        await ledger.record_outcome(failed, PAID, actor="portal")
+    assert len(await ledger.contradictions.unacknowledged()) == 1
+
+
+async def test_no_tool_removes_or_rewrites_one(wall: Wall, fee: Fee) -> None:
+    engine = Engine.open(":memory:", clock=wall, randomness=random.Random(1), guard_loader=load_guard)
+    ledger = Ledger(AsyncEngine(engine), clock=wall, randomness=random.Random(2))
+    await ledger.create_table()
+    engine.put_rules_document(TABLE_NAME, ledger.rules.to_toml())
+    attempt = await ledger.start_attempt("dawson", REFERENCE, fee, Decimal("60.00"), {}, "https://a", "https://b")
+    failed = await ledger.fail(attempt, event="start_failed", actor="portal", return_code=None, return_detail=None)
+    with pytest.raises(OutcomeContradicts):
+        await ledger.record_outcome(failed, PAID, actor="portal")
+    [item] = [
+        item for item in engine.execute("Scan", {"TableName": TABLE_NAME})["Items"] if item["pk"] == {"S": PARTITION}
+    ]
+    key = {"pk": item["pk"], "sk": item["sk"]}
+    with pytest.raises(DynamoError, match="Rule kept"):
+        engine.execute("DeleteItem", {"TableName": TABLE_NAME, "Key": key})
+    with pytest.raises(DynamoError, match="contradiction-told"):
+        engine.execute("PutItem", {"TableName": TABLE_NAME, "Item": item | {"saidStatus": {"S": "failed"}}})
+    [done] = await ledger.contradictions.acknowledge(failed.agency_tracking_id, by="Ada", reason="refunded")
+    assert done.acknowledged_by == "Ada"
+    change = {"UpdateExpression": "SET acknowledgedBy = :bob", "ExpressionAttributeValues": {":bob": {"S": "Bob"}}}
+    with pytest.raises(DynamoError, match="contradiction-acknowledged-once"):
+        engine.execute("UpdateItem", {"TableName": TABLE_NAME, "Key": key, **change})
+    engine.close()

@@ -1,0 +1,140 @@
+"""What one payment costs to write on Amazon's DynamoDB, in write capacity units (WCU), held to a budget.
+
+A transaction's write costs two units per item of up to 1 KB (the engine's own accounting is read for that). An index
+entry costs one, two when its key moves; a transaction does not double it. Source: Developer Guide, "Global secondary
+indexes: provisioned throughput considerations"; that the factor stops at the table is nobody's documentation but what
+was measured against Amazon (nubo-db/dynoxide pull request 188). Index units are therefore counted here, independently.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bursar.dynamo.clients.store import Store
+from bursar.dynamo.items.attribute_values import item_size
+from bursar.payments import Attempt, Ledger, Outcome
+from bursar.payments.ledger.table import TABLE_NAME
+from tests.support.payments.stage import PAID, TOKEN, Listening, Wall
+
+Start = Callable[..., Awaitable[Attempt]]
+
+# One step → its most WCU. Items: base writes in a transaction ×2; indexes: due and changes.
+BUDGET_WCU = {
+    "start": 13,  # obligation, attempt (+due +changes), event (+changes), two sentinels
+    "token": 11,  # attempt (+due moves +changes moves), event (+changes), a sentinel
+    "claim": 9,  # attempt (+due moves +changes moves), event (+changes)
+    "complete": 10,  # attempt (+due ends +changes moves), event (+changes), a sentinel
+    "accept": 11,  # as a token: Pay.gov's tracking id has its sentinel
+    "settle": 8,  # attempt (+due ends +changes moves), event (+changes)
+    "touch": 5,  # attempt (+due moves, +changes is rewritten: it projects everything)
+}
+CARD_PAYMENT_WCU_MAX = 43
+ACH_PAYMENT_WCU_MAX = 52
+
+
+INDEXES = (("dueShard", "dueAt"), ("changeBucket", "changedAt"))
+ITEM_BYTES_MAX = 1024
+
+
+@dataclass
+class Metered:
+    """A store that adds up the write units of what passes it."""
+
+    behind: Store
+    wall: Wall
+    wcu: float = 0.0
+    spent: dict[str, float] = field(default_factory=dict)
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        if operation != "TransactWriteItems":
+            return await self.behind.call(operation, request)
+        keys = [written_key(action) for action in request["TransactItems"]]
+        before = [await self.item(key) for key in keys]
+        reply = await self.behind.call(operation, {**request, "ReturnConsumedCapacity": "INDEXES"})
+        after = [await self.item(key) for key in keys]
+        assert all(item_size(item) <= ITEM_BYTES_MAX for item in after)
+        self.wcu += sum(table["Table"]["CapacityUnits"] for table in reply["ConsumedCapacity"])
+        self.wcu += sum(map(index_wcu, before, after))
+        return reply
+
+    async def item(self, key: Mapping[str, Any]) -> dict[str, Any]:
+        request = {"TableName": TABLE_NAME, "Key": key, "ConsistentRead": True}
+        item: dict[str, Any] = (await self.behind.call("GetItem", request)).get("Item", {})
+        return item
+
+    async def close(self) -> None:
+        await self.behind.close()
+
+    async def spend(self, step: str, call: Awaitable[Attempt]) -> Attempt:
+        self.wall.pass_s(1)
+        before = self.wcu
+        attempt = await call
+        self.spent[step] = self.wcu - before
+        return attempt
+
+
+def written_key(action: Mapping[str, Any]) -> dict[str, Any]:
+    ((_, body),) = action.items()
+    source = body.get("Item") or body["Key"]
+    return {name: source[name] for name in ("pk", "sk")}
+
+
+def index_wcu(old: Mapping[str, Any], new: Mapping[str, Any]) -> int:
+    """What both indexes cost for old → new: both project everything."""
+    cost = 0
+    for names in INDEXES:
+        was, now = [[item[name] for name in names] if names[1] in item else None for item in (old, new)]
+        if was == now:
+            cost += int(was is not None and old != new)
+        else:
+            cost += (was is not None) + (now is not None)
+    return cost
+
+
+@pytest.fixture
+def metered(ledger: Ledger, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Metered:
+    meter = Metered(ledger._store, wall)
+    monkeypatch.setattr(ledger._ruled, "store", meter)
+    return meter
+
+
+async def test_a_card_payment_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
+    attempt = await metered.spend("start", start())
+    attempt = await metered.spend("token", ledger.record_token(attempt, "t" * 32))
+    attempt = await metered.spend("claim", ledger.claim(attempt, "worker-1", 30))
+    paid = Outcome("processed", "3FPAID1234567", "Success", "PLASTIC_CARD")
+    attempt = await metered.spend("complete", ledger.record_outcome(attempt, paid, actor="portal"))
+    assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "claim", "complete")}
+    assert metered.wcu <= CARD_PAYMENT_WCU_MAX
+
+
+async def test_an_ach_payment_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
+    attempt = await metered.spend("start", start())
+    attempt = await metered.spend("token", ledger.record_token(attempt, "t" * 32))
+    attempt = await metered.spend("claim", ledger.claim(attempt, "worker-1", 30))
+    accepted = Outcome("pending", "3FPAID1234567", "Received", "ACH")
+    attempt = await metered.spend("accept", ledger.record_outcome(attempt, accepted, actor="portal"))
+    settled = Outcome("processed", "3FPAID1234567", "Success", "ACH")
+    attempt = await metered.spend("settle", ledger.record_outcome(attempt, settled, actor="sweeper"))
+    assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "claim", "accept", "settle")}
+    assert metered.wcu <= ACH_PAYMENT_WCU_MAX
+
+
+async def test_a_poll_that_learns_nothing_costs_one_touch(
+    ledger: Ledger, start: Start, metered: Metered, wall: Wall
+) -> None:
+    attempt = await start()
+    await metered.spend("touch", ledger.touch_due(attempt, wall.now + 60))
+    assert metered.spent["touch"] <= BUDGET_WCU["touch"]
+
+
+async def test_only_a_start_reads_before_it_writes(ledger: Ledger, start: Start, store: Listening) -> None:
+    attempt = await start()
+    assert store.operations == ["Query", "TransactWriteItems"]
+    store.requests.clear()
+    attempt = await ledger.record_token(attempt, TOKEN)
+    attempt = await ledger.claim(attempt, "worker-1", 30)
+    await ledger.record_outcome(attempt, PAID, actor="portal")
+    assert store.operations == ["TransactWriteItems"] * 3

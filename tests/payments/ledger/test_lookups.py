@@ -1,0 +1,167 @@
+"""Reading: how many requests each question takes, and what each answer holds."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from bursar.payments import Attempt, Event, Ledger, Outcome
+from bursar.payments.ledger.lookups import BUCKET_S, CHANGES_SPAN_MAX_S
+from tests.support.payments.stage import Listening, Wall
+
+Start = Callable[..., Awaitable[Attempt]]
+
+
+async def test_details_are_one_strongly_consistent_query(ledger: Ledger, start: Start, store: Listening) -> None:
+    attempt = await start()
+    store.requests.clear()
+    view = await ledger.obligation(attempt.client, attempt.reference.upper())
+    assert view is not None
+    assert view.attempts == (attempt,)
+    assert [(operation, request["ConsistentRead"]) for operation, request in store.requests] == [("Query", True)]
+
+
+async def test_who_wants_no_history_reads_none(ledger: Ledger, start: Start, store: Listening, wall: Wall) -> None:
+    first = await start()
+    await ledger.fail(first, event="start_failed", actor="portal", return_code=None, return_detail=None)
+    wall.pass_s(1)
+    second = await ledger.record_token(await start(), "t" * 32)
+    whole = await ledger.obligation(first.client, first.reference)
+    store.requests.clear()
+    view = await ledger.obligation(first.client, first.reference, events=False)
+    assert whole is not None
+    assert view == replace(whole, events=())
+    assert view.attempts[1] == second
+    ((operation, request),) = store.requests
+    assert (operation, request["ConsistentRead"]) == ("Query", True)
+    read = (await ledger._store.call(operation, request))["Items"]
+    assert {item["kind"]["S"] for item in read} == {"attempt"}
+    assert await ledger.obligation(first.client, "nothing", events=False) is None
+
+
+async def test_a_token_is_found_by_two_strongly_consistent_gets(ledger: Ledger, start: Start, store: Listening) -> None:
+    attempt = await ledger.record_token(await start(), "t" * 32)
+    store.requests.clear()
+    assert await ledger.attempt_by_token("t" * 32) == attempt
+    assert store.operations == ["GetItem", "GetItem"]
+    assert all(request["ConsistentRead"] for _, request in store.requests)
+
+
+async def test_an_attempt_is_found_by_any_of_its_names(ledger: Ledger, start: Start) -> None:
+    attempt = await ledger.record_token(await start(), "t" * 32)
+    attempt = await ledger.claim(attempt, "worker-1", 30)
+    attempt = await ledger.record_outcome(attempt, Outcome("pending", "3FP", "Received", "ACH"), actor="portal")
+    assert await ledger.attempt_by_agency_id(attempt.agency_tracking_id) == attempt
+    assert await ledger.attempt_by_paygov_id("3FP") == attempt
+
+
+async def test_what_is_not_there_is_none(ledger: Ledger) -> None:
+    assert await ledger.obligation("dawson", "nothing") is None
+    assert await ledger.attempt_by_token("t" * 32) is None
+    assert await ledger.attempt_by_agency_id("b") is None
+    assert await ledger.attempt_by_paygov_id("") is None
+
+
+async def test_an_attempt_that_is_gone_is_said_so(ledger: Ledger, attempt: Attempt) -> None:
+    with pytest.raises(LookupError, match=attempt.agency_tracking_id):
+        await ledger.reread(attempt)
+
+
+async def test_events_of_several_attempts_are_told_in_their_order(ledger: Ledger, start: Start, wall: Wall) -> None:
+    failure = {"event": "start_failed", "actor": "portal", "return_code": None, "return_detail": None}
+    first = await start()
+    wall.pass_s(1)
+    await ledger.fail(first, **failure)  # type: ignore[arg-type]
+    wall.pass_s(1)
+    second = await start()
+    view = await ledger.obligation(first.client, first.reference)
+    assert view is not None
+    assert [(event.agency_tracking_id, event.name) for event in view.events] == [
+        (first.agency_tracking_id, "started"),
+        (first.agency_tracking_id, "start_failed"),
+        (second.agency_tracking_id, "started"),
+    ]
+
+
+async def test_a_long_history_is_read_page_by_page(ledger: Ledger, start: Start, store: Listening) -> None:
+    attempt = await start()
+    big = "x" * 30_000
+    for number in range(40):
+        attempt = await ledger.fail(
+            attempt, event="start_failed", actor="portal", return_code=str(number), return_detail=big
+        )
+        attempt = await start()
+    store.requests.clear()
+    view = await ledger.obligation(attempt.client, attempt.reference)
+    assert view is not None
+    assert (len(view.attempts), len(view.events)) == (41, 81)
+    assert len(store.operations) > 1
+
+
+# ---- due
+
+
+async def test_due_attempts_come_longest_overdue_first(ledger: Ledger, start: Start, wall: Wall) -> None:
+    made = []
+    for number in range(12):
+        made.append(await start(reference=f"r{number}"))
+        wall.pass_s(1)
+    assert await ledger.due(wall.now, 100) == []
+    wall.pass_s(3600)
+    assert await ledger.due(wall.now, 100) == made
+    assert await ledger.due(wall.now, 5) == made[:5]
+
+
+async def test_a_final_attempt_is_not_due(ledger: Ledger, start: Start, wall: Wall) -> None:
+    attempt = await start()
+    await ledger.fail(attempt, event="start_failed", actor="portal", return_code=None, return_detail=None)
+    wall.pass_s(1e6)
+    assert await ledger.due(wall.now, 10) == []
+
+
+async def test_a_touched_attempt_is_due_later(ledger: Ledger, start: Start, wall: Wall) -> None:
+    attempt = await ledger.touch_due(await start(), wall.now + 1e6)
+    wall.pass_s(1e6 - 1)
+    assert await ledger.due(wall.now, 10) == []
+    wall.pass_s(1)
+    assert await ledger.due(wall.now, 10) == [attempt]
+
+
+# ---- changes
+
+
+def named(record: Attempt | Event) -> str:
+    return record.status if isinstance(record, Attempt) else record.name
+
+
+async def test_changes_are_told_in_order_across_hours(ledger: Ledger, start: Start, wall: Wall) -> None:
+    began = wall.now
+    attempt = await start()
+    wall.pass_s(BUCKET_S)
+    attempt = await ledger.record_token(attempt, "t" * 32)
+    wall.pass_s(3 * BUCKET_S)
+    attempt = await ledger.claim(attempt, "worker-1", 30)
+    told = [record async for record in ledger.changes(began, wall.now + 1)]
+    assert sorted(map(named, told[2:])) == ["claimed", "processing"]
+    assert [named(record) for record in told[:2]] == ["started", "token_given"]
+    backwards = [record async for record in ledger.changes(began, wall.now + 1, newest_first=True)]
+    assert backwards == told[::-1]
+
+
+async def test_the_end_of_a_span_is_outside_and_its_beginning_inside(ledger: Ledger, start: Start, wall: Wall) -> None:
+    await start()
+    at = wall.now
+    assert [record async for record in ledger.changes(at - 10, at)] == []
+    assert len([record async for record in ledger.changes(at, at + 0.001)]) == 2
+
+
+async def test_bookkeeping_is_no_change(ledger: Ledger, start: Start, wall: Wall) -> None:
+    attempt = await start()
+    wall.pass_s(10)
+    await ledger.touch_due(attempt, wall.now + 5)
+    assert [record async for record in ledger.changes(wall.now, wall.now + 10)] == []
+
+
+async def test_a_span_is_bounded(ledger: Ledger) -> None:
+    with pytest.raises(ValueError, match="changes are read at most"):
+        [record async for record in ledger.changes(0.0, CHANGES_SPAN_MAX_S + 1.0)]

@@ -1,0 +1,40 @@
+"""Making the table."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from bursar.payments import Ledger
+from bursar.payments.ledger.table import TABLE_NAME
+from tests.support.payments.stage import Listening, Wall
+
+
+async def test_making_the_table_twice_is_making_it_once(ledger: Ledger, store: Listening) -> None:
+    await asyncio.gather(ledger.create_table(), ledger.create_table())
+    table = (await store.call("DescribeTable", {"TableName": TABLE_NAME}))["Table"]
+    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"due", "changes"}
+
+
+class StaysCreating:
+    """A store whose table never becomes active."""
+
+    def __init__(self) -> None:
+        self.polls = 0
+
+    async def call(self, operation: str, _request: Any) -> dict[str, Any]:
+        self.polls += operation == "DescribeTable"
+        return {"Table": {"TableStatus": "CREATING"}}
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_a_table_that_never_becomes_active_is_said_so(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bursar.payments.ledger.table.ACTIVE_POLL_INTERVAL_S", 0.0)
+    monkeypatch.setattr("bursar.payments.ledger.table.ACTIVE_POLLS_MAX", 3)
+    store = StaysCreating()
+    with pytest.raises(TimeoutError, match="has not become active"):
+        await Ledger(store, clock=wall, randomness=random.Random(1)).create_table()
+    assert store.polls == 3

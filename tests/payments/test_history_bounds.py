@@ -1,0 +1,55 @@
+"""What can come again is bounded, and what ends an attempt always has room."""
+
+import pytest
+
+from bursar.payments import Ledger, NoSuchEdge
+from bursar.payments.history_bounds import EVENTS_MAX, RECLAIMS_MAX
+from bursar.payments.records import EVENT_SEQ_MAX
+from bursar.payments.status import EDGES
+from tests.support.payments.stage import PAID, Start, Wall, history, processing
+
+# payments/history_bounds.py says why these need no bound of their own.
+BOUNDED_BY_ANOTHER = {"released", "outcome_unknown"}
+ROOM_FOR_THE_REST = 1_000
+
+
+def test_every_step_that_can_come_again_is_bounded() -> None:
+    assert {step.event for step in EDGES if not step.moves} == set(EVENTS_MAX) | BOUNDED_BY_ANOTHER
+
+
+def test_the_bounds_leave_room_below_the_last_event_that_sorts() -> None:
+    assert max(EVENTS_MAX.values()) < EVENT_SEQ_MAX - ROOM_FOR_THE_REST
+
+
+def test_what_comes_later_has_events_of_its_own_left() -> None:
+    assert EVENTS_MAX["reclaimed"] < EVENTS_MAX["lease_taken_over"] < EVENTS_MAX["noted"]
+
+
+async def test_what_is_given_back_unsent_is_claimed_again_so_often_and_then_can_only_fail(
+    ledger: Ledger, start: Start
+) -> None:
+    attempt = await ledger.release(await processing(ledger, start), "worker-1", "connection refused")
+    for _ in range(RECLAIMS_MAX):
+        attempt = await ledger.claim(attempt, "worker-2", 30)
+        attempt = await ledger.release(attempt, "worker-2", "connection refused")
+    with pytest.raises(NoSuchEdge, match="cannot be reclaimed again"):
+        await ledger.claim(attempt, "worker-3", 30)
+    assert await ledger.reread(attempt) == attempt
+    failed = await ledger.fail(
+        attempt, event="expired_unsent", actor="portal", return_code="5009", return_detail="never sent"
+    )
+    assert (failed.status, (await history(ledger, failed)).count("reclaimed")) == ("failed", RECLAIMS_MAX)
+
+
+async def test_a_lease_that_was_taken_over_so_often_is_left_and_the_outcome_still_recorded(
+    ledger: Ledger, start: Start, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EVENTS_MAX, "lease_taken_over", 6)
+    attempt = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    for _ in range(2):
+        attempt = await ledger.steal_lease(attempt, "sweeper-1", 30)
+        wall.pass_s(30)
+    with pytest.raises(NoSuchEdge, match="cannot be lease_taken_over again"):
+        await ledger.steal_lease(attempt, "sweeper-1", 30)
+    unknown = await ledger.record_unknown(attempt, "its lease ran out")
+    assert (await ledger.record_outcome(unknown, PAID, actor="sweeper")).status == "processed"

@@ -1,0 +1,127 @@
+"""The documentation is made of what is served, and what is served keeps to it: checked by generated requests."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, settings
+from openapi_spec_validator import validate
+from schemathesis.core.transport import Response
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.openapi import ERROR_MEANINGS, openapi
+from bursar.portal.api.served_endpoints import served_endpoints
+from bursar.portal.contract.schemas import COMPONENTS
+from bursar.portal.doors.asgi import portal_app
+from bursar.portal.metrics.metrics import Metrics
+from tests.support.portal.asgi import ask
+from tests.support.portal.fake_log import FakeLog
+from tests.support.portal.stage import EXAMS, Stage, on_stage
+
+ENDPOINTS = served_endpoints(FakeLog(), Metrics())
+DOCUMENT = json.loads(json.dumps(openapi(ENDPOINTS), default=str))
+API = schemathesis.openapi.from_dict(DOCUMENT)
+CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)
+EXAMPLES_MAX = 25
+
+
+def test_the_document_is_valid_openapi() -> None:
+    validate(DOCUMENT)
+
+
+def test_every_endpoint_is_documented_and_every_one_of_the_contract_is_served() -> None:
+    documented = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert documented == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    assert documented >= {
+        ("POST", "/init"),
+        ("POST", "/process"),
+        ("GET", "/details/{transactionReferenceId}"),
+        ("GET", "/details/{transactionReferenceId}/events"),
+        ("GET", "/transactions"),
+        ("GET", "/transactions/{paymentStatus}"),
+        ("GET", "/transaction-payment-status"),
+        ("GET", "/transaction-log"),
+        ("GET", "/health"),
+        ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
+        ("GET", "/docs"),
+    }
+
+
+def test_every_component_is_referred_to_and_every_reference_leads_somewhere() -> None:
+    referred = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(DOCUMENT)))
+    assert referred == set(COMPONENTS)
+
+
+def test_every_error_status_has_a_meaning() -> None:
+    used = {status for endpoint in ENDPOINTS for status in endpoint.errors}
+    assert used <= set(ERROR_MEANINGS)
+
+
+def test_what_a_door_refuses_before_it_is_a_request_is_documented_everywhere() -> None:
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            assert {"408", "413", "431"} <= set(operation["responses"])
+
+
+def test_the_contract_is_the_one_that_is_tested_here() -> None:
+    """No endpoint is added without a test that names its path."""
+    tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
+    unnamed = [e.path for e in ENDPOINTS if e.path.split("{")[0].rstrip("/") not in tests]
+    assert unnamed == []
+
+
+@on_stage
+async def test_docs_and_document_are_served_without_a_signature_and_load_nothing(stage: Stage) -> None:
+    async def nobody(call: Any) -> None:
+        return None
+
+    app = portal_app(stage.portal, nobody)
+    page = await ask(app, "GET", "/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert not re.search(rb"<(script|img|link)|src=", page.body)
+    assert b"/details/{transactionReferenceId}" in page.body
+    document = await ask(app, "GET", "/openapi.json")
+    assert document.json["openapi"].startswith("3.1")
+
+
+@API.parametrize()
+@settings(max_examples=EXAMPLES_MAX, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_is_served_keeps_to_the_document(case: Any) -> None:
+    sent = requests.Request(**case.as_transport_kwargs(base_url="http://portal.example")).prepare()
+    answered: list[Any] = []
+
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        app = portal_app(stage.portal, nobody_asks(EXAMS, listens_on=["127.0.0.1"]), log=FakeLog(), metrics=Metrics())
+        target = str(sent.url).removeprefix("http://portal.example")
+        body = sent.body.encode() if isinstance(sent.body, str) else sent.body or b""
+        answered.append(await ask(app, str(sent.method), target, body, dict(sent.headers)))
+
+    scene()
+    answer = answered[0]
+    assert answer.status < 500
+    response = requests.Response()
+    response.status_code, response._content, response.request = answer.status, answer.body, sent
+    response.headers.update(answer.headers)
+    response.url, response.raw = str(sent.url), None
+    case.validate_response(
+        Response(
+            status_code=answer.status,
+            headers={name: [value] for name, value in answer.headers.items()},
+            content=answer.body,
+            request=sent,
+            elapsed=0.0,
+            verify=False,
+        ),
+        checks=list(CHECKS),
+    )

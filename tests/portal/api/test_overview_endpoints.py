@@ -1,0 +1,82 @@
+"""The dashboard's endpoints over the real reports: a payment made now is in the next answer."""
+
+import random
+import uuid
+from pathlib import Path
+from typing import Any
+
+from bursar.clock import system_clock
+from bursar.dynamo.clients.store import open_store
+from bursar.paygov import PayGov, PayGovConfig
+from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
+from bursar.paygov.simulator import Simulator, SimulatorTransport
+from bursar.payments import Clients, FeeCatalogue, Ledger
+from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.doors.asgi import PortalApp, portal_app
+from bursar.portal.use_cases.portal import Portal
+from bursar.reports import Reports
+from bursar.reports.transaction_log import TransactionLog
+from tests.support.portal.asgi import ask
+from tests.support.portal.stage import EXAMS
+
+
+async def _pay(app: PortalApp, simulator: Simulator, docket: str, method: str, outcome: str) -> None:
+    body: dict[str, Any] = {
+        "transactionReferenceId": str(uuid.UUID(int=random.Random(docket).getrandbits(128), version=4)),
+        "fee": "PETITION_FILING_FEE",
+        "urlSuccess": "https://client.example/success",
+        "urlCancel": "https://client.example/cancel",
+        "metadata": {"docketNumber": docket},
+    }
+    token = (await ask(app, "POST", "/init", body)).json["token"]
+    simulator.pay(token, method, outcome)
+    assert (await ask(app, "POST", "/process", {"token": token})).status == 200
+
+
+async def test_what_was_paid_a_moment_ago_is_listed_counted_and_totalled(tmp_path: Path) -> None:
+    store = await open_store(f"file:{tmp_path / 'portal.db'}", clock=system_clock, randomness=random.Random(1))
+    fees = FeeCatalogue.default()
+    ledger = Ledger(store, clock=system_clock, randomness=random.Random(2), fees=fees)
+    await ledger.create_table()
+    simulator = Simulator(system_clock, random.Random(3))
+    url = "http://paygov.example"
+    config = PayGovConfig(url=f"{url}{ONLINE_PATH}", query_url=f"{url}{QUERY_PATH}", payment_url=f"{url}/pay")
+    portal = Portal(
+        ledger,
+        PayGov(config, SimulatorTransport(simulator)),
+        fees,
+        Clients([EXAMS]),
+        clock=system_clock,
+        randomness=random.Random(4),
+    )
+    reports = Reports(store, f"file:{tmp_path / 'lake'}", system_clock)
+    try:
+        log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
+        app = portal_app(portal, nobody_asks(EXAMS, listens_on=["127.0.0.1"]), log=log)
+        await _pay(app, simulator, "1-26", "PLASTIC_CARD", "Success")
+        await _pay(app, simulator, "2-26", "PAYPAL", "Failed")
+        await _pay(app, simulator, "3-26", "ACH", "Success")
+
+        newest = (await ask(app, "GET", "/transactions")).json
+        assert {(e["metadata"]["docketNumber"], e["paymentStatus"]) for e in newest["data"]} == {
+            ("1-26", "success"),
+            ("2-26", "failed"),
+            ("3-26", "pending"),
+        }
+        counts = (await ask(app, "GET", "/transaction-payment-status")).json
+        assert counts == {"pending": 1, "success": 1, "failed": 1, "total": 3}
+        page = (await ask(app, "GET", "/transaction-log?status=success&includeTotals=true")).json
+        [entry] = page["data"]
+        assert (entry["feeName"], entry["transactionAmount"], entry["paymentMethod"]) == (
+            "Petition filing fee",
+            60.0,
+            "Credit/Debit Card",
+        )
+        assert (page["total"], page["counts"]["all"]) == (1, 3)
+        assert {total["total"] for total in page["totals"].values()} == {60.0}
+        beyond = await ask(app, "GET", "/transaction-log?page=1000000&pageSize=200")
+        assert (beyond.status, beyond.json["data"]) == (200, [])
+        assert (beyond.json["page"], beyond.json["total"], beyond.json["counts"]["all"]) == (1_000_000, 3, 3)
+    finally:
+        await reports.close()
+        await store.close()

@@ -1,0 +1,234 @@
+"""What one client may ask at once and per second, and that others do not feel it."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.rate_limits import CLIENTS_REMEMBERED_MAX, ClientLimits
+from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedUse
+from bursar.portal.contract.errors import TooMany
+from bursar.portal.doors.asgi import portal_app
+from tests.support.portal.asgi import ask
+from tests.support.portal.stage import DAWSON, Stage, on_stage
+
+
+class Wall:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@contextlib.contextmanager
+def workers(
+    wall: Wall, *, count: int = 2, at_once_max: int = 1000, rate_per_s: float = 1.0, burst: float = 1000.0
+) -> Iterator[list[ClientLimits]]:
+    """The limits of each worker of one server."""
+    with SharedUse(count) as shared:
+        yield [
+            ClientLimits(wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat)
+            for seat in range(count)
+        ]
+
+
+def said(limits: ClientLimits, client: str) -> tuple[str, str] | None:
+    """Why a request is refused and when to retry; None for one that is let in."""
+    try:
+        limits.enter(client)
+    except TooMany as refused:
+        return str(refused), refused.headers["retry-after"]
+    return None
+
+
+def test_a_burst_then_a_rate() -> None:
+    wall = Wall()
+    limits = ClientLimits(wall, rate_per_s=2.0, burst=3.0)
+    for _ in range(3):
+        limits.enter("a")
+    with pytest.raises(TooMany) as refused:
+        limits.enter("a")
+    assert refused.value.headers["retry-after"] == "1"
+    limits.enter("b")
+    wall.now += 0.5
+    limits.enter("a")
+    wall.now += 100
+    for _ in range(3):
+        limits.enter("a")
+
+
+def test_at_once() -> None:
+    limits = ClientLimits(Wall(), at_once_max=2)
+    limits.enter("a")
+    limits.enter("a")
+    with pytest.raises(TooMany, match="at once"):
+        limits.enter("a")
+    limits.leave("a")
+    limits.enter("a")
+
+
+def test_memory_is_bounded_and_nobody_at_work_is_forgotten() -> None:
+    limits = ClientLimits(Wall())
+    limits.enter("busy")
+    for number in range(CLIENTS_REMEMBERED_MAX + 10):
+        limits.enter(f"c{number}")
+        limits.leave(f"c{number}")
+    limits.leave("busy")
+    assert len(limits._uses) <= CLIENTS_REMEMBERED_MAX
+
+
+def test_at_once_is_counted_over_all_workers() -> None:
+    with workers(Wall(), at_once_max=2) as (one, other):
+        one.enter("a")
+        other.enter("a")
+        for limits in (one, other):
+            with pytest.raises(TooMany, match="at once"):
+                limits.enter("a")
+            limits.enter("b")
+            limits.leave("b")
+        one.leave("a")
+        other.enter("a")
+        with pytest.raises(TooMany, match="at once"):
+            one.enter("a")
+
+
+def test_a_burst_then_a_rate_over_all_workers() -> None:
+    wall = Wall()
+    with workers(wall, rate_per_s=0.25, burst=4.0) as (one, other):
+        for limits in (one, other, one, one):
+            limits.enter("a")
+        for limits in (one, other, one):
+            with pytest.raises(TooMany, match="retry later") as refused:
+                limits.enter("a")
+            assert refused.value.headers["retry-after"] == "4"
+        wall.now += 3.0
+        with pytest.raises(TooMany) as refused:
+            other.enter("a")
+        assert refused.value.headers["retry-after"] == "1"
+        wall.now += 1.0
+        other.enter("a")
+        with pytest.raises(TooMany):
+            one.enter("a")
+
+
+def test_what_others_took_from_a_full_bucket_is_not_owed_by_a_worker_that_did_not_look() -> None:
+    wall = Wall()
+    with workers(wall, rate_per_s=2.0, burst=4.0) as (one, other):
+        other.enter("a")
+        for _ in range(1000):
+            wall.now += 0.5
+            one.enter("a")
+            one.leave("a")
+        wall.now += 0.5
+        for _ in range(4):
+            other.enter("a")
+        with pytest.raises(TooMany):
+            one.enter("a")
+
+
+def test_a_replaced_worker_has_nothing_under_way_and_has_given_nothing_back() -> None:
+    wall = Wall()
+    with SharedUse(2) as shared:
+        one, first = (
+            ClientLimits(wall, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=seat) for seat in range(2)
+        )
+        for limits in (one, first, first):
+            limits.enter("a")
+        assert said(one, "a") == ("Too many requests at once: retry later", "1")
+        second = ClientLimits(wall, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=1)
+        one.enter("a")
+        second.enter("a")
+        second.leave("a")
+        assert said(one, "a") == said(second, "a") == ("Too many requests: retry later", "1")
+
+
+def test_when_no_slot_is_left_a_worker_limits_the_rest_for_itself_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with workers(Wall(), at_once_max=1) as (one, other):
+        for number in range(SLOTS_MAX):
+            one.enter(f"c{number}")
+        assert caplog.messages == []
+        for client in ("late", "later"):
+            one.enter(client)
+            with pytest.raises(TooMany):
+                one.enter(client)
+        assert caplog.messages == ["more than 4096 clients have come: each worker limits the rest for itself"]
+        other.enter("late")
+        with pytest.raises(TooMany):
+            other.enter("c0")
+
+
+def test_memory_is_bounded_and_what_is_shared_outlasts_being_forgotten() -> None:
+    with workers(Wall(), at_once_max=1) as (one, other):
+        one.enter("busy")
+        other.enter("elsewhere")
+        for number in range(CLIENTS_REMEMBERED_MAX + 10):
+            one.enter(f"c{number}")
+            one.leave(f"c{number}")
+        assert len(one._uses) <= CLIENTS_REMEMBERED_MAX
+        for client in ("busy", "elsewhere"):
+            with pytest.raises(TooMany):
+                one.enter(client)
+
+
+SEATS = 3
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["enter", "enter", "enter", "leave", "replace"]),
+        st.integers(0, SEATS - 1),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([0.0, 0.0, 0.125, 0.5, 3.0, 100.0]),
+    ),
+    max_size=80,
+)
+
+
+@given(STEPS, st.integers(1, 6), st.sampled_from([0.25, 1.0, 2.0, 8.0]), st.sampled_from([1.0, 2.5, 8.0]))
+def test_all_workers_together_let_in_what_one_process_would(
+    steps: list[tuple[str, int, str, float]], at_once_max: int, rate_per_s: float, burst: float
+) -> None:
+    """Times and rates are sums of few powers of two: what a float makes of them is exact, however it is added up."""
+    wall = Wall()
+    alone = ClientLimits(wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst)
+    under_way = [Counter[str]() for _ in range(SEATS)]
+    with SharedUse(SEATS) as shared:
+
+        def begin(seat: int) -> ClientLimits:
+            return ClientLimits(
+                wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat
+            )
+
+        together = [begin(seat) for seat in range(SEATS)]
+        for step, seat, client, later_s in steps:
+            wall.now += later_s
+            if step == "enter":
+                answer = said(together[seat], client)
+                assert answer == said(alone, client)
+                under_way[seat][client] += answer is None
+            elif step == "leave" and under_way[seat][client]:
+                under_way[seat][client] -= 1
+                together[seat].leave(client)
+                alone.leave(client)
+            elif step == "replace":
+                for lost in under_way[seat].elements():
+                    alone.leave(lost)
+                under_way[seat].clear()
+                together[seat] = begin(seat)
+
+
+@on_stage
+async def test_over_http_it_is_429_with_retry_after(stage: Stage) -> None:
+    limits = ClientLimits(stage.loop.clock, at_once_max=2)
+    app = portal_app(stage.portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), limits=limits)
+    tokens = [await stage.paid() for _ in range(5)]
+    stage.misbehave("delay", operations=("complete",), delay_s=5.0)
+    answers = await asyncio.gather(*(ask(app, "POST", "/process", {"token": token}) for token in tokens))
+    assert sorted(answer.status for answer in answers) == [200, 200, 429, 429, 429]
+    assert {a.headers["retry-after"] for a in answers if a.status == 429} == {"1"}
+    assert (await ask(app, "POST", "/process", {"token": "0" * 32})).status == 404

@@ -1,0 +1,263 @@
+"""What Prometheus sees: counts by bounded labels, and the live attempts when it asks."""
+
+import asyncio
+import logging
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from bursar.dynamo.errors import DynamoError, StoreUnreachable
+from bursar.payments import Attempt, Outcome, OutcomeContradicts
+from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.doors.asgi import portal_app
+from bursar.portal.metrics.metrics import KEEP_INTERVAL_S, LOOK_AGE_MAX_S, LOOK_TIMEOUT_S, Metrics, ObservedStore
+from bursar.portal.metrics.worker_snapshots import Snapshots
+from bursar.portal.use_cases.attention import acknowledge
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.sweep import sweep
+from tests.support.portal.asgi import ask
+from tests.support.portal.stage import DAWSON, Stage, on_stage
+
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+
+
+def _watched(stage: Stage, metrics: Metrics) -> Portal:
+    return Portal(
+        stage.ledger,
+        stage.portal.paygov,
+        stage.fees,
+        stage.clients,
+        clock=stage.loop.clock,
+        randomness=random.Random(9),
+        observer=metrics,
+    )
+
+
+@on_stage
+async def test_a_payments_way_is_counted(stage: Stage) -> None:
+    metrics = Metrics()
+    stage.portal = portal = _watched(stage, metrics)
+    app = portal_app(portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
+    lost = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    await ask(app, "POST", "/process", {"token": lost})
+    settling = await stage.paid("ACH")
+    await ask(app, "POST", "/process", {"token": settling})
+    await ask(app, "BREW", "/nowhere")
+    await asyncio.sleep(7)
+    text = (await ask(app, "GET", "/metrics")).body.decode()
+    for line in (
+        'bursar_requests_total{method="POST",operation="processPayment",status="504"} 1.0',
+        'bursar_requests_total{method="POST",operation="processPayment",status="200"} 1.0',
+        'bursar_requests_total{method="other",operation="none",status="404"} 1.0',
+        'bursar_paygov_calls_total{operation="complete",outcome="TimedOut"} 1.0',
+        'bursar_completions_total{outcome="settling"} 1.0',
+        'bursar_live_attempts{status="pending"} 1.0',
+        "bursar_unknown_outcomes 1.0",
+        "bursar_oldest_pending_seconds 7.0",
+    ):
+        assert line in text
+    assert lost not in text
+
+
+@on_stage
+async def test_a_sweep_is_counted(stage: Stage) -> None:
+    metrics = Metrics()
+    stage.portal = _watched(stage, metrics)
+    await stage.process(await stage.paid("ACH"))
+    await asyncio.sleep(20)
+    await sweep(stage.portal)
+    assert b'bursar_swept_total{result="settled"} 1.0' in await metrics.text(stage.portal)
+
+
+@on_stage
+async def test_the_stores_latency_is_seen_by_operation_and_outcome(stage: Stage) -> None:
+    metrics = Metrics()
+    store = ObservedStore(stage.store, metrics, stage.loop.clock)
+    await store.call("DescribeTable", {"TableName": "bursar-payments"})
+    with pytest.raises(DynamoError):
+        await store.call("DescribeTable", {"TableName": "nothing"})
+    text = (await metrics.text(stage.portal)).decode()
+    assert 'bursar_store_seconds_count{operation="DescribeTable",outcome="ok"} 1.0' in text
+    assert 'outcome="ResourceNotFoundException"' in text
+
+
+@on_stage
+async def test_contradictions_are_counted_until_somebody_acknowledges_them(stage: Stage) -> None:
+    metrics = Metrics()
+    token = await stage.paid()
+    await stage.process(token)
+    paid = await stage.attempt(token)
+    assert b"bursar_open_contradictions 0.0" in await metrics.text(stage.portal)
+    for said in ("3FOTHER", "3FANOTHER"):
+        with pytest.raises(OutcomeContradicts):
+            await stage.ledger.record_outcome(paid, Outcome("processed", said, "Success"), actor="sweeper")
+    await asyncio.sleep(LOOK_AGE_MAX_S)
+    assert b"bursar_open_contradictions 2.0" in await metrics.text(stage.portal)
+    await acknowledge(stage.portal, paid.agency_tracking_id, by="Ada", reason="refunded")
+    await asyncio.sleep(LOOK_AGE_MAX_S)
+    assert b"bursar_open_contradictions 0.0" in await metrics.text(stage.portal)
+
+
+class Away:
+    """Stands in for the store's answers: ``fails`` while it is away. Counts how often it was asked."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.fails: Exception | None = None
+        self.asked = 0
+        self._due = stage.ledger.due
+        stage.ledger.due = self.due  # type: ignore[method-assign]
+
+    async def due(self, until: float, limit: int) -> list[Attempt]:
+        self.asked += 1
+        if self.fails is not None:
+            raise self.fails
+        return await self._due(until, limit)
+
+
+GAUGES = ("bursar_live_attempts", "bursar_unknown_outcomes", "bursar_oldest_pending", "bursar_open_contradictions")
+
+
+def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(caplog: pytest.LogCaptureFixture) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        logging.getLogger("bursar").setLevel(logging.WARNING)  # the stage gives it its level back
+        metrics, away = Metrics(), Away(stage)
+        metrics.lease_conflict()
+        app = portal_app(stage.portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
+        caplog.clear()
+        for fails in (DynamoError("InternalServerError", "a noise"), None, StoreUnreachable("nobody there")):
+            away.fails = fails
+            scraped = await ask(app, "GET", "/metrics")
+            assert scraped.status == 200
+            assert b"bursar_lease_conflicts_total 1.0" in scraped.body
+            assert [name.encode() in scraped.body for name in GAUGES] == [fails is None] * 4
+            await asyncio.sleep(LOOK_AGE_MAX_S)
+        said = [record.getMessage() for record in caplog.records if record.name == "bursar.portal.metrics.metrics"]
+        assert ["a noise" in said[0], "nobody there" in said[1], len(said)] == [True, True, 2]
+
+    scene()
+
+
+@on_stage
+async def test_a_look_that_succeeds_is_good_for_a_while_and_one_that_fails_is_not(stage: Stage) -> None:
+    metrics, away = Metrics(), Away(stage)
+    away.fails = StoreUnreachable("nobody there")
+    await metrics.text(stage.portal)
+    await metrics.text(stage.portal)
+    assert away.asked == 2
+    away.fails = None
+    for _ in range(3):
+        assert b"bursar_unknown_outcomes 0.0" in await metrics.text(stage.portal)
+    assert away.asked == 3
+
+
+@on_stage
+async def test_scrapes_at_once_share_one_look_and_all_tell_what_it_found(stage: Stage) -> None:
+    metrics, away = Metrics(), Away(stage)
+    await stage.init()
+    told = await asyncio.gather(*(metrics.text(stage.portal) for _ in range(3)))
+    assert away.asked == 1
+    assert all(b'bursar_live_attempts{status="initiated"} 1.0' in text for text in told)
+
+
+@on_stage
+async def test_a_store_that_does_not_answer_does_not_keep_a_scrape_waiting(stage: Stage) -> None:
+    metrics = Metrics()
+    metrics.lease_conflict()
+
+    async def never(until: float, limit: int) -> list[Attempt]:
+        await asyncio.sleep(60)
+        return []
+
+    stage.ledger.due = never  # type: ignore[method-assign]
+    began = stage.loop.clock()
+    text = await metrics.text(stage.portal)
+    assert stage.loop.clock() - began == pytest.approx(LOOK_TIMEOUT_S)
+    assert b"bursar_lease_conflicts_total 1.0" in text
+    assert b"bursar_unknown_outcomes" not in text
+
+
+async def _counted(metrics: Metrics, stage: Stage) -> list[str]:
+    """The lines that tell of counters and histograms, sorted."""
+    text = (await metrics.text(stage.portal)).decode()
+    return sorted(re.findall(r"^bursar_\w+_(?:total|bucket|count|sum)\b.*$", text, re.MULTILINE))
+
+
+def _count_everything(metrics: Metrics, seconds: float) -> None:
+    metrics.answered("initPayment", "POST", 200, seconds)
+    metrics.paygov_answered("start", "answered", seconds)
+    metrics.lease_conflict()
+    metrics.outcome_known("paid")
+    metrics.alerted("contradiction")
+    metrics.swept({"settled": 2, "failed": 1}, seconds)
+    metrics.store_answered("GetItem", "ok", seconds)
+
+
+@on_stage
+async def test_any_worker_tells_what_all_have_counted(stage: Stage) -> None:
+    alone, snapshots = Metrics(), Snapshots(3)
+    workers = [Metrics(snapshots, seat) for seat in range(3)]
+    for worker in (workers[0], workers[2], workers[2]):
+        _count_everything(worker, 0.25)
+        _count_everything(alone, 0.25)
+    for worker in workers:
+        await _counted(worker, stage)
+    told = [await _counted(worker, stage) for worker in workers]
+    assert told == [await _counted(alone, stage)] * 3
+
+
+@on_stage
+async def test_workers_tell_the_same_seconds_to_the_last_bit(stage: Stage) -> None:
+    snapshots = Snapshots(3)
+    workers = [Metrics(snapshots, seat) for seat in range(3)]
+    for worker, seconds in zip(workers, (0.3, 0.2, 0.1), strict=True):
+        worker.answered("initPayment", "POST", 200, seconds)
+        worker.keep()
+    told = [await _counted(worker, stage) for worker in workers]
+    assert told == told[:1] * 3
+
+
+@on_stage
+async def test_a_worker_tells_of_itself_time_and_again(stage: Stage) -> None:
+    snapshots = Snapshots(2)
+    asked, other = Metrics(snapshots, 0), Metrics(snapshots, 1)
+    keeping = asyncio.create_task(other.keep_up())
+    for count in (1, 2, 3):
+        other.lease_conflict()
+        await asyncio.sleep(KEEP_INTERVAL_S + 0.1)
+        assert f"bursar_lease_conflicts_total {count}.0" in await _counted(asked, stage)
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+async def test_a_worker_that_is_alone_has_nothing_to_keep() -> None:
+    metrics = Metrics()
+    metrics.keep()
+    await metrics.keep_up()
+
+
+@on_stage
+async def test_a_killed_workers_successor_goes_on_from_what_was_told(stage: Stage) -> None:
+    snapshots = Snapshots(2)
+    stays, killed = Metrics(snapshots, 0), Metrics(snapshots, 1)
+    _count_everything(stays, 0.5)
+    _count_everything(killed, 0.25)
+    told = await _counted(killed, stage)
+    killed.lease_conflict()  # after it was asked, and before it is killed: nobody has heard of this one
+    told_without_it = await _counted(stays, stage)
+    successor = Metrics(snapshots, 1)
+    assert "bursar_lease_conflicts_total 1.0" in told  # its own: the other had not kept anything yet
+    assert await _counted(successor, stage) == told_without_it
+    successor.lease_conflict()
+    assert "bursar_lease_conflicts_total 3.0" in await _counted(successor, stage)
+    assert "bursar_lease_conflicts_total 3.0" in await _counted(stays, stage)
+
+
+@on_stage
+async def test_every_metric_is_told_to_operators(stage: Stage) -> None:
+    names = re.findall(r"^# TYPE (\w+) \w+$", (await Metrics().text(stage.portal)).decode(), re.MULTILINE)
+    told = re.findall(r"^\| `(bursar_\w+)`", OPERATIONS.read_text(), re.MULTILINE)
+    assert {name for name in names if not name.endswith("_created")} == set(told)

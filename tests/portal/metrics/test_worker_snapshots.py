@@ -1,0 +1,67 @@
+"""A snapshot that was kept is read whole by any worker, whatever becomes of the one that keeps it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bursar.portal.metrics.worker_snapshots import SNAPSHOT_BYTES_MAX, Snapshots, _header
+
+KILLED_WHILE_IT_KEEPS = """
+import itertools, os, signal
+from bursar.portal.metrics.worker_snapshots import Snapshots
+
+snapshots = Snapshots(2)
+for _ in range(20):
+    heard, says = os.pipe()
+    child = os.fork()
+    if not child:
+        for number in itertools.count():
+            snapshots.keep(1, b"%d" % (number % 10) * 500_000)
+            os.write(says, b".") if number == 3 else None
+    os.read(heard, 1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(heard)
+    os.close(says)
+    latest = snapshots.latest(1)
+    assert len(latest) == 500_000 and latest == latest[:1] * 500_000
+print("whole")
+"""
+
+
+def test_each_seat_has_the_last_that_was_kept_there() -> None:
+    snapshots = Snapshots(2)
+    assert [snapshots.latest(seat) for seat in range(2)] == [b"", b""]
+    for text in (b"first, and longer", b"second", b"third"):
+        snapshots.keep(0, text)
+        assert [snapshots.latest(seat) for seat in range(2)] == [text, b""]
+    snapshots.keep(1, b"another's")
+    assert [snapshots.latest(seat) for seat in range(2)] == [b"third", b"another's"]
+
+
+def test_a_worker_killed_while_it_keeps_one_leaves_the_last_whole_one() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_IT_KEEPS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ("whole\n", "")
+
+
+@pytest.mark.parametrize("damaged", [b"\xff\xff\xff\xff", b"\x03\x00\x00\x00", b"\x00\x00\x00\x00"])
+def test_a_damaged_one_is_logged_and_left_out_until_the_next(damaged: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    snapshots = Snapshots(2)
+    snapshots.keep(1, b"whole")
+    begin = _header(1, snapshots._memory[_header(1, 0) - 1])
+    snapshots._memory[begin : begin + len(damaged)] = damaged
+    assert snapshots.latest(1) == b""
+    assert caplog.messages == ["the snapshot of worker 1's metrics is damaged and left out"]
+    snapshots.keep(1, b"whole again")
+    assert snapshots.latest(1) == b"whole again"
+
+
+def test_one_that_is_too_large_is_logged_and_the_last_one_stays(caplog: pytest.LogCaptureFixture) -> None:
+    snapshots = Snapshots(1)
+    snapshots.keep(0, bytes(SNAPSHOT_BYTES_MAX))
+    snapshots.keep(0, bytes(SNAPSHOT_BYTES_MAX + 1))
+    assert snapshots.latest(0) == bytes(SNAPSHOT_BYTES_MAX)
+    assert caplog.messages == ["a snapshot of the metrics has 1048577 bytes, which is too large to keep"]

@@ -1,0 +1,71 @@
+"""The breaker: open after a run of failures, one probe when it has cooled down, closed by an answer."""
+
+import random
+
+from bursar.portal.use_cases.circuit_breaker import COOL_DOWN_MAX_S, COOL_DOWN_MIN_S, FAILURES_MAX, JITTER, Breaker
+
+
+class Wall:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _opened(wall: Wall) -> Breaker:
+    breaker = Breaker(wall, random.Random(1))
+    for _ in range(FAILURES_MAX):
+        assert breaker.admit()
+        breaker.report(answered=False)
+    return breaker
+
+
+def test_it_opens_after_a_run_of_failures_only() -> None:
+    breaker = Breaker(Wall(), random.Random(1))
+    for _ in range(10 * FAILURES_MAX):
+        breaker.report(answered=False)
+        breaker.report(answered=True)
+    assert breaker.admit()
+    assert _opened(Wall()).is_open
+
+
+def test_after_the_cool_down_one_probe_goes_through() -> None:
+    wall = Wall()
+    breaker = _opened(wall)
+    assert not breaker.admit()
+    assert COOL_DOWN_MIN_S <= breaker.open_for_s <= COOL_DOWN_MIN_S * (1 + JITTER)
+    wall.now += breaker.open_for_s
+    assert [breaker.admit() for _ in range(3)] == [True, False, False]
+    breaker.report(answered=True)
+    assert breaker.admit()
+    assert not breaker.is_open
+
+
+def test_failed_probes_make_it_wait_longer_up_to_a_bound() -> None:
+    wall = Wall()
+    breaker = _opened(wall)
+    waits = []
+    for _ in range(12):
+        waits.append(breaker.open_for_s)
+        wall.now += breaker.open_for_s
+        assert breaker.admit()
+        breaker.report(answered=False)
+    assert waits[1] > waits[0]
+    assert COOL_DOWN_MAX_S <= waits[-1] <= COOL_DOWN_MAX_S * (1 + JITTER)
+
+
+def test_late_failures_of_questions_asked_before_do_not_restart_it() -> None:
+    wall = Wall()
+    breaker = _opened(wall)
+    wait = breaker.open_for_s
+    breaker.report(answered=False)
+    assert breaker.open_for_s == wait
+
+
+def test_a_probe_that_tells_nothing_lets_another_through() -> None:
+    wall = Wall()
+    breaker = _opened(wall)
+    wall.now += breaker.open_for_s
+    assert breaker.admit()
+    breaker.report(answered=None)
+    assert [breaker.admit(), breaker.admit()] == [True, False]

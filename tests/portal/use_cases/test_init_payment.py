@@ -1,0 +1,149 @@
+"""POST /init as a use case: one live attempt per obligation, and a way on from every dead one."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, PortalError, portal_error
+from bursar.portal.use_cases.init_payment import init_payment
+from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
+
+
+@on_stage
+async def test_init_gives_a_token_and_the_payers_address(stage: Stage) -> None:
+    reply = await init_payment(stage.portal, DAWSON, stage.request())
+    assert len(reply["token"]) == 32
+    assert reply["paymentRedirect"] == (
+        f"http://paygov.example/pay?token={reply['token']}&tcsAppID=TCSUSTAXCOURTPETITION"
+    )
+    assert (await stage.attempt(reply["token"])).status == "initiated"
+
+
+@on_stage
+async def test_the_same_reference_gets_the_same_token_while_it_is_fresh(stage: Stage) -> None:
+    reference = stage.reference()
+    token = await stage.init(reference)
+    await asyncio.sleep(3 * HOUR_S - 1)
+    assert await stage.init(reference) == token
+
+
+@on_stage
+async def test_a_token_past_three_hours_fails_with_5009_and_a_new_attempt_starts(stage: Stage) -> None:
+    reference = stage.reference()
+    old = await stage.init(reference)
+    await asyncio.sleep(3 * HOUR_S)
+    assert await stage.init(reference) != old
+    failed = await stage.attempt(old)
+    assert (failed.status, failed.return_code) == ("failed", "5009")
+
+
+@on_stage
+async def test_a_fee_whose_price_changes_keeps_the_token_and_amount_of_the_live_attempt(stage: Stage) -> None:
+    reference = stage.reference()
+    token = await stage.init(reference)
+    fee = stage.request().fee
+    dearer = replace(fee, version="2026-11-23", amount=Decimal("70.00"))
+    assert await stage.init(reference, fee=dearer, amount=dearer.amount) == token
+    assert ((await stage.attempt(token)).amount, fee.amount) == (Decimal("60.00"), Decimal("60.00"))
+
+
+@on_stage
+async def test_another_amount_or_metadata_is_a_conflict(stage: Stage) -> None:
+    fee = stage.fees.fee("COPY_FEE", stage.loop.clock())
+    reference = stage.reference()
+    request = stage.request(
+        reference, fee=fee, amount=Decimal("3.50"), metadata={"copyRequestId": "1", "numberOfPages": 7}
+    )
+    await init_payment(stage.portal, DAWSON, request)
+    with pytest.raises(Conflict, match="another amount"):
+        await init_payment(stage.portal, DAWSON, replace(request, amount=Decimal("4.00")))
+    with pytest.raises(Exception, match="metadata") as differs:
+        await init_payment(stage.portal, DAWSON, replace(request, metadata={"copyRequestId": "2"}))
+    assert portal_error(differs.value).status == 409
+
+
+@pytest.mark.parametrize(("method", "message"), [("PLASTIC_CARD", "already been paid"), ("ACH", "still settling")])
+def test_what_is_paid_or_settling_takes_no_other_attempt(method: str, message: str) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        reference = stage.reference()
+        await stage.process(await stage.paid(method, reference=reference))
+        with pytest.raises(Conflict, match=message):
+            await stage.init(reference)
+
+    scene()
+
+
+@on_stage
+async def test_two_clients_may_use_one_reference(stage: Stage) -> None:
+    request = stage.request()
+    tokens = [(await init_payment(stage.portal, client, request))["token"] for client in (DAWSON, EXAMS)]
+    assert tokens[0] != tokens[1]
+
+
+@on_stage
+async def test_a_fee_that_the_client_may_not_charge_is_refused(stage: Stage) -> None:
+    with pytest.raises(Forbidden, match=r"^Client not authorized for fee$"):
+        await init_payment(stage.portal, replace(DAWSON, fees=frozenset({"COPY_FEE"})), stage.request())
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "status"),
+    [
+        ("refuse", {}, 504),
+        ("reset", {}, 504),
+        ("drop", {}, 504),
+        ("garbage", {}, 502),
+        ("fault", {"code": "4019"}, 502),
+    ],
+)
+def test_no_token_fails_the_attempt_and_init_may_be_called_again(kind: str, how: dict[str, str], status: int) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        reference = stage.reference()
+        stage.misbehave(kind, operations=("start",), times=1, **how)
+        with pytest.raises(PortalError, match="Nothing was charged") as raised:
+            await stage.init(reference)
+        assert raised.value.status == status
+        assert await stage.init(reference)
+        view = await stage.ledger.obligation("dawson", reference)
+        assert view is not None
+        assert [attempt.status for attempt in view.attempts] == ["failed", "initiated"]
+
+    scene()
+
+
+@on_stage
+async def test_of_many_inits_at_once_one_obligation_gets_one_live_attempt(stage: Stage) -> None:
+    reference = stage.reference()
+    results = await asyncio.gather(*(stage.init(reference) for _ in range(8)), return_exceptions=True)
+    tokens = {each for each in results if isinstance(each, str)}
+    assert len(tokens) == 1
+    assert {portal_error(each).status for each in results if isinstance(each, Exception)} <= {409}
+
+
+@on_stage
+async def test_an_attempt_stuck_in_received_blocks_for_a_bounded_time_only(stage: Stage) -> None:
+    reference = stage.reference()
+    asked = stage.request(reference)
+    await stage.ledger.start_attempt(
+        "dawson", reference, asked.fee, asked.amount, asked.metadata, asked.url_success, asked.url_cancel
+    )
+    with pytest.raises(Conflict, match="already being processed"):
+        await stage.init(reference)
+    await asyncio.sleep(120)
+    assert await stage.init(reference)
+
+
+@on_stage
+async def test_a_token_that_another_attempt_has_is_refused(stage: Stage) -> None:
+    token = await stage.init()
+
+    async def same_again(**asked: object) -> str:
+        return token
+
+    stage.portal.paygov.start = same_again  # type: ignore[method-assign, assignment]
+    with pytest.raises(BadGateway, match="Nothing was charged"):
+        await stage.init()

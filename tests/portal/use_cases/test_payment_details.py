@@ -1,0 +1,116 @@
+"""GET /details and …/events: the record, refreshed where only Pay.gov knows."""
+
+import asyncio
+
+import pytest
+
+from bursar.portal.contract.errors import GatewayTimeout, NotFound
+from bursar.portal.use_cases.payment_details import details, events
+from tests.support.portal.stage import DAWSON, EXAMS, Stage, on_stage
+
+
+async def _of(stage: Stage, token: str) -> str:
+    return (await stage.attempt(token)).reference
+
+
+@on_stage
+async def test_a_pending_payment_is_refreshed_until_it_settles(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    reference = await _of(stage, token)
+    assert (await details(stage.portal, DAWSON, reference))["paymentStatus"] == "pending"
+    await asyncio.sleep(15)
+    settled = await details(stage.portal, DAWSON, reference.upper())
+    assert (settled["paymentStatus"], settled["transactions"][0]["paymentMethod"]) == ("success", "ACH")
+
+
+@on_stage
+async def test_a_poll_that_learns_nothing_changes_nothing(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    reference = await _of(stage, token)
+    before = await details(stage.portal, DAWSON, reference)
+    await asyncio.sleep(5)
+    assert await details(stage.portal, DAWSON, reference) == before
+    assert (await stage.events_of(await stage.attempt(token)))[-1] == "accepted"
+
+
+@on_stage
+async def test_paygov_is_asked_once_for_many_callers_and_not_again_at_once(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    reference = await _of(stage, token)
+    portals = [stage.portal] * 5 + [stage.another_portal(stage.watcher)] * 5
+    await asyncio.gather(*(details(portal, DAWSON, reference) for portal in portals))
+    assert stage.watcher.calls.count(("details", "answered")) == 1
+    await asyncio.sleep(2)
+    await details(stage.portal, DAWSON, reference)
+    assert stage.watcher.calls.count(("details", "answered")) == 2
+
+
+@on_stage
+async def test_when_paygov_cannot_be_asked_the_record_is_given_as_stale(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    stage.misbehave("refuse")
+    reply = await details(stage.portal, DAWSON, await _of(stage, token))
+    assert (reply["paymentStatus"], reply["stale"]) == ("pending", True)
+
+
+@on_stage
+async def test_an_answer_stays_stale_until_paygov_is_heard_again(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    reference = await _of(stage, token)
+    stage.misbehave("refuse", times=1)
+    replies = [await details(stage.portal, DAWSON, reference) for _ in range(2)]  # the second asks nobody
+    await asyncio.sleep(2)
+    replies += [await details(stage.portal, DAWSON, reference) for _ in range(2)]
+    assert ["stale" in reply for reply in replies] == [True, True, False, False]
+
+
+@on_stage
+async def test_an_unknown_outcome_is_found_by_asking(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    reply = await details(stage.portal, DAWSON, await _of(stage, token))
+    assert (reply["paymentStatus"], "stale" in reply) == ("success", False)
+
+
+@on_stage
+async def test_details_never_completes_anything(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("http", operations=("complete",), times=1)
+    with pytest.raises(Exception, match="ask details"):
+        await stage.process(token)
+    reply = await details(stage.portal, DAWSON, await _of(stage, token))
+    assert (reply["paymentStatus"], stage.charges()) == ("pending", 0)
+
+
+@on_stage(query=False)
+async def test_an_unknown_outcome_without_a_query_service_is_stale(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    reply = await details(stage.portal, DAWSON, await _of(stage, token))
+    assert (reply["paymentStatus"], reply["stale"]) == ("pending", True)
+
+
+@on_stage
+async def test_a_reference_of_another_client_is_not_found(stage: Stage) -> None:
+    reference = await _of(stage, await stage.init())
+    for unknown in (reference, "not a uuid", stage.reference()):
+        with pytest.raises(NotFound, match=r"^Transaction Reference Id was not found$"):
+            await details(stage.portal, EXAMS, unknown)
+
+
+@on_stage
+async def test_the_history_holds_every_event_and_no_token(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    history = await events(stage.portal, DAWSON, await _of(stage, token))
+    assert [each["name"] for each in history["events"]] == ["started", "token_given", "claimed", "accepted"]
+    assert token not in str(history)

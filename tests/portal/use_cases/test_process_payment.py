@@ -1,0 +1,317 @@
+"""POST /process as a use case: one completion, whoever asks and whatever Pay.gov answers."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from bursar.dynamo.errors import StoreUnreachable
+from bursar.paygov.simulator import SimulatorSettings
+from bursar.payments.history_bounds import EVENTS_MAX, RECLAIMS_MAX
+from bursar.payments.records import AMOUNT_MAX
+from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, GatewayTimeout, Gone, NotFound
+from bursar.portal.use_cases.process_payment import NEVER_SENT_DETAIL, process_payment
+from bursar.portal.use_cases.sweep import sweep
+from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
+
+
+@on_stage
+async def test_a_card_payment_is_a_success(stage: Stage) -> None:
+    token = await stage.paid()
+    reply = await stage.process(token)
+    assert reply["paymentStatus"] == "success"
+    [transaction] = reply["transactions"]
+    assert transaction["transactionStatus"] == "processed"
+    assert transaction["paymentMethod"] == "Credit/Debit Card"
+    assert transaction["payGovTrackingId"]
+    assert await stage.events_of(await stage.attempt(token)) == ["started", "token_given", "claimed", "completed"]
+
+
+@on_stage
+async def test_the_greatest_amount_that_the_table_keeps_can_be_paid(stage: Stage) -> None:
+    fee = stage.fees.fee("COPY_FEE", stage.loop.clock())
+    metadata = {"copyRequestId": "1", "numberOfPages": 2}
+    token = await stage.paid(fee=fee, amount=AMOUNT_MAX, metadata=metadata)
+    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert [charge.amount for charge in stage.simulator.books.all_charges()] == [AMOUNT_MAX]
+
+
+@on_stage
+async def test_an_ach_payment_is_pending(stage: Stage) -> None:
+    reply = await stage.process(await stage.paid("ACH"))
+    assert (reply["paymentStatus"], reply["transactions"][0]["transactionStatus"]) == ("pending", "pending")
+
+
+@on_stage
+async def test_a_refused_card_is_failed_and_a_new_attempt_may_follow(stage: Stage) -> None:
+    reference = stage.reference()
+    failed = await stage.process(await stage.paid(outcome="Failed", reference=reference))
+    assert failed["paymentStatus"] == "failed"
+    again = await stage.process(await stage.paid(reference=reference))
+    assert again["paymentStatus"] == "success"
+    assert [each["transactionStatus"] for each in again["transactions"]] == ["failed", "processed"]
+
+
+@on_stage
+async def test_nobody_has_paid_yet_is_what_paygov_says_it_is(stage: Stage) -> None:
+    token = await stage.init()
+    reply = await stage.process(token)
+    attempt = await stage.attempt(token)
+    assert (reply["paymentStatus"], attempt.return_code) == ("failed", "4117")
+    assert reply["transactions"][0]["returnDetail"] == attempt.return_detail
+
+
+@on_stage
+async def test_a_token_that_nobody_was_given_is_not_found(stage: Stage) -> None:
+    with pytest.raises(NotFound, match=r"^Transaction could not be found$"):
+        await stage.process("f" * 32)
+
+
+@on_stage
+async def test_another_clients_token_is_not_found(stage: Stage) -> None:
+    token = await stage.paid()
+    with pytest.raises(NotFound):
+        await process_payment(stage.portal, EXAMS, token)
+    assert stage.charges() == 0
+
+
+@on_stage
+async def test_a_client_that_lost_its_permission_is_refused(stage: Stage) -> None:
+    token = await stage.paid()
+    with pytest.raises(Forbidden, match=r"^Client not authorized for fee$"):
+        await process_payment(stage.portal, replace(DAWSON, fees=frozenset()), token)
+
+
+@on_stage
+async def test_of_two_calls_at_once_one_completes_and_one_hears_409(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("delay", operations=("complete",), delay_s=5.0)
+    results = await asyncio.gather(stage.process(token), stage.process(token), return_exceptions=True)
+    replies = [each for each in results if isinstance(each, dict)]
+    refusals = [each for each in results if isinstance(each, Conflict)]
+    assert len(replies) == len(refusals) == 1
+    assert refusals[0].message == "A payment is already being processed for this token"
+    assert (stage.charges(), stage.watcher.conflicts) == (1, 1)
+
+
+@on_stage
+async def test_a_finished_token_is_gone(stage: Stage) -> None:
+    token = await stage.paid()
+    await stage.process(token)
+    with pytest.raises(Gone, match=r"^This token is no longer valid\.$"):
+        await stage.process(token)
+
+
+@on_stage
+async def test_a_failed_token_whose_sibling_lives_is_gone_and_says_so(stage: Stage) -> None:
+    reference = stage.reference()
+    first = await stage.paid(outcome="Failed", reference=reference)
+    await stage.process(first)
+    await stage.process(await stage.paid(reference=reference))
+    with pytest.raises(Gone, match="Another transaction is already fulfilling this obligation"):
+        await stage.process(first)
+
+
+@on_stage
+async def test_a_token_past_three_hours_is_expired_without_asking_paygov(stage: Stage) -> None:
+    token = await stage.paid()
+    await asyncio.sleep(3 * HOUR_S)
+    for _ in range(2):
+        with pytest.raises(Gone, match="expired"):
+            await stage.process(token)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.return_code) == ("failed", "5009")
+    assert stage.watcher.calls == [("start", "answered")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "charged"),
+    [("drop", GatewayTimeout, 1), ("reset", GatewayTimeout, 1), ("garbage", BadGateway, 1), ("http", BadGateway, 0)],
+)
+def test_a_lost_answer_leaves_the_attempt_processing_and_blocks_a_second(
+    kind: str, error: type[Exception], charged: int
+) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        reference = stage.reference()
+        token = await stage.paid(reference=reference)
+        stage.misbehave(kind, operations=("complete",), times=1)
+        with pytest.raises(error, match="ask details"):
+            await stage.process(token)
+        attempt = await stage.attempt(token)
+        assert (attempt.status, attempt.outcome_unknown, attempt.lease_owner) == ("processing", True, None)
+        assert stage.charges() == charged
+        with pytest.raises(Conflict, match="already being processed"):
+            await stage.init(reference)
+
+    scene()
+
+
+@on_stage
+async def test_a_lost_answer_is_found_by_the_next_process_call(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    reply = await stage.process(token)
+    assert (reply["paymentStatus"], stage.charges()) == ("success", 1)
+
+
+@on_stage
+async def test_a_complete_that_never_arrived_is_sent_once_more_when_paygov_surely_has_none(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("http", operations=("complete",), times=1)
+    with pytest.raises(BadGateway):
+        await stage.process(token)
+    reply = await stage.process(token)
+    assert (reply["paymentStatus"], stage.charges()) == ("success", 1)
+
+
+@on_stage(query=False)
+async def test_without_query_a_refused_second_complete_leaves_it_unknown(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    for _ in range(4):
+        with pytest.raises(GatewayTimeout, match="ask details"):
+            await stage.process(token)
+        await asyncio.sleep(10)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.outcome_unknown, stage.charges()) == ("processing", True, 1)
+    completes = [outcome for operation, outcome in stage.watcher.calls if operation == "complete"]
+    assert completes == ["TimedOut", "Fault"], "one complete and one repetition, never more"
+    assert "fault after doubt" in stage.watcher.alerts
+
+
+@on_stage
+async def test_not_sent_gives_the_lease_back_and_the_next_call_completes(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("refuse", operations=("complete",), times=1)
+    with pytest.raises(GatewayTimeout, match="Nothing was charged"):
+        await stage.process(token)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.outcome_unknown, attempt.lease_owner) == ("processing", False, None)
+    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert stage.charges() == 1
+
+
+@on_stage
+async def test_not_sent_and_past_its_life_is_expired(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("refuse", operations=("complete",), times=1)
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    await asyncio.sleep(3 * HOUR_S)
+    with pytest.raises(Gone, match="expired"):
+        await stage.process(token)
+    assert (await stage.attempt(token)).status == "failed"
+
+
+@on_stage
+async def test_what_cannot_be_sent_is_tried_so_often_and_then_to_be_initialized_again(stage: Stage) -> None:
+    reference = stage.reference()
+    token = await stage.paid(reference=reference)
+    stage.misbehave("refuse", operations=("complete",))
+    for _ in range(1 + RECLAIMS_MAX):
+        with pytest.raises(GatewayTimeout, match="Nothing was charged"):
+            await stage.process(token)
+    for _ in range(2):
+        with pytest.raises(Gone, match="initialize the payment again"):
+            await stage.process(token)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.return_code, attempt.return_detail) == ("failed", "5009", NEVER_SENT_DETAIL)
+    assert (await stage.events_of(attempt))[-2:] == ["released", "expired_unsent"]
+    assert len(await stage.events_of(attempt)) == EVENTS_MAX["reclaimed"] + 1
+    stage.plan.clear()
+    assert (await stage.process(await stage.paid(reference=reference)))["paymentStatus"] == "success"
+    assert stage.charges() == 1
+
+
+@on_stage(query=False)
+async def test_an_unknown_outcome_whose_second_complete_is_never_sent_stays_unknown_and_ends_its_events(
+    stage: Stage,
+) -> None:
+    token = await stage.paid()
+    stage.misbehave("drop", operations=("complete",), times=1)
+    with patch.dict(EVENTS_MAX, lease_taken_over=10):
+        with pytest.raises(GatewayTimeout):
+            await stage.process(token)
+        stage.misbehave("refuse", operations=("complete",))
+        for _ in range(30):
+            with pytest.raises(GatewayTimeout, match="ask details"):
+                await stage.process(token)
+            await asyncio.sleep(10)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.outcome_unknown, attempt.event_seq) == ("processing", True, 10)
+    assert stage.charges() == 1
+
+
+@pytest.mark.parametrize("kind", ["wrong_agency", "wrong_amount"])
+def test_a_reply_about_something_else_is_no_success_and_alerts(kind: str) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        token = await stage.paid()
+        stage.misbehave(kind, operations=("complete",), times=1)
+        with pytest.raises(BadGateway):
+            await stage.process(token)
+        attempt = await stage.attempt(token)
+        assert (attempt.status, attempt.outcome_unknown) == ("processing", True)
+        assert len(stage.watcher.alerts) == 1
+
+    scene()
+
+
+@on_stage
+async def test_a_caller_who_leaves_does_not_abandon_the_completion(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("delay", operations=("complete",), delay_s=5.0)
+    caller = asyncio.create_task(stage.process(token))
+    await asyncio.sleep(2)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert await stage.portal.drain() == 0
+    assert (await stage.attempt(token)).status == "processed"
+
+
+@on_stage
+async def test_a_process_that_dies_after_the_claim_is_found_out_by_another(stage: Stage) -> None:
+    token = await stage.paid()
+    attempt = await stage.attempt(token)
+    await stage.ledger.claim(attempt, "a process that died", 90.0)
+    with pytest.raises(Conflict):
+        await stage.process(token)
+    await asyncio.sleep(91)
+    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert stage.charges() == 1
+
+
+@on_stage
+async def test_a_store_that_is_away_for_a_moment_does_not_lose_paygovs_word(stage: Stage) -> None:
+    token = await stage.paid()
+    record, tries = stage.ledger.record_outcome, 0
+
+    async def flaky(*given: Any, **named: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise StoreUnreachable("away")
+        return await record(*given, **named)
+
+    stage.ledger.record_outcome = flaky  # type: ignore[method-assign]
+    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert tries == 4
+
+
+@on_stage(settings=SimulatorSettings(unpaid_code=None))
+async def test_process_and_sweeper_at_once_charge_once(stage: Stage) -> None:
+    tokens = [await stage.init() for _ in range(5)]
+    stage.misbehave("drop", operations=("complete",), probability=0.5)
+    await asyncio.gather(*(stage.process(token) for token in tokens * 2), return_exceptions=True)
+    stage.plan.clear()
+    for _ in range(4):
+        await asyncio.sleep(200)
+        await asyncio.gather(*(sweep(portal) for portal in (stage.portal, stage.another_portal())))
+    assert stage.charges() == 5
+    assert {(await stage.attempt(token)).status for token in tokens} == {"processed"}

@@ -1,0 +1,49 @@
+"""The sweeper's loop: it outlives what goes wrong, catches up when there is much, and ends when cancelled."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bursar.portal.use_cases.sweep_loop import ERROR_PAUSE_MAX_S, pause_s, run_sweeper
+from tests.support.portal.stage import Stage, on_stage
+
+
+@on_stage
+async def test_it_settles_what_comes(stage: Stage) -> None:
+    sweeping = asyncio.create_task(run_sweeper(stage.portal, 5.0))
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    await asyncio.sleep(60)
+    assert (await stage.attempt(token)).status == "processed"
+    sweeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sweeping
+
+
+@on_stage
+async def test_it_outlives_a_store_that_is_away(stage: Stage) -> None:
+    due, failures = stage.ledger.due, 3
+
+    async def flaky(*given: Any) -> Any:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise ConnectionError
+        return await due(*given)
+
+    stage.ledger.due = flaky  # type: ignore[method-assign]
+    sweeping = asyncio.create_task(run_sweeper(stage.portal, 5.0))
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    await asyncio.sleep(300)
+    sweeping.cancel()
+    assert (await stage.attempt(token)).status == "processed"
+
+
+@on_stage
+async def test_pauses_have_jitter_and_a_bound(stage: Stage) -> None:
+    usual = {pause_s(stage.portal, 5.0, 0) for _ in range(50)}
+    assert all(2.5 <= pause <= 7.5 for pause in usual)
+    assert len(usual) == 50
+    assert pause_s(stage.portal, 5.0, 1000) <= 1.5 * ERROR_PAUSE_MAX_S

@@ -1,0 +1,85 @@
+"""The tail: what it holds, what it reads again, and where it gives up."""
+
+import pytest
+
+from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
+from bursar.reports.lake.tail import READ_AHEAD_S, SAFETY_MARGIN_S, Tail, TailTooLong, changes_between
+from reports.conftest import DAY_S, START, Book
+
+FROM_THE_START = {"payments": None, "payment_events": None}
+
+
+def tail_of(book: Book) -> Tail:
+    async def origin() -> float:
+        return START - 3600
+
+    return Tail(book, origin, book.clock)
+
+
+async def test_it_holds_each_attempt_once_and_every_event(book: Book) -> None:
+    tail = tail_of(book)
+    attempt = book.move(book.start(), "initiated")
+    book.now += 1
+    book.move(attempt, "failed")
+    tables = await tail.read(FROM_THE_START)
+    assert tables["payments"]["status"].to_pylist() == ["failed"]
+    assert tables["payment_events"]["to_status"].to_pylist() == ["received", "initiated", "failed"]
+
+
+async def test_a_change_that_surfaces_late_but_within_the_margin_is_met(book: Book) -> None:
+    tail = tail_of(book)
+    book.now += 1000
+    await tail.read(FROM_THE_START)
+    seen_at = book.now
+    book.now = seen_at - SAFETY_MARGIN_S + 1  # stamped before the read above, visible only now
+    book.start()
+    book.now = seen_at + 1
+    assert (await tail.read(FROM_THE_START))["payments"].num_rows == 1
+
+
+async def test_only_the_margin_is_read_again(book: Book) -> None:
+    tail = tail_of(book)
+    book.now += DAY_S
+    await tail.read(FROM_THE_START)
+    book.reads.clear()
+    await tail.read(FROM_THE_START)
+    assert book.reads == [(book.now - SAFETY_MARGIN_S, book.now + READ_AHEAD_S)]
+
+
+async def test_what_the_watermark_has_passed_is_forgotten(book: Book) -> None:
+    tail = tail_of(book)
+    book.start()
+    book.now += 10
+    book.start()
+    assert (await tail.read(FROM_THE_START))["payments"].num_rows == 2
+    tables = await tail.read({"payments": START + 5, "payment_events": START})
+    assert (tables["payments"].num_rows, tables["payment_events"].num_rows) == (1, 2)
+
+
+async def test_a_watermark_that_went_back_is_read_from_anew(book: Book) -> None:
+    tail = tail_of(book)
+    book.start()
+    book.now += DAY_S
+    assert (await tail.read({"payments": book.now, "payment_events": book.now}))["payments"].num_rows == 0
+    assert (await tail.read(FROM_THE_START))["payments"].num_rows == 1
+
+
+async def test_it_gives_up_beyond_its_rows_and_holds_none(book: Book) -> None:
+    tail = tail_of(book)
+    for _ in range(6):
+        book.start()
+    with pytest.raises(TailTooLong):
+        await tail.read(FROM_THE_START, rows_max=11)
+    assert (await tail.read(FROM_THE_START, rows_max=12))["payments"].num_rows == 6
+
+
+async def test_a_long_span_is_read_in_steps_that_the_ledger_takes(book: Book) -> None:
+    book.start()
+    until = START + 2.5 * CHANGES_SPAN_MAX_S
+    records = [record async for record in changes_between(book, START, until)]
+    assert len(records) == 2
+    assert [end - begin for begin, end in book.reads] == [
+        CHANGES_SPAN_MAX_S,
+        CHANGES_SPAN_MAX_S,
+        CHANGES_SPAN_MAX_S / 2,
+    ]

@@ -1,0 +1,208 @@
+"""A session: what a statement may do, what it may not, and what each mistake says."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bursar.reports import Answer, BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
+from bursar.reports.lake.lake import Lake, TableState
+from bursar.reports.lake.schema import PAYMENTS, TABLES, arrow_schema
+from bursar.reports.sql import session
+from bursar.reports.sql.session import Session
+
+NOTHING = {schema.name: arrow_schema(schema).empty_table() for schema in TABLES}
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Session]:
+    made = Session(Lake.at(f"file:{tmp_path}/lake").state(), {})
+    yield made
+    made.close()
+
+
+def ask(opened: Session, text: str, **parameters: Any) -> Answer:
+    cursor = opened.cursor()
+    try:
+        return opened.ask(cursor, text, parameters, NOTHING, 0.0, lambda: True)
+    finally:
+        cursor.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO payments VALUES (1)",
+        "CREATE TABLE x (y INTEGER)",
+        "DROP VIEW payments",
+        "COPY payments TO '/tmp/stolen.csv'",
+        "ATTACH '/tmp/other.db'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET memory_limit = '64GB'",
+        "PRAGMA database_list",
+        "CALL pragma_version()",
+        "EXPORT DATABASE '/tmp/x'",
+        "VACUUM",
+    ],
+)
+def test_only_a_select_is_asked(opened: Session, text: str) -> None:
+    with pytest.raises(BadSql, match="only a SELECT"):
+        ask(opened, text)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "read_csv('/etc/passwd')",
+        "read_text('/etc/passwd')",
+        "read_parquet('https://example.com/x.parquet')",
+        "'/etc/passwd'",
+        "glob('/*')",
+        "duckdb_settings()",
+        "query('SELECT 1')",
+        "query_table('payments')",
+        "information_schema.tables",
+        "lake_payments",
+        "main.payments",
+        "sniff_csv('/etc/passwd')",
+        "parquet_metadata('/etc/passwd')",
+        "nowhere",
+    ],
+)
+@pytest.mark.parametrize(
+    "around",
+    [
+        "SELECT * FROM {}",
+        "SELECT (SELECT count(*) FROM {})",
+        "WITH a AS (SELECT * FROM {}) SELECT * FROM a",
+        "SELECT 1 UNION ALL SELECT 2 FROM payments, {}",
+        "DESCRIBE SELECT * FROM {}",
+    ],
+)
+def test_nothing_but_the_two_tables_is_read(opened: Session, around: str, source: str) -> None:
+    with pytest.raises(BadSql, match=r"there is no table|may not be used here"):
+        ask(opened, around.format(source))
+
+
+def test_duckdb_itself_refuses_files_and_settings(opened: Session, tmp_path: Path) -> None:
+    import duckdb
+
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a,b\n1,2\n")
+    cursor = opened.cursor()
+    for text in (f"SELECT * FROM read_csv('{secret}')", f"ATTACH '{tmp_path}/x.db'", "SET threads = 1"):
+        with pytest.raises(duckdb.Error, match=r"disabled|locked"):
+            cursor.execute(text)
+    cursor.close()
+
+
+def test_a_python_variable_is_no_table(opened: Session) -> None:
+    import duckdb
+
+    cursor = opened.cursor()
+    NOTHING_HERE = NOTHING["payments"]  # noqa: N806 - a name that DuckDB could find in this frame
+    assert NOTHING_HERE.num_rows == 0
+    with pytest.raises(duckdb.CatalogException):
+        cursor.execute("SELECT * FROM NOTHING_HERE")
+    cursor.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty"),
+        (" ; ", "empty"),
+        ("SELECT 1; SELECT 2", "one statement"),
+        ("SELEC 1", "SELEC"),
+        ("SELECT amonut FROM payments", "amonut"),
+        ("SELECT CAST('x' AS INTEGER)", "Could not convert"),
+        ("SELECT $fee", "fee"),
+        ("SELECT no_such_function(1)", "no_such_function"),
+        ("SELECT '" + "x" * 70_000 + "'", "at most"),
+        ("SELECT " + "(" * 5000 + "1" + ")" * 5000, "expression depth"),
+    ],
+)
+def test_a_bad_statement_says_what_is_wrong(opened: Session, text: str, says: str) -> None:
+    with pytest.raises(BadSql, match=says):
+        ask(opened, text)
+
+
+def test_what_does_not_reach_out_is_allowed(opened: Session) -> None:
+    assert ask(opened, "SELECT 1;").rows == [(1,)]
+    assert ask(opened, "FROM payments").rows == []
+    assert ask(opened, "WITH payments AS (SELECT 7 AS x) SELECT x FROM payments").rows == [(7,)]
+    assert ask(opened, "SELECT sum(range) FROM range(4)").rows == [(6,)]
+    assert len(ask(opened, "DESCRIBE payments").rows) == len(PAYMENTS.columns)
+    assert ask(opened, "VALUES (1, 'a')").rows == [(1, "a")]
+
+
+def test_values_come_as_python_has_them(opened: Session) -> None:
+    [row] = ask(
+        opened,
+        "SELECT TIMESTAMP WITH TIME ZONE '2026-11-22 19:30:00.125+00', DATE '2026-01-02', NULL, true, [1, 2], "
+        "12345678901234567890::HUGEINT, 0.1::DOUBLE",
+    ).rows
+    moment, *others = row
+    assert moment == datetime(2026, 11, 22, 19, 30, 0, 125000, tzinfo=UTC)
+    assert others[1:] == [None, True, [1, 2], 12345678901234567890, 0.1]
+
+
+def test_memory_and_rows_are_bounded(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(QueryTooLarge, match="memory"):
+        ask(opened, "SELECT string_agg(repeat('x', 1000000), '') FROM range(5000)")
+    monkeypatch.setattr(session, "ROWS_MAX", 10)
+    assert len(ask(opened, "SELECT * FROM range(10)").rows) == 10
+    with pytest.raises(QueryTooLarge, match="more than 10 rows"):
+        ask(opened, "SELECT * FROM range(11)")
+
+
+def test_an_interrupt_ends_the_query_and_says_why(opened: Session) -> None:
+    from threading import Thread
+
+    cursor = opened.cursor()
+    over = False
+
+    def interrupt() -> None:
+        while not over:  # an interrupt before the statement runs is lost: until it hits
+            cursor.interrupt()
+            time.sleep(0.01)
+
+    thread = Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(QueryTooLong, match="ran past its time"):
+            opened.ask(
+                cursor,
+                "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3",
+                {},
+                NOTHING,
+                0.0,
+                lambda: True,
+            )
+    finally:
+        over = True
+        thread.join()
+        cursor.close()
+
+
+def test_a_lake_file_that_is_gone_is_told_from_bad_sql(tmp_path: Path) -> None:
+    path = str(tmp_path / "gone.parquet")
+    state = Lake.at(f"file:{tmp_path}/lake").state()
+    import pyarrow.parquet as pq
+
+    pq.write_table(NOTHING["payments"], path)
+    gone = Session({**state, "payments": TableState(PAYMENTS, 1, 0.0, (path,), 0)}, {path: path})
+    Path(path).unlink()
+    with pytest.raises(LakeBroken):
+        ask(gone, "SELECT * FROM payments")
+    gone.close()
+
+
+def test_every_report_error_has_a_status_and_is_one_tree() -> None:
+    for kind in (BadSql, LakeBroken, QueryTooLarge, QueryTooLong):
+        assert issubclass(kind, ReportError)
+        assert 400 <= kind.status < 600

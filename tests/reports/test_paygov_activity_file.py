@@ -1,0 +1,39 @@
+"""A Pay.gov activity file: columns by name, amounts as money, every unreadable line an error."""
+
+from decimal import Decimal
+
+import pytest
+
+from bursar.reports import BadParameter
+from bursar.reports.paygov_activity_file import read_activity
+
+HEADER = "Agency Tracking ID,Pay.gov Tracking ID,Transaction Amount,Transaction Status\n"
+
+
+def test_columns_are_found_by_name_in_any_order() -> None:
+    content = "\ufeffSTATUS,other,amount,PAYGOV TRACKING ID,agency_tracking_id\nSuccess,x,$1,P1,A1\n\n"
+    assert read_activity(content.encode()).to_pylist() == [
+        {
+            "agency_tracking_id": "A1",
+            "paygov_tracking_id": "P1",
+            "amount": Decimal("1.00"),
+            "transaction_status": "Success",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no column for the agency tracking id"),
+        (b"Agency Tracking ID,Amount\n", "no column for the paygov tracking id"),
+        ((HEADER + "A,P,lots,Success\n").encode(), "line 2 of the activity file cannot be read"),
+        ((HEADER + "A,P,1.00,Success\nA,P\n").encode(), "line 3 of the activity file cannot be read"),
+        ((HEADER + ",P,1.00,Success\n").encode(), "line 2 of the activity file has no agency tracking id"),
+        (b"\xff\xfe\x00", "not CSV in UTF-8"),
+        ((HEADER + '"A,P\n').encode(), "not CSV"),
+    ],
+)
+def test_what_cannot_be_read_is_named(content: bytes, says: str) -> None:
+    with pytest.raises(BadParameter, match=says):
+        read_activity(content)

@@ -1,0 +1,39 @@
+"""Different values never share a sentinel; equal ones always do."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bursar.dynamo.items.attribute_values import equal, normalise
+from bursar.rules.judging.sentinels import VALUE_BYTES_MAX, value_text
+
+TEXTS = st.text(st.sampled_from("ab#%NSBH\U0001f600"), max_size=6).map(lambda text: {"S": text})
+NUMBERS = st.sampled_from(["0", "1", "1.0", "10", "1e1", "-1", "0.10"]).map(lambda text: {"N": text})
+BINARIES = st.sampled_from(["", "YQ==", "YWE="]).map(lambda text: {"B": text})
+VALUES = st.one_of(TEXTS, NUMBERS, BINARIES)
+
+
+@given(st.lists(VALUES, min_size=1, max_size=3), st.lists(VALUES, min_size=1, max_size=3))
+def test_the_text_is_the_value(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> None:
+    same = len(left) == len(right) and all(equal(normalise(a), normalise(b)) for a, b in zip(left, right, strict=True))
+    # One rule always has the same number of attributes; for that number the text is the value.
+    if len(left) == len(right):
+        assert (value_text(left) == value_text(right)) is same
+
+
+def test_ordinary_text_stands_for_itself() -> None:
+    assert value_text([{"S": "abc"}]) == "abc"
+    assert value_text([{"S": "a#b"}, {"N": "1.50"}]) == "a%23b#%N1.5"
+
+
+def test_a_long_value_is_kept_by_its_hash() -> None:
+    long = [{"S": "x" * (VALUE_BYTES_MAX + 1)}]
+    assert len(value_text(long)) < 100
+    assert value_text(long) != value_text([{"S": "x" * (VALUE_BYTES_MAX + 2)}])
+
+
+def test_other_types_cannot_be_unique() -> None:
+    with pytest.raises(ValueError, match="a value of type BOOL cannot be unique"):
+        value_text([{"BOOL": True}])

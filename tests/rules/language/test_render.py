@@ -1,0 +1,48 @@
+"""Rules as a table, and a graph as a diagram."""
+
+import pytest
+
+from tests.support.rules.samples import ORDERS
+
+
+def test_the_table_has_a_row_for_every_rule() -> None:
+    lines = ORDERS.to_table().splitlines()
+    assert lines[:3] == [
+        "| rule | about | kind of rule | keeps |",
+        "|---|---|---|---|",
+        "| number | order | unique | number belongs to at most one item |",
+    ]
+    assert lines[-1] == "| kept-fixed | fixed | kept | never removed |"
+    assert len(lines) == 2 + len(ORDERS.rules) + 1
+
+
+def test_the_graph_as_mermaid() -> None:
+    assert ORDERS.transitions_diagram("moves").splitlines() == [
+        "stateDiagram-v2",
+        '    state "open" as s0',
+        '    state "paid" as s1',
+        '    state "void" as s2',
+        '    state "sent" as s3',
+        "    [*] --> s0",
+        "    s0 --> s1",
+        "    s0 --> s2",
+        "    s1 --> s3",
+        "    s2 --> [*]",
+        "    s3 --> [*]",
+    ]
+
+
+def test_the_graph_as_text() -> None:
+    assert ORDERS.transitions_diagram("moves", "ascii").splitlines()[:4] == [
+        "● open ──► paid, void",
+        "  paid ──► sent",
+        "  void ■",
+        "  sent ■",
+    ]
+
+
+def test_only_a_graph_can_be_drawn() -> None:
+    with pytest.raises(ValueError, match="unique rule 'number' has no graph"):
+        ORDERS.transitions_diagram("number")
+    with pytest.raises(ValueError, match="a diagram is mermaid or ascii, not 'svg'"):
+        ORDERS.transitions_diagram("moves", "svg")

@@ -1,0 +1,76 @@
+"""Rules as TOML: what is written reads back equal, and a bad document is told where it is bad."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+
+from bursar.payments import FeeCatalogue, payment_rules
+from bursar.rules import Check, Rules, RulesInvalid, Where
+from tests.support.rules.samples import ORDERS
+from tests.support.rules.worlds import rule_sets
+
+
+def test_the_samples_read_back_equal() -> None:
+    assert Rules.from_toml(ORDERS.to_toml()) == ORDERS
+
+
+def test_the_payments_rules_read_back_equal() -> None:
+    rules = payment_rules(FeeCatalogue.default())
+    assert Rules.from_toml(rules.to_toml()) == rules
+
+
+@settings(max_examples=50, deadline=None)
+@given(world=rule_sets())
+def test_any_rules_read_back_equal(world: tuple[Rules, object]) -> None:
+    assert Rules.from_toml(world[0].to_toml()) == world[0]
+
+
+def test_every_type_of_value_reads_back_equal() -> None:
+    values = {":a": 'a "quote" \\ \x7f é \n', ":b": -3, ":c": Decimal("0.10"), ":d": True, ":e": b"\x00", ":f": "7"}
+    condition = " OR ".join(f"x = {name}" for name in values)
+    rules = Rules("pk", rules=(Check("c", where=Where(condition, values=values)),))
+    assert Rules.from_toml(rules.to_toml()) == rules
+
+
+def test_the_form_is_small() -> None:
+    text = """
+        partition_key = "id"
+        [[rules]]
+        rule = "unique"
+        name = "email"
+        attributes = "email"
+        [[rules]]
+        rule = "check"
+        name = "adult"
+        where = {condition = "age >= :a", values = {":a" = 18}}
+    """
+    rules = Rules.from_toml(text)
+    assert [rule.says() for rule in rules.rules] == ["email belongs to at most one item", "age >= 18"]
+    assert rules.kinds == ()
+
+
+FAULTS = {
+    "partition_key = ": "not TOML:",
+    "": "partition_key is missing",
+    'partition_key = "a"\nrule = 1': "rules: unknown 'rule'; known are",
+    'partition_key = "a"\nrules = 1': "rules is a list of tables: write [[rules]] above each",
+    'partition_key = "a"\n[[rules]]\nrule = "uniq"': "rules[0]: rule = 'uniq' is none of unique, unique while",
+    'partition_key = "a"\n[[rules]]\nname = "x"': "rules[0]: rule = '' is none of",
+    'partition_key = "a"\n[[rules]]\nrule = "unique"\nname = "x"\nattribute = "y"': "rules[0]: unknown 'attribute'",
+    'partition_key = "a"\n[[rules]]\nrule = "unique"\nname = "x"': "rules[0]: unique rule 'x': needs at least one",
+    'partition_key = "a"\n[[rules]]\nrule = "unique"\nattributes = ["y"]': "rules[0]: ",
+    'partition_key = "a"\n[[rules]]\nrule = "check"\nname = "x"\nwhere = "y"': "rules[0].where is a table of",
+    'partition_key = "a"\n[[rules]]\nrule = "check"\nname = "x"\nwhere = {}': "rules[0].where: ",
+    'partition_key = "a"\n[[kinds]]\nname = "x"\nkeep = true': "kinds[0]: unknown 'keep'; known are kept, name",
+    'partition_key = "a"\n[[kinds]]\nname = 1': "kinds[0]: kind 1: a name is letters",
+    'partition_key = "a"\n[[rules]]\nrule = "immutable"\nname = "x"\nattributes = [1]': "rules[0]: immutable rule 'x'",
+    'partition_key = "a"\n[[rules]]\nrule = ["unique"]': "rules[0]: rule = ['unique'] is none of",
+}
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_a_bad_document_is_told_where(text: str) -> None:
+    with pytest.raises(RulesInvalid) as raised:
+        Rules.from_toml(text)
+    assert str(raised.value).startswith(FAULTS[text])

@@ -1,0 +1,57 @@
+"""The generated policies: transactions by the named roles, and nothing else, may write."""
+
+from typing import Any
+
+import pytest
+
+from bursar.payments import FeeCatalogue, payment_rules
+from bursar.rules import AppendOnly, Kind, Rules
+from tests.support.rules.samples import ORDERS
+
+ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/orders"
+ROLE = "arn:aws:iam::123456789012:role/portal"
+
+
+def by_sid(policy: Any) -> dict[str, Any]:
+    assert policy["Version"] == "2012-10-17"
+    return {statement["Sid"]: statement for statement in policy["Statement"]}
+
+
+def test_the_writer_writes_in_transactions_only() -> None:
+    statements = by_sid(ORDERS.iam_policy(ARN, [ROLE])["writer"])
+    write = statements["WriteInTransactions"]
+    assert write["Effect"] == "Allow"
+    assert write["Condition"] == {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
+    assert "dynamodb:ConditionCheckItem" in write["Action"]
+    assert statements["NoOtherWrites"]["Effect"] == "Deny"
+    assert {"dynamodb:BatchWriteItem", "dynamodb:PartiQLUpdate"} <= set(statements["NoOtherWrites"]["Action"])
+    assert ARN + "/index/*" in statements["Read"]["Resource"]
+
+
+def test_everybody_else_is_shut_out_by_the_table() -> None:
+    (statement,) = ORDERS.iam_policy(ARN, [ROLE])["table"]["Statement"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [ROLE]}}
+    assert {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} <= set(statement["Action"])
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules("pk", kinds=(Kind("a", kept=True), Kind("b")), rules=(AppendOnly("b", kind="b"),)),
+        payment_rules(FeeCatalogue.default()),
+    ],
+)
+def test_where_nothing_is_ever_removed_only_sentinels_may_go(rules: Rules) -> None:
+    statement = by_sid(rules.iam_policy(ARN, [ROLE])["writer"])["OnlySentinelsGo"]
+    assert statement["Action"] == ["dynamodb:DeleteItem"]
+    assert statement["Condition"] == {"ForAnyValue:StringNotLike": {"dynamodb:LeadingKeys": ["unique#*"]}}
+
+
+def test_where_items_may_be_removed_deletes_are_left_to_the_rules() -> None:
+    assert "OnlySentinelsGo" not in by_sid(ORDERS.iam_policy(ARN, [ROLE])["writer"])
+
+
+def test_somebody_must_be_allowed_to_write() -> None:
+    with pytest.raises(ValueError, match="name at least one role"):
+        ORDERS.iam_policy(ARN, [])

@@ -1,0 +1,57 @@
+"""Asking an ASGI application without a socket."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bursar.portal.doors.asgi import AsgiApp
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+async def ask(
+    app: AsgiApp,
+    method: str,
+    target: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+    chunks: list[bytes] | None = None,
+) -> Answer:
+    """Sends one request; ``body`` is JSON unless it is bytes, ``chunks`` are sent one by one."""
+    path, _, query = target.partition("?")
+    if chunks is None:
+        chunks = [body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()]
+    incoming = [
+        {"type": "http.request", "body": chunk, "more_body": number < len(chunks) - 1}
+        for number, chunk in enumerate(chunks)
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return incoming.pop(0) if incoming else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": pairs,
+    }
+    await app(scope, receive, send)
+    start = sent[0]
+    answered = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+    return Answer(start["status"], answered, b"".join(each.get("body", b"") for each in sent[1:]))

@@ -1,0 +1,174 @@
+"""A whole portal for a test: the real ledger on an engine in memory, the simulated Pay.gov, and virtual time."""
+
+import functools
+import logging
+import random
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bursar.dynamo.clients.store import Store, open_store
+from bursar.paygov import PayGov, PayGovConfig
+from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
+from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
+from bursar.payments import Attempt, Client, Clients, FeeCatalogue, Ledger
+from bursar.portal.contract.validation import InitRequest
+from bursar.portal.use_cases.init_payment import init_payment
+from bursar.portal.use_cases.portal import Portal, PortalSettings
+from bursar.portal.use_cases.process_payment import process_payment
+from sim.loop import VirtualLoop, run_virtual
+
+PAYGOV_TIMEOUT_S = 20.0
+HOUR_S = 3600.0
+DAWSON = Client("dawson", "arn:aws:iam::123456789012:role/dawson", frozenset({"PETITION_FILING_FEE", "COPY_FEE"}), ())
+EXAMS = Client("exams", "arn:aws:iam::123456789012:role/exams", frozenset({"*"}), ())
+
+
+@dataclass
+class Watcher:
+    """An observer that keeps what it is told."""
+
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
+    conflicts: int = 0
+    passes: list[dict[str, int]] = field(default_factory=list)
+
+    def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
+        self.calls.append((operation, outcome))
+
+    def lease_conflict(self) -> None:
+        self.conflicts += 1
+
+    def outcome_known(self, row: str) -> None:
+        self.outcomes.append(row)
+
+    def alerted(self, alert: str) -> None:
+        self.alerts.append(alert)
+
+    def swept(self, results: dict[str, int], seconds: float) -> None:
+        self.passes.append(results)
+
+
+class Stage:
+    """One portal and everything around it. ``plan`` holds Pay.gov's misbehaviours."""
+
+    def __init__(self, loop: VirtualLoop, store: Store, *, query: bool, settings: SimulatorSettings) -> None:
+        self.loop = loop
+        self.store = store
+        self.seed = random.Random(7)
+        self.fees = FeeCatalogue.default()
+        self.clients = Clients([DAWSON, EXAMS])
+        self.simulator = Simulator(loop.clock, random.Random(3), settings=settings)
+        self.transport = SimulatorTransport(self.simulator)
+        self.plan = self.transport.plan
+        self.ledger = Ledger(store, clock=loop.clock, randomness=random.Random(4), fees=self.fees)
+        url = "http://paygov.example"
+        self.paygov_config = PayGovConfig(
+            url=f"{url}{ONLINE_PATH}",
+            query_url=f"{url}{QUERY_PATH}" if query else None,
+            payment_url=f"{url}/pay",
+            timeout_s=PAYGOV_TIMEOUT_S,
+        )
+        self.watcher = Watcher()
+        self.portal = self.another_portal(self.watcher)
+
+    def another_portal(self, watcher: Watcher | None = None) -> Portal:
+        """A portal on the same table and the same Pay.gov, as another process has it."""
+        return Portal(
+            self.ledger,
+            PayGov(self.paygov_config, self.transport),
+            self.fees,
+            self.clients,
+            PortalSettings(paygov_timeout_s=PAYGOV_TIMEOUT_S),
+            clock=self.loop.clock,
+            randomness=random.Random(self.seed.random()),
+            observer=watcher or Watcher(),
+        )
+
+    def misbehave(self, kind: str, **how: Any) -> None:
+        self.plan.add(Misbehaviour(kind=kind, **how))
+
+    def reference(self) -> str:
+        return str(uuid.UUID(int=self.seed.getrandbits(128), version=4))
+
+    def request(self, reference: str | None = None, **changes: Any) -> InitRequest:
+        fee = self.fees.fee("PETITION_FILING_FEE", self.loop.clock())
+        assert fee is not None
+        usual: dict[str, Any] = {
+            "reference": reference or self.reference(),
+            "fee": fee,
+            "amount": fee.amount,
+            "metadata": {"docketNumber": "123-26"},
+            "url_success": "https://client.example/success",
+            "url_cancel": "https://client.example/cancel",
+        }
+        return InitRequest(**{**usual, **changes})
+
+    async def init(self, reference: str | None = None, **changes: Any) -> str:
+        """A token for a new payment."""
+        reply = await init_payment(self.portal, DAWSON, self.request(reference, **changes))
+        return str(reply["token"])
+
+    async def paid(self, method: str = "PLASTIC_CARD", outcome: str = "Success", **changes: Any) -> str:
+        """A token that the payer has paid on the hosted page, not yet processed."""
+        token = await self.init(**changes)
+        self.simulator.pay(token, method, outcome)
+        return token
+
+    async def process(self, token: str) -> dict[str, Any]:
+        return await process_payment(self.portal, DAWSON, token)
+
+    async def attempt(self, token: str) -> Attempt:
+        found = await self.ledger.attempt_by_token(token)
+        assert found is not None
+        return found
+
+    async def events_of(self, attempt: Attempt) -> list[str]:
+        view = await self.ledger.obligation(attempt.client, attempt.reference)
+        assert view is not None
+        return [e.name for e in view.events if e.agency_tracking_id == attempt.agency_tracking_id]
+
+    def charges(self) -> int:
+        """How many charges Pay.gov has made, to anybody."""
+        return len(list(self.simulator.books.all_charges()))
+
+
+Scene = Callable[[Stage], Awaitable[None]]
+
+
+def on_stage(
+    scene: Scene | None = None,
+    *,
+    query: bool = True,
+    settings: SimulatorSettings | None = None,
+) -> Any:
+    """Makes ``async def test(stage)`` a test that runs in virtual time. ``query``: Pay.gov's query service is there."""
+
+    def decorate(play: Scene) -> Callable[[], None]:
+        async def run(loop: VirtualLoop) -> None:
+            store = await open_store("file::memory:", clock=loop.clock, randomness=random.Random(1))
+            stage = Stage(loop, store, query=query, settings=settings or SimulatorSettings())
+            await stage.ledger.create_table()
+            try:
+                await play(stage)
+                await stage.portal.drain()
+            finally:
+                await store.close()
+
+        # wraps() would show pytest the parameter `stage`, which is no fixture.
+        @functools.wraps(play, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
+        def test() -> None:
+            log = logging.getLogger("bursar")
+            level = log.level
+            log.setLevel(logging.CRITICAL)
+            try:
+                run_virtual(run)
+            finally:
+                log.setLevel(level)
+
+        del test.__wrapped__  # type: ignore[attr-defined]
+        return test
+
+    return decorate if scene is None else decorate(scene)

@@ -1,0 +1,52 @@
+"""Workers that die before they are ready are replaced, and that all are ready is told all the same."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bursar.web.worker_processes import RESTARTS_MAX
+
+SCRIPT = """
+import os, signal, sys
+from bursar.web.worker_processes import Workers
+
+folder, deaths = sys.argv[1], int(sys.argv[2])
+
+def work(lifeline, ready, seat):
+    for number in range(deaths):
+        try:
+            os.close(os.open(f"{folder}/{number}", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            continue
+        os._exit(3)
+    ready()
+    os.read(lifeline, 1)
+
+def told():
+    print("ready", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+print(Workers(3, work).run(told), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("deaths", "said"),
+    [
+        (0, "ready\nNone\n"),
+        (1, "ready\nNone\n"),
+        (RESTARTS_MAX, "ready\nNone\n"),
+        (RESTARTS_MAX + 1, f"a worker died (exit 3) after {RESTARTS_MAX} restarts\n"),
+    ],
+)
+def test_all_are_ready_although_some_died_before_they_were(tmp_path: Path, deaths: int, said: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path), str(deaths)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert (ran.stdout, ran.stderr) == (said, "")

@@ -1,0 +1,121 @@
+"""docs/reports.md, written from the tables and the named reports themselves; a test holds that the file is current.
+
+python -m tools.pages.reports_page > docs/reports.md
+"""
+
+import sys
+from collections.abc import Iterator
+
+from bursar.reports.lake.lake import WATERMARK
+from bursar.reports.lake.schema import TABLES, TableSchema
+from bursar.reports.lake.tail import SAFETY_MARGIN_S
+from bursar.reports.named import NamedReport, named_reports
+from bursar.reports.reports import QUERY_TIMEOUT_S
+from bursar.reports.sql.session import MEMORY_MAX, ROWS_MAX
+from bursar.reports.sql.statement import STATEMENT_BYTES_MAX
+
+EXAMPLES = (
+    (
+        "Payments by fee type and month",
+        "SELECT date_trunc('month', created_at AT TIME ZONE 'America/New_York') AS month, fee, count(*), sum(amount)\n"
+        "FROM payments WHERE payment_status = 'success' GROUP BY 1, 2 ORDER BY 1, 2",
+    ),
+    (
+        "Failed payments above $100",
+        "SELECT updated_at, client, reference, amount, return_code, return_detail\n"
+        "FROM payments WHERE status = 'failed' AND amount > 100 ORDER BY updated_at DESC",
+    ),
+    (
+        "What the fee asked of the payer is JSON",
+        "SELECT metadata ->> '$.docketNumber' AS docket, count(*) AS attempts\n"
+        "FROM payments GROUP BY 1 HAVING count(*) > 1 ORDER BY attempts DESC",
+    ),
+    (
+        "How attempts went, step by step",
+        "SELECT from_status, to_status, event, count(*) FROM payment_events GROUP BY ALL ORDER BY 4 DESC",
+    ),
+    (
+        "Obligations that took more than one attempt",
+        "SELECT client, reference, count(*) AS attempts, max(status) FILTER (WHERE status = 'processed') AS paid\n"
+        "FROM payments GROUP BY client, reference HAVING count(*) > 1",
+    ),
+)
+
+
+def page() -> str:
+    """The whole page as markdown."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# Reports: SQL over every payment"
+    yield ""
+    yield "<!-- Written by `python -m tools.pages.reports_page > docs/reports.md`; a test holds that it is current. -->"
+    yield ""
+    yield _INTRODUCTION.strip()
+    yield ""
+    yield "## Tables"
+    for schema in TABLES:
+        yield from _table(schema)
+    yield ""
+    yield "## Examples"
+    for title, statement in EXAMPLES:
+        yield from ("", f"{title}:", "", "```sql", statement, "```")
+    yield ""
+    yield "## Named reports"
+    yield ""
+    yield "`bursar report NAME --param name=value --format table|csv|json`; `--sql athena` prints it for Athena."
+    for report in named_reports().values():
+        yield from _report(report)
+
+
+def _table(schema: TableSchema) -> Iterator[str]:
+    yield ""
+    yield f"### {schema.name}"
+    yield ""
+    yield f"{schema.meaning[0].upper()}{schema.meaning[1:]}. Key: {', '.join(schema.key)}. Partitioned by the UTC month"
+    yield f"of {schema.partition_time}."
+    yield ""
+    yield "| column | type | null | meaning |"
+    yield "|---|---|---|---|"
+    for column in schema.columns:
+        yield f"| {column.name} | {column.sql_type} | {'' if column.required else 'yes'} | {column.meaning} |"
+
+
+def _report(report: NamedReport) -> Iterator[str]:
+    yield ""
+    yield f"### {report.name}"
+    yield ""
+    yield report.question
+    yield ""
+    for parameter in report.parameters:
+        default = "required" if parameter.default is None else f"default {parameter.default}"
+        yield f"- `{parameter.name}` {parameter.kind} ({default}): {parameter.meaning}"
+    if report.wants_activity:
+        yield "- `--activity FILE`: Pay.gov's activity file, CSV (docs in `bursar/reports/paygov_activity_file.py`)"
+
+
+_INTRODUCTION = f"""
+`bursar sql "SELECT …"` answers from the lake up to its watermark and from every change since, in one query: a payment
+that was acknowledged before you asked is in the answer, and the answer says as of when it holds.
+
+    store (DynamoDB)  ── changes since the watermark ──►  tail ─┐
+         │                                                      ├─► DuckDB ─► answer, as of now
+         └── bursar lake write ──►  Iceberg tables, watermark ──┘        (where both have a row, the tail's wins)
+
+- `bursar lake write` moves changes older than {SAFETY_MARGIN_S:.0f} s into the lake; `bursar up` and `bursar portal`
+  do so by themselves. Each commit carries its watermark (`{WATERMARK}` in the Iceberg snapshot's summary), so it may be
+  killed anywhere and run again.
+- `bursar lake verify` reads table and lake whole and compares them month by month: counts, sums, a checksum. A lake is
+  derived: one that is damaged may be deleted, and is written anew.
+- Statements are read-only: one SELECT over the two tables, at most {STATEMENT_BYTES_MAX // 1024} KiB,
+  {QUERY_TIMEOUT_S:.0f} s, {MEMORY_MAX} of memory and {ROWS_MAX:,} rows; no files, no network, no settings.
+- On Amazon's DynamoDB the tail is read from an index that follows the table by a moment (usually milliseconds); on the
+  embedded store there is no such moment.
+- Money is DECIMAL(18,2) in US dollars. Times are UTC; months and days of the named reports are New York's. Tokens are
+  in neither table. `metadata` holds what payers entered: treat exports as personal data.
+"""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
