@@ -24,7 +24,7 @@ def test_a_line_names_what_happened_and_where() -> None:
     line = _line(requestId="r-1", status=500)
     assert (line["level"], line["message"], line["requestId"], line["status"]) == ("error", "went wrong", "r-1", 500)
     assert line["error"] == "ValueError"
-    assert "test_logs.py" in str(line["trace"])
+    assert "test_json_logs.py" in str(line["trace"])
 
 
 def test_what_is_not_named_and_the_text_of_errors_stay_out() -> None:
