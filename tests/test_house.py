@@ -2,9 +2,13 @@
 
 import ast
 import re
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from bursar import __version__
 
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 500
@@ -71,3 +75,9 @@ def test_a_missing_page_and_a_missing_anchor_are_noticed(tmp_path: Path) -> None
 def test_nothing_stands_for_behaviour_that_is_not_there() -> None:
     promises = re.compile(r"\b(TO" r"DO|FIX" r"ME|NotImplemented" r"Error)\b")
     assert [name(path) for path in CODE if promises.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_version_is_in_one_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "version" not in project
+    assert version("bursar") == __version__
