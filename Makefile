@@ -10,9 +10,10 @@ DATA ?= data
 SEEDS ?= 200
 WORKERS ?= 2
 export UV_PYTHON_DOWNLOADS := never
+export NIGHTLY_SIM_S NIGHTLY_MUTANTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 
 .DEFAULT_GOAL := list
-.PHONY: list up test lint format mutants sim bench bench-dynamo bench-portal bench-reports docs clean
+.PHONY: list up test lint format mutants sim nightly bench bench-dynamo bench-portal bench-reports docs clean
 
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -37,6 +38,9 @@ sim: .venv/.synced ## Simulate the whole system under SEEDS seeds
 
 mutants: .venv/.synced ## Weaken every rule in turn and see the tests catch it
 	@$(BIN)/python -m tests.mutants
+
+nightly: .venv/.synced .tools/.oracles ## Run the long things; writes docs/nightly.md (NIGHTLY_SIM_S, NIGHTLY_STEPS, NIGHTLY_SUITE)
+	@$(BIN)/python tools/nightly.py $(if $(NIGHTLY_STEPS),--steps $(NIGHTLY_STEPS))
 
 bench: bench-dynamo bench-portal bench-reports ## Run every benchmark; results go to docs/benchmarks
 

@@ -1,0 +1,220 @@
+"""Run what takes too long for every commit, and write the results to docs/nightly.md.
+
+    python tools/nightly.py [--steps simulation,mutants,oracles,conformance,…]
+
+    step          runs                                                                  setting
+    simulation    `python -m sim` from new seeds until the time is used up              NIGHTLY_SIM_S (3600)
+    canaries      every planted fault; the judge must find each
+    matrix        every cell of the fault matrix
+    mutants       every weakened rule; the tests must fail for each                     NIGHTLY_MUTANTS (all)
+    oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
+    conformance   the public conformance suite, if NIGHTLY_SUITE is its checkout        NIGHTLY_SUITE (none)
+
+Each step replaces its row of the page; a step that did not run keeps its last result. The exit code is 1 when a step
+failed. A step without what it needs is `not run`, which is no failure.
+"""
+
+import argparse
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PAGE: Final = ROOT / "docs" / "nightly.md"
+START, END = "<!-- last results -->", "<!-- end of last results -->"
+HEADER: Final = "| step | date | commit | outcome | figure | seconds |\n|---|---|---|---|---|---:|"
+SIMULATION_S: Final = 3600.0
+SEEDS_AT_ONCE: Final = 100
+SEEDS_A_DAY: Final = 1_000_000
+"""The seeds of two days do not overlap: a day's first seed is its ordinal number times this."""
+SERVER_WAIT_S: Final = 20.0
+FIGURE_CHARACTERS_MAX: Final = 200
+SUITE_KEYS: Final = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
+PASSED, FAILED, NOT_RUN = "passed", "**failed**", "not run"
+
+SIMULATED: Final = re.compile(
+    r"(?P<seeds>\d+) seeds in .*: (?P<payments>\d+) obligations, (?P<charges>\d+) charges.*, (?P<bad>\d+) seeds with"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a step ended: ``outcome`` is PASSED, FAILED or NOT_RUN; ``figure`` is what it counted."""
+
+    outcome: str
+    figure: str
+
+
+Environment = Mapping[str, str]
+
+
+def run(*command: str, cwd: Path = ROOT, environment: Environment | None = None) -> tuple[int, str]:
+    """Run a command and return its exit code and its output, which is printed too."""
+    print("$", *command, flush=True)
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        lines.append(line)
+    return process.wait(), "".join(lines)
+
+
+def simulation(settings: Environment) -> Result:
+    """Simulate new seeds until NIGHTLY_SIM_S seconds are used up; every seed must be without findings."""
+    limit_s = float(settings.get("NIGHTLY_SIM_S", SIMULATION_S))
+    first = datetime.now(UTC).date().toordinal() * SEEDS_A_DAY
+    until, seed, payments, charges, bad = time.monotonic() + limit_s, first, 0, 0, 0
+    while time.monotonic() < until:
+        code, output = run(sys.executable, "-m", "sim", "--first", str(seed), "--seeds", str(SEEDS_AT_ONCE))
+        counted = SIMULATED.search(output)
+        if counted is None:
+            return Result(FAILED, f"the simulation from seed {seed} ended with code {code}")
+        payments, charges = payments + int(counted["payments"]), charges + int(counted["charges"])
+        bad += int(counted["bad"])
+        seed += SEEDS_AT_ONCE
+    figure = f"{seed - first} seeds from {first}: {payments} obligations, {charges} charges, {bad} seeds with findings"
+    return Result(FAILED if bad else PASSED, figure)
+
+
+def _last_line(*command: str, environment: Environment | None = None) -> Result:
+    code, output = run(*command, environment=environment)
+    lines = [line.strip("= ") for line in output.splitlines() if line.strip("= ")]
+    return Result(FAILED if code else PASSED, lines[-1] if lines else f"exit code {code}")
+
+
+def canaries(_settings: Environment) -> Result:
+    """Plant every fault in the simulation; this writes docs/simulation.md."""
+    return _last_line(sys.executable, "-m", "sim", "--canaries")
+
+
+def matrix(_settings: Environment) -> Result:
+    """Run every cell of the fault matrix; this writes docs/faults.md."""
+    return _last_line(sys.executable, "-m", "sim", "--matrix")
+
+
+def mutants(settings: Environment) -> Result:
+    """Run the rules' tests against each weakened rule."""
+    return _last_line(sys.executable, "tests/mutants.py", *settings.get("NIGHTLY_MUTANTS", "").split())
+
+
+def oracles(settings: Environment) -> Result:
+    """Run every test that compares with another implementation of DynamoDB."""
+    tests = settings.get("NIGHTLY_ORACLE_TESTS", "tests").split()
+    environment = {"BURSAR_EQUIVALENCE_EXAMPLES": settings.get("BURSAR_EQUIVALENCE_EXAMPLES", "2000")}
+    return _last_line(sys.executable, "-m", "pytest", "-q", "-m", "oracle", *tests, environment=environment)
+
+
+def conformance(settings: Environment) -> Result:
+    """Run the public conformance suite against `bursar dynamo`; counts are in docs/compatibility.md."""
+    suite = Path(settings.get("NIGHTLY_SUITE", ""))
+    if not settings.get("NIGHTLY_SUITE") or not (suite / "node_modules").is_dir():
+        return Result(NOT_RUN, "NIGHTLY_SUITE is not a checkout with its packages installed")
+    with tempfile.TemporaryDirectory() as folder, _engine(Path(folder)) as endpoint:
+        report = Path(folder) / "results.json"
+        command = ("npx", "vitest", "run", "--reporter=json", f"--outputFile={report}")
+        code, _ = run(*command, cwd=suite, environment={**SUITE_KEYS, "DYNAMODB_ENDPOINT": endpoint})
+        if not report.exists():
+            return Result(FAILED, f"vitest ended with code {code}")
+        counts = json.loads(report.read_text(encoding="utf-8"))
+        run(sys.executable, "tools/compatibility.py", "--conformance", str(report), "--suite", str(suite))
+    passed, total = counts["numPassedTests"], counts["numTotalTests"]
+    return Result(PASSED if total and code == 0 else FAILED, f"{passed} of {total} tests passed")
+
+
+@contextmanager
+def _engine(folder: Path) -> Iterator[str]:
+    """Run `bursar dynamo` on a free port of loopback and yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = (str(Path(sys.executable).with_name("bursar")), "dynamo", "--data", str(folder / "suite.db"))
+    server = subprocess.Popen((*command, "--port", str(port)), stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + SERVER_WAIT_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if time.monotonic() > until or server.poll() is not None:
+                    raise
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
+    each.__name__: each for each in (simulation, canaries, matrix, mutants, oracles, conformance)
+}
+
+
+def commit() -> str:
+    """Return the short name of the commit, with `+` when the working tree has other changes."""
+    name = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True)
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return name.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def row(step: str, result: Result, *, date: str, at_commit: str, seconds: float) -> str:
+    """Return the row of a step in the page's table."""
+    figure = result.figure.replace("|", "\\|")[:FIGURE_CHARACTERS_MAX]
+    return f"| {step} | {date} | {at_commit} | {result.outcome} | {figure} | {seconds:.0f} |"
+
+
+def with_rows(page: str, rows: Mapping[str, str]) -> str:
+    """Return the page with the given rows in place of the old ones, in the order of STEPS.
+
+    Raises ValueError for a page without the marks.
+    """
+    before, start, rest = page.partition(START)
+    table, end, after = rest.partition(END)
+    if not start or not end:
+        raise ValueError(f"{PAGE.name}: must have the lines {START} and {END}; got a page without")
+    kept = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    merged = {**kept, **rows}
+    lines = [HEADER, *(merged[step] for step in STEPS if step in merged)]
+    return f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", default=",".join(STEPS), help="the steps to run, separated by commas")
+    chosen = parser.parse_args(arguments).steps.split(",")
+    if unknown := [step for step in chosen if step not in STEPS]:
+        parser.error(f"--steps: must be of {', '.join(STEPS)}; got {', '.join(unknown)}")
+    at_commit, failed = commit(), False
+    for step in chosen:
+        began = time.monotonic()
+        result = STEPS[step](os.environ)
+        failed = failed or result.outcome == FAILED
+        seconds = time.monotonic() - began
+        made = row(step, result, date=str(datetime.now(UTC).date()), at_commit=at_commit, seconds=seconds)
+        print(made, flush=True)
+        PAGE.write_text(with_rows(PAGE.read_text(encoding="utf-8"), {step: made}), encoding="utf-8")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
