@@ -113,7 +113,7 @@ def matrix(_settings: Environment) -> Result:
 
 def mutants(settings: Environment) -> Result:
     """Run the rules' tests against each weakened rule."""
-    return _last_line(sys.executable, "tests/mutants.py", *settings.get("NIGHTLY_MUTANTS", "").split())
+    return _last_line(sys.executable, "-m", "tests.mutants", *settings.get("NIGHTLY_MUTANTS", "").split())
 
 
 def oracles(settings: Environment) -> Result:
