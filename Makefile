@@ -1,4 +1,4 @@
-# Bursar's commands. `make up` and `make test` need only Python 3.11+ and make: each fetches what it lacks.
+# Bursar's commands. `make up` and `make test` need only Python 3.11+ and make: each fetches what it lacks, into one .venv.
 
 PYTHON ?= python3
 UV := .tools/bin/uv
@@ -18,8 +18,9 @@ export NIGHTLY_SIM_S NIGHTLY_MUTANTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
 
-up: .venv/.synced ## Start the portal, Pay.gov's simulator and the pages (PORT, SIMULATOR_PORT, DATA)
-	@$(BIN)/bursar up --port $(PORT) --simulator-port $(SIMULATOR_PORT) --data $(DATA)
+up: .venv/.run-synced ## Start the portal, Pay.gov's simulator and the pages (PORT, SIMULATOR_PORT, DATA)
+	@$(BIN)/bursar up --port $(PORT) --simulator-port $(SIMULATOR_PORT) --data $(DATA) || { code=$$?; \
+	  [ $$code -ne 2 ] || echo "If a port is busy: make up PORT=$$(( $(PORT) + 1 )) SIMULATOR_PORT=$$(( $(SIMULATOR_PORT) + 1 ))" >&2; exit $$code; }
 
 test: lint .tools/.browser .tools/.oracles ## Lint, type-check and run every test
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
@@ -69,6 +70,12 @@ $(UV):
 .venv/.synced: pyproject.toml uv.lock | $(UV)
 	@echo "Installing what uv.lock names …"
 	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch .venv/.run-synced $@
+
+# What `make up` runs, without the development tools. --inexact keeps those tools where .venv/.synced installed them.
+.venv/.run-synced: pyproject.toml uv.lock | $(UV)
+	@echo "Installing what make up runs …"
+	@$(UV) sync --frozen --quiet --python $(PYTHON) --inexact --no-default-groups --extra portal --extra reports
 	@touch $@
 
 .tools/.browser: | $(UV)

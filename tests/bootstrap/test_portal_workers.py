@@ -197,7 +197,8 @@ def test_a_busy_port_and_a_store_in_memory_are_one_line_and_exit_code_2(tmp_path
         port = taken.getsockname()[1]
         done = bursar("portal", "--workers", "2", "--port", str(port), "--auth", "none", cwd=tmp_path)
     assert done.returncode == UNUSABLE
-    assert done.stderr == f"bursar: the portal cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    said = f"bursar: the portal cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert done.stderr == f"{said}; choose another with --port\n"
     (tmp_path / "bursar.toml").write_text('store = "file::memory:"\n')
     done = bursar("portal", "--workers", "2", "--port", "0", "--auth", "none", cwd=tmp_path)
     assert done.returncode == UNUSABLE

@@ -31,7 +31,8 @@ def test_a_busy_port_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
             ports = {"--port": "0", "--simulator-port": "0"} | {flag: str(port)}
             done = bursar("up", *[word for pair in ports.items() for word in pair], cwd=tmp_path)
             assert done.returncode == UNUSABLE
-            assert done.stderr == f"bursar: {who} cannot listen on 127.0.0.1:{port}: Address already in use\n"
+            said = f"bursar: {who} cannot listen on 127.0.0.1:{port}: Address already in use"
+            assert done.stderr == f"{said}; choose another with {flag}\n"
 
 
 def test_a_data_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ Ports are bound before anything else starts, so that a busy one is a clear line 
 
 import asyncio
 import contextlib
+import errno
 import gc
 import signal
 import socket
@@ -32,11 +33,11 @@ def is_loopback(host: str) -> bool:
     return host.startswith(LOOPBACK)
 
 
-def bind(host: str, port: int, what: str, *, shared: bool = False) -> socket.socket:
+def bind(host: str, port: int, what: str, *, flag: str = "--port", shared: bool = False) -> socket.socket:
     """A listening socket; port 0: any free one.
 
     ``shared``: several processes may bind it (SO_REUSEPORT). It does not listen yet: the kernel gives connections to
-    every socket that listens, and not each that is bound is served.
+    every socket that listens, and not each that is bound is served. ``flag`` is the option that sets the port.
 
     Raises:
         CannotStart: naming ``what`` wanted the port.
@@ -52,7 +53,8 @@ def bind(host: str, port: int, what: str, *, shared: bool = False) -> socket.soc
             listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise CannotStart(f"{what} cannot listen on {host}:{port}: {error.strerror or error}") from error
+        remedy = f"; choose another with {flag}" if error.errno == errno.EADDRINUSE else ""
+        raise CannotStart(f"{what} cannot listen on {host}:{port}: {error.strerror or error}{remedy}") from error
     listening.setblocking(False)
     return listening
 

@@ -56,7 +56,9 @@ async def run_up(settings: Settings, say: Say) -> None:
     settings = replace(settings, auth="none", sweep_interval_s=min(settings.sweep_interval_s, FORCED_INTERVAL_S))
     async with AsyncExitStack() as stack:
         portal_socket = stack.enter_context(bind(settings.host, settings.port, "the portal"))
-        paygov_socket = stack.enter_context(bind(settings.host, settings.simulator_port, "Pay.gov's simulator"))
+        paygov_socket = stack.enter_context(
+            bind(settings.host, settings.simulator_port, "Pay.gov's simulator", flag="--simulator-port")
+        )
         where = addresses(paygov_socket)
         settings = replace(
             settings, paygov_url=where.url, paygov_query_url=where.query_url, payment_url=where.payment_url
