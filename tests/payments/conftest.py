@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo.clients.store import open_store
-from bursar.payments import Attempt, Fee, FeeCatalogue, Ledger
+from bursar.payments import Attempt, Fee, Ledger
 from tests.support.payments.stage import REFERENCE, STARTED, Listening, Wall
+from tests.support.write_paths import WritePath, shipped_fees
 
 
 @pytest.fixture
@@ -18,23 +18,22 @@ def wall() -> Wall:
 
 
 @pytest.fixture
-async def store(wall: Wall) -> AsyncIterator[Listening]:
-    opened = await open_store("file::memory:", clock=wall, randomness=random.Random(1))
+async def store(write_path: WritePath, wall: Wall) -> AsyncIterator[Listening]:
+    """A store with the payments table, as ``write_path`` has it."""
+    opened = write_path.open(clock=wall, randomness=random.Random(1))
+    await write_path.create_table(opened)
     yield Listening(opened)
     await opened.close()
 
 
 @pytest.fixture
-async def ledger(store: Listening, wall: Wall) -> Ledger:
-    made = Ledger(store, clock=wall, randomness=random.Random(2))
-    await made.create_table()
-    store.requests.clear()
-    return made
+async def ledger(write_path: WritePath, store: Listening, wall: Wall) -> Ledger:
+    return write_path.ledger(store, clock=wall, randomness=random.Random(2))
 
 
 @pytest.fixture
 def fee() -> Fee:
-    found = FeeCatalogue.default().fee("PETITION_FILING_FEE", STARTED)
+    found = shipped_fees().fee("PETITION_FILING_FEE", STARTED)
     assert found is not None
     return found
 

@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bursar.clock import system_clock
-from bursar.dynamo.clients.store import open_store
 from bursar.paygov import NotSent, PayGov, PayGovConfig
-from bursar.payments import Clients, FeeCatalogue, Ledger, Outcome, OutcomeContradicts
+from bursar.payments import Clients, FeeCatalogue, Outcome, OutcomeContradicts
 from bursar.portal import commands
 from bursar.portal.commands import attention, resolve, sweep, webhooks
 from bursar.portal.use_cases.portal import Portal
+from tests.support.write_paths import WritePath
 
 REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
 _SEEDS = count()
@@ -34,13 +34,13 @@ class NoPayGov:
 
 
 @asynccontextmanager
-async def _portal(path: Path, ahead_s: float) -> AsyncIterator[Portal]:
+async def _portal(write_path: WritePath, path: Path, ahead_s: float) -> AsyncIterator[Portal]:
     def clock() -> float:
         return system_clock() + ahead_s
 
-    store = await open_store(f"file:{path}", clock=clock, randomness=random.Random(1))
-    ledger = Ledger(store, clock=clock, randomness=random.Random(next(_SEEDS)))
-    await ledger.create_table()
+    store = write_path.open(str(path), clock=clock, randomness=random.Random(1))
+    ledger = write_path.ledger(store, clock=clock, randomness=random.Random(next(_SEEDS)))
+    await write_path.create_table(store)
     config = PayGovConfig(url="http://paygov.example", payment_url="http://paygov.example/pay")
     try:
         yield Portal(
@@ -56,20 +56,20 @@ async def _portal(path: Path, ahead_s: float) -> AsyncIterator[Portal]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Result]:
+def run(write_path: WritePath, tmp_path: Path) -> Callable[..., Result]:
     def typed(command: Any, *arguments: str, ahead_s: float = 0.0) -> Result:
-        factories = dict.fromkeys(("portal", "record"), lambda: _portal(tmp_path / "portal.db", ahead_s))
+        factories = dict.fromkeys(("portal", "record"), lambda: _portal(write_path, tmp_path / "portal.db", ahead_s))
         return CliRunner().invoke(command, list(arguments), obj=factories)
 
     return typed
 
 
 @pytest.fixture
-def unknown(tmp_path: Path) -> str:
+def unknown(write_path: WritePath, tmp_path: Path) -> str:
     """An attempt whose outcome is unknown, in the file."""
 
     async def prepare() -> str:
-        async with _portal(tmp_path / "portal.db", 0.0) as portal:
+        async with _portal(write_path, tmp_path / "portal.db", 0.0) as portal:
             fee = portal.fees.fee("PETITION_FILING_FEE", portal.clock())
             assert fee is not None
             assert fee.amount is not None
@@ -136,14 +136,14 @@ def test_resolve_settles_and_refuses(run: Callable[..., Result], unknown: str) -
 
 
 def test_what_pay_gov_contradicts_is_listed_and_acknowledged(
-    run: Callable[..., Result], unknown: str, tmp_path: Path
+    write_path: WritePath, run: Callable[..., Result], unknown: str, tmp_path: Path
 ) -> None:
     said = ("--by", "Ada", "--reason", "refunded")
     assert run(resolve, unknown, "--acknowledge", *said).exit_code == 1
     assert run(resolve, unknown, "--as", "failed", *said).exit_code == 0
 
     async def contradict() -> None:
-        async with _portal(tmp_path / "portal.db", 0.0) as portal:
+        async with _portal(write_path, tmp_path / "portal.db", 0.0) as portal:
             attempt = await portal.ledger.attempt_by_agency_id(unknown)
             assert attempt is not None
             with pytest.raises(OutcomeContradicts):

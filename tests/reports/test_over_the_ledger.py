@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from bursar.clock import from_iso_ms
-from bursar.dynamo import open_store
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome
 from bursar.reports import Reports
+from tests.support.write_paths import SWAP
 
 
 class Moment:
@@ -34,9 +34,9 @@ def moment() -> Moment:
 @pytest.fixture
 async def portal(moment: Moment, tmp_path: Path) -> AsyncIterator[tuple[Ledger, Reports]]:
     randomness = random.Random(7)
-    store = await open_store(f"file:{tmp_path / 'portal.db'}", clock=moment, randomness=randomness)
-    ledger = Ledger(store, clock=moment, randomness=randomness)
-    await ledger.create_table()
+    store = SWAP.open(str(tmp_path / "portal.db"), clock=moment, randomness=randomness)
+    await SWAP.create_table(store)
+    ledger = SWAP.ledger(store, clock=moment, randomness=randomness)
     reports = Reports(store, f"file:{tmp_path / 'a lake'}", moment)
     yield ledger, reports
     await reports.close()

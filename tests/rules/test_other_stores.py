@@ -67,7 +67,8 @@ class OtherStore:
     def table(self, rules: Rules) -> RuledTable:
         name = f"ruled-{next(TABLES)}"
         self.call("CreateTable", **{**DEFINITION, "TableName": name})
-        return RuledTable(self.store, name, rules, randomness=random.Random(next(TABLES)), clock=time.time)
+        randomness = random.Random(next(TABLES))
+        return RuledTable(self.store, name, rules, randomness=randomness, clock=time.time, direct=None)
 
     def items(self, table: RuledTable) -> tuple[dict[Key, Item], dict[str, Key]]:
         """The items and the sentinels."""

@@ -9,16 +9,16 @@ import asyncio
 import random
 from collections.abc import Awaitable
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from bursar.dynamo.clients.store import open_store
-from bursar.payments import Attempt, FeeCatalogue, Ledger, LedgerError, NoSuchEdge, ObligationView, Outcome
+from bursar.payments import Attempt, LedgerError, NoSuchEdge, ObligationView, Outcome
 from bursar.payments.status import EDGES, moves
 from tests.support.payments.stage import STARTED, Wall
+from tests.support.write_paths import WritePath, shipped_fees
 
 LEASE_S = 30.0
 
@@ -50,6 +50,8 @@ CALLS = sorted({call for call, *_ in MUST} | {"touch"})
 class AnySequence(RuleBasedStateMachine):
     """One obligation, one ledger, whatever is asked of it."""
 
+    write_path: ClassVar[WritePath]
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
@@ -60,9 +62,9 @@ class AnySequence(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 2**32))
     def open(self, seed: int) -> None:
         self.randomness = random.Random(seed)
-        self.store = self.run(open_store("file::memory:", clock=self.wall, randomness=self.randomness))
-        self.ledger = Ledger(self.store, clock=self.wall, randomness=self.randomness)
-        self.run(self.ledger.create_table())
+        self.store = self.write_path.open(clock=self.wall, randomness=self.randomness)
+        self.ledger = self.write_path.ledger(self.store, clock=self.wall, randomness=self.randomness)
+        self.run(self.write_path.create_table(self.store))
 
     def run(self, call: Awaitable[Any]) -> Any:
         async def awaited() -> Any:
@@ -76,7 +78,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule()
     def start(self) -> None:
-        fee = FeeCatalogue.default().fee("PETITION_FILING_FEE", STARTED)
+        fee = shipped_fees().fee("PETITION_FILING_FEE", STARTED)
         assert fee is not None
         before = self.view()
         taken = before is not None and before.blocking is not None
@@ -200,7 +202,9 @@ class AnySequence(RuleBasedStateMachine):
         self.runner.close()
 
 
-TestAnySequence = AnySequence.TestCase
-TestAnySequence.settings = settings(
-    max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+def test_any_sequence(write_path: WritePath) -> None:
+    machine = type(AnySequence.__name__, (AnySequence,), {"write_path": write_path})
+    bounds = settings(
+        max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    run_state_machine_as_test(machine, settings=bounds)

@@ -8,6 +8,7 @@ import pytest
 
 from bursar.payments import Attempt, AttemptMoved, Ledger, ObligationTaken, Outcome
 from tests.support.payments.stage import Listening, Wall
+from tests.support.write_paths import WritePath
 
 Start = Callable[..., Awaitable[Attempt]]
 CALLERS = 12
@@ -82,9 +83,9 @@ async def test_claim_and_expiry_exclude_each_other(ledger: Ledger, start: Start,
 
 
 async def test_two_ledgers_on_one_store_are_one_ledger(
-    store: Listening, ledger: Ledger, start: Start, wall: Wall
+    write_path: WritePath, store: Listening, ledger: Ledger, start: Start, wall: Wall
 ) -> None:
-    other = Ledger(store, clock=wall, randomness=random.Random(99))
+    other = write_path.ledger(store, clock=wall, randomness=random.Random(99))
     there = await ledger.record_token(await start(), "t" * 32)
     won, lost = await all_at_once([ledger.claim(there, "a", 30), other.claim(there, "b", 30)])
     assert (len(won), len(lost)) == (1, 1)

@@ -2,16 +2,15 @@
 
 import random
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from bursar.dynamo import AsyncEngine, DynamoError, Engine, StoreUnreachable
+from bursar.dynamo import DynamoError, StoreUnreachable
 from bursar.payments import Attempt, Fee, Ledger, Outcome, OutcomeContradicts
 from bursar.payments.ledger.contradictions import PARTITION
 from bursar.payments.ledger.table import TABLE_NAME
-from bursar.rules.native import load_guard
 from tests.support.payments.stage import PAID, REFERENCE, SETTLING, Listening, Start, Wall, history, pending, processing
+from tests.support.write_paths import WritePath
 
 
 async def _failed_by_hand(ledger: Ledger, start: Start) -> Attempt:
@@ -67,17 +66,15 @@ async def test_a_second_collection_that_cannot_be_kept_is_not_forgotten_by_recor
     ledger: Ledger, start: Start, store: Listening
 ) -> None:
     unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
-    call = store.call
 
-    async def dies_at_the_second_write(operation: str, request: Any) -> dict[str, Any]:
+    async def dies_at_the_second_write(operation: str) -> None:
         if not operation.startswith(("Get", "Query")) and await ledger.contradictions.unacknowledged():
             raise StoreUnreachable("away")
-        return await call(operation, request)
 
-    store.call = dies_at_the_second_write  # type: ignore[method-assign]
+    store.fault = dies_at_the_second_write
     with pytest.raises(StoreUnreachable):
         await ledger.record_outcome(unknown, PAID, actor="sweeper", others=[Outcome("processed", "3FOTHER")])
-    store.call = call  # type: ignore[method-assign]
+    store.fault = None
     assert len(await ledger.contradictions.unacknowledged()) == 1
     assert await ledger.reread(unknown) == unknown
 
@@ -102,25 +99,25 @@ async def test_a_store_that_is_away_is_told_so_that_the_word_is_recorded_again(
     ledger: Ledger, start: Start, store: Listening
 ) -> None:
     failed = await _failed_by_hand(ledger, start)
-    call = store.call
 
-    async def away(operation: str, request: object) -> dict[str, object]:
+    async def away(operation: str) -> None:
         raise StoreUnreachable("away")
 
-    store.call = away  # type: ignore[method-assign, assignment]
+    store.fault = away
     with pytest.raises(StoreUnreachable):
         await ledger.record_outcome(failed, PAID, actor="portal")
-    store.call = call  # type: ignore[method-assign]
+    store.fault = None
     with pytest.raises(OutcomeContradicts):
         await ledger.record_outcome(failed, PAID, actor="portal")
     assert len(await ledger.contradictions.unacknowledged()) == 1
 
 
-async def test_no_tool_removes_or_rewrites_one(wall: Wall, fee: Fee) -> None:
-    engine = Engine.open(":memory:", clock=wall, randomness=random.Random(1), guard_loader=load_guard)
-    ledger = Ledger(AsyncEngine(engine), clock=wall, randomness=random.Random(2))
-    await ledger.create_table()
-    engine.put_rules_document(TABLE_NAME, ledger.rules.to_toml())
+@pytest.mark.only_write_path("swap", reason="only an embedded store keeps the rules against other tools")
+async def test_no_tool_removes_or_rewrites_one(write_path: WritePath, wall: Wall, fee: Fee) -> None:
+    store = write_path.open(clock=wall, randomness=random.Random(1))
+    engine = store.engine
+    ledger = write_path.ledger(store, clock=wall, randomness=random.Random(2))
+    await write_path.create_table(store)
     attempt = await ledger.start_attempt("dawson", REFERENCE, fee, Decimal("60.00"), {}, "https://a", "https://b")
     failed = await ledger.fail(attempt, event="start_failed", actor="portal", return_code=None, return_detail=None)
     with pytest.raises(OutcomeContradicts):
@@ -138,4 +135,4 @@ async def test_no_tool_removes_or_rewrites_one(wall: Wall, fee: Fee) -> None:
     change = {"UpdateExpression": "SET acknowledgedBy = :bob", "ExpressionAttributeValues": {":bob": {"S": "Bob"}}}
     with pytest.raises(DynamoError, match="contradiction-acknowledged-once"):
         engine.execute("UpdateItem", {"TableName": TABLE_NAME, "Key": key, **change})
-    engine.close()
+    await store.close()

@@ -17,6 +17,7 @@ from bursar.dynamo.items.attribute_values import item_size
 from bursar.payments import Attempt, Ledger, Outcome
 from bursar.payments.ledger.table import TABLE_NAME
 from tests.support.payments.stage import PAID, TOKEN, Listening, Wall
+from tests.support.write_paths import WritePath
 
 Start = Callable[..., Awaitable[Attempt]]
 
@@ -93,6 +94,9 @@ def index_wcu(old: Mapping[str, Any], new: Mapping[str, Any]) -> int:
     return cost
 
 
+billed = pytest.mark.only_write_path("transaction", reason="only Amazon's DynamoDB bills write units")
+
+
 @pytest.fixture
 def metered(ledger: Ledger, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Metered:
     meter = Metered(ledger._store, wall)
@@ -100,6 +104,7 @@ def metered(ledger: Ledger, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Mete
     return meter
 
 
+@billed
 async def test_a_card_payment_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
     attempt = await metered.spend("start", start())
     attempt = await metered.spend("token", ledger.record_token(attempt, "t" * 32))
@@ -110,6 +115,7 @@ async def test_a_card_payment_keeps_its_budget(ledger: Ledger, start: Start, met
     assert metered.wcu <= CARD_PAYMENT_WCU_MAX
 
 
+@billed
 async def test_an_ach_payment_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
     attempt = await metered.spend("start", start())
     attempt = await metered.spend("token", ledger.record_token(attempt, "t" * 32))
@@ -122,6 +128,7 @@ async def test_an_ach_payment_keeps_its_budget(ledger: Ledger, start: Start, met
     assert metered.wcu <= ACH_PAYMENT_WCU_MAX
 
 
+@billed
 async def test_a_poll_that_learns_nothing_costs_one_touch(
     ledger: Ledger, start: Start, metered: Metered, wall: Wall
 ) -> None:
@@ -130,11 +137,13 @@ async def test_a_poll_that_learns_nothing_costs_one_touch(
     assert metered.spent["touch"] <= BUDGET_WCU["touch"]
 
 
-async def test_only_a_start_reads_before_it_writes(ledger: Ledger, start: Start, store: Listening) -> None:
+async def test_only_a_start_reads_before_it_writes(
+    write_path: WritePath, ledger: Ledger, start: Start, store: Listening
+) -> None:
     attempt = await start()
-    assert store.operations == ["Query", "TransactWriteItems"]
-    store.requests.clear()
+    assert store.operations == ["Query", write_path.write_operation]
+    store.clear()
     attempt = await ledger.record_token(attempt, TOKEN)
     attempt = await ledger.claim(attempt, "worker-1", 30)
     await ledger.record_outcome(attempt, PAID, actor="portal")
-    assert store.operations == ["TransactWriteItems"] * 3
+    assert store.operations == [write_path.write_operation] * 3

@@ -1,63 +1,43 @@
 """Whole payments by several workers at once, every request of theirs interleaved by a seed.
 
 Each worker does what a portal does: start or join the attempt, fetch a token, claim, complete, record. Pay.gov is a
-dictionary that counts. Whatever the order: one charge, one processed attempt, one unbroken history. Run on rules that
-are compiled into the transactions alone, and on an engine that guards the same rules itself as well.
+dictionary that counts. Whatever the order: one charge, one processed attempt, one unbroken history. Runs on both write
+paths, and with compiled transactions to an engine that guards the same rules itself.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from bursar.dynamo.clients.store import Store
-from bursar.dynamo.engine.engine import Engine
-from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.payments import Attempt, AttemptMoved, Fee, Ledger, LedgerBusy, ObligationTaken, Outcome
-from bursar.payments.ledger.table import TABLE_NAME
-from bursar.rules.native import load_guard
-from tests.support.payments.stage import REFERENCE, Wall
+from tests.support.payments.stage import REFERENCE, Listening, Wall
+from tests.support.write_paths import SWAP, EmbeddedStore, Wrapped, WritePath
 
+T = TypeVar("T")
 WORKERS = 4
 TURNS_MAX = 3
 
 
-@dataclass
-class Jittery:
+class Jittery(Wrapped):
     """A store that lets others go first, for a while that ``randomness`` decides, before and after each request."""
 
-    behind: Store
-    randomness: random.Random
+    def __init__(self, behind: EmbeddedStore, randomness: random.Random) -> None:
+        super().__init__(behind)
+        self.randomness = randomness
 
-    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def passing(self, operation: str, request: Mapping[str, Any], go_on: Callable[[], Awaitable[T]]) -> T:
         await self.wait()
-        reply = await self.behind.call(operation, request)
+        reply = await go_on()
         await self.wait()
         return reply
 
     async def wait(self) -> None:
         for _ in range(self.randomness.randrange(TURNS_MAX)):
             await asyncio.sleep(0)
-
-    async def close(self) -> None:
-        await self.behind.close()
-
-
-@pytest.fixture(params=["compiled", "compiled and native"])
-async def guarded(request: pytest.FixtureRequest, wall: Wall) -> AsyncIterator[AsyncEngine]:
-    """An engine whose payments table is there, with or without the rules in force by itself."""
-    engine = Engine.open(":memory:", clock=wall, randomness=random.Random(1), guard_loader=load_guard)
-    store = AsyncEngine(engine)
-    ledger = Ledger(store, clock=wall, randomness=random.Random(1))
-    await ledger.create_table()
-    if request.param != "compiled":
-        engine.put_rules_document(TABLE_NAME, ledger.rules.to_toml())
-    yield store
-    await store.close()
 
 
 class Worker:
@@ -100,12 +80,30 @@ class Worker:
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("failed_before", [False, True], ids=["first attempt", "after a failed one"])
 async def test_one_charge_whatever_the_order(
-    guarded: AsyncEngine, wall: Wall, fee: Fee, seed: int, failed_before: bool
+    write_path: WritePath, store: Listening, wall: Wall, fee: Fee, seed: int, failed_before: bool
+) -> None:
+    await _pay_once(write_path, store, wall, fee, seed, failed_before)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("failed_before", [False, True], ids=["first attempt", "after a failed one"])
+@pytest.mark.only_write_path("transaction", reason="a swap always runs under the engine's guard")
+async def test_one_charge_where_the_engine_guards_what_is_compiled(
+    write_path: WritePath, wall: Wall, fee: Fee, seed: int, failed_before: bool
+) -> None:
+    store = SWAP.open(clock=wall, randomness=random.Random(1))
+    await SWAP.create_table(store)
+    await _pay_once(write_path, store, wall, fee, seed, failed_before)
+    await store.close()
+
+
+async def _pay_once(
+    write_path: WritePath, store: EmbeddedStore, wall: Wall, fee: Fee, seed: int, failed_before: bool
 ) -> None:
     randomness = random.Random(seed)
     charges: dict[str, int] = {}
     ledgers = [
-        Ledger(Jittery(guarded, randomness), clock=wall, randomness=random.Random(f"{seed}/{number}"))
+        write_path.ledger(Jittery(store, randomness), clock=wall, randomness=random.Random(f"{seed}/{number}"))
         for number in range(WORKERS)
     ]
     workers = [Worker(f"worker-{number}", ledger, fee, charges) for number, ledger in enumerate(ledgers)]

@@ -2,49 +2,63 @@
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from bursar.dynamo.clients.store import Store
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.payments import Attempt, Ledger, LedgerBusy
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX
 from bursar.rules import RuleRefused
-from tests.support.payments.stage import Wall
+from bursar.rules.transactions.cancellations import UNCLEAR_CODES
+from tests.support.payments.stage import Listening, Wall
+from tests.support.write_paths import WRITE_PATHS, EmbeddedStore, Wrapped, WritePath
 
 Start = Callable[..., Awaitable[Attempt]]
-Answer = Callable[[dict[str, Any]], None]
+T = TypeVar("T")
+WRITES = frozenset(path.write_operation for path in WRITE_PATHS)
 
 
-@dataclass
-class Unreliable:
-    """A store that carries out each transaction and then spoils its answer, as long as there is something to spoil."""
+class Unreliable(Wrapped):
+    """A store that spoils the answers of its writes while there is something to spoil them with.
 
-    behind: Store
-    spoils: list[Exception]
+    A write whose outcome is to be unknown takes place all the same; any other does not.
+    """
 
-    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        if operation != "TransactWriteItems" or not self.spoils:
-            return await self.behind.call(operation, request)
+    def __init__(self, behind: EmbeddedStore, spoils: list[DynamoError | StoreOutcomeUnknown]) -> None:
+        super().__init__(behind)
+        self.spoils = spoils
+
+    async def passing(self, operation: str, request: Mapping[str, Any], go_on: Callable[[], Awaitable[T]]) -> T:
+        if operation not in WRITES or not self.spoils:
+            return await go_on()
         spoiled = self.spoils.pop()
-        if isinstance(spoiled, StoreOutcomeUnknown):
-            await self.behind.call(operation, request)
+        if isinstance(spoiled, StoreOutcomeUnknown) or spoiled.code in UNCLEAR_CODES:
+            await go_on()
         raise spoiled
 
-    async def close(self) -> None:
-        await self.behind.close()
+
+@pytest.fixture
+def unreliable(write_path: WritePath, store: Listening, ledger: Ledger) -> Callable[..., None]:
+    """Spoils the next writes of ``ledger`` with what it is called with."""
+
+    def spoil(*spoils: DynamoError | StoreOutcomeUnknown) -> None:
+        wrapped = Unreliable(store, list(spoils))
+        ledger._ruled.store = wrapped
+        if write_path.swaps:
+            ledger._ruled._direct = wrapped.direct
+
+    return spoil
 
 
-def unreliable(ledger: Ledger, *spoils: Exception) -> None:
-    ledger._ruled.store = Unreliable(ledger._ruled.store, list(spoils))
-
-
-async def test_a_lost_answer_is_settled_and_nothing_is_written_twice(ledger: Ledger, start: Start) -> None:
-    unreliable(ledger, StoreOutcomeUnknown("reset"))
+async def test_a_lost_answer_is_settled_and_nothing_is_written_twice(
+    write_path: WritePath, ledger: Ledger, start: Start, unreliable: Callable[..., None]
+) -> None:
+    # No answer of an embedded store is lost on its way, but its commit can fail halfway.
+    lost = DynamoError("InternalServerError", "disk") if write_path.swaps else StoreOutcomeUnknown("reset")
+    unreliable(lost)
     attempt = await start()
-    unreliable(ledger, StoreOutcomeUnknown("reset"))
+    unreliable(lost)
     given = await ledger.record_token(attempt, "t" * 32)
     view = await ledger.obligation(attempt.client, attempt.reference)
     assert view is not None
@@ -66,9 +80,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-async def test_a_store_that_stays_busy_is_said_so_and_nothing_is_written(ledger: Ledger, start: Start) -> None:
+async def test_a_store_that_stays_busy_is_said_so_and_nothing_is_written(
+    ledger: Ledger, start: Start, unreliable: Callable[..., None]
+) -> None:
     attempt = await start()
-    unreliable(ledger, *(conflict() for _ in range(50)))
+    unreliable(*(conflict() for _ in range(50)))
     with pytest.raises(LedgerBusy):
         await ledger.record_token(attempt, "t" * 32)
     with pytest.raises(LedgerBusy):
@@ -78,9 +94,14 @@ async def test_a_store_that_stays_busy_is_said_so_and_nothing_is_written(ledger:
 
 
 async def test_bookkeeping_that_never_stops_ends_in_attempt_moved(
-    ledger: Ledger, start: Start, wall: Wall, monkeypatch: pytest.MonkeyPatch
+    write_path: WritePath,
+    store: Listening,
+    ledger: Ledger,
+    start: Start,
+    wall: Wall,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    other = Ledger(ledger._store, clock=wall, randomness=random.Random(5))
+    other = write_path.ledger(store, clock=wall, randomness=random.Random(5))
     attempt = await start()
     reread = ledger._journal._reread
     touches = 0

@@ -144,7 +144,7 @@ async def test_a_poll_that_learns_nothing_changes_nothing(
 ) -> None:
     waiting = await pending(ledger, start)
     wall.pass_s(60)
-    store.requests.clear()
+    store.clear()
     assert await ledger.record_outcome(waiting, SETTLING, actor="sweeper") == waiting
     assert store.operations == ["GetItem"]  # it may have settled meanwhile
 

@@ -1,14 +1,13 @@
 """Making the table."""
 
 import asyncio
-import random
 from typing import Any
 
 import pytest
 
 from bursar.payments import Ledger
-from bursar.payments.ledger.table import TABLE_NAME
-from tests.support.payments.stage import Listening, Wall
+from bursar.payments.ledger.table import TABLE_NAME, create_table
+from tests.support.payments.stage import Listening
 
 
 async def test_making_the_table_twice_is_making_it_once(ledger: Ledger, store: Listening) -> None:
@@ -31,10 +30,10 @@ class StaysCreating:
         """Nothing is open."""
 
 
-async def test_a_table_that_never_becomes_active_is_said_so(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_table_that_never_becomes_active_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bursar.payments.ledger.table.ACTIVE_POLL_INTERVAL_S", 0.0)
     monkeypatch.setattr("bursar.payments.ledger.table.ACTIVE_POLLS_MAX", 3)
     store = StaysCreating()
     with pytest.raises(TimeoutError, match="has not become active"):
-        await Ledger(store, clock=wall, randomness=random.Random(1)).create_table()
+        await create_table(store, TABLE_NAME)
     assert store.polls == 3

@@ -25,6 +25,7 @@ from bursar.portal.metrics.metrics import Metrics
 from tests.support.portal.asgi import ask
 from tests.support.portal.fake_log import FakeLog
 from tests.support.portal.stage import EXAMS, Stage, on_stage
+from tests.support.write_paths import WritePath
 
 ENDPOINTS = served_endpoints(FakeLog(), Metrics())
 DOCUMENT = json.loads(json.dumps(openapi(ENDPOINTS), default=str))
@@ -96,7 +97,7 @@ async def test_docs_and_document_are_served_without_a_signature_and_load_nothing
 
 @API.parametrize()
 @settings(max_examples=EXAMPLES_MAX, deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_is_served_keeps_to_the_document(case: Any) -> None:
+def test_what_is_served_keeps_to_the_document(write_path: WritePath, case: Any) -> None:
     sent = requests.Request(**case.as_transport_kwargs(base_url="http://portal.example")).prepare()
     answered: list[Any] = []
 
@@ -107,7 +108,7 @@ def test_what_is_served_keeps_to_the_document(case: Any) -> None:
         body = sent.body.encode() if isinstance(sent.body, str) else sent.body or b""
         answered.append(await ask(app, str(sent.method), target, body, dict(sent.headers)))
 
-    scene()
+    scene(write_path)
     answer = answered[0]
     assert answer.status < 500
     response = requests.Response()

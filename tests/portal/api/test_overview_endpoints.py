@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from bursar.clock import system_clock
-from bursar.dynamo.clients.store import open_store
 from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
-from bursar.payments import Clients, FeeCatalogue, Ledger
+from bursar.payments import Clients, FeeCatalogue
 from bursar.portal.api.authentication import nobody_asks
 from bursar.portal.doors.asgi import PortalApp, portal_app
 from bursar.portal.use_cases.portal import Portal
@@ -18,6 +17,7 @@ from bursar.reports import Reports
 from bursar.reports.transaction_log import TransactionLog
 from tests.support.portal.asgi import ask
 from tests.support.portal.stage import EXAMS
+from tests.support.write_paths import WritePath
 
 
 async def _pay(app: PortalApp, simulator: Simulator, docket: str, method: str, outcome: str) -> None:
@@ -33,11 +33,11 @@ async def _pay(app: PortalApp, simulator: Simulator, docket: str, method: str, o
     assert (await ask(app, "POST", "/process", {"token": token})).status == 200
 
 
-async def test_what_was_paid_a_moment_ago_is_listed_counted_and_totalled(tmp_path: Path) -> None:
-    store = await open_store(f"file:{tmp_path / 'portal.db'}", clock=system_clock, randomness=random.Random(1))
+async def test_what_was_paid_a_moment_ago_is_listed_counted_and_totalled(write_path: WritePath, tmp_path: Path) -> None:
+    store = write_path.open(str(tmp_path / "portal.db"), clock=system_clock, randomness=random.Random(1))
     fees = FeeCatalogue.default()
-    ledger = Ledger(store, clock=system_clock, randomness=random.Random(2), fees=fees)
-    await ledger.create_table()
+    ledger = write_path.ledger(store, clock=system_clock, randomness=random.Random(2), fees=fees)
+    await write_path.create_table(store)
     simulator = Simulator(system_clock, random.Random(3))
     url = "http://paygov.example"
     config = PayGovConfig(url=f"{url}{ONLINE_PATH}", query_url=f"{url}{QUERY_PATH}", payment_url=f"{url}/pay")

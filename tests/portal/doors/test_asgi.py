@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo import AsyncEngine
-from bursar.payments import Ledger
 from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
 from bursar.portal.api.authentication import nobody_asks
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.doors.asgi import BODY_TIMEOUT_S, PortalApp, portal_app
 from tests.support.portal.asgi import ask
 from tests.support.portal.stage import DAWSON, HOUR_S, Stage, on_stage
+from tests.support.write_paths import WritePath
 
 RETIRED_FEE = "[fees.PETITION_FILING_FEE]\nretired_from = 2020-01-02"
 
@@ -153,7 +152,6 @@ async def test_health_names_each_dependency(stage: Stage) -> None:
 
 @on_stage
 async def test_a_store_that_cannot_write_is_not_well_until_it_can(stage: Stage) -> None:
-    assert isinstance(stage.store, AsyncEngine)
     engine = stage.store.engine
     stage.portal.write_trouble = stage.store.write_trouble
     init = {
@@ -192,7 +190,9 @@ async def test_paths_that_are_not_ours_go_to_the_others(stage: Stage) -> None:
     assert (await ask(app, "GET", "/init")).status == 405
 
 
-def test_no_log_line_holds_a_token_a_reference_or_personal_data(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_line_holds_a_token_a_reference_or_personal_data(
+    write_path: WritePath, caplog: pytest.LogCaptureFixture
+) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         logging.getLogger("bursar").setLevel(logging.DEBUG)  # the stage gives it its level back
@@ -211,7 +211,7 @@ def test_no_log_line_holds_a_token_a_reference_or_personal_data(caplog: pytest.L
         for secret in (token, "Ada", "123-26", body["transactionReferenceId"]):
             assert secret not in lines
 
-    scene()
+    scene(write_path)
 
 
 @on_stage
@@ -257,19 +257,21 @@ async def test_a_body_that_drips_is_given_up(stage: Stage) -> None:
 
 
 def test_a_rule_that_refuses_a_start_is_named_in_the_log_and_nothing_of_the_payment(
-    caplog: pytest.LogCaptureFixture,
+    write_path: WritePath, caplog: pytest.LogCaptureFixture
 ) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         known = FeeCatalogue.parse(
             b"[fees.COPY_FEE]\nname='C'\ntcs_app_id='C'\nversions=[{active_from=2020-01-01,variable=true}]", source="x"
         )
-        ledger = Ledger(stage.store, clock=stage.loop.clock, randomness=random.Random(1), fees=known)
-        stage.portal.ledger = ledger  # which knows fewer fees than the portal
+        # The new ledger knows fewer fees than the portal.
+        stage.portal.ledger = stage.write_path.ledger(
+            stage.store, clock=stage.loop.clock, randomness=random.Random(1), fees=known
+        )
         logging.getLogger("bursar").setLevel(logging.ERROR)  # the stage gives it its level back
         assert (await ask(_app(stage), "POST", "/init", _init_body(stage))).status == 409
 
-    scene()
+    scene(write_path)
     (line,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "fee-active" in line.getMessage()
     assert "PETITION" not in line.getMessage()

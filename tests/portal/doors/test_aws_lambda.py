@@ -12,6 +12,7 @@ from bursar.portal.api.authentication import api_gateway
 from bursar.portal.contract.messages import json_reply
 from bursar.portal.doors.aws_lambda import LambdaDoor, call_of_event, handle_event
 from tests.support.portal.stage import Stage, on_stage
+from tests.support.write_paths import WritePath
 
 ARN = "arn:aws:sts::123456789012:assumed-role/dawson/session-1"
 
@@ -42,7 +43,7 @@ def _http(method: str, path: str, body: str | None = None, **more: Any) -> dict[
 
 
 @pytest.mark.parametrize("event", [_rest, _http])
-def test_a_whole_payment(event: Any) -> None:
+def test_a_whole_payment(write_path: WritePath, event: Any) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         application = Application(stage.portal, api_gateway(stage.clients))
@@ -63,7 +64,7 @@ def test_a_whole_payment(event: Any) -> None:
         told = await handle_event(application, event("GET", f"/details/{reference}"))
         assert told["body"] == processed["body"]
 
-    scene()
+    scene(write_path)
 
 
 @on_stage
@@ -118,7 +119,9 @@ async def test_errors_are_json(stage: Stage) -> None:
         (None, 400, "The event is not an object"),
     ],
 )
-def test_an_event_that_is_none_is_refused_in_the_one_shape(event: Any, status: int, message: str | None) -> None:
+def test_an_event_that_is_none_is_refused_in_the_one_shape(
+    write_path: WritePath, event: Any, status: int, message: str | None
+) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         reply = await handle_event(Application(stage.portal, api_gateway(stage.clients)), event)
@@ -127,7 +130,7 @@ def test_an_event_that_is_none_is_refused_in_the_one_shape(event: Any, status: i
         assert message in (None, body["message"])
         assert reply["headers"]["x-request-id"]
 
-    scene()
+    scene(write_path)
 
 
 def test_half_a_character_is_passed_on_for_its_reader_to_refuse() -> None:

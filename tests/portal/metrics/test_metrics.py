@@ -19,6 +19,7 @@ from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.sweep import sweep
 from tests.support.portal.asgi import ask
 from tests.support.portal.stage import DAWSON, Stage, on_stage
+from tests.support.write_paths import WritePath
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
@@ -120,7 +121,9 @@ class Away:
 GAUGES = ("bursar_live_attempts", "bursar_unknown_outcomes", "bursar_oldest_pending", "bursar_open_contradictions")
 
 
-def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(
+    write_path: WritePath, caplog: pytest.LogCaptureFixture
+) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         logging.getLogger("bursar").setLevel(logging.WARNING)  # the stage gives it its level back
@@ -138,7 +141,7 @@ def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(caplog:
         said = [record.getMessage() for record in caplog.records if record.name == "bursar.portal.metrics.metrics"]
         assert ["a noise" in said[0], "nobody there" in said[1], len(said)] == [True, True, 2]
 
-    scene()
+    scene(write_path)
 
 
 @on_stage

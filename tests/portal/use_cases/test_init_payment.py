@@ -9,6 +9,7 @@ import pytest
 from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, PortalError, portal_error
 from bursar.portal.use_cases.init_payment import init_payment
 from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
+from tests.support.write_paths import WritePath
 
 
 @on_stage
@@ -65,7 +66,7 @@ async def test_another_amount_or_metadata_is_a_conflict(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("method", "message"), [("PLASTIC_CARD", "already been paid"), ("ACH", "still settling")])
-def test_what_is_paid_or_settling_takes_no_other_attempt(method: str, message: str) -> None:
+def test_what_is_paid_or_settling_takes_no_other_attempt(write_path: WritePath, method: str, message: str) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         reference = stage.reference()
@@ -73,7 +74,7 @@ def test_what_is_paid_or_settling_takes_no_other_attempt(method: str, message: s
         with pytest.raises(Conflict, match=message):
             await stage.init(reference)
 
-    scene()
+    scene(write_path)
 
 
 @on_stage
@@ -99,7 +100,9 @@ async def test_a_fee_that_the_client_may_not_charge_is_refused(stage: Stage) -> 
         ("fault", {"code": "4019"}, 502),
     ],
 )
-def test_no_token_fails_the_attempt_and_init_may_be_called_again(kind: str, how: dict[str, str], status: int) -> None:
+def test_no_token_fails_the_attempt_and_init_may_be_called_again(
+    write_path: WritePath, kind: str, how: dict[str, str], status: int
+) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         reference = stage.reference()
@@ -112,7 +115,7 @@ def test_no_token_fails_the_attempt_and_init_may_be_called_again(kind: str, how:
         assert view is not None
         assert [attempt.status for attempt in view.attempts] == ["failed", "initiated"]
 
-    scene()
+    scene(write_path)
 
 
 @on_stage

@@ -15,6 +15,7 @@ from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, Gatew
 from bursar.portal.use_cases.process_payment import NEVER_SENT_DETAIL, process_payment
 from bursar.portal.use_cases.sweep import sweep
 from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
+from tests.support.write_paths import WritePath
 
 
 @on_stage
@@ -131,7 +132,7 @@ async def test_a_token_past_three_hours_is_expired_without_asking_paygov(stage: 
     [("drop", GatewayTimeout, 1), ("reset", GatewayTimeout, 1), ("garbage", BadGateway, 1), ("http", BadGateway, 0)],
 )
 def test_a_lost_answer_leaves_the_attempt_processing_and_blocks_a_second(
-    kind: str, error: type[Exception], charged: int
+    write_path: WritePath, kind: str, error: type[Exception], charged: int
 ) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
@@ -146,7 +147,7 @@ def test_a_lost_answer_leaves_the_attempt_processing_and_blocks_a_second(
         with pytest.raises(Conflict, match="already being processed"):
             await stage.init(reference)
 
-    scene()
+    scene(write_path)
 
 
 @on_stage
@@ -248,7 +249,7 @@ async def test_an_unknown_outcome_whose_second_complete_is_never_sent_stays_unkn
 
 
 @pytest.mark.parametrize("kind", ["wrong_agency", "wrong_amount"])
-def test_a_reply_about_something_else_is_no_success_and_alerts(kind: str) -> None:
+def test_a_reply_about_something_else_is_no_success_and_alerts(write_path: WritePath, kind: str) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         token = await stage.paid()
@@ -259,7 +260,7 @@ def test_a_reply_about_something_else_is_no_success_and_alerts(kind: str) -> Non
         assert (attempt.status, attempt.outcome_unknown) == ("processing", True)
         assert len(stage.watcher.alerts) == 1
 
-    scene()
+    scene(write_path)
 
 
 @on_stage

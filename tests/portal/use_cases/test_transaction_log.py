@@ -9,6 +9,7 @@ from bursar.portal.doors.asgi import PortalApp, portal_app
 from tests.support.portal.asgi import Answer, ask
 from tests.support.portal.fake_log import ENTRY, FakeLog
 from tests.support.portal.stage import DAWSON, EXAMS, Stage, on_stage
+from tests.support.write_paths import WritePath
 
 PATHS = ("/transactions", "/transactions/failed", "/transaction-payment-status", "/transaction-log")
 
@@ -119,9 +120,9 @@ async def test_a_busy_log_is_503_and_says_nothing_of_its_sql(stage: Stage) -> No
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_entry_holds_a_token(path: str) -> None:
+def test_no_entry_holds_a_token(write_path: WritePath, path: str) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         assert b"token" not in (await _get(stage, path)).body
 
-    scene()
+    scene(write_path)

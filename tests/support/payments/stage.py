@@ -2,12 +2,14 @@
 bring an attempt to each stage of its life."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from bursar.clock import from_iso_ms
-from bursar.dynamo.clients.store import Store
 from bursar.payments import Attempt, Ledger, Outcome
+from tests.support.write_paths import EmbeddedStore, Wrapped
+
+T = TypeVar("T")
 
 REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
 STARTED = from_iso_ms("2026-11-22T19:30:00.125Z")
@@ -26,19 +28,31 @@ class Wall:
         self.now += seconds
 
 
-@dataclass
-class Listening:
-    """A store that notes each request on its way to the one behind it."""
+class Listening(Wrapped):
+    """A store that notes each request on its way to the one behind it, and each answer on its way back.
 
-    behind: Store
-    requests: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    ``fault``, while it is set, is awaited with the operation's name before the request goes on; what it raises is the
+    answer.
+    """
 
-    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def __init__(self, behind: EmbeddedStore) -> None:
+        super().__init__(behind)
+        self.requests: list[tuple[str, Mapping[str, Any]]] = []
+        self.answers: list[Any] = []
+        self.fault: Callable[[str], Awaitable[None]] | None = None
+
+    async def passing(self, operation: str, request: Mapping[str, Any], go_on: Callable[[], Awaitable[T]]) -> T:
         self.requests.append((operation, request))
-        return await self.behind.call(operation, request)
+        if self.fault is not None:
+            await self.fault(operation)
+        answer = await go_on()
+        self.answers.append(answer)
+        return answer
 
-    async def close(self) -> None:
-        await self.behind.close()
+    def clear(self) -> None:
+        """Forget what was noted so far."""
+        self.requests.clear()
+        self.answers.clear()
 
     @property
     def operations(self) -> list[str]:

@@ -8,16 +8,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bursar.dynamo.clients.store import Store, open_store
+from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
-from bursar.payments import Attempt, Client, Clients, FeeCatalogue, Ledger
+from bursar.payments import Attempt, Client, Clients
 from bursar.portal.contract.validation import InitRequest
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.process_payment import process_payment
 from sim.loop import VirtualLoop, run_virtual
+from tests.support.write_paths import WritePath, shipped_fees
 
 PAYGOV_TIMEOUT_S = 20.0
 HOUR_S = 3600.0
@@ -54,16 +55,19 @@ class Watcher:
 class Stage:
     """One portal and everything around it. ``plan`` holds Pay.gov's misbehaviours."""
 
-    def __init__(self, loop: VirtualLoop, store: Store, *, query: bool, settings: SimulatorSettings) -> None:
+    def __init__(
+        self, loop: VirtualLoop, write_path: WritePath, store: AsyncEngine, *, query: bool, settings: SimulatorSettings
+    ) -> None:
         self.loop = loop
+        self.write_path = write_path
         self.store = store
         self.seed = random.Random(7)
-        self.fees = FeeCatalogue.default()
+        self.fees = shipped_fees()
         self.clients = Clients([DAWSON, EXAMS])
         self.simulator = Simulator(loop.clock, random.Random(3), settings=settings)
         self.transport = SimulatorTransport(self.simulator)
         self.plan = self.transport.plan
-        self.ledger = Ledger(store, clock=loop.clock, randomness=random.Random(4), fees=self.fees)
+        self.ledger = write_path.ledger(store, clock=loop.clock, randomness=random.Random(4), fees=self.fees)
         url = "http://paygov.example"
         self.paygov_config = PayGovConfig(
             url=f"{url}{ONLINE_PATH}",
@@ -144,13 +148,16 @@ def on_stage(
     query: bool = True,
     settings: SimulatorSettings | None = None,
 ) -> Any:
-    """Makes ``async def test(stage)`` a test that runs in virtual time. ``query``: Pay.gov's query service is there."""
+    """Makes ``async def test(stage)`` a test that runs in virtual time, on each write path.
 
-    def decorate(play: Scene) -> Callable[[], None]:
-        async def run(loop: VirtualLoop) -> None:
-            store = await open_store("file::memory:", clock=loop.clock, randomness=random.Random(1))
-            stage = Stage(loop, store, query=query, settings=settings or SimulatorSettings())
-            await stage.ledger.create_table()
+    ``query``: Pay.gov's query service is there. A scene inside a test is called with the test's ``write_path``.
+    """
+
+    def decorate(play: Scene) -> Callable[[WritePath], None]:
+        async def run(loop: VirtualLoop, write_path: WritePath) -> None:
+            store = write_path.open(clock=loop.clock, randomness=random.Random(1))
+            stage = Stage(loop, write_path, store, query=query, settings=settings or SimulatorSettings())
+            await write_path.create_table(store)
             try:
                 await play(stage)
                 await stage.portal.drain()
@@ -159,16 +166,16 @@ def on_stage(
 
         # wraps() would show pytest the parameter `stage`, which is no fixture.
         @functools.wraps(play, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
-        def test() -> None:
+        def test(write_path: WritePath) -> None:
             log = logging.getLogger("bursar")
             level = log.level
             log.setLevel(logging.CRITICAL)
             try:
-                run_virtual(run)
+                run_virtual(lambda loop: run(loop, write_path))
             finally:
                 log.setLevel(level)
 
-        del test.__wrapped__  # type: ignore[attr-defined]
+        del test.__wrapped__
         return test
 
     return decorate if scene is None else decorate(scene)

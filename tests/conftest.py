@@ -1,0 +1,25 @@
+"""What every folder of tests shares: the write path that a test runs on."""
+
+import pytest
+
+from tests.support.write_paths import MARKER, WritePath, paths_of
+
+
+@pytest.fixture
+def write_path(request: pytest.FixtureRequest) -> WritePath:
+    """Return the way in which the test's ledgers write.
+
+    A test that needs it, directly or through a fixture, runs on both.
+    """
+    path: WritePath = request.param
+    return path
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that needs a write path on both, or on the one that its marker names with a reason."""
+    marker = metafunc.definition.get_closest_marker(MARKER)
+    if "write_path" in metafunc.fixturenames:
+        paths = paths_of(marker)
+        metafunc.parametrize("write_path", paths, indirect=True, ids=[path.name for path in paths])
+    elif marker is not None:
+        raise ValueError(f"{MARKER}: must be on a test that needs a write path; got {metafunc.definition.nodeid}")

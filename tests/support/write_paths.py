@@ -1,0 +1,138 @@
+"""The two ways a ledger writes, and what a test needs to run on each of them.
+
+    swap         the embedded store, the default: it keeps the payment rules itself, and whole items are swapped under
+                 its guard; a swap that it refuses is repeated as a transaction, which gives the reason
+    transaction  every other DynamoDB: the store knows no rules, and each write is one compiled TransactWriteItems
+
+A test asks for the fixture ``write_path`` (tests/conftest.py), directly or through a stage, and runs once on each.
+Only this module makes ledgers for the use-case tests; tests/test_write_paths.py holds them to it.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Protocol, TypeVar
+
+import pytest
+
+from bursar.clock import Clock
+from bursar.dynamo.clients.store import Store
+from bursar.dynamo.engine.compare_and_swap import DirectDoor, Swap, Whole
+from bursar.dynamo.engine.engine import Engine
+from bursar.dynamo.engine.group_commit import AsyncEngine
+from bursar.payments import FeeCatalogue, Ledger
+from bursar.payments.ledger.table import TABLE_NAME, create_table
+from bursar.payments.rules import payment_rules
+from bursar.rules.native import load_guard
+
+T = TypeVar("T")
+IN_MEMORY: Final = ":memory:"
+MARKER: Final = "only_write_path"
+
+
+# Both are immutable, and every ledger and store of a test needs them: reading them once halves the cost of a stage.
+_guard_of: Final = cache(load_guard)
+
+
+@cache
+def shipped_fees() -> FeeCatalogue:
+    """Return the fee catalogue that ships."""
+    return FeeCatalogue.default()
+
+
+@cache
+def _shipped_rules() -> str:
+    return payment_rules(shipped_fees()).to_toml()
+
+
+class EmbeddedStore(Store, Protocol):
+    """An embedded store, or a wrapper of one that both of its doors lead through."""
+
+    @property
+    def direct(self) -> DirectDoor: ...
+
+
+@dataclass(frozen=True)
+class WritePath:
+    """One of the two ways. ``write_operation`` is the name under which :class:`Wrapped` sees its writes."""
+
+    name: str
+    swaps: bool
+    write_operation: str
+
+    def open(self, path: str = IN_MEMORY, *, clock: Clock, randomness: random.Random) -> AsyncEngine:
+        """Open the store at ``path``; a missing file is created."""
+        return AsyncEngine(Engine.open(path, clock=clock, randomness=randomness, guard_loader=_guard_of))
+
+    def ledger(
+        self, store: EmbeddedStore, *, clock: Clock, randomness: random.Random, fees: FeeCatalogue | None = None
+    ) -> Ledger:
+        """Return a ledger with ``fees`` (default: those that ship) that writes to ``store`` this way."""
+        direct = store.direct if self.swaps else None
+        return Ledger(store, clock=clock, randomness=randomness, fees=fees or shipped_fees(), direct=direct)
+
+    async def create_table(self, store: AsyncEngine) -> None:
+        """Create the payments table unless it is there; where writes are swaps, the store gets the shipped rules."""
+        await create_table(store, TABLE_NAME)
+        if self.swaps and store.engine.rules_document(TABLE_NAME) is None:
+            store.engine.put_rules_document(TABLE_NAME, _shipped_rules())
+
+
+SWAP: Final = WritePath("swap", swaps=True, write_operation="Swap")
+TRANSACTION: Final = WritePath("transaction", swaps=False, write_operation="TransactWriteItems")
+WRITE_PATHS: Final = (SWAP, TRANSACTION)
+
+
+def paths_of(marker: pytest.Mark | None) -> list[WritePath]:
+    """Return the paths that a test runs on: both, unless ``marker`` names one and gives the reason."""
+    if marker is None:
+        return list(WRITE_PATHS)
+    paths = [path for path in WRITE_PATHS if (path.name,) == marker.args]
+    reason = marker.kwargs.get("reason")
+    if not paths or not isinstance(reason, str) or not reason.strip() or len(marker.kwargs) != 1:
+        names = " or ".join(path.name for path in WRITE_PATHS)
+        raise ValueError(f'{MARKER}: must be ({names}, reason="..."); got {marker.args} {dict(marker.kwargs)}')
+    return paths
+
+
+class Wrapped:
+    """A store in front of an embedded one. Every request, through either door, goes through :meth:`passing`.
+
+    The door's requests have the names that the API has for them, except that a swap is a ``Swap``.
+    """
+
+    def __init__(self, behind: EmbeddedStore) -> None:
+        self.behind = behind
+
+    async def passing(self, operation: str, request: Mapping[str, Any], go_on: Callable[[], Awaitable[T]]) -> T:
+        """Carry out one request by ``go_on``. Subclasses note it, delay it or spoil it."""
+        return await go_on()
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return await self.passing(operation, request, lambda: self.behind.call(operation, request))
+
+    async def close(self) -> None:
+        await self.behind.close()
+
+    @property
+    def direct(self) -> DirectDoor:
+        return _WrappedDoor(self)
+
+
+class _WrappedDoor:
+    def __init__(self, store: Wrapped) -> None:
+        self._store = store
+        self._behind = store.behind.direct
+
+    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+        request = {"TableName": table, "Key": key}
+        return await self._store.passing("GetItem", request, lambda: self._behind.get(table, key))
+
+    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
+        request = {"TableName": table, "Partition": value, "Begins": begins}
+        return await self._store.passing("Query", request, lambda: self._behind.partition(table, value, begins))
+
+    async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        request = {"TableName": table, "Swaps": swaps}
+        await self._store.passing(SWAP.write_operation, request, lambda: self._behind.swap(table, swaps, rules))
