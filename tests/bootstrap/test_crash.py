@@ -1,4 +1,7 @@
-"""Kill it anywhere: a process that dies in mid-payment leaves a record from which the next one completes it, once."""
+"""Kill it anywhere: a process that dies in mid-payment leaves a record from which the next one completes it, once.
+
+On both write paths: on the embedded store, and over HTTP on a DynamoDB that knows no rules.
+"""
 
 import json
 import signal
@@ -6,16 +9,31 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.bootstrap.whole_system import Up, clean_environment, running_up
+from tests.support.dynamo.served import served
+from tests.support.write_paths import WritePath
 
 DYING_PORTAL = Path(__file__).parents[1] / "support" / "bootstrap" / "dying_portal.py"
 REFERENCE = "7f6d2b1e-3c4a-4d5e-8f60-718293a4b5c6"
 RESOLVED_WITHIN_S = 60
+
+
+@pytest.fixture
+def store(write_path: WritePath, tmp_path: Path) -> Iterator[list[str]]:
+    """The URL of the store that the portals below ``tmp_path`` are set to; none where it is the embedded one."""
+    if write_path.swaps:
+        yield []
+        return
+    with served(str(tmp_path / "dynamo.db")) as server:
+        url = server.url.replace("http", "dynamodb+http")
+        (tmp_path / "bursar.toml").write_text(f'store = "{url}"\n')
+        yield [url]
 
 
 def get(url: str) -> Any:
@@ -23,10 +41,10 @@ def get(url: str) -> Any:
         return json.load(reply)
 
 
-def die(data: Path, point: str) -> None:
+def die(data: Path, point: str, store: list[str]) -> None:
     data.mkdir()
     dead = subprocess.run(
-        [sys.executable, str(DYING_PORTAL), str(data), point],
+        [sys.executable, str(DYING_PORTAL), str(data), point, *store],
         capture_output=True,
         text=True,
         check=False,
@@ -48,10 +66,13 @@ def resolved(up: Up) -> Any:
 
 
 @pytest.mark.parametrize("point", ["before-complete", "after-complete"])
-def test_a_process_killed_around_the_charge_leaves_a_payment_that_is_completed_once(point: str, tmp_path: Path) -> None:
+def test_a_process_killed_around_the_charge_leaves_a_payment_that_is_completed_once(
+    point: str, store: list[str], tmp_path: Path
+) -> None:
     data = tmp_path / "data"
-    die(data, point)
+    die(data, point, store)
     with running_up(data) as up:
+        assert (data / "bursar.db").exists() is not bool(store)
         payment = resolved(up)
         books = get(f"{up.simulator_url}/books")
         events = get(f"{up.portal_url}/details/{REFERENCE}/events")["events"]
@@ -64,6 +85,7 @@ def test_a_process_killed_around_the_charge_leaves_a_payment_that_is_completed_o
     assert names.count("completed") == 1
 
 
+@pytest.mark.usefixtures("store")
 def test_kill_9_of_everything_in_mid_payment_keeps_what_was_acknowledged(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running_up(data) as up:

@@ -1,5 +1,6 @@
-"""A portal that is killed at one exact point of a payment. Run as a program: DATA POINT, prints the reference.
+"""A portal that is killed at one exact point of a payment. Run as a program: DATA POINT [STORE].
 
+STORE is a store's URL, by default the one in the data folder.
 POINT  before-complete   the lease is written, Pay.gov not yet asked
        after-complete    Pay.gov has charged and answered, the answer not yet written
 """
@@ -50,11 +51,11 @@ class DyingTransport:
         return reply
 
 
-async def main(data: Path, point: str) -> None:
+async def main(data: Path, point: str, store: str | None = None) -> None:
     simulator = Simulator(system_clock, random.SystemRandom(), Books(data / BOOKS_FILE))
     config = PayGovConfig(url=PAYGOV.url, query_url=PAYGOV.query_url, payment_url=PAYGOV.payment_url, timeout_s=0.5)
     paygov = PayGov(config, DyingTransport(SimulatorTransport(simulator), point))
-    async with Composition(Settings(data=str(data))) as parts:
+    async with Composition(Settings(data=str(data), store=store)) as parts:
         portal = Portal(
             await parts.ledger(),
             paygov,
@@ -81,4 +82,4 @@ async def main(data: Path, point: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))
