@@ -10,9 +10,17 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError, StoreUnreachable
 from bursar.payments import Attempt, Outcome, OutcomeContradicts
+from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.api.authentication import nobody_asks
 from bursar.portal.doors.asgi import portal_app
-from bursar.portal.metrics.metrics import KEEP_INTERVAL_S, LOOK_AGE_MAX_S, LOOK_TIMEOUT_S, Metrics, ObservedStore
+from bursar.portal.metrics.metrics import (
+    KEEP_INTERVAL_S,
+    LOOK_AGE_MAX_S,
+    LOOK_TIMEOUT_S,
+    Metrics,
+    ObservedDirect,
+    ObservedStore,
+)
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.portal.use_cases.attention import acknowledge
 from bursar.portal.use_cases.portal import Portal
@@ -83,6 +91,37 @@ async def test_the_stores_latency_is_seen_by_operation_and_outcome(stage: Stage)
     text = (await metrics.text(stage.portal)).decode()
     assert 'bursar_store_seconds_count{operation="DescribeTable",outcome="ok"} 1.0' in text
     assert 'outcome="ResourceNotFoundException"' in text
+
+
+class _Observed(ObservedStore):
+    """Both doors of a stage's store, each as the composition root observes it."""
+
+    def __init__(self, stage: Stage, metrics: Metrics) -> None:
+        super().__init__(stage.store, metrics, stage.loop.clock)
+        self.direct = ObservedDirect(stage.store.direct, metrics, stage.loop.clock)
+
+
+@on_stage
+async def test_a_ledgers_requests_are_counted_by_operation_and_outcome(stage: Stage) -> None:
+    metrics = Metrics()
+    observed = _Observed(stage, metrics)
+    attempt = await stage.attempt(await stage.init())
+    ledger = stage.write_path.ledger(observed, clock=stage.loop.clock, randomness=random.Random(9))
+    attempt = await ledger.claim(await ledger.reread(attempt), "worker", 30)
+    assert await ledger.obligation(attempt.client, attempt.reference) is not None
+    await stage.store.call("DeleteTable", {"TableName": TABLE_NAME})
+    for failing in (ledger.reread(attempt), ledger.obligation(attempt.client, attempt.reference)):
+        with pytest.raises(DynamoError):
+            await failing
+    text = (await metrics.text(stage.portal)).decode()
+    counted = re.findall(r'^bursar_store_seconds_count{operation="(\w+)",outcome="(\w+)"} (\S+)$', text, re.MULTILINE)
+    assert sorted(counted) == [
+        ("GetItem", "ResourceNotFoundException", "1.0"),
+        ("GetItem", "ok", "1.0"),
+        ("Query", "ResourceNotFoundException", "1.0"),
+        ("Query", "ok", "1.0"),
+        ("TransactWriteItems", "ok", "1.0"),
+    ]
 
 
 @on_stage

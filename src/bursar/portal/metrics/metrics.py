@@ -23,8 +23,8 @@ or a 0, would be taken for one of now.
 import asyncio
 import logging
 from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import orjson
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -41,6 +41,8 @@ from bursar.portal.metrics.counters import Counts, Durations
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.portal.use_cases.attention import FAR_FUTURE_S
 from bursar.portal.use_cases.portal import Portal
+
+_Answer = TypeVar("_Answer")
 
 LIVE_LOOKED_AT_MAX: Final = 5000
 LOOK_AGE_MAX_S: Final = 10.0
@@ -220,18 +222,7 @@ class ObservedStore:
         self._clock = clock
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        began = self._clock()
-        outcome = "ok"
-        try:
-            return await self._behind.call(operation, request)
-        except DynamoError as error:
-            outcome = error.code
-            raise
-        except BaseException as error:
-            outcome = type(error).__name__
-            raise
-        finally:
-            self._metrics.store_answered(operation, outcome, self._clock() - began)
+        return await _observed(self._metrics, self._clock, operation, self._behind.call(operation, request))
 
     async def close(self) -> None:
         await self._behind.close()
@@ -246,22 +237,32 @@ class ObservedDirect:
         self._clock = clock
 
     async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
-        began = self._clock()
-        found = await self._behind.get(table, key)
-        self._metrics.store_answered("GetItem", "ok", self._clock() - began)
-        return found
+        return await _observed(self._metrics, self._clock, "GetItem", self._behind.get(table, key))
 
     async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
-        began = self._clock()
-        found = await self._behind.partition(table, value, begins)
-        self._metrics.store_answered("Query", "ok", self._clock() - began)
-        return found
+        return await _observed(self._metrics, self._clock, "Query", self._behind.partition(table, value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """A swap that did not go through is sent as a transaction: that is then counted."""
         began = self._clock()
         await self._behind.swap(table, swaps, rules)
         self._metrics.store_answered("TransactWriteItems", "ok", self._clock() - began)
+
+
+async def _observed(metrics: Metrics, clock: Clock, operation: str, answer: Awaitable[_Answer]) -> _Answer:
+    """Return ``answer``, and report its seconds and its outcome to ``metrics``, an error's too."""
+    began = clock()
+    outcome = "ok"
+    try:
+        return await answer
+    except DynamoError as error:
+        outcome = error.code
+        raise
+    except BaseException as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        metrics.store_answered(operation, outcome, clock() - began)
 
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
