@@ -58,7 +58,7 @@ def refusal(*options: str) -> str:
 def test_a_busy_port_is_one_line() -> None:
     with listen() as taken:
         port = str(taken.getsockname()[1])
-        assert refusal("--port", port) == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use"
+        assert refusal("--port", port) == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use"
 
 
 def test_books_that_cannot_be_opened_are_one_line(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ Ports are bound before anything else starts, so that a busy one is a clear line 
 
 import asyncio
 import contextlib
-import errno
 import gc
 import signal
 import socket
@@ -20,43 +19,28 @@ from starlette.types import ASGIApp
 from bursar.bootstrap.composition import CannotStart
 from bursar.portal.api.application import Application
 from bursar.portal.doors.own_http import PortalDoor
+from bursar.web import binding
 from bursar.web.connection_balancing import Seat
 
 BACKLOG: Final = 1024
 REQUEST_GRACE_S: Final = 30
 COLLECT_AFTER_ALLOCATIONS: Final = 50_000
 """Python's own 700 would look for cycles several times per payment, and requests make hardly any."""
-LOOPBACK: Final = ("127.", "::1", "localhost")
-
-
-def is_loopback(host: str) -> bool:
-    return host.startswith(LOOPBACK)
 
 
 def bind(host: str, port: int, what: str, *, flag: str = "--port", shared: bool = False) -> socket.socket:
-    """A listening socket; port 0: any free one.
+    """Return a socket that listens; with ``shared``, one that several processes bind and that does not listen yet.
 
-    ``shared``: several processes may bind it (SO_REUSEPORT). It does not listen yet: the kernel gives connections to
-    every socket that listens, and not each that is bound is served. ``flag`` is the option that sets the port.
+    ``flag`` is the option that sets the port.
 
     Raises:
-        CannotStart: naming ``what`` wanted the port.
+        CannotStart: naming ``what`` needs the port.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listening.bind((host, port))
-        if not shared:
-            listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        remedy = f"; choose another with {flag}" if error.errno == errno.EADDRINUSE else ""
-        raise CannotStart(f"{what} cannot listen on {host}:{port}: {error.strerror or error}{remedy}") from error
-    listening.setblocking(False)
-    return listening
+        return binding.bind(host, port, shared=True) if shared else binding.listen(host, port, BACKLOG)
+    except binding.CannotBind as error:
+        remedy = f"; choose another with {flag}" if error.in_use else ""
+        raise CannotStart(f"{what} {error}{remedy}") from error
 
 
 def address(listening: socket.socket) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bursar.bootstrap.composition import CannotStart, Composition
-from bursar.bootstrap.serving import address, background, bind, is_loopback, serving, serving_portal, until_told_to_stop
+from bursar.bootstrap.serving import address, background, bind, serving, serving_portal, until_told_to_stop
 from bursar.clock import steady_clock
 from bursar.dashboard import TryPayment, pages_app
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
@@ -35,6 +35,7 @@ from bursar.portal.use_cases.sweep_loop import run_sweeper
 from bursar.reports import LakeBusy, ReportError, Reports
 from bursar.reports.transaction_log import TransactionLog
 from bursar.settings import Settings
+from bursar.web.binding import is_loopback
 from bursar.web.connection_balancing import Seat
 
 BOOKS_FILE: Final = "paygov-books.jsonl"

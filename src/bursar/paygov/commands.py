@@ -88,11 +88,12 @@ def _serve(simulator: "Simulator", plan: "MisbehaviourPlan", host: str, port: in
     import uvloop
 
     from bursar.paygov.simulator.server import addresses, listen, simulator_server
+    from bursar.web.binding import CannotBind
 
     try:
         listening = listen(host, port)
-    except OSError as error:
-        raise Refused(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    except CannotBind as error:
+        raise Refused(str(error)) from None
     where = addresses(listening)
     click.echo(f"Pay.gov's simulator is at {where.base} (Ctrl-C stops it)")
     click.echo(f"  BURSAR_PAYGOV_URL={where.url}")

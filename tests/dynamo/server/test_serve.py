@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 
 from bursar.dynamo import Engine
-from bursar.dynamo.server.serve import ServeError, ServerSettings, is_loopback, listen, require_safe, serve, url_of
+from bursar.dynamo.server.serve import ServeError, ServerSettings, listen, require_safe, serve, url_of
 from tests.support.dynamo.door_clients import EchoEngine, connected, raw_request, serving
 
 STARTS_WITHIN_S = 30.0
@@ -170,14 +170,14 @@ def test_a_busy_port_is_told() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         for workers in (1, 2):
-            with pytest.raises(ServeError, match=f"^port {port} on 127.0.0.1 is already in use$"):
+            with pytest.raises(ServeError, match=rf"^cannot listen on 127\.0\.0\.1:{port}: Address already in use$"):
                 serve_nothing(path="/tmp/never.db", port=port, workers=workers)
 
 
 def test_a_port_shared_by_another_servers_workers_is_busy_too() -> None:
     with listen("127.0.0.1", 0, shared=True) as taken:
         taken.listen()
-        with pytest.raises(ServeError, match="is already in use"):
+        with pytest.raises(ServeError, match="Address already in use"):
             serve_nothing(path="/tmp/never.db", port=taken.getsockname()[1], workers=2)
 
 
@@ -219,7 +219,6 @@ def test_an_address_that_is_not_ours_is_told() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_keys(host: str) -> None:
-    assert is_loopback(host)
     require_safe(host, None, open_to_anyone=False)
 
 

@@ -17,6 +17,7 @@ from bursar.paygov import HttpTransport, Lost, Nonsense
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator, SimulatorSettings, hosted_pages
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import Addresses, addresses, listen, serving
+from bursar.web.binding import CannotBind
 from paygov.conftest import AGENCY_ID, APP, HandClock, World, client
 
 
@@ -292,7 +293,7 @@ async def test_a_server_that_cannot_reset_loses_the_reply_all_the_same(simulator
 
 
 def test_a_busy_port_is_said_at_once() -> None:
-    with listen() as first, pytest.raises(OSError, match="in use"):
+    with listen() as first, pytest.raises(CannotBind, match="in use"):
         listen(port=first.getsockname()[1])
 
 

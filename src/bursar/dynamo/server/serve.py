@@ -6,9 +6,7 @@ one clear line for whoever typed the command, which ends with exit code 2.
 """
 
 import asyncio
-import errno
 import gc
-import ipaddress
 import os
 import signal
 import socket
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING
 from bursar.clock import Clock, system_clock
 from bursar.dynamo.server.admission import Access
 from bursar.dynamo.server.connection import HttpDoor, Submits
+from bursar.web.binding import CannotBind, bind, is_loopback
 from bursar.web.connection_balancing import Seat
 
 if TYPE_CHECKING:
@@ -148,44 +147,15 @@ def require_safe(host: str, access: Access | None, open_to_anyone: bool) -> None
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Can only this machine reach ``host``?"""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def listen(host: str, port: int, *, shared: bool) -> socket.socket:
-    """A bound TCP socket, not yet listening. ``shared`` lets several processes bind it. Raises :class:`ServeError`."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise ServeError(f"cannot listen on {host}: {error.strerror or error}") from None
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind(address)
-    except (OSError, OverflowError) as error:
-        bound.close()
-        number = error.errno if isinstance(error, OSError) else None
-        reason = _BIND_REASONS.get(number) if number is not None else None
-        raise ServeError(f"port {port} on {host} {reason or f'cannot be listened on: {error}'}") from None
-    bound.setblocking(False)
-    return bound
+    """Return a bound TCP socket, not yet listening. ``shared`` lets several processes bind it.
 
-
-_BIND_REASONS = {
-    errno.EADDRINUSE: "is already in use",
-    errno.EACCES: "may not be used by this user",
-    errno.EADDRNOTAVAIL: "cannot be listened on: this machine has no such address",
-}
+    Raises :class:`ServeError`.
+    """
+    try:
+        return bind(host, port, shared=shared)
+    except CannotBind as error:
+        raise ServeError(str(error)) from None
 
 
 def url_of(host: str, port: int) -> str:

@@ -16,6 +16,7 @@ from bursar.paygov.simulator.app import ABORT_EXTENSION, SimulatorApp, simulator
 from bursar.paygov.simulator.core import Simulator
 from bursar.paygov.simulator.misbehaviour import MisbehaviourPlan
 from bursar.paygov.simulator.wire import Answer
+from bursar.web import binding
 
 HOST = "127.0.0.1"
 BACKLOG = 1_024
@@ -43,17 +44,8 @@ class Addresses:
 
 
 def listen(host: str = HOST, port: int = 0) -> socket.socket:
-    """A listening socket; port 0: any free one. Raises OSError when the port is busy or the host is not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
+    """Return a listening socket. Port 0 takes any free port. Raises :class:`~bursar.web.binding.CannotBind`."""
+    return binding.listen(host, port, BACKLOG)
 
 
 def addresses(listening: socket.socket) -> Addresses:

@@ -7,7 +7,6 @@
 | local development | nobody: every caller is one client; loopback only | :func:`nobody_asks` |
 """
 
-import ipaddress
 import logging
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -20,6 +19,7 @@ from bursar.portal.api.application import Authenticate
 from bursar.portal.contract.authorisation import NOT_REGISTERED
 from bursar.portal.contract.errors import Forbidden
 from bursar.portal.contract.messages import Call
+from bursar.web.binding import is_loopback
 from bursar.web.sigv4 import SignatureRefused, UnknownAccessKey, verify
 
 SERVICE: Final = "execute-api"
@@ -37,7 +37,7 @@ def nobody_asks(client: Client, *, listens_on: Iterable[str]) -> Authenticate:
 
     Raises ``ValueError`` unless every address in ``listens_on`` is loopback.
     """
-    outside = [address for address in listens_on if not _is_loopback(address)]
+    outside = [address for address in listens_on if not is_loopback(address)]
     if outside:
         raise ValueError(f"signatures can only be switched off on loopback, not on {', '.join(outside)}")
     _log.warning("SIGNATURES ARE NOT VERIFIED: every caller on loopback acts as client %r", client.name)
@@ -108,7 +108,7 @@ def _said(refused: SignatureRefused) -> str:
 
 @lru_cache(HOSTS_KEPT_MAX)
 def _leads_here(text: str) -> bool:
-    return _is_loopback(_host_of(text))
+    return is_loopback(_host_of(text))
 
 
 def _host_of(text: str) -> str:
@@ -116,10 +116,3 @@ def _host_of(text: str) -> str:
         return urlsplit(f"//{text.rpartition('//')[2]}").hostname or ""
     except ValueError:
         return ""
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
