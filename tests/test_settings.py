@@ -36,6 +36,10 @@ def test_flags_win_over_variables_and_variables_over_the_file(tmp_path: Path) ->
         ({"BURSAR_WORKERS": "0"}, "BURSAR_WORKERS: takes a whole number of 1 or more, not '0'"),
         ({"BURSAR_PROT": "80"}, "BURSAR_PROT: there is no setting 'prot'; did you mean port?"),
         ({"BURSAR_AUTH": "off"}, "BURSAR_AUTH: takes one of sigv4, none, not 'off'"),
+        (
+            {"BURSAR_DEVELOPMENT_CLIENT": "yes"},
+            "BURSAR_DEVELOPMENT_CLIENT: takes true or false, not 'yes'",
+        ),
         ({"BURSAR_STORE": "/data/x"}, "BURSAR_STORE: takes file:PATH, dynamodb:?region=NAME"),
         ({"BURSAR_LAKE": "gs://x"}, "BURSAR_LAKE: takes file:FOLDER or s3://BUCKET/PREFIX"),
         ({"BURSAR_PAYGOV_URL": "ftp://x"}, "BURSAR_PAYGOV_URL: takes an absolute http or https URL"),
@@ -54,6 +58,15 @@ def test_a_setting_that_cannot_be_used_is_named_with_its_source(
     with pytest.raises(SettingError) as refusal:
         load_settings({}, environ, tmp_path)
     assert str(refusal.value).startswith(message)
+
+
+def test_a_switch_is_true_or_false_in_a_variable_and_in_the_file(tmp_path: Path) -> None:
+    assert not load_settings({}, {}, tmp_path).accepts_development_client
+    assert load_settings({}, {"BURSAR_DEVELOPMENT_CLIENT": "true"}, tmp_path).accepts_development_client
+    (tmp_path / "bursar.toml").write_text("development_client = true\n")
+    assert load_settings({}, {}, tmp_path).accepts_development_client
+    assert not load_settings({}, {"BURSAR_DEVELOPMENT_CLIENT": "false"}, tmp_path).accepts_development_client
+    assert not load_settings({"clients": "clients.toml"}, {}, tmp_path).accepts_development_client
 
 
 def test_a_mistake_in_the_file_names_the_file(tmp_path: Path) -> None:

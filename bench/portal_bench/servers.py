@@ -95,6 +95,7 @@ def portal(folder: Path, paygov: str, workers: int) -> Iterator[Server]:
     settings = {
         "BURSAR_DATA": str(folder),
         "BURSAR_AUTH": "none",
+        "BURSAR_DEVELOPMENT_CLIENT": "true",
         "BURSAR_WORKERS": str(workers),
         "BURSAR_LOG_LEVEL": "warning",
         "BURSAR_LAKE_INTERVAL_S": NEVER_S,

@@ -64,6 +64,14 @@ def _rate(value: Any) -> float:
         raise ValueError("takes a number above 0") from None
 
 
+def _yes_or_no(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value not in ("true", "false"):
+        raise ValueError("takes true or false")
+    return bool(value == "true")
+
+
 def _http_url(value: Any) -> str:
     text = _text(value)
     parts = urlsplit(text)
@@ -126,7 +134,13 @@ class Settings:
     )
     fees: str | None = _setting(None, _text, "the fee catalogue, a TOML file (default: the built-in examples)")
     clients: str | None = _setting(
-        None, _text, "the clients and their keys, a TOML file (default: one development client)"
+        None, _text, "the clients and their keys, a TOML file that only its owner may read (`chmod 600`)"
+    )
+    development_client: bool = _setting(
+        False,
+        _yes_or_no,
+        "`true`: where `BURSAR_CLIENTS` is not set, accept the development client, whose key is public and which may "
+        "charge every fee; loopback only",
     )
     webhooks: str | None = _setting(None, _text, "who is told of changes, a TOML file (default: nobody)")
     rate_per_s: float = _setting(
@@ -164,6 +178,11 @@ class Settings:
         return f"{ENVIRONMENT_PREFIX}{'STORE' if self.store else 'DATA'}"
 
     @property
+    def accepts_development_client(self) -> bool:
+        """Whether the portal accepts the development client, whose key is public: chosen, and no clients are named."""
+        return self.clients is None and self.development_client
+
+    @property
     def lake_url(self) -> str:
         return self.lake or f"file:{Path(self.data) / 'lake'}"
 
@@ -195,9 +214,14 @@ def settings_table() -> str:
     """The settings as the Markdown table of docs/settings.md."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, each in SETTINGS.items():
-        default = "" if each.default is None else f"`{each.default}`"
+        default = "" if each.default is None else f"`{as_written(each.default)}`"
         rows.append(f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | {default} | {each.metadata['meaning']} |")
     return "\n".join(rows)
+
+
+def as_written(value: Any) -> str:
+    """Return ``value`` as a person writes it in a variable."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -15,7 +15,11 @@ from urllib.parse import urlsplit
 
 from tests.support.bootstrap.whole_system import START_TIMEOUT_S, STOP_TIMEOUT_S, bursar, clean_environment
 
-PAYGOV = {"BURSAR_PAYGOV_URL": "http://127.0.0.1:9/soap", "BURSAR_PAYMENT_URL": "http://127.0.0.1:9/pay"}
+SETTINGS = {
+    "BURSAR_PAYGOV_URL": "http://127.0.0.1:9/soap",
+    "BURSAR_PAYMENT_URL": "http://127.0.0.1:9/pay",
+    "BURSAR_DEVELOPMENT_CLIENT": "true",
+}
 UNUSABLE = 2
 
 
@@ -29,7 +33,7 @@ def running_workers(folder: Path, **settings: str) -> Iterator[tuple[subprocess.
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=folder,
-        env=clean_environment() | PAYGOV | settings | {"PYTHONUNBUFFERED": "1"},
+        env=clean_environment() | SETTINGS | settings | {"PYTHONUNBUFFERED": "1"},
     )
     try:
         assert process.stdout is not None

@@ -53,6 +53,6 @@ async def test_nothing_that_the_sweeper_begins_while_others_finish_is_cut_off(
     monkeypatch.setattr(up, "run_sweeper", sweeper)
     monkeypatch.setattr(up, "until_told_to_stop", told)
     monkeypatch.setattr(Portal, "drain", drained)
-    settings = Settings(data=str(tmp_path), port=0, simulator_port=0, auth="none")
+    settings = Settings(data=str(tmp_path), port=0, simulator_port=0, auth="none", development_client=True)
     await run(replace(settings, paygov_url=NOWHERE, payment_url=NOWHERE))
     assert begun == finished

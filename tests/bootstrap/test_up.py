@@ -11,10 +11,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bursar.bootstrap.composition import CannotStart
+from bursar.bootstrap.up import check_portal
+from bursar.settings import Settings
 from tests.support.bootstrap.whole_system import bursar, clean_environment, running_up
 
 UNUSABLE = 2
 PAYGOV_NOWHERE = 'paygov_url = "http://127.0.0.1:9/"\npayment_url = "http://127.0.0.1:9/pay"\n'
+DEVELOPMENT_CLIENT = "development_client = true\n"
+CLIENTS = """[clients.dawson]
+role_arn = "arn:aws:iam::123456789012:role/dawson"
+fees = "*"
+"""
 
 
 def test_ctrl_c_stops_it_cleanly(tmp_path: Path) -> None:
@@ -65,22 +75,50 @@ def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
 
 
 def test_the_portal_alone_says_which_address_of_paygov_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "bursar.toml").write_text(DEVELOPMENT_CLIENT)
     done = bursar("portal", "--port", "0", cwd=tmp_path)
     assert done.returncode == UNUSABLE
-    assert done.stderr == "bursar: BURSAR_PAYGOV_URL is not set: the portal must know where Pay.gov is\n"
+    assert done.stderr.endswith("bursar: BURSAR_PAYGOV_URL is not set: the portal must know where Pay.gov is\n")
 
 
 def test_signatures_are_not_switched_off_where_others_can_reach_the_portal(tmp_path: Path) -> None:
+    (tmp_path / "clients.toml").write_text(CLIENTS)
+    (tmp_path / "bursar.toml").write_text('clients = "clients.toml"\n')
     done = bursar("portal", "--port", "0", "--host", "0.0.0.0", "--auth", "none", cwd=tmp_path)
     assert done.returncode == UNUSABLE
     assert "BURSAR_AUTH=none: signatures can only be switched off on loopback, not on 0.0.0.0" in done.stderr
 
 
-def test_the_development_client_is_for_loopback_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["0.0.0.0", "localhost.evil.example", "127.0.0.1.nip.io"])
+@pytest.mark.parametrize("auth", ["sigv4", "none"])
+async def test_the_development_client_is_for_loopback_alone(host: str, auth: str, tmp_path: Path) -> None:
+    settings = Settings(data=str(tmp_path / "data"), host=host, auth=auth, development_client=True)
+    with pytest.raises(CannotStart, match=r"^BURSAR_CLIENTS: must name the clients' file .* BURSAR_HOST is "):
+        await check_portal(settings)
+
+
+@pytest.mark.parametrize("auth", ["sigv4", "none"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_portal_does_not_start_without_clients(auth: str, workers: str, tmp_path: Path) -> None:
     (tmp_path / "bursar.toml").write_text(PAYGOV_NOWHERE)
-    done = bursar("portal", "--port", "0", "--host", "0.0.0.0", cwd=tmp_path)
+    done = bursar("portal", "--port", "0", "--auth", auth, "--workers", workers, cwd=tmp_path)
     assert done.returncode == UNUSABLE
-    assert done.stderr.startswith("bursar: BURSAR_CLIENTS is not set: the development client's secret is public")
+    assert done.stdout == ""
+    assert done.stderr == (
+        "bursar: BURSAR_CLIENTS is not set: name the clients' file, or set BURSAR_DEVELOPMENT_CLIENT=true to accept "
+        "the development client, whose key is public\n"
+    )
+
+
+def test_up_is_for_loopback_alone(tmp_path: Path) -> None:
+    (tmp_path / "bursar.toml").write_text('host = "0.0.0.0"\n')
+    done = bursar("up", "--port", "0", "--simulator-port", "0", cwd=tmp_path)
+    assert done.returncode == UNUSABLE
+    assert done.stderr == (
+        "bursar: BURSAR_HOST: must be loopback, because `bursar up` verifies no signatures; got 0.0.0.0. "
+        "Use `bursar portal` to serve other machines\n"
+    )
+    assert not (tmp_path / "data").exists()
 
 
 def test_what_is_no_page_and_no_endpoint_is_an_error_in_json(tmp_path: Path) -> None:
@@ -100,8 +138,9 @@ def test_what_is_no_page_and_no_endpoint_is_an_error_in_json(tmp_path: Path) -> 
             assert ask("GET", path, host="rebound.example") == (403, None, shape)
 
 
-def test_the_portals_log_is_lines_of_json(tmp_path: Path) -> None:
-    (tmp_path / "bursar.toml").write_text(PAYGOV_NOWHERE)
+def test_the_portal_says_loudly_that_it_accepts_the_development_client(tmp_path: Path) -> None:
+    """On the terminal, in the log, as lines of JSON, and in /health."""
+    (tmp_path / "bursar.toml").write_text(PAYGOV_NOWHERE + DEVELOPMENT_CLIENT)
     command = [sys.executable, "-m", "bursar", "portal", "--port", "0", "--auth", "none"]
     portal = subprocess.Popen(
         command,
@@ -112,10 +151,19 @@ def test_the_portals_log_is_lines_of_json(tmp_path: Path) -> None:
         env=clean_environment() | {"PYTHONUNBUFFERED": "1"},
     )
     assert portal.stdout is not None
-    assert portal.stdout.readline().startswith("Portal ")
+    where = portal.stdout.readline()
+    assert where.startswith("Portal ")
+    assert portal.stdout.readline().startswith("WARNING  THE DEVELOPMENT CLIENT IS ACCEPTED: its key is public")
+    with contextlib.closing(http.client.HTTPConnection(where.split()[1].removeprefix("http://"))) as connection:
+        connection.request("GET", "/health")
+        health = json.loads(connection.getresponse().read())
     portal.send_signal(signal.SIGINT)
     logged = [json.loads(line) for line in portal.communicate(timeout=60)[1].splitlines()]
-    assert "SIGNATURES ARE NOT VERIFIED" in str([line["message"] for line in logged])
+    warnings = str([line["message"] for line in logged if line["level"] == "warning"])
+    assert "SIGNATURES ARE NOT VERIFIED" in warnings
+    assert "THE DEVELOPMENT CLIENT IS ACCEPTED" in warnings
+    assert health["developmentClient"] is True
+    assert health.keys() == {"status", "timestamp", "checks", "developmentClient"}
 
 
 def test_demo_makes_payments_and_prints_the_report(tmp_path: Path) -> None:

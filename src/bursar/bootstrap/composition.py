@@ -193,6 +193,7 @@ class Composition:
                 paygov_timeout_s=settings.paygov_timeout_s,
                 lease_s=max(PortalSettings().lease_s, 3 * settings.paygov_timeout_s),
                 refresh_min_s=settings.refresh_min_s,
+                development_client=settings.accepts_development_client,
             ),
             clock=self.clock,
             randomness=self.randomness,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from bursar.bootstrap.composition import CannotStart
 from bursar.bootstrap.serving import bind
-from bursar.bootstrap.up import Say, check_portal, client_limits, portal_line, serve_portal
+from bursar.bootstrap.up import Say, check_portal, client_limits, portal_lines, serve_portal
 from bursar.portal.api.rate_limits_shared import SharedUse
 from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.metrics.worker_snapshots import Snapshots
@@ -52,8 +52,8 @@ def run_portal_workers(settings: Settings, say: Say) -> None:
                 )
                 uvloop.run(serving)
 
-        line = f"{portal_line(settings, kept)}  {settings.workers} workers"
-        failed = Workers(settings.workers, work).run(lambda: say(line))
+        lines = portal_lines(settings, kept)
+        failed = Workers(settings.workers, work).run(lambda: say(lines))
     if failed:
         raise CannotStart(failed)
     say("Stopped.")

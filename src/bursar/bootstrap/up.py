@@ -39,6 +39,9 @@ from bursar.web.binding import is_loopback
 from bursar.web.connection_balancing import Seat
 
 BOOKS_FILE: Final = "paygov-books.jsonl"
+DEVELOPMENT_CLIENT_ACCEPTED: Final = (
+    "THE DEVELOPMENT CLIENT IS ACCEPTED: its key is public and may charge every fee; use it for development only"
+)
 BURST_S: Final = 2.0
 """A client may use this many seconds of its rate at once."""
 FORCED_INTERVAL_S: Final = 1.0
@@ -52,9 +55,20 @@ async def run_up(settings: Settings, say: Say) -> None:
     """Runs everything on one machine; ``say`` gets the lines for the person who started it.
 
     Raises:
-        CannotStart: a port is taken, the data folder cannot be written, a file is of a newer format.
+        CannotStart: the host is not loopback, a port is taken, the data folder cannot be written, a file is of a newer
+            format.
     """
-    settings = replace(settings, auth="none", sweep_interval_s=min(settings.sweep_interval_s, FORCED_INTERVAL_S))
+    if not is_loopback(settings.host):
+        raise CannotStart(
+            f"BURSAR_HOST: must be loopback, because `bursar up` verifies no signatures; got {settings.host}. "
+            "Use `bursar portal` to serve other machines"
+        )
+    settings = replace(
+        settings,
+        auth="none",
+        development_client=True,
+        sweep_interval_s=min(settings.sweep_interval_s, FORCED_INTERVAL_S),
+    )
     async with AsyncExitStack() as stack:
         portal_socket = stack.enter_context(bind(settings.host, settings.port, "the portal"))
         paygov_socket = stack.enter_context(
@@ -67,7 +81,8 @@ async def run_up(settings: Settings, say: Say) -> None:
         parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
         portal, reports = await parts.portal(), await parts.reports()
         await stack.enter_async_context(serving(simulator_app(_simulator(settings, parts, stack)), paygov_socket))
-        client = _development_client(parts)
+        authenticate = _authentication(settings, parts)
+        client = _first_client(parts)
         try_payment = TryPayment(
             portal=portal,
             reports=reports,
@@ -78,12 +93,13 @@ async def run_up(settings: Settings, say: Say) -> None:
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         limits = client_limits(settings)
-        app = _app(parts, portal, reports, _nobody(settings, client), limits, pages_app(try_payment))
+        app = _app(parts, portal, reports, authenticate, limits, pages_app(try_payment))
         await stack.enter_async_context(serving(app, portal_socket))
         lines = (
             f"Try a payment        {address(portal_socket)}\n"
             f"Pay.gov (simulated)  {where.base}\n"
             f"Data folder          {settings.data} (kept; Ctrl-C stops)"
+            f"{_warning(settings)}"
         )
         await until_told_to_stop(ready=lambda: say(lines))
         say("Stopping: finishing what has begun …")
@@ -95,14 +111,20 @@ async def run_portal(settings: Settings, say: Say) -> None:
         await serve_portal(
             settings,
             listening,
-            when_ready=lambda: say(portal_line(settings, listening)),
+            when_ready=lambda: say(portal_lines(settings, listening)),
             when_told=lambda: say("Stopping: finishing what has begun …"),
         )
 
 
-def portal_line(settings: Settings, listening: socket.socket) -> str:
-    """Where the portal is and what it works with."""
-    return f"Portal  {address(listening)}  store {settings.store_url}  Pay.gov {settings.paygov_url}"
+def portal_lines(settings: Settings, listening: socket.socket) -> str:
+    """Return the line that says where the portal is and what it works with, and below it a warning if there is one."""
+    workers = f"  {settings.workers} workers" if settings.workers > 1 else ""
+    where = f"Portal  {address(listening)}  store {settings.store_url}  Pay.gov {settings.paygov_url}{workers}"
+    return where + _warning(settings)
+
+
+def _warning(settings: Settings) -> str:
+    return f"\nWARNING  {DEVELOPMENT_CLIENT_ACCEPTED}" if settings.accepts_development_client else ""
 
 
 async def serve_portal(
@@ -174,13 +196,26 @@ def _app(
 
 
 def _authentication(settings: Settings, parts: Composition) -> Authenticate:
+    if settings.clients is None:
+        _require_development_client(settings)
+        _log.warning(DEVELOPMENT_CLIENT_ACCEPTED)
     if settings.auth == "none":
-        return _nobody(settings, _development_client(parts))
-    if settings.clients is None and not is_loopback(settings.host):
-        raise CannotStart(
-            f"BURSAR_CLIENTS is not set: the development client's secret is public, not for {settings.host}"
-        )
+        return _nobody(settings, _first_client(parts))
     return sigv4(parts.clients, clock=parts.clock)
+
+
+def _require_development_client(settings: Settings) -> None:
+    """Raise :class:`CannotStart` unless the development client was chosen and the portal is on loopback."""
+    if not is_loopback(settings.host):
+        raise CannotStart(
+            "BURSAR_CLIENTS: must name the clients' file where other machines can reach the portal, because the "
+            f"development client's key is public; BURSAR_HOST is {settings.host}"
+        )
+    if not settings.development_client:
+        raise CannotStart(
+            "BURSAR_CLIENTS is not set: name the clients' file, or set BURSAR_DEVELOPMENT_CLIENT=true to accept the "
+            "development client, whose key is public"
+        )
 
 
 def _nobody(settings: Settings, client: Client) -> Authenticate:
@@ -190,7 +225,7 @@ def _nobody(settings: Settings, client: Client) -> Authenticate:
         raise CannotStart(f"BURSAR_AUTH=none: {error}") from error
 
 
-def _development_client(parts: Composition) -> Client:
+def _first_client(parts: Composition) -> Client:
     name = parts.clients.names[0]
     client = parts.clients.by_name(name)
     assert client is not None

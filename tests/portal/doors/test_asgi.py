@@ -144,6 +144,7 @@ async def test_health_names_each_dependency(stage: Stage) -> None:
     assert {name: check["status"] for name, check in well.json["checks"].items()} == dict.fromkeys(
         ("store", "payGov", "clients"), "ok"
     )
+    assert well.json["developmentClient"] is False
     stage.misbehave("refuse")
     stage.portal.paygov_well_until = 0
     ill = await ask(_app(stage), "GET", "/health")

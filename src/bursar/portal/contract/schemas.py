@@ -128,10 +128,14 @@ HISTORY: Final[Schema] = {
 }
 HEALTH: Final[Schema] = {
     "type": "object",
-    "required": ["status", "timestamp", "checks"],
+    "required": ["status", "timestamp", "checks", "developmentClient"],
     "properties": {
         "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
         "timestamp": _TIMESTAMP,
+        "developmentClient": {
+            "type": "boolean",
+            "description": "Whether the portal accepts the development client, whose key is public.",
+        },
         "checks": {
             "type": "object",
             "additionalProperties": {

@@ -19,7 +19,10 @@ class Ill(Exception):
 
 
 async def health(portal: Portal) -> tuple[bool, dict[str, Any]]:
-    """Whether every dependency answers, and the report: ``{"status", "timestamp", "checks": {name: …}}``."""
+    """Whether every dependency answers, and the report: ``{"status", "timestamp", "checks": {name: …}}``.
+
+    ``developmentClient`` in the report: the portal accepts the development client, whose key is public.
+    """
     names = list(CHECKS)
     results = await asyncio.gather(*(_timed(portal, CHECKS[name]) for name in names))
     checks = dict(zip(names, results, strict=True))
@@ -28,6 +31,7 @@ async def health(portal: Portal) -> tuple[bool, dict[str, Any]]:
         "status": "healthy" if healthy else "unhealthy",
         "timestamp": iso_ms(portal.clock()),
         "checks": checks,
+        "developmentClient": portal.settings.development_client,
     }
     return healthy, report
 

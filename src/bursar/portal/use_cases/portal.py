@@ -43,6 +43,8 @@ class PortalSettings:
     one attempt at most this often. alert_after_s: an outcome unknown for longer wants a person; pending_alert_after_s:
     so does a payment that settles for longer. token_grace_s: how far past its token's life an attempt must be before
     Pay.gov's "I have none" is believed for good.
+
+    development_client is no bound: whether the portal accepts the development client, whose key is public; for health.
     """
 
     paygov_timeout_s: float = 20.0
@@ -51,6 +53,7 @@ class PortalSettings:
     alert_after_s: float = ALERT_AFTER_S
     pending_alert_after_s: float = PENDING_ALERT_AFTER_S
     token_grace_s: float = TOKEN_GRACE_S
+    development_client: bool = False
 
     def __post_init__(self) -> None:
         if self.lease_s < 2 * self.paygov_timeout_s:
