@@ -1,5 +1,6 @@
 """Putting the parts together: which rules an embedded store gets, and what that costs it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from bursar.bootstrap.composition import CannotStart, Composition
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
 from bursar.payments import FeeCatalogue
+from bursar.payments.clients import DEFAULT_CLIENTS
 from bursar.payments.rules import payment_rules
 from bursar.portal.use_cases.health import health
 from bursar.settings import Settings
@@ -33,6 +35,52 @@ def put(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Engine, "put_rules_document", noted)
     return seen
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022], ids=oct)
+async def test_the_data_folder_and_the_store_are_created_for_their_owner_alone(tmp_path: Path, umask: int) -> None:
+    data = tmp_path / "data"
+    before = os.umask(umask)
+    try:
+        async with Composition(Settings(data=str(data))) as composition:
+            await composition.ledger()
+            modes = {each.name: each.stat().st_mode & 0o777 for each in (data, *data.iterdir())}
+    finally:
+        os.umask(before)
+    assert modes == {"data": 0o700} | dict.fromkeys(("bursar.db", "bursar.db-wal", "bursar.db-shm"), 0o600)
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("founds", [True, False])
+async def test_a_store_that_others_may_use_is_refused_and_left_alone(tmp_path: Path, ending: str, founds: bool) -> None:
+    settings = Settings(data=str(tmp_path))
+    async with Composition(settings) as composition:
+        await composition.ledger()
+    wide = tmp_path / f"bursar.db{ending}"
+    wide.touch()
+    wide.chmod(0o644)
+    before = (tmp_path / "bursar.db").read_bytes()
+    async with Composition(settings, founds=founds) as composition:
+        with pytest.raises(CannotStart) as refused:
+            await composition.store()
+    assert str(refused.value) == (
+        f"BURSAR_DATA: {wide}: must be usable by its owner alone; got mode 644. Run: chmod 600 {wide}"
+    )
+    assert (tmp_path / "bursar.db").read_bytes() == before
+    wide.chmod(0o600)
+    async with Composition(settings, founds=founds) as composition:
+        await composition.ledger()
+
+
+async def test_a_clients_file_that_others_may_use_is_refused(tmp_path: Path) -> None:
+    clients = tmp_path / "clients.toml"
+    clients.write_bytes(DEFAULT_CLIENTS.read_bytes())
+    clients.chmod(0o640)
+    async with Composition(Settings(data=str(tmp_path), clients=str(clients))) as composition:
+        with pytest.raises(
+            CannotStart, match=f"^BURSAR_CLIENTS: {clients}: .* got mode 640. Run: chmod 600 {clients}$"
+        ):
+            _ = composition.clients
 
 
 def made_in(folder: Path) -> list[Path]:

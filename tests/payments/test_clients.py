@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bursar.payments.clients import RELOAD_CHECK_INTERVAL_S, Clients, ClientsError, parse_clients, role_identity
+from bursar.private_files import TooOpen
 
 DAWSON = """
 [clients.dawson]
@@ -39,6 +40,7 @@ def wall() -> Wall:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "clients.toml"
+    path.touch(0o600)
     path.write_text(DAWSON)
     return path
 
@@ -138,6 +140,32 @@ def test_a_broken_file_leaves_the_old_clients_in_force_and_says_so(
     assert "clients not reloaded" in caplog.text
     assert "clients.dawson.fee: is not known here" in caplog.text
     assert "a-secret" not in caplog.text
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
+def test_a_file_with_secrets_that_others_may_use_is_refused(path: Path, mode: int) -> None:
+    path.chmod(mode)
+    with pytest.raises(TooOpen) as refused:
+        Clients.load(path)
+    assert str(refused.value) == f"{path}: must be usable by its owner alone; got mode {mode:o}. Run: chmod 600 {path}"
+
+
+def test_a_file_without_secrets_may_have_any_mode(path: Path) -> None:
+    path.write_text(OTHER)
+    path.chmod(0o644)
+    assert Clients.load(path).names == ("other",)
+
+
+def test_a_changed_file_that_others_may_use_is_not_read_until_its_mode_is_put_right(
+    clients: Clients, path: Path, wall: Wall, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.chmod(0o644)
+    rewrite(path, DAWSON + OTHER, wall)
+    assert clients.by_name("other") is None
+    assert f"clients not reloaded, the earlier ones stay in force: {path}: must be usable by its owner" in caplog.text
+    path.chmod(0o600)
+    wall.now += RELOAD_CHECK_INTERVAL_S
+    assert clients.by_name("other") is not None
 
 
 def test_a_vanished_file_leaves_the_old_clients_in_force(

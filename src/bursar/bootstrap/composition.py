@@ -19,13 +19,15 @@ import apsw
 
 from bursar.clock import Clock, system_clock
 from bursar.dynamo import AsyncEngine, DynamoError, Store, StoreUnreachable, open_store
+from bursar.dynamo.clients.store import file_of
 from bursar.dynamo.engine.compare_and_swap import DirectDoor
 from bursar.dynamo.engine.engine import RulesRefused
-from bursar.dynamo.storage.sqlite_file import StoreFormatError
+from bursar.dynamo.storage.sqlite_file import MEMORY, StoreFormatError
 from bursar.payments.clients import Clients, ClientsError
 from bursar.payments.fees import FeeCatalogue, FeesError
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.rules import only_more_fees
+from bursar.private_files import TooOpen, make_private_folder
 from bursar.rules import Rules
 from bursar.rules.native import load_guard
 from bursar.settings import Settings
@@ -93,7 +95,7 @@ class Composition:
             if self.settings.clients:
                 return Clients.load(self.settings.clients, known_fees=self.fees.keys, clock=self.clock)
             return Clients.default(clock=self.clock)
-        except (ClientsError, OSError) as error:
+        except (ClientsError, TooOpen, OSError) as error:
             raise CannotStart(f"BURSAR_CLIENTS: {error}") from error
 
     async def store(self) -> Store:
@@ -101,16 +103,18 @@ class Composition:
         if self._store is None:
             url = self.settings.store_url
             try:
-                if self._founds and url.startswith("file:") and not url.startswith("file::memory:"):
-                    Path(url.removeprefix("file:")).parent.mkdir(parents=True, exist_ok=True)
+                path = file_of(url)
+                if self._founds and path is not None and path != MEMORY:
+                    make_private_folder(Path(path).parent)
                 store = await open_store(
                     url,
                     clock=self.clock,
                     randomness=self.randomness,
                     guard_loader=load_guard,
                     must_exist=not self._founds,
+                    private=True,
                 )
-            except FileNotFoundError as error:
+            except (FileNotFoundError, TooOpen) as error:
                 raise CannotStart(f"{self.settings.store_setting}: {error}") from error
             except (OSError, apsw.Error, StoreFormatError, StoreUnreachable, ValueError) as error:
                 raise CannotStart(f"the store {url} cannot be opened: {error}") from error

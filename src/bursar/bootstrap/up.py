@@ -32,6 +32,7 @@ from bursar.portal.doors.asgi import AsgiApp, PortalApp, portal_app
 from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.sweep_loop import run_sweeper
+from bursar.private_files import make_private_folder
 from bursar.reports import LakeBusy, ReportError, Reports
 from bursar.reports.transaction_log import TransactionLog
 from bursar.settings import Settings
@@ -234,7 +235,7 @@ def _first_client(parts: Composition) -> Client:
 
 def _simulator(settings: Settings, parts: Composition, stack: AsyncExitStack) -> Simulator:
     try:
-        Path(settings.data).mkdir(parents=True, exist_ok=True)
+        make_private_folder(settings.data)
         books = Books(Path(settings.data) / BOOKS_FILE)
     except (BooksError, OSError) as error:
         raise CannotStart(f"the simulator's books: {error}") from error

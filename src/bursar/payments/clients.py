@@ -8,11 +8,15 @@
     access_key_id = "AKIA…"
     secret = "…"
 
+A file with access keys holds secrets, so it is refused when others than its owner may use it (``chmod 600``). A file
+without access keys, as on AWS, may have any mode.
+
 A :class:`Clients` notices a changed file and reads it again; a broken new one is reported and the old one stays in
 force. Secrets are in no ``repr`` and in no message.
 """
 
 import logging
+import os
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -21,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bursar.clock import Clock, system_clock
+from bursar.private_files import TooOpen, require_private_modes
 
 DEFAULT_CLIENTS: Final = Path(__file__).with_name("clients.toml")
 RELOAD_CHECK_INTERVAL_S: Final = 1.0
@@ -31,6 +36,9 @@ _ASSUMED_ROLE_ARN: Final = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-r
 _CLIENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CLIENT_KEYS: Final = frozenset({"role_arn", "fees", "access_keys"})
 _ACCESS_KEY_KEYS: Final = frozenset({"access_key_id", "secret"})
+
+Stamp = tuple[int, int, int]
+"""A file's modification time in ns, its size and its mode: a changed mode may be the remedy for a refused file."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +74,8 @@ class Clients:
         self._path: Path | None = None
         self._known_fees: frozenset[str] | None = None
         self._clock: Clock = system_clock
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: Stamp | None = None
+        self._secrets_are_public = False
         self._checked_at = 0.0
 
     @classmethod
@@ -75,20 +84,25 @@ class Clients:
     ) -> "Clients":
         """Reads and validates ``path``; with ``known_fees``, a fee outside them is a problem too.
 
-        Raises :class:`ClientsError` listing every problem, and ``OSError``.
+        Raises :class:`ClientsError` listing every problem, ``TooOpen``, and ``OSError``.
         """
-        path = Path(path)
-        fees = None if known_fees is None else frozenset(known_fees)
-        stamp = _stamp(path)
-        loaded = cls(parse_clients(path.read_bytes(), source=str(path), known_fees=fees))
-        loaded._path, loaded._known_fees, loaded._clock = path, fees, clock
-        loaded._stamp, loaded._checked_at = stamp, clock()
+        return cls._load(Path(path), known_fees, clock)
+
+    @classmethod
+    def _load(
+        cls, path: Path, known_fees: Collection[str] | None, clock: Clock, *, secrets_are_public: bool = False
+    ) -> "Clients":
+        loaded = cls(())
+        loaded._path, loaded._clock, loaded._secrets_are_public = path, clock, secrets_are_public
+        loaded._known_fees = None if known_fees is None else frozenset(known_fees)
+        loaded._stamp, loaded._checked_at = _stamp(path.stat()), clock()
+        loaded._install(loaded._read(path))
         return loaded
 
     @classmethod
     def default(cls, *, clock: Clock = system_clock) -> "Clients":
         """The clients that ship with Bursar, for development only: their secret is public."""
-        return cls.load(DEFAULT_CLIENTS, clock=clock)
+        return cls._load(DEFAULT_CLIENTS, None, clock, secrets_are_public=True)
 
     def by_role_arn(self, arn: str) -> Client | None:
         """The client with this role, given its role ARN or the ARN of a session that assumed it."""
@@ -114,7 +128,7 @@ class Clients:
             return
         self._checked_at = self._clock()
         try:
-            stamp = _stamp(self._path)
+            stamp = _stamp(self._path.stat())
         except OSError as error:
             self._keep_old(error)
             return
@@ -127,13 +141,20 @@ class Clients:
         if self._path is None:
             return True
         try:
-            content = self._path.read_bytes()
-            self._install(parse_clients(content, source=str(self._path), known_fees=self._known_fees))
-        except (OSError, ClientsError) as error:
+            self._install(self._read(self._path))
+        except (OSError, ClientsError, TooOpen) as error:
             self._keep_old(error)
             return False
         _log.info("clients reloaded from %s: %s", self._path, ", ".join(self.names))
         return True
+
+    def _read(self, path: Path) -> tuple[Client, ...]:
+        with path.open("rb") as file:
+            mode, content = os.fstat(file.fileno()).st_mode, file.read()
+        clients = parse_clients(content, source=str(path), known_fees=self._known_fees)
+        if not self._secrets_are_public and any(client.access_keys for client in clients):
+            require_private_modes({path: mode})
+        return clients
 
     def _keep_old(self, error: Exception) -> None:
         _log.error("clients not reloaded, the earlier ones stay in force: %s", error)
@@ -170,9 +191,8 @@ def parse_clients(content: bytes, *, source: str, known_fees: Collection[str] | 
     return clients
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_mtime_ns, status.st_size, status.st_mode
 
 
 def _required_identity(role_arn: str) -> tuple[str, str, str]:

@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_used_is_refused(write: Write, text: str, problem:
 def test_a_file_that_others_may_read_is_refused(write: Write) -> None:
     file = write(WHOLE)
     file.chmod(0o644)
-    with pytest.raises(CredentialsError, match="chmod 600"):
+    with pytest.raises(CredentialsError, match=f"^{file}: must be usable .*; got mode 644. Run: chmod 600 {file}$"):
         AccessKeys.load(file)
 
 

@@ -1,5 +1,6 @@
 """The file: its format, what survives, what is refused."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,40 @@ def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
     key = {"TableName": "orders", "Key": item(pk="a", sk="1")}
     assert again.execute("GetItem", key)["Item"] == item(pk="a", sk="1", state="new")
     again.close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277], ids=oct)
+def test_a_store_and_its_wal_are_created_for_their_owner_alone(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "portal.db"
+    before = os.umask(umask)
+    try:
+        storage = Storage(str(path))
+        modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+        storage.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("portal.db", "portal.db-wal", "portal.db-shm"), 0o600)
+
+
+def test_a_store_that_a_team_shares_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "portal.db"
+    Storage(str(path)).close()
+    path.chmod(0o664)
+    storage = Storage(str(path))
+    assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o664}
+    storage.close()
+
+
+def test_a_file_that_cannot_be_created_privately_is_not_created_by_sqlite_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_path: str) -> bool:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr("bursar.dynamo.storage.sqlite_file.create_private", refused)
+    with pytest.raises(apsw.CantOpenError):
+        Storage(str(tmp_path / "portal.db"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:

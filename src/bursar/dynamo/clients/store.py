@@ -16,8 +16,11 @@ from bursar.dynamo.core.guards import GuardLoader
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.dynamo.storage.sqlite_file import MEMORY
+from bursar.private_files import require_private
 
 FILE_SCHEME = "file:"
+SQLITE_FILES = ("", "-wal", "-shm")
+"""What SQLite appends to the file's name for each file of a store."""
 REMOTE_SCHEMES = ("dynamodb:", "dynamodb+http:", "dynamodb+https:")
 
 
@@ -42,26 +45,39 @@ async def open_store(
     randomness: random.Random,
     guard_loader: GuardLoader | None = None,
     must_exist: bool = False,
+    private: bool = False,
 ) -> Store:
-    """The store that ``url`` names; a file that is not there is made, unless it ``must_exist``.
+    """Open the store that ``url`` names. A missing file is created with mode 600, unless it ``must_exist``.
 
-    Raises ``ValueError`` for another URL, ``StoreFormatError``, ``apsw.Error``, and ``FileNotFoundError`` (its text is
-    a line for whoever named the file) where there is none and must be one.
+    ``private``: an existing file that others may use is refused, as are its WAL and shm files.
+
+    Raises ``ValueError`` for another URL, ``StoreFormatError``, ``apsw.Error``, ``TooOpen``, and ``FileNotFoundError``
+    (its text is one line that names the file) where the file is missing and must exist.
     """
-    if url.startswith(FILE_SCHEME):
-        path = unquote(url.removeprefix(FILE_SCHEME))
-        if path.startswith("///"):
-            path = path[2:]
-        if not path:
-            raise ValueError(f"a store's URL names a file, as in file:/var/lib/bursar/portal.db: {url!r}")
+    path = file_of(url)
+    if path is not None:
         if must_exist:
             _expect(path)
+        if private and path != MEMORY:
+            require_private(*(path + ending for ending in SQLITE_FILES))
         return AsyncEngine(Engine.open(path, clock=clock, randomness=randomness, guard_loader=guard_loader))
     if url.startswith(REMOTE_SCHEMES):
         from bursar.dynamo.clients.remote_store import open_remote_store
 
         return await open_remote_store(url)
     raise ValueError(f"a store's URL begins with {FILE_SCHEME}, {', '.join(REMOTE_SCHEMES)}: {url!r}")
+
+
+def file_of(url: str) -> str | None:
+    """Return the path (or ``:memory:``) of a ``file:`` URL, or None. Raises ``ValueError`` without a path."""
+    if not url.startswith(FILE_SCHEME):
+        return None
+    path = unquote(url.removeprefix(FILE_SCHEME))
+    if path.startswith("///"):
+        path = path[2:]
+    if not path:
+        raise ValueError(f"a store's URL names a file, as in file:/var/lib/bursar/portal.db: {url!r}")
+    return path
 
 
 def _expect(path: str) -> None:

@@ -6,11 +6,10 @@
     user = "reports"                  # how errors and policies name it; the access key if not given
     policy = "reports-policy.json"    # beside this file, or the document itself as a TOML table; without: everything
 
-The file holds secrets: one that others may read is refused.
+The file holds secrets, so a file that others may read is refused.
 """
 
 import json
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 from bursar.dynamo.server.iam_scope import PartitionNames, touches
 from bursar.dynamo.server.policies import Policy, PolicyError, policy_of
+from bursar.private_files import TooOpen, require_private
 from bursar.web.sigv4 import Identity
 
 _MEMBERS = {"access_key", "secret", "user", "policy"}
@@ -46,14 +46,13 @@ class AccessKeys:
     def load(cls, path: Path) -> "AccessKeys":
         """Reads a credentials file. Raises :class:`CredentialsError`."""
         try:
-            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise CredentialsError(f"{path} holds secrets and others may read it: chmod 600 {path}")
+            require_private(path)
             document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except TooOpen as error:
+            raise CredentialsError(str(error)) from None
         except OSError as error:
             raise CredentialsError(f"cannot read {path}: {error.strerror}") from None
         except ValueError as error:
-            if isinstance(error, CredentialsError):
-                raise
             raise CredentialsError(f"{path} is not TOML: {error}") from None
         entries = document.get("key")
         if not isinstance(entries, list) or not entries or set(document) != {"key"}:

@@ -9,10 +9,12 @@ What is promised: a transaction that :meth:`Storage.commit` returned from surviv
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import apsw
+
+from bursar.private_files import create_private
 
 APPLICATION_ID = 0x42555253  # "BURS"
 FORMAT_VERSION = 3
@@ -63,14 +65,26 @@ class StoreFormatError(Exception):
     """The file is not a Bursar store, or was written by a newer Bursar than this one."""
 
 
+def _connection(path: str) -> apsw.Connection:
+    """Open the file; create it first, readable by its owner alone. SQLite gives its WAL and shm files the same mode."""
+    if path == MEMORY:
+        return apsw.Connection(path, statementcachesize=STATEMENTS_MAX)
+    with suppress(OSError):  # SQLite reports what is wrong: it may not create the file itself, with a wider mode
+        create_private(path)
+    return apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENTS_MAX)
+
+
 class Storage:
     """One connection to one file (or to memory). Used by one thread; several processes may each have their own."""
 
     def __init__(self, path: str) -> None:
-        """Opens or creates the store at ``path``. Raises :class:`StoreFormatError`, ``apsw.Error``."""
+        """Open the store at ``path``, or create it with mode 600.
+
+        Raises :class:`StoreFormatError`, ``apsw.Error``.
+        """
         self.path = path
         # The parent must exist: creating folders by a typing error in a path is no help.
-        self.connection = apsw.Connection(path, statementcachesize=STATEMENTS_MAX)
+        self.connection = _connection(path)
         # Else every statement with a bound LIMIT is compiled anew at each use, for a plan that might suit it better.
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self._patient = True

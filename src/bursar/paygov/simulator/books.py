@@ -20,6 +20,8 @@ from typing import Any, Final
 
 import orjson
 
+from bursar.private_files import make_private_folder
+
 FORMAT = 1
 ENTRIES_MAX = 5_000_000
 SUCCESS, FAILED = OUTCOMES = ("Success", "Failed")
@@ -217,7 +219,7 @@ def _charges(entries: Iterable[Entry]) -> Iterator[Charge]:
 
 def _open_journal(path: Path) -> int:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         journal = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise BooksError(f"the simulator's books cannot be written: {path}: {error.strerror}") from error

@@ -1,0 +1,83 @@
+"""Files that hold secrets or personal data: made for their owner alone, and refused when others may use them.
+
+A file's mode is looked at without opening the file: closing any descriptor of a file drops the process's POSIX locks on
+it, and SQLite holds such locks.
+"""
+
+import os
+import shlex
+import stat
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+FILE_MODE: Final = 0o600
+FOLDER_MODE: Final = 0o700
+OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+_creating = threading.Lock()
+
+
+class TooOpen(Exception):
+    """Others than its owner may use a private file. The text is one line: the file, its mode and the remedy."""
+
+
+def require_private(*paths: str | Path) -> None:
+    """Raise :class:`TooOpen` if any of the files that exist may be used by its group or by everyone.
+
+    Raises:
+        OSError: a file cannot be looked at for another reason than that it does not exist.
+    """
+    modes = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            modes[path] = Path(path).stat().st_mode
+    require_private_modes(modes)
+
+
+def require_private_modes(modes: Mapping[str | Path, int]) -> None:
+    """Raise :class:`TooOpen` if any of the modes, as ``stat`` reports them by path, lets others use the file."""
+    wide = {str(path): f"{stat.S_IMODE(mode):03o}" for path, mode in modes.items() if mode & OTHERS}
+    if wide:
+        raise TooOpen(
+            f"{', '.join(wide)}: must be usable by its owner alone; got mode {', '.join(wide.values())}. "
+            f"Run: chmod 600 {' '.join(shlex.quote(path) for path in wide)}"
+        )
+
+
+def create_private(path: str | Path) -> bool:
+    """Create an empty file of mode 600, whatever the umask, and return True; return False if the file exists.
+
+    The file never has a wider mode. Raises ``OSError`` if it cannot be created.
+    """
+    # O_EXCL refuses every symbolic link, so a link to a file that does not exist yet is followed here.
+    real = os.path.realpath(path)
+    # Locked: without it another thread could lock the new file before this descriptor is closed, and lose its lock.
+    with _creating:
+        try:
+            created = os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        except FileExistsError:
+            return False
+        try:
+            os.fchmod(created, FILE_MODE)  # a umask may have taken rights from the owner
+        finally:
+            os.close(created)
+    return True
+
+
+def make_private_folder(path: str | Path) -> None:
+    """Create a folder of mode 700, whatever the umask, unless it exists. Missing parents get the usual mode.
+
+    Raises ``OSError`` if it cannot be created, also when a file is in the way.
+    """
+    folder = Path(path)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(FOLDER_MODE)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return
+    folder.chmod(FOLDER_MODE)  # a umask may have taken rights from the owner
