@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -50,6 +50,35 @@ MOUNTED: Mapping[str, tuple[str, str, str]] = {
     # a lower room's command: (name below it, the upper room's group, what it says in --help)
     "dynamo": ("rules", "bursar.rules.commands:dynamo_rules", "Put, show and check the rules that a table keeps."),
 }
+
+
+EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
+    "aiohttp": ("portal",),
+    "jinja2": ("portal",),
+    "jsonschema_rs": ("portal", "reports"),
+    "prometheus_client": ("portal",),
+    "starlette": ("portal",),
+    "uvicorn": ("portal",),
+    "duckdb": ("reports",),
+    "pyarrow": ("reports",),
+    "pyiceberg": ("reports",),
+    "boto3": ("aws",),
+    "botocore": ("aws",),
+}
+"""Top-level module → the extras of Bursar that install it. Every other module is in the base install."""
+
+
+class NeedsExtra(click.ClickException):
+    """The command needs an extra that is not installed: one line, exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, command: str, extra: str) -> None:
+        super().__init__(f"bursar: {command} needs bursar[{extra}]: pip install 'bursar[{extra}]'")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line on standard error."""
+        click.echo(self.message, err=True)
 
 
 def _loaded(target: str) -> click.Command:
@@ -105,6 +134,18 @@ class LazyMount(click.Group):
 
 class LazyGroup(click.Group):
     """A click group whose commands live in modules that are imported when asked for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. A package that is not installed becomes one line with the extra that has it."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            extras = EXTRAS_WITH.get((error.name or "").partition(".")[0])
+            if extras is None:
+                raise
+            command = str(ctx.invoked_subcommand)
+            room = COMMANDS[command][0].split(".")[1]
+            raise NeedsExtra(command, room if room in extras else extras[0]) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

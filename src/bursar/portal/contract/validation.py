@@ -12,8 +12,6 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-import jsonschema_rs
-
 from bursar.payments.fees import Fee, FeeCatalogue
 from bursar.payments.records import money, normal_reference
 from bursar.portal.contract.errors import InvalidRequest, Problem, TooLarge
@@ -161,6 +159,8 @@ _REQUESTS: Final[Mapping[str, Schema]] = {"init": INIT_REQUEST, "process": PROCE
 
 @cache
 def _validator(request: str) -> Any:
+    import jsonschema_rs  # here, so that the commands beside a portal, which validate no request, do not need it
+
     return jsonschema_rs.Draft202012Validator(_REQUESTS[request], validate_formats=True)
 
 
