@@ -36,6 +36,10 @@ TRIED_BYTES = 256 * 1024
 """Several payments' worth: on a disk that is nearly full, a page may still be written where a payment may not."""
 TRIED_TOKEN = "whether there is room for what is to be written"
 """Longer than any token that a caller may send."""
+SQLITE_MIN = (3, 51, 3)
+"""SQLite 3.7.0 to 3.51.2 can lose commits when several connections use one file in WAL mode: the "WAL-reset bug" of
+https://sqlite.org/wal.html. The backported fixes (3.44.6, 3.50.7) do not matter here: apsw is not built against an
+SQLite older than itself, and pyproject.toml asks for apsw 3.51.3."""
 BUSY_WAIT_S = 0.0001
 BUSY_WAITS_MAX = 60_000
 
@@ -65,6 +69,24 @@ class StoreFormatError(Exception):
     """The file is not a Bursar store, or was written by a newer Bursar than this one."""
 
 
+class SQLiteVersionError(StoreFormatError):
+    """The SQLite of this process can lose commits; whatever the file, it must not be opened.
+
+    A kind of ``StoreFormatError``, so that every command that reports a store that cannot be opened reports this too.
+    """
+
+
+def check_sqlite_version() -> None:
+    """Raise :class:`SQLiteVersionError` when SQLite is older than ``SQLITE_MIN``."""
+    version = apsw.sqlite_lib_version()
+    if tuple(map(int, version.split("."))) < SQLITE_MIN:
+        oldest = ".".join(map(str, SQLITE_MIN))
+        raise SQLiteVersionError(
+            f"SQLite: must be {oldest} or newer, because older versions can lose commits in WAL mode; got {version}: "
+            f"install apsw {oldest} or newer"
+        )
+
+
 def _connection(path: str) -> apsw.Connection:
     """Open the file; create it first, readable by its owner alone. SQLite gives its WAL and shm files the same mode."""
     if path == MEMORY:
@@ -82,6 +104,7 @@ class Storage:
 
         Raises :class:`StoreFormatError`, ``apsw.Error``.
         """
+        check_sqlite_version()
         self.path = path
         # The parent must exist: creating folders by a typing error in a path is no help.
         self.connection = _connection(path)
