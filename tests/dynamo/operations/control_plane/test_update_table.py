@@ -1,10 +1,12 @@
 """UpdateTable: indexes that come and go, and the settings."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bursar.dynamo import Engine
+from bursar.dynamo.storage.integrity_check import check_store
 from tests.support.dynamo.tables import item, key_schema, put, refusal, table
 
 
@@ -129,3 +131,83 @@ def test_amazons_texts(orders: Engine) -> None:
         ]
     }
     refusal(orders, "UpdateTable", two, "LimitExceededException")
+
+
+REDEFINED = (
+    "One or more parameter values were invalid: Attributes cannot be redefined. Please check that your attribute has "
+    "the same type as previously defined. Existing schema: {} New schema: {}"
+)
+
+
+def shown(*parts: str) -> str:
+    return f"Schema:[{', '.join(f'SchemaElement: key{{{part}}}' for part in parts)}]"
+
+
+@pytest.mark.parametrize(
+    ("keys", "existing", "new"),
+    [
+        (("g:N",), ("g:S:HASH", "h:N:RANGE"), ("g:N:HASH",)),
+        (("z:S", "h:B"), ("g:S:HASH", "h:N:RANGE"), ("z:S:HASH", "h:B:RANGE")),
+        (("pk:N",), ("pk:S:HASH", "sk:S:RANGE"), ("pk:N:HASH",)),
+        (("l:N",), ("pk:S:HASH", "l:S:RANGE"), ("l:N:HASH",)),
+    ],
+    ids=["a global index's", "a global index's sort key", "the table's", "a local index's"],
+)
+def test_a_new_index_cannot_give_a_key_attribute_another_type(
+    keys: tuple[str, ...], existing: tuple[str, ...], new: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = str(tmp_path / "store.db")
+    engine = Engine.open(path)
+    engine.execute(
+        "CreateTable", table(global_indexes={"by-g": ("g:S", "h:N")}, local_indexes={"by-l": ("pk:S", "l:S")})
+    )
+    stored = [item(pk=f"p{number}", sk="1", g="g", h=number, l="l") for number in range(4)]
+    put(engine, "orders", *stored)
+    definitions = engine.execute("DescribeTable", {"TableName": "orders"})["Table"]["AttributeDefinitions"]
+
+    message = refusal(engine, "UpdateTable", creating("by-new", *keys))
+    assert message == REDEFINED.format(shown(*existing), shown(*new))
+
+    described = engine.execute("DescribeTable", {"TableName": "orders"})["Table"]
+    assert described["AttributeDefinitions"] == definitions
+    change = {"TableName": "orders", "UpdateExpression": "SET h = :h", "ExpressionAttributeValues": item(**{":h": 9})}
+    engine.execute("UpdateItem", {**change, "Key": item(pk="p0", sk="1")})
+    engine.execute("DeleteItem", {"TableName": "orders", "Key": item(pk="p1", sk="1")})
+    stored = [*stored[2:], {**stored[0], "h": {"N": "9"}}]
+    asked = {"KeyConditionExpression": "g = :g", "ExpressionAttributeValues": item(**{":g": "g"})}
+    assert engine.execute("Query", {"TableName": "orders", "IndexName": "by-g", **asked})["Items"] == stored
+    assert in_pages(engine, {"TableName": "orders", "IndexName": "by-g", "Limit": 1}) == stored
+    engine.close()
+    assert check_store(path) == []
+
+
+def test_another_type_for_an_attribute_that_the_new_index_does_not_use_is_ignored(orders: Engine) -> None:
+    request = creating("by-z", "z:S")
+    request["AttributeDefinitions"].append({"AttributeName": "pk", "AttributeType": "N"})
+    orders.execute("UpdateTable", request)
+    described = orders.execute("DescribeTable", {"TableName": "orders"})["Table"]["AttributeDefinitions"]
+    types = {one["AttributeName"]: one["AttributeType"] for one in described}
+    assert types == {"pk": "S", "sk": "S", "z": "S"}
+    put(orders, "orders", item(pk="a", sk="1", z="z"))
+    assert in_pages(orders, {"TableName": "orders", "IndexName": "by-z", "Limit": 1}) == [item(pk="a", sk="1", z="z")]
+
+
+def creating(name: str, *keys: str) -> dict[str, Any]:
+    index = {"IndexName": name, "KeySchema": key_schema(keys), "Projection": {"ProjectionType": "ALL"}}
+    definitions = [dict(zip(("AttributeName", "AttributeType"), key.split(":"), strict=True)) for key in keys]
+    return {
+        "TableName": "orders",
+        "AttributeDefinitions": definitions,
+        "GlobalSecondaryIndexUpdates": [{"Create": index}],
+    }
+
+
+def in_pages(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    start: dict[str, Any] = {}
+    while True:
+        page = engine.execute("Scan", {**request, **start})
+        found += page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return found
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}

@@ -1,6 +1,6 @@
 """UpdateTable: billing, throughput, global indexes added and removed, stream, table class, protection, encryption."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
@@ -180,16 +180,42 @@ def _kind(update: Mapping[str, Any]) -> str:
 
 def _create_index(table: Table, document: dict[str, Any], index: Mapping[str, Any], request: Mapping[str, Any]) -> None:
     # What is known already need not be sent again: only what the new index needs.
-    known = {one["AttributeName"]: one for one in document["AttributeDefinitions"]}
-    known.update({one["AttributeName"]: one for one in request.get("AttributeDefinitions") or ()})
+    given = {one["AttributeName"]: one for one in request.get("AttributeDefinitions") or ()}
+    known = given | {one["AttributeName"]: one for one in document["AttributeDefinitions"]}
     check_index_capacity(index, on_demand=document["BillingMode"] == "PAY_PER_REQUEST")
     check_new_global_index(index, list(known.values()), set(table.indexes))
+    _check_not_redefined(document, index, given)
     if len(document[GLOBAL]) >= GLOBAL_INDEXES_MAX:
         raise too_many_global_indexes()
     number = document["NextIndexNumber"]
     document["NextIndexNumber"] = number + 1
     document[GLOBAL].append(index_document(index, number))
     document["AttributeDefinitions"] = _used_definitions(document, known)
+
+
+def _check_not_redefined(document: Mapping[str, Any], index: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise ValidationException when the new index gives a key attribute of the table or an index another type.
+
+    Text: ScyllaDB's Alternator tests, which run against Amazon's (test_gsi_updatetable.py). Another type for a known
+    attribute that the new index does not use is ignored (paritysuite/dynamodb-conformance, issue 78).
+    """
+    types = {one["AttributeName"]: one["AttributeType"] for one in document["AttributeDefinitions"]}
+    new_types = types | {name: one["AttributeType"] for name, one in given.items()}
+    for part in index["KeySchema"]:
+        name = part["AttributeName"]
+        if name in types and new_types[name] != types[name]:
+            existing = next(schema for schema in _key_schemas(document) if _uses(schema, name))
+            raise invalid_parameter(
+                "Attributes cannot be redefined. "
+                "Please check that your attribute has the same type as previously defined. "
+                f"Existing schema: {_shown(existing, types)} New schema: {_shown(index['KeySchema'], new_types)}"
+            )
+
+
+def _shown(schema: Sequence[Mapping[str, str]], types: Mapping[str, str]) -> str:
+    """A key schema as Amazon's message prints it: ``Schema:[SchemaElement: key{pk:S:HASH}]``."""
+    parts = [(part["AttributeName"], part["KeyType"]) for part in schema]
+    return f"Schema:[{', '.join(f'SchemaElement: key{{{name}:{types[name]}:{role}}}' for name, role in parts)}]"
 
 
 def _delete_index(
@@ -231,12 +257,18 @@ def _existing_index(table: Table, document: Mapping[str, Any], name: str) -> dic
 
 def _used_definitions(document: Mapping[str, Any], known: Mapping[str, Any]) -> list[Any]:
     """The definitions of the attributes that the table's keys or any index's use."""
-    schemas = [
-        document["KeySchema"],
-        *(one["KeySchema"] for member in (LOCAL, GLOBAL) for one in document.get(member, ())),
-    ]
-    used = {part["AttributeName"] for schema in schemas for part in schema}
+    used = {part["AttributeName"] for schema in _key_schemas(document) for part in schema}
     return [definition for name, definition in known.items() if name in used]
+
+
+def _key_schemas(document: Mapping[str, Any]) -> list[Sequence[Mapping[str, str]]]:
+    """Return the key schemas of the table and of its indexes, the table's first."""
+    indexes = [one for member in (LOCAL, GLOBAL) for one in document.get(member, ())]
+    return [document["KeySchema"], *(one["KeySchema"] for one in indexes)]
+
+
+def _uses(schema: Sequence[Mapping[str, str]], name: str) -> bool:
+    return any(part["AttributeName"] == name for part in schema)
 
 
 def _describe(core: Core, table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
