@@ -74,6 +74,28 @@ class Model(RuleBasedStateMachine):
         if rank is not None:
             known["r"] = {"N": rank}
 
+    @rule(pk=PARTITIONS, sk=SORTS, expression=st.sampled_from(["REMOVE r", "REMOVE r, m.n", "DELETE ss :ss"]))
+    def remove(self, pk: str, sk: str, expression: str) -> None:
+        """Removes from an item, which is not made when it is missing; of a present item, only whole attributes."""
+        known = self.items.get((pk, CANONICAL.get(sk, sk)))
+        request: dict[str, Any] = {
+            "TableName": "orders",
+            "Key": item(pk=pk, sk={"N": sk}),
+            "UpdateExpression": expression,
+            "ReturnValues": "ALL_NEW",
+        }
+        if ":ss" in expression:
+            request["ExpressionAttributeValues"] = {":ss": {"SS": ["a"]}}
+        outcome = self.outcome("UpdateItem", request)
+        if known is None:
+            assert outcome == {}
+        elif "m.n" in expression:
+            assert isinstance(outcome, DynamoError)
+        else:
+            if expression == "REMOVE r":
+                known.pop("r", None)
+            assert outcome == {"Attributes": known}
+
     @rule(pks=st.lists(PARTITIONS, min_size=2, max_size=3, unique=True), sk=SORTS, exists=st.booleans())
     def transact(self, pks: list[str], sk: str, exists: bool) -> None:
         """All of the items replaced, if each exists (or each does not)."""

@@ -27,13 +27,13 @@ ITEM: dict[str, Any] = {
 CLASH = "Two document paths {} with each other; must remove or rewrite one of these paths; "
 
 
-def updated(text: str, item: dict[str, Any] | None = None, *, exists: bool = True, **given_values: Any) -> Any:
+def updated(text: str, item: dict[str, Any] | None = None, **given_values: Any) -> Any:
     binding = Binding(None, {f":{name}": value for name, value in given_values.items()} or None)
     update = parse_update(text).bind(binding)
     binding.check_all_used()
     old = ITEM if item is None else item
     before = copy.deepcopy(old)
-    new, _ = update.apply(old, exists=exists)
+    new, _ = update.apply(old)
     assert old == before
     return new
 
@@ -198,13 +198,28 @@ def test_a_key_attribute_cannot_be_updated() -> None:
 
 def test_an_item_that_does_not_exist_begins_as_its_key() -> None:
     key = {"pk": {"S": "new"}}
-    assert updated("SET n = :v", key, exists=False, v={"N": "1"}) == {"pk": {"S": "new"}, "n": {"N": "1"}}
-    assert updated("ADD n :v", key, exists=False, v={"N": "1"})["n"] == {"N": "1"}
-    assert updated("REMOVE a.b, c[0], d", key, exists=False) == key
+    assert updated("SET n = :v", key, v={"N": "1"}) == {"pk": {"S": "new"}, "n": {"N": "1"}}
+    assert updated("ADD n :v", key, v={"N": "1"})["n"] == {"N": "1"}
     with pytest.raises(DynamoError, match="document path"):
-        updated("SET a.b = :v", key, exists=False, v={"N": "1"})
+        updated("SET a.b = :v", key, v={"N": "1"})
     with pytest.raises(DynamoError, match="document path"):
         updated("REMOVE a.b", key)
+
+
+@pytest.mark.parametrize(
+    ("text", "only_removes"),
+    [
+        ("REMOVE a", True),
+        ("REMOVE a.b, c[0], d", True),
+        ("DELETE a :v", True),
+        ("REMOVE a DELETE b :v", True),
+        ("REMOVE a SET b = :v", False),
+        ("DELETE a :v ADD b :v", False),
+    ],
+)
+def test_an_update_knows_whether_it_only_removes(text: str, only_removes: bool) -> None:
+    values = {":v": {"SS": ["x"]}} if ":v" in text else None
+    assert parse_update(text).bind(Binding(None, values)).only_removes is only_removes
 
 
 def test_what_becomes_nested_too_deep_is_refused() -> None:

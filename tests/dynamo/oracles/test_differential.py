@@ -5,6 +5,7 @@ test run needs (an example is up to eight requests); ``pytest -s`` prints what w
 Amazon's texts, and breaks on many expressions: it judges simple requests, by status, code and what is read.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,6 +53,14 @@ class Contest:
         ours = comparable(operation, body, self.ours(operation, body))
         return ours, {peer.name: comparable(operation, body, peer.call(operation, body)) for peer in self.peers}
 
+    def take_out_bare_items(self, request: Request) -> None:
+        """Take out of each oracle the item that a removal alone made there and not here (see ``verdicts.KNOWN``)."""
+        for body in removals(*request):
+            key = {"TableName": body["TableName"], "Key": body["Key"]}
+            for peer in self.peers if "Item" not in self.ours("GetItem", key)[1] else ():
+                if peer.call("GetItem", key)[1].get("Item") == body["Key"]:
+                    peer.call("DeleteItem", key)
+
     def _all(self, operation: str, request: Any) -> list[Answer]:
         return [self.ours(operation, request), *(peer.call(operation, request) for peer in self.peers)]
 
@@ -89,6 +98,20 @@ def moved_apart(ours: str, theirs: dict[str, str]) -> bool:
     return any(line != ours and "200" in (line[:3], ours[:3]) for line in theirs.values())
 
 
+def removals(operation: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the updates of a request that only remove."""
+    actions = body["TransactItems"] if operation == "TransactWriteItems" else [{"Update": body}]
+    updates = [action["Update"] for action in actions if isinstance(action, dict) and action.get("Update")]
+    return [update for update in updates if only_removes(update)]
+
+
+def only_removes(update: dict[str, Any]) -> bool:
+    text, legacy = update.get("UpdateExpression"), update.get("AttributeUpdates")
+    if isinstance(text, str):
+        return re.search(r"\b(SET|ADD)\b", text) is None
+    return bool(legacy) and all(one.get("Action") == "DELETE" for one in legacy.values())
+
+
 @random_requests
 @given(sequences)
 def test_every_answer_is_an_oracles(judges: Contest, sequence: list[Request]) -> None:
@@ -103,6 +126,8 @@ def test_every_answer_is_an_oracles(judges: Contest, sequence: list[Request]) ->
         )
         if moved_apart(ours, theirs):
             break
+        if ours.startswith("200") and request[0] in ("UpdateItem", "TransactWriteItems"):
+            judges.take_out_bare_items(request)
 
 
 @random_requests

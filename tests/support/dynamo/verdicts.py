@@ -136,7 +136,8 @@ KNOWN: tuple[Known, ...] = (
         "UpdateItem",
         "^200 {}$",
         '^200 {"Attributes": {[^{}]*({[^{}]*}[^{}]*){1,2}}}$|The document path provided',
-        "A removal from an item that is not there: Local minds the path, dynoxide gives the key as the old item.",
+        "An update that only removes, on a missing item: Amazon's ignores it, makes no item and returns no attributes. "
+        "Local and dynoxide make an item of the key alone, which the comparison takes out; Local refuses nested paths.",
     ),
     Known(
         "TransactWriteItems",

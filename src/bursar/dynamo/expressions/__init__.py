@@ -11,7 +11,8 @@ How an operation uses it, in DynamoDB's order of checks::
 
     condition.evaluate(item) -> bool                     # {} when there is no item
     update.check_keys(key_names)                         # "Cannot update attribute pk. …"
-    update.apply(item, exists=True) -> (new_item, paths) # never changes item; shares with it what it did not touch
+    update.only_removes -> bool                          # on a missing item such an update does nothing
+    update.apply(item) -> (new_item, paths)              # never changes item; shares with it what it did not touch
     values_at_paths(item, paths) -> item                 # ReturnValues UPDATED_OLD and UPDATED_NEW
 
     parse_projection(text).bind(binding).project(item) -> item

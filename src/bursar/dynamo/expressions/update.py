@@ -19,6 +19,7 @@ from bursar.dynamo.expressions.tree import UpdateTree
 from bursar.dynamo.expressions.update_actions import Leaf, compile_action
 from bursar.dynamo.items.attribute_values import AttributeValue, Item, check_nesting
 
+REMOVING = frozenset({"REMOVE", "DELETE"})
 INVALID_PATH = "The document path provided in the update expression is invalid for update"
 
 
@@ -42,10 +43,10 @@ class BoundUpdate:
 
     ``paths`` are the paths it touches, in the order written. ``heads`` are their attributes, ``nested_heads`` those
     of which it touches a part. ``assigned_types`` gives the types that attributes will have, as far as they are known
-    before any item is read.
+    before any item is read. ``only_removes`` is True when it has no action but REMOVE and DELETE.
     """
 
-    __slots__ = ("_compiled", "_values", "assigned_types", "heads", "nested_heads", "paths")
+    __slots__ = ("_compiled", "_values", "assigned_types", "heads", "nested_heads", "only_removes", "paths")
 
     def __init__(self, compiled: CompiledUpdate, values: Item) -> None:
         self._compiled = compiled
@@ -54,6 +55,7 @@ class BoundUpdate:
         self.assigned_types = compiled.assigned_types
         self.heads = compiled.heads
         self.nested_heads = compiled.nested_heads
+        self.only_removes = compiled.only_removes
 
     def check_keys(self, key_names: Sequence[str]) -> None:
         """ValidationException when the update touches a key attribute."""
@@ -61,16 +63,13 @@ class BoundUpdate:
             if name in self.heads:
                 raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
 
-    def apply(self, item: Item, *, exists: bool = True) -> tuple[Item, tuple[ResolvedPath, ...]]:
+    def apply(self, item: Item) -> tuple[Item, tuple[ResolvedPath, ...]]:
         """(the new item, the paths touched). ``item`` is the old item, or its key when it does not exist.
 
         What the update does not touch is shared with ``item``. Raises ValidationException for operands that the item
         lacks or has in another type, and for paths through what is not there.
         """
         compiled = self._compiled
-        if not exists and compiled.only_removes:
-            # DynamoDB does not mind the removal of parts of an item that is not there at all.
-            return item.copy(), compiled.paths
         if compiled.nested_heads:
             new = _in_map(item, compiled.tree, item, self._values)
             for head in compiled.nested_heads & new.keys():
@@ -117,7 +116,7 @@ def compile_update(tree: UpdateTree, scope: Scope) -> CompiledUpdate:
         raise too_many_operators(scope.kind)
     leaves = list(zip(paths, (leaf for leaf, _ in reversed(compiled)), strict=True))
     types = [kind for _, kind in reversed(compiled)]
-    return joined(scope, leaves, types, only_removes=all(action.section == "REMOVE" for action in tree.actions))
+    return joined(scope, leaves, types, only_removes=all(action.section in REMOVING for action in tree.actions))
 
 
 def joined(

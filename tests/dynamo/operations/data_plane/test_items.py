@@ -108,6 +108,35 @@ def test_update_without_an_expression_makes_the_bare_item(orders: Engine) -> Non
     assert stored(orders, item(pk="b", sk="1")) == item(pk="b", sk="1")
 
 
+REMOVALS = ["REMOVE a", "REMOVE a, b", "REMOVE a.b", "REMOVE a[0]", "DELETE a :x", "REMOVE b DELETE a :x"]
+
+
+@pytest.mark.parametrize("returned", ["NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"])
+@pytest.mark.parametrize("text", REMOVALS)
+def test_an_update_that_only_removes_ignores_a_missing_item(orders: Engine, text: str, returned: str) -> None:
+    values = {":x": {"SS": ["x"]}} if ":x" in text else None
+    request = update(text, values, ReturnValues=returned, ReturnConsumedCapacity="TOTAL") | {
+        "Key": item(pk="b", sk="1")
+    }
+    consumed = {"TableName": "orders", "CapacityUnits": 1.0}
+    assert orders.execute("UpdateItem", request) == {"ConsumedCapacity": consumed}
+    assert orders.execute("GetItem", {"TableName": "orders", "Key": item(pk="b", sk="1")}) == {}
+    assert orders.execute("DescribeTable", {"TableName": "orders"})["Table"]["ItemCount"] == 1
+
+
+def test_an_update_that_only_removes_still_judges_its_condition_and_its_key(orders: Engine) -> None:
+    missing = {"Key": item(pk="b", sk="1")}
+    absent = update("REMOVE a.b", None, ConditionExpression="attribute_not_exists(pk)") | missing
+    assert orders.execute("UpdateItem", absent) == {}
+    present = update("REMOVE a.b", None, ConditionExpression="attribute_exists(pk)") | missing
+    refused(lambda: orders.execute("UpdateItem", present), "ConditionalCheckFailedException")
+    assert "part of the key" in refusal(orders, "UpdateItem", update("REMOVE sk", None) | missing)
+
+
+def test_an_update_of_an_item_that_lacks_the_path_is_still_refused(orders: Engine) -> None:
+    assert "document path" in refusal(orders, "UpdateItem", update("REMOVE a.b", None))
+
+
 def test_a_failed_condition_changes_nothing_and_can_tell_the_item(orders: Engine) -> None:
     request = {
         "TableName": "orders",

@@ -252,14 +252,21 @@ def test_an_add_appends_to_a_list(plain: Engine) -> None:
     assert plain.execute("UpdateItem", request)["Attributes"] == {"l": {"L": [{"N": "1"}, {"N": "1"}]}}
 
 
-def test_updates_of_an_item_that_is_not_there_make_it(plain: Engine) -> None:
-    request = {
-        "TableName": "plain",
-        "Key": item(pk="new"),
-        "AttributeUpdates": {"a": {"Action": "DELETE"}},
-        "ReturnValues": "ALL_NEW",
-    }
-    assert plain.execute("UpdateItem", request) == {"Attributes": item(pk="new")}
+def test_updates_of_a_missing_item_make_it_unless_they_only_remove(plain: Engine) -> None:
+    key = {"TableName": "plain", "Key": item(pk="new")}
+    delete, delete_members = {"Action": "DELETE"}, {"Action": "DELETE", "Value": {"SS": ["x"]}}
+    for updates in ({"a": delete}, {"a": delete_members}, {"a": delete, "b": delete_members}):
+        request = {**key, "AttributeUpdates": updates, "ReturnValues": "ALL_NEW"}
+        assert plain.execute("UpdateItem", request) == {}
+        assert plain.execute("GetItem", key) == {}
+    request = {**key, "AttributeUpdates": {"a": delete, "b": {"Value": {"S": "x"}}}, "ReturnValues": "ALL_NEW"}
+    assert plain.execute("UpdateItem", request) == {"Attributes": item(pk="new", b="x")}
+
+
+def test_no_attribute_updates_at_all_make_the_bare_item(plain: Engine) -> None:
+    key = {"TableName": "plain", "Key": item(pk="new")}
+    plain.execute("UpdateItem", {**key, "AttributeUpdates": {}})
+    assert plain.execute("GetItem", key) == {"Item": item(pk="new")}
 
 
 REFUSED_UPDATES: list[tuple[str, dict[str, Any], str]] = [

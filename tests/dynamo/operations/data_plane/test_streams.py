@@ -107,6 +107,15 @@ def test_a_write_that_changes_nothing_makes_no_record(engine: Engine, again: dic
     assert len(records_of(engine, arn_of(engine))) == 1
 
 
+def test_a_removal_from_a_missing_item_makes_no_record(engine: Engine) -> None:
+    removal = {"TableName": "orders", "Key": KEY, "UpdateExpression": "REMOVE n"}
+    legacy = {"TableName": "orders", "Key": KEY, "AttributeUpdates": {"n": {"Action": "DELETE"}}}
+    engine.execute("UpdateItem", removal)
+    engine.execute("UpdateItem", legacy)
+    engine.execute("TransactWriteItems", {"TransactItems": [{"Update": removal}]})
+    assert records_of(engine, arn_of(engine)) == []
+
+
 def test_transactions_and_batches_are_recorded_write_by_write(engine: Engine) -> None:
     engine.execute(
         "TransactWriteItems",

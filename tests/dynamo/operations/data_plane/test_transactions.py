@@ -65,6 +65,16 @@ def test_four_kinds_of_action_over_two_tables_take_place_together(orders: Engine
     assert orders.execute("GetItem", {"TableName": "payers", "Key": item(id="p")})["Item"] == item(id="p")
 
 
+def test_an_update_that_only_removes_ignores_a_missing_item(orders: Engine) -> None:
+    removal = {"TableName": "orders", "Key": item(pk="b", sk="1"), "UpdateExpression": "REMOVE x.y, z"}
+    assert orders.execute("TransactWriteItems", {"TransactItems": [add_one("a"), {"Update": removal}]}) == {}
+    assert everything(orders) == [item(pk="a", sk="1", n=2)]
+    conditional = {**removal, "ConditionExpression": "attribute_exists(pk)"}
+    actions = {"TransactItems": [add_one("a"), {"Update": conditional}]}
+    error = refused(lambda: orders.execute("TransactWriteItems", actions), "TransactionCanceledException")
+    assert [reason["Code"] for reason in error.cancellation_reasons or ()] == ["None", "ConditionalCheckFailed"]
+
+
 def test_a_failed_condition_cancels_all_and_reasons_come_in_order(orders: Engine) -> None:
     actions = [put_new("b"), put_new("a"), check_exists("z"), add_one("c")]
     actions[1]["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"

@@ -114,11 +114,18 @@ class Update(Action):
     update: BoundUpdate | None
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
-        """See :class:`Action`. Leaves the changed paths in ``touched``."""
+        """See :class:`Action`. Leaves the changed paths in ``touched``.
+
+        An update that only removes does nothing to a missing item: it makes no item and ignores its document paths.
+        DynamoDB's own behaviour, which ScyllaDB's Alternator tests record (test_item.py: test_update_item_non_existent,
+        test_update_expression.py: test_nested_attribute_remove_from_missing_item).
+        """
         if self.update is None:
             return (self.key_item, item_size(self.key_item)) if row is None or old is None else (old, row[1])
         if row is None or old is None:
-            new, self.touched = self.update.apply(self.key_item, exists=False)
+            if self.update.only_removes:
+                return None, 0
+            new, self.touched = self.update.apply(self.key_item)
             size = item_size(new)
         else:
             new, self.touched = self.update.apply(old)

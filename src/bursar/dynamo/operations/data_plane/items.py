@@ -103,7 +103,7 @@ def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes an item, or makes one of its key."""
+    """Changes an item, or makes one of its key unless the update only removes."""
     action = update_action(core, request, _UPDATING)
     return _carry_out(core, request, action)
 
@@ -141,7 +141,7 @@ def _returned(returned: str, action: Action, write: Write) -> Any:
     if returned == "ALL_OLD":
         return None if write.row is None else orjson.Fragment(write.row[2])
     if returned == "ALL_NEW":
-        return orjson.Fragment(write.body)
+        return None if write.new is None else orjson.Fragment(write.body)
     touched: Sequence[Any] = action.touched if isinstance(action, Update) else ()
     attributes = values_at_paths((write.old if returned == "UPDATED_OLD" else write.new) or {}, touched)
     return attributes or None

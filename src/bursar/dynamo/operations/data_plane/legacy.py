@@ -228,7 +228,7 @@ def update(given: Mapping[str, Any]) -> BoundUpdate | None:
         _check_action(action, kind)
         leaves.append(((name,), _LEAVES[action](normal)))
         types.append(kind)
-    only_removes = all(leaf is _removed for _, leaf in leaves)
+    only_removes = all(one.get("Action") == "DELETE" for one in given.values())
     return BoundUpdate(joined(Scope(NO_EXPRESSION, (), ()), leaves, types, only_removes=only_removes), {})
 
 
