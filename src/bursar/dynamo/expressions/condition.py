@@ -6,6 +6,7 @@ An attribute that the item lacks makes every comparison false but ``<>``; values
 no order (Developer Guide, "Condition and filter expressions, operators, and functions").
 """
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -128,32 +129,24 @@ class _Compiler:
         self.heads: set[str] = set()
         self.nested_heads: set[str] = set()
 
-    def condition(self, node: Condition) -> Test:
-        if isinstance(node, Logical):
-            return self.logical(node)
-        if isinstance(node, Not):
-            inner = self.condition(node.condition)
-            return lambda item, values: not inner(item, values)
-        return self.primitive(node)
-
-    def logical(self, node: Logical) -> Test:
-        # The left side of a chain is as deep as the chain is long: walked down, not recursed into.
-        operator = node.operator
-        terms: list[Condition] = []
-        left: Condition = node
-        while isinstance(left, Logical) and left.operator == operator:
-            terms.append(left.right)
-            left = left.left
-        terms.append(left)
-        tests = [self.condition(term) for term in reversed(terms)]
-        if len(tests) == 2:
-            first, second = tests
-            if operator == "AND":
-                return lambda item, values: first(item, values) and second(item, values)
-            return lambda item, values: first(item, values) or second(item, values)
-        if operator == "AND":
-            return lambda item, values: all(test(item, values) for test in tests)
-        return lambda item, values: any(test(item, values) for test in tests)
+    def condition(self, root: Condition) -> Test:
+        """Compile without recursion: an expression nests nearly as deep as it is long."""
+        waiting: list[Condition | _Join] = [root]
+        tests: list[Test] = []
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Logical):
+                terms = _terms(node)
+                waiting.append(_Join(node.operator, len(terms)))
+                waiting += terms
+            elif isinstance(node, Not):
+                waiting += (_Join("NOT", 1), node.condition)
+            elif isinstance(node, _Join):
+                joined = tests[-node.operands :]
+                tests[-node.operands :] = [_JOINS[node.operator](joined)]
+            else:
+                tests.append(self.primitive(node))
+        return tests.pop()
 
     def primitive(self, node: Comparison | Between | In | Call) -> Test:
         if isinstance(node, Comparison):
@@ -201,6 +194,46 @@ class _Compiler:
             if len(bound.path) > 1:
                 self.nested_heads.add(head)
         return bound
+
+
+class _Join(NamedTuple):
+    """An operator that waits for the tests of so many operands."""
+
+    operator: str
+    operands: int
+
+
+def _terms(node: Logical) -> list[Condition]:
+    """Return what a chain of one operator joins, the last term first: the left side is as deep as the chain is long."""
+    terms: list[Condition] = []
+    left: Condition = node
+    while isinstance(left, Logical) and left.operator == node.operator:
+        terms.append(left.right)
+        left = left.left
+    terms.append(left)
+    return terms
+
+
+def _all(tests: Sequence[Test]) -> Test:
+    if len(tests) == 2:
+        first, second = tests
+        return lambda item, values: first(item, values) and second(item, values)
+    return lambda item, values: all(test(item, values) for test in tests)
+
+
+def _any(tests: Sequence[Test]) -> Test:
+    if len(tests) == 2:
+        first, second = tests
+        return lambda item, values: first(item, values) or second(item, values)
+    return lambda item, values: any(test(item, values) for test in tests)
+
+
+def _not(tests: Sequence[Test]) -> Test:
+    (inner,) = tests
+    return lambda item, values: not inner(item, values)
+
+
+_JOINS: dict[str, Callable[[Sequence[Test]], Test]] = {"AND": _all, "OR": _any, "NOT": _not}
 
 
 def _operands(node: In | Call) -> tuple[Operand, ...]:

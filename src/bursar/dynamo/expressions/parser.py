@@ -26,7 +26,10 @@ from bursar.dynamo.expressions.tree import (
 )
 
 OPERATORS_MAX = 300
-"""Operators and functions in one expression; it also bounds how deep any expression can nest."""
+"""Operators and functions in one expression."""
+NESTED_CALLS_MAX = OPERATORS_MAX
+"""Calls around one another, which the parser follows by recursion; more are too many operators in any case.
+Parentheses and NOT need no bound: neither the parser nor the compiler follows them by recursion."""
 CACHED_TREES = 2048
 """Parsed expressions kept per kind; what is compiled of them is kept besides (``binding.COMPILED_MAX``)."""
 
@@ -186,7 +189,7 @@ class _Parser:
             self.advance()
             self.count_operator()
             self.calls_open += 1
-            if self.calls_open > OPERATORS_MAX:
+            if self.calls_open > NESTED_CALLS_MAX:
                 raise too_many_operators(self.kind)
             operands = self.operands()
             self.calls_open -= 1

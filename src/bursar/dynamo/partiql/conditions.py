@@ -5,11 +5,14 @@ SET n = n + 1                  →   SET n = n + :0
 SET s = set_add(s, <<'x'>>)    →   ADD s :0
 """
 
+from collections.abc import Sequence
+
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions.built import TreeBuilder
 from bursar.dynamo.expressions.structure import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
 from bursar.dynamo.expressions.tree import Action, Between, Comparison, Condition, In, Logical, Not, Operand, Path
 from bursar.dynamo.expressions.tree import Call as Function
+from bursar.dynamo.partiql.expression_parser import NESTING_MAX, too_deep
 from bursar.dynamo.partiql.tree import Assignment, Call, Expression, Missing, Operation, Reference, Series
 from bursar.dynamo.partiql.values import Values, missing
 
@@ -110,7 +113,7 @@ class Translator:
             return Action("REMOVE", path, None)
         if isinstance(value, Call) and value.name in _SET_FUNCTIONS:
             return self._set_action(path, assignment, value)
-        return Action("SET", path, self._new_value(value))
+        return Action("SET", path, self._new_value(value, 0))
 
     def _set_action(self, path: Path, assignment: Assignment, call: Call) -> Action:
         name = call.name.upper()
@@ -124,7 +127,10 @@ class Translator:
             raise invalid(f"The second argument to {name} must be a value with type SET {target.place}")
         return Action(_SET_FUNCTIONS[call.name], path, self.builder.value(value))
 
-    def _new_value(self, node: Expression) -> Operand:
+    def _new_value(self, node: Expression, depth: int) -> Operand:
+        # The parser bounds brackets and calls; a chain of sums leans left, and is as deep as it is long.
+        if depth > NESTING_MAX:
+            raise too_deep()
         if isinstance(node, Reference):
             return self.path(node)
         if isinstance(node, Missing):
@@ -134,14 +140,17 @@ class Translator:
                 raise invalid(f"Unsupported operator in Update Expression. Operator: {node.operator}")
             if len(node.operands) != 2:
                 raise _wrong_count(node.operator, len(node.operands))
-            return Function(node.operator, tuple(map(self._new_value, node.operands)))
+            return Function(node.operator, self._new_values(node.operands, depth + 1))
         if isinstance(node, Call):
             if node.name in CONDITION_FUNCTIONS:
                 raise invalid(f"The function is not allowed in an update expression; function: {node.name}")
             if node.name not in UPDATE_FUNCTIONS:
                 raise _unrecognised(node)
-            return Function(node.name, tuple(map(self._new_value, node.operands)))
+            return Function(node.name, self._new_values(node.operands, depth + 1))
         return self.builder.value(self.values.constant(node))
+
+    def _new_values(self, nodes: Sequence[Expression], depth: int) -> tuple[Operand, ...]:
+        return tuple(self._new_value(node, depth) for node in nodes)
 
 
 def conjuncts(where: Expression | None) -> list[Expression]:

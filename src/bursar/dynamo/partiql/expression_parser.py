@@ -21,8 +21,9 @@ from bursar.dynamo.partiql.tree import (
     Struct,
 )
 
-NESTING_MAX = 60
-"""Parentheses, lists, maps, calls and NOTs around one another; Amazon's own bound is not known."""
+NESTING_MAX = 40
+"""Parentheses, lists, maps, calls and NOTs around one another; Amazon's own bound is not known.
+Values nest 32 levels. A level takes up to 13 calls of Python's, of which a thousand may be open."""
 
 _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _BINARY = (frozenset({"||"}), frozenset({"+", "-"}), frozenset({"*", "/", "%"}))
@@ -269,7 +270,7 @@ class ExpressionParser:
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > NESTING_MAX:
-            raise malformed("The statement is nested too deep")
+            raise too_deep()
 
     def is_word(self, keyword: str) -> bool:
         return self.token.kind == KEYWORD and self.token.text == keyword
@@ -309,6 +310,11 @@ class ExpressionParser:
 
     def unexpected(self) -> DynamoError:
         return malformed("Unexpected keyword" if self.token.kind == KEYWORD else "Unexpected term")
+
+
+def too_deep() -> DynamoError:
+    """Return the error for a statement that nests deeper than ``NESTING_MAX``."""
+    return malformed("The statement is nested too deep")
 
 
 def _unsupported(operator: str) -> DynamoError:
