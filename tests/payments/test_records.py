@@ -277,3 +277,19 @@ def test_a_view_knows_which_attempt_is_in_the_way(attempt: Attempt) -> None:
     assert ObligationView(obligation, (failed,), ()).blocking is None
     assert ObligationView(obligation, (failed, processed), ()).blocking is processed
     assert ObligationView(obligation, (), ()).blocking is None
+
+
+def test_a_store_written_before_repeat_used_is_read_by_the_old_prefix(attempt: Attempt) -> None:
+    unknown = replace(
+        attempt, status="processing", outcome_unknown=True, unknown_reason="second complete: the reply was lost"
+    )
+    stored = {name: value for name, value in to_item(unknown).items() if name != "repeatUsed"}
+    read = attempt_from_item(stored)
+    assert (read.repeat_used, to_item(read)) == (True, stored)
+    later = next_attempt(read, {"version": 2, "unknown_reason": "the lease ran out"})
+    assert next_attempt_to_item(read, later)["repeatUsed"] == {"BOOL": True}
+
+
+def test_an_attempt_that_never_used_its_repetition_has_no_attribute_for_it(attempt: Attempt) -> None:
+    assert "repeatUsed" not in to_item(attempt)
+    assert not attempt_from_item(to_item(attempt)).repeat_used

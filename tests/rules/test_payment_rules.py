@@ -85,6 +85,7 @@ BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
     "attempt-identity": _attempt(lambda item: changed(item, amount={"N": "61"})),
     "obligation-identity": lambda s: (found(s, "obligation"), changed(found(s, "obligation"), createdAt="2026")),
     "paygov-ids-once": _attempt(lambda item: changed(item, token="c" * 32)),
+    "second-complete-once": lambda s: (_repeated(s), changed(found(s, "attempt"), repeatUsed={"BOOL": False})),
     "amount": lambda s: (None, changed(another(_freed(s)), amount={"N": "-1"})),
     "status-known": lambda s: (None, None),
     "fee-active": lambda s: (None, changed(another(_freed(s)), createdAt="1999-01-01T00:00:00.000Z")),
@@ -103,6 +104,14 @@ def _paid(store: PlainStore, reference: str) -> dict[str, Any]:
     old = found(store, "attempt", reference)
     finish(ruled(store, payment_rules(FEES), 8).write([Update(old, changed(old, payGovTrackingId="p1"))]))
     return old
+
+
+def _repeated(store: PlainStore) -> dict[str, Any]:
+    """The first obligation's attempt, once its second complete is used."""
+    unused = found(store, "attempt")
+    used = changed(unused, repeatUsed={"BOOL": True})
+    finish(ruled(store, payment_rules(FEES), 6).write([Update(unused, used)]))
+    return used
 
 
 def _contradiction(store: PlainStore, **values: str) -> Ends:

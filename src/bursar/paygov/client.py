@@ -65,6 +65,11 @@ class PayGov:
         if config.bearer is not None:
             self._headers[BEARER_HEADER] = f"Bearer {config.bearer}"
 
+    @property
+    def can_query(self) -> bool:
+        """Whether a collection can be looked up by its agency tracking id: configuration names a query service."""
+        return self._config.query_url is not None
+
     async def start(
         self, *, tcs_app_id: str, agency_tracking_id: str, amount: Decimal, url_success: str, url_cancel: str
     ) -> str:

@@ -41,6 +41,9 @@ EVENT: Final = "event"
 ATTEMPTS_BEGIN: Final = "attempt#"
 """With what the sort key of every attempt begins, and of nothing else."""
 CENT: Final = Decimal("0.01")
+REPEAT_USED: Final = "repeatUsed"
+_REPEAT_USED_BEFORE: Final = "second complete: "
+"""How a store written before ``repeatUsed`` remembers the second complete: by the start of ``unknownReason``."""
 AMOUNT_MAX: Final = Decimal("999999999.99")
 """What Pay.gov is guessed to take: a test holds it equal to paygov.protocol.AMOUNT_MAX."""
 
@@ -62,8 +65,8 @@ class Attempt:
     """One try at paying an obligation, as it stands at ``version``.
 
     ``amount`` is in dollars. ``outcome_unknown`` is only ever true while processing: Pay.gov may have charged the
-    payer. ``lease_owner`` may complete it until ``lease_until``. ``due_at`` is when the sweeper should look at it,
-    None once it is final. ``event_seq`` is how many events it has.
+    payer. ``repeat_used`` stays true once it is. ``lease_owner`` may complete it until ``lease_until``. ``due_at`` is
+    when the sweeper should look at it, None once it is final. ``event_seq`` is how many events it has.
     """
 
     agency_tracking_id: str
@@ -92,6 +95,7 @@ class Attempt:
     lease_until: float | None = None
     outcome_unknown: bool = False
     unknown_reason: str | None = None  # why, in one line for a person
+    repeat_used: bool = False  # the one repeated complete may have been sent: never another
     refreshed_at: float | None = None
     due_at: float | None = None
     _item: "Item | None" = field(default=None, init=False, repr=False, compare=False)  # as it was read or written
@@ -225,6 +229,7 @@ _ATTEMPT_FIELDS: Final[dict[str, tuple[str, str]]] = {
     "lease_until": ("leaseUntil", "T"),
     "outcome_unknown": ("outcomeUnknown", "B"),
     "unknown_reason": ("unknownReason", "S"),
+    "repeat_used": ("repeatUsed", "B"),
     "refreshed_at": ("refreshedAt", "T"),
     "due_at": ("dueAt", "T"),
 }
@@ -299,6 +304,8 @@ def next_attempt_to_item(old: Attempt, new: Attempt) -> Item:
     """As ``attempt_to_item(new)``, made of the item of ``old``: what both have in common is not written again."""
     item = attempt_to_item(old).copy()
     _ATTEMPT_LAYOUT.write_differences(item, old, new)
+    if new.repeat_used and REPEAT_USED not in item:  # old was read by its reason's prefix
+        item[REPEAT_USED] = {"BOOL": True}
     if new.due_at is None:
         item.pop("dueShard", None)
     elif old.due_at is None:
@@ -348,6 +355,8 @@ def obligation_from_item(item: Item) -> Obligation:
 
 def attempt_from_item(item: Item) -> Attempt:
     values = _ATTEMPT_LAYOUT.decoded(item)
+    if (values["unknown_reason"] or "").startswith(_REPEAT_USED_BEFORE):
+        values["repeat_used"] = True
     values["_item"] = item
     return _made(Attempt, values)
 

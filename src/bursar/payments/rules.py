@@ -11,7 +11,7 @@ from bursar.clock import iso_ms
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.contradictions import ACKNOWLEDGED, TOLD
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
-from bursar.payments.records import AMOUNT_MAX, CENT
+from bursar.payments.records import AMOUNT_MAX, CENT, REPEAT_USED
 from bursar.payments.status import BLOCKING, FINAL, RECEIVED, STATUSES, moves
 from bursar.rules import (
     Agrees,
@@ -73,6 +73,7 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 attributes=("client", "reference", "fee", "metadata", "createdAt"),
             ),
             WriteOnce("paygov-ids-once", kind="attempt", attributes=("token", "payGovTrackingId")),
+            WriteOnce("second-complete-once", kind="attempt", attributes=(REPEAT_USED,)),
             Check("amount", kind="attempt", where=_AMOUNT),
             Check("status-known", kind="attempt", where=one_of("status", STATUSES)),
             Check(FEE_ACTIVE, kind="attempt", where=_fee_active(fees)),

@@ -5,6 +5,9 @@
         │            │             │             └──────► failed
         └──► failed ◄┴─────────────┘
 
+A store that was restored from a backup may hold an attempt as ``received`` or ``initiated`` that was completed later.
+Pay.gov then has a collection of it, and it goes straight to ``processing``, its outcome unknown.
+
 Every :class:`Edge` names the event that its taking writes and the actors who may take it. An edge whose source is
 its target is an event without a move: something was learned or a lease changed hands, the status stays. Rules,
 ledger, tests and the diagram in docs/payments.md are derived from :data:`EDGES`; nothing else says what may happen.
@@ -59,9 +62,11 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(None,       RECEIVED,   "started",            _P,  "an application asked for the payment"),
     Edge(RECEIVED,   INITIATED,  "token_given",        _P,  "Pay.gov answered start with a token"),
     Edge(RECEIVED,   FAILED,     "start_failed",       _P,  "Pay.gov could not be asked, or said no"),
-    Edge(RECEIVED,   FAILED,     "start_abandoned",    _PS, "stuck: the process died while asking Pay.gov for a token"),
+    Edge(RECEIVED,   FAILED,     "start_abandoned",    _PS, "stuck without a token; Pay.gov is not known to have it"),
+    Edge(RECEIVED,   PROCESSING, "outcome_unknown",    _PS, "Pay.gov has a collection of it: the store went back"),
     Edge(INITIATED,  PROCESSING, "claimed",            _P,  "a caller took the lease to complete it"),
-    Edge(INITIATED,  FAILED,     "expired",            _PS, "the token outlived its life and nobody completed it"),
+    Edge(INITIATED,  PROCESSING, "outcome_unknown",    _PS, "Pay.gov has a collection of it: the store went back"),
+    Edge(INITIATED,  FAILED,     "expired",            _PS, "its token is too old; Pay.gov is not known to have it"),
     Edge(PROCESSING, PROCESSED,  "completed",          _PS, "Pay.gov completed the collection and it is paid"),
     Edge(PROCESSING, PENDING,    "accepted",           _PS, "Pay.gov completed the collection and it is settling"),
     Edge(PROCESSING, FAILED,     "refused",            _PS, "Pay.gov gave a definite no"),
@@ -74,7 +79,7 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(PENDING,    PROCESSED,  "resolved_processed", _O,  "an operator found it settled"),
     Edge(PENDING,    FAILED,     "resolved_failed",    _O,  "an operator found it failed"),
     # Events without a move.
-    Edge(PROCESSING, PROCESSING, "outcome_unknown",    _PS, "Pay.gov's answer was lost or made no sense"),
+    Edge(PROCESSING, PROCESSING, "outcome_unknown",    _PS, "Pay.gov's answer was lost or decides nothing"),
     Edge(PROCESSING, PROCESSING, "lease_taken_over",   _PS, "the lease had run out: what its holder did is unknown"),
     Edge(PROCESSING, PROCESSING, "released",           _PS, "the complete was definitely not sent"),
     Edge(PROCESSING, PROCESSING, "reclaimed",          _PS, "a caller took the lease that was given back unsent"),

@@ -25,6 +25,7 @@ FAILING: dict[str, tuple[type[PayGovError], type[PayGovError]]] = {
     "fault": (Fault, Fault),
     "duplicated": (Nonsense, Nonsense),
     "drip": (TimedOut, TimedOut),
+    "twice": (Fault, Fault),
 }
 LYING = {"wrong_agency", "wrong_amount"}
 SLOW = {"delay": 0.5, "drip": 60.0}

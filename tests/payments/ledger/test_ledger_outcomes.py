@@ -96,7 +96,7 @@ async def test_a_late_refusal_of_one_complete_says_nothing_of_the_next(
     wall.pass_s(31)
     current = await ledger.steal_lease(held, "sweeper-1", 60)
     if theirs == "unknown":
-        current = await ledger.record_unknown(current, "second complete: reply lost")
+        current = await ledger.record_unknown(current, "reply lost", repeat_used=True)
     if theirs == "settling":
         current = await ledger.record_outcome(current, SETTLING, actor="sweeper")
     with pytest.raises(AttemptMoved) as caught:
@@ -263,3 +263,37 @@ async def test_a_clock_that_runs_behind_never_turns_time_back(ledger: Ledger, st
     wall.pass_s(-30)
     given = await ledger.record_token(received, TOKEN)
     assert given.updated_at == received.updated_at
+
+
+async def test_that_the_second_complete_is_used_is_never_forgotten(ledger: Ledger, start: Start) -> None:
+    unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    assert not unknown.repeat_used
+    leased = await ledger.steal_lease(unknown, "sweeper-1", 60)
+    used = await ledger.record_unknown(leased, "reply lost", repeat_used=True)
+    assert used.repeat_used, "the same reason again is no reason to forget it"
+    still = await ledger.record_unknown(used, "its lease ran out")
+    assert still.repeat_used
+    assert (await ledger.reread(still)).repeat_used
+    assert (await ledger.record_outcome(still, PAID, actor="sweeper")).repeat_used
+    view = await ledger.obligation(still.client, still.reference)
+    assert view is not None
+    told = [event.detail.get("repeat_used") for event in view.events if event.name == "outcome_unknown"]
+    assert told == [None, True, True]
+
+
+async def test_a_refusal_that_decides_nothing_is_kept_until_an_outcome_is_known(ledger: Ledger, start: Start) -> None:
+    held = await processing(ledger, start)
+    unknown = await ledger.record_unknown(held, "unusable", return_code="4117", return_detail="no such token")
+    assert (unknown.return_code, unknown.return_detail) == ("4117", "no such token")
+    paid = await ledger.resolve(unknown, settled_as="processed", by="Ada", reason="found in the report")
+    assert (paid.return_code, paid.return_detail) == (None, "found in the report")
+
+
+async def test_what_paygov_has_a_collection_of_is_put_in_doubt(ledger: Ledger, start: Start) -> None:
+    received = await start()
+    doubted = await ledger.doubt(received, "Pay.gov has it", actor="sweeper")
+    assert (doubted.status, doubted.outcome_unknown, doubted.lease_owner) == ("processing", True, None)
+    assert (await ledger.record_outcome(doubted, PAID, actor="sweeper")).status == "processed"
+    assert await history(ledger, doubted) == ["started", "outcome_unknown", "completed"]
+    with pytest.raises(AttemptMoved):
+        await ledger.doubt(await ledger.reread(doubted), "Pay.gov has it", actor="sweeper")

@@ -8,7 +8,7 @@ import pytest
 
 from bursar.payments import Attempt, LedgerBusy, Outcome, OutcomeContradicts
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
-from bursar.portal.use_cases.attention import NOT_SWEPT, acknowledge, attention, resolve
+from bursar.portal.use_cases.attention import NOT_SWEPT, REPEAT_USED, acknowledge, attention, resolve
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 
@@ -176,3 +176,14 @@ async def test_two_who_acknowledge_at_once_are_told(stage: Stage) -> None:
     stage.ledger.contradictions.acknowledge = busy  # type: ignore[method-assign, assignment]
     with pytest.raises(Conflict, match="moved"):
         await acknowledge(stage.portal, attempt.agency_tracking_id, by="Ada", reason="refunded")
+
+
+@on_stage(query=False)
+async def test_an_attempt_whose_second_complete_is_used_is_listed_at_once(stage: Stage) -> None:
+    attempt = await _unknown(stage)
+    assert attempt.token is not None
+    with pytest.raises(GatewayTimeout):
+        await stage.process(attempt.token)
+    [wanted] = await attention(stage.portal)
+    assert wanted.attempt.repeat_used
+    assert wanted.why.startswith(f"{REPEAT_USED}: ")

@@ -56,12 +56,56 @@ async def test_a_refused_card_is_failed_and_a_new_attempt_may_follow(stage: Stag
 
 
 @on_stage
-async def test_nobody_has_paid_yet_is_what_paygov_says_it_is(stage: Stage) -> None:
-    token = await stage.init()
+async def test_a_definite_refusal_is_what_paygov_says_it_is(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("fault", operations=("complete",), code="4019")
     reply = await stage.process(token)
     attempt = await stage.attempt(token)
-    assert (reply["paymentStatus"], attempt.return_code) == ("failed", "4117")
+    assert (reply["paymentStatus"], attempt.return_code) == ("failed", "4019")
     assert reply["transactions"][0]["returnDetail"] == attempt.return_detail
+
+
+@on_stage
+async def test_nobody_has_paid_yet_leaves_it_unknown_and_the_payer_may_still_pay(stage: Stage) -> None:
+    token = await stage.init()
+    with pytest.raises(GatewayTimeout, match="ask details"):
+        await stage.process(token)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.outcome_unknown, attempt.return_code) == ("processing", True, "4117")
+    await asyncio.sleep(600)
+    await sweep(stage.portal)
+    await asyncio.sleep(10)
+    stage.simulator.pay(token, "PLASTIC_CARD", "Success")
+    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert ((await stage.attempt(token)).return_code, stage.charges()) == (None, 1)
+    assert stage.watcher.alerts == []
+
+
+@on_stage
+async def test_a_token_that_nobody_pays_fails_once_it_is_long_dead(stage: Stage) -> None:
+    reference = stage.reference()
+    token = await stage.init(reference)
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    with pytest.raises(Conflict, match="already being processed"):
+        await stage.init(reference)
+    for _ in range(8):
+        await asyncio.sleep(HOUR_S)
+        await sweep(stage.portal)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.return_code, stage.charges()) == ("failed", "5009", 0)
+
+
+@on_stage(query=False)
+async def test_without_query_a_token_that_paygov_cannot_use_stays_unknown(stage: Stage) -> None:
+    token = await stage.init()
+    for _ in range(3):
+        with pytest.raises(GatewayTimeout, match="ask details"):
+            await stage.process(token)
+    await asyncio.sleep(4 * HOUR_S)
+    await sweep(stage.portal)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.outcome_unknown, attempt.repeat_used) == ("processing", True, True)
 
 
 @on_stage
@@ -116,7 +160,7 @@ async def test_a_failed_token_whose_sibling_lives_is_gone_and_says_so(stage: Sta
 
 
 @on_stage
-async def test_a_token_past_three_hours_is_expired_without_asking_paygov(stage: Stage) -> None:
+async def test_a_token_past_three_hours_is_expired_once_paygov_has_no_collection_of_it(stage: Stage) -> None:
     token = await stage.paid()
     await asyncio.sleep(3 * HOUR_S)
     for _ in range(2):
@@ -124,7 +168,7 @@ async def test_a_token_past_three_hours_is_expired_without_asking_paygov(stage: 
             await stage.process(token)
     attempt = await stage.attempt(token)
     assert (attempt.status, attempt.return_code) == ("failed", "5009")
-    assert stage.watcher.calls == [("start", "answered")]
+    assert stage.watcher.calls == [("start", "answered"), ("query", "answered")]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from bursar.portal.contract.validation import InitRequest
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.process_payment import process_payment
+from sim.backups import backup_of, restore_into
 from sim.loop import VirtualLoop, run_virtual
 from tests.support.write_paths import WritePath, shipped_fees
 
@@ -133,6 +134,14 @@ class Stage:
         view = await self.ledger.obligation(attempt.client, attempt.reference)
         assert view is not None
         return [e.name for e in view.events if e.agency_tracking_id == attempt.agency_tracking_id]
+
+    def backup(self) -> bytes:
+        """The store as it is now."""
+        return backup_of(self.store)
+
+    def restore(self, backup: bytes) -> None:
+        """The store goes back to ``backup``: what was acknowledged since is lost."""
+        restore_into(self.store, backup)
 
     def charges(self) -> int:
         """How many charges Pay.gov has made, to anybody."""

@@ -111,6 +111,8 @@ class SoapService:
         if chosen.delay_s and chosen.kind != "drip":
             await asyncio.sleep(chosen.delay_s)
         honest = self._carry_out(request) if chosen.happens else reply(request.operation, b"")
+        if chosen.kind == "twice":
+            honest = self._carry_out(request)
         return SPOIL[chosen.kind](chosen, honest)
 
     def _carry_out(self, request: SoapRequest) -> Answer:
@@ -215,6 +217,7 @@ SPOIL: Final[Mapping[str, Callable[[Misbehaviour, Answer], Answer]]] = {
         chosen.code, FAULT_DETAILS.get(chosen.code, "A fault that was asked for.")
     ),
     "duplicated": lambda _chosen, honest: replace(honest, body=honest.body * 2),
+    "twice": lambda _chosen, honest: honest,
     "drip": lambda chosen, honest: replace(honest, ending=Ending.DRIPPED, drip_s=chosen.delay_s),
     "wrong_agency": _altered(rb"(<agency_tracking_id>).*?(</agency_tracking_id>)", rb"\g<1>somebody-else\g<2>"),
     "wrong_amount": _altered(rb"(<transaction_amount>).*?(</transaction_amount>)", rb"\g<1>0.01\g<2>"),

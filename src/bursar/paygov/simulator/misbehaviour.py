@@ -37,6 +37,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "wrong_shape": Kind("good XML that is not the reply", True),
     "fault": Kind("a fault with this code", False),
     "duplicated": Kind("the reply twice in one", True, True),
+    "twice": Kind("the network delivers the request twice, and the reply is the second one's", True, True),
     "drip": Kind("the reply, drop after drop over delay_s", True, True),
     "wrong_agency": Kind("the reply of another payer's collection", True, True),
     "wrong_amount": Kind("the reply with another amount", True, True),

@@ -253,22 +253,46 @@ class Ledger(Lookups):
         except AttemptMoved as moved:
             raise self._in_the_way(moved.attempt) from None
 
-    async def record_unknown(self, attempt: Attempt, reason: str, *, actor: Actor = "portal") -> Attempt:
+    async def record_unknown(
+        self,
+        attempt: Attempt,
+        reason: str,
+        *,
+        actor: Actor = "portal",
+        repeat_used: bool = False,
+        return_code: str | None = None,
+        return_detail: str | None = None,
+    ) -> Attempt:
         """Processing stays processing; its outcome is unknown because of ``reason`` and its lease ends.
 
-        The same reason again writes no event and leaves ``updated_at`` alone. Raises ``AttemptMoved``.
+        ``repeat_used``: the one repeated complete may have been sent; an attempt never forgets it. ``return_code`` and
+        ``return_detail`` keep a refusal of Pay.gov's that decides nothing. The same reason again writes no event and
+        leaves ``updated_at`` alone. Raises ``AttemptMoved``.
         """
         if attempt.status != PROCESSING:
             raise AttemptMoved(attempt)
-        if attempt.outcome_unknown and attempt.unknown_reason == reason:
+        repeat_used = repeat_used or attempt.repeat_used
+        if attempt.outcome_unknown and (attempt.unknown_reason, attempt.repeat_used) == (reason, repeat_used):
             if attempt.lease_owner is None:
                 return await self._still(attempt)
             due_at = self.due_policy.next_poll_at(attempt, self._now())
             return await self._journal.tend(attempt, due_at=due_at, **_NO_LEASE)
-        unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
+        unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason, "repeat_used": repeat_used}
+        refusal = _present({"return_code": return_code, "return_detail": return_detail})
+        told = {"reason": reason, **refusal, **({"repeat_used": True} if repeat_used else {})}
         return await self._journal.take(
-            attempt, "outcome_unknown", actor, detail={"reason": reason}, **unknown, **_NO_LEASE
+            attempt, "outcome_unknown", actor, detail=told, **unknown, **refusal, **_NO_LEASE
         )
+
+    async def doubt(self, attempt: Attempt, reason: str, *, actor: Actor) -> Attempt:
+        """Put an attempt of which no complete is recorded in doubt: Pay.gov has a collection of it.
+
+        From received, initiated or given back to processing with an unknown outcome. Raises ``AttemptMoved``.
+        """
+        if attempt.status not in (RECEIVED, INITIATED):
+            return await self.record_unknown(attempt, reason, actor=actor)
+        unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
+        return await self._journal.take(attempt, "outcome_unknown", actor, detail={"reason": reason}, **unknown)
 
     async def record_outcome(
         self, attempt: Attempt, outcome: Outcome, *, actor: Actor, others: Sequence[Outcome] = ()
@@ -335,6 +359,8 @@ class Ledger(Lookups):
             raise NoSuchEdge(f"{attempt.agency_tracking_id} was given back unsent: nobody was charged")
         told = _present({"by": by, "reason": reason, "paygov_tracking_id": paygov_tracking_id})
         values = {"paygov_tracking_id": attempt.paygov_tracking_id or paygov_tracking_id, "return_detail": reason}
+        if settled_as == PROCESSED:
+            values["return_code"] = None  # an earlier refusal that decided nothing is not why it is paid
         event = _RESOLUTION_EVENTS[settled_as]
         return await self._journal.take(attempt, event, "operator", settled_as, detail=told, **values, **_KNOWN)
 

@@ -24,6 +24,7 @@ DETAIL_NAMES: Final[Mapping[str, str]] = {
     "payment_method": "payGovPaymentType",  # Pay.gov's word as well, not a label
     "return_code": "returnCode",
     "return_detail": "returnDetail",
+    "repeat_used": "repeatUsed",
 }
 
 

@@ -20,7 +20,6 @@ from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt
 from bursar.payments.status import NoSuchEdge
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
-from bursar.portal.use_cases.completion import AGAIN
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import given_back
 
@@ -28,6 +27,7 @@ ATTENTION_MAX: Final = 10_000
 FAR_FUTURE_S: Final = 100 * 365 * 24 * 3600.0
 TEXT_CHARS_MAX: Final = 500
 NOT_SWEPT: Final = "it is overdue: no sweeper runs, or none can end it"
+REPEAT_USED: Final = "the second complete has been used"
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +51,15 @@ def why_attention(portal: Portal, attempt: Attempt) -> str | None:
     age_s = now - attempt.updated_at
     if attempt.status == "processing" and not attempt.leased(now) and not given_back(attempt):
         reason = attempt.unknown_reason or LEASE_RAN_OUT
-        return reason if reason.startswith(AGAIN) or age_s > portal.settings.alert_after_s else None
+        if attempt.repeat_used:
+            return f"{REPEAT_USED}: {reason}"
+        return reason if age_s > portal.settings.alert_after_s else None
     if attempt.status == "pending":
         late = age_s > portal.settings.pending_alert_after_s
         return f"Pay.gov has not settled it: {attempt.transaction_status or 'no status'}" if late else None
-    if attempt.due_at is not None and now - attempt.due_at > portal.settings.alert_after_s:
+    # By the policy, not by the attempt: its own time moves on while Pay.gov cannot be asked about it.
+    due_at = portal.ledger.due_policy.due_at(attempt)
+    if due_at is not None and now - due_at > portal.settings.alert_after_s:
         return NOT_SWEPT
     return None
 

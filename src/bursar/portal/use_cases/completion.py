@@ -1,8 +1,12 @@
 """Completing an attempt under its lease: ask Pay.gov once, judge the answer, record it.
 
     claim or steal the lease ──► complete ──► judge ──┬─ definite ──► recorded, tried again while the store is away
-                                                      ├─ not sent ──► lease given back
-                                                      └─ unknown  ──► outcome unknown, for the sweeper to resolve
+                                                │     ├─ not sent ──► lease given back
+                        fault 4117 ──► look up ─┘     └─ unknown  ──► outcome unknown, for the sweeper to resolve
+
+Fault 4117 (token unusable) does not say whether the payer was charged, so Pay.gov is asked for a collection of the
+attempt before the answer is judged. Without one the outcome is unknown, also when Pay.gov answers that it has none: a
+complete that was delivered twice may be too fresh for the lookup to show it.
 
 Callers run this inside ``Portal.finish``: a completion that has begun goes on without whoever asked for it. Killed
 anywhere, it leaves a lease that runs out, which the sweeper reads as "unknown".
@@ -14,18 +18,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from bursar.paygov.collection import Collection
+from bursar.paygov.errors import Fault, PayGovError
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, OutcomeContradicts
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import Actor
 from bursar.portal.contract.errors import Unavailable, portal_error
-from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement, Known, judge_completion
+from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement, Known, judge_collections, judge_completion
 from bursar.portal.use_cases.portal import Portal
 
 RECORD_TRIES_MAX: Final = 8
 RECORD_WAIT_MIN_S: Final = 0.1
 RECORD_WAIT_MAX_S: Final = 8.0
-AGAIN: Final = "second complete: "
-"""Starts the unknown reason of an attempt whose one repeated complete has been used."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +36,8 @@ _log = logging.getLogger(__name__)
 async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool, actor: Actor) -> Attempt:
     """Completes ``attempt``, whose lease ``owner`` holds; the attempt as recorded.
 
-    ``first``: no complete of its token can have been sent before. Raises the judgement's error when the outcome is
-    not definite, after recording that it is not.
+    ``first``: no complete of its token is known to have been sent before. Raises the judgement's error when the outcome
+    is not definite, after recording that it is not.
     """
     judgement = await _ask(portal, attempt, first)
     portal.observer.outcome_known(judgement.row.name)
@@ -62,6 +65,17 @@ async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, acto
         return contradicts.attempt, Judgement(OUTCOMES["contradiction"])
 
 
+async def look_up(portal: Portal, attempt: Attempt) -> tuple[Collection, ...] | None:
+    """Return Pay.gov's collections of ``attempt``, found by its agency tracking id; None when no lookup is configured.
+
+    Raises :class:`PayGovError` when Pay.gov does not answer the question.
+    """
+    if not portal.paygov.can_query:
+        return None
+    question = portal.paygov.query(tcs_app_id=attempt.tcs_app_id, agency_tracking_id=attempt.agency_tracking_id)
+    return await portal.ask("query", question)
+
+
 async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
     said: Collection | Exception
     failure: Exception | None = None
@@ -76,7 +90,18 @@ async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
     judgement = judge_completion(attempt, said, first=first)
     if judgement.row.name == "unforeseen":
         _log.error("completing %s failed", attempt.agency_tracking_id, exc_info=failure)
+    if isinstance(said, Fault) and said.token_unusable:
+        return await _look_up_before_judging(portal, attempt, judgement)
     return judgement
+
+
+async def _look_up_before_judging(portal: Portal, attempt: Attempt, judgement: Judgement) -> Judgement:
+    """Return what Pay.gov has of ``attempt``, judged; ``judgement`` when it has nothing or cannot be asked."""
+    try:
+        found = await look_up(portal, attempt)
+    except PayGovError:
+        return judgement
+    return judge_collections(attempt, found) if found else judgement
 
 
 async def _record_persistently(
@@ -112,7 +137,10 @@ async def _record_doubt(
             # The repeated complete was not sent: what was unknown stays so, for the same reason.
             await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)
         else:
-            await portal.ledger.record_unknown(attempt, reason if first else AGAIN + reason, actor=actor)
+            code, detail = (said.return_code, said.return_detail) if (said := judgement.refusal) else (None, None)
+            await portal.ledger.record_unknown(
+                attempt, reason, actor=actor, repeat_used=not first, return_code=code, return_detail=detail
+            )
     except AttemptMoved as moved:
         _log.info("attempt %s went on without us: %s", attempt.agency_tracking_id, moved)
     except Exception as error:  # the caller must hear what became of the completion, not of the store

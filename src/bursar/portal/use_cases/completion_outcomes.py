@@ -66,6 +66,7 @@ OUTCOMES: Final[Mapping[str, Row]] = {row.name: row for row in (
     Row("lost",              _UNKNOWN,  GatewayTimeout, "the connection to Pay.gov broke before its answer was here"),
     Row("nonsense",          _UNKNOWN,  BadGateway,     "Pay.gov's answer cannot be understood"),
     Row("fault, no code",    _UNKNOWN,  BadGateway,     "Pay.gov's fault names no return code"),
+    Row("token unusable",    _UNKNOWN,  GatewayTimeout, "Pay.gov says that its token cannot be used, perhaps any more"),
     Row("fault after doubt", _UNKNOWN,  GatewayTimeout, "its refusal says nothing of the complete before it", _ALERTS),
     Row("unidentified",      _UNKNOWN,  BadGateway,     "Pay.gov's answer lacks an id or the amount", _ALERTS),
     Row("another id",        _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another collection", _ALERTS),
@@ -99,12 +100,14 @@ OTHERS_MAX: Final = 10
 class Judgement:
     """A row of the table, and what to record when it is definite.
 
-    ``others``: further collections of the same attempt that take money too, at most ``OTHERS_MAX``.
+    ``others``: further collections of the same attempt that take money too, at most ``OTHERS_MAX``. ``refusal``:
+    Pay.gov's refusal with a code, where it decides nothing.
     """
 
     row: Row
     outcome: Outcome | None = None
     others: tuple[Outcome, ...] = ()
+    refusal: Fault | None = None
 
     @property
     def known(self) -> Known:
@@ -128,8 +131,10 @@ class Judgement:
 def judge_completion(attempt: Attempt, said: Collection | BaseException, *, first: bool) -> Judgement:
     """What ``complete`` said, or raised, of ``attempt``.
 
-    ``first``: no complete of this token can have reached Pay.gov before. Otherwise a fault proves nothing: the first
-    complete may have charged the payer, and its token is used up for that very reason.
+    ``first``: no complete of this token is known to have reached Pay.gov before. Otherwise a fault proves nothing: the
+    first complete may have charged the payer, and its token is used up for that very reason. Fault 4117 on the first
+    complete proves nothing either: the network may have delivered the complete twice and returned the second reply, or
+    the store may have been restored from a backup that is older than an earlier complete.
     """
     if isinstance(said, Collection):
         return judge_collection(attempt, said, identified=False)
@@ -138,6 +143,8 @@ def judge_completion(attempt: Attempt, said: Collection | BaseException, *, firs
             return Judgement(OUTCOMES["fault after doubt"])
         if not said.return_code:
             return Judgement(OUTCOMES["fault, no code"])
+        if said.token_unusable:
+            return Judgement(OUTCOMES["token unusable"], refusal=said)
         outcome = Outcome(FAILED, return_code=said.return_code, return_detail=said.return_detail)
         return Judgement(OUTCOMES["fault"], outcome)
     for error, name in _ROW_OF_ERROR:

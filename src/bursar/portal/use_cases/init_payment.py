@@ -4,12 +4,12 @@
       │                                               └─ no token ──► failed ──► 502 / 504
       └────► an attempt is in the way: BLOCKED_BY says what becomes of the request
 
-Starting charges nobody, so whatever goes wrong here may be failed and tried again.
+Starting charges nobody, so whatever goes wrong here may be failed and tried again. An attempt that time has ended is
+failed only after asking Pay.gov, where a lookup is configured: the store may have been restored from a backup.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 from bursar.paygov.errors import Fault, Nonsense, OutcomeUnknown, PayGovError
@@ -32,6 +32,7 @@ from bursar.portal.contract.errors import (
 )
 from bursar.portal.contract.validation import VALIDATION_ERROR, InitRequest, not_a_fee
 from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.resolution import end_uncompleted
 
 INIT_TRIES_MAX: Final = 4
 ALREADY_PAID: Final = "This transaction reference has already been paid"
@@ -131,7 +132,7 @@ async def _out_of_the_way(portal: Portal, attempt: Attempt, request: InitRequest
 
 async def _initiated(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
     if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
-        return await _fail(portal, attempt, "expired", TOKEN_EXPIRED_CODE, TOKEN_EXPIRED_DETAIL)
+        return await _end(portal, attempt, "expired", TOKEN_EXPIRED_CODE, TOKEN_EXPIRED_DETAIL)
     # Only an amount that the caller named can differ: a fee whose price has changed meanwhile keeps the payer's token.
     if request.fee.variable and attempt.amount != request.amount:
         raise Conflict(OTHER_AMOUNT)
@@ -141,12 +142,20 @@ async def _initiated(portal: Portal, attempt: Attempt, request: InitRequest) -> 
 async def _received(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
     if portal.clock() - attempt.created_at < portal.ledger.due_policy.received_age_max_s:
         raise Conflict(ALREADY_PROCESSING)
-    return await _fail(portal, attempt, "start_abandoned", None, ABANDONED_DETAIL)
+    return await _end(portal, attempt, "start_abandoned", None, ABANDONED_DETAIL)
 
 
-async def _fail(portal: Portal, attempt: Attempt, event: str, code: str | None, detail: str) -> bool:
-    with suppress(AttemptMoved):  # whatever it is now, looking again tells
-        await portal.ledger.fail(attempt, event=event, actor="portal", return_code=code, return_detail=detail)
+async def _end(portal: Portal, attempt: Attempt, event: str, code: str | None, detail: str) -> bool:
+    """Fail what time has ended, unless Pay.gov has a collection of it; True: look at the obligation again.
+
+    Raises ``Conflict`` when Pay.gov cannot be asked: until then the outcome is unknown, and so the attempt blocks.
+    """
+    try:
+        await end_uncompleted(portal, attempt, event=event, actor="portal", return_code=code, return_detail=detail)
+    except PayGovError:
+        raise Conflict(ALREADY_PROCESSING) from None
+    except AttemptMoved:
+        pass  # the next look at the obligation finds what it is now
     return True
 
 

@@ -9,17 +9,18 @@ its answer is judged, is in ``completion.py``.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from bursar.paygov.errors import PayGovError
 from bursar.payments.clients import Client
 from bursar.payments.errors import AttemptMoved, LeaseHeld
 from bursar.payments.history_bounds import RECLAIMS_MAX, taken_too_often
 from bursar.payments.records import Attempt
-from bursar.payments.status import PROCESSING, TOKEN_EXPIRED_CODE
+from bursar.payments.status import FAILED, PROCESSING, TOKEN_EXPIRED_CODE
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import OUTCOME_UNKNOWN, TOKEN_IN_USE, Conflict, GatewayTimeout, Gone, NotFound
 from bursar.portal.contract.views import payment_summary
 from bursar.portal.use_cases.completion import complete
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.resolution import given_back, refresh
+from bursar.portal.use_cases.resolution import end_uncompleted, given_back, refresh
 
 TOKEN_NOT_FOUND: Final = "Transaction could not be found"
 TOKEN_OVER: Final = "This token is no longer valid."
@@ -69,8 +70,8 @@ async def _process(portal: Portal, attempt: Attempt) -> None:
 
 async def _initiated(portal: Portal, attempt: Attempt) -> None:
     if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
-        await _expire(portal, attempt, "expired")
-    await _complete_first(portal, attempt)
+        return await _expire(portal, attempt, "expired")
+    return await _complete_first(portal, attempt)
 
 
 async def _processing(portal: Portal, attempt: Attempt) -> None:
@@ -78,9 +79,9 @@ async def _processing(portal: Portal, attempt: Attempt) -> None:
         raise LeaseHeld(attempt)
     if given_back(attempt):
         if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
-            await _expire(portal, attempt, "expired_unsent")
+            return await _expire(portal, attempt, "expired_unsent")
         if taken_too_often(attempt, "reclaimed"):
-            await _expire(portal, attempt, "expired_unsent", NEVER_SENT_DETAIL)
+            return await _expire(portal, attempt, "expired_unsent", NEVER_SENT_DETAIL)
         return await _complete_first(portal, attempt)
     found = await refresh(portal, attempt, actor="portal", may_complete=True)
     if found.attempt.status == PROCESSING:
@@ -97,14 +98,20 @@ async def _complete_first(portal: Portal, attempt: Attempt) -> None:
 
 
 async def _expire(portal: Portal, attempt: Attempt, event: str, detail: str = TOKEN_EXPIRED_DETAIL) -> None:
-    await portal.ledger.fail(
-        attempt,
-        event=event,
-        actor="portal",
-        return_code=TOKEN_EXPIRED_CODE,
-        return_detail=detail,
-    )
-    raise Gone(TOKEN_EXPIRED)
+    """Fail an attempt that was never completed, unless Pay.gov has a collection of it: then that is the answer.
+
+    Raises ``Gone`` when it failed, ``GatewayTimeout`` when Pay.gov cannot be asked or its answer decides nothing.
+    """
+    try:
+        ended = await end_uncompleted(
+            portal, attempt, event=event, actor="portal", return_code=TOKEN_EXPIRED_CODE, return_detail=detail
+        )
+    except PayGovError:
+        raise GatewayTimeout(OUTCOME_UNKNOWN) from None
+    if ended.status == PROCESSING:
+        raise GatewayTimeout(OUTCOME_UNKNOWN)
+    if ended.status == FAILED and ended.paygov_tracking_id is None:
+        raise Gone(TOKEN_EXPIRED)
 
 
 async def _finished(portal: Portal, attempt: Attempt) -> None:

@@ -8,6 +8,15 @@ Order of resolution of an unknown outcome (docs/paygov.md):
                                   └─ cannot be asked ───────────► stays unknown, ask again later
     no query service ──► token alive: may be completed once more; else a person settles it (`bursar resolve`)
 
+An attempt of which no complete is recorded ends by time (:func:`end_uncompleted`). The store may have been restored
+from a backup that is older than its complete, so Pay.gov is asked first where a lookup is configured:
+
+    query by agency tracking id ──┬─ has it ──────► processing, in doubt ──► record what it says
+                                  ├─ surely none ─► failed
+                                  └─ cannot be asked ──► stays as it is, ask again later
+    no query service ──► failed. After a restore this can fail what was charged: a deployment without a lookup must
+                         compare Pay.gov's reports with the store before it serves again (docs/operations.md).
+
 A second complete may only succeed when the first never arrived: Pay.gov's tokens are good for one. A refusal of it says
 nothing of the first, so the attempt then stays unknown.
 """
@@ -15,18 +24,19 @@ nothing of the first, so the attempt then stays unknown.
 from dataclasses import dataclass
 from typing import Final
 
-from bursar.paygov.collection import Collection
-from bursar.paygov.errors import Certainty, PayGovError, QueryUnavailable
+from bursar.paygov.errors import Certainty, PayGovError
+from bursar.paygov.protocol import FAULT_TOKEN_UNUSABLE
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt
 from bursar.payments.status import PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout, Unexpected
-from bursar.portal.use_cases.completion import AGAIN, complete, record
+from bursar.portal.use_cases.completion import complete, look_up, record
 from bursar.portal.use_cases.completion_outcomes import Judgement, Known, judge_collections
 from bursar.portal.use_cases.portal import Portal
 
+FOUND_UNCOMPLETED: Final = "Pay.gov has a collection of an attempt that no complete is recorded of"
 NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its token has expired"
 
 
@@ -59,11 +69,39 @@ def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
 
     One that was not sent may be tried once more, and so again and again, but not for ever.
     """
-    if (attempt.unknown_reason or "").startswith(AGAIN) or attempt.token is None:
+    if attempt.repeat_used or attempt.token is None:
         return False
     if taken_too_often(attempt, "lease_taken_over"):
         return False
     return not portal.ledger.due_policy.token_expired(attempt, portal.clock() + portal.settings.paygov_timeout_s)
+
+
+def refused_as_unusable(attempt: Attempt) -> bool:
+    """Return whether Pay.gov refused its token (4117) and nothing else is known.
+
+    The payer may not have paid yet and may come back with the same token. The sweeper therefore leaves the one repeated
+    complete to that call.
+    """
+    return attempt.outcome_unknown and attempt.return_code == FAULT_TOKEN_UNUSABLE
+
+
+async def end_uncompleted(
+    portal: Portal, attempt: Attempt, *, event: str, actor: Actor, return_code: str | None, return_detail: str
+) -> Attempt:
+    """Fail an attempt of which no complete is recorded, by ``event``, unless Pay.gov has a collection of it.
+
+    Returns the attempt: failed, or as Pay.gov's collection says, or in doubt when that collection does not fit it.
+    Raises :class:`PayGovError` when Pay.gov cannot be asked (the attempt is as it was), ``AttemptMoved``, and what the
+    store raises.
+    """
+    found = await look_up(portal, attempt)
+    if not found:
+        return await portal.ledger.fail(
+            attempt, event=event, actor=actor, return_code=return_code, return_detail=return_detail
+        )
+    portal.alert("found uncompleted", attempt, f"{FOUND_UNCOMPLETED}: was the store restored from a backup?")
+    doubted = await portal.ledger.doubt(attempt, FOUND_UNCOMPLETED, actor=actor)
+    return (await _record_found(portal, doubted, judge_collections(doubted, found), actor)).attempt
 
 
 async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> Found:
@@ -75,14 +113,8 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
     if attempt.status == PENDING:
         return await _ask_of_pending(portal, attempt, actor)
     attempt = await _end_lease(portal, attempt, actor)
-    found: tuple[Collection, ...] | None = None
     try:
-        found = await portal.ask(
-            "query",
-            portal.paygov.query(tcs_app_id=attempt.tcs_app_id, agency_tracking_id=attempt.agency_tracking_id),
-        )
-    except QueryUnavailable:
-        pass
+        found = await look_up(portal, attempt)
     except PayGovError as error:
         return _unheard(attempt, error)
     if found:
@@ -131,8 +163,9 @@ async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
     """An attempt whose holder vanished: its outcome is unknown from here on, and if it was the second one, for good."""
     if attempt.lease_owner is None:
         return attempt
-    reason = AGAIN + LEASE_RAN_OUT if attempt.outcome_unknown else LEASE_RAN_OUT
-    return await portal.ledger.record_unknown(attempt, reason, actor=actor)
+    # Only the second complete is sent under the lease of an attempt whose outcome is unknown already.
+    repeat_used = attempt.outcome_unknown
+    return await portal.ledger.record_unknown(attempt, LEASE_RAN_OUT, actor=actor, repeat_used=repeat_used)
 
 
 async def _complete_again(portal: Portal, attempt: Attempt, actor: Actor) -> Found:

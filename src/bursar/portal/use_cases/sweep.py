@@ -1,11 +1,14 @@
 """The sweeper: one bounded pass over what is due. Safe in many processes at once, and to be killed at any moment.
 
     status                     what a pass does                                            asks Pay.gov
-    received, too old          fails it: no token was ever recorded, nobody was charged
-    initiated, token expired   fails it: nobody ever completed it
-    processing, given back     fails it once its token has expired: nothing was ever sent
+    received, too old          fails it: no token was ever recorded, nobody was charged     yes, if it can
+    initiated, token expired   fails it: nobody ever completed it                           yes, if it can
+    processing, given back     fails it once its token has expired: nothing was ever sent   yes, if it can
     processing, in doubt       resolves it (resolution.py)                                  yes
     pending                    asks whether it has settled                                  yes
+
+The first three are true of what the store holds. After a restore from a backup the store may be behind Pay.gov, so
+Pay.gov is asked before them where a lookup is configured. While it cannot be reached, none of them is failed.
 
 Who asks Pay.gov first moves the attempt's due time, a conditional write that one of many sweepers wins; the wait grows
 with the attempt's age. While the breaker is open nothing is asked and what is due is spread over the time after.
@@ -18,6 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from bursar.paygov.errors import Certainty, PayGovError
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE
@@ -25,7 +29,14 @@ from bursar.portal.use_cases.attention import why_attention
 from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import TOKEN_EXPIRED_DETAIL
-from bursar.portal.use_cases.resolution import ask_paygov, given_back, next_look, wants_asking
+from bursar.portal.use_cases.resolution import (
+    ask_paygov,
+    end_uncompleted,
+    given_back,
+    next_look,
+    refused_as_unusable,
+    wants_asking,
+)
 
 SWEEP_LIMIT: Final = 200
 """How many attempts one pass looks at."""
@@ -90,10 +101,7 @@ async def _look(portal: Portal, attempt: Attempt) -> str:
 async def _received(portal: Portal, attempt: Attempt) -> str:
     if portal.clock() - attempt.created_at < portal.ledger.due_policy.received_age_max_s:
         return "not_due"
-    await portal.ledger.fail(
-        attempt, event="start_abandoned", actor="sweeper", return_code=None, return_detail=ABANDONED_DETAIL
-    )
-    return "abandoned"
+    return await _end(portal, attempt, "abandoned", "start_abandoned", None, ABANDONED_DETAIL)
 
 
 async def _initiated(portal: Portal, attempt: Attempt) -> str:
@@ -103,14 +111,29 @@ async def _initiated(portal: Portal, attempt: Attempt) -> str:
 async def _expire(portal: Portal, attempt: Attempt, event: str) -> str:
     if not portal.ledger.due_policy.token_expired(attempt, portal.clock()):
         return "not_due"
-    await portal.ledger.fail(
-        attempt,
-        event=event,
-        actor="sweeper",
-        return_code=TOKEN_EXPIRED_CODE,
-        return_detail=TOKEN_EXPIRED_DETAIL,
-    )
-    return "expired"
+    return await _end(portal, attempt, "expired", event, TOKEN_EXPIRED_CODE, TOKEN_EXPIRED_DETAIL)
+
+
+async def _end(portal: Portal, attempt: Attempt, failed: str, event: str, code: str | None, detail: str) -> str:
+    """Fail what time has ended, which is ``failed`` in the report; not before Pay.gov was asked, where it can be."""
+    asks = portal.paygov.can_query
+    if asks and not portal.breaker.admit():
+        await portal.ledger.touch_due(attempt, _after_the_outage(portal))
+        return "put_off"
+    answered: bool | None = None
+    try:
+        ended = await end_uncompleted(
+            portal, attempt, event=event, actor="sweeper", return_code=code, return_detail=detail
+        )
+        answered = True
+    except PayGovError as error:
+        answered = error.certainty is Certainty.REFUSED
+        await portal.ledger.touch_due(attempt, next_look(portal, attempt))
+        return "unheard"
+    finally:
+        if asks:
+            portal.breaker.report(answered)
+    return {"processed": "settled", "failed": failed}.get(ended.status, "still_open")
 
 
 async def _processing(portal: Portal, attempt: Attempt) -> str:
@@ -128,7 +151,7 @@ async def _ask(portal: Portal, attempt: Attempt) -> str:
     answered: bool | None = None
     try:
         noted = await portal.ledger.touch_due(attempt, next_look(portal, attempt), refreshed_at=portal.clock())
-        found = await ask_paygov(portal, noted, actor="sweeper", may_complete=True)
+        found = await ask_paygov(portal, noted, actor="sweeper", may_complete=not refused_as_unusable(noted))
         answered = found.reached
         portal.note_heard(attempt.agency_tracking_id, found.heard)
     finally:

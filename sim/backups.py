@@ -1,0 +1,20 @@
+"""Backups of a store in memory: the whole SQLite file, as a copy of the disk would keep it."""
+
+from bursar.dynamo import AsyncEngine, Engine, Store
+
+
+def backup_of(store: Store) -> bytes:
+    """Return the committed state of ``store``, an engine in this process."""
+    return bytes(_engine(store)._storage.connection.serialize("main"))
+
+
+def restore_into(store: Store, backup: bytes) -> None:
+    """Put ``store`` back to ``backup``. Nothing may be under way in it."""
+    engine = _engine(store)
+    engine._storage.connection.deserialize("main", backup)
+    engine._core.forget()
+
+
+def _engine(store: Store) -> Engine:
+    assert isinstance(store, AsyncEngine), "only a store in this process is backed up"
+    return store.engine
