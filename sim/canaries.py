@@ -136,6 +136,43 @@ def _second_refusal_is_definite() -> AbstractContextManager[Any]:
     return patch.object(resolution, "complete", complete)
 
 
+def _unusable_is_definite() -> AbstractContextManager[Any]:
+    honest = outcomes.judge_completion
+
+    def judge(attempt: Attempt, said: Any, *, first: bool) -> Judgement:
+        judgement: Judgement = honest(attempt, said, first=first)
+        if judgement.row.name != "token unusable":
+            return judgement
+        return Judgement(OUTCOMES["fault"], Outcome("failed", return_code=said.return_code))
+
+    async def unasked(portal: Portal, attempt: Attempt, judgement: Judgement) -> Judgement:
+        return judgement
+
+    stack = ExitStack()
+    stack.enter_context(patch.object(completion, "judge_completion", judge))
+    stack.enter_context(patch.object(completion, "_look_up_before_judging", unasked))
+    return stack
+
+
+def _expires_unasked() -> AbstractContextManager[Any]:
+    async def fail(portal: Portal, attempt: Attempt, **how: Any) -> Attempt:
+        return await portal.ledger.fail(attempt, **how)
+
+    stack = ExitStack()
+    for module in (init_payment, process_payment, sweep):
+        stack.enter_context(patch.object(module, "end_uncompleted", fail))
+    return stack
+
+
+def _repeat_forgotten() -> AbstractContextManager[Any]:
+    honest = Ledger.record_unknown
+
+    async def record_unknown(self: Ledger, attempt: Attempt, reason: str, **how: Any) -> Attempt:
+        return await honest(self, attempt, reason, **how | {"repeat_used": False})
+
+    return patch.object(Ledger, "record_unknown", record_unknown)
+
+
 def _lease_ignored() -> AbstractContextManager[Any]:
     async def processing(portal: Portal, attempt: Attempt) -> None:
         await completion.complete(portal, attempt, attempt.lease_owner or "", first=True, actor="portal")
@@ -171,7 +208,7 @@ def _case_kept() -> AbstractContextManager[Any]:
 
 
 def _never_recorded() -> AbstractContextManager[Any]:
-    async def record_outcome(self: Ledger, attempt: Attempt, outcome: Outcome, *, actor: Any) -> Attempt:
+    async def record_outcome(self: Ledger, attempt: Attempt, outcome: Outcome, **_: Any) -> Attempt:
         return replace(attempt, status=outcome.status, paygov_tracking_id=outcome.paygov_tracking_id)
 
     return patch.object(Ledger, "record_outcome", record_outcome)
@@ -181,7 +218,7 @@ def _event_forgotten() -> AbstractContextManager[Any]:
     honest = journal.Journal._write
 
     async def write(self: Any, old: Attempt, new: Attempt, event: Any) -> None:
-        await honest(self, old, new, None if event is not None and event.name == "outcome_unknown" else event)
+        await honest(self, old, new, None if event is not None and event["name"]["S"] == "outcome_unknown" else event)
 
     return patch.object(journal.Journal, "_write", write)
 
@@ -268,15 +305,18 @@ def _sweeper_hangs() -> AbstractContextManager[Any]:
 
 # fmt: off
 CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
-    Canary("a timeout is judged as failed", _completion_judged(TimedOut, _failed), 5),
+    Canary("a timeout is judged as failed", _completion_judged(TimedOut, _failed), 1),
     Canary("a lost reply is judged as failed", _completion_judged(Lost, _failed), 1),
     Canary("what was never sent is judged as paid", _completion_judged(NotSent, _paid), 1),
-    Canary("complete is repeated blindly", _repeated_blindly, 6),
+    Canary("complete is repeated blindly", _repeated_blindly, 1),
     Canary("the refusal of a second complete is definite", _second_refusal_is_definite, 1),
+    Canary("fault 4117 on the first complete is definite", _unusable_is_definite, 3),
+    Canary("the second complete is not remembered", _repeat_forgotten, 1),
+    Canary("time fails what a restored store does not know to be charged", _expires_unasked, 13),
     Canary("the lease is ignored", _lease_ignored, 5),
     Canary("a completion ends with its caller", _abandoned_with_its_caller, 2),
     Canary("the amount is not checked",
-           _collection_judged(lambda attempt, said: replace(said, transaction_amount=attempt.amount)), 1),
+           _collection_judged(lambda attempt, said: replace(said, transaction_amount=attempt.amount)), 26),
     Canary("the agency tracking id is not checked",
            _collection_judged(lambda attempt, said: replace(said, agency_tracking_id=attempt.agency_tracking_id)), 40),
     Canary("Pay.gov's id is kept in lower case",
@@ -289,17 +329,17 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("an outcome is answered and not recorded", _never_recorded, 1),
     Canary("an event is not written", _event_forgotten, 3),
     Canary("a lease never ends", _lease_kept, 1),
-    Canary("writes are not pinned to what was read", _unpinned, 30),
+    Canary("writes are not pinned to what was read", _unpinned, 22),
     Canary("the store's silence is taken for yes", _silence_is_written, 30),
     Canary("\"none\" is believed while the token lives",
-           lambda: patch.object(resolution, "_surely_dead", lambda portal, attempt: True), 60),
+           lambda: patch.object(resolution, "_surely_dead", lambda portal, attempt: True), 29),
     Canary("doubt expires with the token", _doubt_expires, 5),
     Canary("an attempt in doubt gives way to another", _doubt_gives_way, 1),
     Canary("the sweeper ignores what is received", _sweeper_ignores("received"), 13),
     Canary("the sweeper ignores what is initiated", _sweeper_ignores("initiated"), 2),
     Canary("the sweeper ignores what is pending", _sweeper_ignores("pending"), 2),
-    Canary("the sweeper hangs on what is in doubt", _sweeper_hangs, 6),
-    Canary("one unanswered question opens the breaker for good", _breaker_opens_for_good, 5),
+    Canary("the sweeper hangs on what is in doubt", _sweeper_hangs, 2),
+    Canary("one unanswered question opens the breaker for good", _breaker_opens_for_good, 1),
     Canary("a pending payment is told as success", _pending_is_success, 1),
     Canary("nobody is told of what only a person can settle", _nobody_is_told, 1),
 )}

@@ -12,6 +12,7 @@ from bursar.clock import iso_ms
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt, Event, ObligationView
 from bursar.payments.rules import payment_rules
+from bursar.payments.status import TOKEN_EXPIRED_CODE
 from bursar.rules.audit.audit import audit
 from sim.actors import Bill
 from sim.world import TABLE, World, catalogue
@@ -21,6 +22,7 @@ MOVES: Final = {
     (None, "received"),
     ("received", "initiated"),
     ("received", "failed"),
+    ("received", "processing"),  # in a restored store: Pay.gov has a collection of it
     ("initiated", "processing"),
     ("initiated", "failed"),
     ("processing", "processing"),
@@ -49,7 +51,7 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
             views.append(view)
             world.timeline += [(event.at, _spoken(event)) for event in view.events]
             findings += _judge_bill(world, bill, view)
-        elif bill.tokens:
+        elif bill.tokens and world.restored_at is None:
             findings.append(f"{bill.reference}: acknowledged and then forgotten")
     findings += _judge_books(world, views)
     report = await audit(world.engine, TABLE, RULES, randomness=world.randomness)
@@ -66,6 +68,8 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
     for charge in world.books.all_charges():
         name = charge.agency_tracking_id
         attempt = attempts.get(name)
+        if name in world.lost or (attempt is not None and _beyond_asking(world, attempt)):
+            continue
         if attempt is None:
             findings.append(f"a charge of {name} that no attempt knows")
         elif attempt.status != "processed":
@@ -82,9 +86,18 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
     return findings
 
 
+def _beyond_asking(world: World, attempt: Attempt) -> bool:
+    """Whether the attempt failed by time in a restored store that cannot ask Pay.gov: the gap that no lookup closes."""
+    if world.restored_at is None or world.sky.query_available:
+        return False
+    by_time = attempt.status == "failed" and attempt.return_code in (TOKEN_EXPIRED_CODE, None)
+    return by_time and attempt.paygov_tracking_id is None and attempt.created_at < world.restored_at
+
+
 def _judge_bill(world: World, bill: Bill, view: ObligationView) -> list[str]:
     findings = []
-    charges = world.books.charges_for([attempt.agency_tracking_id for attempt in view.attempts])
+    charged = [attempt.agency_tracking_id for attempt in view.attempts if not _beyond_asking(world, attempt)]
+    charges = world.books.charges_for(charged)
     if len(charges) > 1:
         findings.append(f"{bill.reference}: the payer was charged {len(charges)} times")
     findings += _judge_what_was_heard(world, bill, view)
@@ -97,8 +110,10 @@ def _judge_what_was_heard(world: World, bill: Bill, view: ObligationView) -> lis
     """Success was told only of what was processed by then, failure only of what is never charged after."""
     findings = []
     processed_at = min((e.at for e in view.events if e.to_status == "processed"), default=None)
-    charged = [a for a in view.attempts if world.books.charges(a.agency_tracking_id)]
+    charged = [a for a in view.attempts if world.books.charges(a.agency_tracking_id) and not _beyond_asking(world, a)]
     for at, status in bill.heard:
+        if world.restored_at is not None and at < world.restored_at:
+            continue  # what was acknowledged before is lost with the store that knew it
         if status == "success" and (processed_at is None or processed_at > at + EVENT_TIME_S):
             findings.append(f"{bill.reference}: a caller heard success at {iso_ms(at)}, before it was processed")
         if status == "failed" and any(attempt.created_at <= at for attempt in charged):

@@ -63,6 +63,7 @@ BEHAVIOURS: Final = (
     _spoilt("charges and answers with another amount", "wrong_amount"),
     _spoilt("charges and answers with another's id", "wrong_agency"),
     _spoilt("answers with fault 4019", "fault", code="4019"),
+    _spoilt("charges, is asked twice by the network and answers the second with 4117", "twice"),
     Behaviour("is out for an hour from here on", outage=True),
 )
 

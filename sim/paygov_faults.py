@@ -7,6 +7,7 @@
 | crossed reply | the whole, sound reply of a stranger's collection | the completion, or nothing |
 | another amount | a sound reply that says so, now and whenever asked | a charge of another amount |
 | echo | nothing: the network delivers the request once more, later | the same again, for all Pay.gov knows |
+| twice (of the plan) | the reply to the second of two deliveries: 4117 | the completion, once |
 """
 
 import asyncio
@@ -18,11 +19,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from bursar.paygov.errors import Lost, TimedOut
+from bursar.paygov.errors import Lost, NotSent, TimedOut
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator
 from bursar.paygov.simulator.books import Entry
 from bursar.paygov.transport import HttpReply, Transport
 
+COMPLETES_MAX: Final = 2
+"""How often the complete of one token may be sent: once, and once more after an outcome that is unknown."""
 ECHO_S: Final = (1.0, 600.0)
 OUTAGE_S: Final = (600.0, 3600.0)
 OUTAGES: Final = (
@@ -49,6 +52,7 @@ FAULTS: Final[tuple[tuple[dict[str, Any], int], ...]] = (
     ({"kind": "wrong_shape"}, 1),
     ({"kind": "duplicated"}, 1),
     ({"kind": "drip", "delay_s": 5.0}, 1),
+    ({"kind": "twice", "operations": ("complete",)}, 3),
     ({"kind": "wrong_agency", "operations": ("complete", "details", "query")}, 1),
     ({"kind": "wrong_amount", "operations": ("complete", "details", "query")}, 1),
 )
@@ -146,7 +150,12 @@ class EchoingTransport:
         self._find = find
         self._echoes: list[asyncio.Task[None]] = []
         self._completing: dict[bytes, int] = {}
+        self._completed: Counter[bytes] = Counter()
         self.echo_rate = 0.0
+
+    def forget(self) -> None:
+        """The store went back, so nobody knows any more which completes were sent."""
+        self._completed.clear()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         token = _TOKEN.search(body)
@@ -155,11 +164,18 @@ class EchoingTransport:
             if self._completing.get(key):
                 self._find(f"two completes of {key.decode()[:8]}… under way at once")
             self._completing[key] = self._completing.get(key, 0) + 1
+            self._completed[key] += 1
+            if self._completed[key] == COMPLETES_MAX + 1:
+                self._find(f"the complete of {key.decode()[:8]}… was sent more than {COMPLETES_MAX} times")
         may_echo = False
         try:
             reply = await self._inner.post(url, body, headers, timeout_s)
             may_echo = b"Fault" not in reply.body
             return reply
+        except NotSent:
+            if key is not None:
+                self._completed[key] -= 1
+            raise
         except (TimedOut, Lost):
             may_echo = True
             raise

@@ -46,14 +46,23 @@ class FaultyStore:
         self._seen: dict[str, deque[dict[str, Any]]] = {}
         self._late: list[asyncio.Task[None]] = []
         self.away: list[tuple[float, float]] = []
+        self.generation = 0
 
     def calm(self) -> None:
         """From now on it is a good day."""
         self._rate = 0.0
         self.away.clear()
 
+    def forget(self) -> None:
+        """The store is replaced by an earlier one: what is under way, or late, never reaches it."""
+        self.generation += 1
+        self._seen.clear()
+
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        generation = self.generation
         await asyncio.sleep(self._randomness.uniform(0.001, 0.03))
+        if generation != self.generation:
+            raise StoreUnreachable("simulated: another store by now")
         if self.away and any(since <= self._clock() < until for since, until in self.away):
             self._counts["store away"] += 1
             raise StoreUnreachable("simulated")
@@ -93,8 +102,12 @@ class FaultyStore:
         raise StoreOutcomeUnknown("simulated")
 
     def _deliver_late(self, operation: str, request: Mapping[str, Any]) -> None:
+        generation = self.generation
+
         async def late(after_s: float) -> None:
             await asyncio.sleep(after_s)
+            if generation != self.generation:
+                return
             try:
                 await self._inner.call(operation, request)
             except DynamoError:
@@ -124,6 +137,11 @@ class FaultyDirect:
         self._randomness = randomness
         self._counts = counts
         self._rate = rate
+        self.generation = 0
+
+    def forget(self) -> None:
+        """As :meth:`FaultyStore.forget`."""
+        self.generation += 1
 
     def calm(self) -> None:
         """From now on it is a good disk."""
@@ -138,7 +156,10 @@ class FaultyDirect:
         return await self._inner.partition(table, value, begins)
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        generation = self.generation
         await asyncio.sleep(self._randomness.uniform(0.0, 0.01))
+        if generation != self.generation:
+            raise StoreUnreachable("simulated: another store by now")
         kind = None
         if self._randomness.random() < self._rate:
             kind = self._randomness.choice(("disk, done", "disk, not done", "not swapped"))

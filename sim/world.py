@@ -23,11 +23,13 @@ from bursar.paygov.transport import Transport
 from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
+from bursar.payments.records import ATTEMPT
 from bursar.portal.use_cases.observer import Unobserved
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.sweep import sweep
 from bursar.portal.use_cases.sweep_loop import run_sweeper
 from bursar.rules.native import load_guard
+from sim.backups import backup_of, restore_into
 from sim.loop import VirtualLoop
 from sim.mortality import MortalDirect, MortalStore, MortalTransport, Process
 from sim.paygov_faults import FAULT_SHARES, FAULTS, OUTAGE_S, OUTAGES, CountingPlan, EchoingTransport, OddPayGov, Outage
@@ -43,6 +45,13 @@ QUIET_SWEEP_INTERVAL_S: Final = 1500.0
 LIFETIME_MEAN_S: Final = 1500.0
 REBIRTH_S: Final = (1.0, 40.0)
 HANG_UP_MAX_S: Final = 8.0  # most hang up in the first second, while something is under way
+RESTORES_SHARE: Final = 0.25
+"""On how many days of all the store goes back to a backup."""
+SETTLING_S: Final = 0.1
+BACKUP_AFTER_S: Final = (30.0, 1200.0)
+"""When that backup is taken: while most payments are under way."""
+RESTORED_AFTER_S: Final = (60.0, 3600.0)
+"""How old it is when the store goes back to it."""
 SKEW_MAX_S: Final = 120.0
 """How far Pay.gov's clock may be from ours: its tokens then live longer, or shorter, than we believe."""
 ACH_SETTLE_S: Final = 900.0
@@ -104,7 +113,7 @@ class CountingAlerts(Unobserved):
 @dataclass
 class World:
     """One run. ``counts``: faults injected, by kind. ``findings``: what the world itself saw go wrong. ``reader``: the
-    ledger as it is, past every fault."""
+    ledger as it is, past every fault. ``lost``: the attempts that a restored store does not hold."""
 
     loop: VirtualLoop
     seed: int | str
@@ -115,6 +124,7 @@ class World:
     alerts: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     timeline: list[tuple[float, str]] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.randomness = random.Random(str(self.seed))
@@ -143,6 +153,7 @@ class World:
         self._background: list[asyncio.Task[None]] = []
         self._ledgers = 0
         self._calm = False
+        self.restored_at: float | None = None
         self.reader = self.ledger(self.engine)
 
     async def start(self) -> None:
@@ -156,6 +167,10 @@ class World:
             self.portals.append(self.new_portal(self.processes[number]))
             self._sweepers.append(self._sweep_with(number))
             self._background.append(self.loop.create_task(self._keep_alive(number)))
+        chance = self.branch("backup")
+        if self.weather is None and chance.random() < RESTORES_SHARE:
+            taken_after_s, restored_after_s = chance.uniform(*BACKUP_AFTER_S), chance.uniform(*RESTORED_AFTER_S)
+            self._background.append(self.loop.create_task(self._go_back(taken_after_s, restored_after_s)))
 
     def ledger(self, store: Store, direct: DirectDoor | None = None) -> Ledger:
         self._ledgers += 1
@@ -278,6 +293,30 @@ class World:
     def _sweep_with(self, number: int) -> asyncio.Task[None]:
         interval_s = QUIET_SWEEP_INTERVAL_S if self._calm else SWEEP_INTERVAL_S
         return self.loop.create_task(run_sweeper(self.portals[number], interval_s))
+
+    async def _go_back(self, taken_after_s: float, restored_after_s: float) -> None:
+        """Takes a backup, and later puts the store back to it; every process dies with the store that it used."""
+        await asyncio.sleep(taken_after_s)
+        backup = backup_of(self.engine)
+        await asyncio.sleep(restored_after_s)
+        for process in self.processes:
+            process.kill()
+        self.store.forget()
+        self.direct.forget()
+        self.transport.forget()
+        await asyncio.sleep(SETTLING_S)  # what the old store has begun ends in the old store
+        self.lost |= await self._attempt_ids()
+        restore_into(self.engine, backup)
+        self.lost -= await self._attempt_ids()
+        self.restored_at = self.loop.clock()
+        self.counts["store restored from a backup"] += 1
+        self.note("the store is restored from a backup")
+
+    async def _attempt_ids(self) -> set[str]:
+        """The agency tracking ids that the store holds."""
+        request: dict[str, Any] = {"TableName": TABLE}
+        items = (await self.engine.call("Scan", request))["Items"]
+        return {item["agencyTrackingId"]["S"] for item in items if item.get("kind") == {"S": ATTEMPT}}
 
     async def _keep_alive(self, number: int) -> None:
         """Kills process ``number`` at a moment of the clock, and starts it anew whenever it has died."""
