@@ -9,11 +9,12 @@ SIMULATOR_PORT ?= 3366
 DATA ?= data
 SEEDS ?= 200
 WORKERS ?= 2
+MONEY_TESTS := tests/payments tests/portal/contract tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_MUTANTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 
 .DEFAULT_GOAL := list
-.PHONY: list up test lint format mutants sim nightly bench bench-dynamo bench-portal bench-reports docs clean
+.PHONY: list up test coverage lint format mutants sim nightly bench bench-dynamo bench-portal bench-reports docs clean
 
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -22,8 +23,12 @@ up: .venv/.run-synced ## Start the portal, Pay.gov's simulator and the pages (PO
 	@$(BIN)/bursar up --port $(PORT) --simulator-port $(SIMULATOR_PORT) --data $(DATA) || { code=$$?; \
 	  [ $$code -ne 2 ] || echo "If a port is busy: make up PORT=$$(( $(PORT) + 1 )) SIMULATOR_PORT=$$(( $(SIMULATOR_PORT) + 1 ))" >&2; exit $$code; }
 
-test: lint .tools/.browser .tools/.oracles ## Lint, type-check and run every test
-	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
+test: lint .tools/.browser .tools/.oracles ## Lint, type-check and run every test; the money code has a floor of coverage
+	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term $(MONEY_TESTS)
+	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(MONEY_TESTS))
+
+coverage: .venv/.synced .tools/.browser .tools/.oracles ## Run every test, and print the coverage of every room
+	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov=bursar --cov-report=term --cov-fail-under=0
 
 lint: .venv/.synced ## Format check, lint, types, and the layers of the house
 	@$(BIN)/ruff format --check --quiet . || { echo "make format mends the above"; exit 1; }
@@ -58,7 +63,7 @@ docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python tools/generate_docs.py
 
 clean: ## Remove the environment, caches and benchmark data (never your data folder)
-	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV):
