@@ -22,7 +22,16 @@ P50_SHARE_MAX: Final = 0.5
 P50_CLIENTS: Final = 1
 STORED_SHARE_MIN: Final = 0.75
 """Of the rate without stored payments."""
-PORTAL_PACKAGES: Final = ("apsw", "httptools", "jsonschema-rs", "orjson", "prometheus-client", "uvloop")
+PORTAL_PACKAGES: Final = (
+    "apsw",
+    "click",
+    "httptools",
+    "jsonschema-rs",
+    "orjson",
+    "prometheus-client",
+    "uvicorn",
+    "uvloop",
+)
 """What the portal runs on that is not Python's own; the load has uvloop and httptools of these."""
 SIMULATOR_PACKAGES: Final = ("uvicorn",)
 """What serves the simulator."""

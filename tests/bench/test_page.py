@@ -9,8 +9,8 @@ from bench.portal_bench.page import PEER, PORTAL_PACKAGES, Report, Row
 
 A_PORTAL = """
 import sys
-import bursar.dynamo.engine.engine, bursar.paygov.http_transport, bursar.portal.doors.own_http
-import bursar.portal.api.endpoints
+import bursar.dynamo.engine.engine, bursar.paygov.http_transport, bursar.portal.doors.asgi
+import bursar.portal.api.endpoints, bursar.web.asgi_server
 import bursar.portal.metrics.metrics, bursar.rules.native
 print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
 """

@@ -10,19 +10,17 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from bursar.bootstrap.composition import CannotStart
-from bursar.portal.api.application import Application
-from bursar.portal.doors.own_http import PortalDoor
 from bursar.web import binding
+from bursar.web.asgi_server import BACKLOG, start_asgi_server
 from bursar.web.connection_balancing import Seat
+from bursar.web.refusals import Refuse, plain_refusal
 
-BACKLOG: Final = 1024
 REQUEST_GRACE_S: Final = 30
 COLLECT_AFTER_ALLOCATIONS: Final = 50_000
 """Python's own 700 would look for cycles several times per payment, and requests make hardly any."""
@@ -49,54 +47,21 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to the process that runs several of them."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
-    """Serves ``app`` for the length of a ``with``; leaving it waits for requests under way, at most the grace."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=REQUEST_GRACE_S,
-    )
-    server = _Server(config)
-    listening.listen(BACKLOG)  # whoever connects before the server runs waits for it
-    running = asyncio.create_task(server.serve(sockets=[listening]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await running
-
-
-@contextlib.asynccontextmanager
-async def serving_portal(
-    application: Application, listening: socket.socket, seat: Seat | None = None
+async def serving(
+    app: ASGIApp, listening: socket.socket, *, refuse: Refuse = plain_refusal, seat: Seat | None = None
 ) -> AsyncIterator[None]:
-    """As :func:`serving`, the portal alone, on a door of its own: a ready-made server costs several times as much.
+    """Serve ``app`` for the length of a ``with``; leaving it waits ``REQUEST_GRACE_S`` for requests under way.
 
-    ``seat`` is this process's place among several that serve one port.
+    Args:
+        refuse: words the answers to requests that cannot be read.
+        seat: this process's place among the workers that serve one port.
     """
-    door = PortalDoor(application)
-    if seat is not None:
-        door.sit(seat)
-    server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=BACKLOG)
+    server = await start_asgi_server(app, listening, refuse=refuse, seat=seat)
     try:
         yield
     finally:
-        server.close()
-        await door.close(REQUEST_GRACE_S)
+        await server.close(REQUEST_GRACE_S)
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bursar.bootstrap.composition import CannotStart, Composition
-from bursar.bootstrap.serving import address, background, bind, serving, serving_portal, until_told_to_stop
+from bursar.bootstrap.serving import address, background, bind, serving, until_told_to_stop
 from bursar.clock import steady_clock
 from bursar.dashboard import TryPayment, pages_app
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
@@ -95,7 +95,7 @@ async def run_up(settings: Settings, say: Say) -> None:
         await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
         limits = client_limits(settings)
         app = _app(parts, portal, reports, authenticate, limits, pages_app(try_payment))
-        await stack.enter_async_context(serving(app, portal_socket))
+        await stack.enter_async_context(serving(app, portal_socket, refuse=app.refuse))
         lines = (
             f"Try a payment        {address(portal_socket)}\n"
             f"Pay.gov (simulated)  {where.base}\n"
@@ -153,7 +153,7 @@ async def serve_portal(
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         await stack.enter_async_context(background([*await _tasks(parts, portal, reports), metrics.keep_up()]))
         app = _app(parts, portal, reports, authenticate, limits)
-        await stack.enter_async_context(serving_portal(app.application, listening, seat))
+        await stack.enter_async_context(serving(app, listening, refuse=app.refuse, seat=seat))
         await until_told_to_stop(lifeline, ready=when_ready)
         when_told()
 
@@ -193,7 +193,9 @@ def _app(
     """The portal with everything that a server of one's own offers."""
     fees = parts.fees
     log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys}, PAYMENT_METHOD_LABELS)
-    return portal_app(portal, authenticate, log=log, metrics=parts.metrics, limits=limits, others=others)
+    return portal_app(
+        portal, authenticate, log=log, metrics=parts.metrics, limits=limits, others=others, body_timeout_s=None
+    )
 
 
 def _authentication(settings: Settings, parts: Composition) -> Authenticate:

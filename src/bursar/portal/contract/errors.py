@@ -109,7 +109,7 @@ class TooSlow(PortalError):
     status = 408
 
     def __init__(self) -> None:
-        super().__init__("The request body did not arrive in time", headers={"connection": "close"})
+        super().__init__("The request body did not arrive in time")
 
 
 class Conflict(PortalError):

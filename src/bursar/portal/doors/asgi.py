@@ -1,6 +1,6 @@
-"""The ASGI door: the portal for any server that speaks ASGI, without a framework between a request and its use case.
+"""The portal as an ASGI application, without a framework between a request and its use case.
 
-``door.py`` is the other one, for a portal that serves itself and nothing else.
+:mod:`bursar.web.asgi_server` serves it in ``bursar portal`` and ``bursar up``; any other ASGI server can.
 
 app = portal_app(portal, authenticate)                  # serve it, or mount it
 app = portal_app(portal, authenticate, others=pages)    # paths that are not the portal's go to another ASGI app
@@ -14,18 +14,37 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.portal.api.application import TOO_LARGE, Application, Authenticate, Limits
 from bursar.portal.api.rate_limits import ClientLimits
 from bursar.portal.api.served_endpoints import served_endpoints
-from bursar.portal.contract.errors import NotFound, TooLarge, TooSlow
+from bursar.portal.contract.errors import (
+    HeadTooLarge,
+    InvalidRequest,
+    NotFound,
+    PortalError,
+    TooLarge,
+    TooSlow,
+    Unavailable,
+)
 from bursar.portal.contract.messages import Call, Reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
+from bursar.web.refusals import Refusal, Refused
 
 if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
 
 REQUEST_ID_CHARS_MAX: Final = 64
+HEADERS_MAX: Final = 100
+HEAD_TOO_LARGE: Final = f"The request's head is larger than 65536 bytes, or more than {HEADERS_MAX} headers"
 BODY_TIMEOUT_S: Final = 20.0
 """How long a body may take: 64 KiB pass in that on any line, and a connection that only drips is let go."""
+
+_REFUSALS: Final[Mapping[Refusal, Callable[[], PortalError]]] = {
+    Refusal.NOT_HTTP: lambda: InvalidRequest("This is not an HTTP request"),
+    Refusal.TOO_SLOW: TooSlow,
+    Refusal.TOO_LARGE: lambda: TooLarge(TOO_LARGE),
+    Refusal.HEAD_TOO_LARGE: lambda: HeadTooLarge(HEAD_TOO_LARGE),
+    Refusal.TOO_MANY_CONNECTIONS: lambda: Unavailable("The portal cannot take more connections: retry"),
+}
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,9 +61,17 @@ class _Disconnected(Exception):
 class PortalApp:
     """An ASGI application: ``http`` and ``lifespan`` scopes."""
 
-    def __init__(self, application: Application, others: AsgiApp | None = None) -> None:
+    def __init__(
+        self,
+        application: Application,
+        others: AsgiApp | None = None,
+        *,
+        body_timeout_s: float | None = BODY_TIMEOUT_S,
+    ) -> None:
+        """``body_timeout_s``: how long a body may take, None for a server that limits the time itself."""
         self.application = application
         self._others = others
+        self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -60,22 +87,33 @@ class PortalApp:
         if self._others is not None and not self._is_ours(path):
             await self._others(scope, receive, send)
             return
-        headers = _headers(scope["headers"])
-        call = Call(
-            method=scope["method"],
-            path=path,
-            query=scope.get("query_string", b"").decode("latin-1"),
-            headers=headers,
-            request_id=sent_request_id(headers),
-        )
+        call = _call(scope, path)
         try:
-            call.body = await _body_in_time(headers, receive)
+            if len(scope["headers"]) > HEADERS_MAX:
+                raise HeadTooLarge(HEAD_TOO_LARGE)
+            call.body = await self._body(call.headers, receive)
             reply = await self.application.handle(call)
-        except (TooLarge, TooSlow) as error:
-            reply = self.application.refuse(call, error)
+        except (HeadTooLarge, TooLarge, TooSlow) as error:
+            refused = self.application.refuse(call, error)
+            reply = refused._replace(headers={**refused.headers, "connection": "close"})  # its body may still come
         except _Disconnected:
             return
         await _send(reply, call, send)
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        if self._body_timeout_s is None:
+            return await _read_body(headers, receive)
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                return await _read_body(headers, receive)
+        except TimeoutError:
+            raise TooSlow from None
+
+    def refuse(self, refusal: Refusal, scope: Scope | None) -> Refused:
+        """Return the answer to a request that the server could not read, in JSON, logged and counted."""
+        call = Call("", "/", "", {}) if scope is None else _call(scope, _path_of(scope))
+        reply = self.application.refuse(call, _REFUSALS[refusal]())
+        return Refused(_reply_headers(reply, call), reply.body)
 
     def _is_ours(self, path: str) -> bool:
         try:
@@ -104,12 +142,14 @@ def portal_app(
     metrics: "Metrics | None" = None,
     limits: Limits | None = None,
     others: AsgiApp | None = None,
+    body_timeout_s: float | None = BODY_TIMEOUT_S,
 ) -> PortalApp:
     """The ASGI application.
 
     log: what answers the dashboard's endpoints, which are not there without it. metrics: counts requests and serves
     /metrics (give it to the portal as its observer too). limits: each client's bounds, by default those of
     ``limits.py``. others: serves paths that are not the portal's; without it they are a 404 in JSON.
+    body_timeout_s: how long a body may take, None for a server that limits the time itself.
     """
     application = Application(
         portal,
@@ -118,7 +158,18 @@ def portal_app(
         limits=limits or ClientLimits(portal.clock),
         observer=metrics,
     )
-    return PortalApp(application, others)
+    return PortalApp(application, others, body_timeout_s=body_timeout_s)
+
+
+def _call(scope: Scope, path: str) -> Call:
+    headers = _headers(scope["headers"])
+    return Call(
+        method=scope["method"],
+        path=path,
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=headers,
+        request_id=sent_request_id(headers),
+    )
 
 
 def _path_of(scope: Scope) -> str:
@@ -146,15 +197,7 @@ def sent_request_id(headers: Mapping[str, str]) -> str:
     return sent if good else ""
 
 
-async def _body_in_time(headers: dict[str, str], receive: Receive) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _read_body(headers, receive)
-    except TimeoutError:
-        raise TooSlow from None
-
-
-async def _read_body(headers: dict[str, str], receive: Receive) -> bytes:
+async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """The whole body. Raises TooLarge as soon as it is known to be, and _Disconnected."""
     length = headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and int(length[:20]) > BODY_BYTES_MAX:
@@ -175,6 +218,12 @@ async def _read_body(headers: dict[str, str], receive: Receive) -> bytes:
 
 
 async def _send(reply: Reply, call: Call, send: Send) -> None:
+    headers = _reply_headers(reply, call)
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
+
+
+def _reply_headers(reply: Reply, call: Call) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", reply.content_type.encode("latin-1")),
         (b"content-length", str(len(reply.body)).encode()),
@@ -183,5 +232,4 @@ async def _send(reply: Reply, call: Call, send: Send) -> None:
         (b"x-request-id", call.request_id.encode("latin-1")),
     ]
     headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
+    return headers

@@ -67,15 +67,6 @@ def _not_known() -> None:
     """A store that does not say how its last write went."""
 
 
-class RequestTask(asyncio.Task[None]):
-    """The task of one request at a door that never cancels it once it is ``finishing``.
-
-    Its caller's leaving does not cancel it either, and so work that must end may be done in it.
-    """
-
-    finishing = False
-
-
 class Portal:
     """What the use cases work with. Holds nothing that matters after a crash."""
 
@@ -106,7 +97,6 @@ class Portal:
         self.paygov_well_until = 0.0  # health's memory of Pay.gov's last answer, Unix seconds
         self._name = f"{randomness.getrandbits(48):012x}"
         self._leases = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._begun: set[asyncio.Task[Any]] = set()
         self._flights: dict[str, asyncio.Task[Any]] = {}
         self._unheard: set[str] = set()
@@ -131,15 +121,10 @@ class Portal:
             self.observer.paygov_answered(operation, outcome, self.clock() - asked_at)
 
     def finish(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
-        """Runs ``work`` to its end even when the caller is cancelled; then nobody hears its result but the log."""
-        if self._loop is None:  # asked for once: Python 3.11 asks the system each time
-            self._loop = asyncio.get_running_loop()
-        caller = asyncio.current_task(self._loop)
-        if type(caller) is RequestTask:
-            caller.finishing = True
-            self._begun.add(caller)
-            caller.add_done_callback(self._begun.discard)
-            return work
+        """Run ``work`` to its end, even if the caller is cancelled; ``drain`` waits for it.
+
+        Await the result at once. If the caller is cancelled, the result of ``work`` is dropped.
+        """
         task = asyncio.create_task(work)
         self._begun.add(task)
         task.add_done_callback(self._ended)

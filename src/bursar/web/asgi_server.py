@@ -1,0 +1,380 @@
+"""Serve an ASGI application by uvicorn's HTTP/1.1 protocol, alone or as one of several worker processes.
+
+    bytes ─► Connection ─► uvicorn's HttpToolsProtocol ─► a task per request ─► the application
+
+uvicorn parses requests and runs the application. :class:`Connection` adds what uvicorn leaves to a proxy: bounds on
+heads and on the number of connections, a time limit for each phase of a connection, an answer to requests that cannot
+be read, and connections spread evenly over worker processes. Bodies are the application's to bound.
+"""
+
+import asyncio
+import socket
+from email.utils import formatdate
+from typing import Any, Final, cast
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from bursar.web.connection_balancing import Seat
+from bursar.web.refusals import Refusal, Refuse, plain_refusal
+
+BACKLOG: Final = 1024
+HEAD_BYTES_MAX: Final = 64 * 1024
+REQUEST_BYTES_MAX: Final = 1024 * 1024
+"""A whole request, with its chunk sizes and trailers, which an application does not see."""
+CONNECTIONS_MAX: Final = 10_000
+HEAD_S_MAX: Final = 20.0
+"""From the first byte of a request to the end of its head."""
+BODY_S_MAX: Final = 20.0
+"""From the end of a head to the end of its body."""
+IDLE_S_MAX: Final = 300.0
+WRITE_STALL_S_MAX: Final = 60.0
+"""How long a client may leave answers unread."""
+LINGER_S_MAX: Final = 2.0
+"""How long a refused client may go on sending: closing the socket at once could destroy the answer on its way."""
+SWEEP_S: Final = 1.0
+
+_OFFER_HEADERS: Final = (b"upgrade", b"http2-settings", b"connection")
+
+
+class AsgiServer:
+    """The connections of one process to one application. Start it with :func:`start_asgi_server`."""
+
+    def __init__(self, app: Any, *, refuse: Refuse = plain_refusal, seat: Seat | None = None) -> None:
+        self.config = uvicorn.Config(
+            app,
+            http=Connection,
+            interface="asgi3",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+        )
+        self.config.load()
+        self.state = ServerState()
+        self.refuse = refuse
+        self.seat = seat
+        self.loop = asyncio.get_running_loop()
+        self.now_s = self.loop.time()
+        self.closing = False
+        self._listener: asyncio.Server | None = None
+        self._adopting: set[asyncio.Task[Any]] = set()
+        self._empty = asyncio.Event()
+        self._sweep()
+
+    @property
+    def tasks(self) -> "set[asyncio.Task[None]]":
+        """The requests that the application is handling."""
+        return self.state.tasks
+
+    @property
+    def connections(self) -> "set[Connection]":
+        """The open connections."""
+        return cast("set[Connection]", self.state.connections)
+
+    async def listen(self, listening: socket.socket) -> None:
+        """Accept connections from a bound socket, and from the other workers if there are any."""
+        if self.seat is not None:
+            self.seat.open(self._adopt)
+        self._listener = await self.loop.create_server(lambda: Connection(self), sock=listening, backlog=BACKLOG)
+
+    async def close(self, within_s: float) -> None:
+        """Stop listening, answer what was asked, and cut off after ``within_s`` what is still open.
+
+        Requests that are cut off are cancelled.
+        """
+        self.closing = True
+        if self.seat is not None:
+            self.seat.close()
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self.connections):
+            connection.shutdown()
+        try:
+            if self.connections:
+                await asyncio.wait_for(self._empty.wait(), within_s)
+        except TimeoutError:
+            for connection in list(self.connections):
+                connection.abort()
+        finally:
+            self._sweeping.cancel()
+            tasks = list(self.tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def count(self) -> None:
+        """Note that a connection came or went."""
+        if self.seat is not None:
+            self.seat.holds(len(self.connections))
+        if self.closing and not self.connections:
+            self._empty.set()
+
+    def _adopt(self, connection: socket.socket) -> None:
+        """Serve a connection that another worker has accepted."""
+        made = self.loop.connect_accepted_socket(lambda: Connection(self, adopted=True), connection)
+        adopting = self.loop.create_task(made)
+        self._adopting.add(adopting)
+        adopting.add_done_callback(self._adopting.discard)
+
+    def _sweep(self) -> None:
+        self._sweeping = self.loop.call_later(SWEEP_S, self._sweep)
+        self.now_s = now_s = self.loop.time()
+        self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        for connection in [each for each in self.connections if each.deadline_s < now_s]:
+            connection.time_out()
+
+
+async def start_asgi_server(
+    app: Any, listening: socket.socket, *, refuse: Refuse = plain_refusal, seat: Seat | None = None
+) -> AsgiServer:
+    """Serve ``app`` on a bound socket.
+
+    Args:
+        refuse: words the answers that the server gives in the application's place.
+        seat: this process's place among the workers that serve one port.
+    """
+    server = AsgiServer(app, refuse=refuse, seat=seat)
+    await server.listen(listening)
+    return server
+
+
+class Connection(HttpToolsProtocol):
+    """One client. Phases: idle → head → body → handled → idle. A refused client ends by ``linger``."""
+
+    transport: Any  # a _Writer, None before connection_made; uvicorn declares asyncio.Transport
+
+    def __init__(self, server: AsgiServer, *, adopted: bool = False) -> None:
+        super().__init__(config=server.config, server_state=server.state, app_state={}, _loop=server.loop)
+        self.asgi_server = server
+        self.adopted = adopted
+        self.in_head = self.receiving = self.lingering = False
+        self.received_bytes = 0
+        self.refusal: Refusal | None = None
+        self.deadline_s = float("inf")
+
+    # --- the transport's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, transport)  # uvloop's has no common base class
+        seat = self.asgi_server.seat
+        if seat is not None and not self.adopted and seat.pass_on(transport.get_extra_info("socket").fileno()):
+            transport.abort()  # this descriptor only: the other worker has its own
+            return
+        super().connection_made(cast(asyncio.Transport, _Writer(self, transport)))
+        self.asgi_server.count()
+        self._start_phase()
+        if len(self.connections) > CONNECTIONS_MAX or self.asgi_server.closing:
+            self.refuse(Refusal.TOO_MANY_CONNECTIONS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport is None:  # another worker has it
+            return
+        self.receiving = False
+        super().connection_lost(exc)
+        self.asgi_server.count()
+
+    def data_received(self, data: bytes) -> None:
+        if self.refusal or self.lingering:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.refuse(Refusal.NOT_HTTP)
+        if self.receiving:
+            # The read in which a request begins may hold other requests before it: it is not counted.
+            self.received_bytes = self.received_bytes + len(data) if self.received_bytes >= 0 else 0
+            if self.in_head and self.received_bytes > HEAD_BYTES_MAX:
+                self.refuse(Refusal.HEAD_TOO_LARGE)
+            elif self.received_bytes > REQUEST_BYTES_MAX:
+                self.refuse(Refusal.TOO_LARGE)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn never keeps a half-closed connection
+        if not self._is_handled:
+            return None
+        self.cycle.keep_alive = False
+        return True
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_phase()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._start_phase()
+
+    # --- the parser's calls
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.in_head = self.receiving = True
+        self.received_bytes = -1
+        self._start_phase()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.in_head:  # a trailer is not a header
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self.in_head = False
+        self._start_phase()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.receiving = False
+        self._start_phase()
+
+    def _should_upgrade(self) -> bool:
+        """Return True: uvicorn then ignores a request that offers another protocol, and it is read again."""
+        return True
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Read a request again without its offer of another protocol, which Java's client makes in its first request.
+
+        The parser has stopped before the body, so uvicorn alone would lose it.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.refuse(Refusal.NOT_HTTP)
+            return
+        kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _OFFER_HEADERS]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, self.url, b"".join(kept), rest))
+
+    # --- uvicorn's calls
+
+    def on_response_complete(self) -> None:
+        """Start the next pipelined request. uvicorn's own method also starts a timer, where one sweep is enough."""
+        self.transport.flush()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+        if self.refusal and not self._is_handled:
+            self._answer_refusal(self.refusal)
+        self._start_phase()
+
+    # --- time limits
+
+    @property
+    def _is_handled(self) -> bool:
+        """Whether a whole request waits for its answer."""
+        cycle = self.cycle
+        return bool(self.pipeline) or (cycle is not None and not (cycle.response_complete or cycle.more_body))
+
+    def _start_phase(self) -> None:
+        self.deadline_s = self.asgi_server.now_s + self._phase_s_max()
+
+    def _phase_s_max(self) -> float:
+        """Return how long the connection may stay as it is, in seconds."""
+        if self.lingering:
+            return LINGER_S_MAX
+        if self.flow.write_paused:
+            return WRITE_STALL_S_MAX
+        if self._is_handled:
+            return float("inf")  # the application may take its time
+        if self.in_head:
+            return HEAD_S_MAX
+        return BODY_S_MAX if self.receiving else IDLE_S_MAX
+
+    def time_out(self) -> None:
+        """End a connection that has stayed in its phase for too long."""
+        if self.receiving and (self.in_head or not self.cycle.response_complete):
+            self.refuse(Refusal.TOO_SLOW)
+        else:
+            self.abort()
+
+    # --- endings
+
+    def abort(self) -> None:
+        """Cut the client off."""
+        self.transport.abort()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer in the application's place, after the answers to whole requests before, and end."""
+        if self.refusal or self.transport.is_closing():
+            return
+        self.refusal = refusal
+        if not self._is_handled:
+            self._answer_refusal(refusal)
+
+    def _answer_refusal(self, refusal: Refusal) -> None:
+        head_is_read = self.receiving and not self.in_head
+        if head_is_read and self.cycle.response_complete:  # answered before all of it was there
+            self.transport.close()
+            return
+        answered = self.asgi_server.refuse(refusal, dict(self.scope) if head_is_read else None)
+        status = refusal.value
+        lines = [*self.server_state.default_headers, *answered.headers, (b"connection", b"close")]
+        head = b"".join(b"%b: %b\r\n" % line for line in lines)
+        if head_is_read:
+            self.cycle.disconnected = True  # for the application, which waits for the rest of the body
+            self.cycle.message_event.set()
+        self.transport.write(b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, status.phrase.encode(), head, answered.body))
+        self.linger()
+
+    def linger(self) -> None:
+        """Send nothing more, and discard what the client sends until it ends, at most ``LINGER_S_MAX``."""
+        self.lingering = True
+        self.in_head = self.receiving = False
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._start_phase()
+
+
+class _Writer:
+    """The transport that uvicorn writes to. It sends an answer's head together with the body.
+
+    uvicorn writes them apart, and uvloop sends each write at once: the client would be woken twice.
+    """
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._begun: Any = None  # the request whose answer has begun
+        self._head = b""
+        self.abort = transport.abort
+        self.get_extra_info = transport.get_extra_info
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+
+    def is_closing(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._connection.lingering or self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``, or keep it for the next write if it is an answer's head."""
+        cycle = self._connection.cycle
+        if cycle is not None and cycle.response_started and cycle is not self._begun:
+            self._begun, self._head = cycle, data
+        elif self._head:
+            whole, self._head = self._head + data, b""
+            self._transport.write(whole)
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send what is kept."""
+        if self._head:
+            self.write(b"")
+
+    def write_eof(self) -> None:
+        """Close the sending half."""
+        self.flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        """Close once everything is sent; a client that is still sending lingers."""
+        if self._transport.is_closing():
+            return
+        self.flush()
+        if self._connection.receiving:
+            self._connection.linger()
+        else:
+            self._transport.close()

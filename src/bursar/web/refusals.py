@@ -1,0 +1,33 @@
+"""Requests that a server answers in its application's place, because they cannot be read."""
+
+import enum
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+
+class Refusal(enum.Enum):
+    """Why the server answers itself; the value is the HTTP status."""
+
+    NOT_HTTP = HTTPStatus.BAD_REQUEST
+    TOO_SLOW = HTTPStatus.REQUEST_TIMEOUT
+    TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    HEAD_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    TOO_MANY_CONNECTIONS = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Refused(NamedTuple):
+    """The answer to a refused request: ASGI headers, ``content-length`` among them, and the body."""
+
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
+Refuse = Callable[[Refusal, dict[str, Any] | None], Refused]
+"""Words a refusal. The second argument is the request's ASGI scope, or None if its head was not read."""
+
+
+def plain_refusal(refusal: Refusal, scope: dict[str, Any] | None) -> Refused:
+    """Return ``refusal`` as plain text, for applications without an error format."""
+    body = refusal.value.phrase.encode()
+    return Refused([(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))], body)
