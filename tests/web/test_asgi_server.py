@@ -58,7 +58,7 @@ class Scene:
         self.ends.append("answered")
 
     def refuse(self, refusal: Refusal, scope: dict[str, Any] | None) -> Refused:
-        self.refusals.append((refusal, scope and scope["path"]))
+        self.refusals.append((refusal, None if scope is None else scope["path"]))
         return plain_refusal(refusal, scope)
 
 

@@ -1,7 +1,7 @@
 """The portal: its use cases (init, process, details, sweep), and the doors to them.
 
-    http.py, lambda_door.py ──► application.py ──► endpoints.py ──► init_payment · process_payment · details
-                                                                          └──► completion · resolution ◄── sweep
+    doors/asgi.py, doors/aws_lambda.py ──► api/application.py ──► api/endpoints.py
+        ──► init_payment · process_payment · details ──► completion · resolution ◄── sweep
 
 Start at ``portal.py`` (what the use cases share) and ``outcomes.py`` (each way in which a completion can go wrong).
 Doors are imported from their own modules: ``bursar.portal.doors.asgi.portal_app``, ``bursar.portal.doors.aws_lambda``.

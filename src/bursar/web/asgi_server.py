@@ -18,10 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bursar.web.connection_balancing import Seat
-from bursar.web.refusals import Refusal, Refuse, plain_refusal
+from bursar.web.refusals import HEAD_BYTES_MAX, Refusal, Refuse, plain_refusal
 
 BACKLOG: Final = 1024
-HEAD_BYTES_MAX: Final = 64 * 1024
 REQUEST_BYTES_MAX: Final = 1024 * 1024
 """A whole request, with its chunk sizes and trailers, which an application does not see."""
 CONNECTIONS_MAX: Final = 10_000

@@ -3,7 +3,10 @@
 import enum
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+HEAD_BYTES_MAX: Final = 64 * 1024
+"""The request line and the headers of a request."""
 
 
 class Refusal(enum.Enum):

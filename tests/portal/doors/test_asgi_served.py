@@ -183,6 +183,7 @@ CHUNKED = {"Transfer_Encoding": "chunked"}
         (request("GET", "/nowhere", Content_Length="99999999"), 413, "The request body is larger", "none"),
         (request("GET", X="x" * 1_000_000), 431, "The request's head is larger than 65536 bytes", "none"),
         (request("GET", **{f"X_{n}": "x" for n in range(200)}), 431, "The request's head is larger", "echo"),
+        (request("GET", "/\xe9"), 400, "This is not an HTTP request", "none"),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", 400, "This is not an HTTP request", "none"),
         (request("GET", Content_Length="-1"), 400, "This is not an HTTP request", "none"),
         (request(Content_Length="1", **CHUNKED), 400, "This is not an HTTP request", "none"),

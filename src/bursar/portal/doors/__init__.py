@@ -1,1 +1,1 @@
-"""The doors to the API: the HTTP server and AWS Lambda."""
+"""The doors to the API: ASGI and AWS Lambda."""

@@ -27,14 +27,14 @@ from bursar.portal.contract.messages import Call, Reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
-from bursar.web.refusals import Refusal, Refused
+from bursar.web.refusals import HEAD_BYTES_MAX, Refusal, Refused
 
 if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
 
 REQUEST_ID_CHARS_MAX: Final = 64
 HEADERS_MAX: Final = 100
-HEAD_TOO_LARGE: Final = f"The request's head is larger than 65536 bytes, or more than {HEADERS_MAX} headers"
+HEAD_TOO_LARGE: Final = f"The request's head is larger than {HEAD_BYTES_MAX} bytes, or more than {HEADERS_MAX} headers"
 BODY_TIMEOUT_S: Final = 20.0
 """How long a body may take: 64 KiB pass in that on any line, and a connection that only drips is let go."""
 
