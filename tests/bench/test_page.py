@@ -11,7 +11,7 @@ A_PORTAL = """
 import sys
 import bursar.dynamo.engine.engine, bursar.paygov.http_transport, bursar.portal.doors.asgi
 import bursar.portal.api.endpoints, bursar.web.asgi_server
-import bursar.portal.metrics.metrics, bursar.rules.native
+import bursar.portal.metrics.metrics, bursar.rules.native, jsonschema_rs
 print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
 """
 """Loads whatever has a part in answering a payment's requests; the loop is the caller's choice."""
