@@ -28,6 +28,7 @@ from bursar.portal.use_cases.observer import Unobserved
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.sweep import sweep
 from bursar.portal.use_cases.sweep_loop import run_sweeper
+from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 from sim.backups import backup_of, restore_into
 from sim.loop import VirtualLoop
@@ -159,7 +160,7 @@ class World:
     async def start(self) -> None:
         """The table with its rules inside, the weather, and the first processes."""
         await self.reader.create_table()
-        self.engine.engine.put_rules_document(TABLE, self.reader.rules.to_toml())
+        self.engine.engine.put_rules_document(TABLE, rules_to_toml(self.reader.rules))
         self._brew()
         drawn = self.branch("processes").choice(PROCESSES)
         for number in range(drawn if self.process_count is None else self.process_count):

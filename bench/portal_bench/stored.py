@@ -42,6 +42,7 @@ from bursar.payments.rules import payment_rules
 from bursar.portal.contract.messages import Call
 from bursar.portal.doors.asgi import portal_app
 from bursar.portal.use_cases.portal import Portal
+from bursar.rules.language.toml import rules_to_toml
 from bursar.settings import Settings
 
 FILE: Final = "bursar.db"
@@ -122,7 +123,7 @@ def store_payments(folder: Path, count: int) -> float:
 def _has_rules_of_today(file: Path) -> bool:
     with closing(apsw.Connection(str(file))) as connection:
         document = connection.execute("SELECT document FROM rules").get
-    return bool(document == payment_rules(FeeCatalogue.default()).to_toml())
+    return bool(document == rules_to_toml(payment_rules(FeeCatalogue.default())))
 
 
 async def _make(folder: Path) -> None:

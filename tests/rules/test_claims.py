@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bursar.dynamo.engine.engine import RulesRefused
 from bursar.dynamo.errors import DynamoError
 from bursar.rules import Kind, Put, Rules, Unique, Update
+from bursar.rules.language.toml import rules_to_toml
 from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
 
 RULES = Rules("pk", "sk", kinds=(Kind("order"),), rules=(Unique("number", kind="order", attributes=("number",)),))
@@ -110,7 +111,7 @@ def test_whatever_clients_write_a_value_has_one_holder(requests: list[Writing], 
             orders, sentinels = after(orders, writing, "order"), after(sentinels, writing, "sentinel")
         if adopted and all(name is not None and orders.get(name) == number for number, name in sentinels.items()):
             # Adopting finds nothing wrong, and makes the claims again that no sentinel makes.
-            store.engine.put_rules_document(TABLE, RULES.to_toml())
+            store.engine.put_rules_document(TABLE, rules_to_toml(RULES))
         holders = {number: name for name, number in orders.items() if number is not None}
         claimed = claims(store)
         assert claimed.items() <= holders.items()
@@ -180,7 +181,7 @@ def test_adopting_finds_a_second_holder_beside_a_sentinel() -> None:
     store.engine.put_rules_document(TABLE, None)
     write(store, {("order", "a"): "1"})
     with pytest.raises(RulesRefused, match=r'put order \{pk: "a".*held by \{pk: "b"'):
-        store.engine.put_rules_document(TABLE, RULES.to_toml())
+        store.engine.put_rules_document(TABLE, rules_to_toml(RULES))
 
 
 def test_a_table_whose_keys_are_numbers_has_claims_alone() -> None:
@@ -195,7 +196,7 @@ def test_a_table_whose_keys_are_numbers_has_claims_alone() -> None:
     }
     store.engine.execute("CreateTable", definition)
     rules = Rules("id", kinds=(Kind("order"),), rules=RULES.rules)
-    store.engine.put_rules_document("things", rules.to_toml())
+    store.engine.put_rules_document("things", rules_to_toml(rules))
 
     def put(number: str) -> None:
         item = {"id": {"N": number}, "kind": {"S": "order"}, "number": {"S": "1"}}

@@ -8,8 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bursar.dynamo.engine.engine import Engine
-from bursar.rules import Put, Rules
+from bursar.rules import Put
 from bursar.rules.commands import Defaults, audit, dynamo_rules, rules
+from bursar.rules.language.render import rules_table, transitions_diagram
+from bursar.rules.language.toml import rules_from_toml, rules_to_toml
+from bursar.rules.transactions.iam_policy import iam_policies
 from tests.support.rules.samples import ORDERS, item, line, order
 from tests.support.rules.worlds import DEFINITION, TABLE, finish, ruled
 
@@ -25,7 +28,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "rules.toml"
-    path.write_text(ORDERS.to_toml())
+    path.write_text(rules_to_toml(ORDERS))
     return path
 
 
@@ -117,13 +120,13 @@ def test_rules_stored_with_the_table_are_found(data: Path, file: Path) -> None:
     assert run(dynamo_rules, "put", "--data", data, "--table", TABLE, "--rules", file).exit_code == 0
     assert run(audit, "--store", f"file:{data}", "--table", TABLE).exit_code == 0
     shown = run(rules, "show", "--store", f"file:{data}", "--table", TABLE, "--form", "toml")
-    assert Rules.from_toml(shown.stdout) == ORDERS
+    assert rules_from_toml(shown.stdout) == ORDERS
 
 
 def test_the_programs_own_rules_are_the_default(data: Path) -> None:
     defaults = Defaults(store_url=f"file:{data}", table=TABLE, rules=lambda: ORDERS)
     assert run(audit, obj={"rules": lambda: defaults}).exit_code == 0
-    assert run(rules, "show", obj={"rules": lambda: defaults}).stdout == ORDERS.to_table()
+    assert run(rules, "show", obj={"rules": lambda: defaults}).stdout == rules_table(ORDERS)
 
 
 UNUSABLE = {
@@ -157,10 +160,10 @@ def test_without_rules_there_is_nothing_to_audit(data: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("form", ["table", "toml", "mermaid", "ascii"])
 def test_rules_in_every_form(form: str, file: Path) -> None:
     result = run(rules, "show", "--rules", file, "--form", form)
-    expected = {"table": ORDERS.to_table(), "toml": ORDERS.to_toml()}
+    expected = {"table": rules_table(ORDERS), "toml": rules_to_toml(ORDERS)}
     assert result.exit_code == 0
     assert result.stdout == expected.get(
-        form, ORDERS.transitions_diagram("moves", "mermaid" if form == "mermaid" else "ascii")
+        form, transitions_diagram(ORDERS, "moves", "mermaid" if form == "mermaid" else "ascii")
     )
 
 
@@ -175,7 +178,7 @@ def test_drawing_needs_a_graph(tmp_path: Path, file: Path) -> None:
 def test_iam_policy(file: Path) -> None:
     role = "arn:aws:iam::123456789012:role/portal"
     result = run(rules, "iam-policy", "--rules", file, "--table-arn", ARN, "--writer", role)
-    assert orjson.loads(result.stdout) == ORDERS.iam_policy(ARN, [role])
+    assert orjson.loads(result.stdout) == iam_policies(ORDERS, ARN, [role])
 
 
 # --- bursar dynamo rules ---------------------------------------------------------------------------------------------
@@ -186,8 +189,8 @@ def test_rules_are_put_shown_checked_and_dropped(data: Path, file: Path) -> None
     assert run(dynamo_rules, "check", *where, "--rules", file).exit_code == 0
     assert run(dynamo_rules, "show", *where).exit_code == 2
     assert run(dynamo_rules, "put", *where, "--rules", file).exit_code == 0
-    assert run(dynamo_rules, "show", *where).stdout == ORDERS.to_toml()
-    assert run(dynamo_rules, "show", *where, "--form", "table").stdout == ORDERS.to_table()
+    assert run(dynamo_rules, "show", *where).stdout == rules_to_toml(ORDERS)
+    assert run(dynamo_rules, "show", *where, "--form", "table").stdout == rules_table(ORDERS)
     assert run(dynamo_rules, "drop", *where).exit_code == 0
     assert run(dynamo_rules, "show", *where).exit_code == 2
 

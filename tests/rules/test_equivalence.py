@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bursar.rules import Contention, Delete, Put, RuleRefused, Rules, Unique, UniqueWhile, Update
 from bursar.rules.audit.audit import audit
 from bursar.rules.language.predicates import Item
+from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.transactions.cancellations import _GUARDED
 from tests.support.rules.reference import broken
 from tests.support.rules.worlds import TABLE, Key, PlainStore, finish, put_plainly, rule_sets, ruled, steps
@@ -74,7 +75,7 @@ def holders(rules: Rules, meanings: Mapping[str, Any], state: Mapping[Key, Item]
 @given(data=st.data(), world=rule_sets())
 def test_four_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str, Any]]) -> None:
     rules, meanings = world
-    rules = Rules.from_toml(rules.to_toml())
+    rules = rules_from_toml(rules_to_toml(rules))
     plain, native, swapped = PlainStore(), PlainStore(rules), PlainStore(rules)
     table, direct = ruled(plain, rules), ruled(swapped, rules, direct=True)
     state: dict[Key, Item] = {}

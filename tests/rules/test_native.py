@@ -8,6 +8,7 @@ import pytest
 from bursar.dynamo.engine.engine import RulesRefused
 from bursar.dynamo.errors import DynamoError
 from bursar.rules import Check, Kind, Put, RuleRefused, Rules, Unique, Update, Where
+from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.native import ADOPTION_VIOLATIONS_MAX, load_guard
 from tests.support.rules.samples import ORDERS, changed, item, line, order
 from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
@@ -110,7 +111,7 @@ def test_compiled_writes_hear_the_guard_by_name() -> None:
 
 def test_rules_stay_with_the_file() -> None:
     store = guarded()
-    assert Rules.from_toml(store.engine.rules_document(TABLE) or "") == ORDERS
+    assert rules_from_toml(store.engine.rules_document(TABLE) or "") == ORDERS
 
 
 # --- sentinels in a guarded table ------------------------------------------------------------------------------------
@@ -172,7 +173,7 @@ def adopting(*items: dict[str, Any]) -> list[str]:
     for one in items:
         put(store, one)
     with pytest.raises(RulesRefused) as refused:
-        store.engine.put_rules_document(TABLE, ORDERS.to_toml())
+        store.engine.put_rules_document(TABLE, rules_to_toml(ORDERS))
     assert store.engine.rules_document(TABLE) is None
     return refused.value.violations
 
@@ -204,7 +205,7 @@ def test_adopting_lists_every_violation() -> None:
 def test_adopting_claims_the_values_that_are_there() -> None:
     store = PlainStore()
     put(store, order())
-    store.engine.put_rules_document(TABLE, ORDERS.to_toml())
+    store.engine.put_rules_document(TABLE, rules_to_toml(ORDERS))
     assert "number is taken" in refusal(store, "PutItem", TableName=TABLE, Item=order("b", number="n-a"))
     store.engine.put_rules_document(TABLE, None)
     put(store, order("b", number="n-a"))
@@ -216,7 +217,7 @@ def test_other_rules_forget_what_the_old_ones_claimed() -> None:
     store.engine.put_rules_document(TABLE, None)
     put(store, order("b", number="n-b"))
     store.engine.execute("DeleteItem", {"TableName": TABLE, "Key": {**KEY, "pk": {"S": "b"}}})
-    store.engine.put_rules_document(TABLE, ORDERS.to_toml())
+    store.engine.put_rules_document(TABLE, rules_to_toml(ORDERS))
     put(store, order("c", number="n-b"))
 
 
@@ -251,11 +252,11 @@ def test_a_table_without_kinds() -> None:
 def test_amended_rules_judge_writes_from_then_on_and_leave_what_is_there() -> None:
     store = guarded(order())
     strict = replace(ORDERS, rules=(*ORDERS.rules, Check("no-more", kind="order", where=Where("attribute_exists(zz)"))))
-    store.engine.amend_rules_document(TABLE, strict.to_toml())
-    assert store.engine.rules_document(TABLE) == strict.to_toml()
+    store.engine.amend_rules_document(TABLE, rules_to_toml(strict))
+    assert store.engine.rules_document(TABLE) == rules_to_toml(strict)
     assert store.items()[KEY["pk"]["S"], KEY["sk"]["S"]] == order()
     assert "no-more" in refusal(store, "PutItem", TableName=TABLE, Item=order("b"))
-    store.engine.amend_rules_document(TABLE, ORDERS.to_toml())
+    store.engine.amend_rules_document(TABLE, rules_to_toml(ORDERS))
     # What was claimed under the first rules still is.
     assert "number is taken" in refusal(store, "PutItem", TableName=TABLE, Item=order("b", number="n-a"))
     put(store, order("b"))
@@ -265,4 +266,4 @@ def test_rules_that_cannot_be_read_do_not_amend() -> None:
     store = guarded(order())
     with pytest.raises(DynamoError, match="rules: unknown 'x'"):
         store.engine.amend_rules_document(TABLE, "x = 1")
-    assert store.engine.rules_document(TABLE) == ORDERS.to_toml()
+    assert store.engine.rules_document(TABLE) == rules_to_toml(ORDERS)

@@ -6,6 +6,7 @@ import pytest
 
 from bursar.dynamo import DynamoError, Engine
 from bursar.rules import Rules, Transitions, Unique
+from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 
 RULES = Rules(
@@ -29,7 +30,7 @@ def orders() -> Iterator[Engine]:
             "BillingMode": "PAY_PER_REQUEST",
         },
     )
-    engine.put_rules_document("orders", RULES.to_toml())
+    engine.put_rules_document("orders", rules_to_toml(RULES))
     engine.execute("ExecuteStatement", {"Statement": "INSERT INTO orders VALUE {'pk':'a','number':'1','state':'open'}"})
     engine.execute("ExecuteStatement", {"Statement": "UPDATE orders SET state='sent' WHERE pk='a'"})
     yield engine

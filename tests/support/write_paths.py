@@ -24,6 +24,7 @@ from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.payments import FeeCatalogue, Ledger
 from bursar.payments.ledger.table import TABLE_NAME, create_table
 from bursar.payments.rules import payment_rules
+from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ def shipped_fees() -> FeeCatalogue:
 
 @cache
 def _shipped_rules() -> str:
-    return payment_rules(shipped_fees()).to_toml()
+    return rules_to_toml(payment_rules(shipped_fees()))
 
 
 class EmbeddedStore(Store, Protocol):

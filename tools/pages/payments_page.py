@@ -9,6 +9,7 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.history_bounds import NOTED_EVENTS_MAX, RECLAIMS_MAX, TAKEOVER_EVENTS_MAX
 from bursar.payments.rules import STATUS_MOVES, payment_rules
 from bursar.payments.status import EDGES, PAYGOV_STATUS, STATUSES, Edge
+from bursar.rules.language.render import rules_table, transitions_diagram
 
 _HEAD = """\
 # What may happen to a payment
@@ -27,7 +28,7 @@ def payments_page(fees: FeeCatalogue) -> str:
         [
             _HEAD,
             "## Statuses\n",
-            f"```mermaid\n{rules.transitions_diagram(STATUS_MOVES)}```\n",
+            f"```mermaid\n{transitions_diagram(rules, STATUS_MOVES)}```\n",
             "Payment status over all attempts at an obligation: any processed → `success`; all failed → `failed`;",
             "else `pending`.\n",
             "## Every step\n",
@@ -53,7 +54,7 @@ def payments_page(fees: FeeCatalogue) -> str:
             "",
             "Any other word decides nothing.\n",
             "## The rules of the table\n",
-            rules.to_table(),
+            rules_table(rules),
         ]
     )
 

@@ -29,6 +29,7 @@ from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.rules import only_more_fees
 from bursar.private_files import TooOpen, make_private_folder
 from bursar.rules import Rules
+from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.native import load_guard
 from bursar.settings import Settings
 
@@ -289,13 +290,13 @@ class _Unasked:
 
 def _only_more_fees(before: str, rules: Rules) -> bool:
     try:
-        return only_more_fees(Rules.from_toml(before), rules)
+        return only_more_fees(rules_from_toml(before), rules)
     except (ValueError, KeyError):  # another version's rules, in words that this one does not know
         return False
 
 
 def _put_rules(store: AsyncEngine, table: str, ledger: Ledger, may_change: bool) -> None:
-    document, before = ledger.rules.to_toml(), store.engine.rules_document(table)
+    document, before = rules_to_toml(ledger.rules), store.engine.rules_document(table)
     if before == document or (before is not None and not may_change):
         return
     # Adopting rules reads the whole table, which takes minutes where there are a million payments.

@@ -27,6 +27,7 @@ from bursar.rules import (
     WriteOnce,
     one_of,
 )
+from bursar.rules.language.toml import rules_to_toml
 
 AGENCY_TRACKING_ID: Final = "agency-tracking-id"
 TOKEN: Final = "token"
@@ -119,7 +120,7 @@ def only_more_fees(before: Rules, after: Rules) -> bool:
 
 
 def _without_fees(rules: Rules) -> str:
-    return replace(rules, rules=tuple(rule for rule in rules.rules if rule.name != FEE_ACTIVE)).to_toml()
+    return rules_to_toml(replace(rules, rules=tuple(rule for rule in rules.rules if rule.name != FEE_ACTIVE)))
 
 
 def _active_since(rules: Rules) -> dict[str, str]:

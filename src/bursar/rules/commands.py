@@ -16,7 +16,9 @@ import click
 import orjson
 
 from bursar.clock import system_clock
+from bursar.rules.language.render import rules_table, transitions_diagram
 from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.language.vocabulary import RulesInvalid, Transitions
 
 if TYPE_CHECKING:
@@ -148,15 +150,15 @@ def show(
     shown = _found_rules(context, store_url, table, file)
     match form:
         case "table":
-            click.echo(shown.to_table(), nl=False)
+            click.echo(rules_table(shown), nl=False)
         case "toml":
-            click.echo(shown.to_toml(), nl=False)
+            click.echo(rules_to_toml(shown), nl=False)
         case _:
             graphs = [rule.name for rule in shown.rules if isinstance(rule, Transitions)]
             if name is None and len(graphs) != 1:
                 _stop(f"choose with --name: {', '.join(graphs)}" if graphs else "there is no transitions rule to draw")
             try:
-                click.echo(shown.transitions_diagram(name or graphs[0], form), nl=False)
+                click.echo(transitions_diagram(shown, name or graphs[0], form), nl=False)
             except (KeyError, ValueError) as fault:
                 _stop(str(fault.args[0]))
 
@@ -177,7 +179,9 @@ def iam_policy(
     writers: tuple[str, ...],
 ) -> None:
     """Print the policies that leave rule-keeping transactions as the only way to write."""
-    policies = _found_rules(context, store_url, table, file).iam_policy(table_arn, writers)
+    from bursar.rules.transactions.iam_policy import iam_policies
+
+    policies = iam_policies(_found_rules(context, store_url, table, file), table_arn, writers)
     click.echo(orjson.dumps(policies, option=orjson.OPT_INDENT_2))
 
 
@@ -215,7 +219,7 @@ def show_stored(context: click.Context, data: str | None, table: str, form: str)
     document = _stored(_path(context, data), lambda engine: engine.rules_document(table))
     if document is None:
         _stop(f"{table} has no rules")
-    click.echo(document if form == "toml" else Rules.from_toml(document).to_table(), nl=False)
+    click.echo(document if form == "toml" else rules_table(rules_from_toml(document)), nl=False)
 
 
 @dynamo_rules.command()
@@ -265,7 +269,7 @@ def _stop(message: str) -> NoReturn:
 
 def _from_file(file: Path) -> Rules:
     try:
-        return Rules.from_toml(file.read_text())
+        return rules_from_toml(file.read_text())
     except (OSError, RulesInvalid, UnicodeDecodeError) as fault:
         _stop(f"{file}: {fault}")
 
@@ -280,7 +284,7 @@ def _rules_for(defaults: Defaults, file: Path | None, store: "Store | None", tab
     if isinstance(store, AsyncEngine) and table is not None:
         document = store.engine.rules_document(table)
         if document is not None:
-            return Rules.from_toml(document)
+            return rules_from_toml(document)
     _stop("no rules: name a file with --rules")
 
 
@@ -367,10 +371,11 @@ def _stored(data: str, work: Callable[[Any], Any]) -> Any:
 
 def _audit_lines(lines: Any, judged: Rules, form: str) -> None:
     from bursar.rules.audit.stream_audit import NotAChange, audit_changes, changes_from_lines
+    from bursar.rules.judging.plan import Plan
 
-    found = 0
+    plan, found = Plan(judged), 0
     try:
-        for fault in audit_changes(judged, changes_from_lines(lines, judged.plan)):
+        for fault in audit_changes(plan, changes_from_lines(lines, plan)):
             found += 1
             _print_faults([fault], form)
     except NotAChange as fault:

@@ -27,6 +27,7 @@ from bursar.rules.judging.unique_and_parent import Hold, Parent
 from bursar.rules.judging.violation import Violation
 from bursar.rules.language.predicates import Item
 from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.toml import rules_from_toml
 from bursar.rules.language.vocabulary import SENTINEL_KIND
 
 ADOPTION_VIOLATIONS_MAX = 100
@@ -41,7 +42,7 @@ _Taking = tuple[int, Change, Hold, str]
 
 def load_guard(document: str) -> "NativeGuard":
     """The guard of a rules document (TOML): the engine's ``guard_loader``. Raises ``ValueError`` for a bad document."""
-    return NativeGuard(Rules.from_toml(document))
+    return NativeGuard(rules_from_toml(document))
 
 
 class _Items(Protocol):
@@ -68,7 +69,7 @@ class NativeGuard:
     """One table's rules, asked by the engine before each commit."""
 
     def __init__(self, rules: Rules) -> None:
-        self._plan: Plan = rules.plan
+        self._plan = Plan(rules)
         self._sentinel = {"S": SENTINEL_KIND}
 
     def judge(self, changes: Sequence[Change]) -> Refusal | Looking:

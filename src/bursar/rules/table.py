@@ -22,9 +22,11 @@ from bursar.clock import Clock
 from bursar.dynamo.engine.compare_and_swap import DirectDoor
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.rules.errors import RuleRefused, StoreBusy
+from bursar.rules.judging.plan import Plan
 from bursar.rules.judging.sentinels import OWNER, sentinel_key, sentinel_prefix, value_text
 from bursar.rules.language.predicates import Item, Plain, typed_value
 from bursar.rules.language.ruleset import Rules
+from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.language.vocabulary import Unique, UniqueWhile
 from bursar.rules.language.writes import Write
 from bursar.rules.transactions.actions import Action
@@ -83,16 +85,16 @@ class RuledTable:
         self.store = store
         self.name = table_name
         self.rules = rules
-        self._plan = rules.plan
+        self.plan = Plan(rules)
         self._randomness = randomness
         self._clock = clock
         self._patience = patience
         self._direct = direct
-        self._document = "" if direct is None else rules.to_toml()
+        self._document = "" if direct is None else rules_to_toml(rules)
 
     def compile(self, writes: Sequence[Write]) -> Compiled:
         """What :meth:`write` would send; raises what it would raise before sending."""
-        return compile_writes(self._plan, self.name, writes)
+        return compile_writes(self.plan, self.name, writes)
 
     async def write(self, writes: Sequence[Write], token: str | None = None) -> None:
         """All of ``writes`` take place, or none: one TransactWriteItems.
@@ -103,7 +105,7 @@ class RuledTable:
         unclear = False
         if self._direct is not None and token is None:
             try:
-                swaps = swaps_of(self._plan, writes)
+                swaps = swaps_of(self.plan, writes)
                 if swaps:
                     await self._direct.swap(self.name, swaps, self._document)
                 return
@@ -221,14 +223,14 @@ class _Sending:
         found: list[tuple[Action, Item | None]] = []
         refusal: RuleRefused | None = None
         for action, reason in failed:
-            guarded = guard_refusal(self._table.rules.plan, action, reason.get("Message") or "")
+            guarded = guard_refusal(self._table.plan, action, reason.get("Message") or "")
             refusal = refusal or guarded
             if guarded is None:
                 found.append((action, reason.get("Item") or await self._read(action)))
         # Only after a lost answer can a failed condition be this very write's own doing.
         if self._unclear and await self._took_place():
             return True
-        raise refusal or verdict(self._table.rules.plan, found) from None
+        raise refusal or verdict(self._table.plan, found) from None
 
     async def _wait_for_others(self, error: DynamoError) -> None:
         patience = self._table.patience
@@ -256,7 +258,7 @@ class _Sending:
 
     async def _took_place(self) -> bool:
         """Whether every item is as the write makes it."""
-        plan = self._table.rules.plan
+        plan = self._table.plan
         for change in self._compiled.changes:
             if not takes_effect(plan, change, await self._quietly(change.key)):
                 return False

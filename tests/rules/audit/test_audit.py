@@ -12,6 +12,7 @@ from bursar.rules import Put, RuleRefused, Update
 from bursar.rules.audit.audit import FAULTS_MAX, Report, audit
 from bursar.rules.audit.scratch_database import Suspects
 from bursar.rules.audit.stream_audit import NotAChange, audit_changes, changes_from_lines
+from bursar.rules.judging.plan import Plan
 from tests.support.rules.samples import ORDERS, item, line, order
 from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
 
@@ -286,7 +287,7 @@ def test_a_stream_shows_what_no_scan_can() -> None:
         (None, sentinel("unique#number#x", pk="a", sk="order")),
         (None, None),
     ]
-    assert [fault.rule for fault in audit_changes(ORDERS, changes)] == ["moves", "identity", "entries"]
+    assert [fault.rule for fault in audit_changes(Plan(ORDERS), changes)] == ["moves", "identity", "entries"]
 
 
 def test_a_stream_is_read_from_lines() -> None:
@@ -295,7 +296,7 @@ def test_a_stream_is_read_from_lines() -> None:
         b"\n",
         b'{"dynamodb": {"OldImage": {"pk": {"S": "a"}, "sk": {"S": "b"}, "kind": {"S": "entry"}}}}\n',
     ]
-    changes = list(changes_from_lines(lines, ORDERS.plan))
+    changes = list(changes_from_lines(lines, Plan(ORDERS)))
     assert changes == [(None, item("a", "b", "entry")), (item("a", "b", "entry"), None)]
 
 
@@ -310,7 +311,7 @@ def test_a_stream_is_read_from_lines() -> None:
 )
 def test_a_line_that_is_no_record_is_named(text: bytes, message: str) -> None:
     with pytest.raises(NotAChange, match=message.replace("(", r"\(").replace(")", r"\)")):
-        list(changes_from_lines([text], ORDERS.plan))
+        list(changes_from_lines([text], Plan(ORDERS)))
 
 
 def test_update_beside_the_audit_is_no_fault() -> None:

@@ -19,6 +19,7 @@ from bursar.rules import (
     Where,
     one_of,
 )
+from bursar.rules.judging.plan import Plan
 from tests.support.rules.samples import ORDERS
 
 KEY = {"pk": "{pk}", "sk": "order"}
@@ -65,8 +66,8 @@ FAULTS: list[tuple[Callable[[], Any], str]] = [
     (lambda: table(References("r", parent="x", key=KEY)), "there is no kind 'x' to be the parent"),
     (lambda: table(References("r", parent="order", key={"pk": "{a}"})), "the parent's key must say pk and sk"),
     (lambda: table(Agrees("r", parent="order", key=KEY, attributes=("pk",))), "keys and kinds differ by nature"),
-    (lambda: table(Check("c", where=Where("size(a"))).plan, "check rule 'c': Invalid ConditionExpression"),
-    (lambda: table(Check("c", where=Where("status = :v", values={":v": 1}))).plan, "reserved keyword: status"),
+    (lambda: Plan(table(Check("c", where=Where("size(a")))), "check rule 'c': Invalid ConditionExpression"),
+    (lambda: Plan(table(Check("c", where=Where("status = :v", values={":v": 1})))), "reserved keyword: status"),
 ]  # fmt: skip
 
 

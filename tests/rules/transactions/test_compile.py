@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from bursar.rules import Contention, Delete, Put, RuleRefused, Rules, TransactionTooLarge, Unique, Update
+from bursar.rules.judging.plan import Plan
 from bursar.rules.transactions.compile import ACTIONS_MAX, Compiled, compile_writes
 from tests.support.rules.samples import ORDERS, changed, item, line, order
 from tests.support.rules.worlds import PlainStore, finish, ruled
 
 
 def compiled(*writes: Any, rules: Rules = ORDERS) -> Compiled:
-    return compile_writes(rules.plan, "ruled", writes)
+    return compile_writes(Plan(rules), "ruled", writes)
 
 
 def sent(*writes: Any, rules: Rules = ORDERS) -> list[str]:
@@ -176,7 +177,7 @@ def test_nobody_writes_sentinels_by_hand() -> None:
 
 def test_a_table_without_kinds_and_without_a_sort_key() -> None:
     rules = Rules("id", rules=(Unique("email", attributes=("email",)),))
-    body = compile_writes(rules.plan, "people", [Put({"id": {"S": "1"}, "email": {"S": "a@b"}})]).actions
+    body = compile_writes(Plan(rules), "people", [Put({"id": {"S": "1"}, "email": {"S": "a@b"}})]).actions
     assert [action.body["Put"]["Item"] for action in body] == [
         {"id": {"S": "1"}, "email": {"S": "a@b"}},
         {

@@ -6,6 +6,7 @@ import pytest
 
 from bursar.payments import FeeCatalogue, payment_rules
 from bursar.rules import AppendOnly, Kind, Rules
+from bursar.rules.transactions.iam_policy import iam_policies
 from tests.support.rules.samples import ORDERS
 
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/orders"
@@ -18,7 +19,7 @@ def by_sid(policy: Any) -> dict[str, Any]:
 
 
 def test_the_writer_writes_in_transactions_only() -> None:
-    statements = by_sid(ORDERS.iam_policy(ARN, [ROLE])["writer"])
+    statements = by_sid(iam_policies(ORDERS, ARN, [ROLE])["writer"])
     write = statements["WriteInTransactions"]
     assert write["Effect"] == "Allow"
     assert write["Condition"] == {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
@@ -29,7 +30,7 @@ def test_the_writer_writes_in_transactions_only() -> None:
 
 
 def test_everybody_else_is_shut_out_by_the_table() -> None:
-    (statement,) = ORDERS.iam_policy(ARN, [ROLE])["table"]["Statement"]
+    (statement,) = iam_policies(ORDERS, ARN, [ROLE])["table"]["Statement"]
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert statement["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [ROLE]}}
     assert {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} <= set(statement["Action"])
@@ -43,15 +44,15 @@ def test_everybody_else_is_shut_out_by_the_table() -> None:
     ],
 )
 def test_where_nothing_is_ever_removed_only_sentinels_may_go(rules: Rules) -> None:
-    statement = by_sid(rules.iam_policy(ARN, [ROLE])["writer"])["OnlySentinelsGo"]
+    statement = by_sid(iam_policies(rules, ARN, [ROLE])["writer"])["OnlySentinelsGo"]
     assert statement["Action"] == ["dynamodb:DeleteItem"]
     assert statement["Condition"] == {"ForAnyValue:StringNotLike": {"dynamodb:LeadingKeys": ["unique#*"]}}
 
 
 def test_where_items_may_be_removed_deletes_are_left_to_the_rules() -> None:
-    assert "OnlySentinelsGo" not in by_sid(ORDERS.iam_policy(ARN, [ROLE])["writer"])
+    assert "OnlySentinelsGo" not in by_sid(iam_policies(ORDERS, ARN, [ROLE])["writer"])
 
 
 def test_somebody_must_be_allowed_to_write() -> None:
     with pytest.raises(ValueError, match="name at least one role"):
-        ORDERS.iam_policy(ARN, [])
+        iam_policies(ORDERS, ARN, [])

@@ -6,6 +6,7 @@ import pytest
 
 from bursar.rules import Check, Contention, Put, RuledTable, RuleRefused, Update, Where, one_of
 from bursar.rules.judging.local_rules import predicate
+from bursar.rules.judging.plan import Plan
 from bursar.rules.language.writes import Write
 from bursar.rules.transactions.whole_item_swaps import swaps_of
 from tests.support.rules.samples import ORDERS, changed, item, order
@@ -44,16 +45,16 @@ def test_a_value_passes_from_one_item_to_another(table: RuledTable, store: Plain
 
 def test_numbers_are_swapped_in_canonical_form() -> None:
     old = order(amount=5)
-    assert swaps_of(ORDERS.plan, [Put({**old, "amount": {"N": "5.00"}})])[0] == (None, old)
-    assert swaps_of(ORDERS.plan, [Update(old, {**old, "amount": {"N": "5.0"}})]) == []
-    assert swaps_of(ORDERS.plan, [Update(old, {**old, "amount": {"N": "7.50"}})]) == [
+    assert swaps_of(Plan(ORDERS), [Put({**old, "amount": {"N": "5.00"}})])[0] == (None, old)
+    assert swaps_of(Plan(ORDERS), [Update(old, {**old, "amount": {"N": "5.0"}})]) == []
+    assert swaps_of(Plan(ORDERS), [Update(old, {**old, "amount": {"N": "7.50"}})]) == [
         (old, {**old, "amount": {"N": "7.5"}})
     ]
 
 
 def test_an_attribute_that_goes_is_a_change() -> None:
     old = order(amount=5)
-    assert swaps_of(ORDERS.plan, [Update(old, changed(old, amount=None))]) == [(old, order())]
+    assert swaps_of(Plan(ORDERS), [Update(old, changed(old, amount=None))]) == [(old, order())]
 
 
 def test_an_item_read_before_it_was_canonical_is_written_all_the_same(table: RuledTable, store: PlainStore) -> None:

@@ -28,6 +28,7 @@ from bursar.rules import (
 )
 from bursar.rules.judging.sentinels import is_sentinel
 from bursar.rules.language.predicates import Item
+from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 
 TABLE = "ruled"
@@ -48,7 +49,7 @@ class PlainStore:
         self.engine = Engine.open(":memory:", clock=lambda: 0.0, guard_loader=load_guard)
         self.engine.execute("CreateTable", DEFINITION)
         if rules is not None:
-            self.engine.put_rules_document(TABLE, rules.to_toml())
+            self.engine.put_rules_document(TABLE, rules_to_toml(rules))
         self.requests: list[tuple[str, Mapping[str, Any]]] = []
         self.swaps = 0
 

@@ -91,7 +91,7 @@ async def audit(
     ``adopt`` writes missing ones, as many at once as ``segments``, but none for a value held twice: its second holder
     could not give it up any more. Raises what the store raises once throttling has outlasted the retries.
     """
-    auditing = _Audit(store, table, rules.plan, randomness, on_progress, sentinels, repair, adopt)
+    auditing = _Audit(store, table, Plan(rules), randomness, on_progress, sentinels, repair, adopt)
     try:
         return await auditing.run(segments)
     finally:

@@ -14,16 +14,14 @@ from bursar.rules.audit.audit import Fault
 from bursar.rules.judging.plan import Plan
 from bursar.rules.judging.sentinels import is_sentinel
 from bursar.rules.language.predicates import Item
-from bursar.rules.language.ruleset import Rules
 
 
 class NotAChange(ValueError):
     """A line that is no stream record with both images. The message says which line."""
 
 
-def audit_changes(rules: Rules, changes: Iterable[tuple[Item | None, Item | None]]) -> Iterator[Fault]:
+def audit_changes(plan: Plan, changes: Iterable[tuple[Item | None, Item | None]]) -> Iterator[Fault]:
     """Every change (old, new) that a rule would have refused, in order. Memory does not grow with their number."""
-    plan = rules.plan
     for old, new in changes:
         item = old if new is None else new
         if item is None or all(is_sentinel(one, plan.kind_attribute) for one in (old, new) if one is not None):

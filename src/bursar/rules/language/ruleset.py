@@ -1,14 +1,10 @@
 """``Rules``: everything that one table keeps, as one object, checked as a whole when it is made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from bursar.rules.language.vocabulary import Agrees, Kind, References, Rule, RulesInvalid
-
-if TYPE_CHECKING:
-    from bursar.rules.judging.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -58,13 +54,6 @@ class Rules:
         """The table's key attributes: partition key, then the sort key if there is one."""
         return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
 
-    @cached_property
-    def plan(self) -> "Plan":
-        """The rules made ready to judge, once. Raises :class:`RulesInvalid` for a predicate DynamoDB cannot read."""
-        from bursar.rules.judging.plan import Plan
-
-        return Plan(self)
-
     def __getitem__(self, name: str) -> Rule:
         """The rule called ``name``. Raises ``KeyError`` with the names there are."""
         for rule in self.rules:
@@ -75,37 +64,6 @@ class Rules:
     def about(self, kind: str | None) -> tuple[Rule, ...]:
         """The rules that items of ``kind`` must keep, in order."""
         return tuple(rule for rule in self.rules if rule.kind is None or rule.kind == kind)
-
-    @classmethod
-    def from_toml(cls, text: str) -> "Rules":
-        """Rules from TOML text (the form is in docs/rules.md). Raises :class:`RulesInvalid` with the fault's place."""
-        from bursar.rules.language.toml import rules_from_toml
-
-        return rules_from_toml(text)
-
-    def to_toml(self) -> str:
-        """The rules as TOML text: what is stored with a table. ``from_toml`` gives back an equal object."""
-        from bursar.rules.language.toml import rules_to_toml
-
-        return rules_to_toml(self)
-
-    def to_table(self) -> str:
-        """The rules as a Markdown table: name, about, word, what it keeps."""
-        from bursar.rules.language.render import rules_table
-
-        return rules_table(self)
-
-    def transitions_diagram(self, name: str, form: str = "mermaid") -> str:
-        """The graph of the transitions rule ``name`` as ``mermaid`` or ``ascii`` text."""
-        from bursar.rules.language.render import transitions_diagram
-
-        return transitions_diagram(self, name, form)
-
-    def iam_policy(self, table_arn: str, writer_role_arns: Iterable[str]) -> Mapping[str, Any]:
-        """Return the policies that leave rule-keeping transactions as the only way to write."""
-        from bursar.rules.transactions.iam_policy import iam_policy
-
-        return iam_policy(self, table_arn, tuple(writer_role_arns))
 
 
 def _once(what: str, names: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ DynamoDB"; Developer Guide, "Using IAM with DynamoDB transactions".
 
 from typing import Any
 
+from bursar.rules.judging.plan import Plan
 from bursar.rules.judging.sentinels import PREFIX
 from bursar.rules.language.ruleset import Rules
 
@@ -24,7 +25,7 @@ _OTHER_WRITES = (
 _READS = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 
 
-def iam_policy(rules: Rules, table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
+def iam_policies(rules: Rules, table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
     """Two policies: ``writer`` for the roles that write through :class:`~bursar.rules.table.RuledTable`, and ``table``,
     the table's resource policy that shuts out all others. Raises ``ValueError`` without a role."""
     if not writer_role_arns:
@@ -54,8 +55,7 @@ def _table(table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
 
 def nothing_is_removed(rules: Rules) -> bool:
     """Whether no kind of item may ever be removed."""
-    plan = rules.plan
-    return all(kind.removal is not None for kind in plan.kinds.values())
+    return all(kind.removal is not None for kind in Plan(rules).kinds.values())
 
 
 def _statement(
