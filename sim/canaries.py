@@ -236,7 +236,7 @@ def _silence_is_written() -> AbstractContextManager[Any]:
     async def done(self: Any, unknown: Exception) -> bool:
         return True
 
-    return patch.object(ruled_table._Sending, "_unclear_but_done", done)
+    return patch.object(ruled_table._TransactionSender, "_settle_unknown", done)
 
 
 # --- sweeping, and what is told

@@ -13,7 +13,7 @@ from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt, Event, ObligationView
 from bursar.payments.rules import payment_rules
 from bursar.payments.status import TOKEN_EXPIRED_CODE
-from bursar.rules.audit.audit import audit
+from bursar.rules.audit.table_audit import audit_table
 from sim.actors import Bill
 from sim.world import TABLE, World, catalogue
 
@@ -54,8 +54,8 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
         elif bill.tokens and world.restored_at is None:
             findings.append(f"{bill.reference}: acknowledged and then forgotten")
     findings += _judge_books(world, views)
-    report = await audit(world.engine, TABLE, RULES, randomness=world.randomness)
-    findings += [f"audit: {fault.sort}: {fault.rule}: {fault.message}" for fault in report.faults]
+    report = await audit_table(world.engine, TABLE, RULES, randomness=world.randomness)
+    findings += [f"audit: {finding.kind}: {finding.rule}: {finding.message}" for finding in report.findings]
     return findings
 
 

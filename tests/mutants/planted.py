@@ -37,9 +37,9 @@ def _rebind(name: str, old: Any, new: Any) -> None:
 
 @mutant("unique-no-sentinel", "compiled writes take no sentinels")
 def _() -> None:
-    from bursar.rules.transactions.sentinel_actions import Holdings
+    from bursar.rules.transactions.sentinel_actions import SentinelActions
 
-    Holdings.follow = never  # type: ignore[method-assign]
+    SentinelActions.add = never  # type: ignore[method-assign]
 
 
 @mutant("swap-no-sentinel", "swaps take no sentinels, and give none back")
@@ -56,56 +56,56 @@ def _() -> None:
 
 @mutant("unique-unconditional", "a sentinel is put over another's")
 def _() -> None:
-    from bursar.rules.transactions.sentinel_actions import Holdings
+    from bursar.rules.transactions.sentinel_actions import SentinelActions
 
-    take = Holdings._take
+    take = SentinelActions._take_action
 
     def unconditional(*arguments: Any) -> dict[str, Any]:
         body = take(*arguments)["Put"]
         return {"Put": {"TableName": body["TableName"], "Item": body["Item"]}}
 
-    Holdings._take = unconditional  # type: ignore[method-assign]
+    SentinelActions._take_action = unconditional  # type: ignore[method-assign]
 
 
 @mutant("unique-never-given-back", "a sentinel stays when its value is given up")
 def _() -> None:
-    from bursar.rules.transactions.sentinel_actions import Holdings
+    from bursar.rules.transactions.sentinel_actions import SentinelActions
 
-    actions = Holdings.actions
-    Holdings.actions = lambda self: [one for one in actions(self) if one.role != "release"]  # type: ignore[method-assign]
+    actions = SentinelActions.actions
+    SentinelActions.actions = lambda self: [one for one in actions(self) if one.role != "give_up"]  # type: ignore[method-assign]
 
 
 @mutant("unique-anybody-gives-back", "a sentinel is removed whoever owns it")
 def _() -> None:
-    from bursar.rules.transactions.sentinel_actions import Holdings
+    from bursar.rules.transactions.sentinel_actions import SentinelActions
 
-    give_back = Holdings._give_back
+    give_back = SentinelActions._give_up_action
 
     def anybody(*arguments: Any) -> dict[str, Any]:
         body = give_back(*arguments)["Delete"]
         return {"Delete": {"TableName": body["TableName"], "Key": body["Key"]}}
 
-    Holdings._give_back = anybody  # type: ignore[method-assign]
+    SentinelActions._give_up_action = anybody  # type: ignore[method-assign]
 
 
 @mutant("unique-first-attribute-only", "of several attributes only the first counts")
 def _() -> None:
-    from bursar.rules.judging.unique_and_parent import Hold
+    from bursar.rules.judging.unique_and_parent import UniqueValue
 
-    made = Hold.__init__
+    made = UniqueValue.__init__
 
-    def first_only(self: Hold, rule: Any) -> None:
+    def first_only(self: UniqueValue, rule: Any) -> None:
         made(self, rule)
         self.attributes = self.attributes[:1]
 
-    Hold.__init__ = first_only  # type: ignore[method-assign]
+    UniqueValue.__init__ = first_only  # type: ignore[method-assign]
 
 
 @mutant("unique-any-type", "maps and booleans may be unique values")
 def _() -> None:
-    from bursar.rules.judging.unique_and_parent import Hold
+    from bursar.rules.judging.unique_and_parent import UniqueValue
 
-    Hold.verdict = never  # type: ignore[method-assign]
+    UniqueValue.verdict = never  # type: ignore[method-assign]
 
 
 @mutant("unique-values-run-together", "('a#b') and ('a', 'b') are one value")
@@ -117,28 +117,28 @@ def _() -> None:
 
 @mutant("while-predicate-ignored", "unique while holds always")
 def _() -> None:
-    from bursar.rules.judging.unique_and_parent import Hold
+    from bursar.rules.judging.unique_and_parent import UniqueValue
 
-    made = Hold.__init__
+    made = UniqueValue.__init__
 
-    def always(self: Hold, rule: Any) -> None:
+    def always(self: UniqueValue, rule: Any) -> None:
         made(self, rule)
         self._while = None
 
-    Hold.__init__ = always  # type: ignore[method-assign]
+    UniqueValue.__init__ = always  # type: ignore[method-assign]
 
 
 @mutant("while-predicate-unwatched", "what changes only the predicate goes unnoticed")
 def _() -> None:
-    from bursar.rules.judging.unique_and_parent import Hold
+    from bursar.rules.judging.unique_and_parent import UniqueValue
 
-    made = Hold.__init__
+    made = UniqueValue.__init__
 
-    def unwatched(self: Hold, rule: Any) -> None:
+    def unwatched(self: UniqueValue, rule: Any) -> None:
         made(self, rule)
         self.reads = frozenset(self.attributes)
 
-    Hold.__init__ = unwatched  # type: ignore[method-assign]
+    UniqueValue.__init__ = unwatched  # type: ignore[method-assign]
 
 
 # --- rules about one item --------------------------------------------------------------------------------------------
@@ -146,72 +146,72 @@ def _() -> None:
 
 @mutant("transitions-dropped", "an attribute moves anywhere")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Moves
+    from bursar.rules.judging.local_rules import TransitionsVerdict
 
-    Moves.__call__ = never  # type: ignore[method-assign, assignment]
+    TransitionsVerdict.__call__ = never  # type: ignore[method-assign, assignment]
 
 
 @mutant("transitions-any-start", "an attribute starts anywhere")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Moves
+    from bursar.rules.judging.local_rules import TransitionsVerdict
 
-    judged = Moves.__call__
-    Moves.__call__ = lambda self, old, new: None if old is None else judged(self, old, new)  # type: ignore[method-assign]
+    judged = TransitionsVerdict.__call__
+    TransitionsVerdict.__call__ = lambda self, old, new: None if old is None else judged(self, old, new)  # type: ignore[method-assign]
 
 
 @mutant("transitions-both-ways", "edges may be taken backwards")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Moves
+    from bursar.rules.judging.local_rules import TransitionsVerdict
 
-    judged = Moves.__call__
+    judged = TransitionsVerdict.__call__
 
-    def both(self: Moves, old: Any, new: Any) -> str | None:
+    def both(self: TransitionsVerdict, old: Any, new: Any) -> str | None:
         reason = judged(self, old, new)
         return reason if reason is None or old is None else judged(self, new, old) and reason
 
-    Moves.__call__ = both  # type: ignore[method-assign]
+    TransitionsVerdict.__call__ = both  # type: ignore[method-assign]
 
 
 @mutant("transitions-may-vanish", "the attribute may be removed")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Moves
+    from bursar.rules.judging.local_rules import TransitionsVerdict
 
-    judged = Moves.__call__
+    judged = TransitionsVerdict.__call__
 
-    def vanish(self: Moves, old: Any, new: Any) -> str | None:
+    def vanish(self: TransitionsVerdict, old: Any, new: Any) -> str | None:
         return None if old is not None and self._rule.attribute not in new else judged(self, old, new)
 
-    Moves.__call__ = vanish  # type: ignore[method-assign]
+    TransitionsVerdict.__call__ = vanish  # type: ignore[method-assign]
 
 
 @mutant("immutable-dropped", "immutable and write-once attributes change")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Unchanged
+    from bursar.rules.judging.local_rules import UnchangedVerdict
 
-    Unchanged.__call__ = never  # type: ignore[method-assign, assignment]
+    UnchangedVerdict.__call__ = never  # type: ignore[method-assign, assignment]
 
 
 @mutant("immutable-may-appear", "an immutable attribute that is absent may be written later")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Unchanged
+    from bursar.rules.judging.local_rules import UnchangedVerdict
 
-    made = Unchanged.__init__
-    Unchanged.__init__ = lambda self, attributes, *, once: made(self, attributes, once=True)  # type: ignore[method-assign]
+    made = UnchangedVerdict.__init__
+    UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=True)  # type: ignore[method-assign]
 
 
 @mutant("write-once-is-immutable", "a write-once attribute may not be written later")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Unchanged
+    from bursar.rules.judging.local_rules import UnchangedVerdict
 
-    made = Unchanged.__init__
-    Unchanged.__init__ = lambda self, attributes, *, once: made(self, attributes, once=False)  # type: ignore[method-assign]
+    made = UnchangedVerdict.__init__
+    UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=False)  # type: ignore[method-assign]
 
 
 @mutant("write-once-may-go", "a write-once attribute may be removed")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Unchanged, same
+    from bursar.rules.judging.local_rules import UnchangedVerdict, same
 
-    def may_go(self: Unchanged, old: Any, new: Any) -> str | None:
+    def may_go(self: UnchangedVerdict, old: Any, new: Any) -> str | None:
         for name in self._attributes:
             before = (old or {}).get(name)
             gone = self._once and name not in new
@@ -219,21 +219,21 @@ def _() -> None:
                 return f"{name} changes"
         return None
 
-    Unchanged.__call__ = may_go  # type: ignore[method-assign]
+    UnchangedVerdict.__call__ = may_go  # type: ignore[method-assign]
 
 
 @mutant("check-dropped", "predicates are not looked at")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Holds
+    from bursar.rules.judging.local_rules import CheckVerdict
 
-    Holds.__call__ = never  # type: ignore[method-assign, assignment]
+    CheckVerdict.__call__ = never  # type: ignore[method-assign, assignment]
 
 
 @mutant("append-only-may-change", "append-only items change")
 def _() -> None:
-    from bursar.rules.judging.local_rules import Never
+    from bursar.rules.judging.local_rules import AppendOnlyVerdict
 
-    Never.__call__ = never  # type: ignore[method-assign, assignment]
+    AppendOnlyVerdict.__call__ = never  # type: ignore[method-assign, assignment]
 
 
 @mutant("everything-may-go", "append-only, kept and parent items may be removed")
@@ -245,24 +245,24 @@ def _() -> None:
 
 @mutant("kinds-may-change", "an item may change its kind")
 def _() -> None:
-    from bursar.rules.judging.plan import Plan
+    from bursar.rules.judging.plan import RulesPlan
 
-    judged = Plan.judge
+    judged = RulesPlan.judge
 
-    def relaxed(self: Plan, old: Any, new: Any, changed: Any = None) -> Any:
+    def relaxed(self: RulesPlan, old: Any, new: Any, changed: Any = None) -> Any:
         if old and new and self.kind_of(old) and self.kind_of(new):
             old = {**old, self.kind_attribute: new[self.kind_attribute]}
         return judged(self, old, new, changed)
 
-    Plan.judge = relaxed  # type: ignore[method-assign]
+    RulesPlan.judge = relaxed  # type: ignore[method-assign]
 
 
 @mutant("kinds-open", "an item of any other kind keeps the first kind's rules")
 def _() -> None:
-    from bursar.rules.judging.plan import Plan
+    from bursar.rules.judging.plan import RulesPlan
 
-    kind_of = Plan.kind_of
-    Plan.kind_of = lambda self, item: kind_of(self, item) or next(iter(self.kinds.values()))  # type: ignore[method-assign]
+    kind_of = RulesPlan.kind_of
+    RulesPlan.kind_of = lambda self, item: kind_of(self, item) or next(iter(self.kinds.values()))  # type: ignore[method-assign]
 
 
 # --- parents ---------------------------------------------------------------------------------------------------------
@@ -272,39 +272,39 @@ def _() -> None:
 def _() -> None:
     from bursar.rules.transactions import compile as compiling
 
-    compiling._look_at_parents = never  # type: ignore[assignment]
+    compiling._check_parents = never  # type: ignore[assignment]
 
 
 @mutant("parent-of-any-kind", "an item of any kind will do as the parent")
 def _() -> None:
-    from bursar.rules.judging.unique_and_parent import Parent
+    from bursar.rules.judging.unique_and_parent import ParentRule
 
-    disagreement = Parent.disagreement
+    disagreement = ParentRule.disagreement
 
-    def any_kind(self: Parent, child: Any, parent: Any) -> str | None:
+    def any_kind(self: ParentRule, child: Any, parent: Any) -> str | None:
         return disagreement(self, child, parent and {**parent, self._kind_attribute: self._kind})
 
-    Parent.disagreement = any_kind  # type: ignore[method-assign]
+    ParentRule.disagreement = any_kind  # type: ignore[method-assign]
 
 
 @mutant("agrees-only-exists", "agrees asks no more than that the parent exists")
 def _() -> None:
-    from bursar.rules.judging.unique_and_parent import Parent
+    from bursar.rules.judging.unique_and_parent import ParentRule
 
-    made = Parent.__init__
+    made = ParentRule.__init__
 
-    def only_exists(self: Parent, rule: Any, rules: Any) -> None:
+    def only_exists(self: ParentRule, rule: Any, rules: Any) -> None:
         made(self, rule, rules)
         self.attributes = ()
 
-    Parent.__init__ = only_exists  # type: ignore[method-assign]
+    ParentRule.__init__ = only_exists  # type: ignore[method-assign]
 
 
 @mutant("parents-may-change", "what children agree with may change in the parent")
 def _() -> None:
     from bursar.rules.judging import plan
 
-    plan._parental = always([])  # type: ignore[assignment]
+    plan._rules_of_parents = always([])  # type: ignore[assignment]
 
 
 # --- concurrency -----------------------------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ def _() -> None:
 
     def nothing_held(self: KindPlan, name: Any, rules: Any) -> None:
         made(self, name, rules)
-        self.held_by = frozenset()
+        self.unique_reads = frozenset()
 
     KindPlan.__init__ = nothing_held  # type: ignore[method-assign]
 
@@ -360,64 +360,64 @@ def _() -> None:
 
 @mutant("whole-item-written", "an update writes the whole item, losing what others changed")
 def _() -> None:
-    from bursar.rules.transactions.as_read_conditions import Pins
+    from bursar.rules.transactions.as_read_conditions import AsReadConditions
 
-    update = Pins.update
-    Pins.update = lambda self, new, changed: update(self, new, set(new) - {"pk", "sk"} | set(changed))  # type: ignore[method-assign]
+    update = AsReadConditions.update
+    AsReadConditions.update = lambda self, new, changed: update(self, new, set(new) - {"pk", "sk"} | set(changed))  # type: ignore[method-assign]
 
 
 @mutant("fresh-token-each-try", "a repetition after a lost answer is a second write")
 def _() -> None:
-    from bursar.rules.table import _Sending
+    from bursar.rules.table import _TransactionSender
 
-    unclear = _Sending._unclear_but_done
+    unclear = _TransactionSender._settle_unknown
 
-    async def fresh(self: _Sending, unknown: Exception) -> bool:
+    async def fresh(self: _TransactionSender, unknown: Exception) -> bool:
         self._request = self._compiled.request(f"{self._table._randomness.getrandbits(128):032x}")
         return await unclear(self, unknown)
 
-    async def blind(self: _Sending) -> bool:
+    async def blind(self: _TransactionSender) -> bool:
         return False
 
-    _Sending._unclear_but_done = fresh  # type: ignore[method-assign]
-    _Sending._took_place = blind  # type: ignore[method-assign]
+    _TransactionSender._settle_unknown = fresh  # type: ignore[method-assign]
+    _TransactionSender._is_written = blind  # type: ignore[method-assign]
 
 
 @mutant("unknown-is-failure", "a lost answer is taken for contention")
 def _() -> None:
     from bursar.rules.errors import Contention
-    from bursar.rules.table import _Sending
+    from bursar.rules.table import _TransactionSender
 
-    async def failed(self: _Sending, unknown: Exception) -> bool:
+    async def failed(self: _TransactionSender, unknown: Exception) -> bool:
         raise Contention(str(unknown))
 
-    _Sending._unclear_but_done = failed  # type: ignore[method-assign]
+    _TransactionSender._settle_unknown = failed  # type: ignore[method-assign]
 
 
 @mutant("conflict-is-final", "a transaction conflict is not tried again")
 def _() -> None:
-    from bursar.rules.transactions import cancellations as outcomes
+    from bursar.rules.transactions import cancellations
 
-    _rebind("is_busy", outcomes.is_busy, always(False))
+    _rebind("is_busy", cancellations.is_busy, always(False))
 
 
 @mutant("refusal-is-contention", "a rule's refusal is told as contention")
 def _() -> None:
-    from bursar.rules.transactions import cancellations as outcomes
+    from bursar.rules.transactions import cancellations
 
-    outcomes._READERS.update(dict.fromkeys(outcomes._READERS, never))
+    cancellations._READERS.update(dict.fromkeys(cancellations._READERS, never))
 
 
 @mutant("contention-is-refusal", "contention is told as a rule's refusal")
 def _() -> None:
     from bursar.rules.errors import RuleRefused
-    from bursar.rules.transactions import cancellations as outcomes
+    from bursar.rules.transactions import cancellations
 
     def refused(_: Any, failed: Any) -> RuleRefused:
         change = failed[0][0].change
         return RuleRefused("refused", rule="any", item_key=change.key, old=None, new=None)
 
-    _rebind("verdict", outcomes.verdict, refused)
+    _rebind("refusal_or_contention", cancellations.refusal_or_contention, refused)
 
 
 # --- the audit -------------------------------------------------------------------------------------------------------
@@ -425,7 +425,7 @@ def _() -> None:
 
 def _blind_audit(method: str) -> Mutate:
     def mutate() -> None:
-        from bursar.rules.audit.audit import _Audit
+        from bursar.rules.audit.table_audit import _Audit
 
         async def blind(*_: Any) -> bool:
             return False
@@ -436,11 +436,11 @@ def _blind_audit(method: str) -> Mutate:
 
 
 for _method, _sort in {
-    "_confirm": "items that break rules by themselves",
-    "_duplicate": "values held twice",
-    "_orphan": "orphans",
-    "_stale": "stale sentinels",
-    "_missing": "missing sentinels",
+    "_report_violations": "items that break rules by themselves",
+    "_check_duplicate": "values held twice",
+    "_check_orphan": "orphans",
+    "_check_stale": "stale sentinels",
+    "_check_missing": "missing sentinels",
 }.items():
     MUTANTS[f"audit-blind-to{_method.replace('_', '-')}"] = (
         f"the audit does not report {_sort}",
@@ -450,11 +450,11 @@ for _method, _sort in {
 
 @mutant("repair-in-haste", "a sentinel is removed though its owner holds the value again")
 def _() -> None:
-    from bursar.rules.audit.audit import _Audit
+    from bursar.rules.audit.table_audit import _Audit
 
     async def hasty(self: _Audit, key: Any, *_: Any) -> bool:
         delete = {"Delete": {"TableName": self.table, "Key": key}}
         await self._call("TransactWriteItems", {"TransactItems": [delete]})
         return True
 
-    _Audit._remove = hasty  # type: ignore[method-assign]
+    _Audit._remove_sentinel = hasty  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ from tests.mutants.planted import always, mutant, never
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._claim = never  # type: ignore[method-assign]
+    NativeGuard._own = never  # type: ignore[method-assign]
 
 
 @mutant("native-sentinels-unseen", "who holds a value by a sentinel that another request wrote does not count")
@@ -28,32 +28,32 @@ def _() -> None:
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._holds = always(True)  # type: ignore[method-assign]
+    NativeGuard._owns = always(True)  # type: ignore[method-assign]
 
 
 @mutant("native-never-released", "the guard gives no values back")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._give_back = never  # type: ignore[method-assign]
+    NativeGuard._give_up = never  # type: ignore[method-assign]
 
 
 @mutant("native-parents-unchecked", "the guard looks at no parent")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._look_at_parents = never  # type: ignore[method-assign]
+    NativeGuard._parent_refusal = never  # type: ignore[method-assign]
 
 
 @mutant("native-sentinels-unguarded", "anybody may remove or forge a sentinel")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._look_at_sentinels = never  # type: ignore[method-assign]
+    NativeGuard._sentinel_refusal = never  # type: ignore[method-assign]
 
 
 @mutant("native-adopts-anything", "rules are put on a table that breaks them")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._faults = always(iter(()))  # type: ignore[method-assign]
+    NativeGuard._violations = always(iter(()))  # type: ignore[method-assign]

@@ -12,7 +12,7 @@ from bursar.payments.records import Attempt, Event, Item, Obligation, to_item
 from bursar.payments.rules import FEE_ACTIVE, SECRETS, STATUS_MOVES, only_more_fees, payment_rules
 from bursar.payments.status import FINAL, STATUSES, moves
 from bursar.rules import Rules, Transitions
-from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 
 RULES = payment_rules(FeeCatalogue.default())
@@ -20,7 +20,7 @@ RULES = payment_rules(FeeCatalogue.default())
 
 def refusing(old: Item | None, new: Item | None) -> str | None:
     """The name of the rule that refuses old → new, judged on the item alone."""
-    found = Plan(RULES).judge(old, new)
+    found = RulesPlan(RULES).judge(old, new)
     return None if found is None else found.rule
 
 
@@ -109,7 +109,7 @@ def test_neither_obligation_nor_attempt_is_removed(attempt: Attempt) -> None:
 def test_no_message_shows_a_secret(attempt: Attempt) -> None:
     item = to_item(replace(attempt, token="t" * 32, metadata={"email": "ada@example.org"}))
     other = to_item(replace(attempt, token="u" * 32, metadata={"email": "bob@example.org"}, amount=Decimal("1.00")))
-    found = Plan(RULES).judge(item, other)
+    found = RulesPlan(RULES).judge(item, other)
     assert found is not None
     assert "ada@" not in found.message
     assert "uuu" not in found.message

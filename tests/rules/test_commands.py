@@ -60,7 +60,7 @@ def run(command: Any, *arguments: object, obj: Any = None, stdin: bytes | None =
 
 def test_audit_of_a_table_in_order(data: Path, file: Path) -> None:
     result = run(audit, "--store", f"file:{data}", "--table", TABLE, "--rules", file)
-    assert (result.exit_code, result.stdout) == (0, "2 items and 2 sentinels read, 0 faults\n")
+    assert (result.exit_code, result.stdout) == (0, "2 items and 2 sentinels read, 0 findings\n")
 
 
 def test_audit_of_a_table_that_breaks_a_rule(data: Path, file: Path) -> None:
@@ -70,16 +70,16 @@ def test_audit_of_a_table_that_breaks_a_rule(data: Path, file: Path) -> None:
     assert result.stdout.splitlines() == [
         'orphan: Rule currency (agrees) refuses to put line {pk: "zz", sk: "line-1"}: its order does not exist; '
         'was not there, would be {currency: "USD"}',
-        "3 items and 2 sentinels read, 1 faults",
+        "3 items and 2 sentinels read, 1 findings",
     ]
 
 
 def test_audit_as_json(data: Path, file: Path) -> None:
     put(data, line("zz"))
     result = run(audit, "--store", f"file:{data}", "--table", TABLE, "--rules", file, "--format", "json")
-    fault, summary = map(orjson.loads, result.stdout.splitlines())
-    assert (fault["sort"], fault["rule"], fault["key"]["pk"]) == ("orphan", "currency", {"S": "zz"})
-    assert summary == {"items": 3, "faults": 1, "repaired": 0}
+    finding, summary = map(orjson.loads, result.stdout.splitlines())
+    assert (finding["kind"], finding["rule"], finding["key"]["pk"]) == ("orphan", "currency", {"S": "zz"})
+    assert summary == {"items": 3, "findings": 1, "repaired": 0}
 
 
 def test_audit_repairs(data: Path, file: Path) -> None:
@@ -88,7 +88,7 @@ def test_audit_repairs(data: Path, file: Path) -> None:
     result = run(audit, *arguments, "--repair")
     assert result.exit_code == 0
     assert "which does not hold its value (removed)" in result.stdout
-    assert result.stdout.splitlines()[-1].endswith("1 faults, 1 of them repaired")
+    assert result.stdout.splitlines()[-1].endswith("1 findings, 1 of them repaired")
     assert run(audit, *arguments).exit_code == 0
 
 
@@ -99,8 +99,8 @@ def test_audit_adopts_a_table_that_was_there_before_its_rules(data: Path, file: 
     result = run(audit, *arguments, "--adopt")
     assert result.exit_code == 0
     assert result.stdout.count("holds a value whose sentinel is not there (written)") == 2
-    assert result.stdout.splitlines()[-1].endswith("2 faults, 2 of them repaired")
-    assert run(audit, *arguments).stdout == "3 items and 4 sentinels read, 0 faults\n"
+    assert result.stdout.splitlines()[-1].endswith("2 findings, 2 of them repaired")
+    assert run(audit, *arguments).stdout == "3 items and 4 sentinels read, 0 findings\n"
     assert run(audit, *arguments, "--adopt", "--native").exit_code == 2
 
 
@@ -112,7 +112,7 @@ def test_audit_of_a_change_stream(file: Path) -> None:
     result = run(audit, "--rules", file, "--changes", "-", stdin=b"\n".join(lines))
     assert result.exit_code == 1
     assert "from paid, state moves only to sent" in result.stdout
-    assert result.stdout.splitlines()[-1] == "1 faults"
+    assert result.stdout.splitlines()[-1] == "1 findings"
     assert run(audit, "--rules", file, "--changes", "-", stdin=b"{").exit_code == 2
 
 

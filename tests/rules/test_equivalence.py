@@ -12,9 +12,9 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules import Contention, Delete, Put, RuleRefused, Rules, Unique, UniqueWhile, Update
-from bursar.rules.audit.audit import audit
-from bursar.rules.language.predicates import Item
+from bursar.rules.audit.table_audit import audit_table
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.transactions.cancellations import _GUARDED
 from tests.support.rules.reference import broken
@@ -83,17 +83,17 @@ def test_four_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str
     TALLY["sequences"] += 1
     for _ in range(data.draw(st.integers(1, STEPS_MAX), label="steps")):
         changes = data.draw(steps(state), label="changes")
-        faults = broken(rules, meanings, state, changed(state, changes))
+        violated = broken(rules, meanings, state, changed(state, changes))
         by_compiled = compiled(table, changes)
         assert compiled(direct, changes) == by_compiled
         by_native = put_plainly(native, {key: ends for key, ends in changes.items() if ends != (None, None)})
         TALLY["writes"] += 1
-        TALLY["refused" if faults else "accepted"] += 1
-        if faults:
-            assert by_compiled in faults, (by_compiled, faults)
+        TALLY["refused" if violated else "accepted"] += 1
+        if violated:
+            assert by_compiled in violated, (by_compiled, violated)
             named = _GUARDED.match(by_native or "")
-            assert named, (by_native, faults)
-            assert named.group(1) in faults, (by_native, faults)
+            assert named, (by_native, violated)
+            assert named.group(1) in violated, (by_native, violated)
         else:
             assert by_compiled is None
             assert by_native is None
@@ -102,8 +102,8 @@ def test_four_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str
         assert plain.items() == native.items() == swapped.items() == state
         assert len(plain.sentinels()) == holders(rules, meanings, state)
         assert plain.sentinels() == swapped.sentinels()
-    report = finish(audit(plain, TABLE, rules, randomness=random.Random(0), segments=1))
-    assert report.clean, report.faults
+    report = finish(audit_table(plain, TABLE, rules, randomness=random.Random(0), segments=1))
+    assert report.clean, report.findings
     finish(plain.close())
     # What is accepted goes the short way; a transaction is sent only to hear why not.
     sent = sum(operation == "TransactWriteItems" for operation, _ in swapped.requests)

@@ -14,6 +14,7 @@ import pytest
 
 from bursar.clock import from_iso_ms
 from bursar.dynamo.errors import StoreOutcomeUnknown
+from bursar.dynamo.items.attribute_values import Item
 from bursar.payments import AttemptMoved, FeeCatalogue, Ledger, ObligationTaken, Outcome
 from bursar.payments.ledger.table import table_definition
 from bursar.payments.rules import ONE_LIVE_ATTEMPT, payment_rules
@@ -35,8 +36,7 @@ from bursar.rules import (
     Update,
     one_of,
 )
-from bursar.rules.audit.audit import audit
-from bursar.rules.language.predicates import Item
+from bursar.rules.audit.table_audit import audit_table
 from tests.support.rules.reference import broken
 from tests.support.rules.stepping import Run, SteppedStore, Writer, interleavings
 from tests.support.rules.worlds import TABLE, Key, PlainStore, finish, ruled
@@ -70,8 +70,8 @@ class JudgedStore(PlainStore):
         answer = await super().call(operation, request)
         if operation == "TransactWriteItems":
             after = self.items()
-            faults = broken(self.rules, self.meanings, self.state, after)
-            assert not faults, (faults, self.state, after)
+            violated = broken(self.rules, self.meanings, self.state, after)
+            assert not violated, (violated, self.state, after)
             self.state = after
         return answer
 
@@ -86,8 +86,8 @@ def stepped_through(
     runs = 0
     for store, run in interleavings(start, fates):
         runs += 1
-        report = finish(audit(store, TABLE, store.rules, randomness=random.Random(0), segments=1))
-        assert report.clean, (run.schedule, report.faults)
+        report = finish(audit_table(store, TABLE, store.rules, randomness=random.Random(0), segments=1))
+        assert report.clean, (run.schedule, report.findings)
         judge(store, run)
         finish(store.close())
     COUNTED[name] = runs
@@ -183,7 +183,7 @@ def outcomes(run: Run) -> list[Any]:
     return sorted(map(str, run.outcomes))
 
 
-@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-faults"])
+@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
 def test_of_three_that_want_one_value_one_gets_it(fates: Sequence[str]) -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         store, table = small_world()
@@ -196,7 +196,7 @@ def test_of_three_that_want_one_value_one_gets_it(fates: Sequence[str]) -> None:
     stepped_through(f"unique × 3, {len(fates)} fates", start, judge, fates)
 
 
-@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-faults"])
+@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
 def test_a_group_passes_from_hand_to_hand(fates: Sequence[str]) -> None:
     """One order is voided while two others of the same customer want to be the open one."""
 
@@ -213,7 +213,7 @@ def test_a_group_passes_from_hand_to_hand(fates: Sequence[str]) -> None:
     stepped_through(f"unique while × 3, {len(fates)} fates", start, judge, fates)
 
 
-@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-faults"])
+@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
 def test_a_state_moves_once(fates: Sequence[str]) -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         first = order("a")
@@ -353,7 +353,7 @@ def test_payments_start_at_once(writers: int) -> None:
     stepped_through(f"start × {writers}", start, judge)
 
 
-@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-faults"])
+@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
 def test_payments_claim_at_once(fates: Sequence[str]) -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         world = Payments()
@@ -370,7 +370,7 @@ def test_payments_claim_at_once(fates: Sequence[str]) -> None:
     stepped_through(f"claim × {3 if len(fates) == 1 else 2}, {len(fates)} fates", start, judge, fates)
 
 
-@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-faults"])
+@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
 def test_payments_claim_while_the_sweeper_expires_and_another_starts(fates: Sequence[str]) -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         world = Payments()
@@ -391,7 +391,7 @@ def test_payments_claim_while_the_sweeper_expires_and_another_starts(fates: Sequ
     stepped_through(f"claim, expire, start, {len(fates)} fates", start, judge, fates)
 
 
-@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-faults"])
+@pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
 def test_payments_complete_twice_while_another_starts(fates: Sequence[str]) -> None:
     """The portal and the sweeper both learn that it is paid; an application asks for a second attempt meanwhile."""
 

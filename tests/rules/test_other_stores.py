@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.clients.remote_store import open_remote_store
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, Rules, Update
-from bursar.rules.audit.audit import audit
+from bursar.rules.audit.table_audit import audit_table
 from bursar.rules.judging.sentinels import is_sentinel
-from bursar.rules.language.predicates import Item
 from rules.test_equivalence import changed as after_the
 from rules.test_equivalence import holders, writes
 from tests.support.rules.reference import broken
@@ -173,8 +173,8 @@ def test_compiled_writes_keep_the_rules(
         said = other.run(outcome(table, changes))
         after, owners = other.items(table)
         if then == state:
-            faults = broken(rules, meanings, state, after_the(state, changes))
-            assert (said in faults) if faults else said is None, (said, faults)
+            violated = broken(rules, meanings, state, after_the(state, changes))
+            assert (said in violated) if violated else said is None, (said, violated)
         if said is None:
             assert not broken(rules, meanings, state, after)
         else:
@@ -182,8 +182,8 @@ def test_compiled_writes_keep_the_rules(
         state = after
         seen.append(state)
         assert len(owners) == holders(rules, meanings, state)
-    report = other.run(audit(other.store, table.name, rules, randomness=random.Random(0), segments=1))
-    assert report.clean, report.faults
+    report = other.run(audit_table(other.store, table.name, rules, randomness=random.Random(0), segments=1))
+    assert report.clean, report.findings
 
 
 def normal(state: Mapping[Key, Item]) -> dict[Key, Any]:
@@ -199,7 +199,7 @@ def test_a_refusal_carries_the_holder(other: OtherStore) -> None:
     other.run(table.write([Put(order())]))
     with pytest.raises(RuleRefused) as refused:
         other.run(table.write([Put(order("b", number="n-a"))]))
-    assert (refused.value.rule, refused.value.holder) == ("number", {"pk": {"S": "a"}, "sk": {"S": "order"}})
+    assert (refused.value.rule, refused.value.owner) == ("number", {"pk": {"S": "a"}, "sk": {"S": "order"}})
 
 
 def test_contention_carries_the_item_as_it_is(other: OtherStore) -> None:
@@ -248,7 +248,9 @@ def test_a_table_that_was_there_before_its_rules_is_adopted(other: OtherStore) -
         other.call("PutItem", TableName=table.name, Item=one)
 
     def audited(**said: bool) -> tuple[int, int]:
-        report = other.run(audit(other.store, table.name, ORDERS, randomness=random.Random(0), segments=3, **said))
+        report = other.run(
+            audit_table(other.store, table.name, ORDERS, randomness=random.Random(0), segments=3, **said)
+        )
         return report.count, report.repaired
 
     assert audited() == (23, 0)  # a number and an open order each, and a token

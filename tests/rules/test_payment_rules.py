@@ -11,7 +11,7 @@ from bursar.clock import from_iso_ms
 from bursar.payments import FeeCatalogue, Ledger, payment_rules
 from bursar.payments.ledger.table import table_definition
 from bursar.rules import Delete, Put, RuleRefused, Update
-from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.language.toml import rules_to_toml
 from tests.support.rules.worlds import TABLE, PlainStore, finish, key_of, put_plainly, ruled
 
@@ -154,4 +154,4 @@ def test_a_write_that_breaks_a_rule_is_refused_by_its_name(name: str, native: bo
 def test_a_status_that_nobody_knows_is_found_in_a_table_that_has_it() -> None:
     store = table(native=False)
     odd = changed(found(store, "attempt"), status="lost")
-    assert "status-known" in {fault.rule for fault in Plan(payment_rules(FEES)).state_faults(odd)}
+    assert "status-known" in {fault.rule for fault in RulesPlan(payment_rules(FEES)).state_violations(odd)}

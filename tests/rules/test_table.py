@@ -8,7 +8,7 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
 from bursar.rules import Contention, Delete, Put, RuledTable, RuleRefused, StoreBusy, Update
-from bursar.rules.table import TOKEN_AGE_MAX_S, Patience
+from bursar.rules.table import TOKEN_AGE_MAX_S, RetryLimits
 from bursar.rules.transactions.cancellations import BUSY_CODES, BUSY_REASONS, UNCLEAR_CODES
 from tests.support.rules.samples import ORDERS, changed, item, line, order
 from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
@@ -59,9 +59,9 @@ class Timed(RuledTable):
         self.store.now += min(most_s, first_s * 2 ** (tries - 1))
 
 
-def table(store: Moody, **patience: Any) -> Timed:
+def table(store: Moody, **limits: Any) -> Timed:
     return Timed(
-        store, TABLE, ORDERS, randomness=random.Random(7), clock=lambda: store.now, patience=Patience(**patience)
+        store, TABLE, ORDERS, randomness=random.Random(7), clock=lambda: store.now, retry_limits=RetryLimits(**limits)
     )
 
 
@@ -97,7 +97,7 @@ def test_a_refusal_is_never_tried_again() -> None:
         finish(table(store).write([Put(order("b", number="n-a"))], token="second"))
     assert store.tokens == ["first", "second"]
     assert refused.value.rule == "number"
-    assert refused.value.holder == {"pk": {"S": "a"}, "sk": {"S": "order"}}
+    assert refused.value.owner == {"pk": {"S": "a"}, "sk": {"S": "order"}}
     assert "held by" in refused.value.message
 
 
@@ -212,7 +212,7 @@ def test_when_the_token_settles_nothing_the_items_are_read(write: Any) -> None:
         store.engine.execute("PutItem", {"TableName": TABLE, "Item": {**before, "low": {"N": "1"}, "high": {"N": "1"}}})
     store.moods = [took_place(StoreOutcomeUnknown("reset")), *[StoreOutcomeUnknown("reset")] * 5]
     finish(table(store).write([write]))
-    assert len(store.tokens) == Patience().unclear_tries_max
+    assert len(store.tokens) == RetryLimits().unclear_tries_max
 
 
 def test_when_nothing_shows_that_it_took_place_it_stays_unknown() -> None:

@@ -23,11 +23,11 @@ from bursar.rules.language.vocabulary import RulesInvalid, Transitions
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
-    from bursar.rules.audit.audit import Fault, Report
+    from bursar.rules.audit.table_audit import Finding, Report
 
 BROKEN = 1
 UNUSABLE = 2
-SHOWN_FAULTS_MAX = 200
+SHOWN_FINDINGS_MAX = 200
 
 DYNAMO_PATH = "bursar.dynamo.path"
 """Where the dynamo command keeps its own ``--data`` in click's ``meta``."""
@@ -97,10 +97,10 @@ def audit(
         return
 
     async def run() -> "Report":
-        from bursar.rules.audit.audit import audit as audit_table
+        from bursar.rules.audit.table_audit import audit_table
 
-        name = _needed(table or defaults.table, "--table")
-        store = await _open(store_url, defaults, "--store")
+        name = _required(table or defaults.table, "--table")
+        store = await _open_store(store_url, defaults, "--store")
         try:
             rules = _rules_for(defaults, file, store, name)
             with _Progress(await _item_count(store, name)) as progress:
@@ -118,15 +118,15 @@ def audit(
         finally:
             await store.close()
 
-    report = asyncio.run(_understood(run()))
-    _print_faults(report.faults, form)
-    summary = f"{report.items_read} items and {report.sentinels_read} sentinels read, {report.count} faults"
+    report = asyncio.run(_exit_on_errors(run()))
+    _print_findings(report.findings, form)
+    summary = f"{report.items_read} items and {report.sentinels_read} sentinels read, {report.count} findings"
     if report.repaired:
         summary += f", {report.repaired} of them repaired"
     if form == "text":
         click.echo(summary)
     else:
-        click.echo(orjson.dumps({"items": report.items_read, "faults": report.count, "repaired": report.repaired}))
+        click.echo(orjson.dumps({"items": report.items_read, "findings": report.count, "repaired": report.repaired}))
     if not report.clean:
         context.exit(BROKEN)
 
@@ -156,11 +156,13 @@ def show(
         case _:
             graphs = [rule.name for rule in shown.rules if isinstance(rule, Transitions)]
             if name is None and len(graphs) != 1:
-                _stop(f"choose with --name: {', '.join(graphs)}" if graphs else "there is no transitions rule to draw")
+                _exit_unusable(
+                    f"choose with --name: {', '.join(graphs)}" if graphs else "there is no transitions rule to draw"
+                )
             try:
                 click.echo(transitions_diagram(shown, name or graphs[0], form), nl=False)
             except (KeyError, ValueError) as fault:
-                _stop(str(fault.args[0]))
+                _exit_unusable(str(fault.args[0]))
 
 
 @rules.command(name="iam-policy")
@@ -204,8 +206,8 @@ _DOCUMENT = click.option(
 @click.pass_context
 def put(context: click.Context, data: str | None, table: str, file: Path) -> None:
     """Store rules with a table: from now on every write keeps them. Refused while the table breaks them."""
-    _from_file(file)
-    _stored(_path(context, data), lambda engine: engine.put_rules_document(table, file.read_text()))
+    _rules_from_file(file)
+    _on_engine(_path(context, data), lambda engine: engine.put_rules_document(table, file.read_text()))
     click.echo(f"{table} keeps the rules of {file}")
 
 
@@ -216,9 +218,9 @@ def put(context: click.Context, data: str | None, table: str, file: Path) -> Non
 @click.pass_context
 def show_stored(context: click.Context, data: str | None, table: str, form: str) -> None:
     """Print the rules that are stored with a table."""
-    document = _stored(_path(context, data), lambda engine: engine.rules_document(table))
+    document = _on_engine(_path(context, data), lambda engine: engine.rules_document(table))
     if document is None:
-        _stop(f"{table} has no rules")
+        _exit_unusable(f"{table} has no rules")
     click.echo(document if form == "toml" else rules_table(rules_from_toml(document)), nl=False)
 
 
@@ -240,7 +242,7 @@ def check(context: click.Context, data: str | None, table: str, file: Path) -> N
 @click.pass_context
 def drop(context: click.Context, data: str | None, table: str) -> None:
     """Take a table's rules away: writes are no longer judged."""
-    _stored(_path(context, data), lambda engine: engine.put_rules_document(table, None))
+    _on_engine(_path(context, data), lambda engine: engine.put_rules_document(table, None))
     click.echo(f"{table} has no rules now")
 
 
@@ -253,30 +255,30 @@ def _defaults(context: click.Context) -> Defaults:
 
 
 def _path(context: click.Context, data: str | None) -> str:
-    return _needed(data or context.meta.get(DYNAMO_PATH), "--data")
+    return _required(data or context.meta.get(DYNAMO_PATH), "--data")
 
 
-def _needed(value: str | None, option: str) -> str:
+def _required(value: str | None, option: str) -> str:
     if not value:
-        _stop(f"{option} is needed")
+        _exit_unusable(f"{option} is needed")
     return value
 
 
-def _stop(message: str) -> NoReturn:
+def _exit_unusable(message: str) -> NoReturn:
     click.echo(f"bursar: {message}", err=True)
     sys.exit(UNUSABLE)
 
 
-def _from_file(file: Path) -> Rules:
+def _rules_from_file(file: Path) -> Rules:
     try:
         return rules_from_toml(file.read_text())
     except (OSError, RulesInvalid, UnicodeDecodeError) as fault:
-        _stop(f"{file}: {fault}")
+        _exit_unusable(f"{file}: {fault}")
 
 
 def _rules_for(defaults: Defaults, file: Path | None, store: "Store | None", table: str | None) -> Rules:
     if file is not None:
-        return _from_file(file)
+        return _rules_from_file(file)
     if defaults.rules is not None:
         return defaults.rules()
     from bursar.dynamo.engine.group_commit import AsyncEngine
@@ -285,7 +287,7 @@ def _rules_for(defaults: Defaults, file: Path | None, store: "Store | None", tab
         document = store.engine.rules_document(table)
         if document is not None:
             return rules_from_toml(document)
-    _stop("no rules: name a file with --rules")
+    _exit_unusable("no rules: name a file with --rules")
 
 
 def _found_rules(context: click.Context, store_url: str | None, table: str | None, file: Path | None) -> Rules:
@@ -294,32 +296,32 @@ def _found_rules(context: click.Context, store_url: str | None, table: str | Non
         return _rules_for(defaults, file, None, None)
 
     async def stored() -> Rules:
-        store = await _open(store_url, defaults, "--rules or --store")
+        store = await _open_store(store_url, defaults, "--rules or --store")
         try:
-            return _rules_for(defaults, None, store, _needed(table or defaults.table, "--table"))
+            return _rules_for(defaults, None, store, _required(table or defaults.table, "--table"))
         finally:
             await store.close()
 
-    found: Rules = asyncio.run(_understood(stored()))
+    found: Rules = asyncio.run(_exit_on_errors(stored()))
     return found
 
 
-async def _open(given: str | None, defaults: Defaults, option: str) -> "Store":
+async def _open_store(given: str | None, defaults: Defaults, option: str) -> "Store":
     """The store, which is there: an audit of one made by a slip in its name would find nothing wrong."""
     from bursar.dynamo.clients.store import open_store
     from bursar.rules.native import load_guard
 
-    url = _needed(given or defaults.store_url, option)
+    url = _required(given or defaults.store_url, option)
     try:
         return await open_store(
             url, clock=system_clock, randomness=random.SystemRandom(), guard_loader=load_guard, must_exist=True
         )
     except FileNotFoundError as error:
-        _stop(f"{'BURSAR_STORE or --store' if given else defaults.store_setting}: {error}")
+        _exit_unusable(f"{'BURSAR_STORE or --store' if given else defaults.store_setting}: {error}")
 
 
-async def _understood(work: Any) -> Any:
-    """The surroundings' faults (no such table, no such host, an unreadable file) as one line and exit code 2."""
+async def _exit_on_errors(work: Any) -> Any:
+    """The surroundings' findings (no such table, no such host, an unreadable file) as one line and exit code 2."""
     import apsw
 
     from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
@@ -328,9 +330,9 @@ async def _understood(work: Any) -> Any:
     try:
         return await work
     except* (DynamoError, StoreOutcomeUnknown, StoreUnreachable) as group:
-        _stop(str(_first(group)))
+        _exit_unusable(str(_first(group)))
     except* (apsw.Error, StoreFormatError, ValueError, OSError) as group:
-        _stop(str(_first(group)))
+        _exit_unusable(str(_first(group)))
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
@@ -340,7 +342,7 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     return inner
 
 
-def _stored(data: str, work: Callable[[Any], Any]) -> Any:
+def _on_engine(data: str, work: Callable[[Any], Any]) -> Any:
     """``work`` on the engine of the file ``data``."""
     import apsw
 
@@ -352,11 +354,11 @@ def _stored(data: str, work: Callable[[Any], Any]) -> Any:
     try:
         engine = Engine.open(data, guard_loader=load_guard)
     except (apsw.Error, StoreFormatError) as fault:
-        _stop(f"{data}: {fault}")
+        _exit_unusable(f"{data}: {fault}")
     try:
         return work(engine)
     except DynamoError as fault:
-        _stop(str(fault))
+        _exit_unusable(str(fault))
     except RulesRefused as refused:
         for violation in refused.violations:
             click.echo(violation, err=True)
@@ -371,30 +373,30 @@ def _stored(data: str, work: Callable[[Any], Any]) -> Any:
 
 def _audit_lines(lines: Any, judged: Rules, form: str) -> None:
     from bursar.rules.audit.stream_audit import NotAChange, audit_changes, changes_from_lines
-    from bursar.rules.judging.plan import Plan
+    from bursar.rules.judging.plan import RulesPlan
 
-    plan, found = Plan(judged), 0
+    plan, found = RulesPlan(judged), 0
     try:
-        for fault in audit_changes(plan, changes_from_lines(lines, plan)):
+        for finding in audit_changes(plan, changes_from_lines(lines, plan)):
             found += 1
-            _print_faults([fault], form)
+            _print_findings([finding], form)
     except NotAChange as fault:
-        _stop(str(fault))
+        _exit_unusable(str(fault))
     if form == "text":
-        click.echo(f"{found} faults")
+        click.echo(f"{found} findings")
     if found:
         sys.exit(BROKEN)
 
 
-def _print_faults(faults: "list[Fault]", form: str) -> None:
-    for fault in faults if form == "json" else faults[:SHOWN_FAULTS_MAX]:
+def _print_findings(findings: "list[Finding]", form: str) -> None:
+    for finding in findings if form == "json" else findings[:SHOWN_FINDINGS_MAX]:
         if form == "json":
-            said = {"sort": fault.sort, "rule": fault.rule, "key": fault.key, "message": fault.message}
-            click.echo(orjson.dumps({**said, "repaired": fault.repaired}))
+            said = {"kind": finding.kind, "rule": finding.rule, "key": finding.key, "message": finding.message}
+            click.echo(orjson.dumps({**said, "repaired": finding.repaired}))
         else:
-            click.echo(f"{fault.sort}: {fault.message}{REPAIRED[fault.sort] if fault.repaired else ''}")
-    if form == "text" and len(faults) > SHOWN_FAULTS_MAX:
-        click.echo(f"… {len(faults) - SHOWN_FAULTS_MAX} more; --format json lists them")
+            click.echo(f"{finding.kind}: {finding.message}{REPAIRED[finding.kind] if finding.repaired else ''}")
+    if form == "text" and len(findings) > SHOWN_FINDINGS_MAX:
+        click.echo(f"… {len(findings) - SHOWN_FINDINGS_MAX} more; --format json lists them")
 
 
 async def _item_count(store: "Store", table: str) -> int:

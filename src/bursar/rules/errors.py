@@ -11,8 +11,8 @@ reading could settle it), ``StoreUnreachable`` and any ``DynamoError`` that is n
 :class:`~bursar.rules.language.vocabulary.RulesInvalid` is about the rules themselves, not about a write.
 """
 
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.judging.violation import Violation
-from bursar.rules.language.predicates import Item
 
 
 class RulesError(Exception):
@@ -23,7 +23,7 @@ class RuleRefused(RulesError):
     """A rule says no, finally: the same write against the same state will be refused again.
 
     ``rule`` is the rule's name (``kind`` and ``kept`` are the two that every table with kinds has), ``item_key`` the
-    refused item's key, ``old`` and ``new`` its states before and after (None: not there), ``holder`` the key of the
+    refused item's key, ``old`` and ``new`` its states before and after (None: not there), ``owner`` the key of the
     item that holds a unique value already, when that is the reason.
     """
 
@@ -35,7 +35,7 @@ class RuleRefused(RulesError):
         item_key: Item,
         old: Item | None,
         new: Item | None,
-        holder: Item | None = None,
+        owner: Item | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -43,7 +43,7 @@ class RuleRefused(RulesError):
         self.item_key = item_key
         self.old = old
         self.new = new
-        self.holder = holder
+        self.owner = owner
 
     @classmethod
     def by(cls, found: Violation) -> "RuleRefused":
@@ -54,7 +54,7 @@ class RuleRefused(RulesError):
             item_key=found.key,
             old=found.old,
             new=found.new,
-            holder=found.holder,
+            owner=found.owner,
         )
 
 

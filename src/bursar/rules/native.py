@@ -20,12 +20,12 @@ from typing import Any, Protocol
 import orjson
 
 from bursar.dynamo.core.guards import Change, GuardView, Looking, Refusal
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.judging.local_rules import changed_attributes
-from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import OWNER, is_sentinel, sentinel_key, sentinel_partition
-from bursar.rules.judging.unique_and_parent import Hold, Parent
+from bursar.rules.judging.unique_and_parent import ParentRule, UniqueValue
 from bursar.rules.judging.violation import Violation
-from bursar.rules.language.predicates import Item
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.toml import rules_from_toml
 from bursar.rules.language.vocabulary import SENTINEL_KIND
@@ -33,10 +33,10 @@ from bursar.rules.language.vocabulary import SENTINEL_KIND
 ADOPTION_VIOLATIONS_MAX = 100
 """How many violations are listed when a table is refused its rules; the audit lists them all."""
 
-_CLAIMS = "unique"
+_OWNERS = "unique"
 _SENTINEL = "sentinel"
 _NOBODY: Mapping[str, Item] = {}
-_Taking = tuple[int, Change, Hold, str]
+_Taken = tuple[int, Change, UniqueValue, str]
 """(index of the change, the change, the rule, the value that it takes under it)."""
 
 
@@ -45,13 +45,13 @@ def load_guard(document: str) -> "NativeGuard":
     return NativeGuard(rules_from_toml(document))
 
 
-class _Items(Protocol):
+class _ItemSource(Protocol):
     """What parents and owners of sentinels are looked up in."""
 
     def get(self, table: str, key: dict[str, Any]) -> Item | None: ...
 
 
-class _Written:
+class _ItemsAfterRequest:
     """Items as the request leaves them: those that it writes are at hand, the others are read."""
 
     def __init__(self, changes: Sequence[Change], view: GuardView) -> None:
@@ -69,7 +69,7 @@ class NativeGuard:
     """One table's rules, asked by the engine before each commit."""
 
     def __init__(self, rules: Rules) -> None:
-        self._plan = Plan(rules)
+        self._plan = RulesPlan(rules)
         self._sentinel = {"S": SENTINEL_KIND}
 
     def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
@@ -87,26 +87,26 @@ class NativeGuard:
                 return Refusal(index, found.message)
             kind = plan.kind_of(new or old or {})
             assert kind is not None  # judged above
-            touched = kind.whole if changed is None else kind.touched(changed)
-            for hold in touched.holds:
-                before, after = hold.passing(old, new)
+            touched = kind.on_creation if changed is None else kind.touched_by(changed)
+            for unique in touched.unique_values:
+                before, after = unique.given_up_and_taken(old, new)
                 if before is not None:
                     giving.append((before, change.key))
                 if after is not None:
-                    taking.append((index, change, hold, after))
+                    taking.append((index, change, unique, after))
             if new is not None:
                 children += [(index, change, parent) for parent in touched.parents]
 
-        becomes = {sentinel_partition(plan.key_names, change.key): change.new for _, change in sentinels}
+        sentinels_after = {sentinel_partition(plan.key_names, change.key): change.new for _, change in sentinels}
 
         def look(view: GuardView) -> Refusal | None:
             for value, key in giving:
-                self._give_back(view, value, key)
-            written = _Written(changes, view)
+                self._give_up(view, value, key)
+            written = _ItemsAfterRequest(changes, view)
             return (
-                self._take(taking, becomes, view, written)
-                or self._look_at_parents(children, written)
-                or self._look_at_sentinels(sentinels, taking, written)
+                self._taken_refusal(taking, sentinels_after, view, written)
+                or self._parent_refusal(children, written)
+                or self._sentinel_refusal(sentinels, taking, written)
             )
 
         return look
@@ -117,32 +117,32 @@ class NativeGuard:
         Claims the values that no sentinel says to be held.
         """
         violations = []
-        for message in self._faults(view, table):
+        for message in self._violations(view, table):
             violations.append(message)
             if len(violations) == ADOPTION_VIOLATIONS_MAX:
                 violations.append(f"… and perhaps more: the first {ADOPTION_VIOLATIONS_MAX} are listed")
                 break
         return violations
 
-    def _faults(self, view: GuardView, table: str) -> Iterator[str]:
+    def _violations(self, view: GuardView, table: str) -> Iterator[str]:
         plan = self._plan
         for item in view.scan(table):
             key = plan.key(item)
             if is_sentinel(item, plan.kind_attribute):
-                found = self._sentinel_fault(Change(table, key, None, item), view)
+                found = self._sentinel_violation(Change(table, key, None, item), view)
                 if found is not None:
                     yield found
                 continue
-            faults = plan.state_faults(item)
+            faults = plan.state_violations(item)
             yield from (fault.message for fault in faults)
             kind = plan.kind_of(item)
             if kind is None or faults:
                 continue
             change = Change(table, key, None, item)
-            for hold in kind.holds:
-                value = hold.partition(item)
+            for unique in kind.unique_values:
+                value = unique.partition_of(item)
                 if value is not None:
-                    taken = self._claim(change, hold, value, self._sentinel_of(value, change, view), view, view)
+                    taken = self._own(change, unique, value, self._sentinel_of(value, change, view), view, view)
                     if taken is not None:
                         yield taken.message
             for parent in kind.parents:
@@ -152,96 +152,108 @@ class NativeGuard:
 
     # --- unique values -------------------------------------------------------------------------------------------
 
-    def _take(
-        self, taking: Sequence[_Taking], becomes: Mapping[str | None, Item | None], view: GuardView, written: _Items
+    def _taken_refusal(
+        self,
+        taking: Sequence[_Taken],
+        sentinels_after: Mapping[str | None, Item | None],
+        view: GuardView,
+        written: _ItemSource,
     ) -> Refusal | None:
-        """``becomes``: value → its sentinel as the request leaves it, of those that it writes."""
-        for index, change, hold, value in taking:
-            sentinel = becomes[value] if value in becomes else self._sentinel_of(value, change, written)
-            found = self._claim(change, hold, value, sentinel, view, written)
+        """``sentinels_after``: value → its sentinel as the request leaves it, of those that it writes."""
+        for index, change, unique, value in taking:
+            sentinel = sentinels_after[value] if value in sentinels_after else self._sentinel_of(value, change, written)
+            found = self._own(change, unique, value, sentinel, view, written)
             if found is not None:
                 return Refusal(index, found.message)
         return None
 
-    def _sentinel_of(self, value: str, change: Change, written: _Items) -> Item | None:
+    def _sentinel_of(self, value: str, change: Change, written: _ItemSource) -> Item | None:
         """The sentinel of ``value`` in the table of ``change``; one whose keys are not all text has no room for any."""
         if not all("S" in part for part in change.key.values()):
             return None
         return written.get(change.table, sentinel_key(self._plan.key_names, value))
 
-    def _claim(
-        self, change: Change, hold: Hold, value: str, sentinel: Item | None, view: GuardView, written: _Items
+    def _own(
+        self,
+        change: Change,
+        unique: UniqueValue,
+        value: str,
+        sentinel: Item | None,
+        view: GuardView,
+        written: _ItemSource,
     ) -> Violation | None:
         """Has the item of ``change`` hold ``value``, unless another does.
 
         ``sentinel``: as the request leaves it. If it names the item nothing more is needed; else a claim is made. One
-        that the request takes away from a holder needs no look here: that is refused as a sentinel's change.
+        that the request takes away from an owner needs no look here: that is refused as a sentinel's change.
         """
         key = change.key
         named = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
         if named == key:
-            claimed = view.owner(_CLAIMS, value.encode())
-        elif named is not None and self._holds({"M": named}, value, change.table, written):
-            return self._plan.taken(hold, change.old, change.new, named)
+            present = view.owner(_OWNERS, value.encode())
+        elif named is not None and self._owns({"M": named}, value, change.table, written):
+            return self._plan.taken_violation(unique, change.old, change.new, named)
         else:
-            claimed = view.take(_CLAIMS, value.encode(), owner_bytes(key))
-        if claimed is None or claimed == owner_bytes(key):
+            present = view.take(_OWNERS, value.encode(), owner_bytes(key))
+        if present is None or present == owner_bytes(key):
             return None
-        return self._plan.taken(hold, change.old, change.new, orjson.loads(claimed))
+        return self._plan.taken_violation(unique, change.old, change.new, orjson.loads(present))
 
-    def _give_back(self, view: GuardView, value: str, key: Item) -> None:
+    def _give_up(self, view: GuardView, value: str, key: Item) -> None:
         encoded = value.encode()
-        if view.owner(_CLAIMS, encoded) == owner_bytes(key):
-            view.release(_CLAIMS, encoded)
+        if view.owner(_OWNERS, encoded) == owner_bytes(key):
+            view.release(_OWNERS, encoded)
 
     # --- parents -------------------------------------------------------------------------------------------------
 
-    def _look_at_parents(self, children: Sequence[tuple[int, Change, Parent]], view: _Items) -> Refusal | None:
+    def _parent_refusal(self, children: Sequence[tuple[int, Change, ParentRule]], view: _ItemSource) -> Refusal | None:
         for index, change, parent in children:
             found = self._orphaned(change, parent, view)
             if found is not None:
                 return Refusal(index, found.message)
         return None
 
-    def _orphaned(self, change: Change, parent: Parent, view: _Items) -> Violation | None:
+    def _orphaned(self, change: Change, parent: ParentRule, view: _ItemSource) -> Violation | None:
         assert change.new is not None
         key = parent.key(change.new)
         if key is None:
             return None
-        return self._plan.orphaned(parent, change.old, change.new, view.get(change.table, key))
+        return self._plan.parent_violation(parent, change.old, change.new, view.get(change.table, key))
 
     # --- sentinels -----------------------------------------------------------------------------------------------
 
-    def _look_at_sentinels(
-        self, sentinels: Sequence[tuple[int, Change]], taken: Sequence[_Taking], view: _Items
+    def _sentinel_refusal(
+        self, sentinels: Sequence[tuple[int, Change]], taken: Sequence[_Taken], view: _ItemSource
     ) -> Refusal | None:
-        holders = {value: holder.key for _, holder, _, value in taken}
+        owners = {value: change.key for _, change, _, value in taken}
         for index, change in sentinels:
-            message = self._sentinel_fault(change, view, holders)
+            message = self._sentinel_violation(change, view, owners)
             if message is not None:
                 return Refusal(index, message)
         return None
 
-    def _sentinel_fault(self, change: Change, view: _Items, holders: Mapping[str, Item] = _NOBODY) -> str | None:
+    def _sentinel_violation(
+        self, change: Change, view: _ItemSource, owners: Mapping[str, Item] = _NOBODY
+    ) -> str | None:
         """Why a sentinel may not be as the request leaves it, or None.
 
-        ``holders``: value → key of the item that the request gives it to, which saves looking there.
+        ``owners``: value → key of the item that the request gives it to, which saves looking there.
         """
         plan = self._plan
         partition = change.key[plan.key_names[0]].get("S", "")
         before = None if change.old is None else change.old.get(OWNER)
         after = None if change.new is None else change.new.get(OWNER)
-        if before is None and after is not None and after == {"M": holders.get(partition)}:
+        if before is None and after is not None and after == {"M": owners.get(partition)}:
             return None
-        if before is not None and before != after and self._holds(before, partition, change.table, view):
+        if before is not None and before != after and self._owns(before, partition, change.table, view):
             reason = "its owner still holds the value"
-        elif change.new is not None and not self._holds(after, partition, change.table, view):
+        elif change.new is not None and not self._owns(after, partition, change.table, view):
             reason = "its owner does not hold the value"
         else:
             return None
         return plan.violation(_SENTINEL, _SENTINEL, reason, (OWNER,), change.old, change.new).message
 
-    def _holds(self, owner: Mapping[str, Any] | None, partition: str, table: str, view: _Items) -> bool:
+    def _owns(self, owner: Mapping[str, Any] | None, partition: str, table: str, view: _ItemSource) -> bool:
         key = None if owner is None else owner.get("M")
         if not isinstance(key, dict) or set(key) != set(self._plan.key_names):
             return False
@@ -250,7 +262,11 @@ class NativeGuard:
         if item is None or kind is None:
             return False
         try:
-            return any(hold.partition(item) == partition for hold in kind.holds if partition.startswith(hold.prefix))
+            return any(
+                unique.partition_of(item) == partition
+                for unique in kind.unique_values
+                if partition.startswith(unique.prefix)
+            )
         except ValueError:  # met while adopting, and listed there: a value that cannot be unique
             return False
 

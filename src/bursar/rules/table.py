@@ -14,22 +14,23 @@ not.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bursar.clock import Clock
 from bursar.dynamo.engine.compare_and_swap import DirectDoor
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.errors import RuleRefused, StoreBusy
-from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import OWNER, sentinel_key, sentinel_prefix, value_text
-from bursar.rules.language.predicates import Item, Plain, typed_value
+from bursar.rules.language.predicates import Plain, typed_value
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.language.vocabulary import Unique, UniqueWhile
-from bursar.rules.language.writes import Write
-from bursar.rules.transactions.actions import Action
+from bursar.rules.language.writes import LogicalWrite
+from bursar.rules.transactions.actions import CompiledAction
 from bursar.rules.transactions.cancellations import (
     BUSY_CODES,
     CANCELLED,
@@ -37,10 +38,10 @@ from bursar.rules.transactions.cancellations import (
     failed_conditions,
     guard_refusal,
     is_busy,
-    takes_effect,
-    verdict,
+    is_in_effect,
+    refusal_or_contention,
 )
-from bursar.rules.transactions.compile import Compiled, compile_writes
+from bursar.rules.transactions.compile import CompiledTransaction, compile_writes
 from bursar.rules.transactions.whole_item_swaps import swaps_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ TOKEN_AGE_MAX_S = 600.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryLimits:
     """How often and how long a write is tried again. A wait is drawn from 0 to a bound that doubles (full jitter)."""
 
     busy_tries_max: int = 10
@@ -79,24 +80,24 @@ class RuledTable:
         *,
         randomness: random.Random,
         clock: Clock,
-        patience: Patience = Patience(),
+        retry_limits: RetryLimits = RetryLimits(),
         direct: DirectDoor | None = None,
     ) -> None:
         self.store = store
         self.name = table_name
         self.rules = rules
-        self.plan = Plan(rules)
+        self.plan = RulesPlan(rules)
         self._randomness = randomness
         self._clock = clock
-        self._patience = patience
+        self.retry_limits = retry_limits
         self._direct = direct
         self._document = "" if direct is None else rules_to_toml(rules)
 
-    def compile(self, writes: Sequence[Write]) -> Compiled:
+    def compile(self, writes: Sequence[LogicalWrite]) -> CompiledTransaction:
         """What :meth:`write` would send; raises what it would raise before sending."""
         return compile_writes(self.plan, self.name, writes)
 
-    async def write(self, writes: Sequence[Write], token: str | None = None) -> None:
+    async def write(self, writes: Sequence[LogicalWrite], token: str | None = None) -> None:
         """All of ``writes`` take place, or none: one TransactWriteItems.
 
         ``token`` (at most 36 characters) is the ClientRequestToken; by default a fresh one. Raises what
@@ -117,16 +118,16 @@ class RuledTable:
         if compiled.actions:
             if token is None and self._direct is None:
                 token = f"{self._randomness.getrandbits(128):032x}"
-            await _Sending(self, compiled, token, unclear=unclear).run()
+            await _TransactionSender(self, compiled, token, unclear=unclear).run()
 
-    async def owner_of(self, rule: str, *values: Plain | Item) -> dict[str, Any] | None:
+    async def owner_of(self, rule: str, *values: Plain | Mapping[str, Any]) -> dict[str, Any] | None:
         """The key of the item that holds ``values`` (one per attribute) under the unique or unique-while ``rule``.
 
         One strongly consistent GetItem of the sentinel; None when nobody holds it. ``KeyError`` for an unknown rule.
         """
         named = self.rules[rule]
         if not isinstance(named, Unique | UniqueWhile):
-            raise ValueError(f"{named.word} rule {rule!r} has no owners")
+            raise ValueError(f"{named.keyword} rule {rule!r} has no owners")
         if len(values) != len(named.attributes):
             raise ValueError(f"rule {rule!r} needs values for {', '.join(named.attributes)}")
         partition = sentinel_prefix(named) + value_text([typed_value(value) for value in values])
@@ -142,7 +143,7 @@ class RuledTable:
         item: dict[str, Any] | None = answer.get("Item")
         return item
 
-    async def partition(self, value: Item, begins: str = "") -> list[dict[str, Any]]:
+    async def partition(self, value: Mapping[str, Any], begins: str = "") -> list[dict[str, Any]]:
         """Every item whose partition key is ``value`` (``{"S": …}``), strongly consistent, in the sort key's order.
 
         With ``begins``, those whose sort key, a text, begins with it.
@@ -173,20 +174,17 @@ class RuledTable:
         bound_s = min(most_s, first_s * 2 ** (tries - 1))
         await asyncio.sleep(self._randomness.uniform(0.0, bound_s))
 
-    @property
-    def patience(self) -> Patience:
-        """The bounds on trying again."""
-        return self._patience
-
     def now(self) -> float:
         """The clock's time, in seconds."""
         return self._clock()
 
 
-class _Sending:
+class _TransactionSender:
     """One compiled transaction on its way, with what is known of it so far."""
 
-    def __init__(self, table: RuledTable, compiled: Compiled, token: str | None, *, unclear: bool = False) -> None:
+    def __init__(
+        self, table: RuledTable, compiled: CompiledTransaction, token: str | None, *, unclear: bool = False
+    ) -> None:
         """``unclear``: what was tried before may have taken place."""
         self._table = table
         self._compiled = compiled
@@ -202,25 +200,25 @@ class _Sending:
                 await self._table.store.call("TransactWriteItems", self._request)
                 return
             except StoreOutcomeUnknown as unknown:
-                if await self._unclear_but_done(unknown):
+                if await self._settle_unknown(unknown):
                     return
             except DynamoError as error:
-                if await self._refused_but_done(error):
+                if await self._settle_refusal(error):
                     return
 
-    async def _refused_but_done(self, error: DynamoError) -> bool:
+    async def _settle_refusal(self, error: DynamoError) -> bool:
         """Waits when trying again helps; True when it took place after all; raises otherwise."""
         if error.code in UNCLEAR_CODES:
-            return await self._unclear_but_done(error)
+            return await self._settle_unknown(error)
         if error.code in BUSY_CODES or (error.code == CANCELLED and is_busy(error.cancellation_reasons or ())):
-            await self._wait_for_others(error)
+            await self._back_off(error)
             return False
         if error.code != CANCELLED or not error.cancellation_reasons:
             raise error
         failed = failed_conditions(self._compiled, error.cancellation_reasons)
         if not failed:
             raise error
-        found: list[tuple[Action, Item | None]] = []
+        found: list[tuple[CompiledAction, Item | None]] = []
         refusal: RuleRefused | None = None
         for action, reason in failed:
             guarded = guard_refusal(self._table.plan, action, reason.get("Message") or "")
@@ -228,56 +226,56 @@ class _Sending:
             if guarded is None:
                 found.append((action, reason.get("Item") or await self._read(action)))
         # Only after a lost answer can a failed condition be this very write's own doing.
-        if self._unclear and await self._took_place():
+        if self._unclear and await self._is_written():
             return True
-        raise refusal or verdict(self._table.plan, found) from None
+        raise refusal or refusal_or_contention(self._table.plan, found) from None
 
-    async def _wait_for_others(self, error: DynamoError) -> None:
-        patience = self._table.patience
+    async def _back_off(self, error: DynamoError) -> None:
+        limits = self._table.retry_limits
         self._busy += 1
-        if self._busy >= patience.busy_tries_max:
+        if self._busy >= limits.busy_tries_max:
             # A request that is turned away this often after a lost answer is still not known to have failed.
             if self._unclear:
                 raise StoreOutcomeUnknown(f"no answer, then {error}") from error
             raise StoreBusy(f"turned away {self._busy} times, last by {error}") from error
-        await self._table.wait(self._busy, patience.busy_wait_first_s, patience.busy_wait_max_s)
+        await self._table.wait(self._busy, limits.busy_wait_first_s, limits.busy_wait_max_s)
 
-    async def _unclear_but_done(self, unknown: Exception) -> bool:
+    async def _settle_unknown(self, unknown: Exception) -> bool:
         """Lets the token settle it, while it is remembered; then reads. True when it took place."""
-        patience = self._table.patience
+        limits = self._table.retry_limits
         self._unclear += 1
-        remembered = self._table.now() - self._began < TOKEN_AGE_MAX_S - patience.unclear_wait_max_s
-        if self._unclear < patience.unclear_tries_max and remembered:
-            await self._table.wait(self._unclear, patience.unclear_wait_first_s, patience.unclear_wait_max_s)
+        remembered = self._table.now() - self._began < TOKEN_AGE_MAX_S - limits.unclear_wait_max_s
+        if self._unclear < limits.unclear_tries_max and remembered:
+            await self._table.wait(self._unclear, limits.unclear_wait_first_s, limits.unclear_wait_max_s)
             # The wait may have outlasted the token: sending again would then be a second write.
             if self._table.now() - self._began < TOKEN_AGE_MAX_S:
                 return False
-        if await self._took_place():
+        if await self._is_written():
             return True
         raise StoreOutcomeUnknown(f"sent {self._unclear} times without a clear answer: {unknown}") from unknown
 
-    async def _took_place(self) -> bool:
+    async def _is_written(self) -> bool:
         """Whether every item is as the write makes it."""
         plan = self._table.plan
         for change in self._compiled.changes:
-            if not takes_effect(plan, change, await self._quietly(change.key)):
+            if not is_in_effect(plan, change, await self._read_with_retries(change.key)):
                 return False
         return True
 
-    async def _read(self, action: Action) -> Item | None:
+    async def _read(self, action: CompiledAction) -> Item | None:
         """The item under a failed condition, for a store that does not return it."""
         ((_, body),) = action.body.items()
         item = body.get("Key") or {name: body["Item"][name] for name in self._table.rules.key_names}
         return await self._table.get(item)
 
-    async def _quietly(self, key: Item) -> dict[str, Any] | None:
+    async def _read_with_retries(self, key: Item) -> dict[str, Any] | None:
         """The item, by a read as patient as a busy write; what it raises in the end is an unknown outcome."""
-        patience = self._table.patience
-        for tries in range(1, patience.busy_tries_max + 1):
+        limits = self._table.retry_limits
+        for tries in range(1, limits.busy_tries_max + 1):
             try:
                 return await self._table.get(key)
             except (DynamoError, StoreOutcomeUnknown) as error:
-                if tries == patience.busy_tries_max:
+                if tries == limits.busy_tries_max:
                     raise StoreOutcomeUnknown(f"the outcome could not be read: {error}") from error
-                await self._table.wait(tries, patience.busy_wait_first_s, patience.busy_wait_max_s)
+                await self._table.wait(tries, limits.busy_wait_first_s, limits.busy_wait_max_s)
         raise AssertionError("the loop returns or raises")

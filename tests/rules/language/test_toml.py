@@ -47,7 +47,7 @@ def test_the_form_is_small() -> None:
         where = {condition = "age >= :a", values = {":a" = 18}}
     """
     rules = rules_from_toml(text)
-    assert [rule.says() for rule in rules.rules] == ["email belongs to at most one item", "age >= 18"]
+    assert [rule.describe() for rule in rules.rules] == ["email belongs to at most one item", "age >= 18"]
     assert rules.kinds == ()
 
 

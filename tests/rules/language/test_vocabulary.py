@@ -19,7 +19,7 @@ from bursar.rules import (
     Where,
     one_of,
 )
-from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.plan import RulesPlan
 from tests.support.rules.samples import ORDERS
 
 KEY = {"pk": "{pk}", "sk": "order"}
@@ -66,8 +66,8 @@ FAULTS: list[tuple[Callable[[], Any], str]] = [
     (lambda: table(References("r", parent="x", key=KEY)), "there is no kind 'x' to be the parent"),
     (lambda: table(References("r", parent="order", key={"pk": "{a}"})), "the parent's key must say pk and sk"),
     (lambda: table(Agrees("r", parent="order", key=KEY, attributes=("pk",))), "keys and kinds differ by nature"),
-    (lambda: Plan(table(Check("c", where=Where("size(a")))), "check rule 'c': Invalid ConditionExpression"),
-    (lambda: Plan(table(Check("c", where=Where("status = :v", values={":v": 1})))), "reserved keyword: status"),
+    (lambda: RulesPlan(table(Check("c", where=Where("size(a")))), "check rule 'c': Invalid ConditionExpression"),
+    (lambda: RulesPlan(table(Check("c", where=Where("status = :v", values={":v": 1})))), "reserved keyword: status"),
 ]  # fmt: skip
 
 
@@ -95,7 +95,7 @@ SAYS = {
 
 @pytest.mark.parametrize("name", SAYS)
 def test_a_rule_can_be_read_aloud(name: str) -> None:
-    assert ORDERS[name].says() == SAYS[name]
+    assert ORDERS[name].describe() == SAYS[name]
 
 
 def test_an_unknown_rule_is_answered_with_those_there_are() -> None:

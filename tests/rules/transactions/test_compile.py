@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from bursar.rules import Contention, Delete, Put, RuleRefused, Rules, TransactionTooLarge, Unique, Update
-from bursar.rules.judging.plan import Plan
-from bursar.rules.transactions.compile import ACTIONS_MAX, Compiled, compile_writes
+from bursar.rules.judging.plan import RulesPlan
+from bursar.rules.transactions.compile import ACTIONS_MAX, CompiledTransaction, compile_writes
 from tests.support.rules.samples import ORDERS, changed, item, line, order
 from tests.support.rules.worlds import PlainStore, finish, ruled
 
 
-def compiled(*writes: Any, rules: Rules = ORDERS) -> Compiled:
-    return compile_writes(Plan(rules), "ruled", writes)
+def compiled(*writes: Any, rules: Rules = ORDERS) -> CompiledTransaction:
+    return compile_writes(RulesPlan(rules), "ruled", writes)
 
 
 def sent(*writes: Any, rules: Rules = ORDERS) -> list[str]:
@@ -86,7 +86,7 @@ def test_a_value_that_passes_from_one_item_to_another_is_one_action() -> None:
 def test_two_items_of_one_write_cannot_take_the_same_value() -> None:
     with pytest.raises(RuleRefused, match=r"Rule number .*number is taken; held by") as refused:
         compiled(Put(order()), Put(order("b", number="n-a")))
-    assert refused.value.holder == {"pk": {"S": "a"}, "sk": {"S": "order"}}
+    assert refused.value.owner == {"pk": {"S": "a"}, "sk": {"S": "order"}}
 
 
 def test_children_of_one_parent_share_its_check() -> None:
@@ -177,7 +177,7 @@ def test_nobody_writes_sentinels_by_hand() -> None:
 
 def test_a_table_without_kinds_and_without_a_sort_key() -> None:
     rules = Rules("id", rules=(Unique("email", attributes=("email",)),))
-    body = compile_writes(Plan(rules), "people", [Put({"id": {"S": "1"}, "email": {"S": "a@b"}})]).actions
+    body = compile_writes(RulesPlan(rules), "people", [Put({"id": {"S": "1"}, "email": {"S": "a@b"}})]).actions
     assert [action.body["Put"]["Item"] for action in body] == [
         {"id": {"S": "1"}, "email": {"S": "a@b"}},
         {

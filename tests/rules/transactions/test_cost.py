@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from bursar.rules import Delete, Put, Update
-from bursar.rules.transactions.cost import Cost, Index, cost
+from bursar.rules.transactions.cost import Cost, PricedIndex, cost
 from tests.support.rules.samples import ORDERS, changed, line, order
 from tests.support.rules.worlds import DEFINITION, TABLE, PlainStore, finish, ruled
 
-BY_STATE = Index("by-state", ("state", "number"))
-BY_MEMO = Index("by-memo", ("memo",), projected=frozenset({"pk", "sk", "amount"}))
+BY_STATE = PricedIndex("by-state", ("state", "number"))
+BY_MEMO = PricedIndex("by-memo", ("memo",), projected=frozenset({"pk", "sk", "amount"}))
 
 
 class Billed(PlainStore):

@@ -6,8 +6,8 @@ import pytest
 
 from bursar.rules import Check, Contention, Put, RuledTable, RuleRefused, Update, Where, one_of
 from bursar.rules.judging.local_rules import predicate
-from bursar.rules.judging.plan import Plan
-from bursar.rules.language.writes import Write
+from bursar.rules.judging.plan import RulesPlan
+from bursar.rules.language.writes import LogicalWrite
 from bursar.rules.transactions.whole_item_swaps import swaps_of
 from tests.support.rules.samples import ORDERS, changed, item, order
 from tests.support.rules.worlds import PlainStore, finish, ruled
@@ -37,7 +37,7 @@ def test_items_and_sentinels_are_swapped(table: RuledTable, store: PlainStore) -
 
 def test_a_value_passes_from_one_item_to_another(table: RuledTable, store: PlainStore) -> None:
     finish(table.write([Put(order())]))
-    passing: list[Write] = [Put(order("b", customer="c-a")), Update(order(), changed(order(), state="void"))]
+    passing: list[LogicalWrite] = [Put(order("b", customer="c-a")), Update(order(), changed(order(), state="void"))]
     finish(table.write(passing))
     assert store.sentinels()["unique#one-open#c-a"] == ("b", "order")
     assert (sent(store), store.swaps) == ([], 2)
@@ -45,16 +45,16 @@ def test_a_value_passes_from_one_item_to_another(table: RuledTable, store: Plain
 
 def test_numbers_are_swapped_in_canonical_form() -> None:
     old = order(amount=5)
-    assert swaps_of(Plan(ORDERS), [Put({**old, "amount": {"N": "5.00"}})])[0] == (None, old)
-    assert swaps_of(Plan(ORDERS), [Update(old, {**old, "amount": {"N": "5.0"}})]) == []
-    assert swaps_of(Plan(ORDERS), [Update(old, {**old, "amount": {"N": "7.50"}})]) == [
+    assert swaps_of(RulesPlan(ORDERS), [Put({**old, "amount": {"N": "5.00"}})])[0] == (None, old)
+    assert swaps_of(RulesPlan(ORDERS), [Update(old, {**old, "amount": {"N": "5.0"}})]) == []
+    assert swaps_of(RulesPlan(ORDERS), [Update(old, {**old, "amount": {"N": "7.50"}})]) == [
         (old, {**old, "amount": {"N": "7.5"}})
     ]
 
 
 def test_an_attribute_that_goes_is_a_change() -> None:
     old = order(amount=5)
-    assert swaps_of(Plan(ORDERS), [Update(old, changed(old, amount=None))]) == [(old, order())]
+    assert swaps_of(RulesPlan(ORDERS), [Update(old, changed(old, amount=None))]) == [(old, order())]
 
 
 def test_an_item_read_before_it_was_canonical_is_written_all_the_same(table: RuledTable, store: PlainStore) -> None:
@@ -112,17 +112,17 @@ VALUES = [
     ids=["one_of", "bare"],
 )
 def test_a_list_of_texts_means_what_its_comparisons_mean(short: Where, long: str) -> None:
-    assert short.listed is not None
-    attribute, _ = short.listed
+    assert short.listed_values is not None
+    attribute, _ = short.listed_values
     other = Where(long, names=short.names, values=short.values)
-    assert other.listed is None
+    assert other.listed_values is None
     briefly, at_length = (predicate(where, Check("c", where=where)) for where in (short, other))
     for found in ({}, *({attribute: value} for value in VALUES)):
         assert briefly(found) == at_length(found)
 
 
 def test_other_lists_are_not_taken_for_texts() -> None:
-    assert one_of("n", [1, 2]).listed is None
-    assert one_of("n", ["1", 2]).listed is None
-    assert Where("NOT city IN (:v)", values={":v": "x"}).listed is None
-    assert Where("a.city IN (:v)", values={":v": "x"}).listed is None
+    assert one_of("n", [1, 2]).listed_values is None
+    assert one_of("n", ["1", 2]).listed_values is None
+    assert Where("NOT city IN (:v)", values={":v": "x"}).listed_values is None
+    assert Where("a.city IN (:v)", values={":v": "x"}).listed_values is None

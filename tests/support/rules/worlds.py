@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bursar.dynamo.engine.compare_and_swap import Direct
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.operations import Operation
 from bursar.rules import (
     Agrees,
@@ -27,7 +28,6 @@ from bursar.rules import (
     one_of,
 )
 from bursar.rules.judging.sentinels import is_sentinel
-from bursar.rules.language.predicates import Item
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 

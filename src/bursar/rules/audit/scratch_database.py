@@ -1,8 +1,8 @@
 """What an audit remembers between the items it reads: a private SQLite file on disk, so that memory stays bounded.
 
 A table is read in parts and while others write, so one pass can only *suspect*: two items seen to hold one value, a
-sentinel seen without its holder, a child seen without its parent. Each suspicion is then looked at again, by one
-transaction that reads all the items involved at one instant (:mod:`bursar.rules.audit.audit`).
+sentinel seen without its owner, a child seen without its parent. Each suspicion is then looked at again, by one
+transaction that reads all the items involved at one instant (:mod:`bursar.rules.audit.table_audit`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import orjson
 
-from bursar.rules.language.predicates import Item
+from bursar.dynamo.items.attribute_values import Item
 
 CACHE_KIB = 16 * 1024
 TEMPORARY = ""
@@ -34,7 +34,7 @@ _WITHOUT_SENTINEL = """
 SELECT held.partition, held.owner FROM held LEFT JOIN sentinels USING (partition)
 WHERE sentinels.owner IS NOT held.owner
 """
-_WITHOUT_HOLDER = """
+_WITHOUT_OWNER = """
 SELECT sentinels.partition, sentinels.owner FROM sentinels
 WHERE NOT EXISTS (SELECT 1 FROM held WHERE held.partition = sentinels.partition AND held.owner = sentinels.owner)
 """
@@ -45,7 +45,7 @@ WHERE parents.digest IS NOT children.digest
 """
 
 
-class Suspects:
+class ScratchDatabase:
     """Values held, sentinels, parents and children, as they were seen."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Suspects:
         """Lets go of the file."""
         self._database.close()
 
-    def saw(
+    def note(
         self,
         held: Iterable[tuple[str, str]],
         sentinels: Iterable[tuple[str, str]],
@@ -71,7 +71,7 @@ class Suspects:
             self._database.executemany("INSERT OR REPLACE INTO parents VALUES (?, ?, ?)", parents)
             self._database.executemany("INSERT INTO children VALUES (?, ?, ?, ?)", children)
 
-    def all_seen(self) -> None:
+    def index_held_values(self) -> None:
         """To be called once between seeing and asking."""
         self._database.execute("CREATE INDEX held_by ON held (partition, owner)")
 
@@ -88,12 +88,12 @@ class Suspects:
             yield last, owners
 
     def without_sentinel(self) -> Iterator[tuple[str, str]]:
-        """(sentinel partition, holder's key) where the sentinel is not there or names another."""
+        """(sentinel partition, owner's key) where the sentinel is not there or names another."""
         return iter(self._database.execute(_WITHOUT_SENTINEL))
 
-    def without_holder(self) -> Iterator[tuple[str, str]]:
+    def without_owner(self) -> Iterator[tuple[str, str]]:
         """(sentinel partition, the owner it names) where that owner was not seen to hold the value."""
-        return iter(self._database.execute(_WITHOUT_HOLDER))
+        return iter(self._database.execute(_WITHOUT_OWNER))
 
     def orphans(self) -> Iterator[tuple[str, str]]:
         """(rule, child's key) where the parent was not seen, or seen not to agree."""

@@ -10,17 +10,17 @@ from typing import Any
 
 import orjson
 
-from bursar.rules.audit.audit import Fault
-from bursar.rules.judging.plan import Plan
+from bursar.dynamo.items.attribute_values import Item
+from bursar.rules.audit.table_audit import Finding
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import is_sentinel
-from bursar.rules.language.predicates import Item
 
 
 class NotAChange(ValueError):
     """A line that is no stream record with both images. The message says which line."""
 
 
-def audit_changes(plan: Plan, changes: Iterable[tuple[Item | None, Item | None]]) -> Iterator[Fault]:
+def audit_changes(plan: RulesPlan, changes: Iterable[tuple[Item | None, Item | None]]) -> Iterator[Finding]:
     """Every change (old, new) that a rule would have refused, in order. Memory does not grow with their number."""
     for old, new in changes:
         item = old if new is None else new
@@ -28,10 +28,10 @@ def audit_changes(plan: Plan, changes: Iterable[tuple[Item | None, Item | None]]
             continue
         found = plan.judge(old, new)
         if found is not None:
-            yield Fault("violation", found.rule, found.key, found.message)
+            yield Finding("violation", found.rule, found.key, found.message)
 
 
-def changes_from_lines(lines: Iterable[bytes], plan: Plan) -> Iterator[tuple[Item | None, Item | None]]:
+def changes_from_lines(lines: Iterable[bytes], plan: RulesPlan) -> Iterator[tuple[Item | None, Item | None]]:
     """The changes that stream records tell of. Raises :class:`NotAChange`."""
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Any
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.items.attribute_values import equal, normalise
+from bursar.dynamo.items.attribute_values import Item, equal, normalise
 from bursar.dynamo.items.numbers import canonical
-from bursar.rules.language.predicates import Item, Where
+from bursar.rules.language.predicates import Where
 from bursar.rules.language.vocabulary import Rule, RulesInvalid, Transitions
 
 Verdict = Callable[[Item | None, Item], str | None]
@@ -18,11 +18,11 @@ NUMBERS_CACHED = 4096
 canonical_number = lru_cache(NUMBERS_CACHED)(canonical)
 
 
-class OnlyChanges:
+class ChangesOnlyVerdict:
     """Marks verdicts that have nothing to say about a new item."""
 
 
-class Moves:
+class TransitionsVerdict:
     """Transitions: along the graph, from an initial value."""
 
     def __init__(self, rule: Transitions) -> None:
@@ -53,7 +53,7 @@ class Moves:
         return f"{self._rule.attribute} is none of {', '.join(self._rule.states)}"
 
 
-class Unchanged(OnlyChanges):
+class UnchangedVerdict(ChangesOnlyVerdict):
     """Immutable, and write once."""
 
     def __init__(self, attributes: tuple[str, ...], *, once: bool) -> None:
@@ -68,32 +68,32 @@ class Unchanged(OnlyChanges):
         return None
 
 
-class Never(OnlyChanges):
+class AppendOnlyVerdict(ChangesOnlyVerdict):
     """Append-only."""
 
     def __call__(self, _old: Item | None, _new: Item) -> str | None:
         return "it is never changed nor removed"
 
 
-class Holds:
+class CheckVerdict:
     """Check."""
 
-    def __init__(self, holds: Callable[[Item], bool], says: str) -> None:
+    def __init__(self, holds: Callable[[Item], bool], description: str) -> None:
         self._holds = holds
-        self._says = says
+        self._description = description
 
     def __call__(self, _old: Item | None, new: Item) -> str | None:
-        return None if self._holds(new) else f"{self._says} does not hold"
+        return None if self._holds(new) else f"{self._description} does not hold"
 
 
 def changed_attributes(old: Item, new: Item) -> frozenset[str]:
     """The attributes that differ, as DynamoDB compares: sets in any order, numbers by value."""
-    changed = differing(old, new)
+    changed = differing_attributes(old, new)
     changed += [name for name in old if name not in new]
     return frozenset(changed)
 
 
-def differing(old: Item, new: Item) -> list[str]:
+def differing_attributes(old: Item, new: Item) -> list[str]:
     """The attributes of ``new`` that ``old`` has otherwise or not at all."""
     look = old.get
     unlike = [name for name, value in new.items() if look(name) != value]
@@ -141,10 +141,10 @@ def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
         condition = parse_condition(where.condition).bind(binding)
         binding.check_all_used()
     except DynamoError as fault:
-        raise RulesInvalid(f"{rule.word} rule {rule.name!r}: {fault.message}") from None
-    if where.listed is not None:
+        raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: {fault.message}") from None
+    if where.listed_values is not None:
         # The commonest predicate, looked at several times on a payment's way; equal text is equal to DynamoDB too.
-        attribute, values = where.listed
+        attribute, values = where.listed_values
         return lambda item: item.get(attribute) in values
     evaluate: Callable[[Any], bool] = condition.evaluate
     return evaluate

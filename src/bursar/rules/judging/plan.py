@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.judging.local_rules import (
-    Holds,
-    Moves,
-    Never,
-    OnlyChanges,
-    Unchanged,
+    AppendOnlyVerdict,
+    ChangesOnlyVerdict,
+    CheckVerdict,
+    TransitionsVerdict,
+    UnchangedVerdict,
     Verdict,
     changed_attributes,
     predicate,
     same,
 )
 from bursar.rules.judging.sentinels import PREFIX
-from bursar.rules.judging.unique_and_parent import Hold, Parent
+from bursar.rules.judging.unique_and_parent import ParentRule, UniqueValue
 from bursar.rules.judging.violation import Violation
-from bursar.rules.language.predicates import Item, plain_text
+from bursar.rules.language.predicates import plain_text
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.vocabulary import (
     SENTINEL_KIND,
@@ -50,23 +51,23 @@ SHOWN_CHARACTERS_MAX = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LocalRule:
     """One local rule ready to judge; ``reads`` None means that any change at all matters to it."""
 
     rule: str
-    word: str
+    keyword: str
     reads: frozenset[str] | None
     verdict: Verdict
     shown: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class TouchedRules:
     """The rules of one kind that a change has to do with, sorted by what each caller does with them."""
 
-    locals: tuple[Local, ...]
-    holds: tuple[Hold, ...]
-    parents: tuple[Parent, ...]
+    local_rules: tuple[LocalRule, ...]
+    unique_values: tuple[UniqueValue, ...]
+    parents: tuple[ParentRule, ...]
 
 
 class KindPlan:
@@ -74,54 +75,54 @@ class KindPlan:
 
     def __init__(self, name: str | None, rules: Rules) -> None:
         self.name = name
-        self.holds: list[Hold] = []
-        self.parents: list[Parent] = []
+        self.unique_values: list[UniqueValue] = []
+        self.parents: list[ParentRule] = []
         about = rules.about(name)
         locals_ = [_local(rule, self._verdict(rule, rules), rules) for rule in about]
-        locals_.extend(_parental(name, rules))
-        self.on_put = tuple(local for local in locals_ if not isinstance(local.verdict, OnlyChanges))
+        locals_.extend(_rules_of_parents(name, rules))
+        self.on_put = tuple(local for local in locals_ if not isinstance(local.verdict, ChangesOnlyVerdict))
         self.on_change = tuple(locals_)
-        self.whole = Touched(self.on_put, tuple(self.holds), tuple(self.parents))
+        self.on_creation = TouchedRules(self.on_put, tuple(self.unique_values), tuple(self.parents))
         self.removal = _removal(name, rules)
-        footprints = {hold.reads for hold in self.holds} | {parent.reads for parent in self.parents}
+        footprints = {unique.reads for unique in self.unique_values} | {parent.reads for parent in self.parents}
         footprints |= {rule.reads for rule in about if isinstance(rule, Check)}
         # One-attribute footprints pin nothing that the change itself does not pin already.
         self.footprints = tuple(sorted((reads for reads in footprints if len(reads) > 1), key=sorted))
-        self.held_by = frozenset().union(*(hold.reads for hold in self.holds))
+        self.unique_reads = frozenset().union(*(unique.reads for unique in self.unique_values))
         # Asked several times for each change, and always for one of the few sets of attributes that change together.
-        self.touched = lru_cache(TOUCHED_CACHED)(self._touched)
+        self.touched_by = lru_cache(TOUCHED_CACHED)(self._rules_touched_by)
 
-    def _touched(self, changed: frozenset[str]) -> Touched:
+    def _rules_touched_by(self, changed: frozenset[str]) -> TouchedRules:
         """The rules that read any of the attributes ``changed`` of an item that stays."""
-        return Touched(
+        return TouchedRules(
             tuple(
                 one for one in self.on_change if (changed if one.reads is None else not changed.isdisjoint(one.reads))
             ),
-            tuple(hold for hold in self.holds if not changed.isdisjoint(hold.reads)),
+            tuple(unique for unique in self.unique_values if not changed.isdisjoint(unique.reads)),
             tuple(parent for parent in self.parents if not changed.isdisjoint(parent.reads)),
         )
 
     def _verdict(self, rule: Rule, rules: Rules) -> Verdict:
         match rule:
             case Unique() | UniqueWhile():
-                self.holds.append(Hold(rule))
-                return self.holds[-1].verdict
+                self.unique_values.append(UniqueValue(rule))
+                return self.unique_values[-1].verdict
             case References():
-                self.parents.append(Parent(rule, rules))
+                self.parents.append(ParentRule(rule, rules))
                 return self.parents[-1].verdict
             case Transitions():
-                return Moves(rule)
+                return TransitionsVerdict(rule)
             case Immutable():
-                return Unchanged(rule.attributes, once=False)
+                return UnchangedVerdict(rule.attributes, once=False)
             case WriteOnce():
-                return Unchanged(rule.attributes, once=True)
+                return UnchangedVerdict(rule.attributes, once=True)
             case AppendOnly():
-                return Never()
+                return AppendOnlyVerdict()
             case Check():
-                return Holds(predicate(rule.where, rule), rule.says())
+                return CheckVerdict(predicate(rule.where, rule), rule.describe())
 
 
-class Plan:
+class RulesPlan:
     """A whole rule set, ready: kind → :class:`KindPlan`, and the verdict on one item's change."""
 
     def __init__(self, rules: Rules) -> None:
@@ -130,8 +131,8 @@ class Plan:
         self.kind_attribute = rules.kind_attribute
         names: list[str | None] = [kind.name for kind in rules.kinds]
         self.kinds = {name: KindPlan(name, rules) for name in names or [None]}
-        self.lone = self.kinds.get(None)
-        self.holds = {hold.rule.name: hold for kind in self.kinds.values() for hold in kind.holds}
+        self.single_kind = self.kinds.get(None)
+        self.unique_values = {unique.rule.name: unique for kind in self.kinds.values() for unique in kind.unique_values}
 
     def key(self, item: Item) -> dict[str, Any]:
         """The item's key. Raises ``KeyError`` when the item lacks a key attribute."""
@@ -140,8 +141,8 @@ class Plan:
     def kind_of(self, item: Item) -> KindPlan | None:
         """The plan of the item's kind; None when the item says no kind that the rules know."""
         value = item.get(self.kind_attribute)
-        if self.lone is not None:
-            return None if value == _SENTINEL else self.lone
+        if self.single_kind is not None:
+            return None if value == _SENTINEL else self.single_kind
         return None if value is None else self.kinds.get(value.get("S"))
 
     def judge(self, old: Item | None, new: Item | None, changed: frozenset[str] | None = None) -> Violation | None:
@@ -150,93 +151,95 @@ class Plan:
         assert item is not None  # nothing becoming nothing is no change
         kind = self.kind_of(item)
         if kind is None:
-            return self._unkind(old, new)
+            return self._kind_violation(old, new)
         if new is None:
             return None if kind.removal is None else self.violation(*kind.removal, (), old, None)
         if old is None:
-            if self._misplaced(new):
-                return self._unkind(None, new)
+            if self._is_at_sentinel_key(new):
+                return self._kind_violation(None, new)
             for local in kind.on_put:
                 reason = local.verdict(None, new)
                 if reason is not None:
-                    return self.violation(local.rule, local.word, reason, local.shown, None, new)
+                    return self.violation(local.rule, local.keyword, reason, local.shown, None, new)
             return None
         before = old.get(self.kind_attribute)
-        if before != new.get(self.kind_attribute) and (self.lone is None or before == _SENTINEL):
-            return self._unkind(old, new)
+        if before != new.get(self.kind_attribute) and (self.single_kind is None or before == _SENTINEL):
+            return self._kind_violation(old, new)
         if changed is None:
             changed = changed_attributes(old, new)
-        for local in kind.touched(changed).locals:
+        for local in kind.touched_by(changed).local_rules:
             reason = local.verdict(old, new)
             if reason is not None:
-                return self.violation(local.rule, local.word, reason, local.shown, old, new)
+                return self.violation(local.rule, local.keyword, reason, local.shown, old, new)
         return None
 
-    def state_faults(self, item: Item) -> list[Violation]:
+    def state_violations(self, item: Item) -> list[Violation]:
         """Every local rule that the item breaks as it stands: what an audit and adopting rules look for."""
         kind = self.kind_of(item)
-        if kind is None or self._misplaced(item):
-            return [self._unkind(None, item)]
+        if kind is None or self._is_at_sentinel_key(item):
+            return [self._kind_violation(None, item)]
         found = []
         for local in kind.on_put:
             verdict = local.verdict
-            reason = verdict.state(item) if isinstance(verdict, Moves) else verdict(None, item)
+            reason = verdict.state(item) if isinstance(verdict, TransitionsVerdict) else verdict(None, item)
             if reason is not None:
-                found.append(self.violation(local.rule, local.word, reason, local.shown, None, item))
+                found.append(self.violation(local.rule, local.keyword, reason, local.shown, None, item))
         return found
 
-    def _misplaced(self, item: Item) -> bool:
+    def _is_at_sentinel_key(self, item: Item) -> bool:
         """Whether an item that is no sentinel sits where only sentinels do, and would pass for a taken value."""
         partition: str = item[self.key_names[0]].get("S", "")
         return partition.startswith(PREFIX)
 
-    def taken(self, hold: Hold, old: Item | None, new: Item | None, holder: Item | None) -> Violation:
-        """The violation of a unique rule whose value ``holder`` (a key) has already."""
-        reason = f"{' and '.join(hold.attributes)} {'is' if len(hold.attributes) == 1 else 'are'} taken"
-        shown = tuple(sorted(hold.reads.difference(self.key_names)))
-        return self.violation(hold.rule.name, hold.rule.word, reason, shown, old, new, holder)
+    def taken_violation(self, unique: UniqueValue, old: Item | None, new: Item | None, owner: Item | None) -> Violation:
+        """The violation of a unique rule whose value ``owner`` (a key) has already."""
+        reason = f"{' and '.join(unique.attributes)} {'is' if len(unique.attributes) == 1 else 'are'} taken"
+        shown = tuple(sorted(unique.reads.difference(self.key_names)))
+        return self.violation(unique.rule.name, unique.rule.keyword, reason, shown, old, new, owner)
 
-    def orphaned(self, parent: Parent, old: Item | None, new: Item, actual: Item | None) -> Violation | None:
+    def parent_violation(
+        self, parent: ParentRule, old: Item | None, new: Item, actual: Item | None
+    ) -> Violation | None:
         """The violation when ``actual`` (None: not there) will not do as the parent of ``new``, else None."""
         reason = parent.disagreement(new, actual)
         if reason is None:
             return None
         shown = tuple(sorted(parent.reads.difference(self.key_names)))
-        return self.violation(parent.rule.name, parent.rule.word, reason, shown, old, new)
+        return self.violation(parent.rule.name, parent.rule.keyword, reason, shown, old, new)
 
     def violation(
         self,
         rule: str,
-        word: str,
+        keyword: str,
         reason: str,
         shown: tuple[str, ...],
         old: Item | None,
         new: Item | None,
-        holder: Item | None = None,
+        owner: Item | None = None,
     ) -> Violation:
         """A violation with its message: the one place where refusals get their words."""
         item = old if new is None else new
         assert item is not None
         key = self.key(item)
         verb = "put" if old is None else "remove" if new is None else "change"
-        kind = item.get(self.kind_attribute, {}).get("S", "item") if self.lone is None else "item"
-        parts = [f"Rule {rule} ({word}) refuses to {verb} {kind} {self.spoken_key(key)}: {reason}"]
-        if holder is not None:
-            parts.append(f"; held by {self.spoken_key(holder)}")
+        kind = item.get(self.kind_attribute, {}).get("S", "item") if self.single_kind is None else "item"
+        parts = [f"Rule {rule} ({keyword}) refuses to {verb} {kind} {self.shown_key(key)}: {reason}"]
+        if owner is not None:
+            parts.append(f"; held by {self.shown_key(owner)}")
         if old is not None and new is not None:
             shown = tuple(name for name in shown if not same(old.get(name), new.get(name))) or shown
         if shown:
             was = "not there" if old is None else self._state(old, shown)
             parts.append(f"; was {was}, would be {'gone' if new is None else self._state(new, shown)}")
-        return Violation(rule, key, old, new, "".join(parts), holder)
+        return Violation(rule, key, old, new, "".join(parts), owner)
 
-    def spoken_key(self, key: Item) -> str:
+    def shown_key(self, key: Item) -> str:
         """A key as messages show it: a sentinel's says a value, which may be a secret."""
         name = self.key_names[0]
         partition = key[name].get("S", "") if name in key else ""
-        for hold in self.holds.values():
-            if partition.startswith(hold.prefix) and not self.rules.secrets.isdisjoint(hold.attributes):
-                return plain_text({"M": {**key, name: {"S": f"{hold.prefix}(secret)"}}})
+        for unique in self.unique_values.values():
+            if partition.startswith(unique.prefix) and not self.rules.secrets.isdisjoint(unique.attributes):
+                return plain_text({"M": {**key, name: {"S": f"{unique.prefix}(secret)"}}})
         return plain_text({"M": dict(key)})
 
     def _state(self, item: Item, shown: tuple[str, ...]) -> str:
@@ -248,12 +251,12 @@ class Plan:
         text = plain_text(value)
         return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[:SHOWN_CHARACTERS_MAX]}…"
 
-    def _unkind(self, old: Item | None, new: Item | None) -> Violation:
+    def _kind_violation(self, old: Item | None, new: Item | None) -> Violation:
         item = old if new is None else new
         assert item is not None
         known = ", ".join(str(name) for name in self.kinds)
         kinds = [one.get(self.kind_attribute) for one in (old, new) if one is not None]
-        if _SENTINEL not in kinds and self._misplaced(item):
+        if _SENTINEL not in kinds and self._is_at_sentinel_key(item):
             reason = f"a partition key that starts with {PREFIX} is a sentinel's"
         elif _SENTINEL in kinds:
             reason = "sentinels are written by the rules alone"
@@ -264,16 +267,22 @@ class Plan:
         return self.violation(KIND_RULE, "kind", reason, (self.kind_attribute,), old, new)
 
 
-def _local(rule: Rule, verdict: Verdict, rules: Rules) -> Local:
+def _local(rule: Rule, verdict: Verdict, rules: Rules) -> LocalRule:
     reads = None if isinstance(rule, AppendOnly) else rule.reads
     keys = frozenset(rules.key_names)
-    return Local(rule.name, rule.word, reads, verdict, tuple(sorted(rule.reads - keys)))
+    return LocalRule(rule.name, rule.keyword, reads, verdict, tuple(sorted(rule.reads - keys)))
 
 
-def _parental(kind: str | None, rules: Rules) -> list[Local]:
+def _rules_of_parents(kind: str | None, rules: Rules) -> list[LocalRule]:
     """What being a parent forbids: the attributes with which children agree never change."""
     return [
-        Local(rule.name, rule.word, frozenset(rule.attributes), Unchanged(rule.attributes, once=False), rule.attributes)
+        LocalRule(
+            rule.name,
+            rule.keyword,
+            frozenset(rule.attributes),
+            UnchangedVerdict(rule.attributes, once=False),
+            rule.attributes,
+        )
         for rule in rules.rules
         if isinstance(rule, Agrees) and rule.parent == kind
     ]
@@ -283,10 +292,10 @@ def _removal(kind: str | None, rules: Rules) -> tuple[str, str, str] | None:
     """(rule, word, reason) why items of this kind are never removed, or None."""
     for rule in rules.about(kind):
         if isinstance(rule, AppendOnly):
-            return rule.name, rule.word, "it is never changed nor removed"
+            return rule.name, rule.keyword, "it is never changed nor removed"
     if any(one.name == kind and one.kept for one in rules.kinds):
         return KEPT_RULE, "kept", "items of this kind are never removed"
     for rule in rules.rules:
         if isinstance(rule, References) and rule.parent == kind:
-            return rule.name, rule.word, f"it may be the {kind} of other items"
+            return rule.name, rule.keyword, f"it may be the {kind} of other items"
     return None

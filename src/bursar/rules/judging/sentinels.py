@@ -12,8 +12,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
+from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.items.numbers import canonical
-from bursar.rules.language.predicates import Item
 from bursar.rules.language.vocabulary import SENTINEL_KIND, Unique, UniqueWhile
 
 VALUE_BYTES_MAX = 1024
@@ -40,12 +40,12 @@ def value_text(values: Sequence[Mapping[str, Any]]) -> str:
     type but text, number and binary.
     """
     if len(values) == 1 and "S" in values[0]:
-        return _one_text(values[0]["S"])
+        return _text_value(values[0]["S"])
     return _bounded("#".join(map(_part, values)))
 
 
 @lru_cache(TEXTS_CACHED)
-def _one_text(text: str) -> str:
+def _text_value(text: str) -> str:
     """The commonest case; one value is looked at some ten times on its way."""
     return _bounded(_escaped(text))
 
@@ -91,7 +91,7 @@ def sentinel_partition(key_names: Sequence[str], key: Item) -> str | None:
 def sentinel_item(
     key_names: Sequence[str], kind_attribute: str, partition: str, rule: str, owner: Item
 ) -> dict[str, Any]:
-    """The sentinel itself, ``owner`` being the holder's key."""
+    """The sentinel itself, ``owner`` being the owner's key."""
     key = sentinel_key(key_names, partition)
     return {**key, kind_attribute: {"S": SENTINEL_KIND}, RULE: {"S": rule}, OWNER: {"M": dict(owner)}}
 

@@ -1,12 +1,12 @@
 """Rules that look beyond one item: who holds a unique value, and where a parent is."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
 from bursar.rules.judging.local_rules import predicate, same
 from bursar.rules.judging.sentinels import sentinel_prefix, value_text
-from bursar.rules.language.predicates import Item
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.vocabulary import PLACEHOLDER, Agrees, References, Unique, UniqueWhile
 
@@ -14,7 +14,7 @@ _KEY_TYPES = frozenset({"S", "N", "B"})
 _WHOLE = re.compile(r"\{[^{}]+\}\Z")
 
 
-class Hold:
+class UniqueValue:
     """A unique or unique-while rule, ready to say which value an item holds."""
 
     def __init__(self, rule: Unique | UniqueWhile) -> None:
@@ -24,21 +24,21 @@ class Hold:
         self.reads = rule.reads
         self._while = predicate(rule.where, rule) if isinstance(rule, UniqueWhile) else None
 
-    def partition(self, item: Item) -> str | None:
+    def partition_of(self, item: Item) -> str | None:
         """The partition key of the sentinel that ``item`` holds; None when it holds none.
 
         Only for an item that passed ``verdict``.
         """
-        values = self._held(item)
+        values = self._values_of(item)
         return None if values is None else self.prefix + value_text(values)
 
-    def passing(self, old: Item | None, new: Item | None) -> tuple[str | None, str | None]:
-        """(given back, taken): what ``old`` holds and ``new`` does not, and the other way round, as ``partition`` says.
+    def given_up_and_taken(self, old: Item | None, new: Item | None) -> tuple[str | None, str | None]:
+        """Return (given up, taken): the sentinel partition that only ``old`` owns, and the one that only ``new`` owns.
 
         Only for items that passed ``verdict``.
         """
-        before = None if old is None else self._held(old)
-        after = None if new is None else self._held(new)
+        before = None if old is None else self._values_of(old)
+        after = None if new is None else self._values_of(new)
         if before == after:
             return None, None
         given = None if before is None else self.prefix + value_text(before)
@@ -46,7 +46,7 @@ class Hold:
         # Two ways to write one value, in an item whose numbers are not canonical.
         return (None, None) if given == taken else (given, taken)
 
-    def _held(self, item: Item) -> list[Mapping[str, Any]] | None:
+    def _values_of(self, item: Item) -> list[AttributeValue] | None:
         if self._while is not None and not self._while(item):
             return None
         values = []
@@ -66,7 +66,7 @@ class Hold:
         return None
 
 
-class Parent:
+class ParentRule:
     """A references or agrees rule, ready to say where an item's parent is and what it must look like."""
 
     def __init__(self, rule: References, rules: Rules) -> None:

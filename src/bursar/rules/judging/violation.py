@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bursar.rules.language.predicates import Item
+from bursar.dynamo.items.attribute_values import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,4 +14,4 @@ class Violation:
     old: Item | None
     new: Item | None
     message: str
-    holder: Item | None = None
+    owner: Item | None = None

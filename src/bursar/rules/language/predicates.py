@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeAlias
-
-Item: TypeAlias = Mapping[str, Any]
-"""One item on the wire form: attribute name → typed value, ``{"amount": {"N": "60.00"}}``."""
+from typing import Any
 
 Plain = str | int | Decimal | bool | bytes
 """What a predicate's value may be written as in Python; a typed value (``{"N": "1"}``) is taken as it is."""
@@ -70,7 +67,7 @@ class Where:
         return frozenset(found)
 
     @cached_property
-    def listed(self) -> tuple[str, tuple[Mapping[str, Any], ...]] | None:
+    def listed_values(self) -> tuple[str, tuple[Mapping[str, Any], ...]] | None:
         """(attribute, values) when the condition is that the one is among the others, all of them text; else None."""
         found = _LISTED.fullmatch(self.condition)
         if found is None:
@@ -79,15 +76,15 @@ class Where:
         values = tuple(self.values[placeholder] for placeholder in placeholders.split(", "))
         return (self.names.get(name, name), values) if all("S" in value for value in values) else None
 
-    def says(self) -> str:
+    def describe(self) -> str:
         """The condition with its names and values written in: what a person reads."""
 
-        def spoken(match: re.Match[str]) -> str:
+        def substitute(match: re.Match[str]) -> str:
             if match.group("value"):
                 return plain_text(self.values[match.group()])
             return self.names.get(match.group(), match.group())
 
-        return _TOKEN.sub(spoken, self.condition)
+        return _TOKEN.sub(substitute, self.condition)
 
 
 def one_of(attribute: str, values: Iterable[Plain]) -> Where:

@@ -9,7 +9,7 @@ FORMS = ("mermaid", "ascii")
 def rules_table(rules: Rules) -> str:
     """One row per rule: name, the kind it is about, its word, what it keeps."""
     rows = [("rule", "about", "kind of rule", "keeps")]
-    rows += [(rule.name, rule.kind or "every item", rule.word, rule.says()) for rule in rules.rules]
+    rows += [(rule.name, rule.kind or "every item", rule.keyword, rule.describe()) for rule in rules.rules]
     rows += [(f"kept-{kind.name}", kind.name, "kept", "never removed") for kind in rules.kinds if kind.kept]
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     lines.insert(1, "|---|---|---|---|")
@@ -20,7 +20,7 @@ def transitions_diagram(rules: Rules, name: str, form: str = "mermaid") -> str:
     """The graph of the transitions rule ``name``. Raises ``KeyError`` or ``ValueError`` when there is no such graph."""
     rule = rules[name]
     if not isinstance(rule, Transitions):
-        raise ValueError(f"{rule.word} rule {name!r} has no graph")
+        raise ValueError(f"{rule.keyword} rule {name!r} has no graph")
     if form not in FORMS:
         raise ValueError(f"a diagram is {' or '.join(FORMS)}, not {form!r}")
     return _mermaid(rule) if form == "mermaid" else _ascii(rule)

@@ -31,21 +31,21 @@ class Rules:
             raise RulesInvalid("rules need the table's partition key, and a sort key of another name if it has one")
         if self.kind_attribute in self.key_names:
             raise RulesInvalid(f"the kind attribute {self.kind_attribute!r} cannot be a key of the table")
-        _once("kind", (kind.name for kind in self.kinds))
-        _once("rule", (rule.name for rule in self.rules))
+        _check_distinct("kind", (kind.name for kind in self.kinds))
+        _check_distinct("rule", (rule.name for rule in self.rules))
         known = {kind.name for kind in self.kinds}
         for rule in self.rules:
             if rule.kind is not None and rule.kind not in known:
-                raise RulesInvalid(f"{rule.word} rule {rule.name!r}: there is no kind {rule.kind!r}")
+                raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: there is no kind {rule.kind!r}")
             if isinstance(rule, References):
                 self._check_reference(rule, known)
 
     def _check_reference(self, rule: References, known: set[str]) -> None:
         if rule.parent not in known:
-            raise RulesInvalid(f"{rule.word} rule {rule.name!r}: there is no kind {rule.parent!r} to be the parent")
+            raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: there is no kind {rule.parent!r} to be the parent")
         if set(rule.key) != set(self.key_names):
             needed = " and ".join(self.key_names)
-            raise RulesInvalid(f"{rule.word} rule {rule.name!r}: the parent's key must say {needed}")
+            raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: the parent's key must say {needed}")
         if isinstance(rule, Agrees) and set(rule.attributes) & {*self.key_names, self.kind_attribute}:
             raise RulesInvalid(f"agrees rule {rule.name!r}: keys and kinds differ by nature, they cannot agree")
 
@@ -66,7 +66,7 @@ class Rules:
         return tuple(rule for rule in self.rules if rule.kind is None or rule.kind == kind)
 
 
-def _once(what: str, names: Iterable[str]) -> None:
+def _check_distinct(what: str, names: Iterable[str]) -> None:
     seen = set()
     for name in names:
         if name in seen:

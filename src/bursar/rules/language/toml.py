@@ -29,7 +29,7 @@ import orjson
 
 from bursar.rules.language.predicates import Where
 from bursar.rules.language.ruleset import Rules
-from bursar.rules.language.vocabulary import WORDS, Kind, Rule, RulesInvalid
+from bursar.rules.language.vocabulary import RULE_CLASSES, Kind, Rule, RulesInvalid
 
 _TABLE_KEYS = ("partition_key", "sort_key", "kind_attribute", "secrets")
 _KNOWN_KEYS = frozenset({*_TABLE_KEYS, "kinds", "rules"})
@@ -41,7 +41,7 @@ def rules_from_toml(text: str) -> Rules:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as fault:
         raise RulesInvalid(f"not TOML: {fault}") from None
-    _refuse_unknown("rules", document, _KNOWN_KEYS)
+    _check_names("rules", document, _KNOWN_KEYS)
     if "partition_key" not in document:
         raise RulesInvalid("partition_key is missing: the name of the table's partition key attribute")
     kinds = tuple(_kind(place, entry) for place, entry in _entries(document, "kinds"))
@@ -52,16 +52,16 @@ def rules_from_toml(text: str) -> Rules:
 
 def rules_to_toml(rules: Rules) -> str:
     """The rules as text; :func:`rules_from_toml` gives back an equal object."""
-    lines = [f"partition_key = {_text(rules.partition_key)}"]
+    lines = [f"partition_key = {_toml_string(rules.partition_key)}"]
     if rules.sort_key is not None:
-        lines.append(f"sort_key = {_text(rules.sort_key)}")
-    lines.append(f"kind_attribute = {_text(rules.kind_attribute)}")
+        lines.append(f"sort_key = {_toml_string(rules.sort_key)}")
+    lines.append(f"kind_attribute = {_toml_string(rules.kind_attribute)}")
     if rules.secrets:
-        lines.append(f"secrets = {_written(sorted(rules.secrets))}")
+        lines.append(f"secrets = {_toml_value(sorted(rules.secrets))}")
     for kind in rules.kinds:
-        lines += ["", "[[kinds]]", f"name = {_text(kind.name)}", *(["kept = true"] if kind.kept else [])]
+        lines += ["", "[[kinds]]", f"name = {_toml_string(kind.name)}", *(["kept = true"] if kind.kept else [])]
     for rule in rules.rules:
-        lines += ["", "[[rules]]", f"rule = {_text(rule.word)}", *_rule_lines(rule)]
+        lines += ["", "[[rules]]", f"rule = {_toml_string(rule.keyword)}", *_rule_lines(rule)]
     return "\n".join(lines) + "\n"
 
 
@@ -73,35 +73,35 @@ def _entries(document: Mapping[str, Any], name: str) -> Iterable[tuple[str, dict
 
 
 def _kind(place: str, entry: dict[str, Any]) -> Kind:
-    _refuse_unknown(place, entry, frozenset({"name", "kept"}))
-    kind: Kind = _made(place, Kind, entry)
+    _check_names(place, entry, frozenset({"name", "kept"}))
+    kind: Kind = _construct(place, Kind, entry)
     return kind
 
 
 def _rule(place: str, entry: dict[str, Any]) -> Rule:
-    word = entry.get("rule", "")
-    if not isinstance(word, str) or word not in WORDS:
-        raise RulesInvalid(f"{place}: rule = {word!r} is none of {', '.join(WORDS)}")
-    said = {name: value for name, value in entry.items() if name != "rule"}
-    _refuse_unknown(place, said, frozenset(field.name for field in fields(WORDS[word]) if field.name != "_"))
-    if "where" in said:
-        _refuse_unknown(f"{place}.where", said["where"], frozenset({"condition", "names", "values"}))
-        said["where"] = _made(f"{place}.where", Where, said["where"])
-    for name, value in said.items():
+    keyword = entry.get("rule", "")
+    if not isinstance(keyword, str) or keyword not in RULE_CLASSES:
+        raise RulesInvalid(f"{place}: rule = {keyword!r} is none of {', '.join(RULE_CLASSES)}")
+    given = {name: value for name, value in entry.items() if name != "rule"}
+    _check_names(place, given, frozenset(field.name for field in fields(RULE_CLASSES[keyword]) if field.name != "_"))
+    if "where" in given:
+        _check_names(f"{place}.where", given["where"], frozenset({"condition", "names", "values"}))
+        given["where"] = _construct(f"{place}.where", Where, given["where"])
+    for name, value in given.items():
         if isinstance(value, list):
-            said[name] = tuple(tuple(one) if isinstance(one, list) else one for one in value)
-    rule: Rule = _made(place, WORDS[word], said)
+            given[name] = tuple(tuple(one) if isinstance(one, list) else one for one in value)
+    rule: Rule = _construct(place, RULE_CLASSES[keyword], given)
     return rule
 
 
-def _made(place: str, what: Any, said: Mapping[str, Any]) -> Any:
+def _construct(place: str, what: Any, given: Mapping[str, Any]) -> Any:
     try:
-        return what(**said)
+        return what(**given)
     except (TypeError, ValueError, AttributeError) as fault:
         raise RulesInvalid(f"{place}: {fault}") from None
 
 
-def _refuse_unknown(place: str, entry: Any, known: frozenset[str]) -> None:
+def _check_names(place: str, entry: Any, known: frozenset[str]) -> None:
     if not isinstance(entry, dict):
         raise RulesInvalid(f"{place} is a table of {', '.join(sorted(known))}")
     for name in entry:
@@ -116,18 +116,18 @@ def _rule_lines(rule: Rule) -> list[str]:
         if value is None or value == ():
             continue
         if isinstance(value, Where):
-            lines.append(f"where.condition = {_text(value.condition)}")
+            lines.append(f"where.condition = {_toml_string(value.condition)}")
             if value.names:
-                lines.append(f"where.names = {_written(value.names)}")
+                lines.append(f"where.names = {_toml_value(value.names)}")
             if value.values:
-                plain = {name: _plain(typed) for name, typed in value.values.items()}
-                lines.append(f"where.values = {_written(plain)}")
+                plain = {name: _plain_value(typed) for name, typed in value.values.items()}
+                lines.append(f"where.values = {_toml_value(plain)}")
         else:
-            lines.append(f"{field.name} = {_written(value)}")
+            lines.append(f"{field.name} = {_toml_value(value)}")
     return lines
 
 
-def _plain(typed: Mapping[str, Any]) -> Any:
+def _plain_value(typed: Mapping[str, Any]) -> Any:
     """A typed value as the plain one that reads back the same, or itself."""
     ((kind, content),) = typed.items()
     if kind in ("S", "BOOL"):
@@ -137,20 +137,22 @@ def _plain(typed: Mapping[str, Any]) -> Any:
     return typed
 
 
-def _written(value: Any) -> str:
+def _toml_value(value: Any) -> str:
     match value:
         case bool():
             return "true" if value else "false"
         case int():
             return str(value)
         case str():
-            return _text(value)
+            return _toml_string(value)
         case Mapping():
-            return "{" + ", ".join(f"{_text(name)} = {_written(inner)}" for name, inner in value.items()) + "}"
+            return (
+                "{" + ", ".join(f"{_toml_string(name)} = {_toml_value(inner)}" for name, inner in value.items()) + "}"
+            )
         case _:
-            return "[" + ", ".join(map(_written, value)) + "]"
+            return "[" + ", ".join(map(_toml_value, value)) + "]"
 
 
-def _text(text: str) -> str:
+def _toml_string(text: str) -> str:
     """A TOML basic string: JSON's escapes are TOML's too, save for DEL, which TOML wants escaped."""
     return orjson.dumps(text).decode().replace("\x7f", "\\u007f")

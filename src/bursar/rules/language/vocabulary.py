@@ -51,17 +51,17 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class _Named:
+class _NamedRule:
     """What every rule has: a name of its own and the kind it is about (None: every item of the table)."""
 
     name: str
     _: KW_ONLY
     kind: str | None = None
 
-    word: ClassVar[str]
+    keyword: ClassVar[str]
 
     def __post_init__(self) -> None:
-        _check_name(f"{self.word} rule", self.name)
+        _check_name(f"{self.keyword} rule", self.name)
         self._check()
 
     def _check(self) -> None:
@@ -72,51 +72,51 @@ class _Named:
         """The attributes on which this rule's verdict rests."""
         return frozenset()
 
-    def says(self) -> str:
+    def describe(self) -> str:
         """The rule as a sentence's end: "token belongs to one item"."""
-        return self.word
+        return self.keyword
 
-    def _fault(self, fault: str) -> RulesInvalid:
-        return RulesInvalid(f"{self.word} rule {self.name!r}: {fault}")
+    def _invalid(self, problem: str) -> RulesInvalid:
+        return RulesInvalid(f"{self.keyword} rule {self.name!r}: {problem}")
 
-    def _attributes(self, field_name: str) -> None:
+    def _check_attributes(self, field_name: str) -> None:
         given: Any = getattr(self, field_name)
         names = (given,) if isinstance(given, str) else tuple(given)
         object.__setattr__(self, field_name, names)
         if not names or not all(isinstance(name, str) and name for name in names):
-            raise self._fault(f"needs at least one attribute in {field_name!r}")
+            raise self._invalid(f"needs at least one attribute in {field_name!r}")
         if len(set(names)) != len(names):
-            raise self._fault(f"names an attribute twice in {field_name!r}: {', '.join(names)}")
+            raise self._invalid(f"names an attribute twice in {field_name!r}: {', '.join(names)}")
 
 
 @dataclass(frozen=True)
-class Unique(_Named):
+class Unique(_NamedRule):
     """``attributes`` (one, or several together) belong to at most one item. Values: text, numbers or binary."""
 
     attributes: tuple[str, ...] = ()
-    word: ClassVar[str] = "unique"
+    keyword: ClassVar[str] = "unique"
 
     def _check(self) -> None:
-        self._attributes("attributes")
+        self._check_attributes("attributes")
 
     @property
     def reads(self) -> frozenset[str]:
         return frozenset(self.attributes)
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return f"{_and(self.attributes)} {_belong(self.attributes)} to at most one item"
 
 
 @dataclass(frozen=True)
-class UniqueWhile(_Named):
+class UniqueWhile(_NamedRule):
     """At most one item per ``group`` (attributes) for which ``where`` holds: a partial unique constraint."""
 
     group: tuple[str, ...] = ()
     where: Where = field(default_factory=lambda: Where("attribute_exists(x)"))
-    word: ClassVar[str] = "unique while"
+    keyword: ClassVar[str] = "unique while"
 
     def _check(self) -> None:
-        self._attributes("group")
+        self._check_attributes("group")
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -127,12 +127,12 @@ class UniqueWhile(_Named):
     def reads(self) -> frozenset[str]:
         return frozenset(self.group) | self.where.attributes
 
-    def says(self) -> str:
-        return f"at most one item per {_and(self.group)} while {self.where.says()}"
+    def describe(self) -> str:
+        return f"at most one item per {_and(self.group)} while {self.where.describe()}"
 
 
 @dataclass(frozen=True)
-class Transitions(_Named):
+class Transitions(_NamedRule):
     """``attribute`` (text) starts at one of ``initial``, moves only along ``edges`` and stays at a ``final`` value.
 
     A write that leaves the value as it is always passes. The graph checks itself: every value can be reached from
@@ -143,16 +143,16 @@ class Transitions(_Named):
     initial: tuple[str, ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
     final: tuple[str, ...] = ()
-    word: ClassVar[str] = "transitions"
+    keyword: ClassVar[str] = "transitions"
 
     def _check(self) -> None:
         if not self.attribute:
-            raise self._fault("needs an attribute")
-        self._attributes("initial")
+            raise self._invalid("needs an attribute")
+        self._check_attributes("initial")
         object.__setattr__(self, "final", tuple(self.final))
         for edge in self.edges:
             if len(edge) != 2 or not all(isinstance(state, str) for state in edge):
-                raise self._fault(f"an edge is a pair of values, not {edge!r}")
+                raise self._invalid(f"an edge is a pair of values, not {edge!r}")
         moves = dict.fromkeys((source, target) for source, target in self.edges if source != target)
         object.__setattr__(self, "edges", tuple(moves))
         self._check_graph()
@@ -162,12 +162,12 @@ class Transitions(_Named):
         known = set(self.initial) | leaving | {target for _, target in self.edges}
         for state in self.final:
             if state not in known:
-                raise self._fault(f"final value {state!r} is on no edge")
+                raise self._invalid(f"final value {state!r} is on no edge")
             if state in leaving:
-                raise self._fault(f"final value {state!r} has an edge out")
+                raise self._invalid(f"final value {state!r} has an edge out")
         for state in self.states:
             if state not in leaving and state not in self.final:
-                raise self._fault(f"value {state!r} has no edge out and is not said to be final")
+                raise self._invalid(f"value {state!r} has no edge out and is not said to be final")
         reached, frontier = set(self.initial), list(self.initial)
         while frontier:
             onward = self.targets.get(frontier.pop(), frozenset()) - reached
@@ -175,7 +175,7 @@ class Transitions(_Named):
             frontier.extend(onward)
         for state in self.states:
             if state not in reached:
-                raise self._fault(f"value {state!r} cannot be reached from {_or(self.initial)}")
+                raise self._invalid(f"value {state!r} cannot be reached from {_or(self.initial)}")
 
     @cached_property
     def targets(self) -> Mapping[str, frozenset[str]]:
@@ -194,64 +194,64 @@ class Transitions(_Named):
     def reads(self) -> frozenset[str]:
         return frozenset((self.attribute,))
 
-    def says(self) -> str:
+    def describe(self) -> str:
         edges = ", ".join(f"{source} → {target}" for source, target in self.edges)
         return f"{self.attribute} starts as {_or(self.initial)} and moves only {edges}"
 
 
 @dataclass(frozen=True)
-class Immutable(_Named):
+class Immutable(_NamedRule):
     """``attributes`` never change: neither their values, nor from absent to present or back."""
 
     attributes: tuple[str, ...] = ()
-    word: ClassVar[str] = "immutable"
+    keyword: ClassVar[str] = "immutable"
 
     def _check(self) -> None:
-        self._attributes("attributes")
+        self._check_attributes("attributes")
 
     @property
     def reads(self) -> frozenset[str]:
         return frozenset(self.attributes)
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return f"{_and(self.attributes)} never {_change(self.attributes)}"
 
 
 @dataclass(frozen=True)
-class WriteOnce(_Named):
+class WriteOnce(_NamedRule):
     """``attributes`` may be absent at first; once written they neither change nor go."""
 
     attributes: tuple[str, ...] = ()
-    word: ClassVar[str] = "write once"
+    keyword: ClassVar[str] = "write once"
 
     def _check(self) -> None:
-        self._attributes("attributes")
+        self._check_attributes("attributes")
 
     @property
     def reads(self) -> frozenset[str]:
         return frozenset(self.attributes)
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return f"{_and(self.attributes)}, once written, never {_change(self.attributes)}"
 
 
 @dataclass(frozen=True)
-class Check(_Named):
+class Check(_NamedRule):
     """``where`` holds for every item."""
 
     where: Where = field(default_factory=lambda: Where("attribute_exists(x)"))
-    word: ClassVar[str] = "check"
+    keyword: ClassVar[str] = "check"
 
     @property
     def reads(self) -> frozenset[str]:
         return self.where.attributes
 
-    def says(self) -> str:
-        return self.where.says()
+    def describe(self) -> str:
+        return self.where.describe()
 
 
 @dataclass(frozen=True)
-class References(_Named):
+class References(_NamedRule):
     """The parent exists: an item of kind ``parent`` at ``key``.
 
     ``key`` says the parent's key in the child's attributes: ``{"pk": "{pk}", "sk": "obligation"}``. ``"{pk}"`` alone
@@ -260,16 +260,16 @@ class References(_Named):
 
     parent: str = ""
     key: Mapping[str, str] = field(default_factory=dict)
-    word: ClassVar[str] = "references"
+    keyword: ClassVar[str] = "references"
 
     def _check(self) -> None:
         if not self.parent:
-            raise self._fault("needs the kind of its parent")
+            raise self._invalid("needs the kind of its parent")
         object.__setattr__(self, "key", MappingProxyType(dict(self.key)))
         if not self.key:
-            raise self._fault("needs the parent's key")
+            raise self._invalid("needs the parent's key")
         if not self.key_attributes:
-            raise self._fault("the parent's key must be made of at least one attribute of the child, as in '{pk}'")
+            raise self._invalid("the parent's key must be made of at least one attribute of the child, as in '{pk}'")
 
     @cached_property
     def key_attributes(self) -> tuple[str, ...]:
@@ -280,7 +280,7 @@ class References(_Named):
     def reads(self) -> frozenset[str]:
         return frozenset(self.key_attributes)
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return f"its {self.parent} exists at {', '.join(f'{name} = {text}' for name, text in self.key.items())}"
 
 
@@ -289,36 +289,36 @@ class Agrees(References):
     """The parent exists and its ``attributes`` equal the child's (absent equals absent). The parent's never change."""
 
     attributes: tuple[str, ...] = ()
-    word: ClassVar[str] = "agrees"
+    keyword: ClassVar[str] = "agrees"
 
     def _check(self) -> None:
         super()._check()
-        self._attributes("attributes")
+        self._check_attributes("attributes")
 
     @property
     def reads(self) -> frozenset[str]:
         return super().reads | frozenset(self.attributes)
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return f"{_and(self.attributes)} {_equal(self.attributes)} its {self.parent}'s"
 
 
 @dataclass(frozen=True)
-class AppendOnly(_Named):
+class AppendOnly(_NamedRule):
     """Items of this kind are never changed nor removed."""
 
-    word: ClassVar[str] = "append-only"
+    keyword: ClassVar[str] = "append-only"
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return "never changed nor removed"
 
 
 Rule = Unique | UniqueWhile | Transitions | Immutable | WriteOnce | Check | References | Agrees | AppendOnly
 
-WORDS: Mapping[str, type[Rule]] = MappingProxyType(
+RULE_CLASSES: Mapping[str, type[Rule]] = MappingProxyType(
     {
-        word.word: word
-        for word in (
+        rule_class.keyword: rule_class
+        for rule_class in (
             Unique, UniqueWhile, Transitions, Immutable, WriteOnce, Check, References, Agrees, AppendOnly
         )
     }

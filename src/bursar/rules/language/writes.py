@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bursar.rules.language.predicates import Item
+from bursar.dynamo.items.attribute_values import Item
 
 
 @dataclass(frozen=True)
@@ -31,4 +31,4 @@ class Delete:
     old: Item
 
 
-Write = Put | Update | Delete
+LogicalWrite = Put | Update | Delete

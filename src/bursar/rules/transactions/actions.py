@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.judging.plan import KindPlan
-from bursar.rules.judging.unique_and_parent import Hold, Parent
-from bursar.rules.language.predicates import Item
+from bursar.rules.judging.unique_and_parent import ParentRule, UniqueValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ItemChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class CompiledAction:
     """One TransactItem and what it is for, so that its cancellation reason can be read.
 
     ``role``: ``item`` (the change itself), ``hold`` (a sentinel taken), ``release`` (a sentinel given back) or
@@ -30,5 +30,5 @@ class Action:
     body: dict[str, Any]
     role: str
     change: ItemChange
-    hold: Hold | None = None
-    children: tuple[tuple[ItemChange, Parent], ...] = ()
+    unique: UniqueValue | None = None
+    children: tuple[tuple[ItemChange, ParentRule], ...] = ()

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from bursar.rules.language.predicates import Item
+from bursar.dynamo.items.attribute_values import Item
 
 ALL_OLD = "ALL_OLD"
 """``ReturnValuesOnConditionCheckFailure``: the item that failed the condition comes back, no second read is needed."""
 
 
-class Pins:
+class AsReadConditions:
     """One action's condition and update, with the names and values they use."""
 
     def __init__(self, partition_key: str, old: Item, pins: Iterable[str]) -> None:

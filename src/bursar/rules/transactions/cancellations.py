@@ -17,14 +17,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.errors import Contention, RuleRefused, RulesError
 from bursar.rules.judging.local_rules import same
-from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import OWNER
 from bursar.rules.judging.violation import Violation
-from bursar.rules.language.predicates import Item
-from bursar.rules.transactions.actions import Action, ItemChange
-from bursar.rules.transactions.compile import Compiled
+from bursar.rules.transactions.actions import CompiledAction, ItemChange
+from bursar.rules.transactions.compile import CompiledTransaction
 
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
 CANCELLED: Final = "TransactionCanceledException"
@@ -47,12 +47,12 @@ UNCLEAR_CODES = frozenset({"InternalServerError", "ServiceUnavailable"})
 """Amazon's 500s: the write may have taken place ("Error handling with DynamoDB"), the token settles it."""
 
 _GUARDED = re.compile(r"Rule (\S+) \(")
-"""How every refusal's message starts, the native guard's too (see :meth:`bursar.rules.judging.plan.Plan.violation`)."""
+"""The start of every refusal's message, the native guard's included (see ``RulesPlan.violation``)."""
 
 
 def failed_conditions(
-    compiled: Compiled, reasons: Sequence[Mapping[str, Any]]
-) -> list[tuple[Action, Mapping[str, Any]]]:
+    compiled: CompiledTransaction, reasons: Sequence[Mapping[str, Any]]
+) -> list[tuple[CompiledAction, Mapping[str, Any]]]:
     """The actions whose condition failed, each with its reason."""
     pairs = zip(compiled.actions, reasons, strict=True)
     return [(action, reason) for action, reason in pairs if reason.get("Code") == CONDITION_FAILED]
@@ -64,7 +64,7 @@ def is_busy(reasons: Sequence[Mapping[str, Any]]) -> bool:
     return bool(codes) and codes <= BUSY_REASONS
 
 
-def guard_refusal(plan: Plan, action: Action, message: str) -> RuleRefused | None:
+def guard_refusal(plan: RulesPlan, action: CompiledAction, message: str) -> RuleRefused | None:
     """The native guard's refusal that ``message`` is, if it is one."""
     match = _GUARDED.match(message)
     if match is None:
@@ -73,7 +73,7 @@ def guard_refusal(plan: Plan, action: Action, message: str) -> RuleRefused | Non
     return RuleRefused(message, rule=match.group(1), item_key=change.key, old=change.old, new=change.new)
 
 
-def verdict(plan: Plan, failed: Sequence[tuple[Action, Item | None]]) -> RulesError:
+def refusal_or_contention(plan: RulesPlan, failed: Sequence[tuple[CompiledAction, Item | None]]) -> RulesError:
     """What the caller hears, ``failed`` being each action whose condition failed with the item as it was found."""
     moved = {id(action.change): (action.change, actual) for action, actual in failed if action.role == "item"}
     for action, actual in failed:
@@ -84,12 +84,12 @@ def verdict(plan: Plan, failed: Sequence[tuple[Action, Item | None]]) -> RulesEr
         if action.role == "item":
             key = action.change.key
             now = "is not there" if actual is None else "is not as it was read"
-            return Contention(f"{plan.spoken_key(key)} {now}", item_key=key, actual=actual)
+            return Contention(f"{plan.shown_key(key)} {now}", item_key=key, actual=actual)
     action, actual = failed[0]
     return Contention("what the write rests on moved meanwhile", item_key=action.change.key, actual=actual)
 
 
-def takes_effect(plan: Plan, change: ItemChange, actual: Item | None) -> bool:
+def is_in_effect(plan: RulesPlan, change: ItemChange, actual: Item | None) -> bool:
     """Whether ``actual`` is what the change makes: it took place (or somebody else did the very same)."""
     if change.new is None or actual is None:
         return change.new is None and actual is None
@@ -112,42 +112,49 @@ def _now(change: ItemChange, moved: Moved) -> Item | None:
     return now
 
 
-def _item(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Violation | None:
+def _item_refuses(plan: RulesPlan, action: CompiledAction, actual: Item | None, moved: Moved) -> Violation | None:
     return None if actual is None else plan.judge(actual, _now(action.change, moved))
 
 
-def _hold(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Violation | None:
-    hold, now = action.hold, _now(action.change, moved)
-    assert hold is not None
+def _taken_by_another(plan: RulesPlan, action: CompiledAction, actual: Item | None, moved: Moved) -> Violation | None:
+    unique, now = action.unique, _now(action.change, moved)
+    assert unique is not None
     # An item that moved might not take the value any more: then only reading it again can tell.
-    if now is None or hold.partition(now) != action.body["Put"]["Item"][plan.key_names[0]]["S"]:
+    if now is None or unique.partition_of(now) != action.body["Put"]["Item"][plan.key_names[0]]["S"]:
         return None
-    holder = None if actual is None else actual.get(OWNER, {}).get("M")
-    # The same holds for the holder, if this very transaction was to change it.
-    if any(change.key == holder for change, _ in moved.values()):
+    owner = None if actual is None else actual.get(OWNER, {}).get("M")
+    # The same holds for the owner, if this very transaction was to change it.
+    if any(change.key == owner for change, _ in moved.values()):
         return None
-    return plan.taken(hold, action.change.old, now, holder)
+    return plan.taken_violation(unique, action.change.old, now, owner)
 
 
-def _release(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Violation | None:
-    change, hold = action.change, action.hold
+def _given_up_by_another(
+    plan: RulesPlan, action: CompiledAction, actual: Item | None, moved: Moved
+) -> Violation | None:
+    change, unique = action.change, action.unique
     if id(change) in moved:  # what it held when it was read, another may well hold by now
         return None
-    assert hold is not None
-    holder = None if actual is None else actual.get(OWNER, {}).get("M")
+    assert unique is not None
+    owner = None if actual is None else actual.get(OWNER, {}).get("M")
     reason = "its unique value is another's: the table was written to past its rules, `bursar audit` tells more"
-    return plan.violation(hold.rule.name, hold.rule.word, reason, (), change.old, change.new, holder)
+    return plan.violation(unique.rule.name, unique.rule.keyword, reason, (), change.old, change.new, owner)
 
 
-def _parents(plan: Plan, action: Action, actual: Item | None, moved: Moved) -> Violation | None:
+def _parent_refuses(plan: RulesPlan, action: CompiledAction, actual: Item | None, moved: Moved) -> Violation | None:
     key = action.body["ConditionCheck"]["Key"]
     for change, parent in action.children:
         now = _now(change, moved)
         if now is not None and parent.key(now) == key:
-            found = plan.orphaned(parent, change.old, now, actual)
+            found = plan.parent_violation(parent, change.old, now, actual)
             if found is not None:
                 return found
     return None
 
 
-_READERS = {"item": _item, "hold": _hold, "release": _release, "parents": _parents}
+_READERS = {
+    "item": _item_refuses,
+    "take": _taken_by_another,
+    "give_up": _given_up_by_another,
+    "parent": _parent_refuses,
+}

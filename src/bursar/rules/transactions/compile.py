@@ -19,17 +19,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bursar.dynamo.items.attribute_values import item_size
+from bursar.dynamo.items.attribute_values import Item, item_size
 from bursar.dynamo.items.numbers import canonical
 from bursar.rules.errors import Contention, RuleRefused, TransactionTooLarge
 from bursar.rules.judging.local_rules import canonical_item, changed_attributes, same
-from bursar.rules.judging.plan import Plan
-from bursar.rules.judging.unique_and_parent import Parent
-from bursar.rules.language.predicates import Item
-from bursar.rules.language.writes import Delete, Put, Update, Write
-from bursar.rules.transactions.actions import Action, ItemChange
-from bursar.rules.transactions.as_read_conditions import ALL_OLD, Pins, placeholder
-from bursar.rules.transactions.sentinel_actions import Holdings
+from bursar.rules.judging.plan import RulesPlan
+from bursar.rules.judging.unique_and_parent import ParentRule
+from bursar.rules.language.writes import Delete, LogicalWrite, Put, Update
+from bursar.rules.transactions.actions import CompiledAction, ItemChange
+from bursar.rules.transactions.as_read_conditions import ALL_OLD, AsReadConditions, placeholder
+from bursar.rules.transactions.sentinel_actions import SentinelActions
 
 ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
@@ -38,11 +37,11 @@ WHOLE_ITEMS_UNDER_BYTES_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledTransaction:
     """What is sent. Empty when the writes change nothing."""
 
     table: str
-    actions: tuple[Action, ...]
+    actions: tuple[CompiledAction, ...]
     changes: tuple[ItemChange, ...]
 
     def request(self, token: str | None) -> dict[str, Any]:
@@ -53,7 +52,7 @@ class Compiled:
         return request
 
 
-def compile_writes(plan: Plan, table: str, writes: Sequence[Write]) -> Compiled:
+def compile_writes(plan: RulesPlan, table: str, writes: Sequence[LogicalWrite]) -> CompiledTransaction:
     """The transaction for ``writes``. Raises ``RuleRefused`` (a local rule), ``TransactionTooLarge``, and
     ``Contention`` when the writes at one key do not follow from each other; ``ValueError`` for a key that changes."""
     changes = net_changes(plan, writes)
@@ -61,31 +60,31 @@ def compile_writes(plan: Plan, table: str, writes: Sequence[Write]) -> Compiled:
         found = plan.judge(change.old, change.new, change.changed)
         if found is not None:
             raise RuleRefused.by(found)
-    holds = Holdings(plan, table)
-    checks: dict[Any, list[tuple[ItemChange, Parent]]] = {}
+    sentinels = SentinelActions(plan, table)
+    checks: dict[Any, list[tuple[ItemChange, ParentRule]]] = {}
     also_pinned: dict[Any, set[str]] = {}
     for change in changes.values():
-        holds.follow(change)
-        _look_at_parents(plan, change, changes, checks, also_pinned)
+        sentinels.add(change)
+        _check_parents(plan, change, changes, checks, also_pinned)
     actions = [
-        Action(_item_action(plan, table, change, also_pinned.get(token, ())), "item", change)
+        CompiledAction(_item_action(plan, table, change, also_pinned.get(token, ())), "item", change)
         for token, change in changes.items()
     ]
-    actions += holds.actions()
+    actions += sentinels.actions()
     actions += [_parent_check(plan, table, children) for children in checks.values()]
     if len(actions) > WHOLE_ITEMS_UNDER_BYTES_MAX:
         _check_size(actions)
-    return Compiled(table, tuple(actions), tuple(changes.values()))
+    return CompiledTransaction(table, tuple(actions), tuple(changes.values()))
 
 
 # --- the writes at one key become one change ---------------------------------------------------------------------
 
 
-def net_changes(plan: Plan, writes: Sequence[Write]) -> dict[Any, ItemChange]:
+def net_changes(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> dict[Any, ItemChange]:
     """Key token → change, in the order in which keys are first named; what changes nothing is left out."""
     ends: dict[Any, tuple[Item | None, Item | None]] = {}
     for write in writes:
-        old, new = _ends(write)
+        old, new = _old_and_new(write)
         item = old if new is None else new
         assert item is not None
         token = key_token(plan, item)
@@ -114,7 +113,7 @@ def net_changes(plan: Plan, writes: Sequence[Write]) -> dict[Any, ItemChange]:
     return changes
 
 
-def _ends(write: Write) -> tuple[Item | None, Item | None]:
+def _old_and_new(write: LogicalWrite) -> tuple[Item | None, Item | None]:
     """Both states with canonical numbers: predicates and unique values compare text."""
     match write:
         case Put(item):
@@ -131,7 +130,7 @@ def _same_item(left: Item | None, right: Item | None) -> bool:
     return not changed_attributes(left, right)
 
 
-def key_token(plan: Plan, item: Item) -> Any:
+def key_token(plan: RulesPlan, item: Item) -> Any:
     """The item's key as something to look up by; numbers by value."""
     token = []
     for name in plan.key_names:
@@ -143,7 +142,7 @@ def key_token(plan: Plan, item: Item) -> Any:
 # --- the item itself -------------------------------------------------------------------------------------------------
 
 
-def _item_action(plan: Plan, table: str, change: ItemChange, also_pinned: Iterable[str]) -> dict[str, Any]:
+def _item_action(plan: RulesPlan, table: str, change: ItemChange, also_pinned: Iterable[str]) -> dict[str, Any]:
     partition = plan.key_names[0]
     if change.old is None:
         return {
@@ -155,26 +154,26 @@ def _item_action(plan: Plan, table: str, change: ItemChange, also_pinned: Iterab
                 "ReturnValuesOnConditionCheckFailure": ALL_OLD,
             }
         }
-    pins = Pins(partition, change.old, pinned_attributes(plan, change).union(also_pinned))
+    pins = AsReadConditions(partition, change.old, pinned_attributes(plan, change).union(also_pinned))
     if change.new is None:
         return {"Delete": pins.request(table, change.key)}
     update = pins.update(change.new, change.changed)
     return {"Update": {"UpdateExpression": update, **pins.request(table, change.key)}}
 
 
-def pinned_attributes(plan: Plan, change: ItemChange) -> set[str]:
+def pinned_attributes(plan: RulesPlan, change: ItemChange) -> set[str]:
     """The attributes that must still be as in ``old``: all that change, and all that a touched rule read beside them.
 
     A removal rests on what the item holds: the sentinels it gives back.
     """
     kind = change.kind
-    pins = set(kind.held_by) if change.new is None else set(change.changed)
+    pins = set(kind.unique_reads) if change.new is None else set(change.changed)
     if change.new is not None:
         for footprint in kind.footprints:
             if not footprint.isdisjoint(change.changed):
                 pins |= footprint
     pins.difference_update(plan.key_names)
-    if plan.lone is None:
+    if plan.single_kind is None:
         pins.add(plan.kind_attribute)
     return pins
 
@@ -182,11 +181,11 @@ def pinned_attributes(plan: Plan, change: ItemChange) -> set[str]:
 # --- parents ---------------------------------------------------------------------------------------------------------
 
 
-def _look_at_parents(
-    plan: Plan,
+def _check_parents(
+    plan: RulesPlan,
     change: ItemChange,
     changes: Mapping[Any, ItemChange],
-    checks: dict[Any, list[tuple[ItemChange, Parent]]],
+    checks: dict[Any, list[tuple[ItemChange, ParentRule]]],
     also_pinned: dict[Any, set[str]],
 ) -> None:
     """A parent written in the same transaction is judged as it will be; any other is checked where it is."""
@@ -203,14 +202,14 @@ def _look_at_parents(
         if beside is None:
             checks.setdefault(token, []).append((change, parent))
             continue
-        found = plan.orphaned(parent, change.old, change.new, beside.new)
+        found = plan.parent_violation(parent, change.old, change.new, beside.new)
         if found is not None:
             raise RuleRefused.by(found)
         if beside.old is not None:  # as its caller read it: make sure of what was compared
             also_pinned.setdefault(token, set()).update(parent.attributes)
 
 
-def _parent_check(plan: Plan, table: str, children: list[tuple[ItemChange, Parent]]) -> Action:
+def _parent_check(plan: RulesPlan, table: str, children: list[tuple[ItemChange, ParentRule]]) -> CompiledAction:
     """One ConditionCheck for all children of one parent: it is there, of its kind, and agrees with each."""
     change, parent = children[0]
     assert change.new is not None
@@ -238,7 +237,7 @@ def _parent_check(plan: Plan, table: str, children: list[tuple[ItemChange, Paren
         "ExpressionAttributeValues": values,
         "ReturnValuesOnConditionCheckFailure": ALL_OLD,
     }
-    return Action({"ConditionCheck": body}, "parents", change, children=tuple(children))
+    return CompiledAction({"ConditionCheck": body}, "parent", change, children=tuple(children))
 
 
 def _expect(expected: dict[str, list[Any]], attribute: str, value: Any) -> None:
@@ -251,20 +250,20 @@ def _expect(expected: dict[str, list[Any]], attribute: str, value: Any) -> None:
 # --- bounds ----------------------------------------------------------------------------------------------------------
 
 
-def _check_size(actions: Sequence[Action]) -> None:
+def _check_size(actions: Sequence[CompiledAction]) -> None:
     if len(actions) > ACTIONS_MAX:
         raise TransactionTooLarge(
             f"these writes need {len(actions)} actions (items, sentinels and parents together); "
             f"one transaction has at most {ACTIONS_MAX}"
         )
-    size_bytes = sum(max(map(item_size, _bodies(action))) for action in actions)
+    size_bytes = sum(max(map(item_size, _sized_items(action))) for action in actions)
     if size_bytes > TRANSACTION_BYTES_MAX:
         raise TransactionTooLarge(
             f"these writes touch {size_bytes} bytes of items; one transaction has at most {TRANSACTION_BYTES_MAX}"
         )
 
 
-def _bodies(action: Action) -> list[dict[str, Any]]:
+def _sized_items(action: CompiledAction) -> list[dict[str, Any]]:
     if action.role == "item":
         return [dict(item) for item in (action.change.old, action.change.new) if item is not None]
     ((_, body),) = action.body.items()

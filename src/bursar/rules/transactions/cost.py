@@ -11,17 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bursar.dynamo.items.attribute_values import item_size, normalise_item
+from bursar.dynamo.items.attribute_values import Item, item_size, normalise_item
 from bursar.rules.judging.local_rules import changed_attributes
-from bursar.rules.language.predicates import Item
-from bursar.rules.transactions.compile import Compiled
+from bursar.rules.transactions.compile import CompiledTransaction
 
 WRITE_UNIT_BYTES = 1024
 TRANSACTION_FACTOR = 2
 
 
 @dataclass(frozen=True)
-class Index:
+class PricedIndex:
     """A secondary index, as far as its cost goes. ``projected`` None: every attribute."""
 
     name: str
@@ -52,10 +51,10 @@ class Cost:
         return self.items + self.sentinels + self.parents + self.indexes
 
 
-def cost(compiled: Compiled, indexes: Iterable[Index] = (), parents: Sequence[Item] = ()) -> Cost:
+def cost(compiled: CompiledTransaction, indexes: Iterable[PricedIndex] = (), parents: Sequence[Item] = ()) -> Cost:
     """The WCU of ``compiled``. ``parents`` are the items that it only looks at, where they are larger than 1 KB."""
     indexes = tuple(indexes)
-    by_role = dict.fromkeys(("item", "hold", "release", "parents"), 0)
+    by_role = dict.fromkeys(("item", "take", "give_up", "parent"), 0)
     in_indexes = 0
     for action in compiled.actions:
         ((_, body),) = action.body.items()
@@ -63,11 +62,11 @@ def cost(compiled: Compiled, indexes: Iterable[Index] = (), parents: Sequence[It
             old, new = action.change.old, action.change.new
             by_role["item"] += TRANSACTION_FACTOR * _units(old, new)
             in_indexes += sum(_index_units(index, old, new) for index in indexes)
-        elif action.role == "parents":
-            by_role["parents"] += TRANSACTION_FACTOR * _units(_parent(body["Key"], parents), None)
+        elif action.role == "parent":
+            by_role["parent"] += TRANSACTION_FACTOR * _units(_parent(body["Key"], parents), None)
         else:
             by_role[action.role] += TRANSACTION_FACTOR * _units(body.get("Item"), None)
-    return Cost(by_role["item"], by_role["hold"] + by_role["release"], by_role["parents"], in_indexes)
+    return Cost(by_role["item"], by_role["take"] + by_role["give_up"], by_role["parent"], in_indexes)
 
 
 def _units(old: Item | None, new: Item | None) -> int:
@@ -75,7 +74,7 @@ def _units(old: Item | None, new: Item | None) -> int:
     return max(1, -(-max(sizes, default=0) // WRITE_UNIT_BYTES))
 
 
-def _index_units(index: Index, old: Item | None, new: Item | None) -> int:
+def _index_units(index: PricedIndex, old: Item | None, new: Item | None) -> int:
     before, after = index.entry(old), index.entry(new)
     if before is None or after is None:
         return 0 if before is after else _units(before, after)

@@ -8,7 +8,7 @@ DynamoDB"; Developer Guide, "Using IAM with DynamoDB transactions".
 
 from typing import Any
 
-from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import PREFIX
 from bursar.rules.language.ruleset import Rules
 
@@ -55,7 +55,7 @@ def _table(table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
 
 def nothing_is_removed(rules: Rules) -> bool:
     """Whether no kind of item may ever be removed."""
-    return all(kind.removal is not None for kind in Plan(rules).kinds.values())
+    return all(kind.removal is not None for kind in RulesPlan(rules).kinds.values())
 
 
 def _statement(

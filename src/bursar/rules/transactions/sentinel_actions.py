@@ -8,51 +8,55 @@ given back by one, taken by another   Put over it, if nobody's or the giver's (t
 from typing import Any
 
 from bursar.rules.errors import RuleRefused
-from bursar.rules.judging.plan import Plan
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import OWNER, sentinel_item, sentinel_key
-from bursar.rules.judging.unique_and_parent import Hold
-from bursar.rules.transactions.actions import Action, ItemChange
+from bursar.rules.judging.unique_and_parent import UniqueValue
+from bursar.rules.transactions.actions import CompiledAction, ItemChange
 from bursar.rules.transactions.as_read_conditions import ALL_OLD, placeholder
 
 
-class Holdings:
+class SentinelActions:
     """The unique values that the changes take and give back, one action per sentinel."""
 
-    def __init__(self, plan: Plan, table: str) -> None:
+    def __init__(self, plan: RulesPlan, table: str) -> None:
         self._plan = plan
         self._table = table
-        self._taken: dict[str, tuple[ItemChange, Hold]] = {}
-        self._given: dict[str, tuple[ItemChange, Hold]] = {}
+        self._taken: dict[str, tuple[ItemChange, UniqueValue]] = {}
+        self._given: dict[str, tuple[ItemChange, UniqueValue]] = {}
 
-    def follow(self, change: ItemChange) -> None:
+    def add(self, change: ItemChange) -> None:
         """Notes what one change takes and gives back. Raises ``RuleRefused`` when two changes take the same."""
         old, new = change.old, change.new
         known = old is not None and new is not None
-        for hold in (change.kind.touched(change.changed) if known else change.kind.whole).holds:
-            before, after = hold.passing(old, new)
+        for unique in (change.kind.touched_by(change.changed) if known else change.kind.on_creation).unique_values:
+            before, after = unique.given_up_and_taken(old, new)
             if before is not None:
-                self._given[before] = (change, hold)
+                self._given[before] = (change, unique)
             if after is not None:
                 if after in self._taken:
-                    holder = self._taken[after][0].key
-                    raise RuleRefused.by(self._plan.taken(hold, old, new, holder))
-                self._taken[after] = (change, hold)
+                    owner = self._taken[after][0].key
+                    raise RuleRefused.by(self._plan.taken_violation(unique, old, new, owner))
+                self._taken[after] = (change, unique)
 
-    def actions(self) -> list[Action]:
+    def actions(self) -> list[CompiledAction]:
         """Puts for what is taken, deletes for what is only given back."""
         found = []
-        for partition, (change, hold) in self._taken.items():
+        for partition, (change, unique) in self._taken.items():
             giver = self._given.pop(partition, None)
-            found.append(Action(self._take(partition, change, hold, giver and giver[0]), "hold", change, hold))
-        for partition, (change, hold) in self._given.items():
-            found.append(Action(self._give_back(partition, change), "release", change, hold))
+            found.append(
+                CompiledAction(self._take_action(partition, change, unique, giver and giver[0]), "take", change, unique)
+            )
+        for partition, (change, unique) in self._given.items():
+            found.append(CompiledAction(self._give_up_action(partition, change), "give_up", change, unique))
         return found
 
-    def _sentinel(self, partition: str, hold: Hold, holder: ItemChange) -> dict[str, Any]:
+    def _sentinel(self, partition: str, unique: UniqueValue, owner: ItemChange) -> dict[str, Any]:
         plan = self._plan
-        return sentinel_item(plan.key_names, plan.kind_attribute, partition, hold.rule.name, holder.key)
+        return sentinel_item(plan.key_names, plan.kind_attribute, partition, unique.rule.name, owner.key)
 
-    def _take(self, partition: str, change: ItemChange, hold: Hold, giver: ItemChange | None) -> dict[str, Any]:
+    def _take_action(
+        self, partition: str, change: ItemChange, unique: UniqueValue, giver: ItemChange | None
+    ) -> dict[str, Any]:
         """Nobody's, or this item's already (left behind by a writer that bypassed the rules), or the giver's."""
         plan = self._plan
         name = placeholder(plan.key_names[0])
@@ -64,7 +68,7 @@ class Holdings:
         return {
             "Put": {
                 "TableName": self._table,
-                "Item": self._sentinel(partition, hold, change),
+                "Item": self._sentinel(partition, unique, change),
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
                 "ExpressionAttributeValues": values,
@@ -72,7 +76,7 @@ class Holdings:
             }
         }
 
-    def _give_back(self, partition: str, change: ItemChange) -> dict[str, Any]:
+    def _give_up_action(self, partition: str, change: ItemChange) -> dict[str, Any]:
         """Gone already is well; another's is not ours to remove."""
         plan = self._plan
         name = placeholder(plan.key_names[0])

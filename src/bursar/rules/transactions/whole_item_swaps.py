@@ -10,15 +10,15 @@ the compiled form, whose answer tells why: a swap is a short cut for what is fin
 from collections.abc import Sequence
 
 from bursar.dynamo.engine.compare_and_swap import Swap
-from bursar.rules.judging.local_rules import canonical_item, differing
-from bursar.rules.judging.plan import Plan
+from bursar.dynamo.items.attribute_values import Item
+from bursar.rules.judging.local_rules import canonical_item, differing_attributes
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import sentinel_item
-from bursar.rules.judging.unique_and_parent import Hold
-from bursar.rules.language.predicates import Item
-from bursar.rules.language.writes import Delete, Put, Update, Write
+from bursar.rules.judging.unique_and_parent import UniqueValue
+from bursar.rules.language.writes import Delete, LogicalWrite, Put, Update
 
 
-def swaps_of(plan: Plan, writes: Sequence[Write]) -> list[Swap]:
+def swaps_of(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> list[Swap]:
     """(old, new) of each item that ``writes`` change and of each sentinel; empty when nothing changes.
 
     Raises ``ValueError`` for what only the compiled form has words for. Two writes at one key, an item that is not as
@@ -28,28 +28,28 @@ def swaps_of(plan: Plan, writes: Sequence[Write]) -> list[Swap]:
     taken: dict[str, Item] = {}
     given: dict[str, Item] = {}
     for write in writes:
-        old, new, changed = _ends(write)
+        old, new, changed = _old_and_new(write)
         kind = plan.kind_of(new or old or {})
         if kind is None:
             raise ValueError("an item of no kind")
         if changed is not None and not changed:
             continue
         swaps.append((old, new))
-        for hold in (kind.whole if changed is None else kind.touched(changed)).holds:
-            before, after = hold.passing(old, new)
+        for unique in (kind.on_creation if changed is None else kind.touched_by(changed)).unique_values:
+            before, after = unique.given_up_and_taken(old, new)
             if before is not None and old is not None:
-                given[before] = _sentinel(plan, before, hold, old)
+                given[before] = _sentinel(plan, before, unique, old)
             if after is not None and new is not None:
                 if after in taken:
                     raise ValueError("a value taken twice")
-                taken[after] = _sentinel(plan, after, hold, new)
+                taken[after] = _sentinel(plan, after, unique, new)
     # One that stands otherwise (who wrote bypassed the rules) fails the swap.
     swaps += [(given.pop(partition, None), sentinel) for partition, sentinel in taken.items()]
     swaps += [(sentinel, None) for sentinel in given.values()]
     return swaps
 
 
-def _ends(write: Write) -> tuple[Item | None, Item | None, frozenset[str] | None]:
+def _old_and_new(write: LogicalWrite) -> tuple[Item | None, Item | None, frozenset[str] | None]:
     """(old, new, the attributes that differ), ``new`` with canonical numbers: unique values are compared as text.
 
     What is stored is canonical, so an ``old`` that is not fails the swap, and with it what it shares with ``new``.
@@ -62,7 +62,7 @@ def _ends(write: Write) -> tuple[Item | None, Item | None, frozenset[str] | None
             # An item made of another shares with it what is the same.
             other = {name: value for name, value in new.items() if look(name) is not value}
             normal = canonical_item(other)
-            changed = differing(old, normal)
+            changed = differing_attributes(old, normal)
             if not old.keys() <= new.keys():
                 changed += [name for name in old if name not in new]
             return old, new if normal is other else {**new, **normal}, frozenset(changed)
@@ -70,5 +70,5 @@ def _ends(write: Write) -> tuple[Item | None, Item | None, frozenset[str] | None
             return old, None, None
 
 
-def _sentinel(plan: Plan, partition: str, hold: Hold, holder: Item) -> Item:
-    return sentinel_item(plan.key_names, plan.kind_attribute, partition, hold.rule.name, plan.key(holder))
+def _sentinel(plan: RulesPlan, partition: str, unique: UniqueValue, owner: Item) -> Item:
+    return sentinel_item(plan.key_names, plan.kind_attribute, partition, unique.rule.name, plan.key(owner))

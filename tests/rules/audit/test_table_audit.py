@@ -9,10 +9,10 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError
 from bursar.rules import Put, RuleRefused, Update
-from bursar.rules.audit.audit import FAULTS_MAX, Report, audit
-from bursar.rules.audit.scratch_database import Suspects
+from bursar.rules.audit.scratch_database import ScratchDatabase
 from bursar.rules.audit.stream_audit import NotAChange, audit_changes, changes_from_lines
-from bursar.rules.judging.plan import Plan
+from bursar.rules.audit.table_audit import FINDINGS_MAX, Report, audit_table
+from bursar.rules.judging.plan import RulesPlan
 from tests.support.rules.samples import ORDERS, item, line, order
 from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
 
@@ -31,11 +31,11 @@ def put(store: PlainStore, one: dict[str, Any]) -> None:
 
 
 def audited(store: Any, **said: Any) -> Report:
-    return finish(audit(store, TABLE, ORDERS, randomness=random.Random(0), segments=1, **said))
+    return finish(audit_table(store, TABLE, ORDERS, randomness=random.Random(0), segments=1, **said))
 
 
 def found(report: Report) -> list[tuple[str, str]]:
-    return sorted((fault.sort, fault.rule) for fault in report.faults)
+    return sorted((finding.kind, finding.rule) for finding in report.findings)
 
 
 def sentinel(partition: str, **owner: str) -> dict[str, Any]:
@@ -86,9 +86,9 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_got_past_the_rules_is_found(name: str) -> None:
-    items, faults = CASES[name]
+    items, findings = CASES[name]
     report = audited(table(*items))
-    assert found(report) == sorted(faults)
+    assert found(report) == sorted(findings)
     assert not report.clean
 
 
@@ -104,7 +104,7 @@ def test_repair_removes_sentinels_of_nobody_and_nothing_else() -> None:
     store = table(order("b", number="n-a", state="void"), order(token="t", state="void"))
     put(store, sentinel("unique#number#x", pk="zz", sk="order"))
     report = audited(store, repair=True)
-    assert sorted((fault.sort, fault.rule, fault.repaired) for fault in report.faults) == [
+    assert sorted((finding.kind, finding.rule, finding.repaired) for finding in report.findings) == [
         ("duplicate", "number", False),
         ("missing sentinel", "number", False),
         ("stale sentinel", "number", True),
@@ -127,9 +127,9 @@ def older(*items: dict[str, Any]) -> PlainStore:
 def test_adopting_a_table_protects_what_is_in_it(segments: int) -> None:
     store = older(order(token="t"), line(shelf="s", slot=1), *(order(f"o{n}", number=f"n{n}") for n in range(20)))
     assert not audited(store).clean
-    report = asyncio.run(audit(store, TABLE, ORDERS, randomness=random.Random(0), segments=segments, adopt=True))
+    report = asyncio.run(audit_table(store, TABLE, ORDERS, randomness=random.Random(0), segments=segments, adopt=True))
     assert report.clean
-    assert {fault.sort for fault in report.faults} == {"missing sentinel"}
+    assert {finding.kind for finding in report.findings} == {"missing sentinel"}
     assert report.repaired == report.count == len(store.sentinels()) > 40
     assert audited(store).count == 0
     with pytest.raises(RuleRefused, match="number is taken"):
@@ -141,7 +141,7 @@ def test_a_value_held_twice_is_not_adopted_and_can_be_given_up() -> None:
     first, second = line(number=1, shelf="s", slot=1), line(number=2, shelf="s", slot=1)
     store = older(order(), first, second)
     report = audited(store, adopt=True)
-    assert [(fault.sort, fault.repaired) for fault in report.faults if fault.rule == "place"] == [
+    assert [(finding.kind, finding.repaired) for finding in report.findings if finding.rule == "place"] == [
         ("duplicate", False),
         ("missing sentinel", False),
         ("missing sentinel", False),
@@ -154,7 +154,10 @@ def test_a_value_held_twice_is_not_adopted_and_can_be_given_up() -> None:
 
 def test_a_stale_sentinel_in_the_way_needs_repair_as_well() -> None:
     store = older(order(number="n"), sentinel("unique#number#n", pk="zz", sk="order"))
-    assert [fault.rule for fault in audited(store, adopt=True).faults if not fault.repaired] == ["number", "number"]
+    assert [finding.rule for finding in audited(store, adopt=True).findings if not finding.repaired] == [
+        "number",
+        "number",
+    ]
     assert audited(store, adopt=True, repair=True).clean
     assert audited(store).count == 0
 
@@ -169,13 +172,13 @@ def _is_overtaken(store: PlainStore) -> None:
 
 @pytest.mark.parametrize(("act", "owner"), [(_leaves, None), (_is_overtaken, ("a", "line-2"))])
 def test_what_is_written_while_adopting_decides(act: Callable[[PlainStore], None], owner: object) -> None:
-    """Between the look and the write the holder leaves its value, or another, seeing no sentinel, takes it."""
+    """Between the look and the write the owner leaves its value, or another, seeing no sentinel, takes it."""
     store = older(order(), line(shelf="s", slot=1))
     audited(store, adopt=True)
     key = {"pk": {"S": "unique#place#s#%N1"}, "sk": {"S": "sentinel"}}
     store.engine.execute("DeleteItem", {"TableName": TABLE, "Key": key})
     report = audited(Meanwhile(store, "TransactWriteItems", lambda: act(store)), adopt=True)
-    assert [(fault.sort, fault.rule, fault.repaired) for fault in report.faults] == [
+    assert [(finding.kind, finding.rule, finding.repaired) for finding in report.findings] == [
         ("missing sentinel", "place", False)
     ]
     assert store.sentinels().get("unique#place#s#%N1") == owner
@@ -198,7 +201,7 @@ class Meanwhile(PlainStore):
 
 
 def test_what_was_true_only_while_reading_is_not_reported() -> None:
-    """The scan sees a value at its old holder and at its new one: by the time it looks again only one has it."""
+    """The scan sees a value at its old owner and at its new one: by the time it looks again only one has it."""
     store = table(order("b", number="n-a", state="void"))
     moving = Meanwhile(store, "TransactGetItems", lambda: put(store, order("b", number="n-b", state="void")))
     assert found(audited(moving)) == [("missing sentinel", "number")] or audited(moving, sentinels=False).clean
@@ -209,7 +212,7 @@ def test_repair_leaves_a_sentinel_that_is_somebodys_again() -> None:
     store = table(order(token="t", state="void"))
     again = Meanwhile(store, "TransactWriteItems", lambda: put(store, order(token="t", state="open")))
     report = audited(again, repair=True)
-    assert [(fault.sort, fault.repaired) for fault in report.faults] == [("stale sentinel", False)]
+    assert [(finding.kind, finding.repaired) for finding in report.findings] == [("stale sentinel", False)]
     assert "unique#one-open#c-a" in store.sentinels()
 
 
@@ -217,16 +220,18 @@ def test_several_segments_find_the_same() -> None:
     store = table(*(line("zz", number) for number in range(50)))
     alone = audited(store)
     read: list[int] = []
-    report = asyncio.run(audit(store, TABLE, ORDERS, randomness=random.Random(0), segments=3, on_progress=read.append))
+    report = asyncio.run(
+        audit_table(store, TABLE, ORDERS, randomness=random.Random(0), segments=3, on_progress=read.append)
+    )
     assert found(report) == found(alone) == [("orphan", "currency")] * 50
     assert read[-1] == report.items_read + report.sentinels_read == 56
 
 
 def test_the_list_is_bounded_and_the_count_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bursar.rules.audit.audit.FAULTS_MAX", 3)
+    monkeypatch.setattr("bursar.rules.audit.table_audit.FINDINGS_MAX", 3)
     report = audited(table(*(line("zz", number) for number in range(10))))
-    assert (len(report.faults), report.count) == (3, 10)
-    assert FAULTS_MAX > 3
+    assert (len(report.findings), report.count) == (3, 10)
+    assert FINDINGS_MAX > 3
 
 
 class Throttled(PlainStore):
@@ -264,14 +269,14 @@ def test_a_value_held_by_more_than_a_transaction_reads_is_still_found() -> None:
 
 
 def test_suspicions_are_kept_in_order_of_their_value() -> None:
-    suspects = Suspects()
-    suspects.saw([("b", "1"), ("a", "1"), ("b", "2"), ("a", "3"), ("c", "1")], [], [], [])
-    suspects.all_seen()
-    assert [(partition, sorted(owners)) for partition, owners in suspects.duplicates()] == [
+    scratch = ScratchDatabase()
+    scratch.note([("b", "1"), ("a", "1"), ("b", "2"), ("a", "3"), ("c", "1")], [], [], [])
+    scratch.index_held_values()
+    assert [(partition, sorted(owners)) for partition, owners in scratch.duplicates()] == [
         ("a", ["1", "3"]),
         ("b", ["1", "2"]),
     ]
-    suspects.close()
+    scratch.close()
 
 
 # --- change streams --------------------------------------------------------------------------------------------------
@@ -287,7 +292,7 @@ def test_a_stream_shows_what_no_scan_can() -> None:
         (None, sentinel("unique#number#x", pk="a", sk="order")),
         (None, None),
     ]
-    assert [fault.rule for fault in audit_changes(Plan(ORDERS), changes)] == ["moves", "identity", "entries"]
+    assert [finding.rule for finding in audit_changes(RulesPlan(ORDERS), changes)] == ["moves", "identity", "entries"]
 
 
 def test_a_stream_is_read_from_lines() -> None:
@@ -296,7 +301,7 @@ def test_a_stream_is_read_from_lines() -> None:
         b"\n",
         b'{"dynamodb": {"OldImage": {"pk": {"S": "a"}, "sk": {"S": "b"}, "kind": {"S": "entry"}}}}\n',
     ]
-    changes = list(changes_from_lines(lines, Plan(ORDERS)))
+    changes = list(changes_from_lines(lines, RulesPlan(ORDERS)))
     assert changes == [(None, item("a", "b", "entry")), (item("a", "b", "entry"), None)]
 
 
@@ -311,7 +316,7 @@ def test_a_stream_is_read_from_lines() -> None:
 )
 def test_a_line_that_is_no_record_is_named(text: bytes, message: str) -> None:
     with pytest.raises(NotAChange, match=message.replace("(", r"\(").replace(")", r"\)")):
-        list(changes_from_lines([text], Plan(ORDERS)))
+        list(changes_from_lines([text], RulesPlan(ORDERS)))
 
 
 def test_update_beside_the_audit_is_no_fault() -> None:

@@ -1,8 +1,8 @@
 """The audit: reads a whole table and reports every broken rule, whoever broke it and however.
 
-    parallel scan ─► each item by itself: kind, checks, values of graphs        ─► faults
+    parallel scan ─► each item by itself: kind, checks, values of graphs        ─► findings
           │
-          └────────► what needs two items, noted on disk ─► suspicions ─► read again, at one instant ─► faults
+          └────────► what needs two items, noted on disk ─► suspicions ─► read again, at one instant ─► findings
 
 The table may be written to meanwhile: nothing is reported that one transactional read of the items involved does not
 confirm. Repair removes only what is provably nobody's: a sentinel whose owner is gone or does not hold its value.
@@ -14,22 +14,22 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bursar.dynamo.errors import DynamoError
-from bursar.rules.audit.scratch_database import Suspects, digest, key_from_text, key_text
-from bursar.rules.judging.plan import Plan
+from bursar.dynamo.items.attribute_values import Item
+from bursar.rules.audit.scratch_database import ScratchDatabase, digest, key_from_text, key_text
+from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import OWNER, SORT_VALUE, is_sentinel, sentinel_item, sentinel_key
-from bursar.rules.language.predicates import Item
 from bursar.rules.language.ruleset import Rules
-from bursar.rules.transactions.as_read_conditions import ALL_OLD, Pins, placeholder
+from bursar.rules.transactions.as_read_conditions import ALL_OLD, AsReadConditions, placeholder
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
 
 SEGMENTS = 4
-FAULTS_MAX = 10_000
-"""How many faults a report lists; beyond, they are only counted."""
+FINDINGS_MAX = 10_000
+"""How many findings a report lists; beyond, they are only counted."""
 TOGETHER_MAX = 100
 """How many items one TransactGetItems reads (DynamoDB's quota)."""
 TRIES_MAX = 8
@@ -38,11 +38,14 @@ WAIT_MAX_S = 2.0
 OnProgress = Callable[[int], None]
 
 
+FindingKind = Literal["violation", "duplicate", "orphan", "missing sentinel", "stale sentinel"]
+
+
 @dataclass(frozen=True)
-class Fault:
+class Finding:
     """One thing wrong. ``sort``: violation, duplicate, orphan, missing sentinel or stale sentinel."""
 
-    sort: str
+    kind: FindingKind
     rule: str
     key: Item
     message: str
@@ -51,20 +54,20 @@ class Fault:
 
 @dataclass
 class Report:
-    """What an audit found. ``count`` counts all faults, ``faults`` lists the first :data:`FAULTS_MAX`."""
+    """What an audit found. ``count`` counts all findings, ``findings`` lists the first :data:`FINDINGS_MAX`."""
 
     items_read: int = 0
     sentinels_read: int = 0
     count: int = 0
     repaired: int = 0
-    faults: list[Fault] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
-    def add(self, fault: Fault) -> None:
+    def add(self, finding: Finding) -> None:
         """Counts a fault, and lists it while there is room."""
         self.count += 1
-        self.repaired += fault.repaired
-        if len(self.faults) < FAULTS_MAX:
-            self.faults.append(fault)
+        self.repaired += finding.repaired
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(finding)
 
     @property
     def clean(self) -> bool:
@@ -72,7 +75,7 @@ class Report:
         return self.count == self.repaired
 
 
-async def audit(
+async def audit_table(
     store: "Store",
     table: str,
     rules: Rules,
@@ -88,14 +91,14 @@ async def audit(
 
     ``segments`` scan at once; ``on_progress`` hears how many items were read so far. ``sentinels`` False says that
     nobody writes to the table in compiled form, so that none are expected. ``repair`` removes stale sentinels;
-    ``adopt`` writes missing ones, as many at once as ``segments``, but none for a value held twice: its second holder
+    ``adopt`` writes missing ones, as many at once as ``segments``, but none for a value held twice: its second owner
     could not give it up any more. Raises what the store raises once throttling has outlasted the retries.
     """
-    auditing = _Audit(store, table, Plan(rules), randomness, on_progress, sentinels, repair, adopt)
+    auditing = _Audit(store, table, RulesPlan(rules), randomness, on_progress, sentinels, repair, adopt)
     try:
         return await auditing.run(segments)
     finally:
-        auditing.suspects.close()
+        auditing.scratch.close()
 
 
 class _Audit:
@@ -103,7 +106,7 @@ class _Audit:
         self,
         store: "Store",
         table: str,
-        plan: Plan,
+        plan: RulesPlan,
         randomness: random.Random,
         on_progress: OnProgress | None,
         sentinels: bool,
@@ -112,8 +115,8 @@ class _Audit:
     ) -> None:
         self.store, self.table, self.plan, self.randomness = store, table, plan, randomness
         self.on_progress, self.sentinels, self.repair, self.adopt = on_progress, sentinels, repair, adopt
-        self._held_twice: set[str] = set()
-        self.suspects = Suspects()
+        self._duplicate_values: set[str] = set()
+        self.scratch = ScratchDatabase()
         self.report = Report()
         self._children: dict[str | None, list[tuple[str, tuple[str, ...]]]] = {}
         for kind in plan.kinds.values():
@@ -123,17 +126,17 @@ class _Audit:
                     looked_at.append((parent.rule.name, parent.attributes))
 
     async def run(self, segments: int) -> Report:
-        await _all_of([self._scan(segment, segments) for segment in range(segments)])
-        self.suspects.all_seen()
-        for partition, owners in self.suspects.duplicates():
-            await self._duplicate(partition, [key_from_text(owner) for owner in owners])
-        for rule, child in self.suspects.orphans():
-            await self._orphan(rule, key_from_text(child))
-        for partition, owner in self.suspects.without_holder():
-            await self._stale(partition, owner)
+        await _run_all([self._scan(segment, segments) for segment in range(segments)])
+        self.scratch.index_held_values()
+        for partition, owners in self.scratch.duplicates():
+            await self._check_duplicate(partition, [key_from_text(owner) for owner in owners])
+        for rule, child in self.scratch.orphans():
+            await self._check_orphan(rule, key_from_text(child))
+        for partition, owner in self.scratch.without_owner():
+            await self._check_stale(partition, owner)
         if self.sentinels:
-            missing = self.suspects.without_sentinel()
-            await _all_of([self._look_for(missing) for _ in range(segments)])
+            missing = self.scratch.without_sentinel()
+            await _run_all([self._check_each_missing(missing) for _ in range(segments)])
         return self.report
 
     # --- the scan --------------------------------------------------------------------------------------------------
@@ -144,12 +147,12 @@ class _Audit:
             request.update(Segment=segment, TotalSegments=segments)
         while True:
             page = await self._call("Scan", request)
-            await self._see(page.get("Items", []))
+            await self._note_page(page.get("Items", []))
             if "LastEvaluatedKey" not in page:
                 return
             request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    async def _see(self, items: list[dict[str, Any]]) -> None:
+    async def _note_page(self, items: list[dict[str, Any]]) -> None:
         plan = self.plan
         held, sentinels, parents, children = [], [], [], []
         for item in items:
@@ -158,15 +161,15 @@ class _Audit:
                 owner = item.get(OWNER, {}).get("M")
                 sentinels.append((key[plan.key_names[0]].get("S", ""), key_text(owner) if owner else ""))
                 continue
-            found = plan.state_faults(item)
-            if found and await self._confirm(key):
+            found = plan.state_violations(item)
+            if found and await self._report_violations(key):
                 continue
             kind = plan.kind_of(item)
             if kind is None or found:
                 continue
             text = key_text(key)
-            for hold in kind.holds:
-                partition = hold.partition(item)
+            for unique in kind.unique_values:
+                partition = unique.partition_of(item)
                 if partition is not None:
                     held.append((partition, text))
             for parent in kind.parents:
@@ -175,41 +178,41 @@ class _Audit:
                     children.append((parent.rule.name, key_text(above), digest(item, parent.attributes), text))
             for rule, attributes in self._children.get(kind.name, ()):
                 parents.append((rule, text, digest(item, attributes)))
-        self.suspects.saw(held, sentinels, parents, children)
+        self.scratch.note(held, sentinels, parents, children)
         self.report.items_read += len(items) - len(sentinels)
         self.report.sentinels_read += len(sentinels)
         if self.on_progress is not None:
             self.on_progress(self.report.items_read + self.report.sentinels_read)
 
-    async def _look_for(self, missing: Iterator[tuple[str, str]]) -> None:
+    async def _check_each_missing(self, missing: Iterator[tuple[str, str]]) -> None:
         """Looks at what is left of ``missing``, which several such tasks share."""
         for partition, owner in missing:
-            await self._missing(partition, key_from_text(owner))
+            await self._check_missing(partition, key_from_text(owner))
 
     # --- suspicions, looked at again -------------------------------------------------------------------------------
 
-    async def _confirm(self, key: Item) -> bool:
+    async def _report_violations(self, key: Item) -> bool:
         """Reports what an item breaks by itself, as it is now. False: it broke nothing when looked at again."""
-        (item,) = await self._together([key])
-        found = [] if item is None else self.plan.state_faults(item)
+        (item,) = await self._read_together([key])
+        found = [] if item is None else self.plan.state_violations(item)
         for violation in found:
-            self.report.add(Fault("violation", violation.rule, key, violation.message))
+            self.report.add(Finding("violation", violation.rule, key, violation.message))
         return bool(found)
 
-    async def _duplicate(self, partition: str, owners: list[dict[str, Any]]) -> None:
+    async def _check_duplicate(self, partition: str, owners: list[dict[str, Any]]) -> None:
         distinct = {key_text(owner): owner for owner in owners}
         keys = list(distinct.values())[:TOGETHER_MAX]
-        items = await self._together(keys)
-        holders = [key for key, item in zip(keys, items, strict=True) if self._holds(item, partition)]
-        if len(holders) > 1:
-            shown = ", ".join(map(self.plan.spoken_key, holders))
+        items = await self._read_together(keys)
+        owners = [key for key, item in zip(keys, items, strict=True) if self._owns(item, partition)]
+        if len(owners) > 1:
+            shown = ", ".join(map(self.plan.shown_key, owners))
             rule = self._rule_of(partition)
             if self.adopt:
-                self._held_twice.add(partition)
-            self.report.add(Fault("duplicate", rule, holders[0], f"Rule {rule}: one value is held by {shown}"))
+                self._duplicate_values.add(partition)
+            self.report.add(Finding("duplicate", rule, owners[0], f"Rule {rule}: one value is held by {shown}"))
 
-    async def _orphan(self, rule: str, child: Item) -> None:
-        (item,) = await self._together([child])
+    async def _check_orphan(self, rule: str, child: Item) -> None:
+        (item,) = await self._read_together([child])
         kind = None if item is None else self.plan.kind_of(item)
         if item is None or kind is None:
             return
@@ -217,70 +220,70 @@ class _Audit:
         above = None if parent is None else parent.key(item)
         if parent is None or above is None:
             return
-        item, actual = await self._together([child, above])
+        item, actual = await self._read_together([child, above])
         if item is None or parent.key(item) != above:
             return
-        found = self.plan.orphaned(parent, None, item, actual)
+        found = self.plan.parent_violation(parent, None, item, actual)
         if found is not None:
-            self.report.add(Fault("orphan", rule, child, found.message))
+            self.report.add(Finding("orphan", rule, child, found.message))
 
-    async def _missing(self, partition: str, holder: Item) -> None:
+    async def _check_missing(self, partition: str, owner: Item) -> None:
         key = sentinel_key(self.plan.key_names, partition)
-        item, sentinel = await self._together([holder, key])
-        if not self._holds(item, partition):
+        item, sentinel = await self._read_together([owner, key])
+        if not self._owns(item, partition):
             return
-        owner = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
-        if owner == dict(holder):
+        named = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
+        if named == dict(owner):
             return
         rule = self._rule_of(partition)
-        names = "is not there" if owner is None else f"names {self.plan.spoken_key(owner)}"
-        message = f"Rule {rule}: {self.plan.spoken_key(holder)} holds a value whose sentinel {names}"
-        adopted = self.adopt and owner is None and await self._write(partition, rule, holder, item)
-        self.report.add(Fault("missing sentinel", rule, holder, message, adopted))
+        names = "is not there" if named is None else f"names {self.plan.shown_key(named)}"
+        message = f"Rule {rule}: {self.plan.shown_key(owner)} holds a value whose sentinel {names}"
+        adopted = self.adopt and named is None and await self._write_sentinel(partition, rule, owner, item)
+        self.report.add(Finding("missing sentinel", rule, owner, message, adopted))
 
-    async def _stale(self, partition: str, owner_text: str) -> None:
+    async def _check_stale(self, partition: str, owner_text: str) -> None:
         key = sentinel_key(self.plan.key_names, partition)
         owner = key_from_text(owner_text) if owner_text else None
         if owner is None or set(owner) != set(self.plan.key_names):
-            (sentinel,) = await self._together([key])
+            (sentinel,) = await self._read_together([key])
             item, owner = None, None
         else:
-            sentinel, item = await self._together([key, owner])
+            sentinel, item = await self._read_together([key, owner])
         if sentinel is None or (owner is not None and sentinel.get(OWNER) != {"M": owner}):
             return
-        if self._holds(item, partition):
+        if self._owns(item, partition):
             return
         rule = self._rule_of(partition)
-        names = "nobody" if owner is None else self.plan.spoken_key(owner)
-        message = f"Rule {rule}: the sentinel {self.plan.spoken_key(key)} names {names}, which does not hold its value"
-        repaired = self.repair and await self._remove(key, sentinel, owner, item)
-        self.report.add(Fault("stale sentinel", rule, key, message, repaired))
+        names = "nobody" if owner is None else self.plan.shown_key(owner)
+        message = f"Rule {rule}: the sentinel {self.plan.shown_key(key)} names {names}, which does not hold its value"
+        repaired = self.repair and await self._remove_sentinel(key, sentinel, owner, item)
+        self.report.add(Finding("stale sentinel", rule, key, message, repaired))
 
-    async def _remove(self, key: Item, sentinel: Item, owner: Item | None, item: Item | None) -> bool:
+    async def _remove_sentinel(self, key: Item, sentinel: Item, owner: Item | None, item: Item | None) -> bool:
         """Removes a sentinel while it is as it was read and its owner (if it names one) is too."""
-        seen = Pins(self.plan.key_names[0], sentinel, [OWNER])
+        seen = AsReadConditions(self.plan.key_names[0], sentinel, [OWNER])
         actions: list[dict[str, Any]] = [{"Delete": seen.request(self.table, dict(key))}]
         if owner is not None:
             actions.append({"ConditionCheck": self._as_read(owner, item)})
-        return await self._done(actions)
+        return await self._transact(actions)
 
-    async def _write(self, partition: str, rule: str, holder: Item, item: Item | None) -> bool:
-        """Writes a value's sentinel while it is nobody's and its holder, the only one, is as it was read."""
-        if partition in self._held_twice:
+    async def _write_sentinel(self, partition: str, rule: str, owner: Item, item: Item | None) -> bool:
+        """Writes a value's sentinel while it is nobody's and its owner, the only one, is as it was read."""
+        if partition in self._duplicate_values:
             return False
         plan = self.plan
         name = placeholder(plan.key_names[0])
         put = {
             "TableName": self.table,
-            "Item": sentinel_item(plan.key_names, plan.kind_attribute, partition, rule, holder),
-            # The holder's already: this very write, whose answer was lost.
-            "ConditionExpression": f"attribute_not_exists({name}) OR #owner = :holder",
+            "Item": sentinel_item(plan.key_names, plan.kind_attribute, partition, rule, owner),
+            # The owner's already: this very write, whose answer was lost.
+            "ConditionExpression": f"attribute_not_exists({name}) OR #owner = :owner",
             "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
-            "ExpressionAttributeValues": {":holder": {"M": dict(holder)}},
+            "ExpressionAttributeValues": {":owner": {"M": dict(owner)}},
         }
-        return await self._done([{"Put": put}, {"ConditionCheck": self._as_read(holder, item)}])
+        return await self._transact([{"Put": put}, {"ConditionCheck": self._as_read(owner, item)}])
 
-    async def _done(self, actions: list[dict[str, Any]]) -> bool:
+    async def _transact(self, actions: list[dict[str, Any]]) -> bool:
         """Whether one transaction took place; not, when what it rests on has moved: the next audit will see."""
         try:
             await self._call("TransactWriteItems", {"TransactItems": actions})
@@ -293,9 +296,9 @@ class _Audit:
     def _as_read(self, owner: Item, item: Item | None) -> dict[str, Any]:
         if item is not None:
             kind = self.plan.kind_of(item)
-            reads = set() if kind is None else set(kind.held_by)
+            reads = set() if kind is None else set(kind.unique_reads)
             pins = (reads | {self.plan.kind_attribute}) - set(self.plan.key_names)
-            return Pins(self.plan.key_names[0], item, pins).request(self.table, dict(owner))
+            return AsReadConditions(self.plan.key_names[0], item, pins).request(self.table, dict(owner))
         name = placeholder(self.plan.key_names[0])
         return {
             "TableName": self.table,
@@ -307,20 +310,24 @@ class _Audit:
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
-    def _holds(self, item: Item | None, partition: str) -> bool:
+    def _owns(self, item: Item | None, partition: str) -> bool:
         kind = None if item is None else self.plan.kind_of(item)
         if item is None or kind is None:
             return False
         try:
-            return any(hold.partition(item) == partition for hold in kind.holds if partition.startswith(hold.prefix))
+            return any(
+                unique.partition_of(item) == partition
+                for unique in kind.unique_values
+                if partition.startswith(unique.prefix)
+            )
         except ValueError:  # reported as a violation: a value that cannot be unique
             return False
 
     def _rule_of(self, partition: str) -> str:
         rule = partition.split("#")[1] if partition.count("#") > 1 else ""
-        return rule if rule in self.plan.holds else SORT_VALUE
+        return rule if rule in self.plan.unique_values else SORT_VALUE
 
-    async def _together(self, keys: Iterable[Item]) -> list[dict[str, Any] | None]:
+    async def _read_together(self, keys: Iterable[Item]) -> list[dict[str, Any] | None]:
         """The items at ``keys``, as they are at one instant."""
         gets = [{"Get": {"TableName": self.table, "Key": dict(key)}} for key in keys]
         answer = await self._call("TransactGetItems", {"TransactItems": gets})
@@ -338,7 +345,7 @@ class _Audit:
         raise AssertionError("the loop returns or raises")
 
 
-async def _all_of(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def _run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
     """All of ``work`` at once; what is alone needs no task."""
     if len(work) == 1:
         await work[0]
