@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from bursar.dynamo import Engine
 from bursar.dynamo.commands import GUARD_LOADER, dynamo
-from bursar.dynamo.core.guards import Looking
+from bursar.dynamo.core.guards import Guard, Looking
 
 TABLES: list[dict[str, Any]] = [
     {
@@ -164,7 +164,7 @@ def test_unusable_credentials_are_told(tmp_path: Path) -> None:
 def test_the_rooms_above_hand_in_the_loader_of_rules(store: Path, tmp_path: Path) -> None:
     asked: list[str] = []
 
-    class Guarding:
+    class Guarding(Guard):
         def adopt(self, view: object, table: str) -> list[str]:
             return []
 

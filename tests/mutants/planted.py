@@ -44,14 +44,22 @@ def _() -> None:
 
 @mutant("swap-no-sentinel", "swaps take no sentinels, and give none back")
 def _() -> None:
-    from bursar.rules.judging.sentinels import is_sentinel
-    from bursar.rules.transactions.whole_item_swaps import swaps_of
+    from bursar.rules.native import NativeGuard
 
-    def items_alone(plan: Any, writes: Any) -> Any:
-        found = swaps_of(plan, writes)
-        return [(old, new) for old, new in found if not is_sentinel(new or old or {}, plan.kind_attribute)]
+    NativeGuard._sentinel_changes = always([])  # type: ignore[method-assign]
 
-    _rebind("swaps_of", swaps_of, items_alone)
+
+@mutant("swap-sentinels-stay", "swaps give no sentinels back")
+def _() -> None:
+    from bursar.rules.native import NativeGuard
+
+    sentinel_changes = NativeGuard._sentinel_changes
+
+    def staying(self: NativeGuard, judged: Any) -> Any:
+        found = sentinel_changes(self, judged)
+        return [one for one in found if one.new is not None] if isinstance(found, list) else found
+
+    NativeGuard._sentinel_changes = staying  # type: ignore[method-assign]
 
 
 @mutant("unique-unconditional", "a sentinel is put over another's")

@@ -15,15 +15,15 @@ leaves a stale one behind; that blocks nobody natively, and ``bursar audit --rep
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from bursar.dynamo.core.guards import Change, GuardView, Looking, Refusal
+from bursar.dynamo.core.guards import Change, GuardView, JudgedSwap, Looking, Refusal
 from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.judging.local_rules import changed_attributes
 from bursar.rules.judging.plan import RulesPlan
-from bursar.rules.judging.sentinels import OWNER, is_sentinel, sentinel_key, sentinel_partition
+from bursar.rules.judging.sentinels import OWNER, is_sentinel, sentinel_item, sentinel_key, sentinel_partition
 from bursar.rules.judging.unique_and_parent import ParentRule, UniqueValue
 from bursar.rules.judging.violation import Violation
 from bursar.rules.language.ruleset import Rules
@@ -38,6 +38,17 @@ _SENTINEL = "sentinel"
 _NOBODY: Mapping[str, Item] = {}
 _Taken = tuple[int, Change, UniqueValue, str]
 """(index of the change, the change, the rule, the value that it takes under it)."""
+
+
+class _Judged(NamedTuple):
+    """One request's changes as far as they tell by themselves, and what of them the table must be asked about."""
+
+    sentinels: list[tuple[int, Change]]
+    """Changes of sentinels that the writer made itself, each with its index."""
+    taken: list[_Taken]
+    given_up: list[tuple[str, Change, UniqueValue]]
+    """(the value, the change that gives it up, the rule)."""
+    children: list[tuple[int, Change, ParentRule]]
 
 
 def load_guard(document: str) -> "NativeGuard":
@@ -74,12 +85,25 @@ class NativeGuard:
 
     def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
         """The first refusal among ``changes`` by a local rule, or what is left to look up."""
+        judged = self._judge_locally(changes)
+        return judged if isinstance(judged, Refusal) else self._table_check(changes, judged)
+
+    def judge_swap(self, changes: Sequence[Change]) -> Refusal | JudgedSwap:
+        """The same for a writer that leaves the sentinels to the guard: the added changes write them."""
+        judged = self._judge_locally(changes)
+        if isinstance(judged, Refusal):
+            return judged
+        added = self._sentinel_changes(judged)
+        return added if isinstance(added, Refusal) else JudgedSwap(added, self._table_check(changes, judged, added))
+
+    def _judge_locally(self, changes: Sequence[Change]) -> Refusal | _Judged:
+        """What can be judged without the table."""
         plan, attribute, sentinel = self._plan, self._plan.kind_attribute, self._sentinel
-        sentinels, taking, giving, children = [], [], [], []
+        judged = _Judged([], [], [], [])
         for index, change in enumerate(changes):
             old, new = change.old, change.new
             if (old is None or old.get(attribute) == sentinel) and (new is None or new.get(attribute) == sentinel):
-                sentinels.append((index, change))
+                judged.sentinels.append((index, change))
                 continue
             changed = None if old is None or new is None else changed_attributes(old, new)
             found = plan.judge(old, new, changed)
@@ -91,25 +115,58 @@ class NativeGuard:
             for unique in touched.unique_values:
                 before, after = unique.given_up_and_taken(old, new)
                 if before is not None:
-                    giving.append((before, change.key))
+                    judged.given_up.append((before, change, unique))
                 if after is not None:
-                    taking.append((index, change, unique, after))
+                    judged.taken.append((index, change, unique, after))
             if new is not None:
-                children += [(index, change, parent) for parent in touched.parents]
+                judged.children.extend((index, change, parent) for parent in touched.parents)
 
-        sentinels_after = {sentinel_partition(plan.key_names, change.key): change.new for _, change in sentinels}
+        return judged
 
-        def look(view: GuardView) -> Refusal | None:
-            for value, key in giving:
-                self._give_up(view, value, key)
+    def _sentinel_changes(self, judged: _Judged) -> Refusal | list[Change]:
+        """The changes of the sentinels of all values taken and given up, one for each value.
+
+        A value that passes from one item to another changes the owner that its sentinel names.
+        """
+        plan = self._plan
+        sentinels: dict[str, tuple[str, Item | None, Item | None]] = {}
+        """Value → its table, and its sentinel before and after."""
+        for value, change, unique in judged.given_up:
+            sentinels[value] = change.table, self._sentinel_for(value, unique, change), None
+        taken: dict[str, Change] = {}
+        for index, change, unique, value in judged.taken:
+            if value in taken:
+                found = plan.taken_violation(unique, change.old, change.new, taken[value].key)
+                return Refusal(index, found.message)
+            taken[value] = change
+            _, before, _ = sentinels.get(value, (change.table, None, None))
+            sentinels[value] = change.table, before, self._sentinel_for(value, unique, change)
+        return [
+            Change(table, sentinel_key(plan.key_names, value), before, after)
+            for value, (table, before, after) in sentinels.items()
+        ]
+
+    def _sentinel_for(self, value: str, unique: UniqueValue, owner: Change) -> Item:
+        plan = self._plan
+        return sentinel_item(plan.key_names, plan.kind_attribute, value, unique.rule.name, owner.key)
+
+    def _table_check(self, changes: Sequence[Change], judged: _Judged, added: Sequence[Change] = ()) -> Looking:
+        """What is left to look up. The sentinels ``added`` by the guard itself are right as they are."""
+        names = self._plan.key_names
+        written_sentinels = [*(change for _, change in judged.sentinels), *added]
+        sentinels_after = {sentinel_partition(names, change.key): change.new for change in written_sentinels}
+
+        def look_up(view: GuardView) -> Refusal | None:
+            for value, change, _ in judged.given_up:
+                self._give_up(view, value, change.key)
             written = _ItemsAfterRequest(changes, view)
             return (
-                self._taken_refusal(taking, sentinels_after, view, written)
-                or self._parent_refusal(children, written)
-                or self._sentinel_refusal(sentinels, taking, written)
+                self._taken_refusal(judged.taken, sentinels_after, view, written)
+                or self._parent_refusal(judged.children, written)
+                or self._sentinel_refusal(judged.sentinels, judged.taken, written)
             )
 
-        return look
+        return look_up
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
         """Every rule that the table breaks as it stands, at most :data:`ADOPTION_VIOLATIONS_MAX`.

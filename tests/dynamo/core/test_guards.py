@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bursar.dynamo import Change, DynamoError, Engine, GuardView, Looking, Refusal, RulesRefused
+from bursar.dynamo.core.guards import Guard
 from tests.support.dynamo.tables import item, put, refusal, refused, table
 
 UNIQUE_EMAIL = "email is unique"
 
 
-class UniqueEmail:
+class UniqueEmail(Guard):
     """No two items have one email; an item without one may be anything."""
 
     def __init__(self, document: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.clients.boto3_in_process import boto3_client
-from bursar.dynamo.core.guards import Change, GuardView, Looking, Refusal
+from bursar.dynamo.core.guards import Change, Guard, GuardView, Looking, Refusal
 from tests.support.dynamo.stream_readers import START, HandClock, arn_of, opened, records_of
 from tests.support.dynamo.tables import item, put, table
 
@@ -113,7 +113,7 @@ def test_the_stream_says_that_the_service_did_it(engine: Engine) -> None:
     assert "userIdentity" not in after
 
 
-class KeepsHeld:
+class KeepsHeld(Guard):
     """A rule: items with ``held`` are not deleted."""
 
     def judge(self, changes: Sequence[Change]) -> Refusal | Looking:

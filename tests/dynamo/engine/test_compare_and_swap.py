@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import AsyncEngine, Change, DynamoError, Engine, GuardView, Looking, Refusal
+from bursar.dynamo.core.guards import Guard
 from bursar.dynamo.engine.compare_and_swap import Unswapped
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX
 
@@ -28,7 +29,7 @@ TABLE = {
 }
 
 
-class NoFour:
+class NoFour(Guard):
     """A guard whose only rule is easy to break."""
 
     def __init__(self, document: str) -> None:

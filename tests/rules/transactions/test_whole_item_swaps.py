@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules import Check, Contention, Put, RuledTable, RuleRefused, Update, Where, one_of
 from bursar.rules.judging.local_rules import predicate
-from bursar.rules.judging.plan import RulesPlan
+from bursar.rules.judging.unique_and_parent import UniqueValue
 from bursar.rules.language.writes import LogicalWrite
-from bursar.rules.transactions.whole_item_swaps import swaps_of
 from tests.support.rules.samples import ORDERS, changed, item, order
 from tests.support.rules.worlds import PlainStore, finish, ruled
 
@@ -43,18 +43,37 @@ def test_a_value_passes_from_one_item_to_another(table: RuledTable, store: Plain
     assert (sent(store), store.swaps) == ([], 2)
 
 
-def test_numbers_are_swapped_in_canonical_form() -> None:
-    old = order(amount=5)
-    assert swaps_of(RulesPlan(ORDERS), [Put({**old, "amount": {"N": "5.00"}})])[0] == (None, old)
-    assert swaps_of(RulesPlan(ORDERS), [Update(old, {**old, "amount": {"N": "5.0"}})]) == []
-    assert swaps_of(RulesPlan(ORDERS), [Update(old, {**old, "amount": {"N": "7.50"}})]) == [
-        (old, {**old, "amount": {"N": "7.5"}})
-    ]
+def test_each_unique_value_is_worked_out_once(
+    table: RuledTable, store: PlainStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(table.write([Put(order(token="t"))]))
+    worked_out: list[str] = []
+    given_up_and_taken = UniqueValue.given_up_and_taken
+
+    def counted(self: UniqueValue, old: Item | None, new: Item | None) -> tuple[str | None, str | None]:
+        worked_out.append(self.rule.name)
+        return given_up_and_taken(self, old, new)
+
+    monkeypatch.setattr(UniqueValue, "given_up_and_taken", counted)
+    finish(table.write([Put(order("b", token="u")), Update(order(token="t"), changed(order(token="t"), state="void"))]))
+    assert worked_out == ["number", "token", "one-open", "one-open"]
+    assert (sent(store), store.swaps) == ([], 2)
 
 
-def test_an_attribute_that_goes_is_a_change() -> None:
+def test_numbers_are_written_in_canonical_form(table: RuledTable, store: PlainStore) -> None:
     old = order(amount=5)
-    assert swaps_of(RulesPlan(ORDERS), [Update(old, changed(old, amount=None))]) == [(old, order())]
+    finish(table.write([Put({**old, "amount": {"N": "5.00"}})]))
+    finish(table.write([Update(old, {**old, "amount": {"N": "5.0"}})]))
+    assert (store.items()["a", "order"], store.swaps) == (old, 1)
+    finish(table.write([Update(old, {**old, "amount": {"N": "7.50"}})]))
+    assert (store.items()["a", "order"], store.swaps) == ({**old, "amount": {"N": "7.5"}}, 2)
+
+
+def test_an_attribute_that_goes_is_a_change(table: RuledTable, store: PlainStore) -> None:
+    old = order(amount=5)
+    finish(table.write([Put(old)]))
+    finish(table.write([Update(old, changed(old, amount=None))]))
+    assert (store.items()["a", "order"], store.swaps) == (order(), 2)
 
 
 def test_an_item_read_before_it_was_canonical_is_written_all_the_same(table: RuledTable, store: PlainStore) -> None:

@@ -70,11 +70,28 @@ Looking = Callable[[GuardView], Refusal | None]
 """What is left of a judgement: what only the table can tell. Claims and releases unique values as it goes."""
 
 
+class JudgedSwap(NamedTuple):
+    """A swap as its guard judged it before the write lock."""
+
+    added: Sequence[Change]
+    """Changes that must be written with the swap, such as sentinels; they belong to the judgement."""
+    looking: Looking
+
+
 class Guard(Protocol):
     """The rules of one table."""
 
     def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
         """Judges one request's changes to the guarded table, as if all of them took place, as far as they tell."""
+
+    def judge_swap(self, changes: Sequence[Change]) -> Refusal | JudgedSwap:
+        """Judge ``changes``, each of another item, and return the changes that must be written with them.
+
+        The writer of a swap writes no sentinels: the guard, which works out the unique values anyway, adds them.
+        By default nothing is added.
+        """
+        judged = self.judge(changes)
+        return judged if isinstance(judged, Refusal) else JudgedSwap((), judged)
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
         """Judges what the table holds already, and claims its unique values; each text is one violation."""

@@ -67,7 +67,7 @@ class DirectDoor(Protocol):
         """
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
-        """Writes all of ``swaps`` (at most 100, no key twice), or none.
+        """Writes all of ``swaps`` (no key twice) and what the guard adds (at most 100 items together), or none.
 
         ``rules`` is the document under which the table must stand: its guard judges what is written. Raises
         :class:`Unswapped`; ``DynamoError`` for what the API refuses of items and keys, and InternalServerError.
@@ -139,13 +139,14 @@ def _plan(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Plan:
     if table.rules != rules:
         raise Unswapped("the table does not stand under these rules")
     foreseen = [_foreseen(table, old, new) for old, new in swaps]
-    if len({one.key for one in foreseen}) != len(foreseen) or len(foreseen) > ACTIONS_MAX:
-        raise Unswapped(f"swaps are of at most {ACTIONS_MAX} items, each once")
     changes = [Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new) for one in foreseen]
-    judged = core.guard(rules).judge(changes)
+    judged = core.guard(rules).judge_swap(changes)
     if isinstance(judged, Refusal):
         raise Unswapped(judged.message)
-    return _Plan(core.version, foreseen, judged)
+    foreseen += [_foreseen(table, added.old, added.new) for added in judged.added]
+    if len({one.key for one in foreseen}) != len(foreseen) or len(foreseen) > ACTIONS_MAX:
+        raise Unswapped(f"swaps are of at most {ACTIONS_MAX} items, each once")
+    return _Plan(core.version, foreseen, judged.looking)
 
 
 def _foreseen(table: Table, old: Whole | None, new: Whole | None) -> _Foreseen:
