@@ -229,7 +229,7 @@ def _lease_kept() -> AbstractContextManager[Any]:
 
 
 def _unpinned() -> AbstractContextManager[Any]:
-    return patch.object(compiling, "pinned_attributes", lambda plan, change: {plan.kind_attribute})
+    return patch.object(compiling, "compared_attributes", lambda plan, change: {plan.kind_attribute})
 
 
 def _silence_is_written() -> AbstractContextManager[Any]:

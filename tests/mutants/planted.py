@@ -322,7 +322,7 @@ def _() -> None:
 def _() -> None:
     from bursar.rules.transactions import compile as compiling
 
-    compiling.pinned_attributes = lambda plan, change: {plan.kind_attribute}  # type: ignore[assignment]
+    compiling.compared_attributes = lambda plan, change: {plan.kind_attribute}  # type: ignore[assignment]
 
 
 @mutant("pins-only-what-changes", "what a rule read beside the change is not pinned")

@@ -391,8 +391,8 @@ def _audit_lines(lines: Any, judged: Rules, form: str) -> None:
 def _print_findings(findings: "list[Finding]", form: str) -> None:
     for finding in findings if form == "json" else findings[:SHOWN_FINDINGS_MAX]:
         if form == "json":
-            said = {"kind": finding.kind, "rule": finding.rule, "key": finding.key, "message": finding.message}
-            click.echo(orjson.dumps({**said, "repaired": finding.repaired}))
+            finding_json = {"kind": finding.kind, "rule": finding.rule, "key": finding.key, "message": finding.message}
+            click.echo(orjson.dumps({**finding_json, "repaired": finding.repaired}))
         else:
             click.echo(f"{finding.kind}: {finding.message}{REPAIRED[finding.kind] if finding.repaired else ''}")
     if form == "text" and len(findings) > SHOWN_FINDINGS_MAX:

@@ -211,13 +211,13 @@ class NativeGuard:
 
     def _taken_refusal(
         self,
-        taking: Sequence[_Taken],
+        taken: Sequence[_Taken],
         sentinels_after: Mapping[str | None, Item | None],
         view: GuardView,
         written: _ItemSource,
     ) -> Refusal | None:
         """``sentinels_after``: value → its sentinel as the request leaves it, of those that it writes."""
-        for index, change, unique, value in taking:
+        for index, change, unique, value in taken:
             sentinel = sentinels_after[value] if value in sentinels_after else self._sentinel_of(value, change, written)
             found = self._own(change, unique, value, sentinel, view, written)
             if found is not None:

@@ -271,7 +271,7 @@ def test_a_value_held_by_more_than_a_transaction_reads_is_still_found() -> None:
 def test_suspicions_are_kept_in_order_of_their_value() -> None:
     scratch = ScratchDatabase()
     scratch.note([("b", "1"), ("a", "1"), ("b", "2"), ("a", "3"), ("c", "1")], [], [], [])
-    scratch.index_held_values()
+    scratch.index_owned_values()
     assert [(partition, sorted(owners)) for partition, owners in scratch.duplicates()] == [
         ("a", ["1", "3"]),
         ("b", ["1", "2"]),

@@ -90,8 +90,8 @@ class PlainStore:
 
 
 def ruled(store: Any, rules: Rules, seed: int = 0, *, direct: bool = False) -> RuledTable:
-    door = store.direct if direct else None
-    return RuledTable(store, TABLE, rules, randomness=random.Random(seed), clock=lambda: 0.0, direct=door)
+    direct_door = store.direct if direct else None
+    return RuledTable(store, TABLE, rules, randomness=random.Random(seed), clock=lambda: 0.0, direct=direct_door)
 
 
 def finish(work: Coroutine[Any, Any, Any]) -> Any:

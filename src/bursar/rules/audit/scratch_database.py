@@ -19,7 +19,7 @@ TEMPORARY = ""
 """SQLite's name for a database on disk that nobody else sees and that is gone when closed."""
 
 _CREATE = """
-CREATE TABLE held (partition TEXT NOT NULL, owner TEXT NOT NULL);
+CREATE TABLE owned (partition TEXT NOT NULL, owner TEXT NOT NULL);
 CREATE TABLE sentinels (partition TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE parents (rule TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (rule, key))
     WITHOUT ROWID;
@@ -27,16 +27,16 @@ CREATE TABLE children (rule TEXT NOT NULL, parent TEXT NOT NULL, digest BLOB NOT
 """
 
 _DUPLICATES = """
-SELECT partition, owner FROM held
-WHERE partition IN (SELECT partition FROM held GROUP BY partition HAVING count(*) > 1) ORDER BY partition
+SELECT partition, owner FROM owned
+WHERE partition IN (SELECT partition FROM owned GROUP BY partition HAVING count(*) > 1) ORDER BY partition
 """
 _WITHOUT_SENTINEL = """
-SELECT held.partition, held.owner FROM held LEFT JOIN sentinels USING (partition)
-WHERE sentinels.owner IS NOT held.owner
+SELECT owned.partition, owned.owner FROM owned LEFT JOIN sentinels USING (partition)
+WHERE sentinels.owner IS NOT owned.owner
 """
 _WITHOUT_OWNER = """
 SELECT sentinels.partition, sentinels.owner FROM sentinels
-WHERE NOT EXISTS (SELECT 1 FROM held WHERE held.partition = sentinels.partition AND held.owner = sentinels.owner)
+WHERE NOT EXISTS (SELECT 1 FROM owned WHERE owned.partition = sentinels.partition AND owned.owner = sentinels.owner)
 """
 _ORPHANS = """
 SELECT children.rule, children.key FROM children LEFT JOIN parents
@@ -59,21 +59,21 @@ class ScratchDatabase:
 
     def note(
         self,
-        held: Iterable[tuple[str, str]],
+        owned: Iterable[tuple[str, str]],
         sentinels: Iterable[tuple[str, str]],
         parents: Iterable[tuple[str, str, bytes]],
         children: Iterable[tuple[str, str, bytes, str]],
     ) -> None:
         """One page's worth. A page read twice changes nothing for sentinels and parents."""
         with self._database:
-            self._database.executemany("INSERT INTO held VALUES (?, ?)", held)
+            self._database.executemany("INSERT INTO owned VALUES (?, ?)", owned)
             self._database.executemany("INSERT OR REPLACE INTO sentinels VALUES (?, ?)", sentinels)
             self._database.executemany("INSERT OR REPLACE INTO parents VALUES (?, ?, ?)", parents)
             self._database.executemany("INSERT INTO children VALUES (?, ?, ?, ?)", children)
 
-    def index_held_values(self) -> None:
+    def index_owned_values(self) -> None:
         """To be called once between seeing and asking."""
-        self._database.execute("CREATE INDEX held_by ON held (partition, owner)")
+        self._database.execute("CREATE INDEX owned_by ON owned (partition, owner)")
 
     def duplicates(self) -> Iterator[tuple[str, list[str]]]:
         """(sentinel partition, the keys that hold its value), for values held more than once."""

@@ -121,13 +121,13 @@ class _Audit:
         self._children: dict[str | None, list[tuple[str, tuple[str, ...]]]] = {}
         for kind in plan.kinds.values():
             for parent in kind.parents:
-                looked_at = self._children.setdefault(parent.rule.parent, [])
-                if (parent.rule.name, parent.attributes) not in looked_at:
-                    looked_at.append((parent.rule.name, parent.attributes))
+                agreed = self._children.setdefault(parent.rule.parent, [])
+                if (parent.rule.name, parent.attributes) not in agreed:
+                    agreed.append((parent.rule.name, parent.attributes))
 
     async def run(self, segments: int) -> Report:
         await _run_all([self._scan(segment, segments) for segment in range(segments)])
-        self.scratch.index_held_values()
+        self.scratch.index_owned_values()
         for partition, owners in self.scratch.duplicates():
             await self._check_duplicate(partition, [key_from_text(owner) for owner in owners])
         for rule, child in self.scratch.orphans():
@@ -154,7 +154,7 @@ class _Audit:
 
     async def _note_page(self, items: list[dict[str, Any]]) -> None:
         plan = self.plan
-        held, sentinels, parents, children = [], [], [], []
+        owned, sentinels, parents, children = [], [], [], []
         for item in items:
             key = plan.key(item)
             if is_sentinel(item, plan.kind_attribute):
@@ -171,14 +171,14 @@ class _Audit:
             for unique in kind.unique_values:
                 partition = unique.partition_of(item)
                 if partition is not None:
-                    held.append((partition, text))
+                    owned.append((partition, text))
             for parent in kind.parents:
-                above = parent.key(item)
-                if above is not None:
-                    children.append((parent.rule.name, key_text(above), digest(item, parent.attributes), text))
+                parent_key = parent.key(item)
+                if parent_key is not None:
+                    children.append((parent.rule.name, key_text(parent_key), digest(item, parent.attributes), text))
             for rule, attributes in self._children.get(kind.name, ()):
                 parents.append((rule, text, digest(item, attributes)))
-        self.scratch.note(held, sentinels, parents, children)
+        self.scratch.note(owned, sentinels, parents, children)
         self.report.items_read += len(items) - len(sentinels)
         self.report.sentinels_read += len(sentinels)
         if self.on_progress is not None:
@@ -217,11 +217,11 @@ class _Audit:
         if item is None or kind is None:
             return
         parent = next((parent for parent in kind.parents if parent.rule.name == rule), None)
-        above = None if parent is None else parent.key(item)
-        if parent is None or above is None:
+        parent_key = None if parent is None else parent.key(item)
+        if parent is None or parent_key is None:
             return
-        item, actual = await self._read_together([child, above])
-        if item is None or parent.key(item) != above:
+        item, actual = await self._read_together([child, parent_key])
+        if item is None or parent.key(item) != parent_key:
             return
         found = self.plan.parent_violation(parent, None, item, actual)
         if found is not None:
@@ -297,8 +297,8 @@ class _Audit:
         if item is not None:
             kind = self.plan.kind_of(item)
             reads = set() if kind is None else set(kind.unique_reads)
-            pins = (reads | {self.plan.kind_attribute}) - set(self.plan.key_names)
-            return AsReadConditions(self.plan.key_names[0], item, pins).request(self.table, dict(owner))
+            compared = (reads | {self.plan.kind_attribute}) - set(self.plan.key_names)
+            return AsReadConditions(self.plan.key_names[0], item, compared).request(self.table, dict(owner))
         name = placeholder(self.plan.key_names[0])
         return {
             "TableName": self.table,

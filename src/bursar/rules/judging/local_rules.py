@@ -40,10 +40,10 @@ class TransitionsVerdict:
             return f"{name} starts as {' or '.join(self._rule.initial)}"
         if target == source or target in self._rule.targets.get(source, ()):
             return None
-        onward = self._rule.targets.get(source)
+        targets = self._rule.targets.get(source)
         return (
-            f"from {source}, {name} moves only to {' or '.join(sorted(onward))}"
-            if onward
+            f"from {source}, {name} moves only to {' or '.join(sorted(targets))}"
+            if targets
             else f"{name} {source} is final"
         )
 

@@ -42,6 +42,6 @@ def _ascii(rule: Transitions) -> str:
     lines = []
     for state in rule.states:
         mark = "●" if state in rule.initial else " "
-        onward = [target for source, target in rule.edges if source == state]
-        lines.append(f"{mark} {state:<{width}} ──► {', '.join(onward)}" if onward else f"{mark} {state:<{width}} ■")
+        targets = [target for source, target in rule.edges if source == state]
+        lines.append(f"{mark} {state:<{width}} ──► {', '.join(targets)}" if targets else f"{mark} {state:<{width}} ■")
     return "\n".join([*lines, "", "● may start here   ■ final"]) + "\n"

@@ -170,9 +170,9 @@ class Transitions(_NamedRule):
                 raise self._invalid(f"value {state!r} has no edge out and is not said to be final")
         reached, frontier = set(self.initial), list(self.initial)
         while frontier:
-            onward = self.targets.get(frontier.pop(), frozenset()) - reached
-            reached |= onward
-            frontier.extend(onward)
+            targets = self.targets.get(frontier.pop(), frozenset()) - reached
+            reached |= targets
+            frontier.extend(targets)
         for state in self.states:
             if state not in reached:
                 raise self._invalid(f"value {state!r} cannot be reached from {_or(self.initial)}")
@@ -183,7 +183,7 @@ class Transitions(_NamedRule):
         found: dict[str, set[str]] = {}
         for source, target in self.edges:
             found.setdefault(source, set()).add(target)
-        return MappingProxyType({source: frozenset(onward) for source, onward in found.items()})
+        return MappingProxyType({source: frozenset(targets) for source, targets in found.items()})
 
     @cached_property
     def states(self) -> tuple[str, ...]:

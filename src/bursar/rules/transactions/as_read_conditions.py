@@ -14,12 +14,12 @@ ALL_OLD = "ALL_OLD"
 class AsReadConditions:
     """One action's condition and update, with the names and values they use."""
 
-    def __init__(self, partition_key: str, old: Item, pins: Iterable[str]) -> None:
+    def __init__(self, partition_key: str, old: Item, compared: Iterable[str]) -> None:
         self.names: dict[str, str] = {}
         self.values: dict[str, Any] = {}
         conditions, exists = [], False
         # Sorted, so that the same change always has the same text: stores cache parsed expressions by text.
-        for attribute in sorted(pins):
+        for attribute in sorted(compared):
             name, suffix = self._name(attribute)
             if attribute in old:
                 exists = True

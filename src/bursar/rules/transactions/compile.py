@@ -62,12 +62,12 @@ def compile_writes(plan: RulesPlan, table: str, writes: Sequence[LogicalWrite]) 
             raise RuleRefused.by(found)
     sentinels = SentinelActions(plan, table)
     checks: dict[Any, list[tuple[ItemChange, ParentRule]]] = {}
-    also_pinned: dict[Any, set[str]] = {}
+    also_compared: dict[Any, set[str]] = {}
     for change in changes.values():
         sentinels.add(change)
-        _check_parents(plan, change, changes, checks, also_pinned)
+        _check_parents(plan, change, changes, checks, also_compared)
     actions = [
-        CompiledAction(_item_action(plan, table, change, also_pinned.get(token, ())), "item", change)
+        CompiledAction(_item_action(plan, table, change, also_compared.get(token, ())), "item", change)
         for token, change in changes.items()
     ]
     actions += sentinels.actions()
@@ -142,7 +142,7 @@ def key_token(plan: RulesPlan, item: Item) -> Any:
 # --- the item itself -------------------------------------------------------------------------------------------------
 
 
-def _item_action(plan: RulesPlan, table: str, change: ItemChange, also_pinned: Iterable[str]) -> dict[str, Any]:
+def _item_action(plan: RulesPlan, table: str, change: ItemChange, also_compared: Iterable[str]) -> dict[str, Any]:
     partition = plan.key_names[0]
     if change.old is None:
         return {
@@ -154,28 +154,28 @@ def _item_action(plan: RulesPlan, table: str, change: ItemChange, also_pinned: I
                 "ReturnValuesOnConditionCheckFailure": ALL_OLD,
             }
         }
-    pins = AsReadConditions(partition, change.old, pinned_attributes(plan, change).union(also_pinned))
+    conditions = AsReadConditions(partition, change.old, compared_attributes(plan, change).union(also_compared))
     if change.new is None:
-        return {"Delete": pins.request(table, change.key)}
-    update = pins.update(change.new, change.changed)
-    return {"Update": {"UpdateExpression": update, **pins.request(table, change.key)}}
+        return {"Delete": conditions.request(table, change.key)}
+    update = conditions.update(change.new, change.changed)
+    return {"Update": {"UpdateExpression": update, **conditions.request(table, change.key)}}
 
 
-def pinned_attributes(plan: RulesPlan, change: ItemChange) -> set[str]:
+def compared_attributes(plan: RulesPlan, change: ItemChange) -> set[str]:
     """The attributes that must still be as in ``old``: all that change, and all that a touched rule read beside them.
 
     A removal rests on what the item holds: the sentinels it gives back.
     """
     kind = change.kind
-    pins = set(kind.unique_reads) if change.new is None else set(change.changed)
+    compared = set(kind.unique_reads) if change.new is None else set(change.changed)
     if change.new is not None:
         for footprint in kind.footprints:
             if not footprint.isdisjoint(change.changed):
-                pins |= footprint
-    pins.difference_update(plan.key_names)
+                compared |= footprint
+    compared.difference_update(plan.key_names)
     if plan.single_kind is None:
-        pins.add(plan.kind_attribute)
-    return pins
+        compared.add(plan.kind_attribute)
+    return compared
 
 
 # --- parents ---------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def _check_parents(
     change: ItemChange,
     changes: Mapping[Any, ItemChange],
     checks: dict[Any, list[tuple[ItemChange, ParentRule]]],
-    also_pinned: dict[Any, set[str]],
+    also_compared: dict[Any, set[str]],
 ) -> None:
     """A parent written in the same transaction is judged as it will be; any other is checked where it is."""
     if change.new is None:
@@ -198,15 +198,15 @@ def _check_parents(
         if key is None:
             continue
         token = key_token(plan, key)
-        beside = changes.get(token)
-        if beside is None:
+        changed_parent = changes.get(token)
+        if changed_parent is None:
             checks.setdefault(token, []).append((change, parent))
             continue
-        found = plan.parent_violation(parent, change.old, change.new, beside.new)
+        found = plan.parent_violation(parent, change.old, change.new, changed_parent.new)
         if found is not None:
             raise RuleRefused.by(found)
-        if beside.old is not None:  # as its caller read it: make sure of what was compared
-            also_pinned.setdefault(token, set()).update(parent.attributes)
+        if changed_parent.old is not None:  # as its caller read it: make sure of what was compared
+            also_compared.setdefault(token, set()).update(parent.attributes)
 
 
 def _parent_check(plan: RulesPlan, table: str, children: list[tuple[ItemChange, ParentRule]]) -> CompiledAction:
