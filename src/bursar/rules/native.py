@@ -314,18 +314,7 @@ class NativeGuard:
         key = None if owner is None else owner.get("M")
         if not isinstance(key, dict) or set(key) != set(self._plan.key_names):
             return False
-        item = view.get(table, key)
-        kind = None if item is None else self._plan.kind_of(item)
-        if item is None or kind is None:
-            return False
-        try:
-            return any(
-                unique.partition_of(item) == partition
-                for unique in kind.unique_values
-                if partition.startswith(unique.prefix)
-            )
-        except ValueError:  # met while adopting, and listed there: a value that cannot be unique
-            return False
+        return self._plan.owns(view.get(table, key), partition)
 
 
 def owner_bytes(key: Item) -> bytes:

@@ -203,7 +203,7 @@ class _Audit:
         distinct = {key_text(owner): owner for owner in owners}
         keys = list(distinct.values())[:TOGETHER_MAX]
         items = await self._read_together(keys)
-        owners = [key for key, item in zip(keys, items, strict=True) if self._owns(item, partition)]
+        owners = [key for key, item in zip(keys, items, strict=True) if self.plan.owns(item, partition)]
         if len(owners) > 1:
             shown = ", ".join(map(self.plan.shown_key, owners))
             rule = self._rule_of(partition)
@@ -230,7 +230,7 @@ class _Audit:
     async def _check_missing(self, partition: str, owner: Item) -> None:
         key = sentinel_key(self.plan.key_names, partition)
         item, sentinel = await self._read_together([owner, key])
-        if not self._owns(item, partition):
+        if not self.plan.owns(item, partition):
             return
         named = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
         if named == dict(owner):
@@ -251,7 +251,7 @@ class _Audit:
             sentinel, item = await self._read_together([key, owner])
         if sentinel is None or (owner is not None and sentinel.get(OWNER) != {"M": owner}):
             return
-        if self._owns(item, partition):
+        if self.plan.owns(item, partition):
             return
         rule = self._rule_of(partition)
         names = "nobody" if owner is None else self.plan.shown_key(owner)
@@ -309,19 +309,6 @@ class _Audit:
         }
 
     # --- looking ---------------------------------------------------------------------------------------------------
-
-    def _owns(self, item: Item | None, partition: str) -> bool:
-        kind = None if item is None else self.plan.kind_of(item)
-        if item is None or kind is None:
-            return False
-        try:
-            return any(
-                unique.partition_of(item) == partition
-                for unique in kind.unique_values
-                if partition.startswith(unique.prefix)
-            )
-        except ValueError:  # reported as a violation: a value that cannot be unique
-            return False
 
     def _rule_of(self, partition: str) -> str:
         rule = partition.split("#")[1] if partition.count("#") > 1 else ""

@@ -186,6 +186,20 @@ class RulesPlan:
                 found.append(self.violation(local.rule, local.keyword, reason, local.shown, None, item))
         return found
 
+    def owns(self, item: Item | None, partition: str) -> bool:
+        """Return whether ``item`` (None: absent) owns the unique value of the sentinel with key ``partition``."""
+        kind = None if item is None else self.kind_of(item)
+        if item is None or kind is None:
+            return False
+        try:
+            return any(
+                unique.partition_of(item) == partition
+                for unique in kind.unique_values
+                if partition.startswith(unique.prefix)
+            )
+        except ValueError:  # a value that cannot be unique; audit and adoption report it as a violation
+            return False
+
     def _is_at_sentinel_key(self, item: Item) -> bool:
         """Whether an item that is no sentinel sits where only sentinels do, and would pass for a taken value."""
         partition: str = item[self.key_names[0]].get("S", "")
