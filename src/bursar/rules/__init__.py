@@ -1,7 +1,8 @@
-"""Rules that a table keeps: said once as data, enforced by our own engine, compiled into transactions for any other.
+"""Rules of a table: declared once as data, enforced by our engine, compiled into transactions for any other store.
 
-One job: turn ``Rules`` into (1) a guard that the embedded engine asks before each commit, (2) conditional
-transactions that keep them on Amazon's DynamoDB, (3) an audit that finds what got past. Knows nothing of payments.
+This package turns ``Rules`` into (1) a guard that the embedded engine runs before each commit, (2) conditional
+transactions that enforce the rules on Amazon's DynamoDB, (3) an audit that finds items that break them. It knows
+nothing of payments.
 """
 
 from bursar.rules.errors import Contention, RuleRefused, RulesError, StoreBusy, TransactionTooLarge

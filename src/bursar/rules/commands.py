@@ -1,7 +1,7 @@
-"""The commands ``bursar audit``, ``bursar rules`` and ``bursar dynamo rules`` (a group for ``dynamo`` to mount).
+"""The commands ``bursar audit``, ``bursar rules`` and ``bursar dynamo rules`` (a group that ``dynamo`` mounts).
 
-Rules come from ``--rules FILE`` (TOML), else from the :class:`Defaults` that ``ctx.obj["rules"]()`` gives, else
-from the document stored with the table. Exit codes: 0 all is well, 1 a rule is broken, 2 bad usage or surroundings.
+Rules come from ``--rules FILE`` (TOML), else from the :class:`Defaults` that ``ctx.obj["rules"]()`` returns, else from
+the document stored with the table. Exit codes: 0 nothing is wrong, 1 a rule is broken, 2 bad usage or environment.
 """
 
 import asyncio
@@ -30,19 +30,19 @@ UNUSABLE = 2
 SHOWN_FINDINGS_MAX = 200
 
 DYNAMO_PATH = "bursar.dynamo.path"
-"""Where the dynamo command keeps its own ``--data`` in click's ``meta``."""
+"""The key in click's ``meta`` under which the dynamo command keeps its ``--data``."""
 
 REPAIRED = {"stale sentinel": " (removed)", "missing sentinel": " (written)"}
-"""What was done about a fault that was repaired, by its sort."""
+"""The text for the repair of a finding, by its kind."""
 
 FORMS = ("table", "toml", "mermaid", "ascii")
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """What the program around these commands knows already; each may be None.
+    """Values that the program around these commands knows already; each may be None.
 
-    ``store_setting``: what names the store where no ``--store`` does.
+    ``store_setting``: the name of the setting that names the store when ``--store`` is absent.
     """
 
     store_url: str | None = None
@@ -246,11 +246,11 @@ def drop(context: click.Context, data: str | None, table: str) -> None:
     click.echo(f"{table} has no rules now")
 
 
-# --- where things come from ------------------------------------------------------------------------------------------
+# --- where the commands take their input from ------------------------------------------------------------------------
 
 
 def _defaults(context: click.Context) -> Defaults:
-    # The program around these commands puts a factory under "rules" into click's context object.
+    # The program around these commands puts a factory into click's context object, under "rules".
     return context.obj["rules"]() if context.obj else Defaults()
 
 
@@ -307,7 +307,7 @@ def _found_rules(context: click.Context, store_url: str | None, table: str | Non
 
 
 async def _open_store(given: str | None, defaults: Defaults, option: str) -> "Store":
-    """The store, which is there: an audit of one made by a slip in its name would find nothing wrong."""
+    """Return the store, which must exist: the audit of a new, empty store would find nothing wrong."""
     from bursar.dynamo.clients.store import open_store
     from bursar.rules.native import load_guard
 
@@ -321,7 +321,7 @@ async def _open_store(given: str | None, defaults: Defaults, option: str) -> "St
 
 
 async def _exit_on_errors(work: Any) -> Any:
-    """The surroundings' findings (no such table, no such host, an unreadable file) as one line and exit code 2."""
+    """Return the result of ``work``; print the environment's errors as one line and exit with code 2."""
     import apsw
 
     from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
@@ -343,7 +343,7 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 def _on_engine(data: str, work: Callable[[Any], Any]) -> Any:
-    """``work`` on the engine of the file ``data``."""
+    """Return the result of ``work`` on the engine of the file ``data``."""
     import apsw
 
     from bursar.dynamo.engine.engine import Engine, RulesRefused
@@ -405,7 +405,7 @@ async def _item_count(store: "Store", table: str) -> int:
 
 
 class _Progress:
-    """A progress bar on stderr, when a person is looking."""
+    """A progress bar on stderr, shown only on a terminal."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console

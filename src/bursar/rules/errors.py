@@ -1,13 +1,13 @@
-"""What a write that keeps rules can raise.
+"""The errors of a write under rules.
 
     RulesError
-    ├── RuleRefused           final: a rule says no; names the rule, the item and both states
-    ├── Contention            the item moved since it was read: read again and decide
+    ├── RuleRefused           final: a rule refuses; names the rule, the item and both states
+    ├── Contention            the item changed since it was read: read again and decide
     │   └── StoreBusy         conflicts or throttling outlasted every retry; nothing was written
     └── TransactionTooLarge   before sending: more actions or bytes than one transaction may have
 
-Beside these a write lets through, from the store: ``StoreOutcomeUnknown`` (only when neither the request token nor
-reading could settle it), ``StoreUnreachable`` and any ``DynamoError`` that is neither a refusal nor contention.
+A write also raises, from the store: ``StoreOutcomeUnknown`` (only when neither the request token nor reading could
+settle the outcome), ``StoreUnreachable``, and any ``DynamoError`` that is neither a refusal nor contention.
 :class:`~bursar.rules.language.vocabulary.RulesInvalid` is about the rules themselves, not about a write.
 """
 
@@ -16,15 +16,15 @@ from bursar.rules.judging.violation import Violation
 
 
 class RulesError(Exception):
-    """The root of what a ruled write raises."""
+    """The base class of the errors of a write under rules."""
 
 
 class RuleRefused(RulesError):
-    """A rule says no, finally: the same write against the same state will be refused again.
+    """A rule refuses, finally: the same write against the same state will be refused again.
 
-    ``rule`` is the rule's name (``kind`` and ``kept`` are the two that every table with kinds has), ``item_key`` the
-    refused item's key, ``old`` and ``new`` its states before and after (None: not there), ``owner`` the key of the
-    item that holds a unique value already, when that is the reason.
+    ``rule`` is the rule's name (``kind`` and ``kept`` exist in every table with kinds). ``item_key`` is the refused
+    item's key. ``old`` and ``new`` are its states before and after (None: absent). ``owner`` is the key of the item
+    that already owns a unique value, when that is the reason.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RuleRefused(RulesError):
 
     @classmethod
     def by(cls, found: Violation) -> "RuleRefused":
-        """The refusal that a violation stands for."""
+        """Return the refusal for a violation."""
         return cls(
             found.message,
             rule=found.rule,
@@ -59,7 +59,10 @@ class RuleRefused(RulesError):
 
 
 class Contention(RulesError):
-    """The item is not as the caller read it, and the write might be legal now. ``actual`` is it now (None: gone)."""
+    """The item is not as the caller read it, and the write might be legal now.
+
+    ``actual`` is the item's present state (None: absent).
+    """
 
     def __init__(self, message: str, *, item_key: Item | None = None, actual: Item | None = None) -> None:
         super().__init__(message)
@@ -72,4 +75,7 @@ class StoreBusy(Contention):
 
 
 class TransactionTooLarge(RulesError):
-    """More actions or bytes than one transaction may have, found before sending: the caller must split the write."""
+    """The write needs more actions or bytes than one transaction may have: the caller must split it.
+
+    Raised before anything is sent.
+    """

@@ -1,17 +1,16 @@
-"""``NativeGuard``: the rules kept by the engine itself, whoever writes and by whatever operation.
+"""``NativeGuard``: the engine enforces the rules on every writer and every operation.
 
-The engine shows every request's changes before it commits them (:mod:`bursar.dynamo.core.guards`). Local rules are
-judged
-on each change; parents are looked up as the request leaves them.
+The engine passes every request's changes to the guard before it commits them (:mod:`bursar.dynamo.core.guards`). Local
+rules are judged on each change. Parents are looked up in the state that the request leaves.
 
-Whoever holds a unique value has said so in one of two places, which both are looked at before another may have it:
+The owner of a unique value is recorded in one of two places. The guard checks both before an item may take the value:
 
-    sentinel   the compiled form's, an ordinary item of the same table, where the writer wrote one
-    claim      in the engine's side store, where the writer did not: a plain client knows of no sentinels
+    sentinel     an item of the same table, written by the compiled form or added to a swap
+    owners row   a row of the engine's side store, for a plain client, which writes no sentinels
 
-Sentinels are guarded, so that they can be believed: one must name an owner that holds its value when the request ends,
-and may not go, or name another, while its owner still does. A plain client that changes a value without its sentinel
-leaves a stale one behind; that blocks nobody natively, and ``bursar audit --repair`` removes it.
+Sentinels are guarded, so that they can be trusted: a sentinel must name an owner that owns its value when the request
+ends. It may not be removed, or name another owner, while its owner still owns the value. A plain client that changes a
+value without its sentinel leaves a stale sentinel. It blocks no write here, and ``bursar audit --repair`` removes it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,17 +30,17 @@ from bursar.rules.language.toml import rules_from_toml
 from bursar.rules.language.vocabulary import SENTINEL_KIND
 
 ADOPTION_VIOLATIONS_MAX = 100
-"""How many violations are listed when a table is refused its rules; the audit lists them all."""
+"""The most violations listed when a table's rules are refused; the audit lists all of them."""
 
 _OWNERS = "unique"
 _SENTINEL = "sentinel"
 _NOBODY: Mapping[str, Item] = {}
 _Taken = tuple[int, Change, UniqueValue, str]
-"""(index of the change, the change, the rule, the value that it takes under it)."""
+"""(index of the change, the change, the rule, the value that the item takes under it)."""
 
 
 class _Judged(NamedTuple):
-    """One request's changes as far as they tell by themselves, and what of them the table must be asked about."""
+    """One request's changes, judged without the table, and the lookups in the table that they still need."""
 
     sentinels: list[tuple[int, Change]]
     """Changes of sentinels that the writer made itself, each with its index."""
@@ -52,18 +51,21 @@ class _Judged(NamedTuple):
 
 
 def load_guard(document: str) -> "NativeGuard":
-    """The guard of a rules document (TOML): the engine's ``guard_loader``. Raises ``ValueError`` for a bad document."""
+    """Return the guard of a rules document (TOML), as the engine's ``guard_loader``.
+
+    Raises ``ValueError`` for an invalid document.
+    """
     return NativeGuard(rules_from_toml(document))
 
 
 class _ItemSource(Protocol):
-    """What parents and owners of sentinels are looked up in."""
+    """The items in which parents and owners of sentinels are looked up."""
 
     def get(self, table: str, key: dict[str, Any]) -> Item | None: ...
 
 
 class _ItemsAfterRequest:
-    """Items as the request leaves them: those that it writes are at hand, the others are read."""
+    """Items in the state that the request leaves: written items from the request, others from the table."""
 
     def __init__(self, changes: Sequence[Change], view: GuardView) -> None:
         self._changes = changes
@@ -77,19 +79,19 @@ class _ItemsAfterRequest:
 
 
 class NativeGuard:
-    """One table's rules, asked by the engine before each commit."""
+    """The rules of one table, checked by the engine before each commit."""
 
     def __init__(self, rules: Rules) -> None:
         self._plan = RulesPlan(rules)
         self._sentinel = {"S": SENTINEL_KIND}
 
     def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
-        """The first refusal among ``changes`` by a local rule, or what is left to look up."""
+        """Return the first refusal among ``changes`` by a local rule, or the check that needs the table."""
         judged = self._judge_locally(changes)
         return judged if isinstance(judged, Refusal) else self._table_check(changes, judged)
 
     def judge_swap(self, changes: Sequence[Change]) -> Refusal | JudgedSwap:
-        """The same for a writer that leaves the sentinels to the guard: the added changes write them."""
+        """Judge the changes of a writer that writes no sentinels, and add the sentinels' changes."""
         judged = self._judge_locally(changes)
         if isinstance(judged, Refusal):
             return judged
@@ -97,7 +99,7 @@ class NativeGuard:
         return added if isinstance(added, Refusal) else JudgedSwap(added, self._table_check(changes, judged, added))
 
     def _judge_locally(self, changes: Sequence[Change]) -> Refusal | _Judged:
-        """What can be judged without the table."""
+        """Return the first refusal by a local rule, or what of ``changes`` must be checked in the table."""
         plan, attribute, sentinel = self._plan, self._plan.kind_attribute, self._sentinel
         judged = _Judged([], [], [], [])
         for index, change in enumerate(changes):
@@ -124,9 +126,10 @@ class NativeGuard:
         return judged
 
     def _sentinel_changes(self, judged: _Judged) -> Refusal | list[Change]:
-        """The changes of the sentinels of all values taken and given up, one for each value.
+        """Return the changes of the sentinels of all values taken and given up, one for each value.
 
-        A value that passes from one item to another changes the owner that its sentinel names.
+        The sentinel of a value that passes from one item to another gets the new owner. Returns a refusal when two
+        items take one value.
         """
         plan = self._plan
         sentinels: dict[str, tuple[str, Item | None, Item | None]] = {}
@@ -151,7 +154,7 @@ class NativeGuard:
         return sentinel_item(plan.key_names, plan.kind_attribute, value, unique.rule.name, owner.key)
 
     def _table_check(self, changes: Sequence[Change], judged: _Judged, added: Sequence[Change] = ()) -> Looking:
-        """What is left to look up. The sentinels ``added`` by the guard itself are right as they are."""
+        """Return the check that needs the table. ``added`` sentinels follow from ``judged`` and need no check."""
         names = self._plan.key_names
         written_sentinels = [*(change for _, change in judged.sentinels), *added]
         sentinels_after = {sentinel_partition(names, change.key): change.new for change in written_sentinels}
@@ -169,9 +172,9 @@ class NativeGuard:
         return look_up
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
-        """Every rule that the table breaks as it stands, at most :data:`ADOPTION_VIOLATIONS_MAX`.
+        """Return a message for every rule that the table breaks, at most :data:`ADOPTION_VIOLATIONS_MAX`.
 
-        Claims the values that no sentinel says to be held.
+        Writes an owners row for each value that has no sentinel.
         """
         violations = []
         for message in self._violations(view, table):
@@ -216,7 +219,10 @@ class NativeGuard:
         view: GuardView,
         written: _ItemSource,
     ) -> Refusal | None:
-        """``sentinels_after``: value → its sentinel as the request leaves it, of those that it writes."""
+        """Return the refusal of the first value in ``taken`` that another item owns, or None.
+
+        ``sentinels_after``: value → its sentinel in the state that the request leaves, for those that it writes.
+        """
         for index, change, unique, value in taken:
             sentinel = sentinels_after[value] if value in sentinels_after else self._sentinel_of(value, change, written)
             found = self._own(change, unique, value, sentinel, view, written)
@@ -225,7 +231,7 @@ class NativeGuard:
         return None
 
     def _sentinel_of(self, value: str, change: Change, written: _ItemSource) -> Item | None:
-        """The sentinel of ``value`` in the table of ``change``; one whose keys are not all text has no room for any."""
+        """Return the sentinel of ``value`` in the table of ``change``; None in a table whose keys are not all text."""
         if not all("S" in part for part in change.key.values()):
             return None
         return written.get(change.table, sentinel_key(self._plan.key_names, value))
@@ -239,10 +245,10 @@ class NativeGuard:
         view: GuardView,
         written: _ItemSource,
     ) -> Violation | None:
-        """Has the item of ``change`` hold ``value``, unless another does.
+        """Make the item of ``change`` the owner of ``value``; return a violation if another item owns it.
 
-        ``sentinel``: as the request leaves it. If it names the item nothing more is needed; else a claim is made. One
-        that the request takes away from an owner needs no look here: that is refused as a sentinel's change.
+        ``sentinel`` is in the state that the request leaves. If it names the item, no owners row is needed. A sentinel
+        that the request takes away from its owner is refused as a sentinel's change, not here.
         """
         key = change.key
         named = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
@@ -292,9 +298,9 @@ class NativeGuard:
     def _sentinel_violation(
         self, change: Change, view: _ItemSource, owners: Mapping[str, Item] = _NOBODY
     ) -> str | None:
-        """Why a sentinel may not be as the request leaves it, or None.
+        """Return why a sentinel may not be as the request leaves it, or None.
 
-        ``owners``: value → key of the item that the request gives it to, which saves looking there.
+        ``owners``: value → key of the item to which the request gives it, which saves reading that item.
         """
         plan = self._plan
         partition = change.key[plan.key_names[0]].get("S", "")
@@ -318,5 +324,5 @@ class NativeGuard:
 
 
 def owner_bytes(key: Item) -> bytes:
-    """A key as the side store keeps it: the same bytes for the same key."""
+    """Return a key in the side store's form: the same bytes for the same key."""
     return orjson.dumps(key, option=orjson.OPT_SORT_KEYS)

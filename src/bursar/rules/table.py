@@ -1,15 +1,15 @@
-"""``RuledTable``: a table to which every write keeps the rules, on any store that speaks DynamoDB.
+"""``RuledTable``: a table whose every write keeps the rules, on any store that implements DynamoDB.
 
-write ─► compile ─► TransactWriteItems ─┬─ done ────────────────────────► return
-  ▲                                     ├─ a rule's condition failed ───► RuleRefused, never sent again
-  │                                     ├─ the item moved ──────────────► Contention, never sent again
-  └── the same token, a little later ◄──┼─ conflict, throttled
-                                        └─ no answer: it may have taken place
-      the token answers "done" for 10 minutes; after the last try the items themselves are read
+    write ─► compile ─► TransactWriteItems ─┬─ done ────────────────────────► return
+      ▲                                     ├─ a rule's condition failed ───► RuleRefused, never sent again
+      │                                     ├─ the item changed ────────────► Contention, never sent again
+      └── the same token, a little later ◄──┼─ conflict, throttled
+                                            └─ no answer: it may have taken place
+          for 10 minutes the token returns the first result; after the last try the items themselves are read
 
-A store in this process that stands under the same rules is first asked for the swap of whole items
-(:mod:`bursar.rules.transactions.whole_item_swaps`): it is done, or the compiled form goes the way above and tells why
-not.
+On a store in this process that keeps the same rules, a write is first a swap of whole items
+(:mod:`bursar.rules.transactions.whole_item_swaps`). If the swap does not go through, the write is compiled and sent as
+above, and its error gives the reason.
 """
 
 import asyncio
@@ -48,12 +48,15 @@ if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
 
 TOKEN_AGE_MAX_S = 600.0
-"""How long DynamoDB remembers a ClientRequestToken (API reference, TransactWriteItems)."""
+"""The time for which DynamoDB remembers a ClientRequestToken (API reference, TransactWriteItems)."""
 
 
 @dataclass(frozen=True)
 class RetryLimits:
-    """How often and how long a write is tried again. A wait is drawn from 0 to a bound that doubles (full jitter)."""
+    """The number of tries of a write, and the waits between them in seconds.
+
+    A wait is drawn from 0 to a bound that doubles (full jitter).
+    """
 
     busy_tries_max: int = 10
     busy_wait_first_s: float = 0.01
@@ -64,12 +67,12 @@ class RetryLimits:
 
 
 class RuledTable:
-    """Writes on ``table_name`` through ``store``, each one transaction that keeps ``rules`` under any concurrency.
+    """Writes to ``table_name`` through ``store``; each is one transaction that keeps ``rules`` under any concurrency.
 
-    ``randomness`` makes tokens and jitter, ``clock`` tells a token's age; waiting is ``asyncio.sleep``.
-    ``direct`` is the door of a store in this process: reads and swaps go through it. No answer of such a store can be
-    lost on its way, so writes carry no token of their own and spare the store remembering it; what it could not say
-    clearly (a failing disk) is settled by reading.
+    ``randomness`` makes tokens and jitter, ``clock`` gives a token's age, and waiting is ``asyncio.sleep``. ``direct``
+    is the direct access to a store in this process: reads and swaps use it. Such a store cannot lose an answer, so
+    writes carry no token, and the store need not remember one. An unclear answer (a failing disk) is settled by
+    reading.
     """
 
     def __init__(
@@ -94,14 +97,14 @@ class RuledTable:
         self._document = "" if direct is None else rules_to_toml(rules)
 
     def compile(self, writes: Sequence[LogicalWrite]) -> CompiledTransaction:
-        """What :meth:`write` would send; raises what it would raise before sending."""
+        """Return the transaction that :meth:`write` would send; raise what it would raise before sending."""
         return compile_writes(self.plan, self.name, writes)
 
     async def write(self, writes: Sequence[LogicalWrite], token: str | None = None) -> None:
-        """All of ``writes`` take place, or none: one TransactWriteItems.
+        """Write all of ``writes``, or none, in one TransactWriteItems or one swap.
 
-        ``token`` (at most 36 characters) is the ClientRequestToken; by default a fresh one. Raises what
-        :mod:`bursar.rules.errors` draws.
+        ``token`` (at most 36 characters) is the ClientRequestToken; by default a new one. Raises the errors listed in
+        :mod:`bursar.rules.errors`.
         """
         unclear = False
         if self._direct is not None and token is None:
@@ -111,7 +114,7 @@ class RuledTable:
                     await self._direct.swap(self.name, swaps, self._document)
                 return
             except ValueError:
-                pass  # compiling raises it again, or the rule's refusal that belongs in its place
+                pass  # compiling raises this error again, or the refusal of a rule
             except DynamoError as refusal:
                 unclear = refusal.code in UNCLEAR_CODES
         compiled = self.compile(writes)
@@ -121,9 +124,11 @@ class RuledTable:
             await _TransactionSender(self, compiled, token, unclear=unclear).run()
 
     async def owner_of(self, rule: str, *values: Plain | Mapping[str, Any]) -> dict[str, Any] | None:
-        """The key of the item that holds ``values`` (one per attribute) under the unique or unique-while ``rule``.
+        """Return the key of the item that owns ``values`` under the unique or unique-while ``rule``; None without one.
 
-        One strongly consistent GetItem of the sentinel; None when nobody holds it. ``KeyError`` for an unknown rule.
+        ``values`` has one value per attribute of the rule. Sends one strongly consistent GetItem for the sentinel.
+        Raises ``KeyError`` for an unknown rule and ``ValueError`` for a rule of another kind or a wrong number of
+        values.
         """
         named = self.rules[rule]
         if not isinstance(named, Unique | UniqueWhile):
@@ -135,7 +140,7 @@ class RuledTable:
         return None if sentinel is None else dict(sentinel[OWNER]["M"])
 
     async def get(self, key: Item) -> dict[str, Any] | None:
-        """The item at ``key`` by a strongly consistent read, or None."""
+        """Return the item at ``key`` by a strongly consistent read, or None."""
         if self._direct is not None:
             return await self._direct.get(self.name, key)
         request = {"TableName": self.name, "Key": dict(key), "ConsistentRead": True}
@@ -144,9 +149,9 @@ class RuledTable:
         return item
 
     async def partition(self, value: Mapping[str, Any], begins: str = "") -> list[dict[str, Any]]:
-        """Every item whose partition key is ``value`` (``{"S": …}``), strongly consistent, in the sort key's order.
+        """Return every item whose partition key is ``value`` (``{"S": …}``), strongly consistent, in sort key order.
 
-        With ``begins``, those whose sort key, a text, begins with it.
+        With ``begins``, only those whose sort key, a text, begins with it.
         """
         if self._direct is not None:
             return await self._direct.partition(self.name, value, begins)
@@ -170,22 +175,22 @@ class RuledTable:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     async def wait(self, tries: int, first_s: float, most_s: float) -> None:
-        """The jittered pause after try number ``tries`` (from 1)."""
+        """Wait after try number ``tries`` (from 1), with jitter."""
         bound_s = min(most_s, first_s * 2 ** (tries - 1))
         await asyncio.sleep(self._randomness.uniform(0.0, bound_s))
 
     def now(self) -> float:
-        """The clock's time, in seconds."""
+        """Return the clock's time, in seconds."""
         return self._clock()
 
 
 class _TransactionSender:
-    """One compiled transaction on its way, with what is known of it so far."""
+    """One compiled transaction while it is sent, with all that is known of its outcome."""
 
     def __init__(
         self, table: RuledTable, compiled: CompiledTransaction, token: str | None, *, unclear: bool = False
     ) -> None:
-        """``unclear``: what was tried before may have taken place."""
+        """Prepare the request. ``unclear``: an earlier try of the write may have taken place."""
         self._table = table
         self._compiled = compiled
         self._request = compiled.request(token)
@@ -194,7 +199,7 @@ class _TransactionSender:
         self._unclear = int(unclear)
 
     async def run(self) -> None:
-        """Sends until it is settled; returns when the write took place, raises otherwise."""
+        """Send until the outcome is known; return when the write took place, raise otherwise."""
         while True:
             try:
                 await self._table.store.call("TransactWriteItems", self._request)
@@ -207,7 +212,7 @@ class _TransactionSender:
                     return
 
     async def _settle_refusal(self, error: DynamoError) -> bool:
-        """Waits when trying again helps; True when it took place after all; raises otherwise."""
+        """Wait if a retry can help; return True when the write took place; raise otherwise."""
         if error.code in UNCLEAR_CODES:
             return await self._settle_unknown(error)
         if error.code in BUSY_CODES or (error.code == CANCELLED and is_busy(error.cancellation_reasons or ())):
@@ -225,7 +230,7 @@ class _TransactionSender:
             refusal = refusal or guarded
             if guarded is None:
                 found.append((action, reason.get("Item") or await self._read(action)))
-        # Only after a lost answer can a failed condition be this very write's own doing.
+        # Only after a lost answer can this write itself be the cause of a failed condition.
         if self._unclear and await self._is_written():
             return True
         raise refusal or refusal_or_contention(self._table.plan, found) from None
@@ -234,20 +239,20 @@ class _TransactionSender:
         limits = self._table.retry_limits
         self._busy += 1
         if self._busy >= limits.busy_tries_max:
-            # A request that is turned away this often after a lost answer is still not known to have failed.
+            # After a lost answer, even this many rejected retries do not prove that the write failed.
             if self._unclear:
                 raise StoreOutcomeUnknown(f"no answer, then {error}") from error
             raise StoreBusy(f"turned away {self._busy} times, last by {error}") from error
         await self._table.wait(self._busy, limits.busy_wait_first_s, limits.busy_wait_max_s)
 
     async def _settle_unknown(self, unknown: Exception) -> bool:
-        """Lets the token settle it, while it is remembered; then reads. True when it took place."""
+        """Retry with the token while the store remembers it, then read; return True when the write took place."""
         limits = self._table.retry_limits
         self._unclear += 1
         remembered = self._table.now() - self._began < TOKEN_AGE_MAX_S - limits.unclear_wait_max_s
         if self._unclear < limits.unclear_tries_max and remembered:
             await self._table.wait(self._unclear, limits.unclear_wait_first_s, limits.unclear_wait_max_s)
-            # The wait may have outlasted the token: sending again would then be a second write.
+            # After the wait the token may be forgotten, and sending again would be a second write.
             if self._table.now() - self._began < TOKEN_AGE_MAX_S:
                 return False
         if await self._is_written():
@@ -255,7 +260,7 @@ class _TransactionSender:
         raise StoreOutcomeUnknown(f"sent {self._unclear} times without a clear answer: {unknown}") from unknown
 
     async def _is_written(self) -> bool:
-        """Whether every item is as the write makes it."""
+        """Return whether every item is in the state that the write makes."""
         plan = self._table.plan
         for change in self._compiled.changes:
             if not is_in_effect(plan, change, await self._read_with_retries(change.key)):
@@ -263,13 +268,13 @@ class _TransactionSender:
         return True
 
     async def _read(self, action: CompiledAction) -> Item | None:
-        """The item under a failed condition, for a store that does not return it."""
+        """Return the item under a failed condition, for a store that does not return it."""
         ((_, body),) = action.body.items()
         item = body.get("Key") or {name: body["Item"][name] for name in self._table.rules.key_names}
         return await self._table.get(item)
 
     async def _read_with_retries(self, key: Item) -> dict[str, Any] | None:
-        """The item, by a read as patient as a busy write; what it raises in the end is an unknown outcome."""
+        """Return the item, with as many tries as a busy write. Raises ``StoreOutcomeUnknown`` after the last one."""
         limits = self._table.retry_limits
         for tries in range(1, limits.busy_tries_max + 1):
             try:

@@ -1,1 +1,1 @@
-"""The audit: read a table, or its stream, and report every broken rule."""
+"""The audit: read a table or its change stream, and report every broken rule."""

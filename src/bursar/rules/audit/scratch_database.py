@@ -1,8 +1,8 @@
-"""What an audit remembers between the items it reads: a private SQLite file on disk, so that memory stays bounded.
+"""The scratch database of an audit: a private SQLite file on disk, so that memory stays bounded.
 
-A table is read in parts and while others write, so one pass can only *suspect*: two items seen to hold one value, a
-sentinel seen without its owner, a child seen without its parent. Each suspicion is then looked at again, by one
-transaction that reads all the items involved at one instant (:mod:`bursar.rules.audit.table_audit`).
+A table is read in parts while other clients write, so one pass can only *suspect*: two items that own one value, a
+sentinel without its owner, a child without its parent. The audit then checks each suspicion by one transaction that
+reads all the items involved at one instant (:mod:`bursar.rules.audit.table_audit`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from bursar.dynamo.items.attribute_values import Item
 
 CACHE_KIB = 16 * 1024
 TEMPORARY = ""
-"""SQLite's name for a database on disk that nobody else sees and that is gone when closed."""
+"""SQLite's name for a private database on disk that is removed when it is closed."""
 
 _CREATE = """
 CREATE TABLE owned (partition TEXT NOT NULL, owner TEXT NOT NULL);
@@ -46,7 +46,7 @@ WHERE parents.digest IS NOT children.digest
 
 
 class ScratchDatabase:
-    """Values held, sentinels, parents and children, as they were seen."""
+    """Owned values, sentinels, parents and children, as the scan read them."""
 
     def __init__(self) -> None:
         self._database = apsw.Connection(TEMPORARY)
@@ -54,7 +54,7 @@ class ScratchDatabase:
         self._database.execute(_CREATE)
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close the database, which removes its file."""
         self._database.close()
 
     def note(
@@ -64,7 +64,7 @@ class ScratchDatabase:
         parents: Iterable[tuple[str, str, bytes]],
         children: Iterable[tuple[str, str, bytes, str]],
     ) -> None:
-        """One page's worth. A page read twice changes nothing for sentinels and parents."""
+        """Store the facts of one page. A page read twice changes nothing for sentinels and parents."""
         with self._database:
             self._database.executemany("INSERT INTO owned VALUES (?, ?)", owned)
             self._database.executemany("INSERT OR REPLACE INTO sentinels VALUES (?, ?)", sentinels)
@@ -72,11 +72,11 @@ class ScratchDatabase:
             self._database.executemany("INSERT INTO children VALUES (?, ?, ?, ?)", children)
 
     def index_owned_values(self) -> None:
-        """To be called once between seeing and asking."""
+        """Create the index for the queries. Call it once, after the last page."""
         self._database.execute("CREATE INDEX owned_by ON owned (partition, owner)")
 
     def duplicates(self) -> Iterator[tuple[str, list[str]]]:
-        """(sentinel partition, the keys that hold its value), for values held more than once."""
+        """Yield (sentinel partition, keys of the owners) for each value with several owners."""
         last, owners = "", list[str]()
         for partition, owner in self._database.execute(_DUPLICATES):
             if partition != last and owners:
@@ -88,30 +88,33 @@ class ScratchDatabase:
             yield last, owners
 
     def without_sentinel(self) -> Iterator[tuple[str, str]]:
-        """(sentinel partition, owner's key) where the sentinel is not there or names another."""
+        """Return (sentinel partition, owner's key) for each sentinel that is absent or names another item."""
         return iter(self._database.execute(_WITHOUT_SENTINEL))
 
     def without_owner(self) -> Iterator[tuple[str, str]]:
-        """(sentinel partition, the owner it names) where that owner was not seen to hold the value."""
+        """Return (sentinel partition, named owner) for each sentinel whose owner was not seen to own the value."""
         return iter(self._database.execute(_WITHOUT_OWNER))
 
     def orphans(self) -> Iterator[tuple[str, str]]:
-        """(rule, child's key) where the parent was not seen, or seen not to agree."""
+        """Return (rule, child's key) for each parent that was not seen, or was seen not to agree."""
         return iter(self._database.execute(_ORPHANS))
 
 
 def key_text(key: Item) -> str:
-    """A key as one text, the same for the same key."""
+    """Return a key as text: the same text for the same key."""
     return orjson.dumps(key, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def key_from_text(text: str) -> dict[str, Any]:
-    """The key that :func:`key_text` wrote."""
+    """Return the key for a text of :func:`key_text`."""
     key: dict[str, Any] = orjson.loads(text)
     return key
 
 
 def digest(item: Item, attributes: Iterable[str]) -> bytes:
-    """What two items agree on, in 32 bytes. Sets in another order differ: a suspicion, cleared when looked at."""
+    """Return 32 bytes that are equal for items that agree in ``attributes``.
+
+    Sets in another order give another digest: a suspicion, which the second check clears.
+    """
     agreed = {name: item[name] for name in attributes if name in item}
     return sha256(orjson.dumps(agreed, option=orjson.OPT_SORT_KEYS)).digest()

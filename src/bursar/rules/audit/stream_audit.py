@@ -1,8 +1,8 @@
-"""The audit of a change stream: each change by itself, old image against new, by the rules about change.
+"""The audit of a change stream: each change by itself, old image against new, by the rules about changes.
 
-A scan sees what a table is; only its changes show that a status moved back, an immutable attribute changed or an
-event was removed. Input is stream records as DynamoDB Streams gives them with NEW_AND_OLD_IMAGES, one JSON object
-per line: ``{"eventID": …, "dynamodb": {"Keys": …, "OldImage": …, "NewImage": …}}``.
+A scan reads a table's present state. Only its changes show that a status moved back, an immutable attribute changed or
+an event was removed. The input is stream records in the form of DynamoDB Streams with NEW_AND_OLD_IMAGES, one JSON
+object per line: ``{"eventID": …, "dynamodb": {"Keys": …, "OldImage": …, "NewImage": …}}``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,11 +17,11 @@ from bursar.rules.judging.sentinels import is_sentinel
 
 
 class NotAChange(ValueError):
-    """A line that is no stream record with both images. The message says which line."""
+    """A line is not a stream record with images. The message gives the line number."""
 
 
 def audit_changes(plan: RulesPlan, changes: Iterable[tuple[Item | None, Item | None]]) -> Iterator[Finding]:
-    """Every change (old, new) that a rule would have refused, in order. Memory does not grow with their number."""
+    """Yield a finding for every change (old, new) that a rule refuses, in order. Memory use does not grow."""
     for old, new in changes:
         item = old if new is None else new
         if item is None or all(is_sentinel(one, plan.kind_attribute) for one in (old, new) if one is not None):
@@ -32,7 +32,7 @@ def audit_changes(plan: RulesPlan, changes: Iterable[tuple[Item | None, Item | N
 
 
 def changes_from_lines(lines: Iterable[bytes], plan: RulesPlan) -> Iterator[tuple[Item | None, Item | None]]:
-    """The changes that stream records tell of. Raises :class:`NotAChange`."""
+    """Yield the changes in stream records, one record per line. Raises :class:`NotAChange`."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -1,13 +1,13 @@
-"""The audit: reads a whole table and reports every broken rule, whoever broke it and however.
+"""The audit of a table: read all of it and report every broken rule, regardless of the writer that broke it.
 
-    parallel scan ─► each item by itself: kind, checks, values of graphs        ─► findings
+    parallel scan ─► each item by itself: kind, checks, values of graphs           ─► findings
           │
-          └────────► what needs two items, noted on disk ─► suspicions ─► read again, at one instant ─► findings
+          └────────► facts about two items, noted on disk ─► suspicions ─► read again, at one instant ─► findings
 
-The table may be written to meanwhile: nothing is reported that one transactional read of the items involved does not
-confirm. Repair removes only what is provably nobody's: a sentinel whose owner is gone or does not hold its value.
-Adopting writes the sentinels of values that one item holds and nobody protects. Both do so in transactions that fail
-if what they rest on has become untrue.
+Other clients may write to the table during the audit: it reports nothing that one transactional read of the items
+involved does not confirm. Repair removes only a sentinel whose owner is absent or does not own its value. Adoption
+writes the missing sentinel of a value that one item owns. Both use transactions that fail if the facts behind them are
+no longer true.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 SEGMENTS = 4
 FINDINGS_MAX = 10_000
-"""How many findings a report lists; beyond, they are only counted."""
+"""The most findings that a report lists; later ones are only counted."""
 TOGETHER_MAX = 100
-"""How many items one TransactGetItems reads (DynamoDB's quota)."""
+"""The most items that one TransactGetItems reads (DynamoDB's quota)."""
 TRIES_MAX = 8
 WAIT_MAX_S = 2.0
 
@@ -43,7 +43,7 @@ FindingKind = Literal["violation", "duplicate", "orphan", "missing sentinel", "s
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong. ``sort``: violation, duplicate, orphan, missing sentinel or stale sentinel."""
+    """One broken rule, by kind."""
 
     kind: FindingKind
     rule: str
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What an audit found. ``count`` counts all findings, ``findings`` lists the first :data:`FINDINGS_MAX`."""
+    """The result of an audit. ``count`` counts all findings, ``findings`` lists the first :data:`FINDINGS_MAX`."""
 
     items_read: int = 0
     sentinels_read: int = 0
@@ -63,7 +63,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
-        """Counts a fault, and lists it while there is room."""
+        """Count a finding, and list it if the list has room."""
         self.count += 1
         self.repaired += finding.repaired
         if len(self.findings) < FINDINGS_MAX:
@@ -71,7 +71,7 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong, or all of it was repaired."""
+        """Whether there are no findings, or all were repaired."""
         return self.count == self.repaired
 
 
@@ -87,12 +87,12 @@ async def audit_table(
     repair: bool = False,
     adopt: bool = False,
 ) -> Report:
-    """Reads ``table`` and reports what breaks ``rules``.
+    """Read ``table`` and report everything in it that breaks ``rules``.
 
-    ``segments`` scan at once; ``on_progress`` hears how many items were read so far. ``sentinels`` False says that
-    nobody writes to the table in compiled form, so that none are expected. ``repair`` removes stale sentinels;
-    ``adopt`` writes missing ones, as many at once as ``segments``, but none for a value held twice: its second owner
-    could not give it up any more. Raises what the store raises once throttling has outlasted the retries.
+    ``segments`` scans run at once; ``on_progress`` receives the number of items read so far. ``sentinels`` False: no
+    writer of the table uses the compiled form, so none are expected. ``repair`` removes stale sentinels. ``adopt``
+    writes missing ones, ``segments`` at once, but none for a value that two items own: its second owner could then
+    never give it up. Raises the store's errors once throttling has outlasted the retries.
     """
     auditing = _Audit(store, table, RulesPlan(rules), randomness, on_progress, sentinels, repair, adopt)
     try:
@@ -185,14 +185,14 @@ class _Audit:
             self.on_progress(self.report.items_read + self.report.sentinels_read)
 
     async def _check_each_missing(self, missing: Iterator[tuple[str, str]]) -> None:
-        """Looks at what is left of ``missing``, which several such tasks share."""
+        """Check the remaining values of ``missing``, an iterator that several such tasks share."""
         for partition, owner in missing:
             await self._check_missing(partition, key_from_text(owner))
 
-    # --- suspicions, looked at again -------------------------------------------------------------------------------
+    # --- suspicions, checked again ---------------------------------------------------------------------------------
 
     async def _report_violations(self, key: Item) -> bool:
-        """Reports what an item breaks by itself, as it is now. False: it broke nothing when looked at again."""
+        """Read an item again and report the rules that it breaks by itself; return whether there were any."""
         (item,) = await self._read_together([key])
         found = [] if item is None else self.plan.state_violations(item)
         for violation in found:
@@ -260,7 +260,7 @@ class _Audit:
         self.report.add(Finding("stale sentinel", rule, key, message, repaired))
 
     async def _remove_sentinel(self, key: Item, sentinel: Item, owner: Item | None, item: Item | None) -> bool:
-        """Removes a sentinel while it is as it was read and its owner (if it names one) is too."""
+        """Remove a sentinel on the condition that it and its owner (if it names one) are as they were read."""
         seen = AsReadConditions(self.plan.key_names[0], sentinel, [OWNER])
         actions: list[dict[str, Any]] = [{"Delete": seen.request(self.table, dict(key))}]
         if owner is not None:
@@ -268,7 +268,7 @@ class _Audit:
         return await self._transact(actions)
 
     async def _write_sentinel(self, partition: str, rule: str, owner: Item, item: Item | None) -> bool:
-        """Writes a value's sentinel while it is nobody's and its owner, the only one, is as it was read."""
+        """Write a value's sentinel on the condition that it is absent and the value's only owner is as it was read."""
         if partition in self._duplicate_values:
             return False
         plan = self.plan
@@ -276,7 +276,7 @@ class _Audit:
         put = {
             "TableName": self.table,
             "Item": sentinel_item(plan.key_names, plan.kind_attribute, partition, rule, owner),
-            # The owner's already: this very write, whose answer was lost.
+            # A sentinel that names this owner is from this write, after a lost answer.
             "ConditionExpression": f"attribute_not_exists({name}) OR #owner = :owner",
             "ExpressionAttributeNames": {name: plan.key_names[0], "#owner": OWNER},
             "ExpressionAttributeValues": {":owner": {"M": dict(owner)}},
@@ -284,7 +284,7 @@ class _Audit:
         return await self._transact([{"Put": put}, {"ConditionCheck": self._as_read(owner, item)}])
 
     async def _transact(self, actions: list[dict[str, Any]]) -> bool:
-        """Whether one transaction took place; not, when what it rests on has moved: the next audit will see."""
+        """Return whether one transaction took place; it does not when its conditions no longer hold."""
         try:
             await self._call("TransactWriteItems", {"TransactItems": actions})
         except DynamoError as error:
@@ -308,20 +308,20 @@ class _Audit:
             "ReturnValuesOnConditionCheckFailure": ALL_OLD,
         }
 
-    # --- looking ---------------------------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------------------------
 
     def _rule_of(self, partition: str) -> str:
         rule = partition.split("#")[1] if partition.count("#") > 1 else ""
         return rule if rule in self.plan.unique_values else SORT_VALUE
 
     async def _read_together(self, keys: Iterable[Item]) -> list[dict[str, Any] | None]:
-        """The items at ``keys``, as they are at one instant."""
+        """Return the items at ``keys`` as they are at one instant."""
         gets = [{"Get": {"TableName": self.table, "Key": dict(key)}} for key in keys]
         answer = await self._call("TransactGetItems", {"TransactItems": gets})
         return [response.get("Item") for response in answer["Responses"]]
 
     async def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """One request, again with jitter while the store is busy."""
+        """Send one request; while the store is busy, retry with jitter."""
         for tries in range(1, TRIES_MAX + 1):
             try:
                 return await self.store.call(operation, request)
@@ -333,7 +333,7 @@ class _Audit:
 
 
 async def _run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """All of ``work`` at once; what is alone needs no task."""
+    """Run all of ``work`` at once; a single coroutine needs no task."""
     if len(work) == 1:
         await work[0]
         return

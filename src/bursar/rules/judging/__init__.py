@@ -1,1 +1,1 @@
-"""Judging a write: the plan of a set of rules, local rules, unique values and parents, sentinels, violations."""
+"""Judging a change: the plan of a rule set, local rules, unique values and parents, sentinels, violations."""

@@ -1,4 +1,4 @@
-"""Local verdicts: what one rule says of one item's old and new state, and how DynamoDB compares values."""
+"""Local rules: the verdict of one rule on one item's old and new state, and DynamoDB's comparison of values."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,7 +11,7 @@ from bursar.rules.language.predicates import Where
 from bursar.rules.language.vocabulary import Rule, RulesInvalid, Transitions
 
 Verdict = Callable[[Item | None, Item], str | None]
-"""(old, new) → why the rule refuses, or None. ``new`` is there; removals are judged apart."""
+"""(old, new) → the reason why the rule refuses, or None. ``new`` is never None: removals are judged separately."""
 
 
 NUMBERS_CACHED = 4096
@@ -19,11 +19,11 @@ canonical_number = lru_cache(NUMBERS_CACHED)(canonical)
 
 
 class ChangesOnlyVerdict:
-    """Marks verdicts that have nothing to say about a new item."""
+    """A verdict that never refuses a new item."""
 
 
 class TransitionsVerdict:
-    """Transitions: along the graph, from an initial value."""
+    """Transitions: the value starts at an initial value and moves along the graph."""
 
     def __init__(self, rule: Transitions) -> None:
         self._rule = rule
@@ -31,6 +31,7 @@ class TransitionsVerdict:
         self._states = frozenset(rule.states)
 
     def __call__(self, old: Item | None, new: Item) -> str | None:
+        """Return why the value may not start at or move to its new value, or None."""
         name = self._rule.attribute
         target = new.get(name, {}).get("S")
         source = None if old is None or name not in old else old[name].get("S")
@@ -48,6 +49,7 @@ class TransitionsVerdict:
         )
 
     def state(self, item: Item) -> str | None:
+        """Return why the item's value is not one of the graph, or None."""
         if item.get(self._rule.attribute, {}).get("S") in self._states:
             return None
         return f"{self._rule.attribute} is none of {', '.join(self._rule.states)}"
@@ -61,6 +63,7 @@ class UnchangedVerdict(ChangesOnlyVerdict):
         self._once = once
 
     def __call__(self, old: Item | None, new: Item) -> str | None:
+        """Return which attribute changes although it must not, or None."""
         for name in self._attributes:
             before = None if old is None else old.get(name)
             if (before is not None or not self._once) and not same(before, new.get(name)):
@@ -69,40 +72,42 @@ class UnchangedVerdict(ChangesOnlyVerdict):
 
 
 class AppendOnlyVerdict(ChangesOnlyVerdict):
-    """Append-only."""
+    """Append-only: refuses every change."""
 
     def __call__(self, _old: Item | None, _new: Item) -> str | None:
+        """Return the reason: items of the kind never change."""
         return "it is never changed nor removed"
 
 
 class CheckVerdict:
-    """Check."""
+    """Check: the predicate must hold for the new item."""
 
     def __init__(self, holds: Callable[[Item], bool], description: str) -> None:
         self._holds = holds
         self._description = description
 
     def __call__(self, _old: Item | None, new: Item) -> str | None:
+        """Return the predicate that does not hold, or None."""
         return None if self._holds(new) else f"{self._description} does not hold"
 
 
 def changed_attributes(old: Item, new: Item) -> frozenset[str]:
-    """The attributes that differ, as DynamoDB compares: sets in any order, numbers by value."""
+    """Return the attributes that differ under DynamoDB's comparison: sets in any order, numbers by value."""
     changed = differing_attributes(old, new)
     changed += [name for name in old if name not in new]
     return frozenset(changed)
 
 
 def differing_attributes(old: Item, new: Item) -> list[str]:
-    """The attributes of ``new`` that ``old`` has otherwise or not at all."""
+    """Return the attributes of ``new`` that are absent or different in ``old``."""
     look = old.get
     unlike = [name for name, value in new.items() if look(name) != value]
-    # There is only one way to write a text: other text is another value.
+    # A text has one representation, so different text is a different value.
     return [name for name in unlike if "S" in new[name] or not same(look(name), new[name])]
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two values are the same to DynamoDB, canonical or not; absent equals absent."""
+    """Return whether two values are equal in DynamoDB, canonical or not; absent equals absent."""
     if left == right:
         return True
     if left is None or right is None or "S" in left or "S" in right:
@@ -113,9 +118,12 @@ def same(left: Any, right: Any) -> bool:
 
 
 def canonical_item(item: Item) -> Item:
-    """``item`` with canonical numbers, so that predicates and unique values can compare text; text is not validated."""
+    """Return ``item`` with canonical numbers, so that predicates and unique values can compare text.
+
+    Text is not validated. An item that needs no change is returned, not copied.
+    """
     found: dict[str, Any] | None = None
-    # Most attributes are text, and there is only one way to write it; most others are numbers seen before.
+    # Most attributes are text, which has one representation; most others are numbers seen before.
     for name in [name for name, value in item.items() if "S" not in value]:
         value = item[name]
         number = value.get("N")
@@ -131,7 +139,7 @@ def canonical_item(item: Item) -> Item:
 
 
 def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
-    """The condition ready to evaluate on an item. Raises :class:`RulesInvalid` with DynamoDB's own complaint."""
+    """Return the condition as a function of an item. Raises :class:`RulesInvalid` with DynamoDB's error message."""
     from bursar.dynamo.expressions import Binding, parse_condition
 
     try:
@@ -143,7 +151,7 @@ def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
     except DynamoError as fault:
         raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: {fault.message}") from None
     if where.listed_values is not None:
-        # The commonest predicate, looked at several times on a payment's way; equal text is equal to DynamoDB too.
+        # The most common predicate, evaluated several times for each payment; equal text is equal in DynamoDB too.
         attribute, values = where.listed_values
         return lambda item: item.get(attribute) in values
     evaluate: Callable[[Any], bool] = condition.evaluate

@@ -1,8 +1,8 @@
-"""A rule set made ready to judge: everything that does not depend on the item is worked out once, here.
+"""The plan of a rule set: everything about judging that does not depend on the item, worked out once.
 
-Three callers share it, so that they cannot disagree: the compiler (before sending), the reader of cancellations
-(after a refusal) and the native guard. A *local* rule is judged on one item's old and new state; *holds* (unique,
-unique while) and *parents* (references, agrees) also need to look elsewhere, which each caller does in its own way.
+Three callers share it, so that they cannot disagree: the compiler (before sending), the reader of cancellations (after
+a refusal) and the native guard. A *local* rule is judged on one item's old and new state. *Unique values* (unique,
+unique while) and *parents* (references, agrees) also need other items, which each caller reads in its own way.
 """
 
 from collections.abc import Mapping
@@ -42,17 +42,17 @@ from bursar.rules.language.vocabulary import (
 )
 
 KIND_RULE = "kind"
-"""The name under which refusals of the kind attribute go; ``kept`` is the other rule that nobody has to declare."""
+"""The rule name in refusals of the kind attribute. It and ``kept`` exist without being declared."""
 KEPT_RULE = "kept"
 _SENTINEL = {"S": SENTINEL_KIND}
 TOUCHED_CACHED = 256
 SHOWN_CHARACTERS_MAX = 80
-"""How much of one attribute's value a message shows."""
+"""The most characters of one attribute's value that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRule:
-    """One local rule ready to judge; ``reads`` None means that any change at all matters to it."""
+    """One local rule, ready to judge. ``reads`` None: every change concerns it. ``shown``: attributes for messages."""
 
     rule: str
     keyword: str
@@ -63,7 +63,7 @@ class LocalRule:
 
 @dataclass(frozen=True, slots=True)
 class TouchedRules:
-    """The rules of one kind that a change has to do with, sorted by what each caller does with them."""
+    """The rules of one kind that a change concerns, by what the callers do with them."""
 
     local_rules: tuple[LocalRule, ...]
     unique_values: tuple[UniqueValue, ...]
@@ -71,7 +71,7 @@ class TouchedRules:
 
 
 class KindPlan:
-    """The rules that items of one kind keep; ``whole``: those that a new item has to do with."""
+    """The rules for items of one kind; ``on_creation`` are those that concern a new item."""
 
     def __init__(self, name: str | None, rules: Rules) -> None:
         self.name = name
@@ -86,14 +86,14 @@ class KindPlan:
         self.removal = _removal(name, rules)
         footprints = {unique.reads for unique in self.unique_values} | {parent.reads for parent in self.parents}
         footprints |= {rule.reads for rule in about if isinstance(rule, Check)}
-        # One-attribute footprints pin nothing that the change itself does not pin already.
+        # A footprint of one attribute adds no condition: the changed attribute is compared already.
         self.footprints = tuple(sorted((reads for reads in footprints if len(reads) > 1), key=sorted))
         self.unique_reads = frozenset().union(*(unique.reads for unique in self.unique_values))
-        # Asked several times for each change, and always for one of the few sets of attributes that change together.
+        # Called several times for each change, and always with one of the few sets of attributes that change together.
         self.touched_by = lru_cache(TOUCHED_CACHED)(self._rules_touched_by)
 
     def _rules_touched_by(self, changed: frozenset[str]) -> TouchedRules:
-        """The rules that read any of the attributes ``changed`` of an item that stays."""
+        """Return the rules that read any of the attributes ``changed`` of an item that stays."""
         return TouchedRules(
             tuple(
                 one for one in self.on_change if (changed if one.reads is None else not changed.isdisjoint(one.reads))
@@ -123,7 +123,7 @@ class KindPlan:
 
 
 class RulesPlan:
-    """A whole rule set, ready: kind → :class:`KindPlan`, and the verdict on one item's change."""
+    """The plan of a whole rule set: kind → :class:`KindPlan`, and the judging of one item's change."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -135,20 +135,23 @@ class RulesPlan:
         self.unique_values = {unique.rule.name: unique for kind in self.kinds.values() for unique in kind.unique_values}
 
     def key(self, item: Item) -> dict[str, Any]:
-        """The item's key. Raises ``KeyError`` when the item lacks a key attribute."""
+        """Return the item's key. Raises ``KeyError`` when the item lacks a key attribute."""
         return {name: item[name] for name in self.key_names}
 
     def kind_of(self, item: Item) -> KindPlan | None:
-        """The plan of the item's kind; None when the item says no kind that the rules know."""
+        """Return the plan of the item's kind; None when the item has no kind that the rules know."""
         value = item.get(self.kind_attribute)
         if self.single_kind is not None:
             return None if value == _SENTINEL else self.single_kind
         return None if value is None else self.kinds.get(value.get("S"))
 
     def judge(self, old: Item | None, new: Item | None, changed: frozenset[str] | None = None) -> Violation | None:
-        """The first local rule that refuses old → new, or None. ``changed`` saves comparing when it is known."""
+        """Return the violation of the first local rule that refuses old → new, or None.
+
+        ``changed`` saves the comparison when the caller already has the changed attributes.
+        """
         item = old if new is None else new
-        assert item is not None  # nothing becoming nothing is no change
+        assert item is not None  # a change has at least one of the two
         kind = self.kind_of(item)
         if kind is None:
             return self._kind_violation(old, new)
@@ -174,7 +177,10 @@ class RulesPlan:
         return None
 
     def state_violations(self, item: Item) -> list[Violation]:
-        """Every local rule that the item breaks as it stands: what an audit and adopting rules look for."""
+        """Return a violation for every local rule that the item breaks in its present state.
+
+        Audits and the adoption of rules use it.
+        """
         kind = self.kind_of(item)
         if kind is None or self._is_at_sentinel_key(item):
             return [self._kind_violation(None, item)]
@@ -201,12 +207,12 @@ class RulesPlan:
             return False
 
     def _is_at_sentinel_key(self, item: Item) -> bool:
-        """Whether an item that is no sentinel sits where only sentinels do, and would pass for a taken value."""
+        """Return whether an item that is not a sentinel has a sentinel's key, and so would block a value."""
         partition: str = item[self.key_names[0]].get("S", "")
         return partition.startswith(PREFIX)
 
     def taken_violation(self, unique: UniqueValue, old: Item | None, new: Item | None, owner: Item | None) -> Violation:
-        """The violation of a unique rule whose value ``owner`` (a key) has already."""
+        """Return the violation of a unique rule whose value the item with the key ``owner`` already owns."""
         reason = f"{' and '.join(unique.attributes)} {'is' if len(unique.attributes) == 1 else 'are'} taken"
         shown = tuple(sorted(unique.reads.difference(self.key_names)))
         return self.violation(unique.rule.name, unique.rule.keyword, reason, shown, old, new, owner)
@@ -214,7 +220,7 @@ class RulesPlan:
     def parent_violation(
         self, parent: ParentRule, old: Item | None, new: Item, actual: Item | None
     ) -> Violation | None:
-        """The violation when ``actual`` (None: not there) will not do as the parent of ``new``, else None."""
+        """Return the violation if ``actual`` (the stored item; None: absent) cannot be the parent of ``new``."""
         reason = parent.disagreement(new, actual)
         if reason is None:
             return None
@@ -231,7 +237,7 @@ class RulesPlan:
         new: Item | None,
         owner: Item | None = None,
     ) -> Violation:
-        """A violation with its message: the one place where refusals get their words."""
+        """Return a violation with its message; all refusals get their text here."""
         item = old if new is None else new
         assert item is not None
         key = self.key(item)
@@ -248,7 +254,7 @@ class RulesPlan:
         return Violation(rule, key, old, new, "".join(parts), owner)
 
     def shown_key(self, key: Item) -> str:
-        """A key as messages show it: a sentinel's says a value, which may be a secret."""
+        """Return a key as messages show it. The value in a sentinel's key may be secret and is then hidden."""
         name = self.key_names[0]
         partition = key[name].get("S", "") if name in key else ""
         for unique in self.unique_values.values():
@@ -288,7 +294,7 @@ def _local(rule: Rule, verdict: Verdict, rules: Rules) -> LocalRule:
 
 
 def _rules_of_parents(kind: str | None, rules: Rules) -> list[LocalRule]:
-    """What being a parent forbids: the attributes with which children agree never change."""
+    """Return the local rules of a parent: the attributes with which children agree never change."""
     return [
         LocalRule(
             rule.name,
@@ -303,7 +309,7 @@ def _rules_of_parents(kind: str | None, rules: Rules) -> list[LocalRule]:
 
 
 def _removal(kind: str | None, rules: Rules) -> tuple[str, str, str] | None:
-    """(rule, word, reason) why items of this kind are never removed, or None."""
+    """Return (rule, keyword, reason) why items of this kind are never removed, or None."""
     for rule in rules.about(kind):
         if isinstance(rule, AppendOnly):
             return rule.name, rule.keyword, "it is never changed nor removed"

@@ -1,10 +1,10 @@
-"""Sentinels: one small item per unique value, so that a key's uniqueness stands in for the value's.
+"""Sentinels: one small item per unique value, so that the uniqueness of its key gives the uniqueness of the value.
 
     {"pk": {"S": "unique#token#abc"}, "sk": {"S": "sentinel"}, "kind": {"S": "sentinel"},
      "rule": {"S": "token"}, "owner": {"M": {"pk": …, "sk": …}}}
 
-The partition key says rule and value; ``owner`` is the key of the item that holds the value, which makes a sentinel
-a strongly consistent lookup as well. Both keys of the table must be text for sentinels to fit in.
+The partition key contains the rule and the value. ``owner`` is the key of the item that owns the value, so a sentinel
+is also a strongly consistent lookup. Both keys of the table must be text for sentinels to fit in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from bursar.dynamo.items.numbers import canonical
 from bursar.rules.language.vocabulary import SENTINEL_KIND, Unique, UniqueWhile
 
 VALUE_BYTES_MAX = 1024
-"""A longer value's sentinel is keyed by its SHA-256: DynamoDB's partition keys end at 2,048 bytes."""
+"""A longer value's sentinel is keyed by its SHA-256, because DynamoDB's partition keys have at most 2,048 bytes."""
 
 TEXTS_CACHED = 1024
 
@@ -28,16 +28,15 @@ PREFIX = "unique#"
 
 
 def sentinel_prefix(rule: Unique | UniqueWhile) -> str:
-    """What the partition keys of the rule's sentinels start with."""
+    """Return the text with which the partition keys of the rule's sentinels start."""
     return f"{PREFIX}{rule.name}#"
 
 
 def value_text(values: Sequence[Mapping[str, Any]]) -> str:
-    """Typed values as one text, different for different values: what follows the prefix in a sentinel's key.
+    """Return typed values as one text that differs for different values; it follows the prefix in a sentinel's key.
 
-    Text stands for itself with ``%`` and ``#`` escaped; other types carry a mark that no escaped text can start with,
-    and numbers are canonical (1.0 is 1). Raises ``ValueError`` for any
-    type but text, number and binary.
+    Text is kept, with ``%`` and ``#`` escaped. Other types get a mark that no escaped text can start with, and numbers
+    are canonical (1.0 is 1). Raises ``ValueError`` for any type but text, number and binary.
     """
     if len(values) == 1 and "S" in values[0]:
         return _text_value(values[0]["S"])
@@ -46,7 +45,7 @@ def value_text(values: Sequence[Mapping[str, Any]]) -> str:
 
 @lru_cache(TEXTS_CACHED)
 def _text_value(text: str) -> str:
-    """The commonest case; one value is looked at some ten times on its way."""
+    """Return one text value's text; cached, because one payment needs the text of one value about ten times."""
     return _bounded(_escaped(text))
 
 
@@ -73,7 +72,7 @@ def _escaped(text: str) -> str:
 
 
 def sentinel_key(key_names: Sequence[str], partition: str) -> dict[str, Any]:
-    """The whole key of the sentinel whose partition key is ``partition``."""
+    """Return the whole key of the sentinel whose partition key is ``partition``."""
     key: dict[str, Any] = {key_names[0]: {"S": partition}}
     if len(key_names) == 2:
         key[key_names[1]] = {"S": SORT_VALUE}
@@ -81,7 +80,7 @@ def sentinel_key(key_names: Sequence[str], partition: str) -> dict[str, Any]:
 
 
 def sentinel_partition(key_names: Sequence[str], key: Item) -> str | None:
-    """The partition key in ``key``; None for a key that is not as :func:`sentinel_key` makes it."""
+    """Return the partition key in ``key``; None for a key that :func:`sentinel_key` cannot have made."""
     if len(key_names) == 2 and key[key_names[1]].get("S") != SORT_VALUE:
         return None
     partition: str | None = key[key_names[0]].get("S")
@@ -91,11 +90,11 @@ def sentinel_partition(key_names: Sequence[str], key: Item) -> str | None:
 def sentinel_item(
     key_names: Sequence[str], kind_attribute: str, partition: str, rule: str, owner: Item
 ) -> dict[str, Any]:
-    """The sentinel itself, ``owner`` being the owner's key."""
+    """Return the sentinel of ``partition``; ``owner`` is the key of the item that owns the value."""
     key = sentinel_key(key_names, partition)
     return {**key, kind_attribute: {"S": SENTINEL_KIND}, RULE: {"S": rule}, OWNER: {"M": dict(owner)}}
 
 
 def is_sentinel(item: Item, kind_attribute: str) -> bool:
-    """Whether the item is one of the rules' own."""
+    """Return whether the item is a sentinel."""
     return bool(item.get(kind_attribute) == {"S": SENTINEL_KIND})

@@ -1,4 +1,4 @@
-"""Rules that look beyond one item: who holds a unique value, and where a parent is."""
+"""Rules that concern other items: the owner of a unique value, and the parent of an item."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _WHOLE = re.compile(r"\{[^{}]+\}\Z")
 
 
 class UniqueValue:
-    """A unique or unique-while rule, ready to say which value an item holds."""
+    """A unique or unique-while rule, ready to return the value that an item owns."""
 
     def __init__(self, rule: Unique | UniqueWhile) -> None:
         self.rule = rule
@@ -25,7 +25,7 @@ class UniqueValue:
         self._while = predicate(rule.where, rule) if isinstance(rule, UniqueWhile) else None
 
     def partition_of(self, item: Item) -> str | None:
-        """The partition key of the sentinel that ``item`` holds; None when it holds none.
+        """Return the partition key of the sentinel whose value ``item`` owns; None when it owns none.
 
         Only for an item that passed ``verdict``.
         """
@@ -43,7 +43,7 @@ class UniqueValue:
             return None, None
         given = None if before is None else self.prefix + value_text(before)
         taken = None if after is None else self.prefix + value_text(after)
-        # Two ways to write one value, in an item whose numbers are not canonical.
+        # In an item whose numbers are not canonical, two representations can be one value.
         return (None, None) if given == taken else (given, taken)
 
     def _values_of(self, item: Item) -> list[AttributeValue] | None:
@@ -58,7 +58,7 @@ class UniqueValue:
         return values
 
     def verdict(self, _old: Item | None, new: Item) -> str | None:
-        """The local half: the attributes must be of types that can be compared as keys are."""
+        """Judge the local part: the attributes must have types that DynamoDB allows in keys."""
         for attribute in self.attributes:
             value = new.get(attribute)
             if value is not None and _KEY_TYPES.isdisjoint(value):
@@ -67,7 +67,7 @@ class UniqueValue:
 
 
 class ParentRule:
-    """A references or agrees rule, ready to say where an item's parent is and what it must look like."""
+    """A references or agrees rule, ready to return an item's parent key and to compare parent and child."""
 
     def __init__(self, rule: References, rules: Rules) -> None:
         self.rule = rule
@@ -81,21 +81,21 @@ class ParentRule:
         self._kind = {"S": rule.parent}
 
     def key(self, item: Item) -> dict[str, Any] | None:
-        """The parent's key; None when an attribute of it is absent. Only for an item that passed ``verdict``."""
+        """Return the parent's key; None when an attribute of it is absent. Only for an item that passed ``verdict``."""
         for attribute in self._key_attributes:
             if attribute not in item:
                 return None
         return {name: fill(item) for name, fill in self._parts}
 
     def verdict(self, _old: Item | None, new: Item) -> str | None:
-        """The local half: the key must be sayable."""
+        """Judge the local part: attributes inside longer text of the parent's key must be text."""
         for attribute in self._texts:
             if attribute in new and "S" not in new[attribute]:
                 return f"{attribute} must be text to be part of its parent's key"
         return None
 
     def disagreement(self, child: Item, parent: Item | None) -> str | None:
-        """Why ``parent`` (as it is; None: not there) will not do for ``child``."""
+        """Return why ``parent`` (the stored item; None: absent) cannot be the parent of ``child``, or None."""
         if parent is None or parent.get(self._kind_attribute) != self._kind:
             return f"its {self.rule.parent} does not exist"
         for attribute in self.attributes:
@@ -105,7 +105,10 @@ class ParentRule:
 
 
 def _filler(text: str) -> Callable[[Item], Any]:
-    """What makes a key's value of an item, as ``text`` says: ``{pk}``, ``line-{number}``, ``obligation``."""
+    """Return a function that makes a key value of an item from ``text``.
+
+    Examples of ``text``: ``{pk}``, ``line-{number}``, ``obligation``.
+    """
     if _WHOLE.match(text):
         attribute = text[1:-1]
         return lambda item: item[attribute]

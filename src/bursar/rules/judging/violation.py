@@ -7,7 +7,11 @@ from bursar.dynamo.items.attribute_values import Item
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule broken by one item: everything a refusal or an audit line says."""
+    """One rule broken by one item: all that a refusal or a line of the audit shows.
+
+    ``old`` and ``new`` are the item before and after the change (None: absent). ``owner`` is the key of the item that
+    already owns the unique value, if that is the reason.
+    """
 
     rule: str
     key: Item

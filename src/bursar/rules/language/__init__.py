@@ -1,1 +1,1 @@
-"""The language of rules: vocabulary, predicates, rule sets, their TOML form, and the writes they judge."""
+"""The language of rules: vocabulary, predicates, rule sets, their TOML and rendered forms, and logical writes."""

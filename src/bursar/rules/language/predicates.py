@@ -1,4 +1,4 @@
-"""A predicate over one item, written in DynamoDB's own condition language and judged there and here alike."""
+"""Predicates over one item, in DynamoDB's condition language; DynamoDB and Bursar evaluate them alike."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 Plain = str | int | Decimal | bool | bytes
-"""What a predicate's value may be written as in Python; a typed value (``{"N": "1"}``) is taken as it is."""
+"""The Python types of a predicate's value. A typed value (``{"N": "1"}``) is also accepted."""
 
 EXPRESSION_BYTES_MAX = 4096
 """DynamoDB's longest expression, in UTF-8 bytes (Developer Guide, "Quotas": Expression parameters)."""
@@ -24,9 +24,9 @@ _TOKEN = re.compile(r"(?P<value>:\w+)|(?P<name>#\w+)|(?P<dot>\.)|(?P<bare>[A-Za-
 class Where:
     """A condition with its names and values: ``Where("amount > :zero", values={":zero": 0})``.
 
-    ``condition`` is a DynamoDB condition expression. Names that are reserved words (``status`` is one) need a
-    placeholder in ``names``, as on DynamoDB. ``values`` are plain Python (text, int, Decimal, bool, bytes) or
-    typed values. Raises ``ValueError`` for a placeholder that is missing, unused or misspelt.
+    ``condition`` is a DynamoDB condition expression. A name that is a reserved word (``status`` is one) needs a
+    placeholder in ``names``, as on DynamoDB. ``values`` are plain Python (text, int, Decimal, bool, bytes) or typed
+    values. Raises ``ValueError`` for a placeholder that is missing, unused or misspelt.
     """
 
     condition: str
@@ -50,7 +50,7 @@ class Where:
 
     @cached_property
     def attributes(self) -> frozenset[str]:
-        """The top-level attributes that the condition reads: those decide whether it can have changed."""
+        """The top-level attributes that the condition reads; only they can change its result."""
         found = set()
         after_dot = False
         for token in _TOKEN.finditer(self.condition):
@@ -68,7 +68,7 @@ class Where:
 
     @cached_property
     def listed_values(self) -> tuple[str, tuple[Mapping[str, Any], ...]] | None:
-        """(attribute, values) when the condition is that the one is among the others, all of them text; else None."""
+        """(attribute, values) of a condition that the attribute is one of the values, all text; else None."""
         found = _LISTED.fullmatch(self.condition)
         if found is None:
             return None
@@ -77,7 +77,7 @@ class Where:
         return (self.names.get(name, name), values) if all("S" in value for value in values) else None
 
     def describe(self) -> str:
-        """The condition with its names and values written in: what a person reads."""
+        """Return the condition with its names and values filled in, for people to read."""
 
         def substitute(match: re.Match[str]) -> str:
             if match.group("value"):
@@ -88,7 +88,10 @@ class Where:
 
 
 def one_of(attribute: str, values: Iterable[Plain]) -> Where:
-    """``attribute`` is one of ``values``: the predicate of most unique-while rules. Order is kept."""
+    """Return the predicate that ``attribute`` is one of ``values``, as most unique-while rules use it.
+
+    The order of ``values`` is kept.
+    """
     options = list(values)
     if not options:
         raise ValueError(f"one_of({attribute!r}) needs at least one value")
@@ -97,7 +100,10 @@ def one_of(attribute: str, values: Iterable[Plain]) -> Where:
 
 
 def typed_value(value: Any) -> Mapping[str, Any]:
-    """A plain Python value as DynamoDB's typed value. Raises ``ValueError``: floats are never money nor keys."""
+    """Return a plain Python value as DynamoDB's typed value.
+
+    Raises ``ValueError`` for other types. A float is refused: it is neither money nor a key.
+    """
     match value:
         case Mapping() if len(value) == 1:
             return value
@@ -116,7 +122,7 @@ def typed_value(value: Any) -> Mapping[str, Any]:
 
 
 def plain_text(value: Mapping[str, Any] | None) -> str:
-    """A typed value as a person writes it; an absent one is ``(absent)``."""
+    """Return a typed value as text for people; ``(absent)`` for None."""
     if value is None:
         return "(absent)"
     ((kind, content),) = value.items()

@@ -1,4 +1,4 @@
-"""Rules as people read them: a Markdown table, and a transitions rule's graph as Mermaid or plain text."""
+"""Rules for people to read: a Markdown table, and the graph of a transitions rule as Mermaid or plain text."""
 
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.vocabulary import Transitions
@@ -7,7 +7,7 @@ FORMS = ("mermaid", "ascii")
 
 
 def rules_table(rules: Rules) -> str:
-    """One row per rule: name, the kind it is about, its word, what it keeps."""
+    """Return a Markdown table with one row per rule: name, kind of item, keyword, description."""
     rows = [("rule", "about", "kind of rule", "keeps")]
     rows += [(rule.name, rule.kind or "every item", rule.keyword, rule.describe()) for rule in rules.rules]
     rows += [(f"kept-{kind.name}", kind.name, "kept", "never removed") for kind in rules.kinds if kind.kept]
@@ -17,7 +17,10 @@ def rules_table(rules: Rules) -> str:
 
 
 def transitions_diagram(rules: Rules, name: str, form: str = "mermaid") -> str:
-    """The graph of the transitions rule ``name``. Raises ``KeyError`` or ``ValueError`` when there is no such graph."""
+    """Return the graph of the transitions rule ``name``.
+
+    Raises ``KeyError`` if no rule has the name, ``ValueError`` for another kind of rule or an unknown ``form``.
+    """
     rule = rules[name]
     if not isinstance(rule, Transitions):
         raise ValueError(f"{rule.keyword} rule {name!r} has no graph")
@@ -37,7 +40,7 @@ def _mermaid(rule: Transitions) -> str:
 
 
 def _ascii(rule: Transitions) -> str:
-    """One line per value: where it may go, or that it is final."""
+    """Return one line per value: the values to which it may move, or that it is final."""
     width = max(len(state) for state in rule.states)
     lines = []
     for state in rule.states:

@@ -1,4 +1,4 @@
-"""``Rules``: everything that one table keeps, as one object, checked as a whole when it is made."""
+"""``Rules``: all rules of one table as one object, checked as a whole when it is created."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from bursar.rules.language.vocabulary import Agrees, Kind, References, Rule, Rul
 class Rules:
     """A table's keys, its kinds of items and its rules, in the order in which they are judged.
 
-    With ``kinds``, every item must carry one of them (text) in ``kind_attribute``, and keeps it. Without, all items
-    are of one unnamed kind and no rule names one. ``secrets`` are attributes whose values no message may show.
-    Raises :class:`RulesInvalid` naming the rule and the fault.
+    With ``kinds``, every item must have one of them (text) in ``kind_attribute`` and keeps it. Without, all items have
+    one unnamed kind and no rule names one. ``secrets`` are attributes whose values no message may show. Raises
+    :class:`RulesInvalid` with the rule and the reason.
     """
 
     partition_key: str
@@ -55,14 +55,14 @@ class Rules:
         return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
 
     def __getitem__(self, name: str) -> Rule:
-        """The rule called ``name``. Raises ``KeyError`` with the names there are."""
+        """Return the rule called ``name``. Raises ``KeyError`` with the known names."""
         for rule in self.rules:
             if rule.name == name:
                 return rule
         raise KeyError(f"no rule {name!r}; there are {', '.join(rule.name for rule in self.rules)}")
 
     def about(self, kind: str | None) -> tuple[Rule, ...]:
-        """The rules that items of ``kind`` must keep, in order."""
+        """Return the rules that apply to items of ``kind``, in order."""
         return tuple(rule for rule in self.rules if rule.kind is None or rule.kind == kind)
 
 

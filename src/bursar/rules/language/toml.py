@@ -1,4 +1,4 @@
-"""Rules as TOML, both ways: the form in which they are stored with a table and kept in a file.
+"""Rules as TOML, in both directions: the form stored with a table and kept in files.
 
     partition_key = "pk"
     sort_key = "sk"
@@ -15,8 +15,8 @@
     where.names = {"#status" = "status"}
     where.values = {":a" = "received", ":b" = "initiated"}
 
-Reading is the standard library's; writing is this module's, since the form is small and fixed. A typed value
-(``{"N": "1"}``) in ``where.values`` is written as the plain one it stands for where there is one.
+The standard library reads TOML; this module writes it, since the form is small and fixed. A typed value (``{"N":
+"1"}``) in ``where.values`` is written as the equal plain value if there is one.
 """
 
 import tomllib
@@ -36,7 +36,7 @@ _KNOWN_KEYS = frozenset({*_TABLE_KEYS, "kinds", "rules"})
 
 
 def rules_from_toml(text: str) -> Rules:
-    """The rules that ``text`` says. Raises :class:`RulesInvalid` with the place and the fault."""
+    """Return the rules in ``text``. Raises :class:`RulesInvalid` with the place and the reason."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as fault:
@@ -51,7 +51,7 @@ def rules_from_toml(text: str) -> Rules:
 
 
 def rules_to_toml(rules: Rules) -> str:
-    """The rules as text; :func:`rules_from_toml` gives back an equal object."""
+    """Return the rules as text; :func:`rules_from_toml` returns an equal object for it."""
     lines = [f"partition_key = {_toml_string(rules.partition_key)}"]
     if rules.sort_key is not None:
         lines.append(f"sort_key = {_toml_string(rules.sort_key)}")
@@ -128,7 +128,7 @@ def _rule_lines(rule: Rule) -> list[str]:
 
 
 def _plain_value(typed: Mapping[str, Any]) -> Any:
-    """A typed value as the plain one that reads back the same, or itself."""
+    """Return the plain value that is read back as ``typed``, or ``typed``."""
     ((kind, content),) = typed.items()
     if kind in ("S", "BOOL"):
         return content
@@ -154,5 +154,5 @@ def _toml_value(value: Any) -> str:
 
 
 def _toml_string(text: str) -> str:
-    """A TOML basic string: JSON's escapes are TOML's too, save for DEL, which TOML wants escaped."""
+    """Return a TOML basic string: JSON's escapes are valid in TOML, except that TOML requires DEL to be escaped."""
     return orjson.dumps(text).decode().replace("\x7f", "\\u007f")

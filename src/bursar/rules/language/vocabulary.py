@@ -1,18 +1,18 @@
-"""The words in which rules are said: each a small frozen object that checks itself and can be read aloud.
+"""The vocabulary of rules: small frozen objects that check themselves and describe themselves.
 
-| word | keeps |
+| rule | guarantees |
 |---|---|
 | ``Unique`` | one attribute, or several together, belong to one item |
 | ``UniqueWhile`` | at most one item per group while a predicate holds (a partial unique constraint) |
 | ``Transitions`` | an attribute's value moves along a graph, from an initial value, and stays at a final one |
-| ``Immutable`` | attributes never change once the item is there |
+| ``Immutable`` | attributes never change once the item exists |
 | ``WriteOnce`` | attributes may be absent at first; once written they never change |
 | ``Check`` | a predicate holds for every item |
 | ``References`` | the parent item exists (and is therefore never removed) |
-| ``Agrees`` | attributes equal the parent's (whose own never change) |
+| ``Agrees`` | attributes equal the parent's (which never change) |
 | ``AppendOnly`` | items are never changed nor removed |
 
-An absent attribute is as NULL in SQL: it is not unique, refers to nothing, and a reference made of it is no reference.
+An absent attribute is like NULL in SQL: it is not unique, and a reference made of it refers to nothing.
 """
 
 import re
@@ -26,19 +26,22 @@ from bursar.rules.language.predicates import Where
 
 NAME_CHARACTERS_MAX = 64
 SENTINEL_KIND = "sentinel"
-"""The kind of the items in which the compiled form keeps unique values; no rule may be about it."""
+"""The kind of the items that record the owners of unique values; no rule may be about it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
 class RulesInvalid(ValueError):
-    """Rules that contradict themselves or each other, or cannot be kept. The message names the rule and the fault."""
+    """The rules contradict themselves or each other, or cannot be enforced.
+
+    The message names the rule and the reason.
+    """
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of item in a table, told by the table's kind attribute. ``kept``: its items are never removed."""
+    """One kind of item in a table, given by the kind attribute. ``kept``: its items are never removed."""
 
     name: str
     _: KW_ONLY
@@ -52,7 +55,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class _NamedRule:
-    """What every rule has: a name of its own and the kind it is about (None: every item of the table)."""
+    """The common part of every rule: its name and the kind it is about (None: every item of the table)."""
 
     name: str
     _: KW_ONLY
@@ -65,15 +68,15 @@ class _NamedRule:
         self._check()
 
     def _check(self) -> None:
-        """Raises :class:`RulesInvalid` when the rule makes no sense by itself."""
+        """Raise :class:`RulesInvalid` when the rule makes no sense by itself."""
 
     @property
     def reads(self) -> frozenset[str]:
-        """The attributes on which this rule's verdict rests."""
+        """The attributes on which this rule's verdict depends."""
         return frozenset()
 
     def describe(self) -> str:
-        """The rule as a sentence's end: "token belongs to one item"."""
+        """Return the rule as the end of a sentence: "token belongs to one item"."""
         return self.keyword
 
     def _invalid(self, problem: str) -> RulesInvalid:
@@ -101,9 +104,11 @@ class Unique(_NamedRule):
 
     @property
     def reads(self) -> frozenset[str]:
+        """The unique attributes."""
         return frozenset(self.attributes)
 
     def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
         return f"{_and(self.attributes)} {_belong(self.attributes)} to at most one item"
 
 
@@ -120,14 +125,16 @@ class UniqueWhile(_NamedRule):
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The group: what the sentinel's key is made of, as a unique rule's attributes are."""
+        """The group: the attributes in the sentinel's key, like a unique rule's attributes."""
         return self.group
 
     @property
     def reads(self) -> frozenset[str]:
+        """The group and the attributes of the predicate."""
         return frozenset(self.group) | self.where.attributes
 
     def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
         return f"at most one item per {_and(self.group)} while {self.where.describe()}"
 
 
@@ -135,8 +142,8 @@ class UniqueWhile(_NamedRule):
 class Transitions(_NamedRule):
     """``attribute`` (text) starts at one of ``initial``, moves only along ``edges`` and stays at a ``final`` value.
 
-    A write that leaves the value as it is always passes. The graph checks itself: every value can be reached from
-    an initial one, final ones have no edge out, and a value without an edge out must be said to be final.
+    A write that does not change the value always passes. The graph checks itself: an initial value leads to every
+    value, a final value has no outgoing edge, and a value without an outgoing edge must be in ``final``.
     """
 
     attribute: str = ""
@@ -179,7 +186,7 @@ class Transitions(_NamedRule):
 
     @cached_property
     def targets(self) -> Mapping[str, frozenset[str]]:
-        """Value → the values it may move to."""
+        """Value → the values to which it may move."""
         found: dict[str, set[str]] = {}
         for source, target in self.edges:
             found.setdefault(source, set()).add(target)
@@ -192,9 +199,11 @@ class Transitions(_NamedRule):
 
     @property
     def reads(self) -> frozenset[str]:
+        """The attribute of the graph."""
         return frozenset((self.attribute,))
 
     def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
         edges = ", ".join(f"{source} → {target}" for source, target in self.edges)
         return f"{self.attribute} starts as {_or(self.initial)} and moves only {edges}"
 
@@ -211,15 +220,17 @@ class Immutable(_NamedRule):
 
     @property
     def reads(self) -> frozenset[str]:
+        """The immutable attributes."""
         return frozenset(self.attributes)
 
     def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
         return f"{_and(self.attributes)} never {_change(self.attributes)}"
 
 
 @dataclass(frozen=True)
 class WriteOnce(_NamedRule):
-    """``attributes`` may be absent at first; once written they neither change nor go."""
+    """``attributes`` may be absent at first; once written they are neither changed nor removed."""
 
     attributes: tuple[str, ...] = ()
     keyword: ClassVar[str] = "write once"
@@ -229,9 +240,11 @@ class WriteOnce(_NamedRule):
 
     @property
     def reads(self) -> frozenset[str]:
+        """The write-once attributes."""
         return frozenset(self.attributes)
 
     def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
         return f"{_and(self.attributes)}, once written, never {_change(self.attributes)}"
 
 
@@ -244,9 +257,11 @@ class Check(_NamedRule):
 
     @property
     def reads(self) -> frozenset[str]:
+        """The attributes of the predicate."""
         return self.where.attributes
 
     def describe(self) -> str:
+        """Return the predicate as text."""
         return self.where.describe()
 
 
@@ -254,8 +269,8 @@ class Check(_NamedRule):
 class References(_NamedRule):
     """The parent exists: an item of kind ``parent`` at ``key``.
 
-    ``key`` says the parent's key in the child's attributes: ``{"pk": "{pk}", "sk": "obligation"}``. ``"{pk}"`` alone
-    copies the attribute with its type; within other text the attribute must be text. Parents are never removed.
+    ``key`` gives the parent's key in the child's attributes: ``{"pk": "{pk}", "sk": "obligation"}``. ``"{pk}"`` alone
+    copies the attribute with its type; inside longer text the attribute must be text. Parents are never removed.
     """
 
     parent: str = ""
@@ -278,9 +293,11 @@ class References(_NamedRule):
 
     @property
     def reads(self) -> frozenset[str]:
+        """The child's attributes in the parent's key."""
         return frozenset(self.key_attributes)
 
     def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
         return f"its {self.parent} exists at {', '.join(f'{name} = {text}' for name, text in self.key.items())}"
 
 
@@ -297,9 +314,11 @@ class Agrees(References):
 
     @property
     def reads(self) -> frozenset[str]:
+        """The child's attributes in the parent's key, and those that must agree."""
         return super().reads | frozenset(self.attributes)
 
     def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
         return f"{_and(self.attributes)} {_equal(self.attributes)} its {self.parent}'s"
 
 
@@ -310,6 +329,7 @@ class AppendOnly(_NamedRule):
     keyword: ClassVar[str] = "append-only"
 
     def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
         return "never changed nor removed"
 
 
@@ -323,7 +343,7 @@ RULE_CLASSES: Mapping[str, type[Rule]] = MappingProxyType(
         )
     }
 )  # fmt: skip
-"""Each word as it is written in TOML and in messages → its class."""
+"""Each rule's keyword in TOML and in messages → its class."""
 
 
 def _check_name(what: str, name: str) -> None:

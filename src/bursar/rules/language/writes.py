@@ -1,4 +1,4 @@
-"""Logical writes, as a caller says them: an item put, changed or removed, with the item as it was read."""
+"""Logical writes of a caller: an item created, changed or removed, with the item as the caller read it."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from bursar.dynamo.items.attribute_values import Item
 
 @dataclass(frozen=True)
 class Put:
-    """A new item: none may be there at its key."""
+    """A new item. No item may exist at its key."""
 
     item: Item
 
 
 @dataclass(frozen=True)
 class Update:
-    """``old``, the item as the caller read it, becomes ``new`` (whole items, the same key).
+    """``old``, the item as the caller read it, changes to ``new`` (whole items, the same key).
 
-    Only the attributes that differ are written, and only while they (and what the rules read beside them) are
-    still as in ``old``: what another writer changed elsewhere in the item is neither lost nor a reason to fail.
+    Only the attributes that differ are written, and only while they, and the attributes that the rules read with them,
+    still equal ``old``. A change by another writer to other attributes is kept and causes no failure.
     """
 
     old: Item

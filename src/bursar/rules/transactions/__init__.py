@@ -1,1 +1,1 @@
-"""Rules as conditional transactions: compilation, conditions, whole-item swaps, cancellations, cost, IAM policy."""
+"""Writing under rules: compiled transactions, swaps, the reading of cancellations, cost and IAM policies."""

@@ -1,4 +1,4 @@
-"""The parts of a compiled transaction: one item's change, and one TransactItem with what it is for."""
+"""The parts of a compiled transaction: one item's change, and one TransactItem with its purpose."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from bursar.rules.judging.unique_and_parent import ParentRule, UniqueValue
 
 @dataclass(frozen=True, slots=True)
 class ItemChange:
-    """One item's change, all logical writes at its key taken together. ``old`` or ``new`` is None: not there."""
+    """One item's change: all logical writes at its key combined. ``old`` or ``new`` is None for an absent item."""
 
     key: dict[str, Any]
     old: Item | None
@@ -21,10 +21,10 @@ class ItemChange:
 
 @dataclass(frozen=True, slots=True)
 class CompiledAction:
-    """One TransactItem and what it is for, so that its cancellation reason can be read.
+    """One TransactItem and its purpose, which is needed to read its cancellation reason.
 
-    ``role``: ``item`` (the change itself), ``hold`` (a sentinel taken), ``release`` (a sentinel given back) or
-    ``parents`` (a parent looked at for ``children``).
+    ``role``: ``item`` (the change itself), ``take`` (a sentinel written), ``give_up`` (a sentinel removed) or
+    ``parent`` (a parent checked for ``children``).
     """
 
     body: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Pins: a condition that says an item is still as it was read, in the attributes that a verdict rested on."""
+"""Conditions that an item is still as it was read, in the attributes on which a verdict depends."""
 
 import re
 from collections.abc import Iterable
@@ -8,17 +8,20 @@ from typing import Any
 from bursar.dynamo.items.attribute_values import Item
 
 ALL_OLD = "ALL_OLD"
-"""``ReturnValuesOnConditionCheckFailure``: the item that failed the condition comes back, no second read is needed."""
+"""``ReturnValuesOnConditionCheckFailure``: the failed action returns the item, which saves a second read."""
 
 
 class AsReadConditions:
-    """One action's condition and update, with the names and values they use."""
+    """One action's condition and update, with their names and values.
+
+    ``compared``: the attributes that must equal ``old``.
+    """
 
     def __init__(self, partition_key: str, old: Item, compared: Iterable[str]) -> None:
         self.names: dict[str, str] = {}
         self.values: dict[str, Any] = {}
         conditions, exists = [], False
-        # Sorted, so that the same change always has the same text: stores cache parsed expressions by text.
+        # Sorted, so that equal changes have equal text: stores cache parsed expressions by text.
         for attribute in sorted(compared):
             name, suffix = self._name(attribute)
             if attribute in old:
@@ -27,7 +30,7 @@ class AsReadConditions:
                 conditions.append(f"{name} = :old_{suffix}")
             else:
                 conditions.append(f"attribute_not_exists({name})")
-        if not exists:  # an absent item has no attributes either, and must not be made by an update
+        if not exists:  # an absent item also lacks these attributes, and an update must not create it
             conditions.append(f"attribute_exists({self._name(partition_key)[0]})")
         self.condition = " AND ".join(conditions)
 
@@ -37,7 +40,7 @@ class AsReadConditions:
         return name, name[1:]
 
     def update(self, new: Item, changed: Iterable[str]) -> str:
-        """The update expression that writes the ``changed`` attributes of ``new``, removing those it lacks."""
+        """Return the update expression that writes the ``changed`` attributes of ``new`` and removes absent ones."""
         sets, removes = [], []
         for attribute in sorted(changed):
             name, suffix = self._name(attribute)
@@ -52,7 +55,7 @@ class AsReadConditions:
         return " ".join(clauses)
 
     def request(self, table: str, key: dict[str, Any]) -> dict[str, Any]:
-        """The members that an Update, a Delete and a ConditionCheck have in common."""
+        """Return the members that an Update, a Delete and a ConditionCheck have in common."""
         request = {
             "TableName": table,
             "Key": key,
@@ -67,7 +70,7 @@ class AsReadConditions:
 
 @lru_cache(maxsize=4096)
 def placeholder(attribute: str) -> str:
-    """``#status`` for ``status``; for a name that no placeholder can spell, its bytes in hexadecimal."""
+    """Return ``#status`` for ``status``; a name with other characters becomes its bytes in hexadecimal."""
     if re.fullmatch(r"[A-Za-z0-9]\w*", attribute, re.ASCII):
         return f"#{attribute}"
     return f"#x_{attribute.encode().hex()}"

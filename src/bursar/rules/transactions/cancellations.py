@@ -1,16 +1,16 @@
-"""A cancelled transaction, read reason by reason: whose refusal it is, and whether trying again can help.
+"""A cancelled transaction, read reason by reason: which rule refuses, and whether a retry can help.
 
 | reason's code | about | means |
 |---|---|---|
-| ConditionalCheckFailed | an item | it moved: judged again as it is now, a rule refuses, or it is contention |
-| ConditionalCheckFailed | a sentinel taken | its unique rule refuses: another item holds the value |
-| ConditionalCheckFailed | a sentinel given back | the table was written to past its rules: refused, audit it |
+| ConditionalCheckFailed | an item | it changed: judged in its present state, a rule refuses, or it is contention |
+| ConditionalCheckFailed | a sentinel taken | its unique rule refuses: another item owns the value |
+| ConditionalCheckFailed | a sentinel given up | a writer bypassed the rules: refused, run the audit |
 | ConditionalCheckFailed | a parent | references or agrees refuses |
 | ConditionalCheckFailed with a native guard's message | any | that rule refuses |
-| TransactionConflict, throttling | any | nothing was judged: the same transaction again, a little later |
-| anything else | any | the store's own complaint, passed on |
+| TransactionConflict, throttling | any | nothing was judged: retry the same transaction a little later |
+| anything else | any | the store's own error, raised as it is |
 
-A refusal outranks contention: it holds whatever the item has become.
+A refusal has priority over contention: it holds for every later state of the item.
 """
 
 import re
@@ -30,7 +30,7 @@ CONDITION_FAILED: Final = "ConditionalCheckFailed"
 CANCELLED: Final = "TransactionCanceledException"
 
 BUSY_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-"""Reasons under which nothing was judged and trying again helps."""
+"""Reasons for which nothing was judged and a retry helps."""
 
 BUSY_CODES = frozenset(
     {
@@ -41,10 +41,10 @@ BUSY_CODES = frozenset(
         "RequestLimitExceeded",
     }
 )
-"""The same, when the whole request was turned away."""
+"""Error codes of a whole request for which nothing was judged and a retry helps."""
 
 UNCLEAR_CODES = frozenset({"InternalServerError", "ServiceUnavailable"})
-"""Amazon's 500s: the write may have taken place ("Error handling with DynamoDB"), the token settles it."""
+"""Amazon's 500s: the write may have taken place ("Error handling with DynamoDB"); the token settles it."""
 
 _GUARDED = re.compile(r"Rule (\S+) \(")
 """The start of every refusal's message, the native guard's included (see ``RulesPlan.violation``)."""
@@ -53,19 +53,19 @@ _GUARDED = re.compile(r"Rule (\S+) \(")
 def failed_conditions(
     compiled: CompiledTransaction, reasons: Sequence[Mapping[str, Any]]
 ) -> list[tuple[CompiledAction, Mapping[str, Any]]]:
-    """The actions whose condition failed, each with its reason."""
+    """Return the actions whose condition failed, each with its reason."""
     pairs = zip(compiled.actions, reasons, strict=True)
     return [(action, reason) for action, reason in pairs if reason.get("Code") == CONDITION_FAILED]
 
 
 def is_busy(reasons: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether nothing but conflicts and throttling stood in the way."""
+    """Return whether conflicts and throttling are the only reasons."""
     codes = {reason.get("Code", "None") for reason in reasons} - {"None", None}
     return bool(codes) and codes <= BUSY_REASONS
 
 
 def guard_refusal(plan: RulesPlan, action: CompiledAction, message: str) -> RuleRefused | None:
-    """The native guard's refusal that ``message`` is, if it is one."""
+    """Return the native guard's refusal with the text ``message``; None if ``message`` is not from a guard."""
     match = _GUARDED.match(message)
     if match is None:
         return None
@@ -74,7 +74,7 @@ def guard_refusal(plan: RulesPlan, action: CompiledAction, message: str) -> Rule
 
 
 def refusal_or_contention(plan: RulesPlan, failed: Sequence[tuple[CompiledAction, Item | None]]) -> RulesError:
-    """What the caller hears, ``failed`` being each action whose condition failed with the item as it was found."""
+    """Return the error for the caller. ``failed``: each action whose condition failed, with the item found."""
     moved = {id(action.change): (action.change, actual) for action, actual in failed if action.role == "item"}
     for action, actual in failed:
         found = _READERS[action.role](plan, action, actual, moved)
@@ -90,18 +90,21 @@ def refusal_or_contention(plan: RulesPlan, failed: Sequence[tuple[CompiledAction
 
 
 def is_in_effect(plan: RulesPlan, change: ItemChange, actual: Item | None) -> bool:
-    """Whether ``actual`` is what the change makes: it took place (or somebody else did the very same)."""
+    """Return whether ``actual`` is the result of the change; an equal change by another writer counts too."""
     if change.new is None or actual is None:
         return change.new is None and actual is None
     return all(same(actual.get(name), change.new.get(name)) for name in change.changed)
 
 
 Moved = Mapping[int, tuple[ItemChange, Item | None]]
-"""The changes (by identity) whose own item was not as it was read, each with the item as it was found."""
+"""The changes (by identity) whose item was not as the caller read it, each with the item found."""
 
 
 def _now(change: ItemChange, moved: Moved) -> Item | None:
-    """What the change would make of its item as that is now; None when the item is gone, or goes by the change."""
+    """Return the result of the change on the item's present state.
+
+    None when the item is absent or the change removes it.
+    """
     if id(change) not in moved or change.old is None or change.new is None:
         return change.new
     actual = moved[id(change)][1]
@@ -119,11 +122,11 @@ def _item_refuses(plan: RulesPlan, action: CompiledAction, actual: Item | None, 
 def _taken_by_another(plan: RulesPlan, action: CompiledAction, actual: Item | None, moved: Moved) -> Violation | None:
     unique, now = action.unique, _now(action.change, moved)
     assert unique is not None
-    # An item that moved might not take the value any more: then only reading it again can tell.
+    # A change to the present item might not take the value: the caller must read it again.
     if now is None or unique.partition_of(now) != action.body["Put"]["Item"][plan.key_names[0]]["S"]:
         return None
     owner = None if actual is None else actual.get(OWNER, {}).get("M")
-    # The same holds for the owner, if this very transaction was to change it.
+    # The owner may not own the value any longer if this transaction also changes it.
     if any(change.key == owner for change, _ in moved.values()):
         return None
     return plan.taken_violation(unique, action.change.old, now, owner)
@@ -133,7 +136,7 @@ def _given_up_by_another(
     plan: RulesPlan, action: CompiledAction, actual: Item | None, moved: Moved
 ) -> Violation | None:
     change, unique = action.change, action.unique
-    if id(change) in moved:  # what it held when it was read, another may well hold by now
+    if id(change) in moved:  # another item may own by now what this one owned when it was read
         return None
     assert unique is not None
     owner = None if actual is None else actual.get(OWNER, {}).get("M")

@@ -1,18 +1,18 @@
-"""Logical writes → one TransactWriteItems whose conditions keep every rule, whoever else is writing.
+"""Logical writes → one TransactWriteItems whose conditions enforce every rule against concurrent writers.
 
     caller          this module                    DynamoDB, at one instant
     ──────          ───────────                    ────────────────────────
     reads old ───►  judges old → new by every
                     local rule (refuses here)
-                    writes the difference  ──────► item: are the attributes that were judged still as in old?
-                                                   sentinel: is the new unique value nobody's?
-                                                   parent: is it there, and does it agree?
+                    writes the difference  ──────► item: do the judged attributes still equal old?
+                                                   sentinel: is the new unique value free?
+                                                   parent: does it exist, and does it agree?
                                                    all yes → everything is written; one no → nothing is
 
-What was judged here on ``old`` is therefore true of the item at the instant of the write: whoever changed a judged
-attribute in between fails the first condition, and the caller hears of contention. Attributes that neither changed
-nor were judged are neither compared nor written, so that writers of different attributes do not disturb each other.
-One item gets one action, whatever is asked of it: DynamoDB refuses two in one transaction.
+A verdict reached here on ``old`` is therefore true of the item at the instant of the write: another writer that changed
+a judged attribute in between makes the first condition fail, and the caller gets ``Contention``. Attributes that
+neither changed nor were judged are neither compared nor written, so writers of different attributes do not disturb each
+other. Each item gets one action, because DynamoDB refuses two for one item.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,14 +38,14 @@ WHOLE_ITEMS_UNDER_BYTES_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class CompiledTransaction:
-    """What is sent. Empty when the writes change nothing."""
+    """One transaction, ready to send. It has no actions when the writes change nothing."""
 
     table: str
     actions: tuple[CompiledAction, ...]
     changes: tuple[ItemChange, ...]
 
     def request(self, token: str | None) -> dict[str, Any]:
-        """The TransactWriteItems request."""
+        """Return the TransactWriteItems request."""
         request: dict[str, Any] = {"TransactItems": [action.body for action in self.actions]}
         if token is not None:
             request["ClientRequestToken"] = token
@@ -53,8 +53,11 @@ class CompiledTransaction:
 
 
 def compile_writes(plan: RulesPlan, table: str, writes: Sequence[LogicalWrite]) -> CompiledTransaction:
-    """The transaction for ``writes``. Raises ``RuleRefused`` (a local rule), ``TransactionTooLarge``, and
-    ``Contention`` when the writes at one key do not follow from each other; ``ValueError`` for a key that changes."""
+    """Return the transaction for ``writes``.
+
+    Raises ``RuleRefused`` (a local rule), ``TransactionTooLarge``, ``Contention`` when the writes at one key contradict
+    each other, and ``ValueError`` for a key that changes.
+    """
     changes = net_changes(plan, writes)
     for change in changes.values():
         found = plan.judge(change.old, change.new, change.changed)
@@ -81,7 +84,7 @@ def compile_writes(plan: RulesPlan, table: str, writes: Sequence[LogicalWrite]) 
 
 
 def net_changes(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> dict[Any, ItemChange]:
-    """Key token → change, in the order in which keys are first named; what changes nothing is left out."""
+    """Return key token → change, in the order in which keys are first named, without changes that change nothing."""
     ends: dict[Any, tuple[Item | None, Item | None]] = {}
     for write in writes:
         old, new = _old_and_new(write)
@@ -114,7 +117,7 @@ def net_changes(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> dict[Any, It
 
 
 def _old_and_new(write: LogicalWrite) -> tuple[Item | None, Item | None]:
-    """Both states with canonical numbers: predicates and unique values compare text."""
+    """Return both states with canonical numbers: predicates and unique values compare text."""
     match write:
         case Put(item):
             return None, canonical_item(item)
@@ -131,7 +134,7 @@ def _same_item(left: Item | None, right: Item | None) -> bool:
 
 
 def key_token(plan: RulesPlan, item: Item) -> Any:
-    """The item's key as something to look up by; numbers by value."""
+    """Return the item's key as a dictionary key; equal numbers give equal tokens."""
     token = []
     for name in plan.key_names:
         ((kind, content),) = item[name].items()
@@ -162,9 +165,9 @@ def _item_action(plan: RulesPlan, table: str, change: ItemChange, also_compared:
 
 
 def compared_attributes(plan: RulesPlan, change: ItemChange) -> set[str]:
-    """The attributes that must still be as in ``old``: all that change, and all that a touched rule read beside them.
+    """Return the attributes that must still equal ``old``: all that change, and all that a touched rule read with them.
 
-    A removal rests on what the item holds: the sentinels it gives back.
+    The removal of an item depends on its unique values: their sentinels are removed with it.
     """
     kind = change.kind
     compared = set(kind.unique_reads) if change.new is None else set(change.changed)
@@ -188,7 +191,7 @@ def _check_parents(
     checks: dict[Any, list[tuple[ItemChange, ParentRule]]],
     also_compared: dict[Any, set[str]],
 ) -> None:
-    """A parent written in the same transaction is judged as it will be; any other is checked where it is."""
+    """Judge a parent written in the same transaction in its new state; note a check for any other parent."""
     if change.new is None:
         return
     for parent in change.kind.parents:
@@ -205,12 +208,12 @@ def _check_parents(
         found = plan.parent_violation(parent, change.old, change.new, changed_parent.new)
         if found is not None:
             raise RuleRefused.by(found)
-        if changed_parent.old is not None:  # as its caller read it: make sure of what was compared
+        if changed_parent.old is not None:  # the verdict rests on the parent as its caller read it
             also_compared.setdefault(token, set()).update(parent.attributes)
 
 
 def _parent_check(plan: RulesPlan, table: str, children: list[tuple[ItemChange, ParentRule]]) -> CompiledAction:
-    """One ConditionCheck for all children of one parent: it is there, of its kind, and agrees with each."""
+    """Return one ConditionCheck for all children of one parent: it exists, has its kind, and agrees with each."""
     change, parent = children[0]
     assert change.new is not None
     expected: dict[str, list[Any]] = {plan.kind_attribute: [{"S": parent.rule.parent}]}
@@ -241,7 +244,7 @@ def _parent_check(plan: RulesPlan, table: str, children: list[tuple[ItemChange, 
 
 
 def _expect(expected: dict[str, list[Any]], attribute: str, value: Any) -> None:
-    """Children that want different things of one parent are all asked for: DynamoDB then says which it is."""
+    """Note another expected value. Children may expect different values: all are checked, and DynamoDB decides."""
     wanted = expected.setdefault(attribute, [])
     if not any(same(value, known) for known in wanted):
         wanted.append(value)

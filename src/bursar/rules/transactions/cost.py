@@ -1,10 +1,11 @@
-"""What a compiled write costs on Amazon's DynamoDB, in write capacity units (WCU), before it is sent.
+"""The cost of a compiled write on Amazon's DynamoDB, in write capacity units (WCU), before it is sent.
 
-A transactional write of one item costs two units per started KB of the larger of its old and new form; so does a
-condition check, by the item it looks at. A secondary index costs one unit per started KB of what it projects: nothing
-when that stays as it was, twice when its key changes (a delete and a put); the transaction does not double it.
-Source: DynamoDB Developer Guide, "Read/write capacity mode" and "Global secondary indexes: write considerations"; that
-the factor stops at the table was measured against Amazon's (nubo-db/dynoxide, pull request 188).
+A transactional write of one item costs two units per started KB of the larger of its old and new form. A condition
+check costs the same, by the item that it checks. A secondary index costs one unit per started KB of its projection:
+nothing when the projection does not change, twice when its key changes (a delete and a put). The transaction does not
+double the index cost. Source: DynamoDB Developer Guide, "Read/write capacity mode" and "Global secondary indexes: write
+considerations"; that the factor applies only to the table was measured against Amazon's (nubo-db/dynoxide, pull request
+188).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,14 +22,14 @@ TRANSACTION_FACTOR = 2
 
 @dataclass(frozen=True)
 class PricedIndex:
-    """A secondary index, as far as its cost goes. ``projected`` None: every attribute."""
+    """The parts of a secondary index that decide its cost. ``projected`` None: every attribute."""
 
     name: str
     keys: tuple[str, ...]
     projected: frozenset[str] | None = None
 
     def entry(self, item: Item | None) -> dict[str, Any] | None:
-        """What the index keeps of ``item``; None when the item is not in it."""
+        """Return the index's entry for ``item``; None when the item is not in the index."""
         if item is None or any(name not in item for name in self.keys):
             return None
         if self.projected is None:
@@ -38,7 +39,7 @@ class PricedIndex:
 
 @dataclass(frozen=True)
 class Cost:
-    """Write capacity units of one transaction, by what they are for."""
+    """Write capacity units of one transaction, by purpose."""
 
     items: int
     sentinels: int
@@ -47,12 +48,12 @@ class Cost:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum, in WCU."""
         return self.items + self.sentinels + self.parents + self.indexes
 
 
 def cost(compiled: CompiledTransaction, indexes: Iterable[PricedIndex] = (), parents: Sequence[Item] = ()) -> Cost:
-    """The WCU of ``compiled``. ``parents`` are the items that it only looks at, where they are larger than 1 KB."""
+    """Return the WCU of ``compiled``. ``parents``: the checked parents that are larger than 1 KB."""
     indexes = tuple(indexes)
     by_role = dict.fromkeys(("item", "take", "give_up", "parent"), 0)
     in_indexes = 0

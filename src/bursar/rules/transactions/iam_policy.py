@@ -1,8 +1,8 @@
-"""IAM policies that leave rule-keeping transactions as the only way to write to a table on AWS.
+"""IAM policies that allow only transactions under rules to write to a table on AWS.
 
-IAM cannot see rules. What it can see is the operation around a write (``dynamodb:EnclosingOperation``) and the
-partition keys it touches (``dynamodb:LeadingKeys``): enough to shut out every writer but the named roles, and, for
-those, every write outside of TransactWriteItems. Source: Service Authorization Reference, "Condition keys for Amazon
+IAM does not know rules. It knows the operation around a write (``dynamodb:EnclosingOperation``) and the partition keys
+that a write touches (``dynamodb:LeadingKeys``). That is enough to deny every writer but the named roles, and to deny
+those roles every write outside TransactWriteItems. Source: Service Authorization Reference, "Condition keys for Amazon
 DynamoDB"; Developer Guide, "Using IAM with DynamoDB transactions".
 """
 
@@ -26,8 +26,11 @@ _READS = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 
 
 def iam_policies(rules: Rules, table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
-    """Two policies: ``writer`` for the roles that write through :class:`~bursar.rules.table.RuledTable`, and ``table``,
-    the table's resource policy that shuts out all others. Raises ``ValueError`` without a role."""
+    """Return two policies: ``writer`` and ``table``.
+
+    ``writer`` is for the roles that write through :class:`~bursar.rules.table.RuledTable`. ``table`` is the table's
+    resource policy, which denies all others. Raises ``ValueError`` without a role.
+    """
     if not writer_role_arns:
         raise ValueError("name at least one role that may write")
     return {"writer": _writer(rules, table_arn), "table": _table(table_arn, writer_role_arns)}
@@ -41,7 +44,7 @@ def _writer(rules: Rules, table_arn: str) -> dict[str, Any]:
         _statement("NoOtherWrites", "Deny", _OTHER_WRITES, table_arn),
     ]
     if nothing_is_removed(rules):
-        # Only sentinels ever go: a delete of anything else is a mistake, whoever makes it.
+        # Only sentinels are ever removed: a delete of any other item is a mistake.
         others = {"ForAnyValue:StringNotLike": {"dynamodb:LeadingKeys": [f"{PREFIX}*"]}}
         statements.append(_statement("OnlySentinelsGo", "Deny", ("dynamodb:DeleteItem",), table_arn, others))
     return {"Version": POLICY_VERSION, "Statement": statements}
@@ -54,7 +57,7 @@ def _table(table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
 
 
 def nothing_is_removed(rules: Rules) -> bool:
-    """Whether no kind of item may ever be removed."""
+    """Return whether items of no kind may be removed."""
     return all(kind.removal is not None for kind in RulesPlan(rules).kinds.values())
 
 

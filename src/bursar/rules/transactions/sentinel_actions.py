@@ -1,8 +1,10 @@
-"""The unique values that a transaction takes and gives back: one action on one sentinel for each.
+"""The unique values that a transaction takes and gives up: one action for each sentinel.
 
-taken by one, given back by none      Put, if nobody's
-given back by one, taken by none      Delete, if still the giver's
-given back by one, taken by another   Put over it, if nobody's or the giver's (two actions on one item are not allowed)
+    taken by one item, given up by none       Put, if the sentinel is absent
+    given up by one item, taken by none       Delete, if the sentinel still names that item
+    given up by one item, taken by another    Put, if the sentinel is absent or names the first item
+
+DynamoDB allows only one action for each item, so a value that passes between two items is one Put.
 """
 
 from typing import Any
@@ -16,7 +18,7 @@ from bursar.rules.transactions.as_read_conditions import ALL_OLD, placeholder
 
 
 class SentinelActions:
-    """The unique values that the changes take and give back, one action per sentinel."""
+    """The unique values that the changes take and give up, with one action for each sentinel."""
 
     def __init__(self, plan: RulesPlan, table: str) -> None:
         self._plan = plan
@@ -25,7 +27,7 @@ class SentinelActions:
         self._given: dict[str, tuple[ItemChange, UniqueValue]] = {}
 
     def add(self, change: ItemChange) -> None:
-        """Notes what one change takes and gives back. Raises ``RuleRefused`` when two changes take the same."""
+        """Add the values that one change takes and gives up. Raises ``RuleRefused`` when two changes take one value."""
         old, new = change.old, change.new
         known = old is not None and new is not None
         for unique in (change.kind.touched_by(change.changed) if known else change.kind.on_creation).unique_values:
@@ -39,7 +41,7 @@ class SentinelActions:
                 self._taken[after] = (change, unique)
 
     def actions(self) -> list[CompiledAction]:
-        """Puts for what is taken, deletes for what is only given back."""
+        """Return a Put for each value taken, and a Delete for each value only given up."""
         found = []
         for partition, (change, unique) in self._taken.items():
             giver = self._given.pop(partition, None)
@@ -57,7 +59,10 @@ class SentinelActions:
     def _take_action(
         self, partition: str, change: ItemChange, unique: UniqueValue, giver: ItemChange | None
     ) -> dict[str, Any]:
-        """Nobody's, or this item's already (left behind by a writer that bypassed the rules), or the giver's."""
+        """Return a Put on the condition that the sentinel is absent, or names this item or the giver.
+
+        A sentinel that names this item already was left by a writer that bypassed the rules.
+        """
         plan = self._plan
         name = placeholder(plan.key_names[0])
         values: dict[str, Any] = {":me": {"M": change.key}}
@@ -77,7 +82,7 @@ class SentinelActions:
         }
 
     def _give_up_action(self, partition: str, change: ItemChange) -> dict[str, Any]:
-        """Gone already is well; another's is not ours to remove."""
+        """Return a Delete on the condition that the sentinel is absent or names this item."""
         plan = self._plan
         name = placeholder(plan.key_names[0])
         return {
