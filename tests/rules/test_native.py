@@ -45,7 +45,7 @@ def test_put_item() -> None:
     message = refusal(guarded(order()), "PutItem", TableName=TABLE, Item=order("b", number="n-a"))
     assert message == (
         'Rule number (unique) refuses to put order {pk: "b", sk: "order"}: number is taken; '
-        'held by {pk: "a", sk: "order"}; was not there, would be {number: "n-a"}'
+        'owned by {pk: "a", sk: "order"}; was absent, would be {number: "n-a"}'
     )
 
 
@@ -106,7 +106,7 @@ def test_compiled_writes_hear_the_guard_by_name() -> None:
     with pytest.raises(RuleRefused) as refused:
         finish(ruled(store, ORDERS).write([Put(order("b", number="n-a"))]))
     assert refused.value.rule == "number"
-    assert 'held by {pk: "a", sk: "order"}' in refused.value.message
+    assert 'owned by {pk: "a", sk: "order"}' in refused.value.message
 
 
 def test_rules_stay_with_the_file() -> None:
@@ -125,7 +125,7 @@ def compiled_into(store: PlainStore) -> PlainStore:
 def test_a_sentinel_stays_while_its_owner_holds_the_value() -> None:
     message = refusal(compiled_into(guarded()), "DeleteItem", TableName=TABLE, Key=SENTINEL)
     assert message.startswith("Rule sentinel (sentinel) refuses to remove sentinel")
-    assert "its owner still holds the value" in message
+    assert "its owner still owns the value" in message
 
 
 def test_a_secret_value_is_not_shown_by_its_sentinel() -> None:
@@ -141,7 +141,7 @@ def test_a_secret_value_is_not_shown_by_its_sentinel() -> None:
 def test_a_forged_sentinel_is_refused(owner: Any) -> None:
     forged = {**SENTINEL, "kind": {"S": "sentinel"}, **({} if owner is None else {"owner": owner})}
     message = refusal(guarded(order("b")), "PutItem", TableName=TABLE, Item=forged)
-    assert "its owner does not hold the value" in message
+    assert "its owner does not own the value" in message
 
 
 def test_a_sentinel_does_not_become_something_else() -> None:
@@ -224,14 +224,14 @@ def test_other_rules_forget_what_the_old_ones_claimed() -> None:
 def test_the_list_of_violations_is_bounded() -> None:
     violations = adopting(*(item(str(number), "x", "stranger") for number in range(ADOPTION_VIOLATIONS_MAX + 5)))
     assert len(violations) == ADOPTION_VIOLATIONS_MAX + 1
-    assert "perhaps more" in violations[-1]
+    assert "possibly more" in violations[-1]
 
 
 def test_a_bad_document_is_refused() -> None:
     store = PlainStore()
-    with pytest.raises(DynamoError, match="rules: unknown 'x'"):
+    with pytest.raises(DynamoError, match=r"rules: must have only .*; got 'x'"):
         store.engine.put_rules_document(TABLE, "x = 1")
-    with pytest.raises(ValueError, match="partition_key is missing"):
+    with pytest.raises(ValueError, match="partition_key: must be"):
         load_guard("")
 
 
@@ -241,7 +241,7 @@ def test_a_table_without_kinds() -> None:
     finish(ruled(store, rules).write([Put({**KEY, "email": {"S": "x"}})]))
     with pytest.raises(DynamoError, match="Rule email"):
         put(store, {**KEY, "pk": {"S": "b"}, "email": {"S": "x"}})
-    with pytest.raises(DynamoError, match="sentinels are written by the rules alone"):
+    with pytest.raises(DynamoError, match="only the rules write sentinels"):
         put(store, {"pk": {"S": "unique#email#x"}, "sk": {"S": "sentinel"}, "kind": {"S": "other"}})
     assert Kind("a") == Kind("a", kept=False)
 
@@ -264,6 +264,6 @@ def test_amended_rules_judge_writes_from_then_on_and_leave_what_is_there() -> No
 
 def test_rules_that_cannot_be_read_do_not_amend() -> None:
     store = guarded(order())
-    with pytest.raises(DynamoError, match="rules: unknown 'x'"):
+    with pytest.raises(DynamoError, match=r"rules: must have only .*; got 'x'"):
         store.engine.amend_rules_document(TABLE, "x = 1")
     assert store.engine.rules_document(TABLE) == rules_to_toml(ORDERS)

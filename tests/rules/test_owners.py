@@ -139,7 +139,7 @@ def test_a_value_with_a_sentinel_is_kept_once() -> None:
     assert claims(store) == {"2": "b"}
     with pytest.raises(DynamoError) as refused:
         store.engine.execute("PutItem", {"TableName": TABLE, "Item": order("c", "1")})
-    assert 'number is taken; held by {pk: "a", sk: "order"}' in refused.value.message
+    assert 'number is taken; owned by {pk: "a", sk: "order"}' in refused.value.message
 
 
 def test_a_claim_of_a_plain_client_stands_against_a_sentinel() -> None:
@@ -180,7 +180,7 @@ def test_adopting_finds_a_second_holder_beside_a_sentinel() -> None:
     finish(ruled(store, RULES).write([Put(order("b", "1"))]))
     store.engine.put_rules_document(TABLE, None)
     write(store, {("order", "a"): "1"})
-    with pytest.raises(RulesRefused, match=r'put order \{pk: "a".*held by \{pk: "b"'):
+    with pytest.raises(RulesRefused, match=r'put order \{pk: "a".*owned by \{pk: "b"'):
         store.engine.put_rules_document(TABLE, rules_to_toml(RULES))
 
 

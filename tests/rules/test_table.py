@@ -81,7 +81,7 @@ def test_conflicts_and_throttling_are_tried_again_with_the_same_token(mood: Dyna
 
 def test_trying_again_is_bounded() -> None:
     store = Moody(*[cancelled("TransactionConflict")] * 50)
-    with pytest.raises(StoreBusy, match="turned away 4 times, last by TransactionCanceledException"):
+    with pytest.raises(StoreBusy, match="rejected 4 times, the last time with: TransactionCanceledException"):
         finish(table(store, busy_tries_max=4).write([Put(order())]))
     assert len(store.tokens) == 4
 
@@ -98,7 +98,7 @@ def test_a_refusal_is_never_tried_again() -> None:
     assert store.tokens == ["first", "second"]
     assert refused.value.rule == "number"
     assert refused.value.owner == {"pk": {"S": "a"}, "sk": {"S": "order"}}
-    assert "held by" in refused.value.message
+    assert "owned by" in refused.value.message
 
 
 def test_contention_is_never_tried_again_and_carries_the_item_as_it_is() -> None:
@@ -113,7 +113,7 @@ def test_contention_is_never_tried_again_and_carries_the_item_as_it_is() -> None
 
 def test_an_update_of_what_is_gone_is_contention() -> None:
     store = Moody()
-    with pytest.raises(Contention, match="is not there") as moved:
+    with pytest.raises(Contention, match="is absent") as moved:
         finish(table(store).write([Update(order(), changed(order(), memo="y"))]))
     assert moved.value.actual is None
 
@@ -140,7 +140,7 @@ def test_a_store_that_does_not_return_the_old_item_is_asked_for_it() -> None:
     store = Moody()
     finish(table(store).write([Put(order())], token="1"))
     store.moods = [cancelled("None", "ConditionalCheckFailed", "None")]
-    with pytest.raises(RuleRefused, match=r"Rule number .* held by"):
+    with pytest.raises(RuleRefused, match=r"Rule number .* owned by"):
         finish(table(store).write([Put(order("b", number="n-a"))], token="2"))
 
 
@@ -244,7 +244,7 @@ def test_a_token_that_may_be_forgotten_is_not_sent_again() -> None:
 
 def test_busy_after_a_lost_answer_is_unknown() -> None:
     store = Moody(StoreOutcomeUnknown("reset"), *[DynamoError("ThrottlingException", "slow")] * 20)
-    with pytest.raises(StoreOutcomeUnknown, match="no answer, then ThrottlingException"):
+    with pytest.raises(StoreOutcomeUnknown, match="no answer, then a retry was rejected: ThrottlingException"):
         finish(table(store).write([Put(order())]))
 
 
@@ -263,9 +263,9 @@ def test_a_sentinel_is_a_strongly_consistent_lookup() -> None:
 
 def test_only_unique_rules_have_owners() -> None:
     ruled_table = ruled(PlainStore(), ORDERS)
-    with pytest.raises(ValueError, match="transitions rule 'moves' has no owners"):
+    with pytest.raises(ValueError, match="rule 'moves': must be unique or unique while; got transitions"):
         finish(ruled_table.owner_of("moves", "x"))
-    with pytest.raises(ValueError, match="rule 'place' needs values for shelf, slot"):
+    with pytest.raises(ValueError, match="values of rule 'place': must be one for each of shelf, slot; got 1"):
         finish(ruled_table.owner_of("place", "x"))
 
 

@@ -53,19 +53,17 @@ class Defaults:
 
 _STORE = click.option("--store", "store_url", envvar="BURSAR_STORE", metavar="URL", help="The store's URL.")
 _TABLE = click.option("--table", envvar="BURSAR_TABLE", metavar="NAME", help="The table's name.")
-_RULES = click.option(
-    "--rules", "file", type=click.Path(path_type=Path, dir_okay=False), help="The rules, a TOML file."
-)
+_RULES = click.option("--rules", "file", type=click.Path(path_type=Path, dir_okay=False), help="A TOML file of rules.")
 
 
 @click.command()
 @_STORE
 @_TABLE
 @_RULES
-@click.option("--segments", type=click.IntRange(1, 1_000_000), default=4, show_default=True, help="Scans at once.")
-@click.option("--repair", is_flag=True, help="Remove sentinels that nobody holds, and say so.")
-@click.option("--adopt", is_flag=True, help="Write the sentinels of values that nobody protects yet, and say so.")
-@click.option("--native", is_flag=True, help="Expect no sentinels: only the engine itself keeps this table's rules.")
+@click.option("--segments", type=click.IntRange(1, 1_000_000), default=4, show_default=True, help="Parallel scans.")
+@click.option("--repair", is_flag=True, help="Remove stale sentinels, and report them.")
+@click.option("--adopt", is_flag=True, help="Write missing sentinels, and report them.")
+@click.option("--native", is_flag=True, help="Expect no sentinels: only the engine enforces this table's rules.")
 @click.option(
     "--changes",
     type=click.File("rb"),
@@ -87,11 +85,11 @@ def audit(
 ) -> None:
     """Read a whole table and report every broken rule, orphan and missing sentinel.
 
-    Exit code 0: nothing is wrong (or all was repaired); 1: something is; 2: the audit could not be made.
+    Exit code 0: nothing is wrong (or all was repaired); 1: a rule is broken; 2: the audit could not run.
     """
     defaults = _defaults(context)
     if adopt and native:
-        raise click.UsageError("--adopt writes the sentinels that --native does not expect: give one of them")
+        raise click.UsageError("--adopt: must not be combined with --native, which expects no sentinels")
     if changes is not None:
         _audit_lines(changes, _rules_for(defaults, file, None, None), form)
         return
@@ -133,15 +131,15 @@ def audit(
 
 @click.group()
 def rules() -> None:
-    """Show a table's rules, or the IAM policies they want."""
+    """Show a table's rules, or the IAM policies that they need."""
 
 
 @rules.command()
 @_STORE
 @_TABLE
 @_RULES
-@click.option("--form", type=click.Choice(FORMS), default="table", show_default=True, help="What to print.")
-@click.option("--name", help="Which transitions rule to draw, when there are several.")
+@click.option("--form", type=click.Choice(FORMS), default="table", show_default=True, help="The form to print.")
+@click.option("--name", help="The transitions rule to draw, if there are several.")
 @click.pass_context
 def show(
     context: click.Context, store_url: str | None, table: str | None, file: Path | None, form: str, name: str | None
@@ -157,7 +155,7 @@ def show(
             graphs = [rule.name for rule in shown.rules if isinstance(rule, Transitions)]
             if name is None and len(graphs) != 1:
                 _exit_unusable(
-                    f"choose with --name: {', '.join(graphs)}" if graphs else "there is no transitions rule to draw"
+                    f"choose one with --name: {', '.join(graphs)}" if graphs else "no transitions rule to draw"
                 )
             try:
                 click.echo(transitions_diagram(shown, name or graphs[0], form), nl=False)
@@ -189,7 +187,7 @@ def iam_policy(
 
 @click.group(name="rules")
 def dynamo_rules() -> None:
-    """The rules that a DynamoDB file keeps for a table, whoever writes to it."""
+    """Manage the rules that a DynamoDB file enforces on every writer of a table."""
 
 
 _DATA = click.option("--data", required=True, type=click.Path(exists=True, dir_okay=False), help="The DynamoDB file.")
@@ -205,10 +203,12 @@ _DOCUMENT = click.option(
 @_DOCUMENT
 @click.pass_context
 def put(context: click.Context, data: str | None, table: str, file: Path) -> None:
-    """Store rules with a table: from now on every write keeps them. Refused while the table breaks them."""
+    """Store rules with a table, which then refuses writes that break them.
+
+    Fails while the table itself breaks them."""
     _rules_from_file(file)
     _on_engine(_path(context, data), lambda engine: engine.put_rules_document(table, file.read_text()))
-    click.echo(f"{table} keeps the rules of {file}")
+    click.echo(f"{table} now has the rules of {file}")
 
 
 @dynamo_rules.command(name="show")
@@ -230,7 +230,7 @@ def show_stored(context: click.Context, data: str | None, table: str, form: str)
 @_DOCUMENT
 @click.pass_context
 def check(context: click.Context, data: str | None, table: str, file: Path) -> None:
-    """Say what in a table breaks the rules of FILE, storing nothing."""
+    """Report what in a table breaks the rules of FILE; store nothing."""
     context.invoke(
         audit, store_url=f"file:{Path(_path(context, data)).absolute()}", table=table, file=file, native=True
     )
@@ -241,7 +241,7 @@ def check(context: click.Context, data: str | None, table: str, file: Path) -> N
 @_GUARDED
 @click.pass_context
 def drop(context: click.Context, data: str | None, table: str) -> None:
-    """Take a table's rules away: writes are no longer judged."""
+    """Remove a table's rules: writes are no longer checked."""
     _on_engine(_path(context, data), lambda engine: engine.put_rules_document(table, None))
     click.echo(f"{table} has no rules now")
 
@@ -260,7 +260,7 @@ def _path(context: click.Context, data: str | None) -> str:
 
 def _required(value: str | None, option: str) -> str:
     if not value:
-        _exit_unusable(f"{option} is needed")
+        _exit_unusable(f"{option}: must be given")
     return value
 
 
@@ -287,7 +287,7 @@ def _rules_for(defaults: Defaults, file: Path | None, store: "Store | None", tab
         document = store.engine.rules_document(table)
         if document is not None:
             return rules_from_toml(document)
-    _exit_unusable("no rules: name a file with --rules")
+    _exit_unusable("no rules found; give a file with --rules")
 
 
 def _found_rules(context: click.Context, store_url: str | None, table: str | None, file: Path | None) -> Rules:

@@ -180,7 +180,7 @@ class NativeGuard:
         for message in self._violations(view, table):
             violations.append(message)
             if len(violations) == ADOPTION_VIOLATIONS_MAX:
-                violations.append(f"… and perhaps more: the first {ADOPTION_VIOLATIONS_MAX} are listed")
+                violations.append(f"… possibly more: only the first {ADOPTION_VIOLATIONS_MAX} are listed")
                 break
         return violations
 
@@ -309,9 +309,9 @@ class NativeGuard:
         if before is None and after is not None and after == {"M": owners.get(partition)}:
             return None
         if before is not None and before != after and self._owns(before, partition, change.table, view):
-            reason = "its owner still holds the value"
+            reason = "its owner still owns the value"
         elif change.new is not None and not self._owns(after, partition, change.table, view):
-            reason = "its owner does not hold the value"
+            reason = "its owner does not own the value"
         else:
             return None
         return plan.violation(_SENTINEL, _SENTINEL, reason, (OWNER,), change.old, change.new).message

@@ -132,9 +132,11 @@ class RuledTable:
         """
         named = self.rules[rule]
         if not isinstance(named, Unique | UniqueWhile):
-            raise ValueError(f"{named.keyword} rule {rule!r} has no owners")
+            raise ValueError(f"rule {rule!r}: must be unique or unique while; got {named.keyword}")
         if len(values) != len(named.attributes):
-            raise ValueError(f"rule {rule!r} needs values for {', '.join(named.attributes)}")
+            raise ValueError(
+                f"values of rule {rule!r}: must be one for each of {', '.join(named.attributes)}; got {len(values)}"
+            )
         partition = sentinel_prefix(named) + value_text([typed_value(value) for value in values])
         sentinel = await self.get(sentinel_key(self.rules.key_names, partition))
         return None if sentinel is None else dict(sentinel[OWNER]["M"])
@@ -241,8 +243,8 @@ class _TransactionSender:
         if self._busy >= limits.busy_tries_max:
             # After a lost answer, even this many rejected retries do not prove that the write failed.
             if self._unclear:
-                raise StoreOutcomeUnknown(f"no answer, then {error}") from error
-            raise StoreBusy(f"turned away {self._busy} times, last by {error}") from error
+                raise StoreOutcomeUnknown(f"no answer, then a retry was rejected: {error}") from error
+            raise StoreBusy(f"rejected {self._busy} times, the last time with: {error}") from error
         await self._table.wait(self._busy, limits.busy_wait_first_s, limits.busy_wait_max_s)
 
     async def _settle_unknown(self, unknown: Exception) -> bool:

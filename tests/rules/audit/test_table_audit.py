@@ -308,10 +308,10 @@ def test_a_stream_is_read_from_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"{", "line 1 is no stream record"),
-        (b"[]", "line 1 is no stream record"),
-        (b'{"dynamodb": {"Keys": {}}}', "line 1 has no images: the stream must carry NEW_AND_OLD_IMAGES"),
-        (b'{"dynamodb": {"NewImage": {"pk": {"S": "a"}}}}', "line 1 is no stream record: KeyError('sk')"),
+        (b"{", "line 1: must be a stream record"),
+        (b"[]", "line 1: must be a stream record"),
+        (b'{"dynamodb": {"Keys": {}}}', "line 1: must have images; the stream's view type must be NEW_AND_OLD_IMAGES"),
+        (b'{"dynamodb": {"NewImage": {"pk": {"S": "a"}}}}', "line 1: must be a stream record; got KeyError('sk')"),
     ],
 )
 def test_a_line_that_is_no_record_is_named(text: bytes, message: str) -> None:

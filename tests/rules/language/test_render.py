@@ -43,7 +43,7 @@ def test_the_graph_as_text() -> None:
 
 
 def test_only_a_graph_can_be_drawn() -> None:
-    with pytest.raises(ValueError, match="unique rule 'number' has no graph"):
+    with pytest.raises(ValueError, match="rule 'number': must be a transitions rule; got unique"):
         transitions_diagram(ORDERS, "number")
-    with pytest.raises(ValueError, match="a diagram is mermaid or ascii, not 'svg'"):
+    with pytest.raises(ValueError, match="form of a diagram: must be mermaid or ascii; got 'svg'"):
         transitions_diagram(ORDERS, "moves", "svg")

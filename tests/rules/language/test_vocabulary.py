@@ -36,36 +36,36 @@ def table(*rules: Any, **said: Any) -> Rules:
 
 
 FAULTS: list[tuple[Callable[[], Any], str]] = [
-    (lambda: Unique("u", attributes=()), "unique rule 'u': needs at least one attribute in 'attributes'"),
-    (lambda: Unique("u", attributes=("a", "a")), "names an attribute twice in 'attributes': a, a"),
-    (lambda: Unique("", attributes=("a",)), "a name is letters, digits, - and _, at most 64 characters"),
-    (lambda: Unique("a#b", attributes=("a",)), "unique rule 'a#b': a name is letters"),
-    (lambda: UniqueWhile("w", group=(), where=one_of("s", ["a"])), "needs at least one attribute in 'group'"),
-    (lambda: Immutable("i", attributes=()), "immutable rule 'i': needs at least one attribute"),
-    (lambda: Kind("sentinel"), "the kind 'sentinel' is kept for the rules' own items"),
-    (lambda: graph(attribute=""), "transitions rule 'g': needs an attribute"),
-    (lambda: graph(initial=()), "needs at least one attribute in 'initial'"),
-    (lambda: graph(edges=(("a", "b", "c"),)), "an edge is a pair of values"),
-    (lambda: graph(final=("b", "z")), "final value 'z' is on no edge"),
-    (lambda: graph(final=("a", "b")), "final value 'a' has an edge out"),
-    (lambda: graph(final=()), "value 'b' has no edge out and is not said to be final"),
-    (lambda: graph(edges=(("a", "b"), ("c", "b"))), "value 'c' cannot be reached from a"),
-    (lambda: References("r", parent="", key=KEY), "needs the kind of its parent"),
-    (lambda: References("r", parent="order", key={}), "needs the parent's key"),
-    (lambda: References("r", parent="order", key={"pk": "x", "sk": "y"}), "must be made of at least one attribute"),
-    (lambda: Where("a = :v"), ":v is used in 'a = :v' but not given"),
-    (lambda: Where("a = :v", values={":v": 1, ":w": 2}), ":w is given but not used"),
-    (lambda: Where("  "), "a predicate needs a condition"),
-    (lambda: Where("a = :v", values={":v": 0.5}), "0.5 cannot be a value in a predicate"),
-    (lambda: one_of("a", []), "needs at least one value"),
-    (lambda: table(partition_key=""), "rules need the table's partition key"),
-    (lambda: table(kind_attribute="sk"), "the kind attribute 'sk' cannot be a key"),
-    (lambda: table(kinds=(Kind("a"), Kind("a"))), "two kinds are called 'a'"),
-    (lambda: table(Unique("u", attributes=("a",)), Unique("u", attributes=("b",))), "two rules are called 'u'"),
-    (lambda: table(Unique("u", kind="x", attributes=("a",))), "unique rule 'u': there is no kind 'x'"),
-    (lambda: table(References("r", parent="x", key=KEY)), "there is no kind 'x' to be the parent"),
-    (lambda: table(References("r", parent="order", key={"pk": "{a}"})), "the parent's key must say pk and sk"),
-    (lambda: table(Agrees("r", parent="order", key=KEY, attributes=("pk",))), "keys and kinds differ by nature"),
+    (lambda: Unique("u", attributes=()), "unique rule 'u': attributes must be at least one attribute; got ()"),
+    (lambda: Unique("u", attributes=("a", "a")), "attributes must be different attributes; got a, a"),
+    (lambda: Unique("", attributes=("a",)), "must be letters, digits, - and _, at most 64 characters; got ''"),
+    (lambda: Unique("a#b", attributes=("a",)), "name of a unique rule: must be letters"),
+    (lambda: UniqueWhile("w", group=(), where=one_of("s", ["a"])), "group must be at least one attribute; got ()"),
+    (lambda: Immutable("i", attributes=()), "immutable rule 'i': attributes must be at least one attribute"),
+    (lambda: Kind("sentinel"), "kind 'sentinel': reserved for sentinels"),
+    (lambda: graph(attribute=""), "transitions rule 'g': attribute must not be empty"),
+    (lambda: graph(initial=()), "initial must be at least one attribute; got ()"),
+    (lambda: graph(edges=(("a", "b", "c"),)), "an edge must be a pair of values"),
+    (lambda: graph(final=("b", "z")), "final value 'z' must be on an edge"),
+    (lambda: graph(final=("a", "b")), "final value 'a' must not have an outgoing edge"),
+    (lambda: graph(final=()), "value 'b' must have an outgoing edge or be final"),
+    (lambda: graph(edges=(("a", "b"), ("c", "b"))), "value 'c' must be reachable from a"),
+    (lambda: References("r", parent="", key=KEY), "parent must be a kind; got none"),
+    (lambda: References("r", parent="order", key={}), "key must be the parent's key; got none"),
+    (lambda: References("r", parent="order", key={"pk": "x", "sk": "y"}), "must contain at least one attribute"),
+    (lambda: Where("a = :v"), ":v: must be given, because 'a = :v' uses it"),
+    (lambda: Where("a = :v", values={":v": 1, ":w": 2}), ":w: must not be given"),
+    (lambda: Where("  "), "condition: must not be empty"),
+    (lambda: Where("a = :v", values={":v": 0.5}), "text, int, Decimal, bool or bytes; got 0.5"),
+    (lambda: one_of("a", []), "must be at least one; got none"),
+    (lambda: table(partition_key=""), "partition_key: must be a name"),
+    (lambda: table(kind_attribute="sk"), "kind_attribute: must not be a key of the table; got 'sk'"),
+    (lambda: table(kinds=(Kind("a"), Kind("a"))), "names of kinds: must be different; got 'a' twice"),
+    (lambda: table(Unique("u", attributes=("a",)), Unique("u", attributes=("b",))), "must be different; got 'u' twice"),
+    (lambda: table(Unique("u", kind="x", attributes=("a",))), "rule 'u': kind must be a kind of the table; got 'x'"),
+    (lambda: table(References("r", parent="x", key=KEY)), "parent must be a kind of the table; got 'x'"),
+    (lambda: table(References("r", parent="order", key={"pk": "{a}"})), "key must give pk and sk of the parent"),
+    (lambda: table(Agrees("r", parent="order", key=KEY, attributes=("pk",))), "must not be keys or the kind"),
     (lambda: RulesPlan(table(Check("c", where=Where("size(a")))), "check rule 'c': Invalid ConditionExpression"),
     (lambda: RulesPlan(table(Check("c", where=Where("status = :v", values={":v": 1})))), "reserved keyword: status"),
 ]  # fmt: skip
@@ -89,7 +89,7 @@ SAYS = {
     "amount": "attribute_not_exists(amount) OR amount > 0",
     "currency": "currency equals its order's",
     "noted": "its order exists at pk = {about}, sk = order",
-    "entries": "never changed nor removed",
+    "entries": "never changed or removed",
 }
 
 
@@ -99,7 +99,7 @@ def test_a_rule_can_be_read_aloud(name: str) -> None:
 
 
 def test_an_unknown_rule_is_answered_with_those_there_are() -> None:
-    with pytest.raises(KeyError, match="no rule 'nuber'; there are number, token"):
+    with pytest.raises(KeyError, match="no rule 'nuber'; the rules are number, token"):
         ORDERS["nuber"]
 
 

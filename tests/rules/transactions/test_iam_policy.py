@@ -53,6 +53,6 @@ def test_where_items_may_be_removed_deletes_are_left_to_the_rules() -> None:
     assert "OnlySentinelsGo" not in by_sid(iam_policies(ORDERS, ARN, [ROLE])["writer"])
 
 
-def test_somebody_must_be_allowed_to_write() -> None:
-    with pytest.raises(ValueError, match="name at least one role"):
+def test_at_least_one_role_must_be_allowed_to_write() -> None:
+    with pytest.raises(ValueError, match="writer role ARNs: must be at least one"):
         iam_policies(ORDERS, ARN, [])

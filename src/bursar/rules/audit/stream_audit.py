@@ -41,7 +41,7 @@ def changes_from_lines(lines: Iterable[bytes], plan: RulesPlan) -> Iterator[tupl
             old, new = images.get("OldImage"), images.get("NewImage")
             keyed = [plan.key(item) for item in (old, new) if item is not None]
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as fault:
-            raise NotAChange(f"line {number} is no stream record: {fault!r}") from None
+            raise NotAChange(f"line {number}: must be a stream record; got {fault!r}") from None
         if not keyed:
-            raise NotAChange(f"line {number} has no images: the stream must carry NEW_AND_OLD_IMAGES")
+            raise NotAChange(f"line {number}: must have images; the stream's view type must be NEW_AND_OLD_IMAGES")
         yield old, new

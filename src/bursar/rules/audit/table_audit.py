@@ -209,7 +209,7 @@ class _Audit:
             rule = self._rule_of(partition)
             if self.adopt:
                 self._duplicate_values.add(partition)
-            self.report.add(Finding("duplicate", rule, owners[0], f"Rule {rule}: one value is held by {shown}"))
+            self.report.add(Finding("duplicate", rule, owners[0], f"Rule {rule}: one value is owned by {shown}"))
 
     async def _check_orphan(self, rule: str, child: Item) -> None:
         (item,) = await self._read_together([child])
@@ -236,8 +236,8 @@ class _Audit:
         if named == dict(owner):
             return
         rule = self._rule_of(partition)
-        names = "is not there" if named is None else f"names {self.plan.shown_key(named)}"
-        message = f"Rule {rule}: {self.plan.shown_key(owner)} holds a value whose sentinel {names}"
+        names = "is absent" if named is None else f"names {self.plan.shown_key(named)}"
+        message = f"Rule {rule}: {self.plan.shown_key(owner)} owns a value whose sentinel {names}"
         adopted = self.adopt and named is None and await self._write_sentinel(partition, rule, owner, item)
         self.report.add(Finding("missing sentinel", rule, owner, message, adopted))
 
@@ -254,8 +254,8 @@ class _Audit:
         if self.plan.owns(item, partition):
             return
         rule = self._rule_of(partition)
-        names = "nobody" if owner is None else self.plan.shown_key(owner)
-        message = f"Rule {rule}: the sentinel {self.plan.shown_key(key)} names {names}, which does not hold its value"
+        names = "no item" if owner is None else self.plan.shown_key(owner)
+        message = f"Rule {rule}: the sentinel {self.plan.shown_key(key)} names {names}, which does not own its value"
         repaired = self.repair and await self._remove_sentinel(key, sentinel, owner, item)
         self.report.add(Finding("stale sentinel", rule, key, message, repaired))
 

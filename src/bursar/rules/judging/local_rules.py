@@ -67,7 +67,7 @@ class UnchangedVerdict(ChangesOnlyVerdict):
         for name in self._attributes:
             before = None if old is None else old.get(name)
             if (before is not None or not self._once) and not same(before, new.get(name)):
-                return f"{name} is written already" if self._once else f"{name} never changes"
+                return f"{name} is already written" if self._once else f"{name} never changes"
         return None
 
 
@@ -76,7 +76,7 @@ class AppendOnlyVerdict(ChangesOnlyVerdict):
 
     def __call__(self, _old: Item | None, _new: Item) -> str | None:
         """Return the reason: items of the kind never change."""
-        return "it is never changed nor removed"
+        return "it is never changed or removed"
 
 
 class CheckVerdict:

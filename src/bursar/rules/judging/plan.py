@@ -245,12 +245,12 @@ class RulesPlan:
         kind = item.get(self.kind_attribute, {}).get("S", "item") if self.single_kind is None else "item"
         parts = [f"Rule {rule} ({keyword}) refuses to {verb} {kind} {self.shown_key(key)}: {reason}"]
         if owner is not None:
-            parts.append(f"; held by {self.shown_key(owner)}")
+            parts.append(f"; owned by {self.shown_key(owner)}")
         if old is not None and new is not None:
             shown = tuple(name for name in shown if not same(old.get(name), new.get(name))) or shown
         if shown:
-            was = "not there" if old is None else self._state(old, shown)
-            parts.append(f"; was {was}, would be {'gone' if new is None else self._state(new, shown)}")
+            was = "absent" if old is None else self._state(old, shown)
+            parts.append(f"; was {was}, would be {'absent' if new is None else self._state(new, shown)}")
         return Violation(rule, key, old, new, "".join(parts), owner)
 
     def shown_key(self, key: Item) -> str:
@@ -277,13 +277,13 @@ class RulesPlan:
         known = ", ".join(str(name) for name in self.kinds)
         kinds = [one.get(self.kind_attribute) for one in (old, new) if one is not None]
         if _SENTINEL not in kinds and self._is_at_sentinel_key(item):
-            reason = f"a partition key that starts with {PREFIX} is a sentinel's"
+            reason = f"only a sentinel's partition key starts with {PREFIX}"
         elif _SENTINEL in kinds:
-            reason = "sentinels are written by the rules alone"
+            reason = "only the rules write sentinels"
         elif old is not None and new is not None:
-            reason = "an item keeps its kind"
+            reason = "an item's kind never changes"
         else:
-            reason = f"an item's kind is one of {known}"
+            reason = f"an item's kind must be one of {known}"
         return self.violation(KIND_RULE, "kind", reason, (self.kind_attribute,), old, new)
 
 
@@ -312,10 +312,10 @@ def _removal(kind: str | None, rules: Rules) -> tuple[str, str, str] | None:
     """Return (rule, keyword, reason) why items of this kind are never removed, or None."""
     for rule in rules.about(kind):
         if isinstance(rule, AppendOnly):
-            return rule.name, rule.keyword, "it is never changed nor removed"
+            return rule.name, rule.keyword, "it is never changed or removed"
     if any(one.name == kind and one.kept for one in rules.kinds):
         return KEPT_RULE, "kept", "items of this kind are never removed"
     for rule in rules.rules:
         if isinstance(rule, References) and rule.parent == kind:
-            return rule.name, rule.keyword, f"it may be the {kind} of other items"
+            return rule.name, rule.keyword, "it may be the parent of other items"
     return None

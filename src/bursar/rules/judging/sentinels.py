@@ -64,7 +64,7 @@ def _part(value: Mapping[str, Any]) -> str:
         case "B":
             return f"%B{content}"
         case _:
-            raise ValueError(f"a value of type {kind} cannot be unique")
+            raise ValueError(f"unique value: must be of type S, N or B; got {kind}")
 
 
 def _escaped(text: str) -> str:

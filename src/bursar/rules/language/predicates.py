@@ -35,18 +35,20 @@ class Where:
 
     def __post_init__(self) -> None:
         if not self.condition.strip():
-            raise ValueError("a predicate needs a condition")
+            raise ValueError("condition: must not be empty")
         if len(self.condition.encode()) > EXPRESSION_BYTES_MAX:
-            raise ValueError(f"the condition is longer than {EXPRESSION_BYTES_MAX} bytes")
+            raise ValueError(
+                f"condition: must be at most {EXPRESSION_BYTES_MAX} bytes; got {len(self.condition.encode())}"
+            )
         object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
         typed = {placeholder: typed_value(value) for placeholder, value in self.values.items()}
         object.__setattr__(self, "values", MappingProxyType(typed))
         used = {m.group() for m in _TOKEN.finditer(self.condition) if m.group("value") or m.group("name")}
         given = set(self.names) | set(self.values)
         for placeholder in sorted(used - given):
-            raise ValueError(f"{placeholder} is used in {self.condition!r} but not given")
+            raise ValueError(f"{placeholder}: must be given, because {self.condition!r} uses it")
         for placeholder in sorted(given - used):
-            raise ValueError(f"{placeholder} is given but not used in {self.condition!r}")
+            raise ValueError(f"{placeholder}: must not be given, because {self.condition!r} does not use it")
 
     @cached_property
     def attributes(self) -> frozenset[str]:
@@ -94,7 +96,7 @@ def one_of(attribute: str, values: Iterable[Plain]) -> Where:
     """
     options = list(values)
     if not options:
-        raise ValueError(f"one_of({attribute!r}) needs at least one value")
+        raise ValueError(f"values of {attribute!r}: must be at least one; got none")
     placeholders = {f":v{position}": value for position, value in enumerate(options)}
     return Where(f"#a IN ({', '.join(placeholders)})", names={"#a": attribute}, values=placeholders)
 
@@ -118,7 +120,7 @@ def typed_value(value: Any) -> Mapping[str, Any]:
 
             return {"B": b64encode(value).decode()}
         case _:
-            raise ValueError(f"{value!r} cannot be a value in a predicate: text, int, Decimal, bool or bytes")
+            raise ValueError(f"value of a predicate: must be text, int, Decimal, bool or bytes; got {value!r}")
 
 
 def plain_text(value: Mapping[str, Any] | None) -> str:

@@ -23,9 +23,9 @@ def transitions_diagram(rules: Rules, name: str, form: str = "mermaid") -> str:
     """
     rule = rules[name]
     if not isinstance(rule, Transitions):
-        raise ValueError(f"{rule.keyword} rule {name!r} has no graph")
+        raise ValueError(f"rule {name!r}: must be a transitions rule; got {rule.keyword}")
     if form not in FORMS:
-        raise ValueError(f"a diagram is {' or '.join(FORMS)}, not {form!r}")
+        raise ValueError(f"form of a diagram: must be {' or '.join(FORMS)}; got {form!r}")
     return _mermaid(rule) if form == "mermaid" else _ascii(rule)
 
 

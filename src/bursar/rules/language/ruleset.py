@@ -28,26 +28,34 @@ class Rules:
         object.__setattr__(self, "rules", tuple(self.rules))
         object.__setattr__(self, "secrets", frozenset(self.secrets))
         if not self.partition_key or self.partition_key == self.sort_key:
-            raise RulesInvalid("rules need the table's partition key, and a sort key of another name if it has one")
+            raise RulesInvalid(
+                f"partition_key: must be a name, and not that of the sort key; got {self.partition_key!r}"
+            )
         if self.kind_attribute in self.key_names:
-            raise RulesInvalid(f"the kind attribute {self.kind_attribute!r} cannot be a key of the table")
+            raise RulesInvalid(f"kind_attribute: must not be a key of the table; got {self.kind_attribute!r}")
         _check_distinct("kind", (kind.name for kind in self.kinds))
         _check_distinct("rule", (rule.name for rule in self.rules))
         known = {kind.name for kind in self.kinds}
         for rule in self.rules:
             if rule.kind is not None and rule.kind not in known:
-                raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: there is no kind {rule.kind!r}")
+                raise RulesInvalid(
+                    f"{rule.keyword} rule {rule.name!r}: kind must be a kind of the table; got {rule.kind!r}"
+                )
             if isinstance(rule, References):
                 self._check_reference(rule, known)
 
     def _check_reference(self, rule: References, known: set[str]) -> None:
         if rule.parent not in known:
-            raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: there is no kind {rule.parent!r} to be the parent")
+            raise RulesInvalid(
+                f"{rule.keyword} rule {rule.name!r}: parent must be a kind of the table; got {rule.parent!r}"
+            )
         if set(rule.key) != set(self.key_names):
             needed = " and ".join(self.key_names)
-            raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: the parent's key must say {needed}")
+            raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: key must give {needed} of the parent")
         if isinstance(rule, Agrees) and set(rule.attributes) & {*self.key_names, self.kind_attribute}:
-            raise RulesInvalid(f"agrees rule {rule.name!r}: keys and kinds differ by nature, they cannot agree")
+            raise RulesInvalid(
+                f"agrees rule {rule.name!r}: attributes must not be keys or the kind, which always differ"
+            )
 
     @cached_property
     def key_names(self) -> tuple[str, ...]:
@@ -59,7 +67,7 @@ class Rules:
         for rule in self.rules:
             if rule.name == name:
                 return rule
-        raise KeyError(f"no rule {name!r}; there are {', '.join(rule.name for rule in self.rules)}")
+        raise KeyError(f"no rule {name!r}; the rules are {', '.join(rule.name for rule in self.rules)}")
 
     def about(self, kind: str | None) -> tuple[Rule, ...]:
         """Return the rules that apply to items of ``kind``, in order."""
@@ -70,5 +78,5 @@ def _check_distinct(what: str, names: Iterable[str]) -> None:
     seen = set()
     for name in names:
         if name in seen:
-            raise RulesInvalid(f"two {what}s are called {name!r}")
+            raise RulesInvalid(f"names of {what}s: must be different; got {name!r} twice")
         seen.add(name)

@@ -40,10 +40,10 @@ def rules_from_toml(text: str) -> Rules:
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as fault:
-        raise RulesInvalid(f"not TOML: {fault}") from None
+        raise RulesInvalid(f"rules: must be TOML; got an error: {fault}") from None
     _check_names("rules", document, _KNOWN_KEYS)
     if "partition_key" not in document:
-        raise RulesInvalid("partition_key is missing: the name of the table's partition key attribute")
+        raise RulesInvalid("partition_key: must be the name of the table's partition key; got none")
     kinds = tuple(_kind(place, entry) for place, entry in _entries(document, "kinds"))
     rules = tuple(_rule(place, entry) for place, entry in _entries(document, "rules"))
     given = {name: document[name] for name in _TABLE_KEYS if name in document}
@@ -68,7 +68,7 @@ def rules_to_toml(rules: Rules) -> str:
 def _entries(document: Mapping[str, Any], name: str) -> Iterable[tuple[str, dict[str, Any]]]:
     entries = document.get(name, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise RulesInvalid(f"{name} is a list of tables: write [[{name}]] above each")
+        raise RulesInvalid(f"{name}: must be a list of tables; write [[{name}]] above each")
     return [(f"{name}[{position}]", entry) for position, entry in enumerate(entries)]
 
 
@@ -81,7 +81,7 @@ def _kind(place: str, entry: dict[str, Any]) -> Kind:
 def _rule(place: str, entry: dict[str, Any]) -> Rule:
     keyword = entry.get("rule", "")
     if not isinstance(keyword, str) or keyword not in RULE_CLASSES:
-        raise RulesInvalid(f"{place}: rule = {keyword!r} is none of {', '.join(RULE_CLASSES)}")
+        raise RulesInvalid(f"{place}.rule: must be one of {', '.join(RULE_CLASSES)}; got {keyword!r}")
     given = {name: value for name, value in entry.items() if name != "rule"}
     _check_names(place, given, frozenset(field.name for field in fields(RULE_CLASSES[keyword]) if field.name != "_"))
     if "where" in given:
@@ -103,10 +103,10 @@ def _construct(place: str, what: Any, given: Mapping[str, Any]) -> Any:
 
 def _check_names(place: str, entry: Any, known: frozenset[str]) -> None:
     if not isinstance(entry, dict):
-        raise RulesInvalid(f"{place} is a table of {', '.join(sorted(known))}")
+        raise RulesInvalid(f"{place}: must be a table of {', '.join(sorted(known))}; got {entry!r}")
     for name in entry:
         if name not in known:
-            raise RulesInvalid(f"{place}: unknown {name!r}; known are {', '.join(sorted(known))}")
+            raise RulesInvalid(f"{place}: must have only {', '.join(sorted(known))}; got {name!r}")
 
 
 def _rule_lines(rule: Rule) -> list[str]:

@@ -10,7 +10,7 @@
 | ``Check`` | a predicate holds for every item |
 | ``References`` | the parent item exists (and is therefore never removed) |
 | ``Agrees`` | attributes equal the parent's (which never change) |
-| ``AppendOnly`` | items are never changed nor removed |
+| ``AppendOnly`` | items are never changed or removed |
 
 An absent attribute is like NULL in SQL: it is not unique, and a reference made of it refers to nothing.
 """
@@ -50,7 +50,7 @@ class Kind:
     def __post_init__(self) -> None:
         _check_name("kind", self.name)
         if self.name == SENTINEL_KIND:
-            raise RulesInvalid(f"the kind {SENTINEL_KIND!r} is kept for the rules' own items")
+            raise RulesInvalid(f"kind {SENTINEL_KIND!r}: reserved for sentinels; choose another name")
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class _NamedRule:
         names = (given,) if isinstance(given, str) else tuple(given)
         object.__setattr__(self, field_name, names)
         if not names or not all(isinstance(name, str) and name for name in names):
-            raise self._invalid(f"needs at least one attribute in {field_name!r}")
+            raise self._invalid(f"{field_name} must be at least one attribute; got {given!r}")
         if len(set(names)) != len(names):
-            raise self._invalid(f"names an attribute twice in {field_name!r}: {', '.join(names)}")
+            raise self._invalid(f"{field_name} must be different attributes; got {', '.join(names)}")
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,12 @@ class Transitions(_NamedRule):
 
     def _check(self) -> None:
         if not self.attribute:
-            raise self._invalid("needs an attribute")
+            raise self._invalid("attribute must not be empty")
         self._check_attributes("initial")
         object.__setattr__(self, "final", tuple(self.final))
         for edge in self.edges:
             if len(edge) != 2 or not all(isinstance(state, str) for state in edge):
-                raise self._invalid(f"an edge is a pair of values, not {edge!r}")
+                raise self._invalid(f"an edge must be a pair of values; got {edge!r}")
         moves = dict.fromkeys((source, target) for source, target in self.edges if source != target)
         object.__setattr__(self, "edges", tuple(moves))
         self._check_graph()
@@ -169,12 +169,12 @@ class Transitions(_NamedRule):
         known = set(self.initial) | leaving | {target for _, target in self.edges}
         for state in self.final:
             if state not in known:
-                raise self._invalid(f"final value {state!r} is on no edge")
+                raise self._invalid(f"final value {state!r} must be on an edge")
             if state in leaving:
-                raise self._invalid(f"final value {state!r} has an edge out")
+                raise self._invalid(f"final value {state!r} must not have an outgoing edge")
         for state in self.states:
             if state not in leaving and state not in self.final:
-                raise self._invalid(f"value {state!r} has no edge out and is not said to be final")
+                raise self._invalid(f"value {state!r} must have an outgoing edge or be final")
         reached, frontier = set(self.initial), list(self.initial)
         while frontier:
             targets = self.targets.get(frontier.pop(), frozenset()) - reached
@@ -182,7 +182,7 @@ class Transitions(_NamedRule):
             frontier.extend(targets)
         for state in self.states:
             if state not in reached:
-                raise self._invalid(f"value {state!r} cannot be reached from {_or(self.initial)}")
+                raise self._invalid(f"value {state!r} must be reachable from {_or(self.initial)}")
 
     @cached_property
     def targets(self) -> Mapping[str, frozenset[str]]:
@@ -279,12 +279,12 @@ class References(_NamedRule):
 
     def _check(self) -> None:
         if not self.parent:
-            raise self._invalid("needs the kind of its parent")
+            raise self._invalid("parent must be a kind; got none")
         object.__setattr__(self, "key", MappingProxyType(dict(self.key)))
         if not self.key:
-            raise self._invalid("needs the parent's key")
+            raise self._invalid("key must be the parent's key; got none")
         if not self.key_attributes:
-            raise self._invalid("the parent's key must be made of at least one attribute of the child, as in '{pk}'")
+            raise self._invalid("key must contain at least one attribute of the child, as in '{pk}'")
 
     @cached_property
     def key_attributes(self) -> tuple[str, ...]:
@@ -324,13 +324,13 @@ class Agrees(References):
 
 @dataclass(frozen=True)
 class AppendOnly(_NamedRule):
-    """Items of this kind are never changed nor removed."""
+    """Items of this kind are never changed or removed."""
 
     keyword: ClassVar[str] = "append-only"
 
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
-        return "never changed nor removed"
+        return "never changed or removed"
 
 
 Rule = Unique | UniqueWhile | Transitions | Immutable | WriteOnce | Check | References | Agrees | AppendOnly
@@ -349,7 +349,8 @@ RULE_CLASSES: Mapping[str, type[Rule]] = MappingProxyType(
 def _check_name(what: str, name: str) -> None:
     if not isinstance(name, str) or not _NAME.match(name) or len(name) > NAME_CHARACTERS_MAX:
         raise RulesInvalid(
-            f"{what} {name!r}: a name is letters, digits, - and _, at most {NAME_CHARACTERS_MAX} characters"
+            f"name of a {what}: must be letters, digits, - and _, "
+            f"at most {NAME_CHARACTERS_MAX} characters; got {name!r}"
         )
 
 

@@ -83,10 +83,10 @@ def refusal_or_contention(plan: RulesPlan, failed: Sequence[tuple[CompiledAction
     for action, actual in failed:
         if action.role == "item":
             key = action.change.key
-            now = "is not there" if actual is None else "is not as it was read"
+            now = "is absent" if actual is None else "is not as it was read"
             return Contention(f"{plan.shown_key(key)} {now}", item_key=key, actual=actual)
     action, actual = failed[0]
-    return Contention("what the write rests on moved meanwhile", item_key=action.change.key, actual=actual)
+    return Contention("an item on which the write depends changed meanwhile", item_key=action.change.key, actual=actual)
 
 
 def is_in_effect(plan: RulesPlan, change: ItemChange, actual: Item | None) -> bool:
@@ -140,7 +140,7 @@ def _given_up_by_another(
         return None
     assert unique is not None
     owner = None if actual is None else actual.get(OWNER, {}).get("M")
-    reason = "its unique value is another's: the table was written to past its rules, `bursar audit` tells more"
+    reason = "another item owns its unique value: a writer bypassed the rules; run `bursar audit`"
     return plan.violation(unique.rule.name, unique.rule.keyword, reason, (), change.old, change.new, owner)
 
 

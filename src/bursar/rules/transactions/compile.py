@@ -92,11 +92,11 @@ def net_changes(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> dict[Any, It
         assert item is not None
         token = key_token(plan, item)
         if old is not None and new is not None and key_token(plan, old) != token:
-            raise ValueError(f"an update keeps the item's key: {plan.key(old)} is not {plan.key(new)}")
+            raise ValueError(f"key of an update: must be that of the old item, {plan.key(old)}; got {plan.key(new)}")
         if token in ends:
             first, middle = ends[token]
             if not _same_item(middle, old):
-                raise Contention("two writes at one key do not follow from each other", item_key=plan.key(item))
+                raise Contention("two writes at one key contradict each other", item_key=plan.key(item))
             old = first
         ends[token] = (old, new)
     changes = {}
@@ -256,13 +256,13 @@ def _expect(expected: dict[str, list[Any]], attribute: str, value: Any) -> None:
 def _check_size(actions: Sequence[CompiledAction]) -> None:
     if len(actions) > ACTIONS_MAX:
         raise TransactionTooLarge(
-            f"these writes need {len(actions)} actions (items, sentinels and parents together); "
-            f"one transaction has at most {ACTIONS_MAX}"
+            f"transaction: must have at most {ACTIONS_MAX} actions (items, sentinels and parents together); "
+            f"got {len(actions)}"
         )
     size_bytes = sum(max(map(item_size, _sized_items(action))) for action in actions)
     if size_bytes > TRANSACTION_BYTES_MAX:
         raise TransactionTooLarge(
-            f"these writes touch {size_bytes} bytes of items; one transaction has at most {TRANSACTION_BYTES_MAX}"
+            f"transaction: must have at most {TRANSACTION_BYTES_MAX} bytes of items; got {size_bytes}"
         )
 
 

@@ -32,7 +32,7 @@ def iam_policies(rules: Rules, table_arn: str, writer_role_arns: tuple[str, ...]
     resource policy, which denies all others. Raises ``ValueError`` without a role.
     """
     if not writer_role_arns:
-        raise ValueError("name at least one role that may write")
+        raise ValueError("writer role ARNs: must be at least one; got none")
     return {"writer": _writer(rules, table_arn), "table": _table(table_arn, writer_role_arns)}
 
 

@@ -16,7 +16,7 @@ from bursar.rules.language.writes import Delete, LogicalWrite, Put
 def swaps_of(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> list[Swap]:
     """Return (old, new) of each item that ``writes`` change; empty when nothing changes.
 
-    Raises ``ValueError`` for an item of no kind, which only the compiled form can name. Everything else is judged by
+    Raises ``ValueError`` for the item has no kind, which only the compiled form can name. Everything else is judged by
     the swap itself: two writes at one key, an item that is not as its caller read it, and every rule.
     """
     swaps: list[Swap] = []
@@ -26,6 +26,6 @@ def swaps_of(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> list[Swap]:
         if old is not None and new is not None and not changed_attributes(old, new):
             continue
         if plan.kind_of(new or old or {}) is None:
-            raise ValueError("an item of no kind")
+            raise ValueError("the item has no kind")
         swaps.append((old, new))
     return swaps
