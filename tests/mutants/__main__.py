@@ -1,9 +1,9 @@
-"""Every rule weakened or dropped, one at a time: the tests must notice each (`make mutants` prints the list).
+"""Weaken or drop every rule, one at a time: the tests must catch each mutant (`make mutants` prints the list).
 
-A mutant is a small change made to the program before the tests run: ``pytest -p tests.mutants.__main__`` with
-BURSAR_MUTANT=name
-makes it. ``python -m tests.mutants [NAME …]`` runs the rules' and payments' tests once per mutant, WORKERS at a time,
-prints which were caught and exits with 1 when one was not, or when the tests fail without any.
+A mutant is a small change to the program before the tests run: ``pytest -p tests.mutants.__main__`` with
+BURSAR_MUTANT=name plants it. ``python -m tests.mutants [NAME …]`` runs the tests of rules and payments once for each
+mutant, WORKERS at a time, and prints which were caught. It exits with 1 when one was not caught, or when the tests fail
+without a mutant.
 """
 
 import os
@@ -54,7 +54,7 @@ def _plant_payment_mutants() -> None:
 
 
 def pytest_configure(config: Any) -> None:
-    """Pytest's hook: makes the mutant that BURSAR_MUTANT names before any test is collected."""
+    """Plant the mutant that BURSAR_MUTANT names before pytest collects any test; pytest calls this hook."""
     name = os.environ.get("BURSAR_MUTANT", ALONE)
     if not name.endswith(ALONE):
         import bursar.rules.audit.table_audit
@@ -66,7 +66,7 @@ def pytest_configure(config: Any) -> None:
 
 
 def caught_by(name: str) -> str | None:
-    """The first test that failed under the mutant; None when all passed."""
+    """Return the first test that failed under the mutant; None when all passed."""
     tests = ["rules/test_payment_rules.py"] if name.startswith("payments-") else ["rules"]
     environment = {
         **os.environ,
@@ -86,7 +86,7 @@ def caught_by(name: str) -> str | None:
         "-p",
         "no:cacheprovider",
     ]
-    # The list of rules would give every dropped one away: it is behaviour that must.
+    # The test of the list of rules would catch every dropped rule; a test of behaviour must.
     command += ["-m", "not oracle", "-k", "not every_rule_is_here", *(str(TESTS / test) for test in tests)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=TESTS.parent, check=False)
     if ended.returncode == 0:

@@ -1,4 +1,4 @@
-"""The mutants: each weakens or drops one rule, in one way. ``mutants.py`` runs the tests under each of them."""
+"""The mutants: each weakens or drops one rule in one way. ``__main__.py`` runs the tests under each of them."""
 
 import sys
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def never(*_: Any, **__: Any) -> None:
 
 
 def _rebind(name: str, old: Any, new: Any) -> None:
-    """Puts ``new`` in the place of ``old`` in every loaded module of the rules room that imported it by name."""
+    """Replace ``old`` by ``new`` in every loaded module of bursar that imported it by name."""
     for module_name, module in list(sys.modules.items()):
         if module_name.startswith("bursar.") and getattr(module, name, None) is old:
             setattr(module, name, new)

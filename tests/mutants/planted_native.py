@@ -1,4 +1,4 @@
-"""The mutants of the engine's own guard; they join the others of ``planted.py``."""
+"""The mutants of the engine's guard; they are added to those of ``planted.py``."""
 
 from tests.mutants.planted import always, mutant, never
 

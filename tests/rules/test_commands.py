@@ -1,4 +1,4 @@
-"""The commands: what they print, and their exit codes (0 all is well, 1 a rule is broken, 2 unusable)."""
+"""The commands: their output, and their exit codes (0 nothing is wrong, 1 a rule is broken, 2 unusable)."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A file with one order and its line, written through the rules."""
+    """Return a file with one order and its line, written under the rules."""
     path = tmp_path / "store.db"
     engine = Engine.open(str(path))
     engine.execute("CreateTable", DEFINITION)

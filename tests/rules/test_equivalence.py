@@ -1,7 +1,8 @@
-"""Four ways to keep rules, one meaning: compiled transactions, the engine's own guard, swaps under it, and the model.
+"""Four ways to enforce rules, one meaning: compiled transactions, the engine's guard, swaps under it, and the model.
 
-Random rules, random items, random sequences of writes, fresh and stale: all of them accept and refuse the same and end
-in the same state. BURSAR_EQUIVALENCE_EXAMPLES sets how many sequences (default: what a test run can afford).
+For random rules, random items and random sequences of writes, on fresh and on stale reads, all of them accept and
+refuse the same and end in the same state. BURSAR_EQUIVALENCE_EXAMPLES sets the number of sequences (the default suits a
+normal test run).
 """
 
 import os
@@ -22,7 +23,7 @@ from tests.support.rules.worlds import TABLE, Key, PlainStore, finish, put_plain
 
 EXAMPLES = int(os.environ.get("BURSAR_EQUIVALENCE_EXAMPLES", "150"))
 STEPS_MAX = 12
-# Without the explaining phase: it traces every line of the engine, which takes minutes.
+# Without Hypothesis's explain phase, which traces every line of the engine and takes minutes.
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 EQUIVALENCE = settings(
     max_examples=EXAMPLES,
@@ -45,7 +46,7 @@ def writes(changes: Mapping[Key, tuple[Item | None, Item | None]]) -> list[Put |
 
 
 def compiled(table: Any, changes: Mapping[Key, tuple[Item | None, Item | None]]) -> str | None:
-    """The rule that refused, ``contention``, or None."""
+    """Return the rule that refused, ``contention``, or None."""
     try:
         finish(table.write(writes(changes)))
     except RuleRefused as refused:
@@ -61,7 +62,7 @@ def changed(state: dict[Key, Item], changes: Mapping[Key, tuple[Item | None, Ite
 
 
 def holders(rules: Rules, meanings: Mapping[str, Any], state: Mapping[Key, Item]) -> int:
-    """How many (rule, value) pairs the items hold: as many sentinels there must be."""
+    """Return how many (rule, value) pairs the items own: the number of sentinels that must exist."""
     count = 0
     for rule in rules.rules:
         if isinstance(rule, Unique | UniqueWhile):
@@ -105,7 +106,7 @@ def test_four_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str
     report = finish(audit_table(plain, TABLE, rules, randomness=random.Random(0), segments=1))
     assert report.clean, report.findings
     finish(plain.close())
-    # What is accepted goes the short way; a transaction is sent only to hear why not.
+    # An accepted write is one swap; a transaction is sent only for the reason of a refusal.
     sent = sum(operation == "TransactWriteItems" for operation, _ in swapped.requests)
     assert swapped.swaps - sent >= accepted
     finish(native.close())
@@ -115,7 +116,7 @@ def test_four_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str
 @EQUIVALENCE
 @given(data=st.data(), world=rule_sets())
 def test_a_stale_reader_never_breaks_a_rule(data: st.DataObject, world: tuple[Rules, dict[str, Any]]) -> None:
-    """Writers that decide on what they read long ago: what is accepted is legal on the item as it is now."""
+    """Let writers decide on old reads: an accepted write is legal on the present item."""
     rules, meanings = world
     plain, swapped = PlainStore(), PlainStore(rules)
     table, direct = ruled(plain, rules), ruled(swapped, rules, direct=True)
@@ -150,7 +151,7 @@ def test_a_stale_reader_never_breaks_a_rule(data: st.DataObject, world: tuple[Ru
 def differences_applied(
     state: Mapping[Key, Item], changes: Mapping[Key, tuple[Item | None, Item | None]]
 ) -> dict[Key, Item]:
-    """What an update means when the item has moved on: only what differs is written."""
+    """Return the result of an update of an item that changed since it was read: only the differences are written."""
     after = dict(state)
     for key, (old, new) in changes.items():
         if new is None:
@@ -165,7 +166,7 @@ def differences_applied(
 
 
 def test_the_equivalence_was_not_vacuous() -> None:
-    """Both verdicts were common: a test of refusals alone, or of acceptances alone, would prove little."""
+    """Check that both verdicts were common: tests of only refusals, or only acceptances, would prove little."""
     print(TALLY)
     if TALLY["writes"] >= 500:  # only when the tests above ran in this process
         assert TALLY["accepted"] > TALLY["writes"] // 5

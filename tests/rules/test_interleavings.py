@@ -1,8 +1,8 @@
-"""Two and three concurrent writers, stepped through every interleaving of their store requests.
+"""Two and three concurrent writers, run through every interleaving of their store requests.
 
-First small rules of each sort, then the payments' own operations (start, claim, complete, expire) on the real ledger.
-After every single request the reference model judges the step from the state before to the state after; at the end
-the sentinels must be exactly those of the values held, and every writer must have ended with an answer it may have.
+First small rules of each sort, then the payments' operations (start, lease, complete, expire) on the real ledger. After
+every request the reference model judges the step from the state before to the state after. At the end the sentinels
+must be exactly those of the owned values, and every writer must have a permitted result.
 """
 
 import random
@@ -47,7 +47,7 @@ COUNTED: dict[str, int] = {}
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting is no request: between two tries of one writer the others have had every chance already."""
+    """Replace waits: a wait is not a request, and the other writers have had every chance already."""
 
     async def at_once(*_: object) -> None:
         return None
@@ -56,7 +56,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class JudgedStore(PlainStore):
-    """Judges each transaction by the reference model the moment it has taken place."""
+    """A store that lets the reference model judge each transaction as soon as it has taken place."""
 
     def __init__(self, rules: Rules, meanings: Mapping[str, Any], definition: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def stepped_through(
     judge: Callable[[JudgedStore, Run], None],
     fates: Sequence[str] = ("answered",),
 ) -> None:
-    """Every interleaving: each judged by the model at each step, by the audit and by ``judge`` at its end."""
+    """Run every interleaving; the model judges each step, the audit and ``judge`` its end."""
     runs = 0
     for store, run in interleavings(start, fates):
         runs += 1
@@ -143,7 +143,7 @@ def moved(item: Mapping[str, Any], **values: str) -> dict[str, Any]:
 
 
 async def changing(table: RuledTable, key: Mapping[str, Any], change: Callable[[dict[str, Any]], Any]) -> str:
-    """Reads, decides, writes; again when it has moved. What became of it: done, refused by a rule, gone, unknown."""
+    """Read, decide and write; repeat when the item moved. Returns done, refused by a rule, gone or unknown."""
     for _ in range(6):
         old = await table.get({"pk": key["pk"], "sk": key["sk"]})
         if old is None:
@@ -198,7 +198,7 @@ def test_of_three_that_want_one_value_one_gets_it(fates: Sequence[str]) -> None:
 
 @pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
 def test_a_group_passes_from_hand_to_hand(fates: Sequence[str]) -> None:
-    """One order is voided while two others of the same customer want to be the open one."""
+    """Void one order while two others of the same customer try to become the open one."""
 
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         first = order("a", customer="c")
@@ -246,7 +246,7 @@ def test_an_item_is_removed_while_others_change_it_and_want_its_value() -> None:
 
 
 def test_children_and_their_parents_currency() -> None:
-    """Lines are added, in both currencies, while somebody tries to change the order's and to remove it."""
+    """Add lines in both currencies while another writer tries to change the order's currency and to remove the order."""
 
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         first = order("a")
@@ -308,7 +308,7 @@ async def starting(ledger: Ledger) -> Any:
 
 
 class Payments:
-    """A fresh ledger, with as many of the steps of one attempt taken as a test wants, and stepped from there on."""
+    """A fresh ledger on which the given steps of one attempt are done already; the later ones are stepped."""
 
     def __init__(self, *, claimed: bool = False, initiated: bool = True, started: bool = True) -> None:
         self.store = JudgedStore(PAYMENT_RULES, PAYMENT_MEANINGS, table_definition(TABLE))
@@ -393,7 +393,7 @@ def test_payments_claim_while_the_sweeper_expires_and_another_starts(fates: Sequ
 
 @pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
 def test_payments_complete_twice_while_another_starts(fates: Sequence[str]) -> None:
-    """The portal and the sweeper both learn that it is paid; an application asks for a second attempt meanwhile."""
+    """Let the portal and the sweeper both learn that it is paid, while an application asks for a second attempt."""
 
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         world = Payments(claimed=True)

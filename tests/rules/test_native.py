@@ -1,4 +1,4 @@
-"""The engine keeps the rules itself: any write, by any client, in any operation."""
+"""The engine enforces the rules itself: any write, by any client, in any operation."""
 
 from dataclasses import replace
 from typing import Any
@@ -101,7 +101,7 @@ def test_a_value_passes_from_one_item_to_another_in_one_transaction() -> None:
 
 
 def test_compiled_writes_hear_the_guard_by_name() -> None:
-    """A plain client holds the value without a sentinel: the transaction's conditions pass, the guard refuses."""
+    """Let a plain client own the value without a sentinel: the transaction's conditions pass, the guard refuses."""
     store = guarded(order())
     with pytest.raises(RuleRefused) as refused:
         finish(ruled(store, ORDERS).write([Put(order("b", number="n-a"))]))
@@ -257,7 +257,7 @@ def test_amended_rules_judge_writes_from_then_on_and_leave_what_is_there() -> No
     assert store.items()[KEY["pk"]["S"], KEY["sk"]["S"]] == order()
     assert "no-more" in refusal(store, "PutItem", TableName=TABLE, Item=order("b"))
     store.engine.amend_rules_document(TABLE, rules_to_toml(ORDERS))
-    # What was claimed under the first rules still is.
+    # The owners recorded under the first rules remain.
     assert "number is taken" in refusal(store, "PutItem", TableName=TABLE, Item=order("b", number="n-a"))
     put(store, order("b"))
 

@@ -1,7 +1,7 @@
-"""The compiled form on other DynamoDBs: DynamoDB Local (Amazon's own), dynoxide and moto, each where it is installed.
+"""The compiled form on DynamoDB Local (Amazon's), dynoxide and moto, each where it is installed.
 
-The same random sequences as in test_equivalence, judged by the same reference model: what a store does differently is
-in DIFFERENCES with its reason. ORACLE_EXAMPLES sets how many sequences.
+The same random sequences as in test_equivalence are judged by the same reference model. DIFFERENCES lists what a store
+does differently, with the reason. ORACLE_EXAMPLES sets the number of sequences.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ TABLES = count()
 
 
 class OtherStore:
-    """Another DynamoDB with an event loop to talk to it in, and the name of a table made for one test."""
+    """Another DynamoDB with its event loop, and the name of a table made for one test."""
 
     def __init__(self, url: str) -> None:
         self.runner = asyncio.Runner()
@@ -162,7 +162,7 @@ async def outcome(table: RuledTable, changes: Mapping[Key, tuple[Item | None, It
 def test_compiled_writes_keep_the_rules(
     other: OtherStore, data: st.DataObject, world: tuple[Rules, dict[str, Any]]
 ) -> None:
-    """Fresh and stale writes: accepted and refused as the reference model does, the same state in the end."""
+    """Compare fresh and stale writes with the reference model: the same verdicts, the same state in the end."""
     rules, meanings = world
     table = other.table(rules)
     seen: list[dict[Key, Item]] = [{}]
@@ -187,7 +187,7 @@ def test_compiled_writes_keep_the_rules(
 
 
 def normal(state: Mapping[Key, Item]) -> dict[Key, Any]:
-    """Sets in one order: stores return them in any."""
+    """Return the item with sets in one order: stores return them in any."""
     return {
         key: {name: {"SS": sorted(value["SS"])} if "SS" in value else value for name, value in item.items()}
         for key, item in state.items()
@@ -230,7 +230,7 @@ def test_the_same_token_is_the_same_write(other: OtherStore) -> None:
 
 
 def test_many_writers_of_one_value(other: OtherStore) -> None:
-    """Really at once: twelve writers, one value; conflicts are tried again, refusals are not."""
+    """Run twelve writers of one value at once: conflicts are retried, refusals are not."""
     table = other.table(ORDERS)
 
     async def all_at_once() -> list[str | None]:

@@ -1,4 +1,4 @@
-"""Who holds a unique value: said by a sentinel or by a claim, and never by two."""
+"""The owner of a unique value is recorded in a sentinel or in an owners row, and there is never more than one."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def sentinel(number: str, owner: str) -> dict[str, Any]:
 
 
 def write(store: PlainStore, writing: Writing) -> None:
-    """All of it in one transaction of a client that knows of no rules."""
+    """Write all of it in one transaction, as a client that knows no rules."""
     actions = []
     for (kind, name), value in writing.items():
         if value == GONE:
@@ -58,7 +58,7 @@ def refusal(store: PlainStore, writing: Writing) -> str:
 
 
 def claims(store: PlainStore) -> dict[str, str]:
-    """Number → the order that has a claim on it in the side store."""
+    """Return number → the order that has an owners row for it in the side store."""
     rows = store.engine._core.storage.connection.execute("SELECT value, owner FROM owners")
     said = {value.decode().removeprefix("unique#number#"): owner.decode() for value, owner in rows}
     return {number: next(name for name in ORDERS if f'"{name}"' in owner) for number, owner in said.items()}
@@ -70,7 +70,7 @@ def after(state: State, writing: Writing, kind: str) -> State:
 
 
 def allowed(orders: State, sentinels: State, writing: Writing) -> bool:
-    """What the rules say, in the words of their documentation, of whole states."""
+    """Return whether the documented rules allow the step from one whole state to the other."""
     then, named = after(orders, writing, "order"), after(sentinels, writing, "sentinel")
     held = [number for number in then.values() if number is not None]
     if len(held) != len(set(held)):
@@ -110,7 +110,7 @@ def test_whatever_clients_write_a_value_has_one_holder(requests: list[Writing], 
         if took_place:
             orders, sentinels = after(orders, writing, "order"), after(sentinels, writing, "sentinel")
         if adopted and all(name is not None and orders.get(name) == number for number, name in sentinels.items()):
-            # Adopting finds nothing wrong, and makes the claims again that no sentinel makes.
+            # Adopting finds nothing wrong, and writes the owners rows again where there is no sentinel.
             store.engine.put_rules_document(TABLE, rules_to_toml(RULES))
         holders = {number: name for name, number in orders.items() if number is not None}
         claimed = claims(store)

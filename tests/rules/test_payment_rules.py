@@ -1,4 +1,4 @@
-"""Each rule of the payments table refuses a write that breaks it, compiled and native alike, and by its own name."""
+"""Each rule of the payments table refuses a write that breaks it, compiled and native, and is named in the refusal."""
 
 import random
 from collections.abc import Callable
@@ -21,7 +21,7 @@ ONE, TWO = "0b5c6f6e-0000-4000-8000-000000000001", "0b5c6f6e-0000-4000-8000-0000
 
 
 def table(native: bool) -> PlainStore:
-    """Two obligations, each with an attempt that has its token; the guard stands over them when ``native``."""
+    """Return a store with two obligations, each with an attempt that has its token; guarded if ``native``."""
     store = PlainStore()
     store.engine.execute("DeleteTable", {"TableName": TABLE})
     store.engine.execute("CreateTable", table_definition(TABLE))
@@ -42,7 +42,7 @@ def found(store: PlainStore, kind: str, reference: str = ONE) -> dict[str, Any]:
 
 
 def another(item: dict[str, Any], **values: str) -> dict[str, Any]:
-    """An attempt beside ``item``: failed at once, so that nothing but what a test says stands against it."""
+    """Return an attempt like ``item`` that failed at once, so that only the values of a test can break a rule."""
     fresh = {name: value for name, value in item.items() if name != "token"}
     said = {"sk": "attempt#x", "agencyTrackingId": "other", "status": "received", **values}
     return {**fresh, **{name: {"S": value} for name, value in said.items()}}
@@ -61,12 +61,12 @@ def _attempt(change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Calla
 
 
 def _new(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[PlainStore], Ends]:
-    """A new attempt at a third obligation's place, made of the first attempt, as ``change`` has it."""
+    """Return a maker of a new attempt for a third obligation: the first attempt, changed by ``change``."""
     return lambda store: (None, change(found(store, "attempt")))
 
 
 def _freed(store: PlainStore) -> dict[str, Any]:
-    """The first obligation's attempt fails, so that it may have another."""
+    """Fail the first obligation's attempt, so that it may have another."""
     old = found(store, "attempt")
     finish(ruled(store, payment_rules(FEES), 9).write([Update(old, changed(old, status="failed"))]))
     return old
@@ -102,14 +102,14 @@ BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
 
 
 def _paid(store: PlainStore, reference: str) -> dict[str, Any]:
-    """The attempt of ``reference`` gets Pay.gov's tracking id p1."""
+    """Give the attempt of ``reference`` Pay.gov's tracking id p1."""
     old = found(store, "attempt", reference)
     finish(ruled(store, payment_rules(FEES), 8).write([Update(old, changed(old, payGovTrackingId="p1"))]))
     return old
 
 
 def _repeated(store: PlainStore) -> dict[str, Any]:
-    """The first obligation's attempt, once its second complete is used."""
+    """Return the first obligation's attempt with its second complete used."""
     unused = found(store, "attempt")
     used = changed(unused, repeatUsed={"BOOL": True})
     finish(ruled(store, payment_rules(FEES), 6).write([Update(unused, used)]))
@@ -117,14 +117,14 @@ def _repeated(store: PlainStore) -> dict[str, Any]:
 
 
 def _contradiction(store: PlainStore, **values: str) -> Ends:
-    """A contradiction that Ada has acknowledged, and the same with other values."""
+    """Return a contradiction that Ada has acknowledged, and the same with other values."""
     texts = {"saidStatus": "processed", "acknowledgedBy": "Ada"}
     there = changed({}, pk="contradictions", sk="a1#processed#p1", kind="contradiction", **texts)
     finish(ruled(store, payment_rules(FEES), 7).write([Put(there)]))
     return there, changed(there, **values)
 
 
-# A kept parent is refused by the rule that says so first; a status that is not known is on no edge either.
+# The first rule that forbids the removal of a kept parent is named; an unknown status is also on no edge.
 SAID_BY = {"kept-obligation": "kept", "kept-attempt": "kept", "kept-contradiction": "kept"}
 SAID_FIRST_BY = {"status-known": "status-moves"}
 

@@ -1,4 +1,4 @@
-"""A ruled write against a store that misbehaves: what is tried again, what never is, and how an unknown is settled."""
+"""A write under rules on a misbehaving store: what is retried, what never is, and how an unknown outcome is settled."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ def cancelled(*codes: str) -> DynamoError:
 
 
 def took_place(error: Exception) -> Exception:
-    """Marks an answer that is lost after the write took place."""
+    """Mark an answer that is lost after the write took place."""
     error.add_note("after")
     return error
 
 
 class Moody(PlainStore):
-    """Answers each TransactWriteItems with the next of ``moods`` (None: as it should), then always as it should."""
+    """A store that answers each TransactWriteItems with the next of ``moods`` (None: correctly), then always correctly."""
 
     def __init__(self, *moods: Exception | None, reads: Sequence[Exception | None] = ()) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Moody(PlainStore):
 
 
 class Timed(RuledTable):
-    """Notes its waits and lets the clock pass by their bound instead of sleeping."""
+    """A table that records its waits and moves the clock by their bound instead of sleeping."""
 
     store: Moody
 
@@ -187,7 +187,7 @@ def test_a_lost_answer_and_then_a_refusal_is_a_refusal() -> None:
 
 
 def test_a_store_that_forgets_its_tokens_is_settled_by_what_the_failed_condition_returns() -> None:
-    """The repetition of a put fails on the put itself: the item there is the very one that was to be written."""
+    """Repeat a put that fails on itself: the item at its key is the one that was to be written."""
     store = Moody(took_place(StoreOutcomeUnknown("reset")), cancelled(*["ConditionalCheckFailed"] * 3))
     finish(table(store).write([Put(order())]))
     assert store.items() == {("a", "order"): order()}
@@ -228,7 +228,7 @@ def test_when_the_items_cannot_be_read_it_stays_unknown() -> None:
 
 
 def test_a_token_that_may_be_forgotten_is_not_sent_again() -> None:
-    """Past ten minutes the same token would be a second write: only reading is left."""
+    """Wait past ten minutes: the same token would be a second write, so the table only reads."""
     store = Moody(took_place(StoreOutcomeUnknown("reset")))
     ruled_table = table(store, unclear_wait_first_s=TOKEN_AGE_MAX_S, unclear_wait_max_s=TOKEN_AGE_MAX_S / 2)
     store.moods.append(StoreOutcomeUnknown("never sent"))

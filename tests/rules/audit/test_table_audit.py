@@ -1,4 +1,4 @@
-"""The audit finds what got past the rules, and nothing else; repair removes only what is nobody's."""
+"""The audit finds what broke the rules, and nothing else; repair removes only sentinels without an owner."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
 
 
 def table(*items: dict[str, Any]) -> PlainStore:
-    """A table in good order, written through the rules; then ``items`` put past them."""
+    """Return a store with a valid table, written under the rules, and ``items`` written past them."""
     store = PlainStore()
     finish(ruled(store, ORDERS).write([Put(order(token="t")), Put(line(shelf="s", slot=1))]))
     for one in items:
@@ -116,7 +116,7 @@ def test_repair_removes_sentinels_of_nobody_and_nothing_else() -> None:
 
 
 def older(*items: dict[str, Any]) -> PlainStore:
-    """A table that was written before it had rules: no sentinel is there."""
+    """Return a store with a table from before it had rules: it has no sentinels."""
     store = PlainStore()
     for one in items:
         put(store, one)
@@ -172,7 +172,7 @@ def _is_overtaken(store: PlainStore) -> None:
 
 @pytest.mark.parametrize(("act", "owner"), [(_leaves, None), (_is_overtaken, ("a", "line-2"))])
 def test_what_is_written_while_adopting_decides(act: Callable[[PlainStore], None], owner: object) -> None:
-    """Between the look and the write the owner leaves its value, or another, seeing no sentinel, takes it."""
+    """Between the read and the write the owner gives its value up, or another item, seeing no sentinel, takes it."""
     store = older(order(), line(shelf="s", slot=1))
     audited(store, adopt=True)
     key = {"pk": {"S": "unique#place#s#%N1"}, "sk": {"S": "sentinel"}}
@@ -189,7 +189,7 @@ def test_a_report_whose_every_fault_was_repaired_is_clean() -> None:
 
 
 class Meanwhile(PlainStore):
-    """Something else is written just before the audit's first request named ``before``."""
+    """A store that runs another write just before the audit's first request named ``before``."""
 
     def __init__(self, inner: PlainStore, before: str, act: Callable[[], None]) -> None:
         self.inner, self.before, self.act = inner, before, [act]
@@ -201,7 +201,7 @@ class Meanwhile(PlainStore):
 
 
 def test_what_was_true_only_while_reading_is_not_reported() -> None:
-    """The scan sees a value at its old owner and at its new one: by the time it looks again only one has it."""
+    """Let the scan read a value at its old owner and at its new one; on the second read only one owns it."""
     store = table(order("b", number="n-a", state="void"))
     moving = Meanwhile(store, "TransactGetItems", lambda: put(store, order("b", number="n-b", state="void")))
     assert found(audited(moving)) == [("missing sentinel", "number")] or audited(moving, sentinels=False).clean
@@ -235,7 +235,7 @@ def test_the_list_is_bounded_and_the_count_is_not(monkeypatch: pytest.MonkeyPatc
 
 
 class Throttled(PlainStore):
-    """Every other request is turned away."""
+    """A store that throttles every other request."""
 
     turned_away = 0
 
@@ -320,7 +320,7 @@ def test_a_line_that_is_no_record_is_named(text: bytes, message: str) -> None:
 
 
 def test_update_beside_the_audit_is_no_fault() -> None:
-    """A writer that keeps the rules may write between any two of the audit's requests."""
+    """Let a writer that keeps the rules write between any two of the audit's requests."""
     store = table()
     first, second = order(token="t"), order(token="t", state="void")
     busy = Meanwhile(store, "TransactGetItems", lambda: None)

@@ -18,7 +18,7 @@ VALUES = st.one_of(TEXTS, NUMBERS, BINARIES)
 @given(st.lists(VALUES, min_size=1, max_size=3), st.lists(VALUES, min_size=1, max_size=3))
 def test_the_text_is_the_value(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> None:
     same = len(left) == len(right) and all(equal(normalise(a), normalise(b)) for a, b in zip(left, right, strict=True))
-    # One rule always has the same number of attributes; for that number the text is the value.
+    # A rule always has the same number of attributes; for that number, equal texts mean equal values.
     if len(left) == len(right):
         assert (value_text(left) == value_text(right)) is same
 

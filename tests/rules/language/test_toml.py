@@ -1,4 +1,4 @@
-"""Rules as TOML: what is written reads back equal, and a bad document is told where it is bad."""
+"""Rules as TOML: written rules read back equal, and the error for a bad document names the place."""
 
 from decimal import Decimal
 

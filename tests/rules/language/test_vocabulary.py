@@ -1,4 +1,4 @@
-"""Rules check themselves, and say what is wrong; what they keep can be read aloud."""
+"""Rules check themselves and report what is wrong; each has a description for people."""
 
 from collections.abc import Callable
 from typing import Any

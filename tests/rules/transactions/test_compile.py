@@ -1,4 +1,4 @@
-"""What is sent: one transaction, one action per item, and no more conditions than the verdict rests on."""
+"""A compiled write is one transaction with one action per item, and only the conditions that its verdict needs."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def compiled(*writes: Any, rules: Rules = ORDERS) -> CompiledTransaction:
 
 
 def sent(*writes: Any, rules: Rules = ORDERS) -> list[str]:
-    """Each action as one line: what it does, to which item, on which condition."""
+    """Return each action as one line: the operation, its item and its condition."""
     lines = []
     for action in compiled(*writes, rules=rules).actions:
         ((verb, body),) = action.body.items()
@@ -38,7 +38,7 @@ def test_a_put_takes_its_values() -> None:
 
 
 def test_an_update_pins_what_changes_and_what_was_read_beside_it() -> None:
-    # state decides one-open together with customer; number and currency are neither touched nor judged.
+    # one-open reads state together with customer; number and currency are neither changed nor judged.
     assert sent(Update(order(), changed(order(), state="paid"))) == [
         "Update a/order if #customer = :old_customer AND #kind = :old_kind AND #state = :old_state"
     ]

@@ -1,4 +1,4 @@
-"""What a write costs, against what the engine bills for it; and the budget of each kind of write."""
+"""The cost of a write, compared with what the engine bills; and the budget of each kind of write."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BY_MEMO = PricedIndex("by-memo", ("memo",), projected=frozenset({"pk", "sk", "am
 
 
 class Billed(PlainStore):
-    """A table with two indexes that tells what each transaction consumed of the table itself."""
+    """A store with two indexes that returns what each transaction consumed of the table itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def test_the_cost_is_what_is_billed(name: str) -> None:
     costs = cost(table.compile(writes), (BY_STATE, BY_MEMO), parents=BEFORE)
     assert costs == expected
     finish(table.write(writes))
-    # The engine bills a sentinel given back, and a parent looked at, by the size they have.
+    # The engine bills a sentinel given up, and a checked parent, by their stored size.
     assert store.units == costs.total - costs.indexes
 
 

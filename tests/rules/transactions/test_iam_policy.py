@@ -1,4 +1,4 @@
-"""The generated policies: transactions by the named roles, and nothing else, may write."""
+"""The generated policies allow writes only in transactions by the named roles."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Swaps: what goes the short way, and that whatever else there is to say is said by the compiled form."""
+"""Swaps: what takes the short path, and that the compiled form reports everything else."""
 
 from typing import Any
 

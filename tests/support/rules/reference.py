@@ -1,7 +1,7 @@
-"""The reference model: what each word means, said over whole states, sharing no code with what it judges.
+"""The reference model: the meaning of each rule over whole states, sharing no code with what it judges.
 
-``broken(rules, holds, before, after)`` names the rules that the step from one state (key → item) to the next breaks;
-``holds`` are the predicates' own meanings in Python, so that DynamoDB's expression language is judged too.
+``broken(rules, holds, before, after)`` returns the names of the rules that the step from one state (key → item) to the
+next breaks. ``holds`` are the predicates' meanings in Python, so that DynamoDB's expression language is judged too.
 """
 
 from collections import Counter
@@ -27,6 +27,7 @@ Meaning = Callable[[Mapping[str, Any]], bool]
 
 
 def broken(rules: Rules, holds: Mapping[str, Meaning], before: State, after: State) -> set[str]:
+    """Return the names of the rules that the step from ``before`` to ``after`` breaks."""
     steps = [(before.get(k), after.get(k)) for k in {**before, **after} if before.get(k) != after.get(k)]
     kinds = {kind.name: kind for kind in rules.kinds}
     found = {"kind" for old, new in steps for x in (old, new) if x and x["kind"].get("S") not in kinds}
@@ -68,6 +69,7 @@ def broken(rules: Rules, holds: Mapping[str, Meaning], before: State, after: Sta
 
 
 def parentless(rule: References, names: tuple[str, ...], child: Mapping[str, Any], state: State) -> bool:
+    """Return whether ``child`` has no parent that agrees with it in ``names``."""
     if any("S" not in child.get(name, {"S": ""}) for name in rule.key_attributes):
         return True
     if any(name not in child for name in rule.key_attributes):

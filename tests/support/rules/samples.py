@@ -1,4 +1,4 @@
-"""The rules that the tests about one thing at a time share: orders, their lines, and a journal."""
+"""The sample rules that tests of single features share: orders, their lines, and a journal."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ ORDERS = Rules(
 
 
 def item(pk: str, sk: str, kind: str, **values: Any) -> dict[str, Any]:
-    """Text for text, a number for an int, anything else as it is given."""
+    """Return an item: str values become text, int values numbers; other values are taken as they are."""
     typed = {
         name: {"S": value} if isinstance(value, str) else {"N": str(value)} if isinstance(value, int) else value
         for name, value in values.items()
@@ -59,16 +59,18 @@ def item(pk: str, sk: str, kind: str, **values: Any) -> dict[str, Any]:
 
 
 def order(name: str = "a", **values: Any) -> dict[str, Any]:
+    """Return an order."""
     said = {"number": f"n-{name}", "customer": f"c-{name}", "state": "open", "currency": "USD", **values}
     return item(name, "order", "order", **said)
 
 
 def line(name: str = "a", number: int = 1, **values: Any) -> dict[str, Any]:
+    """Return a line of an order."""
     return item(name, f"line-{number}", "line", **{"currency": "USD", "low": 1, "high": 2, **values})
 
 
 def changed(old: dict[str, Any], **values: Any) -> dict[str, Any]:
-    """``old`` with other values; None removes one."""
+    """Return ``old`` with other values; None removes one."""
     new = {**old, **item("", "", "", **{name: value for name, value in values.items() if value is not None})}
     for name in ("pk", "sk", "kind"):
         new[name] = old[name]

@@ -1,10 +1,10 @@
 """Every interleaving of several writers' store requests, one by one.
 
-Each writer is a coroutine that stops before each of its requests. A *schedule* says who goes next at each stop; a run
-follows a schedule as far as it goes, then always takes the first writer that can go, and tells where else it could
-have gone: from that the next schedules follow, until none is left. A store request happens at one instant, so these
-are all the orders there are. A store may also fail once per run: lose an answer (before or after the request took
-place), or turn a transaction away as in conflict.
+Each writer is a coroutine that stops before each of its requests. A *schedule* names the writer that continues at each
+stop. A run follows a schedule to its end, then always continues the first writer that can, and records the other
+choices. The next schedules follow from these choices, until none is left. A store request happens at one instant, so
+these are all possible orders. A store may also fail once per run: it loses an answer (before or after the request took
+place), or rejects a transaction with a conflict.
 """
 
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
@@ -24,14 +24,14 @@ CONFLICT = [{"Code": "TransactionConflict", "Message": "Transaction is ongoing f
 
 
 class _Stop:
-    """What a writer awaits before each request: hands control to the scheduler."""
+    """The awaitable before each request; it hands control to the scheduler."""
 
     def __await__(self) -> Generator[str, str, str]:
         return (yield "request")
 
 
 class SteppedStore:
-    """A store whose every request waits for its turn; the turn says whether its answer is lost."""
+    """A store whose every request waits for the scheduler, which also decides whether the answer is lost."""
 
     def __init__(self, inner: PlainStore) -> None:
         self.inner = inner
@@ -45,7 +45,7 @@ class SteppedStore:
                 "TransactionCanceledException", "busy", cancellation_reasons=CONFLICT * len(request["TransactItems"])
             )
         if fate == "lost after":
-            # A refusal whose answer is lost is as unknown to the writer as a success.
+            # If the answer is lost, a refusal is as unknown to the writer as a success.
             try:
                 await self.inner.call(operation, request)
             except DynamoError as refused:
@@ -58,7 +58,7 @@ class SteppedStore:
 
 @dataclass
 class Run:
-    """One interleaving, ended: each writer's result or exception, the schedule, and the choices there were."""
+    """One finished interleaving: each writer's result or exception, the schedule, and the choices."""
 
     outcomes: list[Any]
     schedule: list[tuple[int, str]]
@@ -68,7 +68,7 @@ class Run:
 def interleavings(
     start: Callable[[], tuple[Any, Sequence[Writer]]], fates: Sequence[str] = ("answered",)
 ) -> Iterator[tuple[Any, Run]]:
-    """Every run of the writers that ``start`` makes afresh, each with the world that ``start`` made beside them."""
+    """Yield every run of the writers that ``start`` creates, each with the world that ``start`` returned with them."""
     pending: list[list[tuple[int, str]]] = [[]]
     runs = 0
     while pending:
@@ -103,7 +103,7 @@ def _run(writers: Sequence[Writer], prefix: list[tuple[int, str]], fates: Sequen
 
 
 def _advance(writer: Writer, fate: str | None, outcomes: list[Any], number: int) -> bool:
-    """Lets a writer go on to its next request; True when it has ended."""
+    """Let a writer continue to its next request; return True when it has ended."""
     try:
         writer.send(fate)
     except StopIteration as stop:

@@ -1,4 +1,4 @@
-"""What the equivalence and interleaving tests share: stores without an event loop, random rules, random writes."""
+"""The common parts of equivalence and interleaving tests: stores without an event loop, random rules and writes."""
 
 import random
 from collections.abc import Coroutine, Mapping
@@ -55,7 +55,7 @@ class PlainStore:
 
     @property
     def direct(self) -> Direct:
-        """The direct door, which never waits either."""
+        """The direct access to the engine, which never waits either."""
 
         async def write(operation: Operation, request: Mapping[str, Any]) -> bytes:
             self.swaps += 1
@@ -74,7 +74,7 @@ class PlainStore:
         self.engine.close()
 
     def items(self) -> dict[Key, Item]:
-        """Every item but the sentinels, by key."""
+        """Return every item except the sentinels, by key."""
         return {key_of(item): item for item in self.everything() if not is_sentinel(item, "kind")}
 
     def everything(self) -> list[Item]:
@@ -84,7 +84,7 @@ class PlainStore:
         return items
 
     def sentinels(self) -> dict[str, Key]:
-        """Sentinel partition → the key of the owner that it names."""
+        """Return sentinel partition → the key of the owner that it names."""
         found = [item for item in self.everything() if is_sentinel(item, "kind")]
         return {item["pk"]["S"]: key_of(item["owner"]["M"]) for item in found}
 
@@ -95,7 +95,7 @@ def ruled(store: Any, rules: Rules, seed: int = 0, *, direct: bool = False) -> R
 
 
 def finish(work: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that never waits."""
+    """Return the result of a coroutine that never waits."""
     try:
         work.send(None)
     except StopIteration as stop:
@@ -108,7 +108,7 @@ def key_of(item: Mapping[str, Any]) -> Key:
 
 
 def put_plainly(store: PlainStore, changes: Mapping[Key, tuple[Item | None, Item | None]]) -> str | None:
-    """The changes as a client that knows no rules would send them; the refusal's message, or None."""
+    """Send the changes like a client that knows no rules; return the refusal's message, or None."""
     actions: list[dict[str, Any]] = []
     for (pk, sk), (old, new) in changes.items():
         exists = "attribute_not_exists(pk)" if old is None else "attribute_exists(pk)"
@@ -156,7 +156,7 @@ GRAPHS = [
 
 @st.composite
 def rule_sets(draw: st.DrawFn) -> tuple[Rules, dict[str, Any]]:
-    """Rules, and the Python meaning of the predicates in them, by rule."""
+    """Draw rules, and the Python meaning of their predicates by rule."""
     rules: list[Any] = []
     meanings: dict[str, Any] = {}
 
@@ -204,7 +204,7 @@ VALUES: dict[str, list[Any]] = {
     "up": [None, {"S": "p0"}, {"S": "p1"}],
     "idle": [None, {"L": [{"S": "x"}]}, {"SS": ["x", "y"]}],
 }
-# Mostly children and parents: most rules are about them. The last two are no kinds.
+# Mostly children and parents: most rules are about them. The last two values are not kinds.
 SAID_KINDS = (
     [{"S": "child"}] * 6 + [{"S": "parent"}] * 5 + [{"S": "log"}, {"S": "fixed"}, {"S": "stranger"}, {"N": "1"}]
 )
@@ -222,7 +222,7 @@ def new_items(draw: st.DrawFn, key: Key) -> dict[str, Any]:
 
 @st.composite
 def next_states(draw: st.DrawFn, key: Key, old: Item | None) -> dict[str, Any] | None:
-    """What becomes of an item: mostly a small change, so that most writes are legal; sometimes anything at all."""
+    """Draw the next state of an item: mostly a small change, so that most writes are legal; sometimes any item."""
     if old is None:
         return draw(new_items(key))
     choice = draw(st.integers(0, 9))
@@ -241,6 +241,6 @@ def next_states(draw: st.DrawFn, key: Key, old: Item | None) -> dict[str, Any] |
 
 @st.composite
 def steps(draw: st.DrawFn, state: Mapping[Key, Item]) -> dict[Key, tuple[Item | None, Item | None]]:
-    """One transaction: one to three items, each with what it is and what it is to be."""
+    """Draw one transaction: one to three items, each with its state before and after."""
     keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, max_size=3, unique=True))
     return {key: (state.get(key), draw(next_states(key, state.get(key)))) for key in keys}
