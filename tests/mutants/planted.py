@@ -42,14 +42,14 @@ def _() -> None:
     SentinelActions.add = never  # type: ignore[method-assign]
 
 
-@mutant("swap-no-sentinel", "swaps take no sentinels, and give none back")
+@mutant("swap-no-sentinel", "swaps write and remove no sentinels")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
     NativeGuard._sentinel_changes = always([])  # type: ignore[method-assign]
 
 
-@mutant("swap-sentinels-stay", "swaps give no sentinels back")
+@mutant("swap-sentinels-stay", "swaps remove no sentinels")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
@@ -62,7 +62,7 @@ def _() -> None:
     NativeGuard._sentinel_changes = staying  # type: ignore[method-assign]
 
 
-@mutant("unique-unconditional", "a sentinel is put over another's")
+@mutant("unique-unconditional", "a sentinel of another item is overwritten")
 def _() -> None:
     from bursar.rules.transactions.sentinel_actions import SentinelActions
 
@@ -75,7 +75,7 @@ def _() -> None:
     SentinelActions._take_action = unconditional  # type: ignore[method-assign]
 
 
-@mutant("unique-never-given-back", "a sentinel stays when its value is given up")
+@mutant("unique-never-given-up", "a sentinel stays when its value is given up")
 def _() -> None:
     from bursar.rules.transactions.sentinel_actions import SentinelActions
 
@@ -83,17 +83,17 @@ def _() -> None:
     SentinelActions.actions = lambda self: [one for one in actions(self) if one.role != "give_up"]  # type: ignore[method-assign]
 
 
-@mutant("unique-anybody-gives-back", "a sentinel is removed whoever owns it")
+@mutant("unique-removes-anothers-sentinel", "a sentinel of another item is removed")
 def _() -> None:
     from bursar.rules.transactions.sentinel_actions import SentinelActions
 
     give_back = SentinelActions._give_up_action
 
-    def anybody(*arguments: Any) -> dict[str, Any]:
+    def anothers(*arguments: Any) -> dict[str, Any]:
         body = give_back(*arguments)["Delete"]
         return {"Delete": {"TableName": body["TableName"], "Key": body["Key"]}}
 
-    SentinelActions._give_up_action = anybody  # type: ignore[method-assign]
+    SentinelActions._give_up_action = anothers  # type: ignore[method-assign]
 
 
 @mutant("unique-first-attribute-only", "of several attributes only the first counts")
@@ -136,7 +136,7 @@ def _() -> None:
     UniqueValue.__init__ = always  # type: ignore[method-assign]
 
 
-@mutant("while-predicate-unwatched", "what changes only the predicate goes unnoticed")
+@mutant("while-predicate-unwatched", "a change of only the predicate is ignored")
 def _() -> None:
     from bursar.rules.judging.unique_and_parent import UniqueValue
 
@@ -215,7 +215,7 @@ def _() -> None:
     UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=False)  # type: ignore[method-assign]
 
 
-@mutant("write-once-may-go", "a write-once attribute may be removed")
+@mutant("write-once-may-be-removed", "a write-once attribute may be removed")
 def _() -> None:
     from bursar.rules.judging.local_rules import UnchangedVerdict, same
 
@@ -230,7 +230,7 @@ def _() -> None:
     UnchangedVerdict.__call__ = may_go  # type: ignore[method-assign]
 
 
-@mutant("check-dropped", "predicates are not looked at")
+@mutant("check-dropped", "predicates are not evaluated")
 def _() -> None:
     from bursar.rules.judging.local_rules import CheckVerdict
 
@@ -244,7 +244,7 @@ def _() -> None:
     AppendOnlyVerdict.__call__ = never  # type: ignore[method-assign, assignment]
 
 
-@mutant("everything-may-go", "append-only, kept and parent items may be removed")
+@mutant("everything-may-be-removed", "append-only, kept and parent items may be removed")
 def _() -> None:
     from bursar.rules.judging import plan
 
@@ -276,14 +276,14 @@ def _() -> None:
 # --- parents ---------------------------------------------------------------------------------------------------------
 
 
-@mutant("parents-unchecked", "compiled writes look at no parent")
+@mutant("parents-unchecked", "compiled writes check no parent")
 def _() -> None:
     from bursar.rules.transactions import compile as compiling
 
     compiling._check_parents = never  # type: ignore[assignment]
 
 
-@mutant("parent-of-any-kind", "an item of any kind will do as the parent")
+@mutant("parent-of-any-kind", "an item of any kind is accepted as the parent")
 def _() -> None:
     from bursar.rules.judging.unique_and_parent import ParentRule
 
@@ -295,7 +295,7 @@ def _() -> None:
     ParentRule.disagreement = any_kind  # type: ignore[method-assign]
 
 
-@mutant("agrees-only-exists", "agrees asks no more than that the parent exists")
+@mutant("agrees-only-exists", "agrees checks only that the parent exists")
 def _() -> None:
     from bursar.rules.judging.unique_and_parent import ParentRule
 
@@ -308,7 +308,7 @@ def _() -> None:
     ParentRule.__init__ = only_exists  # type: ignore[method-assign]
 
 
-@mutant("parents-may-change", "what children agree with may change in the parent")
+@mutant("parents-may-change", "attributes with which children agree may change in the parent")
 def _() -> None:
     from bursar.rules.judging import plan
 
@@ -318,14 +318,14 @@ def _() -> None:
 # --- concurrency -----------------------------------------------------------------------------------------------------
 
 
-@mutant("pins-only-existence", "an update asks no more than that the item exists")
+@mutant("compares-only-existence", "an update checks only that the item exists")
 def _() -> None:
     from bursar.rules.transactions import compile as compiling
 
     compiling.compared_attributes = lambda plan, change: {plan.kind_attribute}  # type: ignore[assignment]
 
 
-@mutant("pins-only-what-changes", "what a rule read beside the change is not pinned")
+@mutant("compares-only-what-changes", "attributes that a rule reads with the change are not compared")
 def _() -> None:
     from bursar.rules.judging.plan import KindPlan
 
@@ -338,7 +338,7 @@ def _() -> None:
     KindPlan.__init__ = no_footprints  # type: ignore[method-assign]
 
 
-@mutant("pins-not-of-removals", "a removal pins nothing of what the item holds")
+@mutant("compares-nothing-of-removals", "a removal compares none of the item's unique values")
 def _() -> None:
     from bursar.rules.judging.plan import KindPlan
 
@@ -374,7 +374,7 @@ def _() -> None:
     AsReadConditions.update = lambda self, new, changed: update(self, new, set(new) - {"pk", "sk"} | set(changed))  # type: ignore[method-assign]
 
 
-@mutant("fresh-token-each-try", "a repetition after a lost answer is a second write")
+@mutant("fresh-token-each-try", "a retry after a lost answer is a second write")
 def _() -> None:
     from bursar.rules.table import _TransactionSender
 
@@ -391,7 +391,7 @@ def _() -> None:
     _TransactionSender._is_written = blind  # type: ignore[method-assign]
 
 
-@mutant("unknown-is-failure", "a lost answer is taken for contention")
+@mutant("unknown-is-failure", "a lost answer is treated as contention")
 def _() -> None:
     from bursar.rules.errors import Contention
     from bursar.rules.table import _TransactionSender
@@ -402,21 +402,21 @@ def _() -> None:
     _TransactionSender._settle_unknown = failed  # type: ignore[method-assign]
 
 
-@mutant("conflict-is-final", "a transaction conflict is not tried again")
+@mutant("conflict-is-final", "a transaction conflict is not retried")
 def _() -> None:
     from bursar.rules.transactions import cancellations
 
     _rebind("is_busy", cancellations.is_busy, always(False))
 
 
-@mutant("refusal-is-contention", "a rule's refusal is told as contention")
+@mutant("refusal-is-contention", "a rule's refusal is reported as contention")
 def _() -> None:
     from bursar.rules.transactions import cancellations
 
     cancellations._READERS.update(dict.fromkeys(cancellations._READERS, never))
 
 
-@mutant("contention-is-refusal", "contention is told as a rule's refusal")
+@mutant("contention-is-refusal", "contention is reported as a rule's refusal")
 def _() -> None:
     from bursar.rules.errors import RuleRefused
     from bursar.rules.transactions import cancellations
@@ -445,7 +445,7 @@ def _blind_audit(method: str) -> Mutate:
 
 for _method, _sort in {
     "_report_violations": "items that break rules by themselves",
-    "_check_duplicate": "values held twice",
+    "_check_duplicate": "values owned twice",
     "_check_orphan": "orphans",
     "_check_stale": "stale sentinels",
     "_check_missing": "missing sentinels",
@@ -456,7 +456,7 @@ for _method, _sort in {
     )
 
 
-@mutant("repair-in-haste", "a sentinel is removed though its owner holds the value again")
+@mutant("repair-in-haste", "a sentinel is removed although its owner owns the value again")
 def _() -> None:
     from bursar.rules.audit.table_audit import _Audit
 

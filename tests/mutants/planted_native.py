@@ -3,49 +3,49 @@
 from tests.mutants.planted import always, mutant, never
 
 
-@mutant("native-unique-dropped", "the guard claims no values")
+@mutant("native-unique-dropped", "the guard records no owners")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
     NativeGuard._own = never  # type: ignore[method-assign]
 
 
-@mutant("native-sentinels-unseen", "who holds a value by a sentinel that another request wrote does not count")
+@mutant("native-sentinels-unseen", "a sentinel that another request wrote does not count")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
     NativeGuard._sentinel_of = never  # type: ignore[method-assign]
 
 
-@mutant("native-claims-unseen", "who holds a value without a sentinel does not count against one with")
+@mutant("native-owners-unseen", "an owners row does not count against a writer with a sentinel")
 def _() -> None:
     from bursar.dynamo.core.guard_overlay import PendingView
 
     PendingView.owner = never  # type: ignore[method-assign]
 
 
-@mutant("native-stale-sentinels-block", "a sentinel counts though its owner gave the value up")
+@mutant("native-stale-sentinels-block", "a sentinel counts although its owner gave the value up")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
     NativeGuard._owns = always(True)  # type: ignore[method-assign]
 
 
-@mutant("native-never-released", "the guard gives no values back")
+@mutant("native-never-released", "the guard keeps the owners of values given up")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
     NativeGuard._give_up = never  # type: ignore[method-assign]
 
 
-@mutant("native-parents-unchecked", "the guard looks at no parent")
+@mutant("native-parents-unchecked", "the guard checks no parent")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
     NativeGuard._parent_refusal = never  # type: ignore[method-assign]
 
 
-@mutant("native-sentinels-unguarded", "anybody may remove or forge a sentinel")
+@mutant("native-sentinels-unguarded", "every client may remove or forge a sentinel")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 

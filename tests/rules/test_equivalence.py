@@ -61,7 +61,7 @@ def changed(state: dict[Key, Item], changes: Mapping[Key, tuple[Item | None, Ite
     return {key: item for key, item in after.items() if key not in changes or changes[key][1] is not None}
 
 
-def holders(rules: Rules, meanings: Mapping[str, Any], state: Mapping[Key, Item]) -> int:
+def owned_values(rules: Rules, meanings: Mapping[str, Any], state: Mapping[Key, Item]) -> int:
     """Return how many (rule, value) pairs the items own: the number of sentinels that must exist."""
     count = 0
     for rule in rules.rules:
@@ -101,7 +101,7 @@ def test_four_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str
             accepted += any(old != new for old, new in changes.values())
             state = changed(state, changes)
         assert plain.items() == native.items() == swapped.items() == state
-        assert len(plain.sentinels()) == holders(rules, meanings, state)
+        assert len(plain.sentinels()) == owned_values(rules, meanings, state)
         assert plain.sentinels() == swapped.sentinels()
     report = finish(audit_table(plain, TABLE, rules, randomness=random.Random(0), segments=1))
     assert report.clean, report.findings
@@ -141,7 +141,7 @@ def test_a_stale_reader_never_breaks_a_rule(data: st.DataObject, world: tuple[Ru
                 as_is = broken(rules, meanings, state, differences_applied(state, changes))
                 replaced = broken(rules, meanings, state, changed(state, changes))
                 assert outcome in as_read | as_is | replaced
-        assert len(plain.sentinels()) == holders(rules, meanings, state)
+        assert len(plain.sentinels()) == owned_values(rules, meanings, state)
         assert swapped.items() == state
         seen.append(state)
     finish(plain.close())

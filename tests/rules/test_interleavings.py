@@ -143,7 +143,7 @@ def moved(item: Mapping[str, Any], **values: str) -> dict[str, Any]:
 
 
 async def changing(table: RuledTable, key: Mapping[str, Any], change: Callable[[dict[str, Any]], Any]) -> str:
-    """Read, decide and write; repeat when the item moved. Returns done, refused by a rule, gone or unknown."""
+    """Read an item, decide and write; repeat when the item moved. Returns done, refused by a rule, gone or unknown."""
     for _ in range(6):
         old = await table.get({"pk": key["pk"], "sk": key["sk"]})
         if old is None:
@@ -184,7 +184,7 @@ def outcomes(run: Run) -> list[Any]:
 
 
 @pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
-def test_of_three_that_want_one_value_one_gets_it(fates: Sequence[str]) -> None:
+def test_of_three_writers_of_one_value_one_gets_it(fates: Sequence[str]) -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         store, table = small_world()
         return store, [putting(table, order(name, number="same")) for name in "abc"]
@@ -197,7 +197,7 @@ def test_of_three_that_want_one_value_one_gets_it(fates: Sequence[str]) -> None:
 
 
 @pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
-def test_a_group_passes_from_hand_to_hand(fates: Sequence[str]) -> None:
+def test_a_group_passes_from_item_to_item(fates: Sequence[str]) -> None:
     """Void one order while two others of the same customer try to become the open one."""
 
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
@@ -229,7 +229,7 @@ def test_a_state_moves_once(fates: Sequence[str]) -> None:
     stepped_through(f"transitions × 2, {len(fates)} fates", start, judge, fates)
 
 
-def test_an_item_is_removed_while_others_change_it_and_want_its_value() -> None:
+def test_an_item_is_removed_while_others_change_it_and_take_its_value() -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         first = order("a", number="same")
         store, table = small_world(first)
@@ -246,7 +246,7 @@ def test_an_item_is_removed_while_others_change_it_and_want_its_value() -> None:
 
 
 def test_children_and_their_parents_currency() -> None:
-    """Add lines in both currencies while another writer tries to change the order's currency and to remove the order."""
+    """Add lines in both currencies while another writer tries to change the order's and to remove the order."""
 
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         first = order("a")
@@ -354,7 +354,7 @@ def test_payments_start_at_once(writers: int) -> None:
 
 
 @pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
-def test_payments_claim_at_once(fates: Sequence[str]) -> None:
+def test_payments_take_leases_at_once(fates: Sequence[str]) -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         world = Payments()
         owners = ["one", "two", "three"] if len(fates) == 1 else ["one", "two"]
@@ -371,7 +371,7 @@ def test_payments_claim_at_once(fates: Sequence[str]) -> None:
 
 
 @pytest.mark.parametrize("fates", [FATES[:1], FATES], ids=["in-order", "with-failures"])
-def test_payments_claim_while_the_sweeper_expires_and_another_starts(fates: Sequence[str]) -> None:
+def test_payments_take_a_lease_while_the_sweeper_expires_and_another_starts(fates: Sequence[str]) -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         world = Payments()
         expiring = world.stepped(2).fail(

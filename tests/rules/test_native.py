@@ -100,7 +100,7 @@ def test_a_value_passes_from_one_item_to_another_in_one_transaction() -> None:
     assert len(store.items()) == 2
 
 
-def test_compiled_writes_hear_the_guard_by_name() -> None:
+def test_compiled_writes_get_the_guards_refusal_by_name() -> None:
     """Let a plain client own the value without a sentinel: the transaction's conditions pass, the guard refuses."""
     store = guarded(order())
     with pytest.raises(RuleRefused) as refused:
@@ -122,7 +122,7 @@ def compiled_into(store: PlainStore) -> PlainStore:
     return store
 
 
-def test_a_sentinel_stays_while_its_owner_holds_the_value() -> None:
+def test_a_sentinel_stays_while_its_owner_owns_the_value() -> None:
     message = refusal(compiled_into(guarded()), "DeleteItem", TableName=TABLE, Key=SENTINEL)
     assert message.startswith("Rule sentinel (sentinel) refuses to remove sentinel")
     assert "its owner still owns the value" in message
@@ -149,7 +149,7 @@ def test_a_sentinel_does_not_become_something_else() -> None:
     assert message.startswith("Rule kind (kind)")
 
 
-def test_a_stale_sentinel_may_go() -> None:
+def test_a_stale_sentinel_may_be_removed() -> None:
     store = compiled_into(guarded())
     put(store, order(token="t", state="void"))
     key = {"pk": {"S": "unique#one-open#c-a"}, "sk": {"S": "sentinel"}}
@@ -202,7 +202,7 @@ def test_adopting_lists_every_violation() -> None:
     ]
 
 
-def test_adopting_claims_the_values_that_are_there() -> None:
+def test_adopting_records_the_owners_of_existing_values() -> None:
     store = PlainStore()
     put(store, order())
     store.engine.put_rules_document(TABLE, rules_to_toml(ORDERS))
@@ -211,7 +211,7 @@ def test_adopting_claims_the_values_that_are_there() -> None:
     put(store, order("b", number="n-a"))
 
 
-def test_other_rules_forget_what_the_old_ones_claimed() -> None:
+def test_other_rules_forget_the_owners_of_the_old_ones() -> None:
     store = guarded(order())
     put(store, changed(order(), state="void"))
     store.engine.put_rules_document(TABLE, None)

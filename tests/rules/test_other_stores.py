@@ -27,8 +27,8 @@ from bursar.dynamo.items.attribute_values import Item
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, Rules, Update
 from bursar.rules.audit.table_audit import audit_table
 from bursar.rules.judging.sentinels import is_sentinel
-from rules.test_equivalence import changed as after_the
-from rules.test_equivalence import holders, writes
+from tests.rules.test_equivalence import changed as after_the
+from tests.rules.test_equivalence import owned_values, writes
 from tests.support.rules.reference import broken
 from tests.support.rules.samples import ORDERS, changed, line, order
 from tests.support.rules.worlds import DEFINITION, Key, key_of, rule_sets, steps
@@ -71,7 +71,7 @@ class OtherStore:
         return RuledTable(self.store, name, rules, randomness=randomness, clock=time.time, direct=None)
 
     def items(self, table: RuledTable) -> tuple[dict[Key, Item], dict[str, Key]]:
-        """The items and the sentinels."""
+        """Return the items and the sentinels."""
         found = self.call("Scan", TableName=table.name, ConsistentRead=True)["Items"]
         items = {key_of(item): item for item in found if not is_sentinel(item, "kind")}
         owners = {item["pk"]["S"]: key_of(item["owner"]["M"]) for item in found if is_sentinel(item, "kind")}
@@ -181,7 +181,7 @@ def test_compiled_writes_keep_the_rules(
             assert normal(after) == normal(state)
         state = after
         seen.append(state)
-        assert len(owners) == holders(rules, meanings, state)
+        assert len(owners) == owned_values(rules, meanings, state)
     report = other.run(audit_table(other.store, table.name, rules, randomness=random.Random(0), segments=1))
     assert report.clean, report.findings
 
@@ -194,7 +194,7 @@ def normal(state: Mapping[Key, Item]) -> dict[Key, Any]:
     }
 
 
-def test_a_refusal_carries_the_holder(other: OtherStore) -> None:
+def test_a_refusal_carries_the_owner(other: OtherStore) -> None:
     table = other.table(ORDERS)
     other.run(table.write([Put(order())]))
     with pytest.raises(RuleRefused) as refused:

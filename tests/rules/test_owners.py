@@ -57,7 +57,7 @@ def refusal(store: PlainStore, writing: Writing) -> str:
     return str(message)
 
 
-def claims(store: PlainStore) -> dict[str, str]:
+def owners_rows(store: PlainStore) -> dict[str, str]:
     """Return number → the order that has an owners row for it in the side store."""
     rows = store.engine._core.storage.connection.execute("SELECT value, owner FROM owners")
     said = {value.decode().removeprefix("unique#number#"): owner.decode() for value, owner in rows}
@@ -95,7 +95,7 @@ said = st.dictionaries(
 
 
 @given(st.lists(st.builds(lambda one, two: {**one, **two}, writings, said).filter(bool), max_size=12), st.booleans())
-def test_whatever_clients_write_a_value_has_one_holder(requests: list[Writing], adopted: bool) -> None:
+def test_a_value_has_one_owner_for_all_writes_of_clients(requests: list[Writing], adopted: bool) -> None:
     store = PlainStore(RULES)
     orders: State = {}
     sentinels: State = {}
@@ -113,14 +113,14 @@ def test_whatever_clients_write_a_value_has_one_holder(requests: list[Writing], 
             # Adopting finds nothing wrong, and writes the owners rows again where there is no sentinel.
             store.engine.put_rules_document(TABLE, rules_to_toml(RULES))
         holders = {number: name for name, number in orders.items() if number is not None}
-        claimed = claims(store)
+        claimed = owners_rows(store)
         assert claimed.items() <= holders.items()
         for number, name in holders.items():
             assert claimed.get(number) == name or sentinels.get(number) == name
     store.engine.close()
 
 
-def test_a_claim_from_before_sentinels_were_believed_still_stands() -> None:
+def test_an_owners_row_from_before_sentinels_were_trusted_still_counts() -> None:
     store = PlainStore(RULES)
     finish(ruled(store, RULES).write([Put(order("a", "1"))]))
     claim = b'{"pk":{"S":"a"},"sk":{"S":"order"}}'
@@ -128,54 +128,54 @@ def test_a_claim_from_before_sentinels_were_believed_still_stands() -> None:
     connection.execute("INSERT INTO owners VALUES ('1:unique', ?, ?)", (b"unique#number#1", claim))
     assert "number is taken" in refusal(store, {("order", "b"): "1"})
     finish(ruled(store, RULES, 1).write([Update(order("a", "1"), order("a", "2"))]))
-    assert claims(store) == {}
+    assert owners_rows(store) == {}
     write(store, {("order", "b"): "1"})
 
 
-def test_a_value_with_a_sentinel_is_kept_once() -> None:
+def test_the_owner_of_a_value_with_a_sentinel_is_recorded_once() -> None:
     store = PlainStore(RULES)
     finish(ruled(store, RULES).write([Put(order("a", "1"))]))
     write(store, {("order", "b"): "2"})
-    assert claims(store) == {"2": "b"}
+    assert owners_rows(store) == {"2": "b"}
     with pytest.raises(DynamoError) as refused:
         store.engine.execute("PutItem", {"TableName": TABLE, "Item": order("c", "1")})
     assert 'number is taken; owned by {pk: "a", sk: "order"}' in refused.value.message
 
 
-def test_a_claim_of_a_plain_client_stands_against_a_sentinel() -> None:
+def test_an_owners_row_of_a_plain_client_counts_against_a_sentinel() -> None:
     store = PlainStore(RULES)
     write(store, {("order", "a"): "1"})
     assert "number is taken" in refusal(store, {("order", "b"): "1", ("sentinel", "1"): "b"})
     write(store, {("order", "a"): None, ("order", "b"): "1", ("sentinel", "1"): "b"})
-    assert claims(store) == {}
+    assert owners_rows(store) == {}
 
 
-def test_of_two_in_one_request_one_may_have_a_value() -> None:
+def test_of_two_items_in_one_request_one_may_own_a_value() -> None:
     store = PlainStore(RULES)
     assert "number is taken" in refusal(store, {("order", "a"): "1", ("order", "b"): "1", ("sentinel", "1"): "a"})
     assert "number is taken" in refusal(store, {("order", "b"): "1", ("order", "a"): "1", ("sentinel", "1"): "a"})
-    assert (store.everything(), claims(store)) == ([], {})
+    assert (store.everything(), owners_rows(store)) == ([], {})
 
 
-def test_a_stale_sentinel_blocks_nobody() -> None:
+def test_a_stale_sentinel_blocks_no_item() -> None:
     store = PlainStore(RULES)
     finish(ruled(store, RULES).write([Put(order("a", "1"))]))
     write(store, {("order", "a"): None})
     write(store, {("order", "b"): "1"})
-    assert claims(store) == {"1": "b"}
+    assert owners_rows(store) == {"1": "b"}
     assert "number is taken" in refusal(store, {("order", "a"): "1"})
 
 
-def test_only_the_sentinel_in_its_place_says_who_holds_a_value() -> None:
+def test_only_the_sentinel_at_its_key_names_the_owner() -> None:
     store = PlainStore(RULES)
     elsewhere = {**sentinel("1", "a"), "sk": {"S": "elsewhere"}}
     actions = [{"Put": {"TableName": TABLE, "Item": item}} for item in (order("a", "1"), elsewhere)]
     store.engine.execute("TransactWriteItems", {"TransactItems": actions})
-    assert claims(store) == {"1": "a"}
+    assert owners_rows(store) == {"1": "a"}
     assert "number is taken" in refusal(store, {("order", "b"): "1"})
 
 
-def test_adopting_finds_a_second_holder_beside_a_sentinel() -> None:
+def test_adopting_finds_a_second_owner_of_a_value_with_a_sentinel() -> None:
     store = PlainStore(RULES)
     finish(ruled(store, RULES).write([Put(order("b", "1"))]))
     store.engine.put_rules_document(TABLE, None)
@@ -184,7 +184,7 @@ def test_adopting_finds_a_second_holder_beside_a_sentinel() -> None:
         store.engine.put_rules_document(TABLE, rules_to_toml(RULES))
 
 
-def test_a_table_whose_keys_are_numbers_has_claims_alone() -> None:
+def test_a_table_whose_keys_are_numbers_has_only_owners_rows() -> None:
     store = PlainStore()
     types = [{"AttributeName": "id", "AttributeType": "N"}]
     keys = [{"AttributeName": "id", "KeyType": "HASH"}]

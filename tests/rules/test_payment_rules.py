@@ -129,7 +129,7 @@ SAID_BY = {"kept-obligation": "kept", "kept-attempt": "kept", "kept-contradictio
 SAID_FIRST_BY = {"status-known": "status-moves"}
 
 
-def test_every_rule_is_here() -> None:
+def test_every_rule_is_tested() -> None:
     rules = payment_rules(FEES)
     kept = {f"kept-{kind.name}" for kind in rules.kinds if kind.kept}
     assert set(BREAKS) == {rule.name for rule in rules.rules} | kept
@@ -151,7 +151,7 @@ def test_a_write_that_breaks_a_rule_is_refused_by_its_name(name: str, native: bo
     assert "a" * 32 not in (message or "")
 
 
-def test_a_status_that_nobody_knows_is_found_in_a_table_that_has_it() -> None:
+def test_an_unknown_status_is_found_in_a_table_that_has_it() -> None:
     store = table(native=False)
     odd = changed(found(store, "attempt"), status="lost")
     assert "status-known" in {fault.rule for fault in RulesPlan(payment_rules(FEES)).state_violations(odd)}

@@ -24,43 +24,46 @@ def took_place(error: Exception) -> Exception:
     return error
 
 
-class Moody(PlainStore):
-    """A store that answers each TransactWriteItems with the next of ``moods`` (None: correctly), then always correctly."""
+class MisbehavingStore(PlainStore):
+    """A store that answers each TransactWriteItems with the next of ``answers``, then always correctly.
 
-    def __init__(self, *moods: Exception | None, reads: Sequence[Exception | None] = ()) -> None:
+    None is a correct answer.
+    """
+
+    def __init__(self, *answers: Exception | None, reads: Sequence[Exception | None] = ()) -> None:
         super().__init__()
-        self.moods, self.read_moods = list(moods), list(reads)
+        self.answers, self.read_moods = list(answers), list(reads)
         self.now = 0.0
         self.waits: list[tuple[int, float, float]] = []
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        moods = self.moods if operation == "TransactWriteItems" else self.read_moods
-        mood = moods.pop(0) if moods else None
-        if mood is None:
+        answers = self.answers if operation == "TransactWriteItems" else self.read_moods
+        answer = answers.pop(0) if answers else None
+        if answer is None:
             return await super().call(operation, request)
-        if "after" in getattr(mood, "__notes__", []):
+        if "after" in getattr(answer, "__notes__", []):
             await super().call(operation, request)
         else:
             self.requests.append((operation, request))
-        raise mood
+        raise answer
 
     @property
     def tokens(self) -> list[str]:
         return [request["ClientRequestToken"] for name, request in self.requests if name == "TransactWriteItems"]
 
 
-class Timed(RuledTable):
+class TimedTable(RuledTable):
     """A table that records its waits and moves the clock by their bound instead of sleeping."""
 
-    store: Moody
+    store: MisbehavingStore
 
     async def wait(self, tries: int, first_s: float, most_s: float) -> None:
         self.store.waits.append((tries, first_s, most_s))
         self.store.now += min(most_s, first_s * 2 ** (tries - 1))
 
 
-def table(store: Moody, **limits: Any) -> Timed:
-    return Timed(
+def table(store: MisbehavingStore, **limits: Any) -> TimedTable:
+    return TimedTable(
         store, TABLE, ORDERS, randomness=random.Random(7), clock=lambda: store.now, retry_limits=RetryLimits(**limits)
     )
 
@@ -69,9 +72,9 @@ BUSY = [cancelled("TransactionConflict", "None", "None"), cancelled("None", "Thr
 BUSY += [DynamoError(code, "busy") for code in sorted(BUSY_CODES)]
 
 
-@pytest.mark.parametrize("mood", BUSY, ids=str)
-def test_conflicts_and_throttling_are_tried_again_with_the_same_token(mood: DynamoError) -> None:
-    store = Moody(mood, mood)
+@pytest.mark.parametrize("answer", BUSY, ids=str)
+def test_conflicts_and_throttling_are_retried_with_the_same_token(answer: DynamoError) -> None:
+    store = MisbehavingStore(answer, answer)
     finish(table(store).write([Put(order())]))
     assert store.items() == {("a", "order"): order()}
     assert len(store.tokens) == 3
@@ -79,8 +82,8 @@ def test_conflicts_and_throttling_are_tried_again_with_the_same_token(mood: Dyna
     assert [tries for tries, _, _ in store.waits] == [1, 2]
 
 
-def test_trying_again_is_bounded() -> None:
-    store = Moody(*[cancelled("TransactionConflict")] * 50)
+def test_retries_are_bounded() -> None:
+    store = MisbehavingStore(*[cancelled("TransactionConflict")] * 50)
     with pytest.raises(StoreBusy, match="rejected 4 times, the last time with: TransactionCanceledException"):
         finish(table(store, busy_tries_max=4).write([Put(order())]))
     assert len(store.tokens) == 4
@@ -90,8 +93,8 @@ def test_every_busy_reason_counts_as_busy() -> None:
     assert {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} == BUSY_REASONS
 
 
-def test_a_refusal_is_never_tried_again() -> None:
-    store = Moody()
+def test_a_refusal_is_never_retried() -> None:
+    store = MisbehavingStore()
     finish(table(store).write([Put(order())], token="first"))
     with pytest.raises(RuleRefused) as refused:
         finish(table(store).write([Put(order("b", number="n-a"))], token="second"))
@@ -101,8 +104,8 @@ def test_a_refusal_is_never_tried_again() -> None:
     assert "owned by" in refused.value.message
 
 
-def test_contention_is_never_tried_again_and_carries_the_item_as_it_is() -> None:
-    store = Moody()
+def test_contention_is_never_retried_and_carries_the_item_as_it_is() -> None:
+    store = MisbehavingStore()
     finish(table(store).write([Put(order())], token="1"))
     finish(table(store).write([Update(order(), changed(order(), memo="x"))], token="2"))
     with pytest.raises(Contention) as moved:
@@ -111,15 +114,15 @@ def test_contention_is_never_tried_again_and_carries_the_item_as_it_is() -> None
     assert len(store.tokens) == 3
 
 
-def test_an_update_of_what_is_gone_is_contention() -> None:
-    store = Moody()
+def test_an_update_of_an_absent_item_is_contention() -> None:
+    store = MisbehavingStore()
     with pytest.raises(Contention, match="is absent") as moved:
         finish(table(store).write([Update(order(), changed(order(), memo="y"))]))
     assert moved.value.actual is None
 
 
 def test_a_refusal_outranks_contention() -> None:
-    store = Moody()
+    store = MisbehavingStore()
     finish(table(store).write([Put(order()), Put(order("b"))], token="1"))
     finish(table(store).write([Update(order(), changed(order(), memo="x"))], token="2"))
     late = changed(order(), memo="y")
@@ -127,8 +130,8 @@ def test_a_refusal_outranks_contention() -> None:
         finish(table(store).write([Update(order(), late), Put(order("c", number="n-b"))], token="3"))
 
 
-def test_a_parent_that_is_not_there_or_disagrees_is_named() -> None:
-    store = Moody()
+def test_a_parent_that_is_absent_or_disagrees_is_named() -> None:
+    store = MisbehavingStore()
     with pytest.raises(RuleRefused, match=r"Rule currency .*: its order does not exist"):
         finish(table(store).write([Put(line())], token="1"))
     finish(table(store).write([Put(order())], token="2"))
@@ -136,10 +139,10 @@ def test_a_parent_that_is_not_there_or_disagrees_is_named() -> None:
         finish(table(store).write([Put(line(currency="EUR"))], token="3"))
 
 
-def test_a_store_that_does_not_return_the_old_item_is_asked_for_it() -> None:
-    store = Moody()
+def test_the_old_item_is_read_from_a_store_that_does_not_return_it() -> None:
+    store = MisbehavingStore()
     finish(table(store).write([Put(order())], token="1"))
-    store.moods = [cancelled("None", "ConditionalCheckFailed", "None")]
+    store.answers = [cancelled("None", "ConditionalCheckFailed", "None")]
     with pytest.raises(RuleRefused, match=r"Rule number .* owned by"):
         finish(table(store).write([Put(order("b", number="n-a"))], token="2"))
 
@@ -147,19 +150,19 @@ def test_a_store_that_does_not_return_the_old_item_is_asked_for_it() -> None:
 @pytest.mark.parametrize("code", ["ValidationException", "ResourceNotFoundException", "AccessDeniedException"])
 def test_other_errors_pass_through(code: str) -> None:
     with pytest.raises(DynamoError, match=code):
-        finish(table(Moody(DynamoError(code, "no"))).write([Put(order())]))
+        finish(table(MisbehavingStore(DynamoError(code, "no"))).write([Put(order())]))
 
 
 def test_other_cancellations_pass_through() -> None:
     error = cancelled("ValidationError", "TransactionConflict", "None")
     with pytest.raises(DynamoError) as raised:
-        finish(table(Moody(error)).write([Put(order())]))
+        finish(table(MisbehavingStore(error)).write([Put(order())]))
     assert raised.value is error
 
 
 def test_a_request_that_was_never_sent_passes_through() -> None:
     with pytest.raises(StoreUnreachable):
-        finish(table(Moody(StoreUnreachable("refused"))).write([Put(order())]))
+        finish(table(MisbehavingStore(StoreUnreachable("refused"))).write([Put(order())]))
 
 
 # --- unknown outcomes ------------------------------------------------------------------------------------------------
@@ -170,8 +173,8 @@ LOST = [StoreOutcomeUnknown("reset"), *(DynamoError(code, "500") for code in sor
 @pytest.mark.parametrize("lost", LOST, ids=str)
 @pytest.mark.parametrize("took", [True, False], ids=["after", "before"])
 def test_a_lost_answer_is_settled_by_the_same_token(lost: Exception, took: bool) -> None:
-    mood = type(lost)(*lost.args)
-    store = Moody(took_place(mood) if took else mood)
+    answer = type(lost)(*lost.args)
+    store = MisbehavingStore(took_place(answer) if took else answer)
     finish(table(store).write([Put(order())]))
     assert store.items() == {("a", "order"): order()}
     assert len(store.tokens) == 2
@@ -179,16 +182,16 @@ def test_a_lost_answer_is_settled_by_the_same_token(lost: Exception, took: bool)
 
 
 def test_a_lost_answer_and_then_a_refusal_is_a_refusal() -> None:
-    store = Moody()
+    store = MisbehavingStore()
     finish(table(store).write([Put(order())], token="1"))
-    store.moods = [StoreOutcomeUnknown("reset")]
+    store.answers = [StoreOutcomeUnknown("reset")]
     with pytest.raises(RuleRefused, match="Rule number"):
         finish(table(store).write([Put(order("b", number="n-a"))], token="2"))
 
 
 def test_a_store_that_forgets_its_tokens_is_settled_by_what_the_failed_condition_returns() -> None:
     """Repeat a put that fails on itself: the item at its key is the one that was to be written."""
-    store = Moody(took_place(StoreOutcomeUnknown("reset")), cancelled(*["ConditionalCheckFailed"] * 3))
+    store = MisbehavingStore(took_place(StoreOutcomeUnknown("reset")), cancelled(*["ConditionalCheckFailed"] * 3))
     finish(table(store).write([Put(order())]))
     assert store.items() == {("a", "order"): order()}
 
@@ -206,32 +209,34 @@ LOST_AFTER = took_place(StoreOutcomeUnknown("reset"))
     ids=["put", "update", "delete"],
 )
 def test_when_the_token_settles_nothing_the_items_are_read(write: Any) -> None:
-    store = Moody()
+    store = MisbehavingStore()
     if not isinstance(write, Put):
         before = write.old if isinstance(write, Delete) else order()
         store.engine.execute("PutItem", {"TableName": TABLE, "Item": {**before, "low": {"N": "1"}, "high": {"N": "1"}}})
-    store.moods = [took_place(StoreOutcomeUnknown("reset")), *[StoreOutcomeUnknown("reset")] * 5]
+    store.answers = [took_place(StoreOutcomeUnknown("reset")), *[StoreOutcomeUnknown("reset")] * 5]
     finish(table(store).write([write]))
     assert len(store.tokens) == RetryLimits().unclear_tries_max
 
 
 def test_when_nothing_shows_that_it_took_place_it_stays_unknown() -> None:
-    store = Moody(*[StoreOutcomeUnknown("reset")] * 20)
+    store = MisbehavingStore(*[StoreOutcomeUnknown("reset")] * 20)
     with pytest.raises(StoreOutcomeUnknown, match="sent 6 times without a clear answer: reset"):
         finish(table(store).write([Put(order())]))
 
 
 def test_when_the_items_cannot_be_read_it_stays_unknown() -> None:
-    store = Moody(*[StoreOutcomeUnknown("reset")] * 20, reads=[DynamoError("InternalServerError", "no")] * 50)
+    store = MisbehavingStore(
+        *[StoreOutcomeUnknown("reset")] * 20, reads=[DynamoError("InternalServerError", "no")] * 50
+    )
     with pytest.raises(StoreOutcomeUnknown, match="the outcome could not be read"):
         finish(table(store).write([Put(order())]))
 
 
 def test_a_token_that_may_be_forgotten_is_not_sent_again() -> None:
     """Wait past ten minutes: the same token would be a second write, so the table only reads."""
-    store = Moody(took_place(StoreOutcomeUnknown("reset")))
+    store = MisbehavingStore(took_place(StoreOutcomeUnknown("reset")))
     ruled_table = table(store, unclear_wait_first_s=TOKEN_AGE_MAX_S, unclear_wait_max_s=TOKEN_AGE_MAX_S / 2)
-    store.moods.append(StoreOutcomeUnknown("never sent"))
+    store.answers.append(StoreOutcomeUnknown("never sent"))
     ruled_table_began = store.now
 
     async def late(tries: int, first_s: float, most_s: float) -> None:
@@ -243,7 +248,7 @@ def test_a_token_that_may_be_forgotten_is_not_sent_again() -> None:
 
 
 def test_busy_after_a_lost_answer_is_unknown() -> None:
-    store = Moody(StoreOutcomeUnknown("reset"), *[DynamoError("ThrottlingException", "slow")] * 20)
+    store = MisbehavingStore(StoreOutcomeUnknown("reset"), *[DynamoError("ThrottlingException", "slow")] * 20)
     with pytest.raises(StoreOutcomeUnknown, match="no answer, then a retry was rejected: ThrottlingException"):
         finish(table(store).write([Put(order())]))
 

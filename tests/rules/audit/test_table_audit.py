@@ -85,7 +85,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_got_past_the_rules_is_found(name: str) -> None:
+def test_broken_rules_are_found(name: str) -> None:
     items, findings = CASES[name]
     report = audited(table(*items))
     assert found(report) == sorted(findings)
@@ -100,7 +100,7 @@ def test_a_removed_sentinel_is_missed_unless_the_engine_alone_keeps_the_rules() 
     assert audited(store, sentinels=False).clean
 
 
-def test_repair_removes_sentinels_of_nobody_and_nothing_else() -> None:
+def test_repair_removes_sentinels_without_an_owner_and_nothing_else() -> None:
     store = table(order("b", number="n-a", state="void"), order(token="t", state="void"))
     put(store, sentinel("unique#number#x", pk="zz", sk="order"))
     report = audited(store, repair=True)
@@ -137,7 +137,7 @@ def test_adopting_a_table_protects_what_is_in_it(segments: int) -> None:
     assert finish(ruled(store, ORDERS).owner_of("number", "n7")) == {"pk": {"S": "o7"}, "sk": {"S": "order"}}
 
 
-def test_a_value_held_twice_is_not_adopted_and_can_be_given_up() -> None:
+def test_a_value_owned_twice_is_not_adopted_and_can_be_given_up() -> None:
     first, second = line(number=1, shelf="s", slot=1), line(number=2, shelf="s", slot=1)
     store = older(order(), first, second)
     report = audited(store, adopt=True)
@@ -177,18 +177,18 @@ def test_what_is_written_while_adopting_decides(act: Callable[[PlainStore], None
     audited(store, adopt=True)
     key = {"pk": {"S": "unique#place#s#%N1"}, "sk": {"S": "sentinel"}}
     store.engine.execute("DeleteItem", {"TableName": TABLE, "Key": key})
-    report = audited(Meanwhile(store, "TransactWriteItems", lambda: act(store)), adopt=True)
+    report = audited(StoreWithAnotherWriter(store, "TransactWriteItems", lambda: act(store)), adopt=True)
     assert [(finding.kind, finding.rule, finding.repaired) for finding in report.findings] == [
         ("missing sentinel", "place", False)
     ]
     assert store.sentinels().get("unique#place#s#%N1") == owner
 
 
-def test_a_report_whose_every_fault_was_repaired_is_clean() -> None:
+def test_a_report_whose_every_finding_was_repaired_is_clean() -> None:
     assert audited(table(order(token="t", state="void")), repair=True).clean
 
 
-class Meanwhile(PlainStore):
+class StoreWithAnotherWriter(PlainStore):
     """A store that runs another write just before the audit's first request named ``before``."""
 
     def __init__(self, inner: PlainStore, before: str, act: Callable[[], None]) -> None:
@@ -203,14 +203,16 @@ class Meanwhile(PlainStore):
 def test_what_was_true_only_while_reading_is_not_reported() -> None:
     """Let the scan read a value at its old owner and at its new one; on the second read only one owns it."""
     store = table(order("b", number="n-a", state="void"))
-    moving = Meanwhile(store, "TransactGetItems", lambda: put(store, order("b", number="n-b", state="void")))
+    moving = StoreWithAnotherWriter(
+        store, "TransactGetItems", lambda: put(store, order("b", number="n-b", state="void"))
+    )
     assert found(audited(moving)) == [("missing sentinel", "number")] or audited(moving, sentinels=False).clean
     assert ("duplicate", "number") not in found(audited(moving))
 
 
-def test_repair_leaves_a_sentinel_that_is_somebodys_again() -> None:
+def test_repair_leaves_a_sentinel_that_has_an_owner_again() -> None:
     store = table(order(token="t", state="void"))
-    again = Meanwhile(store, "TransactWriteItems", lambda: put(store, order(token="t", state="open")))
+    again = StoreWithAnotherWriter(store, "TransactWriteItems", lambda: put(store, order(token="t", state="open")))
     report = audited(again, repair=True)
     assert [(finding.kind, finding.repaired) for finding in report.findings] == [("stale sentinel", False)]
     assert "unique#one-open#c-a" in store.sentinels()
@@ -234,7 +236,7 @@ def test_the_list_is_bounded_and_the_count_is_not(monkeypatch: pytest.MonkeyPatc
     assert FINDINGS_MAX > 3
 
 
-class Throttled(PlainStore):
+class ThrottledStore(PlainStore):
     """A store that throttles every other request."""
 
     turned_away = 0
@@ -251,7 +253,7 @@ def test_throttling_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
         return None
 
     monkeypatch.setattr("asyncio.sleep", at_once)
-    store = Throttled()
+    store = ThrottledStore()
     put(store, line("zz"))
     assert found(audited(store)) == [("orphan", "currency")]
 
@@ -263,7 +265,7 @@ def test_other_errors_end_the_audit() -> None:
         audited(store)
 
 
-def test_a_value_held_by_more_than_a_transaction_reads_is_still_found() -> None:
+def test_a_value_owned_by_more_than_a_transaction_reads_is_still_found() -> None:
     store = table(*(order(f"b{number}", number="same", state="void") for number in range(120)))
     assert ("duplicate", "number") in found(audited(store))
 
@@ -319,10 +321,10 @@ def test_a_line_that_is_no_record_is_named(text: bytes, message: str) -> None:
         list(changes_from_lines([text], RulesPlan(ORDERS)))
 
 
-def test_update_beside_the_audit_is_no_fault() -> None:
+def test_a_write_during_the_audit_is_no_finding() -> None:
     """Let a writer that keeps the rules write between any two of the audit's requests."""
     store = table()
     first, second = order(token="t"), order(token="t", state="void")
-    busy = Meanwhile(store, "TransactGetItems", lambda: None)
+    busy = StoreWithAnotherWriter(store, "TransactGetItems", lambda: None)
     finish(ruled(store, ORDERS, 3).write([Update(first, second)]))
     assert audited(busy).clean

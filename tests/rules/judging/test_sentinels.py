@@ -23,7 +23,7 @@ def test_the_text_is_the_value(left: list[dict[str, Any]], right: list[dict[str,
         assert (value_text(left) == value_text(right)) is same
 
 
-def test_ordinary_text_stands_for_itself() -> None:
+def test_ordinary_text_is_unchanged() -> None:
     assert value_text([{"S": "abc"}]) == "abc"
     assert value_text([{"S": "a#b"}, {"N": "1.50"}]) == "a%23b#%N1.5"
 

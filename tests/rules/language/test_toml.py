@@ -51,7 +51,7 @@ def test_the_form_is_small() -> None:
     assert rules.kinds == ()
 
 
-FAULTS = {
+ERRORS = {
     "partition_key = ": "rules: must be TOML; got an error:",
     "": "partition_key: must be",
     'partition_key = "a"\nrule = 1': "rules: must have only",
@@ -70,8 +70,8 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("text", FAULTS)
-def test_a_bad_document_is_told_where(text: str) -> None:
+@pytest.mark.parametrize("text", ERRORS)
+def test_the_error_for_a_bad_document_names_the_place(text: str) -> None:
     with pytest.raises(RulesInvalid) as raised:
         rules_from_toml(text)
-    assert str(raised.value).startswith(FAULTS[text])
+    assert str(raised.value).startswith(ERRORS[text])

@@ -25,17 +25,17 @@ from tests.support.rules.samples import ORDERS
 KEY = {"pk": "{pk}", "sk": "order"}
 
 
-def graph(**said: Any) -> Transitions:
-    return Transitions("g", **{"attribute": "s", "initial": ("a",), "edges": (("a", "b"),), "final": ("b",), **said})
+def graph(**values: Any) -> Transitions:
+    return Transitions("g", **{"attribute": "s", "initial": ("a",), "edges": (("a", "b"),), "final": ("b",), **values})
 
 
-def table(*rules: Any, **said: Any) -> Rules:
+def table(*rules: Any, **values: Any) -> Rules:
     return Rules(
-        **{"partition_key": "pk", "sort_key": "sk", "kinds": (Kind("order"), Kind("line")), **said}, rules=rules
+        **{"partition_key": "pk", "sort_key": "sk", "kinds": (Kind("order"), Kind("line")), **values}, rules=rules
     )
 
 
-FAULTS: list[tuple[Callable[[], Any], str]] = [
+ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: Unique("u", attributes=()), "unique rule 'u': attributes must be at least one attribute; got ()"),
     (lambda: Unique("u", attributes=("a", "a")), "attributes must be different attributes; got a, a"),
     (lambda: Unique("", attributes=("a",)), "must be letters, digits, - and _, at most 64 characters; got ''"),
@@ -71,15 +71,15 @@ FAULTS: list[tuple[Callable[[], Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "message"), FAULTS, ids=[message[:50] for _, message in FAULTS])
-def test_a_rule_that_makes_no_sense_says_why(make: Callable[[], Any], message: str) -> None:
+@pytest.mark.parametrize(("make", "message"), ERRORS, ids=[message[:50] for _, message in ERRORS])
+def test_the_error_for_an_invalid_rule_gives_the_reason(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError) as raised:
         make()
     assert message in str(raised.value)
     assert isinstance(raised.value, RulesInvalid) or isinstance(make, type(lambda: None))
 
 
-SAYS = {
+DESCRIPTIONS = {
     "number": "number belongs to at most one item",
     "place": "shelf and slot together belong to at most one item",
     "one-open": 'at most one item per customer while state IN ("open", "paid")',
@@ -93,12 +93,12 @@ SAYS = {
 }
 
 
-@pytest.mark.parametrize("name", SAYS)
-def test_a_rule_can_be_read_aloud(name: str) -> None:
-    assert ORDERS[name].describe() == SAYS[name]
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_a_rule_has_a_description(name: str) -> None:
+    assert ORDERS[name].describe() == DESCRIPTIONS[name]
 
 
-def test_an_unknown_rule_is_answered_with_those_there_are() -> None:
+def test_the_error_for_an_unknown_rule_lists_the_rules() -> None:
     with pytest.raises(KeyError, match="no rule 'nuber'; the rules are number, token"):
         ORDERS["nuber"]
 

@@ -37,7 +37,7 @@ def test_a_put_takes_its_values() -> None:
     ]
 
 
-def test_an_update_pins_what_changes_and_what_was_read_beside_it() -> None:
+def test_an_update_compares_what_changes_and_what_was_read_with_it() -> None:
     # one-open reads state together with customer; number and currency are neither changed nor judged.
     assert sent(Update(order(), changed(order(), state="paid"))) == [
         "Update a/order if #customer = :old_customer AND #kind = :old_kind AND #state = :old_state"
@@ -63,13 +63,13 @@ def test_what_changes_nothing_sends_nothing() -> None:
     assert sent(Put(order()), Delete(order())) == []
 
 
-def test_leaving_the_predicate_gives_the_value_back() -> None:
+def test_leaving_the_predicate_gives_the_value_up() -> None:
     assert sent(Update(order(), changed(order(), state="void")))[1:] == [
         f"Delete unique#one-open#c-a/sentinel if {FREE}"
     ]
 
 
-def test_a_removal_gives_everything_back_and_pins_what_it_held() -> None:
+def test_a_removal_gives_up_all_values_and_compares_what_it_owned() -> None:
     assert sent(Delete(line(shelf="s", slot=1))) == [
         "Delete a/line-1 if #kind = :old_kind AND #shelf = :old_shelf AND #slot = :old_slot",
         f"Delete unique#place#s#%N1/sentinel if {FREE}",
@@ -94,7 +94,7 @@ def test_children_of_one_parent_share_its_check() -> None:
     assert lines[3:] == ["ConditionCheck a/order if #kind = :p0_kind AND #currency = :p0_currency"]
 
 
-def test_children_that_disagree_are_both_asked_for() -> None:
+def test_children_that_disagree_are_both_checked() -> None:
     lines = sent(Put(line()), Put(line(number=2, currency="EUR")))
     assert lines[2:] == [
         "ConditionCheck a/order if #kind = :p0_kind AND #currency = :p0_currency AND #currency = :p1_currency"
@@ -107,7 +107,7 @@ def test_a_parent_in_the_same_write_is_judged_as_it_will_be() -> None:
         compiled(Put(order(currency="EUR")), Put(line()))
 
 
-def test_a_parent_that_is_updated_beside_its_child_is_pinned_in_what_the_child_rests_on() -> None:
+def test_a_parent_updated_with_its_child_is_compared_in_what_the_child_depends_on() -> None:
     first = sent(Update(order(), changed(order(), memo="x")), Put(line()))[0]
     assert first == "Update a/order if #currency = :old_currency AND #kind = :old_kind AND attribute_not_exists(#memo)"
 
@@ -128,7 +128,7 @@ def test_one_transaction_is_one_step() -> None:
         compiled(Update(order(), paid), Update(paid, changed(paid, state="sent")))
 
 
-def test_writes_at_one_key_must_follow_from_each_other() -> None:
+def test_writes_at_one_key_must_not_contradict_each_other() -> None:
     with pytest.raises(Contention, match="contradict each other"):
         compiled(Put(order()), Update(changed(order(), memo="x"), changed(order(), memo="y")))
 
@@ -144,7 +144,7 @@ def test_numbers_are_compared_by_value() -> None:
     ]
 
 
-def test_attributes_with_names_that_no_placeholder_can_spell() -> None:
+def test_attributes_whose_names_do_not_fit_a_placeholder() -> None:
     old = {**order(), "a-b c": {"S": "1"}, "é": {"S": "1"}}
     new = {**old, "a-b c": {"S": "2"}, "é": {"S": "2"}}
     store = PlainStore()

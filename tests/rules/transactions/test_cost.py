@@ -77,6 +77,6 @@ def test_the_cost_is_what_is_billed(name: str) -> None:
     assert store.units == costs.total - costs.indexes
 
 
-def test_a_parent_of_unknown_size_is_taken_for_a_small_one() -> None:
+def test_a_parent_of_unknown_size_counts_as_small() -> None:
     table = ruled(PlainStore(), ORDERS)
     assert cost(table.compile([Put(line("b"))])).parents == 2

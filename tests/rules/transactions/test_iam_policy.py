@@ -29,7 +29,7 @@ def test_the_writer_writes_in_transactions_only() -> None:
     assert ARN + "/index/*" in statements["Read"]["Resource"]
 
 
-def test_everybody_else_is_shut_out_by_the_table() -> None:
+def test_the_table_denies_all_other_roles() -> None:
     (statement,) = iam_policies(ORDERS, ARN, [ROLE])["table"]["Statement"]
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert statement["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [ROLE]}}
@@ -43,7 +43,7 @@ def test_everybody_else_is_shut_out_by_the_table() -> None:
         payment_rules(FeeCatalogue.default()),
     ],
 )
-def test_where_nothing_is_ever_removed_only_sentinels_may_go(rules: Rules) -> None:
+def test_where_nothing_is_ever_removed_only_sentinels_may_be_deleted(rules: Rules) -> None:
     statement = by_sid(iam_policies(rules, ARN, [ROLE])["writer"])["OnlySentinelsGo"]
     assert statement["Action"] == ["dynamodb:DeleteItem"]
     assert statement["Condition"] == {"ForAnyValue:StringNotLike": {"dynamodb:LeadingKeys": ["unique#*"]}}

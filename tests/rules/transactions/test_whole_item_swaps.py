@@ -76,7 +76,7 @@ def test_an_attribute_that_goes_is_a_change(table: RuledTable, store: PlainStore
     assert (store.items()["a", "order"], store.swaps) == (order(), 2)
 
 
-def test_an_item_read_before_it_was_canonical_is_written_all_the_same(table: RuledTable, store: PlainStore) -> None:
+def test_an_item_read_before_it_was_canonical_is_still_written(table: RuledTable, store: PlainStore) -> None:
     as_put = {**order(), "amount": {"N": "5.00"}}
     finish(table.write([Put(as_put)]))
     finish(table.write([Update(as_put, changed(as_put, state="paid"))]))
@@ -102,7 +102,7 @@ def test_two_writes_at_one_key_go_the_compiled_way(table: RuledTable, store: Pla
     ],
     ids=["taken twice", "cannot be unique", "no kind", "a sentinel"],
 )
-def test_what_is_refused_is_told_by_the_compiled_form(
+def test_the_compiled_form_reports_the_refusal(
     table: RuledTable, store: PlainStore, writes: list[dict[str, Any]], rule: str
 ) -> None:
     with pytest.raises(RuleRefused) as refused:
@@ -140,7 +140,7 @@ def test_a_list_of_texts_means_what_its_comparisons_mean(short: Where, long: str
         assert briefly(found) == at_length(found)
 
 
-def test_other_lists_are_not_taken_for_texts() -> None:
+def test_other_lists_are_not_lists_of_texts() -> None:
     assert one_of("n", [1, 2]).listed_values is None
     assert one_of("n", ["1", 2]).listed_values is None
     assert Where("NOT city IN (:v)", values={":v": "x"}).listed_values is None

@@ -60,8 +60,8 @@ def item(pk: str, sk: str, kind: str, **values: Any) -> dict[str, Any]:
 
 def order(name: str = "a", **values: Any) -> dict[str, Any]:
     """Return an order."""
-    said = {"number": f"n-{name}", "customer": f"c-{name}", "state": "open", "currency": "USD", **values}
-    return item(name, "order", "order", **said)
+    values = {"number": f"n-{name}", "customer": f"c-{name}", "state": "open", "currency": "USD", **values}
+    return item(name, "order", "order", **values)
 
 
 def line(name: str = "a", number: int = 1, **values: Any) -> dict[str, Any]:
