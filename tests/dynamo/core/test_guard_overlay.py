@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bursar.dynamo.core.catalogue import Core, Write
+from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.core.guard_overlay import PendingWrites
 from bursar.dynamo.engine.engine import Engine
-from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.table import Table, Write
 from tests.support.dynamo.tables import item, put, table
 
 

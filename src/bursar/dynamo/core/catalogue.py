@@ -15,59 +15,12 @@ from bursar.dynamo.core.guard_overlay import PendingWrites
 from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Looking, Refusal, TransactionView
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
-from bursar.dynamo.storage.change_streams import Recorder, Streams
-from bursar.dynamo.storage.rows import StoredRow
+from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN, Counted, Index, Table, no_such_table
+from bursar.dynamo.storage.table import TABLE_ARN, Counted, Index, Table, Write, no_such_table
+from bursar.dynamo.storage.ttl_index import TtlIndex, ttl_index_of
 
 UNKNOWN_VERSION = -1
-
-
-class Write:
-    """One item's change on its way to the file: what is there (``row``) and what is to be (``new``, or None)."""
-
-    __slots__ = ("_old", "body", "check_only", "key", "larger_bytes", "new", "row", "size", "table")
-
-    def __init__(
-        self,
-        table: Table,
-        key: bytes,
-        row: StoredRow | None,
-        old: Item | None,
-        new: Item | None,
-        size: int = 0,
-        body: bytes | None = None,
-    ) -> None:
-        """``old`` may be None though there is a row: it is decoded when somebody asks. ``size`` is that of ``new``.
-
-        ``body`` is ``new`` as bytes, where somebody has them.
-        """
-        self.table = table
-        self.key = key
-        self.row = row
-        self._old = old
-        self.new = new
-        self.size = size
-        self.body = body if body is not None else b"" if new is None else orjson.dumps(new)
-        self.larger_bytes = size if row is None or row[1] < size else row[1]
-        """The larger size of the two items, which is what Amazon bills."""
-        self.check_only = False
-
-    @classmethod
-    def check(cls, table: Table, key: bytes, row: StoredRow | None, old: Item | None) -> "Write":
-        """No change at all: a transaction's ConditionCheck among its writes."""
-        write = cls(table, key, row, old, None)
-        write.check_only = True
-        if row is not None:
-            write.new, write.size, write.body, write.larger_bytes = old, row[1], row[2], row[1]
-        return write
-
-    @property
-    def old(self) -> Item | None:
-        """The item as it was."""
-        if self._old is None and self.row is not None:
-            self._old = orjson.loads(self.row[2])
-        return self._old
 
 
 class Refused(Exception):
@@ -92,12 +45,12 @@ class Core:
         self._tables: dict[str, Table] = {}
         self._guards: dict[str, Guard] = {}
         self._counts: dict[Counted, list[int]] = {}
+        self._ttl_indexes: dict[int, TtlIndex] = {}
+        self._streams: dict[int, Stream] = {}
         self._version = UNKNOWN_VERSION
         self.streams = Streams(storage, randomness)
         self.address = "localhost"
         """Where a server serves this store; DescribeEndpoints tells it."""
-        self.expiring = False
-        """Whether the open write is the time-to-live sweep's; its stream records say so."""
         self.tokens_swept_at = 0.0
         """When expired idempotency tokens were last removed (seconds since the epoch)."""
 
@@ -125,17 +78,28 @@ class Core:
         version = self.storage.catalogue_version()
         if version == self._version:
             return
-        streams = self.streams.enabled()
+        self._streams = self.streams.enabled()
+        self._ttl_indexes = {}
         self._tables = {
             name: Table(self.storage, table_id, name, orjson.loads(document), rules)
             for table_id, name, document, rules in self.storage.definitions()
         }
         for table in self._tables.values():
-            stream = streams.get(table.id)
-            if stream is not None:
-                table.stream = stream
-                table.followers = (*table.followers, Recorder(self, table, stream))
+            self._attach_followers(table)
         self._version = version
+
+    def _attach_followers(self, table: Table) -> None:
+        ttl_index = ttl_index_of(self.storage, table)
+        if ttl_index is not None:
+            self._ttl_indexes[table.id] = ttl_index
+            table.follow(ttl_index.item_changed)
+        stream = self._streams.get(table.id)
+        if stream is not None:
+            table.follow(Recorder(self.storage, self.clock, table, stream).item_changed)
+
+    def ttl_index(self, table: Table) -> TtlIndex | None:
+        """Return the expiry times of a table's items, as of the last :meth:`refresh`; None without a time to live."""
+        return self._ttl_indexes.get(table.id)
 
     @property
     def version(self) -> int:
@@ -146,6 +110,8 @@ class Core:
         """Drops what is cached of an undone transaction; the next look reads the file."""
         self._version = UNKNOWN_VERSION
         self._tables = {}
+        self._ttl_indexes = {}
+        self._streams = {}
         self._counts.clear()
 
     def create_table(self, name: str, document: dict[str, Any]) -> Table:
@@ -171,31 +137,36 @@ class Core:
         for number in after - before:
             self.storage.add_index(table.id, number)
         self._change_stream(table, document)
-        if table.expiry is not None and "TimeToLive" not in document:
-            table.expiry.drop()
+        ttl_index_before = self.ttl_index(table)
+        if ttl_index_before is not None and "TimeToLive" not in document:
+            ttl_index_before.drop()
         self.changed()
         changed = self._tables[table.name]
         for index in changed.indexes.values():
             if index.number not in before:
                 self._fill(changed, index)
-        if changed.expiry is not None and table.expiry is None:
-            changed.expiry.create(changed)
+        ttl_index = self.ttl_index(changed)
+        if ttl_index is not None and ttl_index_before is None:
+            ttl_index.create(changed)
         return changed
 
     def _change_stream(self, table: Table, document: dict[str, Any]) -> None:
         wanted = "StreamSpecification" in document
-        if table.stream is not None and not wanted:
-            self.streams.stop(table.stream, self.clock())
-        elif table.stream is None and wanted:
+        stream = self._streams.get(table.id)
+        if stream is not None and not wanted:
+            self.streams.stop(stream, self.clock())
+        elif stream is None and wanted:
             self.streams.start(table.id, table.name, document, self.clock())
 
     def delete_table(self, table: Table) -> None:
         """Removes a table and all that belongs to it."""
         self.flush_counts()
-        if table.stream is not None:
-            self.streams.stop(table.stream, self.clock())
-        if table.expiry is not None:
-            table.expiry.drop()
+        stream = self._streams.get(table.id)
+        if stream is not None:
+            self.streams.stop(stream, self.clock())
+        ttl_index = self.ttl_index(table)
+        if ttl_index is not None:
+            ttl_index.drop()
         self.storage.remove_table(table.id, [index.number for index in table.indexes.values()])
         self.changed()
 

@@ -7,23 +7,19 @@ is copied for one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import orjson
 
 from bursar.dynamo.core.guards import TransactionView
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import Table
-
-if TYPE_CHECKING:
-    from bursar.dynamo.core.catalogue import Write
+from bursar.dynamo.storage.table import Table, Write
 
 
 class PendingWrites:
     """One request's writes, and the unique values that guards claim and release for them."""
 
-    def __init__(self, storage: Storage, tables: Callable[[str], Table], writes: Sequence["Write"]) -> None:
+    def __init__(self, storage: Storage, tables: Callable[[str], Table], writes: Sequence[Write]) -> None:
         self.storage = storage
         self.tables = tables
         self.items: dict[tuple[int, bytes], Item | None] = {(one.table.id, one.key): one.new for one in writes}

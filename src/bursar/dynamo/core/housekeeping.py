@@ -7,10 +7,11 @@ indexes, streams and rules see it, and an item that a rule will not let go stays
 
 from contextlib import suppress
 
-from bursar.dynamo.core.catalogue import Core, Refused, Write
+from bursar.dynamo.core.catalogue import Core, Refused
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.storage.change_streams import RETENTION_S, SHARD_LIFE_S, Stream
-from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.ttl_index import TtlIndex
 
 ITEMS_PER_RUN_MAX = 200
 RECORDS_PER_RUN_MAX = 2_000
@@ -30,9 +31,10 @@ class Sweep:
         """Whether a run would write anything; reads only."""
         now = self._core.clock()
         self._core.refresh()
-        return any(
-            table.expiry is not None and table.expiry.expired(now, _START, 1) for table in self._core.tables()
-        ) or any(self._stream_is_due(stream, now) for stream in self._core.streams.all())
+        ttl_indexes = [self._core.ttl_index(table) for table in self._core.tables()]
+        if any(ttl_index is not None and ttl_index.expired(now, _START, 1) for ttl_index in ttl_indexes):
+            return True
+        return any(self._stream_is_due(stream, now) for stream in self._core.streams.all())
 
     def run(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
         """Deletes up to ``limit`` expired items and what is too old in streams; how many items it looked at."""
@@ -40,8 +42,9 @@ class Sweep:
         now = core.clock()
         looked_at = 0
         for table in core.tables():
-            if looked_at < limit:
-                looked_at += self._expire(table, now, limit - looked_at)
+            ttl_index = core.ttl_index(table)
+            if ttl_index is not None and looked_at < limit:
+                looked_at += self._expire(table, ttl_index, now, limit - looked_at)
         changed = [self._tend(stream, now) for stream in core.streams.all() if self._stream_is_due(stream, now)]
         if any(changed):
             core.changed()
@@ -49,22 +52,15 @@ class Sweep:
 
     # Items ----------------------------------------------------------------------------------------------------
 
-    def _expire(self, table: Table, now: float, limit: int) -> int:
-        if table.expiry is None:
-            return 0
-        core = self._core
-        expired = table.expiry.expired(now, self._positions.pop(table.id, _START), limit)
-        core.expiring = True
-        try:
-            for _, row_id, size, body in expired:
-                row = (row_id, size, body)
-                write = Write(table, b"", row, None, None)
-                write.key = table.stored_key_of(write.old or {})
-                # A rule keeps the item; or this engine was opened without what judges rules, and writes nothing here.
-                with suppress(Refused, DynamoError):
-                    core.apply([write])
-        finally:
-            core.expiring = False
+    def _expire(self, table: Table, ttl_index: TtlIndex, now: float, limit: int) -> int:
+        expired = ttl_index.expired(now, self._positions.pop(table.id, _START), limit)
+        for _, row_id, size, body in expired:
+            write = Write(table, b"", (row_id, size, body), None, None)
+            write.key = table.stored_key_of(write.old or {})
+            write.by_service = True
+            # A rule keeps the item; or this engine was opened without what judges rules, and writes nothing here.
+            with suppress(Refused, DynamoError):
+                self._core.apply([write])
         if len(expired) == limit:
             self._positions[table.id] = expired[-1][0]
         return len(expired)

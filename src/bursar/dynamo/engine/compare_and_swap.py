@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import apsw
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused, Write, check_size
+from bursar.dynamo.core.catalogue import Core, Refused, check_size
 from bursar.dynamo.core.guards import Change, Looking, Refusal
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
@@ -33,7 +33,7 @@ from bursar.dynamo.operations.data_plane.pages import ROWS_UNLIMITED
 from bursar.dynamo.operations.data_plane.transactions import ACTIONS_MAX
 from bursar.dynamo.operations.requests.shapes import Request
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.table import Table, Write
 
 Whole = Mapping[str, Any]
 """An item, or a key, in DynamoDB JSON."""

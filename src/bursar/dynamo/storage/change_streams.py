@@ -13,17 +13,14 @@ Source: Developer Guide, "Change data capture for DynamoDB Streams".
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from bursar.clock import iso_ms
+from bursar.clock import Clock, iso_ms
 from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN, Table
-
-if TYPE_CHECKING:
-    from bursar.dynamo.core.catalogue import Core, Write
+from bursar.dynamo.storage.table import TABLE_ARN, Table, Write
 
 RETENTION_S = 24 * 3600
 SHARD_LIFE_S = 4 * 3600
@@ -222,12 +219,12 @@ class Streams:
 class Recorder:
     """Writes a record of each change of one table's items. A change to an equal item makes none."""
 
-    __slots__ = ("_connection", "_core", "_insert", "_table", "_wants_new", "_wants_old")
+    __slots__ = ("_clock", "_cursor", "_insert", "_table", "_wants_new", "_wants_old")
 
-    def __init__(self, core: "Core", table: Table, stream: Stream) -> None:
-        self._core = core
+    def __init__(self, storage: Storage, clock: Clock, table: Table, stream: Stream) -> None:
+        self._clock = clock
         self._table = table
-        self._connection = core.storage.cursor
+        self._cursor = storage.cursor
         self._wants_new = stream.view in WANTS_NEW
         self._wants_old = stream.view in WANTS_OLD
         self._insert = (
@@ -235,7 +232,7 @@ class Recorder:
             " VALUES (?, ?, ?, ?, ?, ?, ?)"
         )
 
-    def __call__(self, write: "Write", row_id: int) -> None:
+    def item_changed(self, write: Write, row_id: int) -> None:
         """The change has just been made."""
         old_bytes = new_bytes = None
         keys: Item = self._table.key_item(write.new or write.old or {})
@@ -253,12 +250,12 @@ class Recorder:
         if self._wants_old and write.row is not None:
             old_bytes = write.row[2]
             size += write.row[1]
-        self._connection.execute(
+        self._cursor.execute(
             self._insert,
             (
-                self._core.clock(),
+                self._clock(),
                 event,
-                self._core.expiring,
+                write.by_service,
                 size,
                 item_bytes(keys),
                 old_bytes,

@@ -21,6 +21,7 @@ from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_s
 from bursar.dynamo.storage.change_streams import INSERT, REMOVE, Stream, Streams
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
 from bursar.dynamo.storage.table import Index, Table
+from bursar.dynamo.storage.ttl_index import ttl_index_of
 
 FAULTS_MAX = 1_000
 """More are not listed: a file with so many is read by nobody line by line."""
@@ -74,7 +75,7 @@ def _catalogue_faults(storage: Storage, tables: list[Table], streams: list[Strea
     wanted = {f"items_{table.id}" for table in tables}
     wanted |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
     wanted |= {f"stream_{stream.id}" for stream in streams}
-    wanted |= {f"expiry_{table.id}" for table in tables if table.expiry}
+    wanted |= {f"expiry_{table.id}" for table in tables if table.ttl_attribute}
     held = {
         str(name)
         for (name,) in storage.connection.execute(
@@ -111,6 +112,7 @@ class _Tally:
 
 def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
     tallies = [_Tally(None), *map(_Tally, table.indexes.values())]
+    ttl_index = ttl_index_of(storage, table)
     expiring = 0
     # What is damaged may be text, of any bytes or none that are UTF-8: it is read as bytes, and its type beside it.
     rows = storage.connection.execute(
@@ -128,10 +130,10 @@ def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
             yield f"{table.name}, key {key.hex()}: {fault}"
         for tally in tallies:
             tally.add(item, size)
-        expiring += table.expiry is not None and table.expiry.key_of(item) is not None
-    if table.expiry:
-        name = f"{table.name}, expiry by {table.expiry.name}"
-        yield from _entry_faults(storage, table, name, f"expiry_{table.id}", table.expiry.key_of, expiring)
+        expiring += ttl_index is not None and ttl_index.key_of(item) is not None
+    if ttl_index:
+        name = f"{table.name}, expiry by {ttl_index.name}"
+        yield from _entry_faults(storage, table, name, f"expiry_{table.id}", ttl_index.key_of, expiring)
     for tally in tallies:
         number = tally.index.number if tally.index else TABLE_ITSELF
         name = f"{table.name}, index {tally.index.name}" if tally.index else table.name

@@ -7,18 +7,15 @@ chose, in Amazon's own names. :class:`Table` is made from it once per process an
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import orjson
 
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import Item, normalise
 from bursar.dynamo.items.key_encoding import END, encode_key_value
-from bursar.dynamo.storage.rows import Entries, Rows
+from bursar.dynamo.storage.rows import Entries, Rows, StoredRow
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
-from bursar.dynamo.storage.ttl_index import Expiry
-
-if TYPE_CHECKING:
-    from bursar.dynamo.core.catalogue import Write
-    from bursar.dynamo.storage.change_streams import Stream
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -109,7 +106,6 @@ class Table:
     __slots__ = (
         "counted",
         "document",
-        "expiry",
         "followers",
         "id",
         "index_key_names",
@@ -124,7 +120,7 @@ class Table:
         "rules",
         "sort_name",
         "sort_type",
-        "stream",
+        "ttl_attribute",
         "types",
     )
 
@@ -154,16 +150,19 @@ class Table:
         """The attributes that the key of some index has."""
         self.local_indexes = any(not index.is_global for index in self.indexes.values())
         lives = document.get("TimeToLive")
-        self.expiry = Expiry(storage, table_id, lives["AttributeName"]) if lives else None
-        self.stream: Stream | None = None
-        """The stream that is enabled now."""
-        self.followers: tuple[Follower, ...] = (self.expiry,) if self.expiry else ()
-        """What keeps itself in step with the items; nothing, for most tables."""
+        self.ttl_attribute: str | None = lives["AttributeName"] if lives else None
+        """The attribute with an item's expiry time; None for a table without a time to live."""
+        self.followers: tuple[Follower, ...] = ()
+        """What keeps itself in step with the items: a TTL index, a stream's recorder; nothing, for most tables."""
 
     @property
     def arn(self) -> str:
         """The table's Amazon resource name."""
         return TABLE_ARN + self.name
+
+    def follow(self, follower: Follower) -> None:
+        """Call ``follower`` after each change of an item from now on, after the followers that are there already."""
+        self.followers = (*self.followers, follower)
 
     def key_of_item(self, item: Item) -> bytes:
         """The encoded key of a normalised item about to be stored. Raises for missing and unfit keys."""
@@ -234,6 +233,55 @@ class Table:
         if len(content) > PLAIN_TEXT_MAX:
             _check_key_size(value, kind, is_partition=name == self.partition_name)
         return encode_key_value(value)
+
+
+class Write:
+    """One item's change on its way to the file: what is there (``row``) and what is to be (``new``, or None)."""
+
+    __slots__ = ("_old", "body", "by_service", "check_only", "key", "larger_bytes", "new", "row", "size", "table")
+
+    def __init__(
+        self,
+        table: Table,
+        key: bytes,
+        row: StoredRow | None,
+        old: Item | None,
+        new: Item | None,
+        size: int = 0,
+        body: bytes | None = None,
+    ) -> None:
+        """``old`` may be None though there is a row: it is decoded when somebody asks. ``size`` is that of ``new``.
+
+        ``body`` is ``new`` as bytes, where somebody has them.
+        """
+        self.table = table
+        self.key = key
+        self.row = row
+        self._old = old
+        self.new = new
+        self.size = size
+        self.body = body if body is not None else b"" if new is None else orjson.dumps(new)
+        self.larger_bytes = size if row is None or row[1] < size else row[1]
+        """The larger size of the two items, which is what Amazon bills."""
+        self.check_only = False
+        self.by_service = False
+        """Whether time to live makes the change, not a request; its stream record says so."""
+
+    @classmethod
+    def check(cls, table: Table, key: bytes, row: StoredRow | None, old: Item | None) -> "Write":
+        """No change at all: a transaction's ConditionCheck among its writes."""
+        write = cls(table, key, row, old, None)
+        write.check_only = True
+        if row is not None:
+            write.new, write.size, write.body, write.larger_bytes = old, row[1], row[2], row[1]
+        return write
+
+    @property
+    def old(self) -> Item | None:
+        """The item as it was."""
+        if self._old is None and self.row is not None:
+            self._old = orjson.loads(self.row[2])
+        return self._old
 
 
 def _check_key_size(value: dict[str, Any], kind: str, *, is_partition: bool) -> None:

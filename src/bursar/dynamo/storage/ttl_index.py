@@ -6,23 +6,18 @@ Kept like an index by ``Core._apply``, so that the sweep finds what has expired 
 Developer Guide, "Using time to live (TTL) in DynamoDB".
 """
 
-from typing import TYPE_CHECKING
-
 import orjson
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.items.key_encoding import encode_key_value
 from bursar.dynamo.storage.sqlite_file import Storage
-
-if TYPE_CHECKING:
-    from bursar.dynamo.core.catalogue import Write
-    from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.table import Table, Write
 
 OLDEST_S = 5 * 365 * 24 * 3600
 """An item whose moment lies further back is left alone: it is taken for a mistake in the data."""
 
 
-class Expiry:
+class TtlIndex:
     """The expiry entries of one table with a time to live on the attribute ``name``."""
 
     __slots__ = ("_cursor", "_delete", "_due", "_insert", "_table", "name")
@@ -43,7 +38,7 @@ class Expiry:
         value = item.get(self.name)
         return None if value is None or "N" not in value else encode_key_value(value)
 
-    def __call__(self, write: "Write", row_id: int) -> None:
+    def item_changed(self, write: Write, row_id: int) -> None:
         """The change has just been made."""
         before = None if write.old is None else self.key_of(write.old)
         after = None if write.new is None else self.key_of(write.new)
@@ -59,7 +54,7 @@ class Expiry:
         low = max(after, _moment(now - OLDEST_S))
         return list(self._cursor.execute(self._due, (low, _moment(now), limit)))
 
-    def create(self, table: "Table") -> None:
+    def create(self, table: Table) -> None:
         """Makes the entries, for the items that are there."""
         self._cursor.execute(f"CREATE TABLE {self._table} (entry BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID")
         for row_id, key, body in table.rows.everything():
@@ -70,6 +65,11 @@ class Expiry:
     def drop(self) -> None:
         """Forgets the entries."""
         self._cursor.execute(f"DROP TABLE {self._table}")
+
+
+def ttl_index_of(storage: Storage, table: Table) -> TtlIndex | None:
+    """Return the TTL index of ``table``; None for a table without a time to live."""
+    return None if table.ttl_attribute is None else TtlIndex(storage, table.id, table.ttl_attribute)
 
 
 def _moment(seconds: float) -> bytes:

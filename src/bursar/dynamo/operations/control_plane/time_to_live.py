@@ -26,14 +26,14 @@ def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any
     table = existing(core, request["TableName"])
     wanted = request["TimeToLiveSpecification"]
     name = wanted["AttributeName"]
-    if table.expiry is None:
+    if table.ttl_attribute is None:
         if not wanted["Enabled"]:
             raise invalid("TimeToLive is already disabled")
         core.change_table(table, {**table.document, "TimeToLive": {"AttributeName": name}})
     else:
-        if table.expiry.name != name:
+        if table.ttl_attribute != name:
             raise invalid(
-                "TimeToLive is active on a different AttributeName: current AttributeName is " + table.expiry.name
+                f"TimeToLive is active on a different AttributeName: current AttributeName is {table.ttl_attribute}"
             )
         if wanted["Enabled"]:
             raise invalid("TimeToLive is already enabled")
@@ -43,7 +43,7 @@ def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 def describe_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Whether a table has a time to live, and on which attribute."""
-    expiry = existing(core, request["TableName"]).expiry
-    if expiry is None:
+    attribute = existing(core, request["TableName"]).ttl_attribute
+    if attribute is None:
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
-    return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": expiry.name}}
+    return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": attribute}}

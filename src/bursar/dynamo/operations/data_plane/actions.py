@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Write, check_size
+from bursar.dynamo.core.catalogue import Core, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import Binding, BoundCondition, BoundUpdate, parse_condition, parse_update
 from bursar.dynamo.items.attribute_values import TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, item_size
@@ -18,7 +18,7 @@ from bursar.dynamo.items.fast_normalise import size_after, taken_in
 from bursar.dynamo.operations.data_plane import legacy
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.storage.rows import StoredRow
-from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.table import Table, Write
 
 DUPLICATE_ITEM = "DuplicateItemException"
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused, Write, check_size
+from bursar.dynamo.core.catalogue import Core, Refused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import BoundProjection
 from bursar.dynamo.items.attribute_values import TOO_LARGE, normalise_item
@@ -17,7 +17,7 @@ from bursar.dynamo.operations.data_plane.pages import bound_projection
 from bursar.dynamo.operations.requests.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, METRICS, TEXT
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Many, Map, Request, Struct
-from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.table import Table, Write
 
 KEYS_MAX = 100
 REQUESTS_MAX = 25

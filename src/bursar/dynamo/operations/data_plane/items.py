@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused, Write
+from bursar.dynamo.core.catalogue import Core, Refused
 from bursar.dynamo.errors import condition_failed, invalid
 from bursar.dynamo.expressions import values_at_paths
 from bursar.dynamo.items.attribute_values import Item
@@ -28,7 +28,7 @@ from bursar.dynamo.operations.requests.members import (
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Request, Shape
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.table import Table, Write
 
 BYTES_PER_GB = 1024**3
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused, Write, check_size
+from bursar.dynamo.core.catalogue import Core, Refused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
 from bursar.dynamo.items.fast_normalise import taken_in
@@ -34,7 +34,7 @@ from bursar.dynamo.partiql.plan import (
 from bursar.dynamo.partiql.ranges import PartitionSpan, constant_of_key
 from bursar.dynamo.partiql.values import Values
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import Misfit, Table
+from bursar.dynamo.storage.table import Misfit, Table, Write
 
 _OF_ONE_ITEM = frozenset({"Statement", "Parameters", "ConsistentRead"})
 """Members that a SELECT of one item may have and be answered without a page being made."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused, Write
+from bursar.dynamo.core.catalogue import Core, Refused
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions import parse_projection
 from bursar.dynamo.items.attribute_values import Item
@@ -36,7 +36,7 @@ from bursar.dynamo.operations.requests.members import (
 )
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Many, Request, Shape, Struct, Text
-from bursar.dynamo.storage.table import Misfit, Table
+from bursar.dynamo.storage.table import Misfit, Table, Write
 
 ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
