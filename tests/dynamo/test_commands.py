@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from bursar.dynamo import Engine
 from bursar.dynamo.commands import GUARD_LOADER, dynamo
-from bursar.dynamo.core.guards import Guard, Looking
+from bursar.dynamo.core.guards import Guard, TableCheck
 
 TABLES: list[dict[str, Any]] = [
     {
@@ -168,7 +168,7 @@ def test_the_rooms_above_hand_in_the_loader_of_rules(store: Path, tmp_path: Path
         def adopt(self, view: object, table: str) -> list[str]:
             return []
 
-        def judge(self, changes: object) -> Looking:
+        def judge(self, changes: object) -> TableCheck:
             return lambda view: None
 
     def loader(document: str) -> Any:

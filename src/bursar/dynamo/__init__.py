@@ -8,7 +8,7 @@ which the rooms above talk to this DynamoDB or another (``open_store``).
 
 from bursar.dynamo.clients.boto3_in_process import boto3_client, boto3_resource, boto3_streams_client
 from bursar.dynamo.clients.store import Store, open_store
-from bursar.dynamo.core.guards import Change, Guard, GuardLoader, GuardView, Looking, Refusal
+from bursar.dynamo.core.guards import Change, Guard, GuardLoader, GuardView, Refusal, TableCheck
 from bursar.dynamo.engine.engine import Engine, RulesRefused
 from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
@@ -22,13 +22,13 @@ __all__ = [
     "Guard",
     "GuardLoader",
     "GuardView",
-    "Looking",
     "Refusal",
     "RulesRefused",
     "Store",
     "StoreFormatError",
     "StoreOutcomeUnknown",
     "StoreUnreachable",
+    "TableCheck",
     "boto3_client",
     "boto3_resource",
     "boto3_streams_client",

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from bursar.dynamo.core.guards import Change, GuardView, JudgedSwap, Looking, Refusal
+from bursar.dynamo.core.guards import Change, GuardView, JudgedSwap, Refusal, TableCheck
 from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.judging.local_rules import changed_attributes
 from bursar.rules.judging.plan import RulesPlan
@@ -85,7 +85,7 @@ class NativeGuard:
         self._plan = RulesPlan(rules)
         self._sentinel = {"S": SENTINEL_KIND}
 
-    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
+    def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
         """Return the first refusal among ``changes`` by a local rule, or the check that needs the table."""
         judged = self._judge_locally(changes)
         return judged if isinstance(judged, Refusal) else self._table_check(changes, judged)
@@ -153,7 +153,7 @@ class NativeGuard:
         plan = self._plan
         return sentinel_item(plan.key_names, plan.kind_attribute, value, unique.rule.name, owner.key)
 
-    def _table_check(self, changes: Sequence[Change], judged: _Judged, added: Sequence[Change] = ()) -> Looking:
+    def _table_check(self, changes: Sequence[Change], judged: _Judged, added: Sequence[Change] = ()) -> TableCheck:
         """Return the check that needs the table. ``added`` sentinels follow from ``judged`` and need no check."""
         names = self._plan.key_names
         written_sentinels = [*(change for _, change in judged.sentinels), *added]
@@ -257,7 +257,7 @@ class NativeGuard:
         elif named is not None and self._owns({"M": named}, value, change.table, written):
             return self._plan.taken_violation(unique, change.old, change.new, named)
         else:
-            present = view.take(_OWNERS, value.encode(), owner_bytes(key))
+            present = view.own(_OWNERS, value.encode(), owner_bytes(key))
         if present is None or present == owner_bytes(key):
             return None
         return self._plan.taken_violation(unique, change.old, change.new, orjson.loads(present))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.core.guard_overlay import PendingWrites
+from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.storage.table import Table, Write
 from tests.support.dynamo.tables import item, put, table
@@ -26,8 +26,8 @@ def users(core: Core) -> Table:
     return core.table("users")
 
 
-def pending(core: Core, users: Table, *writes: Write) -> PendingWrites:
-    return PendingWrites(core.storage, core.table, writes)
+def pending(core: Core, users: Table, *writes: Write) -> GuardOverlay:
+    return GuardOverlay(core.storage, core.table, writes)
 
 
 def test_items_are_seen_as_they_will_be(core: Core, users: Table) -> None:
@@ -48,34 +48,34 @@ def test_items_are_seen_as_they_will_be(core: Core, users: Table) -> None:
 def test_a_refusal_gives_back_what_was_taken(core: Core, users: Table) -> None:
     request = pending(core, users)
     view = request.view(users)
-    assert view.take("email", b"x", b"me") is None
-    assert view.take("email", b"x", b"you") == b"me"
-    request.give_back()
+    assert view.own("email", b"x", b"me") is None
+    assert view.own("email", b"x", b"you") == b"me"
+    request.release_taken()
     assert pending(core, users).view(users).owner("email", b"x") is None
 
 
 def test_a_value_released_in_a_request_can_be_taken_in_it(core: Core, users: Table) -> None:
     first = pending(core, users)
-    first.view(users).claim("email", b"x", b"me")
+    first.view(users).set_owner("email", b"x", b"me")
     assert pending(core, users).view(users).owner("email", b"x") is None
-    first.keep_owners()
+    first.write_owners()
 
     second = pending(core, users)
     view = second.view(users)
     assert view.owner("email", b"x") == b"me"
     view.release("email", b"x")
     assert view.owner("email", b"x") is None
-    assert view.take("email", b"x", b"you") is None
+    assert view.own("email", b"x", b"you") is None
     assert view.owner("email", b"x") == b"you"
-    second.give_back()
+    second.release_taken()
     assert pending(core, users).view(users).owner("email", b"x") == b"me"
-    second.keep_owners()
+    second.write_owners()
     assert pending(core, users).view(users).owner("email", b"x") == b"you"
 
 
 def test_a_value_released_for_good_is_free(core: Core, users: Table) -> None:
     first = pending(core, users)
-    assert first.view(users).take("email", b"x", b"me") is None
+    assert first.view(users).own("email", b"x", b"me") is None
     first.view(users).release("email", b"x")
-    first.keep_owners()
+    first.write_owners()
     assert pending(core, users).view(users).owner("email", b"x") is None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bursar.dynamo import Change, DynamoError, Engine, GuardView, Looking, Refusal, RulesRefused
+from bursar.dynamo import Change, DynamoError, Engine, GuardView, Refusal, RulesRefused, TableCheck
 from bursar.dynamo.core.guards import Guard
 from tests.support.dynamo.tables import item, put, refusal, refused, table
 
@@ -20,7 +20,7 @@ class UniqueEmail(Guard):
             raise ValueError(f"not understood: {document}")
         self.seen: list[Sequence[Change]] = []
 
-    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
+    def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
         self.seen.append(changes)
         return lambda view: self._look(changes, view)
 
@@ -34,7 +34,7 @@ class UniqueEmail(Guard):
                 value, mine = change.new["email"]["S"].encode(), change.key["pk"]["S"].encode()
                 if view.owner("email", value) not in (None, mine):
                     return Refusal(at, "another item has this email")
-                view.claim("email", value, mine)
+                view.set_owner("email", value, mine)
         return None
 
     def adopt(self, view: GuardView, table_name: str) -> list[str]:
@@ -45,7 +45,7 @@ class UniqueEmail(Guard):
             value = one["email"]["S"].encode()
             if view.owner("email", value) is not None:
                 violations.append(f"{one['pk']['S']}: email taken")
-            view.claim("email", value, one["pk"]["S"].encode())
+            view.set_owner("email", value, one["pk"]["S"].encode())
         return violations
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.clients.boto3_in_process import boto3_client
-from bursar.dynamo.core.guards import Change, Guard, GuardView, Looking, Refusal
+from bursar.dynamo.core.guards import Change, Guard, GuardView, Refusal, TableCheck
 from tests.support.dynamo.stream_readers import START, HandClock, arn_of, opened, records_of
 from tests.support.dynamo.tables import item, put, table
 
@@ -116,7 +116,7 @@ def test_the_stream_says_that_the_service_did_it(engine: Engine) -> None:
 class KeepsHeld(Guard):
     """A rule: items with ``held`` are not deleted."""
 
-    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
+    def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
         for index, change in enumerate(changes):
             if change.new is None and "held" in (change.old or {}):
                 return Refusal(index, "held")

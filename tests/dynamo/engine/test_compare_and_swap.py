@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo import AsyncEngine, Change, DynamoError, Engine, GuardView, Looking, Refusal
+from bursar.dynamo import AsyncEngine, Change, DynamoError, Engine, GuardView, Refusal, TableCheck
 from bursar.dynamo.core.guards import Guard
 from bursar.dynamo.engine.compare_and_swap import Unswapped
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX
@@ -35,7 +35,7 @@ class NoFour(Guard):
     def __init__(self, document: str) -> None:
         assert document == NO_FOUR
 
-    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
+    def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
         for at, change in enumerate(changes):
             if change.new and change.new.get("n") == {"N": "4"}:
                 return Refusal(at, NO_FOUR)

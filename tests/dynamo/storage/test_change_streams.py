@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
-from bursar.dynamo.core.guards import Change, Guard, GuardView, Looking, Refusal
+from bursar.dynamo.core.guards import Change, Guard, GuardView, Refusal, TableCheck
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.storage.sqlite_file import Storage
 from tests.support.dynamo.stream_readers import HandClock, arn_of, opened, records_of, streamed
@@ -180,7 +180,7 @@ def test_what_a_failed_commit_undoes_is_in_neither(turns: list[tuple[list[Reques
 class OnlyEven(Guard):
     """A rule: ``n`` is even."""
 
-    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
+    def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
         odd = [at for at, change in enumerate(changes) if int((change.new or {}).get("n", {}).get("N", 0)) % 2]
         return Refusal(odd[0], "odd") if odd else lambda view: None
 

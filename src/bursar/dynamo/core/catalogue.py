@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from bursar.clock import Clock
-from bursar.dynamo.core.guard_overlay import PendingWrites
-from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Looking, Refusal, TransactionView
+from bursar.dynamo.core.guard_overlay import GuardOverlay
+from bursar.dynamo.core.guards import Change, TransactionView, Guard, GuardLoader, Refusal, TableCheck
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
@@ -198,7 +198,7 @@ class Core:
     def put_rules(self, table: Table, document: str | None) -> list[str]:
         """Sets a table's rules and judges what it holds; with violations found, the caller undoes all of it."""
         self.storage.put_rules(table.id, document)
-        self.storage.forget_owners(table.id)
+        self.storage.release_owned_values(table.id)
         self.changed()
         if document is None:
             return []
@@ -222,34 +222,34 @@ class Core:
 
     # Writes ---------------------------------------------------------------------------------------------------
 
-    def apply(self, writes: Sequence[Write], looking: Looking | None = None) -> None:
+    def apply(self, writes: Sequence[Write], table_check: TableCheck | None = None) -> None:
         """Carries out one request's writes, all or none. Raises :class:`Refused` when a guard will not have them.
 
-        ``looking``: what the guard has left to look up, where it has judged exactly these writes, of its table alone.
+        ``table_check``: what the guard has left to look up, where it has judged exactly these writes, of its table alone.
         """
         for write in writes:
             if write.table.rules is not None:
-                self._apply_guarded(writes, looking)
+                self._apply_guarded(writes, table_check)
                 return
         for write in writes:
             self._apply(write)
 
-    def _apply_guarded(self, writes: Sequence[Write], looking: Looking | None) -> None:
+    def _apply_guarded(self, writes: Sequence[Write], table_check: TableCheck | None) -> None:
         # Judged before the first of them is applied: a refusal has nothing to undo.
-        pending = PendingWrites(self.storage, self.table, writes)
+        overlay = GuardOverlay(self.storage, self.table, writes)
         try:
-            if looking is not None:
-                _heed(looking(pending.view(writes[0].table)), range(len(writes)))
+            if table_check is not None:
+                _raise_if_refused(table_check(overlay.view(writes[0].table)), range(len(writes)))
             else:
-                self._judge(writes, pending)
+                self._judge(writes, overlay)
         except BaseException:
-            pending.give_back()
+            overlay.release_taken()
             raise
         for write in writes:
             self._apply(write)
-        pending.keep_owners()
+        overlay.write_owners()
 
-    def _judge(self, writes: Sequence[Write], pending: PendingWrites) -> None:
+    def _judge(self, writes: Sequence[Write], overlay: GuardOverlay) -> None:
         for table in {write.table.name: write.table for write in writes}.values():
             if table.rules is None:
                 continue
@@ -261,7 +261,7 @@ class Core:
                     positions.append(position)
             if changes:
                 judged = self.guard(table.rules).judge(changes)
-                _heed(judged if isinstance(judged, Refusal) else judged(pending.view(table)), positions)
+                _raise_if_refused(judged if isinstance(judged, Refusal) else judged(overlay.view(table)), positions)
 
     def _apply(self, write: Write) -> None:
         """The single way by which an item, its index entries and its table's counters change."""
@@ -322,7 +322,7 @@ class Core:
         self._counts.clear()
 
 
-def _heed(refusal: Refusal | None, positions: Sequence[int]) -> None:
+def _raise_if_refused(refusal: Refusal | None, positions: Sequence[int]) -> None:
     if refusal is not None:
         raise Refused(positions[refusal.change_index], refusal.message)
 

@@ -16,7 +16,7 @@ from bursar.dynamo.storage.sqlite_file import Storage
 from bursar.dynamo.storage.table import Table, Write
 
 
-class PendingWrites:
+class GuardOverlay:
     """One request's writes, and the unique values that guards claim and release for them."""
 
     def __init__(self, storage: Storage, tables: Callable[[str], Table], writes: Sequence[Write]) -> None:
@@ -25,77 +25,77 @@ class PendingWrites:
         self.items: dict[tuple[int, bytes], Item | None] = {(one.table.id, one.key): one.new for one in writes}
         self.owners: dict[tuple[str, bytes], bytes | None] = {}
         """Who will hold a value; None for nobody."""
-        self.taken: list[tuple[str, bytes]] = []
+        self.newly_owned: list[tuple[str, bytes]] = []
         """Values that nobody held, and that are in the file already for whoever took them."""
 
-    def view(self, guarded: Table) -> "PendingView":
+    def view(self, guarded: Table) -> "OverlayView":
         """What the guard of the table ``guarded`` may read and keep."""
-        return PendingView(self, guarded)
+        return OverlayView(self, guarded)
 
-    def keep_owners(self) -> None:
+    def write_owners(self) -> None:
         """Writes what was claimed and released."""
         for (space, value), owner in self.owners.items():
             if owner is None:
-                self.storage.release_value(space, value)
+                self.storage.release(space, value)
             else:
-                self.storage.claim(space, value, owner)
+                self.storage.set_owner(space, value, owner)
 
-    def give_back(self) -> None:
+    def release_taken(self) -> None:
         """The request is refused: frees what was taken for it."""
-        for space, value in self.taken:
-            self.storage.release_value(space, value)
+        for space, value in self.newly_owned:
+            self.storage.release(space, value)
 
 
-class PendingView(TransactionView):
+class OverlayView(TransactionView):
     """The ``GuardView`` of one guarded table over the open transaction and the writes about to be made in it."""
 
-    def __init__(self, pending: PendingWrites, guarded: Table) -> None:
-        super().__init__(pending.storage, pending.tables, guarded)
-        self._pending = pending
+    def __init__(self, overlay: GuardOverlay, guarded: Table) -> None:
+        super().__init__(overlay.storage, overlay.tables, guarded)
+        self._overlay = overlay
 
     def get(self, table: str, key: Item) -> Item | None:
         """See ``GuardView``."""
-        of = self._tables(table)
-        encoded = of.key_of(key)[1]
-        items = self._pending.items
-        if (of.id, encoded) in items:
-            return items[of.id, encoded]
-        row = of.rows.get(encoded)
+        stored_table = self._tables(table)
+        encoded = stored_table.key_of(key)[1]
+        items = self._overlay.items
+        if (stored_table.id, encoded) in items:
+            return items[stored_table.id, encoded]
+        row = stored_table.rows.get(encoded)
         return None if row is None else orjson.loads(row[2])
 
     def owner(self, space: str, value: bytes) -> bytes | None:
         """See ``GuardView``."""
-        held = self._space(space), value
-        owners = self._pending.owners
-        return owners[held] if held in owners else self._storage.owner(*held)
+        space_and_value = self._space(space), value
+        owners = self._overlay.owners
+        return owners[space_and_value] if space_and_value in owners else self._storage.owner(*space_and_value)
 
-    def take(self, space: str, value: bytes, owner: bytes) -> bytes | None:
+    def own(self, space: str, value: bytes, owner: bytes) -> bytes | None:
         """See ``GuardView``."""
-        held = self._space(space), value
-        owners = self._pending.owners
-        if held in owners:
-            present = owners[held]
+        space_and_value = self._space(space), value
+        owners = self._overlay.owners
+        if space_and_value in owners:
+            present = owners[space_and_value]
             if present is None:
-                owners[held] = owner
+                owners[space_and_value] = owner
             return present
-        present = self._storage.take(*held, owner)
+        present = self._storage.own(*space_and_value, owner)
         if present is None:
-            self._pending.taken.append(held)
+            self._overlay.newly_owned.append(space_and_value)
         return present
 
-    def claim(self, space: str, value: bytes, owner: bytes) -> None:
+    def set_owner(self, space: str, value: bytes, owner: bytes) -> None:
         """See ``GuardView``."""
-        self._pending.owners[self._space(space), value] = owner
+        self._overlay.owners[self._space(space), value] = owner
 
     def release(self, space: str, value: bytes) -> None:
         """See ``GuardView``."""
-        self._pending.owners[self._space(space), value] = None
+        self._overlay.owners[self._space(space), value] = None
 
     def scan(self, table: str) -> Iterator[Item]:
         """See ``GuardView``."""
-        of = self._tables(table)
-        written = {key: item for (table_id, key), item in self._pending.items.items() if table_id == of.id}
-        kept = ((key, orjson.loads(body)) for _, key, body in of.rows.everything() if key not in written)
+        stored_table = self._tables(table)
+        written = {key: item for (table_id, key), item in self._overlay.items.items() if table_id == stored_table.id}
+        kept = ((key, orjson.loads(body)) for _, key, body in stored_table.rows.everything() if key not in written)
         return iter([item for _, item in sorted([*kept, *written.items()], key=_by_key) if item is not None])
 
 

@@ -53,10 +53,10 @@ class GuardView(Protocol):
     def owner(self, space: str, value: bytes) -> bytes | None:
         """Who holds a unique value, in the side store of the guarded table."""
 
-    def take(self, space: str, value: bytes, owner: bytes) -> bytes | None:
+    def own(self, space: str, value: bytes, owner: bytes) -> bytes | None:
         """Gives a unique value to ``owner`` if nobody holds it; else who does."""
 
-    def claim(self, space: str, value: bytes, owner: bytes) -> None:
+    def set_owner(self, space: str, value: bytes, owner: bytes) -> None:
         """Gives a unique value to ``owner``, whoever held it."""
 
     def release(self, space: str, value: bytes) -> None:
@@ -66,7 +66,7 @@ class GuardView(Protocol):
         """Every item of a table, in key order."""
 
 
-Looking = Callable[[GuardView], Refusal | None]
+TableCheck = Callable[[GuardView], Refusal | None]
 """What is left of a judgement: what only the table can tell. Claims and releases unique values as it goes."""
 
 
@@ -75,13 +75,13 @@ class JudgedSwap(NamedTuple):
 
     added: Sequence[Change]
     """Changes that must be written with the swap, such as sentinels; they belong to the judgement."""
-    looking: Looking
+    table_check: TableCheck
 
 
 class Guard(Protocol):
     """The rules of one table."""
 
-    def judge(self, changes: Sequence[Change]) -> Refusal | Looking:
+    def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
         """Judges one request's changes to the guarded table, as if all of them took place, as far as they tell."""
 
     def judge_swap(self, changes: Sequence[Change]) -> Refusal | JudgedSwap:
@@ -111,25 +111,25 @@ class TransactionView:
 
     def get(self, table: str, key: Item) -> Item | None:
         """See :class:`GuardView`."""
-        of = self._tables(table)
-        row = of.rows.get(of.key_of(key)[1])
+        stored_table = self._tables(table)
+        row = stored_table.rows.get(stored_table.key_of(key)[1])
         return None if row is None else orjson.loads(row[2])
 
     def owner(self, space: str, value: bytes) -> bytes | None:
         """See :class:`GuardView`."""
         return self._storage.owner(self._space(space), value)
 
-    def take(self, space: str, value: bytes, owner: bytes) -> bytes | None:
+    def own(self, space: str, value: bytes, owner: bytes) -> bytes | None:
         """See :class:`GuardView`."""
-        return self._storage.take(self._space(space), value, owner)
+        return self._storage.own(self._space(space), value, owner)
 
-    def claim(self, space: str, value: bytes, owner: bytes) -> None:
+    def set_owner(self, space: str, value: bytes, owner: bytes) -> None:
         """See :class:`GuardView`."""
-        self._storage.claim(self._space(space), value, owner)
+        self._storage.set_owner(self._space(space), value, owner)
 
     def release(self, space: str, value: bytes) -> None:
         """See :class:`GuardView`."""
-        self._storage.release_value(self._space(space), value)
+        self._storage.release(self._space(space), value)
 
     def scan(self, table: str) -> Iterator[Item]:
         """See :class:`GuardView`."""

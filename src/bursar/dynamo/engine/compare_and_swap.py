@@ -22,7 +22,7 @@ import apsw
 import orjson
 
 from bursar.dynamo.core.catalogue import Core, Refused, check_size
-from bursar.dynamo.core.guards import Change, Looking, Refusal
+from bursar.dynamo.core.guards import Change, Refusal, TableCheck
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item, item_size
@@ -131,7 +131,7 @@ class _Plan(NamedTuple):
 
     version: int
     swaps: Sequence[_Foreseen]
-    looking: Looking
+    table_check: TableCheck
 
 
 def _plan(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Plan:
@@ -146,7 +146,7 @@ def _plan(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Plan:
     foreseen += [_foreseen(table, added.old, added.new) for added in judged.added]
     if len({one.key for one in foreseen}) != len(foreseen) or len(foreseen) > ACTIONS_MAX:
         raise Unswapped(f"swaps are of at most {ACTIONS_MAX} items, each once")
-    return _Plan(core.version, foreseen, judged.looking)
+    return _Plan(core.version, foreseen, judged.table_check)
 
 
 def _foreseen(table: Table, old: Whole | None, new: Whole | None) -> _Foreseen:
@@ -181,7 +181,7 @@ def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         raise Unswapped("a table has been defined otherwise in between")
     table = core.table(request["TableName"])
     try:
-        core.apply([_write(table, one) for one in plan.swaps], plan.looking)
+        core.apply([_write(table, one) for one in plan.swaps], plan.table_check)
     except Refused as refused:
         raise Unswapped(refused.message) from None
     except apsw.ConstraintError as error:

@@ -270,7 +270,7 @@ class Storage:
             "DELETE FROM rules WHERE table_id = ?",
         ):
             self.connection.execute(statement, (table_id,))
-        self.forget_owners(table_id)
+        self.release_owned_values(table_id)
 
     def add_index(self, table_id: int, number: int) -> None:
         """Makes the entries of an index."""
@@ -335,20 +335,20 @@ class Storage:
         ).get
         return row
 
-    def take(self, space: str, value: bytes, owner: bytes) -> bytes | None:
+    def own(self, space: str, value: bytes, owner: bytes) -> bytes | None:
         """Gives ``value`` to ``owner`` if nobody holds it; else who does."""
         self.cursor.execute("INSERT OR IGNORE INTO owners VALUES (?, ?, ?)", (space, value, owner))
         return None if self.connection.changes() else self.owner(space, value)
 
-    def claim(self, space: str, value: bytes, owner: bytes) -> None:
+    def set_owner(self, space: str, value: bytes, owner: bytes) -> None:
         """Gives ``value`` to ``owner``, whoever held it."""
         self.cursor.execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?)", (space, value, owner))
 
-    def forget_owners(self, table_id: int) -> None:
+    def release_owned_values(self, table_id: int) -> None:
         """Frees every value of one table's spaces, which are named ``<table id>:…``."""
         self.cursor.execute("DELETE FROM owners WHERE space >= ? AND space < ?", (f"{table_id}:", f"{table_id};"))
 
-    def release_value(self, space: str, value: bytes) -> None:
+    def release(self, space: str, value: bytes) -> None:
         """Frees ``value``."""
         self.cursor.execute("DELETE FROM owners WHERE space = ? AND value = ?", (space, value))
 
