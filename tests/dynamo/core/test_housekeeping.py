@@ -57,27 +57,27 @@ def test_what_has_expired_goes_and_nothing_else(engine: Engine) -> None:
         lasting("a string", {"S": str(NOW - 1)}),
         item(pk="a", sk="none"),
     )
-    assert engine.sweep() == 2
+    assert engine.run_housekeeping() == 2
     assert left(engine) == ["a string", "later", "milliseconds", "none", "older than five years", "this second"]
     described = engine.execute("DescribeTable", {"TableName": "orders"})["Table"]
     assert described["ItemCount"] == 6
     assert described["GlobalSecondaryIndexes"][0]["ItemCount"] == 0
-    assert engine.sweep() == 0
+    assert engine.run_housekeeping() == 0
 
 
 def test_items_that_were_there_before_expire_too(clock: HandClock) -> None:
     engine = opened(clock)
     engine.execute("CreateTable", table())
     put(engine, "orders", lasting("1", NOW - 1), lasting("2", NOW + 5))
-    assert engine.sweep() == 0
+    assert engine.run_housekeeping() == 0
     enable(engine)
-    engine.sweep()
+    engine.run_housekeeping()
     assert left(engine) == ["2"]
     enable(engine, on=False)
     clock.now += 10
-    assert engine.sweep() == 0
+    assert engine.run_housekeeping() == 0
     enable(engine)
-    engine.sweep()
+    engine.run_housekeeping()
     assert left(engine) == []
 
 
@@ -86,15 +86,15 @@ def test_a_moment_that_is_moved_counts_from_then_on(engine: Engine, clock: HandC
     put(engine, "orders", lasting("1", NOW + 50), item(pk="a", sk="2"))
     engine.execute("DeleteItem", {"TableName": "orders", "Key": item(pk="a", sk="3")})
     clock.now += 10
-    assert engine.sweep() == 0
+    assert engine.run_housekeeping() == 0
     clock.now += 50
-    assert engine.sweep() == 1
+    assert engine.run_housekeeping() == 1
     assert left(engine) == ["2"]
 
 
 def test_a_run_is_bounded(engine: Engine) -> None:
     put(engine, "orders", *(lasting(str(number), NOW - 1) for number in range(7)))
-    assert [engine.sweep(3) for _ in range(4)] == [3, 3, 1, 0]
+    assert [engine.run_housekeeping(3) for _ in range(4)] == [3, 3, 1, 0]
 
 
 def test_the_stream_says_that_the_service_did_it(engine: Engine) -> None:
@@ -103,7 +103,7 @@ def test_the_stream_says_that_the_service_did_it(engine: Engine) -> None:
         {"TableName": "orders", "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "OLD_IMAGE"}},
     )
     put(engine, "orders", lasting("1", NOW - 1))
-    engine.sweep()
+    engine.run_housekeeping()
     put(engine, "orders", lasting("2", NOW + 1))
     inserted, removed, after = records_of(engine, arn_of(engine))
     assert removed["eventName"] == "REMOVE"
@@ -132,7 +132,7 @@ def test_what_a_rule_keeps_stays_and_does_not_stop_the_rest(clock: HandClock) ->
     put(engine, "orders", *(lasting(f"held {number}", NOW - 9, held="yes") for number in range(4)))
     put(engine, "orders", lasting("free", NOW - 1))
     for _ in range(3):
-        engine.sweep(2)
+        engine.run_housekeeping(2)
     assert left(engine) == ["held 0", "held 1", "held 2", "held 3"]
 
 
@@ -143,13 +143,13 @@ def test_time_to_live_outlives_a_restart(clock: HandClock, tmp_path: object) -> 
     engine.close()
     clock.now += 5
     engine = opened(clock, path)
-    engine.sweep()
+    engine.run_housekeeping()
     assert left(engine) == []
     engine.execute("DeleteTable", {"TableName": "orders"})
     engine.close()
 
 
-async def test_the_asyncio_door_sweeps_after_writes(clock: HandClock) -> None:
+async def test_the_asyncio_engine_runs_housekeeping_after_writes(clock: HandClock) -> None:
     engine = with_time_to_live(opened(clock))
     shared = AsyncEngine(engine)
     await shared.call("PutItem", {"TableName": "orders", "Item": lasting("1", NOW + 1)})
@@ -159,17 +159,17 @@ async def test_the_asyncio_door_sweeps_after_writes(clock: HandClock) -> None:
     await shared.close()
 
 
-async def test_the_asyncio_door_sweeps_by_itself_when_told_to(clock: HandClock) -> None:
+async def test_the_asyncio_engine_runs_housekeeping_every_second_once_started(clock: HandClock) -> None:
     engine = with_time_to_live(opened(clock))
     put(engine, "orders", lasting("1", NOW + 1))
     clock.now += 5
     shared = AsyncEngine(engine)
-    shared.keep_swept()
+    shared.start_housekeeping()
     assert left(engine) == []
     await shared.close()
 
 
-def test_the_boto3_door_sweeps(engine: Engine, clock: HandClock) -> None:
+def test_boto3_clients_run_housekeeping(engine: Engine, clock: HandClock) -> None:
     client = boto3_client(engine)
     put(engine, "orders", lasting("1", NOW + 1))
     clock.now += 5

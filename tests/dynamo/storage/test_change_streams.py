@@ -259,7 +259,7 @@ def test_sequence_numbers_are_not_given_twice() -> None:
     put(engine, "orders", item(pk="a", sk="1"))
     first = records_of(engine, arn_of(engine))[0]["dynamodb"]["SequenceNumber"]
     clock.now += 25 * 3600
-    engine.sweep()
+    engine.run_housekeeping()
     put(engine, "orders", item(pk="b", sk="1"))
     (second,) = records_of(engine, arn_of(engine))
     assert int(second["dynamodb"]["SequenceNumber"]) == int(first) + 1

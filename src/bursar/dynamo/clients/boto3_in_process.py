@@ -92,7 +92,7 @@ class _Transport:
         try:
             with self._lock:
                 body = self._engine.execute_bytes(operation, orjson.loads(_sent(request)))
-                self._engine.sweep_if_due()
+                self._engine.run_housekeeping_if_due()
         except DynamoError as error:
             status, body = error.http_status, orjson.dumps(error.body())
         headers = HTTPHeaders.from_dict(

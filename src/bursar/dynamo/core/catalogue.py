@@ -51,7 +51,7 @@ class Core:
         self.streams = Streams(storage, randomness)
         self.address = "localhost"
         """Where a server serves this store; DescribeEndpoints tells it."""
-        self.tokens_swept_at = 0.0
+        self.tokens_cleared_at = 0.0
         """When expired idempotency tokens were last removed (seconds since the epoch)."""
 
     # The catalogue --------------------------------------------------------------------------------------------

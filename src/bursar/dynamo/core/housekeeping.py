@@ -19,7 +19,7 @@ RECORDS_PER_RUN_MAX = 2_000
 _START = b""
 
 
-class Sweep:
+class Housekeeping:
     """The sweep of one store by one process."""
 
     def __init__(self, core: Core) -> None:
@@ -40,15 +40,17 @@ class Sweep:
         """Deletes up to ``limit`` expired items and what is too old in streams; how many items it looked at."""
         core = self._core
         now = core.clock()
-        looked_at = 0
+        examined = 0
         for table in core.tables():
             ttl_index = core.ttl_index(table)
-            if ttl_index is not None and looked_at < limit:
-                looked_at += self._expire(table, ttl_index, now, limit - looked_at)
-        changed = [self._tend(stream, now) for stream in core.streams.all() if self._stream_is_due(stream, now)]
+            if ttl_index is not None and examined < limit:
+                examined += self._expire(table, ttl_index, now, limit - examined)
+        changed = [
+            self._update_stream(stream, now) for stream in core.streams.all() if self._stream_is_due(stream, now)
+        ]
         if any(changed):
             core.changed()
-        return looked_at
+        return examined
 
     # Items ----------------------------------------------------------------------------------------------------
 
@@ -71,11 +73,11 @@ class Sweep:
         streams = self._core.streams
         if stream.disabled_at is not None and stream.disabled_at <= now - RETENTION_S:
             return True
-        return self._is_to_roll(stream, now) or streams.first(stream.id) < streams.first_since(
+        return self._shard_is_due(stream, now) or streams.first(stream.id) < streams.first_since(
             stream.id, now - RETENTION_S
         )
 
-    def _is_to_roll(self, stream: Stream, now: float) -> bool:
+    def _shard_is_due(self, stream: Stream, now: float) -> bool:
         """An empty shard is not closed: it has no sequence number to end at."""
         last = stream.shards[-1]
         return (
@@ -84,7 +86,7 @@ class Sweep:
             and self._core.streams.last(stream.id) >= last.starting
         )
 
-    def _tend(self, stream: Stream, now: float) -> bool:
+    def _update_stream(self, stream: Stream, now: float) -> bool:
         """Whether the stream's document changed."""
         streams = self._core.streams
         if stream.disabled_at is not None and stream.disabled_at <= now - RETENTION_S:
@@ -93,7 +95,7 @@ class Sweep:
         horizon = streams.first_since(stream.id, now - RETENTION_S)
         streams.trim(stream.id, min(horizon, streams.first(stream.id) + RECORDS_PER_RUN_MAX))
         shards = streams.kept_shards(stream, streams.first(stream.id))
-        if self._is_to_roll(stream, now):
+        if self._shard_is_due(stream, now):
             streams.roll(stream, shards, now)
             return True
         if len(shards) < len(stream.shards):

@@ -20,7 +20,7 @@ import orjson
 from bursar.clock import Clock, system_clock
 from bursar.dynamo.core.catalogue import Core, internal
 from bursar.dynamo.core.guards import GuardLoader
-from bursar.dynamo.core.housekeeping import ITEMS_PER_RUN_MAX, Sweep
+from bursar.dynamo.core.housekeeping import ITEMS_PER_RUN_MAX, Housekeeping
 from bursar.dynamo.errors import DynamoError, unreadable
 from bursar.dynamo.operations import OPERATIONS, Operation
 from bursar.dynamo.storage.sqlite_file import Storage
@@ -31,7 +31,7 @@ Looked = TypeVar("Looked")
 
 NOT_UTF8 = "The request holds text that is not valid Unicode"
 
-SWEEP_EVERY_S = 1.0
+HOUSEKEEPING_EVERY_S = 1.0
 TELL_TROUBLE_EVERY_S = 60.0
 """How often the log is told that the store cannot be written, while it cannot."""
 
@@ -55,8 +55,8 @@ class Engine:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._storage = core.storage
-        self._sweep = Sweep(core)
-        self._next_sweep_at = 0.0
+        self._housekeeping = Housekeeping(core)
+        self._next_housekeeping_at = 0.0
         self._trouble: str | None = None
         self._tell_trouble_at = 0.0
 
@@ -225,7 +225,7 @@ class Engine:
 
     # What nobody asks for -------------------------------------------------------------------------------------
 
-    def sweep(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
+    def run_housekeeping(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
         """Deletes expired items, up to ``limit``, and stream records older than 24 hours, as of the engine's clock.
 
         Gives the number of expired items that it looked at: as many as ``limit`` mean that there may be more. Raises
@@ -234,33 +234,33 @@ class Engine:
         core, storage = self._core, self._storage
         try:
             with storage.snapshot():
-                due = self._sweep.is_due()
+                due = self._housekeeping.is_due()
             if not due:
                 return 0
             storage.begin()
             core.refresh()
-            looked_at = self._sweep.run(limit)
+            examined = self._housekeeping.run(limit)
             core.flush_counts()
             storage.commit()
         except apsw.Error as error:
             self._undo()
-            raise internal(f"The store could not be swept: {error}") from error
+            raise internal(f"Housekeeping of the store failed: {error}") from error
         except BaseException:
             self._undo()
             raise
-        return looked_at
+        return examined
 
-    def sweep_if_due(self) -> None:
-        """As :meth:`sweep`, once in a while: doors call it after each write. A failure is logged, not raised."""
+    def run_housekeeping_if_due(self) -> None:
+        """As :meth:`run_housekeeping`, once in a while: doors call it after each write. A failure is logged, not raised."""
         now = self._core.clock()
-        if now < self._next_sweep_at:
+        if now < self._next_housekeeping_at:
             return
         try:
-            looked_at = self.sweep()
+            examined = self.run_housekeeping()
         except DynamoError:
-            _log.exception("the store could not be swept; trying again later")
-            looked_at = 0
-        self._next_sweep_at = now + (SWEEP_EVERY_S if looked_at < ITEMS_PER_RUN_MAX else 0.0)
+            _log.exception("housekeeping failed; it runs again after later writes")
+            examined = 0
+        self._next_housekeeping_at = now + (HOUSEKEEPING_EVERY_S if examined < ITEMS_PER_RUN_MAX else 0.0)
 
     def serve_at(self, address: str) -> None:
         """Tells the engine where it is served (``host:port``), for DescribeEndpoints."""

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.engine.compare_and_swap import Direct
-from bursar.dynamo.engine.engine import SWEEP_EVERY_S, Engine, Outcome, operation_named
+from bursar.dynamo.engine.engine import HOUSEKEEPING_EVERY_S, Engine, Outcome, operation_named
 from bursar.dynamo.operations import Operation
 
 GROUP_REQUESTS_MAX = 1_000
@@ -52,7 +52,7 @@ class AsyncEngine:
         self.engine = engine
         self._waiting: list[Waiting] = []
         self._reading: list[Waiting] = []
-        self._sweeping: asyncio.TimerHandle | None = None
+        self._housekeeping_timer: asyncio.TimerHandle | None = None
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -147,21 +147,21 @@ class AsyncEngine:
         outcomes = self.engine.run_group([(operation, request) for operation, request, _ in group])
         for (_, _, settle), outcome in zip(group, outcomes, strict=True):
             settle(outcome)
-        self.engine.sweep_if_due()
+        self.engine.run_housekeeping_if_due()
 
     def write_trouble(self) -> str | None:
         """Why the last write failed; None when it went well. See :meth:`Engine.write_trouble`."""
         return self.engine.write_trouble()
 
-    def keep_swept(self) -> None:
+    def start_housekeeping(self) -> None:
         """Sweeps expired items every second from now on, not only after writes; called in the engine's event loop."""
-        self.engine.sweep_if_due()
-        self._sweeping = self._loop.call_later(SWEEP_EVERY_S, self.keep_swept)
+        self.engine.run_housekeeping_if_due()
+        self._housekeeping_timer = self._loop.call_later(HOUSEKEEPING_EVERY_S, self.start_housekeeping)
 
     async def close(self) -> None:
         """Reads and commits what waits, then closes the engine."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        if self._housekeeping_timer is not None:
+            self._housekeeping_timer.cancel()
         while self._waiting or self._reading:
             self._read()
             self._commit()

@@ -243,7 +243,7 @@ async def _serve_until_told(
             seat=seat,
         )
         engine.serve_at(server.url.removeprefix("http://"))
-        shared.keep_swept()
+        shared.start_housekeeping()
         announce(server.url)
         await told.wait()
         if lifeline is not None:

@@ -322,7 +322,7 @@ class Storage:
             "INSERT OR REPLACE INTO request_tokens VALUES (?, ?, ?, ?)", (token, digest, expires_at, response)
         )
 
-    def forget_tokens(self, now: float) -> None:
+    def delete_expired_tokens(self, now: float) -> None:
         """Removes the tokens that expired before ``now``."""
         self.cursor.execute("DELETE FROM request_tokens WHERE expires_at <= ?", (now,))
 

@@ -221,14 +221,14 @@ def test_records_are_kept_for_a_day(engine: Engine, clock: HandClock) -> None:
             "SequenceNumber": first,
         }
         refusal(engine, "GetShardIterator", request, "TrimmedDataAccessException")
-        engine.sweep()
+        engine.run_housekeeping()
 
 
 def test_shards_roll_and_the_old_one_ends(engine: Engine, clock: HandClock) -> None:
     arn = arn_of(engine)
     put(engine, "orders", item(pk="a", sk="1"))
     clock.now += 4 * HOUR_S
-    engine.sweep()
+    engine.run_housekeeping()
     put(engine, "orders", item(pk="a", sk="2"))
     closed, child = described(engine, arn)["Shards"]
     assert child["ParentShardId"] == closed["ShardId"]
@@ -250,10 +250,10 @@ def test_an_old_shard_goes_when_its_records_have_gone(engine: Engine, clock: Han
     for sk in ("1", "2"):
         put(engine, "orders", item(pk="a", sk=sk))
         clock.now += 4 * HOUR_S
-        engine.sweep()
+        engine.run_housekeeping()
     assert len(described(engine, arn_of(engine))["Shards"]) == 3
     clock.now += 17 * HOUR_S
-    engine.sweep()
+    engine.run_housekeeping()
     assert len(described(engine, arn_of(engine))["Shards"]) == 2
 
 
@@ -273,7 +273,7 @@ def test_a_disabled_stream_is_readable_for_a_day(engine: Engine, clock: HandCloc
     assert "NextShardIterator" not in answer
     clock.now += 24 * HOUR_S
     refusal(engine, "DescribeStream", {"StreamArn": arn}, "ResourceNotFoundException")
-    engine.sweep()
+    engine.run_housekeeping()
     assert engine.execute("ListStreams", {}) == {"Streams": []}
 
 

@@ -41,7 +41,7 @@ from bursar.dynamo.storage.table import Misfit, Table, Write
 ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
 TOKEN_LIFE_S = 600.0
-TOKEN_SWEEP_S = 60.0
+CLEAR_TOKENS_EVERY_S = 60.0
 TOKEN_LONGEST = 36
 DIGEST_BYTES = 16
 
@@ -278,9 +278,9 @@ def _digest(elements: Sequence[Any]) -> bytes:
 def _remember(core: Core, token: str, digest: bytes, writes: list[Write]) -> None:
     """Keeps the token with what a repetition would read: (table, bytes) of each item."""
     now = core.clock()
-    if not core.tokens_swept_at <= now < core.tokens_swept_at + TOKEN_SWEEP_S:
-        core.storage.forget_tokens(now)
-        core.tokens_swept_at = now
+    if not core.tokens_cleared_at <= now < core.tokens_cleared_at + CLEAR_TOKENS_EVERY_S:
+        core.storage.delete_expired_tokens(now)
+        core.tokens_cleared_at = now
     sizes = [(write.table.name, write.larger_bytes) for write in writes]
     core.storage.put_token(token, digest, now + TOKEN_LIFE_S, orjson.dumps(sizes))
 
