@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bursar.dynamo.clients.store import Store
-from bursar.dynamo.engine.compare_and_swap import DirectDoor, Swap, Whole
+from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, WholeItem
 from bursar.paygov.transport import HttpReply, Transport
 from sim.paygov_faults import operation_of
 
@@ -81,15 +81,15 @@ class MortalStore:
 class MortalDirect:
     """The direct door of a store in the process itself: the file outlives it, what it had in hand does not."""
 
-    def __init__(self, inner: DirectDoor, process: Process) -> None:
+    def __init__(self, inner: CompareAndSwap, process: Process) -> None:
         self._inner = inner
         self._process = process
 
-    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+    async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
         what = spoken("GetItem", {"Key": key})
         return await _mortally(self._process, what, lambda: self._inner.get(table, key))
 
-    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
+    async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
         return await _mortally(self._process, spoken("Query", {}), lambda: self._inner.partition(table, value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from bursar.dynamo import DynamoError, Store, StoreOutcomeUnknown, StoreUnreachable
-from bursar.dynamo.engine.compare_and_swap import DirectDoor, Swap, Unswapped, Whole
+from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, Unswapped, WholeItem
 
 LATE_S: Final = (0.05, 30.0)
 AWAY_S: Final = (20.0, 300.0)
@@ -132,7 +132,7 @@ class FaultyStore:
 class FaultyDirect:
     """The direct door of a store in the portal's process, on a disk that fails now and then; ``rate`` as above."""
 
-    def __init__(self, inner: DirectDoor, randomness: random.Random, counts: Counter[str], rate: float) -> None:
+    def __init__(self, inner: CompareAndSwap, randomness: random.Random, counts: Counter[str], rate: float) -> None:
         self._inner = inner
         self._randomness = randomness
         self._counts = counts
@@ -147,11 +147,11 @@ class FaultyDirect:
         """From now on it is a good disk."""
         self._rate = 0.0
 
-    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+    async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
         await asyncio.sleep(0)
         return await self._inner.get(table, key)
 
-    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
+    async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
         await asyncio.sleep(0)
         return await self._inner.partition(table, value, begins)
 

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from bursar.clock import iso_ms
 from bursar.dynamo import AsyncEngine, Engine, Store
-from bursar.dynamo.engine.compare_and_swap import DirectDoor
+from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
 from bursar.paygov.simulator import Books, Misbehaviour, SimulatorSettings, SimulatorTransport
@@ -136,7 +136,7 @@ class World:
         )
         self.engine = AsyncEngine(engine)
         self.store = FaultyStore(self.engine, self.branch("store"), self.counts, sky.store_faults, loop.clock)
-        self.direct = FaultyDirect(self.engine.direct, self.branch("disk"), self.counts, sky.store_faults)
+        self.direct = FaultyDirect(self.engine.compare_and_swap, self.branch("disk"), self.counts, sky.store_faults)
         self.fees = catalogue()
         self.clients = Clients((_client("court"), _client("registry")))
         self.books = Books()
@@ -173,7 +173,7 @@ class World:
             taken_after_s, restored_after_s = chance.uniform(*BACKUP_AFTER_S), chance.uniform(*RESTORED_AFTER_S)
             self._background.append(self.loop.create_task(self._go_back(taken_after_s, restored_after_s)))
 
-    def ledger(self, store: Store, direct: DirectDoor | None = None) -> Ledger:
+    def ledger(self, store: Store, direct: CompareAndSwap | None = None) -> Ledger:
         self._ledgers += 1
         randomness = self.branch(f"ledger {self._ledgers}")
         return Ledger(store, clock=self.loop.clock, randomness=randomness, table=TABLE, fees=self.fees, direct=direct)

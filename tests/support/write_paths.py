@@ -18,7 +18,7 @@ import pytest
 
 from bursar.clock import Clock
 from bursar.dynamo.clients.store import Store
-from bursar.dynamo.engine.compare_and_swap import DirectDoor, Swap, Whole
+from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, WholeItem
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.payments import FeeCatalogue, Ledger
@@ -51,7 +51,7 @@ class EmbeddedStore(Store, Protocol):
     """An embedded store, or a wrapper of one that both of its doors lead through."""
 
     @property
-    def direct(self) -> DirectDoor: ...
+    def compare_and_swap(self) -> CompareAndSwap: ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class WritePath:
         self, store: EmbeddedStore, *, clock: Clock, randomness: random.Random, fees: FeeCatalogue | None = None
     ) -> Ledger:
         """Return a ledger with ``fees`` (default: those that ship) that writes to ``store`` this way."""
-        direct = store.direct if self.swaps else None
+        direct = store.compare_and_swap if self.swaps else None
         return Ledger(store, clock=clock, randomness=randomness, fees=fees or shipped_fees(), direct=direct)
 
     async def create_table(self, store: AsyncEngine) -> None:
@@ -117,20 +117,20 @@ class Wrapped:
         await self.behind.close()
 
     @property
-    def direct(self) -> DirectDoor:
+    def compare_and_swap(self) -> CompareAndSwap:
         return _WrappedDoor(self)
 
 
 class _WrappedDoor:
     def __init__(self, store: Wrapped) -> None:
         self._store = store
-        self._behind = store.behind.direct
+        self._behind = store.behind.compare_and_swap
 
-    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+    async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
         request = {"TableName": table, "Key": key}
         return await self._store.passing("GetItem", request, lambda: self._behind.get(table, key))
 
-    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
+    async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
         request = {"TableName": table, "Partition": value, "Begins": begins}
         return await self._store.passing("Query", request, lambda: self._behind.partition(table, value, begins))
 

@@ -20,7 +20,7 @@ import apsw
 from bursar.clock import Clock, system_clock
 from bursar.dynamo import AsyncEngine, DynamoError, Store, StoreUnreachable, open_store
 from bursar.dynamo.clients.store import file_of
-from bursar.dynamo.engine.compare_and_swap import DirectDoor
+from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 from bursar.dynamo.engine.engine import RulesRefused
 from bursar.dynamo.storage.sqlite_file import MEMORY, StoreFormatError
 from bursar.payments.clients import Clients, ClientsError
@@ -259,14 +259,14 @@ class Composition:
 
         return ObservedStore(store, self.metrics, self.clock)
 
-    def _observed_direct(self, store: Store) -> DirectDoor | None:
+    def _observed_direct(self, store: Store) -> CompareAndSwap | None:
         if not isinstance(store, AsyncEngine):
             return None
         if self.metrics is None:
-            return store.direct
+            return store.compare_and_swap
         from bursar.portal.metrics.metrics import ObservedDirect
 
-        return ObservedDirect(store.direct, self.metrics, self.clock)
+        return ObservedDirect(store.compare_and_swap, self.metrics, self.clock)
 
 
 def _nobody_at_paygov() -> "PayGov":

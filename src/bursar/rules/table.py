@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bursar.clock import Clock
-from bursar.dynamo.engine.compare_and_swap import DirectDoor
+from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.errors import RuleRefused, StoreBusy
@@ -84,7 +84,7 @@ class RuledTable:
         randomness: random.Random,
         clock: Clock,
         retry_limits: RetryLimits = RetryLimits(),
-        direct: DirectDoor | None = None,
+        direct: CompareAndSwap | None = None,
     ) -> None:
         self.store = store
         self.name = table_name

@@ -75,24 +75,24 @@ def due(store: AsyncEngine, value: str) -> list[str]:
 
 async def test_a_swap_makes_changes_and_removes_and_keeps_indexes_in_step(store: AsyncEngine) -> None:
     one, two = item("1", due={"S": "x"}), item("2")
-    await store.direct.swap("things", [(None, one), (None, two)], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(None, one), (None, two)], NO_FOUR)
     assert everything(store) == [one, two]
     assert due(store, "x") == ["1"]
     changed = {**one, "due": {"S": "y"}, "n": {"N": "5"}}
-    await store.direct.swap("things", [(one, changed), (two, None)], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(one, changed), (two, None)], NO_FOUR)
     assert everything(store) == [changed]
     assert (due(store, "x"), due(store, "y")) == ([], ["1"])
 
 
 async def test_reads_give_what_is_committed(store: AsyncEngine) -> None:
     items = [item("2"), item("10"), item("1")]
-    await store.direct.swap("things", [(None, one) for one in items], NO_FOUR)
-    assert await store.direct.get("things", {"pk": {"S": "p"}, "sk": {"S": "10"}}) == items[1]
-    assert await store.direct.get("things", {"pk": {"S": "p"}, "sk": {"S": "3"}}) is None
-    assert [one["sk"]["S"] for one in await store.direct.partition("things", {"S": "p"})] == ["1", "10", "2"]
-    assert await store.direct.partition("things", {"S": "q"}) == []
-    assert [one["sk"]["S"] for one in await store.direct.partition("things", {"S": "p"}, "1")] == ["1", "10"]
-    assert await store.direct.partition("things", {"S": "p"}, "11") == []
+    await store.compare_and_swap.swap("things", [(None, one) for one in items], NO_FOUR)
+    assert await store.compare_and_swap.get("things", {"pk": {"S": "p"}, "sk": {"S": "10"}}) == items[1]
+    assert await store.compare_and_swap.get("things", {"pk": {"S": "p"}, "sk": {"S": "3"}}) is None
+    assert [one["sk"]["S"] for one in await store.compare_and_swap.partition("things", {"S": "p"})] == ["1", "10", "2"]
+    assert await store.compare_and_swap.partition("things", {"S": "q"}) == []
+    assert [one["sk"]["S"] for one in await store.compare_and_swap.partition("things", {"S": "p"}, "1")] == ["1", "10"]
+    assert await store.compare_and_swap.partition("things", {"S": "p"}, "11") == []
 
 
 @pytest.mark.parametrize(
@@ -110,40 +110,40 @@ async def test_reads_give_what_is_committed(store: AsyncEngine) -> None:
 )
 async def test_a_swap_that_does_not_fit_writes_nothing(store: AsyncEngine, swaps: Any) -> None:
     there = item("1", n={"N": "1"})
-    await store.direct.swap("things", [(None, there)], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(None, there)], NO_FOUR)
     with pytest.raises(Unswapped):
-        await store.direct.swap("things", [(None, item("0")), *swaps], NO_FOUR)
+        await store.compare_and_swap.swap("things", [(None, item("0")), *swaps], NO_FOUR)
     assert everything(store) == [there]
     assert due(store, "x") == []
 
 
 async def test_the_order_of_attributes_makes_no_other_item(store: AsyncEngine) -> None:
-    await store.direct.swap("things", [(None, item("1", n={"N": "1"}))], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(None, item("1", n={"N": "1"}))], NO_FOUR)
     held = {"n": {"N": "1"}, "sk": {"S": "1"}, "pk": {"S": "p"}}
-    await store.direct.swap("things", [(held, item("1", n={"N": "2"}))], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(held, item("1", n={"N": "2"}))], NO_FOUR)
     assert everything(store) == [item("1", n={"N": "2"})]
 
 
 async def test_what_json_cannot_hold_is_not_what_is_stored(store: AsyncEngine) -> None:
-    await store.direct.swap("things", [(None, item("1", n={"N": "1"}))], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(None, item("1", n={"N": "1"}))], NO_FOUR)
     with pytest.raises(Unswapped):
-        await store.direct.swap("things", [(item("1", n={"N": object()}), item("1"))], NO_FOUR)
+        await store.compare_and_swap.swap("things", [(item("1", n={"N": object()}), item("1"))], NO_FOUR)
     assert everything(store) == [item("1", n={"N": "1"})]
 
 
 async def test_the_rules_counted_on_must_be_the_tables(store: AsyncEngine) -> None:
     with pytest.raises(Unswapped, match="rules"):
-        await store.direct.swap("things", [(None, item("1"))], "other rules")
+        await store.compare_and_swap.swap("things", [(None, item("1"))], "other rules")
     store.engine.put_rules_document("things", None)
     with pytest.raises(Unswapped, match="rules"):
-        await store.direct.swap("things", [(None, item("1"))], NO_FOUR)
+        await store.compare_and_swap.swap("things", [(None, item("1"))], NO_FOUR)
     assert everything(store) == []
 
 
 async def test_of_two_that_change_one_item_in_one_turn_one_does(store: AsyncEngine) -> None:
     there = item("1", n={"N": "1"})
-    await store.direct.swap("things", [(None, there)], NO_FOUR)
-    swaps = [store.direct.swap("things", [(there, item("1", n={"N": new}))], NO_FOUR) for new in ("2", "3")]
+    await store.compare_and_swap.swap("things", [(None, there)], NO_FOUR)
+    swaps = [store.compare_and_swap.swap("things", [(there, item("1", n={"N": new}))], NO_FOUR) for new in ("2", "3")]
     outcomes = await asyncio.gather(*swaps, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [type(None), Unswapped]
     assert everything(store) == [item("1", n={"N": "2"})]
@@ -155,7 +155,7 @@ async def test_a_table_defined_otherwise_before_the_swaps_turn(tmp_path: Path) -
     engine.execute("CreateTable", TABLE)
     engine.put_rules_document("things", NO_FOUR)
     store, another = AsyncEngine(engine), Engine.open(path, guard_loader=NoFour)
-    swapping = asyncio.create_task(store.direct.swap("things", [(None, item("1"))], NO_FOUR))
+    swapping = asyncio.create_task(store.compare_and_swap.swap("things", [(None, item("1"))], NO_FOUR))
     await asyncio.sleep(0)  # it is foreseen, and waits for its turn
     another.put_rules_document("things", None)
     with pytest.raises(Unswapped, match="in between"):
@@ -176,21 +176,21 @@ async def test_a_table_defined_otherwise_before_the_swaps_turn(tmp_path: Path) -
 )
 async def test_items_are_validated_as_by_every_other_door(store: AsyncEngine, new: dict[str, Any], text: str) -> None:
     with pytest.raises(DynamoError, match=text) as refused:
-        await store.direct.swap("things", [(None, new)], NO_FOUR)
+        await store.compare_and_swap.swap("things", [(None, new)], NO_FOUR)
     assert refused.value.code == "ValidationException"
     assert everything(store) == []
 
 
 async def test_numbers_are_kept_canonical(store: AsyncEngine) -> None:
-    await store.direct.swap("things", [(None, item("1", n={"N": "5.0"}))], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(None, item("1", n={"N": "5.0"}))], NO_FOUR)
     assert everything(store) == [item("1", n={"N": "5"})]
 
 
 async def test_a_table_that_is_not_there(store: AsyncEngine) -> None:
     for asked in (
-        store.direct.get("nothing", item("1")),
-        store.direct.partition("nothing", {"S": "p"}),
-        store.direct.swap("nothing", [(None, item("1"))], NO_FOUR),
+        store.compare_and_swap.get("nothing", item("1")),
+        store.compare_and_swap.partition("nothing", {"S": "p"}),
+        store.compare_and_swap.swap("nothing", [(None, item("1"))], NO_FOUR),
     ):
         with pytest.raises(DynamoError) as missing:
             await asked
@@ -207,8 +207,8 @@ def commits(store: AsyncEngine) -> list[str]:
 
 async def test_swaps_and_other_writes_of_one_turn_share_a_commit(store: AsyncEngine, commits: list[str]) -> None:
     answers = await asyncio.gather(
-        store.direct.swap("things", [(None, item("1"))], NO_FOUR),
-        store.direct.swap("things", [(item("3"), item("3", n={"N": "1"}))], NO_FOUR),
+        store.compare_and_swap.swap("things", [(None, item("1"))], NO_FOUR),
+        store.compare_and_swap.swap("things", [(item("3"), item("3", n={"N": "1"}))], NO_FOUR),
         store.call("PutItem", {"TableName": "things", "Item": item("2")}),
         return_exceptions=True,
     )
@@ -220,10 +220,12 @@ async def test_swaps_and_other_writes_of_one_turn_share_a_commit(store: AsyncEng
 async def test_an_item_in_the_way_takes_nobody_else_with_it(store: AsyncEngine, commits: list[str]) -> None:
     """The swap is half written when it finds the item."""
     there = item("5", due={"S": "x"})
-    await store.direct.swap("things", [(None, there)], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(None, there)], NO_FOUR)
     answers = await asyncio.gather(
-        store.direct.swap("things", [(None, item("1"))], NO_FOUR),
-        store.direct.swap("things", [(None, item("0", due={"S": "x"})), (there, None), (None, item("1"))], NO_FOUR),
+        store.compare_and_swap.swap("things", [(None, item("1"))], NO_FOUR),
+        store.compare_and_swap.swap(
+            "things", [(None, item("0", due={"S": "x"})), (there, None), (None, item("1"))], NO_FOUR
+        ),
         store.call("PutItem", {"TableName": "things", "Item": item("2")}),
         return_exceptions=True,
     )

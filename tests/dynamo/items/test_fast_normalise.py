@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo.items.attribute_values import item_size, normalise_item
-from bursar.dynamo.items.fast_normalise import size_after, taken_in
+from bursar.dynamo.items.fast_normalise import normalise_and_measure, size_after
 
 NAMES = st.text(min_size=1, max_size=6)
 SCALARS = st.one_of(
@@ -29,7 +29,7 @@ ITEMS = st.dictionaries(NAMES, VALUES, max_size=6)
 
 @given(ITEMS)
 def test_the_same_item_and_the_same_size(item: dict[str, Any]) -> None:
-    assert taken_in(item) == (normalise_item(item), item_size(normalise_item(item)))
+    assert normalise_and_measure(item) == (normalise_item(item), item_size(normalise_item(item)))
 
 
 @given(ITEMS, ITEMS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bursar.dynamo.engine.compare_and_swap import Direct
+from bursar.dynamo.engine.compare_and_swap import EngineCompareAndSwap
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item
@@ -54,7 +54,7 @@ class PlainStore:
         self.swaps = 0
 
     @property
-    def direct(self) -> Direct:
+    def compare_and_swap(self) -> EngineCompareAndSwap:
         """The direct access to the engine, which never waits either."""
 
         async def write(operation: Operation, request: Mapping[str, Any]) -> bytes:
@@ -64,7 +64,7 @@ class PlainStore:
                 raise outcome
             return outcome
 
-        return Direct(self.engine, write)
+        return EngineCompareAndSwap(self.engine, write)
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         self.requests.append((operation, request))
@@ -90,7 +90,7 @@ class PlainStore:
 
 
 def ruled(store: Any, rules: Rules, seed: int = 0, *, direct: bool = False) -> RuledTable:
-    direct_door = store.direct if direct else None
+    direct_door = store.compare_and_swap if direct else None
     return RuledTable(store, TABLE, rules, randomness=random.Random(seed), clock=lambda: 0.0, direct=direct_door)
 
 

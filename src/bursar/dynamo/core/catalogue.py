@@ -12,7 +12,7 @@ import orjson
 
 from bursar.clock import Clock
 from bursar.dynamo.core.guard_overlay import GuardOverlay
-from bursar.dynamo.core.guards import Change, TransactionView, Guard, GuardLoader, Refusal, TableCheck
+from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, TableCheck, TransactionView
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams

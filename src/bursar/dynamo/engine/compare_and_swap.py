@@ -26,7 +26,7 @@ from bursar.dynamo.core.guards import Change, Refusal, TableCheck
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item, item_size
-from bursar.dynamo.items.fast_normalise import taken_in
+from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.items.key_encoding import after_prefix, encode_key_prefix, encode_key_value
 from bursar.dynamo.operations import Operation
 from bursar.dynamo.operations.data_plane.pages import ROWS_UNLIMITED
@@ -35,12 +35,12 @@ from bursar.dynamo.operations.requests.shapes import Request
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import Table, Write
 
-Whole = Mapping[str, Any]
+WholeItem = Mapping[str, Any]
 """An item, or a key, in DynamoDB JSON."""
-Swap = tuple[Whole | None, Whole | None]
+Swap = tuple[WholeItem | None, WholeItem | None]
 """(old, new): ``old`` as it was read; None is for no item."""
 NOT_AS_READ = "an item is not as it was read"
-Writing = Callable[[Operation, Mapping[str, Any]], Awaitable[bytes]]
+WriteFunction = Callable[[Operation, Mapping[str, Any]], Awaitable[bytes]]
 
 
 class Unswapped(DynamoError):
@@ -50,17 +50,17 @@ class Unswapped(DynamoError):
         super().__init__("ConditionalCheckFailedException", message)
 
 
-class _InTheWay(Exception):
+class _ItemExists(Exception):
     """There is an item where none was to be, and part of the swap is written: undoing must take it back."""
 
 
-class DirectDoor(Protocol):
+class CompareAndSwap(Protocol):
     """What a caller in the same process may ask; every answer is of committed items."""
 
-    async def get(self, table: str, key: Whole) -> Item | None:
+    async def get(self, table: str, key: WholeItem) -> Item | None:
         """The item at ``key``, or None. Raises ``DynamoError``."""
 
-    async def partition(self, table: str, value: Whole, begins: str = "") -> list[Item]:
+    async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[Item]:
         """Every item with partition key ``value`` (``{"S": …}``), in the sort key's order. Raises ``DynamoError``.
 
         With ``begins``, those whose sort key, a text, begins with it.
@@ -74,37 +74,37 @@ class DirectDoor(Protocol):
         """
 
 
-class Direct:
-    """The :class:`DirectDoor` of an engine in this process."""
+class EngineCompareAndSwap:
+    """The :class:`CompareAndSwap` of an engine in this process."""
 
-    def __init__(self, engine: Engine, write: Writing) -> None:
+    def __init__(self, engine: Engine, write: WriteFunction) -> None:
         """``write`` carries out a writing operation on ``engine``, with others in one commit or alone."""
         self._engine = engine
         self._write = write
 
-    async def get(self, table: str, key: Whole) -> Item | None:
-        """See :class:`DirectDoor`."""
+    async def get(self, table: str, key: WholeItem) -> Item | None:
+        """See :class:`CompareAndSwap`."""
         return self._engine.look(lambda core: _get(core.table(table), key))
 
-    async def partition(self, table: str, value: Whole, begins: str = "") -> list[Item]:
-        """See :class:`DirectDoor`."""
+    async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[Item]:
+        """See :class:`CompareAndSwap`."""
         return self._engine.look(lambda core: _partition(core.table(table), value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
-        """See :class:`DirectDoor`."""
-        plan = self._engine.look(lambda core: _plan(core, table, swaps, rules))
+        """See :class:`CompareAndSwap`."""
+        plan = self._engine.look(lambda core: _plan_swaps(core, table, swaps, rules))
         try:
             await self._write(SWAP, {"TableName": table, "Plan": plan})
-        except _InTheWay:
+        except _ItemExists:
             raise Unswapped(NOT_AS_READ) from None
 
 
-def _get(table: Table, key: Whole) -> Item | None:
+def _get(table: Table, key: WholeItem) -> Item | None:
     row = table.rows.get(table.key_of(key)[1])
     return None if row is None else orjson.loads(row[2])
 
 
-def _partition(table: Table, value: Whole, begins: str) -> list[Item]:
+def _partition(table: Table, value: WholeItem, begins: str) -> list[Item]:
     prefix = encode_key_value(dict(value))
     if begins:
         prefix += encode_key_prefix({"S": begins})
@@ -112,7 +112,7 @@ def _partition(table: Table, value: Whole, begins: str) -> list[Item]:
     return [orjson.loads(item) for _, item in table.rows.span(span, forward=True, limit=ROWS_UNLIMITED)]
 
 
-class _Foreseen(NamedTuple):
+class _PreparedSwap(NamedTuple):
     """A swap as far as it is known before its turn."""
 
     key: bytes
@@ -126,30 +126,30 @@ class _Foreseen(NamedTuple):
     """The size of ``new``, or by how much it differs from that of ``old``."""
 
 
-class _Plan(NamedTuple):
+class _SwapPlan(NamedTuple):
     """All swaps of one call, for a table as the catalogue has it in ``version``."""
 
     version: int
-    swaps: Sequence[_Foreseen]
+    swaps: Sequence[_PreparedSwap]
     table_check: TableCheck
 
 
-def _plan(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Plan:
+def _plan_swaps(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _SwapPlan:
     table = core.table(name)
     if table.rules != rules:
         raise Unswapped("the table does not stand under these rules")
-    foreseen = [_foreseen(table, old, new) for old, new in swaps]
-    changes = [Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new) for one in foreseen]
+    prepared = [_prepare(table, old, new) for old, new in swaps]
+    changes = [Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new) for one in prepared]
     judged = core.guard(rules).judge_swap(changes)
     if isinstance(judged, Refusal):
         raise Unswapped(judged.message)
-    foreseen += [_foreseen(table, added.old, added.new) for added in judged.added]
-    if len({one.key for one in foreseen}) != len(foreseen) or len(foreseen) > ACTIONS_MAX:
+    prepared += [_prepare(table, added.old, added.new) for added in judged.added]
+    if len({one.key for one in prepared}) != len(prepared) or len(prepared) > ACTIONS_MAX:
         raise Unswapped(f"swaps are of at most {ACTIONS_MAX} items, each once")
-    return _Plan(core.version, foreseen, judged.table_check)
+    return _SwapPlan(core.version, prepared, judged.table_check)
 
 
-def _foreseen(table: Table, old: Whole | None, new: Whole | None) -> _Foreseen:
+def _prepare(table: Table, old: WholeItem | None, new: WholeItem | None) -> _PreparedSwap:
     item: Item = dict(new or old or {})
     key = table.key_of_item(item)
     try:
@@ -157,26 +157,26 @@ def _foreseen(table: Table, old: Whole | None, new: Whole | None) -> _Foreseen:
     except TypeError:  # what JSON cannot hold was never stored
         raise Unswapped(NOT_AS_READ) from None
     if new is None:
-        return _Foreseen(key, item, stored, None, b"", 0)
+        return _PreparedSwap(key, item, stored, None, b"", 0)
     if old is None:
-        item, size = taken_in(item)
+        item, size = normalise_and_measure(item)
         check_size(size, TOO_LARGE)
         table.check_index_keys(item)
-        return _Foreseen(key, None, stored, item, orjson.dumps(item), size)
-    there: Item = dict(old)
+        return _PreparedSwap(key, None, stored, item, orjson.dumps(item), size)
+    old_item: Item = dict(old)
     # What is as in the stored item is valid and canonical already, and measured.
-    changed = {name: value for name, value in item.items() if there.get(name) != value}
-    gone = there.keys() - item.keys() | there.keys() & changed.keys()
-    taken, taken_bytes = taken_in(changed)
-    if taken is not changed:
-        item.update(taken)
-    table.check_index_keys(taken)
-    bytes_more = taken_bytes - item_size({name: there[name] for name in gone})
-    return _Foreseen(key, there, stored, item, orjson.dumps(item), bytes_more)
+    changed = {name: value for name, value in item.items() if old_item.get(name) != value}
+    removed_or_changed = old_item.keys() - item.keys() | old_item.keys() & changed.keys()
+    canonical_changes, changed_bytes = normalise_and_measure(changed)
+    if canonical_changes is not changed:
+        item.update(canonical_changes)
+    table.check_index_keys(canonical_changes)
+    bytes_more = changed_bytes - item_size({name: old_item[name] for name in removed_or_changed})
+    return _PreparedSwap(key, old_item, stored, item, orjson.dumps(item), bytes_more)
 
 
 def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    plan: _Plan = request["Plan"]
+    plan: _SwapPlan = request["Plan"]
     if plan.version != core.version:
         raise Unswapped("a table has been defined otherwise in between")
     table = core.table(request["TableName"])
@@ -185,11 +185,11 @@ def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     except Refused as refused:
         raise Unswapped(refused.message) from None
     except apsw.ConstraintError as error:
-        raise _InTheWay from error
+        raise _ItemExists from error
     return {}
 
 
-def _write(table: Table, one: _Foreseen) -> Write:
+def _write(table: Table, one: _PreparedSwap) -> Write:
     """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when an ``old`` is not what is there."""
     if one.old is None:
         return Write(table, one.key, None, None, one.new, one.bytes_more, one.body)

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.engine.compare_and_swap import Direct
+from bursar.dynamo.engine.compare_and_swap import EngineCompareAndSwap
 from bursar.dynamo.engine.engine import HOUSEKEEPING_EVERY_S, Engine, Outcome, operation_named
 from bursar.dynamo.operations import Operation
 
@@ -60,9 +60,9 @@ class AsyncEngine:
         return asyncio.get_running_loop()
 
     @cached_property
-    def direct(self) -> Direct:
+    def compare_and_swap(self) -> EngineCompareAndSwap:
         """The door for whole items."""
-        return Direct(self.engine, self.write)
+        return EngineCompareAndSwap(self.engine, self.write)
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carries out one request. Raises ``DynamoError``. A cancelled caller's write takes place all the same."""

@@ -22,7 +22,7 @@ from bursar.dynamo.items.numbers import canonical, number_size
 NUMBERS_CACHED = 8192
 
 
-def taken_in(item: Item, depth: int = 0) -> tuple[Item, int]:
+def normalise_and_measure(item: Item, depth: int = 0) -> tuple[Item, int]:
     """(the normalised item, its size in bytes). Raises as ``values.normalise_item`` does.
 
     What needed no change is shared with the argument, not copied. ``depth`` counts the maps around the item: the
@@ -44,14 +44,14 @@ def taken_in(item: Item, depth: int = 0) -> tuple[Item, int]:
                 continue
             text = value.get("N")
             if type(text) is str:
-                plain, number_bytes = _number(text)
+                plain, number_bytes = _canonical_and_size(text)
                 size += number_bytes
                 if plain == text:
                     continue
                 kept = {"N": plain}
             elif type(value.get("M")) is dict and depth < NESTING_MAX:
                 members = value["M"]
-                inner, inner_bytes = taken_in(members, depth + 1)
+                inner, inner_bytes = normalise_and_measure(members, depth + 1)
                 size += inner_bytes + CONTAINER_BYTES + ELEMENT_BYTES * len(members)
                 if inner is members:
                     continue
@@ -70,7 +70,7 @@ def taken_in(item: Item, depth: int = 0) -> tuple[Item, int]:
 
 
 @lru_cache(NUMBERS_CACHED)
-def _number(text: str) -> tuple[str, int]:
+def _canonical_and_size(text: str) -> tuple[str, int]:
     plain = canonical(text)
     return plain, number_size(plain)
 

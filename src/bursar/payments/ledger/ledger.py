@@ -64,7 +64,7 @@ from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
-    from bursar.dynamo.engine.compare_and_swap import DirectDoor
+    from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 
 START_TRIES_MAX: Final = 4
 """How often a start looks again after losing a race before it says that the obligation is taken."""
@@ -102,7 +102,7 @@ class Ledger(Lookups):
         table: str = TABLE_NAME,
         fees: FeeCatalogue | None = None,
         due: DuePolicy | None = None,
-        direct: "DirectDoor | None" = None,
+        direct: "CompareAndSwap | None" = None,
     ) -> None:
         self.rules = rules.payment_rules(fees or FeeCatalogue.default())
         self.due_policy = due or DuePolicy()

@@ -31,7 +31,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from bursar.clock import Clock
 from bursar.dynamo.clients.store import Store
-from bursar.dynamo.engine.compare_and_swap import DirectDoor, Swap, Whole
+from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, WholeItem
 from bursar.dynamo.errors import DynamoError
 from bursar.payments.records import Attempt
 from bursar.payments.status import LIVE
@@ -231,15 +231,15 @@ class ObservedStore:
 class ObservedDirect:
     """A direct door that tells ``metrics`` how long each request took, under the names that other stores have."""
 
-    def __init__(self, behind: DirectDoor, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, behind: CompareAndSwap, metrics: Metrics, clock: Clock) -> None:
         self._behind = behind
         self._metrics = metrics
         self._clock = clock
 
-    async def get(self, table: str, key: Whole) -> dict[str, Any] | None:
+    async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
         return await _observed(self._metrics, self._clock, "GetItem", self._behind.get(table, key))
 
-    async def partition(self, table: str, value: Whole, begins: str = "") -> list[dict[str, Any]]:
+    async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
         return await _observed(self._metrics, self._clock, "Query", self._behind.partition(table, value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:

@@ -14,7 +14,7 @@ from bursar.dynamo.core.catalogue import Core, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import Binding, BoundCondition, BoundUpdate, parse_condition, parse_update
 from bursar.dynamo.items.attribute_values import TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, item_size
-from bursar.dynamo.items.fast_normalise import size_after, taken_in
+from bursar.dynamo.items.fast_normalise import normalise_and_measure, size_after
 from bursar.dynamo.operations.data_plane import legacy
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.storage.rows import StoredRow
@@ -156,11 +156,11 @@ def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = 
     known = parameters.known_form(request)
     if known is not None:
         condition = known[1]
-        item, size = taken_in(request["Item"])
+        item, size = normalise_and_measure(request["Item"])
         check_size(size, TOO_LARGE)
     else:
         binding = parameters.binding(request)
-        item, size = taken_in(request["Item"])
+        item, size = normalise_and_measure(request["Item"])
         check_size(size, TOO_LARGE)
         if binding is not None:
             condition = bound_condition(request, binding)

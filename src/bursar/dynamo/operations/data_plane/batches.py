@@ -9,7 +9,7 @@ from bursar.dynamo.core.catalogue import Core, Refused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import BoundProjection
 from bursar.dynamo.items.attribute_values import TOO_LARGE, normalise_item
-from bursar.dynamo.items.fast_normalise import taken_in
+from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.operations.data_plane import legacy
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
 from bursar.dynamo.operations.data_plane.items import collection_metrics
@@ -185,7 +185,7 @@ def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any], int]:
     if (put is None) == (delete is None):
         raise invalid(NOT_ONE_KIND)
     if put is not None:
-        return "put", *taken_in(put["Item"])
+        return "put", *normalise_and_measure(put["Item"])
     assert delete is not None
     return "delete", delete["Key"], 0
 

@@ -14,7 +14,7 @@ import orjson
 from bursar.dynamo.core.catalogue import Core, Refused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
-from bursar.dynamo.items.fast_normalise import taken_in
+from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.operations.data_plane.actions import Action, Check, Delete, Insert, Update
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
 from bursar.dynamo.operations.data_plane.pages import ROWS_UNLIMITED, Reading, Rows, page, reading
@@ -177,7 +177,7 @@ def _action(core: Core, statement: tree.Statement, request: Mapping[str, Any]) -
 
 
 def _insert(table: Table, given: Item, wants_old: bool) -> Insert:
-    item, size = taken_in(given)
+    item, size = normalise_and_measure(given)
     check_size(size, TOO_LARGE)
     action = Insert(table, table.key_of_item(item), None, wants_old=wants_old)
     table.check_index_keys(item)
