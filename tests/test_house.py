@@ -72,6 +72,82 @@ def test_a_missing_page_and_a_missing_anchor_are_noticed(tmp_path: Path) -> None
     assert not leads_somewhere(page, "missing.md", "")
 
 
+DOUBLE_NAMES = {
+    "AccessKey": "the engine's server and the portal's clients each check keys of their own",
+    "Action": "an update's clause / a transaction's action as parsed / as compiled from rules",
+    "Answer": "a reply of the simulator / of API Gateway / of a SQL session",
+    "Bound": "a condition's operand / a legacy form / a key range, each bound to its values",
+    "Call": "a function in an expression / in a PartiQL statement / a message of the portal's contract",
+    "Changes": "the attributes that a statement changes / the rows that a tail adds",
+    "Check": "DynamoDB's ConditionCheck / the rule of that name",
+    "Condition": "an expression's condition / a policy's",
+    "Connection": "a connection that the server accepted / one that the Pay.gov client opened",
+    "Delete": "DynamoDB's action of that name / PartiQL's statement / a write under rules",
+    "Fault": "to be resolved: Pay.gov's SOAP fault keeps the name, the audit's becomes Finding",
+    "Insert": "a statement as parsed / as an action",
+    "Item": "the engine's items are dictionaries; rules read any mapping",
+    "Kind": "a kind of misbehaviour of the simulator / a kind of item in a rule set",
+    "Made": "to be resolved: what a function made, in three modules",
+    "Operation": "DynamoDB's operations / an operator of PartiQL / Pay.gov's operations",
+    "Parameter": "a placeholder of a statement / a parameter of an endpoint / of a named report",
+    "PathPart": "the same type for expressions and PartiQL, whose trees do not import each other",
+    "Projection": "an index's projection of a page / a SELECT's list",
+    "Put": "DynamoDB's action of that name / a write under rules",
+    "Reader": "reads an operand / reads the keys that a request touches",
+    "Row": "a row of outcomes / a row of the lake",
+    "Scope": "the names and values that an expression may use / ASGI's own word",
+    "Statement": "a PartiQL statement / a policy's statement / a SQL statement",
+    "StatusCounts": "the counts of a page of the log / of the whole log, which the lake answers",
+    "Struct": "a request's structure / PartiQL's literal of that name",
+    "Token": "a token of an expression / of a PartiQL statement",
+    "TransactionLog": "the port that the portal asks / the lake's answer to it",
+    "Update": "DynamoDB's action of that name / PartiQL's statement / a write under rules",
+    "Values": "the parameters of a statement / the keys that a request touches",
+    "_Parser": "the parser of one file",
+    "_Reader": "reads one TOML file",
+}
+"""Class names and type aliases that several files of ``src`` define, each with the reason why."""
+
+
+def defined_names(path: Path) -> set[str]:
+    """Return the classes and type aliases that a module defines at its top level."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.annotation, ast.Name):
+            if node.annotation.id == "TypeAlias" and isinstance(node.target, ast.Name):
+                names.add(node.target.id)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            target = node.targets[0].id
+            if re.fullmatch(r"_?[A-Z]\w*[a-z]\w*", target):
+                names.add(target)
+    return names
+
+
+def test_a_name_that_several_files_define_has_a_reason() -> None:
+    files: dict[str, list[str]] = {}
+    for path in CODE:
+        if path.is_relative_to(ROOT / "src"):
+            for defined in defined_names(path):
+                files.setdefault(defined, []).append(name(path))
+    several = {defined: paths for defined, paths in files.items() if len(paths) > 1}
+    assert {defined: paths for defined, paths in several.items() if defined not in DOUBLE_NAMES} == {}
+    assert sorted(DOUBLE_NAMES.keys() - several.keys()) == [], "a reason without a double name"
+
+
+@pytest.mark.parametrize("package", [path for path in CODE if path.name == "__init__.py"], ids=name)
+def test_a_package_hides_none_of_its_modules(package: Path) -> None:
+    modules = {path.stem for path in package.parent.iterdir() if path.suffix == ".py" or path.is_dir()}
+    bound: set[str] = set()
+    for node in ast.parse(package.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            bound |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(node.name)
+    assert sorted(bound & modules) == []
+
+
 def test_nothing_stands_for_behaviour_that_is_not_there() -> None:
     promises = re.compile(r"\b(TO" r"DO|FIX" r"ME|NotImplemented" r"Error)\b")
     assert [name(path) for path in CODE if promises.search(path.read_text(encoding="utf-8"))] == []

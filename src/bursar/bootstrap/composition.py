@@ -204,7 +204,7 @@ class Composition:
             randomness=self.randomness,
             observer=self.metrics,
             # The disk of any other store is looked after where that store is.
-            write_trouble=store.write_trouble if isinstance(store, AsyncEngine) else None,
+            write_trouble=store.write_error if isinstance(store, AsyncEngine) else None,
         )
 
     async def reports(self) -> "Reports":

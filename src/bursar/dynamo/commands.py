@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bursar.dynamo.tools.partiql_shell import Execute
 
 
-class Refused(click.ClickException):
+class DynamoCommandRefused(click.ClickException):
     """What was asked for is not possible with this file, folder or port: one line, exit code 2."""
 
     exit_code = 2
@@ -70,7 +70,7 @@ def dynamo(
     try:
         serve(settings, open_engine=_opener(context), access=access, announce=_announcer(settings, access is not None))
     except ServeError as error:
-        raise Refused(str(error)) from None
+        raise DynamoCommandRefused(str(error)) from None
 
 
 def _access(credentials: Path) -> "AccessKeys":
@@ -80,7 +80,7 @@ def _access(credentials: Path) -> "AccessKeys":
     try:
         return AccessKeys.load(credentials)
     except CredentialsError as error:
-        raise Refused(str(error)) from None
+        raise DynamoCommandRefused(str(error)) from None
 
 
 @dynamo.command("ls")
@@ -155,7 +155,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
         try:
             counts = load(engine, lines, advance, add=add)
         except DumpError as error:
-            raise Refused(f"not loaded further: {error}") from None
+            raise DynamoCommandRefused(f"not loaded further: {error}") from None
     for table, count in counts.items():
         click.echo(f"{table}: {count:,} items", err=True)
 
@@ -168,10 +168,10 @@ def check_command(context: click.Context, path: str | None) -> None:
     from bursar.dynamo.storage.integrity_check import check_store
 
     with _store(context, path):
-        faults = check_store(str(path or context.meta[_PATH]))
-    for fault in faults:
-        click.echo(fault)
-    if faults:
+        problems = check_store(str(path or context.meta[_PATH]))
+    for problem in problems:
+        click.echo(problem)
+    if problems:
         raise SystemExit(1)
     click.echo("sound")
 
@@ -193,8 +193,8 @@ def shell_command(
     with _endpoint(endpoint) if endpoint else _store_to_execute(context, path) as execute:
         shell = Shell(execute, Console(), Console(stderr=True), as_json=form == "json")
         failed = [statement for statement in statements if not shell.run(statement)]
-        fine = prompt(shell) if not statements else not failed
-    if not fine:
+        succeeded = prompt(shell) if not statements else not failed
+    if not succeeded:
         raise SystemExit(1)
 
 
@@ -214,12 +214,12 @@ def _endpoint(url: str) -> "Iterator[Execute]":
 
     store_url = f"dynamodb+{url}" if url.startswith("http") else url
     if not store_url.startswith(REMOTE_SCHEMES):
-        raise Refused(f"an endpoint begins with http: or https:, or is a store's URL: {url}")
+        raise DynamoCommandRefused(f"an endpoint begins with http: or https:, or is a store's URL: {url}")
     with asyncio.Runner() as runner:
         try:
             store = runner.run(open_remote_store(store_url))
         except ValueError as error:
-            raise Refused(str(error)) from None
+            raise DynamoCommandRefused(str(error)) from None
         try:
             yield lambda operation, request: runner.run(store.call(operation, request))
         finally:
@@ -252,15 +252,15 @@ def _store(context: click.Context, path: str | None, *, create: bool = False) ->
     if path is None:
         raise click.UsageError("which store? Give --data FILE")
     if path == MEMORY or not (create or Path(path).exists()):
-        raise Refused(f"there is no store {path}")
+        raise DynamoCommandRefused(f"there is no store {path}")
     try:
         engine = open_or_explain(_opener(context), path)
     except ServeError as error:
-        raise Refused(str(error)) from None
+        raise DynamoCommandRefused(str(error)) from None
     try:
         yield engine
     except (DynamoError, RulesRefused) as error:
-        raise Refused(str(error)) from None
+        raise DynamoCommandRefused(str(error)) from None
     finally:
         engine.close()
 

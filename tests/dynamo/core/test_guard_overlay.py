@@ -7,7 +7,7 @@ import pytest
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.engine.engine import Engine
-from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.table import ItemWrite, Table
 from tests.support.dynamo.tables import item, put, table
 
 
@@ -26,7 +26,7 @@ def users(core: Core) -> Table:
     return core.table("users")
 
 
-def pending(core: Core, users: Table, *writes: Write) -> GuardOverlay:
+def pending(core: Core, users: Table, *writes: ItemWrite) -> GuardOverlay:
     return GuardOverlay(core.storage, core.table, writes)
 
 
@@ -34,8 +34,8 @@ def test_items_are_seen_as_they_will_be(core: Core, users: Table) -> None:
     gone, come = item(pk="a"), item(pk="b", n=2)
     key = users.key_of(gone)[1]
     writes = (
-        Write(users, key, users.rows.get(key), None, None),
-        Write(users, users.key_of(item(pk="b"))[1], None, None, come),
+        ItemWrite(users, key, users.rows.get(key), None, None),
+        ItemWrite(users, users.key_of(item(pk="b"))[1], None, None, come),
     )
     view = pending(core, users, *writes).view(users)
     assert view.get("users", gone) is None

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from bursar.dynamo import DynamoError, Engine
-from bursar.dynamo.engine.engine import TELL_TROUBLE_EVERY_S, operation_named
+from bursar.dynamo.engine.engine import LOG_WRITE_ERROR_EVERY_S, operation_named
 from bursar.dynamo.storage.integrity_check import check_store
 from tests.support.dynamo.recording_disk import recording
 from tests.support.dynamo.served import Connection, served
@@ -122,7 +122,7 @@ def test_a_store_that_cannot_write_says_why_until_it_can(tmp_path: Path, caplog:
     now = [1_000_000.0]
     engine = Engine.open(str(tmp_path / "store.db"), clock=lambda: now[0])
     engine.execute("CreateTable", table())
-    assert engine.write_trouble() is None
+    assert engine.write_error() is None
     execute = engine._storage.connection.execute
     execute(f"PRAGMA max_page_count={execute('PRAGMA page_count').get}")
     put = operation_named("PutItem")
@@ -132,16 +132,16 @@ def test_a_store_that_cannot_write_says_why_until_it_can(tmp_path: Path, caplog:
     engine.run_group(group[-1:])
     lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert lines == ["the store cannot be written: FullError: database or disk is full"]
-    now[0] += TELL_TROUBLE_EVERY_S
+    now[0] += LOG_WRITE_ERROR_EVERY_S
     engine.run_group(group[-1:])
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 2
     assert "secret" not in caplog.text
     execute("PRAGMA query_only=1")
-    assert engine.write_trouble() == "ReadOnlyError"
+    assert engine.write_error() == "ReadOnlyError"
     execute("PRAGMA query_only=0")
     execute("PRAGMA max_page_count=1000000")
     assert isinstance(engine.run_group(group[-1:])[0], bytes)
-    assert engine._trouble is None
+    assert engine._write_error is None
     engine.close()
 
 
@@ -152,14 +152,14 @@ def test_a_store_finds_out_by_itself_that_there_is_room_again(tmp_path: Path) ->
     execute("PRAGMA query_only=1")
     put = {"TableName": "orders", "Item": item(pk="a", sk="1")}
     refused(lambda: engine.execute("PutItem", put), "InternalServerError")
-    assert engine.write_trouble() == engine.write_trouble() == "ReadOnlyError"
+    assert engine.write_error() == engine.write_error() == "ReadOnlyError"
     execute("PRAGMA query_only=0")
     writing = apsw.Connection(path)
     writing.execute("BEGIN IMMEDIATE")
-    assert engine.write_trouble() == "ReadOnlyError"  # not known, and nobody is waited for
+    assert engine.write_error() == "ReadOnlyError"  # not known, and nobody is waited for
     writing.execute("ROLLBACK")
     writing.close()
-    assert engine.write_trouble() is None
+    assert engine.write_error() is None
     assert engine.execute("Scan", {"TableName": "orders"})["Count"] == 0
     assert execute("SELECT count(*) FROM request_tokens").get == 0
     engine.execute("PutItem", put)
@@ -174,9 +174,9 @@ def test_room_for_a_page_is_not_room_for_a_payment(tmp_path: Path) -> None:
     execute(f"PRAGMA max_page_count={execute('PRAGMA page_count').get + 2}")
     large = {"TableName": "orders", "Item": stamped(("b", "1"), 1, 30_000)}
     refused(lambda: engine.execute("PutItem", large), "InternalServerError")
-    assert engine.write_trouble() == "FullError"
+    assert engine.write_error() == "FullError"
     execute("PRAGMA max_page_count=1000000")
-    assert engine.write_trouble() is None
+    assert engine.write_error() is None
     engine.close()
     assert check_store(path) == []
 
@@ -191,9 +191,9 @@ def test_refusals_prove_nothing_of_the_disk(tmp_path: Path) -> None:
     refused(lambda: engine.execute("PutItem", large), "InternalServerError")
     only_new = {"TableName": "orders", "Item": item(pk="a", sk="1"), "ConditionExpression": "attribute_not_exists(pk)"}
     refused(lambda: engine.execute("PutItem", only_new), "ConditionalCheckFailedException")
-    assert engine._trouble == "FullError"
+    assert engine._write_error == "FullError"
     engine.execute("DeleteItem", {"TableName": "orders", "Key": item(pk="a", sk="1")})
-    assert engine._trouble is None
+    assert engine._write_error is None
     engine.close()
 
 

@@ -235,7 +235,7 @@ async def test_an_item_in_the_way_takes_nobody_else_with_it(store: AsyncEngine, 
     counted = store.engine.execute("DescribeTable", {"TableName": "things"})["Table"]
     assert (counted["ItemCount"], counted["GlobalSecondaryIndexes"][0]["ItemCount"]) == (3, 1)
     assert len(commits) == 3  # before, and each by itself
-    assert store.write_trouble() is None
+    assert store.write_error() is None
 
 
 async def test_no_name_of_the_api_leads_to_it(store: AsyncEngine) -> None:

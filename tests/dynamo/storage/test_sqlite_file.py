@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from bursar.dynamo import Engine, StoreFormatError
-from bursar.dynamo.storage.rows import Rows, Span
+from bursar.dynamo.storage.rows import ItemRows, Span
 from bursar.dynamo.storage.sqlite_file import APPLICATION_ID, FORMAT_VERSION, MEMORY, Storage
 from tests.support.dynamo.tables import item, put, refusal, table
 
@@ -79,7 +79,7 @@ def test_every_commit_is_synced(tmp_path: Path) -> None:
 
 def test_a_range_is_planned_once_however_often_it_is_read() -> None:
     storage = Storage(MEMORY)
-    rows = Rows(storage, storage.add_table("orders", b"{}"))
+    rows = ItemRows(storage, storage.add_table("orders", b"{}"))
     rows.insert(b"a", 1, b"{}")
     planned: list[str | None] = []
 

@@ -91,7 +91,7 @@ class _Transport:
         status = 200
         try:
             with self._lock:
-                body = self._engine.execute_bytes(operation, orjson.loads(_sent(request)))
+                body = self._engine.execute_bytes(operation, orjson.loads(_request_body(request)))
                 self._engine.run_housekeeping_if_due()
         except DynamoError as error:
             status, body = error.http_status, orjson.dumps(error.body())
@@ -106,7 +106,7 @@ class _Transport:
         return AWSResponse(request.url, status, headers, _Body(body))
 
 
-def _sent(request: "AWSPreparedRequest") -> bytes | str:
+def _request_body(request: "AWSPreparedRequest") -> bytes | str:
     assert isinstance(request.body, bytes | str)  # JSON requests never stream
     return request.body
 

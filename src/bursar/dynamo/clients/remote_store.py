@@ -74,10 +74,10 @@ class RemoteStore:
             try:
                 return await loop.run_in_executor(self._threads, self._sender.exchange, operation, body)
             except DynamoError as error:
-                failed_there = error.http_status >= 500
-                if failed_there and not reads:
+                server_error = error.http_status >= 500
+                if server_error and not reads:
                     raise StoreOutcomeUnknown(f"{operation}: {error}") from error
-                if last or not (failed_there or error.code in _THROTTLES):
+                if last or not (server_error or error.code in _THROTTLES):
                     raise
             except StoreOutcomeUnknown:
                 if last or not reads:
@@ -118,15 +118,17 @@ class _Sender:
         if set(options) - {"region"}:
             raise ValueError(f"a store's URL has no option but region: {url!r}")
         session = get_session()
-        elsewhere = parts.scheme != "dynamodb"
+        is_custom_endpoint = parts.scheme != "dynamodb"
         self._region = (
-            options.get("region") or session.get_config_variable("region") or ("us-east-1" if elsewhere else "")
+            options.get("region")
+            or session.get_config_variable("region")
+            or ("us-east-1" if is_custom_endpoint else "")
         )
         if not self._region:
             raise ValueError(f"no region: say it in the store's URL, as in dynamodb:?region=us-east-1: {url!r}")
         self.endpoints = _endpoints(parts.scheme, parts.netloc, self._region, session)
         credentials = session.get_credentials()
-        if credentials is None and elsewhere:
+        if credentials is None and is_custom_endpoint:
             credentials = Credentials(_DUMMY_KEY, _DUMMY_KEY)
         if credentials is None:
             raise ValueError(f"no AWS credentials were found for {url!r}")
@@ -181,8 +183,8 @@ def _endpoints(scheme: str, netloc: str, region: str, session: Any) -> tuple[str
     if scheme != "dynamodb":
         if not netloc:
             raise ValueError(f"a store's URL names a host, as in {scheme}://127.0.0.1:8000")
-        there = f"{scheme.removeprefix('dynamodb+')}://{netloc}/"
-        return there, there
+        endpoint = f"{scheme.removeprefix('dynamodb+')}://{netloc}/"
+        return endpoint, endpoint
     configured = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
     suffix = next(
         (

@@ -57,7 +57,7 @@ async def open_store(
     path = file_of(url)
     if path is not None:
         if must_exist:
-            _expect(path)
+            _raise_if_missing(path)
         if private and path != MEMORY:
             require_private(*(path + ending for ending in SQLITE_FILES))
         return AsyncEngine(Engine.open(path, clock=clock, randomness=randomness, guard_loader=guard_loader))
@@ -80,6 +80,6 @@ def file_of(url: str) -> str | None:
     return path
 
 
-def _expect(path: str) -> None:
+def _raise_if_missing(path: str) -> None:
     if path != MEMORY and not Path(path).is_file():
         raise FileNotFoundError(f"there is no store at {path}")

@@ -17,13 +17,13 @@ from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN, Counted, Index, Table, Write, no_such_table
+from bursar.dynamo.storage.table import TABLE_ARN, Counted, ItemWrite, SecondaryIndex, Table, no_such_table
 from bursar.dynamo.storage.ttl_index import TtlIndex, ttl_index_of
 
 UNKNOWN_VERSION = -1
 
 
-class Refused(Exception):
+class GuardRefused(Exception):
     """A guard refused; ``index`` counts the writes of the request."""
 
     def __init__(self, index: int, message: str) -> None:
@@ -106,7 +106,7 @@ class Core:
         """The catalogue's, as it was last read: while it stays, every table is defined as it was."""
         return self._version
 
-    def forget(self) -> None:
+    def discard_cache(self) -> None:
         """Drops what is cached of an undone transaction; the next look reads the file."""
         self._version = UNKNOWN_VERSION
         self._tables = {}
@@ -172,13 +172,13 @@ class Core:
 
     def changed(self) -> None:
         """The catalogue was changed in the open transaction."""
-        self.storage.raise_catalogue_version()
+        self.storage.increment_catalogue_version()
         self.refresh()
 
-    def _fill(self, table: Table, index: Index) -> None:
+    def _fill(self, table: Table, index: SecondaryIndex) -> None:
         """Backfill. An item whose attribute is unfit for the index's key stays out of it, as on Amazon's."""
         items = size_bytes = 0
-        for row_id, key, body in table.rows.everything():
+        for row_id, key, body in table.rows.all_rows():
             item = orjson.loads(body)
             entry = index.key_of(item)
             if entry is not None:
@@ -222,10 +222,11 @@ class Core:
 
     # Writes ---------------------------------------------------------------------------------------------------
 
-    def apply(self, writes: Sequence[Write], table_check: TableCheck | None = None) -> None:
-        """Carries out one request's writes, all or none. Raises :class:`Refused` when a guard will not have them.
+    def apply(self, writes: Sequence[ItemWrite], table_check: TableCheck | None = None) -> None:
+        """Carry out one request's writes, all or none.
 
-        ``table_check``: what the guard has left to look up, where it has judged exactly these writes, of its table alone.
+        ``table_check`` is what the guard's judgement of exactly these writes left to look up; it is given only where
+        all writes are to one table. Raises :class:`GuardRefused`.
         """
         for write in writes:
             if write.table.rules is not None:
@@ -234,7 +235,7 @@ class Core:
         for write in writes:
             self._apply(write)
 
-    def _apply_guarded(self, writes: Sequence[Write], table_check: TableCheck | None) -> None:
+    def _apply_guarded(self, writes: Sequence[ItemWrite], table_check: TableCheck | None) -> None:
         # Judged before the first of them is applied: a refusal has nothing to undo.
         overlay = GuardOverlay(self.storage, self.table, writes)
         try:
@@ -249,7 +250,7 @@ class Core:
             self._apply(write)
         overlay.write_owners()
 
-    def _judge(self, writes: Sequence[Write], overlay: GuardOverlay) -> None:
+    def _judge(self, writes: Sequence[ItemWrite], overlay: GuardOverlay) -> None:
         for table in {write.table.name: write.table for write in writes}.values():
             if table.rules is None:
                 continue
@@ -263,7 +264,7 @@ class Core:
                 judged = self.guard(table.rules).judge(changes)
                 _raise_if_refused(judged if isinstance(judged, Refusal) else judged(overlay.view(table)), positions)
 
-    def _apply(self, write: Write) -> None:
+    def _apply(self, write: ItemWrite) -> None:
         """The single way by which an item, its index entries and its table's counters change."""
         table, row, new = write.table, write.row, write.new
         if new is None:
@@ -287,7 +288,7 @@ class Core:
         for follow in table.followers:
             follow(write, row_id)
 
-    def _apply_to_indexes(self, write: Write, row_id: int) -> None:
+    def _apply_to_indexes(self, write: ItemWrite, row_id: int) -> None:
         old, new, row = write.old, write.new, write.row
         for index in write.table.indexes.values():
             if old is not None and new is not None and index.same_key(old, new):
@@ -324,10 +325,10 @@ class Core:
 
 def _raise_if_refused(refusal: Refusal | None, positions: Sequence[int]) -> None:
     if refusal is not None:
-        raise Refused(positions[refusal.change_index], refusal.message)
+        raise GuardRefused(positions[refusal.change_index], refusal.message)
 
 
-def _grown_bytes(index: Index, write: Write, old: Item, new: Item) -> int:
+def _grown_bytes(index: SecondaryIndex, write: ItemWrite, old: Item, new: Item) -> int:
     """How much an item grew in an index whose key it kept; nothing if it is not in the index."""
     for name, _ in index.key_types:
         if name not in new:
@@ -336,7 +337,7 @@ def _grown_bytes(index: Index, write: Write, old: Item, new: Item) -> int:
     return _held_bytes(index, new, write.size) - _held_bytes(index, old, before)
 
 
-def _held_bytes(index: Index, item: Item, whole_bytes: int) -> int:
+def _held_bytes(index: SecondaryIndex, item: Item, whole_bytes: int) -> int:
     return whole_bytes if index.projected is None else item_size(index.project(item))
 
 

@@ -13,13 +13,13 @@ import orjson
 from bursar.dynamo.core.guards import TransactionView
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 
 class GuardOverlay:
     """One request's writes, and the unique values that guards claim and release for them."""
 
-    def __init__(self, storage: Storage, tables: Callable[[str], Table], writes: Sequence[Write]) -> None:
+    def __init__(self, storage: Storage, tables: Callable[[str], Table], writes: Sequence[ItemWrite]) -> None:
         self.storage = storage
         self.tables = tables
         self.items: dict[tuple[int, bytes], Item | None] = {(one.table.id, one.key): one.new for one in writes}
@@ -95,7 +95,7 @@ class OverlayView(TransactionView):
         """See ``GuardView``."""
         stored_table = self._tables(table)
         written = {key: item for (table_id, key), item in self._overlay.items.items() if table_id == stored_table.id}
-        kept = ((key, orjson.loads(body)) for _, key, body in stored_table.rows.everything() if key not in written)
+        kept = ((key, orjson.loads(body)) for _, key, body in stored_table.rows.all_rows() if key not in written)
         return iter([item for _, item in sorted([*kept, *written.items()], key=_by_key) if item is not None])
 
 

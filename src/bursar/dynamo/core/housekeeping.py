@@ -7,10 +7,10 @@ indexes, streams and rules see it, and an item that a rule will not let go stays
 
 from contextlib import suppress
 
-from bursar.dynamo.core.catalogue import Core, Refused
+from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.storage.change_streams import RETENTION_S, SHARD_LIFE_S, Stream
-from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.table import ItemWrite, Table
 from bursar.dynamo.storage.ttl_index import TtlIndex
 
 ITEMS_PER_RUN_MAX = 200
@@ -57,11 +57,11 @@ class Housekeeping:
     def _expire(self, table: Table, ttl_index: TtlIndex, now: float, limit: int) -> int:
         expired = ttl_index.expired(now, self._positions.pop(table.id, _START), limit)
         for _, row_id, size, body in expired:
-            write = Write(table, b"", (row_id, size, body), None, None)
+            write = ItemWrite(table, b"", (row_id, size, body), None, None)
             write.key = table.stored_key_of(write.old or {})
             write.by_service = True
             # A rule keeps the item; or this engine was opened without what judges rules, and writes nothing here.
-            with suppress(Refused, DynamoError):
+            with suppress(GuardRefused, DynamoError):
                 self._core.apply([write])
         if len(expired) == limit:
             self._positions[table.id] = expired[-1][0]

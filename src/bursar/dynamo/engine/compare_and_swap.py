@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import apsw
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused, check_size
+from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
 from bursar.dynamo.core.guards import Change, Refusal, TableCheck
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
@@ -33,7 +33,7 @@ from bursar.dynamo.operations.data_plane.pages import ROWS_UNLIMITED
 from bursar.dynamo.operations.data_plane.transactions import ACTIONS_MAX
 from bursar.dynamo.operations.requests.shapes import Request
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 WholeItem = Mapping[str, Any]
 """An item, or a key, in DynamoDB JSON."""
@@ -84,15 +84,15 @@ class EngineCompareAndSwap:
 
     async def get(self, table: str, key: WholeItem) -> Item | None:
         """See :class:`CompareAndSwap`."""
-        return self._engine.look(lambda core: _get(core.table(table), key))
+        return self._engine.read_committed(lambda core: _get(core.table(table), key))
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[Item]:
         """See :class:`CompareAndSwap`."""
-        return self._engine.look(lambda core: _partition(core.table(table), value, begins))
+        return self._engine.read_committed(lambda core: _partition(core.table(table), value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """See :class:`CompareAndSwap`."""
-        plan = self._engine.look(lambda core: _plan_swaps(core, table, swaps, rules))
+        plan = self._engine.read_committed(lambda core: _plan_swaps(core, table, swaps, rules))
         try:
             await self._write(SWAP, {"TableName": table, "Plan": plan})
         except _ItemExists:
@@ -182,27 +182,27 @@ def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     table = core.table(request["TableName"])
     try:
         core.apply([_write(table, one) for one in plan.swaps], plan.table_check)
-    except Refused as refused:
+    except GuardRefused as refused:
         raise Unswapped(refused.message) from None
     except apsw.ConstraintError as error:
         raise _ItemExists from error
     return {}
 
 
-def _write(table: Table, one: _PreparedSwap) -> Write:
+def _write(table: Table, one: _PreparedSwap) -> ItemWrite:
     """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when an ``old`` is not what is there."""
     if one.old is None:
-        return Write(table, one.key, None, None, one.new, one.bytes_more, one.body)
+        return ItemWrite(table, one.key, None, None, one.new, one.bytes_more, one.body)
     row = table.rows.get(one.key)
     if row is None:
         raise Unswapped(NOT_AS_READ)
     if one.stored != row[2] and orjson.loads(row[2]) != one.old:
         raise Unswapped(NOT_AS_READ)
     if one.new is None:
-        return Write(table, one.key, row, one.old, None)
+        return ItemWrite(table, one.key, row, one.old, None)
     size = row[1] + one.bytes_more
     check_size(size, TOO_LARGE)
-    return Write(table, one.key, row, one.old, one.new, size, one.body)
+    return ItemWrite(table, one.key, row, one.old, one.new, size, one.body)
 
 
 SWAP = Operation(Request({}), _swap, writes=True)

@@ -25,14 +25,14 @@ from bursar.dynamo.errors import DynamoError, unreadable
 from bursar.dynamo.operations import OPERATIONS, Operation
 from bursar.dynamo.storage.sqlite_file import Storage
 
-Outcome = bytes | Exception
+RequestOutcome = bytes | Exception
 """A response serialised, or why there is none."""
-Looked = TypeVar("Looked")
+ReadResult = TypeVar("ReadResult")
 
 NOT_UTF8 = "The request holds text that is not valid Unicode"
 
 HOUSEKEEPING_EVERY_S = 1.0
-TELL_TROUBLE_EVERY_S = 60.0
+LOG_WRITE_ERROR_EVERY_S = 60.0
 """How often the log is told that the store cannot be written, while it cannot."""
 
 _log = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ class Engine:
         self._storage = core.storage
         self._housekeeping = Housekeeping(core)
         self._next_housekeeping_at = 0.0
-        self._trouble: str | None = None
-        self._tell_trouble_at = 0.0
+        self._write_error: str | None = None
+        self._log_write_error_at = 0.0
 
     @classmethod
     def open(
@@ -101,11 +101,11 @@ class Engine:
         """Carries out one reading request."""
         operation.shape.check(request)
         try:
-            return orjson.dumps(self.look(lambda core: self._read_once(operation, request)))
+            return orjson.dumps(self.read_committed(lambda core: self._read_once(operation, request)))
         except UnicodeEncodeError:
             raise unreadable(NOT_UTF8) from None
 
-    def look(self, reading: Callable[[Core], Looked]) -> Looked:
+    def read_committed(self, reading: Callable[[Core], ReadResult]) -> ReadResult:
         """What ``reading`` finds in the committed state. Raises InternalServerError when the file cannot be read."""
         tries = 0
         while True:
@@ -115,9 +115,9 @@ class Engine:
             except apsw.Error as error:
                 if tries == READ_TRIES or not isinstance(error, apsw.SQLError):
                     raise internal(f"The store could not be read: {error}") from error
-                self._core.forget()
+                self._core.discard_cache()
 
-    def read_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[Outcome]:
+    def read_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[RequestOutcome]:
         """Carries out reading requests on one look at the file; their outcomes in order."""
         if len(requests) == 1:
             return [self._read_outcome(*requests[0])]
@@ -127,7 +127,7 @@ class Engine:
         except apsw.Error as error:
             return [internal(f"The store could not be read: {error}")] * len(requests)
 
-    def _read_outcome(self, operation: Operation, request: Mapping[str, Any]) -> Outcome:
+    def _read_outcome(self, operation: Operation, request: Mapping[str, Any]) -> RequestOutcome:
         try:
             return self.read(operation, request)
         except Exception as error:  # one request's defect is not the others'
@@ -146,7 +146,7 @@ class Engine:
         except apsw.Error:
             return True  # run_group meets the same trouble and tells it
 
-    def run_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[Outcome]:
+    def run_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[RequestOutcome]:
         """Carries out writing requests in one transaction; their outcomes in order, all durable.
 
         Waits until no other process writes, unless :meth:`begin_if_free` has just begun the transaction.
@@ -154,13 +154,13 @@ class Engine:
         transaction is undone and each request has one of its own, so that one cannot take the others with it.
         """
         core, storage = self._core, self._storage
-        outcomes: list[Outcome] = []
+        outcomes: list[RequestOutcome] = []
         rows_changed = storage.connection.total_changes()
         try:
             if not storage.writing:
                 storage.begin()
         except apsw.Error as error:
-            self._note_trouble(error)
+            self._record_write_error(error)
             return [internal(f"The store could not be written: {error}")] * len(requests)
         try:
             core.refresh()
@@ -176,7 +176,7 @@ class Engine:
             core.flush_counts()
         except Exception as error:
             self._undo()
-            self._note_trouble(error)
+            self._record_write_error(error)
             if len(requests) > 1:
                 return [self.run_group([request])[0] for request in requests]
             return [_failure(error)]
@@ -184,44 +184,44 @@ class Engine:
             storage.commit()
         except apsw.Error as error:
             self._undo()
-            self._note_trouble(error)
+            self._record_write_error(error)
             return [_failure(error)] * len(requests)
         # A group whose every request was refused wrote nothing, and proves nothing of the disk.
-        if self._trouble is not None and storage.connection.total_changes() != rows_changed:
-            self._trouble = None
+        if self._write_error is not None and storage.connection.total_changes() != rows_changed:
+            self._write_error = None
         return outcomes
 
     def _undo(self) -> None:
         self._storage.rollback()
-        self._core.forget()
+        self._core.discard_cache()
 
     # Whether it can write -------------------------------------------------------------------------------------
 
-    def write_trouble(self) -> str | None:
+    def write_error(self) -> str | None:
         """Why the last write failed, as SQLite's name of the error (``FullError``); None when it went well.
 
         After a failure, the asking itself tries to write something that nobody reads, unless another process is
         writing: a server that is ill gets no traffic, and would never find out that there is room again.
         """
-        if self._trouble is not None:
+        if self._write_error is not None:
             try:
                 if self._storage.begin_if_free():
-                    self._storage.try_room()
-                    self._trouble = None
+                    self._storage.probe_disk()
+                    self._write_error = None
             except apsw.Error as error:
                 self._undo()
-                self._note_trouble(error)
-        return self._trouble
+                self._record_write_error(error)
+        return self._write_error
 
-    def _note_trouble(self, error: Exception) -> None:
+    def _record_write_error(self, error: Exception) -> None:
         """Remembers why a write failed and logs it, once in a while: a full disk fails every request."""
         if not isinstance(error, apsw.Error):
             return  # a defect of ours is its caller's to tell, and none of the file's
-        self._trouble = type(error).__name__
+        self._write_error = type(error).__name__
         now = self._core.clock()
-        if now >= self._tell_trouble_at:
-            self._tell_trouble_at = now + TELL_TROUBLE_EVERY_S
-            _log.error("the store cannot be written: %s: %s", self._trouble, error)
+        if now >= self._log_write_error_at:
+            self._log_write_error_at = now + LOG_WRITE_ERROR_EVERY_S
+            _log.error("the store cannot be written: %s: %s", self._write_error, error)
 
     # What nobody asks for -------------------------------------------------------------------------------------
 
@@ -251,7 +251,10 @@ class Engine:
         return examined
 
     def run_housekeeping_if_due(self) -> None:
-        """As :meth:`run_housekeeping`, once in a while: doors call it after each write. A failure is logged, not raised."""
+        """Call :meth:`run_housekeeping` if :data:`HOUSEKEEPING_EVERY_S` have passed; log a failure, do not raise it.
+
+        Servers and clients call it after each write.
+        """
         now = self._core.clock()
         if now < self._next_housekeeping_at:
             return
@@ -262,7 +265,7 @@ class Engine:
             examined = 0
         self._next_housekeeping_at = now + (HOUSEKEEPING_EVERY_S if examined < ITEMS_PER_RUN_MAX else 0.0)
 
-    def serve_at(self, address: str) -> None:
+    def set_address(self, address: str) -> None:
         """Tells the engine where it is served (``host:port``), for DescribeEndpoints."""
         self._core.address = address
 

@@ -20,13 +20,13 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.engine.compare_and_swap import EngineCompareAndSwap
-from bursar.dynamo.engine.engine import HOUSEKEEPING_EVERY_S, Engine, Outcome, operation_named
+from bursar.dynamo.engine.engine import HOUSEKEEPING_EVERY_S, Engine, RequestOutcome, operation_named
 from bursar.dynamo.operations import Operation
 
 GROUP_REQUESTS_MAX = 1_000
 """Writes of one commit; more wait for the next."""
 
-TURNS_GATHERING = 2
+TURNS_BEFORE_COMMIT = 2
 """How often the loop turns before it commits. Each turn looks for input, and the writes that come of it share the
 commit; a loop with nothing else to do turns in microseconds. Two turns let eight callers of a portal do a third more.
 """
@@ -37,12 +37,12 @@ looks in now and then could be overtaken for ever."""
 TURN_WAIT_S = 0.0001
 """Slept in such a turn if the one before brought no write."""
 
-GATHERED = frozenset({"GetItem", "Query"})
+GROUPED_READS = frozenset({"GetItem", "Query"})
 """Short reads, which share a look at the file when they are submitted."""
 
 _EMPTY = b"{}"
 
-Waiting = tuple[Operation, Mapping[str, Any], Callable[[Outcome], None]]
+PendingRequest = tuple[Operation, Mapping[str, Any], Callable[[RequestOutcome], None]]
 
 
 class AsyncEngine:
@@ -50,8 +50,8 @@ class AsyncEngine:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._waiting: list[Waiting] = []
-        self._reading: list[Waiting] = []
+        self._pending_writes: list[PendingRequest] = []
+        self._pending_reads: list[PendingRequest] = []
         self._housekeeping_timer: asyncio.TimerHandle | None = None
 
     @cached_property
@@ -81,7 +81,7 @@ class AsyncEngine:
         """Carries out one writing request together with the others of this turn."""
         answer: asyncio.Future[bytes] = self._loop.create_future()
 
-        def settle(outcome: Outcome) -> None:
+        def settle(outcome: RequestOutcome) -> None:
             if answer.done():
                 return
             if isinstance(outcome, bytes):
@@ -89,36 +89,36 @@ class AsyncEngine:
             else:
                 answer.set_exception(outcome)
 
-        self._wait((known, request, settle))
+        self._add_write((known, request, settle))
         return await answer
 
-    def submit(self, operation: str, request: Mapping[str, Any], settle: Callable[[Outcome], None]) -> None:
+    def submit(self, operation: str, request: Mapping[str, Any], settle: Callable[[RequestOutcome], None]) -> None:
         """As :meth:`call_bytes` without a future: ``settle`` gets the outcome, now or in the loop's next turn."""
         try:
             known = operation_named(operation)
             if known.writes and not (known.reads is not None and known.reads(request)):
-                self._wait((known, request, settle))
+                self._add_write((known, request, settle))
                 return
-            if operation in GATHERED:
-                self._gather((known, request, settle))
+            if operation in GROUPED_READS:
+                self._add_read((known, request, settle))
                 return
-            outcome: Outcome = self.engine.read(known, request)
+            outcome: RequestOutcome = self.engine.read(known, request)
         except Exception as error:
             outcome = error
         settle(outcome)
 
-    def _wait(self, waiting: Waiting) -> None:
-        if not self._waiting:
-            self._loop.call_soon(self._commit_after, TURNS_GATHERING)
-        self._waiting.append(waiting)
+    def _add_write(self, waiting: PendingRequest) -> None:
+        if not self._pending_writes:
+            self._loop.call_soon(self._commit_after, TURNS_BEFORE_COMMIT)
+        self._pending_writes.append(waiting)
 
-    def _gather(self, reading: Waiting) -> None:
-        if not self._reading:
+    def _add_read(self, reading: PendingRequest) -> None:
+        if not self._pending_reads:
             self._loop.call_soon(self._read)
-        self._reading.append(reading)
+        self._pending_reads.append(reading)
 
     def _read(self) -> None:
-        group, self._reading = self._reading, []
+        group, self._pending_reads = self._pending_reads, []
         outcomes = self.engine.read_group([(operation, request) for operation, request, _ in group])
         for (_, _, settle), outcome in zip(group, outcomes, strict=True):
             settle(outcome)
@@ -129,18 +129,18 @@ class AsyncEngine:
         else:
             self._commit_when_free(TURNS_UNTIL_FREE_MAX, 0)
 
-    def _commit_when_free(self, turns: int, waiting_before: int) -> None:
-        if turns and self._waiting and not self.engine.begin_if_free():
-            if len(self._waiting) == waiting_before:
+    def _commit_when_free(self, turns: int, pending_before: int) -> None:
+        if turns and self._pending_writes and not self.engine.begin_if_free():
+            if len(self._pending_writes) == pending_before:
                 time.sleep(TURN_WAIT_S)  # the loop's own timers are too coarse
-            self._loop.call_soon(self._commit_when_free, turns - 1, len(self._waiting))
+            self._loop.call_soon(self._commit_when_free, turns - 1, len(self._pending_writes))
         else:
             self._commit()
 
     def _commit(self) -> None:
-        group = self._waiting[:GROUP_REQUESTS_MAX]
-        self._waiting = self._waiting[GROUP_REQUESTS_MAX:]
-        if self._waiting:
+        group = self._pending_writes[:GROUP_REQUESTS_MAX]
+        self._pending_writes = self._pending_writes[GROUP_REQUESTS_MAX:]
+        if self._pending_writes:
             self._loop.call_soon(self._commit_when_free, TURNS_UNTIL_FREE_MAX, 0)
         if not group:
             return
@@ -149,9 +149,9 @@ class AsyncEngine:
             settle(outcome)
         self.engine.run_housekeeping_if_due()
 
-    def write_trouble(self) -> str | None:
-        """Why the last write failed; None when it went well. See :meth:`Engine.write_trouble`."""
-        return self.engine.write_trouble()
+    def write_error(self) -> str | None:
+        """Why the last write failed; None when it went well. See :meth:`Engine.write_error`."""
+        return self.engine.write_error()
 
     def start_housekeeping(self) -> None:
         """Sweeps expired items every second from now on, not only after writes; called in the engine's event loop."""
@@ -162,7 +162,7 @@ class AsyncEngine:
         """Reads and commits what waits, then closes the engine."""
         if self._housekeeping_timer is not None:
             self._housekeeping_timer.cancel()
-        while self._waiting or self._reading:
+        while self._pending_writes or self._pending_reads:
             self._read()
             self._commit()
         self.engine.close()

@@ -326,7 +326,7 @@ def _binary_size(text: str) -> int:
     return len(text) * 3 // 4 - text.count("=", -2)
 
 
-def _one(_content: object) -> int:
+def _one_byte(_content: object) -> int:
     return 1
 
 
@@ -334,8 +334,8 @@ _SIZES: dict[str, Callable[[Any], int]] = {
     "S": _text_size,
     "N": number_size,
     "B": _binary_size,
-    "BOOL": _one,
-    "NULL": _one,
+    "BOOL": _one_byte,
+    "NULL": _one_byte,
     "L": lambda elements: CONTAINER_BYTES + sum(value_size(element) + ELEMENT_BYTES for element in elements),
     "M": lambda elements: (
         CONTAINER_BYTES + sum(attribute_size(name, element) + ELEMENT_BYTES for name, element in elements.items())

@@ -25,7 +25,7 @@ from bursar.dynamo.partiql.ranges import (
 from bursar.dynamo.partiql.tree import Delete, Expression, Insert, Order, Reference, Select, Update
 from bursar.dynamo.partiql.values import Values
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import Index, Table
+from bursar.dynamo.storage.table import SecondaryIndex, Table
 
 NO_KEY = "Where clause does not contain a mandatory equality on all key attributes"
 NO_WHERE = "Must have WHERE clause in the statement when using ORDER BY clause."
@@ -66,7 +66,7 @@ class Changes(NamedTuple):
     update: BoundUpdate | None
 
 
-def plan_select(select: Select, values: Values, table: Table, index: Index | None) -> Reads:
+def plan_select(select: Select, values: Values, table: Table, index: SecondaryIndex | None) -> Reads:
     """Raises ValidationException."""
     layout = KeyLayout.of(table, index)
     where = conjuncts(select.where)

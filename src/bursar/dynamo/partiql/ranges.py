@@ -16,7 +16,7 @@ from bursar.dynamo.items.key_encoding import after_prefix
 from bursar.dynamo.partiql.tree import Call, Expression, Operation, Reference, Series
 from bursar.dynamo.partiql.values import Values, is_constant
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import Index, Table
+from bursar.dynamo.storage.table import SecondaryIndex, Table
 
 RANGES_MAX = 100
 """More combinations of key values than that are no longer worth a range each: everything is read."""
@@ -55,7 +55,7 @@ class KeyLayout(NamedTuple):
     types: dict[str, str]
 
     @classmethod
-    def of(cls, table: Table, index: Index | None) -> "KeyLayout":
+    def of(cls, table: Table, index: SecondaryIndex | None) -> "KeyLayout":
         """The layout of a table, or of its index."""
         if index is None:
             return cls(table.key_names[:1], table.key_names[1:], dict(table.types))

@@ -242,7 +242,7 @@ async def _serve_until_told(
             listener=listener,
             seat=seat,
         )
-        engine.serve_at(server.url.removeprefix("http://"))
+        engine.set_address(server.url.removeprefix("http://"))
         shared.start_housekeeping()
         announce(server.url)
         await told.wait()

@@ -20,7 +20,7 @@ import orjson
 from bursar.clock import Clock, iso_ms
 from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN, Table, Write
+from bursar.dynamo.storage.table import TABLE_ARN, ItemWrite, Table
 
 RETENTION_S = 24 * 3600
 SHARD_LIFE_S = 4 * 3600
@@ -28,8 +28,8 @@ INSERT, MODIFY, REMOVE = "INSERT", "MODIFY", "REMOVE"
 LABEL_STEP_S = 0.001
 SHARD_ID_BITS = 32
 
-WANTS_NEW = frozenset({"NEW_IMAGE", "NEW_AND_OLD_IMAGES"})
-WANTS_OLD = frozenset({"OLD_IMAGE", "NEW_AND_OLD_IMAGES"})
+VIEWS_WITH_NEW_IMAGE = frozenset({"NEW_IMAGE", "NEW_AND_OLD_IMAGES"})
+VIEWS_WITH_OLD_IMAGE = frozenset({"OLD_IMAGE", "NEW_AND_OLD_IMAGES"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,20 +219,20 @@ class Streams:
 class Recorder:
     """Writes a record of each change of one table's items. A change to an equal item makes none."""
 
-    __slots__ = ("_clock", "_cursor", "_insert", "_table", "_wants_new", "_wants_old")
+    __slots__ = ("_clock", "_cursor", "_insert", "_keeps_new_image", "_keeps_old_image", "_table")
 
     def __init__(self, storage: Storage, clock: Clock, table: Table, stream: Stream) -> None:
         self._clock = clock
         self._table = table
         self._cursor = storage.cursor
-        self._wants_new = stream.view in WANTS_NEW
-        self._wants_old = stream.view in WANTS_OLD
+        self._keeps_new_image = stream.view in VIEWS_WITH_NEW_IMAGE
+        self._keeps_old_image = stream.view in VIEWS_WITH_OLD_IMAGE
         self._insert = (
             f"INSERT INTO stream_{stream.id} (created_at, event, by_service, size, keys, old, new)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)"
         )
 
-    def item_changed(self, write: Write, row_id: int) -> None:
+    def item_changed(self, write: ItemWrite, row_id: int) -> None:
         """The change has just been made."""
         old_bytes = new_bytes = None
         keys: Item = self._table.key_item(write.new or write.old or {})
@@ -244,10 +244,10 @@ class Recorder:
             event = REMOVE
         elif _same(write.old, write.new):
             return
-        if self._wants_new and write.new is not None:
+        if self._keeps_new_image and write.new is not None:
             new_bytes = write.body
             size += write.size
-        if self._wants_old and write.row is not None:
+        if self._keeps_old_image and write.row is not None:
             old_bytes = write.row[2]
             size += write.row[1]
         self._cursor.execute(

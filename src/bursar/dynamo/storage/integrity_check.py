@@ -20,10 +20,10 @@ from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size, normalise_item
 from bursar.dynamo.storage.change_streams import INSERT, REMOVE, Stream, Streams
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
-from bursar.dynamo.storage.table import Index, Table
+from bursar.dynamo.storage.table import SecondaryIndex, Table
 from bursar.dynamo.storage.ttl_index import ttl_index_of
 
-FAULTS_MAX = 1_000
+PROBLEMS_MAX = 1_000
 """More are not listed: a file with so many is read by nobody line by line."""
 
 _NOT_AN_ITEM = (ValueError, KeyError, TypeError, AttributeError, DynamoError)
@@ -39,12 +39,12 @@ def check_store(path: str) -> list[str]:
     storage = Storage(path)
     try:
         with storage.snapshot():
-            return list(islice(_faults(storage), FAULTS_MAX))
+            return list(islice(_problems(storage), PROBLEMS_MAX))
     finally:
         storage.close()
 
 
-def _faults(storage: Storage) -> Iterator[str]:
+def _problems(storage: Storage) -> Iterator[str]:
     try:
         damage = [str(line) for (line,) in storage.connection.execute("PRAGMA integrity_check")]
         if damage != ["ok"]:
@@ -58,33 +58,33 @@ def _faults(storage: Storage) -> Iterator[str]:
                 yield f"{name}: not a definition: {error!r}"
                 return
         streams = Streams(storage, Random(0)).all()
-        yield from _catalogue_faults(storage, tables, streams)
+        yield from _catalogue_problems(storage, tables, streams)
         for table in tables:
-            yield from _table_faults(storage, table)
+            yield from _table_problems(storage, table)
         by_id = {table.id: table for table in tables}
         for stream in streams:
-            yield from _record_faults(storage, stream)
+            yield from _record_problems(storage, stream)
             if stream.disabled_at is None:
-                yield from _last_record_faults(storage, stream, by_id[stream.table_id])
+                yield from _last_record_problems(storage, stream, by_id[stream.table_id])
     except (apsw.Error, UnicodeDecodeError) as error:
         yield f"SQLite: {error}"
 
 
-def _catalogue_faults(storage: Storage, tables: list[Table], streams: list[Stream]) -> Iterator[str]:
+def _catalogue_problems(storage: Storage, tables: list[Table], streams: list[Stream]) -> Iterator[str]:
     """Rows and counters that no definition names, or that are missing."""
-    wanted = {f"items_{table.id}" for table in tables}
-    wanted |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
-    wanted |= {f"stream_{stream.id}" for stream in streams}
-    wanted |= {f"expiry_{table.id}" for table in tables if table.ttl_attribute}
-    held = {
+    expected_tables = {f"items_{table.id}" for table in tables}
+    expected_tables |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
+    expected_tables |= {f"stream_{stream.id}" for stream in streams}
+    expected_tables |= {f"expiry_{table.id}" for table in tables if table.ttl_attribute}
+    existing_tables = {
         str(name)
         for (name,) in storage.connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
             "(name GLOB 'items_*' OR name GLOB 'index_*' OR name GLOB 'stream_*' OR name GLOB 'expiry_*')"
         )
     }
-    yield from (f"{name} belongs to no table" for name in sorted(held - wanted))
-    yield from (f"{name} is missing" for name in sorted(wanted - held))
+    yield from (f"{name} belongs to no table" for name in sorted(existing_tables - expected_tables))
+    yield from (f"{name} is missing" for name in sorted(expected_tables - existing_tables))
     counted = set(storage.connection.execute("SELECT table_id, index_number FROM counters"))
     numbers = {(table.id, index.number) for table in tables for index in table.indexes.values()}
     numbers |= {(table.id, TABLE_ITSELF) for table in tables}
@@ -95,7 +95,7 @@ def _catalogue_faults(storage: Storage, tables: list[Table], streams: list[Strea
 class _Tally:
     """What the items of a table give one index, or the table itself (``index`` None)."""
 
-    def __init__(self, index: Index | None) -> None:
+    def __init__(self, index: SecondaryIndex | None) -> None:
         self.index = index
         self.items = 0
         self.size_bytes = 0
@@ -110,7 +110,7 @@ class _Tally:
         self.size_bytes += size
 
 
-def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
+def _table_problems(storage: Storage, table: Table) -> Iterator[str]:
     tallies = [_Tally(None), *map(_Tally, table.indexes.values())]
     ttl_index = ttl_index_of(storage, table)
     expiring = 0
@@ -122,30 +122,30 @@ def _table_faults(storage: Storage, table: Table) -> Iterator[str]:
     for key, size, body, *types in rows:
         try:
             item = orjson.loads(body)
-            fault = _item_fault(table, key, size, body, item) or _type_fault(*types)
+            problem = _item_problem(table, key, size, body, item) or _type_problem(*types)
         except _NOT_AN_ITEM as error:
             yield f"{table.name}, key {key.hex()}: not an item: {error!r}"
             continue
-        if fault:
-            yield f"{table.name}, key {key.hex()}: {fault}"
+        if problem:
+            yield f"{table.name}, key {key.hex()}: {problem}"
         for tally in tallies:
             tally.add(item, size)
         expiring += ttl_index is not None and ttl_index.key_of(item) is not None
     if ttl_index:
         name = f"{table.name}, expiry by {ttl_index.name}"
-        yield from _entry_faults(storage, table, name, f"expiry_{table.id}", ttl_index.key_of, expiring)
+        yield from _entry_problems(storage, table, name, f"expiry_{table.id}", ttl_index.key_of, expiring)
     for tally in tallies:
         number = tally.index.number if tally.index else TABLE_ITSELF
         name = f"{table.name}, index {tally.index.name}" if tally.index else table.name
         if tally.index:
             entries = f"index_{table.id}_{number}"
-            yield from _entry_faults(storage, table, name, entries, tally.index.key_of, tally.items)
+            yield from _entry_problems(storage, table, name, entries, tally.index.key_of, tally.items)
         counted = storage.counts(table.id, number)
         if counted != (tally.items, tally.size_bytes):
             yield f"{name}: counted (items, bytes) {counted}, there are {(tally.items, tally.size_bytes)}"
 
 
-def _item_fault(table: Table, key: bytes, size: int, body: bytes, item: Item) -> str | None:
+def _item_problem(table: Table, key: bytes, size: int, body: bytes, item: Item) -> str | None:
     canonical = item_bytes(normalise_item(item))
     if table.stored_key_of(item) != key:
         return "stored under another item's key"
@@ -156,12 +156,12 @@ def _item_fault(table: Table, key: bytes, size: int, body: bytes, item: Item) ->
     return None
 
 
-def _type_fault(*types: str) -> str | None:
+def _type_problem(*types: str) -> str | None:
     """What SQLite holds as text differs from the same bytes to all who look for those."""
     return next((f"kept as {kept}, not as bytes" for kept in types if kept != "blob"), None)
 
 
-def _entry_faults(
+def _entry_problems(
     storage: Storage, table: Table, name: str, kept_in: str, key_of: Callable[[Item], bytes | None], expected: int
 ) -> Iterator[str]:
     """Each entry is one of those that the items give; entries being unique, as many of them are all of them."""
@@ -182,15 +182,15 @@ def _entry_faults(
         if prefix is None or prefix + key != entry:
             yield f"{name}: entry {entry.hex()} does not fit its item, key {key.hex()}"
             continue
-        fault = _type_fault(kept)
-        if fault:
-            yield f"{name}: entry {entry.hex()} is {fault}"
+        problem = _type_problem(kept)
+        if problem:
+            yield f"{name}: entry {entry.hex()} is {problem}"
         found += 1
     if found != expected:
         yield f"{name}: {expected - found} of {expected} items have no entry"
 
 
-def _record_faults(storage: Storage, stream: Stream) -> Iterator[str]:
+def _record_problems(storage: Storage, stream: Stream) -> Iterator[str]:
     """Missing records, and records that do not begin where the one before of the same item ended."""
     records = f"stream_{stream.id}"
     count, first, last = storage.connection.execute(
@@ -211,7 +211,7 @@ def _record_faults(storage: Storage, stream: Stream) -> Iterator[str]:
             yield f"{stream.arn}, record {sequence}: its old image is not the new image before it"
 
 
-def _last_record_faults(storage: Storage, stream: Stream, table: Table) -> Iterator[str]:
+def _last_record_problems(storage: Storage, stream: Stream, table: Table) -> Iterator[str]:
     """Items that are not as the last record of them says."""
     rows = storage.connection.execute(
         f"SELECT sequence, event, CAST(keys AS BLOB), CAST(new AS BLOB) FROM stream_{stream.id}"

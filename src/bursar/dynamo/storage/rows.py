@@ -26,7 +26,7 @@ class Span(NamedTuple):
     high: bytes | None
 
 
-class Rows:
+class ItemRows:
     """The items of one table, by encoded key. Its SQL texts are made once: apsw caches statements by their text."""
 
     def __init__(self, storage: Storage, table_id: int) -> None:
@@ -74,7 +74,7 @@ class Rows:
         row: SizedItem = self._cursor.execute(self._by_id, (row_id,)).get
         return row
 
-    def everything(self) -> Iterator[tuple[int, bytes, bytes]]:
+    def all_rows(self) -> Iterator[tuple[int, bytes, bytes]]:
         """(id, key, item) of every row, in no order."""
         return self._connection.execute(f"SELECT id, key, item FROM {self._items}")
 
@@ -86,7 +86,7 @@ class Rows:
         )
 
 
-class Entries:
+class IndexEntries:
     """The entries of one index: ``entry`` (index key ‖ table key) and the id of the item that it stands for."""
 
     def __init__(self, storage: Storage, table_id: int, number: int) -> None:

@@ -32,9 +32,9 @@ WAL_CHECKPOINT_PAGES = 10_000
 STATEMENTS_MAX = 128
 """Prepared statements kept. apsw looks for one among all of them, from the first on: more would cost every statement
 more than they save a store of very many tables."""
-TRIED_BYTES = 256 * 1024
+PROBE_BYTES = 256 * 1024
 """Several payments' worth: on a disk that is nearly full, a page may still be written where a payment may not."""
-TRIED_TOKEN = "whether there is room for what is to be written"
+PROBE_TOKEN = "whether there is room for what is to be written"
 """Longer than any token that a caller may send."""
 SQLITE_MIN = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can lose commits when several connections use one file in WAL mode: the "WAL-reset bug" of
@@ -110,7 +110,7 @@ class Storage:
         self.connection = _connection(path)
         # Else every statement with a bound LIMIT is compiled anew at each use, for a plan that might suit it better.
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-        self._patient = True
+        self._waits_for_write_lock = True
         self.connection.set_busy_handler(self._busy)
         try:
             self._prepare()
@@ -170,13 +170,13 @@ class Storage:
 
     def begin_if_free(self) -> bool:
         """As :meth:`begin`, at once: False when another process has a write transaction. Raises ``apsw.Error``."""
-        self._patient = False
+        self._waits_for_write_lock = False
         try:
             self.begin()
         except apsw.BusyError:
             return False
         finally:
-            self._patient = True
+            self._waits_for_write_lock = True
         return True
 
     @property
@@ -185,7 +185,7 @@ class Storage:
         return self.connection.in_transaction
 
     def _busy(self, waits: int) -> bool:
-        return self._patient and _wait_while_busy(waits)
+        return self._waits_for_write_lock and _wait_while_busy(waits)
 
     def commit(self) -> None:
         """Makes the transaction durable, or undoes it and raises ``apsw.Error``."""
@@ -195,16 +195,16 @@ class Storage:
             self.rollback()
             raise
 
-    def try_room(self) -> None:
-        """In the transaction begun, writes ``TRIED_BYTES`` that nobody reads, and takes them back in another one.
+    def probe_disk(self) -> None:
+        """In the transaction begun, writes ``PROBE_BYTES`` that nobody reads, and takes them back in another one.
 
         Raises ``apsw.Error`` when the disk does not take them. A process that dies in between leaves a token that has
         expired, which goes as every such token does.
         """
-        self.put_token(TRIED_TOKEN, b"", 0.0, bytes(TRIED_BYTES))
+        self.put_token(PROBE_TOKEN, b"", 0.0, bytes(PROBE_BYTES))
         self.commit()
         if self.begin_if_free():
-            self.connection.execute("DELETE FROM request_tokens WHERE token = ?", (TRIED_TOKEN,))
+            self.connection.execute("DELETE FROM request_tokens WHERE token = ?", (PROBE_TOKEN,))
             self.commit()
 
     def rollback(self) -> None:
@@ -231,7 +231,7 @@ class Storage:
         """A number that every change of a table's definition raises, in whichever process it was made."""
         return int(self.cursor.execute("SELECT version FROM catalogue_version").get)
 
-    def raise_catalogue_version(self) -> None:
+    def increment_catalogue_version(self) -> None:
         """Tells every other process that definitions changed; part of the current transaction."""
         self.connection.execute("UPDATE catalogue_version SET version = version + 1")
 

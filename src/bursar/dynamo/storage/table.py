@@ -14,7 +14,7 @@ import orjson
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import Item, normalise
 from bursar.dynamo.items.key_encoding import END, encode_key_value
-from bursar.dynamo.storage.rows import Entries, Rows, StoredRow
+from bursar.dynamo.storage.rows import IndexEntries, ItemRows, StoredRow
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
 
 REGION = "us-east-1"
@@ -35,12 +35,12 @@ KINDS = {"S": "string", "B": "binary"}
 Counted = tuple[int, int]
 """(table id, index number) under which items and bytes are counted."""
 
-Follower = Callable[["Write", int], None]
+Follower = Callable[["ItemWrite", int], None]
 """Called after each change of a table's item, in its transaction, with the change and the row's id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class SecondaryIndex:
     """A secondary index. A global one may have up to four attributes in each half of its key."""
 
     name: str
@@ -55,7 +55,7 @@ class Index:
     """ALL, KEYS_ONLY or INCLUDE."""
     projected: frozenset[str] | None
     """The attributes that the index holds, keys included; None for ALL."""
-    entries: Entries
+    entries: IndexEntries
     counted: Counted
 
     def key_of(self, item: Item) -> bytes | None:
@@ -87,7 +87,7 @@ class Index:
                     f"IndexName: {self.name}"
                 )
             if value[kind] == "":
-                raise Misfit(
+                raise DoesNotFitTable(
                     f"{NOT_VALID}A value specified for a secondary index key is not supported. "
                     f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
                 )
@@ -141,8 +141,8 @@ class Table:
         self.partition_type: str = types[self.partition_name]
         self.sort_name = self.key_names[1] if len(self.key_names) == 2 else None
         self.sort_type = types[self.sort_name] if self.sort_name else None
-        self.rows = Rows(storage, table_id)
-        self.indexes: dict[str, Index] = {}
+        self.rows = ItemRows(storage, table_id)
+        self.indexes: dict[str, SecondaryIndex] = {}
         for is_global, member in ((False, "LocalSecondaryIndexes"), (True, "GlobalSecondaryIndexes")):
             for index in document.get(member, ()):
                 self.indexes[index["IndexName"]] = _index(storage, self, index, types, is_global=is_global)
@@ -187,7 +187,7 @@ class Table:
             # What is no attribute value at all is said first.
             for value in key.values():
                 normalise(value)
-            raise Misfit(KEY_MISMATCH)
+            raise DoesNotFitTable(KEY_MISMATCH)
         normal: Item = {}
         encoded = b""
         for name, kind in self.key_types:
@@ -201,7 +201,7 @@ class Table:
                     continue
             value = normal[name] = normalise(value)
             if kind not in value:
-                raise Misfit(KEY_MISMATCH)
+                raise DoesNotFitTable(KEY_MISMATCH)
             encoded += self._encode(name, kind, value)
         return normal, encoded
 
@@ -219,7 +219,7 @@ class Table:
         """The key attributes of an item."""
         return {name: item[name] for name in self.key_names}
 
-    def index(self, name: str) -> Index:
+    def index(self, name: str) -> SecondaryIndex:
         """The index of that name. Raises DynamoDB's ValidationException if there is none."""
         found = self.indexes.get(name)
         if found is None:
@@ -229,13 +229,13 @@ class Table:
     def _encode(self, name: str, kind: str, value: dict[str, Any]) -> bytes:
         content: str = value[kind]
         if content == "":
-            raise Misfit(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
+            raise DoesNotFitTable(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
         if len(content) > PLAIN_TEXT_MAX:
             _check_key_size(value, kind, is_partition=name == self.partition_name)
         return encode_key_value(value)
 
 
-class Write:
+class ItemWrite:
     """One item's change on its way to the file: what is there (``row``) and what is to be (``new``, or None)."""
 
     __slots__ = ("_old", "body", "by_service", "check_only", "key", "larger_bytes", "new", "row", "size", "table")
@@ -268,7 +268,7 @@ class Write:
         """Whether time to live makes the change, not a request; its stream record says so."""
 
     @classmethod
-    def check(cls, table: Table, key: bytes, row: StoredRow | None, old: Item | None) -> "Write":
+    def check(cls, table: Table, key: bytes, row: StoredRow | None, old: Item | None) -> "ItemWrite":
         """No change at all: a transaction's ConditionCheck among its writes."""
         write = cls(table, key, row, old, None)
         write.check_only = True
@@ -300,7 +300,7 @@ def _check_key_size(value: dict[str, Any], kind: str, *, is_partition: bool) -> 
 
 def _index(
     storage: Storage, table: Table, document: Mapping[str, Any], types: Mapping[str, str], *, is_global: bool
-) -> Index:
+) -> SecondaryIndex:
     names = {
         role: tuple(one["AttributeName"] for one in document["KeySchema"] if one["KeyType"] == role)
         for role in ("HASH", "RANGE")
@@ -308,7 +308,7 @@ def _index(
     projection = document["Projection"]
     keys = names["HASH"] + names["RANGE"]
     held = frozenset((*keys, *table.key_names, *projection.get("NonKeyAttributes", ())))
-    return Index(
+    return SecondaryIndex(
         name=document["IndexName"],
         number=document["Number"],
         is_global=is_global,
@@ -318,20 +318,20 @@ def _index(
         types={name: types[name] for name in keys},
         projection=projection["ProjectionType"],
         projected=None if projection["ProjectionType"] == "ALL" else held,
-        entries=Entries(storage, table.id, document["Number"]),
+        entries=IndexEntries(storage, table.id, document["Number"]),
         counted=(table.id, document["Number"]),
     )
 
 
-class Misfit(DynamoError):
+class DoesNotFitTable(DynamoError):
     """A ValidationException about an item or a key that does not fit the table; a transaction tells it as a reason."""
 
     def __init__(self, message: str) -> None:
         super().__init__("ValidationException", message)
 
 
-def _invalid_parameter(message: str) -> Misfit:
-    return Misfit(f"One or more parameter values were invalid: {message}")
+def _invalid_parameter(message: str) -> DoesNotFitTable:
+    return DoesNotFitTable(f"One or more parameter values were invalid: {message}")
 
 
 def no_such_table() -> DynamoError:

@@ -11,7 +11,7 @@ import orjson
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.items.key_encoding import encode_key_value
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 OLDEST_S = 5 * 365 * 24 * 3600
 """An item whose moment lies further back is left alone: it is taken for a mistake in the data."""
@@ -38,7 +38,7 @@ class TtlIndex:
         value = item.get(self.name)
         return None if value is None or "N" not in value else encode_key_value(value)
 
-    def item_changed(self, write: Write, row_id: int) -> None:
+    def item_changed(self, write: ItemWrite, row_id: int) -> None:
         """The change has just been made."""
         before = None if write.old is None else self.key_of(write.old)
         after = None if write.new is None else self.key_of(write.new)
@@ -57,7 +57,7 @@ class TtlIndex:
     def create(self, table: Table) -> None:
         """Makes the entries, for the items that are there."""
         self._cursor.execute(f"CREATE TABLE {self._table} (entry BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID")
-        for row_id, key, body in table.rows.everything():
+        for row_id, key, body in table.rows.all_rows():
             moment = self.key_of(orjson.loads(body))
             if moment is not None:
                 self._cursor.execute(self._insert, (moment + key, row_id))

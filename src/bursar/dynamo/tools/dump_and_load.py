@@ -58,7 +58,7 @@ def describe(engine: Engine, table: str) -> dict[str, Any]:
 def dump(engine: Engine, tables: Iterable[str], progress: Progress) -> Iterator[bytes]:
     """The lines of a dump of ``tables``, each with its newline. Raises ``DynamoError`` when there is no such table."""
     for table in tables:
-        head: dict[str, Any] = {"CreateTable": creation_of(describe(engine, table))}
+        head: dict[str, Any] = {"CreateTable": create_table_request(describe(engine, table))}
         rules = engine.rules_document(table)
         if rules is not None:
             head["Rules"] = rules
@@ -106,7 +106,7 @@ def load(engine: Engine, lines: Iterable[bytes], progress: Progress, *, add: boo
     return counts
 
 
-def creation_of(description: dict[str, Any]) -> dict[str, Any]:
+def create_table_request(description: dict[str, Any]) -> dict[str, Any]:
     """The CreateTable request that makes a table as ``description`` (DescribeTable's) says."""
     request: dict[str, Any] = {member: description[member] for member in _TABLE_MEMBERS if member in description}
     billing = description.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")

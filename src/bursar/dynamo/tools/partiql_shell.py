@@ -25,7 +25,7 @@ Execute = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 ROWS_PER_PAGE = 100
 CELL_LONGEST = 60
 HISTORY_LINES_MAX = 2000
-PROMPT, PROMPT_GOES_ON = "dynamo> ", "   ...> "
+PROMPT, PROMPT_CONTINUED = "dynamo> ", "   ...> "
 
 HELP = """\
 SELECT … FROM table[.index] WHERE …, INSERT INTO table VALUE {…}, UPDATE table SET … WHERE …, DELETE FROM table WHERE …
@@ -62,7 +62,7 @@ class Shell:
         self._output = output
         self._errors = errors
         self._as_json = as_json
-        self._rest: dict[str, Any] | None = None
+        self._next_request: dict[str, Any] | None = None
         self.ended = False
 
     def run(self, line: str) -> bool:
@@ -88,18 +88,18 @@ class Shell:
     # --- statements ---
 
     def _statement(self, request: dict[str, Any]) -> None:
-        self._rest = None
+        self._next_request = None
         reads = request["Statement"].lstrip().lower().startswith("select")
         response = self._execute("ExecuteStatement", {**request, **({"Limit": ROWS_PER_PAGE} if reads else {})})
         items = response.get("Items", [])
         if reads or items:
             self._show(items)
         else:
-            self._say("done")
+            self._print_note("done")
         token = response.get("NextToken")
         if token is not None:
-            self._rest = {**request, "NextToken": token}
-            self._say("there may be more: .next")
+            self._next_request = {**request, "NextToken": token}
+            self._print_note("there may be more: .next")
 
     def _show(self, items: Sequence[Item]) -> None:
         if self._as_json:
@@ -114,9 +114,9 @@ class Shell:
             for item in items:
                 drawn.add_row(*(_cell(item.get(name)) for name in names))
             self._output.print(drawn)
-        self._say(f"{len(items)} {'item' if len(items) == 1 else 'items'}")
+        self._print_note(f"{len(items)} {'item' if len(items) == 1 else 'items'}")
 
-    def _say(self, message: str) -> None:
+    def _print_note(self, message: str) -> None:
         # Beside the items, so that what is written as JSON is JSON and nothing else.
         (self._errors if self._as_json else self._output).print(Text(message, style="dim"), soft_wrap=True)
 
@@ -131,10 +131,10 @@ class Shell:
         elif name == "describe" and len(arguments) == 1:
             self._describe(arguments[0])
         elif name == "next" and not arguments:
-            if self._rest is None:
-                self._say("that was all")
+            if self._next_request is None:
+                self._print_note("that was all")
             else:
-                self._statement(self._rest)
+                self._statement(self._next_request)
         else:
             self._output.print(Text(HELP), soft_wrap=True)
 
@@ -188,18 +188,18 @@ def history_path() -> Path:
 def prompt(shell: Shell) -> bool:
     """Reads lines until the end; at a terminal with a prompt and a history. False when any line failed."""
     if not sys.stdin.isatty():
-        return _run_all(shell, lambda going_on: input())
+        return _run_all(shell, lambda is_continued: input())
     shell.run(".help")
-    keep = _recall(history_path())
+    keep = _load_history(history_path())
     try:
-        _run_all(shell, lambda going_on: input(PROMPT_GOES_ON if going_on else PROMPT))
+        _run_all(shell, lambda is_continued: input(PROMPT_CONTINUED if is_continued else PROMPT))
     finally:
         keep()
     return True
 
 
 def _run_all(shell: Shell, read: Callable[[bool], str]) -> bool:
-    fine = True
+    succeeded = True
     while not shell.ended:
         try:
             line = read(False)
@@ -209,11 +209,11 @@ def _run_all(shell: Shell, read: Callable[[bool], str]) -> bool:
             break
         except KeyboardInterrupt:
             continue  # the line is given up, not the shell
-        fine = shell.run(line) and fine
-    return fine
+        succeeded = shell.run(line) and succeeded
+    return succeeded
 
 
-def _recall(path: Path) -> Callable[[], None]:
+def _load_history(path: Path) -> Callable[[], None]:
     """Loads the history; gives what keeps it. A folder that cannot be written costs the history and nothing else."""
     try:
         import readline

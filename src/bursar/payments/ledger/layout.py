@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Final, NamedTuple
 
-Item = dict[str, dict[str, Any]]
-"""An item in DynamoDB's wire form."""
+from bursar.dynamo.items.attribute_values import Item as Item
+
 _NO_DEFAULT: Final = object()
 
 

@@ -13,6 +13,6 @@ def test_limits_are_those_of_a_new_account(engine: Engine) -> None:
 
 
 def test_the_endpoint_is_where_the_store_is_served(engine: Engine) -> None:
-    engine.serve_at("127.0.0.1:8000")
+    engine.set_address("127.0.0.1:8000")
     endpoints = engine.execute("DescribeEndpoints", {})["Endpoints"]
     assert endpoints == [{"Address": "127.0.0.1:8000", "CachePeriodInMinutes": 1440}]

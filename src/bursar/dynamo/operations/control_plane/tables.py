@@ -30,7 +30,7 @@ from bursar.dynamo.operations.control_plane.tags import TAGS, check_tags
 from bursar.dynamo.operations.requests.members import FLAG, NAME, TEXT, TableName
 from bursar.dynamo.operations.requests.shapes import Items, Many, Request, Shape, Whole
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF
-from bursar.dynamo.storage.table import Index, Table
+from bursar.dynamo.storage.table import SecondaryIndex, Table
 
 TABLES_PER_PAGE_MAX = 100
 UUID_BITS = 128
@@ -264,7 +264,7 @@ def describe(core: Core, table: Table, *, status: str = "ACTIVE") -> dict[str, A
 
 
 def _describe_index(
-    core: Core, table: Table, index: Index, document: Mapping[str, Any], *, creating: bool
+    core: Core, table: Table, index: SecondaryIndex, document: Mapping[str, Any], *, creating: bool
 ) -> dict[str, Any]:
     items, size_bytes = core.storage.counts(table.id, index.number)
     description = {

@@ -136,7 +136,7 @@ def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[st
 
 
 def create_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Refused."""
+    """GuardRefused."""
     _backed_up(core, request["TableName"])
     raise _no_backups()
 

@@ -18,7 +18,7 @@ from bursar.dynamo.items.fast_normalise import normalise_and_measure, size_after
 from bursar.dynamo.operations.data_plane import legacy
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.storage.rows import StoredRow
-from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 DUPLICATE_ITEM = "DuplicateItemException"
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
@@ -38,7 +38,7 @@ class Action:
         self.condition = condition
         self.wants_old = wants_old
 
-    def decide(self) -> Write:
+    def decide(self) -> ItemWrite:
         """What is to be written, as the item stands. Raises ConditionalCheckFailedException, ValidationException."""
         table, condition = self.table, self.condition
         row = table.rows.get(self.key)
@@ -48,7 +48,7 @@ class Action:
         if condition is not None and not condition.evaluate(old or {}):
             raise condition_failed(old if self.wants_old else None)
         new, size = self.outcome(row, old)
-        return Write(table, self.key, row, old, new, size)
+        return ItemWrite(table, self.key, row, old, new, size)
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
         """The new item, None for none, and its size in bytes."""
@@ -72,11 +72,11 @@ class Insert(Put):
 
     __slots__ = ()
 
-    def decide(self) -> Write:
+    def decide(self) -> ItemWrite:
         """See :class:`Action`. Raises DuplicateItemException."""
         if self.table.rows.get(self.key) is not None:
             raise DynamoError(DUPLICATE_ITEM, "Duplicate primary key exists in table")
-        return Write(self.table, self.key, None, None, self.item, self.size)
+        return ItemWrite(self.table, self.key, None, None, self.item, self.size)
 
 
 class Delete(Action):
@@ -94,13 +94,13 @@ class Check(Action):
 
     __slots__ = ()
 
-    def decide(self) -> Write:
+    def decide(self) -> ItemWrite:
         """See :class:`Action`."""
         row = self.table.rows.get(self.key)
         old: Item | None = None if row is None else orjson.loads(row[2])
         if self.condition is not None and not self.condition.evaluate(old or {}):
             raise condition_failed(old if self.wants_old else None)
-        return Write.check(self.table, self.key, row, old)
+        return ItemWrite.check(self.table, self.key, row, old)
 
 
 class Update(Action):

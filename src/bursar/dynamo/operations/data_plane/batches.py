@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused, check_size
+from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import BoundProjection
 from bursar.dynamo.items.attribute_values import TOO_LARGE, normalise_item
@@ -17,7 +17,7 @@ from bursar.dynamo.operations.data_plane.pages import bound_projection
 from bursar.dynamo.operations.requests.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, METRICS, TEXT
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Many, Map, Request, Struct
-from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 KEYS_MAX = 100
 REQUESTS_MAX = 25
@@ -150,8 +150,8 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Up to 25 puts and deletes without conditions. Here all of them are one transaction; Amazon promises less."""
     if sum(map(len, request["RequestItems"].values())) > REQUESTS_MAX:
         raise invalid(TOO_MANY_REQUESTS)
-    writes: list[Write] = []
-    by_table: list[tuple[Table, list[Write]]] = []
+    writes: list[ItemWrite] = []
+    by_table: list[tuple[Table, list[ItemWrite]]] = []
     # Items are looked at before tables, as Amazon does.
     normal = {name: [_normal(element) for element in elements] for name, elements in request["RequestItems"].items()}
     for name, elements in normal.items():
@@ -163,7 +163,7 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         writes += mine
     try:
         core.apply(writes)
-    except Refused as refused:
+    except GuardRefused as refused:
         raise condition_failed(message=refused.message) from None
     response: dict[str, Any] = {"UnprocessedItems": {}}
     detail = asked(request)
@@ -190,17 +190,17 @@ def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any], int]:
     return "delete", delete["Key"], 0
 
 
-def _write(table: Table, kind: str, item: dict[str, Any], size: int) -> Write:
+def _write(table: Table, kind: str, item: dict[str, Any], size: int) -> ItemWrite:
     if kind == "delete":
         key = table.key_of(item)[1]
-        return Write(table, key, table.rows.get(key), None, None)
+        return ItemWrite(table, key, table.rows.get(key), None, None)
     key = table.key_of_item(item)
     table.check_index_keys(item)
     check_size(size, TOO_LARGE)
-    return Write(table, key, table.rows.get(key), None, item, size)
+    return ItemWrite(table, key, table.rows.get(key), None, item, size)
 
 
-def _metrics(by_table: list[tuple[Table, list[Write]]]) -> dict[str, Any]:
+def _metrics(by_table: list[tuple[Table, list[ItemWrite]]]) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     for table, writes in by_table:
         for write in writes:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bursar.dynamo.items.attribute_values import Item, item_size
-from bursar.dynamo.storage.table import Index, Table
+from bursar.dynamo.storage.table import SecondaryIndex, Table
 
 READ_UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
@@ -31,7 +31,7 @@ def write_units(size_bytes: int, *, transactional: bool = False) -> float:
     return steps * (TRANSACTION_FACTOR if transactional else 1.0)
 
 
-def index_write_units(index: Index, old: Item | None, new: Item | None) -> float:
+def index_write_units(index: SecondaryIndex, old: Item | None, new: Item | None) -> float:
     """Units that a change of an item costs in one index; 0 when what the index holds stays as it was."""
     old_key = index.key_of(old) if old is not None else None
     new_key = index.key_of(new) if new is not None else None

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused
+from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import condition_failed, invalid
 from bursar.dynamo.expressions import values_at_paths
 from bursar.dynamo.items.attribute_values import Item
@@ -28,7 +28,7 @@ from bursar.dynamo.operations.requests.members import (
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Request, Shape
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import Table, Write
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 BYTES_PER_GB = 1024**3
 
@@ -117,7 +117,7 @@ def _carry_out(core: Core, request: Mapping[str, Any], action: Action) -> dict[s
     write = action.decide()
     try:
         core.apply((write,))
-    except Refused as refused:
+    except GuardRefused as refused:
         raise condition_failed(write.old if action.wants_old else None, refused.message) from None
     response: dict[str, Any] = {}
     returned = request.get("ReturnValues")
@@ -137,7 +137,7 @@ def _carry_out(core: Core, request: Mapping[str, Any], action: Action) -> dict[s
     return response
 
 
-def _returned(returned: str, action: Action, write: Write) -> Any:
+def _returned(returned: str, action: Action, write: ItemWrite) -> Any:
     if returned == "ALL_OLD":
         return None if write.row is None else orjson.Fragment(write.row[2])
     if returned == "ALL_NEW":

@@ -20,7 +20,7 @@ from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, rea
 from bursar.dynamo.operations.requests.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, NAME, TABLE_NAME, TEXT
 from bursar.dynamo.operations.requests.shapes import Shape, Text
 from bursar.dynamo.storage.rows import SizedItem
-from bursar.dynamo.storage.table import Index, Table
+from bursar.dynamo.storage.table import SecondaryIndex, Table
 
 PAGE_BYTES_MAX = 1024 * 1024
 ROWS_UNLIMITED = -1
@@ -58,7 +58,7 @@ class Reading:
     """One Query or Scan, validated."""
 
     table: Table
-    index: Index | None
+    index: SecondaryIndex | None
     filter: BoundCondition | None
     projection: Projection | None
     count_only: bool

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused, check_size
+from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
@@ -34,7 +34,7 @@ from bursar.dynamo.partiql.plan import (
 from bursar.dynamo.partiql.ranges import PartitionSpan, constant_of_key
 from bursar.dynamo.partiql.values import Values
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import Misfit, Table, Write
+from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
 
 _OF_ONE_ITEM = frozenset({"Statement", "Parameters", "ConsistentRead"})
 """Members that a SELECT of one item may have and be answered without a page being made."""
@@ -186,16 +186,16 @@ def _insert(table: Table, given: Item, wants_old: bool) -> Insert:
     return action
 
 
-def _carried_out(core: Core, action: Action) -> Write:
+def _carried_out(core: Core, action: Action) -> ItemWrite:
     write = action.decide()
     try:
         core.apply((write,))
-    except Refused as refused:
+    except GuardRefused as refused:
         raise condition_failed(write.old if action.wants_old else None, refused.message) from None
     return write
 
 
-def _returned(statement: tree.Statement, action: Action, write: Write) -> list[Any]:
+def _returned(statement: tree.Statement, action: Action, write: ItemWrite) -> list[Any]:
     """The item that RETURNING asks for: one or none."""
     if isinstance(statement, tree.Delete):
         return [orjson.Fragment(write.row[2])] if statement.returning and write.row is not None else []
@@ -211,7 +211,7 @@ def _returned(statement: tree.Statement, action: Action, write: Write) -> list[A
     return [item] if item else []
 
 
-def _written(action: Action, write: Write, *, transactional: bool = False) -> Consumption:
+def _written(action: Action, write: ItemWrite, *, transactional: bool = False) -> Consumption:
     consumed = Consumption(action.table, "write")
     consumed.add_write(write.old, write.new, write.larger_bytes, transactional=transactional)
     return consumed
@@ -396,7 +396,7 @@ def _transactional(core: Core, step: tuple[int, tree.Statement, Mapping[str, Any
         return _action(core, statement, request)
     except DynamoError as error:
         if error.code == "ValidationException":
-            raise Misfit(error.message) from None
+            raise DoesNotFitTable(error.message) from None
         raise
 
 

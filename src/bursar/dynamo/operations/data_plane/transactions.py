@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from bursar.dynamo.core.catalogue import Core, Refused
+from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions import parse_projection
 from bursar.dynamo.items.attribute_values import Item
@@ -36,7 +36,7 @@ from bursar.dynamo.operations.requests.members import (
 )
 from bursar.dynamo.operations.requests.parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Many, Request, Shape, Struct, Text
-from bursar.dynamo.storage.table import Misfit, Table, Write
+from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
 
 ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
@@ -142,7 +142,7 @@ def write_all(
         raise invalid(TOO_LARGE.format(TRANSACTION_BYTES_MAX // 1024**2))
     try:
         core.apply(writes)
-    except Refused as refused:
+    except GuardRefused as refused:
         reason = _reason("ConditionalCheckFailed", refused.message)
         write = writes[refused.index]
         if actions[refused.index].wants_old and write.old is not None:
@@ -199,7 +199,7 @@ def _fitting(make: Callable[[Core, Given], Made], core: Core, given: Sequence[Gi
     for one in given:
         try:
             made.append(make(core, one))
-        except Misfit as error:
+        except DoesNotFitTable as error:
             faults[len(made) + len(faults)] = _reason("ValidationError", error.message)
     if faults:
         raise cancelled(_reasons(faults, len(given)))
@@ -227,9 +227,9 @@ def _action(core: Core, element: Mapping[str, Any]) -> Action:
     return MAKERS[given[0]](core, element[given[0]])
 
 
-def _decide(actions: list[Action]) -> list[Write]:
+def _decide(actions: list[Action]) -> list[ItemWrite]:
     """The writes of all actions, or the error that tells each action's reason."""
-    writes: list[Write] = []
+    writes: list[ItemWrite] = []
     faults: dict[int, dict[str, Any]] = {}
     for action in actions:
         try:
@@ -275,7 +275,7 @@ def _digest(elements: Sequence[Any]) -> bytes:
     return blake2b(actions, digest_size=DIGEST_BYTES).digest()
 
 
-def _remember(core: Core, token: str, digest: bytes, writes: list[Write]) -> None:
+def _remember(core: Core, token: str, digest: bytes, writes: list[ItemWrite]) -> None:
     """Keeps the token with what a repetition would read: (table, bytes) of each item."""
     now = core.clock()
     if not core.tokens_cleared_at <= now < core.tokens_cleared_at + CLEAR_TOKENS_EVERY_S:
@@ -305,7 +305,7 @@ def _repeated(request: Mapping[str, Any], digest: bytes, known_digest: bytes, si
     return {"ConsumedCapacity": answers}
 
 
-def _write_response(request: Mapping[str, Any], writes: list[Write]) -> dict[str, Any]:
+def _write_response(request: Mapping[str, Any], writes: list[ItemWrite]) -> dict[str, Any]:
     response: dict[str, Any] = {}
     detail = asked(request)
     if detail is not None:
