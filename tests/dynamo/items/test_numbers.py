@@ -1,5 +1,6 @@
 """Numbers: the canonical text, the limits with Amazon's words, arithmetic, sizes, and keys that sort as numbers do."""
 
+from collections.abc import Callable
 from decimal import Decimal, localcontext
 
 import pytest
@@ -171,3 +172,19 @@ def test_a_number_takes_a_byte_for_two_digits_and_one_more(text: str, size_bytes
 @given(number_texts())
 def test_no_number_takes_more_than_22_bytes(text: str) -> None:
     assert 1 <= numbers.number_size(numbers.canonical(text)) <= 22
+
+
+@given(st.one_of(number_texts(), st.from_regex(r"-?[0-9]{1,40}", fullmatch=True), st.text(max_size=5)))
+def test_the_fast_path_of_canonical_equals_the_plain_one(text: str) -> None:
+    def outcome(canonical: Callable[[str], str]) -> str:
+        try:
+            return canonical(text)
+        except DynamoError as error:
+            return str(error)
+
+    assert outcome(numbers.canonical) == outcome(numbers.canonical_by_parts)
+
+
+@given(*[st.integers(-(10**19), 10**19).map(str)] * 2)
+def test_the_fast_path_of_add_equals_the_plain_one(left: str, right: str) -> None:
+    assert numbers.add(left, right) == numbers.add_exactly(left, right)

@@ -54,9 +54,8 @@ class AsyncEngine:
         self._pending_reads: list[PendingRequest] = []
         self._housekeeping_timer: asyncio.TimerHandle | None = None
 
-    @cached_property
+    @property
     def _loop(self) -> asyncio.AbstractEventLoop:
-        # Asked for once: before Python 3.12 the running loop costs a system call.
         return asyncio.get_running_loop()
 
     @cached_property

@@ -38,15 +38,7 @@ def normalise_item(item: Mapping[str, Any]) -> Item:
     """``item`` validated and with canonical numbers. What needed no change is shared with the argument, not copied."""
     if "" in item:
         raise invalid(EMPTY_NAME)
-    kept = dict(item)
-    for name, value in item.items():
-        # The common case first, without a call: one member, an ASCII string.
-        if type(value) is dict and len(value) == 1:
-            text = value.get("S")
-            if type(text) is str and text.isascii():
-                continue
-        kept[name] = normalise(value)
-    return kept
+    return {name: normalise(value) for name, value in item.items()}
 
 
 def normalise(value: Any, depth: int = 0) -> AttributeValue:

@@ -1,7 +1,12 @@
-"""An item on its way in: validated, in canonical form and measured, in one pass.
+"""Validate, normalise and measure an item in one pass.
 
-It gives what ``values.normalise_item`` and ``values.item_size`` give, and costs a third: most attributes are strings,
-which need neither changing nor more than a look, and most others are numbers seen before, or maps of such.
+| here                        | plain twin in ``attribute_values``     | gain            |
+|-----------------------------|----------------------------------------|-----------------|
+| ``normalise_and_measure``   | ``normalise_item`` and ``item_size``   | 25 % of PutItem |
+| ``size_after``              | ``item_size``                          | 15 % of UpdateItem |
+
+Property tests in tests/dynamo/items/test_fast_normalise.py hold each pair equal. The gain: most attributes are strings,
+which are only looked at, and most others are numbers seen before, whose canonical text and size are cached.
 """
 
 from collections.abc import Iterable

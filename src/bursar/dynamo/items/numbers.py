@@ -9,6 +9,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from functools import lru_cache
 
 from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.items.fast_numbers import add_small_whole, is_canonical_whole
 
 NUMBER_DIGITS_MAX = 38
 EXPONENT_MAX = 125
@@ -25,9 +26,6 @@ _FORM = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 _EXPONENT_TEXT_MAX = 9
 """Exponents with more digits than this are out of range whatever precedes them."""
 
-_MACHINE_DIGITS_MAX = 18
-"""Whole numbers up to this length are added as integers: their sum cannot leave the range."""
-
 # Wide enough for the exact sum of any two numbers: 125 + 130 + 38 digits.
 _EXACT = Context(prec=320, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
 
@@ -37,13 +35,12 @@ ZERO = ("", "", 0)
 
 
 def canonical(text: str) -> str:
-    """The canonical text of the number that ``text`` spells; ValidationException when DynamoDB would not store it."""
-    # The common case by far: a whole number already in canonical form.
-    digits = text[1:] if text[:1] == "-" else text
-    if digits.isdigit() and digits.isascii() and digits[0] != "0" and len(digits) <= NUMBER_DIGITS_MAX:
-        return text
-    if text == "0":
-        return text
+    """Return the canonical text of a number. Raises ValidationException for what DynamoDB would not store."""
+    return text if is_canonical_whole(text) else canonical_by_parts(text)
+
+
+def canonical_by_parts(text: str) -> str:
+    """Return what :func:`canonical` returns, without its fast path."""
     sign, significant, exponent = _split(text)
     return sign + _plain(significant, exponent) if significant else "0"
 
@@ -54,9 +51,16 @@ def parse_number(text: str) -> Decimal:
 
 
 def add(left: str, right: str) -> str:
-    """The canonical sum of two canonical numbers; raises when it is outside of DynamoDB's range or precision."""
-    if len(left) <= _MACHINE_DIGITS_MAX >= len(right) and "." not in left and "." not in right:
-        return str(int(left) + int(right))
+    """Return the canonical sum of two canonical numbers.
+
+    Raises ValidationException when the sum is outside of DynamoDB's range or precision.
+    """
+    whole = add_small_whole(left, right)
+    return add_exactly(left, right) if whole is None else whole
+
+
+def add_exactly(left: str, right: str) -> str:
+    """Return what :func:`add` returns, without its fast path."""
     return _calculated(_EXACT.add(Decimal(left), Decimal(right)))
 
 
@@ -75,11 +79,7 @@ def number_key(text: str) -> bytes:
         positive   FF   exponent   pairs…  00        exponent: 0…255 for -130…125
                                                      a pair of digits: 1…100 for 00…99
     """
-    digits = text[1:] if text[:1] == "-" else text
-    if digits.isdigit() and digits.isascii() and digits[0] != "0" and len(digits) <= NUMBER_DIGITS_MAX:
-        sign, significant, exponent = text[: len(text) - len(digits)], digits.rstrip("0"), len(digits) - 1
-    else:
-        sign, significant, exponent = _split(text)
+    sign, significant, exponent = _split(text)
     if not significant:
         return b"\x80"
     if len(significant) % 2:

@@ -13,7 +13,8 @@ import orjson
 
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import Item, normalise
-from bursar.dynamo.items.key_encoding import END, encode_key_value
+from bursar.dynamo.items.key_encoding import encode_key_value
+from bursar.dynamo.storage.fast_keys import encode_ascii_key
 from bursar.dynamo.storage.rows import IndexEntries, ItemRows, StoredRow
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
 
@@ -70,10 +71,7 @@ class SecondaryIndex:
 
     def same_key(self, old: Item, new: Item) -> bool:
         """Whether two items have equal attributes where the index's key is, or lack the same."""
-        for name, _ in self.key_types:  # noqa: SIM110  # a generator costs more than the comparison
-            if old.get(name) != new.get(name):
-                return False
-        return True
+        return all(old.get(name) == new.get(name) for name, _ in self.key_types)
 
     def check(self, item: Item) -> None:
         """Refuses an item about to be stored that has an attribute unfit for the index's key."""
@@ -165,7 +163,14 @@ class Table:
         self.followers = (*self.followers, follower)
 
     def key_of_item(self, item: Item) -> bytes:
-        """The encoded key of a normalised item about to be stored. Raises for missing and unfit keys."""
+        """Return the encoded key of a normalised item about to be stored.
+
+        Raises :class:`DoesNotFitTable` for a key attribute that is missing or unfit.
+        """
+        fast = encode_ascii_key(self.key_types, item)
+        return self._key_of_item(item) if fast is None else fast
+
+    def _key_of_item(self, item: Item) -> bytes:
         encoded = b""
         for name, kind in self.key_types:
             value = item.get(name)
@@ -173,33 +178,30 @@ class Table:
                 raise _invalid_parameter(f"Missing the key {name} in the item")
             if kind not in value:
                 raise _invalid_parameter(f"Type mismatch for key {name} expected: {kind} actual: {next(iter(value))}")
-            text = value[kind]
-            if kind == "S" and text and len(text) <= PLAIN_TEXT_MAX and "\x00" not in text:
-                # The common case, without a call.
-                encoded += text.encode() + END
-            else:
-                encoded += self._encode(name, kind, value)
+            encoded += self._encode(name, kind, value)
         return encoded
 
     def key_of(self, key: Mapping[str, Any]) -> tuple[Item, bytes]:
-        """A request's ``Key`` normalised, and encoded. Raises for a key that does not fit the schema."""
+        """Return a request's ``Key`` normalised, and encoded.
+
+        Raises :class:`DoesNotFitTable` for a key that does not fit the schema, and what ``normalise`` raises.
+        """
+        if len(key) == len(self.key_types):
+            fast = encode_ascii_key(self.key_types, key)
+            if fast is not None:
+                return {name: key[name] for name in self.key_names}, fast
+        return self._key_of(key)
+
+    def _key_of(self, key: Mapping[str, Any]) -> tuple[Item, bytes]:
         if len(key) != len(self.key_types) or not key.keys() >= self.types.keys():
-            # What is no attribute value at all is said first.
+            # DynamoDB reports a value that is no attribute value before a key that does not fit.
             for value in key.values():
                 normalise(value)
             raise DoesNotFitTable(KEY_MISMATCH)
         normal: Item = {}
         encoded = b""
         for name, kind in self.key_types:
-            value = key[name]
-            if kind == "S" and type(value) is dict and len(value) == 1:
-                # The common case, without a call.
-                text = value.get("S")
-                if type(text) is str and text and len(text) <= PLAIN_TEXT_MAX and text.isascii() and "\x00" not in text:
-                    normal[name] = value
-                    encoded += text.encode() + END
-                    continue
-            value = normal[name] = normalise(value)
+            value = normal[name] = normalise(key[name])
             if kind not in value:
                 raise DoesNotFitTable(KEY_MISMATCH)
             encoded += self._encode(name, kind, value)
