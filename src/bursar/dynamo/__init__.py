@@ -1,9 +1,9 @@
-"""DynamoDB in a file: its API on one SQLite file, in this process or over HTTP, durable. Knows nothing of payments.
+"""DynamoDB in a file: its API on one SQLite file, in this process or over HTTP, durable. Knows nothing about payments.
 
-    errors ◄─ values, numbers, keys ◄─ expressions ◄─ schema, guards ◄─ core ◄─ operations ◄─ engine ◄─ doors
+    errors ◄─ items ◄─ storage, expressions ◄─ core, partiql ◄─ operations ◄─ engine ◄─ server ◄─ clients, tools
 
 ``Engine`` is synchronous, ``AsyncEngine`` lets concurrent writes share a commit, and ``Store`` is the port through
-which the rooms above talk to this DynamoDB or another (``open_store``).
+which the rooms above call this DynamoDB or another one (``open_store``).
 """
 
 from bursar.dynamo.clients.boto3_in_process import boto3_client, boto3_resource, boto3_streams_client

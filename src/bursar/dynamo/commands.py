@@ -1,4 +1,4 @@
-"""The command ``bursar dynamo``: serves a store over HTTP, lists, describes, checks, dumps and loads its tables."""
+"""The command ``bursar dynamo``: serve a store over HTTP; list, describe, check, dump and load its tables."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class DynamoCommandRefused(click.ClickException):
-    """What was asked for is not possible with this file, folder or port: one line, exit code 2."""
+    """The request is impossible with this file, folder or port: one line, exit code 2."""
 
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """The line, for people who typed the command."""
+        """Print the message as one line, for the person who typed the command."""
         click.echo(f"bursar dynamo: {self.message}", err=True)
 
 
@@ -61,7 +61,7 @@ def dynamo(
     credentials: Path | None,
     open_to_anyone: bool,
 ) -> None:
-    """DynamoDB in a file. Without a command: serves it over HTTP until Ctrl-C."""
+    """Serve DynamoDB in a file over HTTP until Ctrl-C, or run one of the commands below."""
     context.meta[_PATH] = path
     if context.invoked_subcommand is not None:
         return
@@ -74,7 +74,7 @@ def dynamo(
 
 
 def _access(credentials: Path) -> "AccessKeys":
-    # Loaded only when asked for: a server without access keys starts the sooner.
+    # Imported here: a server without access keys starts faster without it.
     from bursar.dynamo.server.credentials import AccessKeys, CredentialsError
 
     try:
@@ -164,7 +164,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
 @data_option
 @click.pass_context
 def check_command(context: click.Context, path: str | None) -> None:
-    """Compare items, indexes, expiry times, counters and streams with one another; exit code 1 and a line per fault."""
+    """Compare items, indexes, expiry times, counters and streams; exit code 1 and one line per problem."""
     from bursar.dynamo.storage.integrity_check import check_store
 
     with _store(context, path):
@@ -185,7 +185,7 @@ def check_command(context: click.Context, path: str | None) -> None:
 def shell_command(
     context: click.Context, path: str | None, endpoint: str | None, statements: tuple[str, ...], form: str
 ) -> None:
-    """A PartiQL prompt over a file or an endpoint."""
+    """Open a PartiQL prompt over a file or an endpoint."""
     from rich.console import Console
 
     from bursar.dynamo.tools.partiql_shell import Shell, prompt
@@ -206,7 +206,7 @@ def _store_to_execute(context: click.Context, path: str | None) -> "Iterator[Exe
 
 @contextmanager
 def _endpoint(url: str) -> "Iterator[Execute]":
-    """A server of DynamoDB's API; ``http://…`` needs not be told that it is one."""
+    """Open a server of DynamoDB's API; ``http://…`` is short for ``dynamodb+http://…``."""
     import asyncio
 
     from bursar.dynamo.clients.remote_store import open_remote_store
@@ -228,7 +228,7 @@ def _endpoint(url: str) -> "Iterator[Execute]":
 
 _PATH = "bursar.dynamo.path"
 GUARD_LOADER = "bursar.dynamo.guard_loader"
-"""The rooms above put their rules' loader under this key of the click context's ``meta``."""
+"""The key of the click context's ``meta`` under which the rooms above put their guard loader."""
 
 
 def _opener(context: click.Context) -> "Callable[[str], Engine]":
@@ -244,7 +244,7 @@ def _opener(context: click.Context) -> "Callable[[str], Engine]":
 
 @contextmanager
 def _store(context: click.Context, path: str | None, *, create: bool = False) -> "Iterator[Engine]":
-    """The store that a command works on; what the engine refuses becomes the command's one line."""
+    """Open the store of a command; an error of the engine becomes the command's one line."""
     from bursar.dynamo.engine.engine import RulesRefused
     from bursar.dynamo.errors import DynamoError
 
@@ -267,7 +267,7 @@ def _store(context: click.Context, path: str | None, *, create: bool = False) ->
 
 @contextmanager
 def _progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error when a person is watching."""
+    """Show a bar on standard error when it is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -1,7 +1,7 @@
-"""The one error that DynamoDB's operations raise, and the two that a store adds about the request itself.
+"""The error that DynamoDB's operations raise, and two that a store adds about the request itself.
 
-``DynamoError`` carries what the wire needs; ``REFUSALS`` below is the table of namespaces and HTTP statuses
-(Amazon DynamoDB Developer Guide, "Error handling with DynamoDB"; botocore's ``dynamodb`` service model).
+``DynamoError`` carries what the wire needs; ``NAMESPACES`` below is the table of namespaces (Amazon DynamoDB Developer
+Guide, "Error handling with DynamoDB"; botocore's ``dynamodb`` service model).
 """
 
 from typing import Any
@@ -22,16 +22,16 @@ NAMESPACES = {
     "InvalidSignatureException": CORAL_SERVICE,
     "ThrottlingException": CORAL_AVAILABILITY,
 }
-"""Errors that come from the service framework; every other code is DynamoDB's own."""
+"""The namespaces of errors that the service framework raises; every other code is in DynamoDB's."""
 
 SERVER_FAULTS = frozenset({"InternalServerError", "ServiceUnavailable"})
 
 CAPITAL_MESSAGE = frozenset({"TransactionCanceledException", "AccessDeniedException", "SerializationException"})
-"""Codes whose body says ``Message``; the others say ``message``."""
+"""Codes whose body has the member ``Message``; the others have ``message``."""
 
 
 class DynamoError(Exception):
-    """A refusal in DynamoDB's words: code, message, HTTP status and what else the body carries."""
+    """An error as DynamoDB reports it: code, message, HTTP status and the body's other members."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class DynamoError(Exception):
         return f"{self.code}: {self.message}"
 
     def body(self) -> dict[str, Any]:
-        """The JSON body as Amazon sends it: ``__type``, the message and the error's own members."""
+        """Return the JSON body as Amazon sends it: ``__type``, the message and the error's other members."""
         body: dict[str, Any] = {"__type": f"{NAMESPACES.get(self.code, DYNAMODB)}#{self.code}"}
         if self.cancellation_reasons is not None:
             body["CancellationReasons"] = self.cancellation_reasons
@@ -64,7 +64,7 @@ class DynamoError(Exception):
 
 
 class StoreOutcomeUnknown(Exception):
-    """The request was sent and no answer came: it may or may not have taken place."""
+    """The request was sent and no answer was received: it may or may not have taken place."""
 
 
 class StoreUnreachable(Exception):
@@ -72,20 +72,20 @@ class StoreUnreachable(Exception):
 
 
 def invalid(message: str) -> DynamoError:
-    """A ValidationException: the request is well formed and DynamoDB will not have it."""
+    """Return a ValidationException: the request is well formed, and DynamoDB rejects its content."""
     return DynamoError("ValidationException", message)
 
 
 def invalid_parameter(message: str) -> DynamoError:
-    """A ValidationException with the prefix that DynamoDB gives to bad attribute values and keys."""
+    """Return a ValidationException with the prefix that DynamoDB gives to bad attribute values and keys."""
     return DynamoError("ValidationException", f"One or more parameter values were invalid: {message}")
 
 
 def unreadable(message: str) -> DynamoError:
-    """A SerializationException: a member has another JSON type than its shape says."""
+    """Return a SerializationException: a member's JSON type is not the one of its shape."""
     return DynamoError("SerializationException", message)
 
 
 def condition_failed(item: dict[str, Any] | None = None, message: str | None = None) -> DynamoError:
-    """A ConditionalCheckFailedException; ``item`` is the old item when ALL_OLD was asked for."""
+    """Return a ConditionalCheckFailedException; ``item`` is the old item when ALL_OLD was requested."""
     return DynamoError("ConditionalCheckFailedException", message or "The conditional request failed", item=item)

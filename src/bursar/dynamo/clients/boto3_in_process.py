@@ -1,10 +1,10 @@
-"""boto3 without a server: real clients and resources whose transport is the engine.
+"""Use boto3 without a server: real clients and resources whose transport is the engine.
 
     client = boto3_client(engine)          # engine: Engine
     client.put_item(TableName="t", Item={"pk": {"S": "a"}})
 
-botocore serialises, validates, retries and parses as it always does; only its HTTP exchange is replaced, through the
-``before-send`` event, so that no socket is opened. boto3 is imported when a client is made.
+botocore serialises, validates, retries and parses as it always does. Only its HTTP exchange is replaced, through the
+``before-send`` event, so no socket is opened. boto3 is imported when a client is made.
 """
 
 import os
@@ -26,33 +26,36 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient, DynamoDBServiceResource
 
-# Reserved by RFC 2606: were the hook ever passed by, the request would reach nobody.
+# Reserved by RFC 2606: a request that bypassed the hook would reach no server.
 ENDPOINT = "http://embedded.invalid"
 
 
 def boto3_client(engine: Engine, *, region: str = REGION) -> "DynamoDBClient":
-    """A boto3 ``dynamodb`` client on ``engine``. Clients may be used from several threads: they take turns."""
+    """Return a boto3 ``dynamodb`` client on ``engine``.
+
+    Several threads may use the engine's clients; a lock lets one request through at a time.
+    """
     client: DynamoDBClient = _session().client("dynamodb", **_arguments(region))
     _hook(client, engine)
     return client
 
 
 def boto3_streams_client(engine: Engine, *, region: str = REGION) -> "BaseClient":
-    """A boto3 ``dynamodbstreams`` client on ``engine``."""
+    """Return a boto3 ``dynamodbstreams`` client on ``engine``."""
     client: BaseClient = _session().client("dynamodbstreams", **_arguments(region))
     _hook(client, engine)
     return client
 
 
 def boto3_resource(engine: Engine, *, region: str = REGION) -> "DynamoDBServiceResource":
-    """A boto3 ``dynamodb`` resource on ``engine``."""
+    """Return a boto3 ``dynamodb`` resource on ``engine``."""
     resource: DynamoDBServiceResource = _session().resource("dynamodb", **_arguments(region))
     _hook(resource.meta.client, engine)
     return resource
 
 
 def _hook(client: "BaseClient", engine: Engine) -> None:
-    # The stubs take every handler for one that returns nothing; this event's gives the response.
+    # The stubs assume that every handler returns nothing; this event's handler returns the response.
     transport: Callable[..., Any] = _Transport(engine)
     client.meta.events.register("before-send", transport)
 
@@ -67,16 +70,16 @@ def _arguments(region: str) -> dict[str, Any]:
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    # Unsigned: nobody verifies here, and no credentials need to exist.
+    # Unsigned: the engine verifies no signatures, and no credentials need to exist.
     return {"region_name": region, "endpoint_url": ENDPOINT, "config": Config(signature_version=UNSIGNED)}
 
 
 _LOCKS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
-"""One per engine: an engine is for one caller at a time, clients are not."""
+"""One per engine: an engine serves one caller at a time, clients may be used from several threads."""
 
 
 class _Transport:
-    """Answers what botocore is about to send."""
+    """Answers the requests that botocore is about to send."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -1,18 +1,18 @@
-"""A ``Store`` over any DynamoDB on the network: Amazon's, or whatever speaks its API.
+"""A ``Store`` over any DynamoDB on the network: Amazon's, or another server of its API.
 
     dynamodb:?region=us-east-1                         Amazon's endpoint of the region, botocore's credential chain
     dynamodb+http://127.0.0.1:8000?region=us-east-1    another server; dummy credentials if there are no others
 
-Requests and responses pass as they are on the wire; botocore signs them, finds the endpoint and the credentials, and
-sends them from a bounded pool of threads. What went wrong is told apart by whether the request can have taken place:
+Requests and responses pass as they are on the wire. botocore signs them, finds the endpoint and the credentials, and
+sends them from a bounded pool of threads. Errors are classified by whether the request may have taken place:
 
     no connection (refused, unknown name, connect timeout, certificate)  StoreUnreachable
-    sent, then silence, reset, or a reply that makes no sense            StoreOutcomeUnknown for a write
+    sent, then a timeout, a reset, or an unreadable reply                StoreOutcomeUnknown for a write
     5xx for a write                                                      StoreOutcomeUnknown: Amazon says it may have
     an error of DynamoDB's                                               DynamoError
-    throttled                                                            tried again: it has not taken place
+    throttled                                                            retried: it has not taken place
 
-Reads are tried again whatever went wrong. Nothing else is: whoever wrote knows how to find out (``rules``).
+Reads are retried after every error. Other writes are not: the caller knows how to find out (``rules``).
 """
 
 import asyncio
@@ -52,7 +52,7 @@ A bare ``URLLib3Session`` replaces urllib3's default of TCP_NODELAY with no opti
 
 
 class RemoteStore:
-    """A ``Store`` whose DynamoDB is somewhere else. Made by :func:`open_remote_store`."""
+    """A ``Store`` on another server. Made by :func:`open_remote_store`."""
 
     def __init__(self, sender: "_Sender", randomness: random.Random) -> None:
         self._sender = sender
@@ -61,11 +61,11 @@ class RemoteStore:
 
     @property
     def endpoints(self) -> tuple[str, str]:
-        """The URLs of the data operations and of the streams'."""
+        """The URLs of the data operations and of the streams' operations."""
         return self._sender.endpoints
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carries out one request. Raises ``DynamoError``, ``StoreUnreachable``, ``StoreOutcomeUnknown``."""
+        """Carry out one request. Raises ``DynamoError``, ``StoreUnreachable``, ``StoreOutcomeUnknown``."""
         body = orjson.dumps(request)
         reads = operation in _READS or operation.startswith(_READ_PREFIXES)
         loop = asyncio.get_running_loop()
@@ -85,19 +85,19 @@ class RemoteStore:
             except StoreUnreachable:
                 if last or not reads:
                     raise
-            # Full jitter: callers that were throttled together must not come back together.
+            # Full jitter: callers that were throttled together must not retry together.
             longest_s = min(RETRY_DELAY_S_MAX, RETRY_DELAY_S * 2**tried)
             await asyncio.sleep(self._randomness.uniform(0, longest_s))
         raise AssertionError("the last try returns or raises")
 
     async def close(self) -> None:
-        """Ends the threads, after the requests they have in hand, and the connections."""
+        """Finish the requests in progress, then end the threads and the connections."""
         await asyncio.to_thread(self._threads.shutdown)
         self._sender.close()
 
 
 async def open_remote_store(url: str, *, randomness: random.Random | None = None) -> RemoteStore:
-    """The store that ``url`` names. Nothing is sent yet; ``randomness`` jitters the waits between tries.
+    """Return the store that ``url`` names, without sending anything; ``randomness`` jitters the delays between retries.
 
     Raises ``ValueError`` for a URL that names no store, and when no region or no credentials can be found.
     """
@@ -133,13 +133,13 @@ class _Sender:
         if credentials is None:
             raise ValueError(f"no AWS credentials were found for {url!r}")
         self._credentials = credentials
-        timeouts_s: Any = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)  # botocore's own stubs do not know that it takes two
+        timeouts_s: Any = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)  # botocore's stubs lack the pair
         self._http = URLLib3Session(
             timeout=timeouts_s, max_pool_connections=REQUESTS_AT_ONCE_MAX, socket_options=_SOCKET_OPTIONS
         )
 
     def exchange(self, operation: str, body: bytes) -> dict[str, Any]:
-        """Sends one request and reads its answer. Raises as :meth:`RemoteStore.call` does, without trying again."""
+        """Send one request and read its answer. Raises as :meth:`RemoteStore.call` does, without retries."""
         from botocore import exceptions
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
@@ -155,7 +155,7 @@ class _Sender:
             },
         )
         try:
-            # Frozen: credentials that are renewed must not change between their parts.
+            # Frozen: a renewal must not change the secret between reading the key and reading the secret.
             SigV4Auth(self._credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(request)
             response = self._http.send(request.prepare())
         except (
@@ -174,12 +174,12 @@ class _Sender:
         return _answer(operation, response.status_code, response.headers, response.content)
 
     def close(self) -> None:
-        """Ends the connections."""
+        """Close the connections."""
         self._http.close()
 
 
 def _endpoints(scheme: str, netloc: str, region: str, session: Any) -> tuple[str, str]:
-    """The URLs of the data operations and of the streams'."""
+    """Return the URLs of the data operations and of the streams' operations."""
     if scheme != "dynamodb":
         if not netloc:
             raise ValueError(f"a store's URL names a host, as in {scheme}://127.0.0.1:8000")
@@ -202,7 +202,7 @@ def _endpoints(scheme: str, netloc: str, region: str, session: Any) -> tuple[str
 
 
 def _answer(operation: str, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """The response in an HTTP reply. Raises ``DynamoError`` for an error of DynamoDB's."""
+    """Return the response in an HTTP reply. Raises ``DynamoError`` for an error of DynamoDB's."""
     checksum = headers.get("x-amz-crc32")
     whole = checksum is None or int(checksum) == crc32(body)
     try:

@@ -1,8 +1,8 @@
-"""The port through which everything above talks to a DynamoDB, and the one place that knows which there are.
+"""The port through which the rooms above call a DynamoDB, and the URLs that it understands.
 
 file:/path/portal.db · file:portal.db · file::memory:     the engine of this room, in this process
 dynamodb:?region=us-east-1                                Amazon's
-dynamodb+http://127.0.0.1:8000                            anything else that speaks its API
+dynamodb+http://127.0.0.1:8000                            another server of its API
 """
 
 import random
@@ -28,14 +28,14 @@ class Store(Protocol):
     """A DynamoDB: requests and responses are DynamoDB JSON as on the wire, binary values base64 text."""
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carries out one request.
+        """Carry out one request.
 
         Raises ``DynamoError``; a remote store also ``StoreUnreachable`` (not sent) and ``StoreOutcomeUnknown`` (sent,
-        and no answer came).
+        but no answer received).
         """
 
     async def close(self) -> None:
-        """Ends what the store holds open."""
+        """Release the store's file or connections."""
 
 
 async def open_store(

@@ -1,1 +1,1 @@
-"""What every operation shares: the catalogue of tables, the guards that judge writes, and housekeeping."""
+"""The core that every operation shares: the catalogue of tables, the guards, and the housekeeping."""

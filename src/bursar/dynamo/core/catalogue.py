@@ -1,6 +1,6 @@
-"""What the operations work on: the catalogue of tables, and the one place through which every item write passes.
+"""The core of the operations: the catalogue of tables, and the single function through which every item is written.
 
-Nothing here waits, looks at the wall's clock or draws luck of its own; a write happens inside of the transaction that
+Nothing here blocks, reads the system clock or uses global randomness. A write happens in the transaction that
 :mod:`bursar.dynamo.engine.engine` has open.
 """
 
@@ -24,7 +24,7 @@ UNKNOWN_VERSION = -1
 
 
 class GuardRefused(Exception):
-    """A guard refused; ``index`` counts the writes of the request."""
+    """A guard refused; ``index`` is the position of the write in the request."""
 
     def __init__(self, index: int, message: str) -> None:
         super().__init__(index, message)
@@ -50,31 +50,31 @@ class Core:
         self._version = UNKNOWN_VERSION
         self.streams = Streams(storage, randomness)
         self.address = "localhost"
-        """Where a server serves this store; DescribeEndpoints tells it."""
+        """The address of the server of this store, which DescribeEndpoints returns."""
         self.tokens_cleared_at = 0.0
         """When expired idempotency tokens were last removed (seconds since the epoch)."""
 
     # The catalogue --------------------------------------------------------------------------------------------
 
     def table(self, name: str) -> Table:
-        """The table of that name or ARN. Raises ResourceNotFoundException."""
+        """Return the table of that name or ARN. Raises ResourceNotFoundException."""
         table = self._tables.get(name) or self.find_table(name)
         if table is None:
             raise no_such_table()
         return table
 
     def find_table(self, name: str) -> Table | None:
-        """The table of that name or ARN, as the file has it now."""
+        """Return the table of that name or ARN as the file defines it now; None if there is none."""
         self.refresh()
         return self._tables.get(name.removeprefix(TABLE_ARN))
 
     def tables(self) -> list[Table]:
-        """Every table, by name."""
+        """Return every table, by name."""
         self.refresh()
         return list(self._tables.values())
 
     def refresh(self) -> None:
-        """Looks whether any process changed a definition, and reads them again if so."""
+        """Read the definitions again if any process changed one."""
         version = self.storage.catalogue_version()
         if version == self._version:
             return
@@ -103,11 +103,11 @@ class Core:
 
     @property
     def version(self) -> int:
-        """The catalogue's, as it was last read: while it stays, every table is defined as it was."""
+        """The catalogue's version at the last refresh: while it is the same, every table is defined as it was."""
         return self._version
 
     def discard_cache(self) -> None:
-        """Drops what is cached of an undone transaction; the next look reads the file."""
+        """Discard the cached definitions and counts of an undone transaction."""
         self._version = UNKNOWN_VERSION
         self._tables = {}
         self._ttl_indexes = {}
@@ -115,7 +115,7 @@ class Core:
         self._counts.clear()
 
     def create_table(self, name: str, document: dict[str, Any]) -> Table:
-        """Adds a table with its indexes."""
+        """Add a table with its indexes."""
         table_id = self.storage.add_table(name, orjson.dumps(document))
         for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
             for index in document.get(member, ()):
@@ -126,7 +126,7 @@ class Core:
         return self._tables[name]
 
     def change_table(self, table: Table, document: dict[str, Any]) -> Table:
-        """Replaces a table's definition; indexes that came are filled from the items, those that went are dropped."""
+        """Replace a table's definition; fill added indexes from the items, and drop the entries of removed ones."""
         self.flush_counts()
         before = {index.number for index in table.indexes.values()}
         self.storage.replace_document(table.id, orjson.dumps(document))
@@ -159,7 +159,7 @@ class Core:
             self.streams.start(table.id, table.name, document, self.clock())
 
     def delete_table(self, table: Table) -> None:
-        """Removes a table and all that belongs to it."""
+        """Remove a table with its items, indexes, rules and expiry times, and disable its stream."""
         self.flush_counts()
         stream = self._streams.get(table.id)
         if stream is not None:
@@ -171,12 +171,12 @@ class Core:
         self.changed()
 
     def changed(self) -> None:
-        """The catalogue was changed in the open transaction."""
+        """Record that the open transaction changed the catalogue."""
         self.storage.increment_catalogue_version()
         self.refresh()
 
     def _fill(self, table: Table, index: SecondaryIndex) -> None:
-        """Backfill. An item whose attribute is unfit for the index's key stays out of it, as on Amazon's."""
+        """Backfill an index. Like on Amazon's, an item with an attribute unfit for the index's key stays out of it."""
         items = size_bytes = 0
         for row_id, key, body in table.rows.all_rows():
             item = orjson.loads(body)
@@ -190,13 +190,16 @@ class Core:
     # Rules ----------------------------------------------------------------------------------------------------
 
     def amend_rules(self, table: Table, document: str) -> None:
-        """Changes a table's rules for writes from now on: what it holds is not read, what is claimed stays claimed."""
+        """Change a table's rules for later writes; its items are not judged, and owned values stay owned."""
         self.storage.put_rules(table.id, document)
         self.changed()
         self.guard(document)
 
     def put_rules(self, table: Table, document: str | None) -> list[str]:
-        """Sets a table's rules and judges what it holds; with violations found, the caller undoes all of it."""
+        """Set a table's rules and return the violations that the table contains.
+
+        With violations, the caller must undo the transaction.
+        """
         self.storage.put_rules(table.id, document)
         self.storage.release_owned_values(table.id)
         self.changed()
@@ -205,7 +208,7 @@ class Core:
         return self.guard(document).adopt(self._view(table), table.name)
 
     def guard(self, document: str) -> Guard:
-        """The guard of a rules document. Raises ValidationException for one that cannot be read."""
+        """Return the guard of a rules document. Raises ValidationException for one that cannot be read."""
         guard = self._guards.get(document)
         if guard is None:
             if self._guard_loader is None:
@@ -225,8 +228,8 @@ class Core:
     def apply(self, writes: Sequence[ItemWrite], table_check: TableCheck | None = None) -> None:
         """Carry out one request's writes, all or none.
 
-        ``table_check`` is what the guard's judgement of exactly these writes left to look up; it is given only where
-        all writes are to one table. Raises :class:`GuardRefused`.
+        ``table_check`` is the part of the guard's judgement of exactly these writes that still needs the table; callers
+        may pass it only if all writes are to one table. Raises :class:`GuardRefused`.
         """
         for write in writes:
             if write.table.rules is not None:
@@ -236,7 +239,7 @@ class Core:
             self._apply(write)
 
     def _apply_guarded(self, writes: Sequence[ItemWrite], table_check: TableCheck | None) -> None:
-        # Judged before the first of them is applied: a refusal has nothing to undo.
+        # All writes are judged before the first is applied, so a refusal has no write to undo.
         overlay = GuardOverlay(self.storage, self.table, writes)
         try:
             if table_check is not None:
@@ -265,7 +268,7 @@ class Core:
                 _raise_if_refused(judged if isinstance(judged, Refusal) else judged(overlay.view(table)), positions)
 
     def _apply(self, write: ItemWrite) -> None:
-        """The single way by which an item, its index entries and its table's counters change."""
+        """Change an item, its index entries and its table's counters; no other function does."""
         table, row, new = write.table, write.row, write.new
         if new is None:
             if row is None:
@@ -278,7 +281,7 @@ class Core:
             self._count(table.counted, 1, write.size)
         else:
             row_id = row[0]
-            # The same bytes again: nothing to write, and for the file's sake no page to dirty.
+            # The item is unchanged: writing it would dirty a page of the file for nothing.
             if row[2] == write.body:
                 return
             table.rows.update(row_id, write.size, write.body)
@@ -316,7 +319,7 @@ class Core:
             count[1] += size_bytes
 
     def flush_counts(self) -> None:
-        """Writes the counts that the open transaction changed; the last thing before its commit."""
+        """Write the counts that the open transaction changed, immediately before its commit."""
         for (table_id, number), (items, size_bytes) in self._counts.items():
             if items or size_bytes:
                 self.storage.count(table_id, number, items, size_bytes)
@@ -329,7 +332,7 @@ def _raise_if_refused(refusal: Refusal | None, positions: Sequence[int]) -> None
 
 
 def _grown_bytes(index: SecondaryIndex, write: ItemWrite, old: Item, new: Item) -> int:
-    """How much an item grew in an index whose key it kept; nothing if it is not in the index."""
+    """Return how much an item grew in an index whose key it kept; 0 if it is not in the index."""
     for name, _ in index.key_types:
         if name not in new:
             return 0
@@ -342,11 +345,11 @@ def _held_bytes(index: SecondaryIndex, item: Item, whole_bytes: int) -> int:
 
 
 def check_size(size: int, message: str) -> None:
-    """ValidationException with ``message`` for an item that is too large."""
+    """Raise ValidationException with ``message`` for an item that is too large."""
     if size > ITEM_BYTES_MAX:
         raise invalid(message)
 
 
 def internal(message: str) -> DynamoError:
-    """A 500 in Amazon's words, for what the file or the machine could not do."""
+    """Return DynamoDB's error 500 for a failure of the file or the machine."""
     return DynamoError("InternalServerError", message)

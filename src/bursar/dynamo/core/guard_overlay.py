@@ -1,9 +1,8 @@
-"""What a guard sees of a request's writes before they are applied: the file, with the writes laid over it.
+"""A guard's view of a request before its writes are applied: the file, overlaid with the writes.
 
-A guard judges what the table would become (see :mod:`bursar.dynamo.core.guards`). No item is written until it has, so
-that a
-refusal has only the unique values to give back that were taken for the request: that costs no savepoint, and no page
-is copied for one.
+A guard judges the state that the request would produce (see :mod:`bursar.dynamo.core.guards`). No item is written
+before the judgement, so a refusal has to release only the unique values that the request has come to own: it needs
+neither a savepoint nor copies of pages.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,23 +16,23 @@ from bursar.dynamo.storage.table import ItemWrite, Table
 
 
 class GuardOverlay:
-    """One request's writes, and the unique values that guards claim and release for them."""
+    """One request's writes, and the unique values that guards own and release for them."""
 
     def __init__(self, storage: Storage, tables: Callable[[str], Table], writes: Sequence[ItemWrite]) -> None:
         self.storage = storage
         self.tables = tables
         self.items: dict[tuple[int, bytes], Item | None] = {(one.table.id, one.key): one.new for one in writes}
         self.owners: dict[tuple[str, bytes], bytes | None] = {}
-        """Who will hold a value; None for nobody."""
+        """The owner of each unique value that the request changed; None for a released one."""
         self.newly_owned: list[tuple[str, bytes]] = []
-        """Values that nobody held, and that are in the file already for whoever took them."""
+        """Values that were free before the request and are owned in the file already."""
 
     def view(self, guarded: Table) -> "OverlayView":
-        """What the guard of the table ``guarded`` may read and keep."""
+        """Return the view for the guard of the table ``guarded``."""
         return OverlayView(self, guarded)
 
     def write_owners(self) -> None:
-        """Writes what was claimed and released."""
+        """Write the changed owners to the file."""
         for (space, value), owner in self.owners.items():
             if owner is None:
                 self.storage.release(space, value)
@@ -41,7 +40,7 @@ class GuardOverlay:
                 self.storage.set_owner(space, value, owner)
 
     def release_taken(self) -> None:
-        """The request is refused: frees what was taken for it."""
+        """Release the newly owned values of a refused request."""
         for space, value in self.newly_owned:
             self.storage.release(space, value)
 

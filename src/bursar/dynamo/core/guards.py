@@ -1,14 +1,14 @@
-"""Write guards: code that may refuse a write for what it would make of the table (see bursar.rules).
+"""Write guards: code that may refuse a write because of the state that it would produce (see bursar.rules).
 
-A table may carry a *rules document*, a text that the engine keeps and does not understand. The ``guard_loader`` given
-to the engine turns it into a :class:`Guard`, which sees every change of each request before any of them is applied;
-what it reads is as the request would leave it (:mod:`bursar.dynamo.core.guard_overlay`):
+A table may have a *rules document*, a text that the engine stores and does not interpret. The ``guard_loader`` given to
+the engine makes a :class:`Guard` from it, which sees every change of a request before any of them is applied. The
+guard's view shows the state that the request would produce (:mod:`bursar.dynamo.core.guard_overlay`):
 
-    BEGIN ─► conditions hold ─► judge(changes) ─► look(view) ─┬─ None    ─► writes applied ─► COMMIT
-                                    │                         └─ Refusal ─► what was claimed is given back, refused
+    BEGIN ─► conditions hold ─► judge(changes) ─► check(view) ─┬─ None    ─► writes applied ─► COMMIT
+                                    │                          └─ Refusal ─► newly owned values released, refused
                                     └─ Refusal ─► refused
 
-Judging needs the changes alone, so whoever knows them beforehand has it done before others must wait for it.
+``judge`` needs only the changes, so callers can run it before they take the write lock.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,36 +38,36 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request must not take place, and which of the changes given to the guard is at fault."""
+    """Why a request is refused, and which of the changes given to the guard is the reason."""
 
     change_index: int
     message: str
 
 
 class GuardView(Protocol):
-    """What a guard may read and keep, inside of the request's own transaction."""
+    """The state that a guard may read and change, in the request's transaction."""
 
     def get(self, table: str, key: Item) -> Item | None:
-        """The item under ``key``, this request's own writes included."""
+        """Return the item under ``key``, this request's writes included; None if there is none."""
 
     def owner(self, space: str, value: bytes) -> bytes | None:
-        """Who holds a unique value, in the side store of the guarded table."""
+        """Return the owner of a unique value among the guarded table's owned values; None when it is free."""
 
     def own(self, space: str, value: bytes, owner: bytes) -> bytes | None:
-        """Gives a unique value to ``owner`` if nobody holds it; else who does."""
+        """Make ``owner`` the owner of a free value and return None; return the present owner otherwise."""
 
     def set_owner(self, space: str, value: bytes, owner: bytes) -> None:
-        """Gives a unique value to ``owner``, whoever held it."""
+        """Make ``owner`` the owner of a value, in place of any present owner."""
 
     def release(self, space: str, value: bytes) -> None:
-        """Frees a unique value."""
+        """Free a unique value."""
 
     def scan(self, table: str) -> Iterator[Item]:
-        """Every item of a table, in key order."""
+        """Return every item of a table, in key order."""
 
 
 TableCheck = Callable[[GuardView], Refusal | None]
-"""What is left of a judgement: what only the table can tell. Claims and releases unique values as it goes."""
+"""The part of a judgement that needs the table. It owns and releases unique values."""
 
 
 class JudgedSwap(NamedTuple):
@@ -82,23 +82,26 @@ class Guard(Protocol):
     """The rules of one table."""
 
     def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
-        """Judges one request's changes to the guarded table, as if all of them took place, as far as they tell."""
+        """Judge one request's changes to the guarded table, as if all of them took place.
+
+        Returns a refusal that follows from the changes alone, or the check that still needs the table.
+        """
 
     def judge_swap(self, changes: Sequence[Change]) -> Refusal | JudgedSwap:
         """Judge ``changes``, each of another item, and return the changes that must be written with them.
 
-        The writer of a swap writes no sentinels: the guard, which works out the unique values anyway, adds them.
-        By default nothing is added.
+        The writer of a swap writes no sentinels: the guard, which computes the unique values anyway, adds them. By default
+        nothing is added.
         """
         judged = self.judge(changes)
         return judged if isinstance(judged, Refusal) else JudgedSwap((), judged)
 
     def adopt(self, view: GuardView, table: str) -> list[str]:
-        """Judges what the table holds already, and claims its unique values; each text is one violation."""
+        """Judge the existing items of ``table``, own its unique values, and return the violations, each one text."""
 
 
 GuardLoader = Callable[[str], Guard]
-"""Makes a guard of a rules document; raises ``ValueError`` for a document that it does not understand."""
+"""Makes a guard of a rules document; raises ``ValueError`` for a document that it cannot read."""
 
 
 class TransactionView:
@@ -137,5 +140,5 @@ class TransactionView:
         return (orjson.loads(item) for _, item in rows)
 
     def _space(self, space: str) -> str:
-        # Two tables may use one name for different things; a removed table's values go with it (Storage.remove_table).
+        # Two tables may use one space's name for different values; Storage.remove_table finds a table's spaces by it.
         return f"{self._guarded}:{space}"

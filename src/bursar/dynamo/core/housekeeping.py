@@ -1,8 +1,8 @@
-"""What happens to a store without anybody asking: items expire, stream records grow old, shards roll.
+"""Housekeeping: delete expired items and old stream records, and roll shards.
 
-Doors call :meth:`Sweep.run` now and then (``Engine.sweep``). One run is one transaction with a bounded number of
-deletions; when there is nothing to do it writes nothing. An expired item goes through ``Core.apply`` like any deletion:
-indexes, streams and rules see it, and an item that a rule will not let go stays.
+Servers and clients call it regularly (``Engine.run_housekeeping``). One run is one transaction with a bounded number of
+deletions; a run with nothing to do writes nothing. An expired item is deleted by ``Core.apply`` like any other:
+indexes, streams and rules see the deletion, and an item that a rule protects stays.
 """
 
 from contextlib import suppress
@@ -20,15 +20,15 @@ _START = b""
 
 
 class Housekeeping:
-    """The sweep of one store by one process."""
+    """The housekeeping of one store by one process."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._positions: dict[int, bytes] = {}
-        """The last entry looked at in each table whose last run ended at the limit: what rules keep is passed by."""
+        """The last entry examined in each table whose last run ended at the limit, to skip items that rules protect."""
 
     def is_due(self) -> bool:
-        """Whether a run would write anything; reads only."""
+        """Return whether a run would write anything; reads only."""
         now = self._core.clock()
         self._core.refresh()
         ttl_indexes = [self._core.ttl_index(table) for table in self._core.tables()]
@@ -37,7 +37,7 @@ class Housekeeping:
         return any(self._stream_is_due(stream, now) for stream in self._core.streams.all())
 
     def run(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
-        """Deletes up to ``limit`` expired items and what is too old in streams; how many items it looked at."""
+        """Delete up to ``limit`` expired items and old stream records; return how many items were examined."""
         core = self._core
         now = core.clock()
         examined = 0
@@ -60,7 +60,7 @@ class Housekeeping:
             write = ItemWrite(table, b"", (row_id, size, body), None, None)
             write.key = table.stored_key_of(write.old or {})
             write.by_service = True
-            # A rule keeps the item; or this engine was opened without what judges rules, and writes nothing here.
+            # A rule protects the item, or this engine has no guard loader and may not write to a table with rules.
             with suppress(GuardRefused, DynamoError):
                 self._core.apply([write])
         if len(expired) == limit:
@@ -78,7 +78,7 @@ class Housekeeping:
         )
 
     def _shard_is_due(self, stream: Stream, now: float) -> bool:
-        """An empty shard is not closed: it has no sequence number to end at."""
+        """Return whether the open shard must roll. An empty one has no sequence number to end at."""
         last = stream.shards[-1]
         return (
             stream.disabled_at is None
@@ -87,7 +87,7 @@ class Housekeeping:
         )
 
     def _update_stream(self, stream: Stream, now: float) -> bool:
-        """Whether the stream's document changed."""
+        """Remove, trim or roll a stream; return whether its document changed."""
         streams = self._core.streams
         if stream.disabled_at is not None and stream.disabled_at <= now - RETENTION_S:
             streams.remove(stream)

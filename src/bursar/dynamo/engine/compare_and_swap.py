@@ -1,18 +1,18 @@
-"""The direct door: whole items in and out, for a caller in this process that holds what it writes.
+"""Swaps of whole items, for a caller in this process that holds the items that it writes.
 
-    swap    (old, new) pairs: every ``old`` is what is there ─┬─ yes ─► every ``new`` is there instead, durable
-                                                              └─ no  ─► Unswapped, nothing is written
-    get, partition                                     what is there now
+    swap    (old, new) pairs: is every ``old`` the stored item? ─┬─ yes ─► every ``new`` is stored, durable
+                                                                 └─ no  ─► Unswapped, nothing is written
+    get, partition                                               the stored items
 
-An item is compared as a whole, so there is no expression to build, send, parse and bind; the rows, the guards, the
-bounds on items and keys, the indexes, the streams and the shared commit are those of every other door. It is a short
-cut and no other truth: who hears ``Unswapped`` asks the API, which tells what stands in the way.
+A swap compares whole items, so there is no expression to build, send, parse and bind. Rows, guards, limits of items and
+keys, indexes, streams and the shared commit are the same as for the API. This is only an optimisation. On
+``Unswapped``, repeat the write through the API: its error gives the reason.
 
-What can be worked out of ``old`` and ``new`` alone is, before the write has its turn, so that no other process waits
-for it: keys, sizes, bytes, and what the guard can judge without looking. It holds if ``old`` is there and the table is
-defined as it was, which is all that the turn has to find out. That nothing is where ``old`` is None shows by writing,
-since it nearly always is so: a swap that finds an item there is undone with its group, and the others have turns of
-their own.
+Everything that follows from ``old`` and ``new`` alone is computed before the write lock is taken, so that other
+processes do not wait for it: keys, sizes, bytes, and the part of the guard's judgement that needs only the changes. It
+holds if ``old`` is stored and the table's definition is unchanged, which is checked under the lock. An ``old`` of None
+is not looked up, since the item is nearly always new: the insertion fails if an item exists. Then the whole group is
+undone, and each of its requests runs in a separate transaction.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,39 +38,39 @@ from bursar.dynamo.storage.table import ItemWrite, Table
 WholeItem = Mapping[str, Any]
 """An item, or a key, in DynamoDB JSON."""
 Swap = tuple[WholeItem | None, WholeItem | None]
-"""(old, new): ``old`` as it was read; None is for no item."""
+"""(old, new): ``old`` as it was read; None means no item."""
 NOT_AS_READ = "an item is not as it was read"
 WriteFunction = Callable[[Operation, Mapping[str, Any]], Awaitable[bytes]]
 
 
 class Unswapped(DynamoError):
-    """An item is not as the caller holds it, or a guard refuses, or the table's rules are not those counted on."""
+    """An item differs from the caller's, a guard refuses, or the table has other rules than the caller's."""
 
     def __init__(self, message: str) -> None:
         super().__init__("ConditionalCheckFailedException", message)
 
 
 class _ItemExists(Exception):
-    """There is an item where none was to be, and part of the swap is written: undoing must take it back."""
+    """An item exists where ``old`` is None, and part of the swap is written: the transaction must be undone."""
 
 
 class CompareAndSwap(Protocol):
-    """What a caller in the same process may ask; every answer is of committed items."""
+    """The port for a caller in the same process; every answer consists of committed items."""
 
     async def get(self, table: str, key: WholeItem) -> Item | None:
-        """The item at ``key``, or None. Raises ``DynamoError``."""
+        """Return the item at ``key``, or None. Raises ``DynamoError``."""
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[Item]:
-        """Every item with partition key ``value`` (``{"S": …}``), in the sort key's order. Raises ``DynamoError``.
+        """Return every item with partition key ``value`` (``{"S": …}``), in the sort key's order.
 
-        With ``begins``, those whose sort key, a text, begins with it.
+        With ``begins``, only those whose sort key, a string, begins with it. Raises ``DynamoError``.
         """
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
-        """Writes all of ``swaps`` (no key twice) and what the guard adds (at most 100 items together), or none.
+        """Write all of ``swaps`` (no key twice) and the guard's additions (at most 100 items together), or none.
 
-        ``rules`` is the document under which the table must stand: its guard judges what is written. Raises
-        :class:`Unswapped`; ``DynamoError`` for what the API refuses of items and keys, and InternalServerError.
+        ``rules`` is the rules document that the table must have: its guard judges the writes. Raises :class:`Unswapped`,
+        and ``DynamoError`` for invalid items and keys and as InternalServerError.
         """
 
 
@@ -78,7 +78,7 @@ class EngineCompareAndSwap:
     """The :class:`CompareAndSwap` of an engine in this process."""
 
     def __init__(self, engine: Engine, write: WriteFunction) -> None:
-        """``write`` carries out a writing operation on ``engine``, with others in one commit or alone."""
+        """Use ``write`` to carry out a writing operation on ``engine``, in a shared commit or alone."""
         self._engine = engine
         self._write = write
 
@@ -113,7 +113,7 @@ def _partition(table: Table, value: WholeItem, begins: str) -> list[Item]:
 
 
 class _PreparedSwap(NamedTuple):
-    """A swap as far as it is known before its turn."""
+    """A swap with everything that is computed before the write lock is taken."""
 
     key: bytes
     old: Item | None
@@ -123,11 +123,11 @@ class _PreparedSwap(NamedTuple):
     body: bytes
     """``new`` as it will be stored."""
     bytes_more: int
-    """The size of ``new``, or by how much it differs from that of ``old``."""
+    """The size of ``new``; if there is an ``old``, the difference to its size."""
 
 
 class _SwapPlan(NamedTuple):
-    """All swaps of one call, for a table as the catalogue has it in ``version``."""
+    """All swaps of one call, for a table as the catalogue defines it in ``version``."""
 
     version: int
     swaps: Sequence[_PreparedSwap]
@@ -154,7 +154,7 @@ def _prepare(table: Table, old: WholeItem | None, new: WholeItem | None) -> _Pre
     key = table.key_of_item(item)
     try:
         stored = b"" if old is None else orjson.dumps(old)
-    except TypeError:  # what JSON cannot hold was never stored
+    except TypeError:  # a value that JSON cannot hold was never stored
         raise Unswapped(NOT_AS_READ) from None
     if new is None:
         return _PreparedSwap(key, item, stored, None, b"", 0)
@@ -164,7 +164,7 @@ def _prepare(table: Table, old: WholeItem | None, new: WholeItem | None) -> _Pre
         table.check_index_keys(item)
         return _PreparedSwap(key, None, stored, item, orjson.dumps(item), size)
     old_item: Item = dict(old)
-    # What is as in the stored item is valid and canonical already, and measured.
+    # Attributes that equal the stored ones are valid, canonical and measured already.
     changed = {name: value for name, value in item.items() if old_item.get(name) != value}
     removed_or_changed = old_item.keys() - item.keys() | old_item.keys() & changed.keys()
     canonical_changes, changed_bytes = normalise_and_measure(changed)
@@ -190,7 +190,7 @@ def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write(table: Table, one: _PreparedSwap) -> ItemWrite:
-    """The write that makes ``new`` of ``old``. Raises :class:`Unswapped` when an ``old`` is not what is there."""
+    """Return the write that replaces ``old`` by ``new``. Raises :class:`Unswapped` when ``old`` is not stored."""
     if one.old is None:
         return ItemWrite(table, one.key, None, None, one.new, one.bytes_more, one.body)
     row = table.rows.get(one.key)
@@ -206,4 +206,4 @@ def _write(table: Table, one: _PreparedSwap) -> ItemWrite:
 
 
 SWAP = Operation(Request({}), _swap, writes=True)
-"""Not of DynamoDB's API: no name leads to it, only :meth:`Direct.swap`."""
+"""Not in DynamoDB's API: no name leads to it, only :meth:`EngineCompareAndSwap.swap`."""

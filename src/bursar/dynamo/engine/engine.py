@@ -26,23 +26,23 @@ from bursar.dynamo.operations import OPERATIONS, Operation
 from bursar.dynamo.storage.sqlite_file import Storage
 
 RequestOutcome = bytes | Exception
-"""A response serialised, or why there is none."""
+"""A serialised response, or the exception in place of one."""
 ReadResult = TypeVar("ReadResult")
 
 NOT_UTF8 = "The request holds text that is not valid Unicode"
 
 HOUSEKEEPING_EVERY_S = 1.0
 LOG_WRITE_ERROR_EVERY_S = 60.0
-"""How often the log is told that the store cannot be written, while it cannot."""
+"""How often it is logged that the store cannot be written, while it cannot."""
 
 _log = logging.getLogger(__name__)
 
 READ_TRIES = 3
-"""Another process may remove a table between the look at the catalogue and the read of its rows."""
+"""Tries of a read, since another process may remove a table after this one read the catalogue."""
 
 
 class RulesRefused(Exception):
-    """A table's contents violate the rules that it was to have; ``violations`` says how."""
+    """A table violates the rules that it should get; ``violations`` lists how."""
 
     def __init__(self, violations: list[str]) -> None:
         super().__init__(f"{len(violations)} violations: {'; '.join(violations)}")
@@ -69,7 +69,7 @@ class Engine:
         randomness: random.Random | None = None,
         guard_loader: GuardLoader | None = None,
     ) -> Self:
-        """Opens or creates the store at ``path`` (``:memory:`` for one that is forgotten).
+        """Open or create the store at ``path`` (``:memory:`` for one that ends with the process).
 
         ``randomness`` makes table ids. Raises ``StoreFormatError`` for a file of another kind or of a newer format, and
         ``apsw.Error`` for one that cannot be opened.
@@ -77,18 +77,18 @@ class Engine:
         return cls(Core(Storage(path), clock, randomness or random.SystemRandom(), guard_loader))
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._storage.close()
 
     # Requests -------------------------------------------------------------------------------------------------
 
     def execute(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carries out one request. Raises :class:`DynamoError`."""
+        """Carry out one request. Raises :class:`DynamoError`."""
         response: dict[str, Any] = orjson.loads(self.execute_bytes(operation, request))
         return response
 
     def execute_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
-        """As :meth:`execute`, the response serialised: stored items are spliced in, not decoded."""
+        """Carry out one request and return the serialised response. Raises :class:`DynamoError`."""
         known = operation_named(operation)
         if not known.writes or (known.reads is not None and known.reads(request)):
             return self.read(known, request)
@@ -98,7 +98,7 @@ class Engine:
         return outcome
 
     def read(self, operation: Operation, request: Mapping[str, Any]) -> bytes:
-        """Carries out one reading request."""
+        """Carry out one reading request and return the serialised response. Raises :class:`DynamoError`."""
         operation.shape.check(request)
         try:
             return orjson.dumps(self.read_committed(lambda core: self._read_once(operation, request)))
@@ -106,7 +106,10 @@ class Engine:
             raise unreadable(NOT_UTF8) from None
 
     def read_committed(self, reading: Callable[[Core], ReadResult]) -> ReadResult:
-        """What ``reading`` finds in the committed state. Raises InternalServerError when the file cannot be read."""
+        """Return the result of ``reading`` on the committed state.
+
+        Raises DynamoDB's InternalServerError when the file cannot be read.
+        """
         tries = 0
         while True:
             tries += 1
@@ -118,7 +121,7 @@ class Engine:
                 self._core.discard_cache()
 
     def read_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[RequestOutcome]:
-        """Carries out reading requests on one look at the file; their outcomes in order."""
+        """Carry out reading requests on one committed state; return their outcomes in order."""
         if len(requests) == 1:
             return [self._read_outcome(*requests[0])]
         try:
@@ -130,7 +133,7 @@ class Engine:
     def _read_outcome(self, operation: Operation, request: Mapping[str, Any]) -> RequestOutcome:
         try:
             return self.read(operation, request)
-        except Exception as error:  # one request's defect is not the others'
+        except Exception as error:  # a bug in one request must not fail the others
             return error
 
     def _read_once(self, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,18 +143,18 @@ class Engine:
             return operation.run(self._core, request)
 
     def begin_if_free(self) -> bool:
-        """Begins the transaction of the next :meth:`run_group`, unless another process is writing: then False."""
+        """Begin the transaction of the next :meth:`run_group`; return False if another process is writing."""
         try:
             return self._storage.begin_if_free()
         except apsw.Error:
-            return True  # run_group meets the same trouble and tells it
+            return True  # run_group meets the same error and reports it
 
     def run_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[RequestOutcome]:
-        """Carries out writing requests in one transaction; their outcomes in order, all durable.
+        """Carry out writing requests in one transaction; return their outcomes in order, all durable.
 
         Waits until no other process writes, unless :meth:`begin_if_free` has just begun the transaction.
-        A refused request leaves the others as they are. When something else goes wrong (a full disk, a defect), the
-        transaction is undone and each request has one of its own, so that one cannot take the others with it.
+        A refused request does not affect the others. On any other error (a full disk, a bug), the transaction is undone
+        and each request runs again in a separate one, so that one request cannot fail the others.
         """
         core, storage = self._core, self._storage
         outcomes: list[RequestOutcome] = []
@@ -171,7 +174,7 @@ class Engine:
                 except DynamoError as refusal:
                     outcomes.append(refusal)
                 except UnicodeEncodeError:
-                    # Half of a surrogate pair, which only a caller in this process can send; it fails before any write.
+                    # A lone surrogate, which only a caller in this process can send. It fails before any write.
                     outcomes.append(unreadable(NOT_UTF8))
             core.flush_counts()
         except Exception as error:
@@ -186,7 +189,7 @@ class Engine:
             self._undo()
             self._record_write_error(error)
             return [_failure(error)] * len(requests)
-        # A group whose every request was refused wrote nothing, and proves nothing of the disk.
+        # A group without a successful request wrote nothing, so the disk may still be full.
         if self._write_error is not None and storage.connection.total_changes() != rows_changed:
             self._write_error = None
         return outcomes
@@ -195,13 +198,13 @@ class Engine:
         self._storage.rollback()
         self._core.discard_cache()
 
-    # Whether it can write -------------------------------------------------------------------------------------
+    # Write errors ---------------------------------------------------------------------------------------------
 
     def write_error(self) -> str | None:
-        """Why the last write failed, as SQLite's name of the error (``FullError``); None when it went well.
+        """Return SQLite's name of the last write's error (``FullError``), or None if it succeeded.
 
-        After a failure, the asking itself tries to write something that nobody reads, unless another process is
-        writing: a server that is ill gets no traffic, and would never find out that there is room again.
+        After a failure, this call tries to write a probe, unless another process is writing: an unhealthy server gets
+        no requests, and would never find out that the disk has room again.
         """
         if self._write_error is not None:
             try:
@@ -214,22 +217,22 @@ class Engine:
         return self._write_error
 
     def _record_write_error(self, error: Exception) -> None:
-        """Remembers why a write failed and logs it, once in a while: a full disk fails every request."""
+        """Record why a write failed, and log it at most once a minute: a full disk fails every request."""
         if not isinstance(error, apsw.Error):
-            return  # a defect of ours is its caller's to tell, and none of the file's
+            return  # a bug is reported to the caller; it says nothing about the file
         self._write_error = type(error).__name__
         now = self._core.clock()
         if now >= self._log_write_error_at:
             self._log_write_error_at = now + LOG_WRITE_ERROR_EVERY_S
             _log.error("the store cannot be written: %s: %s", self._write_error, error)
 
-    # What nobody asks for -------------------------------------------------------------------------------------
+    # Housekeeping ---------------------------------------------------------------------------------------------
 
     def run_housekeeping(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
-        """Deletes expired items, up to ``limit``, and stream records older than 24 hours, as of the engine's clock.
+        """Delete expired items, up to ``limit``, and stream records older than 24 hours, by the engine's clock.
 
-        Gives the number of expired items that it looked at: as many as ``limit`` mean that there may be more. Raises
-        :class:`DynamoError` InternalServerError when the file cannot be read or written.
+        Returns the number of expired items examined: if it is ``limit``, there may be more. Raises :class:`DynamoError`
+        InternalServerError when the file cannot be read or written.
         """
         core, storage = self._core, self._storage
         try:
@@ -251,7 +254,7 @@ class Engine:
         return examined
 
     def run_housekeeping_if_due(self) -> None:
-        """Call :meth:`run_housekeeping` if :data:`HOUSEKEEPING_EVERY_S` have passed; log a failure, do not raise it.
+        """Run the housekeeping if :data:`HOUSEKEEPING_EVERY_S` have passed; log a failure, do not raise it.
 
         Servers and clients call it after each write.
         """
@@ -266,21 +269,21 @@ class Engine:
         self._next_housekeeping_at = now + (HOUSEKEEPING_EVERY_S if examined < ITEMS_PER_RUN_MAX else 0.0)
 
     def set_address(self, address: str) -> None:
-        """Tells the engine where it is served (``host:port``), for DescribeEndpoints."""
+        """Set the address of the server of this engine (``host:port``), for DescribeEndpoints."""
         self._core.address = address
 
     # Rules ----------------------------------------------------------------------------------------------------
 
     def rules_document(self, table: str) -> str | None:
-        """The rules document of a table, as it was put. Raises ResourceNotFoundException."""
+        """Return the rules document of a table, as it was put. Raises ResourceNotFoundException."""
         self._core.refresh()
         return self._core.table(table).rules
 
     def put_rules_document(self, table: str, document: str | None) -> None:
-        """Gives a table rules, or takes them away (None). Reads the whole table.
+        """Set a table's rules, or remove them (None). Reads the whole table.
 
-        Raises :class:`RulesRefused` when the table holds what the rules forbid, ValidationException when they cannot be
-        read; in both cases the table keeps the rules it had.
+        Raises :class:`RulesRefused` when an item of the table violates the rules, and ValidationException when they
+        cannot be read; in both cases the table keeps its present rules.
         """
 
         def put(core: Core) -> None:
@@ -291,10 +294,10 @@ class Engine:
         self._change_rules(put)
 
     def amend_rules_document(self, table: str, document: str) -> None:
-        """Changes the rules of a table for ones that let in all that the old ones did, with the same unique values.
+        """Change the rules of a table for more permissive ones with the same unique values.
 
-        That is the caller's word: nothing of the table is read. What is written from now on is judged by the new
-        rules. Raises ValidationException when they cannot be read.
+        The caller guarantees that the new rules permit all that the present ones permit: nothing in the table is read.
+        The new rules judge later writes. Raises ValidationException when they cannot be read.
         """
         self._change_rules(lambda core: core.amend_rules(core.table(table), document))
 
@@ -314,7 +317,7 @@ class Engine:
 
 
 def operation_named(name: str) -> Operation:
-    """The operation of that name. Raises UnknownOperationException."""
+    """Return the operation of that name. Raises UnknownOperationException."""
     operation = OPERATIONS.get(name)
     if operation is None:
         raise DynamoError("UnknownOperationException", f"The operation {name} is not known")
@@ -322,5 +325,5 @@ def operation_named(name: str) -> Operation:
 
 
 def _failure(error: Exception) -> Exception:
-    """What a caller is told: the file's troubles as a 500 of DynamoDB's, a defect of ours as itself."""
+    """Return the exception for a caller: InternalServerError for SQLite errors, the original exception for bugs."""
     return internal(f"The store could not be written: {error}") if isinstance(error, apsw.Error) else error

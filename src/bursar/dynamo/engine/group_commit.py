@@ -1,14 +1,14 @@
 """The engine for asyncio: concurrent writes share one commit.
 
-    turn of the event loop                │ two turns later
+    event loop iteration                  │ two iterations later
     put A ─┐                              │
-    put B ─┼─ waiting ── call_soon ───────┼─► BEGIN · A · B · C · D · COMMIT (one fsync) ─► A, B, C, D answered
+    put B ─┼─ pending ── call_soon ───────┼─► BEGIN · A · B · C · D · COMMIT (one fsync) ─► A, B, C, D answered
     upd C ─┘      put D, in between ──────┤
 
-A read sees what is committed: nothing that is not yet acknowledged can be observed, and nothing acknowledged can be
-missed. While another process writes, the loop goes on turning, and what comes meanwhile joins the group. Reads that a
-server submits in one turn run together in the next, on one look at the file: taking and giving back SQLite's read lock
-costs as much as reading an item. No threads and no clock are involved, so a loop of virtual time runs it as it is.
+A read sees only committed writes, and every acknowledged one. While another process writes, the loop goes on, and new
+writes join the group. Reads that a server submits in one iteration run together in the next, under one SQLite read
+lock: taking and releasing it costs as much as reading an item. There are no threads and no clock, so a loop with
+virtual time can run this code.
 """
 
 import asyncio
@@ -24,21 +24,20 @@ from bursar.dynamo.engine.engine import HOUSEKEEPING_EVERY_S, Engine, RequestOut
 from bursar.dynamo.operations import Operation
 
 GROUP_REQUESTS_MAX = 1_000
-"""Writes of one commit; more wait for the next."""
+"""Writes of one commit; further ones wait for the next."""
 
 TURNS_BEFORE_COMMIT = 2
-"""How often the loop turns before it commits. Each turn looks for input, and the writes that come of it share the
-commit; a loop with nothing else to do turns in microseconds. Two turns let eight callers of a portal do a third more.
-"""
+"""Iterations of the event loop before a commit. Each reads input, and the resulting writes share the commit; an idle
+loop iterates in microseconds. Two iterations let eight callers of a portal do a third more."""
 
 TURNS_UNTIL_FREE_MAX = 50
-"""How often the loop turns while another process writes, before it stands still until that one has ended: whoever only
-looks in now and then could be overtaken for ever."""
+"""Iterations of the event loop while another process writes, before it blocks until that one has ended: without
+blocking, other processes could take the write lock first every time."""
 TURN_WAIT_S = 0.0001
-"""Slept in such a turn if the one before brought no write."""
+"""Sleep in such an iteration if the previous one brought no write."""
 
 GROUPED_READS = frozenset({"GetItem", "Query"})
-"""Short reads, which share a look at the file when they are submitted."""
+"""Short reads, which share one SQLite read lock when they are submitted."""
 
 _EMPTY = b"{}"
 
@@ -46,7 +45,7 @@ PendingRequest = tuple[Operation, Mapping[str, Any], Callable[[RequestOutcome], 
 
 
 class AsyncEngine:
-    """An engine whose writes of one event-loop turn become durable together. Used from one event loop."""
+    """An engine whose writes of one event loop iteration become durable together. Used from one event loop."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -60,24 +59,24 @@ class AsyncEngine:
 
     @cached_property
     def compare_and_swap(self) -> EngineCompareAndSwap:
-        """The door for whole items."""
+        """The port for swaps of whole items."""
         return EngineCompareAndSwap(self.engine, self.write)
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carries out one request. Raises ``DynamoError``. A cancelled caller's write takes place all the same."""
+        """Carry out one request. Raises ``DynamoError``. Cancelling the caller does not cancel a write."""
         body = await self.call_bytes(operation, request)
         response: dict[str, Any] = {} if body == _EMPTY else orjson.loads(body)
         return response
 
     async def call_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
-        """As :meth:`call`, the response serialised."""
+        """Carry out one request and return the serialised response. Raises ``DynamoError``."""
         known = operation_named(operation)
         if not known.writes or (known.reads is not None and known.reads(request)):
             return self.engine.read(known, request)
         return await self.write(known, request)
 
     async def write(self, known: Operation, request: Mapping[str, Any]) -> bytes:
-        """Carries out one writing request together with the others of this turn."""
+        """Carry out one writing request together with the others of this iteration."""
         answer: asyncio.Future[bytes] = self._loop.create_future()
 
         def settle(outcome: RequestOutcome) -> None:
@@ -92,7 +91,7 @@ class AsyncEngine:
         return await answer
 
     def submit(self, operation: str, request: Mapping[str, Any], settle: Callable[[RequestOutcome], None]) -> None:
-        """As :meth:`call_bytes` without a future: ``settle`` gets the outcome, now or in the loop's next turn."""
+        """Carry out one request without a future: ``settle`` gets the outcome, now or later in the event loop."""
         try:
             known = operation_named(operation)
             if known.writes and not (known.reads is not None and known.reads(request)):
@@ -131,7 +130,7 @@ class AsyncEngine:
     def _commit_when_free(self, turns: int, pending_before: int) -> None:
         if turns and self._pending_writes and not self.engine.begin_if_free():
             if len(self._pending_writes) == pending_before:
-                time.sleep(TURN_WAIT_S)  # the loop's own timers are too coarse
+                time.sleep(TURN_WAIT_S)  # the loop's timers are too coarse
             self._loop.call_soon(self._commit_when_free, turns - 1, len(self._pending_writes))
         else:
             self._commit()
@@ -149,16 +148,16 @@ class AsyncEngine:
         self.engine.run_housekeeping_if_due()
 
     def write_error(self) -> str | None:
-        """Why the last write failed; None when it went well. See :meth:`Engine.write_error`."""
+        """Return why the last write failed, or None. See :meth:`Engine.write_error`."""
         return self.engine.write_error()
 
     def start_housekeeping(self) -> None:
-        """Sweeps expired items every second from now on, not only after writes; called in the engine's event loop."""
+        """Run the housekeeping every second from now on; called in the engine's event loop."""
         self.engine.run_housekeeping_if_due()
         self._housekeeping_timer = self._loop.call_later(HOUSEKEEPING_EVERY_S, self.start_housekeeping)
 
     async def close(self) -> None:
-        """Reads and commits what waits, then closes the engine."""
+        """Carry out the pending reads and writes, then close the engine."""
         if self._housekeeping_timer is not None:
             self._housekeeping_timer.cancel()
         while self._pending_writes or self._pending_reads:

@@ -1,1 +1,1 @@
-"""Attribute values, numbers and key bytes: what an item is made of. Knows nothing of tables."""
+"""The values that items consist of: attribute values, numbers and key bytes. Knows nothing about tables."""

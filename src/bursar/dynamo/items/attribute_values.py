@@ -1,8 +1,8 @@
-"""Attribute values: what a valid one is, its canonical form, its size as DynamoDB bills it, equality and order.
+"""Attribute values: their validation, canonical form, size as DynamoDB bills it, equality and order.
 
 A value is the wire's own dictionary with one member, ``{"S": "text"}``, ``{"N": "1.5"}``, ``{"B": "base64"}``, …;
 an item maps attribute names to values. A *normalised* value has passed DynamoDB's validation and holds canonical number
-text, so that everything after ``normalise`` works on it without checking again.
+text, so code after ``normalise`` need not check it again.
 """
 
 from base64 import b64decode
@@ -20,7 +20,7 @@ Item: TypeAlias = dict[str, AttributeValue]
 
 ITEM_BYTES_MAX = 400 * 1024
 NESTING_MAX = 31
-"""Maps and lists around a scalar; with the scalar itself that makes DynamoDB's 32 levels."""
+"""Maps and lists around a scalar; with the scalar itself they are DynamoDB's 32 levels."""
 
 NO_TYPE = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
 TWO_TYPES = (
@@ -35,14 +35,20 @@ TOO_LARGE_TO_UPDATE = "Item size to update has exceeded the maximum allowed size
 
 
 def normalise_item(item: Mapping[str, Any]) -> Item:
-    """``item`` validated and with canonical numbers. What needed no change is shared with the argument, not copied."""
+    """Return ``item`` validated and with canonical numbers.
+
+    Values that needed no change are shared with the argument, not copied. Raises as :func:`normalise`.
+    """
     if "" in item:
         raise invalid(EMPTY_NAME)
     return {name: normalise(value) for name, value in item.items()}
 
 
 def normalise(value: Any, depth: int = 0) -> AttributeValue:
-    """One attribute value validated, in canonical form; ``depth`` counts the maps and lists around it."""
+    """Return one attribute value validated, in canonical form; ``depth`` counts the maps and lists around it.
+
+    Raises ValidationException and SerializationException with DynamoDB's texts.
+    """
     if type(value) is not dict:
         raise _wrong_shape(value)
     if len(value) != 1:
@@ -56,7 +62,7 @@ def normalise(value: Any, depth: int = 0) -> AttributeValue:
 
 
 def check_nesting(value: AttributeValue) -> None:
-    """ValidationException when a value that was valid in its parts is nested too deep as a whole."""
+    """Raise ValidationException when a value whose parts were valid is nested too deeply as a whole."""
     level = [value]
     for _ in range(NESTING_MAX + 1):
         level = [
@@ -68,12 +74,15 @@ def check_nesting(value: AttributeValue) -> None:
 
 
 def item_bytes(item: Item) -> bytes:
-    """The item as DynamoDB-JSON, as it is stored and spliced into responses."""
+    """Return the item as DynamoDB JSON, as it is stored and copied into responses."""
     return orjson.dumps(item)
 
 
 def item_size(item: Item) -> int:
-    """Bytes of a normalised item by DynamoDB's rules (Developer Guide, "DynamoDB item sizes and formats")."""
+    """Return the bytes of a normalised item by DynamoDB's rules.
+
+    Source: Developer Guide, "DynamoDB item sizes and formats".
+    """
     size = 0
     for name, value in item.items():
         for kind, content in value.items():
@@ -86,18 +95,18 @@ def item_size(item: Item) -> int:
 
 
 def attribute_size(name: str, value: AttributeValue) -> int:
-    """Bytes of one attribute, its name included."""
+    """Return the bytes of one attribute, its name included."""
     return len(name.encode()) + value_size(value)
 
 
 def value_size(value: AttributeValue) -> int:
-    """Bytes of a normalised value without its name."""
+    """Return the bytes of a normalised value without its name."""
     ((kind, content),) = value.items()
     return _SIZES[kind](content)
 
 
 def equal(left: AttributeValue, right: AttributeValue) -> bool:
-    """Whether two normalised values are the same to DynamoDB: of one type, sets in any order, numbers by value."""
+    """Return whether DynamoDB holds two normalised values equal: same type, sets in any order, numbers by value."""
     if left == right:
         return True
     ((kind, mine),) = left.items()
@@ -108,7 +117,7 @@ def equal(left: AttributeValue, right: AttributeValue) -> bool:
 
 
 def compare(left: AttributeValue, right: AttributeValue) -> int | None:
-    """-1, 0 or 1 for two S, two N or two B; None for anything else, which has no order."""
+    """Return -1, 0 or 1 for two S, two N or two B; None for other types and for mixed ones, which have no order."""
     ((kind, mine),) = left.items()
     theirs = right.get(kind)
     rank = ORDERS.get(kind)
@@ -120,19 +129,19 @@ def compare(left: AttributeValue, right: AttributeValue) -> int | None:
 
 
 def utf8_rank(text: str) -> Any:
-    """Sorts strings as DynamoDB does, by UTF-8 bytes, which is the order of their code points: Python's own."""
+    """Return ``text``: Python orders strings by code points, which is the order of their UTF-8 bytes, DynamoDB's."""
     return text
 
 
 ORDERS: dict[str, Callable[[str], Any]] = {"S": utf8_rank, "N": Decimal, "B": b64decode}
-"""How the content of each ordered type sorts."""
+"""For each ordered type, the function whose result sorts as DynamoDB sorts the content."""
 
 
 # --- validation, a table of one function per type ------------------------------------------------------------------
 
 
 def _unusual(value: dict[str, Any], depth: int) -> AttributeValue:
-    """A value without exactly one member: JSON nulls and members DynamoDB does not know count for nothing."""
+    """Normalise a value without exactly one member: JSON nulls and unknown members do not count."""
     known = {kind: content for kind, content in value.items() if content is not None and kind in _NORMALISERS}
     if not known:
         raise invalid(NO_TYPE)
@@ -152,7 +161,7 @@ def _string(content: Any, _depth: int) -> str:
 
 
 def _check_unicode(text: str) -> None:
-    """JSON over HTTP cannot hold half of a surrogate pair; a string handed over in process can."""
+    """Raise SerializationException for a lone surrogate, which only a caller in this process can pass."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -173,7 +182,7 @@ def _binary(content: Any, _depth: int) -> str:
 
 
 def check_base64(text: str) -> None:
-    """SerializationException when ``text`` is not strict base64 with padding."""
+    """Raise SerializationException when ``text`` is not strict base64 with padding."""
     if len(text) % 4:
         raise unreadable(f"Base64 encoded length is expected a multiple of 4 bytes but found: {len(text)}")
     try:

@@ -6,7 +6,7 @@
 | ``size_after``              | ``item_size``                          | 15 % of UpdateItem |
 
 Property tests in tests/dynamo/items/test_fast_normalise.py hold each pair equal. The gain: most attributes are strings,
-which are only looked at, and most others are numbers seen before, whose canonical text and size are cached.
+which need no change, and most others are numbers seen before, whose canonical text and size are cached.
 """
 
 from collections.abc import Iterable
@@ -28,21 +28,21 @@ NUMBERS_CACHED = 8192
 
 
 def normalise_and_measure(item: Item, depth: int = 0) -> tuple[Item, int]:
-    """(the normalised item, its size in bytes). Raises as ``values.normalise_item`` does.
+    """Return (the normalised item, its size in bytes). Raises as ``attribute_values.normalise_item`` does.
 
-    What needed no change is shared with the argument, not copied. ``depth`` counts the maps around the item: the
-    members of a map are taken in like the attributes of an item.
+    Values that needed no change are shared with the argument, not copied. ``depth`` counts the maps around the item,
+    since the members of a map are normalised like the attributes of an item.
     """
     if "" in item:
         raise invalid(EMPTY_NAME)
     normal = item
     size = 0
-    # Names and strings are measured together at the end: joining them costs less than asking each.
+    # Joining all names and strings and measuring them once costs less than measuring each.
     texts = list(item)
     for name, value in item.items():
         kept = value
         if type(value) is dict and len(value) == 1:
-            # The three commonest types, in this order, without a call for the first.
+            # The three most frequent types first.
             text = value.get("S")
             if type(text) is str:
                 texts.append(text)
@@ -81,7 +81,10 @@ def _canonical_and_size(text: str) -> tuple[str, int]:
 
 
 def size_after(size: int, old: Item, new: Item, heads: Iterable[str]) -> int:
-    """The size of ``new``, which differs from ``old`` of ``size`` bytes at most in the attributes ``heads``."""
+    """Return the size of ``new``, which differs from ``old`` only in the attributes ``heads``.
+
+    ``size`` is that of ``old``, in bytes.
+    """
     for name in heads:
         before, after = old.get(name), new.get(name)
         name_bytes = len(name) if name.isascii() else len(name.encode())

@@ -1,12 +1,12 @@
-"""DynamoDB Streams in the file: which streams there are, their shards, and their records.
+"""DynamoDB Streams in the file: the streams, their shards, and their records.
 
     streams:    id │ table id │ document (table, label, view type, key schema, shards; when disabled)
     stream_7:   sequence │ created │ event │ by the service? │ size │ keys │ old image │ new image
 
-A record is written in the transaction of the change that it tells of (:class:`Recorder`, called by ``Core._apply``), so
-that stream and items cannot disagree. Sequence numbers have no gaps and rise in the order of the writes. A stream is
-one line of shards, each the parent of the next, as Amazon's splits and rolls them: the sweep closes a shard after four
-hours. Records are readable for 24 hours, and so is a stream that was disabled, or whose table is gone.
+A record is written in the transaction of its change (by :class:`Recorder`, a follower of the table), so that stream and
+items cannot disagree. Sequence numbers have no gaps and rise in the order of the writes. The shards of a stream form
+one line, each the parent of the next, as after Amazon's splits and rolls: housekeeping closes a shard after four hours.
+Records are readable for 24 hours, also those of a disabled stream or a deleted table.
 Source: Developer Guide, "Change data capture for DynamoDB Streams".
 """
 
@@ -45,7 +45,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One stream of one table; a table has a new one each time that its stream is enabled."""
+    """One stream of one table; enabling a table's stream again makes a new one."""
 
     id: int
     table_id: int
@@ -53,7 +53,7 @@ class Stream:
 
     @property
     def label(self) -> str:
-        """The moment of its creation, unique for the table's name."""
+        """The time of its creation, unique for the table's name."""
         return str(self.document["Label"])
 
     @property
@@ -63,12 +63,12 @@ class Stream:
 
     @property
     def view(self) -> str:
-        """What its records hold: KEYS_ONLY, NEW_IMAGE, OLD_IMAGE or NEW_AND_OLD_IMAGES."""
+        """The images in its records: KEYS_ONLY, NEW_IMAGE, OLD_IMAGE or NEW_AND_OLD_IMAGES."""
         return str(self.document["ViewType"])
 
     @property
     def disabled_at(self) -> float | None:
-        """When it was disabled, or its table deleted (seconds since the epoch)."""
+        """When it was disabled, or its table deleted (seconds since the epoch); None while it is enabled."""
         return self.document.get("DisabledAt")
 
     @property
@@ -92,7 +92,7 @@ class Record:
 
 
 def stream_arn(table_name: str, label: str) -> str:
-    """The resource name of a table's stream."""
+    """Return the resource name of a table's stream."""
     return f"{TABLE_ARN}{table_name}/stream/{label}"
 
 
@@ -104,17 +104,17 @@ class Streams:
         self._randomness = randomness
 
     def all(self) -> list[Stream]:
-        """Every stream, enabled and disabled, by table name and label."""
+        """Return every stream, enabled and disabled, by table name and label."""
         rows: list[tuple[Any, ...]] = self._connection.execute("SELECT id, table_id, document FROM streams").fetchall()
         streams = [Stream(row[0], row[1], orjson.loads(row[2])) for row in rows]
         return sorted(streams, key=lambda stream: (stream.document["TableName"], stream.label))
 
     def enabled(self) -> dict[int, Stream]:
-        """The stream of each table that has one now, by the table's id."""
+        """Return the enabled streams by table id; a table has at most one."""
         return {stream.table_id: stream for stream in self.all() if stream.disabled_at is None}
 
     def free_label(self, table_name: str, now: float) -> str:
-        """A label that no stream of a table of this name has: ISO 8601 with milliseconds and no zone."""
+        """Return an unused label for a table's name: ISO 8601 with milliseconds and no zone."""
         taken = {stream.label for stream in self.all() if stream.document["TableName"] == table_name}
         label = iso_ms(now).removesuffix("Z")
         while label in taken:
@@ -123,7 +123,7 @@ class Streams:
         return label
 
     def start(self, table_id: int, table_name: str, table: Mapping[str, Any], now: float) -> None:
-        """Makes the stream that a table's document asks for."""
+        """Create the stream that a table's document specifies."""
         document = {
             "TableName": table_name,
             "Label": table["LatestStreamLabel"],
@@ -142,29 +142,29 @@ class Streams:
         )
 
     def stop(self, stream: Stream, now: float) -> None:
-        """Disables a stream: its last shard is closed, its records stay readable for 24 hours."""
+        """Disable a stream: its last shard is closed, its records stay readable for 24 hours."""
         *closed, last = stream.document["Shards"]
         last = {**last, "ending": max(last["starting"], self.last(stream.id))}
         self._put(stream, {**stream.document, "DisabledAt": now, "Shards": [*closed, last]})
 
     def kept_shards(self, stream: Stream, oldest: int) -> list[dict[str, Any]]:
-        """The shards without those closed ones whose records are all older than ``oldest``."""
+        """Return the shards without the closed ones whose records are all older than ``oldest``."""
         *closed, last = stream.document["Shards"]
         return [*(shard for shard in closed if shard["ending"] >= oldest), last]
 
     def keep_shards(self, stream: Stream, shards: list[dict[str, Any]]) -> None:
-        """Forgets the other shards."""
+        """Remove all shards but ``shards``."""
         self._put(stream, {**stream.document, "Shards": shards})
 
     def roll(self, stream: Stream, shards: list[dict[str, Any]], now: float) -> None:
-        """Closes the last of the shards, which is open and has records, and opens its child."""
+        """Close the last of the shards, which is open and has records, and open its child."""
         last = self.last(stream.id)
         closed = {**shards[-1], "ending": last}
         child = self._shard(last + 1, closed["id"], now)
         self._put(stream, {**stream.document, "Shards": [*shards[:-1], closed, child]})
 
     def remove(self, stream: Stream) -> None:
-        """Forgets a stream and its records."""
+        """Remove a stream and its records."""
         self._connection.execute(f"DROP TABLE stream_{stream.id}")
         self._connection.execute("DELETE FROM streams WHERE id = ?", (stream.id,))
 
@@ -179,19 +179,19 @@ class Streams:
     # Records --------------------------------------------------------------------------------------------------
 
     def last(self, stream_id: int) -> int:
-        """The last sequence number that was given, whether or not its record is still there; 0 for none."""
+        """Return the last sequence number given, whether or not its record still exists; 0 for none."""
         return (
             self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (f"stream_{stream_id}",)).get
             or 0
         )
 
     def first(self, stream_id: int) -> int:
-        """The oldest sequence number that is in the file; one after the last when none is."""
+        """Return the oldest sequence number in the file; one after the last when there is none."""
         oldest = self._connection.execute(f"SELECT min(sequence) FROM stream_{stream_id}").get
         return self.last(stream_id) + 1 if oldest is None else int(oldest)
 
     def first_since(self, stream_id: int, moment: float) -> int:
-        """The first sequence number created at ``moment`` or later; one after the last when there is none."""
+        """Return the first sequence number created at ``moment`` or later; one after the last when there is none."""
         low, high = self.first(stream_id), self.last(stream_id) + 1
         created = f"SELECT created_at FROM stream_{stream_id} WHERE sequence = ?"
         while low < high:
@@ -203,7 +203,7 @@ class Streams:
         return low
 
     def records(self, stream_id: int, first: int, last: int, limit: int) -> list[Record]:
-        """The records from ``first`` to ``last``, both included, at most ``limit``."""
+        """Return the records from ``first`` to ``last``, both included, at most ``limit``."""
         rows = self._connection.execute(
             "SELECT sequence, created_at, event, by_service, size, keys, old, new"
             f" FROM stream_{stream_id} WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?",
@@ -212,12 +212,12 @@ class Streams:
         return [Record(row[0], row[1], row[2], bool(row[3]), *row[4:]) for row in rows]
 
     def trim(self, stream_id: int, before: int) -> None:
-        """Removes the records with lower sequence numbers."""
+        """Remove the records with lower sequence numbers than ``before``."""
         self._connection.execute(f"DELETE FROM stream_{stream_id} WHERE sequence < ?", (before,))
 
 
 class Recorder:
-    """Writes a record of each change of one table's items. A change to an equal item makes none."""
+    """Writes a record of each change of one table's items; a change to an equal item has no record."""
 
     __slots__ = ("_clock", "_cursor", "_insert", "_keeps_new_image", "_keeps_old_image", "_table")
 
@@ -233,7 +233,7 @@ class Recorder:
         )
 
     def item_changed(self, write: ItemWrite, row_id: int) -> None:
-        """The change has just been made."""
+        """Write the record of a change; a follower of the table."""
         old_bytes = new_bytes = None
         keys: Item = self._table.key_item(write.new or write.old or {})
         size = item_size(keys)

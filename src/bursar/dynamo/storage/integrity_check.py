@@ -1,12 +1,12 @@
-"""Is a store sound? Compares what SQLite holds with itself: the file, items, index entries, expiry, counters, streams.
+"""Check that a store is sound: the file, items, index entries, expiry times, counters and streams agree.
 
     items_7     key = the item's own key · item = canonical bytes · size = its size by DynamoDB's rules
-    index_7_1   exactly the entries that the items give, no more, no fewer
+    index_7_1   exactly the entries that follow from the items
     expiry_7    the same, of a table with a time to live
-    counters    the item counts and sizes of tables and indexes, as DescribeTable tells them
-    stream_7    no record is missing; each begins where the last one of its item ended; the last ends at the item
+    counters    the item counts and sizes of tables and indexes, as DescribeTable returns them
+    stream_7    no record is missing; each begins where the item's previous record ended; the last ends at the item
 
-Everything is read in one snapshot, row by row: memory does not grow with the table, and a server may go on writing.
+One snapshot is read row by row: memory does not grow with the table, and a server can continue to write.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,17 +24,17 @@ from bursar.dynamo.storage.table import SecondaryIndex, Table
 from bursar.dynamo.storage.ttl_index import ttl_index_of
 
 PROBLEMS_MAX = 1_000
-"""More are not listed: a file with so many is read by nobody line by line."""
+"""Further problems are not listed: nothing reads so many line by line."""
 
 _NOT_AN_ITEM = (ValueError, KeyError, TypeError, AttributeError, DynamoError)
-"""How bytes that are no item fail when they are taken for one."""
+"""The exceptions that decoding bytes as an item raises when they are not one."""
 
 
 def check_store(path: str) -> list[str]:
-    """The faults of the store at ``path``, each one line; none for a sound one.
+    """Return the problems of the store at ``path``, each one line; an empty list for a sound store.
 
-    Raises ``StoreFormatError`` for a file that is no store of this format, ``apsw.Error`` for one that
-    cannot be opened.
+    Raises ``StoreFormatError`` for a file that is not a store of this format, and ``apsw.Error`` for one that cannot be
+    opened.
     """
     storage = Storage(path)
     try:
@@ -71,7 +71,7 @@ def _problems(storage: Storage) -> Iterator[str]:
 
 
 def _catalogue_problems(storage: Storage, tables: list[Table], streams: list[Stream]) -> Iterator[str]:
-    """Rows and counters that no definition names, or that are missing."""
+    """Report rows and counters that no definition names, and missing ones."""
     expected_tables = {f"items_{table.id}" for table in tables}
     expected_tables |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
     expected_tables |= {f"stream_{stream.id}" for stream in streams}
@@ -93,7 +93,7 @@ def _catalogue_problems(storage: Storage, tables: list[Table], streams: list[Str
 
 
 class _Tally:
-    """What the items of a table give one index, or the table itself (``index`` None)."""
+    """The count and size that the items of a table give one index, or the table itself (``index`` None)."""
 
     def __init__(self, index: SecondaryIndex | None) -> None:
         self.index = index
@@ -114,7 +114,7 @@ def _table_problems(storage: Storage, table: Table) -> Iterator[str]:
     tallies = [_Tally(None), *map(_Tally, table.indexes.values())]
     ttl_index = ttl_index_of(storage, table)
     expiring = 0
-    # What is damaged may be text, of any bytes or none that are UTF-8: it is read as bytes, and its type beside it.
+    # A damaged value may be text that is not UTF-8: it is read as bytes, together with its type.
     rows = storage.connection.execute(
         "SELECT CAST(key AS BLOB), iif(typeof(size) = 'integer', size, -1), CAST(item AS BLOB), typeof(key),"
         f" typeof(item) FROM items_{table.id} ORDER BY key"
@@ -157,14 +157,14 @@ def _item_problem(table: Table, key: bytes, size: int, body: bytes, item: Item) 
 
 
 def _type_problem(*types: str) -> str | None:
-    """What SQLite holds as text differs from the same bytes to all who look for those."""
+    """Report text where SQLite should hold bytes: it differs from the same bytes in every comparison."""
     return next((f"kept as {kept}, not as bytes" for kept in types if kept != "blob"), None)
 
 
 def _entry_problems(
     storage: Storage, table: Table, name: str, kept_in: str, key_of: Callable[[Item], bytes | None], expected: int
 ) -> Iterator[str]:
-    """Each entry is one of those that the items give; entries being unique, as many of them are all of them."""
+    """Report entries that do not follow from the items. Entries are unique, so an equal number means all."""
     found = 0
     entries = storage.connection.execute(
         "SELECT CAST(e.entry AS BLOB), typeof(e.entry), CAST(i.key AS BLOB), CAST(i.item AS BLOB)"
@@ -191,7 +191,7 @@ def _entry_problems(
 
 
 def _record_problems(storage: Storage, stream: Stream) -> Iterator[str]:
-    """Missing records, and records that do not begin where the one before of the same item ended."""
+    """Report missing records, and records that do not begin where the item's previous record ended."""
     records = f"stream_{stream.id}"
     count, first, last = storage.connection.execute(
         f"SELECT count(*), coalesce(min(sequence), 1), coalesce(max(sequence), 0) FROM {records}"
@@ -212,7 +212,7 @@ def _record_problems(storage: Storage, stream: Stream) -> Iterator[str]:
 
 
 def _last_record_problems(storage: Storage, stream: Stream, table: Table) -> Iterator[str]:
-    """Items that are not as the last record of them says."""
+    """Report items that differ from the last record about them."""
     rows = storage.connection.execute(
         f"SELECT sequence, event, CAST(keys AS BLOB), CAST(new AS BLOB) FROM stream_{stream.id}"
         f" WHERE sequence IN (SELECT max(sequence) FROM stream_{stream.id} GROUP BY keys)"

@@ -3,8 +3,8 @@
     items_7:     id │ key (encoded, sorts as DynamoDB sorts) │ size (bytes, AWS's rules) │ item (DynamoDB JSON)
     index_7_1:   entry = index key ‖ table key              │ id ──► items_7.id
 
-A rowid table with an index, because random keys in a WITHOUT ROWID table rewrite whole pages of items; an index entry
-never moves when an item changes outside of that index's key.
+Items are in a rowid table with an index, because random keys in a WITHOUT ROWID table rewrite whole pages of items. An
+index entry does not move when an item changes outside of that index's key.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SizedItem = tuple[int, bytes]
 
 
 class Span(NamedTuple):
-    """A range of encoded keys: ``high`` is exclusive, None for no upper end; ``low`` is as said."""
+    """A range of encoded keys. ``low`` is inclusive if ``low_inclusive``; ``high`` is exclusive, None for no end."""
 
     low: bytes
     low_inclusive: bool
@@ -42,44 +42,44 @@ class ItemRows:
         self._delete = f"DELETE FROM {items} WHERE id = ?"
 
     def get(self, key: bytes) -> StoredRow | None:
-        """The row under ``key``."""
-        # ``get`` ends the statement; a row fetched by itself would leave it open, and with it the read lock.
+        """Return the row under ``key``, or None."""
+        # ``get`` ends the statement; fetching a single row would leave it open, and with it the read lock.
         row: StoredRow | None = self._cursor.execute(self._get, (key,)).get
         return row
 
     def insert(self, key: bytes, size: int, item: bytes) -> int:
-        """Adds a row and gives its id."""
+        """Add a row and return its id."""
         self._cursor.execute(self._insert, (key, size, item))
         return self._connection.last_insert_rowid()
 
     def update(self, row_id: int, size: int, item: bytes) -> None:
-        """Replaces a row's item."""
+        """Replace a row's item."""
         self._cursor.execute(self._update, (size, item, row_id))
 
     def delete(self, row_id: int) -> None:
-        """Removes a row."""
+        """Remove a row."""
         self._cursor.execute(self._delete, (row_id,))
 
     def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[SizedItem]:
-        """(size, item) in key order; the caller stops when it has enough."""
+        """Return (size, item) in key order; the caller stops when it has enough."""
         return self._connection.execute(*self._ranges.statement(span, forward=forward, limit=limit))
 
     def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
-        """(id, key) in key order, from the key index alone."""
+        """Return (id, key) in key order, from the key index alone."""
         where, bindings = _bounds("key", span)
         return self._connection.execute(f"SELECT id, key FROM {self._items} WHERE {where} ORDER BY key", bindings)
 
     def by_id(self, row_id: int) -> SizedItem:
-        """(size, item) of a row that is there."""
+        """Return (size, item) of an existing row."""
         row: SizedItem = self._cursor.execute(self._by_id, (row_id,)).get
         return row
 
     def all_rows(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """(id, key, item) of every row, in no order."""
+        """Return (id, key, item) of every row, in no particular order."""
         return self._connection.execute(f"SELECT id, key, item FROM {self._items}")
 
     def partition_bytes(self, span: Span) -> int:
-        """The summed size of the items in a range."""
+        """Return the summed size of the items in a range."""
         where, bindings = _bounds("key", span)
         return int(
             self._connection.execute(f"SELECT coalesce(sum(size), 0) FROM {self._items} WHERE {where}", bindings).get
@@ -87,7 +87,7 @@ class ItemRows:
 
 
 class IndexEntries:
-    """The entries of one index: ``entry`` (index key ‖ table key) and the id of the item that it stands for."""
+    """The entries of one index: ``entry`` (index key ‖ table key) and the id of the item's row."""
 
     def __init__(self, storage: Storage, table_id: int, number: int) -> None:
         entries = f"index_{table_id}_{number}"
@@ -101,25 +101,25 @@ class IndexEntries:
         )
 
     def insert(self, entry: bytes, row_id: int) -> None:
-        """Adds an entry."""
+        """Add an entry."""
         self._cursor.execute(self._insert, (entry, row_id))
 
     def delete(self, entry: bytes) -> None:
-        """Removes an entry."""
+        """Remove an entry."""
         self._cursor.execute(self._delete, (entry,))
 
     def span(self, span: Span, *, forward: bool, limit: int) -> Iterator[SizedItem]:
-        """(size, item), both of the whole item, in the index's order."""
+        """Return (size, item), both of the whole item, in the index's order."""
         return self._connection.execute(*self._ranges.statement(span, forward=forward, limit=limit))
 
     def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
-        """(id, entry) in the index's order."""
+        """Return (id, entry) in the index's order."""
         where, bindings = _bounds("entry", span)
         return self._connection.execute(f"SELECT id, entry FROM {self._entries} WHERE {where} ORDER BY entry", bindings)
 
 
 class _Ranges:
-    """The statements that read a range, made once for each form of range: apsw finds a statement by its text."""
+    """The statements that read a range, one for each form of range."""
 
     def __init__(self, select: str, column: str) -> None:
         self._texts = {
@@ -133,7 +133,7 @@ class _Ranges:
         }
 
     def statement(self, span: Span, *, forward: bool, limit: int) -> tuple[str, tuple[Any, ...]]:
-        """The text, and what is bound to it."""
+        """Return the text and its bindings."""
         if span.high is None:
             return self._texts[span.low_inclusive, False, forward], (span.low, limit)
         return self._texts[span.low_inclusive, True, forward], (span.low, span.high, limit)

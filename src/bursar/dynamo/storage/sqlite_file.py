@@ -1,10 +1,10 @@
 """The SQLite file under the engine: its format, its settings, its transactions, and the rows of tables and indexes.
 
-Nothing here knows what an item means. A DynamoDB table is one SQLite table of items and one of entries for each of its
-indexes (see :mod:`bursar.dynamo.storage.rows`); the catalogue says which there are.
+Nothing here interprets an item. A DynamoDB table is one SQLite table of items and one of entries for each of its
+indexes (see :mod:`bursar.dynamo.storage.rows`); the catalogue lists them.
 
-What is promised: a transaction that :meth:`Storage.commit` returned from survives power loss (WAL,
-``synchronous=FULL``); one that it raised from is rolled back and the file is as before.
+Promise: once :meth:`Storage.commit` has returned, the transaction survives power loss (WAL, ``synchronous=FULL``). When
+it raises, the transaction is rolled back and the file is as before.
 """
 
 import time
@@ -18,28 +18,28 @@ from bursar.private_files import create_private
 
 APPLICATION_ID = 0x42555253  # "BURS"
 FORMAT_VERSION = 3
-"""2 added streams. In a file of 3 a guard may find who holds a unique value in an item of the table, not among the
-owners, where an older Bursar would not look. A file of an older format is brought up to this one when it is opened."""
+"""Format 2 added streams. In a file of format 3 a guard may find the owner of a unique value in an item of the table,
+not in the owners table, where an older Bursar would look. Opening a file of an older format upgrades it."""
 MEMORY = ":memory:"
 TABLE_ITSELF = 0
 """The index number under which a table's own items are counted; indexes count from 1."""
 
 CACHE_KIB = 16 * 1024
-"""More would cost more than it saves: while a file is smaller than 1 GiB, a commit after which a page was split looks
-at every page of the cache (SQLite numbers split pages by way of one beyond the file's end, and then cuts the cache off
-at that end). What is not in it is in the machine's own cache."""
+"""A larger cache costs more than it saves: while a file is smaller than 1 GiB, a commit after a page split scans every
+page of the cache (SQLite numbers split pages by way of one beyond the file's end, and then cuts the cache off at that
+end). Pages that are not in this cache are in the operating system's."""
 WAL_CHECKPOINT_PAGES = 10_000
 STATEMENTS_MAX = 128
-"""Prepared statements kept. apsw looks for one among all of them, from the first on: more would cost every statement
-more than they save a store of very many tables."""
+"""Prepared statements kept. apsw searches them one by one: a larger cache would cost every statement more than it saves
+a store of very many tables."""
 PROBE_BYTES = 256 * 1024
-"""Several payments' worth: on a disk that is nearly full, a page may still be written where a payment may not."""
+"""Several payments' worth: on a disk that is nearly full, one page may still fit where a payment does not."""
 PROBE_TOKEN = "whether there is room for what is to be written"
-"""Longer than any token that a caller may send."""
+"""Longer than any token that a request may contain."""
 SQLITE_MIN = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can lose commits when several connections use one file in WAL mode: the "WAL-reset bug" of
 https://sqlite.org/wal.html. The backported fixes (3.44.6, 3.50.7) do not matter here: apsw is not built against an
-SQLite older than itself, and pyproject.toml asks for apsw 3.51.3."""
+SQLite older than itself, and pyproject.toml requires apsw 3.51.3."""
 BUSY_WAIT_S = 0.0001
 BUSY_WAITS_MAX = 60_000
 
@@ -57,12 +57,12 @@ CREATE TABLE request_tokens (token TEXT PRIMARY KEY, digest BLOB NOT NULL, expir
     response BLOB NOT NULL);
 CREATE INDEX request_tokens_by_expiry ON request_tokens (expires_at);
 """
-# The last sequence numbers are SQLite's own (AUTOINCREMENT keeps them in sqlite_sequence): none is ever given twice.
+# AUTOINCREMENT keeps the last sequence numbers in sqlite_sequence: SQLite never uses one twice.
 _CREATE_STREAMS = """
 CREATE TABLE streams (id INTEGER PRIMARY KEY AUTOINCREMENT, table_id INTEGER NOT NULL, document BLOB NOT NULL);
 """
 _UPGRADES = {0: _CREATE + _CREATE_STREAMS, 1: _CREATE_STREAMS, 2: ""}
-"""What makes a file of each older format one of this; format 0 is an empty file."""
+"""The statements that upgrade a file of each older format to this one; format 0 is an empty file."""
 
 
 class StoreFormatError(Exception):
@@ -97,7 +97,7 @@ def _connection(path: str) -> apsw.Connection:
 
 
 class Storage:
-    """One connection to one file (or to memory). Used by one thread; several processes may each have their own."""
+    """One connection to one file (or to memory). Used by one thread; several processes may each have a connection."""
 
     def __init__(self, path: str) -> None:
         """Open the store at ``path``, or create it with mode 600.
@@ -106,9 +106,9 @@ class Storage:
         """
         check_sqlite_version()
         self.path = path
-        # The parent must exist: creating folders by a typing error in a path is no help.
+        # The parent folder must exist: a mistyped path must not create folders.
         self.connection = _connection(path)
-        # Else every statement with a bound LIMIT is compiled anew at each use, for a plan that might suit it better.
+        # Without this option, SQLite compiles a statement with a bound LIMIT again at each use, to find a better plan.
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self._waits_for_write_lock = True
         self.connection.set_busy_handler(self._busy)
@@ -117,7 +117,7 @@ class Storage:
         except BaseException:
             self.connection.close()
             raise
-        # One cursor for single-row statements: making a cursor costs as much as stepping it.
+        # One cursor for all single-row statements: creating a cursor costs as much as stepping it.
         self.cursor = self.connection.cursor()
 
     def _prepare(self) -> None:
@@ -150,7 +150,7 @@ class Storage:
 
     def _upgrade(self) -> None:
         self.begin()
-        # Another process may have done it between the look and the lock.
+        # Another process may have upgraded the file before this one got the write lock.
         version = self._pragma("user_version")
         if version < FORMAT_VERSION:
             self.connection.execute(_UPGRADES[version])
@@ -159,17 +159,17 @@ class Storage:
         self.commit()
 
     def close(self) -> None:
-        """Closes the file; the last process to do so folds the WAL into it."""
+        """Close the file; the last process to do so folds the WAL into it."""
         self.connection.close()
 
     # Transactions ---------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Starts a write transaction once no other process has one. Raises ``apsw.BusyError`` past the bound."""
+        """Start a write transaction once no other process has one. Raises ``apsw.BusyError`` after some 10 s."""
         self.connection.execute("BEGIN IMMEDIATE")
 
     def begin_if_free(self) -> bool:
-        """As :meth:`begin`, at once: False when another process has a write transaction. Raises ``apsw.Error``."""
+        """Start a write transaction, or return False if another process has one. Raises ``apsw.Error``."""
         self._waits_for_write_lock = False
         try:
             self.begin()
@@ -181,14 +181,14 @@ class Storage:
 
     @property
     def writing(self) -> bool:
-        """Whether a transaction was begun and is neither committed nor rolled back."""
+        """Whether a transaction has begun and is neither committed nor rolled back."""
         return self.connection.in_transaction
 
     def _busy(self, waits: int) -> bool:
         return self._waits_for_write_lock and _wait_while_busy(waits)
 
     def commit(self) -> None:
-        """Makes the transaction durable, or undoes it and raises ``apsw.Error``."""
+        """Make the transaction durable, or undo it and raise ``apsw.Error``."""
         try:
             self.connection.execute("COMMIT")
         except apsw.Error:
@@ -196,10 +196,10 @@ class Storage:
             raise
 
     def probe_disk(self) -> None:
-        """In the transaction begun, writes ``PROBE_BYTES`` that nobody reads, and takes them back in another one.
+        """Write ``PROBE_BYTES`` in the open transaction, and remove them in another one.
 
-        Raises ``apsw.Error`` when the disk does not take them. A process that dies in between leaves a token that has
-        expired, which goes as every such token does.
+        Raises ``apsw.Error`` when the disk does not take them. A process that dies in between leaves an expired token,
+        which is removed like every other one.
         """
         self.put_token(PROBE_TOKEN, b"", 0.0, bytes(PROBE_BYTES))
         self.commit()
@@ -208,13 +208,13 @@ class Storage:
             self.commit()
 
     def rollback(self) -> None:
-        """Undoes the transaction; SQLite may have done so already (a full disk, an I/O error)."""
+        """Undo the transaction; SQLite may have done so already (a full disk, an I/O error)."""
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Several reads that see one moment."""
+        """Run several reads on one committed state."""
         if self.connection.in_transaction:
             yield
             return
@@ -222,21 +222,21 @@ class Storage:
         try:
             yield
         finally:
-            # Nothing was written: a COMMIT would read a damaged file once more, and leave the transaction open.
+            # Nothing was written, so COMMIT is not needed: on a damaged file it fails and leaves the transaction open.
             self.rollback()
 
     # The catalogue --------------------------------------------------------------------------------------------
 
     def catalogue_version(self) -> int:
-        """A number that every change of a table's definition raises, in whichever process it was made."""
+        """Return a number that increases with every change of a table's definition, in any process."""
         return int(self.cursor.execute("SELECT version FROM catalogue_version").get)
 
     def increment_catalogue_version(self) -> None:
-        """Tells every other process that definitions changed; part of the current transaction."""
+        """Record in the open transaction that definitions changed, so that every process reads them."""
         self.connection.execute("UPDATE catalogue_version SET version = version + 1")
 
     def definitions(self) -> list[tuple[int, str, bytes, str | None]]:
-        """(id, name, document, rules document) of every table, by name."""
+        """Return (id, name, document, rules document) of every table, by name."""
         rows: list[tuple[Any, ...]] = self.connection.execute(
             "SELECT t.id, t.name, t.document, r.document FROM tables t"
             " LEFT JOIN rules r ON r.table_id = t.id ORDER BY t.name"
@@ -244,7 +244,7 @@ class Storage:
         return [(table_id, name, document, rules) for table_id, name, document, rules in rows]
 
     def add_table(self, name: str, document: bytes) -> int:
-        """Registers a table and makes its rows; the id is never used again."""
+        """Register a table, create its rows and return its id, which is never used again."""
         self.connection.execute("INSERT INTO tables (name, document) VALUES (?, ?)", (name, document))
         table_id = self.connection.last_insert_rowid()
         self.connection.execute("INSERT INTO counters VALUES (?, ?, 0, 0)", (table_id, TABLE_ITSELF))
@@ -256,11 +256,11 @@ class Storage:
         return table_id
 
     def replace_document(self, table_id: int, document: bytes) -> None:
-        """Changes a table's definition."""
+        """Change a table's definition."""
         self.connection.execute("UPDATE tables SET document = ? WHERE id = ?", (document, table_id))
 
     def remove_table(self, table_id: int, index_numbers: list[int]) -> None:
-        """Forgets a table, its items, its indexes and its rules."""
+        """Remove a table, its items, its indexes and its rules."""
         for number in index_numbers:
             self.remove_index(table_id, number)
         self.connection.execute(f"DROP TABLE items_{table_id}")
@@ -273,19 +273,19 @@ class Storage:
         self.release_owned_values(table_id)
 
     def add_index(self, table_id: int, number: int) -> None:
-        """Makes the entries of an index."""
+        """Create the entries of an index."""
         self.connection.execute(
             f"CREATE TABLE index_{table_id}_{number} (entry BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID"
         )
         self.connection.execute("INSERT INTO counters VALUES (?, ?, 0, 0)", (table_id, number))
 
     def remove_index(self, table_id: int, number: int) -> None:
-        """Drops the entries of an index."""
+        """Remove the entries of an index."""
         self.connection.execute(f"DROP TABLE index_{table_id}_{number}")
         self.connection.execute("DELETE FROM counters WHERE table_id = ? AND index_number = ?", (table_id, number))
 
     def put_rules(self, table_id: int, document: str | None) -> None:
-        """Sets or removes a table's rules document."""
+        """Set or remove a table's rules document."""
         if document is None:
             self.connection.execute("DELETE FROM rules WHERE table_id = ?", (table_id,))
         else:
@@ -294,14 +294,14 @@ class Storage:
     # Counters -------------------------------------------------------------------------------------------------
 
     def count(self, table_id: int, number: int, items: int, size_bytes: int) -> None:
-        """Adds to the item count and size of a table (``TABLE_ITSELF``) or of one of its indexes."""
+        """Add to the item count and size of a table (``TABLE_ITSELF``) or of one of its indexes."""
         self.cursor.execute(
             "UPDATE counters SET items = items + ?, bytes = bytes + ? WHERE table_id = ? AND index_number = ?",
             (items, size_bytes, table_id, number),
         )
 
     def counts(self, table_id: int, number: int) -> tuple[int, int]:
-        """(items, bytes) of a table or an index."""
+        """Return (items, bytes) of a table or an index."""
         row = self.cursor.execute(
             "SELECT items, bytes FROM counters WHERE table_id = ? AND index_number = ?", (table_id, number)
         ).get
@@ -310,51 +310,51 @@ class Storage:
     # Idempotency tokens ---------------------------------------------------------------------------------------
 
     def token(self, token: str, now: float) -> tuple[bytes, bytes] | None:
-        """(request digest, response) under a token that has not expired at ``now``."""
+        """Return (request digest, response) under a token that has not expired at ``now``; None without one."""
         row = self.cursor.execute(
             "SELECT digest, response FROM request_tokens WHERE token = ? AND expires_at > ?", (token, now)
         ).get
         return (row[0], row[1]) if row else None
 
     def put_token(self, token: str, digest: bytes, expires_at: float, response: bytes) -> None:
-        """Remembers a request's token, in the transaction of its writes."""
+        """Store a request's token, in the transaction of its writes."""
         self.cursor.execute(
             "INSERT OR REPLACE INTO request_tokens VALUES (?, ?, ?, ?)", (token, digest, expires_at, response)
         )
 
     def delete_expired_tokens(self, now: float) -> None:
-        """Removes the tokens that expired before ``now``."""
+        """Remove the tokens that expired before ``now``."""
         self.cursor.execute("DELETE FROM request_tokens WHERE expires_at <= ?", (now,))
 
     # Unique values --------------------------------------------------------------------------------------------
 
     def owner(self, space: str, value: bytes) -> bytes | None:
-        """Who holds ``value`` in ``space``."""
+        """Return the owner of ``value`` in ``space``; None when it is free."""
         row: bytes | None = self.cursor.execute(
             "SELECT owner FROM owners WHERE space = ? AND value = ?", (space, value)
         ).get
         return row
 
     def own(self, space: str, value: bytes, owner: bytes) -> bytes | None:
-        """Gives ``value`` to ``owner`` if nobody holds it; else who does."""
+        """Make ``owner`` the owner of a free ``value`` and return None; return the present owner otherwise."""
         self.cursor.execute("INSERT OR IGNORE INTO owners VALUES (?, ?, ?)", (space, value, owner))
         return None if self.connection.changes() else self.owner(space, value)
 
     def set_owner(self, space: str, value: bytes, owner: bytes) -> None:
-        """Gives ``value`` to ``owner``, whoever held it."""
+        """Make ``owner`` the owner of ``value``, in place of any present owner."""
         self.cursor.execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?)", (space, value, owner))
 
     def release_owned_values(self, table_id: int) -> None:
-        """Frees every value of one table's spaces, which are named ``<table id>:…``."""
+        """Free every value in one table's spaces, whose names begin with ``<table id>:``."""
         self.cursor.execute("DELETE FROM owners WHERE space >= ? AND space < ?", (f"{table_id}:", f"{table_id};"))
 
     def release(self, space: str, value: bytes) -> None:
-        """Frees ``value``."""
+        """Free ``value``."""
         self.cursor.execute("DELETE FROM owners WHERE space = ? AND value = ?", (space, value))
 
 
 def _wait_while_busy(waits: int) -> bool:
-    """While another process writes, we wait 0.1 ms at a time and what waking takes, some 10 s in all.
+    """Wait while another process writes: 0.1 ms and the time to wake up at each call, some 10 s in all.
 
     SQLite's own steps grow to 100 ms.
     """

@@ -1,7 +1,8 @@
-"""A table's definition as the engine works with it: key attributes, indexes, and the keys that they give an item.
+"""A table's definition as the engine uses it: key attributes, indexes, and the encoded keys of an item.
 
-The *document* of a table is what is stored in the catalogue: the members of Amazon's ``TableDescription`` that a caller
-chose, in Amazon's own names. :class:`Table` is made from it once per process and per change of it.
+The *document* of a table is stored in the catalogue: the members of Amazon's ``TableDescription`` that a caller chose,
+in Amazon's own names. Each process makes a :class:`Table` from it, once per change of the document. An
+:class:`ItemWrite` is one item's change; a table calls its *followers* after each.
 """
 
 from base64 import b64decode
@@ -26,7 +27,7 @@ PARTITION_KEY_BYTES_MAX = 2048
 SORT_KEY_BYTES_MAX = 1024
 
 PLAIN_TEXT_MAX = SORT_KEY_BYTES_MAX // 4
-"""Characters of a text that cannot be too long for a key: each has at most 4 bytes."""
+"""Longest text, in characters, that cannot be too long for a key: a character has at most 4 bytes."""
 
 KEY_MISMATCH = "The provided key element does not match the schema"
 NOT_VALID = "One or more parameter values are not valid. "
@@ -37,7 +38,7 @@ Counted = tuple[int, int]
 """(table id, index number) under which items and bytes are counted."""
 
 Follower = Callable[["ItemWrite", int], None]
-"""Called after each change of a table's item, in its transaction, with the change and the row's id."""
+"""A callback after each change of a table's item, in its transaction, with the change and the row's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,17 @@ class SecondaryIndex:
     partition_names: tuple[str, ...]
     sort_names: tuple[str, ...]
     key_types: tuple[tuple[str, str], ...]
-    """(name, S | N | B) of the partition, then of the sort attributes."""
+    """(name, S | N | B) of the partition attributes, then of the sort attributes."""
     types: Mapping[str, str]
     projection: str
     """ALL, KEYS_ONLY or INCLUDE."""
     projected: frozenset[str] | None
-    """The attributes that the index holds, keys included; None for ALL."""
+    """The attributes in the index, keys included; None for ALL."""
     entries: IndexEntries
     counted: Counted
 
     def key_of(self, item: Item) -> bytes | None:
-        """The encoded index key of a stored item; None when the item is not in the index."""
+        """Return the encoded index key of a stored item; None when the item is not in the index."""
         encoded = b""
         for name, kind in self.key_types:
             value = item.get(name)
@@ -70,11 +71,11 @@ class SecondaryIndex:
         return encoded
 
     def same_key(self, old: Item, new: Item) -> bool:
-        """Whether two items have equal attributes where the index's key is, or lack the same."""
+        """Return whether two items agree in every attribute of the index's key, missing ones included."""
         return all(old.get(name) == new.get(name) for name, _ in self.key_types)
 
     def check(self, item: Item) -> None:
-        """Refuses an item about to be stored that has an attribute unfit for the index's key."""
+        """Raise :class:`DoesNotFitTable` for an item about to be stored that is unfit for the index's key."""
         for name, kind in self.key_types:
             value = item.get(name)
             if value is None:
@@ -93,7 +94,7 @@ class SecondaryIndex:
                 _check_key_size(value, kind, is_partition=name in self.partition_names)
 
     def project(self, item: Item) -> Item:
-        """What the index holds of an item."""
+        """Return the part of an item that the index contains."""
         projected = self.projected
         return item if projected is None else {name: value for name, value in item.items() if name in projected}
 
@@ -145,13 +146,13 @@ class Table:
             for index in document.get(member, ()):
                 self.indexes[index["IndexName"]] = _index(storage, self, index, types, is_global=is_global)
         self.index_key_names = frozenset(name for index in self.indexes.values() for name in index.types)
-        """The attributes that the key of some index has."""
+        """The attributes of all index keys."""
         self.local_indexes = any(not index.is_global for index in self.indexes.values())
         lives = document.get("TimeToLive")
         self.ttl_attribute: str | None = lives["AttributeName"] if lives else None
         """The attribute with an item's expiry time; None for a table without a time to live."""
         self.followers: tuple[Follower, ...] = ()
-        """What keeps itself in step with the items: a TTL index, a stream's recorder; nothing, for most tables."""
+        """The callbacks that keep a TTL index and a stream in step with the items; most tables have none."""
 
     @property
     def arn(self) -> str:
@@ -159,7 +160,7 @@ class Table:
         return TABLE_ARN + self.name
 
     def follow(self, follower: Follower) -> None:
-        """Call ``follower`` after each change of an item from now on, after the followers that are there already."""
+        """Call ``follower`` after each later change of an item, after the followers that are there already."""
         self.followers = (*self.followers, follower)
 
     def key_of_item(self, item: Item) -> bytes:
@@ -208,21 +209,21 @@ class Table:
         return normal, encoded
 
     def check_index_keys(self, item: Item) -> None:
-        """Refuses an item about to be stored, or what changes of one, if it is unfit for the key of an index."""
+        """Raise :class:`DoesNotFitTable` for an item, or changed attributes, unfit for the key of an index."""
         if not self.index_key_names.isdisjoint(item):
             for index in self.indexes.values():
                 index.check(item)
 
     def stored_key_of(self, item: Item) -> bytes:
-        """The encoded key of an item that is stored already, or of a valid key."""
+        """Return the encoded key of a stored item, or of a valid key."""
         return b"".join([encode_key_value(item[name]) for name in self.key_names])
 
     def key_item(self, item: Item) -> Item:
-        """The key attributes of an item."""
+        """Return the key attributes of an item."""
         return {name: item[name] for name in self.key_names}
 
     def index(self, name: str) -> SecondaryIndex:
-        """The index of that name. Raises DynamoDB's ValidationException if there is none."""
+        """Return the index of that name. Raises DynamoDB's ValidationException if there is none."""
         found = self.indexes.get(name)
         if found is None:
             raise invalid(f"The table does not have the specified index: {name}")
@@ -238,7 +239,7 @@ class Table:
 
 
 class ItemWrite:
-    """One item's change on its way to the file: what is there (``row``) and what is to be (``new``, or None)."""
+    """One item's change before it is stored: the present ``row``, and the ``new`` item (None for a deletion)."""
 
     __slots__ = ("_old", "body", "by_service", "check_only", "key", "larger_bytes", "new", "row", "size", "table")
 
@@ -252,9 +253,9 @@ class ItemWrite:
         size: int = 0,
         body: bytes | None = None,
     ) -> None:
-        """``old`` may be None though there is a row: it is decoded when somebody asks. ``size`` is that of ``new``.
+        """Prepare a change. ``size`` is the size of ``new``, and ``body`` its bytes if the caller has them.
 
-        ``body`` is ``new`` as bytes, where somebody has them.
+        ``old`` may be None although there is a row: it is decoded from the row when it is read.
         """
         self.table = table
         self.key = key
@@ -267,11 +268,11 @@ class ItemWrite:
         """The larger size of the two items, which is what Amazon bills."""
         self.check_only = False
         self.by_service = False
-        """Whether time to live makes the change, not a request; its stream record says so."""
+        """Whether time to live makes the change, not a request; its stream record contains this."""
 
     @classmethod
     def check(cls, table: Table, key: bytes, row: StoredRow | None, old: Item | None) -> "ItemWrite":
-        """No change at all: a transaction's ConditionCheck among its writes."""
+        """Return a write that changes nothing: a transaction's ConditionCheck."""
         write = cls(table, key, row, old, None)
         write.check_only = True
         if row is not None:
@@ -280,7 +281,7 @@ class ItemWrite:
 
     @property
     def old(self) -> Item | None:
-        """The item as it was."""
+        """The item before the change."""
         if self._old is None and self.row is not None:
             self._old = orjson.loads(self.row[2])
         return self._old
@@ -290,7 +291,7 @@ def _check_key_size(value: dict[str, Any], kind: str, *, is_partition: bool) -> 
     content = value[kind]
     size = len(content.encode()) if kind == "S" else len(b64decode(content)) if kind == "B" else 0
     if is_partition and size > PARTITION_KEY_BYTES_MAX:
-        # Amazon's own text lacks the space.
+        # Amazon's text lacks the space.
         raise _invalid_parameter(
             f"Size of hashkey has exceeded the maximum size limit of{PARTITION_KEY_BYTES_MAX} bytes"
         )
@@ -326,7 +327,10 @@ def _index(
 
 
 class DoesNotFitTable(DynamoError):
-    """A ValidationException about an item or a key that does not fit the table; a transaction tells it as a reason."""
+    """A ValidationException about an item or a key that does not fit the table.
+
+    In a transaction it is a cancellation reason, not an error of the whole request.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__("ValidationException", message)
@@ -337,5 +341,5 @@ def _invalid_parameter(message: str) -> DoesNotFitTable:
 
 
 def no_such_table() -> DynamoError:
-    """What the item operations say of a table that is not there."""
+    """Return the error that the item operations raise for a missing table."""
     return DynamoError("ResourceNotFoundException", "Requested resource not found")

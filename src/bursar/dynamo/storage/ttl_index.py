@@ -1,8 +1,8 @@
-"""Time to live: which items carry a moment of expiry, in the order in which they expire.
+"""Time to live: the expiry time of each item that has one, in the order in which items expire.
 
-    expiry_7:  entry = encoded moment ‖ table key  │ id ──► items_7.id
+    expiry_7:  entry = encoded time ‖ table key  │ id ──► items_7.id
 
-Kept like an index by ``Core._apply``, so that the sweep finds what has expired without reading what has not. Source:
+It follows the table's changes like an index, so that housekeeping finds expired items without reading others. Source:
 Developer Guide, "Using time to live (TTL) in DynamoDB".
 """
 
@@ -14,11 +14,11 @@ from bursar.dynamo.storage.sqlite_file import Storage
 from bursar.dynamo.storage.table import ItemWrite, Table
 
 OLDEST_S = 5 * 365 * 24 * 3600
-"""An item whose moment lies further back is left alone: it is taken for a mistake in the data."""
+"""An item that expired longer ago is kept: DynamoDB takes such a time for a mistake in the data."""
 
 
 class TtlIndex:
-    """The expiry entries of one table with a time to live on the attribute ``name``."""
+    """The expiry entries of one table whose time to live is in the attribute ``name``."""
 
     __slots__ = ("_cursor", "_delete", "_due", "_insert", "_table", "name")
 
@@ -34,12 +34,12 @@ class TtlIndex:
         )
 
     def key_of(self, item: Item) -> bytes | None:
-        """The encoded moment at which an item expires; None when its attribute is missing or no number."""
+        """Return the encoded expiry time of an item; None when its attribute is missing or no number."""
         value = item.get(self.name)
         return None if value is None or "N" not in value else encode_key_value(value)
 
     def item_changed(self, write: ItemWrite, row_id: int) -> None:
-        """The change has just been made."""
+        """Update the entries after a change; a follower of the table."""
         before = None if write.old is None else self.key_of(write.old)
         after = None if write.new is None else self.key_of(write.new)
         if before == after:
@@ -50,12 +50,12 @@ class TtlIndex:
             self._cursor.execute(self._insert, (after + write.key, row_id))
 
     def expired(self, now: float, after: bytes, limit: int) -> list[tuple[bytes, int, int, bytes]]:
-        """(entry, row id, size, item) of what had expired before the second ``now``, from past the entry ``after``."""
+        """Return (entry, row id, size, item) of items expired before the second ``now``, past the entry ``after``."""
         low = max(after, _moment(now - OLDEST_S))
         return list(self._cursor.execute(self._due, (low, _moment(now), limit)))
 
     def create(self, table: Table) -> None:
-        """Makes the entries, for the items that are there."""
+        """Create the entries of the existing items."""
         self._cursor.execute(f"CREATE TABLE {self._table} (entry BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID")
         for row_id, key, body in table.rows.all_rows():
             moment = self.key_of(orjson.loads(body))
@@ -63,7 +63,7 @@ class TtlIndex:
                 self._cursor.execute(self._insert, (moment + key, row_id))
 
     def drop(self) -> None:
-        """Forgets the entries."""
+        """Remove all entries."""
         self._cursor.execute(f"DROP TABLE {self._table}")
 
 

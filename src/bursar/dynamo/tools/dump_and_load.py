@@ -1,10 +1,10 @@
-"""Copying tables out of a store and into one: a dump is text, one JSON document a line.
+"""Copy tables out of a store and into one: a dump is text, one JSON document a line.
 
     {"CreateTable": {…}}                 a table's definition, as CreateTable takes it; "Rules" beside it, if it has any
-    {"Item": {…}}                        the items of the table above, as in Amazon's own DYNAMODB_JSON exports
+    {"Item": {…}}                        the items of the table above, as in Amazon's DYNAMODB_JSON exports
     …
 
-A dump reads page by page: it is not one moment's snapshot while others write.
+A dump reads page by page: it is not a snapshot while other processes write.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ LINE_BYTES_MAX = 4 * 1024 * 1024
 """More than any item or definition takes."""
 
 Progress = Callable[[int], None]
-"""Called now and then with how many items have passed since the last call."""
+"""A callback with the number of items that have passed since the last call."""
 
 _INDEX_MEMBERS: Final = ("IndexName", "KeySchema", "Projection", "OnDemandThroughput")
 _TABLE_MEMBERS: Final = (
@@ -34,11 +34,11 @@ _TABLE_MEMBERS: Final = (
 
 
 class DumpError(ValueError):
-    """A line that is no part of a dump; the message says which and why."""
+    """A line is not part of a dump; the message contains the line's number and the reason."""
 
 
 def table_names(engine: Engine) -> list[str]:
-    """Every table, by name."""
+    """Return the names of all tables, sorted."""
     names: list[str] = []
     request: dict[str, Any] = {}
     while True:
@@ -50,13 +50,13 @@ def table_names(engine: Engine) -> list[str]:
 
 
 def describe(engine: Engine, table: str) -> dict[str, Any]:
-    """A table's description. Raises ``DynamoError`` when there is none."""
+    """Return a table's description. Raises ``DynamoError`` when there is none."""
     description: dict[str, Any] = engine.execute("DescribeTable", {"TableName": table})["Table"]
     return description
 
 
 def dump(engine: Engine, tables: Iterable[str], progress: Progress) -> Iterator[bytes]:
-    """The lines of a dump of ``tables``, each with its newline. Raises ``DynamoError`` when there is no such table."""
+    """Return the lines of a dump of ``tables``, each with its newline. Raises ``DynamoError`` for a missing table."""
     for table in tables:
         head: dict[str, Any] = {"CreateTable": create_table_request(describe(engine, table))}
         rules = engine.rules_document(table)
@@ -75,10 +75,10 @@ def dump(engine: Engine, tables: Iterable[str], progress: Progress) -> Iterator[
 
 
 def load(engine: Engine, lines: Iterable[bytes], progress: Progress, *, add: bool = False) -> dict[str, int]:
-    """Creates the tables of a dump and puts their items; returns how many items each got.
+    """Create the tables of a dump and put their items; return the number of items of each table.
 
-    A table that is already there is a :class:`DumpError` unless ``add``, which puts the items into it, over those with
-    the same key. Raises ``DynamoError`` for what the engine refuses.
+    Raises :class:`DumpError` for a table that already exists, unless ``add``: then its items are put, over those with
+    the same key. Raises ``DynamoError`` for requests that the engine refuses.
     """
     counts: dict[str, int] = {}
     rules: dict[str, str] = {}
@@ -100,14 +100,14 @@ def load(engine: Engine, lines: Iterable[bytes], progress: Progress, *, add: boo
         else:
             raise DumpError(f"line {number} is neither a CreateTable nor, after one, an Item")
     _put(engine, table, batch, progress)
-    # Last: they were kept when the dump was made, and an engine that cannot read them takes no write under them.
+    # Last: the items obeyed the rules when they were dumped, and an engine that cannot read rules accepts no write.
     for ruled, text in rules.items():
         engine.put_rules_document(ruled, text)
     return counts
 
 
 def create_table_request(description: dict[str, Any]) -> dict[str, Any]:
-    """The CreateTable request that makes a table as ``description`` (DescribeTable's) says."""
+    """Return the CreateTable request for the table that ``description`` (DescribeTable's) describes."""
     request: dict[str, Any] = {member: description[member] for member in _TABLE_MEMBERS if member in description}
     billing = description.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
     request["BillingMode"] = billing

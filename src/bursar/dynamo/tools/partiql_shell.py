@@ -1,9 +1,9 @@
-"""A PartiQL prompt: statements in, tables drawn, each error in one line.
+"""A PartiQL prompt: reads statements, draws tables, and reports each error in one line.
 
     orders> SELECT pk, total FROM orders WHERE pk = 'a'
 
-It knows a store as one function (operation, request) → response, be it a file or an endpoint. A line that ends with
-``\\`` goes on in the next. Lines that begin with a dot are for the shell itself: see ``HELP``.
+It uses a store as one function (operation, request) → response, for a file and for an endpoint. A line that ends with
+``\\`` continues on the next. Lines that begin with a dot are the shell's commands: see ``HELP``.
 """
 
 import os
@@ -49,7 +49,7 @@ _LITERALS: Mapping[str, Callable[[Any], str]] = {
 
 
 def literal(value: AttributeValue) -> str:
-    """A value as a statement would write it; a binary one, for which there is no literal, as ``b64'…'``."""
+    """Return a value as a statement contains it; a binary one, for which there is no literal, as ``b64'…'``."""
     ((kind, content),) = value.items()
     return _LITERALS[kind](content)
 
@@ -66,7 +66,7 @@ class Shell:
         self.ended = False
 
     def run(self, line: str) -> bool:
-        """Carries out one line; False when it failed, and then one line of error was written."""
+        """Run one line; on an error, print one line about it and return False."""
         line = line.strip()
         if not line:
             return True
@@ -117,7 +117,7 @@ class Shell:
         self._print_note(f"{len(items)} {'item' if len(items) == 1 else 'items'}")
 
     def _print_note(self, message: str) -> None:
-        # Beside the items, so that what is written as JSON is JSON and nothing else.
+        # With JSON output, notes go to standard error: standard output contains only JSON.
         (self._errors if self._as_json else self._output).print(Text(message, style="dim"), soft_wrap=True)
 
     # --- the shell's own commands ---
@@ -161,7 +161,7 @@ class Shell:
 
 
 def _cell(value: AttributeValue | None) -> Text:
-    """One value in a table: a string without its quotes, nothing for what the item lacks."""
+    """Return one value of a table: a string without its quotes, nothing for a missing attribute."""
     if value is None:
         return Text("")
     written: str = value["S"] if "S" in value else literal(value)
@@ -180,13 +180,13 @@ def _key(schema: Sequence[Mapping[str, str]], types: Mapping[str, str]) -> Text:
 
 
 def history_path() -> Path:
-    """Where the prompt's history is kept: ``$XDG_STATE_HOME/bursar/shell-history``."""
+    """Return the path of the prompt's history: ``$XDG_STATE_HOME/bursar/shell-history``."""
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "bursar" / "shell-history"
 
 
 def prompt(shell: Shell) -> bool:
-    """Reads lines until the end; at a terminal with a prompt and a history. False when any line failed."""
+    """Read lines until the end; at a terminal with a prompt and a history. Return False when any line failed."""
     if not sys.stdin.isatty():
         return _run_all(shell, lambda is_continued: input())
     shell.run(".help")
@@ -208,16 +208,16 @@ def _run_all(shell: Shell, read: Callable[[bool], str]) -> bool:
         except EOFError:
             break
         except KeyboardInterrupt:
-            continue  # the line is given up, not the shell
+            continue  # Ctrl-C discards the line; the shell goes on
         succeeded = shell.run(line) and succeeded
     return succeeded
 
 
 def _load_history(path: Path) -> Callable[[], None]:
-    """Loads the history; gives what keeps it. A folder that cannot be written costs the history and nothing else."""
+    """Load the history and return a function that saves it; in a read-only folder there is no history."""
     try:
         import readline
-    except ImportError:  # a Python built without it: lines are read all the same
+    except ImportError:  # this Python was built without readline: there is no history
         return lambda: None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
