@@ -109,19 +109,22 @@ def test_load_adds_to_a_table_only_when_told(store: Path, tmp_path: Path) -> Non
     run("--data", store, "dump", "plain", "--to", dumped)
     refused = run("--data", store, "load", dumped)
     assert refused.exit_code == 2
-    assert "line 1: table plain is already there; --add puts items into it" in refused.output
+    assert "line 1: table plain exists already; --add puts items into it" in refused.output
     assert run("--data", store, "load", "--add", dumped).exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("lines", "text"),
     [
-        (b"hello\n", "line 1 is not JSON"),
-        (b"[]\n", "line 1 is not a JSON object"),
-        (b'{"Item":{}}\n', "line 1 is neither a CreateTable nor, after one, an Item"),
-        (b'{"CreateTable":{}}\n', "line 1: CreateTable has no TableName"),
+        (b"hello\n", "line 1: must be JSON"),
+        (b"[]\n", "line 1: must be a JSON object; got list"),
+        (b'{"Item":{}}\n', "line 1: must be a CreateTable, or an Item after one; got Item"),
+        (b'{"CreateTable":{}}\n', "line 1: CreateTable must have a TableName"),
         (b'{"CreateTable":{"TableName":"ttt"}}\n', "ValidationException"),
-        (b'{"Item":"' + b"x" * (5 * 1024 * 1024) + b'"}\n', "line 1 has more than 4194304 bytes"),
+        (
+            b'{"Item":"' + b"x" * (5 * 1024 * 1024) + b'"}\n',
+            "line 1: must have at most 4194304 bytes; got",
+        ),
     ],
 )
 def test_what_is_no_dump_is_refused_in_one_line(tmp_path: Path, lines: bytes, text: str) -> None:
@@ -135,7 +138,7 @@ def test_what_is_no_dump_is_refused_in_one_line(tmp_path: Path, lines: bytes, te
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "absent.db"
     refused = run("--data", path, *command)
-    assert (refused.exit_code, refused.stderr) == (2, f"bursar dynamo: there is no store {path}\n")
+    assert (refused.exit_code, refused.stderr) == (2, f"bursar dynamo: there is no store at {path}\n")
     assert not path.exists()
 
 

@@ -31,15 +31,19 @@ data_option = click.option(
     "--data",
     "path",
     metavar="FILE",
-    help="The store's file, made if there is none; :memory: for one that is forgotten.",
+    help="The store's file, created if missing; :memory: for one that ends with the process.",
 )
 
 
 @click.group(invoke_without_command=True)
 @data_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one.",
 )
 @click.option(
     "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that serve the file."
@@ -48,7 +52,7 @@ data_option = click.option(
     "--credentials",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Access keys and policies: signatures are verified.",
+    help="A TOML file of access keys and policies; every signature is verified.",
 )
 @click.option("--open-to-anyone", is_flag=True, help="Let other machines read and write without access keys.")
 @click.pass_context
@@ -127,7 +131,9 @@ def describe_command(context: click.Context, path: str | None, table: str) -> No
 @dynamo.command("dump")
 @data_option
 @click.argument("tables", nargs=-1)
-@click.option("--to", "target", type=click.File("wb"), default="-", help="A file; standard output if not given.")
+@click.option(
+    "--to", "target", type=click.File("wb"), default="-", help="File to write to; standard output by default."
+)
 @click.pass_context
 def dump_command(context: click.Context, path: str | None, tables: tuple[str, ...], target: IO[bytes]) -> None:
     """Write tables (all, if none is named) as lines of JSON, which `load` reads."""
@@ -144,7 +150,7 @@ def dump_command(context: click.Context, path: str | None, tables: tuple[str, ..
 @dynamo.command("load")
 @data_option
 @click.argument("source", type=click.File("rb"), default="-")
-@click.option("--add", is_flag=True, help="Put items into tables that are already there, over those with the same key.")
+@click.option("--add", is_flag=True, help="Put items into existing tables, over items with the same key.")
 @click.pass_context
 def load_command(context: click.Context, path: str | None, source: IO[bytes], add: bool) -> None:
     """Create the tables of a dump, and put their items."""
@@ -155,7 +161,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
         try:
             counts = load(engine, lines, advance, add=add)
         except DumpError as error:
-            raise DynamoCommandRefused(f"not loaded further: {error}") from None
+            raise DynamoCommandRefused(f"loading stopped: {error}") from None
     for table, count in counts.items():
         click.echo(f"{table}: {count:,} items", err=True)
 
@@ -178,8 +184,12 @@ def check_command(context: click.Context, path: str | None) -> None:
 
 @dynamo.command("shell")
 @data_option
-@click.option("--endpoint", metavar="URL", help="Another DynamoDB instead of a file, as in http://127.0.0.1:8000.")
-@click.option("-c", "statements", metavar="STATEMENT", multiple=True, help="Run this and end; may be repeated.")
+@click.option(
+    "--endpoint", metavar="URL", help="A server of DynamoDB's API instead of a file, as in http://127.0.0.1:8000."
+)
+@click.option(
+    "-c", "statements", metavar="STATEMENT", multiple=True, help="Run this statement and exit; may be repeated."
+)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
 def shell_command(
@@ -214,7 +224,7 @@ def _endpoint(url: str) -> "Iterator[Execute]":
 
     store_url = f"dynamodb+{url}" if url.startswith("http") else url
     if not store_url.startswith(REMOTE_SCHEMES):
-        raise DynamoCommandRefused(f"an endpoint begins with http: or https:, or is a store's URL: {url}")
+        raise DynamoCommandRefused(f"endpoint: must begin with http:, https:, {', '.join(REMOTE_SCHEMES)}; got {url}")
     with asyncio.Runner() as runner:
         try:
             store = runner.run(open_remote_store(store_url))
@@ -250,9 +260,9 @@ def _store(context: click.Context, path: str | None, *, create: bool = False) ->
 
     path = path or context.meta[_PATH]
     if path is None:
-        raise click.UsageError("which store? Give --data FILE")
+        raise click.UsageError("--data FILE: must be given")
     if path == MEMORY or not (create or Path(path).exists()):
-        raise DynamoCommandRefused(f"there is no store {path}")
+        raise DynamoCommandRefused(f"there is no store at {path}")
     try:
         engine = open_or_explain(_opener(context), path)
     except ServeError as error:
@@ -279,7 +289,7 @@ def _progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def _announcer(settings: ServerSettings, signed: bool) -> Callable[[str], None]:
-    where = "in memory, forgotten at the end" if settings.path == MEMORY else f"in {settings.path}"
+    where = "in memory, until the process ends" if settings.path == MEMORY else f"in {settings.path}"
     keys = "its access keys" if signed else "any credentials"
 
     def announce(url: str) -> None:

@@ -241,11 +241,11 @@ async def test_amazons_endpoint_is_the_regions(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("dynamodb:", "no region"),
-        ("dynamodb:?region=us-east-1", "no AWS credentials"),
-        ("dynamodb:?region=nowhere", "no such AWS region: 'nowhere'"),
+        ("dynamodb:", "store URL: must name a region"),
+        ("dynamodb:?region=us-east-1", "AWS credentials: must be configured"),
+        ("dynamodb:?region=nowhere", "AWS region: must be one that botocore knows; got 'nowhere'"),
         ("dynamodb:?zone=a", "no option but region"),
-        ("dynamodb+http:?region=us-east-1", "names a host"),
+        ("dynamodb+http:?region=us-east-1", "must name a host"),
     ],
 )
 async def test_a_url_that_names_no_store_is_refused(url: str, text: str) -> None:

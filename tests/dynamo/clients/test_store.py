@@ -49,5 +49,5 @@ async def test_memory_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("url", ["", "file:", "postgres://localhost", "portal.db"])
 async def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="store's URL"):
+    with pytest.raises(ValueError, match="store URL: must"):
         await opened(url)

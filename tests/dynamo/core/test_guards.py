@@ -155,7 +155,7 @@ def test_an_engine_without_a_loader_refuses_to_write_what_it_cannot_guard(tmp_pa
     engine.close()
     blind = Engine.open(path)
     message = refusal(blind, "PutItem", {"TableName": "users", "Item": item(pk="a")})
-    assert "opened without what enforces them" in message
+    assert "opened without a guard loader" in message
     assert everything(blind) == []
     blind.close()
 

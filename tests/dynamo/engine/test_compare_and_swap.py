@@ -158,7 +158,7 @@ async def test_a_table_defined_otherwise_before_the_swaps_turn(tmp_path: Path) -
     swapping = asyncio.create_task(store.compare_and_swap.swap("things", [(None, item("1"))], NO_FOUR))
     await asyncio.sleep(0)  # it is foreseen, and waits for its turn
     another.put_rules_document("things", None)
-    with pytest.raises(Unswapped, match="in between"):
+    with pytest.raises(Unswapped, match="definition has changed"):
         await swapping
     assert everything(store) == []
     another.close()

@@ -132,7 +132,7 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to be looked at as one. " * 20)
-    with pytest.raises(StoreFormatError, match="no SQLite file"):
+    with pytest.raises(StoreFormatError, match="not a SQLite file"):
         Storage(str(path))
 
 

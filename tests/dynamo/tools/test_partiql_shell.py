@@ -91,7 +91,7 @@ def test_an_unknown_command_shows_the_help(store: Path) -> None:
 
 def test_a_store_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     result = run(tmp_path / "none.db", "-c", "SELECT * FROM t")
-    assert (result.exit_code, result.stderr) == (2, f"bursar dynamo: there is no store {tmp_path / 'none.db'}\n")
+    assert (result.exit_code, result.stderr) == (2, f"bursar dynamo: there is no store at {tmp_path / 'none.db'}\n")
 
 
 def test_an_endpoint_that_names_none_is_one_line() -> None:
@@ -141,8 +141,8 @@ def test_more_pages_are_had_by_next() -> None:
         assert shell.run(line)
     statement = {"Statement": "SELECT * FROM t", "Limit": ROWS_PER_PAGE}
     assert [request for _, request in store.requests] == [statement, {**statement, "NextToken": "t"}]
-    assert "there may be more: .next" in output.getvalue()
-    assert output.getvalue().endswith("that was all\n")
+    assert "more items may follow: .next" in output.getvalue()
+    assert output.getvalue().endswith("no more items\n")
 
 
 @pytest.mark.parametrize(

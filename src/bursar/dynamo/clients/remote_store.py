@@ -88,7 +88,7 @@ class RemoteStore:
             # Full jitter: callers that were throttled together must not retry together.
             longest_s = min(RETRY_DELAY_S_MAX, RETRY_DELAY_S * 2**tried)
             await asyncio.sleep(self._randomness.uniform(0, longest_s))
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("unreachable: the last try returns or raises")
 
     async def close(self) -> None:
         """Finish the requests in progress, then end the threads and the connections."""
@@ -116,7 +116,7 @@ class _Sender:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
         if set(options) - {"region"}:
-            raise ValueError(f"a store's URL has no option but region: {url!r}")
+            raise ValueError(f"store URL: must have no option but region; got {url!r}")
         session = get_session()
         is_custom_endpoint = parts.scheme != "dynamodb"
         self._region = (
@@ -125,13 +125,13 @@ class _Sender:
             or ("us-east-1" if is_custom_endpoint else "")
         )
         if not self._region:
-            raise ValueError(f"no region: say it in the store's URL, as in dynamodb:?region=us-east-1: {url!r}")
+            raise ValueError(f"store URL: must name a region, as in dynamodb:?region=us-east-1; got {url!r}")
         self.endpoints = _endpoints(parts.scheme, parts.netloc, self._region, session)
         credentials = session.get_credentials()
         if credentials is None and is_custom_endpoint:
             credentials = Credentials(_DUMMY_KEY, _DUMMY_KEY)
         if credentials is None:
-            raise ValueError(f"no AWS credentials were found for {url!r}")
+            raise ValueError(f"AWS credentials: must be configured for {url!r}; none were found")
         self._credentials = credentials
         timeouts_s: Any = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)  # botocore's stubs lack the pair
         self._http = URLLib3Session(
@@ -182,7 +182,7 @@ def _endpoints(scheme: str, netloc: str, region: str, session: Any) -> tuple[str
     """Return the URLs of the data operations and of the streams' operations."""
     if scheme != "dynamodb":
         if not netloc:
-            raise ValueError(f"a store's URL names a host, as in {scheme}://127.0.0.1:8000")
+            raise ValueError(f"store URL: must name a host, as in {scheme}://127.0.0.1:8000; got none")
         endpoint = f"{scheme.removeprefix('dynamodb+')}://{netloc}/"
         return endpoint, endpoint
     configured = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
@@ -195,7 +195,7 @@ def _endpoints(scheme: str, netloc: str, region: str, session: Any) -> tuple[str
         None,
     )
     if suffix is None:
-        raise ValueError(f"no such AWS region: {region!r}")
+        raise ValueError(f"AWS region: must be one that botocore knows; got {region!r}")
     data = configured or f"https://dynamodb.{region}.{suffix}/"
     streams = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB_STREAMS") or configured
     return data, streams or f"https://streams.dynamodb.{region}.{suffix}/"
@@ -211,7 +211,7 @@ def _answer(operation: str, status: int, headers: Mapping[str, str], body: bytes
         answer = None
     if status == 200:
         if not isinstance(answer, dict):
-            raise StoreOutcomeUnknown(f"{operation}: the reply makes no sense")
+            raise StoreOutcomeUnknown(f"{operation}: the reply is not a JSON object")
         return answer
     raise _error(operation, status, answer if isinstance(answer, dict) else {})
 
@@ -221,7 +221,7 @@ def _error(operation: str, status: int, answer: Mapping[str, Any]) -> DynamoErro
     message = answer.get("message") or answer.get("Message")
     return DynamoError(
         code or f"HTTP{status}",
-        str(message or f"{operation} was answered with HTTP {status}"),
+        str(message or f"{operation}: the reply has HTTP status {status}"),
         http_status=status,
         item=answer.get("Item"),
         cancellation_reasons=answer.get("CancellationReasons"),

@@ -65,7 +65,7 @@ async def open_store(
         from bursar.dynamo.clients.remote_store import open_remote_store
 
         return await open_remote_store(url)
-    raise ValueError(f"a store's URL begins with {FILE_SCHEME}, {', '.join(REMOTE_SCHEMES)}: {url!r}")
+    raise ValueError(f"store URL: must begin with {FILE_SCHEME} or {', '.join(REMOTE_SCHEMES)}; got {url!r}")
 
 
 def file_of(url: str) -> str | None:
@@ -76,7 +76,7 @@ def file_of(url: str) -> str | None:
     if path.startswith("///"):
         path = path[2:]
     if not path:
-        raise ValueError(f"a store's URL names a file, as in file:/var/lib/bursar/portal.db: {url!r}")
+        raise ValueError(f"store URL: must name a file, as in file:/var/lib/bursar/portal.db; got {url!r}")
     return path
 
 

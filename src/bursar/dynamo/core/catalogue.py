@@ -212,7 +212,7 @@ class Core:
         guard = self._guards.get(document)
         if guard is None:
             if self._guard_loader is None:
-                raise invalid("The table has rules, and this engine was opened without what enforces them")
+                raise invalid("The table has rules, and this engine was opened without a guard loader")
             try:
                 guard = self._guard_loader(document)
             except ValueError as error:

@@ -39,7 +39,7 @@ WholeItem = Mapping[str, Any]
 """An item, or a key, in DynamoDB JSON."""
 Swap = tuple[WholeItem | None, WholeItem | None]
 """(old, new): ``old`` as it was read; None means no item."""
-NOT_AS_READ = "an item is not as it was read"
+NOT_AS_READ = "an item has changed since it was read"
 WriteFunction = Callable[[Operation, Mapping[str, Any]], Awaitable[bytes]]
 
 
@@ -137,7 +137,7 @@ class _SwapPlan(NamedTuple):
 def _plan_swaps(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _SwapPlan:
     table = core.table(name)
     if table.rules != rules:
-        raise Unswapped("the table does not stand under these rules")
+        raise Unswapped("the table has other rules")
     prepared = [_prepare(table, old, new) for old, new in swaps]
     changes = [Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new) for one in prepared]
     judged = core.guard(rules).judge_swap(changes)
@@ -145,7 +145,7 @@ def _plan_swaps(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Sw
         raise Unswapped(judged.message)
     prepared += [_prepare(table, added.old, added.new) for added in judged.added]
     if len({one.key for one in prepared}) != len(prepared) or len(prepared) > ACTIONS_MAX:
-        raise Unswapped(f"swaps are of at most {ACTIONS_MAX} items, each once")
+        raise Unswapped(f"swaps: must be of at most {ACTIONS_MAX} different items; got {len(prepared)} swaps")
     return _SwapPlan(core.version, prepared, judged.table_check)
 
 
@@ -178,7 +178,7 @@ def _prepare(table: Table, old: WholeItem | None, new: WholeItem | None) -> _Pre
 def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     plan: _SwapPlan = request["Plan"]
     if plan.version != core.version:
-        raise Unswapped("a table has been defined otherwise in between")
+        raise Unswapped("a table's definition has changed")
     table = core.table(request["TableName"])
     try:
         core.apply([_write(table, one) for one in plan.swaps], plan.table_check)

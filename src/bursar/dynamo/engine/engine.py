@@ -264,7 +264,7 @@ class Engine:
         try:
             examined = self.run_housekeeping()
         except DynamoError:
-            _log.exception("housekeeping failed; it runs again after later writes")
+            _log.exception("housekeeping failed")
             examined = 0
         self._next_housekeeping_at = now + (HOUSEKEEPING_EVERY_S if examined < ITEMS_PER_RUN_MAX else 0.0)
 

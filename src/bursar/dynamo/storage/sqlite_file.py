@@ -139,9 +139,9 @@ class Storage:
             application, version = self._pragma("application_id"), self._pragma("user_version")
             empty = self.connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
         except apsw.NotADBError as error:
-            raise StoreFormatError(f"{self.path} is not a Bursar store: it is no SQLite file") from error
+            raise StoreFormatError(f"{self.path} is not a Bursar store: it is not a SQLite file") from error
         if application != APPLICATION_ID and not (empty and application == 0):
-            raise StoreFormatError(f"{self.path} is not a Bursar store: another program's SQLite file")
+            raise StoreFormatError(f"{self.path} is not a Bursar store: it is another program's SQLite file")
         if version > FORMAT_VERSION:
             raise StoreFormatError(
                 f"{self.path} has store format {version}; this Bursar reads formats up to {FORMAT_VERSION}: "

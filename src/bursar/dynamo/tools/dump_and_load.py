@@ -98,7 +98,8 @@ def load(engine: Engine, lines: Iterable[bytes], progress: Progress, *, add: boo
             if len(batch) == BATCH_ITEMS_MAX:
                 _put(engine, table, batch, progress)
         else:
-            raise DumpError(f"line {number} is neither a CreateTable nor, after one, an Item")
+            got = ", ".join(document) or "an empty object"
+            raise DumpError(f"line {number}: must be a CreateTable, or an Item after one; got {got}")
     _put(engine, table, batch, progress)
     # Last: the items obeyed the rules when they were dumped, and an engine that cannot read rules accepts no write.
     for ruled, text in rules.items():
@@ -131,19 +132,19 @@ def _throughput(description: dict[str, Any]) -> dict[str, int]:
 
 def _document(number: int, line: bytes) -> dict[str, Any]:
     if len(line) > LINE_BYTES_MAX:
-        raise DumpError(f"line {number} has more than {LINE_BYTES_MAX} bytes")
+        raise DumpError(f"line {number}: must have at most {LINE_BYTES_MAX} bytes; got {len(line)} or more")
     try:
         document = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise DumpError(f"line {number} is not JSON: {error}") from None
+        raise DumpError(f"line {number}: must be JSON: {error}") from None
     if not isinstance(document, dict):
-        raise DumpError(f"line {number} is not a JSON object")
+        raise DumpError(f"line {number}: must be a JSON object; got {type(document).__name__}")
     return document
 
 
 def _create(engine: Engine, number: int, request: Any, add: bool) -> str:
     if not isinstance(request, dict) or not isinstance(request.get("TableName"), str):
-        raise DumpError(f"line {number}: CreateTable has no TableName")
+        raise DumpError(f"line {number}: CreateTable must have a TableName")
     table: str = request["TableName"]
     try:
         engine.execute("CreateTable", request)
@@ -151,7 +152,7 @@ def _create(engine: Engine, number: int, request: Any, add: bool) -> str:
         if error.code != "ResourceInUseException":
             raise
         if not add:
-            raise DumpError(f"line {number}: table {table} is already there; --add puts items into it") from None
+            raise DumpError(f"line {number}: table {table} exists already; --add puts items into it") from None
     return table
 
 

@@ -31,7 +31,7 @@ HELP = """\
 SELECT … FROM table[.index] WHERE …, INSERT INTO table VALUE {…}, UPDATE table SET … WHERE …, DELETE FROM table WHERE …
 .tables          the tables
 .describe TABLE  its keys and indexes
-.next            more of what the last SELECT found
+.next            the next items of the last SELECT
 .exit            (or Ctrl-D)"""
 
 _LITERALS: Mapping[str, Callable[[Any], str]] = {
@@ -99,7 +99,7 @@ class Shell:
         token = response.get("NextToken")
         if token is not None:
             self._next_request = {**request, "NextToken": token}
-            self._print_note("there may be more: .next")
+            self._print_note("more items may follow: .next")
 
     def _show(self, items: Sequence[Item]) -> None:
         if self._as_json:
@@ -132,7 +132,7 @@ class Shell:
             self._describe(arguments[0])
         elif name == "next" and not arguments:
             if self._next_request is None:
-                self._print_note("that was all")
+                self._print_note("no more items")
             else:
                 self._statement(self._next_request)
         else:
