@@ -1,4 +1,4 @@
-"""What the tests of the room share."""
+"""Fixtures of the engine's tests."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
-    """The HTTP door is tested on the loop that serves it and on the standard one; their transports differ."""
+    """Run the server's tests on uvloop and on the standard loop, whose transports differ."""
     if item.path.name == "test_connection.py":
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
@@ -21,7 +21,7 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    """An empty engine in memory, at a moment that does not move."""
+    """Return an empty engine in memory, whose clock does not move."""
     opened = Engine.open(":memory:", clock=lambda: 1_800_000_000.0, randomness=random.Random(1))
     yield opened
     opened.close()

@@ -1,4 +1,4 @@
-"""`bursar dynamo` on a file: ls, describe, dump and load, and its one line when it cannot."""
+"""Tests of `bursar dynamo` on a file: ls, describe, dump and load, and the one line of each error."""
 
 import json
 from collections.abc import Iterator
@@ -194,7 +194,7 @@ def test_the_rooms_above_hand_in_the_loader_of_rules(store: Path, tmp_path: Path
     loaded = CliRunner().invoke(whole, ["dynamo", "--data", str(copy), "load"], input=dumped.stdout_bytes)
     assert loaded.exit_code == 0, loaded.output
     assert "the rules" in asked
-    # Without a loader nobody could keep the rules: nothing is pretended.
+    # Without a guard loader the rules cannot be enforced, so loading them is refused.
     refused = run("--data", tmp_path / "other.db", "load", stdin=dumped.stdout_bytes)
     assert refused.exit_code == 2
 

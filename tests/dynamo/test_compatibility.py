@@ -1,4 +1,4 @@
-"""docs/compatibility.md says what the engine does, and its counts add up."""
+"""The page docs/compatibility.md agrees with the engine, and its counts add up."""
 
 import re
 import runpy

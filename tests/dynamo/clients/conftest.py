@@ -1,4 +1,4 @@
-"""One server for the clients of one file; each test has tables of its own."""
+"""One server for the clients of one file; each test uses separate tables."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def server() -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def aws_environment() -> dict[str, str]:
-    """What any of Amazon's tools takes its keys and region from; nothing of the machine's own settings."""
+    """Set keys and region for Amazon's tools, and hide the machine's settings from them."""
     settings = {
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",

@@ -1,4 +1,4 @@
-"""aiobotocore, many requests at once over a few connections."""
+"""Tests of aiobotocore with many concurrent requests over a few connections."""
 
 import asyncio
 from collections.abc import AsyncIterator

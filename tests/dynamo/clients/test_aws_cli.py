@@ -1,4 +1,4 @@
-"""The AWS command line: a table, items, pages, refusals."""
+"""Tests of the AWS command line: a table, items, pages, refusals."""
 
 import json
 import subprocess

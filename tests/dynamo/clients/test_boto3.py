@@ -1,4 +1,4 @@
-"""boto3 through both doors: over HTTP and with no server, as client and as resource."""
+"""Tests of boto3 over HTTP and with no server, as client and as resource."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -37,7 +37,7 @@ Doors = tuple[Any, Any]
 
 @pytest.fixture(params=["http", "in process"])
 def doors(request: pytest.FixtureRequest, server: Served) -> Iterator[Doors]:
-    """(client, resource)"""
+    """Return (client, resource)."""
     if request.param == "http":
         arguments: dict[str, Any] = {
             "endpoint_url": server.url,

@@ -1,4 +1,4 @@
-"""The AWS SDK for JavaScript v3, its client and its document client: scenario.mjs does it, this judges."""
+"""The AWS SDK for JavaScript v3, its client and its document client: scenario.mjs runs it, this test judges."""
 
 import json
 import shutil

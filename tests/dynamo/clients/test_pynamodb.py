@@ -18,7 +18,7 @@ TITLES = [f"note {number:02}" for number in range(30)]
 
 @pytest.fixture
 def note(server: Served) -> Iterator[Any]:
-    """A model whose table is there."""
+    """Return a model whose table exists."""
 
     class ByState(GlobalSecondaryIndex[Any]):
         class Meta:

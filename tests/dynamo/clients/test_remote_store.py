@@ -1,4 +1,4 @@
-"""A store on the network: the wire's own forms, and what went wrong told apart by whether it can have taken place."""
+"""A store on the network: the wire's forms, and errors classified by whether the request may have taken place."""
 
 import asyncio
 import random
@@ -58,7 +58,7 @@ async def test_requests_and_answers_are_the_wires(store: Store) -> None:
 async def test_a_request_does_not_wait_for_the_acknowledgement_of_its_head(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Head and body are two writes: without TCP_NODELAY the body waits about 40 ms. The option stands for the time."""
+    """Head and body are two writes: without TCP_NODELAY the body waits about 40 ms. The test checks the option."""
     opened: list[socket.socket] = []
     create_connection = urllib3_connection.create_connection
 
@@ -67,7 +67,7 @@ async def test_a_request_does_not_wait_for_the_acknowledgement_of_its_head(
         return opened[-1]
 
     monkeypatch.setattr(urllib3_connection, "create_connection", noted)
-    # More requests at once than the connection that CreateTable left behind can carry.
+    # More concurrent requests than the one connection that CreateTable left open can carry.
     await asyncio.gather(*(store.call("GetItem", KEY) for _ in range(8)))
     assert opened
     assert all(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in opened)
@@ -100,7 +100,7 @@ async def test_many_requests_at_once(store: Store) -> None:
 # --- a server that misbehaves
 
 Script = Callable[[int], bytes | None]
-"""What the n-th request is answered with; None ends the connection without an answer."""
+"""Returns the answer to the n-th request; None ends the connection without an answer."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Which store a URL names."""
+"""The URLs of stores."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a guard sees before anything is applied, and what is left of it when the request is refused."""
+"""A guard sees the state that the request would produce; a refusal leaves nothing of it."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Write guards: what they see, what they keep, and that a refusal leaves nothing behind."""
+"""Write guards: their view, the values they own, and that a refusal leaves nothing behind."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ UNIQUE_EMAIL = "email is unique"
 
 
 class UniqueEmail(Guard):
-    """No two items have one email; an item without one may be anything."""
+    """A rule: no two items have the same email; an item without one may have any content."""
 
     def __init__(self, document: str) -> None:
         if document != UNIQUE_EMAIL:

@@ -1,4 +1,4 @@
-"""The sweep: expired items go, through the same door as every deletion."""
+"""Housekeeping deletes expired items through the same function as every deletion."""
 
 from collections.abc import Sequence
 

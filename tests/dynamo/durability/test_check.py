@@ -1,4 +1,4 @@
-"""The checker calls a sound store sound, and names each way in which one can be unsound."""
+"""The check accepts a sound store, and reports each way in which a store can be unsound."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.support.dynamo.tables import item, put, table
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """A store of one table with two indexes and 30 items, of which two thirds are in the first index and expire."""
+    """Return a store of 30 items and two indexes; two thirds are in the first index and expire."""
     path = str(tmp_path / "store.db")
     engine = Engine.open(path)
     request = table(global_indexes={"by-state": ("state:S", "at:N")}, local_indexes={"by-size": ("pk:S", "size:N")})

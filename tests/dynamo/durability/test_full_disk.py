@@ -1,4 +1,4 @@
-"""A disk that is full, or may not be written: an error that says so, reads go on, and the file stays whole."""
+"""A full or read-only disk: writes fail with an error that reports it, reads succeed, and the file stays whole."""
 
 import asyncio
 import subprocess
@@ -19,7 +19,7 @@ from tests.support.dynamo.stamps import stamped, table_of_all
 from tests.support.dynamo.tables import item, refused, table
 
 FILE_BLOCKS_MAX = 1024
-"""Of 512 bytes or of 1024, as the shell pleases: half a megabyte or one."""
+"""Of 512 or of 1024 bytes, depending on the shell: half a megabyte or one."""
 FAULTS: dict[str, Callable[[], Exception]] = {
     "full": lambda: apsw.FullError("no space left"),
     "broken": lambda: apsw.IOError("it makes a noise"),
@@ -53,7 +53,7 @@ def transaction(stamp: int) -> dict[str, Any]:
 
 
 def error_of(call: Callable[[], object]) -> tuple[str, int] | None:
-    """(code, HTTP status) of the error that a call ends in."""
+    """Return (code, HTTP status) of the error that a call raises."""
     try:
         call()
     except DynamoError as error:
@@ -68,7 +68,7 @@ def stamps(engine: Engine) -> set[str]:
 @pytest.mark.parametrize("once", [False, True], ids=["for a while", "once"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_write_that_the_disk_refuses_at_any_point_leaves_no_trace(tmp_path: Path, fault: str, once: bool) -> None:
-    """The transaction's first write to the disk fails, then its second, … until all of them pass."""
+    """Fail the transaction's first write to the disk, then its second, … until all of them pass."""
     path = str(tmp_path / "store.db")
     spoiler = Spoiler(FAULTS[fault], once=once)
     with recording(f"{fault}-{once}", spoiler):
@@ -99,7 +99,7 @@ def test_a_write_that_the_disk_refuses_at_any_point_leaves_no_trace(tmp_path: Pa
 def test_a_store_that_may_not_grow_says_so_and_serves_reads(tmp_path: Path) -> None:
     path = str(tmp_path / "store.db")
     engine = Engine.open(path)
-    # Without a stream: there a removal writes too.
+    # Without a stream: with one, a removal writes too.
     engine.execute("CreateTable", {**table_of_all(), "StreamSpecification": {"StreamEnabled": False}})
     pages = engine._storage.connection.execute("PRAGMA page_count").get
     engine._storage.connection.execute(f"PRAGMA max_page_count={pages + 20}")
@@ -156,7 +156,7 @@ def test_a_store_finds_out_by_itself_that_there_is_room_again(tmp_path: Path) ->
     execute("PRAGMA query_only=0")
     writing = apsw.Connection(path)
     writing.execute("BEGIN IMMEDIATE")
-    assert engine.write_error() == "ReadOnlyError"  # not known, and nobody is waited for
+    assert engine.write_error() == "ReadOnlyError"  # not known; the call does not wait for the lock
     writing.execute("ROLLBACK")
     writing.close()
     assert engine.write_error() is None
@@ -213,7 +213,7 @@ def test_one_request_too_large_for_the_disk_does_not_take_its_group_with_it(tmp_
 
 
 def test_a_server_at_its_limit_answers_500_and_recovers_with_room(tmp_path: Path) -> None:
-    """A real limit of the operating system (RLIMIT_FSIZE) stands in for a full disk."""
+    """Use a limit of the operating system (RLIMIT_FSIZE) in place of a full disk."""
     path = str(tmp_path / "store.db")
     limited = ("sh", "-c", f'ulimit -f {FILE_BLOCKS_MAX}; exec "$@"', "limited")
     with served(path, command=limited) as server:
@@ -261,7 +261,7 @@ def test_a_file_that_may_not_be_written_is_refused_in_one_line(tmp_path: Path) -
     engine.execute("CreateTable", table())
     engine.close()
     before = path.read_bytes()
-    # Root may write what others may not: the file system itself must refuse, which an immutable URI stands for.
+    # Root may write to any file, so the file system must refuse: an immutable URI has the same effect.
     opened = subprocess.run(
         [sys.executable, "-m", "bursar", "dynamo", "--port=0", f"--data=file:{path}?immutable=1"],
         capture_output=True,

@@ -1,7 +1,7 @@
-"""What several clients see at once, over HTTP from several processes, with kill -9 in between.
+"""Several clients read and write at once, over HTTP from several processes, with kill -9 in between.
 
 Items are linearizable, transactions strictly serializable. HISTORIES=20 HISTORY_TURNS=200 records more of them;
-``pytest -s`` prints what was judged.
+``pytest -s`` prints the number of judged operations.
 """
 
 import os
@@ -61,7 +61,7 @@ def code_of(answer: dict[str, Any]) -> str:
 
 
 async def record(path: str, turn: Turn, seed: int, *, kill: bool = True) -> None:
-    """Clients on two processes; one of them killed, then all, then clients on new ones."""
+    """Run clients on two processes; kill one of them, then all, then run clients on new ones."""
     for phase in range(2 if kill else 1):
         with served(path, workers=WORKERS) as server:
             if phase == 0:
@@ -85,7 +85,7 @@ def summary(calls: list[Call]) -> str:
 
 
 class OneItemClients:
-    """Every way to read and write one item, each with an answer that tells what it saw."""
+    """Every way to read and write one item, each with an answer that shows the item."""
 
     def __init__(self) -> None:
         self.histories: dict[str, Recorder] = {key: Recorder() for key in KEYS}
@@ -149,7 +149,7 @@ async def test_each_item_is_linearizable(tmp_path: Path, seed: int) -> None:
 
 
 def _with_a_wrong_read(calls: list[Call], spoil: Callable[[Any], Any]) -> list[Call]:
-    """The beginning of the history, before any kill, but for its last read, which saw something else."""
+    """Return the beginning of the history, before any kill, with another result in its last read."""
     calls = beginning(calls, min((call.invoked for call in calls if call.answered == NEVER), default=NEVER))
     reads = [call for call in calls if _kind(call) in ("read", "get") and call.answered != NEVER]
     last = max(reads, key=_invoked)
@@ -293,7 +293,7 @@ async def test_transactions_that_append_to_lists_show_no_anomaly(tmp_path: Path,
 
 
 class BankClients:
-    """Transfers between accounts that may not be overdrawn, and looks at all balances at once."""
+    """Transfers between accounts that may not be overdrawn, and reads of all balances at once."""
 
     def __init__(self) -> None:
         self.totals: Counter[int] = Counter()
@@ -342,7 +342,7 @@ def bank_of(path: str) -> Iterator[str]:
 
 
 async def record_transfers(path: str, bank: BankClients) -> None:
-    """As :func:`record`, on a table that is there."""
+    """Record as :func:`record`, on an existing table."""
     for phase in range(2):
         with served(path, workers=WORKERS) as server:
             when = {CLIENTS * TURNS // 4: _killer(server), CLIENTS * TURNS // 2: server.kill} if phase == 0 else {}

@@ -1,4 +1,4 @@
-"""kill -9 under load, again and again: nothing acknowledged is lost, nothing is torn, indexes are in step with items.
+"""kill -9 under load, repeatedly: no acknowledged write is lost, no item is torn, indexes agree with items.
 
 KILL_ROUNDS=50 KILL_WRITES=20000 is a longer run; it prints its counts with ``pytest -s``.
 """
@@ -25,7 +25,7 @@ WORKERS = 2
 
 
 async def load_until_killed(server: Served, writers: list[Writer], *, one_worker_at: int | None = None) -> None:
-    """Writes until so many are acknowledged, then kills all; ``one_worker_at`` kills a single worker before."""
+    """Write until so many are acknowledged, then kill all; ``one_worker_at`` kills a single worker before."""
     enough, some = asyncio.Event(), asyncio.Event()
     acknowledged = 0
 
@@ -50,7 +50,7 @@ async def load_until_killed(server: Served, writers: list[Writer], *, one_worker
 
 
 def found_by_writer(path: str) -> dict[str, Changes]:
-    """Everything in the store, by who wrote it, read past the index and through it."""
+    """Return all items of the store by their writer, read from the table and through the index."""
     engine = Engine.open(path)
     everything: dict[str, Changes] = defaultdict(dict)
     for index in ({}, {"IndexName": "by-state"}):

@@ -1,4 +1,4 @@
-"""The power goes at any moment, and of what was not synced any sectors may be missing: what was acknowledged is there.
+"""A power loss at any moment, with any unsynced sectors missing, keeps every acknowledged write.
 
 POWER_CUTS=2000 cuts more often than a test run does.
 """
@@ -20,7 +20,7 @@ TRANSACTION_ITEMS = 3
 
 
 def journal_of_writes(path: Path, *, synchronous: str = "FULL", checkpoint_pages: int = 30) -> Journal:
-    """Transactions of three items with one stamp, each noted when acknowledged; checkpoints happen among them."""
+    """Write transactions of three items with one stamp, record each acknowledgement, and checkpoint among them."""
     with recording(f"disk-{synchronous}-{checkpoint_pages}") as disk:
         engine = Engine.open(str(path))
         engine.execute("CreateTable", table_of_all())
@@ -37,7 +37,7 @@ def journal_of_writes(path: Path, *, synchronous: str = "FULL", checkpoint_pages
 
 
 def faults_after(journal: Journal, at: int, luck: random.Random, folder: Path) -> list[str]:
-    """What is wrong with the store after a power loss there."""
+    """Return the problems of the store after a power loss at this point."""
     folder.mkdir()
     for name, content in after_power_loss(journal, at, luck).items():
         (folder / name).write_bytes(content)

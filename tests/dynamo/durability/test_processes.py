@@ -1,4 +1,4 @@
-"""Several processes on one file: nothing is lost, nothing is done twice."""
+"""Several processes on one file: no write is lost, none happens twice."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The direct door: whole items compared and swapped, under the guards, bounds, indexes and commits of all doors."""
+"""Whole items compared and swapped, under the same guards, limits, indexes and commits as the API."""
 
 import asyncio
 import random
@@ -156,7 +156,7 @@ async def test_a_table_defined_otherwise_before_the_swaps_turn(tmp_path: Path) -
     engine.put_rules_document("things", NO_FOUR)
     store, another = AsyncEngine(engine), Engine.open(path, guard_loader=NoFour)
     swapping = asyncio.create_task(store.compare_and_swap.swap("things", [(None, item("1"))], NO_FOUR))
-    await asyncio.sleep(0)  # it is foreseen, and waits for its turn
+    await asyncio.sleep(0)  # it is prepared, and waits for the write lock
     another.put_rules_document("things", None)
     with pytest.raises(Unswapped, match="definition has changed"):
         await swapping
@@ -218,7 +218,7 @@ async def test_swaps_and_other_writes_of_one_turn_share_a_commit(store: AsyncEng
 
 
 async def test_an_item_in_the_way_takes_nobody_else_with_it(store: AsyncEngine, commits: list[str]) -> None:
-    """The swap is half written when it finds the item."""
+    """Undo a half-written swap of an existing item; the other requests of its group succeed."""
     there = item("5", due={"S": "x"})
     await store.compare_and_swap.swap("things", [(None, there)], NO_FOUR)
     answers = await asyncio.gather(
@@ -234,7 +234,7 @@ async def test_an_item_in_the_way_takes_nobody_else_with_it(store: AsyncEngine, 
     assert due(store, "x") == ["5"]
     counted = store.engine.execute("DescribeTable", {"TableName": "things"})["Table"]
     assert (counted["ItemCount"], counted["GlobalSecondaryIndexes"][0]["ItemCount"]) == (3, 1)
-    assert len(commits) == 3  # before, and each by itself
+    assert len(commits) == 3  # once in the group, and once separately
     assert store.write_error() is None
 
 

@@ -1,4 +1,4 @@
-"""The engine for asyncio: one commit per turn, nothing seen before it is durable."""
+"""The engine for asyncio: one commit per group, and nothing is visible before it is durable."""
 
 import asyncio
 from collections.abc import AsyncIterator

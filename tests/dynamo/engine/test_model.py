@@ -1,6 +1,6 @@
-"""Any sequence of writes leaves the engine as it leaves a dictionary: items, indexes, order, counts.
+"""Any sequence of writes changes the engine as it changes a dictionary: items, indexes, order, counts.
 
-The model is a dictionary and a sort; the engine must agree with it after every step, on a table with a sparse index.
+The model is a dictionary and a sort. The engine must agree with it after every step, on a table with a sparse index.
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(pk=PARTITIONS, sk=SORTS, rank=RANKS)
     def rerank(self, pk: str, sk: str, rank: str | None) -> None:
-        """Changes, or removes, the index's sort key of an item that is there."""
+        """Set or remove the index's sort key of an existing item."""
         request: dict[str, Any] = {
             "TableName": "orders",
             "Key": item(pk=pk, sk={"N": sk}),
@@ -76,7 +76,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(pk=PARTITIONS, sk=SORTS, expression=st.sampled_from(["REMOVE r", "REMOVE r, m.n", "DELETE ss :ss"]))
     def remove(self, pk: str, sk: str, expression: str) -> None:
-        """Removes from an item, which is not made when it is missing; of a present item, only whole attributes."""
+        """Remove attributes: nothing is created where no item is; of an existing item, only whole attributes go."""
         known = self.items.get((pk, CANONICAL.get(sk, sk)))
         request: dict[str, Any] = {
             "TableName": "orders",
@@ -98,7 +98,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(pks=st.lists(PARTITIONS, min_size=2, max_size=3, unique=True), sk=SORTS, exists=st.booleans())
     def transact(self, pks: list[str], sk: str, exists: bool) -> None:
-        """All of the items replaced, if each exists (or each does not)."""
+        """Replace all of the items, if each exists (or each does not)."""
         condition = "attribute_exists(pk)" if exists else "attribute_not_exists(pk)"
         actions = [
             {

@@ -1,4 +1,4 @@
-"""Attribute values: what is valid and what Amazon says of the rest, canonical form, sizes, equality, order."""
+"""Attribute values: valid ones, Amazon's texts about the others, canonical form, sizes, equality, order."""
 
 import copy
 from base64 import b64decode

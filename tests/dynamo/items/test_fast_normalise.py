@@ -1,4 +1,4 @@
-"""Taking an item in gives what validating it and measuring it give."""
+"""The one pass over an item returns what normalising it and measuring it return."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ from bursar.dynamo.items import numbers
 
 @st.composite
 def number_texts(draw: st.DrawFn) -> str:
-    """Any number that DynamoDB stores, in any of its spellings."""
+    """Return any number that DynamoDB stores, in any of its spellings."""
     digits = draw(st.text("0123456789", min_size=1, max_size=38))
     exponent = draw(st.integers(-130, 125 - len(digits) + 1)) if draw(st.booleans()) else 0
     point = draw(st.integers(0, len(digits)))

@@ -1,4 +1,4 @@
-"""Streams and items stay in step: whatever is written, refused or undone, the records tell exactly the table's past."""
+"""Streams and items agree: after any writes, refusals and rollbacks, the records are exactly the table's history."""
 
 import asyncio
 import sqlite3
@@ -28,7 +28,7 @@ items = st.builds(
     lambda key, number, texts: {**key, "n": {"N": str(number)}, **({"s": {"SS": texts}} if texts else {})},
     keys,
     st.integers(0, 1),
-    # Equal sets in two orders, which are the same item again.
+    # Equal sets in two orders: the items are equal.
     st.sampled_from(([], ["x", "y"], ["y", "x"])),
 )
 puts = items.map(lambda one: {"TableName": "orders", "Item": one})
@@ -62,7 +62,7 @@ requests = st.one_of(
 )
 
 
-# What a reader makes of a stream ------------------------------------------------------------------------------
+# Readers of a stream ------------------------------------------------------------------------------------------
 
 
 def key_of(one: Item) -> tuple[str, str]:
@@ -70,7 +70,7 @@ def key_of(one: Item) -> tuple[str, str]:
 
 
 def plain(one: Item) -> Item:
-    """An item with its set in one order: sets have none."""
+    """Return an item with its set in one order, since sets have none."""
     return {name: {"SS": sorted(value["SS"])} if "SS" in value else value for name, value in one.items()}
 
 
@@ -79,7 +79,7 @@ def held(engine: Engine) -> Held:
 
 
 def replayed(records: Sequence[dict[str, Any]]) -> Held:
-    """The table that new images make of an empty one."""
+    """Return the table that the new images make of an empty one."""
     table: Held = {}
     for record in records:
         key = key_of(record["dynamodb"]["Keys"])
@@ -92,7 +92,7 @@ def replayed(records: Sequence[dict[str, Any]]) -> Held:
 
 
 def undone(records: Sequence[dict[str, Any]], table: Held) -> Held:
-    """The table before all of its changes, by the old images."""
+    """Return the table before all of its changes, by the old images."""
     for record in reversed(records):
         key = key_of(record["dynamodb"]["Keys"])
         assert (key in table) == (record["eventName"] != "REMOVE")
@@ -104,7 +104,7 @@ def undone(records: Sequence[dict[str, Any]], table: Held) -> Held:
 
 
 def keys_left(records: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
-    """The keys that events alone say are there."""
+    """Return the keys that exist according to the events alone."""
     left: set[tuple[str, str]] = set()
     for record in records:
         change = left.discard if record["eventName"] == "REMOVE" else left.add
@@ -127,7 +127,7 @@ def check_in_step(engine: Engine, view: str) -> None:
 
 
 async def ask(engine: AsyncEngine, request: Request) -> None:
-    """Refusals are part of the game."""
+    """Carry out a request that may be refused."""
     try:
         await engine.call(*request)
     except DynamoError:
@@ -144,7 +144,7 @@ def test_replaying_a_stream_gives_the_table(view: str, turns: list[list[Request]
         engine = AsyncEngine(opened(HandClock()))
         await engine.call("CreateTable", streamed(view))
         for turn in turns:
-            # All of a turn share one commit.
+            # All writes of one event loop iteration share a commit.
             await asyncio.gather(*(ask(engine, request) for request in turn))
             check_in_step(engine.engine, view)
         await engine.close()

@@ -1,4 +1,4 @@
-"""The file: its format, what survives, what is refused."""
+"""The file: its format, the writes that survive, the files that are refused."""
 
 import os
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_range_is_planned_once_however_often_it_is_read() -> None:
     rows.insert(b"a", 1, b"{}")
     planned: list[str | None] = []
 
-    def note(*asked: Any) -> int:  # SQLite asks what a statement may do whenever it compiles one
+    def note(*asked: Any) -> int:  # SQLite calls the authorizer each time that it compiles a statement
         planned.append(asked[1])
         return int(apsw.SQLITE_OK)
 

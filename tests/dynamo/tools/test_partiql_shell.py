@@ -34,7 +34,7 @@ def run(store: Path, *arguments: str, stdin: str | None = None) -> Result:
 
 
 def drawn(output: str) -> list[list[str]]:
-    """The rows of the table that was drawn, without its lines."""
+    """Return the rows of the drawn table, without its lines."""
     rows = [line.replace("┃", "│").split("│")[1:-1] for line in output.splitlines() if line[:1] in ("┃", "│")]
     return [[cell.strip() for cell in row] for row in rows]
 
@@ -115,7 +115,7 @@ async def test_an_endpoint_is_asked_as_a_file_is(monkeypatch: pytest.MonkeyPatch
 
 
 class Scripted:
-    """A store that answers what it was told to, and remembers what it was asked."""
+    """A store with scripted answers, which records its requests."""
 
     def __init__(self, *answers: dict[str, Any] | Exception) -> None:
         self.answers = list(answers)
