@@ -104,7 +104,7 @@ def test_a_dump_goes_through_a_pipe_too(store: Path, tmp_path: Path) -> None:
     assert run("--data", tmp_path / "copy.db", "load", stdin=dumped.stdout_bytes).exit_code == 0
 
 
-def test_load_adds_to_a_table_only_when_told(store: Path, tmp_path: Path) -> None:
+def test_load_adds_to_an_existing_table_only_with_the_option(store: Path, tmp_path: Path) -> None:
     dumped = tmp_path / "plain.jsonl"
     run("--data", store, "dump", "plain", "--to", dumped)
     refused = run("--data", store, "load", dumped)
@@ -127,7 +127,7 @@ def test_load_adds_to_a_table_only_when_told(store: Path, tmp_path: Path) -> Non
         ),
     ],
 )
-def test_what_is_no_dump_is_refused_in_one_line(tmp_path: Path, lines: bytes, text: str) -> None:
+def test_a_file_that_is_not_a_dump_is_refused_in_one_line(tmp_path: Path, lines: bytes, text: str) -> None:
     refused = run("--data", tmp_path / "copy.db", "load", stdin=lines)
     assert refused.exit_code == 2
     assert text in refused.stderr
@@ -142,13 +142,13 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, command: list[str
     assert not path.exists()
 
 
-def test_a_table_that_is_not_there_is_told(store: Path) -> None:
+def test_a_missing_table_is_reported(store: Path) -> None:
     refused = run("--data", store, "describe", "absent")
     assert refused.exit_code == 2
     assert "ResourceNotFoundException" in refused.stderr
 
 
-def test_a_command_wants_a_store() -> None:
+def test_a_command_needs_a_store() -> None:
     assert run("ls").exit_code == 2
 
 
@@ -158,7 +158,7 @@ def test_serving_beyond_loopback_without_keys_is_refused(tmp_path: Path) -> None
     assert refused.stderr.startswith("bursar dynamo: will not listen on 0.0.0.0 without access keys")
 
 
-def test_unusable_credentials_are_told(tmp_path: Path) -> None:
+def test_unusable_credentials_are_reported(tmp_path: Path) -> None:
     refused = run("--credentials", tmp_path / "absent.toml")
     assert refused.exit_code == 2
     assert "cannot read" in refused.stderr

@@ -33,7 +33,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     opened.close()
 
 
-def test_a_client_reads_what_it_wrote(engine: Engine) -> None:
+def test_a_client_reads_its_writes(engine: Engine) -> None:
     client = boto3_client(engine)
     client.put_item(TableName="notes", Item={"pk": {"S": "a"}, "raw": {"B": b"\x00\xff"}})
     got = client.get_item(TableName="notes", Key={"pk": {"S": "a"}})
@@ -63,7 +63,7 @@ def test_errors_are_botocores(engine: Engine) -> None:
         client.describe_table(TableName="absent")
 
 
-def test_a_cancelled_transaction_tells_its_reasons(engine: Engine) -> None:
+def test_a_cancelled_transaction_returns_its_reasons(engine: Engine) -> None:
     client = boto3_client(engine)
     with pytest.raises(client.exceptions.TransactionCanceledException) as refused:
         client.transact_write_items(
@@ -93,7 +93,7 @@ def test_paginators_and_waiters_work(engine: Engine) -> None:
     client.get_waiter("table_exists").wait(TableName="notes")
 
 
-def test_threads_take_turns(engine: Engine) -> None:
+def test_requests_of_several_threads_are_serialised(engine: Engine) -> None:
     client, other = boto3_client(engine), boto3_client(engine)
 
     def add(number: int) -> None:

@@ -182,7 +182,7 @@ async def test_tries_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
-async def test_what_was_throttled_is_tried_again(code: str) -> None:
+async def test_a_throttled_request_is_retried(code: str) -> None:
     def script(number: int) -> bytes:
         return error_reply(400, code) if number < 3 else reply(200, b"{}")
 
@@ -205,7 +205,7 @@ async def test_silence_after_sending_is_unknown(monkeypatch: pytest.MonkeyPatch)
             await store.call("PutItem", PUT)
 
 
-async def test_nobody_there_is_unreachable() -> None:
+async def test_a_refused_connection_is_unreachable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         store = await open_remote_store(

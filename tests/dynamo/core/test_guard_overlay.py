@@ -45,7 +45,7 @@ def test_items_are_seen_as_they_will_be(core: Core, users: Table) -> None:
     assert users.rows.get(key) is not None
 
 
-def test_a_refusal_gives_back_what_was_taken(core: Core, users: Table) -> None:
+def test_a_refusal_releases_newly_owned_values(core: Core, users: Table) -> None:
     request = pending(core, users)
     view = request.view(users)
     assert view.own("email", b"x", b"me") is None
@@ -54,7 +54,7 @@ def test_a_refusal_gives_back_what_was_taken(core: Core, users: Table) -> None:
     assert pending(core, users).view(users).owner("email", b"x") is None
 
 
-def test_a_value_released_in_a_request_can_be_taken_in_it(core: Core, users: Table) -> None:
+def test_a_value_released_in_a_request_can_be_owned_in_it(core: Core, users: Table) -> None:
     first = pending(core, users)
     first.view(users).set_owner("email", b"x", b"me")
     assert pending(core, users).view(users).owner("email", b"x") is None

@@ -72,7 +72,7 @@ def test_a_single_write_is_refused_with_the_guards_words(guarded: Engine) -> Non
     assert guarded.execute("DescribeTable", {"TableName": "users"})["Table"]["ItemCount"] == 1
 
 
-def test_a_refusal_gives_back_what_the_request_claimed(guarded: Engine) -> None:
+def test_a_refusal_releases_the_values_that_the_request_owned(guarded: Engine) -> None:
     actions = [
         {"Put": {"TableName": "users", "Item": item(pk="b", email="b@x")}},
         {"Put": {"TableName": "users", "Item": item(pk="c", email="a@x")}},
@@ -88,7 +88,7 @@ def test_a_refusal_gives_back_what_the_request_claimed(guarded: Engine) -> None:
     assert everything(guarded) == ["a", "d"]
 
 
-def test_a_reason_stands_at_its_own_action(guarded: Engine) -> None:
+def test_a_reason_is_at_the_position_of_its_action(guarded: Engine) -> None:
     check = {"TableName": "users", "Key": item(pk="a"), "ConditionExpression": "attribute_exists(pk)"}
     actions = [
         {"ConditionCheck": check},
@@ -147,7 +147,7 @@ def test_rules_that_cannot_be_read_are_not_kept(guarded: Engine) -> None:
     assert guarded.rules_document("users") == UNIQUE_EMAIL
 
 
-def test_an_engine_without_a_loader_refuses_to_write_what_it_cannot_guard(tmp_path: object) -> None:
+def test_an_engine_without_a_guard_loader_refuses_writes_to_a_table_with_rules(tmp_path: object) -> None:
     path = f"{tmp_path}/portal.db"
     engine = Engine.open(path, guard_loader=UniqueEmail)
     engine.execute("CreateTable", table("users", ("pk:S",)))

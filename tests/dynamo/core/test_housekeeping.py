@@ -44,7 +44,7 @@ def lasting(sk: str, expires: object, **more: str) -> dict[str, dict[str, str]]:
     return item(pk="a", sk=sk, expires=value, **more)
 
 
-def test_what_has_expired_goes_and_nothing_else(engine: Engine) -> None:
+def test_only_expired_items_are_deleted(engine: Engine) -> None:
     put(
         engine,
         "orders",
@@ -97,7 +97,7 @@ def test_a_run_is_bounded(engine: Engine) -> None:
     assert [engine.run_housekeeping(3) for _ in range(4)] == [3, 3, 1, 0]
 
 
-def test_the_stream_says_that_the_service_did_it(engine: Engine) -> None:
+def test_the_stream_names_the_service_as_the_author(engine: Engine) -> None:
     engine.execute(
         "UpdateTable",
         {"TableName": "orders", "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "OLD_IMAGE"}},
@@ -126,7 +126,7 @@ class KeepsHeld(Guard):
         return []
 
 
-def test_what_a_rule_keeps_stays_and_does_not_stop_the_rest(clock: HandClock) -> None:
+def test_an_item_that_a_rule_protects_stays_and_the_others_are_deleted(clock: HandClock) -> None:
     engine = with_time_to_live(opened(clock, guard_loader=lambda _document: KeepsHeld()))
     engine.put_rules_document("orders", "keep what is held")
     put(engine, "orders", *(lasting(f"held {number}", NOW - 9, held="yes") for number in range(4)))

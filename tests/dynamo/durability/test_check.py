@@ -133,7 +133,7 @@ def test_another_programs_file_is_refused_and_left_alone(tmp_path: Path) -> None
     assert path.read_bytes() == before
 
 
-def test_the_command_says_sound_or_lists_the_faults(path: str) -> None:
+def test_the_command_prints_sound_or_lists_the_problems(path: str) -> None:
     sound = CliRunner().invoke(dynamo, ["check", "--data", path])
     assert (sound.exit_code, sound.output) == (0, "sound\n")
     spoilt(path, "DELETE FROM index_1_2 WHERE id = 5")

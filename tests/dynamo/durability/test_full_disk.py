@@ -96,7 +96,7 @@ def test_a_write_that_the_disk_refuses_at_any_point_leaves_no_trace(tmp_path: Pa
     again.close()
 
 
-def test_a_store_that_may_not_grow_says_so_and_serves_reads(tmp_path: Path) -> None:
+def test_a_store_that_may_not_grow_reports_it_and_serves_reads(tmp_path: Path) -> None:
     path = str(tmp_path / "store.db")
     engine = Engine.open(path)
     # Without a stream: with one, a removal writes too.
@@ -118,7 +118,7 @@ def test_a_store_that_may_not_grow_says_so_and_serves_reads(tmp_path: Path) -> N
     assert check_store(path) == []
 
 
-def test_a_store_that_cannot_write_says_why_until_it_can(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_cannot_write_reports_why_until_it_can(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     now = [1_000_000.0]
     engine = Engine.open(str(tmp_path / "store.db"), clock=lambda: now[0])
     engine.execute("CreateTable", table())

@@ -69,7 +69,7 @@ def moments(journal: Journal, luck: random.Random) -> list[int]:
     return sorted(luck.sample(everywhere, min(CUTS, len(everywhere))))
 
 
-def test_what_was_acknowledged_survives_a_power_loss_at_any_moment(tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_a_power_loss_at_any_moment(tmp_path: Path) -> None:
     luck = random.Random(1)
     journal = journal_of_writes(tmp_path / "store.db")
     faults = {at: faults_after(journal, at, luck, tmp_path / str(at)) for at in moments(journal, luck)}

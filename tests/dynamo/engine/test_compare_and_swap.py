@@ -84,7 +84,7 @@ async def test_a_swap_makes_changes_and_removes_and_keeps_indexes_in_step(store:
     assert (due(store, "x"), due(store, "y")) == ([], ["1"])
 
 
-async def test_reads_give_what_is_committed(store: AsyncEngine) -> None:
+async def test_reads_return_committed_items(store: AsyncEngine) -> None:
     items = [item("2"), item("10"), item("1")]
     await store.compare_and_swap.swap("things", [(None, one) for one in items], NO_FOUR)
     assert await store.compare_and_swap.get("things", {"pk": {"S": "p"}, "sk": {"S": "10"}}) == items[1]
@@ -124,7 +124,7 @@ async def test_the_order_of_attributes_makes_no_other_item(store: AsyncEngine) -
     assert everything(store) == [item("1", n={"N": "2"})]
 
 
-async def test_what_json_cannot_hold_is_not_what_is_stored(store: AsyncEngine) -> None:
+async def test_a_value_that_json_cannot_hold_equals_no_stored_one(store: AsyncEngine) -> None:
     await store.compare_and_swap.swap("things", [(None, item("1", n={"N": "1"}))], NO_FOUR)
     with pytest.raises(Unswapped):
         await store.compare_and_swap.swap("things", [(item("1", n={"N": object()}), item("1"))], NO_FOUR)
@@ -140,7 +140,7 @@ async def test_the_rules_counted_on_must_be_the_tables(store: AsyncEngine) -> No
     assert everything(store) == []
 
 
-async def test_of_two_that_change_one_item_in_one_turn_one_does(store: AsyncEngine) -> None:
+async def test_of_two_swaps_of_one_item_in_one_iteration_one_succeeds(store: AsyncEngine) -> None:
     there = item("1", n={"N": "1"})
     await store.compare_and_swap.swap("things", [(None, there)], NO_FOUR)
     swaps = [store.compare_and_swap.swap("things", [(there, item("1", n={"N": new}))], NO_FOUR) for new in ("2", "3")]
@@ -149,7 +149,7 @@ async def test_of_two_that_change_one_item_in_one_turn_one_does(store: AsyncEngi
     assert everything(store) == [item("1", n={"N": "2"})]
 
 
-async def test_a_table_defined_otherwise_before_the_swaps_turn(tmp_path: Path) -> None:
+async def test_a_definition_that_changes_before_the_write_lock_refuses_the_swap(tmp_path: Path) -> None:
     path = str(tmp_path / "things.db")
     engine = Engine.open(path, guard_loader=NoFour)
     engine.execute("CreateTable", TABLE)
@@ -174,7 +174,7 @@ async def test_a_table_defined_otherwise_before_the_swaps_turn(tmp_path: Path) -
         ({"pk": {"S": "p"}}, "Missing the key sk"),
     ],
 )
-async def test_items_are_validated_as_by_every_other_door(store: AsyncEngine, new: dict[str, Any], text: str) -> None:
+async def test_items_are_validated_as_in_the_api(store: AsyncEngine, new: dict[str, Any], text: str) -> None:
     with pytest.raises(DynamoError, match=text) as refused:
         await store.compare_and_swap.swap("things", [(None, new)], NO_FOUR)
     assert refused.value.code == "ValidationException"
@@ -205,7 +205,7 @@ def commits(store: AsyncEngine) -> list[str]:
     return made
 
 
-async def test_swaps_and_other_writes_of_one_turn_share_a_commit(store: AsyncEngine, commits: list[str]) -> None:
+async def test_swaps_and_other_writes_of_one_iteration_share_a_commit(store: AsyncEngine, commits: list[str]) -> None:
     answers = await asyncio.gather(
         store.compare_and_swap.swap("things", [(None, item("1"))], NO_FOUR),
         store.compare_and_swap.swap("things", [(item("3"), item("3", n={"N": "1"}))], NO_FOUR),
@@ -217,7 +217,9 @@ async def test_swaps_and_other_writes_of_one_turn_share_a_commit(store: AsyncEng
     assert len(commits) == 1
 
 
-async def test_an_item_in_the_way_takes_nobody_else_with_it(store: AsyncEngine, commits: list[str]) -> None:
+async def test_an_existing_item_refuses_only_the_swap_without_an_old_one(
+    store: AsyncEngine, commits: list[str]
+) -> None:
     """Undo a half-written swap of an existing item; the other requests of its group succeed."""
     there = item("5", due={"S": "x"})
     await store.compare_and_swap.swap("things", [(None, there)], NO_FOUR)

@@ -102,7 +102,7 @@ def test_a_writer_waits_for_another_process_only_so_long(orders: Engine, monkeyp
     other.close()
 
 
-def test_a_response_shares_nothing_with_what_is_stored(orders: Engine) -> None:
+def test_a_response_shares_nothing_with_the_stored_item(orders: Engine) -> None:
     request = {**put_request("a", tags={"L": [{"S": "x"}]})}
     orders.execute("PutItem", request)
     key = {"TableName": "orders", "Key": item(pk="a", sk="1")}

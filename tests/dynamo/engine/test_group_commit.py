@@ -77,7 +77,7 @@ async def test_a_write_that_waits_is_not_seen(orders: AsyncEngine) -> None:
     assert await count(orders) == 1
 
 
-async def test_a_cancelled_callers_write_takes_place_all_the_same(orders: AsyncEngine) -> None:
+async def test_cancelling_the_caller_does_not_cancel_the_write(orders: AsyncEngine) -> None:
     waiting = asyncio.ensure_future(orders.call("PutItem", put("a")))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -93,7 +93,7 @@ async def test_a_large_group_is_cut(orders: AsyncEngine, monkeypatch: pytest.Mon
     assert len(commits) == 3
 
 
-async def test_while_another_process_writes_the_loop_turns_and_the_group_grows(tmp_path: Path) -> None:
+async def test_while_another_process_writes_the_loop_goes_on_and_the_group_grows(tmp_path: Path) -> None:
     path = str(tmp_path / "portal.db")
     door = AsyncEngine(Engine.open(path))
     await door.call("CreateTable", table())
@@ -112,7 +112,7 @@ async def test_while_another_process_writes_the_loop_turns_and_the_group_grows(t
     await door.close()
 
 
-async def test_whoever_looked_in_too_often_stands_still_until_the_other_has_ended(tmp_path: Path) -> None:
+async def test_after_too_many_tries_the_engine_blocks_until_the_other_process_has_ended(tmp_path: Path) -> None:
     path = str(tmp_path / "portal.db")
     door = AsyncEngine(Engine.open(path))
     await door.call("CreateTable", table())
@@ -165,7 +165,7 @@ async def test_a_read_submitted_before_close_is_answered(tmp_path: Path) -> None
     assert outcomes == [b"{}"]
 
 
-async def test_what_waits_is_committed_on_close(tmp_path: Path) -> None:
+async def test_pending_writes_are_committed_on_close(tmp_path: Path) -> None:
     path = str(tmp_path / "portal.db")
     door = AsyncEngine(Engine.open(path))
     await door.call("CreateTable", table())

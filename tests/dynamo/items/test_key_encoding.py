@@ -68,7 +68,7 @@ def test_a_table_without_sort_key_has_the_partition_key_alone() -> None:
 
 
 @given(binaries, binaries)
-def test_a_prefix_range_holds_just_what_begins_with_the_prefix(value: bytes, prefix: bytes) -> None:
+def test_a_prefix_range_contains_exactly_the_keys_with_the_prefix(value: bytes, prefix: bytes) -> None:
     lower, upper = keys.prefix_range(keys.encode_key_prefix(binary(prefix)))
     encoded = keys.encode_key_value(binary(value))
     assert (lower <= encoded and (upper is None or encoded < upper)) == value.startswith(prefix)

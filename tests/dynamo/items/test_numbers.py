@@ -75,7 +75,7 @@ def test_a_number_is_given_back_in_plain_notation(text: str, canonical: str) -> 
         ("0." + "3" * 39, numbers.TOO_PRECISE),
     ],
 )
-def test_what_is_no_number_is_refused_in_amazons_words(text: str, message: str) -> None:
+def test_texts_that_are_no_numbers_are_refused_in_amazons_words(text: str, message: str) -> None:
     with pytest.raises(DynamoError) as refusal:
         numbers.canonical(text)
     assert refusal.value.message == message

@@ -156,7 +156,7 @@ def test_replaying_a_stream_gives_the_table(view: str, turns: list[list[Request]
 @given(
     turns=st.lists(st.tuples(st.lists(requests, min_size=1, max_size=4), st.booleans()), max_size=6),
 )
-def test_what_a_failed_commit_undoes_is_in_neither(turns: list[tuple[list[Request], bool]]) -> None:
+def test_a_write_that_a_failed_commit_undoes_is_in_neither(turns: list[tuple[list[Request], bool]]) -> None:
     async def write() -> None:
         engine = AsyncEngine(opened(HandClock()))
         await engine.call("CreateTable", streamed())
@@ -190,7 +190,7 @@ class OnlyEven(Guard):
 
 @settings(deadline=None, max_examples=50)
 @given(turns=st.lists(st.lists(requests, min_size=1, max_size=4), max_size=6))
-def test_what_a_rule_refuses_is_in_neither(turns: list[list[Request]]) -> None:
+def test_a_write_that_a_rule_refuses_is_in_neither(turns: list[list[Request]]) -> None:
     async def write() -> None:
         engine = AsyncEngine(opened(HandClock(), guard_loader=lambda _document: OnlyEven()))
         await engine.call("CreateTable", streamed())
@@ -218,7 +218,7 @@ def test_a_stream_outlives_a_restart_and_goes_on(tmp_path: Path) -> None:
     engine.close()
 
 
-def test_another_process_that_enables_a_stream_is_heard(tmp_path: Path) -> None:
+def test_a_stream_that_another_process_enables_is_noticed(tmp_path: Path) -> None:
     path = str(tmp_path / "store.db")
     writer, other = opened(HandClock(), path), opened(HandClock(), path)
     writer.execute("CreateTable", {**streamed(), "StreamSpecification": {"StreamEnabled": False}})

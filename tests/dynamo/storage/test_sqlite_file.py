@@ -13,7 +13,7 @@ from bursar.dynamo.storage.sqlite_file import APPLICATION_ID, FORMAT_VERSION, ME
 from tests.support.dynamo.tables import item, put, refusal, table
 
 
-def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
+def test_written_items_exist_after_reopening(tmp_path: Path) -> None:
     path = str(tmp_path / "portal.db")
     engine = Engine.open(path)
     engine.execute("CreateTable", table(global_indexes={"by-state": ("state:S",)}))
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_created_privately_is_not_created_by_sqlite_either
     assert not list(tmp_path.iterdir())
 
 
-def test_the_file_says_what_it_is(tmp_path: Path) -> None:
+def test_the_file_has_its_application_id_and_format(tmp_path: Path) -> None:
     path = str(tmp_path / "portal.db")
     Storage(path).close()
     connection = apsw.Connection(path)
@@ -129,7 +129,7 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
         Storage(path)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to be looked at as one. " * 20)
     with pytest.raises(StoreFormatError, match="not a SQLite file"):

@@ -55,7 +55,7 @@ def test_json_is_one_item_a_line_and_nothing_else(store: Path) -> None:
     assert [json.loads(line) for line in result.stdout.splitlines()] == [{"sk": {"N": "2"}}, {"sk": {"N": "1"}}]
 
 
-def test_several_statements_run_in_turn_and_an_error_is_one_line(store: Path) -> None:
+def test_several_statements_run_one_after_another_and_an_error_is_one_line(store: Path) -> None:
     result = run(store, "-c", "INSERT INTO orders VALUE {'pk': 'b', 'sk': 1}", "-c", "SELECT", "-c", "DELETE FROM nope")
     assert result.exit_code == 1
     assert result.stdout == "done\n"
@@ -152,7 +152,7 @@ def test_more_pages_are_had_by_next() -> None:
         (DynamoError("ThrottlingException", "slow [red]down"), "ThrottlingException: slow [red]down\n"),
     ],
 )
-def test_what_the_store_raises_is_one_line(error: Exception, line: str) -> None:
+def test_an_error_of_the_store_is_one_line(error: Exception, line: str) -> None:
     shell, _, _, errors = shell_of(error)
     assert not shell.run("SELECT * FROM t")
     assert errors.getvalue() == line
