@@ -26,6 +26,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from bursar.clock import from_iso_ms, iso_ms
+from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.payments.ledger.layout import Codec, Layout
 from bursar.payments.ledger.layout import Item as Item
 from bursar.payments.status import LIVE, PROCESSING, Status
@@ -317,7 +318,7 @@ def next_attempt_to_item(old: Attempt, new: Attempt) -> Item:
 
 
 def event_to_item(event: Event) -> Item:
-    item = {**event_key(event), "kind": {"S": EVENT}, **_EVENT_LAYOUT.encoded(event)}
+    item: Item = {**event_key(event), "kind": {"S": EVENT}, **_EVENT_LAYOUT.encoded(event)}
     _write_change_keys(item, item["at"]["S"], f"{event.agency_tracking_id}#{event.seq:04d}")
     return item
 
@@ -401,7 +402,7 @@ def _key(pk: str, sk: str) -> Item:
 
 def _write_change_keys(item: Item, at: str, record_id: str) -> None:
     """``at`` as ISO text; the hour is left as it is when it is the same."""
-    bucket = {"S": at[:CHANGE_BUCKET_CHARS]}
+    bucket: AttributeValue = {"S": at[:CHANGE_BUCKET_CHARS]}
     if item.get("changeBucket") != bucket:
         item["changeBucket"] = bucket
     item["changedAt"] = {"S": f"{at}#{record_id}"}

@@ -316,7 +316,7 @@ class NativeGuard:
             return None
         return plan.violation(_SENTINEL, _SENTINEL, reason, (OWNER,), change.old, change.new).message
 
-    def _owns(self, owner: Mapping[str, Any] | None, partition: str, table: str, view: _ItemSource) -> bool:
+    def _owns(self, owner: Mapping[Any, Any] | None, partition: str, table: str, view: _ItemSource) -> bool:
         key = None if owner is None else owner.get("M")
         if not isinstance(key, dict) or set(key) != set(self._plan.key_names):
             return False

@@ -105,7 +105,8 @@ def _get(table: Table, key: WholeItem) -> Item | None:
 
 
 def _partition(table: Table, value: WholeItem, begins: str) -> list[Item]:
-    prefix = encode_key_value(dict(value))
+    partition_value: Any = dict(value)
+    prefix = encode_key_value(partition_value)
     if begins:
         prefix += encode_key_prefix({"S": begins})
     span = Span(prefix, True, after_prefix(prefix))

@@ -8,14 +8,16 @@ text, so code after ``normalise`` need not check it again.
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import orjson
 
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter, unreadable
 from bursar.dynamo.items.numbers import canonical, number_size
 
-AttributeValue: TypeAlias = dict[str, Any]
+AttributeType: TypeAlias = Literal["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"]
+AttributeValue: TypeAlias = dict[AttributeType, Any]
+"""One member: the type and the content. Code reads the content by a computed type, which a TypedDict would forbid."""
 Item: TypeAlias = dict[str, AttributeValue]
 
 ITEM_BYTES_MAX = 400 * 1024

@@ -7,15 +7,15 @@ partition key's bytes followed by a sort key's bytes sort by partition first, th
 
 from base64 import b64decode
 from collections.abc import Iterable
-from typing import Any
 
+from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.dynamo.items.numbers import number_key
 
 END = b"\x00\x00"
 ESCAPED_ZERO = b"\x00\xff"
 
 
-def encode_key_value(value: dict[str, Any]) -> bytes:
+def encode_key_value(value: AttributeValue) -> bytes:
     """Return the bytes of one normalised S, N or B value, without its type: a key attribute has only one type."""
     text = value.get("S")
     if text is not None:
@@ -26,18 +26,18 @@ def encode_key_value(value: dict[str, Any]) -> bytes:
     return _delimited(b64decode(value["B"]))
 
 
-def compose(pk_value: dict[str, Any], sk_value: dict[str, Any] | None = None) -> bytes:
+def compose(pk_value: AttributeValue, sk_value: AttributeValue | None = None) -> bytes:
     """Return the bytes of a whole key: partition value, then sort value if the table has one."""
     encoded = encode_key_value(pk_value)
     return encoded if sk_value is None else encoded + encode_key_value(sk_value)
 
 
-def compose_all(values: Iterable[dict[str, Any]]) -> bytes:
+def compose_all(values: Iterable[AttributeValue]) -> bytes:
     """Return the bytes of a key of several attributes: an index's with many, or an index's followed by its table's."""
     return b"".join(map(encode_key_value, values))
 
 
-def encode_key_prefix(value: dict[str, Any]) -> bytes:
+def encode_key_prefix(value: AttributeValue) -> bytes:
     """Return the bytes with which the encoding of every S or B value that begins with ``value`` begins."""
     raw = value["S"].encode() if "S" in value else b64decode(value["B"])
     return raw.replace(b"\x00", ESCAPED_ZERO)

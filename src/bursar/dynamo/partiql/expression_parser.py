@@ -6,7 +6,7 @@ What an expression may be is judged where it is used; here only its syntax is.
 from collections.abc import Callable
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.items.attribute_values import normalise
+from bursar.dynamo.items.attribute_values import AttributeValue, normalise
 from bursar.dynamo.partiql.lexer import END, KEYWORD, NUMBER, QUOTED, SIGN, TEXT, WORD, Token, malformed, tokens_of
 from bursar.dynamo.partiql.tree import (
     Call,
@@ -29,7 +29,7 @@ _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">"
 _BINARY = (frozenset({"||"}), frozenset({"+", "-"}), frozenset({"*", "/", "%"}))
 """The operators that bind closer than comparisons, from the loosest to the closest."""
 _KEYWORD_FUNCTIONS = frozenset({"size", "exists", "char_length", "character_length", "upper", "lower", "coalesce"})
-_CONSTANTS = {"true": {"BOOL": True}, "false": {"BOOL": False}, "null": {"NULL": True}}
+_CONSTANTS: dict[str, AttributeValue] = {"true": {"BOOL": True}, "false": {"BOOL": False}, "null": {"NULL": True}}
 
 
 class ExpressionParser:

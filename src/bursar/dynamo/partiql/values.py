@@ -68,11 +68,11 @@ class Values:
             if not isinstance(element, Literal):
                 raise invalid(f"{NO_SET} {element.place}")
             values.append(element.value)
-        kinds = {kind for value in values for kind in value}
-        if kinds not in ({"S"}, {"N"}):
-            raise invalid(NO_SET)
-        (kind,) = kinds
-        return {f"{kind}S": [value[kind] for value in values]}
+        if all("S" in value for value in values):
+            return {"SS": [value["S"] for value in values]}
+        if all("N" in value for value in values):
+            return {"NS": [value["N"] for value in values]}
+        raise invalid(NO_SET)
 
     def _members(self, node: Struct, key: str) -> list[tuple[str, Expression]]:
         members: dict[str, Expression] = {}

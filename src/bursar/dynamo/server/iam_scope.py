@@ -11,6 +11,7 @@ from typing import Any, Final
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_key_condition
 from bursar.dynamo.expressions.lexer import NAME, WORD, tokens_of
+from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.dynamo.storage.table import TABLE_ARN
 
 LEADING_KEYS = "dynamodb:LeadingKeys"
@@ -132,9 +133,9 @@ def _queried_keys(request: Mapping[str, Any], names: tuple[str, ...]) -> Values:
     return tuple(_key_text(operand) for name in names for operand in conditions[name][1])
 
 
-def _key_text(value: Mapping[str, str]) -> str:
+def _key_text(value: AttributeValue) -> str:
     ((_, text),) = value.items()
-    return text
+    return str(text)
 
 
 _ITEM_MEMBERS: Final = ("Item", "Key", "Expected", "AttributeUpdates", "KeyConditions", "QueryFilter", "ScanFilter")

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.items.attribute_values import Item, normalise
+from bursar.dynamo.items.attribute_values import AttributeType, AttributeValue, Item, normalise
 from bursar.dynamo.items.key_encoding import encode_key_value
 from bursar.dynamo.storage.fast_keys import encode_ascii_key
 from bursar.dynamo.storage.rows import IndexEntries, ItemRows, StoredRow
@@ -229,7 +229,7 @@ class Table:
             raise invalid(f"The table does not have the specified index: {name}")
         return found
 
-    def _encode(self, name: str, kind: str, value: dict[str, Any]) -> bytes:
+    def _encode(self, name: str, kind: AttributeType, value: AttributeValue) -> bytes:
         content: str = value[kind]
         if content == "":
             raise DoesNotFitTable(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
@@ -287,7 +287,7 @@ class ItemWrite:
         return self._old
 
 
-def _check_key_size(value: dict[str, Any], kind: str, *, is_partition: bool) -> None:
+def _check_key_size(value: AttributeValue, kind: AttributeType, *, is_partition: bool) -> None:
     content = value[kind]
     size = len(content.encode()) if kind == "S" else len(b64decode(content)) if kind == "B" else 0
     if is_partition and size > PARTITION_KEY_BYTES_MAX:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Final, NamedTuple
 
+from bursar.dynamo.items.attribute_values import AttributeType
 from bursar.dynamo.items.attribute_values import Item as Item
 
 _NO_DEFAULT: Final = object()
@@ -15,7 +16,7 @@ _NO_DEFAULT: Final = object()
 class Codec(NamedTuple):
     """How a value is kept: the attribute's type, and what to make of a value on the way in and out (None: nothing)."""
 
-    type: str
+    type: AttributeType
     encode: Callable[[Any], Any] | None
     decode: Callable[[Any], Any] | None
 
