@@ -94,6 +94,8 @@ DOUBLE_NAMES = {
     "Projection": "an index's projection of a page / a SELECT's list",
     "Put": "DynamoDB's action of that name / a write under rules",
     "Reader": "reads an operand / reads the keys that a request touches",
+    "Refusal": "a guard's refusal of a write / the answer to a request that cannot be read",
+    "Refused": "to be resolved: the simulator's command cannot start / a request that cannot be read",
     "Row": "a row of outcomes / a row of the lake",
     "Scope": "the names and values that an expression may use / ASGI's own word",
     "Statement": "a PartiQL statement / a policy's statement / a SQL statement",
