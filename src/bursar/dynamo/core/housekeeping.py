@@ -87,7 +87,7 @@ class Housekeeping:
         )
 
     def _update_stream(self, stream: Stream, now: float) -> bool:
-        """Remove, trim or roll a stream; return whether its document changed."""
+        """Trim and roll a stream, or remove it; return whether its document changed."""
         streams = self._core.streams
         if stream.disabled_at is not None and stream.disabled_at <= now - RETENTION_S:
             streams.remove(stream)

@@ -70,9 +70,9 @@ class StoreFormatError(Exception):
 
 
 class SQLiteVersionError(StoreFormatError):
-    """The SQLite of this process can lose commits; whatever the file, it must not be opened.
+    """The SQLite of this process can lose commits, so it must not open any file.
 
-    A kind of ``StoreFormatError``, so that every command that reports a store that cannot be opened reports this too.
+    It is a ``StoreFormatError``, so that every command that reports a store that cannot be opened reports this too.
     """
 
 
@@ -88,10 +88,10 @@ def check_sqlite_version() -> None:
 
 
 def _connection(path: str) -> apsw.Connection:
-    """Open the file; create it first, readable by its owner alone. SQLite gives its WAL and shm files the same mode."""
+    """Open the file; create it first with mode 600. SQLite gives its WAL and shm files the same mode."""
     if path == MEMORY:
         return apsw.Connection(path, statementcachesize=STATEMENTS_MAX)
-    with suppress(OSError):  # SQLite reports what is wrong: it may not create the file itself, with a wider mode
+    with suppress(OSError):  # SQLite reports the error; it must not create the file, with a wider mode
         create_private(path)
     return apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENTS_MAX)
 
