@@ -90,8 +90,8 @@ class Guard(Protocol):
     def judge_swap(self, changes: Sequence[Change]) -> Refusal | JudgedSwap:
         """Judge ``changes``, each of another item, and return the changes that must be written with them.
 
-        The writer of a swap writes no sentinels: the guard, which computes the unique values anyway, adds them. By default
-        nothing is added.
+        The writer of a swap writes no sentinels: the guard, which computes the unique values anyway, adds them. By
+        default nothing is added.
         """
         judged = self.judge(changes)
         return judged if isinstance(judged, Refusal) else JudgedSwap((), judged)

@@ -69,8 +69,8 @@ class CompareAndSwap(Protocol):
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """Write all of ``swaps`` (no key twice) and the guard's additions (at most 100 items together), or none.
 
-        ``rules`` is the rules document that the table must have: its guard judges the writes. Raises :class:`Unswapped`,
-        and ``DynamoError`` for invalid items and keys and as InternalServerError.
+        ``rules`` is the rules document that the table must have: its guard judges the writes. Raises
+        :class:`Unswapped`, and ``DynamoError`` for invalid items and keys and as InternalServerError.
         """
 
 

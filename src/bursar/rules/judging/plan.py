@@ -5,12 +5,11 @@ a refusal) and the native guard. A *local* rule is judged on one item's old and 
 unique while) and *parents* (references, agrees) also need other items, which each caller reads in its own way.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
 from bursar.rules.judging.local_rules import (
     AppendOnlyVerdict,
     ChangesOnlyVerdict,
@@ -265,7 +264,7 @@ class RulesPlan:
     def _state(self, item: Item, shown: tuple[str, ...]) -> str:
         return "{" + ", ".join(f"{name}: {self._shown(name, item.get(name))}" for name in shown) + "}"
 
-    def _shown(self, name: str, value: Mapping[str, Any] | None) -> str:
+    def _shown(self, name: str, value: AttributeValue | None) -> str:
         if value is not None and name in self.rules.secrets:
             return "(secret)"
         text = plain_text(value)

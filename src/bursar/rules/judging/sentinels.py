@@ -7,12 +7,12 @@ The partition key contains the rule and the value. ``owner`` is the key of the i
 is also a strongly consistent lookup. Both keys of the table must be text for sentinels to fit in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
 from bursar.dynamo.items.numbers import canonical
 from bursar.rules.language.vocabulary import SENTINEL_KIND, Unique, UniqueWhile
 
@@ -32,7 +32,7 @@ def sentinel_prefix(rule: Unique | UniqueWhile) -> str:
     return f"{PREFIX}{rule.name}#"
 
 
-def value_text(values: Sequence[Mapping[str, Any]]) -> str:
+def value_text(values: Sequence[AttributeValue]) -> str:
     """Return typed values as one text that differs for different values; it follows the prefix in a sentinel's key.
 
     Text is kept, with ``%`` and ``#`` escaped. Other types get a mark that no escaped text can start with, and numbers
@@ -54,7 +54,7 @@ def _bounded(text: str) -> str:
     return text if len(encoded) <= VALUE_BYTES_MAX else f"%H{sha256(encoded).hexdigest()}"
 
 
-def _part(value: Mapping[str, Any]) -> str:
+def _part(value: AttributeValue) -> str:
     ((kind, content),) = value.items()
     match kind:
         case "S":

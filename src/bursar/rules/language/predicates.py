@@ -8,6 +8,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from bursar.dynamo.items.attribute_values import AttributeValue
+
 Plain = str | int | Decimal | bool | bytes
 """The Python types of a predicate's value. A typed value (``{"N": "1"}``) is also accepted."""
 
@@ -101,14 +103,14 @@ def one_of(attribute: str, values: Iterable[Plain]) -> Where:
     return Where(f"#a IN ({', '.join(placeholders)})", names={"#a": attribute}, values=placeholders)
 
 
-def typed_value(value: Any) -> Mapping[str, Any]:
+def typed_value(value: Any) -> AttributeValue:
     """Return a plain Python value as DynamoDB's typed value.
 
     Raises ``ValueError`` for other types. A float is refused: it is neither money nor a key.
     """
     match value:
         case Mapping() if len(value) == 1:
-            return value
+            return dict(value)
         case bool():
             return {"BOOL": value}
         case str():
@@ -123,7 +125,7 @@ def typed_value(value: Any) -> Mapping[str, Any]:
             raise ValueError(f"value of a predicate: must be text, int, Decimal, bool or bytes; got {value!r}")
 
 
-def plain_text(value: Mapping[str, Any] | None) -> str:
+def plain_text(value: AttributeValue | None) -> str:
     """Return a typed value as text for people; ``(absent)`` for None."""
     if value is None:
         return "(absent)"
