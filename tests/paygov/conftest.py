@@ -1,9 +1,8 @@
-"""A Pay.gov to talk to, over both transports, and a server that speaks whatever bytes a test wants."""
+"""A Pay.gov simulator behind both transports, and SOAP replies for a scripted server."""
 
-import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,13 +13,15 @@ from bursar.paygov import HttpTransport, PayGov, PayGovConfig, Transport
 from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH, QUERY_PATH
 from bursar.paygov.simulator import Books, MisbehaviourPlan, Simulator, SimulatorTransport
 from bursar.paygov.simulator.server import serving
+from tests.support.scripted_server import PATIENT_S, Script, http_reply, read_request, scripted
+
+__all__ = ["PATIENT_S", "Script", "http_reply", "read_request", "scripted"]
 
 APP = "TCSUSTAXCOURTPETITION"
 AGENCY_ID = "588234832626439493e92"
 """Looks like a number, and is none: a parser that makes it one loses a payment."""
 BASE = "http://simulator.invalid"
 
-PATIENT_S = 30.0
 HASTY_S = 0.25
 """Patience of a client that is meant to lose it."""
 
@@ -107,50 +108,6 @@ def client(base: str, transport: Transport, timeout_s: float = PATIENT_S, **conf
         ),
         transport,
     )
-
-
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@pytest.fixture
-async def scripted() -> AsyncIterator[Callable[[Script], Awaitable[str]]]:
-    """Serves a script per connection on loopback; gives its base URL."""
-    servers: list[asyncio.Server] = []
-    connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
-
-    async def serve(script: Script) -> str:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            connections[task] = writer
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await script(reader, writer)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        servers.append(server)
-        host, port = server.sockets[0].getsockname()
-        return f"http://{host}:{port}"
-
-    yield serve
-    for server in servers:
-        server.close()
-    for writer in connections.values():
-        writer.transport.abort()  # Ends the script: it reads the end of the file, or fails to write.
-    await asyncio.gather(*connections)
-
-
-async def read_request(reader: asyncio.StreamReader) -> bytes:
-    """One whole HTTP request's body, as aiohttp sends it."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-    return await reader.readexactly(length)
-
-
-def http_reply(body: bytes, status: str = "200 OK", headers: str = "Content-Type: text/xml\r\n") -> bytes:
-    return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def soap_reply(operation: str, content: str) -> bytes:

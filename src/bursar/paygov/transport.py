@@ -1,15 +1,11 @@
 """The port through which requests reach Pay.gov: one method, and three ways in which it may fail."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from bursar.web.http_reply import HttpReply
 
-class HttpReply(NamedTuple):
-    """A whole HTTP reply. Header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+__all__ = ["HttpReply", "Transport"]
 
 
 class Transport(Protocol):

@@ -1,18 +1,18 @@
-"""The transport of production on real sockets: pooling, nothing ever sent twice, hostile replies."""
+"""The HTTP client on real sockets: pooling, no request sent twice, hostile replies, checked addresses."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import socket
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from bursar.paygov import HttpTransport, Lost, Nonsense, NotSent, PayGovError, http_transport
-from bursar.paygov.http_connection import Connection
-from paygov.conftest import PATIENT_S, Script, http_reply, read_request
-
-Serve = Callable[[Script], Awaitable[str]]
+from bursar.web import http_client
+from bursar.web.http_client import HttpClient
+from bursar.web.http_client_connection import HttpClientConnection
+from bursar.web.http_reply import HttpClientError, ReplyLost, ReplyUnreadable, RequestNotSent
+from tests.support.scripted_server import PATIENT_S, Serve, http_reply, read_request
 
 
 class CountingEcho:
@@ -44,23 +44,23 @@ async def test_a_second_reply_lying_in_a_pooled_connection_answers_nobody(script
             await reader.read()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    first = await transport.post(base, b"first", {}, PATIENT_S)
+    client = HttpClient()
+    first = await client.post(base, b"first", {}, PATIENT_S)
     await sent_twice.wait()
     await asyncio.sleep(0.05)
-    second = await transport.post(base, b"second", {}, PATIENT_S)
-    await transport.close()
+    second = await client.post(base, b"second", {}, PATIENT_S)
+    await client.close()
     assert (first.body, second.body) == (b"to first", b"to second")
 
 
 async def test_connections_are_pooled(scripted: Serve) -> None:
     script = CountingEcho()
     base = await scripted(script)
-    transport = HttpTransport()
+    client = HttpClient()
     for number in range(5):
         body = str(number).encode()
-        assert (await transport.post(base, body, {}, PATIENT_S)).body == body
-    await transport.close()
+        assert (await client.post(base, body, {}, PATIENT_S)).body == body
+    await client.close()
     assert script.connections == 1
 
 
@@ -75,11 +75,11 @@ async def test_a_request_is_never_sent_twice(scripted: Serve) -> None:
         asked.append(await read_request(reader))
 
     base = await scripted(script)
-    transport = HttpTransport()
-    await transport.post(base, b"first", {}, PATIENT_S)
-    with pytest.raises(Lost):
-        await transport.post(base, b"complete", {}, PATIENT_S)
-    await transport.close()
+    client = HttpClient()
+    await client.post(base, b"first", {}, PATIENT_S)
+    with pytest.raises(ReplyLost):
+        await client.post(base, b"complete", {}, PATIENT_S)
+    await client.close()
     assert asked == [b"first", b"complete"]
 
 
@@ -95,12 +95,12 @@ async def test_a_pooled_connection_that_the_server_closed_is_not_used(scripted: 
         hung_up.set()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    await transport.post(base, b"first", {}, PATIENT_S)
+    client = HttpClient()
+    await client.post(base, b"first", {}, PATIENT_S)
     await hung_up.wait()
     await asyncio.sleep(0.05)
-    assert (await transport.post(base, b"second", {}, PATIENT_S)).body == b"fine"
-    await transport.close()
+    assert (await client.post(base, b"second", {}, PATIENT_S)).body == b"fine"
+    await client.close()
     assert asked == [b"first", b"second"]
 
 
@@ -114,9 +114,9 @@ async def test_a_redirect_is_not_followed(scripted: Serve) -> None:
             await writer.drain()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    assert (await transport.post(base, b"once", {}, PATIENT_S)).status == 307
-    await transport.close()
+    client = HttpClient()
+    assert (await client.post(base, b"once", {}, PATIENT_S)).status == 307
+    await client.close()
     assert asked == [b"once"]
 
 
@@ -129,10 +129,10 @@ async def test_an_endless_reply_is_given_up(scripted: Serve) -> None:
             await writer.drain()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    with pytest.raises(Nonsense, match="more than"):
-        await transport.post(base, b"", {}, PATIENT_S)
-    await transport.close()
+    client = HttpClient()
+    with pytest.raises(ReplyUnreadable, match="more than"):
+        await client.post(base, b"", {}, PATIENT_S)
+    await client.close()
 
 
 async def test_a_compressed_reply_is_not_unfolded(scripted: Serve) -> None:
@@ -142,9 +142,9 @@ async def test_a_compressed_reply_is_not_unfolded(scripted: Serve) -> None:
         await writer.drain()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    assert (await transport.post(base, b"", {}, PATIENT_S)).body == b"\x1f\x8b"
-    await transport.close()
+    client = HttpClient()
+    assert (await client.post(base, b"", {}, PATIENT_S)).body == b"\x1f\x8b"
+    await client.close()
 
 
 async def test_callers_wait_for_a_connection_and_are_not_sent_when_none_comes(scripted: Serve) -> None:
@@ -156,20 +156,20 @@ async def test_callers_wait_for_a_connection_and_are_not_sent_when_none_comes(sc
         await reader.read()
 
     base = await scripted(script)
-    transport = HttpTransport(connections_max=1)
-    holding = asyncio.create_task(transport.post(base, b"first", {}, PATIENT_S))
+    client = HttpClient(connections_max=1)
+    holding = asyncio.create_task(client.post(base, b"first", {}, PATIENT_S))
     await asked.wait()
-    with pytest.raises(NotSent):
-        await transport.post(base, b"second", {}, 0.1)
+    with pytest.raises(RequestNotSent):
+        await client.post(base, b"second", {}, 0.1)
     holding.cancel()
     await asyncio.gather(holding, return_exceptions=True)
-    await transport.close()
+    await client.close()
 
 
 async def test_closing_twice_or_unopened_is_fine() -> None:
-    transport = HttpTransport()
-    await transport.close()
-    await transport.close()
+    client = HttpClient()
+    await client.close()
+    await client.close()
 
 
 async def asked_twice(scripted: Serve, reply: bytes) -> tuple[list[Any], int]:
@@ -185,14 +185,14 @@ async def asked_twice(scripted: Serve, reply: bytes) -> tuple[list[Any], int]:
             await writer.drain()
 
     base = await scripted(script)
-    transport = HttpTransport()
+    client = HttpClient()
     replies: list[Any] = []
     for _ in range(2):
         try:
-            replies.append((await transport.post(base, b"<ask/>", {}, PATIENT_S)).body)
-        except PayGovError as error:
+            replies.append((await client.post(base, b"<ask/>", {}, PATIENT_S)).body)
+        except HttpClientError as error:
             replies.append(type(error))
-    await transport.close()
+    await client.close()
     return replies, connections
 
 
@@ -210,12 +210,12 @@ async def asked_twice(scripted: Serve, reply: bytes) -> tuple[list[Any], int]:
         (http_reply(b"fine").replace(b"1.1", b"1.0"), b"fine", 2),
         (http_reply(b"fine") + http_reply(b"not for you"), b"fine", 2),
         (http_reply(b"fine") + b"<", b"fine", 2),
-        (http_reply(b"fine", headers="X: " + "x" * 600_000 + "\r\n"), Nonsense, 2),
-        (http_reply(b"fine", headers="Content-Length: 3\r\n"), Nonsense, 2),
-        (http_reply(b"fine", headers="Transfer-Encoding: chunked\r\n"), Nonsense, 2),
-        (http_reply(b"fine", headers="Content-Length: 99999999999999999999999\r\n"), Nonsense, 2),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n", Nonsense, 2),
-        (b"HTTP/1.1 101 Other\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", Nonsense, 2),
+        (http_reply(b"fine", headers="X: " + "x" * 600_000 + "\r\n"), ReplyUnreadable, 2),
+        (http_reply(b"fine", headers="Content-Length: 3\r\n"), ReplyUnreadable, 2),
+        (http_reply(b"fine", headers="Transfer-Encoding: chunked\r\n"), ReplyUnreadable, 2),
+        (http_reply(b"fine", headers="Content-Length: 99999999999999999999999\r\n"), ReplyUnreadable, 2),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n", ReplyUnreadable, 2),
+        (b"HTTP/1.1 101 Other\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", ReplyUnreadable, 2),
     ],
 )
 async def test_a_reply_is_read_and_its_connection_kept_only_when_clean(
@@ -233,9 +233,9 @@ async def test_a_reply_without_a_length_ends_with_its_connection(scripted: Serve
         writer.write_eof()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    reply = await transport.post(base, b"", {}, PATIENT_S)
-    await transport.close()
+    client = HttpClient()
+    reply = await client.post(base, b"", {}, PATIENT_S)
+    await client.close()
     assert (reply.body, reply.headers) == (b"fine", {"content-type": "text/xml"})
 
 
@@ -247,9 +247,9 @@ async def test_a_reply_that_comes_in_single_bytes_is_whole(scripted: Serve) -> N
             await asyncio.sleep(0)
 
     base = await scripted(script)
-    transport = HttpTransport()
-    assert (await transport.post(base, b"", {}, PATIENT_S)).body == b"fine"
-    await transport.close()
+    client = HttpClient()
+    assert (await client.post(base, b"", {}, PATIENT_S)).body == b"fine"
+    await client.close()
 
 
 async def test_endless_chunks_of_nothing_are_given_up(scripted: Serve) -> None:
@@ -263,10 +263,10 @@ async def test_endless_chunks_of_nothing_are_given_up(scripted: Serve) -> None:
             await writer.drain()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    with pytest.raises(Nonsense, match="on the wire"):
-        await transport.post(base, b"", {}, PATIENT_S)
-    await transport.close()
+    client = HttpClient()
+    with pytest.raises(ReplyUnreadable, match="on the wire"):
+        await client.post(base, b"", {}, PATIENT_S)
+    await client.close()
 
 
 async def test_the_connection_of_a_caller_who_left_is_not_used_again(scripted: Serve) -> None:
@@ -284,23 +284,23 @@ async def test_the_connection_of_a_caller_who_left_is_not_used_again(scripted: S
         await reader.read()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    leaving = asyncio.create_task(transport.post(base, b"first", {}, PATIENT_S))
+    client = HttpClient()
+    leaving = asyncio.create_task(client.post(base, b"first", {}, PATIENT_S))
     await asked.wait()
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
-    assert (await transport.post(base, b"second", {}, PATIENT_S)).body == b"second"
-    await transport.close()
+    assert (await client.post(base, b"second", {}, PATIENT_S)).body == b"second"
+    await client.close()
     assert connections == 2
 
 
 async def test_a_waiting_caller_gets_the_connection_that_is_given_back(scripted: Serve) -> None:
     script = CountingEcho()
     base = await scripted(script)
-    transport = HttpTransport(connections_max=2)
+    client = HttpClient(connections_max=2)
     bodies = [str(number).encode() for number in range(20)]
-    replies = await asyncio.gather(*(transport.post(base, body, {}, PATIENT_S) for body in bodies))
-    await transport.close()
+    replies = await asyncio.gather(*(client.post(base, body, {}, PATIENT_S) for body in bodies))
+    await client.close()
     assert [reply.body for reply in replies] == bodies
     assert script.connections == 2
 
@@ -311,14 +311,14 @@ async def test_an_idle_connection_to_one_place_makes_room_for_another(scripted: 
         await writer.drain()
         await reader.read()
 
-    transport = HttpTransport(connections_max=1)
+    client = HttpClient(connections_max=1)
     for base in (await scripted(script), await scripted(script)):
-        assert (await transport.post(base, b"ask", {}, PATIENT_S)).body == b"ask"
-    await transport.close()
+        assert (await client.post(base, b"ask", {}, PATIENT_S)).body == b"ask"
+    await client.close()
 
 
 async def test_idle_connections_are_ended_in_time(scripted: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_transport, "POOL_IDLE_MAX_S", 0.02)
+    monkeypatch.setattr(http_client, "POOL_IDLE_MAX_S", 0.02)
     ended = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -329,10 +329,10 @@ async def test_idle_connections_are_ended_in_time(scripted: Serve, monkeypatch: 
         ended.set()
 
     base = await scripted(script)
-    transport = HttpTransport()
-    await transport.post(base, b"", {}, PATIENT_S)
+    client = HttpClient()
+    await client.post(base, b"", {}, PATIENT_S)
     await asyncio.wait_for(ended.wait(), PATIENT_S)
-    await transport.close()
+    await client.close()
 
 
 async def test_closing_ends_what_is_under_way(scripted: Serve) -> None:
@@ -343,11 +343,11 @@ async def test_closing_ends_what_is_under_way(scripted: Serve) -> None:
         asked.set()
         await reader.read()
 
-    transport = HttpTransport()
-    asking = asyncio.create_task(transport.post(await scripted(script), b"", {}, PATIENT_S))
+    client = HttpClient()
+    asking = asyncio.create_task(client.post(await scripted(script), b"", {}, PATIENT_S))
     await asked.wait()
-    await transport.close()
-    with pytest.raises(Lost):
+    await client.close()
+    with pytest.raises(ReplyLost):
         await asking
 
 
@@ -361,10 +361,10 @@ async def test_the_request_on_the_wire(scripted: Serve) -> None:
         await writer.drain()
 
     base = await scripted(script)
-    transport = HttpTransport()
+    client = HttpClient()
     address = base.removeprefix("http://")
-    await transport.post(f"http://us%40er:pass@{address}/a/b?c=d", b"body", {"SOAPAction": '""'}, PATIENT_S)
-    await transport.close()
+    await client.post(f"http://us%40er:pass@{address}/a/b?c=d", b"body", {"SOAPAction": '""'}, PATIENT_S)
+    await client.close()
     assert heads[0].decode().split("\r\n") == [
         "POST /a/b?c=d HTTP/1.1",
         f"Host: {address}",
@@ -396,17 +396,93 @@ async def test_the_request_on_the_wire(scripted: Serve) -> None:
     ],
 )
 async def test_an_address_or_header_that_cannot_be_is_not_sent(url: str, headers: dict[str, str]) -> None:
-    transport = HttpTransport()
-    with pytest.raises(NotSent):
-        await transport.post(url, b"", headers, PATIENT_S)
-    await transport.close()
+    client = HttpClient()
+    with pytest.raises(RequestNotSent):
+        await client.post(url, b"", headers, PATIENT_S)
+    await client.close()
 
 
-async def test_what_is_ending_carries_nothing_though_it_was_not_told_yet() -> None:
-    """Between a connection's end and ``connection_lost`` lies a turn of the loop: whoever asks there is not sent."""
+async def test_an_ending_connection_that_has_not_learnt_of_its_end_carries_nothing() -> None:
+    """``connection_lost`` comes one loop pass after the end: a request in between must count as not sent."""
     transport = Mock(is_closing=Mock(return_value=True))
-    connection = Connection("127.0.0.1", asyncio.get_running_loop())
+    connection = HttpClientConnection("127.0.0.1", asyncio.get_running_loop(), 1000)
     connection.connection_made(transport)
-    with pytest.raises(NotSent):
-        await connection.ask(b"POST", asyncio.get_running_loop().time() + PATIENT_S, PATIENT_S)
+    with pytest.raises(RequestNotSent):
+        await connection.exchange(b"POST", asyncio.get_running_loop().time() + PATIENT_S, PATIENT_S)
     transport.write.assert_not_called()
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
+    """Make the event loop resolve names to ``answers``, one a call. Return the list of the names that it was asked."""
+    remaining, asked = list(answers), []
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in remaining.pop(0)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    return asked
+
+
+def no_private(address: str) -> str | None:
+    return "a private address" if address.startswith("10.") else None
+
+
+async def test_the_connection_goes_to_the_address_that_was_checked(
+    scripted: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that changes its address after the check is not resolved a second time (DNS rebinding)."""
+    port = (await scripted(CountingEcho())).rpartition(":")[2]
+    asked = resolving(monkeypatch, ["127.0.0.1"], ["10.0.0.1"])
+    client = HttpClient(address_refusal=no_private)
+    assert (await client.post(f"http://payer.example:{port}/", b"hello", {}, PATIENT_S)).body == b"hello"
+    await client.close()
+    assert asked == ["payer.example"]
+
+
+async def test_one_refused_address_refuses_the_name(scripted: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = CountingEcho()
+    port = (await scripted(server)).rpartition(":")[2]
+    resolving(monkeypatch, ["127.0.0.1", "10.0.0.1"])
+    client = HttpClient(address_refusal=no_private)
+    with pytest.raises(RequestNotSent, match="a private address"):
+        await client.post(f"http://payer.example:{port}/", b"", {}, PATIENT_S)
+    await client.close()
+    assert server.connections == 0
+
+
+async def test_a_dead_address_leaves_time_for_the_next(scripted: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = (await scripted(CountingEcho())).rpartition(":")[2]
+    resolving(monkeypatch, ["127.0.0.9", "127.0.0.1"])  # nothing listens on 127.0.0.9
+    client = HttpClient(address_refusal=no_private)
+    assert (await client.post(f"http://payer.example:{port}/", b"hello", {}, PATIENT_S)).body == b"hello"
+    await client.close()
+
+
+async def test_a_silent_address_leaves_time_for_the_next(scripted: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = (await scripted(CountingEcho())).rpartition(":")[2]
+    resolving(monkeypatch, ["127.0.0.9", "127.0.0.1"])
+    connect_to = HttpClient._connect_to
+
+    async def silent(client: HttpClient, place: http_client.Place, host: str) -> HttpClientConnection:
+        if host == "127.0.0.9":
+            await asyncio.Event().wait()
+        return await connect_to(client, place, host)
+
+    monkeypatch.setattr(HttpClient, "_connect_to", silent)
+    client = HttpClient(address_refusal=no_private)
+    assert (await client.post(f"http://payer.example:{port}/", b"hello", {}, 2.0)).body == b"hello"
+    await client.close()
+
+
+async def test_a_reply_that_is_too_large_has_a_status(scripted: Serve) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(http_reply(b"x" * 101, "201 Created"))
+        await writer.drain()
+
+    client = HttpClient(reply_bytes_max=100)
+    with pytest.raises(ReplyUnreadable, match="101 bytes") as raised:
+        await client.post(await scripted(script), b"", {}, PATIENT_S)
+    await client.close()
+    assert raised.value.status == 201

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bursar.paygov import HttpTransport, Lost, NotSent
-from paygov.conftest import PATIENT_S, http_reply, read_request
+from bursar.web.http_client import HttpClient
+from bursar.web.http_reply import ReplyLost, RequestNotSent
+from tests.support.scripted_server import PATIENT_S, http_reply, read_request
 
 
 @pytest.fixture(scope="module")
@@ -77,21 +78,31 @@ async def mutual_tls(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Any
 
 async def test_the_client_certificate_is_shown(mutual_tls: Any, certificates: Path) -> None:
     url, seen = mutual_tls
-    transport = HttpTransport(client_cert=str(certificates / "client.pem"))
-    assert (await transport.post(url, b"", {}, PATIENT_S)).body == b"welcome"
-    await transport.close()
+    client = HttpClient(client_cert=str(certificates / "client.pem"))
+    assert (await client.post(url, b"", {}, PATIENT_S)).body == b"welcome"
+    await client.close()
     assert seen == [((("commonName", "client"),),)]
+
+
+async def test_a_checked_address_must_show_the_certificate_of_the_name(mutual_tls: Any, certificates: Path) -> None:
+    """The client connects to 127.0.0.1 and verifies a certificate that holds only ``localhost``."""
+    url, _ = mutual_tls
+    client = HttpClient(client_cert=str(certificates / "client.pem"), address_refusal=lambda _: None)
+    assert (await client.post(url, b"", {}, PATIENT_S)).body == b"welcome"
+    with pytest.raises(RequestNotSent, match="CERTIFICATE_VERIFY_FAILED"):
+        await client.post(url.replace("localhost", "127.0.0.1"), b"", {}, PATIENT_S)
+    await client.close()
 
 
 async def test_without_a_certificate_nothing_comes_of_it(mutual_tls: Any) -> None:
     url, seen = mutual_tls
-    transport = HttpTransport()
-    with pytest.raises((NotSent, Lost)):  # TLS 1.3 tells of a missing certificate only after the handshake.
-        await transport.post(url, b"", {}, PATIENT_S)
-    await transport.close()
+    client = HttpClient()
+    with pytest.raises((RequestNotSent, ReplyLost)):  # TLS 1.3 tells of a missing certificate only after the handshake.
+        await client.post(url, b"", {}, PATIENT_S)
+    await client.close()
     assert seen == []
 
 
 def test_a_wrong_path_to_the_certificate_fails_at_start() -> None:
     with pytest.raises(OSError, match="No such file"):
-        HttpTransport(client_cert="/nowhere/client.pem")
+        HttpClient(client_cert="/nowhere/client.pem")
