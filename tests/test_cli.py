@@ -49,7 +49,7 @@ GROUPS = {
 
 EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "up": "portal",
-    "demo": "portal",
+    "demo": "reports",
     "portal": "portal",
     "portal --workers 2": "portal",
     "simulator --port 0": "portal",

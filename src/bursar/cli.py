@@ -53,7 +53,6 @@ MOUNTED: Mapping[str, tuple[str, str, str]] = {
 
 
 EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
-    "aiohttp": ("portal",),
     "jinja2": ("portal",),
     "jsonschema_rs": ("portal", "reports"),
     "prometheus_client": ("portal",),

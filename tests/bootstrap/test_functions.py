@@ -188,7 +188,7 @@ def test_a_scheduled_pass_delivers_webhooks(
     subscriptions = tmp_path / "webhooks.toml"
     subscriptions.write_text(SUBSCRIPTION)
     monkeypatch.setenv("BURSAR_WEBHOOKS", str(subscriptions))
-    monkeypatch.setattr("bursar.portal.webhooks.sender.AioHttpSender", Receiver)
+    monkeypatch.setattr("bursar.portal.webhooks.sender.HttpSender", Receiver)
     told = sweep({}, None)["webhooks"]
     assert told["delivered"] == len(Receiver.taken) > 0
     assert (told["putOff"], told["died"]) == (0, 0)

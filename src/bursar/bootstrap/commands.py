@@ -105,6 +105,7 @@ def demo(count: int, portal_url: str, simulator_url: str, seed: int | None, data
 
 
 async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: str, seed: int | None) -> None:
+    import duckdb  # noqa: F401 - the report at the end needs it: without it, fail before the first payment
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from bursar.bootstrap.demo import DemoFailed, make_payments

@@ -228,7 +228,7 @@ class Composition:
             return None
         from bursar.portal.webhooks.dispatcher import Dispatcher
         from bursar.portal.webhooks.queue import WebhookQueue
-        from bursar.portal.webhooks.sender import AioHttpSender
+        from bursar.portal.webhooks.sender import HttpSender
         from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
 
         try:
@@ -237,7 +237,7 @@ class Composition:
             raise CannotStart(f"BURSAR_WEBHOOKS: {error}") from error
         queue = WebhookQueue(await self.store())
         await queue.create_table()
-        sender = await self._ending.enter_async_context(AioHttpSender())
+        sender = await self._ending.enter_async_context(HttpSender())
         return Dispatcher(
             await self.ledger(), queue, subscriptions, sender, clock=self.clock, randomness=self.randomness
         )

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import aiohttp
+import orjson
+
+from bursar.web.http_client import HttpClient
+from bursar.web.http_reply import HttpClientError
 
 AT_ONCE: Final = 8
 TIMEOUT_S: Final = 60.0
@@ -49,45 +52,48 @@ async def make_payments(
     """
     made = Made()
     orders = iter(range(count))
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    client = HttpClient()
 
-        async def application() -> None:
-            for _ in orders:  # shared: each takes the next payment
-                await _one_payment(session, portal_url, simulator_url, randomness, made)
-                on_payment()
+    async def application() -> None:
+        for _ in orders:  # shared: each takes the next payment
+            await _one_payment(client, portal_url, simulator_url, randomness, made)
+            on_payment()
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(AT_ONCE, count)):
-                    group.create_task(application())
-        except* aiohttp.ClientError as errors:
-            raise DemoFailed(f"no answer: {errors.exceptions[0]}") from None
-        except* DemoFailed as errors:
-            raise errors.exceptions[0] from None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, count)):
+                group.create_task(application())
+    except* HttpClientError as errors:
+        raise DemoFailed(f"no answer: {errors.exceptions[0]}") from None
+    except* DemoFailed as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        await client.close()
     return made
 
 
 async def _one_payment(
-    session: aiohttp.ClientSession, portal_url: str, simulator_url: str, randomness: random.Random, made: Made
+    client: HttpClient, portal_url: str, simulator_url: str, randomness: random.Random, made: Made
 ) -> None:
-    started = await _post(session, f"{portal_url}/init", _order(randomness, portal_url))
+    started = await _post(client, f"{portal_url}/init", _order(randomness, portal_url))
     (payer,) = randomness.choices([who for who, _ in PAYERS], [share for _, share in PAYERS])
     if payer is None:
         made.walked_away += 1
         return
     method, outcome = payer
-    await _post(session, f"{simulator_url}/pay/{method}/{outcome}?token={started['token']}", None)
-    done = await _post(session, f"{portal_url}/process", {"token": started["token"]})
+    await _post(client, f"{simulator_url}/pay/{method}/{outcome}?token={started['token']}", None)
+    done = await _post(client, f"{portal_url}/process", {"token": started["token"]})
     made.statuses[done["paymentStatus"]] += 1
 
 
-async def _post(session: aiohttp.ClientSession, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
-    async with session.post(url, json=body) as reply:
-        if reply.status != 200:
-            raise DemoFailed(f"{url.split('?', 1)[0]} answered {reply.status}: {(await reply.text())[:300]}")
-        answer: dict[str, Any] = await reply.json()
-        return answer
+async def _post(client: HttpClient, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    sent = b"" if body is None else orjson.dumps(body)
+    reply = await client.post(url, sent, {"Content-Type": "application/json"}, TIMEOUT_S)
+    if reply.status != 200:
+        said = reply.body[:300].decode(errors="replace")
+        raise DemoFailed(f"{url.split('?', 1)[0]} answered {reply.status}: {said}")
+    answer: dict[str, Any] = orjson.loads(reply.body)
+    return answer
 
 
 def _order(randomness: random.Random, portal_url: str) -> dict[str, Any]:

@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
-from bursar.portal.webhooks.sender import AioHttpSender, NotDelivered, refusal
+from bursar.portal.webhooks import sender as sender_module
+from bursar.portal.webhooks.sender import REPLY_BYTES_MAX, HttpSender, NotDelivered, refusal
 from bursar.portal.webhooks.signing import signature, verified
 from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
+from tests.support.scripted_server import Serve, http_reply, read_request
 
 SECRET = "a secret of more than thirty-two characters"
 
@@ -44,28 +45,63 @@ def test_public_targets_are_taken(address: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "127.1"])
-async def test_nothing_reaches_a_server_on_our_own_machine(host: str) -> None:
-    reached = []
+async def test_nothing_reaches_a_server_on_our_own_machine(host: str, scripted: Serve) -> None:
+    connections = 0
 
-    async def receive(request: web.Request) -> web.Response:
-        reached.append(request.path)
-        return web.Response()
+    async def script(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.read()
 
-    app = web.Application()
-    app.router.add_post("/", receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    try:
-        async with AioHttpSender(timeout_s=5.0) as sender:
-            with pytest.raises(NotDelivered):
-                await sender.post(f"http://{host}:{port}/", b"{}", {})
-    finally:
-        await runner.cleanup()
-        await asyncio.sleep(0)
-    assert reached == []
+    port = (await scripted(script)).rpartition(":")[2]
+    async with HttpSender(timeout_s=5.0) as sender:
+        with pytest.raises(NotDelivered, match="is not a public address"):
+            await sender.post(f"http://{host}:{port}/", b"{}", {})
+    assert connections == 0
+
+
+async def sent_to(monkeypatch: pytest.MonkeyPatch, scripted: Serve, reply: bytes, timeout_s: float = 5.0) -> None:
+    """Send a delivery to a loopback server that writes ``reply``; loopback counts as public here."""
+    monkeypatch.setattr(sender_module, "refusal", lambda _: None)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(reply)
+        await writer.drain()
+        await reader.read()
+
+    url = await scripted(script)
+    async with HttpSender(timeout_s) as sender:
+        await sender.post(url, b"{}", {})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        http_reply(b"thanks"),
+        http_reply(b"", "299 Odd"),
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        http_reply(b"x" * 2 * REPLY_BYTES_MAX),
+    ],
+)
+async def test_a_2xx_is_a_delivery_for_any_body(reply: bytes, monkeypatch: pytest.MonkeyPatch, scripted: Serve) -> None:
+    await sent_to(monkeypatch, scripted, reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        (http_reply(b"", "307 There", "Location: /again\r\n"), "HTTP 307"),
+        (http_reply(b"x" * 2 * REPLY_BYTES_MAX, "503 Busy"), "HTTP 503"),
+        (b"SSH-2.0\r\n\r\n", "not HTTP"),
+        (b"", "no whole reply"),
+    ],
+)
+async def test_anything_else_is_not_a_delivery(
+    reply: bytes, problem: str, monkeypatch: pytest.MonkeyPatch, scripted: Serve
+) -> None:
+    with pytest.raises(NotDelivered, match=problem):
+        await sent_to(monkeypatch, scripted, reply, timeout_s=0.3 if not reply else 5.0)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +109,7 @@ async def test_nothing_reaches_a_server_on_our_own_machine(host: str) -> None:
     ["https://a.example:99999/", "https://a.example:x/", f"https://{'a' * 64}.example/", "https://../", "https://[/"],
 )
 async def test_a_url_that_leads_nowhere_is_not_delivered_and_stops_nothing_else(url: str) -> None:
-    async with AioHttpSender(timeout_s=5.0) as sender:
+    async with HttpSender(timeout_s=5.0) as sender:
         with pytest.raises(NotDelivered):
             await sender.post(url, b"{}", {})
 

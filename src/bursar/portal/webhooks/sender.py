@@ -5,14 +5,16 @@ a name that resolves to something else a moment later gains nothing. Redirects a
 """
 
 import ipaddress
-import socket
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    import aiohttp
+from bursar.web.http_client import HttpClient
+from bursar.web.http_reply import HttpClientError, ReplyUnreadable
 
 SEND_TIMEOUT_S: Final = 10.0
+CONNECTIONS_MAX: Final = 16
+REPLY_BYTES_MAX: Final = 64 * 1024
+"""Receivers answer with a status; their bodies are not used."""
 GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 """All that IANA has given to public hosts. What is elsewhere is local, reserved, or stands for an IPv4 address."""
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
@@ -51,70 +53,30 @@ def _embedded(ip: Address) -> Iterator[Address]:
                 yield found
 
 
-class AioHttpSender:
-    """The sender over aiohttp. ``async with`` it."""
+class HttpSender:
+    """A sender over HTTPS, in one event loop. ``async with`` it."""
 
     def __init__(self, timeout_s: float = SEND_TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._client = HttpClient(
+            connections_max=CONNECTIONS_MAX, reply_bytes_max=REPLY_BYTES_MAX, address_refusal=refusal
+        )
 
-    async def __aenter__(self) -> "AioHttpSender":
-        import aiohttp
-
-        connector = aiohttp.TCPConnector(resolver=_public_resolver(), limit=16, ttl_dns_cache=0, use_dns_cache=False)
-        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+    async def __aenter__(self) -> "HttpSender":
         return self
 
     async def __aexit__(self, *ended: object) -> None:
-        assert self._session is not None
-        await self._session.close()
+        await self._client.close()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        import aiohttp
-        from yarl import URL
-
-        assert self._session is not None, "the sender is not open"
+        """Post one delivery. See :meth:`Sender.post`."""
         try:
-            host = URL(url).host or ""
-            # aiohttp asks no resolver about an address written as one.
-            if _is_address(host) and (why := refusal(host)):
-                raise NotDelivered(why)
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as reply:
-                if not 200 <= reply.status < 300:
-                    raise NotDelivered(f"HTTP {reply.status}")
-        # ValueError: a port or a name that there cannot be (UnicodeError is one).
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            said = str(error) if isinstance(error.__cause__, PermissionError) else type(error).__name__
-            raise NotDelivered(said) from error
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
-def _public_resolver() -> Any:
-    from aiohttp.abc import AbstractResolver, ResolveResult
-    from aiohttp.resolver import ThreadedResolver
-
-    class PublicResolver(AbstractResolver):
-        def __init__(self) -> None:
-            self._behind = ThreadedResolver()
-
-        async def resolve(
-            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-        ) -> list[ResolveResult]:
-            found = await self._behind.resolve(host, port, family)
-            for each in found:
-                if why := refusal(each["host"]):
-                    raise PermissionError(why)
-            return found
-
-        async def close(self) -> None:
-            await self._behind.close()
-
-    return PublicResolver()
+            status = (await self._client.post(url, body, headers, self._timeout_s)).status
+        except ReplyUnreadable as error:
+            if error.status is None:
+                raise NotDelivered(str(error)) from error
+            status = error.status  # the status of a reply that is too large still counts
+        except HttpClientError as error:
+            raise NotDelivered(str(error)) from error
+        if not 200 <= status < 300:
+            raise NotDelivered(f"HTTP {status}")
