@@ -82,9 +82,10 @@ def _holders(inode: str) -> Iterator[int]:
 
 @contextmanager
 def simulator() -> Iterator[Server]:
-    """Pay.gov's simulator, its books in memory."""
+    """Pay.gov's simulator in its fast form (``fast_simulator.py``), its books in memory."""
     port = free_port()
-    with _started([str(BIN / "bursar"), "simulator", "--port", str(port)], f"http://127.0.0.1:{port}", {}) as server:
+    command = [sys.executable, str(Path(__file__).with_name("fast_simulator.py")), "--port", str(port)]
+    with _started(command, f"http://127.0.0.1:{port}", {}) as server:
         yield server
 
 

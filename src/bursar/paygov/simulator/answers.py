@@ -79,16 +79,7 @@ class SoapService:
             chosen = self.plan.choose(request.operation.name, token, agency_tracking_id)
             if chosen is not None:
                 return await self._misbehave(chosen, request)
-        return self._carry_out(request)
-
-    def answer_at_once(
-        self, operations: Mapping[str, Operation], body: bytes, content_type: str, authentication: str
-    ) -> Answer | None:
-        """As :meth:`answer`; None, and nothing has happened, while misbehaviours are in force: they may take time."""
-        if len(self.plan):
-            return None
-        request = self._read(operations, body, content_type, authentication)
-        return request if isinstance(request, Answer) else self._carry_out(request)
+        return self.carry_out(request)
 
     def _read(
         self, operations: Mapping[str, Operation], body: bytes, content_type: str, authentication: str
@@ -110,12 +101,13 @@ class SoapService:
     async def _misbehave(self, chosen: Misbehaviour, request: SoapRequest) -> Answer:
         if chosen.delay_s and chosen.kind != "drip":
             await asyncio.sleep(chosen.delay_s)
-        honest = self._carry_out(request) if chosen.happens else reply(request.operation, b"")
+        honest = self.carry_out(request) if chosen.happens else reply(request.operation, b"")
         if chosen.kind == "twice":
-            honest = self._carry_out(request)
+            honest = self.carry_out(request)
         return SPOIL[chosen.kind](chosen, honest)
 
-    def _carry_out(self, request: SoapRequest) -> Answer:
+    def carry_out(self, request: SoapRequest) -> Answer:
+        """Carry out ``request`` without any misbehaviour, and return the answer. Raises nothing."""
         try:
             return reply(request.operation, self._perform[request.operation](request.fields))
         except Fault as fault:

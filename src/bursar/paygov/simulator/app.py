@@ -36,7 +36,6 @@ from bursar.paygov.simulator.books import Charge
 from bursar.paygov.simulator.core import Simulator
 from bursar.paygov.simulator.hosted_pages import HostedPages, bounded_body, page, refusal
 from bursar.paygov.simulator.misbehaviour import KINDS, Misbehaviour, MisbehaviourPlan
-from bursar.paygov.simulator.short_cut import ShortCut
 from bursar.paygov.simulator.wire import Answer, Ending
 
 REQUEST_BYTES_MAX = 64 * 1024
@@ -55,23 +54,14 @@ ABORT_EXTENSION = "bursar.abort"
 _BEARER_HEADER: Final = BEARER_HEADER.lower().encode()
 
 
-class SimulatorApp(Starlette):
-    """The app, and the short cut to it for a server that can take one (``server.py``)."""
-
-    def __init__(self, short_cut: ShortCut, **options: Any) -> None:
-        super().__init__(**options)
-        self.short_cut = short_cut
-
-
-def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) -> SimulatorApp:
+def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) -> Starlette:
     """The app. ``plan`` is what goes wrong from the start; POST /misbehave adds to it."""
     plan = plan if plan is not None else MisbehaviourPlan(simulator.randomness)
     service = SoapService(simulator, plan)
     pages = HostedPages(simulator)
     desk = OperatorsDesk(simulator, service)
     services = {ONLINE_PATH: ONLINE_OPERATIONS, QUERY_PATH: QUERY_OPERATIONS}
-    return SimulatorApp(
-        ShortCut(simulator, service, services),
+    return Starlette(
         routes=[
             *(Route(path, SoapDoor(service, operations), methods=["POST"]) for path, operations in services.items()),
             Route(PAY_PATH + "/cancel", pages.cancel_by_script, methods=["POST"]),

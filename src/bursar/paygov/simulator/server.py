@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH, QUERY_PATH
-from bursar.paygov.simulator.app import ABORT_EXTENSION, SimulatorApp, simulator_app
+from bursar.paygov.simulator.app import ABORT_EXTENSION, simulator_app
 from bursar.paygov.simulator.core import Simulator
 from bursar.paygov.simulator.misbehaviour import MisbehaviourPlan
-from bursar.paygov.simulator.wire import Answer
 from bursar.web import binding
 
 HOST = "127.0.0.1"
@@ -55,7 +55,7 @@ def addresses(listening: socket.socket) -> Addresses:
 
 def simulator_server(simulator: Simulator, plan: MisbehaviourPlan | None = None) -> uvicorn.Server:
     """A uvicorn server, to be run with ``serve(sockets=[listen(…)])``; it stops at SIGINT and SIGTERM."""
-    return uvicorn.Server(_config(simulator, plan))
+    return uvicorn.Server(simulator_config(simulator_app(simulator, plan)))
 
 
 @contextlib.asynccontextmanager
@@ -66,14 +66,20 @@ async def serving(
     host: str = HOST,
     port: int = 0,
 ) -> AsyncIterator[Addresses]:
-    """Serves the simulator in this event loop for the length of a ``with``; signals stay the surroundings' affair."""
+    """Serve the simulator in this event loop during a ``with``. The caller keeps handling signals."""
+    async with serving_config(simulator_config(simulator_app(simulator, plan)), host=host, port=port) as where:
+        yield where
+
+
+@contextlib.asynccontextmanager
+async def serving_config(config: uvicorn.Config, *, host: str = HOST, port: int = 0) -> AsyncIterator[Addresses]:
+    """Serve a simulator with the given configuration in this event loop during a ``with``."""
     listening = listen(host, port)
-    where = addresses(listening)
-    server = _EmbeddedServer(_config(simulator, plan))
+    server = _EmbeddedServer(config)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        # Whoever connects from here on is queued by the kernel until uvicorn is up.
-        yield where
+        # The kernel queues connections until uvicorn accepts them.
+        yield addresses(listening)
     finally:
         server.should_exit = True
         await running
@@ -85,54 +91,14 @@ class _EmbeddedServer(uvicorn.Server):
         yield
 
 
-class _SimulatorProtocol(HttpToolsProtocol):
-    """uvicorn's own protocol, with what a simulator needs besides: to hang up, and the short cut to its answers."""
-
-    def __init__(self, config: uvicorn.Config, *others: Any, **named: Any) -> None:
-        super().__init__(config, *others, **named)
-        assert isinstance(config.app, SimulatorApp)
-        self._short_cut = config.app.short_cut
-        self._receiving = False
-
-    def data_received(self, data: bytes) -> None:
-        if not self._busy():
-            reply = self._short_cut.reply(data)
-            if reply is not None:
-                self._unset_keepalive_if_required()
-                self.transport.write(self._whole(*reply))
-                if reply.closes:
-                    self.transport.close()
-                return
-        super().data_received(data)
-
-    def _busy(self) -> bool:
-        """Whether an earlier request is still on the long way, in or out."""
-        return (
-            self._receiving
-            or (self.cycle is not None and not self.cycle.response_complete)
-            or self.flow.write_paused
-            or self.transport.is_closing()
-        )
-
-    def _whole(self, answer: Answer, closes: bool) -> bytes:
-        lines = [STATUS_LINE[answer.status]]
-        lines += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        lines.append(b"content-type: %b\r\n" % answer.content_type.encode())
-        if closes:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"content-length: %d\r\n\r\n" % len(answer.body))
-        lines.append(answer.body)
-        return b"".join(lines)
+class SimulatorProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which also offers the app a way to break off its connection."""
 
     def on_message_begin(self) -> None:
+        """Begin a request, and put :data:`~bursar.paygov.simulator.app.ABORT_EXTENSION` into its scope."""
         super().on_message_begin()
-        self._receiving = True
         extensions: dict[str, Any] = {ABORT_EXTENSION: self._abort}
         self.scope["extensions"] = extensions
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._receiving = False
 
     def _abort(self, reset: bool) -> None:
         if reset:
@@ -144,10 +110,11 @@ class _SimulatorProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def _config(simulator: Simulator, plan: MisbehaviourPlan | None) -> uvicorn.Config:
+def simulator_config(app: ASGIApp, protocol: type[SimulatorProtocol] = SimulatorProtocol) -> uvicorn.Config:
+    """Return the configuration of a uvicorn server for ``app``."""
     return uvicorn.Config(
-        simulator_app(simulator, plan),
-        http=_SimulatorProtocol,
+        app,
+        http=protocol,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -4,7 +4,6 @@ An :class:`Answer` says what the caller is to get and how; each door (``app``, `
 own way.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -46,28 +45,9 @@ class SoapRequest:
     fields: dict[str, str]
 
 
-# The one form in which Bursar's own client (and most others) writes an envelope, read at a tenth of the parser's cost.
-# Printable ASCII without markup only: whatever is not exactly this goes to the parser, and means the same there.
-PLAIN_ENVELOPE = re.compile(
-    rb'(?:<\?xml version="1\.0" encoding="(?:UTF-8|utf-8)" ?\?>)?[ \t\r\n]*'
-    rb'<soapenv:Envelope xmlns:soapenv="http://schemas\.xmlsoap\.org/soap/envelope/"'
-    rb' xmlns:tcs="http://fms\.treas\.gov/[A-Za-z0-9_./-]*">'
-    rb"[ \t\r\n]*(?:<soapenv:Header ?/>[ \t\r\n]*)?"
-    rb"<soapenv:Body>[ \t\r\n]*<tcs:(?P<op>[A-Za-z]+)>[ \t\r\n]*<(?P=op)Request>[ \t\r\n]*"
-    rb"(?P<fields>(?:<(?P<f>[a-z_]+)>[ -%'-;=?-~]*</(?P=f)>[ \t\r\n]*)*)"
-    rb"</(?P=op)Request>[ \t\r\n]*</tcs:(?P=op)>[ \t\r\n]*</soapenv:Body>[ \t\r\n]*</soapenv:Envelope>[ \t\r\n]*"
-)
-_PLAIN_FIELD = re.compile(r"<([a-z_]+)>([^<]*)</")
-
-
 def read_request(operations: Mapping[str, Operation], body: bytes, content_type: str) -> SoapRequest:
     """Raises XmlRefused or RequestRefused."""
-    plain = PLAIN_ENVELOPE.fullmatch(body)
-    if plain is not None:
-        name = plain["op"].decode()
-        pairs = [(field, text.strip()) for field, text in _PLAIN_FIELD.findall(plain["fields"].decode())]
-    else:
-        name, pairs = parse_request(body, content_type)
+    name, pairs = _parse_request(body, content_type)
     operation = operations.get(name)
     if operation is None:
         raise RequestRefused(f"there is no operation of that name here; there is {', '.join(operations)}")
@@ -77,7 +57,7 @@ def read_request(operations: Mapping[str, Operation], body: bytes, content_type:
     return SoapRequest(operation, fields)
 
 
-def parse_request(body: bytes, content_type: str) -> tuple[str, list[tuple[str, str]]]:
+def _parse_request(body: bytes, content_type: str) -> tuple[str, list[tuple[str, str]]]:
     envelope = parse_xml(body, content_type)
     soap_body = envelope.only("Body") if envelope.name == "Envelope" else None
     if soap_body is None or len(soap_body.children) != 1:
