@@ -34,19 +34,19 @@ from bursar.paygov.protocol import (
     QUERY_OPERATIONS,
     QUERY_PATH,
     TOKEN_FIELD,
-    Operation,
+    SoapOperation,
 )
 from bursar.paygov.simulator import MisbehaviourPlan, PayerRefused, Simulator
 from bursar.paygov.simulator.answers import SoapService
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import SimulatorProtocol, listen, simulator_config
-from bursar.paygov.simulator.wire import Answer, SoapRequest
+from bursar.paygov.simulator.wire import SimulatorAnswer, SoapRequest
 
 JSON_TYPE: Final = "application/json"
 BODY_BYTES_MAX: Final = 16 * 1024
 HEADS_MAX: Final = 1_000
 """Heads that are remembered. A client sends the same head with every request, except for its length."""
-SERVICES: Final[Mapping[bytes, Mapping[str, Operation]]] = {
+SERVICES: Final[Mapping[bytes, Mapping[str, SoapOperation]]] = {
     ONLINE_PATH.encode(): ONLINE_OPERATIONS,
     QUERY_PATH.encode(): QUERY_OPERATIONS,
 }
@@ -73,7 +73,7 @@ _CLOSES: Final = {b"keep-alive": False, b"close": True}
 """The values of a Connection header that are understood here → whether the connection ends with the reply."""
 
 
-def fast_read_request(operations: Mapping[str, Operation], body: bytes) -> SoapRequest | None:
+def fast_read_request(operations: Mapping[str, SoapOperation], body: bytes) -> SoapRequest | None:
     """Return the request in a plain envelope; None if the plain twin, ``wire.read_request``, must read it."""
     plain = PLAIN_ENVELOPE.fullmatch(body)
     if plain is None:
@@ -95,7 +95,7 @@ class _Head(NamedTuple):
 class FastReply(NamedTuple):
     """A whole answer. ``closes``: the connection ends with it."""
 
-    answer: Answer
+    answer: SimulatorAnswer
     closes: bool
 
 
@@ -127,13 +127,13 @@ class FastSimulator:
         answer = self._pay(path) if operations is None else self._soap(operations, data[head_end + 4 :], head)
         return None if answer is None else FastReply(answer, head.closes)
 
-    def _soap(self, operations: Mapping[str, Operation], body: bytes, head: _Head) -> Answer | None:
+    def _soap(self, operations: Mapping[str, SoapOperation], body: bytes, head: _Head) -> SimulatorAnswer | None:
         if len(self._service.plan) or not self._service.admits(head.authentication):
             return None
         request = fast_read_request(operations, body)
         return None if request is None else self._service.carry_out(request)
 
-    def _pay(self, path: bytes) -> Answer | None:
+    def _pay(self, path: bytes) -> SimulatorAnswer | None:
         asked = _PAID.fullmatch(path)
         if asked is None:
             return None
@@ -142,7 +142,7 @@ class FastSimulator:
             url = self._simulator.pay(token.decode(), payment_type.decode(), outcome.decode())
         except PayerRefused:
             return None
-        return Answer(200, JSON_TYPE, orjson.dumps({"redirectUrl": url}))
+        return SimulatorAnswer(200, JSON_TYPE, orjson.dumps({"redirectUrl": url}))
 
     def _head(self, raw: bytes) -> _Head | None:
         try:
@@ -214,7 +214,7 @@ class FastSimulatorProtocol(SimulatorProtocol):
             or self.transport.is_closing()
         )
 
-    def _whole(self, answer: Answer, closes: bool) -> bytes:
+    def _whole(self, answer: SimulatorAnswer, closes: bool) -> bytes:
         lines = [STATUS_LINE[answer.status]]
         lines += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         lines.append(b"content-type: %b\r\n" % answer.content_type.encode())

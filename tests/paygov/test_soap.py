@@ -12,7 +12,7 @@ from bursar.paygov.protocol import (
     GET_DETAILS,
     NAMESPACE,
     START,
-    Operation,
+    SoapOperation,
 )
 from bursar.paygov.safe_xml import parse_xml
 from bursar.paygov.soap import (
@@ -70,7 +70,7 @@ def test_any_value_arrives_as_it_was_or_is_refused(value: str) -> None:
     assert sent.text == value.replace("\r\n", "\n").replace("\r", "\n").strip(" \t\n")
 
 
-def read(operation: Operation, body: bytes | str, status: int = 200, content_type: str = "text/xml") -> object:
+def read(operation: SoapOperation, body: bytes | str, status: int = 200, content_type: str = "text/xml") -> object:
     """What the client makes of a reply."""
     body = body.encode() if isinstance(body, str) else body
     fields = read_reply(operation, status, content_type, body)
@@ -259,6 +259,6 @@ def test_a_mangled_fault_is_a_fault_or_nonsense(start: int, end: int, instead: b
 
 
 @given(st.binary(max_size=300), st.integers(100, 599), st.sampled_from([START, COMPLETE_WITH_DETAILS, GET_DETAILS]))
-def test_any_bytes_are_nonsense(body: bytes, status: int, operation: Operation) -> None:
+def test_any_bytes_are_nonsense(body: bytes, status: int, operation: SoapOperation) -> None:
     with pytest.raises(Nonsense):
         read(operation, body, status)

@@ -31,7 +31,7 @@ from bursar.paygov.protocol import (
     TOKEN_CHARACTERS,
     TRANSACTION_TYPE,
     URL_CHARACTERS_MAX,
-    Operation,
+    SoapOperation,
 )
 from bursar.paygov.safe_xml import Element
 from bursar.paygov.soap import build_envelope, read_collections, read_completion, read_reply, read_token
@@ -78,15 +78,15 @@ class PayGov:
         ``amount`` in dollars, above 0, at most two decimals. Raises ArgumentRefused before sending.
         """
         values = {
-            "tcs_app_id": _shaped("tcs_app_id", tcs_app_id),
-            "agency_tracking_id": _shaped("agency_tracking_id", agency_tracking_id),
+            "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
+            "agency_tracking_id": _checked("agency_tracking_id", agency_tracking_id),
             "transaction_type": TRANSACTION_TYPE,
             "transaction_amount": wire_amount(amount),
             "language": LANGUAGE,
-            "url_success": _url("url_success", url_success),
-            "url_cancel": _url("url_cancel", url_cancel),
+            "url_success": _checked_url("url_success", url_success),
+            "url_cancel": _checked_url("url_cancel", url_cancel),
         }
-        return read_token(await self._online(START, values))
+        return read_token(await self._call_online(START, values))
 
     async def complete(self, *, tcs_app_id: str, token: str) -> Collection:
         """Completes the collection that the payer has paid on the hosted pages: **this charges the payer**.
@@ -94,19 +94,19 @@ class PayGov:
         The collection says its paygov_tracking_id and transaction_status at least. The caller compares its
         agency_tracking_id and amount with what it asked for: only the caller knows them.
         """
-        values = {"tcs_app_id": _shaped("tcs_app_id", tcs_app_id), "token": _shaped("token", token)}
-        return read_completion(await self._online(COMPLETE_WITH_DETAILS, values))
+        values = {"tcs_app_id": _checked("tcs_app_id", tcs_app_id), "token": _checked("token", token)}
+        return read_completion(await self._call_online(COMPLETE_WITH_DETAILS, values))
 
     async def details(self, *, tcs_app_id: str, paygov_tracking_id: str) -> tuple[Collection, ...]:
         """What Pay.gov has under a tracking id of its own: one collection or several, never none."""
         values = {
-            "tcs_app_id": _shaped("tcs_app_id", tcs_app_id),
-            "paygov_tracking_id": _shaped("paygov_tracking_id", paygov_tracking_id),
+            "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
+            "paygov_tracking_id": _checked("paygov_tracking_id", paygov_tracking_id),
         }
-        found = read_collections(await self._online(GET_DETAILS, values))
+        found = read_collections(await self._call_online(GET_DETAILS, values))
         if not found:
             raise Nonsense("details without any transaction")
-        return _about("paygov_tracking_id", paygov_tracking_id, found)
+        return _only_about("paygov_tracking_id", paygov_tracking_id, found)
 
     async def query(self, *, tcs_app_id: str, agency_tracking_id: str) -> tuple[Collection, ...]:
         """What Pay.gov has under an agency tracking id. Empty: Pay.gov surely has none, as of now.
@@ -116,11 +116,11 @@ class PayGov:
         if self._config.query_url is None:
             raise QueryUnavailable("no query service is configured (query_url)")
         values = {
-            "tcs_app_id": _shaped("tcs_app_id", tcs_app_id),
-            "agency_tracking_id": _shaped("agency_tracking_id", agency_tracking_id),
+            "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
+            "agency_tracking_id": _checked("agency_tracking_id", agency_tracking_id),
         }
         fields = await self._call(QUERY, self._config.query_url, QUERY_NAMESPACE, values)
-        return _about("agency_tracking_id", agency_tracking_id, read_collections(fields))
+        return _only_about("agency_tracking_id", agency_tracking_id, read_collections(fields))
 
     def payment_redirect(self, *, tcs_app_id: str, token: str) -> str:
         """Where the payer is sent: ``PAYMENT_URL?token=…&tcsAppID=…``."""
@@ -130,10 +130,10 @@ class PayGov:
         """Closes the transport."""
         await self._transport.close()
 
-    def _online(self, operation: Operation, values: Mapping[str, str]) -> Awaitable[Element]:
+    def _call_online(self, operation: SoapOperation, values: Mapping[str, str]) -> Awaitable[Element]:
         return self._call(operation, self._config.url, self._config.namespace, values)
 
-    async def _call(self, operation: Operation, url: str, namespace: str, values: Mapping[str, str]) -> Element:
+    async def _call(self, operation: SoapOperation, url: str, namespace: str, values: Mapping[str, str]) -> Element:
         body = build_envelope(operation, namespace, values)
         reply = await self._transport.post(url, body, self._headers, self._config.timeout_s)
         return read_reply(operation, reply.status, reply.headers.get("content-type", ""), reply.body)
@@ -149,14 +149,14 @@ def wire_amount(amount: Decimal) -> str:
     return f"{cents:f}"
 
 
-def _shaped(name: str, value: str) -> str:
+def _checked(name: str, value: str) -> str:
     if not isinstance(value, str) or not _SHAPES[name].fullmatch(value):
         # The value stays out of the message: a token is as good as a session.
         raise ArgumentRefused(f"{name} is not of Pay.gov's form ({_SHAPES[name].pattern})")
     return value
 
 
-def _url(name: str, value: str) -> str:
+def _checked_url(name: str, value: str) -> str:
     if len(value) > URL_CHARACTERS_MAX or not _is_http(value):
         raise ArgumentRefused(
             f"{name} must be an absolute http or https URL of at most {URL_CHARACTERS_MAX} characters"
@@ -173,7 +173,7 @@ def _is_http(url: str) -> bool:
         return False
 
 
-def _about(name: str, asked: str, found: tuple[Collection, ...]) -> tuple[Collection, ...]:
+def _only_about(name: str, asked: str, found: tuple[Collection, ...]) -> tuple[Collection, ...]:
     """``found``, once sure that it answers what was asked and not what somebody else asked."""
     if any(getattr(each, name) not in (None, asked) for each in found):
         raise Nonsense(f"transactions of another {name}")

@@ -18,7 +18,7 @@ JOURNAL = "paygov-books.jsonl"
 """The name of the books in the data folder."""
 
 
-class Refused(click.ClickException):
+class CannotServe(click.ClickException):
     """Surroundings that do not allow it: one line, exit code 2."""
 
     exit_code = 2
@@ -67,7 +67,7 @@ def simulator(
     try:
         books = Books(None if data is None else data / JOURNAL)
     except BooksError as error:
-        raise Refused(str(error)) from None
+        raise CannotServe(str(error)) from None
     settings = SimulatorSettings(ach_settle_s=ach_settle_s, bearer=bearer, applications=frozenset(applications) or None)
     try:
         _serve(Simulator(system_clock, randomness, books, settings), plan, host, port)
@@ -93,7 +93,7 @@ def _serve(simulator: "Simulator", plan: "MisbehaviourPlan", host: str, port: in
     try:
         listening = listen(host, port)
     except CannotBind as error:
-        raise Refused(str(error)) from None
+        raise CannotServe(str(error)) from None
     where = addresses(listening)
     click.echo(f"Pay.gov's simulator is at {where.base} (Ctrl-C stops it)")
     click.echo(f"  BURSAR_PAYGOV_URL={where.url}")

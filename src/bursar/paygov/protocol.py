@@ -70,7 +70,7 @@ FAULT_DETAILS: Final = {
 
 
 @dataclass(frozen=True)
-class Operation:
+class SoapOperation:
     """One SOAP operation: its name, the children of its request in order, and whether repeating it is harmless."""
 
     name: str
@@ -86,7 +86,7 @@ class Operation:
         return f"{self.name}Response"
 
 
-START: Final = Operation(
+START: Final = SoapOperation(
     "startOnlineCollection",
     (
         "tcs_app_id",
@@ -99,14 +99,16 @@ START: Final = Operation(
     ),
     harmless=True,  # It makes one more token, and charges nobody.
 )
-COMPLETE: Final = Operation("completeOnlineCollection", ("tcs_app_id", "token"), harmless=False)
-COMPLETE_WITH_DETAILS: Final = Operation("completeOnlineCollectionWithDetails", ("tcs_app_id", "token"), harmless=False)
-GET_DETAILS: Final = Operation("getDetails", ("tcs_app_id", "paygov_tracking_id"), harmless=True)
+COMPLETE: Final = SoapOperation("completeOnlineCollection", ("tcs_app_id", "token"), harmless=False)
+COMPLETE_WITH_DETAILS: Final = SoapOperation(
+    "completeOnlineCollectionWithDetails", ("tcs_app_id", "token"), harmless=False
+)
+GET_DETAILS: Final = SoapOperation("getDetails", ("tcs_app_id", "paygov_tracking_id"), harmless=True)
 
 # TCSSingleQueryService. Its field-level form is not public: these three lines are a GUESS as a whole, and are
 # all that an agency has to correct to query by agency tracking id.
 QUERY_NAMESPACE = "http://fms.treas.gov/services/tcssinglequery"
-QUERY: Final = Operation("singleQuery", ("tcs_app_id", "agency_tracking_id"), harmless=True)
+QUERY: Final = SoapOperation("singleQuery", ("tcs_app_id", "agency_tracking_id"), harmless=True)
 LIST_ELEMENT, LIST_ITEM_ELEMENT = "transactions", "transaction"
 """Of getDetails (public) and of the query (GUESS): transactions/transaction, none, one or many. The list element
 itself must be there: an empty one says "there is none", a missing one says nothing."""

@@ -20,7 +20,7 @@ from bursar.paygov.protocol import (
     SOAP_NAMESPACE,
     TOKEN_CHARACTERS,
     TOKEN_FIELD,
-    Operation,
+    SoapOperation,
 )
 from bursar.paygov.safe_xml import Element, XmlRefused, parse_xml
 
@@ -39,7 +39,7 @@ _CENT = Decimal("0.01")
 _COLLECTION_FIELDS = frozenset(COLLECTION_FIELDS)
 
 
-def build_envelope(operation: Operation, namespace: str, values: Mapping[str, str]) -> bytes:
+def build_envelope(operation: SoapOperation, namespace: str, values: Mapping[str, str]) -> bytes:
     """The request of ``operation``: its children in the protocol's order, UTF-8.
 
     Raises ArgumentRefused for a value that XML cannot carry (a control character, a lone surrogate).
@@ -51,7 +51,7 @@ def build_envelope(operation: Operation, namespace: str, values: Mapping[str, st
 
 
 @lru_cache(TEMPLATES_KEPT_MAX)
-def _template(operation: Operation, namespace: str) -> str:
+def _template(operation: SoapOperation, namespace: str) -> str:
     """The envelope with ``%s`` for the text of each child."""
     children = "".join(f"<{name}>%s</{name}>" for name in operation.request)
     inner = operation.request_element
@@ -63,7 +63,7 @@ def _template(operation: Operation, namespace: str) -> str:
     )
 
 
-def read_reply(operation: Operation, status: int, content_type: str, body: bytes) -> Element:
+def read_reply(operation: SoapOperation, status: int, content_type: str, body: bytes) -> Element:
     """The element that holds the reply's fields.
 
     A success is believed on HTTP 200 only; a fault with a return code is Pay.gov's word on any status.

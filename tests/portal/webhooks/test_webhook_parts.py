@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bursar.portal.webhooks import sender as sender_module
-from bursar.portal.webhooks.sender import REPLY_BYTES_MAX, HttpSender, NotDelivered, refusal
+from bursar.portal.webhooks.sender import REPLY_BYTES_MAX, HttpSender, NotDelivered, address_refusal
 from bursar.portal.webhooks.signing import signature, verified
 from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
 from tests.support.scripted_server import Serve, http_reply, read_request
@@ -36,12 +36,12 @@ def test_a_signature_holds_for_its_body_and_its_time() -> None:
     ],
 )  # fmt: skip
 def test_private_and_link_local_targets_are_refused(address: str) -> None:
-    assert refusal(address) is not None
+    assert address_refusal(address) is not None
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::93.184.216.34"])
 def test_public_targets_are_taken(address: str) -> None:
-    assert refusal(address) is None
+    assert address_refusal(address) is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "127.1"])
@@ -62,7 +62,7 @@ async def test_nothing_reaches_a_server_on_our_own_machine(host: str, scripted: 
 
 async def sent_to(monkeypatch: pytest.MonkeyPatch, scripted: Serve, reply: bytes, timeout_s: float = 5.0) -> None:
     """Send a delivery to a loopback server that writes ``reply``; loopback counts as public here."""
-    monkeypatch.setattr(sender_module, "refusal", lambda _: None)
+    monkeypatch.setattr(sender_module, "address_refusal", lambda _: None)
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -125,8 +125,8 @@ def test_subscriptions_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "webhooks.toml"
     path.write_text(f'[webhooks.status]\nclient = "dawson"\nurl = "https://dawson.example/b"\nsecret = "{SECRET}"\n')
     found = Subscriptions.load(path)
-    assert [each.name for each in found.of("dawson")] == ["status"]
-    assert found.of("exams") == ()
+    assert [each.name for each in found.for_client("dawson")] == ["status"]
+    assert found.for_client("exams") == ()
     assert SECRET not in repr(found.all)
 
 

@@ -27,15 +27,15 @@ from bursar.paygov.protocol import (
     START,
     TOKEN_FIELD,
     TRANSACTION_TYPE,
-    Operation,
+    SoapOperation,
 )
 from bursar.paygov.safe_xml import XmlRefused
 from bursar.paygov.simulator.books import BooksError, Entry
 from bursar.paygov.simulator.core import RequestRefused, Simulator
 from bursar.paygov.simulator.misbehaviour import Misbehaviour, MisbehaviourPlan
 from bursar.paygov.simulator.wire import (
-    Answer,
     Ending,
+    SimulatorAnswer,
     SoapRequest,
     envelope,
     fault_reply,
@@ -59,7 +59,7 @@ class SoapService:
         self.plan = plan
         bearer = simulator.settings.bearer
         self._authentication = None if bearer is None else f"Bearer {bearer}".encode()
-        self._perform: Final[Mapping[Operation, Callable[[dict[str, str]], bytes]]] = {
+        self._perform: Final[Mapping[SoapOperation, Callable[[dict[str, str]], bytes]]] = {
             START: self._start,
             COMPLETE: self._complete,
             COMPLETE_WITH_DETAILS: self._complete_with_details,
@@ -68,11 +68,11 @@ class SoapService:
         }
 
     async def answer(
-        self, operations: Mapping[str, Operation], body: bytes, content_type: str, authentication: str
-    ) -> Answer:
+        self, operations: Mapping[str, SoapOperation], body: bytes, content_type: str, authentication: str
+    ) -> SimulatorAnswer:
         """The answer to one request at the service that offers ``operations``. Raises nothing."""
         request = self._read(operations, body, content_type, authentication)
-        if isinstance(request, Answer):
+        if isinstance(request, SimulatorAnswer):
             return request
         if len(self.plan):
             token, agency_tracking_id = self._subject(request)
@@ -82,11 +82,11 @@ class SoapService:
         return self.carry_out(request)
 
     def _read(
-        self, operations: Mapping[str, Operation], body: bytes, content_type: str, authentication: str
-    ) -> SoapRequest | Answer:
+        self, operations: Mapping[str, SoapOperation], body: bytes, content_type: str, authentication: str
+    ) -> SoapRequest | SimulatorAnswer:
         """The request, or what is answered to one that is none."""
         if not self.admits(authentication):
-            return Answer(401, PLAIN_TYPE, b"The Authentication header must be: Bearer <token>\n")
+            return SimulatorAnswer(401, PLAIN_TYPE, b"The Authentication header must be: Bearer <token>\n")
         try:
             return read_request(operations, body, content_type)
         except (XmlRefused, RequestRefused) as refused:
@@ -98,7 +98,7 @@ class SoapService:
             authentication.encode(errors="replace"), self._authentication
         )
 
-    async def _misbehave(self, chosen: Misbehaviour, request: SoapRequest) -> Answer:
+    async def _misbehave(self, chosen: Misbehaviour, request: SoapRequest) -> SimulatorAnswer:
         if chosen.delay_s and chosen.kind != "drip":
             await asyncio.sleep(chosen.delay_s)
         honest = self.carry_out(request) if chosen.happens else reply(request.operation, b"")
@@ -106,7 +106,7 @@ class SoapService:
             honest = self.carry_out(request)
         return SPOIL[chosen.kind](chosen, honest)
 
-    def carry_out(self, request: SoapRequest) -> Answer:
+    def carry_out(self, request: SoapRequest) -> SimulatorAnswer:
         """Carry out ``request`` without any misbehaviour, and return the answer. Raises nothing."""
         try:
             return reply(request.operation, self._perform[request.operation](request.fields))
@@ -116,7 +116,7 @@ class SoapService:
             return plain_fault_reply("Client", str(refused))
         except (BooksError, OSError) as error:
             # Nothing took place: the books are written before anything else changes.
-            return Answer(503, PLAIN_TYPE, f"{error}\n".encode())
+            return SimulatorAnswer(503, PLAIN_TYPE, f"{error}\n".encode())
 
     def _subject(self, request: SoapRequest) -> tuple[str | None, str | None]:
         """The token and the agency tracking id that a request is about, as far as the books can tell."""
@@ -180,38 +180,38 @@ def _eastern_day(hour: int) -> str:
 # Spoiling replies
 
 
-def _instead(body: bytes) -> Callable[[Misbehaviour, Answer], Answer]:
+def _with_body(body: bytes) -> Callable[[Misbehaviour, SimulatorAnswer], SimulatorAnswer]:
     return lambda _chosen, honest: replace(honest, status=200, body=body)
 
 
-def _ending(ending: Ending) -> Callable[[Misbehaviour, Answer], Answer]:
+def _with_ending(ending: Ending) -> Callable[[Misbehaviour, SimulatorAnswer], SimulatorAnswer]:
     return lambda _chosen, honest: replace(honest, ending=ending)
 
 
-def _altered(pattern: bytes, value: bytes) -> Callable[[Misbehaviour, Answer], Answer]:
+def _with_replaced(pattern: bytes, value: bytes) -> Callable[[Misbehaviour, SimulatorAnswer], SimulatorAnswer]:
     found = re.compile(pattern)
     return lambda _chosen, honest: replace(honest, body=found.sub(value, honest.body))
 
 
-SPOIL: Final[Mapping[str, Callable[[Misbehaviour, Answer], Answer]]] = {
+SPOIL: Final[Mapping[str, Callable[[Misbehaviour, SimulatorAnswer], SimulatorAnswer]]] = {
     "delay": lambda _chosen, honest: honest,
-    "refuse": _ending(Ending.REFUSED),
-    "drop": _ending(Ending.DROPPED),
-    "reset": _ending(Ending.RESET),
-    "cut": _ending(Ending.CUT),
-    "http": lambda chosen, _honest: Answer(
+    "refuse": _with_ending(Ending.REFUSED),
+    "drop": _with_ending(Ending.DROPPED),
+    "reset": _with_ending(Ending.RESET),
+    "cut": _with_ending(Ending.CUT),
+    "http": lambda chosen, _honest: SimulatorAnswer(
         chosen.status, HTML_TYPE, b"<html><body><h1>The server is having a bad day</h1></body></html>"
     ),
-    "garbage": _instead(bytes(range(256)) * 2),
+    "garbage": _with_body(bytes(range(256)) * 2),
     "truncated": lambda _chosen, honest: replace(honest, body=honest.body[: len(honest.body) // 2]),
-    "wrong_shape": _instead(envelope(b"<ns2:weather xmlns:ns2='urn:x'><sky>blue</sky></ns2:weather>")),
+    "wrong_shape": _with_body(envelope(b"<ns2:weather xmlns:ns2='urn:x'><sky>blue</sky></ns2:weather>")),
     "fault": lambda chosen, _honest: fault_reply(
         chosen.code, FAULT_DETAILS.get(chosen.code, "A fault that was asked for.")
     ),
     "duplicated": lambda _chosen, honest: replace(honest, body=honest.body * 2),
     "twice": lambda _chosen, honest: honest,
     "drip": lambda chosen, honest: replace(honest, ending=Ending.DRIPPED, drip_s=chosen.delay_s),
-    "wrong_agency": _altered(rb"(<agency_tracking_id>).*?(</agency_tracking_id>)", rb"\g<1>somebody-else\g<2>"),
-    "wrong_amount": _altered(rb"(<transaction_amount>).*?(</transaction_amount>)", rb"\g<1>0.01\g<2>"),
+    "wrong_agency": _with_replaced(rb"(<agency_tracking_id>).*?(</agency_tracking_id>)", rb"\g<1>somebody-else\g<2>"),
+    "wrong_amount": _with_replaced(rb"(<transaction_amount>).*?(</transaction_amount>)", rb"\g<1>0.01\g<2>"),
 }
 """What each kind of misbehaviour (misbehaviour.KINDS) makes of the honest answer."""

@@ -29,14 +29,14 @@ from bursar.paygov.protocol import (
     PAY_PATH,
     QUERY_OPERATIONS,
     QUERY_PATH,
-    Operation,
+    SoapOperation,
 )
 from bursar.paygov.simulator.answers import SoapService
 from bursar.paygov.simulator.books import Charge
 from bursar.paygov.simulator.core import Simulator
 from bursar.paygov.simulator.hosted_pages import HostedPages, bounded_body, page, refusal
 from bursar.paygov.simulator.misbehaviour import KINDS, Misbehaviour, MisbehaviourPlan
-from bursar.paygov.simulator.wire import Answer, Ending
+from bursar.paygov.simulator.wire import Ending, SimulatorAnswer
 
 REQUEST_BYTES_MAX = 64 * 1024
 CONTROL_BYTES_MAX = 64 * 1024
@@ -45,7 +45,7 @@ DROP_HOLD_MAX_S = 120.0
 BOOKS_PAGE = 1_000
 """Charges listed by GET /books at most; the newest."""
 
-DRIPS = 40
+DRIP_PIECES = 40
 """Into how many pieces a dripped reply falls."""
 
 ABORT_EXTENSION = "bursar.abort"
@@ -59,7 +59,7 @@ def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) ->
     plan = plan if plan is not None else MisbehaviourPlan(simulator.randomness)
     service = SoapService(simulator, plan)
     pages = HostedPages(simulator)
-    desk = OperatorsDesk(simulator, service)
+    operator = OperatorEndpoints(simulator, service)
     services = {ONLINE_PATH: ONLINE_OPERATIONS, QUERY_PATH: QUERY_OPERATIONS}
     return Starlette(
         routes=[
@@ -68,12 +68,12 @@ def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) ->
             Route(PAY_PATH + "/{payment_type}/{outcome}", pages.pay_by_script, methods=["POST"]),
             Route(PAY_PATH, pages.show, methods=["GET"]),
             Route(PAY_PATH, pages.submit, methods=["POST"]),
-            Route("/books", desk.books, methods=["GET"]),
-            Route("/misbehave", desk.misbehaviours, methods=["GET"]),
-            Route("/misbehave", desk.misbehave, methods=["POST"]),
-            Route("/misbehave", desk.behave, methods=["DELETE"]),
-            Route("/health", desk.health, methods=["GET"]),
-            Route("/", desk.front_page, methods=["GET"]),
+            Route("/books", operator.books, methods=["GET"]),
+            Route("/misbehave", operator.list_misbehaviours, methods=["GET"]),
+            Route("/misbehave", operator.add_misbehaviours, methods=["POST"]),
+            Route("/misbehave", operator.clear_misbehaviours, methods=["DELETE"]),
+            Route("/health", operator.health, methods=["GET"]),
+            Route("/", operator.front_page, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _http_error},
     )
@@ -82,14 +82,14 @@ def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) ->
 class SoapDoor:
     """One SOAP endpoint, as plain ASGI: no request object to build, and a connection that can be reset."""
 
-    def __init__(self, service: SoapService, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, service: SoapService, operations: Mapping[str, SoapOperation]) -> None:
         self._service = service
         self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _whole_body(receive)
         if body is None:
-            return await _send_whole(send, Answer(413, "text/plain; charset=utf-8", b"Too large\n"))
+            return await _send_whole(send, SimulatorAnswer(413, "text/plain; charset=utf-8", b"Too large\n"))
         headers = dict(scope["headers"])
         answer = await self._service.answer(
             self._operations,
@@ -100,7 +100,7 @@ class SoapDoor:
         return await _ENDINGS[answer.ending](answer, scope, receive, send)
 
 
-class OperatorsDesk:
+class OperatorEndpoints:
     """What tests and operators ask of a running simulator."""
 
     def __init__(self, simulator: Simulator, service: SoapService) -> None:
@@ -109,8 +109,8 @@ class OperatorsDesk:
 
     async def books(self, request: Request) -> Response:
         """``GET /books``: who was charged; for one agency tracking id, or the newest BOOKS_PAGE."""
-        if denied := self._denied(request):
-            return denied
+        if refused := self._refusal_unless_admitted(request):
+            return refused
         books = self._simulator.books
         wanted = request.query_params.get("agency_tracking_id")
         charges = books.charges(wanted) if wanted is not None else tuple(books.all_charges())
@@ -123,10 +123,10 @@ class OperatorsDesk:
             }
         )
 
-    async def misbehaviours(self, request: Request) -> Response:
+    async def list_misbehaviours(self, request: Request) -> Response:
         """``GET /misbehave``: what is in force, and what could be."""
-        if denied := self._denied(request):
-            return denied
+        if refused := self._refusal_unless_admitted(request):
+            return refused
         return JSONResponse(
             {
                 "inForce": [each.to_mapping() for each in self._service.plan.in_force()],
@@ -134,27 +134,27 @@ class OperatorsDesk:
             }
         )
 
-    async def misbehave(self, request: Request) -> Response:
+    async def add_misbehaviours(self, request: Request) -> Response:
         """``POST /misbehave``: a misbehaviour, or a list of them, as JSON; all are taken or none."""
-        if denied := self._denied(request):
-            return denied
+        if refused := self._refusal_unless_admitted(request):
+            return refused
         body = await bounded_body(request, CONTROL_BYTES_MAX)
         if body is None:
             return refusal(413, f"at most {CONTROL_BYTES_MAX} bytes")
         try:
-            told = orjson.loads(body)
-            wanted = [Misbehaviour.from_mapping(each) for each in (told if isinstance(told, list) else [told])]
+            given = orjson.loads(body)
+            wanted = [Misbehaviour.from_mapping(each) for each in (given if isinstance(given, list) else [given])]
             self._service.plan.add(*wanted)
         except (ValueError, TypeError) as error:
             return refusal(400, f"not a misbehaviour: {error}")
-        return await self.misbehaviours(request)
+        return await self.list_misbehaviours(request)
 
-    async def behave(self, request: Request) -> Response:
+    async def clear_misbehaviours(self, request: Request) -> Response:
         """``DELETE /misbehave``: from now on everything works."""
-        if denied := self._denied(request):
-            return denied
+        if refused := self._refusal_unless_admitted(request):
+            return refused
         self._service.plan.clear()
-        return await self.misbehaviours(request)
+        return await self.list_misbehaviours(request)
 
     async def health(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok", "misbehaviours": len(self._service.plan)})
@@ -173,7 +173,7 @@ class OperatorsDesk:
             ],
         )
 
-    def _denied(self, request: Request) -> Response | None:
+    def _refusal_unless_admitted(self, request: Request) -> Response | None:
         if self._service.admits(request.headers.get(BEARER_HEADER, "")):
             return None
         return refusal(401, "The Authentication header must be: Bearer <token>")
@@ -203,44 +203,44 @@ async def _whole_body(receive: Receive) -> bytes | None:
 # How each ending is brought about over a real connection
 
 
-async def _send_whole(send: Send, answer: Answer) -> None:
+async def _send_whole(send: Send, answer: SimulatorAnswer) -> None:
     await send(_head(answer))
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _whole(answer: Answer, _scope: Scope, _receive: Receive, send: Send) -> None:
+async def _whole(answer: SimulatorAnswer, _scope: Scope, _receive: Receive, send: Send) -> None:
     await _send_whole(send, answer)
 
 
-async def _dripped(answer: Answer, _scope: Scope, receive: Receive, send: Send) -> None:
+async def _dripped(answer: SimulatorAnswer, _scope: Scope, receive: Receive, send: Send) -> None:
     await send(_head(answer))
-    piece = -(-len(answer.body) // DRIPS)
+    piece = -(-len(answer.body) // DRIP_PIECES)
     for at in range(0, len(answer.body), piece):
         await send({"type": "http.response.body", "body": answer.body[at : at + piece], "more_body": True})
-        if await _caller_leaves(receive, answer.drip_s / DRIPS):
+        if await _caller_left(receive, answer.drip_s / DRIP_PIECES):
             return
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _cut(answer: Answer, scope: Scope, _receive: Receive, send: Send) -> None:
+async def _cut(answer: SimulatorAnswer, scope: Scope, _receive: Receive, send: Send) -> None:
     await send(_head(answer))
     await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
     _close(scope, reset=False)
 
 
-async def _reset(answer: Answer, scope: Scope, _receive: Receive, send: Send) -> None:
+async def _reset(answer: SimulatorAnswer, scope: Scope, _receive: Receive, send: Send) -> None:
     if ABORT_EXTENSION not in scope.get("extensions", {}):
         # A server that cannot reset hangs up on a reply that was begun and never ends: as lost for the caller.
         await send(_head(answer))
     _close(scope, reset=True)
 
 
-async def _dropped(_answer: Answer, scope: Scope, receive: Receive, _send: Send) -> None:
-    if not await _caller_leaves(receive, DROP_HOLD_MAX_S):
+async def _dropped(_answer: SimulatorAnswer, scope: Scope, receive: Receive, _send: Send) -> None:
+    if not await _caller_left(receive, DROP_HOLD_MAX_S):
         _close(scope, reset=False)
 
 
-async def _caller_leaves(receive: Receive, within_s: float) -> bool:
+async def _caller_left(receive: Receive, within_s: float) -> bool:
     try:
         async with asyncio.timeout(within_s):
             while (await receive())["type"] != "http.disconnect":
@@ -250,7 +250,7 @@ async def _caller_leaves(receive: Receive, within_s: float) -> bool:
     return True
 
 
-def _head(answer: Answer) -> Message:
+def _head(answer: SimulatorAnswer) -> Message:
     return {
         "type": "http.response.start",
         "status": answer.status,

@@ -17,15 +17,15 @@ from bursar.paygov.protocol import (
     ONLINE_PATH,
     QUERY_OPERATIONS,
     QUERY_PATH,
-    Operation,
+    SoapOperation,
 )
 from bursar.paygov.simulator.answers import SoapService
 from bursar.paygov.simulator.core import Simulator
 from bursar.paygov.simulator.misbehaviour import MisbehaviourPlan
-from bursar.paygov.simulator.wire import Answer, Ending
+from bursar.paygov.simulator.wire import Ending, SimulatorAnswer
 from bursar.paygov.transport import HttpReply
 
-SERVICES: Final[Mapping[str, Mapping[str, Operation]]] = {
+SERVICES: Final[Mapping[str, Mapping[str, SoapOperation]]] = {
     ONLINE_PATH: ONLINE_OPERATIONS,
     QUERY_PATH: QUERY_OPERATIONS,
 }
@@ -49,7 +49,7 @@ class SimulatorTransport:
         self.plan = plan if plan is not None else MisbehaviourPlan(simulator.randomness)
         self._service = SoapService(simulator, self.plan)
         self._latency_s = latency_s
-        self._under_way: set[asyncio.Task[Answer]] = set()
+        self._under_way: set[asyncio.Task[SimulatorAnswer]] = set()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         """See the port. TimedOut for a dropped reply after ``timeout_s``, Lost for a reset or a cut one."""
@@ -65,7 +65,7 @@ class SimulatorTransport:
                     await asyncio.Event().wait()
                 if answer.ending is Ending.DRIPPED:
                     await asyncio.sleep(answer.drip_s)
-                await self._travel()
+                await self._delay()
         except TimeoutError:
             raise TimedOut(f"no whole reply within {timeout_s:g} s") from None
         if answer.ending in (Ending.RESET, Ending.CUT):
@@ -76,16 +76,16 @@ class SimulatorTransport:
         """Waits for what is still being carried out."""
         await asyncio.gather(*self._under_way)
 
-    async def _serve(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        await self._travel()
+    async def _serve(self, url: str, body: bytes, headers: Mapping[str, str]) -> SimulatorAnswer:
+        await self._delay()
         operations = SERVICES.get(urlsplit(url).path)
         if operations is None:
-            return Answer(404, "text/plain; charset=utf-8", b"Not found\n")
+            return SimulatorAnswer(404, "text/plain; charset=utf-8", b"Not found\n")
         return await self._service.answer(
             operations, body, headers.get("Content-Type", ""), headers.get(BEARER_HEADER, "")
         )
 
-    async def _travel(self) -> None:
+    async def _delay(self) -> None:
         shortest, longest = self._latency_s
         # Even an instant request gives others their turn, as any network does.
         await asyncio.sleep(self._simulator.randomness.uniform(shortest, longest) if longest > 0 else 0)

@@ -17,7 +17,7 @@ PLAN_MAX = 10_000
 
 
 @dataclass(frozen=True)
-class Kind:
+class MisbehaviourKind:
     """What one kind of misbehaviour is, and whether the operation may (or must) take place under it."""
 
     meaning: str
@@ -25,22 +25,22 @@ class Kind:
     fixed: bool = False
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "delay": Kind("everything happens, delay_s late: longer than the caller's patience is the worst", True, True),
-    "refuse": Kind("no connection (over a real socket, where one exists already: a reset)", False, True),
-    "drop": Kind("no reply, ever", True),
-    "reset": Kind("the connection is reset instead of a reply", True),
-    "cut": Kind("the HTTP reply ends in its middle", True),
-    "http": Kind("a bare HTTP error with this status", False),
-    "garbage": Kind("bytes that are not XML", True),
-    "truncated": Kind("the first half of the XML, as a whole HTTP reply", True),
-    "wrong_shape": Kind("good XML that is not the reply", True),
-    "fault": Kind("a fault with this code", False),
-    "duplicated": Kind("the reply twice in one", True, True),
-    "twice": Kind("the network delivers the request twice, and the reply is the second one's", True, True),
-    "drip": Kind("the reply, drop after drop over delay_s", True, True),
-    "wrong_agency": Kind("the reply of another payer's collection", True, True),
-    "wrong_amount": Kind("the reply with another amount", True, True),
+KINDS: Final[Mapping[str, MisbehaviourKind]] = {
+    "delay": MisbehaviourKind("everything happens, delay_s late: worst if longer than the caller waits", True, True),
+    "refuse": MisbehaviourKind("no connection (over a real socket, where one exists already: a reset)", False, True),
+    "drop": MisbehaviourKind("no reply, ever", True),
+    "reset": MisbehaviourKind("the connection is reset instead of a reply", True),
+    "cut": MisbehaviourKind("the HTTP reply ends in its middle", True),
+    "http": MisbehaviourKind("a bare HTTP error with this status", False),
+    "garbage": MisbehaviourKind("bytes that are not XML", True),
+    "truncated": MisbehaviourKind("the first half of the XML, as a whole HTTP reply", True),
+    "wrong_shape": MisbehaviourKind("good XML that is not the reply", True),
+    "fault": MisbehaviourKind("a fault with this code", False),
+    "duplicated": MisbehaviourKind("the reply twice in one", True, True),
+    "twice": MisbehaviourKind("the network delivers the request twice, and the reply is the second one's", True, True),
+    "drip": MisbehaviourKind("the reply, drop after drop over delay_s", True, True),
+    "wrong_agency": MisbehaviourKind("the reply of another payer's collection", True, True),
+    "wrong_amount": MisbehaviourKind("the reply with another amount", True, True),
 }
 
 OPERATIONS: Final[Mapping[str, frozenset[str]]] = {
@@ -184,21 +184,21 @@ class MisbehaviourPlan:
 _TRUTHS: Final = {"true": True, "yes": True, "false": False, "no": False}
 
 
-def _truth(value: Any) -> bool:
+def _parse_boolean(value: Any) -> bool:
     try:
         return _TRUTHS[str(value).lower()]
     except KeyError:
         raise ValueError(value) from None
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def _parse_names(value: Any) -> tuple[str, ...]:
     return tuple(value.split(",")) if isinstance(value, str) else tuple(str(each) for each in value)
 
 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "kind": str,
-    "takes_place": _truth,
-    "operations": _names,
+    "takes_place": _parse_boolean,
+    "operations": _parse_names,
     "token": str,
     "agency_tracking_id": str,
     "probability": float,

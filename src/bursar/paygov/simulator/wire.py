@@ -1,6 +1,6 @@
 """SOAP on the server's side: reads requests, which are hostile input here too, and writes replies.
 
-An :class:`Answer` says what the caller is to get and how; each door (``app``, ``in_process``) brings it about in its
+A :class:`SimulatorAnswer` says what the caller gets and how; each door (``app``, ``in_process``) brings it about in its
 own way.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from bursar.paygov.protocol import CONTENT_TYPE, FAULT_ELEMENT, SOAP_NAMESPACE, Operation
+from bursar.paygov.protocol import CONTENT_TYPE, FAULT_ELEMENT, SOAP_NAMESPACE, SoapOperation
 from bursar.paygov.safe_xml import parse_xml
 from bursar.paygov.simulator.core import RequestRefused
 from bursar.paygov.soap import escape
@@ -29,7 +29,7 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SimulatorAnswer:
     """An HTTP reply, and how it is to reach the caller; ``drip_s`` is how long a dripped one takes."""
 
     status: int
@@ -41,11 +41,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SoapRequest:
-    operation: Operation
+    operation: SoapOperation
     fields: dict[str, str]
 
 
-def read_request(operations: Mapping[str, Operation], body: bytes, content_type: str) -> SoapRequest:
+def read_request(operations: Mapping[str, SoapOperation], body: bytes, content_type: str) -> SoapRequest:
     """Raises XmlRefused or RequestRefused."""
     name, pairs = _parse_request(body, content_type)
     operation = operations.get(name)
@@ -79,9 +79,9 @@ def envelope(content: bytes) -> bytes:
     )
 
 
-def reply(operation: Operation, content: bytes) -> Answer:
+def reply(operation: SoapOperation, content: bytes) -> SimulatorAnswer:
     element = operation.reply_element.encode()
-    return Answer(
+    return SimulatorAnswer(
         200,
         CONTENT_TYPE,
         envelope(
@@ -91,15 +91,15 @@ def reply(operation: Operation, content: bytes) -> Answer:
     )
 
 
-def fault_reply(code: str, detail: str) -> Answer:
+def fault_reply(code: str, detail: str) -> SimulatorAnswer:
     content = (
         "<S:Fault><faultcode>S:Server</faultcode><faultstring>TCS Error</faultstring><detail>"
         f'<ns2:{FAULT_ELEMENT} xmlns:ns2="{REPLY_NAMESPACE}"><return_code>{escape(code)}</return_code>'
         f"<return_detail>{escape(detail)}</return_detail></ns2:{FAULT_ELEMENT}></detail></S:Fault>"
     )
-    return Answer(400, CONTENT_TYPE, envelope(content.encode()))
+    return SimulatorAnswer(400, CONTENT_TYPE, envelope(content.encode()))
 
 
-def plain_fault_reply(whose: str, sentence: str) -> Answer:
+def plain_fault_reply(whose: str, sentence: str) -> SimulatorAnswer:
     content = f"<S:Fault><faultcode>S:{whose}</faultcode><faultstring>{escape(sentence)}</faultstring></S:Fault>"
-    return Answer(500, CONTENT_TYPE, envelope(content.encode("utf-8", "replace")))
+    return SimulatorAnswer(500, CONTENT_TYPE, envelope(content.encode("utf-8", "replace")))

@@ -20,7 +20,7 @@ import orjson
 from bursar.clock import Clock, iso_ms
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Event
-from bursar.portal.webhooks.queue import Behind, DeadLetter, Taken, WebhookQueue
+from bursar.portal.webhooks.queue import DeadLetter, QueuedAttempt, ReservedByAnother, WebhookQueue
 from bursar.portal.webhooks.sender import NotDelivered, Sender
 from bursar.portal.webhooks.signing import SIGNATURE_HEADER, signature
 from bursar.portal.webhooks.subscriptions import Subscription, Subscriptions
@@ -28,7 +28,7 @@ from bursar.portal.webhooks.subscriptions import Subscription, Subscriptions
 GIVE_UP_AFTER_S: Final = 3 * 24 * 3600.0
 WAIT_MIN_S: Final = 10.0
 WAIT_MAX_S: Final = 3600.0
-TAKEN_FOR_S: Final = 60.0
+RESERVED_FOR_S: Final = 60.0
 """How long a dispatcher that takes an attempt has for one delivery: longer than a send may last."""
 OVERLAP_S: Final = 120.0
 """How far before the cursor changes are read again: indexes may be behind, and clocks differ."""
@@ -57,7 +57,7 @@ class DispatchReport:
 class WebhookStatus:
     """What is not delivered: waiting for its next try after a failure or its first, and given up."""
 
-    waiting: tuple[Behind, ...]
+    waiting: tuple[QueuedAttempt, ...]
     dead: tuple[DeadLetter, ...]
 
 
@@ -95,20 +95,20 @@ class Dispatcher:
         """One bounded pass: queues what changed, delivers what is due."""
         queued = await self._queue_changes()
         due = await self._queue.due(self._clock(), PASS_LIMIT)
-        gate = asyncio.Semaphore(SENDS_AT_ONCE_MAX)
+        slots = asyncio.Semaphore(SENDS_AT_ONCE_MAX)
 
-        async def one(behind: Behind) -> tuple[int, int, int]:
-            async with gate:
-                return await self._deliver(behind)
+        async def deliver_one(item: QueuedAttempt) -> tuple[int, int, int]:
+            async with slots:
+                return await self._deliver(item)
 
-        results = await asyncio.gather(*(one(behind) for behind in due))
+        results = await asyncio.gather(*(deliver_one(item) for item in due))
         delivered, put_off, died = (sum(column) for column in zip(*results, strict=True)) if results else (0, 0, 0)
         return DispatchReport(queued, delivered, put_off, died)
 
     async def status(self) -> WebhookStatus:
         """What is not delivered, at most ``PASS_LIMIT`` waiting."""
         waiting = await self._queue.due(self._clock() + GIVE_UP_AFTER_S, PASS_LIMIT)
-        dead = [letter for each in self._subscriptions.all for letter in await self._queue.dead(each.name)]
+        dead = [letter for each in self._subscriptions.all for letter in await self._queue.dead_letters(each.name)]
         return WebhookStatus(tuple(waiting), tuple(dead))
 
     async def retry(self, letter_id: str) -> bool:
@@ -128,9 +128,9 @@ class Dispatcher:
         try:
             await self._send(subscription, event)
         except NotDelivered as failed:
-            await self._queue.bury(replace(letter, problem=str(failed)))
+            await self._queue.add_dead_letter(replace(letter, problem=str(failed)))
             return False
-        await self._queue.dig_up(letter)
+        await self._queue.remove_dead_letter(letter)
         return True
 
     async def _queue_changes(self) -> int:
@@ -142,73 +142,73 @@ class Dispatcher:
         async for record in self._ledger.changes(since - OVERLAP_S, until + 1):
             if not isinstance(record, Event):
                 continue
-            for subscription in self._subscriptions.of(record.client):
-                queued += await self._know(subscription.name, record, now)
+            for subscription in self._subscriptions.for_client(record.client):
+                queued += await self._queue_event(subscription.name, record, now)
         await self._queue.move_cursor(until)
         return queued
 
-    async def _know(self, subscription: str, event: Event, now: float) -> bool:
+    async def _queue_event(self, subscription: str, event: Event, now: float) -> bool:
         """Queues ``event``, unless this process knows that it is queued: the overlap is read again in every pass."""
         key = (subscription, event.agency_tracking_id)
         if self._known.get(key, 0) >= event.seq:
             return False
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
-        news = await self._queue.know(subscription, event.client, event.reference, key[1], event.seq, now)
+        is_new = await self._queue.note_event(subscription, event.client, event.reference, key[1], event.seq, now)
         self._known[key] = event.seq
-        return news
+        return is_new
 
-    async def _deliver(self, behind: Behind) -> tuple[int, int, int]:
+    async def _deliver(self, item: QueuedAttempt) -> tuple[int, int, int]:
         """Everything that is due of one attempt: (delivered, put off, died)."""
-        subscription = self._subscriptions.get(behind.subscription)
+        subscription = self._subscriptions.get(item.subscription)
         delivered = died = 0
         try:
             if subscription is None:  # no longer subscribed: nothing more is owed
-                await self._queue.save(replace(behind, delivered=behind.known))
+                await self._queue.save(replace(item, delivered=item.known))
                 return 0, 0, 0
-            events = await self._events(behind.client, behind.reference, behind.agency_tracking_id)
+            events = await self._events(item.client, item.reference, item.agency_tracking_id)
             for event in events:
-                if event.seq <= behind.delivered:
+                if event.seq <= item.delivered:
                     continue
-                if event.seq > behind.known:
+                if event.seq > item.known:
                     break  # not queued yet: the next pass does, and finds its own time for it
-                behind = await self._queue.save(replace(behind, due_at=self._clock() + TAKEN_FOR_S))
+                item = await self._queue.save(replace(item, due_at=self._clock() + RESERVED_FOR_S))
                 try:
                     await self._send(subscription, event)
                 except NotDelivered as failed:
-                    behind, gave_up = await self._failed(behind, event, str(failed))
+                    item, gave_up = await self._failed(item, event, str(failed))
                     if not gave_up:
                         return delivered, 1, died
                     died += 1
                     continue
                 delivered += 1
-                behind = await self._queue.save(self._told(behind, event.seq))
-        except Taken:
+                item = await self._queue.save(self._marked_delivered(item, event.seq))
+        except ReservedByAnother:
             pass  # another dispatcher goes on with it
         return delivered, 0, died
 
-    async def _failed(self, behind: Behind, event: Event, problem: str) -> tuple[Behind, bool]:
+    async def _failed(self, item: QueuedAttempt, event: Event, problem: str) -> tuple[QueuedAttempt, bool]:
         now = self._clock()
-        since = behind.failing_since or now
+        since = item.failing_since or now
         if now - since >= GIVE_UP_AFTER_S:
             letter = DeadLetter(
-                behind.subscription,
-                behind.client,
-                behind.reference,
-                behind.agency_tracking_id,
+                item.subscription,
+                item.client,
+                item.reference,
+                item.agency_tracking_id,
                 event.seq,
                 now,
                 problem,
             )
-            await self._queue.bury(letter)
+            await self._queue.add_dead_letter(letter)
             _log.error("webhook %s given up: %s", letter.letter_id, problem)
-            return await self._queue.save(self._told(behind, event.seq)), True
-        wait_s = min(WAIT_MIN_S * 2.0 ** min(behind.tries, 20), WAIT_MAX_S) * (1 + 0.2 * self._randomness.random())
-        later = replace(behind, due_at=now + wait_s, failing_since=since, tries=behind.tries + 1, problem=problem)
+            return await self._queue.save(self._marked_delivered(item, event.seq)), True
+        wait_s = min(WAIT_MIN_S * 2.0 ** min(item.tries, 20), WAIT_MAX_S) * (1 + 0.2 * self._randomness.random())
+        later = replace(item, due_at=now + wait_s, failing_since=since, tries=item.tries + 1, problem=problem)
         return await self._queue.save(later), False
 
-    def _told(self, behind: Behind, seq: int) -> Behind:
-        return replace(behind, delivered=seq, due_at=self._clock(), failing_since=None, tries=0, problem="")
+    def _marked_delivered(self, item: QueuedAttempt, seq: int) -> QueuedAttempt:
+        return replace(item, delivered=seq, due_at=self._clock(), failing_since=None, tries=0, problem="")
 
     async def _events(self, client: str, reference: str, attempt: str) -> list[Event]:
         view = await self._ledger.obligation(client, reference)
@@ -232,7 +232,7 @@ def delivery_id(event: Event) -> str:
 
 def delivery_body(event: Event) -> bytes:
     """What a receiver gets. No detail, no metadata, no token: who wants more asks ``details``."""
-    told = {
+    content = {
         "id": delivery_id(event),
         "type": f"payment.{event.name}",
         "at": iso_ms(event.at),
@@ -242,4 +242,4 @@ def delivery_body(event: Event) -> bytes:
         "fromStatus": event.from_status,
         "toStatus": event.to_status,
     }
-    return orjson.dumps(told)
+    return orjson.dumps(content)

@@ -25,7 +25,7 @@ DEAD_LISTED_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class QueuedAttempt:
     """An attempt of which a subscriber has not been told everything. Times are Unix seconds."""
 
     subscription: str
@@ -58,7 +58,7 @@ class DeadLetter:
         return f"{self.subscription}/{self.agency_tracking_id}/{self.seq}"
 
 
-class Taken(Exception):
+class ReservedByAnother(Exception):
     """Another dispatcher was faster."""
 
 
@@ -92,7 +92,9 @@ class WebhookQueue:
         """Notes that changes have been read up to ``until``. Going back a little does no harm: events are known."""
         await self._put({**_key("cursor", "cursor"), "kind": {"S": "cursor"}, "until": {"S": iso_ms(until)}})
 
-    async def know(self, subscription: str, client: str, reference: str, attempt: str, seq: int, now: float) -> bool:
+    async def note_event(
+        self, subscription: str, client: str, reference: str, attempt: str, seq: int, now: float
+    ) -> bool:
         """Notes that ``attempt`` has an event ``seq``; whether that was news."""
         request = {
             "TableName": self._table,
@@ -124,7 +126,7 @@ class WebhookQueue:
             raise
         return True
 
-    async def due(self, now: float, limit: int) -> list[Behind]:
+    async def due(self, now: float, limit: int) -> list[QueuedAttempt]:
         """At most ``limit`` that are behind and due, longest overdue first."""
         request = {
             "TableName": self._table,
@@ -134,22 +136,24 @@ class WebhookQueue:
             "Limit": limit,
         }
         reply = await self._store.call("Query", request)
-        return [_behind(item) for item in reply["Items"]]
+        return [_queued_attempt(item) for item in reply["Items"]]
 
-    async def save(self, behind: Behind) -> Behind:
-        """Writes ``behind`` if no other dispatcher has since it was read; what is wholly delivered leaves the index.
+    async def save(self, queued: QueuedAttempt) -> QueuedAttempt:
+        """Writes ``queued`` if no other dispatcher has since it was read; what is wholly delivered leaves the index.
 
-        An event that became known meanwhile is kept: it changes ``known`` and not the version. Raises :class:`Taken`.
+        An event that became known meanwhile is kept: it changes ``known`` and not the version.
+
+        Raises :class:`ReservedByAnother`.
         """
         while True:
-            written = replace(behind, version=behind.version + 1)
+            written = replace(queued, version=queued.version + 1)
             request = {
                 "TableName": self._table,
                 "Item": _item(written),
                 "ConditionExpression": "version = :version AND known = :known",
                 "ExpressionAttributeValues": {
-                    ":version": {"N": str(behind.version)},
-                    ":known": {"N": str(behind.known)},
+                    ":version": {"N": str(queued.version)},
+                    ":known": {"N": str(queued.known)},
                 },
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
@@ -158,14 +162,14 @@ class WebhookQueue:
             except DynamoError as error:
                 if error.code != "ConditionalCheckFailedException":
                     raise
-                known = _known_now(error.item, behind.version)
-                if known is None or known <= behind.known:
-                    raise Taken from None
-                behind = replace(behind, known=known)
+                known = _known_now(error.item, queued.version)
+                if known is None or known <= queued.known:
+                    raise ReservedByAnother from None
+                queued = replace(queued, known=known)
                 continue
             return written
 
-    async def bury(self, letter: DeadLetter) -> None:
+    async def add_dead_letter(self, letter: DeadLetter) -> None:
         """Keeps a delivery that was given up."""
         values = {
             "kind": {"S": "dead"},
@@ -179,7 +183,7 @@ class WebhookQueue:
         }
         await self._put({**_dead_key(letter.subscription, letter.agency_tracking_id, letter.seq), **values})
 
-    async def dead(self, subscription: str) -> list[DeadLetter]:
+    async def dead_letters(self, subscription: str) -> list[DeadLetter]:
         """The dead letters of one subscription, at most ``DEAD_LISTED_MAX``."""
         request = {
             "TableName": self._table,
@@ -194,7 +198,7 @@ class WebhookQueue:
         item = await self._get(_dead_key(subscription, attempt, seq))
         return None if item is None else _letter(item)
 
-    async def dig_up(self, letter: DeadLetter) -> None:
+    async def remove_dead_letter(self, letter: DeadLetter) -> None:
         """Forgets a dead letter that was delivered after all."""
         key = _dead_key(letter.subscription, letter.agency_tracking_id, letter.seq)
         await self._store.call("DeleteItem", {"TableName": self._table, "Key": key})
@@ -223,29 +227,29 @@ def _dead_key(subscription: str, attempt: str, seq: int) -> dict[str, Any]:
     return _key(f"dead#{subscription}", f"{attempt}#{seq:04d}")
 
 
-def _item(behind: Behind) -> dict[str, Any]:
+def _item(queued: QueuedAttempt) -> dict[str, Any]:
     item: dict[str, Any] = {
-        **_key(f"q#{behind.subscription}#{behind.agency_tracking_id}", "queue"),
+        **_key(f"q#{queued.subscription}#{queued.agency_tracking_id}", "queue"),
         "kind": {"S": "queue"},
-        "subscription": {"S": behind.subscription},
-        "client": {"S": behind.client},
-        "reference": {"S": behind.reference},
-        "attempt": {"S": behind.agency_tracking_id},
-        "known": {"N": str(behind.known)},
-        "delivered": {"N": str(behind.delivered)},
-        "version": {"N": str(behind.version)},
-        "tries": {"N": str(behind.tries)},
-        "problem": {"S": behind.problem},
+        "subscription": {"S": queued.subscription},
+        "client": {"S": queued.client},
+        "reference": {"S": queued.reference},
+        "attempt": {"S": queued.agency_tracking_id},
+        "known": {"N": str(queued.known)},
+        "delivered": {"N": str(queued.delivered)},
+        "version": {"N": str(queued.version)},
+        "tries": {"N": str(queued.tries)},
+        "problem": {"S": queued.problem},
     }
-    if behind.failing_since is not None:
-        item["failingSince"] = {"S": iso_ms(behind.failing_since)}
-    if behind.delivered < behind.known:
-        item |= {"dueShard": {"S": DUE_SHARD}, "dueAt": {"S": iso_ms(behind.due_at)}}
+    if queued.failing_since is not None:
+        item["failingSince"] = {"S": iso_ms(queued.failing_since)}
+    if queued.delivered < queued.known:
+        item |= {"dueShard": {"S": DUE_SHARD}, "dueAt": {"S": iso_ms(queued.due_at)}}
     return item
 
 
-def _behind(item: Mapping[str, Any]) -> Behind:
-    return Behind(
+def _queued_attempt(item: Mapping[str, Any]) -> QueuedAttempt:
+    return QueuedAttempt(
         subscription=item["subscription"]["S"],
         client=item["client"]["S"],
         reference=item["reference"]["S"],

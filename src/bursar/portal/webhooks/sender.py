@@ -33,7 +33,7 @@ class Sender(Protocol):
         ...
 
 
-def refusal(address: str) -> str | None:
+def address_refusal(address: str) -> str | None:
     """Why nothing is sent to ``address`` (text of an IP address); None when it is public."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     embedded = tuple(_embedded(ip))
@@ -59,7 +59,7 @@ class HttpSender:
     def __init__(self, timeout_s: float = SEND_TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
         self._client = HttpClient(
-            connections_max=CONNECTIONS_MAX, reply_bytes_max=REPLY_BYTES_MAX, address_refusal=refusal
+            connections_max=CONNECTIONS_MAX, reply_bytes_max=REPLY_BYTES_MAX, address_refusal=address_refusal
         )
 
     async def __aenter__(self) -> "HttpSender":

@@ -69,7 +69,7 @@ class Subscriptions:
     def all(self) -> tuple[Subscription, ...]:
         return tuple(self._by_name.values())
 
-    def of(self, client: str) -> tuple[Subscription, ...]:
+    def for_client(self, client: str) -> tuple[Subscription, ...]:
         """Those that are told of this client's payments."""
         return tuple(each for each in self._by_name.values() if each.client == client)
 
