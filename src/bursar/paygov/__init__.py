@@ -1,7 +1,7 @@
-"""Pay.gov: the client that collects money through it, and (in ``simulator``) a Pay.gov of one's own.
+"""Pay.gov: the client that collects money through it, and a Pay.gov for development and tests (``simulator``).
 
-The room knows nothing of obligations, attempts or stores. Start at ``client.py``; everything that is assumed about
-Pay.gov's wire form is in ``protocol.py``; what can go wrong is drawn in ``errors.py``.
+The room knows nothing of obligations, attempts or stores. Start at ``client.py``. ``protocol.py`` holds every
+assumption about Pay.gov's wire form. ``errors.py`` draws the errors.
 """
 
 from bursar.paygov.client import PayGov

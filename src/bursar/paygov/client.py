@@ -1,8 +1,8 @@
-"""The client: four questions to Pay.gov, each asked once. Nothing here repeats a call or guesses at an outcome.
+"""The client: four calls to Pay.gov, each sent once. The client never repeats a call or guesses an outcome.
 
-start ──► token          charges nobody; a lost reply may be asked for again
-complete ──► Collection  charges the payer: after OutcomeUnknown ask `query` or `details`, never just repeat
-details, query           charge nobody
+start ──► token          charges no payer: it can be repeated
+complete ──► Collection  charges the payer: after OutcomeUnknown call `query` or `details`, never just repeat
+details, query           charge no payer: they can be repeated
 """
 
 import re
@@ -38,7 +38,7 @@ from bursar.paygov.soap import build_envelope, read_collections, read_completion
 from bursar.paygov.transport import Transport
 
 URLS_KEPT_MAX: Final = 256
-"""Applications send their payers back to a few addresses."""
+"""URLs whose check is remembered. Applications send their payers back to a few addresses."""
 
 _CENT = Decimal("0.01")
 
@@ -53,7 +53,7 @@ _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
 class PayGov:
     """One agency's Pay.gov, over any transport.
 
-    Every method raises the leaves of :class:`~bursar.paygov.errors.PayGovError` and nothing else.
+    Every method raises only the leaves of :class:`~bursar.paygov.errors.PayGovError`.
     """
 
     def __init__(self, config: PayGovConfig, transport: Transport) -> None:
@@ -67,15 +67,15 @@ class PayGov:
 
     @property
     def can_query(self) -> bool:
-        """Whether a collection can be looked up by its agency tracking id: configuration names a query service."""
+        """Whether the configuration names a query service, which finds collections by their agency tracking id."""
         return self._config.query_url is not None
 
     async def start(
         self, *, tcs_app_id: str, agency_tracking_id: str, amount: Decimal, url_success: str, url_cancel: str
     ) -> str:
-        """Begins a collection and gives its token: 32 characters, good for 3 hours. Charges nobody.
+        """Start a collection and return its token: 32 characters, valid for 3 hours. This charges no payer.
 
-        ``amount`` in dollars, above 0, at most two decimals. Raises ArgumentRefused before sending.
+        ``amount`` is in dollars, above 0, with at most two decimals. Raises ArgumentRefused before sending.
         """
         values = {
             "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
@@ -89,16 +89,16 @@ class PayGov:
         return read_token(await self._call_online(START, values))
 
     async def complete(self, *, tcs_app_id: str, token: str) -> Collection:
-        """Completes the collection that the payer has paid on the hosted pages: **this charges the payer**.
+        """Complete the collection that the payer has paid on the hosted pages: **this charges the payer**.
 
-        The collection says its paygov_tracking_id and transaction_status at least. The caller compares its
-        agency_tracking_id and amount with what it asked for: only the caller knows them.
+        The returned collection has at least a paygov_tracking_id and a transaction_status. The caller must compare
+        its agency_tracking_id and amount with the attempt's: only the caller knows them.
         """
         values = {"tcs_app_id": _checked("tcs_app_id", tcs_app_id), "token": _checked("token", token)}
         return read_completion(await self._call_online(COMPLETE_WITH_DETAILS, values))
 
     async def details(self, *, tcs_app_id: str, paygov_tracking_id: str) -> tuple[Collection, ...]:
-        """What Pay.gov has under a tracking id of its own: one collection or several, never none."""
+        """Return the collections with a Pay.gov tracking id: one or several. Raises Nonsense if there are none."""
         values = {
             "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
             "paygov_tracking_id": _checked("paygov_tracking_id", paygov_tracking_id),
@@ -109,9 +109,9 @@ class PayGov:
         return _only_about("paygov_tracking_id", paygov_tracking_id, found)
 
     async def query(self, *, tcs_app_id: str, agency_tracking_id: str) -> tuple[Collection, ...]:
-        """What Pay.gov has under an agency tracking id. Empty: Pay.gov surely has none, as of now.
+        """Return the collections with an agency tracking id. An empty result is certain: Pay.gov has none now.
 
-        Raises QueryUnavailable when no query service is configured.
+        Raises QueryUnavailable if no query service is configured.
         """
         if self._config.query_url is None:
             raise QueryUnavailable("no query service is configured (query_url)")
@@ -123,11 +123,11 @@ class PayGov:
         return _only_about("agency_tracking_id", agency_tracking_id, read_collections(fields))
 
     def payment_redirect(self, *, tcs_app_id: str, token: str) -> str:
-        """Where the payer is sent: ``PAYMENT_URL?token=…&tcsAppID=…``."""
+        """Return the URL to send the payer to: ``PAYMENT_URL?token=…&tcsAppID=…``."""
         return f"{self._redirect_start}{quote(token, safe='')}&tcsAppID={quote(tcs_app_id, safe='')}"
 
     async def close(self) -> None:
-        """Closes the transport."""
+        """Close the transport."""
         await self._transport.close()
 
     def _call_online(self, operation: SoapOperation, values: Mapping[str, str]) -> Awaitable[Element]:
@@ -140,7 +140,7 @@ class PayGov:
 
 
 def wire_amount(amount: Decimal) -> str:
-    """``amount`` in dollars with exactly two decimals: 60 → ``60.00``. Raises ArgumentRefused for what is no amount."""
+    """Return ``amount``, in dollars, with exactly two decimals: 60 → ``60.00``. Raises ArgumentRefused."""
     if not isinstance(amount, Decimal) or not amount.is_finite() or not 0 < amount <= AMOUNT_MAX:
         raise ArgumentRefused(f"amount must be a Decimal above 0 and at most {AMOUNT_MAX}, not {amount!r}")
     cents = amount.quantize(_CENT)
@@ -151,7 +151,7 @@ def wire_amount(amount: Decimal) -> str:
 
 def _checked(name: str, value: str) -> str:
     if not isinstance(value, str) or not _SHAPES[name].fullmatch(value):
-        # The value stays out of the message: a token is as good as a session.
+        # The message leaves out the value: a token gives access to a payment.
         raise ArgumentRefused(f"{name} is not of Pay.gov's form ({_SHAPES[name].pattern})")
     return value
 
@@ -174,7 +174,7 @@ def _is_http(url: str) -> bool:
 
 
 def _only_about(name: str, asked: str, found: tuple[Collection, ...]) -> tuple[Collection, ...]:
-    """``found``, once sure that it answers what was asked and not what somebody else asked."""
+    """Return ``found``. Raises Nonsense if one of them answers another request than this one."""
     if any(getattr(each, name) not in (None, asked) for each in found):
         raise Nonsense(f"transactions of another {name}")
     return found

@@ -1,4 +1,4 @@
-"""A collection: what Pay.gov says about one payment, in Pay.gov's own words."""
+"""A collection: Pay.gov's data about one payment, in Pay.gov's words."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,13 +6,13 @@ from decimal import Decimal
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
-    """One payment as Pay.gov tells of it. ``None``: Pay.gov left the field out (most are optional in queries).
+    """One payment as Pay.gov reports it. ``None``: Pay.gov left the field out (most are optional in queries).
 
-    Everything but the amount is text exactly as received, ids above all: ``588234832626439493e92`` is an agency
-    tracking id, not a number. transaction_status is one of protocol.TRANSACTION_STATUSES, as far as is known;
-    transaction_date is an ISO date-time with or without an offset, payment_date an ISO date; payment_type is
-    PLASTIC_CARD, ACH, PAYPAL or another word. return_code and return_detail tell why a payment did not go
-    through, where Pay.gov tells.
+    Every field but the amount is text exactly as received. This matters for ids: ``588234832626439493e92`` is an
+    agency tracking id, not a number. transaction_status is one of protocol.TRANSACTION_STATUSES, as far as is known.
+    transaction_date is an ISO date-time with or without an offset, payment_date an ISO date. payment_type is
+    PLASTIC_CARD, ACH, PAYPAL or another word. return_code and return_detail give the reason why a payment failed,
+    if Pay.gov sends it.
     """
 
     paygov_tracking_id: str | None = None

@@ -1,4 +1,4 @@
-"""The command ``bursar simulator``: a Pay.gov of one's own, alone in its process."""
+"""The command ``bursar simulator``: Pay.gov's simulator in a separate process."""
 
 import asyncio
 import random
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 PORT = 3366
 JOURNAL = "paygov-books.jsonl"
-"""The name of the books in the data folder."""
+"""The file name of the books in the data folder."""
 
 
 class CannotServe(click.ClickException):
-    """Surroundings that do not allow it: one line, exit code 2."""
+    """The simulator cannot start here: one line, exit code 2."""
 
     exit_code = 2
 
@@ -104,5 +104,5 @@ def _serve(simulator: "Simulator", plan: "MisbehaviourPlan", host: str, port: in
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(sockets=[listening]))
     except KeyboardInterrupt:
-        # uvicorn has stopped in good order and passes the signal on.
+        # uvicorn has finished its shutdown and raises the signal again.
         click.echo("Stopped.")

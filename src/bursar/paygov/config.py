@@ -1,20 +1,21 @@
-"""How one agency reaches Pay.gov: endpoints, certificate, namespace, patience."""
+"""How one agency reaches Pay.gov: endpoints, certificate, namespace, timeout."""
 
 from dataclasses import dataclass, field
 
 from bursar.paygov.protocol import NAMESPACE
 
 TIMEOUT_S = 20.0
-"""How long one call to Pay.gov may take by default, from asking for a connection to the reply's last byte."""
+"""The default timeout of one call to Pay.gov, from the request for a connection to the last byte of the reply."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PayGovConfig:
     """Addresses and credentials.
 
-    url: the TCSOnlineService endpoint. query_url: the TCSSingleQueryService endpoint; None: not available.
-    payment_url: the hosted pages, where payers are sent. namespace: of the SOAP operations (it carries the
-    version). client_cert, client_key: PEM files for mutual TLS. bearer: the token a simulator may ask for.
+    url: the TCSOnlineService endpoint. query_url: the TCSSingleQueryService endpoint; None if it is not available.
+    payment_url: the hosted pages, to which payers are sent. namespace: of the SOAP operations; it holds the version.
+    timeout_s: of one call, in seconds. client_cert, client_key: PEM files for mutual TLS. bearer: the token that a
+    simulator may require. Raises ValueError for values that cannot work.
     """
 
     url: str

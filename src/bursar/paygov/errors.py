@@ -1,18 +1,18 @@
-"""Everything that can go wrong with a call to Pay.gov: one tree, and for each leaf what it says about the charge.
+"""The errors of a call to Pay.gov: one tree. Each leaf states what is known about the charge.
 
     PayGovError
-    ├── NotSent                 the request never reached Pay.gov: refused, name not resolved, no connection in time
-    │   └── ArgumentRefused     …because Pay.gov could not take it: caught before sending (also a ValueError)
-    ├── Fault                   Pay.gov answered no, with a return code and a detail
+    ├── NotSent                 the request never reached Pay.gov: refused, name not resolved, no connection
+    │   └── ArgumentRefused     …because Pay.gov could not accept it: refused before sending (a ValueError too)
+    ├── Fault                   Pay.gov refused the request, with a return code and a detail
     ├── OutcomeUnknown          the request may have reached Pay.gov, and may have taken place
     │   ├── TimedOut            no whole reply in time                                             (504)
-    │   ├── Lost                the connection broke before the whole reply was here               (504)
+    │   ├── Lost                the connection broke before the whole reply arrived                (504)
     │   └── Nonsense            a reply that is not Pay.gov's: garbage, wrong shape, bare HTTP 5xx (502)
     └── QueryUnavailable        the query service is not configured: nothing was sent
 
-Law 2 (an unknown outcome is never a failure) hangs on :attr:`PayGovError.certainty`. Every way in which a call can
-go wrong, and what it is classified as, is a row of :data:`CLASSIFICATION`; tests/paygov/test_errors.py
-holds one test for each row. (The names are the field's own and end in no "Error"; hence the marks for the linter.)
+Law 2 (an unknown outcome is never a failure) depends on :attr:`PayGovError.certainty`. :data:`CLASSIFICATION` has a
+row for every way in which a call can fail, and tests/paygov/test_errors.py has one test for each row. The names
+follow the domain and do not end in "Error".
 """
 
 from enum import Enum
@@ -24,7 +24,7 @@ DETAIL_CHARACTERS_MAX = 500
 
 
 class Certainty(Enum):
-    """What a failed call leaves us knowing about whether it took place."""
+    """Whether a failed call took place."""
 
     NOT_SENT = "definitely not sent"
     REFUSED = "definitely refused"
@@ -32,31 +32,31 @@ class Certainty(Enum):
 
 
 class PayGovError(Exception):
-    """The root of the tree. ``http_status`` is what a portal answers its own caller with."""
+    """The root of the tree. ``http_status``: the status with which a portal answers its caller."""
 
     certainty: ClassVar[Certainty]
     http_status: ClassVar[int]
 
 
 class NotSent(PayGovError):
-    """The request definitely did not reach Pay.gov; it may be repeated freely."""
+    """The request definitely did not reach Pay.gov. The caller can repeat it."""
 
     certainty = Certainty.NOT_SENT
     http_status = 504
 
 
 class ArgumentRefused(NotSent, ValueError):
-    """An argument that Pay.gov could never take; nothing was sent. The message names the argument."""
+    """Pay.gov could never accept an argument; nothing was sent. The message names the argument."""
 
     http_status = 400
 
 
 class Fault(PayGovError):
-    """Pay.gov's own no: a ``TCSServiceFault`` with its return code and detail, both text.
+    """A refusal by Pay.gov: a ``TCSServiceFault`` with its return code and detail, both text.
 
     A definite refusal of *this* call. One code needs care: ``token_unusable`` (4117) is also the answer to a token
     that was completed before. A network can deliver one complete twice and return the second reply, and a restored
-    store can complete a token again, so 4117 never proves that nobody was charged.
+    store can complete a token again, so 4117 never proves that the payer was not charged.
     """
 
     certainty = Certainty.REFUSED
@@ -74,18 +74,18 @@ class Fault(PayGovError):
 
 
 class OutcomeUnknown(PayGovError):
-    """The request may have taken place. Never a failure, never a reason to repeat a ``complete`` blindly."""
+    """The request may have taken place. This is never a failure; never repeat a ``complete`` blindly after it."""
 
     certainty = Certainty.UNKNOWN
     http_status = 504
 
 
 class TimedOut(OutcomeUnknown):
-    """The request was (or may have been) sent and no whole reply came within the time allowed."""
+    """The request was (or may have been) sent, and no whole reply arrived within the time allowed."""
 
 
 class Lost(OutcomeUnknown):
-    """The connection broke (reset, end of file, truncated body) before the whole reply was here."""
+    """The connection broke (reset, end of file, truncated body) before the whole reply arrived."""
 
 
 class Nonsense(OutcomeUnknown):
@@ -135,5 +135,5 @@ CLASSIFICATION: Final[tuple[tuple[str, type[PayGovError]], ...]] = (
     ("the reply sent twice over", Nonsense),
     ("a SOAP fault without a return code", Nonsense),
 )
-"""What happened to a call → what it is raised as. HTTP 4xx and plain SOAP faults are unknown, not refused: a gateway
-between us and Pay.gov may write either after Pay.gov has acted, and only a return code is Pay.gov's own word."""
+"""An event during a call → the error that it raises. HTTP 4xx and plain SOAP faults are unknown, not refused: a
+gateway between Bursar and Pay.gov may write either after Pay.gov has acted. Only a return code is surely Pay.gov's."""

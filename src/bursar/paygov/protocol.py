@@ -1,7 +1,7 @@
-"""Every assumption about Pay.gov's wire form, in one place, so that an agency's own documents can correct it here.
+"""Every assumption about Pay.gov's wire form, in one place, so that an agency can correct it from its documents.
 
-The specification of Trusted Collection Services is given only to agencies. What is below is what public clients and a
-public test server show; whatever is a guess is marked GUESS.
+Only agencies receive the specification of Trusted Collection Services. The facts below come from public clients and a
+public test server; each guess is marked GUESS.
 
     request   soapenv:Envelope / soapenv:Body / tcs:OP / OPRequest / unqualified children, in order
     reply     S:Envelope / S:Body / ns2:OPResponse / OPResponse / children     (prefixes and namespaces vary)
@@ -17,7 +17,7 @@ from bursar.paygov.collection import Collection
 
 SOAP_NAMESPACE = "http://schemas.xmlsoap.org/soap/envelope/"
 NAMESPACE = "http://fms.treas.gov/services/tcsonline_3_3"
-"""Namespace of the operations. Older clients use …/tcsonline or …/tcsonline_3_1: configuration chooses."""
+"""Namespace of the operations. Older clients use …/tcsonline or …/tcsonline_3_1: it is a setting."""
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 BEARER_HEADER = "Authentication"
@@ -26,22 +26,22 @@ BEARER_HEADER = "Authentication"
 ONLINE_PATH = "/services/TCSOnlineService"
 QUERY_PATH = "/tcssinglequery/services/TCSSingleQueryService"
 PAY_PATH = "/pay"
-"""Where the simulator serves what Pay.gov serves; a real Pay.gov's addresses are configuration."""
+"""The paths of the simulator. The addresses of a real Pay.gov are configuration."""
 
 TOKEN_CHARACTERS = 32
 TOKEN_LIFE_S = 3 * 3600.0
 AGENCY_TRACKING_ID_CHARACTERS_MAX = 21
 PAYGOV_TRACKING_ID_CHARACTERS_MAX = 255
 PAYGOV_TRACKING_ID: Final = re.compile(rf"[!-~]([ -~]{{0,{PAYGOV_TRACKING_ID_CHARACTERS_MAX - 2}}}[!-~])?")
-"""Public test servers give 21 characters, spaces among them. GUESS: nothing longer or else is an id. What is read by
-this form can be asked about by it."""
+"""Public test servers give 21 characters, spaces among them. GUESS: an id has no other form and is not longer. Replies
+and requests use the same form, so every id that a reply holds can be looked up."""
 TCS_APP_ID_CHARACTERS_MAX = 64
-"""GUESS: agencies' ids that are public have 8 to 21."""
+"""GUESS: the agencies' ids that are public have 8 to 21 characters."""
 URL_CHARACTERS_MAX = 2_048
 """GUESS."""
 AMOUNT_MAX = Decimal("999999999.99")
-"""GUESS: public material gives no limit. The payments table's own (payments.records.AMOUNT_MAX), so that whatever
-a fee may cost can be asked for: tests/portal/contract/test_validation.py holds them equal."""
+"""GUESS: public material gives no limit. It equals the limit of the payments table (payments.records.AMOUNT_MAX), so
+that a payer can be asked for any amount of a fee: tests/portal/contract/test_validation.py holds them equal."""
 
 TRANSACTION_TYPE = "Sale"
 LANGUAGE = "en"
@@ -51,17 +51,17 @@ TRANSACTION_STATUSES: Final = frozenset(
     ("Success", "Settled", "Cancelled", "Failed", "Retired", "Pending", "Received", "Waiting", "Submitted")
 )
 PAYMENT_TYPES: Final = ("PLASTIC_CARD", "ACH", "PAYPAL")
-"""The payment types that are publicly known; others may appear in a reply."""
+"""The payment types that are publicly known. Others may appear in a reply."""
 
 FAULT_ELEMENT = "TCSServiceFault"
 FAULT_NO_SUCH_APPLICATION = "4019"
 FAULT_TOKEN_UNUSABLE = "4117"
 FAULT_TOKEN_EXPIRED = "5009"
-"""Never seen from Pay.gov: portals write it down for an attempt whose token they let expire."""
+"""Never seen from Pay.gov: portals record it for an attempt whose token expired."""
 FAULT_UNPAID = FAULT_TOKEN_UNUSABLE
-"""GUESS: what completing a token answers that nobody has paid yet. The public test server completes it as a card
-payment; a real Pay.gov can hardly charge a card that nobody gave. 4117 is the harshest answer to have to live with: it
-may mean "not yet" too, so it proves nothing once an outcome is unknown."""
+"""GUESS: the fault that a complete of an unpaid token answers. The public test server completes such a token as a card
+payment, but a real Pay.gov cannot charge a card that no payer has entered. 4117 is the most difficult answer for the
+client: it may also mean "not yet", so it proves nothing once an outcome is unknown."""
 FAULT_DETAILS: Final = {
     FAULT_NO_SUCH_APPLICATION: "No agency application found for given tcs_app_id.",
     FAULT_TOKEN_UNUSABLE: "Token does not exist, has been acted upon already, or is too old.",
@@ -79,10 +79,12 @@ class SoapOperation:
 
     @property
     def request_element(self) -> str:
+        """The name of the element that holds the children of a request."""
         return f"{self.name}Request"
 
     @property
     def reply_element(self) -> str:
+        """The name of the element that holds the children of a reply."""
         return f"{self.name}Response"
 
 
@@ -97,7 +99,7 @@ START: Final = SoapOperation(
         "url_success",
         "url_cancel",
     ),
-    harmless=True,  # It makes one more token, and charges nobody.
+    harmless=True,  # It makes another token, and charges no payer.
 )
 COMPLETE: Final = SoapOperation("completeOnlineCollection", ("tcs_app_id", "token"), harmless=False)
 COMPLETE_WITH_DETAILS: Final = SoapOperation(
@@ -105,21 +107,21 @@ COMPLETE_WITH_DETAILS: Final = SoapOperation(
 )
 GET_DETAILS: Final = SoapOperation("getDetails", ("tcs_app_id", "paygov_tracking_id"), harmless=True)
 
-# TCSSingleQueryService. Its field-level form is not public: these three lines are a GUESS as a whole, and are
-# all that an agency has to correct to query by agency tracking id.
+# TCSSingleQueryService. Its field-level form is not public: these lines are a GUESS as a whole. An agency has to
+# correct nothing else to query by agency tracking id.
 QUERY_NAMESPACE = "http://fms.treas.gov/services/tcssinglequery"
 QUERY: Final = SoapOperation("singleQuery", ("tcs_app_id", "agency_tracking_id"), harmless=True)
 LIST_ELEMENT, LIST_ITEM_ELEMENT = "transactions", "transaction"
-"""Of getDetails (public) and of the query (GUESS): transactions/transaction, none, one or many. The list element
-itself must be there: an empty one says "there is none", a missing one says nothing."""
+"""The list of getDetails (public) and of the query (GUESS): transactions/transaction, none, one or many. The list
+element must be present: an empty list means "there are none", and a missing list means nothing."""
 
 ONLINE_OPERATIONS: Final = {each.name: each for each in (START, COMPLETE, COMPLETE_WITH_DETAILS, GET_DETAILS)}
 QUERY_OPERATIONS: Final = {QUERY.name: QUERY}
 
 TOKEN_FIELD = "token"
 COLLECTION_FIELDS: Final = tuple(each.name for each in fields(Collection))
-"""Names on the wire are the names in :class:`Collection`. return_code and return_detail in a collection: GUESS."""
+"""The names on the wire are the names in :class:`Collection`. GUESS: a collection holds return_code, return_detail."""
 
-# A completion says at least these two; with either missing, the outcome is unknown. (completeOnlineCollection says
-# only the first, which is why the client completes with completeOnlineCollectionWithDetails.)
+# A completion has at least these two fields. If one is missing, the outcome is unknown. The client completes with
+# completeOnlineCollectionWithDetails because the reply of completeOnlineCollection has only the first.
 COMPLETION_FIELDS_NEEDED: Final = ("paygov_tracking_id", "transaction_status")

@@ -1,12 +1,12 @@
-"""XML from strangers, parsed safely: no DTDs, no entities, bounded size, depth and count; every text stays text.
+"""Parses untrusted XML safely: no DTDs, no entities, bounded size, depth and count; every text stays text.
 
-Both sides use it: the client for replies, the simulator for requests. The tree is as small as the need: local
-names, text, children. Prefixes, namespaces, attributes, comments and processing instructions are dropped, since what
-a SOAP server calls its prefixes is its own affair and nothing of Pay.gov's is known to live in an attribute.
+Both sides use it: the client for replies, the simulator for requests. The tree holds local names, text and children
+only. Prefixes, namespaces, attributes, comments and processing instructions are dropped: each SOAP server chooses its
+prefixes, and no known field of Pay.gov's is an attribute.
 
-This is expat, with the one guard that makes XML harmless: a document type declaration is refused where it
-begins, so there are no entities to expand or to fetch. defusedxml does the same at twice the cost, which every
-payment pays twice; the tests hold the two to the same verdicts.
+The parser is expat. It refuses a document type declaration where it begins, so there are no entities to expand or to
+fetch. defusedxml does the same at twice the cost, and every payment parses two replies. The tests compare the verdicts
+of both.
 """
 
 import re
@@ -23,11 +23,11 @@ _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]+)", re.IGNORECASE)
 
 
 class XmlRefused(ValueError):
-    """Not well-formed XML, or XML of a kind that is not read; the message says which."""
+    """Not well-formed XML, or XML that is refused. The message gives the reason."""
 
 
 class Element:
-    """One element: its local name, its own text (stripped of XML white space) and its children in order."""
+    """One element: its local name, its text (stripped of XML white space) and its children in order."""
 
     __slots__ = ("children", "name", "text")
 
@@ -37,20 +37,20 @@ class Element:
         self.children: list[Element] = []
 
     def named(self, name: str) -> Iterator["Element"]:
-        """The children of that local name, in order."""
+        """Return the children with that local name, in order."""
         return (child for child in self.children if child.name == name)
 
     def only(self, name: str) -> "Element | None":
-        """The one child of that local name; None when there is none or more than one."""
+        """Return the one child with that local name; None if there is none or more than one."""
         found = [child for child in self.children if child.name == name]
         return found[0] if len(found) == 1 else None
 
 
 def parse_xml(body: bytes, content_type: str = "") -> Element:
-    """The root element of ``body``.
+    """Return the root element of ``body``.
 
-    The encoding is the byte order mark's, else the XML declaration's, else the charset of ``content_type``,
-    else UTF-8.
+    The encoding comes from the byte order mark, else from the XML declaration, else from the charset of
+    ``content_type``; else it is UTF-8.
 
     Raises:
         XmlRefused: not well-formed, a DTD or an entity, an unknown encoding, or beyond a bound above.
@@ -72,13 +72,13 @@ def parse_xml(body: bytes, content_type: str = "") -> Element:
     except XmlRefused:
         raise
     except (expat.ExpatError, LookupError, ValueError) as error:
-        # LookupError and ValueError: an encoding that is unknown or that expat cannot take.
+        # LookupError and ValueError: an encoding that is unknown or that expat does not support.
         raise XmlRefused(f"not well-formed XML: {error}") from None
     return tree.path[0].children[0]
 
 
 class _Tree:
-    """What the parser calls as it reads; stops it as soon as a bound is passed."""
+    """Receives the parser's callbacks, and stops the parser as soon as a bound is exceeded."""
 
     __slots__ = ("elements", "path", "pieces")
 

@@ -1,6 +1,6 @@
-"""SOAP as Pay.gov speaks it: builds the envelopes of requests, and reads replies that may be anything at all.
+"""Pay.gov's SOAP: builds the envelopes of requests, and reads replies, which may be any bytes.
 
-Reading raises nothing but :class:`Fault` (Pay.gov's own no) and :class:`Nonsense` (everything that cannot be read).
+The readers raise only :class:`Fault` (Pay.gov refused the request) and :class:`Nonsense` (the reply is unreadable).
 """
 
 import re
@@ -25,7 +25,7 @@ from bursar.paygov.protocol import (
 from bursar.paygov.safe_xml import Element, XmlRefused, parse_xml
 
 FIELD_CHARACTERS_MAX = 1_000
-"""Of any one field of a reply; ids and words are far shorter."""
+"""Of one field of a reply. Ids and words are much shorter."""
 
 HTTP_OK = 200
 TEMPLATES_KEPT_MAX = 64
@@ -40,7 +40,7 @@ _COLLECTION_FIELDS = frozenset(COLLECTION_FIELDS)
 
 
 def build_envelope(operation: SoapOperation, namespace: str, values: Mapping[str, str]) -> bytes:
-    """The request of ``operation``: its children in the protocol's order, UTF-8.
+    """Return the request of ``operation`` as UTF-8, with its children in the protocol's order.
 
     Raises ArgumentRefused for a value that XML cannot carry (a control character, a lone surrogate).
     """
@@ -52,7 +52,7 @@ def build_envelope(operation: SoapOperation, namespace: str, values: Mapping[str
 
 @lru_cache(TEMPLATES_KEPT_MAX)
 def _template(operation: SoapOperation, namespace: str) -> str:
-    """The envelope with ``%s`` for the text of each child."""
+    """Return the envelope with ``%s`` for the text of each child."""
     children = "".join(f"<{name}>%s</{name}>" for name in operation.request)
     inner = operation.request_element
     return (
@@ -64,12 +64,12 @@ def _template(operation: SoapOperation, namespace: str) -> str:
 
 
 def read_reply(operation: SoapOperation, status: int, content_type: str, body: bytes) -> Element:
-    """The element that holds the reply's fields.
+    """Return the element that holds the reply's fields.
 
-    A success is believed on HTTP 200 only; a fault with a return code is Pay.gov's word on any status.
+    A success must have HTTP status 200. A fault with a return code is Pay.gov's on any status.
 
     Raises:
-        Fault: Pay.gov said no, with a return code.
+        Fault: Pay.gov refused the request, with a return code.
         Nonsense: anything else that is not the reply of ``operation``.
     """
     try:
@@ -89,7 +89,7 @@ def read_reply(operation: SoapOperation, status: int, content_type: str, body: b
 
 
 def read_token(fields: Element) -> str:
-    """The token of a started collection: exactly 32 printable characters, else Nonsense."""
+    """Return the token of a started collection. Raises Nonsense unless it has exactly 32 printable characters."""
     found = fields.only(TOKEN_FIELD)
     if found is None or not _TOKEN.fullmatch(found.text):
         raise Nonsense(f"a started collection without a token of {TOKEN_CHARACTERS} characters")
@@ -97,7 +97,7 @@ def read_token(fields: Element) -> str:
 
 
 def read_completion(fields: Element) -> Collection:
-    """A completed collection; Nonsense when it does not even say its tracking id and status."""
+    """Return a completed collection. Raises Nonsense if its tracking id or its status is missing."""
     collection = read_collection(fields)
     missing = [name for name in COMPLETION_FIELDS_NEEDED if getattr(collection, name) is None]
     if missing:
@@ -106,7 +106,7 @@ def read_completion(fields: Element) -> Collection:
 
 
 def read_collections(fields: Element) -> tuple[Collection, ...]:
-    """The list of a getDetails or a query. Empty only where Pay.gov sent an empty list; no list is Nonsense."""
+    """Return the list of a getDetails or a query: empty only if Pay.gov sent an empty list. No list is Nonsense."""
     listed = fields.only(LIST_ELEMENT)
     if listed is None or any(child.name != LIST_ITEM_ELEMENT for child in listed.children):
         raise Nonsense("a reply without its list of transactions")
@@ -116,15 +116,16 @@ def read_collections(fields: Element) -> tuple[Collection, ...]:
 
 
 def read_collection(element: Element) -> Collection:
-    """The fields that Pay.gov sent, empty ones as absent; Nonsense for a repeated, nested or overlong field.
+    """Return the fields that Pay.gov sent; an empty field counts as absent.
 
-    A tracking id of Pay.gov's is one that can be asked about, else Nonsense: nothing else would ever be heard of it.
+    Raises Nonsense for a repeated, nested or overlong field, and for a Pay.gov tracking id of another form: Bursar
+    could never look up such an id.
     """
     texts: dict[str, str] = {}
     for child in element.children:
         name, text = child.name, child.text
         if name not in _COLLECTION_FIELDS:
-            continue  # Pay.gov may add fields; those that nobody asked for are nobody's business.
+            continue  # Pay.gov may add fields that Bursar does not use.
         if name in texts or child.children or len(text) > FIELD_CHARACTERS_MAX:
             raise Nonsense(f"a transaction whose {name} is repeated, nested or too long")
         texts[name] = text
@@ -138,7 +139,7 @@ def read_collection(element: Element) -> Collection:
 
 
 def _body_content(envelope: Element) -> Element | None:
-    """The one element of the envelope's body; None when there is no such thing."""
+    """Return the one element of the envelope's body; None if there is no such element."""
     if envelope.name != "Envelope":
         return None
     body = envelope.only("Body")
@@ -168,5 +169,5 @@ def _escaped(name: str, value: str) -> str:
 
 
 def escape(text: str) -> str:
-    """``text`` as it stands in an element or in a double-quoted attribute."""
+    """Return ``text`` escaped for an element or a double-quoted attribute."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")

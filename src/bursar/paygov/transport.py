@@ -1,4 +1,4 @@
-"""The port through which requests reach Pay.gov: one method, and three ways in which it may fail."""
+"""The port through which requests reach Pay.gov: one method, which fails in four ways."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,19 +9,19 @@ __all__ = ["HttpReply", "Transport"]
 
 
 class Transport(Protocol):
-    """Posts one request once. Never repeats it: only the caller knows whether that is safe."""
+    """Posts one request once. A transport never repeats it: only the caller knows whether that is safe."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        """The whole reply, whatever its status.
+        """Post ``body`` and return the whole reply, for any status.
 
         Raises:
             NotSent: definitely nothing reached the other side.
-            TimedOut: no whole reply within ``timeout_s`` seconds.
-            Lost: the connection broke before the whole reply was here.
-            Nonsense: what came back is not HTTP, or is larger than a reply may be.
+            TimedOut: no whole reply arrived within ``timeout_s`` seconds.
+            Lost: the connection broke before the whole reply arrived.
+            Nonsense: the reply is not HTTP, or is larger than a reply may be.
         """
         ...
 
     async def close(self) -> None:
-        """End what the transport holds open."""
+        """Close every connection."""
         ...

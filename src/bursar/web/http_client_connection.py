@@ -37,7 +37,7 @@ class HttpClientConnection(asyncio.Protocol):
         self._wire_bytes_max = REPLY_HEAD_BYTES_MAX + WIRE_BYTES_PER_BODY_BYTE_MAX * reply_bytes_max
         self._waiting: asyncio.Future[HttpReply] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        # The parser calls on_header for every header: a built-in method costs a fifth of a function of ours.
+        # The parser calls on_header for every header: a built-in method costs a fifth of a Python function.
         # The last header of a name counts.
         self._raw_headers: dict[bytes, bytes] = {}
         self.on_header = self._raw_headers.__setitem__

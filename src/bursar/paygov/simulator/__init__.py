@@ -1,6 +1,6 @@
-"""A Pay.gov of one's own: behaves like the real one, misbehaves on request, and keeps books of who was charged.
+"""A simulator of Pay.gov: it behaves like Pay.gov, misbehaves on request, and keeps books of the charges.
 
-Reads top down as: ``core`` (what Pay.gov does), ``books`` (what it remembers), ``misbehaviour`` (what goes wrong, as
+Read it in this order: ``core`` (tokens and collections), ``books`` (the record of them), ``misbehaviour`` (faults, as
 data), ``answers`` (SOAP), and two doors: ``app`` with ``server`` (HTTP) and ``in_process`` (no sockets, virtual time).
 """
 

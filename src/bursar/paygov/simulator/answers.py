@@ -1,6 +1,6 @@
-"""The two SOAP services: takes a request, carries it out, and lets the plan of misbehaviours spoil it or its answer.
+"""The two SOAP services: they read a request, carry it out, and apply the misbehaviours of the plan.
 
-Both doors stand on this, the HTTP app and the in-process transport, so a misbehaviour is the same thing in both.
+Both doors use them, the HTTP app and the in-process transport, so a misbehaviour has the same effect in both.
 """
 
 import asyncio
@@ -46,13 +46,13 @@ from bursar.paygov.simulator.wire import (
 from bursar.paygov.soap import escape
 
 EASTERN = ZoneInfo("America/New_York")
-"""Pay.gov's days."""
+"""The time zone of Pay.gov's dates."""
 
 PLAIN_TYPE, HTML_TYPE = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 
 
 class SoapService:
-    """The two SOAP services of one simulator, misbehaving by one plan."""
+    """The two SOAP services of one simulator, with one plan of misbehaviours."""
 
     def __init__(self, simulator: Simulator, plan: MisbehaviourPlan) -> None:
         self._simulator = simulator
@@ -70,7 +70,7 @@ class SoapService:
     async def answer(
         self, operations: Mapping[str, SoapOperation], body: bytes, content_type: str, authentication: str
     ) -> SimulatorAnswer:
-        """The answer to one request at the service that offers ``operations``. Raises nothing."""
+        """Return the answer to one request at the service that offers ``operations``. Raises nothing."""
         request = self._read(operations, body, content_type, authentication)
         if isinstance(request, SimulatorAnswer):
             return request
@@ -84,7 +84,7 @@ class SoapService:
     def _read(
         self, operations: Mapping[str, SoapOperation], body: bytes, content_type: str, authentication: str
     ) -> SoapRequest | SimulatorAnswer:
-        """The request, or what is answered to one that is none."""
+        """Return the request, or the answer to a body that is not a request."""
         if not self.admits(authentication):
             return SimulatorAnswer(401, PLAIN_TYPE, b"The Authentication header must be: Bearer <token>\n")
         try:
@@ -93,7 +93,7 @@ class SoapService:
             return plain_fault_reply("Client", str(refused))
 
     def admits(self, authentication: str) -> bool:
-        """Whether a caller with that Authentication header may come in."""
+        """Return whether the Authentication header admits the caller."""
         return self._authentication is None or hmac.compare_digest(
             authentication.encode(errors="replace"), self._authentication
         )
@@ -115,11 +115,11 @@ class SoapService:
         except RequestRefused as refused:
             return plain_fault_reply("Client", str(refused))
         except (BooksError, OSError) as error:
-            # Nothing took place: the books are written before anything else changes.
+            # Nothing has changed: the journal of the books is written first.
             return SimulatorAnswer(503, PLAIN_TYPE, f"{error}\n".encode())
 
     def _subject(self, request: SoapRequest) -> tuple[str | None, str | None]:
-        """The token and the agency tracking id that a request is about, as far as the books can tell."""
+        """Return the token and the agency tracking id of a request, as far as the books know them."""
         token, agency_tracking_id = (request.fields.get(name) for name in (TOKEN_FIELD, "agency_tracking_id"))
         entry = None
         if token is not None:
@@ -173,11 +173,11 @@ class SoapService:
 
 @functools.lru_cache(maxsize=1024)
 def _eastern_day(hour: int) -> str:
-    """The Eastern date of that hour since the epoch (offsets are whole hours)."""
+    """Return the Eastern date of an hour since the epoch. Offsets are whole hours."""
     return f"{datetime.fromtimestamp(hour * 3600, UTC).astimezone(EASTERN):%Y-%m-%d}"
 
 
-# Spoiling replies
+# The effect of misbehaviours on replies
 
 
 def _with_body(body: bytes) -> Callable[[Misbehaviour, SimulatorAnswer], SimulatorAnswer]:
@@ -214,4 +214,4 @@ SPOIL: Final[Mapping[str, Callable[[Misbehaviour, SimulatorAnswer], SimulatorAns
     "wrong_agency": _with_replaced(rb"(<agency_tracking_id>).*?(</agency_tracking_id>)", rb"\g<1>somebody-else\g<2>"),
     "wrong_amount": _with_replaced(rb"(<transaction_amount>).*?(</transaction_amount>)", rb"\g<1>0.01\g<2>"),
 }
-"""What each kind of misbehaviour (misbehaviour.KINDS) makes of the honest answer."""
+"""A kind of misbehaviour (misbehaviour.KINDS) → a function that changes the correct answer."""

@@ -1,4 +1,4 @@
-"""The simulator over HTTP: two SOAP endpoints, the hosted pages, the books, and the lever for misbehaviour.
+"""The simulator over HTTP: two SOAP endpoints, the hosted pages, the books, and the list of misbehaviours.
 
 POST /services/TCSOnlineService, /tcssinglequery/services/TCSSingleQueryService
 GET  /pay?token=…   POST /pay   POST /pay/{PLASTIC_CARD|ACH|PAYPAL}/{Success|Failed}?token=…   POST /pay/cancel?token=…
@@ -41,21 +41,21 @@ from bursar.paygov.simulator.wire import Ending, SimulatorAnswer
 REQUEST_BYTES_MAX = 64 * 1024
 CONTROL_BYTES_MAX = 64 * 1024
 DROP_HOLD_MAX_S = 120.0
-"""How long a caller is left without a reply before the connection is closed on it."""
+"""The seconds for which a caller gets no reply before the connection is closed."""
 BOOKS_PAGE = 1_000
-"""Charges listed by GET /books at most; the newest."""
+"""The most charges that GET /books lists. It lists the newest."""
 
 DRIP_PIECES = 40
-"""Into how many pieces a dripped reply falls."""
+"""The pieces of a dripped reply."""
 
 ABORT_EXTENSION = "bursar.abort"
-"""ASGI extension of our own server (server.py): a call without arguments that resets the connection."""
+"""ASGI extension of ``server.py``: a function that ends the connection, with a reset if its argument is True."""
 
 _BEARER_HEADER: Final = BEARER_HEADER.lower().encode()
 
 
 def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) -> Starlette:
-    """The app. ``plan`` is what goes wrong from the start; POST /misbehave adds to it."""
+    """Return the app. ``plan``: the misbehaviours at the start. POST /misbehave adds to it."""
     plan = plan if plan is not None else MisbehaviourPlan(simulator.randomness)
     service = SoapService(simulator, plan)
     pages = HostedPages(simulator)
@@ -80,13 +80,14 @@ def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) ->
 
 
 class SoapDoor:
-    """One SOAP endpoint, as plain ASGI: no request object to build, and a connection that can be reset."""
+    """One SOAP endpoint, as plain ASGI: it builds no request object, and can reset the connection."""
 
     def __init__(self, service: SoapService, operations: Mapping[str, SoapOperation]) -> None:
         self._service = service
         self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         body = await _whole_body(receive)
         if body is None:
             return await _send_whole(send, SimulatorAnswer(413, "text/plain; charset=utf-8", b"Too large\n"))
@@ -101,14 +102,14 @@ class SoapDoor:
 
 
 class OperatorEndpoints:
-    """What tests and operators ask of a running simulator."""
+    """The endpoints for tests and for the operators of a running simulator."""
 
     def __init__(self, simulator: Simulator, service: SoapService) -> None:
         self._simulator = simulator
         self._service = service
 
     async def books(self, request: Request) -> Response:
-        """``GET /books``: who was charged; for one agency tracking id, or the newest BOOKS_PAGE."""
+        """Answer ``GET /books`` with the charges: those of one agency tracking id, or the newest BOOKS_PAGE."""
         if refused := self._refusal_unless_admitted(request):
             return refused
         books = self._simulator.books
@@ -124,7 +125,7 @@ class OperatorEndpoints:
         )
 
     async def list_misbehaviours(self, request: Request) -> Response:
-        """``GET /misbehave``: what is in force, and what could be."""
+        """Answer ``GET /misbehave`` with the misbehaviours in force and the kinds that there are."""
         if refused := self._refusal_unless_admitted(request):
             return refused
         return JSONResponse(
@@ -135,7 +136,7 @@ class OperatorEndpoints:
         )
 
     async def add_misbehaviours(self, request: Request) -> Response:
-        """``POST /misbehave``: a misbehaviour, or a list of them, as JSON; all are taken or none."""
+        """Answer ``POST /misbehave``: add the misbehaviour, or all or none of a list of them, in the JSON body."""
         if refused := self._refusal_unless_admitted(request):
             return refused
         body = await bounded_body(request, CONTROL_BYTES_MAX)
@@ -150,16 +151,18 @@ class OperatorEndpoints:
         return await self.list_misbehaviours(request)
 
     async def clear_misbehaviours(self, request: Request) -> Response:
-        """``DELETE /misbehave``: from now on everything works."""
+        """Answer ``DELETE /misbehave``: remove every misbehaviour."""
         if refused := self._refusal_unless_admitted(request):
             return refused
         self._service.plan.clear()
         return await self.list_misbehaviours(request)
 
     async def health(self, _request: Request) -> Response:
+        """Answer ``GET /health``."""
         return JSONResponse({"status": "ok", "misbehaviours": len(self._service.plan)})
 
     async def front_page(self, _request: Request) -> Response:
+        """Answer ``GET /`` with a page about the simulator."""
         return page(
             "notice.html",
             heading="A Pay.gov of your own",
@@ -189,7 +192,10 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 async def _whole_body(receive: Receive) -> bytes | None:
-    """The request's body, mostly one message; None when it is too large. A caller that left sent what it sent."""
+    """Return the body of the request, which is mostly one message; None if it is too large.
+
+    If the caller has left, this is the part that arrived.
+    """
     message = await receive()
     whole: bytes = message.get("body", b"")
     while message.get("more_body", False):
@@ -200,7 +206,7 @@ async def _whole_body(receive: Receive) -> bytes | None:
     return whole if len(whole) <= REQUEST_BYTES_MAX else None
 
 
-# How each ending is brought about over a real connection
+# The endings of a reply, over a real connection
 
 
 async def _send_whole(send: Send, answer: SimulatorAnswer) -> None:
@@ -230,7 +236,7 @@ async def _cut(answer: SimulatorAnswer, scope: Scope, _receive: Receive, send: S
 
 async def _reset(answer: SimulatorAnswer, scope: Scope, _receive: Receive, send: Send) -> None:
     if ABORT_EXTENSION not in scope.get("extensions", {}):
-        # A server that cannot reset hangs up on a reply that was begun and never ends: as lost for the caller.
+        # A server that cannot reset ends an unfinished reply: it is lost for the caller too.
         await send(_head(answer))
     _close(scope, reset=True)
 
@@ -273,6 +279,6 @@ _ENDINGS: Final = {
     Ending.CUT: _cut,
     Ending.RESET: _reset,
     Ending.DROPPED: _dropped,
-    # A connection that was accepted cannot be refused any more.
+    # An accepted connection can no longer be refused.
     Ending.REFUSED: _reset,
 }

@@ -1,8 +1,8 @@
-"""The simulator's books: every collection it ever began, kept in a journal, and who was charged how often.
+"""The simulator's books: every collection that it started, kept in a journal, and every charge.
 
-One line of JSON per change is appended and handed to the operating system before the reply leaves, and the
-journal is replayed at start. So whatever kills the simulator, a charge it has told of is in the books. What is not
-promised is a power cut: the journal is not fsynced, since this Pay.gov is for tests and the machine outlives them.
+Each change appends one line of JSON, which the operating system has before the reply is sent. The simulator replays
+the journal at start. So the books hold every charge that a reply has reported, even if the simulator is killed. They
+may not survive a power cut: the journal is not fsynced, because the simulator is for tests.
 
     {"format": 1}
     {"event": "started",   "token": …, "at": …, "tcs_app_id": …, "agency_tracking_id": …, "amount": "60.00", …}
@@ -25,16 +25,16 @@ from bursar.private_files import make_private_folder
 FORMAT = 1
 ENTRIES_MAX = 5_000_000
 SUCCESS, FAILED = OUTCOMES = ("Success", "Failed")
-"""What becomes of a payment in the end, decided when the payer pays."""
+"""The final states of a payment. The payer chooses one when paying."""
 
 
 class BooksError(Exception):
-    """Books that cannot be opened: in use, damaged, of a newer format, not writable. One clear line."""
+    """The books cannot be used: in use, damaged, of a newer format, not writable, full. The text is one line."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One token's life. Times in Unix seconds; ``None``: not yet."""
+    """One token and its collection. Times are Unix seconds; ``None``: not yet."""
 
     token: str
     tcs_app_id: str
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Money that a payer parts with: a completed collection that is, or will be, a success."""
+    """One charge of a payer: a completed collection that is, or will be, a success."""
 
     agency_tracking_id: str
     paygov_tracking_id: str
@@ -66,8 +66,8 @@ class Charge:
 class Books:
     """All entries, in memory and (with a path) in a journal.
 
-    Raises BooksError when the journal at ``path`` cannot be used. A torn last line, which is what kill -9 in the
-    middle of a write leaves, is cut off: its reply never left.
+    Raises BooksError if the journal at ``path`` cannot be used. An incomplete last line, which a kill -9 in the middle
+    of a write leaves, is removed: its reply was never sent.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
@@ -88,29 +88,31 @@ class Books:
         return len(self._by_token)
 
     def entry(self, token: str) -> Entry | None:
+        """Return the entry of a token; None if there is none."""
         return self._by_token.get(token)
 
     def entry_of_paygov_id(self, paygov_tracking_id: str) -> Entry | None:
+        """Return the completed entry with a Pay.gov tracking id; None if there is none."""
         return self._by_paygov_id.get(paygov_tracking_id)
 
     def entries(self, agency_tracking_id: str) -> tuple[Entry, ...]:
-        """The entries of one agency tracking id, oldest first: several if it was started several times."""
+        """Return the entries of one agency tracking id, oldest first: several if it was started several times."""
         return tuple(self._by_agency_id.get(agency_tracking_id, ()))
 
     def charges(self, agency_tracking_id: str) -> tuple[Charge, ...]:
-        """How the payer of one attempt was charged: none, one, or (somebody erred) several."""
+        """Return the charges of one attempt: none, one, or several (an error of the portal)."""
         return tuple(_charges(self._by_agency_id.get(agency_tracking_id, ())))
 
     def charges_for(self, agency_tracking_ids: Iterable[str]) -> tuple[Charge, ...]:
-        """The charges of several attempts, such as all the attempts at one obligation."""
+        """Return the charges of several attempts, such as all the attempts at one obligation."""
         return tuple(charge for each in agency_tracking_ids for charge in self.charges(each))
 
     def all_charges(self) -> Iterator[Charge]:
-        """Every charge, in the order in which the collections began."""
+        """Return every charge, in the order in which the collections were started."""
         return _charges(self._by_token.values())
 
     def start(self, entry: Entry) -> None:
-        """Writes a new collection down. Raises BooksError when there are ENTRIES_MAX already."""
+        """Record a new collection. Raises BooksError if there are ENTRIES_MAX already."""
         if len(self._by_token) >= ENTRIES_MAX:
             raise BooksError(f"the simulator's books are full: {ENTRIES_MAX} collections")
         self._append(
@@ -126,18 +128,18 @@ class Books:
         self._remember(entry)
 
     def pay(self, entry: Entry, payment_type: str, outcome: str, at: float) -> None:
-        """Writes down how the payer paid and what will become of it; nobody is charged yet."""
+        """Record how the payer paid, and the outcome of the later complete. This charges no payer yet."""
         self._append(event="paid", token=entry.token, at=at, payment_type=payment_type, outcome=outcome)
         entry.payment_type, entry.outcome, entry.paid_at = payment_type, outcome, at
 
     def complete(self, entry: Entry, paygov_tracking_id: str, at: float) -> None:
-        """Writes down that the collection is completed: from here on the payer is charged."""
+        """Record that the collection is completed. This charges the payer."""
         self._append(event="completed", token=entry.token, at=at, paygov_tracking_id=paygov_tracking_id)
         entry.paygov_tracking_id, entry.completed_at = paygov_tracking_id, at
         self._by_paygov_id[paygov_tracking_id] = entry
 
     def close(self) -> None:
-        """Gives the journal up; what was written stays."""
+        """Close the journal."""
         if self._journal is not None:
             os.close(self._journal)
             self._journal = None
@@ -147,7 +149,7 @@ class Books:
             return
         whole = orjson.dumps(line) + b"\n"
         if os.write(self._journal, whole) != len(whole):
-            # A full disk takes half a line. Half a line in the middle would spoil the journal: take it back.
+            # A full disk may accept part of a line. A part in the middle would damage the journal: remove it.
             os.ftruncate(self._journal, self._journal_bytes)
             raise OSError("the disk that holds the simulator's books is full")
         self._journal_bytes += len(whole)

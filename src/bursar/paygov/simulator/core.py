@@ -1,9 +1,9 @@
-"""What Pay.gov does, without its wire form: tokens, payers, collections, and settling.
+"""The behaviour of Pay.gov without its wire form: tokens, payers, collections, and settling.
 
     start ──► token ──► pay (the payer, on the hosted page) ──► complete ──► card, PayPal: Success or Failed at once
                  └───► cancel: the token stays               charges      └► ACH: Received, later Success or Failed
 
-Everything here is synchronous and reads time only from the clock it was given.
+The code is synchronous, and reads time only from the clock that it is given.
 """
 
 import random
@@ -31,18 +31,18 @@ from bursar.paygov.simulator.books import FAILED, OUTCOMES, SUCCESS, Books, Entr
 ACH_SETTLE_S = 15.0
 RECEIVED = "Received"
 PAYGOV_TRACKING_ID_BITS = 80
-"""In 20 of an id's 21 characters."""
+"""They fill 20 of the 21 characters of an id."""
 
 _AMOUNT = re.compile(r"[0-9]{1,10}\.[0-9]{2}")
 _URL = re.compile(rf"https?://[!-~]{{1,{URL_CHARACTERS_MAX}}}", re.IGNORECASE)
 
 
 class RequestRefused(ValueError):
-    """A request that is not what the operation takes. Pay.gov has no public return code for it."""
+    """The operation does not accept the request. Pay.gov has no public return code for it."""
 
 
 class PayerRefused(ValueError):
-    """The payer cannot do that on the hosted page; ``http_status`` and a sentence for the payer."""
+    """The hosted page refuses an action of the payer. It has an ``http_status`` and a sentence for the payer."""
 
     def __init__(self, http_status: int, sentence: str) -> None:
         self.http_status = http_status
@@ -51,12 +51,12 @@ class PayerRefused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatorSettings:
-    """How this Pay.gov behaves when it behaves.
+    """The behaviour of the simulator without misbehaviours.
 
-    ach_settle_s: how long an ACH debit answers Received after its completion. token_life_s: how long a token is
-    good. applications: the tcs app ids it knows; None: every one. bearer: what callers must send in the Authentication
-    header; None: nothing. unpaid_code: the fault that answers the completion of a token which nobody has paid yet,
-    and which stays usable; None: complete it as a card payment that succeeded, as the public test server does.
+    ach_settle_s: the seconds for which an ACH debit is Received after its completion. token_life_s: the seconds for
+    which a token is valid. applications: the tcs app ids that exist; None: all. bearer: the token that callers must
+    send in the Authentication header; None: no token. unpaid_code: the fault that answers a complete of an unpaid
+    token, which stays usable; None: complete it as a successful card payment, as the public test server does.
     """
 
     ach_settle_s: float = ACH_SETTLE_S
@@ -67,7 +67,7 @@ class SimulatorSettings:
 
 
 class Simulator:
-    """A Pay.gov. What it refuses with a return code it raises as :class:`~bursar.paygov.errors.Fault`."""
+    """One Pay.gov. It raises :class:`~bursar.paygov.errors.Fault` to refuse a request with a return code."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Simulator:
         self.settings = settings if settings is not None else SimulatorSettings()
 
     def start(self, request: dict[str, str]) -> str:
-        """The token of a new collection."""
+        """Start a collection and return its token. Raises Fault and RequestRefused."""
         self._check_application(request.get("tcs_app_id", ""))
         _check_start(request)
         entry = Entry(
@@ -98,9 +98,9 @@ class Simulator:
         return entry.token
 
     def complete(self, tcs_app_id: str, token: str) -> Entry:
-        """Completes a paid token, which charges the payer unless the payment fails.
+        """Complete a paid token, which charges the payer unless the payment fails, and return its entry.
 
-        4117 for a token that is unknown, another application's, too old or completed before.
+        Raises Fault 4117 for a token that is unknown, of another application, too old, or completed before.
         """
         self._check_application(tcs_app_id)
         entry = self.books.entry(token)
@@ -115,9 +115,9 @@ class Simulator:
         return entry
 
     def details(self, tcs_app_id: str, paygov_tracking_id: str) -> tuple[Entry, ...]:
-        """The completed collection of that tracking id; 4117 when there is none.
+        """Return the completed collection with a Pay.gov tracking id. Raises Fault 4117 if there is none.
 
-        The real code is not public; 4117 is the one that is publicly said to mean "does not exist".
+        The real code is not public. 4117 is the code whose public description contains "does not exist".
         """
         self._check_application(tcs_app_id)
         entry = self.books.entry_of_paygov_id(paygov_tracking_id)
@@ -126,7 +126,7 @@ class Simulator:
         return (entry,)
 
     def query(self, tcs_app_id: str, agency_tracking_id: str) -> tuple[Entry, ...]:
-        """The completed collections of that agency tracking id; a token that nobody completed is none."""
+        """Return the completed collections with an agency tracking id. A token that is not completed is left out."""
         self._check_application(tcs_app_id)
         return tuple(
             entry
@@ -135,18 +135,18 @@ class Simulator:
         )
 
     def status(self, entry: Entry) -> str:
-        """The transaction_status of a completed collection, as of now."""
+        """Return the current transaction_status of a completed collection."""
         assert entry.completed_at is not None
         assert entry.outcome is not None
         settling = entry.payment_type == "ACH" and (self.clock() < entry.completed_at + self.settings.ach_settle_s)
         return RECEIVED if settling else entry.outcome
 
     def usable(self, entry: Entry) -> bool:
-        """Whether the token can still be paid or completed."""
+        """Return whether the token can still be paid or completed."""
         return entry.completed_at is None and self.clock() < entry.started_at + self.settings.token_life_s
 
     def payable(self, token: str) -> Entry:
-        """The entry of a token that the payer may pay now. Raises PayerRefused."""
+        """Return the entry of a token that the payer can pay now. Raises PayerRefused."""
         entry = self.books.entry(token)
         if entry is None:
             raise PayerRefused(404, "There is no payment under this address.")
@@ -157,7 +157,7 @@ class Simulator:
         return entry
 
     def pay(self, token: str, payment_type: str, outcome: str) -> str:
-        """The payer pays; gives the URL to go back to. Nobody is charged before the collection is completed."""
+        """Pay as the payer, and return the URL to go back to. The payer is charged only by the later complete."""
         if payment_type not in PAYMENT_TYPES:
             raise PayerRefused(400, f"Pay by one of {', '.join(PAYMENT_TYPES)}.")
         if outcome not in OUTCOMES:
@@ -167,14 +167,14 @@ class Simulator:
         return entry.url_success
 
     def cancel(self, token: str) -> str:
-        """The payer walks away; gives the URL to go back to. The token stays as it was."""
+        """Cancel as the payer, and return the URL to go back to. The token does not change."""
         entry = self.books.entry(token)
         if entry is None:
             raise PayerRefused(404, "There is no payment under this address.")
         return entry.url_cancel
 
     def _tracking_id(self) -> str:
-        # One draw, not one for each letter: each is a system call where the randomness is the system's.
+        # One number for all letters: each number from SystemRandom is a system call.
         return f"P{self.randomness.getrandbits(PAYGOV_TRACKING_ID_BITS):020X}"
 
     def _check_application(self, tcs_app_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The hosted payment pages: what a payer sees and does in a browser, without JavaScript and without any asset."""
+"""The hosted payment pages for a payer's browser: no JavaScript, no assets."""
 
 import functools
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class HostedPages:
         self._simulator = simulator
 
     async def show(self, request: Request) -> Response:
-        """``GET /pay?token=…&tcsAppID=…``: the payment page, or a page that says why there is none."""
+        """Answer ``GET /pay?token=…&tcsAppID=…`` with the payment page, or with a page that explains the refusal."""
         try:
             entry = self._simulator.payable(request.query_params.get(TOKEN_FIELD, ""))
         except PayerRefused as refused:
@@ -66,7 +66,7 @@ class HostedPages:
         )
 
     async def submit(self, request: Request) -> Response:
-        """``POST /pay``, the page's form: pays or cancels, and sends the payer back."""
+        """Answer ``POST /pay``, the form of the page: pay or cancel, and send the payer back."""
         body = await bounded_body(request, FORM_BYTES_MAX)
         form = {name: values[0] for name, values in parse_qs((body or b"").decode("utf-8", "replace")).items()}
         token = form.get(TOKEN_FIELD, "")
@@ -78,7 +78,7 @@ class HostedPages:
             return self._refusal_page(refused, token)
 
     async def pay_by_script(self, request: Request) -> Response:
-        """``POST /pay/{payment_type}/{outcome}?token=…`` → ``{"redirectUrl": …}``."""
+        """Answer ``POST /pay/{payment_type}/{outcome}?token=…`` with ``{"redirectUrl": …}``."""
         try:
             url = self._simulator.pay(
                 request.query_params.get(TOKEN_FIELD, ""),
@@ -90,7 +90,7 @@ class HostedPages:
         return JSONResponse({"redirectUrl": url})
 
     async def cancel_by_script(self, request: Request) -> Response:
-        """``POST /pay/cancel?token=…`` → ``{"redirectUrl": …}``."""
+        """Answer ``POST /pay/cancel?token=…`` with ``{"redirectUrl": …}``."""
         try:
             url = self._simulator.cancel(request.query_params.get(TOKEN_FIELD, ""))
         except PayerRefused as refused:
@@ -112,17 +112,17 @@ class HostedPages:
 
 
 def page(name: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
-    """One of the templates in pages/, with the headers that keep it to itself."""
+    """Return a template of pages/, rendered, with headers that forbid framing, caching and referrers."""
     return HTMLResponse(_templates().get_template(name).render(**values), status, SECURITY_HEADERS)
 
 
 def refusal(status: int, message: str, errors: Sequence[object] = ()) -> JSONResponse:
-    """Bursar's one shape of JSON errors."""
+    """Return an error in the JSON shape that all of Bursar uses."""
     return JSONResponse({"message": message, "errors": list(errors)}, status)
 
 
 async def bounded_body(request: Request, bytes_max: int) -> bytes | None:
-    """The body of ``request``; None when it is larger than ``bytes_max``."""
+    """Return the body of ``request``; None if it is larger than ``bytes_max``."""
     whole = bytearray()
     async for piece in request.stream():
         whole += piece
@@ -132,7 +132,7 @@ async def bounded_body(request: Request, bytes_max: int) -> bytes | None:
 
 
 def _send_to(url: str) -> Response:
-    # 303: the browser comes back with a GET, whatever it posted here.
+    # 303: the browser follows with a GET, although it posted here.
     return RedirectResponse(url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 

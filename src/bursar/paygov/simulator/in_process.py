@@ -1,8 +1,7 @@
-"""A transport that reaches a simulator without sockets, threads or wall time: for tests and simulations.
+"""A transport to a simulator in the same process, without sockets or threads: for tests and simulations.
 
-Time passes only in ``asyncio.sleep``, so that under a virtual-time event loop a thousand lost replies take no
-time at all. As over a real network, a request that reached the simulator is carried out whether or not its caller
-still waits.
+Time passes only in ``asyncio.sleep``, so that a thousand lost replies take no real time under a virtual-time event
+loop. As over a real network, a request that reached the simulator is carried out even if its caller no longer waits.
 """
 
 import asyncio
@@ -32,10 +31,10 @@ SERVICES: Final[Mapping[str, Mapping[str, SoapOperation]]] = {
 
 
 class SimulatorTransport:
-    """See :class:`~bursar.paygov.transport.Transport`. Only the paths of URLs matter.
+    """A :class:`~bursar.paygov.transport.Transport`. It uses only the paths of URLs.
 
-    plan: the misbehaviours. latency_s: how long a request takes to arrive, and a reply to return: each drawn evenly
-    between these two, from the simulator's randomness.
+    plan: the misbehaviours. latency_s: the least and the most seconds that a request takes to arrive, and a reply to
+    return. Each is drawn evenly from the simulator's randomness.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class SimulatorTransport:
         self._under_way: set[asyncio.Task[SimulatorAnswer]] = set()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        """See the port. TimedOut for a dropped reply after ``timeout_s``, Lost for a reset or a cut one."""
+        """Post once. Raises TimedOut ``timeout_s`` after a dropped reply, Lost for a reset or cut one, and NotSent."""
         work = asyncio.get_running_loop().create_task(self._serve(url, body, headers))
         self._under_way.add(work)
         work.add_done_callback(self._under_way.discard)
@@ -73,7 +72,7 @@ class SimulatorTransport:
         return HttpReply(answer.status, {"content-type": answer.content_type}, answer.body)
 
     async def close(self) -> None:
-        """Waits for what is still being carried out."""
+        """Wait for the requests that are still being carried out."""
         await asyncio.gather(*self._under_way)
 
     async def _serve(self, url: str, body: bytes, headers: Mapping[str, str]) -> SimulatorAnswer:
@@ -87,5 +86,5 @@ class SimulatorTransport:
 
     async def _delay(self) -> None:
         shortest, longest = self._latency_s
-        # Even an instant request gives others their turn, as any network does.
+        # Other tasks run even during a request without latency, as with any network.
         await asyncio.sleep(self._simulator.randomness.uniform(shortest, longest) if longest > 0 else 0)

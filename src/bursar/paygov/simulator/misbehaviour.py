@@ -1,6 +1,6 @@
-"""Misbehaviour as data: what goes wrong, with which calls, how often, and whether the operation took place.
+"""Misbehaviours as data: the kind, the calls, the frequency, and whether the operation takes place.
 
-A plan is a list of misbehaviours, looked at in order for each call; the first that applies happens. They come
+A plan is a list of misbehaviours. For each call, the first one in the list that applies happens. Misbehaviours come
 from the command line (``drop operations=complete probability=0.1``), over HTTP as JSON, or from a test.
 """
 
@@ -13,12 +13,16 @@ from bursar.paygov.protocol import COMPLETE, COMPLETE_WITH_DETAILS, GET_DETAILS,
 
 DELAY_MAX_S = 3_600.0
 PLAN_MAX = 10_000
-"""Misbehaviours in a plan; a test that plans one per token needs many."""
+"""Misbehaviours in a plan. A test that plans one for each token needs many."""
 
 
 @dataclass(frozen=True)
 class MisbehaviourKind:
-    """What one kind of misbehaviour is, and whether the operation may (or must) take place under it."""
+    """One kind of misbehaviour.
+
+    meaning: a description for GET /misbehave. takes_place: whether the operation takes place. fixed: whether a
+    misbehaviour of this kind cannot choose takes_place.
+    """
 
     meaning: str
     takes_place: bool
@@ -53,14 +57,14 @@ OPERATIONS: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Misbehaviour:
-    """One thing that goes wrong.
+    """One misbehaviour.
 
-    kind: one of KINDS. takes_place: whether the operation is carried out; None: as is usual for the kind.
+    kind: one of KINDS. takes_place: whether the operation is carried out; None: the default of the kind.
     operations: of start, complete, details, query; empty: all. token, agency_tracking_id: only calls about these.
-    probability: 0 to 1. times: how many calls at most; None: no end. delay_s: waited before anything else
-    happens (for a drip: spread over the reply). status: of an ``http``. code: of a ``fault``.
+    probability: 0 to 1. times: the most calls; None: no bound. delay_s: the delay before anything else happens (for a
+    drip: spread over the reply). status: of an ``http``. code: of a ``fault``.
 
-    Raises ValueError for what makes no sense; the message names the field.
+    Raises ValueError for values that make no sense; the message names the field.
     """
 
     kind: str
@@ -98,6 +102,7 @@ class Misbehaviour:
         return KINDS[self.kind].takes_place if self.takes_place is None else self.takes_place
 
     def applies(self, operation: str, token: str | None, agency_tracking_id: str | None) -> bool:
+        """Return whether the misbehaviour concerns a call. Probability and times are not counted."""
         return (
             (not self.operations or any(operation in OPERATIONS[each] for each in self.operations))
             and self.token in (None, token)
@@ -106,7 +111,7 @@ class Misbehaviour:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Misbehaviour":
-        """From JSON or text values. Raises ValueError naming the field that is unknown or cannot be read."""
+        """Make a misbehaviour from JSON or text values. Raises ValueError; the message names the field."""
         unknown = set(values) - set(_READERS)
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))}: not of {', '.join(_READERS)}")
@@ -124,7 +129,7 @@ class Misbehaviour:
 
     @classmethod
     def from_text(cls, text: str) -> "Misbehaviour":
-        """From the command line's form: ``KIND [field=value …]``; several operations are joined by a comma."""
+        """Make a misbehaviour from ``KIND [field=value …]``, the command line's form. A comma joins operations."""
         kind, *rest = text.split() or [""]
         values: dict[str, Any] = {"kind": kind}
         for word in rest:
@@ -135,12 +140,12 @@ class Misbehaviour:
         return cls.from_mapping(values)
 
     def to_mapping(self) -> dict[str, Any]:
-        """As JSON, with takes_place said outright."""
+        """Return the misbehaviour as JSON, with takes_place resolved to a boolean."""
         return asdict(self) | {"takes_place": self.happens, "operations": list(self.operations)}
 
 
 class MisbehaviourPlan:
-    """The misbehaviours in force. Chooses by the randomness it was given, so that a seed repeats a run."""
+    """The misbehaviours in force. All choices use the given randomness, so that a seed repeats a run."""
 
     def __init__(self, randomness: random.Random, misbehaviours: Iterable[Misbehaviour] = ()) -> None:
         self._randomness = randomness
@@ -151,20 +156,21 @@ class MisbehaviourPlan:
         return len(self._in_force)
 
     def add(self, *misbehaviours: Misbehaviour) -> None:
-        """All of them, or none: raises ValueError when there would be more than PLAN_MAX in force."""
+        """Add all of them, or none: raises ValueError if more than PLAN_MAX would be in force."""
         if len(self._in_force) + len(misbehaviours) > PLAN_MAX:
             raise ValueError(f"at most {PLAN_MAX} misbehaviours can be in force")
         self._in_force.extend(misbehaviours)
 
     def clear(self) -> None:
+        """Remove every misbehaviour."""
         self._in_force.clear()
 
     def in_force(self) -> tuple[Misbehaviour, ...]:
-        """In the order in which they are looked at; ``times`` is what is left of it."""
+        """Return the misbehaviours in the order of the plan. ``times`` is the number of calls that remain."""
         return tuple(self._in_force)
 
     def choose(self, operation: str, token: str | None, agency_tracking_id: str | None) -> Misbehaviour | None:
-        """What goes wrong with this call, if anything; counts it."""
+        """Return the misbehaviour of this call, and count it; None if the call succeeds."""
         for position, each in enumerate(self._in_force):
             if not each.applies(operation, token, agency_tracking_id):
                 continue

@@ -1,4 +1,4 @@
-"""Serves the simulator with uvicorn, in a process of its own or inside another (``bursar up``, tests)."""
+"""Serves the simulator with uvicorn, in a separate process or inside another one (``bursar up``, tests)."""
 
 import asyncio
 import contextlib
@@ -21,25 +21,28 @@ from bursar.web import binding
 HOST = "127.0.0.1"
 BACKLOG = 1_024
 GRACE_S = 2
-"""How long a stopping simulator lets requests finish, seconds (uvicorn takes whole ones)."""
+"""The seconds in which a stopping simulator lets requests finish. uvicorn needs a whole number."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a served simulator is: what PayGovConfig wants to know."""
+    """The addresses of a served simulator, for a PayGovConfig."""
 
     base: str
 
     @property
     def url(self) -> str:
+        """The URL of TCSOnlineService."""
         return self.base + ONLINE_PATH
 
     @property
     def query_url(self) -> str:
+        """The URL of TCSSingleQueryService."""
         return self.base + QUERY_PATH
 
     @property
     def payment_url(self) -> str:
+        """The URL of the hosted pages."""
         return self.base + PAY_PATH
 
 
@@ -49,12 +52,13 @@ def listen(host: str = HOST, port: int = 0) -> socket.socket:
 
 
 def addresses(listening: socket.socket) -> Addresses:
+    """Return the addresses of a simulator that listens on a socket."""
     host, port = listening.getsockname()[:2]
     return Addresses(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
 
 def simulator_server(simulator: Simulator, plan: MisbehaviourPlan | None = None) -> uvicorn.Server:
-    """A uvicorn server, to be run with ``serve(sockets=[listen(…)])``; it stops at SIGINT and SIGTERM."""
+    """Return a uvicorn server. Run it with ``serve(sockets=[listen(…)])``; it stops at SIGINT and SIGTERM."""
     return uvicorn.Server(simulator_config(simulator_app(simulator, plan)))
 
 

@@ -1,7 +1,7 @@
-"""SOAP on the server's side: reads requests, which are hostile input here too, and writes replies.
+"""SOAP on the server's side: reads requests, which are untrusted input, and writes replies.
 
-A :class:`SimulatorAnswer` says what the caller gets and how; each door (``app``, ``in_process``) brings it about in its
-own way.
+A :class:`SimulatorAnswer` holds a reply and how it reaches the caller. Each door (``app``, ``in_process``) delivers it
+in its way.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from bursar.paygov.simulator.core import RequestRefused
 from bursar.paygov.soap import escape
 
 REPLY_NAMESPACE = "http://fms.treas.gov/services/tcsonline"
-"""Not the request's: public test servers answer in the namespace without a version, whatever they were asked in."""
+"""Not the namespace of the request: public test servers always answer in the namespace without a version."""
 
 
 class Ending(Enum):
@@ -30,7 +30,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SimulatorAnswer:
-    """An HTTP reply, and how it is to reach the caller; ``drip_s`` is how long a dripped one takes."""
+    """An HTTP reply, and how it reaches the caller. ``drip_s``: the seconds that a dripped reply takes."""
 
     status: int
     content_type: str
@@ -41,12 +41,14 @@ class SimulatorAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SoapRequest:
+    """An operation, and the fields of its request by name."""
+
     operation: SoapOperation
     fields: dict[str, str]
 
 
 def read_request(operations: Mapping[str, SoapOperation], body: bytes, content_type: str) -> SoapRequest:
-    """Raises XmlRefused or RequestRefused."""
+    """Return the request in ``body``. Raises XmlRefused or RequestRefused."""
     name, pairs = _parse_request(body, content_type)
     operation = operations.get(name)
     if operation is None:
@@ -73,6 +75,7 @@ def _parse_request(body: bytes, content_type: str) -> tuple[str, list[tuple[str,
 
 
 def envelope(content: bytes) -> bytes:
+    """Return a SOAP envelope with ``content`` as its body."""
     return b'<?xml version="1.0" encoding="UTF-8"?><S:Envelope xmlns:S="%s"><S:Body>%s</S:Body></S:Envelope>' % (
         SOAP_NAMESPACE.encode(),
         content,
@@ -80,6 +83,7 @@ def envelope(content: bytes) -> bytes:
 
 
 def reply(operation: SoapOperation, content: bytes) -> SimulatorAnswer:
+    """Return the successful reply of ``operation``; ``content`` is the XML of its fields."""
     element = operation.reply_element.encode()
     return SimulatorAnswer(
         200,
@@ -92,6 +96,7 @@ def reply(operation: SoapOperation, content: bytes) -> SimulatorAnswer:
 
 
 def fault_reply(code: str, detail: str) -> SimulatorAnswer:
+    """Return a fault with a return code."""
     content = (
         "<S:Fault><faultcode>S:Server</faultcode><faultstring>TCS Error</faultstring><detail>"
         f'<ns2:{FAULT_ELEMENT} xmlns:ns2="{REPLY_NAMESPACE}"><return_code>{escape(code)}</return_code>'
@@ -101,5 +106,6 @@ def fault_reply(code: str, detail: str) -> SimulatorAnswer:
 
 
 def plain_fault_reply(whose: str, sentence: str) -> SimulatorAnswer:
+    """Return a SOAP fault without a return code. ``whose``: ``Client`` or ``Server``, the party at fault."""
     content = f"<S:Fault><faultcode>S:{whose}</faultcode><faultstring>{escape(sentence)}</faultstring></S:Fault>"
     return SimulatorAnswer(500, CONTENT_TYPE, envelope(content.encode("utf-8", "replace")))

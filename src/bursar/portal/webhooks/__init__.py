@@ -1,10 +1,10 @@
-"""Webhooks: each event of a payment told to whoever subscribed, signed, at least once and in order per attempt.
+"""Webhooks: post each event of a payment to its subscribers, signed, at least once and in order per attempt.
 
-    events (payments table) ──► queue (a table of its own) ──► dispatcher ──► sender ──► the subscriber
+    events (payments table) ──► queue (a separate table) ──► dispatcher ──► sender ──► the subscriber
                                      one item per subscription and attempt     signed, public addresses only
 
-The queue keeps no events: an item says how far an attempt's history is known and how far it is delivered, and the
-history itself is read where it is kept. Start at ``dispatcher.py``.
+The queue holds no events. An item holds the number of the last event that is known, and of the last that is delivered;
+the dispatcher reads the events from the payments table. Start at ``dispatcher.py``.
 """
 
 from bursar.portal.webhooks.dispatcher import Dispatcher, DispatchReport

@@ -1,12 +1,13 @@
-"""Telling subscribers: read what changed, queue it, deliver what is due. Safe in many processes and to be killed.
+"""The dispatcher reads changes, queues them, and delivers due events. Many processes can run it; any can be killed.
 
     read changes since the cursor (and a little before) ──► note each attempt's last event ──► move the cursor
-    due ──► take it ──► read its history ──► send the next event ──┬─ 2xx ──► told; the next one
+    due ──► reserve it ──► read its events ──► send the next one ──┬─ 2xx ──► delivered; the next one
                                                                   └─ else ──► later: 10 s, 20 s, … 1 h, for 3 days
                                                                                     └──► dead letter; the next one
 
-A delivery is sent again when its sender died before noting that it was told: at least once, and in order per attempt.
-The body is made of the event alone, which never changes, so that every delivery of it is the same.
+If a process dies after sending and before noting the delivery, another one sends it again: events are delivered at
+least once, and in order per attempt. The body depends on the event alone, which never changes, so that every delivery
+of an event is the same.
 """
 
 import asyncio
@@ -29,11 +30,11 @@ GIVE_UP_AFTER_S: Final = 3 * 24 * 3600.0
 WAIT_MIN_S: Final = 10.0
 WAIT_MAX_S: Final = 3600.0
 RESERVED_FOR_S: Final = 60.0
-"""How long a dispatcher that takes an attempt has for one delivery: longer than a send may last."""
+"""The seconds for which a dispatcher reserves an attempt for one delivery: longer than a send may last."""
 OVERLAP_S: Final = 120.0
-"""How far before the cursor changes are read again: indexes may be behind, and clocks differ."""
+"""The seconds before the cursor whose changes are read again: indexes may lag, and clocks differ."""
 CATCH_UP_S: Final = 6 * 3600.0
-"""How much time's changes one pass reads at most."""
+"""The longest period whose changes one pass reads, in seconds."""
 PASS_LIMIT: Final = 100
 KNOWN_MAX: Final = 50_000
 SENDS_AT_ONCE_MAX: Final = 8
@@ -45,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DispatchReport:
-    """One pass: events queued, deliveries made, put off and given up."""
+    """The counts of one pass: events queued; deliveries made, postponed (``put_off``) and abandoned (``died``)."""
 
     queued: int = 0
     delivered: int = 0
@@ -55,7 +56,7 @@ class DispatchReport:
 
 @dataclass(frozen=True, slots=True)
 class WebhookStatus:
-    """What is not delivered: waiting for its next try after a failure or its first, and given up."""
+    """The deliveries that have not succeeded: those that wait for a try, and those that were abandoned."""
 
     waiting: tuple[QueuedAttempt, ...]
     dead: tuple[DeadLetter, ...]
@@ -83,16 +84,16 @@ class Dispatcher:
         self._known: dict[tuple[str, str], int] = {}
 
     async def run(self, interval_s: float = DISPATCH_INTERVAL_S) -> None:
-        """Passes for ever, with a pause between them; run it as a task and cancel it to stop."""
+        """Run passes with pauses between them, about ``interval_s`` seconds, until the task is cancelled."""
         while True:
             await asyncio.sleep(interval_s * (0.5 + self._randomness.random()))
             try:
                 await self.run_once()
-            except Exception as error:  # the store is away, say: the loop must outlive it
+            except Exception as error:  # the loop must survive an outage of the store
                 _log.error("a pass of the webhooks failed: %r", error)
 
     async def run_once(self) -> DispatchReport:
-        """One bounded pass: queues what changed, delivers what is due."""
+        """Run one bounded pass: queue the changes, and deliver the due events."""
         queued = await self._queue_changes()
         due = await self._queue.due(self._clock(), PASS_LIMIT)
         slots = asyncio.Semaphore(SENDS_AT_ONCE_MAX)
@@ -106,13 +107,13 @@ class Dispatcher:
         return DispatchReport(queued, delivered, put_off, died)
 
     async def status(self) -> WebhookStatus:
-        """What is not delivered, at most ``PASS_LIMIT`` waiting."""
+        """Return the deliveries that have not succeeded: all dead letters, and at most ``PASS_LIMIT`` that wait."""
         waiting = await self._queue.due(self._clock() + GIVE_UP_AFTER_S, PASS_LIMIT)
         dead = [letter for each in self._subscriptions.all for letter in await self._queue.dead_letters(each.name)]
         return WebhookStatus(tuple(waiting), tuple(dead))
 
     async def retry(self, letter_id: str) -> bool:
-        """Sends a dead letter (``subscription/attempt/number``) now; whether it is delivered."""
+        """Send a dead letter (``subscription/attempt/number``) now, and return whether it was delivered."""
         name, _, rest = letter_id.partition("/")
         attempt, _, seq = rest.partition("/")
         subscription = self._subscriptions.get(name)
@@ -148,7 +149,7 @@ class Dispatcher:
         return queued
 
     async def _queue_event(self, subscription: str, event: Event, now: float) -> bool:
-        """Queues ``event``, unless this process knows that it is queued: the overlap is read again in every pass."""
+        """Queue ``event`` and return whether it is new. A memory of queued events saves writes in the overlap."""
         key = (subscription, event.agency_tracking_id)
         if self._known.get(key, 0) >= event.seq:
             return False
@@ -159,11 +160,11 @@ class Dispatcher:
         return is_new
 
     async def _deliver(self, item: QueuedAttempt) -> tuple[int, int, int]:
-        """Everything that is due of one attempt: (delivered, put off, died)."""
+        """Deliver the queued events of one attempt, and return the counts (delivered, postponed, abandoned)."""
         subscription = self._subscriptions.get(item.subscription)
         delivered = died = 0
         try:
-            if subscription is None:  # no longer subscribed: nothing more is owed
+            if subscription is None:  # the subscription was removed: deliver nothing more
                 await self._queue.save(replace(item, delivered=item.known))
                 return 0, 0, 0
             events = await self._events(item.client, item.reference, item.agency_tracking_id)
@@ -171,7 +172,7 @@ class Dispatcher:
                 if event.seq <= item.delivered:
                     continue
                 if event.seq > item.known:
-                    break  # not queued yet: the next pass does, and finds its own time for it
+                    break  # not queued yet: a later pass queues and delivers it
                 item = await self._queue.save(replace(item, due_at=self._clock() + RESERVED_FOR_S))
                 try:
                     await self._send(subscription, event)
@@ -184,7 +185,7 @@ class Dispatcher:
                 delivered += 1
                 item = await self._queue.save(self._marked_delivered(item, event.seq))
         except ReservedByAnother:
-            pass  # another dispatcher goes on with it
+            pass  # another dispatcher continues with this attempt
         return delivered, 0, died
 
     async def _failed(self, item: QueuedAttempt, event: Event, problem: str) -> tuple[QueuedAttempt, bool]:
@@ -226,12 +227,12 @@ class Dispatcher:
 
 
 def delivery_id(event: Event) -> str:
-    """The same for every delivery of one event, so that a receiver can tell a second one."""
+    """Return an id that is equal for all deliveries of one event, so that a receiver can recognise repetitions."""
     return f"{event.agency_tracking_id}-{event.seq}"
 
 
 def delivery_body(event: Event) -> bytes:
-    """What a receiver gets. No detail, no metadata, no token: who wants more asks ``details``."""
+    """Return the JSON body of a delivery: no detail, no metadata, no token. The ``details`` API has more."""
     content = {
         "id": delivery_id(event),
         "type": f"payment.{event.name}",

@@ -1,12 +1,13 @@
-"""What is delivered and what is not: a table of its own, one item per subscription and attempt, and the dead letters.
+"""The queue of deliveries: a separate table with one item per subscription and attempt, and the dead letters.
 
-    kind      pk                             sk          what it says
-    queue     q#<subscription>#<attempt>     queue       known: the last event there is; delivered: the last one told
-    dead      dead#<subscription>            <attempt>#<event>   a delivery that was given up
-    cursor    cursor                         cursor      up to when the payments' changes have been read
+    kind      pk                             sk                  content
+    queue     q#<subscription>#<attempt>     queue               known, delivered: the numbers of the last such events
+    dead      dead#<subscription>            <attempt>#<event>   an abandoned delivery
+    cursor    cursor                         cursor              the time up to which changes have been read
 
-The index ``due`` holds the queue items that are behind, by when to try next. Taking one moves that time, a conditional
-write that one of many dispatchers wins; so deliveries of one attempt never overlap, and one that died is tried again.
+The index ``due`` holds the queue items with undelivered events, by the time of the next try. To reserve an item, a
+dispatcher moves that time by a conditional write, which one of many dispatchers wins. So deliveries of one attempt
+never overlap, and after the death of a dispatcher another one tries again.
 """
 
 import asyncio
@@ -26,7 +27,10 @@ DEAD_LISTED_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class QueuedAttempt:
-    """An attempt of which a subscriber has not been told everything. Times are Unix seconds."""
+    """An attempt in the queue of one subscription. Times are Unix seconds.
+
+    known, delivered: the numbers of the last known and the last delivered event. version: increases with every save.
+    """
 
     subscription: str
     client: str
@@ -43,7 +47,7 @@ class QueuedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A delivery that was given up after three days."""
+    """A delivery that was abandoned after three days."""
 
     subscription: str
     client: str
@@ -55,11 +59,12 @@ class DeadLetter:
 
     @property
     def letter_id(self) -> str:
+        """The id for ``bursar webhooks retry``: ``subscription/attempt/number``."""
         return f"{self.subscription}/{self.agency_tracking_id}/{self.seq}"
 
 
 class ReservedByAnother(Exception):
-    """Another dispatcher was faster."""
+    """Another dispatcher has changed the item since it was read."""
 
 
 class WebhookQueue:
@@ -70,7 +75,7 @@ class WebhookQueue:
         self._table = table
 
     async def create_table(self) -> None:
-        """Makes the table unless it is there. Idempotent."""
+        """Create the table if it does not exist, and wait until it is active. Raises TimeoutError after 300 s."""
         try:
             await self._store.call("CreateTable", _definition(self._table))
         except DynamoError as error:
@@ -84,18 +89,18 @@ class WebhookQueue:
         raise TimeoutError(f"table {self._table} has not become active")
 
     async def cursor(self) -> float | None:
-        """Up to when the payments' changes have been read; None before the first time."""
+        """Return the time up to which changes have been read, in Unix seconds; None before the first pass."""
         item = await self._get(_key("cursor", "cursor"))
         return None if item is None else from_iso_ms(item["until"]["S"])
 
     async def move_cursor(self, until: float) -> None:
-        """Notes that changes have been read up to ``until``. Going back a little does no harm: events are known."""
+        """Note that changes have been read up to ``until``. The cursor may go back a little without harm."""
         await self._put({**_key("cursor", "cursor"), "kind": {"S": "cursor"}, "until": {"S": iso_ms(until)}})
 
     async def note_event(
         self, subscription: str, client: str, reference: str, attempt: str, seq: int, now: float
     ) -> bool:
-        """Notes that ``attempt`` has an event ``seq``; whether that was news."""
+        """Note that ``attempt`` has an event ``seq``, and return whether it is new."""
         request = {
             "TableName": self._table,
             "Key": _key(f"q#{subscription}#{attempt}", "queue"),
@@ -127,7 +132,7 @@ class WebhookQueue:
         return True
 
     async def due(self, now: float, limit: int) -> list[QueuedAttempt]:
-        """At most ``limit`` that are behind and due, longest overdue first."""
+        """Return at most ``limit`` attempts that are due, longest overdue first."""
         request = {
             "TableName": self._table,
             "IndexName": DUE_INDEX,
@@ -139,11 +144,10 @@ class WebhookQueue:
         return [_queued_attempt(item) for item in reply["Items"]]
 
     async def save(self, queued: QueuedAttempt) -> QueuedAttempt:
-        """Writes ``queued`` if no other dispatcher has since it was read; what is wholly delivered leaves the index.
+        """Write ``queued`` unless another dispatcher has since it was read, and return it with its new version.
 
-        An event that became known meanwhile is kept: it changes ``known`` and not the version.
-
-        Raises :class:`ReservedByAnother`.
+        An event that became known meanwhile is kept: it changes ``known`` and not the version. An attempt whose events
+        are all delivered leaves the index. Raises :class:`ReservedByAnother`.
         """
         while True:
             written = replace(queued, version=queued.version + 1)
@@ -170,7 +174,7 @@ class WebhookQueue:
             return written
 
     async def add_dead_letter(self, letter: DeadLetter) -> None:
-        """Keeps a delivery that was given up."""
+        """Record an abandoned delivery."""
         values = {
             "kind": {"S": "dead"},
             "subscription": {"S": letter.subscription},
@@ -184,7 +188,7 @@ class WebhookQueue:
         await self._put({**_dead_key(letter.subscription, letter.agency_tracking_id, letter.seq), **values})
 
     async def dead_letters(self, subscription: str) -> list[DeadLetter]:
-        """The dead letters of one subscription, at most ``DEAD_LISTED_MAX``."""
+        """Return the dead letters of one subscription, at most ``DEAD_LISTED_MAX``."""
         request = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
@@ -195,11 +199,12 @@ class WebhookQueue:
         return [_letter(item) for item in reply["Items"]]
 
     async def dead_letter(self, subscription: str, attempt: str, seq: int) -> DeadLetter | None:
+        """Return one dead letter; None if there is none."""
         item = await self._get(_dead_key(subscription, attempt, seq))
         return None if item is None else _letter(item)
 
     async def remove_dead_letter(self, letter: DeadLetter) -> None:
-        """Forgets a dead letter that was delivered after all."""
+        """Remove a dead letter, after its delivery."""
         key = _dead_key(letter.subscription, letter.agency_tracking_id, letter.seq)
         await self._store.call("DeleteItem", {"TableName": self._table, "Key": key})
 
@@ -213,7 +218,7 @@ class WebhookQueue:
 
 
 def _known_now(item: Mapping[str, Any] | None, version: int) -> int | None:
-    """The last known event of an item that is still at ``version``."""
+    """Return the last known event of an item; None if it is no longer at ``version``."""
     if item is None or item["version"]["N"] != str(version):
         return None
     return int(item["known"]["N"])

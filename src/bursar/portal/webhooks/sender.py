@@ -1,7 +1,7 @@
-"""Sending one delivery, to public addresses only: a webhook must not become a way into our own network.
+"""Sends one delivery, to public addresses only: a webhook must not open a way into the private network.
 
-Every address that the name resolves to must be public, and the connection goes to one of those that were looked at:
-a name that resolves to something else a moment later gains nothing. Redirects are not followed.
+Every address that a host name resolves to must be public. The client connects to an address that was checked, so a name
+that resolves differently a moment later changes nothing. Redirects are not followed.
 """
 
 import ipaddress
@@ -14,27 +14,27 @@ from bursar.web.http_reply import HttpClientError, ReplyUnreadable
 SEND_TIMEOUT_S: Final = 10.0
 CONNECTIONS_MAX: Final = 16
 REPLY_BYTES_MAX: Final = 64 * 1024
-"""Receivers answer with a status; their bodies are not used."""
+"""The body of a receiver's reply is not used."""
 GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
-"""All that IANA has given to public hosts. What is elsewhere is local, reserved, or stands for an IPv4 address."""
+"""The addresses that IANA assigns to public hosts. Others are local, reserved, or represent an IPv4 address."""
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class NotDelivered(Exception):
-    """A delivery that failed; the text says why and never what was sent."""
+    """A delivery failed. The text gives the reason, and holds nothing of the delivery."""
 
 
 class Sender(Protocol):
     """Posts one delivery."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Returns when the receiver answered 2xx. Raises :class:`NotDelivered`."""
+        """Post ``body`` to ``url``. Raises :class:`NotDelivered` unless the receiver answers 2xx."""
         ...
 
 
 def address_refusal(address: str) -> str | None:
-    """Why nothing is sent to ``address`` (text of an IP address); None when it is public."""
+    """Return the reason why nothing is sent to ``address`` (the text of an IP address); None if it is public."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     embedded = tuple(_embedded(ip))
     known = bool(embedded) or not isinstance(ip, ipaddress.IPv6Address) or ip in GLOBAL_UNICAST
@@ -44,7 +44,7 @@ def address_refusal(address: str) -> str | None:
 
 
 def _embedded(ip: Address) -> Iterator[Address]:
-    """The IPv4 address that an IPv6 address stands for: mapped, 6to4, or translated (RFC 6052)."""
+    """Yield the IPv4 address that an IPv6 address represents: mapped, 6to4, or translated (RFC 6052)."""
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in NAT64:
             yield ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)

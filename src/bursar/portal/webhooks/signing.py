@@ -1,4 +1,4 @@
-"""The signature of a delivery: HMAC-SHA256 over its moment and body: neither can be changed, nor replayed late.
+"""The signature of a delivery: HMAC-SHA256 over its time and body. It prevents changes and late replays.
 
 Bursar-Signature: t=1795375800,v1=<64 hex digits>        signed text: "<t>.<body>"
 """
@@ -12,13 +12,13 @@ AGE_MAX_S: Final = 300
 
 
 def signature(secret: str, body: bytes, at: float) -> str:
-    """The header's value for ``body`` sent at ``at``, Unix seconds."""
+    """Return the value of the header for ``body``, sent at ``at`` in Unix seconds."""
     moment = int(at)
     return f"t={moment},v1={_digest(secret, moment, body)}"
 
 
 def verified(secret: str, body: bytes, header: str, now: float, age_max_s: int = AGE_MAX_S) -> bool:
-    """Whether ``header`` is the signature of ``body``, made at most ``age_max_s`` from ``now``: for receivers."""
+    """Return whether ``header`` is a signature of ``body``, made at most ``age_max_s`` from ``now``. For receivers."""
     parts = dict(part.partition("=")[::2] for part in header.split(","))
     moment = parts.get("t", "")
     if not moment.isascii() or not moment.isdigit() or len(moment) > 12 or abs(now - int(moment)) > age_max_s:

@@ -1,7 +1,7 @@
-"""Who is told: the subscriptions, in one TOML file.
+"""The subscriptions, in one TOML file.
 
 [webhooks.dawson-status]
-client = "dawson"                        # whose payments: a name of the clients' file
+client = "dawson"                        # the client whose payments are reported: a name in the clients' file
 url = "https://dawson.example/bursar"    # https; a public address
 secret = "…"                             # at least 32 characters; signs every delivery
 """
@@ -21,7 +21,7 @@ _KEYS: Final = frozenset({"client", "url", "secret"})
 
 
 class SubscriptionsError(ValueError):
-    """The file is not one; the text names the file, the key and the problem, one line per problem."""
+    """The file is not valid. The text has one line per problem, with the file, the key and the problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,15 @@ class Subscriptions:
 
     @classmethod
     def load(cls, path: str | Path, *, known_clients: Collection[str] | None = None) -> "Subscriptions":
-        """Reads and validates ``path``; with ``known_clients``, a client outside them is a problem too.
+        """Read and validate ``path``. With ``known_clients``, a client outside them is a problem too.
 
-        Raises :class:`SubscriptionsError` listing every problem, and ``OSError``.
+        Raises :class:`SubscriptionsError` with every problem, and ``OSError``.
         """
         return cls.parse(Path(path).read_bytes(), source=str(path), known_clients=known_clients)
 
     @classmethod
     def parse(cls, content: bytes, *, source: str, known_clients: Collection[str] | None = None) -> "Subscriptions":
-        """The subscriptions in ``content``; ``source`` is how problems call it."""
+        """Return the subscriptions in ``content``. Problems name it ``source``. Raises :class:`SubscriptionsError`."""
         try:
             tree = tomllib.loads(content.decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -67,13 +67,15 @@ class Subscriptions:
 
     @property
     def all(self) -> tuple[Subscription, ...]:
+        """Every subscription, in the order of the file."""
         return tuple(self._by_name.values())
 
     def for_client(self, client: str) -> tuple[Subscription, ...]:
-        """Those that are told of this client's payments."""
+        """Return the subscriptions to the payments of ``client``."""
         return tuple(each for each in self._by_name.values() if each.client == client)
 
     def get(self, name: str) -> Subscription | None:
+        """Return the subscription with a name; None if there is none."""
         return self._by_name.get(name)
 
 
@@ -97,7 +99,7 @@ def _problems(name: str, table: Any, known_clients: Collection[str] | None) -> l
 def _is_https(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and parts.port != 0  # asking for the port refuses what is none
+        named = bool(parts.hostname) and parts.port != 0  # port raises ValueError for an impossible port
         return parts.scheme == "https" and named and "@" not in parts.netloc and len(url) <= URL_CHARS_MAX
     except ValueError:
         return False
