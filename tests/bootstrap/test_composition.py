@@ -164,8 +164,7 @@ async def test_a_webhook_of_a_client_that_does_not_exist_is_told_at_start(tmp_pa
         with pytest.raises(CannotStart) as refused:
             await composition.webhooks()
     assert str(refused.value) == (
-        f"BURSAR_WEBHOOKS: {file}: webhooks.lost.client: there is no client 'dawsn': "
-        "nobody would ever be told of anything"
+        f"BURSAR_WEBHOOKS: {file}: webhooks.lost.client: must be the name of a client; got 'dawsn'"
     )
     file.write_text("[webhooks.known]\n" + line.format("development"))
     async with Composition(Settings(data=str(tmp_path), webhooks=str(file))) as composition:

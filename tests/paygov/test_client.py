@@ -88,7 +88,7 @@ async def test_a_token_of_another_application_is_4117(world: World) -> None:
 
 async def test_an_unpaid_token_is_4117_and_stays_usable(world: World) -> None:
     token = await world.start()
-    with pytest.raises(Fault, match=r"4117.*Nobody has paid"):
+    with pytest.raises(Fault, match=r"4117.*has not paid"):
         await world.paygov.complete(tcs_app_id=APP, token=token)
     world.simulator.pay(token, "PLASTIC_CARD", "Success")
     assert (await world.paygov.complete(tcs_app_id=APP, token=token)).transaction_status == "Success"

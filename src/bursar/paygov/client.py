@@ -142,24 +142,24 @@ class PayGov:
 def wire_amount(amount: Decimal) -> str:
     """Return ``amount``, in dollars, with exactly two decimals: 60 → ``60.00``. Raises ArgumentRefused."""
     if not isinstance(amount, Decimal) or not amount.is_finite() or not 0 < amount <= AMOUNT_MAX:
-        raise ArgumentRefused(f"amount must be a Decimal above 0 and at most {AMOUNT_MAX}, not {amount!r}")
+        raise ArgumentRefused(f"amount: must be a Decimal above 0 and at most {AMOUNT_MAX}; got {amount!r}")
     cents = amount.quantize(_CENT)
     if cents != amount:
-        raise ArgumentRefused(f"amount must have at most two decimals, not {amount}")
+        raise ArgumentRefused(f"amount: must have at most two decimals; got {amount}")
     return f"{cents:f}"
 
 
 def _checked(name: str, value: str) -> str:
     if not isinstance(value, str) or not _SHAPES[name].fullmatch(value):
         # The message leaves out the value: a token gives access to a payment.
-        raise ArgumentRefused(f"{name} is not of Pay.gov's form ({_SHAPES[name].pattern})")
+        raise ArgumentRefused(f"{name}: must have Pay.gov's form ({_SHAPES[name].pattern})")
     return value
 
 
 def _checked_url(name: str, value: str) -> str:
     if len(value) > URL_CHARACTERS_MAX or not _is_http(value):
         raise ArgumentRefused(
-            f"{name} must be an absolute http or https URL of at most {URL_CHARACTERS_MAX} characters"
+            f"{name}: must be an absolute http or https URL of at most {URL_CHARACTERS_MAX} characters"
         )
     return value
 

@@ -25,30 +25,41 @@ class CannotServe(click.ClickException):
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="0: any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=PORT,
+    show_default=True,
+    help="The port to listen on; 0: any free port.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder that keeps its books across restarts (without it: memory).",
+    help="The folder of its books, which survive restarts (default: only memory).",
 )
 @click.option(
     "--ach-settle-s",
     type=click.FloatRange(0),
     default=ACH_SETTLE_S,
     show_default=True,
-    help="How long an ACH debit stays Received, seconds.",
+    help="The seconds for which an ACH debit stays Received.",
 )
-@click.option("--bearer", help="What callers must send as `Authentication: Bearer TOKEN`.")
-@click.option("--application", "applications", multiple=True, help="A tcs app id it knows (default: every one).")
+@click.option("--bearer", help="The token that callers must send as `Authentication: Bearer TOKEN`.")
+@click.option(
+    "--application",
+    "applications",
+    multiple=True,
+    help="A tcs app id that exists; can be repeated (default: all exist).",
+)
 @click.option(
     "--misbehave",
     "misbehaviours",
     multiple=True,
     metavar="'KIND [FIELD=VALUE …]'",
-    help="What goes wrong, such as 'drop operations=complete probability=0.1'; may be repeated.",
+    help="A misbehaviour, such as 'drop operations=complete probability=0.1'; can be repeated.",
 )
-@click.option("--seed", type=int, help="Makes ids, tokens and misbehaviour repeatable.")
+@click.option("--seed", type=int, help="The seed that makes ids, tokens and misbehaviours repeatable.")
 def simulator(
     port: int,
     host: str,

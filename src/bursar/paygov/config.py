@@ -29,8 +29,8 @@ class PayGovConfig:
 
     def __post_init__(self) -> None:
         if self.timeout_s <= 0:
-            raise ValueError(f"Pay.gov's timeout_s must be above 0, not {self.timeout_s}")
+            raise ValueError(f"Pay.gov's timeout_s: must be above 0; got {self.timeout_s}")
         if self.client_key is not None and self.client_cert is None:
             raise ValueError("a client key for Pay.gov needs its client certificate")
         if self.bearer is not None and not (self.bearer.isascii() and self.bearer.isprintable()):
-            raise ValueError("the bearer token for Pay.gov must be printable ASCII")
+            raise ValueError("the bearer token for Pay.gov: must be printable ASCII")

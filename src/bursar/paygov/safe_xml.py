@@ -56,7 +56,7 @@ def parse_xml(body: bytes, content_type: str = "") -> Element:
         XmlRefused: not well-formed, a DTD or an entity, an unknown encoding, or beyond a bound above.
     """
     if len(body) > DOCUMENT_BYTES_MAX:
-        raise XmlRefused(f"a document of {len(body)} bytes; at most {DOCUMENT_BYTES_MAX} are read")
+        raise XmlRefused(f"the document: must have at most {DOCUMENT_BYTES_MAX} bytes; got {len(body)}")
     charset = None
     if not _DECLARED.match(body) and (named := _CHARSET.search(content_type)):
         charset = named[1]
@@ -106,4 +106,4 @@ class _Tree:
 
 
 def _refuse_dtd(*_declared: object) -> None:
-    raise XmlRefused("a document with a DTD, the place where entities are declared")
+    raise XmlRefused("the document: must not have a DTD, which can declare entities")

@@ -158,13 +158,13 @@ def _fault(fault: Element, status: int) -> Fault | Nonsense:
 
 def _amount(text: str) -> Decimal:
     if not _AMOUNT.fullmatch(text):
-        raise Nonsense("a transaction whose amount is not one")
+        raise Nonsense("a transaction whose transaction_amount is not an amount")
     return Decimal(text).quantize(_CENT)
 
 
 def _escaped(name: str, value: str) -> str:
     if _NOT_XML.search(value):
-        raise ArgumentRefused(f"{name} holds a character that XML cannot carry")
+        raise ArgumentRefused(f"{name}: must hold only characters that XML can carry")
     return escape(value)
 
 

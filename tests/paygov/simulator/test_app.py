@@ -240,7 +240,7 @@ async def test_complete_without_details_charges_too(browser: Browser, simulator:
 
 async def test_the_front_page_says_what_this_is(browser: Browser) -> None:
     status, page, _ = await browser("GET", "/")
-    assert (status, "A Pay.gov of your own" in page) == (200, True)
+    assert (status, "Pay.gov simulator" in page) == (200, True)
 
 
 async def test_callers_show_their_bearer_token_when_one_is_asked_for(clock: HandClock) -> None:

@@ -69,7 +69,7 @@ async def test_a_reply_of_another_payer_and_one_with_another_amount(world: World
     world.plan.add(Misbehaviour(kind="wrong_agency", token=first), Misbehaviour(kind="wrong_amount", token=second))
     other = await world.paygov.complete(tcs_app_id=APP, token=first)
     less = await world.paygov.complete(tcs_app_id=APP, token=second)
-    assert other.agency_tracking_id == "somebody-else"
+    assert other.agency_tracking_id == "another-payer"
     assert str(less.transaction_amount) == "0.01"
     assert {str(charge.amount) for charge in world.books.charges(AGENCY_ID)} == {"60.00"}
 

@@ -200,18 +200,18 @@ SPOIL: Final[Mapping[str, Callable[[Misbehaviour, SimulatorAnswer], SimulatorAns
     "reset": _with_ending(Ending.RESET),
     "cut": _with_ending(Ending.CUT),
     "http": lambda chosen, _honest: SimulatorAnswer(
-        chosen.status, HTML_TYPE, b"<html><body><h1>The server is having a bad day</h1></body></html>"
+        chosen.status, HTML_TYPE, b"<html><body><h1>Service unavailable</h1></body></html>"
     ),
     "garbage": _with_body(bytes(range(256)) * 2),
     "truncated": lambda _chosen, honest: replace(honest, body=honest.body[: len(honest.body) // 2]),
     "wrong_shape": _with_body(envelope(b"<ns2:weather xmlns:ns2='urn:x'><sky>blue</sky></ns2:weather>")),
     "fault": lambda chosen, _honest: fault_reply(
-        chosen.code, FAULT_DETAILS.get(chosen.code, "A fault that was asked for.")
+        chosen.code, FAULT_DETAILS.get(chosen.code, "A fault of the misbehaviour plan.")
     ),
     "duplicated": lambda _chosen, honest: replace(honest, body=honest.body * 2),
     "twice": lambda _chosen, honest: honest,
     "drip": lambda chosen, honest: replace(honest, ending=Ending.DRIPPED, drip_s=chosen.delay_s),
-    "wrong_agency": _with_replaced(rb"(<agency_tracking_id>).*?(</agency_tracking_id>)", rb"\g<1>somebody-else\g<2>"),
+    "wrong_agency": _with_replaced(rb"(<agency_tracking_id>).*?(</agency_tracking_id>)", rb"\g<1>another-payer\g<2>"),
     "wrong_amount": _with_replaced(rb"(<transaction_amount>).*?(</transaction_amount>)", rb"\g<1>0.01\g<2>"),
 }
 """A kind of misbehaviour (misbehaviour.KINDS) → a function that changes the correct answer."""

@@ -165,14 +165,14 @@ class OperatorEndpoints:
         """Answer ``GET /`` with a page about the simulator."""
         return page(
             "notice.html",
-            heading="A Pay.gov of your own",
-            sentence="Payers come here from an application that sends them; there is nothing to pay at this address.",
+            heading="Pay.gov simulator",
+            sentence="Applications send payers to /pay. This address has no payment.",
             back=None,
             lines=[
-                ("Collections begun", f"{len(self._simulator.books):,}"),
+                ("Collections started", f"{len(self._simulator.books):,}"),
                 ("Misbehaviours in force", str(len(self._service.plan))),
-                ("Who was charged", "GET /books"),
-                ("Make it fail", "POST /misbehave"),
+                ("The charges", "GET /books"),
+                ("Add a misbehaviour", "POST /misbehave"),
             ],
         )
 

@@ -109,7 +109,7 @@ class Simulator:
         now = self.clock()
         if entry.paid_at is None:
             if self.settings.unpaid_code is not None:
-                raise Fault(self.settings.unpaid_code, "Nobody has paid for this token yet.")
+                raise Fault(self.settings.unpaid_code, "The payer has not paid for this token yet.")
             self.books.pay(entry, PAYMENT_TYPES[0], SUCCESS, now)
         self.books.complete(entry, self._tracking_id(), now)
         return entry
@@ -159,9 +159,9 @@ class Simulator:
     def pay(self, token: str, payment_type: str, outcome: str) -> str:
         """Pay as the payer, and return the URL to go back to. The payer is charged only by the later complete."""
         if payment_type not in PAYMENT_TYPES:
-            raise PayerRefused(400, f"Pay by one of {', '.join(PAYMENT_TYPES)}.")
+            raise PayerRefused(400, f"payment_type: must be one of {', '.join(PAYMENT_TYPES)}; got {payment_type!r}")
         if outcome not in OUTCOMES:
-            raise PayerRefused(400, f"The outcome is {SUCCESS} or {FAILED}.")
+            raise PayerRefused(400, f"outcome: must be {SUCCESS} or {FAILED}; got {outcome!r}")
         entry = self.payable(token)
         self.books.pay(entry, payment_type, outcome, self.clock())
         return entry.url_success
@@ -200,4 +200,4 @@ def _check_start(request: dict[str, str]) -> None:
     }
     wrong = [name for name, refused in refusals.items() if refused]
     if wrong:
-        raise RequestRefused(f"startOnlineCollection does not take this {', '.join(wrong)}")
+        raise RequestRefused(f"startOnlineCollection: must have valid fields; got a wrong {', '.join(wrong)}")

@@ -27,8 +27,8 @@ PAYMENT_TYPES: Final = (
     ("PAYPAL", "PayPal", "The outcome is known at once."),
 )
 OUTCOMES: Final = (
-    (SUCCESS, "It goes through", "The payer is charged when the collection is completed."),
-    (FAILED, "It is declined", "The completed collection says Failed; nobody is charged."),
+    (SUCCESS, "It succeeds", "The payer is charged when the collection is completed."),
+    (FAILED, "It is declined", "The completed collection is Failed; the payer is not charged."),
 )
 HEADINGS: Final = {400: "That cannot be paid", 404: "No such payment", 409: "Already paid", 410: "Too late"}
 

@@ -30,19 +30,21 @@ class MisbehaviourKind:
 
 
 KINDS: Final[Mapping[str, MisbehaviourKind]] = {
-    "delay": MisbehaviourKind("everything happens, delay_s late: worst if longer than the caller waits", True, True),
-    "refuse": MisbehaviourKind("no connection (over a real socket, where one exists already: a reset)", False, True),
-    "drop": MisbehaviourKind("no reply, ever", True),
+    "delay": MisbehaviourKind(
+        "everything happens, delay_s late: worst if this is longer than the caller waits", True, True
+    ),
+    "refuse": MisbehaviourKind("no connection (a reset over a real socket, which is already connected)", False, True),
+    "drop": MisbehaviourKind("no reply", True),
     "reset": MisbehaviourKind("the connection is reset instead of a reply", True),
     "cut": MisbehaviourKind("the HTTP reply ends in its middle", True),
     "http": MisbehaviourKind("a bare HTTP error with this status", False),
     "garbage": MisbehaviourKind("bytes that are not XML", True),
     "truncated": MisbehaviourKind("the first half of the XML, as a whole HTTP reply", True),
-    "wrong_shape": MisbehaviourKind("good XML that is not the reply", True),
+    "wrong_shape": MisbehaviourKind("well-formed XML that is not the reply", True),
     "fault": MisbehaviourKind("a fault with this code", False),
-    "duplicated": MisbehaviourKind("the reply twice in one", True, True),
+    "duplicated": MisbehaviourKind("the reply twice in one body", True, True),
     "twice": MisbehaviourKind("the network delivers the request twice, and the reply is the second one's", True, True),
-    "drip": MisbehaviourKind("the reply, drop after drop over delay_s", True, True),
+    "drip": MisbehaviourKind("the reply in small pieces over delay_s", True, True),
     "wrong_agency": MisbehaviourKind("the reply of another payer's collection", True, True),
     "wrong_amount": MisbehaviourKind("the reply with another amount", True, True),
 }
@@ -81,20 +83,20 @@ class Misbehaviour:
     def __post_init__(self) -> None:
         kind = KINDS.get(self.kind)
         if kind is None:
-            raise ValueError(f"kind: {self.kind!r} is not one of {', '.join(KINDS)}")
+            raise ValueError(f"kind: must be one of {', '.join(KINDS)}; got {self.kind!r}")
         if kind.fixed and self.takes_place not in (None, kind.takes_place):
-            raise ValueError(f"takes_place: a {self.kind} {'always' if kind.takes_place else 'never'} takes place")
+            raise ValueError(f"takes_place: must be {str(kind.takes_place).lower()} for {self.kind}")
         unknown = set(self.operations) - set(OPERATIONS)
         if unknown:
-            raise ValueError(f"operations: {', '.join(sorted(unknown))} not of {', '.join(OPERATIONS)}")
+            raise ValueError(f"operations: must be of {', '.join(OPERATIONS)}; got {', '.join(sorted(unknown))}")
         if not 0 <= self.probability <= 1:
-            raise ValueError(f"probability: {self.probability} is not between 0 and 1")
+            raise ValueError(f"probability: must be between 0 and 1; got {self.probability}")
         if self.times is not None and self.times < 1:
-            raise ValueError("times: at least 1, or left out")
+            raise ValueError(f"times: must be at least 1, or left out; got {self.times}")
         if not 0 <= self.delay_s <= DELAY_MAX_S:
-            raise ValueError(f"delay_s: between 0 and {DELAY_MAX_S:g} seconds")
+            raise ValueError(f"delay_s: must be between 0 and {DELAY_MAX_S:g} seconds; got {self.delay_s}")
         if not 400 <= self.status <= 599:
-            raise ValueError(f"status: {self.status} is not an HTTP error")
+            raise ValueError(f"status: must be an HTTP error, 400 to 599; got {self.status}")
 
     @property
     def happens(self) -> bool:
@@ -114,9 +116,9 @@ class Misbehaviour:
         """Make a misbehaviour from JSON or text values. Raises ValueError; the message names the field."""
         unknown = set(values) - set(_READERS)
         if unknown:
-            raise ValueError(f"{', '.join(sorted(unknown))}: not of {', '.join(_READERS)}")
+            raise ValueError(f"{', '.join(sorted(unknown))}: must be one of {', '.join(_READERS)}")
         if "kind" not in values:
-            raise ValueError(f"kind: needed, one of {', '.join(KINDS)}")
+            raise ValueError(f"kind: must be one of {', '.join(KINDS)}; got none")
         read = {}
         for name, value in values.items():
             if value is None:
@@ -124,7 +126,7 @@ class Misbehaviour:
             try:
                 read[name] = _READERS[name](value)
             except (TypeError, ValueError):
-                raise ValueError(f"{name}: cannot be read from {value!r}") from None
+                raise ValueError(f"{name}: must be readable; got {value!r}") from None
         return cls(**read)
 
     @classmethod
@@ -135,7 +137,7 @@ class Misbehaviour:
         for word in rest:
             name, equals, value = word.partition("=")
             if not equals:
-                raise ValueError(f"{word!r}: takes the form field=value")
+                raise ValueError(f"the word after the kind: must be field=value; got {word!r}")
             values[name] = value
         return cls.from_mapping(values)
 

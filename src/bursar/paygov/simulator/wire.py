@@ -52,10 +52,10 @@ def read_request(operations: Mapping[str, SoapOperation], body: bytes, content_t
     name, pairs = _parse_request(body, content_type)
     operation = operations.get(name)
     if operation is None:
-        raise RequestRefused(f"there is no operation of that name here; there is {', '.join(operations)}")
+        raise RequestRefused(f"the operation: must be one of {', '.join(operations)}")
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise RequestRefused(f"{operation.request_element} repeats a field")
+        raise RequestRefused(f"{operation.request_element}: must not repeat a field")
     return SoapRequest(operation, fields)
 
 
@@ -63,11 +63,11 @@ def _parse_request(body: bytes, content_type: str) -> tuple[str, list[tuple[str,
     envelope = parse_xml(body, content_type)
     soap_body = envelope.only("Body") if envelope.name == "Envelope" else None
     if soap_body is None or len(soap_body.children) != 1:
-        raise RequestRefused("not a SOAP envelope with one operation in its body")
+        raise RequestRefused("the request: must be a SOAP envelope with one operation in its body")
     content = soap_body.children[0]
     request = content.only(f"{content.name}Request")
     if request is None or any(field.children for field in request.children):
-        raise RequestRefused(f"{content.name} does not hold its request")
+        raise RequestRefused(f"{content.name}: must hold {content.name}Request, whose fields have no children")
     return content.name, [(field.name, field.text) for field in request.children]
 
 

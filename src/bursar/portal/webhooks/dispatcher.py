@@ -90,7 +90,7 @@ class Dispatcher:
             try:
                 await self.run_once()
             except Exception as error:  # the loop must survive an outage of the store
-                _log.error("a pass of the webhooks failed: %r", error)
+                _log.error("pass of the webhooks failed: %r", error)
 
     async def run_once(self) -> DispatchReport:
         """Run one bounded pass: queue the changes, and deliver the due events."""
@@ -202,7 +202,7 @@ class Dispatcher:
                 problem,
             )
             await self._queue.add_dead_letter(letter)
-            _log.error("webhook %s given up: %s", letter.letter_id, problem)
+            _log.error("webhook delivery %s abandoned: %s", letter.letter_id, problem)
             return await self._queue.save(self._marked_delivered(item, event.seq)), True
         wait_s = min(WAIT_MIN_S * 2.0 ** min(item.tries, 20), WAIT_MAX_S) * (1 + 0.2 * self._randomness.random())
         later = replace(item, due_at=now + wait_s, failing_since=since, tries=item.tries + 1, problem=problem)

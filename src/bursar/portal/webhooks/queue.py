@@ -23,6 +23,8 @@ TABLE_NAME: Final = "bursar-webhooks"
 DUE_INDEX: Final = "due"
 DUE_SHARD: Final = "0"
 DEAD_LISTED_MAX: Final = 1000
+ACTIVE_POLLS_MAX: Final = 300
+ACTIVE_POLL_INTERVAL_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,14 @@ class WebhookQueue:
         except DynamoError as error:
             if error.code != "ResourceInUseException":
                 raise
-        for _ in range(300):
+        for _ in range(ACTIVE_POLLS_MAX):
             described = await self._store.call("DescribeTable", {"TableName": self._table})
             if described["Table"]["TableStatus"] == "ACTIVE":
                 return
-            await asyncio.sleep(1.0)
-        raise TimeoutError(f"table {self._table} has not become active")
+            await asyncio.sleep(ACTIVE_POLL_INTERVAL_S)
+        raise TimeoutError(
+            f"table {self._table} has not become active in {ACTIVE_POLLS_MAX * ACTIVE_POLL_INTERVAL_S:.0f} s"
+        )
 
     async def cursor(self) -> float | None:
         """Return the time up to which changes have been read, in Unix seconds; None before the first pass."""

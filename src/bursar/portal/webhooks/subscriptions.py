@@ -55,7 +55,7 @@ class Subscriptions:
             tree = tomllib.loads(content.decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SubscriptionsError(f"{source}: not TOML: {error}") from error
-        problems = [f"{key}: is not known here" for key in tree if key != "webhooks"]
+        problems = [f"{key}: is not known here (known: webhooks)" for key in tree if key != "webhooks"]
         tables = tree.get("webhooks", {})
         if not isinstance(tables, dict):
             raise SubscriptionsError(f"{source}: webhooks: must be tables [webhooks.NAME]")
@@ -82,13 +82,15 @@ class Subscriptions:
 def _problems(name: str, table: Any, known_clients: Collection[str] | None) -> list[str]:
     if not isinstance(table, dict):
         return [": must be a table"]
-    problems = [f".{key}: is not known here" for key in sorted(table.keys() - _KEYS)]
-    problems += [f".{key}: is required, as text" for key in sorted(_KEYS) if not isinstance(table.get(key), str)]
+    problems = [
+        f".{key}: is not known here (known: {', '.join(sorted(_KEYS))})" for key in sorted(table.keys() - _KEYS)
+    ]
+    problems += [f".{key}: must be text, and present" for key in sorted(_KEYS) if not isinstance(table.get(key), str)]
     if not _NAME.fullmatch(name):
-        problems.append(": a name has letters, digits, dots, dashes and underscores, 64 at most")
+        problems.append(": the name must have letters, digits, dots, dashes and underscores, at most 64")
     client = table.get("client")
     if known_clients is not None and isinstance(client, str) and client not in known_clients:
-        problems.append(f".client: there is no client {client!r}: nobody would ever be told of anything")
+        problems.append(f".client: must be the name of a client; got {client!r}")
     if isinstance(table.get("secret"), str) and len(table["secret"]) < SECRET_CHARS_MIN:
         problems.append(f".secret: must have at least {SECRET_CHARS_MIN} characters")
     if isinstance(table.get("url"), str) and not _is_https(table["url"]):
