@@ -19,15 +19,15 @@ __all__ = ["PATIENT_S", "Script", "http_reply", "read_request", "scripted"]
 
 APP = "TCSUSTAXCOURTPETITION"
 AGENCY_ID = "588234832626439493e92"
-"""Looks like a number, and is none: a parser that makes it one loses a payment."""
+"""It looks like a number, but is text: a parser that converts it loses a payment."""
 BASE = "http://simulator.invalid"
 
 HASTY_S = 0.25
-"""Patience of a client that is meant to lose it."""
+"""The timeout of a client that is expected to time out, in seconds."""
 
 
 class HandClock:
-    """A clock that stands still until it is moved."""
+    """A clock that changes only when it is moved."""
 
     def __init__(self, now: float = 1_795_376_000.0) -> None:
         self.now = now
@@ -41,7 +41,7 @@ class HandClock:
 
 @dataclass
 class World:
-    """A simulator, and clients of it: one patient, one hasty."""
+    """A simulator, and two clients of it: one with a long timeout, one with a short one (``hasty``)."""
 
     clock: HandClock
     simulator: Simulator
@@ -87,7 +87,7 @@ def plan() -> MisbehaviourPlan:
 async def world(
     request: pytest.FixtureRequest, clock: HandClock, simulator: Simulator, plan: MisbehaviourPlan
 ) -> AsyncIterator[World]:
-    """The same simulator behind both doors: every test that asks for it runs twice."""
+    """Yield the simulator behind each of its two doors: every test that uses it runs twice."""
     async with contextlib.AsyncExitStack() as stack:
         base, transport = BASE, SimulatorTransport(simulator, plan)
         if request.param == "http":

@@ -1,4 +1,4 @@
-"""What the client and the simulator do for each other when nothing goes wrong, over both transports."""
+"""The client and the simulator without misbehaviours, over both transports."""
 
 import random
 from collections.abc import Mapping
@@ -227,7 +227,7 @@ async def test_a_tracking_id_that_cannot_be_asked_about_is_not_taken(tracking_id
 
 
 class Answering:
-    """A Pay.gov whose every transaction has one tracking id."""
+    """A Pay.gov whose transactions all have one tracking id."""
 
     def __init__(self, tracking_id: str) -> None:
         self.told = (

@@ -1,4 +1,4 @@
-"""``bursar simulator`` as a process: it says where it is, keeps its books, and ends in good order or in one line."""
+"""``bursar simulator`` as a process: it prints its address, keeps its books, and ends cleanly or with one line."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from bursar.paygov.simulator.server import listen
 
 @contextlib.contextmanager
 def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command on a free port; gives the process and its address."""
+    """Run the command on a free port. Yield the process and its address."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from bursar.cli import main; main()", "simulator", "--port", "0", *options],
         stdout=subprocess.PIPE,
@@ -49,7 +49,7 @@ def test_it_serves_and_stops_at_ctrl_c(tmp_path: Path) -> None:
 
 
 def refusal(*options: str) -> str:
-    """What the command says when it will not run; it says it in exit code 2."""
+    """Return what a command prints that cannot start. Its exit code must be 2."""
     result = CliRunner().invoke(simulator, ["--port", "0", *options])
     assert result.exit_code == 2
     return result.output.splitlines()[-1]

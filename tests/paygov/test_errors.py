@@ -1,4 +1,4 @@
-"""Every way in which a call can go wrong, brought about over real sockets: one test for each row of the table."""
+"""Every way in which a call can fail, caused over real sockets: one test for each row of the table."""
 
 import asyncio
 import socket
@@ -75,7 +75,7 @@ async def end_of_file(reader: asyncio.StreamReader, _writer: asyncio.StreamWrite
 
 
 async def pooled_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers the first request of a connection, and hangs up on the second after reading it."""
+    """Answer the first request of a connection, and close it after reading the second."""
     await answering(http_reply(GOOD))(reader, writer)
     await read_request(reader)
 
@@ -116,7 +116,7 @@ async def complete(base: str, timeout_s: float = PATIENT_S, token: str = TOKEN) 
 
 async def refused(_serve: Serve) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # Bound and not listening: refuses.
+        taken.bind(("127.0.0.1", 0))  # Bound and not listening: the kernel refuses connections.
         await complete(f"http://127.0.0.1:{taken.getsockname()[1]}")
 
 

@@ -1,4 +1,4 @@
-"""XML from strangers: what is read, what is refused, and that nothing else ever happens."""
+"""Untrusted XML: which documents are read, and which are refused."""
 
 import contextlib
 from typing import Any
@@ -12,7 +12,7 @@ from bursar.paygov.safe_xml import DEPTH_MAX, DOCUMENT_BYTES_MAX, ELEMENTS_MAX, 
 
 
 def texts(element: Element) -> object:
-    """``element`` as plain lists, to be compared."""
+    """Return ``element`` as lists that can be compared."""
     return [element.name, element.text, [texts(child) for child in element.children]]
 
 
@@ -122,7 +122,7 @@ PIECES = [
 
 
 def defused(document: bytes) -> object:
-    """What defusedxml makes of ``document``, in the form of :func:`texts`; None when it refuses it."""
+    """Return ``document`` as defusedxml reads it, in the form of :func:`texts`; None if defusedxml refuses it."""
 
     def plain(element: Any) -> object:
         own = (element.text or "") + "".join(child.tail or "" for child in element)

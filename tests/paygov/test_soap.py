@@ -1,4 +1,4 @@
-"""Envelopes as they are sent, byte for byte; replies in every form that means the same; and everything else."""
+"""Envelopes, byte for byte; replies in every form with the same meaning; and replies that are refused."""
 
 from decimal import Decimal
 
@@ -71,7 +71,7 @@ def test_any_value_arrives_as_it_was_or_is_refused(value: str) -> None:
 
 
 def read(operation: SoapOperation, body: bytes | str, status: int = 200, content_type: str = "text/xml") -> object:
-    """What the client makes of a reply."""
+    """Return the collection that the client reads from a reply."""
     body = body.encode() if isinstance(body, str) else body
     fields = read_reply(operation, status, content_type, body)
     readers = {START: read_token, COMPLETE_WITH_DETAILS: read_completion, GET_DETAILS: read_collections}

@@ -1,4 +1,4 @@
-"""A server on loopback that reads and writes the bytes that a test's script says."""
+"""A server on loopback that reads and writes the bytes of a test's script."""
 
 import asyncio
 import contextlib

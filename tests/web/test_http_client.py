@@ -16,7 +16,7 @@ from tests.support.scripted_server import PATIENT_S, Serve, http_reply, read_req
 
 
 class CountingEcho:
-    """Answers each request with its own body, on as many connections as there come."""
+    """Answers each request with the body of the request, on any number of connections."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -29,7 +29,7 @@ class CountingEcho:
 
 
 async def test_a_second_reply_lying_in_a_pooled_connection_answers_nobody(scripted: Serve) -> None:
-    """Two replies to the first request: the second must not become the answer to another payer's request."""
+    """Send two replies to the first request: the second one must not answer another payer's request."""
     sent_twice = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +37,7 @@ async def test_a_second_reply_lying_in_a_pooled_connection_answers_nobody(script
         writer.write(http_reply(b"to " + asked))
         await writer.drain()
         if asked == b"first":
-            await asyncio.sleep(0.05)  # Long enough for the client to have put the connection back into its pool.
+            await asyncio.sleep(0.05)  # The client returns the connection to its pool meanwhile.
             writer.write(http_reply(b"to first again"))
             await writer.drain()
             sent_twice.set()
@@ -65,7 +65,7 @@ async def test_connections_are_pooled(scripted: Serve) -> None:
 
 
 async def test_a_request_is_never_sent_twice(scripted: Serve) -> None:
-    """The server hangs up on a pooled connection after reading the request: lost, and asked once."""
+    """Close a pooled connection after reading the request: the reply is lost, and the request is not repeated."""
     asked: list[bytes] = []
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -173,7 +173,7 @@ async def test_closing_twice_or_unopened_is_fine() -> None:
 
 
 async def asked_twice(scripted: Serve, reply: bytes) -> tuple[list[Any], int]:
-    """What two requests get from a server that writes ``reply`` to each, and how many connections they took."""
+    """Send two requests to a server that answers ``reply``. Return the two results and the number of connections."""
     connections = 0
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -253,7 +253,7 @@ async def test_a_reply_that_comes_in_single_bytes_is_whole(scripted: Serve) -> N
 
 
 async def test_endless_chunks_of_nothing_are_given_up(scripted: Serve) -> None:
-    """A byte in each chunk, and each with a long extension: the wire is bounded as well as the body."""
+    """Send one byte in each chunk, with a long extension: the bytes on the wire are bounded as well as the body."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -403,7 +403,7 @@ async def test_an_address_or_header_that_cannot_be_is_not_sent(url: str, headers
 
 
 async def test_an_ending_connection_that_has_not_learnt_of_its_end_carries_nothing() -> None:
-    """``connection_lost`` comes one loop pass after the end: a request in between must count as not sent."""
+    """Send between the end of a connection and ``connection_lost``, one loop pass later: this counts as not sent."""
     transport = Mock(is_closing=Mock(return_value=True))
     connection = HttpClientConnection("127.0.0.1", asyncio.get_running_loop(), 1000)
     connection.connection_made(transport)
@@ -431,7 +431,7 @@ def no_private(address: str) -> str | None:
 async def test_the_connection_goes_to_the_address_that_was_checked(
     scripted: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that changes its address after the check is not resolved a second time (DNS rebinding)."""
+    """Change the address of a name after the check (DNS rebinding): the name is not resolved a second time."""
     port = (await scripted(CountingEcho())).rpartition(":")[2]
     asked = resolving(monkeypatch, ["127.0.0.1"], ["10.0.0.1"])
     client = HttpClient(address_refusal=no_private)

@@ -1,4 +1,4 @@
-"""The transport of production over TLS: the client certificate is shown, and a wrong one is known at start."""
+"""The HTTP client over TLS: it shows its client certificate, and a wrong path fails at start."""
 
 import asyncio
 import datetime
@@ -15,7 +15,7 @@ from tests.support.scripted_server import PATIENT_S, http_reply, read_request
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem, and server.pem and client.pem that it signed, each with its key in the same file."""
+    """Return a folder with ca.pem, and with server.pem and client.pem signed by it, each with its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -56,7 +56,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def mutual_tls(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A server that wants a client certificate; gives its URL and the names of the clients it saw."""
+    """Serve with TLS and require a client certificate. Yield the URL and a list of the clients' names."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))
     context.load_cert_chain(certificates / "server.pem")
     context.verify_mode = ssl.CERT_REQUIRED
@@ -85,7 +85,7 @@ async def test_the_client_certificate_is_shown(mutual_tls: Any, certificates: Pa
 
 
 async def test_a_checked_address_must_show_the_certificate_of_the_name(mutual_tls: Any, certificates: Path) -> None:
-    """The client connects to 127.0.0.1 and verifies a certificate that holds only ``localhost``."""
+    """Connect to 127.0.0.1, and verify a certificate that holds only ``localhost``."""
     url, _ = mutual_tls
     client = HttpClient(client_cert=str(certificates / "client.pem"), address_refusal=lambda _: None)
     assert (await client.post(url, b"", {}, PATIENT_S)).body == b"welcome"
@@ -97,7 +97,7 @@ async def test_a_checked_address_must_show_the_certificate_of_the_name(mutual_tl
 async def test_without_a_certificate_nothing_comes_of_it(mutual_tls: Any) -> None:
     url, seen = mutual_tls
     client = HttpClient()
-    with pytest.raises((RequestNotSent, ReplyLost)):  # TLS 1.3 tells of a missing certificate only after the handshake.
+    with pytest.raises((RequestNotSent, ReplyLost)):  # TLS 1.3 reports a missing certificate after the handshake.
         await client.post(url, b"", {}, PATIENT_S)
     await client.close()
     assert seen == []

@@ -1,4 +1,4 @@
-"""The simulator over HTTP: the payer's page, the payer's script, the books, the lever, and bad requests."""
+"""The simulator over HTTP: the payer's page, the payer's script, the books, misbehaviours, and bad requests."""
 
 import asyncio
 import random
@@ -23,13 +23,13 @@ from paygov.conftest import AGENCY_ID, APP, HandClock, World, client
 
 @dataclass
 class Browser:
-    """A browser without JavaScript: fetches, posts forms, does not follow redirects."""
+    """A browser without JavaScript: it fetches pages and posts forms, and does not follow redirects."""
 
     base: str
     session: aiohttp.ClientSession
 
     async def __call__(self, method: str, path: str, **options: Any) -> tuple[int, str, str]:
-        """Status, text, Location."""
+        """Return the status, the text and the Location header."""
         async with self.session.request(method, self.base + path, allow_redirects=False, **options) as reply:
             return reply.status, await reply.text(), reply.headers.get("Location", "")
 
@@ -278,7 +278,7 @@ async def test_a_full_disk_is_a_503_and_nothing_took_place(world: World, monkeyp
 
 @pytest.mark.parametrize("kind", ["reset", "cut", "refuse"])
 async def test_a_server_that_cannot_reset_loses_the_reply_all_the_same(simulator: Simulator, kind: str) -> None:
-    """Under a plain uvicorn, as `bursar up` may run it, without the protocol of our own."""
+    """Serve the app with uvicorn's protocol, as `bursar up` does, instead of the simulator's."""
     plan = MisbehaviourPlan(random.Random(1), [Misbehaviour(kind=kind)])
     server = uvicorn.Server(uvicorn.Config(simulator_app(simulator, plan), lifespan="off", ws="none", log_config=None))
     with listen() as listening:

@@ -1,4 +1,4 @@
-"""The books: what is written down is there after any death, and what is damaged is said so."""
+"""The books: a recorded change survives the death of the process, and damage is reported."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def entry(token: str, agency_tracking_id: str = "a1", amount: str = "60.00") -> 
 
 
 def write_three(path: Path) -> None:
-    """One completed, one paid, one only begun."""
+    """Record three collections: one completed, one paid, one only started."""
     books = Books(path)
     for token in ("t1", "t2", "t3"):
         books.start(entry(token, agency_tracking_id=f"a{token}"))
@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_the_journal_whole(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_killed_process_leaves_every_line_it_wrote(tmp_path: Path) -> None:
-    """The process says "written" after each charge and is killed with -9 in the middle: each said is there."""
+    """Kill a process with -9 while it prints a line after each charge: the books must hold every printed charge."""
     path = tmp_path / "books.jsonl"
     program = (
         "import sys; from decimal import Decimal; from bursar.paygov.simulator import Books, Entry\n"

@@ -1,4 +1,4 @@
-"""What Pay.gov refuses: at a start, and of a payer on the hosted page."""
+"""The refusals of Pay.gov: of a start, and of a payer on the hosted page."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The transport without sockets: time passes only in the event loop, so hours of waiting take no time."""
+"""The transport without sockets: time passes only in the event loop, so hours of waiting take no real time."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer as soon as nothing else is to be done."""
+    """An event loop whose time jumps to the next timer when there is nothing else to do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def test_a_dropped_reply_costs_its_caller_all_its_patience() -> None:
 
 
 def test_a_late_request_takes_place_after_its_caller_has_asked_and_been_told_none() -> None:
-    """The worst of all: timed out, "there is none" to the query, and charged after that."""
+    """Check the worst case: a complete times out, the query answers "there is none", then the payer is charged."""
 
     async def work(loop: VirtualLoop) -> list[int]:
         here = world(loop)

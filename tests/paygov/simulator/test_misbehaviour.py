@@ -1,4 +1,4 @@
-"""Misbehaviour: how it is written down, and (the matrix) what each kind does to a caller and to the payer."""
+"""Misbehaviours: their forms as text and JSON, and (the matrix) the effect of each kind on the caller and the payer."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from bursar.paygov.simulator.answers import SPOIL
 from bursar.paygov.simulator.misbehaviour import PLAN_MAX
 from paygov.conftest import AGENCY_ID, APP, World
 
-# kind: (what the caller gets in process, over HTTP). The two differ only where a real socket cannot do it.
+# kind: (the caller's result in process, over HTTP). They differ only where a real socket cannot behave so.
 FAILING: dict[str, tuple[type[PayGovError], type[PayGovError]]] = {
     "delay": (TimedOut, TimedOut),
     "refuse": (NotSent, Lost),
@@ -29,7 +29,7 @@ FAILING: dict[str, tuple[type[PayGovError], type[PayGovError]]] = {
 }
 LYING = {"wrong_agency", "wrong_amount"}
 SLOW = {"delay": 0.5, "drip": 60.0}
-"""delay_s of the kinds that need one to fail a hasty caller."""
+"""delay_s of the kinds that need a delay to exceed the timeout of the hasty client."""
 
 MATRIX = [
     (kind, takes_place)
@@ -40,7 +40,7 @@ MATRIX = [
 
 @pytest.mark.parametrize(("kind", "takes_place"), MATRIX)
 async def test_matrix(world: World, request: pytest.FixtureRequest, kind: str, takes_place: bool) -> None:
-    """Whatever the caller gets, the books tell whether the payer was charged, and the query tells the same."""
+    """Check for any result of the caller that the books and the query agree on whether the payer was charged."""
     token = await world.paid()
     world.plan.add(
         Misbehaviour(kind=kind, takes_place=takes_place, delay_s=SLOW.get(kind, 0.0), operations=("complete",))
@@ -53,7 +53,7 @@ async def test_matrix(world: World, request: pytest.FixtureRequest, kind: str, t
     assert type(caught.value) is FAILING[kind][0 if in_process else 1]
 
     async with asyncio.timeout(20):
-        # A delayed request takes place long after its caller has given up.
+        # A delayed request takes place long after its caller has timed out.
         while len(world.books.charges(AGENCY_ID)) != int(takes_place):  # noqa: ASYNC110 - the server tells no event
             await asyncio.sleep(0.02)
     found = await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
@@ -152,7 +152,7 @@ def test_a_plan_is_bounded() -> None:
         plan.add(Misbehaviour(kind="drop"))
 
 
-# How it is written down
+# The forms of a misbehaviour
 
 
 def test_the_command_lines_form() -> None:

@@ -17,7 +17,7 @@ SUBSCRIPTION = Subscription("status", "dawson", "https://dawson.example/bursar",
 
 
 class Receiver:
-    """Receives, or does not."""
+    """A subscriber that accepts deliveries, or refuses them while it is down."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage

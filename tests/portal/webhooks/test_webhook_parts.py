@@ -1,4 +1,4 @@
-"""The parts of a delivery: its signature, who is told, and where nothing may be sent."""
+"""The parts of a delivery: its signature, its subscriptions, and the addresses that are refused."""
 
 import asyncio
 from pathlib import Path
