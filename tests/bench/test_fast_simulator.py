@@ -96,17 +96,17 @@ async def payment(base: str, *, in_pieces: bool) -> list[bytes]:
     ask = await connected(base)
     replies = []
 
-    async def asked(request: bytes) -> None:
+    async def post_and_keep(request: bytes) -> None:
         replies.append(await (ask(request[:40], request[40:]) if in_pieces else ask(request)))
 
-    await asked(post(ONLINE_PATH, start()))
+    await post_and_keep(post(ONLINE_PATH, start()))
     token = replies[0].partition(b"<token>")[2][:32].decode()
-    await asked(post(f"/pay/PLASTIC_CARD/Success?token={token}", b"{}"))
-    await asked(post(ONLINE_PATH, complete(token)))
-    await asked(post(ONLINE_PATH, complete(token)))
-    await asked(post(ONLINE_PATH, b"<html>"))
-    await asked(post(f"/pay/ACH/Success?token={token}", b""))
-    await asked(post("/pay/ACH/Success", b""))
+    await post_and_keep(post(f"/pay/PLASTIC_CARD/Success?token={token}", b"{}"))
+    await post_and_keep(post(ONLINE_PATH, complete(token)))
+    await post_and_keep(post(ONLINE_PATH, complete(token)))
+    await post_and_keep(post(ONLINE_PATH, b"<html>"))
+    await post_and_keep(post(f"/pay/ACH/Success?token={token}", b""))
+    await post_and_keep(post("/pay/ACH/Success", b""))
     await ask.close()
     return replies
 

@@ -14,7 +14,7 @@ from bursar.paygov.soap import escape
 from paygov.conftest import AGENCY_ID, APP, BASE, HandClock, World, client, soap_reply
 
 
-async def test_a_card_payment_goes_through(world: World) -> None:
+async def test_a_card_payment_succeeds(world: World) -> None:
     token = await world.start()
     assert len(token) == 32
     world.simulator.pay(token, "PLASTIC_CARD", "Success")
@@ -56,7 +56,7 @@ async def test_ach_is_received_and_settles_later(world: World, outcome: str) -> 
     assert len(world.books.charges(AGENCY_ID)) == (1 if outcome == "Success" else 0)
 
 
-async def test_a_declined_card_completes_as_failed_and_charges_nobody(world: World) -> None:
+async def test_a_declined_card_completes_as_failed_and_charges_no_payer(world: World) -> None:
     token = await world.paid("PLASTIC_CARD", "Failed")
     collection = await world.paygov.complete(tcs_app_id=APP, token=token)
     assert collection.transaction_status == "Failed"
@@ -64,7 +64,7 @@ async def test_a_declined_card_completes_as_failed_and_charges_nobody(world: Wor
     assert world.books.charges(AGENCY_ID) == ()
 
 
-async def test_a_second_complete_is_4117_and_charges_nobody_again(world: World) -> None:
+async def test_a_second_complete_is_4117_and_does_not_charge_again(world: World) -> None:
     token = await world.paid()
     await world.paygov.complete(tcs_app_id=APP, token=token)
     with pytest.raises(Fault) as refused:
@@ -74,7 +74,7 @@ async def test_a_second_complete_is_4117_and_charges_nobody_again(world: World) 
     assert len(world.books.charges(AGENCY_ID)) == 1
 
 
-async def test_a_token_is_good_for_three_hours(world: World) -> None:
+async def test_a_token_is_valid_for_three_hours(world: World) -> None:
     token = await world.paid()
     world.clock.move(3 * 3600)
     with pytest.raises(Fault, match="4117"):
@@ -94,7 +94,7 @@ async def test_an_unpaid_token_is_4117_and_stays_usable(world: World) -> None:
     assert (await world.paygov.complete(tcs_app_id=APP, token=token)).transaction_status == "Success"
 
 
-async def test_the_query_says_none_until_a_collection_is_completed(world: World) -> None:
+async def test_the_query_finds_none_until_a_collection_is_completed(world: World) -> None:
     token = await world.paid()
     assert await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == ()
     completed = await world.paygov.complete(tcs_app_id=APP, token=token)
@@ -113,7 +113,7 @@ async def test_details_of_an_unknown_tracking_id_are_refused(world: World) -> No
         await world.paygov.details(tcs_app_id=APP, paygov_tracking_id="NOSUCHID")
 
 
-async def test_ids_with_markup_and_urls_with_ampersands_arrive_as_they_are(world: World) -> None:
+async def test_ids_with_markup_and_urls_with_ampersands_arrive_unchanged(world: World) -> None:
     agency_id = "<a>&\"'x]]>"
     token = await world.start(agency_id)
     redirect = world.simulator.pay(token, "PLASTIC_CARD", "Success")
@@ -179,7 +179,7 @@ async def test_without_a_query_service_nothing_is_sent() -> None:
         ("url_cancel", "https://app.example/\x07"),
     ],
 )
-async def test_arguments_pay_gov_could_not_take_are_refused_before_sending(name: str, value: object) -> None:
+async def test_arguments_that_pay_gov_could_not_accept_are_refused_before_sending(name: str, value: object) -> None:
     simulator, paygov = simulated(SimulatorSettings())
     with pytest.raises(ArgumentRefused, match=name) as refused:
         await paygov.start(**START | {name: value})
@@ -210,7 +210,7 @@ def test_amounts_have_exactly_two_decimals(amount: Decimal, wire: str) -> None:
 
 
 @pytest.mark.parametrize("tracking_id", ["7", "3FPAID", "two  words", "<&>", "x" * 33, "x" * 255])
-async def test_a_tracking_id_that_was_taken_can_be_asked_about(tracking_id: str) -> None:
+async def test_every_tracking_id_that_is_read_can_be_looked_up(tracking_id: str) -> None:
     paygov = client(BASE, Answering(tracking_id))
     completed = await paygov.complete(tcs_app_id=APP, token="t" * 32)
     assert completed.paygov_tracking_id == tracking_id
@@ -218,7 +218,7 @@ async def test_a_tracking_id_that_was_taken_can_be_asked_about(tracking_id: str)
 
 
 @pytest.mark.parametrize("tracking_id", ["x" * 256, "line\nbreak", "ünïcode"])
-async def test_a_tracking_id_that_cannot_be_asked_about_is_not_taken(tracking_id: str) -> None:
+async def test_a_tracking_id_that_cannot_be_looked_up_is_nonsense(tracking_id: str) -> None:
     paygov = client(BASE, Answering(tracking_id))
     with pytest.raises(Nonsense, match="paygov_tracking_id"):
         await paygov.complete(tcs_app_id=APP, token="t" * 32)
@@ -230,16 +230,16 @@ class Answering:
     """A Pay.gov whose transactions all have one tracking id."""
 
     def __init__(self, tracking_id: str) -> None:
-        self.told = (
+        self.fields = (
             f"<paygov_tracking_id>{escape(tracking_id)}</paygov_tracking_id>"
             "<transaction_status>Received</transaction_status>"
         )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         if b"completeOnlineCollectionWithDetails" in body:
-            reply = soap_reply("completeOnlineCollectionWithDetails", self.told)
+            reply = soap_reply("completeOnlineCollectionWithDetails", self.fields)
         else:
-            reply = soap_reply("getDetails", f"<transactions><transaction>{self.told}</transaction></transactions>")
+            reply = soap_reply("getDetails", f"<transactions><transaction>{self.fields}</transaction></transactions>")
         return HttpReply(200, {"content-type": "text/xml; charset=utf-8"}, reply)
 
     async def close(self) -> None: ...

@@ -39,7 +39,7 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.stdout.close()
 
 
-def test_it_serves_and_stops_at_ctrl_c(tmp_path: Path) -> None:
+def test_the_command_serves_and_stops_at_ctrl_c(tmp_path: Path) -> None:
     with running("--data", str(tmp_path), "--misbehave", "drop operations=complete probability=0.5") as (process, at):
         with urllib.request.urlopen(f"{at}/health") as reply:
             assert json.load(reply) == {"status": "ok", "misbehaviours": 1}

@@ -164,7 +164,7 @@ async def no_query(_serve: Serve) -> None:
     await paygov.query(tcs_app_id=APP, agency_tracking_id="a")
 
 
-BROUGHT_ABOUT: dict[str, Callable[[Serve], Awaitable[Any]]] = {
+CAUSED: dict[str, Callable[[Serve], Awaitable[Any]]] = {
     "an argument that Pay.gov could not take": bad_argument,
     "the query service is not configured": no_query,
     "the host's name does not resolve": unresolved,
@@ -177,9 +177,9 @@ BROUGHT_ABOUT: dict[str, Callable[[Serve], Awaitable[Any]]] = {
 HASTY = {"connected, then silence", "the reply drips too slowly"}
 
 
-async def bring_about(what: str, serve: Serve) -> None:
-    if what in BROUGHT_ABOUT:
-        await BROUGHT_ABOUT[what](serve)
+async def cause(what: str, serve: Serve) -> None:
+    if what in CAUSED:
+        await CAUSED[what](serve)
     else:
         await complete(await serve(SERVED[what]), HASTY_S if what in HASTY else PATIENT_S)
 
@@ -187,19 +187,19 @@ async def bring_about(what: str, serve: Serve) -> None:
 @pytest.mark.parametrize(("what", "raised"), CLASSIFICATION, ids=[what for what, _ in CLASSIFICATION])
 async def test_row(what: str, raised: type[PayGovError], scripted: Serve) -> None:
     with pytest.raises(PayGovError) as caught:
-        await bring_about(what, scripted)
+        await cause(what, scripted)
     assert type(caught.value) is raised
 
 
-def test_each_row_is_brought_about_once() -> None:
-    assert sorted(what for what, _ in CLASSIFICATION) == sorted([*SERVED, *BROUGHT_ABOUT])
+def test_each_row_is_caused_once() -> None:
+    assert sorted(what for what, _ in CLASSIFICATION) == sorted([*SERVED, *CAUSED])
 
 
 def leaves(branch: type[PayGovError]) -> set[type[PayGovError]]:
     return {branch}.union(*(leaves(each) for each in branch.__subclasses__()))
 
 
-def test_every_error_says_what_it_knows_and_what_to_answer() -> None:
+def test_every_error_has_a_certainty_and_an_http_status() -> None:
     for error in leaves(PayGovError) - {PayGovError}:
         assert isinstance(error.certainty, Certainty)
         assert 400 <= error.http_status <= 599
@@ -217,7 +217,7 @@ def test_only_a_fault_is_a_refusal() -> None:
     assert refusals == {Fault}
 
 
-def test_what_was_never_sent_is_not_unknown() -> None:
+def test_an_error_before_sending_is_not_unknown() -> None:
     assert ArgumentRefused.certainty is QueryUnavailable.certainty is Certainty.NOT_SENT
 
 

@@ -59,7 +59,7 @@ def test_the_namespace_is_configuration() -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_value_arrives_as_it_was_or_is_refused(value: str) -> None:
+def test_any_value_arrives_unchanged_or_is_refused(value: str) -> None:
     try:
         envelope = build_envelope(COMPLETE_WITH_DETAILS, NAMESPACE, {"tcs_app_id": "A", "token": value})
     except ArgumentRefused:
@@ -116,9 +116,9 @@ def test_replies_are_matched_by_local_name(form: str) -> None:
 def test_a_reply_in_utf_16_and_one_in_latin_1() -> None:
     body = f"<?xml version='1.0' encoding='utf-16'?>{ENVELOPES['other prefixes']}".encode("utf-16")
     assert read(START, body) == TOKEN
-    told = soap_fault("4117", "Déjà vu").decode().encode("latin-1")
+    reported = soap_fault("4117", "Déjà vu").decode().encode("latin-1")
     with pytest.raises(Fault, match="Déjà vu"):
-        read(START, told, 400, "text/xml; charset=ISO-8859-1")
+        read(START, reported, 400, "text/xml; charset=ISO-8859-1")
 
 
 def completed(**fields: str) -> bytes:
@@ -126,7 +126,7 @@ def completed(**fields: str) -> bytes:
     return soap_reply("completeOnlineCollectionWithDetails", content)
 
 
-def test_a_completed_collection_keeps_every_word() -> None:
+def test_a_completed_collection_keeps_the_text_of_every_field() -> None:
     fields = {
         "paygov_tracking_id": "aB3 x9",
         "agency_tracking_id": "588234832626439493e92",
@@ -144,8 +144,10 @@ def test_a_completed_collection_keeps_every_word() -> None:
 
 
 def test_empty_fields_are_absent() -> None:
-    told = read(COMPLETE_WITH_DETAILS, completed(paygov_tracking_id="1", transaction_status="Failed", payment_type=" "))
-    assert told == Collection(paygov_tracking_id="1", transaction_status="Failed")
+    reported = read(
+        COMPLETE_WITH_DETAILS, completed(paygov_tracking_id="1", transaction_status="Failed", payment_type=" ")
+    )
+    assert reported == Collection(paygov_tracking_id="1", transaction_status="Failed")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_empty_fields_are_absent() -> None:
         {"paygov_tracking_id": "1</paygov_tracking_id><paygov_tracking_id>2", "transaction_status": "Success"},
     ],
 )
-def test_a_completion_that_says_too_little_or_too_much_is_nonsense(fields: dict[str, str]) -> None:
+def test_a_completion_with_missing_or_repeated_fields_is_nonsense(fields: dict[str, str]) -> None:
     with pytest.raises(Nonsense):
         read(COMPLETE_WITH_DETAILS, completed(**fields))
 
@@ -208,20 +210,20 @@ def test_no_list_is_not_an_empty_list(content: str) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 500, 503])
-def test_a_fault_is_pay_govs_word_on_any_status(status: int) -> None:
+def test_a_fault_with_a_code_counts_on_any_status(status: int) -> None:
     with pytest.raises(Fault) as refused:
         read(START, soap_fault("4019", " No such app &amp; such "), status)
     assert (refused.value.return_code, refused.value.return_detail) == ("4019", "No such app & such")
 
 
 @pytest.mark.parametrize("status", [201, 204, 302, 400, 404, 500, 503])
-def test_a_success_is_believed_on_200_only(status: int) -> None:
+def test_a_success_counts_on_200_only(status: int) -> None:
     with pytest.raises(Nonsense):
         read(START, ENVELOPES["CDATA"], status)
 
 
 @pytest.mark.parametrize("code", ["", " ", "x" * 33, "<b>4117</b>"])
-def test_a_fault_without_a_code_that_is_one_is_nonsense(code: str) -> None:
+def test_a_fault_without_a_valid_code_is_nonsense(code: str) -> None:
     with pytest.raises(Nonsense):
         read(START, soap_fault(code), 500)
 
@@ -243,12 +245,12 @@ WHOLE = soap_reply(
 @example(0, 0, b"", 200)
 def test_a_mangled_reply_is_a_collection_or_nonsense(start: int, end: int, instead: bytes, status: int) -> None:
     try:
-        told = read(COMPLETE_WITH_DETAILS, WHOLE[:start] + instead + WHOLE[end:], status)
+        reported = read(COMPLETE_WITH_DETAILS, WHOLE[:start] + instead + WHOLE[end:], status)
     except Nonsense:
         return
-    assert isinstance(told, Collection)
-    assert told.paygov_tracking_id
-    assert told.transaction_status
+    assert isinstance(reported, Collection)
+    assert reported.paygov_tracking_id
+    assert reported.transaction_status
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.binary(max_size=12), st.integers(100, 599))

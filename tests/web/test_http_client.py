@@ -28,7 +28,7 @@ class CountingEcho:
             await writer.drain()
 
 
-async def test_a_second_reply_lying_in_a_pooled_connection_answers_nobody(scripted: Serve) -> None:
+async def test_a_second_reply_in_a_pooled_connection_answers_no_request(scripted: Serve) -> None:
     """Send two replies to the first request: the second one must not answer another payer's request."""
     sent_twice = asyncio.Event()
 
@@ -120,7 +120,7 @@ async def test_a_redirect_is_not_followed(scripted: Serve) -> None:
     assert asked == [b"once"]
 
 
-async def test_an_endless_reply_is_given_up(scripted: Serve) -> None:
+async def test_an_endless_reply_is_refused(scripted: Serve) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -135,7 +135,7 @@ async def test_an_endless_reply_is_given_up(scripted: Serve) -> None:
     await client.close()
 
 
-async def test_a_compressed_reply_is_not_unfolded(scripted: Serve) -> None:
+async def test_a_compressed_reply_is_not_decompressed(scripted: Serve) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(http_reply(b"\x1f\x8b", headers="Content-Encoding: gzip\r\n"))
@@ -147,7 +147,7 @@ async def test_a_compressed_reply_is_not_unfolded(scripted: Serve) -> None:
     await client.close()
 
 
-async def test_callers_wait_for_a_connection_and_are_not_sent_when_none_comes(scripted: Serve) -> None:
+async def test_a_caller_that_gets_no_connection_in_time_is_not_sent(scripted: Serve) -> None:
     asked = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -166,7 +166,7 @@ async def test_callers_wait_for_a_connection_and_are_not_sent_when_none_comes(sc
     await client.close()
 
 
-async def test_closing_twice_or_unopened_is_fine() -> None:
+async def test_a_client_can_be_closed_twice_and_unopened() -> None:
     client = HttpClient()
     await client.close()
     await client.close()
@@ -197,7 +197,7 @@ async def asked_twice(scripted: Serve, reply: bytes) -> tuple[list[Any], int]:
 
 
 @pytest.mark.parametrize(
-    ("reply", "heard", "connections"),
+    ("reply", "result", "connections"),
     [
         (http_reply(b"fine"), b"fine", 1),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + http_reply(b"fine"), b"fine", 1),
@@ -219,9 +219,9 @@ async def asked_twice(scripted: Serve, reply: bytes) -> tuple[list[Any], int]:
     ],
 )
 async def test_a_reply_is_read_and_its_connection_kept_only_when_clean(
-    reply: bytes, heard: Any, connections: int, scripted: Serve
+    reply: bytes, result: Any, connections: int, scripted: Serve
 ) -> None:
-    assert await asked_twice(scripted, reply) == ([heard, heard], connections)
+    assert await asked_twice(scripted, reply) == ([result, result], connections)
 
 
 async def test_a_reply_without_a_length_ends_with_its_connection(scripted: Serve) -> None:
@@ -252,7 +252,7 @@ async def test_a_reply_that_comes_in_single_bytes_is_whole(scripted: Serve) -> N
     await client.close()
 
 
-async def test_endless_chunks_of_nothing_are_given_up(scripted: Serve) -> None:
+async def test_endless_small_chunks_are_refused(scripted: Serve) -> None:
     """Send one byte in each chunk, with a long extension: the bytes on the wire are bounded as well as the body."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -269,7 +269,7 @@ async def test_endless_chunks_of_nothing_are_given_up(scripted: Serve) -> None:
     await client.close()
 
 
-async def test_the_connection_of_a_caller_who_left_is_not_used_again(scripted: Serve) -> None:
+async def test_the_connection_of_a_cancelled_caller_is_not_used_again(scripted: Serve) -> None:
     asked = asyncio.Event()
     connections = 0
 
@@ -294,7 +294,7 @@ async def test_the_connection_of_a_caller_who_left_is_not_used_again(scripted: S
     assert connections == 2
 
 
-async def test_a_waiting_caller_gets_the_connection_that_is_given_back(scripted: Serve) -> None:
+async def test_a_waiting_caller_gets_the_connection_that_is_returned(scripted: Serve) -> None:
     script = CountingEcho()
     base = await scripted(script)
     client = HttpClient(connections_max=2)
@@ -317,7 +317,7 @@ async def test_an_idle_connection_to_one_place_makes_room_for_another(scripted: 
     await client.close()
 
 
-async def test_idle_connections_are_ended_in_time(scripted: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_connections_are_closed_in_time(scripted: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "POOL_IDLE_MAX_S", 0.02)
     ended = asyncio.Event()
 
@@ -335,7 +335,7 @@ async def test_idle_connections_are_ended_in_time(scripted: Serve, monkeypatch: 
     await client.close()
 
 
-async def test_closing_ends_what_is_under_way(scripted: Serve) -> None:
+async def test_closing_fails_a_request_that_is_under_way(scripted: Serve) -> None:
     asked = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -395,7 +395,7 @@ async def test_the_request_on_the_wire(scripted: Serve) -> None:
         ("http://127.0.0.1/", {"Evil: 1\r\nX": ""}),
     ],
 )
-async def test_an_address_or_header_that_cannot_be_is_not_sent(url: str, headers: dict[str, str]) -> None:
+async def test_an_impossible_url_or_header_is_not_sent(url: str, headers: dict[str, str]) -> None:
     client = HttpClient()
     with pytest.raises(RequestNotSent):
         await client.post(url, b"", headers, PATIENT_S)

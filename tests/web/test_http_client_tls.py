@@ -94,7 +94,7 @@ async def test_a_checked_address_must_show_the_certificate_of_the_name(mutual_tl
     await client.close()
 
 
-async def test_without_a_certificate_nothing_comes_of_it(mutual_tls: Any) -> None:
+async def test_a_request_without_a_certificate_fails(mutual_tls: Any) -> None:
     url, seen = mutual_tls
     client = HttpClient()
     with pytest.raises((RequestNotSent, ReplyLost)):  # TLS 1.3 reports a missing certificate after the handshake.

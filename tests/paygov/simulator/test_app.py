@@ -59,9 +59,7 @@ def started(simulator: Simulator, amount: str = "60.00", agency_tracking_id: str
     )
 
 
-async def test_the_page_shows_what_is_paid_and_says_that_it_is_a_simulator(
-    browser: Browser, simulator: Simulator
-) -> None:
+async def test_the_page_shows_the_payment_and_names_the_simulator(browser: Browser, simulator: Simulator) -> None:
     token = started(simulator, "1234.50", "<script>&")
     status, page, _ = await browser("GET", f"/pay?token={token}&tcsAppID={APP}")
     assert status == 200
@@ -74,7 +72,7 @@ async def test_the_page_shows_what_is_paid_and_says_that_it_is_a_simulator(
     assert not re.search(r'(src|href)="(?!#)', page), "no external assets"
 
 
-async def test_the_page_keeps_to_itself(browser: Browser, simulator: Simulator) -> None:
+async def test_the_page_has_its_security_headers(browser: Browser, simulator: Simulator) -> None:
     async with browser.session.get(f"{browser.base}/pay?token={started(simulator)}") as reply:
         assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
         assert reply.headers["Cache-Control"] == "no-store"
@@ -106,7 +104,9 @@ async def test_the_form_cancels(browser: Browser, simulator: Simulator) -> None:
     assert (await browser("GET", f"/pay?token={token}"))[0] == 200, "the token is as good as before"
 
 
-async def test_a_page_for_no_token_and_for_an_old_one(browser: Browser, simulator: Simulator, clock: HandClock) -> None:
+async def test_the_pages_for_an_unknown_and_an_expired_token(
+    browser: Browser, simulator: Simulator, clock: HandClock
+) -> None:
     assert (await browser("GET", "/pay"))[0] == 404
     assert (await browser("POST", "/pay", data=b"\xff" * 9_000))[0] == 400
     token = started(simulator)
@@ -122,9 +122,9 @@ async def test_a_script_pays(browser: Browser, simulator: Simulator) -> None:
         200,
         {"redirectUrl": "https://app.example/back?a=1&b=2"},
     )
-    status, told = await browser.json("POST", f"/pay/ACH/Failed?token={token}")
+    status, answer = await browser.json("POST", f"/pay/ACH/Failed?token={token}")
     assert status == 409
-    assert told == {"message": "This payment has already been made.", "errors": []}
+    assert answer == {"message": "This payment has already been made.", "errors": []}
 
 
 async def test_a_script_cancels(browser: Browser, simulator: Simulator) -> None:
@@ -149,30 +149,30 @@ async def test_a_script_cancels(browser: Browser, simulator: Simulator) -> None:
     ],
 )
 async def test_errors_are_json(browser: Browser, simulator: Simulator, method: str, path: str, status: int) -> None:
-    answered, told = await browser.json(method, path.format(token=started(simulator)))
+    answered, answer = await browser.json(method, path.format(token=started(simulator)))
     assert answered == status
-    assert set(told) == {"message", "errors"}
+    assert set(answer) == {"message", "errors"}
 
 
-async def test_the_books_tell_who_was_charged(browser: Browser, simulator: Simulator) -> None:
+async def test_the_books_list_the_charges(browser: Browser, simulator: Simulator) -> None:
     for _ in range(2):
         token = started(simulator)
         simulator.pay(token, "PAYPAL", "Success")
         simulator.complete(APP, token)
-    _, told = await browser.json("GET", f"/books?agency_tracking_id={AGENCY_ID}")
-    assert (told["collections"], told["charges"], told["total"]) == (2, 2, "120.00")
-    assert told["newest"][0]["amount"] == "60.00"
-    assert told["newest"][0]["token"] == token
+    _, answer = await browser.json("GET", f"/books?agency_tracking_id={AGENCY_ID}")
+    assert (answer["collections"], answer["charges"], answer["total"]) == (2, 2, "120.00")
+    assert answer["newest"][0]["amount"] == "60.00"
+    assert answer["newest"][0]["token"] == token
     assert (await browser.json("GET", "/books"))[1]["charges"] == 2
     assert (await browser.json("GET", "/books?agency_tracking_id=nobody"))[1]["charges"] == 0
 
 
-async def test_the_lever_on_a_running_simulator(browser: Browser, simulator: Simulator) -> None:
+async def test_misbehaviours_are_added_to_a_running_simulator(browser: Browser, simulator: Simulator) -> None:
     paygov = client(browser.base, HttpTransport())
     token = started(simulator)
     simulator.pay(token, "ACH", "Success")
-    told = [{"kind": "http", "status": 502}, {"kind": "fault", "times": 1, "operations": ["query"]}]
-    status, answered = await browser.json("POST", "/misbehave", json=told)
+    added = [{"kind": "http", "status": 502}, {"kind": "fault", "times": 1, "operations": ["query"]}]
+    status, answered = await browser.json("POST", "/misbehave", json=added)
     assert (status, [each["kind"] for each in answered["inForce"]]) == (200, ["http", "fault"])
     with pytest.raises(Nonsense):
         await paygov.complete(tcs_app_id=APP, token=token)
@@ -183,7 +183,7 @@ async def test_the_lever_on_a_running_simulator(browser: Browser, simulator: Sim
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]x", b"1", b'{"kind": "explode"}', b'[{"kind": "drop"}, 3]', b"\xff"])
-async def test_a_lever_pulled_wrongly_does_nothing(browser: Browser, body: bytes) -> None:
+async def test_an_invalid_misbehaviour_changes_nothing(browser: Browser, body: bytes) -> None:
     assert (await browser.json("POST", "/misbehave", data=body))[0] == 400
     assert (await browser.json("GET", "/misbehave"))[1]["inForce"] == []
 
@@ -206,11 +206,11 @@ async def test_large_bodies_are_refused(browser: Browser) -> None:
     ],
 )
 async def test_hostile_soap_gets_a_fault_without_a_code(browser: Browser, body: bytes) -> None:
-    status, told, _ = await browser("POST", "/services/TCSOnlineService", data=body)
+    status, answer, _ = await browser("POST", "/services/TCSOnlineService", data=body)
     assert status == 500
-    assert "<faultcode>S:Client</faultcode>" in told
-    assert "return_code" not in told
-    assert "root:" not in told
+    assert "<faultcode>S:Client</faultcode>" in answer
+    assert "return_code" not in answer
+    assert "root:" not in answer
 
 
 async def test_a_completion_without_a_token_is_4117_on_http_400(browser: Browser) -> None:
@@ -219,8 +219,8 @@ async def test_a_completion_without_a_token_is_4117_on_http_400(browser: Browser
         f"<Envelope><Body><completeOnlineCollection><{inner}><tcs_app_id>A</tcs_app_id></{inner}>"
         "</completeOnlineCollection></Body></Envelope>"
     )
-    status, told, _ = await browser("POST", "/services/TCSOnlineService", data=body)
-    assert (status, "<return_code>4117</return_code>" in told) == (400, True)
+    status, answer, _ = await browser("POST", "/services/TCSOnlineService", data=body)
+    assert (status, "<return_code>4117</return_code>" in answer) == (400, True)
 
 
 async def test_complete_without_details_charges_too(browser: Browser, simulator: Simulator) -> None:
@@ -231,19 +231,19 @@ async def test_complete_without_details_charges_too(browser: Browser, simulator:
         f"<Envelope><Body><completeOnlineCollection><{inner}><tcs_app_id>{APP}</tcs_app_id><token>{token}</token>"
         f"</{inner}></completeOnlineCollection></Body></Envelope>"
     )
-    status, told, _ = await browser("POST", "/services/TCSOnlineService", data=body)
+    status, answer, _ = await browser("POST", "/services/TCSOnlineService", data=body)
     (charge,) = simulator.books.charges(AGENCY_ID)
     assert status == 200
-    assert f"<paygov_tracking_id>{charge.paygov_tracking_id}</paygov_tracking_id>" in told
-    assert "transaction_status" not in told
+    assert f"<paygov_tracking_id>{charge.paygov_tracking_id}</paygov_tracking_id>" in answer
+    assert "transaction_status" not in answer
 
 
-async def test_the_front_page_says_what_this_is(browser: Browser) -> None:
+async def test_the_front_page_names_the_simulator(browser: Browser) -> None:
     status, page, _ = await browser("GET", "/")
     assert (status, "Pay.gov simulator" in page) == (200, True)
 
 
-async def test_callers_show_their_bearer_token_when_one_is_asked_for(clock: HandClock) -> None:
+async def test_callers_must_send_the_bearer_token_that_is_configured(clock: HandClock) -> None:
     simulator = Simulator(clock, random.Random(1), settings=SimulatorSettings(bearer="s3cret"))
     transport = HttpTransport()
     async with serving(simulator) as at, aiohttp.ClientSession() as session:
@@ -277,7 +277,7 @@ async def test_a_full_disk_is_a_503_and_nothing_took_place(world: World, monkeyp
 
 
 @pytest.mark.parametrize("kind", ["reset", "cut", "refuse"])
-async def test_a_server_that_cannot_reset_loses_the_reply_all_the_same(simulator: Simulator, kind: str) -> None:
+async def test_a_server_that_cannot_reset_loses_the_reply_too(simulator: Simulator, kind: str) -> None:
     """Serve the app with uvicorn's protocol, as `bursar up` does, instead of the simulator's."""
     plan = MisbehaviourPlan(random.Random(1), [Misbehaviour(kind=kind)])
     server = uvicorn.Server(uvicorn.Config(simulator_app(simulator, plan), lifespan="off", ws="none", log_config=None))
@@ -292,7 +292,7 @@ async def test_a_server_that_cannot_reset_loses_the_reply_all_the_same(simulator
         await running
 
 
-def test_a_busy_port_is_said_at_once() -> None:
+def test_a_busy_port_is_reported_at_once() -> None:
     with listen() as first, pytest.raises(CannotBind, match="in use"):
         listen(port=first.getsockname()[1])
 
@@ -307,7 +307,7 @@ async def test_requests_under_way_finish_when_the_simulator_stops(simulator: Sim
     assert sorted(statuses) == [200] + [409] * 8
 
 
-def test_addresses_are_what_the_client_wants_to_know() -> None:
+def test_addresses_are_those_of_the_clients_configuration() -> None:
     at = Addresses("http://127.0.0.1:3366")
     assert urlsplit(at.url).path == "/services/TCSOnlineService"
     assert urlsplit(at.query_url).path == "/tcssinglequery/services/TCSSingleQueryService"

@@ -58,7 +58,7 @@ def test_the_books_are_the_same_after_a_restart(tmp_path: Path) -> None:
     books.close()
 
 
-def test_a_torn_last_line_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "books.jsonl"
     write_three(path)
     whole = path.read_bytes()
@@ -77,7 +77,7 @@ def test_a_torn_last_line_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
         again.close()
 
 
-def test_a_torn_first_line_is_an_empty_book(tmp_path: Path) -> None:
+def test_an_incomplete_first_line_means_empty_books(tmp_path: Path) -> None:
     path = tmp_path / "books.jsonl"
     path.write_bytes(b'{"form')
     Books(path).close()
@@ -121,7 +121,7 @@ def test_books_belong_to_one_process(tmp_path: Path) -> None:
     Books(path).close()
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BooksError, match="cannot be written"):
         Books(tmp_path / "file" / "books.jsonl")

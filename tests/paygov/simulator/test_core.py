@@ -43,7 +43,7 @@ def test_a_start_of_another_form_is_refused_by_field(simulator: Simulator, field
     with pytest.raises(RequestRefused, match=field):
         simulator.start(START | {field: value})
     with pytest.raises(RequestRefused, match=field):
-        simulator.start({name: told for name, told in START.items() if name != field})
+        simulator.start({name: value for name, value in START.items() if name != field})
     assert len(simulator.books) == 0
 
 
@@ -67,7 +67,9 @@ def test_the_same_seed_gives_the_same_tokens(clock: HandClock) -> None:
     ("payment_type", "outcome", "status"),
     [("CASH", "Success", 400), ("ACH", "Maybe", 400), ("ACH", "Received", 400)],
 )
-def test_a_payer_pays_in_a_known_way(simulator: Simulator, payment_type: str, outcome: str, status: int) -> None:
+def test_a_payer_pays_with_a_known_payment_type(
+    simulator: Simulator, payment_type: str, outcome: str, status: int
+) -> None:
     token = simulator.start(START)
     with pytest.raises(PayerRefused) as refused:
         simulator.pay(token, payment_type, outcome)
@@ -93,7 +95,7 @@ def test_an_unknown_token_and_one_too_old_cannot_be_paid(simulator: Simulator, c
     assert (unknown.value.http_status, old.value.http_status) == (404, 410)
 
 
-def test_cancelling_leaves_the_token_as_it_was(simulator: Simulator) -> None:
+def test_a_cancel_does_not_change_the_token(simulator: Simulator) -> None:
     token = simulator.start(START)
     assert simulator.cancel(token) == "https://a.example/c"
     assert simulator.pay(token, "ACH", "Success") == "https://a.example/s"
@@ -101,5 +103,5 @@ def test_cancelling_leaves_the_token_as_it_was(simulator: Simulator) -> None:
         simulator.cancel("nobody")
 
 
-def test_every_status_that_the_simulator_tells_is_one_of_pay_govs() -> None:
+def test_every_status_of_the_simulator_is_one_of_pay_govs() -> None:
     assert {RECEIVED, *OUTCOMES} <= TRANSACTION_STATUSES

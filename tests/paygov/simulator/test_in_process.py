@@ -33,7 +33,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.now
 
 
-def virtually(work: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
+def run_virtually(work: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     loop = VirtualLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(work(loop))
@@ -46,7 +46,7 @@ def world(loop: VirtualLoop, seed: int = 1, latency_s: tuple[float, float] = (0.
     return World(None, simulator, transport.plan, paygov, paygov)  # type: ignore[arg-type]
 
 
-def test_a_dropped_reply_costs_its_caller_all_its_patience() -> None:
+def test_a_dropped_reply_takes_the_whole_timeout_of_its_caller() -> None:
     async def work(loop: VirtualLoop) -> float:
         here = world(loop)
         token = await here.paid()
@@ -57,10 +57,10 @@ def test_a_dropped_reply_costs_its_caller_all_its_patience() -> None:
         assert len(here.books.charges(AGENCY_ID)) == 1
         return loop.time() - before
 
-    assert virtually(work) == pytest.approx(20.0)
+    assert run_virtually(work) == pytest.approx(20.0)
 
 
-def test_a_late_request_takes_place_after_its_caller_has_asked_and_been_told_none() -> None:
+def test_a_late_request_takes_place_after_its_callers_query_found_none() -> None:
     """Check the worst case: a complete times out, the query answers "there is none", then the payer is charged."""
 
     async def work(loop: VirtualLoop) -> list[int]:
@@ -69,11 +69,11 @@ def test_a_late_request_takes_place_after_its_caller_has_asked_and_been_told_non
         here.plan.add(Misbehaviour(kind="delay", delay_s=60.0, operations=("complete",)))
         with pytest.raises(TimedOut):
             await here.paygov.complete(tcs_app_id=APP, token=token)
-        told = [len(await here.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID))]
+        found = [len(await here.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID))]
         await asyncio.sleep(60.0)
-        return [*told, len(await here.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID))]
+        return [*found, len(await here.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID))]
 
-    assert virtually(work) == [0, 1]
+    assert run_virtually(work) == [0, 1]
 
 
 def test_ach_settles_and_tokens_expire_by_the_loops_time() -> None:
@@ -84,7 +84,7 @@ def test_ach_settles_and_tokens_expire_by_the_loops_time() -> None:
         (settled,) = await here.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
         return [completed.transaction_status, settled.transaction_status]
 
-    assert virtually(work) == ["Received", "Failed"]
+    assert run_virtually(work) == ["Received", "Failed"]
 
 
 def test_a_caller_that_is_cancelled_does_not_undo_what_it_asked_for() -> None:
@@ -97,7 +97,7 @@ def test_a_caller_that_is_cancelled_does_not_undo_what_it_asked_for() -> None:
         await here.paygov.close()
         return len(here.books.charges(AGENCY_ID))
 
-    assert virtually(work) == 1
+    assert run_virtually(work) == 1
 
 
 def test_a_seed_repeats_a_run_to_the_last_microsecond() -> None:
@@ -118,8 +118,8 @@ def test_a_seed_repeats_a_run_to_the_last_microsecond() -> None:
         await asyncio.gather(*(pay(number) for number in range(40)))
         return happened
 
-    first = virtually(work)
-    assert first == virtually(work)
+    first = run_virtually(work)
+    assert first == run_virtually(work)
     assert len({kind for *_, kind in first}) > 3
 
 
@@ -129,7 +129,7 @@ async def test_another_path_is_not_found(simulator: Simulator) -> None:
     assert reply.status == 404
 
 
-async def test_an_instant_request_still_gives_others_their_turn(simulator: Simulator) -> None:
+async def test_other_tasks_run_during_an_instant_request(simulator: Simulator) -> None:
     turns: list[str] = []
 
     async def other() -> None:

@@ -27,7 +27,7 @@ FAILING: dict[str, tuple[type[PayGovError], type[PayGovError]]] = {
     "drip": (TimedOut, TimedOut),
     "twice": (Fault, Fault),
 }
-LYING = {"wrong_agency", "wrong_amount"}
+FALSE_REPLIES = {"wrong_agency", "wrong_amount"}
 SLOW = {"delay": 0.5, "drip": 60.0}
 """delay_s of the kinds that need a delay to exceed the timeout of the hasty client."""
 
@@ -60,8 +60,8 @@ async def test_matrix(world: World, request: pytest.FixtureRequest, kind: str, t
     assert len(found) == int(takes_place)
 
 
-def test_every_kind_is_in_the_matrix_and_does_something() -> None:
-    assert set(FAILING) | LYING == set(KINDS) == set(SPOIL)
+def test_every_kind_is_in_the_matrix_and_has_an_effect() -> None:
+    assert set(FAILING) | FALSE_REPLIES == set(KINDS) == set(SPOIL)
 
 
 async def test_a_reply_of_another_payer_and_one_with_another_amount(world: World) -> None:
@@ -82,7 +82,7 @@ async def test_a_query_answered_with_another_payers_collection_is_nonsense(world
         await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
 
 
-async def test_a_slow_reply_within_patience_is_a_reply(world: World) -> None:
+async def test_a_slow_reply_within_the_timeout_is_a_reply(world: World) -> None:
     token = await world.paid()
     world.plan.add(Misbehaviour(kind="drip", delay_s=0.2), Misbehaviour(kind="delay", delay_s=0.05))
     assert (await world.paygov.complete(tcs_app_id=APP, token=token)).transaction_status == "Success"
@@ -113,7 +113,7 @@ async def test_only_the_named_calls_misbehave(world: World) -> None:
     assert await world.paygov.complete(tcs_app_id=APP, token=first)
 
 
-async def test_details_misbehave_by_the_agency_tracking_id_of_what_they_are_about(world: World) -> None:
+async def test_details_misbehave_by_the_agency_tracking_id_of_their_collection(world: World) -> None:
     completed = await world.paygov.complete(tcs_app_id=APP, token=await world.paid())
     assert completed.paygov_tracking_id is not None
     world.plan.add(Misbehaviour(kind="fault", agency_tracking_id=AGENCY_ID, operations=("details",)))
@@ -124,7 +124,7 @@ async def test_details_misbehave_by_the_agency_tracking_id_of_what_they_are_abou
 # The plan
 
 
-def test_a_seed_repeats_what_goes_wrong() -> None:
+def test_a_seed_repeats_the_choices_of_a_plan() -> None:
     def run() -> list[str | None]:
         plan = MisbehaviourPlan(
             random.Random(3),
@@ -171,7 +171,7 @@ def test_the_command_lines_form() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_told_can_be_told_back(kind: str) -> None:
+def test_the_json_of_a_misbehaviour_can_be_read_back(kind: str) -> None:
     one = Misbehaviour(kind=kind, operations=("start",), agency_tracking_id="a", times=2)
     assert Misbehaviour.from_mapping(one.to_mapping()).to_mapping() == one.to_mapping()
 
@@ -194,6 +194,6 @@ def test_what_is_told_can_be_told_back(kind: str) -> None:
         ("duplicated takes_place=no", "takes_place"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(text: str, named: str) -> None:
+def test_an_invalid_field_is_refused_by_name(text: str, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Misbehaviour.from_text(text)

@@ -32,7 +32,7 @@ class Receiver:
         assert verified(SECRET, body, headers[SIGNATURE_HEADER], self.stage.loop.clock())
         self.bodies.append(body)
 
-    def told(self, attempt: str) -> list[str]:
+    def received(self, attempt: str) -> list[str]:
         return [each["type"] for each in map(json.loads, self.bodies) if each["agencyTrackingId"] == attempt]
 
 
@@ -52,7 +52,7 @@ async def _dispatcher(stage: Stage, receiver: Receiver) -> Dispatcher:
 
 
 @on_stage
-async def test_every_event_is_told_once_in_order_and_signed(stage: Stage) -> None:
+async def test_every_event_is_delivered_once_in_order_and_signed(stage: Stage) -> None:
     receiver = Receiver(stage)
     dispatcher = await _dispatcher(stage, receiver)
     token = await stage.paid()
@@ -60,7 +60,7 @@ async def test_every_event_is_told_once_in_order_and_signed(stage: Stage) -> Non
     assert await dispatcher.run_once() == DispatchReport(queued=4, delivered=4)
     assert await dispatcher.run_once() == DispatchReport()
     attempt = (await stage.attempt(token)).agency_tracking_id
-    assert receiver.told(attempt) == [
+    assert receiver.received(attempt) == [
         "payment.started",
         "payment.token_given",
         "payment.claimed",
@@ -71,18 +71,18 @@ async def test_every_event_is_told_once_in_order_and_signed(stage: Stage) -> Non
 
 
 @on_stage
-async def test_later_events_of_a_told_attempt_follow(stage: Stage) -> None:
+async def test_later_events_of_a_delivered_attempt_follow(stage: Stage) -> None:
     receiver = Receiver(stage)
     dispatcher = await _dispatcher(stage, receiver)
     token = await stage.paid()
     await dispatcher.run_once()
     await stage.process(token)
     await dispatcher.run_once()
-    assert len(receiver.told((await stage.attempt(token)).agency_tracking_id)) == 4
+    assert len(receiver.received((await stage.attempt(token)).agency_tracking_id)) == 4
 
 
 @on_stage
-async def test_a_receiver_that_is_down_is_told_later_in_order(stage: Stage) -> None:
+async def test_a_receiver_that_is_down_gets_its_events_later_in_order(stage: Stage) -> None:
     receiver = Receiver(stage)
     dispatcher = await _dispatcher(stage, receiver)
     token = await stage.paid()
@@ -95,7 +95,7 @@ async def test_a_receiver_that_is_down_is_told_later_in_order(stage: Stage) -> N
     for _ in range(5):
         await asyncio.sleep(10)
         await dispatcher.run_once()
-    assert receiver.told((await stage.attempt(token)).agency_tracking_id) == [
+    assert receiver.received((await stage.attempt(token)).agency_tracking_id) == [
         "payment.started",
         "payment.token_given",
         "payment.claimed",
@@ -138,12 +138,12 @@ async def test_many_dispatchers_at_once_keep_the_order_and_send_once(stage: Stag
         await asyncio.gather(*(each.run_once() for each in dispatchers))
     assert len(receiver.bodies) == 4 * 4
     for token in tokens:
-        told = receiver.told((await stage.attempt(token)).agency_tracking_id)
-        assert told == ["payment.started", "payment.token_given", "payment.claimed", "payment.completed"]
+        received = receiver.received((await stage.attempt(token)).agency_tracking_id)
+        assert received == ["payment.started", "payment.token_given", "payment.claimed", "payment.completed"]
 
 
 @on_stage
-async def test_an_event_that_comes_while_another_is_being_told_is_not_lost(stage: Stage) -> None:
+async def test_an_event_that_comes_during_a_delivery_is_not_lost(stage: Stage) -> None:
     receiver = Receiver(stage)
     receiver.slow_s = 5.0
     first, second = await _dispatcher(stage, receiver), await _dispatcher(stage, receiver)
@@ -156,8 +156,8 @@ async def test_an_event_that_comes_while_another_is_being_told_is_not_lost(stage
     for _ in range(20):
         await asyncio.sleep(10)
         await first.run_once()
-    told = receiver.told((await stage.attempt(token)).agency_tracking_id)
-    assert told == ["payment.started", "payment.token_given", "payment.claimed", "payment.completed"]
+    received = receiver.received((await stage.attempt(token)).agency_tracking_id)
+    assert received == ["payment.started", "payment.token_given", "payment.claimed", "payment.completed"]
 
 
 @on_stage
@@ -174,11 +174,11 @@ async def test_a_delivery_whose_sender_died_is_sent_again(stage: Stage) -> None:
     await asyncio.sleep(60)
     await dispatcher.run_once()
     attempt = (await stage.attempt(token)).agency_tracking_id
-    assert receiver.told(attempt) == ["payment.started", "payment.token_given"]
+    assert receiver.received(attempt) == ["payment.started", "payment.token_given"]
 
 
 @on_stage
-async def test_other_clients_payments_are_not_told(stage: Stage) -> None:
+async def test_payments_of_other_clients_are_not_delivered(stage: Stage) -> None:
     receiver = Receiver(stage)
     dispatcher = await _dispatcher(stage, receiver)
     asked = stage.request()

@@ -40,7 +40,7 @@ def test_private_and_link_local_targets_are_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::93.184.216.34"])
-def test_public_targets_are_taken(address: str) -> None:
+def test_public_targets_are_admitted(address: str) -> None:
     assert address_refusal(address) is None
 
 
@@ -108,14 +108,14 @@ async def test_anything_else_is_not_a_delivery(
     "url",
     ["https://a.example:99999/", "https://a.example:x/", f"https://{'a' * 64}.example/", "https://../", "https://[/"],
 )
-async def test_a_url_that_leads_nowhere_is_not_delivered_and_stops_nothing_else(url: str) -> None:
+async def test_an_impossible_url_is_not_delivered(url: str) -> None:
     async with HttpSender(timeout_s=5.0) as sender:
         with pytest.raises(NotDelivered):
             await sender.post(url, b"{}", {})
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "x"])
-def test_a_port_that_there_cannot_be_is_a_problem_of_the_file(port: str) -> None:
+def test_an_impossible_port_is_a_problem_of_the_file(port: str) -> None:
     content = f'[webhooks.status]\nclient = "dawson"\nurl = "https://dawson.example:{port}/"\nsecret = "{SECRET}"\n'
     with pytest.raises(SubscriptionsError, match=r"webhooks\.status\.url"):
         Subscriptions.parse(content.encode(), source="w.toml")
@@ -130,7 +130,7 @@ def test_subscriptions_are_read_from_a_file(tmp_path: Path) -> None:
     assert SECRET not in repr(found.all)
 
 
-def test_every_problem_of_the_file_is_told_and_no_secret() -> None:
+def test_every_problem_of_the_file_is_reported_and_no_secret() -> None:
     content = (
         b'extra = 1\n[webhooks.a]\nclient = "dawson"\nurl = "http://dawson.example"\nsecret = "too short"\nmore = 1\n'
         b'[webhooks."b b"]\nurl = "https://u@h/"\nclient = 7\n'
