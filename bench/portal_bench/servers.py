@@ -1,4 +1,4 @@
-"""The servers under the load: Pay.gov's simulator in memory and Bursar's portal on a file, as anyone starts them.
+"""The servers under the load: Pay.gov's simulator in its fast form, and `bursar portal` on a file.
 
 Others are found by the port that they listen on (:func:`listening`), so that what they cost can be told too.
 """
