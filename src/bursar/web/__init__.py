@@ -1,1 +1,1 @@
-"""HTTP for any room: ASGI server, SigV4, worker processes, connection balancing. Knows no DynamoDB and no payments."""
+"""HTTP for any room: ASGI server, HTTP client, SigV4, worker processes. It knows no DynamoDB and no payments."""
