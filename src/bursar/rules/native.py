@@ -34,7 +34,7 @@ ADOPTION_VIOLATIONS_MAX = 100
 
 _OWNERS = "unique"
 _SENTINEL = "sentinel"
-_NOBODY: Mapping[str, Item] = {}
+_NO_OWNERS: Mapping[str, Item] = {}
 _Taken = tuple[int, Change, UniqueValue, str]
 """(index of the change, the change, the rule, the value that the item takes under it)."""
 
@@ -193,10 +193,10 @@ class NativeGuard:
                 if found is not None:
                     yield found
                 continue
-            faults = plan.state_violations(item)
-            yield from (fault.message for fault in faults)
+            broken = plan.state_violations(item)
+            yield from (violation.message for violation in broken)
             kind = plan.kind_of(item)
-            if kind is None or faults:
+            if kind is None or broken:
                 continue
             change = Change(table, key, None, item)
             for unique in kind.unique_values:
@@ -296,7 +296,7 @@ class NativeGuard:
         return None
 
     def _sentinel_violation(
-        self, change: Change, view: _ItemSource, owners: Mapping[str, Item] = _NOBODY
+        self, change: Change, view: _ItemSource, owners: Mapping[str, Item] = _NO_OWNERS
     ) -> str | None:
         """Return why a sentinel may not be as the request leaves it, or None.
 
