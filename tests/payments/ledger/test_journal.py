@@ -9,9 +9,11 @@ import pytest
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.payments import Attempt, Ledger, LedgerBusy
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX
+from bursar.payments.ledger.table import TABLE_NAME
+from bursar.payments.records import attempt_key
 from bursar.rules import RuleRefused
 from bursar.rules.transactions.cancellations import UNCLEAR_CODES
-from tests.support.payments.stage import Listening, Wall
+from tests.support.payments.stage import PAID, Listening, Wall, processing
 from tests.support.write_paths import WRITE_PATHS, EmbeddedStore, Wrapped, WritePath
 
 Start = Callable[..., Awaitable[Attempt]]
@@ -125,3 +127,32 @@ async def test_a_refusal_that_is_this_rooms_mistake_is_passed_on(ledger: Ledger,
     with pytest.raises(RuleRefused) as caught:
         await ledger._journal.tend(attempt, fee_version="2021-01-01")
     assert caught.value.rule == "attempt-identity"
+
+
+async def test_an_item_of_another_version_is_written_at_once_and_keeps_its_attributes(
+    write_path: WritePath, store: Listening, ledger: Ledger, start: Start
+) -> None:
+    attempt = await processing(ledger, start)
+    await store.call(
+        "UpdateItem",
+        {
+            "TableName": TABLE_NAME,
+            "Key": attempt_key(attempt),
+            "UpdateExpression": "SET addedLater = :new, outcomeUnknown = :true, unknownReason = :reason",
+            "ExpressionAttributeValues": {
+                ":new": {"M": {"a": {"N": "1"}}},
+                ":true": {"BOOL": True},
+                ":reason": {"S": "second complete: the reply was lost"},
+            },
+        },
+    )
+    read = await ledger.reread(attempt)
+    assert (read.repeat_used, (read.stored_item or {}).get("repeatUsed")) == (True, None)
+    store.clear()
+    settled = await ledger.record_outcome(read, PAID, actor="sweeper")
+    assert store.operations == [write_path.write_operation]
+    stored = (await ledger.reread(attempt)).stored_item
+    assert stored == settled.stored_item
+    assert stored is not None
+    assert stored["addedLater"] == {"M": {"a": {"N": "1"}}}
+    assert stored["repeatUsed"] == {"BOOL": True}

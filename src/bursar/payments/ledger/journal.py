@@ -7,21 +7,14 @@ Each is written only if the attempt is still at the version that the caller hold
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from bursar.clock import Clock
 from bursar.payments import rules
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
-from bursar.payments.records import (
-    Attempt,
-    Item,
-    attempt_to_item,
-    latest_event_item,
-    next_attempt,
-    next_attempt_to_item,
-    whole_ms,
-)
+from bursar.payments.records import Attempt, Event, attempt_to_item, event_to_item, latest_event, whole_ms
 from bursar.payments.status import Actor, NoSuchEdge, Status, edge
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
 
@@ -67,18 +60,18 @@ class Journal:
             raise NoSuchEdge(f"{event} is not the {actor}'s to take: {', '.join(step.actors)}")
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
-            taken = {
-                "status": step.target,
-                "updated_at": max(whole_ms(self._clock()), current.updated_at),
-                "version": current.version + 1,
-                "event_seq": current.event_seq + 1,
-            }
-            changed = self.with_due(next_attempt(current, values | taken))
-            item = next_attempt_to_item(current, changed)
-            told = latest_event_item(changed, current.status, event, actor, detail or {})
+            changed = self.with_due(
+                replace(
+                    current,
+                    **values,
+                    status=step.target,
+                    updated_at=max(whole_ms(self._clock()), current.updated_at),
+                    version=current.version + 1,
+                    event_seq=current.event_seq + 1,
+                )
+            )
             try:
-                await self._write(current, item, told)
-                return changed
+                return await self._write(current, changed, latest_event(changed, current.status, event, actor, detail))
             except AttemptMoved as moved:
                 if moved.attempt.event_seq != attempt.event_seq:
                     raise
@@ -87,22 +80,22 @@ class Journal:
 
     async def tend(self, attempt: Attempt, **values: Any) -> Attempt:
         """Changes bookkeeping alone: no event, and ``updated_at`` stays."""
-        changed = next_attempt(attempt, values | {"version": attempt.version + 1})
-        await self._write(attempt, next_attempt_to_item(attempt, changed), None)
-        return changed
+        return await self._write(attempt, replace(attempt, **values, version=attempt.version + 1), None)
 
-    def with_due(self, fresh: Attempt) -> Attempt:
-        """The attempt, due when the policy says for the state it is in. ``fresh`` is nobody else's yet: it is kept."""
-        due_at = self._due_policy.due_at(fresh)
-        object.__setattr__(fresh, "due_at", None if due_at is None else whole_ms(due_at))
-        return fresh
+    def with_due(self, attempt: Attempt) -> Attempt:
+        """Return the attempt, due when the policy says for the state it is in."""
+        due_at = self._due_policy.due_at(attempt)
+        return replace(attempt, due_at=None if due_at is None else whole_ms(due_at))
 
-    async def _write(self, old: Attempt, new: Item, event: Item | None) -> None:
-        writes: list[Put | Update] = [Update(attempt_to_item(old), new)]
+    async def _write(self, old: Attempt, new: Attempt, event: Event | None) -> Attempt:
+        """Return ``new`` as it is stored, after writing it in the place of ``old``."""
+        item = attempt_to_item(new)
+        writes: list[Put | Update] = [Update(old.stored_item or attempt_to_item(old), item)]
         if event is not None:
-            writes.append(Put(event))
+            writes.append(Put(event_to_item(event)))
         try:
             await self._ruled.write(writes)
+            return replace(new, stored_item=item)
         except StoreBusy as busy:
             raise LedgerBusy(str(busy)) from busy
         except (Contention, RuleRefused) as refusal:

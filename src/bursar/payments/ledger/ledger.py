@@ -12,6 +12,7 @@ Errors: :mod:`bursar.payments.errors`.
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,11 +42,12 @@ from bursar.payments.records import (
     Outcome,
     attempt_to_item,
     canonical_json,
-    first_obligation_item,
-    latest_event_item,
+    event_to_item,
+    latest_event,
     money,
-    next_attempt,
     normal_reference,
+    obligation_of,
+    obligation_to_item,
     whole_ms,
 )
 from bursar.payments.status import (
@@ -160,12 +162,13 @@ class Ledger(Lookups):
                     event_seq=1,
                 )
             )
-            writes = [Put(attempt_to_item(attempt)), Put(latest_event_item(attempt, None, "started", "portal", {}))]
+            item = attempt_to_item(attempt)
+            writes = [Put(item), Put(event_to_item(latest_event(attempt, None, "started", "portal")))]
             if view is None:
-                writes.insert(0, Put(first_obligation_item(attempt)))
+                writes.insert(0, Put(obligation_to_item(obligation_of(attempt))))
             try:
                 await self._ruled.write(writes)
-                return attempt
+                return replace(attempt, stored_item=item)
             except StoreBusy as busy:
                 raise LedgerBusy(str(busy)) from busy
             except Contention:
@@ -307,9 +310,9 @@ class Ledger(Lookups):
         ``others``: further collections that take the payer's money for it too. An attempt records one, so they are
         kept among the ``contradictions``, and first: nobody asks again once it is recorded.
         """
-        recorded = {"status": outcome.status, "paygov_tracking_id": outcome.paygov_tracking_id}
+        recorded = replace(attempt, status=outcome.status, paygov_tracking_id=outcome.paygov_tracking_id)
         for other in others:
-            await self.contradictions.keep(next_attempt(attempt, recorded), other)
+            await self.contradictions.keep(recorded, other)
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
             try:

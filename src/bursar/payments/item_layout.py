@@ -1,0 +1,70 @@
+"""How a record's fields become an item's attributes and back: one table for both directions.
+
+A field that is None or False is an absent attribute.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from bursar.clock import from_iso_ms, iso_ms
+from bursar.dynamo.items.attribute_values import AttributeType, Item
+
+RecordT = TypeVar("RecordT")
+
+
+class Codec(NamedTuple):
+    """How a value is stored: the type of its attribute, and the conversions to and from the attribute's value."""
+
+    type: AttributeType
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+TEXT: Final = Codec("S", _unchanged, _unchanged)
+TIME: Final = Codec("S", iso_ms, from_iso_ms)
+WHOLE_NUMBER: Final = Codec("N", str, int)
+FLAG: Final = Codec("BOOL", _unchanged, _unchanged)
+
+
+class Layout(Generic[RecordT]):
+    """The attributes of one kind of record."""
+
+    def __init__(
+        self, record: type[RecordT], fields: Mapping[str, tuple[str, Codec]], *, nullable: Collection[str] = ()
+    ) -> None:
+        """Lay out ``fields``: name → (attribute, codec), in the order of the item's attributes.
+
+        A field of ``nullable`` whose attribute is absent is None. Any other has its default, if it has one.
+        """
+        self._record = record
+        self._fields = dict(fields)
+        self._nullable = tuple(nullable)
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The names of all attributes."""
+        return frozenset(attribute for attribute, _ in self._fields.values())
+
+    def encode(self, record: RecordT) -> Item:
+        """Return the attributes of ``record``."""
+        item: Item = {}
+        for name, (attribute, codec) in self._fields.items():
+            value = getattr(record, name)
+            if value is not None and value is not False:
+                item[attribute] = {codec.type: codec.encode(value)}
+        return item
+
+    def decode(self, item: Item, **more: Any) -> RecordT:
+        """Return the record whose attributes ``item`` has; ``more`` are fields that are not in the layout.
+
+        Raises ``TypeError`` for an item without the attribute of a field that has no default.
+        """
+        values: dict[str, Any] = dict.fromkeys(self._nullable)
+        for name, (attribute, codec) in self._fields.items():
+            if attribute in item:
+                values[name] = codec.decode(item[attribute][codec.type])
+        return self._record(**values | more)
