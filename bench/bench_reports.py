@@ -143,7 +143,7 @@ async def fresh(ledger: Ledger, reports: Reports, count: int) -> list[str]:
             "dawson", reference, fee, Decimal("60.00"), {"docketNumber": "1-26"}, *urls
         )
         attempt = await ledger.record_token(attempt, f"{number:032d}")
-        attempt = await ledger.claim(attempt, "bench", 30.0)
+        attempt = await ledger.take_lease(attempt, "bench", 30.0)
         await ledger.record_outcome(attempt, Outcome("processed", f"F{number}", "Success"), actor="portal")
         begun = time.perf_counter()
         answer = await reports.sql("SELECT status FROM payments WHERE reference = $r", {"r": reference})

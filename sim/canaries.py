@@ -230,8 +230,8 @@ def _is_outcome_unknown(item: Mapping[str, Any]) -> bool:
 
 
 def _lease_kept() -> AbstractContextManager[Any]:
-    known = {name: value for name, value in ledger._KNOWN.items() if not name.startswith("lease")}
-    return patch.object(ledger, "_KNOWN", known)
+    known = {name: value for name, value in ledger._OUTCOME_KNOWN.items() if not name.startswith("lease")}
+    return patch.object(ledger, "_OUTCOME_KNOWN", known)
 
 
 def _unpinned() -> AbstractContextManager[Any]:

@@ -103,7 +103,7 @@ async def test_every_write_of_a_payment_goes_its_path(path: WritePath) -> None:
     assert fee.amount is not None
     attempt = await ledger.start_attempt("c", "r", fee, fee.amount, {"docketNumber": "1"}, "https://a", "https://b")
     attempt = await ledger.record_token(attempt, "t" * 32)
-    await ledger.claim(attempt, "worker", 30)
+    await ledger.take_lease(attempt, "worker", 30)
     assert [operation for operation in store.operations if operation not in ("GetItem", "Query")] == [
         path.write_operation
     ] * 3

@@ -28,12 +28,12 @@ def test_what_comes_later_has_events_of_its_own_left() -> None:
 async def test_what_is_given_back_unsent_is_claimed_again_so_often_and_then_can_only_fail(
     ledger: Ledger, start: Start
 ) -> None:
-    attempt = await ledger.release(await processing(ledger, start), "worker-1", "connection refused")
+    attempt = await ledger.release_lease(await processing(ledger, start), "worker-1", "connection refused")
     for _ in range(RECLAIMS_MAX):
-        attempt = await ledger.claim(attempt, "worker-2", 30)
-        attempt = await ledger.release(attempt, "worker-2", "connection refused")
-    with pytest.raises(NoSuchEdge, match="cannot be reclaimed again"):
-        await ledger.claim(attempt, "worker-3", 30)
+        attempt = await ledger.take_lease(attempt, "worker-2", 30)
+        attempt = await ledger.release_lease(attempt, "worker-2", "connection refused")
+    with pytest.raises(NoSuchEdge, match="too many to be reclaimed again"):
+        await ledger.take_lease(attempt, "worker-3", 30)
     assert await ledger.reread(attempt) == attempt
     failed = await ledger.fail(
         attempt, event="expired_unsent", actor="portal", return_code="5009", return_detail="never sent"
@@ -47,9 +47,9 @@ async def test_a_lease_that_was_taken_over_so_often_is_left_and_the_outcome_stil
     monkeypatch.setitem(EVENTS_MAX, "lease_taken_over", 6)
     attempt = await ledger.record_unknown(await processing(ledger, start), "reply lost")
     for _ in range(2):
-        attempt = await ledger.steal_lease(attempt, "sweeper-1", 30)
+        attempt = await ledger.take_over_lease(attempt, "sweeper-1", 30)
         wall.pass_s(30)
-    with pytest.raises(NoSuchEdge, match="cannot be lease_taken_over again"):
-        await ledger.steal_lease(attempt, "sweeper-1", 30)
+    with pytest.raises(NoSuchEdge, match="too many to be lease_taken_over again"):
+        await ledger.take_over_lease(attempt, "sweeper-1", 30)
     unknown = await ledger.record_unknown(attempt, "its lease ran out")
     assert (await ledger.record_outcome(unknown, PAID, actor="sweeper")).status == "processed"

@@ -78,7 +78,7 @@ def unknown(write_path: WritePath, tmp_path: Path) -> str:
                 "dawson", REFERENCE, fee, fee.amount, {"docketNumber": "1"}, *urls
             )
             attempt = await portal.ledger.record_token(attempt, "0" * 32)
-            attempt = await portal.ledger.claim(attempt, "owner", 90.0)
+            attempt = await portal.ledger.take_lease(attempt, "owner", 90.0)
             await portal.ledger.record_unknown(attempt, "no whole answer from Pay.gov in time")
             return attempt.agency_tracking_id
 

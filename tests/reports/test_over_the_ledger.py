@@ -54,7 +54,7 @@ async def started(ledger: Ledger, moment: Moment, number: int) -> Attempt:
 async def paid(ledger: Ledger, moment: Moment, number: int) -> Attempt:
     attempt = await ledger.record_token(await started(ledger, moment, number), f"{number:032d}")
     moment.now += 1
-    attempt = await ledger.claim(attempt, "worker", 30.0)
+    attempt = await ledger.take_lease(attempt, "worker", 30.0)
     outcome = Outcome("processed", f"P{number}", "Success", "PLASTIC_CARD")
     return await ledger.record_outcome(attempt, outcome, actor="portal")
 

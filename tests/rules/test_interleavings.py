@@ -319,7 +319,7 @@ class Payments:
         if started and initiated:
             self.attempt = finish(self.plain.record_token(self.attempt, "t" * 32))
         if claimed:
-            self.attempt = finish(self.plain.claim(self.attempt, "first", 30.0))
+            self.attempt = finish(self.plain.take_lease(self.attempt, "first", 30.0))
 
     def ledger(self, store: Any, seed: int) -> Ledger:
         return Ledger(store, clock=lambda: NOW, randomness=random.Random(seed), table=TABLE, fees=FEES, direct=None)
@@ -358,7 +358,9 @@ def test_payments_take_leases_at_once(fates: Sequence[str]) -> None:
     def start() -> tuple[JudgedStore, Sequence[Writer]]:
         world = Payments()
         owners = ["one", "two", "three"] if len(fates) == 1 else ["one", "two"]
-        return world.store, [world.stepped(seed).claim(world.attempt, owner, 30.0) for seed, owner in enumerate(owners)]
+        return world.store, [
+            world.stepped(seed).take_lease(world.attempt, owner, 30.0) for seed, owner in enumerate(owners)
+        ]
 
     def judge(store: JudgedStore, run: Run) -> None:
         won = [one for one in run.outcomes if not isinstance(one, Exception)]
@@ -377,7 +379,7 @@ def test_payments_take_a_lease_while_the_sweeper_expires_and_another_starts(fate
         expiring = world.stepped(2).fail(
             world.attempt, event="expired", actor="sweeper", return_code="5009", return_detail="token expired"
         )
-        writers: list[Writer] = [world.stepped(1).claim(world.attempt, "one", 30.0), expiring]
+        writers: list[Writer] = [world.stepped(1).take_lease(world.attempt, "one", 30.0), expiring]
         return world.store, [*writers, *([starting(world.stepped(3))] if len(fates) == 1 else [])]
 
     def judge(store: JudgedStore, run: Run) -> None:

@@ -1,9 +1,9 @@
 """When the sweeper must look at an attempt: a small policy, all of it bounds with names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from bursar.payments.records import Attempt
+from bursar.payments.records import Attempt, whole_ms
 
 RECEIVED_AGE_MAX_S: Final = 120.0  # longer than any call that asks for a token may last
 TOKEN_AGE_MAX_S: Final = 3 * 3600.0  # Pay.gov's tokens are good for 3 hours (docs/paygov.md)
@@ -45,6 +45,11 @@ class DuePolicy:
                 return attempt.updated_at + self.poll_interval_min_s
             case _:
                 return None
+
+    def scheduled(self, attempt: Attempt) -> Attempt:
+        """Return ``attempt``, due when :meth:`due_at` says."""
+        due_at = self.due_at(attempt)
+        return replace(attempt, due_at=None if due_at is None else whole_ms(due_at))
 
     def next_poll_at(self, attempt: Attempt, now: float) -> float:
         """When to ask Pay.gov again after a poll at ``now`` that settled nothing.

@@ -53,6 +53,17 @@ class Obligation:
     metadata: dict[str, Any] = field(repr=False, hash=False)  # personal data: never in a log line
     created_at: float
 
+    def differences(self, fee: str, metadata: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return which of ``fee`` and ``metadata`` differ from the obligation's.
+
+        Metadata are compared as JSON: ``1`` differs from ``true``, and the order of keys does not matter.
+        """
+        same = {
+            "fee": fee == self.fee,
+            "metadata": canonical_json(metadata) == canonical_json(self.metadata),
+        }
+        return tuple(name for name, is_same in same.items() if not is_same)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -142,11 +142,13 @@ class AnySequence(RuleBasedStateMachine):
             case "refuse":
                 return ledger.fail(attempt, event="refused", **failure)  # type: ignore[arg-type]
             case "claim":
-                return ledger.claim(attempt, "worker", LEASE_S)
+                return ledger.take_lease(attempt, "worker", LEASE_S)
             case "release":
-                return ledger.release(attempt, "worker" if attempt.lease_owner == "worker" else "sweeper", "not sent")
+                return ledger.release_lease(
+                    attempt, "worker" if attempt.lease_owner == "worker" else "sweeper", "not sent"
+                )
             case "steal":
-                return ledger.steal_lease(attempt, "sweeper", LEASE_S)
+                return ledger.take_over_lease(attempt, "sweeper", LEASE_S)
             case "unknown":
                 return ledger.record_unknown(attempt, "reply lost")
             case "paid":
@@ -158,7 +160,7 @@ class AnySequence(RuleBasedStateMachine):
             case "resolve":
                 return ledger.resolve(attempt, settled_as="processed", by="Ada", reason="asked")
             case _:
-                return ledger.touch_due(attempt, self.wall.now + 60)
+                return ledger.set_due(attempt, self.wall.now + 60)
 
     def view(self) -> ObligationView | None:
         view: ObligationView | None = self.run(self.ledger.obligation("c", "r"))

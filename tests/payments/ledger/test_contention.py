@@ -45,21 +45,21 @@ async def test_of_many_starters_after_a_failure_one_wins(ledger: Ledger, start: 
 
 async def test_of_many_claimers_one_wins(ledger: Ledger, start: Start) -> None:
     there = await ledger.record_token(await start(), "t" * 32)
-    won, lost = await all_at_once([ledger.claim(there, f"worker-{n}", 30) for n in range(CALLERS)])
+    won, lost = await all_at_once([ledger.take_lease(there, f"worker-{n}", 30) for n in range(CALLERS)])
     (winner,) = won
     assert len(lost) == CALLERS - 1
     assert all(isinstance(error, AttemptMoved) and error.attempt == winner for error in lost)
 
 
 async def test_of_many_thieves_one_wins(ledger: Ledger, start: Start, wall: Wall) -> None:
-    held = await ledger.claim(await ledger.record_token(await start(), "t" * 32), "worker", 30)
+    held = await ledger.take_lease(await ledger.record_token(await start(), "t" * 32), "worker", 30)
     wall.pass_s(31)
-    won, lost = await all_at_once([ledger.steal_lease(held, f"sweeper-{n}", 30) for n in range(CALLERS)])
+    won, lost = await all_at_once([ledger.take_over_lease(held, f"sweeper-{n}", 30) for n in range(CALLERS)])
     assert (len(won), len(lost)) == (1, CALLERS - 1)
 
 
 async def test_many_resolvers_with_one_answer_write_one_event(ledger: Ledger, start: Start) -> None:
-    held = await ledger.claim(await ledger.record_token(await start(), "t" * 32), "worker", 30)
+    held = await ledger.take_lease(await ledger.record_token(await start(), "t" * 32), "worker", 30)
     paid = Outcome("processed", "3FP", "Success", "PLASTIC_CARD")
     won, lost = await all_at_once([ledger.record_outcome(held, paid, actor="portal") for _ in range(CALLERS)])
     assert lost == []
@@ -73,7 +73,7 @@ async def test_many_resolvers_with_one_answer_write_one_event(ledger: Ledger, st
 async def test_claim_and_expiry_exclude_each_other(ledger: Ledger, start: Start, first: str) -> None:
     there = await ledger.record_token(await start(), "t" * 32)
     calls = [
-        ledger.claim(there, "worker", 30),
+        ledger.take_lease(there, "worker", 30),
         ledger.fail(there, event="expired", actor="sweeper", return_code="5009", return_detail=None),
     ]
     won, lost = await all_at_once(calls if first == "claim" else calls[::-1])
@@ -87,5 +87,5 @@ async def test_two_ledgers_on_one_store_are_one_ledger(
 ) -> None:
     other = write_path.ledger(store, clock=wall, randomness=random.Random(99))
     there = await ledger.record_token(await start(), "t" * 32)
-    won, lost = await all_at_once([ledger.claim(there, "a", 30), other.claim(there, "b", 30)])
+    won, lost = await all_at_once([ledger.take_lease(there, "a", 30), other.take_lease(there, "b", 30)])
     assert (len(won), len(lost)) == (1, 1)

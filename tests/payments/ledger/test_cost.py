@@ -108,7 +108,7 @@ def metered(ledger: Ledger, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Mete
 async def test_a_card_payment_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
     attempt = await metered.spend("start", start())
     attempt = await metered.spend("token", ledger.record_token(attempt, "t" * 32))
-    attempt = await metered.spend("claim", ledger.claim(attempt, "worker-1", 30))
+    attempt = await metered.spend("claim", ledger.take_lease(attempt, "worker-1", 30))
     paid = Outcome("processed", "3FPAID1234567", "Success", "PLASTIC_CARD")
     attempt = await metered.spend("complete", ledger.record_outcome(attempt, paid, actor="portal"))
     assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "claim", "complete")}
@@ -119,7 +119,7 @@ async def test_a_card_payment_keeps_its_budget(ledger: Ledger, start: Start, met
 async def test_an_ach_payment_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
     attempt = await metered.spend("start", start())
     attempt = await metered.spend("token", ledger.record_token(attempt, "t" * 32))
-    attempt = await metered.spend("claim", ledger.claim(attempt, "worker-1", 30))
+    attempt = await metered.spend("claim", ledger.take_lease(attempt, "worker-1", 30))
     accepted = Outcome("pending", "3FPAID1234567", "Received", "ACH")
     attempt = await metered.spend("accept", ledger.record_outcome(attempt, accepted, actor="portal"))
     settled = Outcome("processed", "3FPAID1234567", "Success", "ACH")
@@ -133,7 +133,7 @@ async def test_a_poll_that_learns_nothing_costs_one_touch(
     ledger: Ledger, start: Start, metered: Metered, wall: Wall
 ) -> None:
     attempt = await start()
-    await metered.spend("touch", ledger.touch_due(attempt, wall.now + 60))
+    await metered.spend("touch", ledger.set_due(attempt, wall.now + 60))
     assert metered.spent["touch"] <= BUDGET_WCU["touch"]
 
 
@@ -144,6 +144,6 @@ async def test_only_a_start_reads_before_it_writes(
     assert store.operations == ["Query", write_path.write_operation]
     store.clear()
     attempt = await ledger.record_token(attempt, TOKEN)
-    attempt = await ledger.claim(attempt, "worker-1", 30)
+    attempt = await ledger.take_lease(attempt, "worker-1", 30)
     await ledger.record_outcome(attempt, PAID, actor="portal")
     assert store.operations == [write_path.write_operation] * 3

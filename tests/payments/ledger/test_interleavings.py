@@ -52,7 +52,7 @@ class Worker:
     async def pay(self) -> None:
         try:
             attempt = await self.begun()
-            attempt = await self.ledger.claim(attempt, self.name, 30)
+            attempt = await self.ledger.take_lease(attempt, self.name, 30)
         except (AttemptMoved, ObligationTaken, LedgerBusy):
             return
         assert attempt.token is not None

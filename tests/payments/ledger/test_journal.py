@@ -111,11 +111,11 @@ async def test_bookkeeping_that_never_stops_ends_in_attempt_moved(
     async def touched_meanwhile(old: Attempt) -> Attempt:
         nonlocal touches
         found = await reread(old)
-        await other.touch_due(found, wall.now + touches)
+        await other.set_due(found, wall.now + touches)
         touches += 1
         return found
 
-    await other.touch_due(attempt, wall.now)
+    await other.set_due(attempt, wall.now)
     monkeypatch.setattr(ledger._journal, "_reread", touched_meanwhile)
     with pytest.raises(Exception, match="has moved on"):
         await ledger.record_token(attempt, "t" * 32)
@@ -125,7 +125,7 @@ async def test_bookkeeping_that_never_stops_ends_in_attempt_moved(
 async def test_a_refusal_that_is_this_rooms_mistake_is_passed_on(ledger: Ledger, start: Start) -> None:
     attempt = await start()
     with pytest.raises(RuleRefused) as caught:
-        await ledger._journal.tend(attempt, fee_version="2021-01-01")
+        await ledger._journal.record_bookkeeping(attempt, fee_version="2021-01-01")
     assert caught.value.rule == "attempt-identity"
 
 

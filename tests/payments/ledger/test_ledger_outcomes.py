@@ -39,7 +39,7 @@ async def test_an_unknown_outcome_stays_processing_and_blocks(ledger: Ledger, st
     with pytest.raises(ObligationTaken):
         await start()
     with pytest.raises(AttemptMoved):
-        await ledger.claim(unknown, "worker-2", 30)
+        await ledger.take_lease(unknown, "worker-2", 30)
 
 
 async def test_still_unknown_for_the_same_reason_tells_nothing_new(ledger: Ledger, start: Start, wall: Wall) -> None:
@@ -56,7 +56,7 @@ async def test_still_unknown_after_a_take_over_gives_the_lease_back_quietly(
 ) -> None:
     unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
     wall.pass_s(10)
-    taken = await ledger.steal_lease(unknown, "sweeper-1", 60)
+    taken = await ledger.take_over_lease(unknown, "sweeper-1", 60)
     wall.pass_s(10)
     back = await ledger.record_unknown(taken, "reply lost", actor="sweeper")
     assert (back.lease_owner, back.updated_at, back.due_at) == (None, taken.updated_at, wall.now + 10)
@@ -74,7 +74,7 @@ async def test_a_late_answer_is_recorded_though_the_lease_was_taken_over(
 ) -> None:
     held = await processing(ledger, start, lease_s=30)
     wall.pass_s(31)
-    await ledger.steal_lease(held, "sweeper-1", 60)
+    await ledger.take_over_lease(held, "sweeper-1", 60)
     paid = await ledger.record_outcome(held, PAID, actor="portal")
     assert paid.status == "processed"
 
@@ -82,7 +82,7 @@ async def test_a_late_answer_is_recorded_though_the_lease_was_taken_over(
 async def test_a_late_no_is_not_recorded_over_a_taken_lease(ledger: Ledger, start: Start, wall: Wall) -> None:
     held = await processing(ledger, start, lease_s=30)
     wall.pass_s(31)
-    taken = await ledger.steal_lease(held, "sweeper-1", 60)
+    taken = await ledger.take_over_lease(held, "sweeper-1", 60)
     with pytest.raises(AttemptMoved) as caught:
         await ledger.fail(held, event="refused", actor="portal", return_code="4117", return_detail="acted upon")
     assert caught.value.attempt == taken
@@ -94,7 +94,7 @@ async def test_a_late_refusal_of_one_complete_says_nothing_of_the_next(
 ) -> None:
     held = await processing(ledger, start, lease_s=30)
     wall.pass_s(31)
-    current = await ledger.steal_lease(held, "sweeper-1", 60)
+    current = await ledger.take_over_lease(held, "sweeper-1", 60)
     if theirs == "unknown":
         current = await ledger.record_unknown(current, "reply lost", repeat_used=True)
     if theirs == "settling":
@@ -112,7 +112,7 @@ async def test_a_refusal_whose_recording_was_not_heard_of_is_recorded_once(ledge
 
 
 async def test_what_was_given_back_unsent_is_not_an_operators_to_settle(ledger: Ledger, start: Start) -> None:
-    back = await ledger.release(await processing(ledger, start), "worker-1", "Pay.gov could not be reached")
+    back = await ledger.release_lease(await processing(ledger, start), "worker-1", "Pay.gov could not be reached")
     for settled_as in ("processed", "failed"):
         with pytest.raises(NoSuchEdge, match="unsent"):
             await ledger.resolve(back, settled_as=settled_as, by="Ada", reason="asked")
@@ -217,7 +217,7 @@ async def test_an_operator_waits_for_a_lease_and_settles_only_what_is_open(ledge
     there = await initiated(ledger, start)
     with pytest.raises(NoSuchEdge):
         await ledger.resolve(there, settled_as="processed", by="Ada", reason="because")
-    held = await ledger.claim(there, "worker-1", 30)
+    held = await ledger.take_lease(there, "worker-1", 30)
     with pytest.raises(LeaseHeld):
         await ledger.resolve(held, settled_as="processed", by="Ada", reason="because")
     with pytest.raises(NoSuchEdge):
@@ -232,7 +232,7 @@ async def test_touching_due_tells_no_event_and_keeps_the_time_of_change(
 ) -> None:
     waiting = await pending(ledger, start)
     wall.pass_s(60)
-    later = await ledger.touch_due(waiting, wall.now + 600, refreshed_at=wall.now)
+    later = await ledger.set_due(waiting, wall.now + 600, refreshed_at=wall.now)
     assert (later.due_at, later.refreshed_at) == (wall.now + 600, wall.now)
     assert (later.updated_at, later.event_seq) == (waiting.updated_at, waiting.event_seq)
     assert await ledger.reread(later) == later
@@ -240,21 +240,21 @@ async def test_touching_due_tells_no_event_and_keeps_the_time_of_change(
 
 async def test_of_two_sweepers_touching_one_passes_on(ledger: Ledger, start: Start, wall: Wall) -> None:
     waiting = await pending(ledger, start)
-    await ledger.touch_due(waiting, wall.now + 600)
+    await ledger.set_due(waiting, wall.now + 600)
     with pytest.raises(AttemptMoved):
-        await ledger.touch_due(waiting, wall.now + 600)
+        await ledger.set_due(waiting, wall.now + 600)
 
 
 async def test_a_final_attempt_is_never_due_again(ledger: Ledger, start: Start, wall: Wall) -> None:
     paid = await ledger.record_outcome(await processing(ledger, start), PAID, actor="portal")
     with pytest.raises(AttemptMoved):
-        await ledger.touch_due(paid, wall.now)
+        await ledger.set_due(paid, wall.now)
 
 
 async def test_bookkeeping_in_between_does_not_lose_a_change(ledger: Ledger, start: Start, wall: Wall) -> None:
     there = await initiated(ledger, start)
-    await ledger.touch_due(there, wall.now + 1)
-    held = await ledger.claim(there, "worker-1", 30)
+    await ledger.set_due(there, wall.now + 1)
+    held = await ledger.take_lease(there, "worker-1", 30)
     assert (held.status, held.version) == ("processing", 4)
 
 
@@ -268,7 +268,7 @@ async def test_a_clock_that_runs_behind_never_turns_time_back(ledger: Ledger, st
 async def test_that_the_second_complete_is_used_is_never_forgotten(ledger: Ledger, start: Start) -> None:
     unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
     assert not unknown.repeat_used
-    leased = await ledger.steal_lease(unknown, "sweeper-1", 60)
+    leased = await ledger.take_over_lease(unknown, "sweeper-1", 60)
     used = await ledger.record_unknown(leased, "reply lost", repeat_used=True)
     assert used.repeat_used, "the same reason again is no reason to forget it"
     still = await ledger.record_unknown(used, "its lease ran out")
@@ -291,9 +291,9 @@ async def test_a_refusal_that_decides_nothing_is_kept_until_an_outcome_is_known(
 
 async def test_what_paygov_has_a_collection_of_is_put_in_doubt(ledger: Ledger, start: Start) -> None:
     received = await start()
-    doubted = await ledger.doubt(received, "Pay.gov has it", actor="sweeper")
+    doubted = await ledger.put_in_doubt(received, "Pay.gov has it", actor="sweeper")
     assert (doubted.status, doubted.outcome_unknown, doubted.lease_owner) == ("processing", True, None)
     assert (await ledger.record_outcome(doubted, PAID, actor="sweeper")).status == "processed"
     assert await history(ledger, doubted) == ["started", "outcome_unknown", "completed"]
     with pytest.raises(AttemptMoved):
-        await ledger.doubt(await ledger.reread(doubted), "Pay.gov has it", actor="sweeper")
+        await ledger.put_in_doubt(await ledger.reread(doubted), "Pay.gov has it", actor="sweeper")

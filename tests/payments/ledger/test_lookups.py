@@ -63,7 +63,7 @@ async def test_a_token_is_found_by_two_strongly_consistent_gets(
 
 async def test_an_attempt_is_found_by_any_of_its_names(ledger: Ledger, start: Start) -> None:
     attempt = await ledger.record_token(await start(), "t" * 32)
-    attempt = await ledger.claim(attempt, "worker-1", 30)
+    attempt = await ledger.take_lease(attempt, "worker-1", 30)
     attempt = await ledger.record_outcome(attempt, Outcome("pending", "3FP", "Received", "ACH"), actor="portal")
     assert await ledger.attempt_by_agency_id(attempt.agency_tracking_id) == attempt
     assert await ledger.attempt_by_paygov_id("3FP") == attempt
@@ -135,7 +135,7 @@ async def test_a_final_attempt_is_not_due(ledger: Ledger, start: Start, wall: Wa
 
 
 async def test_a_touched_attempt_is_due_later(ledger: Ledger, start: Start, wall: Wall) -> None:
-    attempt = await ledger.touch_due(await start(), wall.now + 1e6)
+    attempt = await ledger.set_due(await start(), wall.now + 1e6)
     wall.pass_s(1e6 - 1)
     assert await ledger.due(wall.now, 10) == []
     wall.pass_s(1)
@@ -155,7 +155,7 @@ async def test_changes_are_told_in_order_across_hours(ledger: Ledger, start: Sta
     wall.pass_s(BUCKET_S)
     attempt = await ledger.record_token(attempt, "t" * 32)
     wall.pass_s(3 * BUCKET_S)
-    attempt = await ledger.claim(attempt, "worker-1", 30)
+    attempt = await ledger.take_lease(attempt, "worker-1", 30)
     told = [record async for record in ledger.changes(began, wall.now + 1)]
     assert sorted(map(named, told[2:])) == ["claimed", "processing"]
     assert [named(record) for record in told[:2]] == ["started", "token_given"]
@@ -173,7 +173,7 @@ async def test_the_end_of_a_span_is_outside_and_its_beginning_inside(ledger: Led
 async def test_bookkeeping_is_no_change(ledger: Ledger, start: Start, wall: Wall) -> None:
     attempt = await start()
     wall.pass_s(10)
-    await ledger.touch_due(attempt, wall.now + 5)
+    await ledger.set_due(attempt, wall.now + 5)
     assert [record async for record in ledger.changes(wall.now, wall.now + 10)] == []
 
 

@@ -107,7 +107,7 @@ async def test_a_ledgers_requests_are_counted_by_operation_and_outcome(stage: St
     observed = _Observed(stage, metrics)
     attempt = await stage.attempt(await stage.init())
     ledger = stage.write_path.ledger(observed, clock=stage.loop.clock, randomness=random.Random(9))
-    attempt = await ledger.claim(await ledger.reread(attempt), "worker", 30)
+    attempt = await ledger.take_lease(await ledger.reread(attempt), "worker", 30)
     assert await ledger.obligation(attempt.client, attempt.reference) is not None
     await stage.store.call("DeleteTable", {"TableName": TABLE_NAME})
     for failing in (ledger.reread(attempt), ledger.obligation(attempt.client, attempt.reference)):

@@ -45,7 +45,7 @@ async def test_a_payment_that_does_not_settle_is_listed(stage: Stage) -> None:
 @on_stage
 async def test_a_lease_that_ran_out_and_that_no_sweeper_could_note_is_listed(stage: Stage) -> None:
     token = await stage.paid()
-    await stage.ledger.claim(await stage.attempt(token), "a process that died", 90.0)
+    await stage.ledger.take_lease(await stage.attempt(token), "a process that died", 90.0)
     await asyncio.sleep(HOUR_S)
     assert await attention(stage.portal) == []
     await asyncio.sleep(1)
@@ -106,7 +106,7 @@ async def test_what_cannot_be_resolved(stage: Stage) -> None:
     for changes in ({"by": " "}, {"reason": ""}, {"reason": "x" * 501}):
         with pytest.raises(InvalidRequest):
             await say(initiated, **changes)
-    await stage.ledger.claim(await stage.attempt(token), "somebody", 90.0)
+    await stage.ledger.take_lease(await stage.attempt(token), "somebody", 90.0)
     with pytest.raises(Conflict, match="leased"):
         await say(initiated)
 

@@ -36,7 +36,7 @@ async def failed_by_an_operator(stage: Stage) -> tuple[Attempt, str]:
     """An attempt whose outcome was unknown; as it was when it was claimed, and who claimed it."""
     token = await stage.paid()
     owner = stage.portal.new_owner()
-    claimed = await stage.ledger.claim(await stage.attempt(token), owner, 90.0)
+    claimed = await stage.ledger.take_lease(await stage.attempt(token), owner, 90.0)
     unknown = await stage.ledger.record_unknown(claimed, "lost")
     await stage.ledger.resolve(unknown, settled_as="failed", by="Ada", reason="no charge found")
     return claimed, owner
@@ -75,7 +75,7 @@ async def test_a_contradiction_is_kept_even_when_the_store_is_away_for_a_moment(
 async def test_a_definite_answer_is_recorded_even_when_the_lease_was_lost_meanwhile(stage: Stage) -> None:
     token = await stage.paid()
     owner = stage.portal.new_owner()
-    claimed = await stage.ledger.claim(await stage.attempt(token), owner, 90.0)
+    claimed = await stage.ledger.take_lease(await stage.attempt(token), owner, 90.0)
     stage.misbehave("delay", operations=("complete",), delay_s=10.0)
     completing = asyncio.create_task(complete(stage.portal, claimed, owner, first=True, actor="portal"))
     await asyncio.sleep(5)
@@ -87,7 +87,7 @@ async def test_a_definite_answer_is_recorded_even_when_the_lease_was_lost_meanwh
 async def test_a_lease_that_is_nearly_over_sends_nothing(stage: Stage) -> None:
     token = await stage.paid()
     owner = stage.portal.new_owner()
-    claimed = await stage.ledger.claim(await stage.attempt(token), owner, 90.0)
+    claimed = await stage.ledger.take_lease(await stage.attempt(token), owner, 90.0)
     await asyncio.sleep(75)
     with pytest.raises(GatewayTimeout, match="Nothing was charged"):
         await complete(stage.portal, claimed, owner, first=True, actor="portal")
@@ -122,12 +122,12 @@ async def test_the_same_outcome_twice_changes_nothing(stage: Stage) -> None:
 async def test_a_process_that_slept_through_its_lease_cannot_fail_what_another_has_completed(stage: Stage) -> None:
     token = await stage.paid()
     sleeper, other = stage.portal.new_owner(), stage.portal.new_owner()
-    claimed = await stage.ledger.claim(await stage.attempt(token), sleeper, 90.0)
+    claimed = await stage.ledger.take_lease(await stage.attempt(token), sleeper, 90.0)
     ask = stage.portal.paygov.complete
 
     async def asleep(*, tcs_app_id: str, token: str) -> object:
         await asyncio.sleep(91)  # the lease was looked at, then the machine stood still
-        taken = await stage.ledger.steal_lease(await stage.attempt(token), other, 90.0)
+        taken = await stage.ledger.take_over_lease(await stage.attempt(token), other, 90.0)
         await ask(tcs_app_id=taken.tcs_app_id, token=token)  # charged, and not recorded yet
         raise Fault("4019", "no such application")
 

@@ -324,7 +324,7 @@ async def test_a_caller_who_leaves_does_not_abandon_the_completion(stage: Stage)
 async def test_a_process_that_dies_after_the_claim_is_found_out_by_another(stage: Stage) -> None:
     token = await stage.paid()
     attempt = await stage.attempt(token)
-    await stage.ledger.claim(attempt, "a process that died", 90.0)
+    await stage.ledger.take_lease(attempt, "a process that died", 90.0)
     with pytest.raises(Conflict):
         await stage.process(token)
     await asyncio.sleep(91)

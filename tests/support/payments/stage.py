@@ -71,7 +71,7 @@ async def initiated(ledger: Ledger, start: Start) -> Attempt:
 
 
 async def processing(ledger: Ledger, start: Start, lease_s: float = 30) -> Attempt:
-    return await ledger.claim(await initiated(ledger, start), "worker-1", lease_s)
+    return await ledger.take_lease(await initiated(ledger, start), "worker-1", lease_s)
 
 
 async def pending(ledger: Ledger, start: Start) -> Attempt:

@@ -1,9 +1,9 @@
-"""How a step becomes a write: the attempt's next version and the event telling of it, in one transaction.
+"""How a step becomes one transaction: the attempt's next version, and the event that describes the step.
 
-    take    along an edge of the graph: status, values, updated_at, version + 1, and the edge's event
-    tend    bookkeeping alone (when to look next, a lease that ended): version + 1, no event, updated_at stays
+    record              along an edge of the graph: the new values, updated_at, version + 1, and the edge's event
+    record_bookkeeping  when to look next, or a lease that ended: version + 1, no event, the same updated_at
 
-Each is written only if the attempt is still at the version that the caller holds.
+Each is written only while the stored attempt is the one that the caller read.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,19 +14,19 @@ from bursar.clock import Clock
 from bursar.payments import rules
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
-from bursar.payments.records import Attempt, Event, attempt_to_item, event_to_item, latest_event, whole_ms
+from bursar.payments.records import Attempt, Item, attempt_to_item, event_to_item, latest_event, whole_ms
 from bursar.payments.status import Actor, NoSuchEdge, Status, edge
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
 
 CHANGE_TRIES_MAX: Final = 4
-"""How often a change is tried again on an attempt that moved in a way that does not matter to it."""
+"""Tries of one change, while only bookkeeping changes the attempt in between."""
 
 # A refusal by one of these rules means that Pay.gov gave one identifier twice: rule → attribute.
 _IDENTIFIERS: Final[Mapping[str, str]] = {rules.TOKEN: "token", rules.PAYGOV_TRACKING_ID: "payGovTrackingId"}
 
 
 class Journal:
-    """Writes attempts with their events through ``ruled``; ``reread`` gives an attempt as it is now."""
+    """Writes attempts with their events through ``ruled``; ``reread`` returns an attempt as it is stored now."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Journal:
         self._clock = clock
         self._due_policy = due_policy
 
-    async def take(
+    async def record(
         self,
         attempt: Attempt,
         event: str,
@@ -49,62 +49,69 @@ class Journal:
         target: Status | None = None,
         *,
         detail: Mapping[str, Any] | None = None,
-        **values: Any,
+        **changes: Any,
     ) -> Attempt:
-        """Takes the edge that leaves the attempt's status by ``event``: attempt and event in one transaction.
+        """Record the step that leaves the attempt's status by ``event``, with ``changes``: field → value.
 
-        An attempt that moved only in its bookkeeping (no event since) is tried again as it is now.
+        The step is tried again if only bookkeeping has changed the attempt. Raises ``AttemptMoved`` if another event
+        was recorded, ``IdentifierTaken``, ``LedgerBusy``, and ``NoSuchEdge`` if the graph has no such step for
+        ``actor``.
         """
         step = edge(attempt.status, event, target)
         if actor not in step.actors:
-            raise NoSuchEdge(f"{event} is not the {actor}'s to take: {', '.join(step.actors)}")
+            raise NoSuchEdge(f"{event}: must be recorded by {' or '.join(step.actors)}; got {actor}")
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
-            changed = self.with_due(
+            changed = self._due_policy.scheduled(
                 replace(
                     current,
-                    **values,
+                    **changes,
                     status=step.target,
                     updated_at=max(whole_ms(self._clock()), current.updated_at),
                     version=current.version + 1,
                     event_seq=current.event_seq + 1,
                 )
             )
+            item = attempt_to_item(changed)
+            written = event_to_item(latest_event(changed, current.status, event, actor, detail))
             try:
-                return await self._write(current, changed, latest_event(changed, current.status, event, actor, detail))
-            except AttemptMoved as moved:
-                if moved.attempt.event_seq != attempt.event_seq:
-                    raise
-                current = moved.attempt
+                await self._ruled.write([Update(_as_read(current), item), Put(written)])
+                return replace(changed, stored_item=item)
+            except (Contention, RuleRefused) as refusal:
+                current = await self._changed_since(current, refusal)
+                if current.event_seq != attempt.event_seq:
+                    raise AttemptMoved(current) from None
         raise AttemptMoved(current)
 
-    async def tend(self, attempt: Attempt, **values: Any) -> Attempt:
-        """Changes bookkeeping alone: no event, and ``updated_at`` stays."""
-        return await self._write(attempt, replace(attempt, **values, version=attempt.version + 1), None)
-
-    def with_due(self, attempt: Attempt) -> Attempt:
-        """Return the attempt, due when the policy says for the state it is in."""
-        due_at = self._due_policy.due_at(attempt)
-        return replace(attempt, due_at=None if due_at is None else whole_ms(due_at))
-
-    async def _write(self, old: Attempt, new: Attempt, event: Event | None) -> Attempt:
-        """Return ``new`` as it is stored, after writing it in the place of ``old``."""
-        item = attempt_to_item(new)
-        writes: list[Put | Update] = [Update(old.stored_item or attempt_to_item(old), item)]
-        if event is not None:
-            writes.append(Put(event_to_item(event)))
+    async def record_bookkeeping(self, attempt: Attempt, **changes: Any) -> Attempt:
+        """Record ``changes`` without an event. Raises ``AttemptMoved``, ``LedgerBusy``."""
+        changed = replace(attempt, **changes, version=attempt.version + 1)
+        item = attempt_to_item(changed)
         try:
-            await self._ruled.write(writes)
-            return replace(new, stored_item=item)
-        except StoreBusy as busy:
-            raise LedgerBusy(str(busy)) from busy
+            await self._ruled.write([Update(_as_read(attempt), item)])
+            return replace(changed, stored_item=item)
         except (Contention, RuleRefused) as refusal:
-            current = await self._reread(old)
-            if current.version != old.version:
-                raise AttemptMoved(current) from None
-            if isinstance(refusal, Contention):
-                raise LedgerBusy(str(refusal)) from refusal
-            attribute = _IDENTIFIERS.get(refusal.rule)
-            if attribute is None:
-                raise
-            raise IdentifierTaken(current, attribute) from None
+            raise AttemptMoved(await self._changed_since(attempt, refusal)) from None
+
+    async def _changed_since(self, attempt: Attempt, refusal: Contention | RuleRefused) -> Attempt:
+        """Return the attempt as it is stored now, if a change of it explains why the store refused a write.
+
+        Otherwise raises what does: ``LedgerBusy``, ``IdentifierTaken`` or the rule's ``refusal``.
+        """
+        if isinstance(refusal, StoreBusy):
+            raise LedgerBusy(str(refusal)) from refusal
+        current = await self._reread(attempt)
+        if current.version != attempt.version:
+            return current
+        if isinstance(refusal, Contention):
+            raise LedgerBusy(str(refusal)) from refusal
+        attribute = _IDENTIFIERS.get(refusal.rule)
+        if attribute is None:
+            raise refusal
+        raise IdentifierTaken(current, attribute) from None
+
+
+def _as_read(attempt: Attempt) -> Item:
+    if attempt.stored_item is None:
+        raise ValueError(f"{attempt.agency_tracking_id}: must be an attempt that a ledger has read or written")
+    return attempt.stored_item

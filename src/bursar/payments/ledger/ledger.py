@@ -1,12 +1,14 @@
-"""The ledger: every change of a payment, each one transaction that writes the attempt and the event telling of it.
+"""The ledger: every change of a payment is one transaction, which writes the attempt and the event that describes it.
 
-    two callers claim one attempt             A                         B
+    two callers take one attempt's lease      A                         B
                                               reads version 2           reads version 2
                                               writes 3 if still 2 ✔
                                                                         writes 3 if still 2 ✘ → AttemptMoved(version 3)
 
-What may happen is said by :mod:`bursar.payments.status` (the graph, checked here before sending) and
-:mod:`bursar.payments.rules` (kept by the database). What is decided here is only how a call becomes one of those steps.
+    Ledger.take_lease ─► Journal.record ─► RuledTable.write ─► CompareAndSwap.swap (embedded) or TransactWriteItems
+
+:mod:`bursar.payments.status` defines which steps exist, and the journal checks each one before it is sent.
+:mod:`bursar.payments.rules` defines what the database enforces. This module only decides which step a call is.
 Errors: :mod:`bursar.payments.errors`.
 """
 
@@ -34,14 +36,13 @@ from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.contradictions import Contradictions
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.lookups import Lookups
+from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
 from bursar.payments.ledger.table import TABLE_NAME, create_table
 from bursar.payments.records import (
     Attempt,
-    Obligation,
     ObligationView,
     Outcome,
     attempt_to_item,
-    canonical_json,
     event_to_item,
     latest_event,
     money,
@@ -54,7 +55,6 @@ from bursar.payments.status import (
     FAILED,
     FINAL,
     INITIATED,
-    PENDING,
     PROCESSED,
     PROCESSING,
     RECEIVED,
@@ -69,30 +69,22 @@ if TYPE_CHECKING:
     from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 
 START_TRIES_MAX: Final = 4
-"""How often a start looks again after losing a race before it says that the obligation is taken."""
+"""Tries of a start that loses races, before the obligation counts as taken."""
 MILLISECOND_S: Final = 0.001
 LEASE_RAN_OUT: Final = "the lease ran out: what its holder did is not known"
+"""The reason for an unknown outcome. It is stored in attempts and events, so its text must not change."""
 
-# (recorded status, what Pay.gov says) → the event. A pair that is not here cannot be recorded.
-_OUTCOME_EVENTS: Final[Mapping[tuple[Status, Status], str]] = {
-    (PROCESSING, PROCESSED): "completed",
-    (PROCESSING, PENDING): "accepted",
-    (PROCESSING, FAILED): "refused",
-    (PENDING, PROCESSED): "settled",
-    (PENDING, FAILED): "bounced",
-    (PENDING, PENDING): "noted",
-}
 _RESOLUTION_EVENTS: Final[Mapping[Status, str]] = {PROCESSED: "resolved_processed", FAILED: "resolved_failed"}
 _NO_LEASE: Final[Mapping[str, Any]] = {"lease_owner": None, "lease_until": None}
-_KNOWN: Final[Mapping[str, Any]] = {**_NO_LEASE, "outcome_unknown": False, "unknown_reason": None}
+_OUTCOME_KNOWN: Final[Mapping[str, Any]] = {**_NO_LEASE, "outcome_unknown": False, "unknown_reason": None}
 
 
 class Ledger(Lookups):
-    """All obligations, attempts and events, on one table of ``store``. Safe in many processes at once.
+    """All obligations, attempts and events in one table of ``store``. Many processes may use one table at once.
 
-    ``fees`` are those that the rules know (default: the catalogue that ships); ``due`` says when the sweeper looks;
-    ``direct``: the door of a store in this process, which keeps the same rules (:class:`bursar.rules.RuledTable`).
-    The reading half is :class:`bursar.payments.ledger.lookups.Lookups`.
+    ``fees`` are the fees that the rules allow (default: the catalogue that ships). ``due`` decides when the sweeper
+    looks at an attempt. ``direct`` swaps whole items in a store of this process that enforces the same rules
+    (:class:`bursar.rules.RuledTable`). All reads are in :class:`bursar.payments.ledger.lookups.Lookups`.
     """
 
     def __init__(
@@ -116,7 +108,7 @@ class Ledger(Lookups):
         self.contradictions = Contradictions(store, ruled, table, clock=clock)
 
     async def create_table(self) -> None:
-        """Makes the table unless it is there. Idempotent."""
+        """Create the table unless it exists."""
         await create_table(self._store, self._table)
 
     async def start_attempt(
@@ -129,22 +121,22 @@ class Ledger(Lookups):
         url_success: str,
         url_cancel: str,
     ) -> Attempt:
-        """A new attempt, ``received``; the obligation is made with its first one. ``amount`` in dollars.
+        """Start an attempt, ``received``, and with the first one its obligation. ``amount`` is in dollars.
 
-        Raises ``MetadataDiffers`` (looked at first: a caller with other metadata learns nothing of the live attempt),
-        ``ObligationTaken`` carrying the attempt in the way, ``FeeRetired`` where none is, and ``ValueError`` for an
-        amount that the fee excludes.
+        Raises ``MetadataDiffers`` (checked first, so that a caller with other metadata learns nothing about the live
+        attempt), ``ObligationTaken`` with the blocking attempt, ``FeeRetired`` if no attempt blocks, ``LedgerBusy``,
+        and ``ValueError`` for an amount that is not the fee's.
         """
         amount = money(amount)
         if fee.amount is not None and amount != fee.amount:
-            raise ValueError(f"{fee.key} costs {fee.amount}, not {amount}")
+            raise ValueError(f"amount: must be {fee.amount}, the price of {fee.key}; got {amount}")
         now = self._now()
         for _ in range(START_TRIES_MAX):
             view = await self.obligation(client, reference, events=False)
-            created_at = now if view is None else _after_all(view, now, fee.key, metadata)
+            created_at = now if view is None else _created_at_or_conflict(view, now, fee.key, metadata)
             if fee.retired:
                 raise FeeRetired(fee.key)
-            attempt = self._journal.with_due(
+            attempt = self.due_policy.scheduled(
                 Attempt(
                     agency_tracking_id=new_agency_tracking_id(self._randomness),
                     client=client,
@@ -179,8 +171,11 @@ class Ledger(Lookups):
         raise ObligationTaken(None)
 
     async def record_token(self, attempt: Attempt, token: str) -> Attempt:
-        """received → initiated. Raises ``IdentifierTaken`` when another attempt has that token, ``AttemptMoved``."""
-        return await self._journal.take(attempt, "token_given", "portal", token=token, token_at=self._now())
+        """Record Pay.gov's token: received → initiated.
+
+        Raises ``IdentifierTaken`` if another attempt has the token, and ``AttemptMoved``.
+        """
+        return await self._journal.record(attempt, "token_given", "portal", token=token, token_at=self._now())
 
     async def fail(
         self,
@@ -192,29 +187,29 @@ class Ledger(Lookups):
         return_detail: str | None,
         detail: Mapping[str, Any] | None = None,
     ) -> Attempt:
-        """→ failed by ``event``, one of the graph's that lead there (start_failed, expired, refused, never_charged, …).
+        """Fail the attempt by ``event``: start_failed, expired, refused, never_charged or another that leads to failed.
 
-        Only for a definite no (law 2). Failing again what has failed by the same code changes nothing. Raises
+        Call this only for a definite no (law 2). An attempt that failed with the same code stays as it is. Raises
         ``AttemptMoved``, and ``NoSuchEdge`` for an event that cannot end this attempt.
         """
-        said = {"return_code": return_code, "return_detail": return_detail}
+        refusal = {"return_code": return_code, "return_detail": return_detail}
         if event == "expired_unsent" and (attempt.outcome_unknown or attempt.lease_owner is not None):
-            raise NoSuchEdge(f"{attempt.agency_tracking_id} may have been sent: it cannot be {event}")
+            raise NoSuchEdge(f"{event}: must be for an attempt that was never sent; got {attempt.agency_tracking_id}")
         if attempt.status == FAILED and attempt.return_code == return_code:
             return attempt
         try:
-            told = {**_present(said), **(detail or {})}
-            return await self._journal.take(attempt, event, actor, FAILED, detail=told, **said, **_KNOWN)
+            shown = {**_present(refusal), **(detail or {})}
+            return await self._journal.record(attempt, event, actor, FAILED, detail=shown, **refusal, **_OUTCOME_KNOWN)
         except AttemptMoved as moved:
             if moved.attempt.status == FAILED and moved.attempt.return_code == return_code:
                 return moved.attempt
             raise
 
-    async def claim(self, attempt: Attempt, owner: str, lease_s: float, *, actor: Actor = "portal") -> Attempt:
-        """initiated → processing, leased to ``owner`` for ``lease_s`` seconds; also one that was given back unsent.
+    async def take_lease(self, attempt: Attempt, owner: str, lease_s: float, *, actor: Actor = "portal") -> Attempt:
+        """Lease the attempt to ``owner`` for ``lease_s`` seconds: initiated or released → processing.
 
-        Of many callers one wins. Raises ``LeaseHeld`` or ``AttemptMoved``, also for one whose outcome is unknown;
-        ``NoSuchEdge`` for one that was claimed again ``repeats.RECLAIMS_MAX`` times: it can only fail.
+        One of many concurrent callers succeeds. Raises ``LeaseHeld`` or ``AttemptMoved``, also if the outcome is
+        unknown, and ``NoSuchEdge`` after ``history_bounds.RECLAIMS_MAX`` repeated leases: the attempt can only fail.
         """
         if attempt.status == INITIATED:
             event = "claimed"
@@ -222,39 +217,41 @@ class Ledger(Lookups):
             event = "reclaimed"
             _check_not_too_often(attempt, event)
         else:
-            raise self._in_the_way(attempt)
+            raise self._moved_or_leased(attempt)
         lease = self._lease(owner, lease_s)
         try:
-            return await self._journal.take(attempt, event, actor, detail={"owner": owner}, **lease)
+            return await self._journal.record(attempt, event, actor, detail={"owner": owner}, **lease)
         except AttemptMoved as moved:
-            raise self._in_the_way(moved.attempt) from None
+            raise self._moved_or_leased(moved.attempt) from None
 
-    async def release(self, attempt: Attempt, owner: str, reason: str, *, actor: Actor = "portal") -> Attempt:
-        """Gives the lease back because the complete was definitely not sent: it may be claimed again.
+    async def release_lease(self, attempt: Attempt, owner: str, reason: str, *, actor: Actor = "portal") -> Attempt:
+        """End the lease because the complete was definitely not sent, so that it can be taken again.
 
-        Raises ``AttemptMoved`` when ``owner`` does not hold the lease any more or the outcome is unknown.
+        Raises ``AttemptMoved`` if ``owner`` no longer holds the lease or the outcome is unknown.
         """
         if attempt.lease_owner != owner or attempt.outcome_unknown:
-            raise AttemptMoved(attempt, f"is not {owner}'s to give back unsent")
-        return await self._journal.take(attempt, "released", actor, detail={"reason": reason}, **_NO_LEASE)
+            raise AttemptMoved(attempt, f"cannot be released unsent by {owner}")
+        return await self._journal.record(attempt, "released", actor, detail={"reason": reason}, **_NO_LEASE)
 
-    async def steal_lease(self, attempt: Attempt, owner: str, lease_s: float, *, actor: Actor = "sweeper") -> Attempt:
-        """Takes over a processing attempt that nobody holds a lease on: ran out, or unknown without one.
+    async def take_over_lease(
+        self, attempt: Attempt, owner: str, lease_s: float, *, actor: Actor = "sweeper"
+    ) -> Attempt:
+        """Lease a processing attempt whose lease ran out, or whose outcome is unknown, to ``owner``.
 
-        From here its outcome is unknown: the new owner must ask Pay.gov and never complete blindly. Raises
-        ``LeaseHeld`` or ``AttemptMoved``; ``NoSuchEdge`` for one with ``repeats.TAKEOVER_EVENTS_MAX`` events.
+        Its outcome is unknown from now on: the new owner must ask Pay.gov before it completes anything. Raises
+        ``LeaseHeld`` or ``AttemptMoved``, and ``NoSuchEdge`` after ``history_bounds.TAKEOVER_EVENTS_MAX`` events.
         """
         if attempt.status != PROCESSING or attempt.leased(self._now()):
-            raise self._in_the_way(attempt)
+            raise self._moved_or_leased(attempt)
         _check_not_too_often(attempt, "lease_taken_over")
         reason = attempt.unknown_reason or LEASE_RAN_OUT
-        told = _present({"owner": owner, "from": attempt.lease_owner, "reason": reason})
+        detail = _present({"owner": owner, "from": attempt.lease_owner, "reason": reason})
         lease = self._lease(owner, lease_s)
         unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
         try:
-            return await self._journal.take(attempt, "lease_taken_over", actor, detail=told, **lease, **unknown)
+            return await self._journal.record(attempt, "lease_taken_over", actor, detail=detail, **lease, **unknown)
         except AttemptMoved as moved:
-            raise self._in_the_way(moved.attempt) from None
+            raise self._moved_or_leased(moved.attempt) from None
 
     async def record_unknown(
         self,
@@ -266,49 +263,52 @@ class Ledger(Lookups):
         return_code: str | None = None,
         return_detail: str | None = None,
     ) -> Attempt:
-        """Processing stays processing; its outcome is unknown because of ``reason`` and its lease ends.
+        """Record that the outcome of a processing attempt is unknown because of ``reason``, and end its lease.
 
-        ``repeat_used``: the one repeated complete may have been sent; an attempt never forgets it. ``return_code`` and
-        ``return_detail`` keep a refusal of Pay.gov's that decides nothing. The same reason again writes no event and
-        leaves ``updated_at`` alone. Raises ``AttemptMoved``.
+        ``repeat_used`` means that the one repeated complete may have been sent; once true, it stays true.
+        ``return_code`` and ``return_detail`` keep a refusal by Pay.gov that decides nothing. A repeated reason writes
+        no event and keeps ``updated_at``. Raises ``AttemptMoved``.
         """
         if attempt.status != PROCESSING:
             raise AttemptMoved(attempt)
         repeat_used = repeat_used or attempt.repeat_used
         if attempt.outcome_unknown and (attempt.unknown_reason, attempt.repeat_used) == (reason, repeat_used):
             if attempt.lease_owner is None:
-                return await self._still(attempt)
+                return await self._if_unchanged(attempt)
             due_at = self.due_policy.next_poll_at(attempt, self._now())
-            return await self._journal.tend(attempt, due_at=due_at, **_NO_LEASE)
+            return await self._journal.record_bookkeeping(attempt, due_at=due_at, **_NO_LEASE)
         unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason, "repeat_used": repeat_used}
         refusal = _present({"return_code": return_code, "return_detail": return_detail})
-        told = {"reason": reason, **refusal, **({"repeat_used": True} if repeat_used else {})}
-        return await self._journal.take(
-            attempt, "outcome_unknown", actor, detail=told, **unknown, **refusal, **_NO_LEASE
+        detail = {"reason": reason, **refusal, **({"repeat_used": True} if repeat_used else {})}
+        return await self._journal.record(
+            attempt, "outcome_unknown", actor, detail=detail, **unknown, **refusal, **_NO_LEASE
         )
 
-    async def doubt(self, attempt: Attempt, reason: str, *, actor: Actor) -> Attempt:
-        """Put an attempt of which no complete is recorded in doubt: Pay.gov has a collection of it.
+    async def put_in_doubt(self, attempt: Attempt, reason: str, *, actor: Actor) -> Attempt:
+        """Record that Pay.gov has a collection of an attempt for which no complete is recorded.
 
-        From received, initiated or given back to processing with an unknown outcome. Raises ``AttemptMoved``.
+        Received, initiated or released → processing with an unknown outcome. Raises ``AttemptMoved``.
         """
         if attempt.status not in (RECEIVED, INITIATED):
             return await self.record_unknown(attempt, reason, actor=actor)
         unknown: dict[str, Any] = {"outcome_unknown": True, "unknown_reason": reason}
-        return await self._journal.take(attempt, "outcome_unknown", actor, detail={"reason": reason}, **unknown)
+        return await self._journal.record(attempt, "outcome_unknown", actor, detail={"reason": reason}, **unknown)
 
     async def record_outcome(
         self, attempt: Attempt, outcome: Outcome, *, actor: Actor, others: Sequence[Outcome] = ()
     ) -> Attempt:
-        """What Pay.gov said of its collection: processing → processed, pending or failed; pending → the same.
+        """Record what Pay.gov reports of the collection: processing or pending → processed, pending or failed.
 
-        True whoever holds the lease, so an attempt that moved is read again and told again; but a refusal, which names
-        no collection, only says that *this* complete took none: once the lease is another's it proves nothing, since
-        theirs may. What is recorded already changes nothing. Raises ``OutcomeContradicts``, after keeping what was said
-        among the ``contradictions``; ``IdentifierTaken``; ``AttemptMoved``.
+        A collection is a fact, whatever caller holds the lease: if the attempt has changed, it is read again and the
+        outcome recorded. A refusal names no collection. It only means that *this* complete took none, so it is not
+        recorded once another caller has the lease. An outcome that is recorded already changes nothing.
 
-        ``others``: further collections that take the payer's money for it too. An attempt records one, so they are
-        kept among the ``contradictions``, and first: nobody asks again once it is recorded.
+        ``others`` are further collections that charge the payer for the same attempt. An attempt records one
+        collection, so the others are kept as contradictions. They are written first, because Pay.gov is not asked
+        again once the outcome is recorded.
+
+        Raises ``OutcomeContradicts`` after the outcome is kept as a contradiction, ``IdentifierTaken``, and
+        ``AttemptMoved``.
         """
         recorded = replace(attempt, status=outcome.status, paygov_tracking_id=outcome.paygov_tracking_id)
         for other in others:
@@ -316,22 +316,22 @@ class Ledger(Lookups):
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
             try:
-                nothing_new = _says_nothing_new(current, outcome)
+                is_recorded = adds_nothing(current, outcome)
             except OutcomeContradicts as contradicts:
                 await self.contradictions.keep(contradicts.attempt, outcome)
                 raise
-            if nothing_new:
+            if is_recorded:
                 try:
-                    return await self._still(current)
+                    return await self._if_unchanged(current)
                 except AttemptMoved as moved:
                     current = moved.attempt
                     continue
             if outcome.paygov_tracking_id is None and current.lease_owner != attempt.lease_owner:
-                raise AttemptMoved(current, "has been taken over since it was refused")
-            event = _OUTCOME_EVENTS.get((current.status, outcome.status))
+                raise AttemptMoved(current, "has another lease since it was refused")
+            event = OUTCOME_EVENTS.get((current.status, outcome.status))
             if event is None:
                 raise AttemptMoved(current, f"cannot be {outcome.status}")
-            said = {
+            values = {
                 "paygov_tracking_id": outcome.paygov_tracking_id or current.paygov_tracking_id,
                 "transaction_status": outcome.transaction_status or current.transaction_status,
                 "payment_method": outcome.payment_method or current.payment_method,
@@ -339,8 +339,8 @@ class Ledger(Lookups):
                 "return_detail": outcome.return_detail,
             }
             try:
-                return await self._journal.take(
-                    current, event, actor, outcome.status, detail=_present(said), **said, **_KNOWN
+                return await self._journal.record(
+                    current, event, actor, outcome.status, detail=_present(values), **values, **_OUTCOME_KNOWN
                 )
             except AttemptMoved as moved:
                 current = moved.attempt
@@ -349,36 +349,38 @@ class Ledger(Lookups):
     async def resolve(
         self, attempt: Attempt, *, settled_as: Status, by: str, reason: str, paygov_tracking_id: str | None = None
     ) -> Attempt:
-        """An operator's word: an unknown or pending attempt is ``settled_as`` processed or failed.
+        """Record an operator's decision: an unknown or pending attempt is ``settled_as`` processed or failed.
 
-        ``by`` and ``reason`` are kept in the event. Raises ``LeaseHeld`` while somebody is at it, ``AttemptMoved``,
-        ``NoSuchEdge``.
+        The event keeps ``by`` and ``reason``. Raises ``LeaseHeld``, ``AttemptMoved``, and ``NoSuchEdge`` for an attempt
+        that an operator cannot settle.
         """
         if settled_as not in _RESOLUTION_EVENTS:
-            raise NoSuchEdge(f"an operator settles as processed or failed, not {settled_as}")
+            raise NoSuchEdge(f"settled_as: must be processed or failed; got {settled_as}")
         if attempt.leased(self._now()):
             raise LeaseHeld(attempt)
         if attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown:
-            raise NoSuchEdge(f"{attempt.agency_tracking_id} was given back unsent: nobody was charged")
-        told = _present({"by": by, "reason": reason, "paygov_tracking_id": paygov_tracking_id})
+            raise NoSuchEdge(f"{attempt.agency_tracking_id} was released unsent: the payer was not charged")
+        detail = _present({"by": by, "reason": reason, "paygov_tracking_id": paygov_tracking_id})
         values = {"paygov_tracking_id": attempt.paygov_tracking_id or paygov_tracking_id, "return_detail": reason}
         if settled_as == PROCESSED:
-            values["return_code"] = None  # an earlier refusal that decided nothing is not why it is paid
+            values["return_code"] = None  # an earlier refusal decided nothing and does not explain the payment
         event = _RESOLUTION_EVENTS[settled_as]
-        return await self._journal.take(attempt, event, "operator", settled_as, detail=told, **values, **_KNOWN)
+        return await self._journal.record(
+            attempt, event, "operator", settled_as, detail=detail, **values, **_OUTCOME_KNOWN
+        )
 
-    async def touch_due(self, attempt: Attempt, due_at: float, *, refreshed_at: float | None = None) -> Attempt:
-        """Moves when the sweeper looks next (and when Pay.gov was last asked): no event, ``updated_at`` stays.
+    async def set_due(self, attempt: Attempt, due_at: float, *, refreshed_at: float | None = None) -> Attempt:
+        """Set when the sweeper looks next, and when Pay.gov was last asked. Writes no event and keeps ``updated_at``.
 
-        Of several sweepers at one attempt one wins this write; the others get ``AttemptMoved`` and pass on.
+        Of several sweepers at one attempt one succeeds; the others get ``AttemptMoved``.
         """
         if attempt.status in FINAL:
             raise AttemptMoved(attempt)
         refreshed = attempt.refreshed_at if refreshed_at is None else whole_ms(refreshed_at)
-        return await self._journal.tend(attempt, due_at=whole_ms(due_at), refreshed_at=refreshed)
+        return await self._journal.record_bookkeeping(attempt, due_at=whole_ms(due_at), refreshed_at=refreshed)
 
-    async def _still(self, attempt: Attempt) -> Attempt:
-        """``attempt``, if that is how it stands: what writes nothing may not answer with a copy that has aged.
+    async def _if_unchanged(self, attempt: Attempt) -> Attempt:
+        """Return ``attempt`` if it is current, so that a call that writes nothing never returns a stale copy.
 
         Raises ``AttemptMoved``.
         """
@@ -390,7 +392,7 @@ class Ledger(Lookups):
     def _lease(self, owner: str, lease_s: float) -> dict[str, Any]:
         return {"lease_owner": owner, "lease_until": whole_ms(self._now() + lease_s)}
 
-    def _in_the_way(self, attempt: Attempt) -> AttemptMoved:
+    def _moved_or_leased(self, attempt: Attempt) -> AttemptMoved:
         return LeaseHeld(attempt) if attempt.leased(self._now()) else AttemptMoved(attempt)
 
     def _now(self) -> float:
@@ -399,52 +401,18 @@ class Ledger(Lookups):
 
 def _check_not_too_often(attempt: Attempt, event: str) -> None:
     if taken_too_often(attempt, event):
-        raise NoSuchEdge(f"{attempt.agency_tracking_id} has {attempt.event_seq} events: it cannot be {event} again")
+        raise NoSuchEdge(f"{attempt.agency_tracking_id} has {attempt.event_seq} events, too many to be {event} again")
 
 
-def _says_nothing_new(current: Attempt, outcome: Outcome) -> bool:
-    """Whether ``outcome`` is recorded already, older than what is, or only the last of very many words for pending.
-
-    Raises ``OutcomeContradicts``.
-    """
-    known, said = current.paygov_tracking_id, outcome.paygov_tracking_id
-    if known is not None and said is not None and known != said:
-        raise OutcomeContradicts(current, "another Pay.gov tracking id")
-    if current.status in FINAL:
-        # A collection under way, of an attempt that failed for having none, is no older word: a payer may be charged.
-        unheard_of = current.status == FAILED and known is None and said is not None
-        if outcome.status == current.status or (outcome.status == PENDING and not unheard_of):
-            return True
-        raise OutcomeContradicts(current, outcome.status)
-    if current.status != outcome.status:
-        return False
-    if taken_too_often(current, "noted"):
-        return True
-    return (known or said, current.transaction_status, current.payment_method) == (
-        known,
-        outcome.transaction_status or current.transaction_status,
-        outcome.payment_method or current.payment_method,
-    )
-
-
-def _after_all(view: ObligationView, now: float, fee: str, metadata: Mapping[str, Any]) -> float:
-    """When another attempt at the obligation is created. Raises ``MetadataDiffers`` and ``ObligationTaken``."""
-    differing = _differing(view.obligation, fee, metadata)
+def _created_at_or_conflict(view: ObligationView, now: float, fee: str, metadata: Mapping[str, Any]) -> float:
+    """Return the creation time of a further attempt. Raises ``MetadataDiffers`` and ``ObligationTaken``."""
+    differing = view.obligation.differences(fee, metadata)
     if differing:
         raise MetadataDiffers(view.obligation, differing)
     if view.blocking is not None:
         raise ObligationTaken(view.blocking)
-    # Attempts at one obligation are ordered by their creation, so no two share a millisecond.
+    # Attempts at one obligation are ordered by their creation, so no two may share a millisecond.
     return whole_ms(max(now, *(attempt.created_at + MILLISECOND_S for attempt in view.attempts)))
-
-
-def _differing(there: Obligation, fee: str, metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """What of fee and metadata differs. Metadata compare as JSON: ``1`` is not ``true``, order of keys is nothing."""
-    pairs = {
-        "fee": (fee, there.fee),
-        "metadata": (canonical_json(dict(metadata)), canonical_json(there.metadata)),
-    }
-    return tuple(name for name, (left, right) in pairs.items() if left != right)
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ async def _record_doubt(
     reason = judgement.row.reason
     try:
         if judgement.known is Known.NOT_SENT and first:
-            await portal.ledger.release(attempt, owner, reason, actor=actor)
+            await portal.ledger.release_lease(attempt, owner, reason, actor=actor)
         elif judgement.known is Known.NOT_SENT:
             # The repeated complete was not sent: what was unknown stays so, for the same reason.
             await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)

@@ -93,7 +93,7 @@ async def _processing(portal: Portal, attempt: Attempt) -> None:
 
 async def _complete_first(portal: Portal, attempt: Attempt) -> None:
     owner = portal.new_owner()
-    claimed = await portal.ledger.claim(attempt, owner, portal.settings.lease_s)
+    claimed = await portal.ledger.take_lease(attempt, owner, portal.settings.lease_s)
     await complete(portal, claimed, owner, first=True, actor="portal")
 
 

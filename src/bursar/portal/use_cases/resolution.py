@@ -100,7 +100,7 @@ async def end_uncompleted(
             attempt, event=event, actor=actor, return_code=return_code, return_detail=return_detail
         )
     portal.alert("found uncompleted", attempt, f"{FOUND_UNCOMPLETED}: was the store restored from a backup?")
-    doubted = await portal.ledger.doubt(attempt, FOUND_UNCOMPLETED, actor=actor)
+    doubted = await portal.ledger.put_in_doubt(attempt, FOUND_UNCOMPLETED, actor=actor)
     return (await _record_found(portal, doubted, judge_collections(doubted, found), actor)).attempt
 
 
@@ -170,7 +170,7 @@ async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
 
 async def _complete_again(portal: Portal, attempt: Attempt, actor: Actor) -> Found:
     owner = portal.new_owner()
-    leased = await portal.ledger.steal_lease(attempt, owner, portal.settings.lease_s, actor=actor)
+    leased = await portal.ledger.take_over_lease(attempt, owner, portal.settings.lease_s, actor=actor)
     try:
         completed = await portal.finish(complete(portal, leased, owner, first=False, actor=actor))
     except (GatewayTimeout, BadGateway, Unexpected):
@@ -197,7 +197,7 @@ async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complet
         try:
             # The sweeper's own time stays: callers who poll details must not put it off for ever.
             due_at = next_look(portal, attempt) if attempt.due_at is None else attempt.due_at
-            noted = await portal.ledger.touch_due(attempt, due_at, refreshed_at=now)
+            noted = await portal.ledger.set_due(attempt, due_at, refreshed_at=now)
             found = await ask_paygov(portal, noted, actor=actor, may_complete=may_complete)
             portal.note_heard(attempt.agency_tracking_id, found.heard)
             return found

@@ -118,7 +118,7 @@ async def _end(portal: Portal, attempt: Attempt, failed: str, event: str, code: 
     """Fail what time has ended, which is ``failed`` in the report; not before Pay.gov was asked, where it can be."""
     asks = portal.paygov.can_query
     if asks and not portal.breaker.admit():
-        await portal.ledger.touch_due(attempt, _after_the_outage(portal))
+        await portal.ledger.set_due(attempt, _after_the_outage(portal))
         return "put_off"
     answered: bool | None = None
     try:
@@ -128,7 +128,7 @@ async def _end(portal: Portal, attempt: Attempt, failed: str, event: str, code: 
         answered = True
     except PayGovError as error:
         answered = error.certainty is Certainty.REFUSED
-        await portal.ledger.touch_due(attempt, next_look(portal, attempt))
+        await portal.ledger.set_due(attempt, next_look(portal, attempt))
         return "unheard"
     finally:
         if asks:
@@ -146,11 +146,11 @@ async def _ask(portal: Portal, attempt: Attempt) -> str:
     if not wants_asking(attempt, portal.clock()):
         return "not_due"
     if not portal.breaker.admit():
-        await portal.ledger.touch_due(attempt, _after_the_outage(portal))
+        await portal.ledger.set_due(attempt, _after_the_outage(portal))
         return "put_off"
     answered: bool | None = None
     try:
-        noted = await portal.ledger.touch_due(attempt, next_look(portal, attempt), refreshed_at=portal.clock())
+        noted = await portal.ledger.set_due(attempt, next_look(portal, attempt), refreshed_at=portal.clock())
         found = await ask_paygov(portal, noted, actor="sweeper", may_complete=not refused_as_unusable(noted))
         answered = found.reached
         portal.note_heard(attempt.agency_tracking_id, found.heard)
