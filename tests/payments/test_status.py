@@ -51,6 +51,10 @@ def test_every_edge_says_who_may_take_it_and_what_it_means() -> None:
         assert e.meaning
 
 
+def test_the_event_names_are_those_of_the_steps() -> None:
+    assert set(get_args(status.EventName)) == set(status.event_names())
+
+
 def test_only_a_definite_no_ends_what_may_have_been_charged() -> None:
     ends = {e.event for e in EDGES if e.source == "processing" and e.target == "failed"}
     assert ends == {"refused", "expired_unsent", "never_charged", "resolved_failed"}

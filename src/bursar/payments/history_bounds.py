@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bursar.payments.records import Attempt
+from bursar.payments.status import EventName
 
 RECLAIMS_MAX: Final = 500
 """How often an attempt is claimed again after its lease was given back unsent: every 22 s for its token's 3 hours."""
@@ -29,7 +30,7 @@ NOTED_EVENTS_MAX: Final = 2_000
 
 _EVENTS_GIVEN_BACK: Final = 4  # started, token_given, claimed, released: nothing else leads there
 _EVENTS_OF_A_RECLAIM: Final = 2  # reclaimed, released
-EVENTS_MAX: Final[Mapping[str, int]] = {
+EVENTS_MAX: Final[Mapping[EventName, int]] = {
     "reclaimed": _EVENTS_GIVEN_BACK + _EVENTS_OF_A_RECLAIM * RECLAIMS_MAX,
     "lease_taken_over": TAKEOVER_EVENTS_MAX,
     "noted": NOTED_EVENTS_MAX,
@@ -37,6 +38,6 @@ EVENTS_MAX: Final[Mapping[str, int]] = {
 """Event → how many events, of whatever name, an attempt has when it takes this one no more."""
 
 
-def taken_too_often(attempt: Attempt, event: str) -> bool:
+def taken_too_often(attempt: Attempt, event: EventName) -> bool:
     """Whether ``attempt`` takes no further ``event``, one of :data:`EVENTS_MAX`."""
     return attempt.event_seq >= EVENTS_MAX[event]

@@ -23,7 +23,7 @@ from typing import Any, Final
 from bursar.clock import iso_ms
 from bursar.dynamo.items.attribute_values import Item as Item
 from bursar.payments.item_layout import FLAG, TEXT, TIME, WHOLE_NUMBER, Codec, Layout
-from bursar.payments.status import LIVE, PROCESSING, Status
+from bursar.payments.status import LIVE, PROCESSING, Actor, EventName, OutcomeStatus, Status
 
 DUE_SHARDS: Final = 8
 EVENT_SEQ_MAX: Final = 9999
@@ -126,8 +126,8 @@ class Event:
     agency_tracking_id: str
     seq: int
     at: float
-    name: str  # an edge's event name (payments.status.EDGES)
-    actor: str
+    name: EventName
+    actor: Actor
     from_status: Status | None
     to_status: Status
     detail: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -137,7 +137,7 @@ class Event:
 class Outcome:
     """What Pay.gov said of an attempt's collection: ``status`` is processed, pending or failed."""
 
-    status: Status
+    status: OutcomeStatus
     paygov_tracking_id: str | None = None
     transaction_status: str | None = None
     payment_method: str | None = None
@@ -282,7 +282,7 @@ def obligation_of(first: Attempt) -> Obligation:
 
 
 def latest_event(
-    attempt: Attempt, source: Status | None, name: str, actor: str, detail: Mapping[str, Any] | None = None
+    attempt: Attempt, source: Status | None, name: EventName, actor: Actor, detail: Mapping[str, Any] | None = None
 ) -> Event:
     """Return the event that describes how ``attempt`` came into its state from ``source`` (None: it is new)."""
     return Event(

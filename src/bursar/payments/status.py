@@ -20,6 +20,31 @@ from typing import Final, Literal
 Status = Literal["received", "initiated", "processing", "pending", "processed", "failed"]
 Actor = Literal["portal", "sweeper", "operator"]
 PaymentStatus = Literal["success", "failed", "pending"]
+OutcomeStatus = Literal["pending", "processed", "failed"]
+"""The statuses that Pay.gov's answer about a collection can give an attempt."""
+EventName = Literal[
+    "started",
+    "token_given",
+    "start_failed",
+    "start_abandoned",
+    "claimed",
+    "reclaimed",
+    "released",
+    "lease_taken_over",
+    "outcome_unknown",
+    "completed",
+    "accepted",
+    "refused",
+    "expired",
+    "expired_unsent",
+    "never_charged",
+    "settled",
+    "bounced",
+    "noted",
+    "resolved_processed",
+    "resolved_failed",
+]
+"""The names of the steps in :data:`EDGES`, as events store them."""
 
 RECEIVED: Final = "received"  # recorded; Pay.gov has not yet been asked for a token
 INITIATED: Final = "initiated"  # Pay.gov gave a token; the payer may be on its pages
@@ -43,7 +68,7 @@ class Edge:
 
     source: Status | None
     target: Status
-    event: str
+    event: EventName
     actors: tuple[Actor, ...]
     meaning: str
 
@@ -88,7 +113,7 @@ EDGES: Final[tuple[Edge, ...]] = (
 # fmt: on
 
 # Pay.gov's transaction_status → ours. Source: shared public material on TCSOnlineService (docs/paygov.md).
-PAYGOV_STATUS: Final[dict[str, Status]] = {
+PAYGOV_STATUS: Final[dict[str, OutcomeStatus]] = {
     "Success": PROCESSED,
     "Settled": PROCESSED,
     "Pending": PENDING,
@@ -101,7 +126,7 @@ PAYGOV_STATUS: Final[dict[str, Status]] = {
 }
 
 
-_LEAVING: Final[dict[tuple[Status | None, str], tuple[Edge, ...]]] = {
+_LEAVING: Final[dict[tuple[Status | None, EventName], tuple[Edge, ...]]] = {
     (step.source, step.event): tuple(e for e in EDGES if (e.source, e.event) == (step.source, step.event))
     for step in EDGES
 }
@@ -111,7 +136,7 @@ class NoSuchEdge(ValueError):
     """The graph has no such step; a caller's mistake, never a payer's."""
 
 
-def edge(source: Status | None, event: str, target: Status | None = None) -> Edge:
+def edge(source: Status | None, event: EventName, target: Status | None = None) -> Edge:
     """The one edge leaving ``source`` by ``event`` (into ``target``, when given). Raises :class:`NoSuchEdge`."""
     for candidate in _LEAVING.get((source, event), ()):
         if target is None or candidate.target == target:
@@ -138,11 +163,11 @@ def allows(source: Status | None, target: Status) -> bool:
     return bool(edges_between(source, target))
 
 
-def event_names() -> tuple[str, ...]:
+def event_names() -> tuple[EventName, ...]:
     return tuple(dict.fromkeys(candidate.event for candidate in EDGES))
 
 
-def from_paygov(transaction_status: str) -> Status | None:
+def from_paygov(transaction_status: str) -> OutcomeStatus | None:
     """Our status for Pay.gov's word, or None for a word that Pay.gov is not known to use (which decides nothing)."""
     return PAYGOV_STATUS.get(transaction_status)
 

@@ -15,7 +15,7 @@ from bursar.payments import rules
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
 from bursar.payments.records import Attempt, Item, attempt_to_item, event_to_item, latest_event, whole_ms
-from bursar.payments.status import Actor, NoSuchEdge, Status, edge
+from bursar.payments.status import Actor, EventName, NoSuchEdge, Status, edge
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
 
 CHANGE_TRIES_MAX: Final = 4
@@ -44,7 +44,7 @@ class Journal:
     async def record(
         self,
         attempt: Attempt,
-        event: str,
+        event: EventName,
         actor: Actor,
         target: Status | None = None,
         *,

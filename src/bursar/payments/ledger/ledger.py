@@ -59,6 +59,7 @@ from bursar.payments.status import (
     PROCESSING,
     RECEIVED,
     Actor,
+    EventName,
     NoSuchEdge,
     Status,
 )
@@ -74,7 +75,7 @@ MILLISECOND_S: Final = 0.001
 LEASE_RAN_OUT: Final = "the lease ran out: what its holder did is not known"
 """The reason for an unknown outcome. It is stored in attempts and events, so its text must not change."""
 
-_RESOLUTION_EVENTS: Final[Mapping[Status, str]] = {PROCESSED: "resolved_processed", FAILED: "resolved_failed"}
+_RESOLUTION_EVENTS: Final[Mapping[Status, EventName]] = {PROCESSED: "resolved_processed", FAILED: "resolved_failed"}
 _NO_LEASE: Final[Mapping[str, Any]] = {"lease_owner": None, "lease_until": None}
 _OUTCOME_KNOWN: Final[Mapping[str, Any]] = {**_NO_LEASE, "outcome_unknown": False, "unknown_reason": None}
 
@@ -181,7 +182,7 @@ class Ledger(Lookups):
         self,
         attempt: Attempt,
         *,
-        event: str,
+        event: EventName,
         actor: Actor,
         return_code: str | None,
         return_detail: str | None,
@@ -212,7 +213,7 @@ class Ledger(Lookups):
         unknown, and ``NoSuchEdge`` after ``history_bounds.RECLAIMS_MAX`` repeated leases: the attempt can only fail.
         """
         if attempt.status == INITIATED:
-            event = "claimed"
+            event: EventName = "claimed"
         elif attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown:
             event = "reclaimed"
             _check_not_too_often(attempt, event)
@@ -399,7 +400,7 @@ class Ledger(Lookups):
         return whole_ms(self._clock())
 
 
-def _check_not_too_often(attempt: Attempt, event: str) -> None:
+def _check_not_too_often(attempt: Attempt, event: EventName) -> None:
     if taken_too_often(attempt, event):
         raise NoSuchEdge(f"{attempt.agency_tracking_id} has {attempt.event_seq} events, too many to be {event} again")
 

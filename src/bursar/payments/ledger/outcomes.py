@@ -6,9 +6,9 @@ from typing import Final
 from bursar.payments.errors import OutcomeContradicts
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.records import Attempt, Outcome
-from bursar.payments.status import FAILED, FINAL, PENDING, PROCESSED, PROCESSING, Status
+from bursar.payments.status import FAILED, FINAL, PENDING, PROCESSED, PROCESSING, EventName, OutcomeStatus, Status
 
-OUTCOME_EVENTS: Final[Mapping[tuple[Status, Status], str]] = {
+OUTCOME_EVENTS: Final[Mapping[tuple[Status, OutcomeStatus], EventName]] = {
     (PROCESSING, PROCESSED): "completed",
     (PROCESSING, PENDING): "accepted",
     (PROCESSING, FAILED): "refused",

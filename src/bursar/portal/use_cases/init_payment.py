@@ -16,7 +16,7 @@ from bursar.paygov.errors import Fault, Nonsense, OutcomeUnknown, PayGovError
 from bursar.payments.clients import Client
 from bursar.payments.errors import AttemptMoved, FeeRetired, IdentifierTaken, LedgerError, ObligationTaken
 from bursar.payments.records import Attempt
-from bursar.payments.status import TOKEN_EXPIRED_CODE
+from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import (
     ALREADY_PROCESSING,
@@ -145,7 +145,7 @@ async def _received(portal: Portal, attempt: Attempt, request: InitRequest) -> b
     return await _end(portal, attempt, "start_abandoned", None, ABANDONED_DETAIL)
 
 
-async def _end(portal: Portal, attempt: Attempt, event: str, code: str | None, detail: str) -> bool:
+async def _end(portal: Portal, attempt: Attempt, event: EventName, code: str | None, detail: str) -> bool:
     """Fail what time has ended, unless Pay.gov has a collection of it; True: look at the obligation again.
 
     Raises ``Conflict`` when Pay.gov cannot be asked: until then the outcome is unknown, and so the attempt blocks.

@@ -14,7 +14,7 @@ from bursar.payments.clients import Client
 from bursar.payments.errors import AttemptMoved, LeaseHeld
 from bursar.payments.history_bounds import RECLAIMS_MAX, taken_too_often
 from bursar.payments.records import Attempt
-from bursar.payments.status import FAILED, PROCESSING, TOKEN_EXPIRED_CODE
+from bursar.payments.status import FAILED, PROCESSING, TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import OUTCOME_UNKNOWN, TOKEN_IN_USE, Conflict, GatewayTimeout, Gone, NotFound
 from bursar.portal.contract.views import payment_summary
@@ -97,7 +97,7 @@ async def _complete_first(portal: Portal, attempt: Attempt) -> None:
     await complete(portal, claimed, owner, first=True, actor="portal")
 
 
-async def _expire(portal: Portal, attempt: Attempt, event: str, detail: str = TOKEN_EXPIRED_DETAIL) -> None:
+async def _expire(portal: Portal, attempt: Attempt, event: EventName, detail: str = TOKEN_EXPIRED_DETAIL) -> None:
     """Fail an attempt that was never completed, unless Pay.gov has a collection of it: then that is the answer.
 
     Raises ``Gone`` when it failed, ``GatewayTimeout`` when Pay.gov cannot be asked or its answer decides nothing.

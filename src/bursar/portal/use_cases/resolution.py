@@ -30,7 +30,7 @@ from bursar.payments.errors import AttemptMoved
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt
-from bursar.payments.status import PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor
+from bursar.payments.status import PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor, EventName
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout, Unexpected
 from bursar.portal.use_cases.completion import complete, look_up, record
 from bursar.portal.use_cases.completion_outcomes import Judgement, Known, judge_collections
@@ -86,7 +86,7 @@ def refused_as_unusable(attempt: Attempt) -> bool:
 
 
 async def end_uncompleted(
-    portal: Portal, attempt: Attempt, *, event: str, actor: Actor, return_code: str | None, return_detail: str
+    portal: Portal, attempt: Attempt, *, event: EventName, actor: Actor, return_code: str | None, return_detail: str
 ) -> Attempt:
     """Fail an attempt of which no complete is recorded, by ``event``, unless Pay.gov has a collection of it.
 

@@ -24,7 +24,7 @@ from typing import Final
 from bursar.paygov.errors import Certainty, PayGovError
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.records import Attempt
-from bursar.payments.status import TOKEN_EXPIRED_CODE
+from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.use_cases.attention import why_attention
 from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
 from bursar.portal.use_cases.portal import Portal
@@ -108,13 +108,13 @@ async def _initiated(portal: Portal, attempt: Attempt) -> str:
     return await _expire(portal, attempt, "expired")
 
 
-async def _expire(portal: Portal, attempt: Attempt, event: str) -> str:
+async def _expire(portal: Portal, attempt: Attempt, event: EventName) -> str:
     if not portal.ledger.due_policy.token_expired(attempt, portal.clock()):
         return "not_due"
     return await _end(portal, attempt, "expired", event, TOKEN_EXPIRED_CODE, TOKEN_EXPIRED_DETAIL)
 
 
-async def _end(portal: Portal, attempt: Attempt, failed: str, event: str, code: str | None, detail: str) -> str:
+async def _end(portal: Portal, attempt: Attempt, failed: str, event: EventName, code: str | None, detail: str) -> str:
     """Fail what time has ended, which is ``failed`` in the report; not before Pay.gov was asked, where it can be."""
     asks = portal.paygov.can_query
     if asks and not portal.breaker.admit():
