@@ -9,7 +9,7 @@ from typing import Final
 
 from bursar.clock import iso_ms
 from bursar.payments.fees import FeeCatalogue
-from bursar.payments.ledger.contradictions import ACKNOWLEDGED, TOLD
+from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
 from bursar.payments.records import AMOUNT_MAX, CENT, REPEAT_USED
 from bursar.payments.status import BLOCKING, FINAL, RECEIVED, STATUSES, moves
@@ -86,8 +86,8 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 attributes=("client", "reference", "fee", "metadata"),
             ),
             AppendOnly("events-append-only", kind="event"),
-            Immutable("contradiction-told", kind=CONTRADICTION, attributes=TOLD),
-            WriteOnce("contradiction-acknowledged-once", kind=CONTRADICTION, attributes=ACKNOWLEDGED),
+            Immutable("contradiction-told", kind=CONTRADICTION, attributes=REPORT_ATTRIBUTES),
+            WriteOnce("contradiction-acknowledged-once", kind=CONTRADICTION, attributes=ACKNOWLEDGEMENT_ATTRIBUTES),
         ),
     )
 

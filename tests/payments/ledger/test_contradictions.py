@@ -29,8 +29,8 @@ async def test_a_collection_of_what_an_operator_failed_is_kept(ledger: Ledger, s
         failed.client,
         failed.reference,
     )
-    assert kept.told() == f"Pay.gov says {said.status} as 3FPAID, recorded is failed"
-    assert kept.said_transaction_status == said.transaction_status
+    assert kept.summary == f"Pay.gov says {said.status} as 3FPAID, recorded is failed"
+    assert kept.reported_transaction_status == said.transaction_status
     assert await ledger.reread(failed) == failed
     assert (await history(ledger, failed))[-1] == "resolved_failed"
 
@@ -44,7 +44,7 @@ async def test_another_tracking_id_of_what_is_paid_or_settling_is_kept(ledger: L
     paid = await ledger.record_outcome(waiting, PAID, actor="sweeper")
     with pytest.raises(OutcomeContradicts):
         await ledger.record_outcome(paid, Outcome("failed", "3FPAID", "Failed"), actor="sweeper")
-    assert [each.told() for each in await ledger.contradictions.unacknowledged()] == [
+    assert [each.summary for each in await ledger.contradictions.unacknowledged()] == [
         "Pay.gov says failed as 3FPAID, recorded is processed as 3FPAID",
         "Pay.gov says processed as 3FOTHER, recorded is pending as 3FPAID",
     ]
@@ -59,7 +59,7 @@ async def test_a_second_collection_that_takes_money_is_kept_beside_the_one_that_
     assert (paid.status, paid.paygov_tracking_id) == ("processed", "3FPAID")
     assert await ledger.record_outcome(unknown, PAID, actor="portal", others=[other]) == paid
     [kept] = await ledger.contradictions.unacknowledged()
-    assert kept.told() == "Pay.gov says pending as 3FOTHER, recorded is processed as 3FPAID"
+    assert kept.summary == "Pay.gov says pending as 3FOTHER, recorded is processed as 3FPAID"
 
 
 async def test_a_second_collection_that_cannot_be_kept_is_not_forgotten_by_recording_the_first(

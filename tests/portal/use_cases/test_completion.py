@@ -132,7 +132,7 @@ async def test_a_process_that_slept_through_its_lease_cannot_fail_what_another_h
         raise Fault("4019", "no such application")
 
     stage.portal.paygov.complete = asleep  # type: ignore[method-assign, assignment]
-    with pytest.raises(AttemptMoved, match="taken over"):
+    with pytest.raises(AttemptMoved, match="has another lease"):
         await complete(stage.portal, claimed, sleeper, first=True, actor="portal")
     attempt = await stage.attempt(token)
     assert (attempt.status, attempt.lease_owner, stage.charges()) == ("processing", other, 1)

@@ -1,48 +1,33 @@
-"""What Pay.gov said against the record, or beside it (a second collection of one attempt, which charges twice): kept in
-the payments table until a person acknowledges it, and after.
+"""Contradictions: reports by Pay.gov that contradict the record of an attempt, and second collections of one attempt.
+
+They stay in the payments table, also after a person has acknowledged them (:mod:`bursar.payments.rules`):
 
     kind           pk               sk
-    contradiction  contradictions   <agencyTrackingId>#<the status said>#<the Pay.gov tracking id said>
+    contradiction  contradictions   <agencyTrackingId>#<reported status>#<reported Pay.gov tracking id>
 
-A final attempt stays as it is whatever is heard of it later, so a contradiction is an item of its own and changes
-nothing else. The same word heard again is the same item. None is ever removed (:mod:`bursar.payments.rules`).
+A final attempt never changes, so a contradiction is a separate item and changes nothing else. The same report twice is
+the same item.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from bursar.clock import Clock, from_iso_ms, iso_ms
+from bursar.clock import Clock
+from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.errors import LedgerBusy
-from bursar.payments.records import Attempt, Item, Outcome, whole_ms
+from bursar.payments.item_layout import TEXT, TIME, Codec, Layout
+from bursar.payments.records import Attempt, Outcome, whole_ms
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, Update
-
-if TYPE_CHECKING:
-    from bursar.dynamo.clients.store import Store
 
 PARTITION: Final = "contradictions"
 KIND: Final = "contradiction"
-TOLD: Final = (
-    "agencyTrackingId",
-    "client",
-    "reference",
-    "recordedStatus",
-    "recordedPayGovTrackingId",
-    "saidStatus",
-    "saidPayGovTrackingId",
-    "saidTransactionStatus",
-    "createdAt",
-)
-"""The attributes that say what happened; they never change."""
-ACKNOWLEDGED: Final = ("acknowledgedBy", "acknowledgedReason", "acknowledgedAt")
-"""The attributes that a person adds, once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What was recorded of an attempt and what Pay.gov said instead. Times are Unix seconds.
+    """What is recorded of an attempt, and what Pay.gov reported instead. Times are Unix seconds.
 
-    The acknowledgement's three are None until a person has looked.
+    The three fields of the acknowledgement are None until a person has acknowledged it.
     """
 
     agency_tracking_id: str
@@ -50,40 +35,66 @@ class Contradiction:
     reference: str
     recorded_status: str
     recorded_paygov_id: str | None
-    said_status: str
-    said_paygov_id: str | None
-    said_transaction_status: str | None
+    reported_status: str
+    reported_paygov_id: str | None
+    reported_transaction_status: str | None
     created_at: float
     acknowledged_by: str | None = None
     acknowledged_reason: str | None = None
     acknowledged_at: float | None = None
 
-    def told(self) -> str:
-        """It in one line for a person."""
-        said = _with_id(self.said_status, self.said_paygov_id)
-        return f"Pay.gov says {said}, recorded is {_with_id(self.recorded_status, self.recorded_paygov_id)}"
+    @property
+    def summary(self) -> str:
+        """The contradiction in one line for a person."""
+        reported = _with_id(self.reported_status, self.reported_paygov_id)
+        return f"Pay.gov says {reported}, recorded is {_with_id(self.recorded_status, self.recorded_paygov_id)}"
+
+
+_REPORT: Final[dict[str, tuple[str, Codec]]] = {
+    "agency_tracking_id": ("agencyTrackingId", TEXT),
+    "client": ("client", TEXT),
+    "reference": ("reference", TEXT),
+    "recorded_status": ("recordedStatus", TEXT),
+    "recorded_paygov_id": ("recordedPayGovTrackingId", TEXT),
+    "reported_status": ("saidStatus", TEXT),
+    "reported_paygov_id": ("saidPayGovTrackingId", TEXT),
+    "reported_transaction_status": ("saidTransactionStatus", TEXT),
+    "created_at": ("createdAt", TIME),
+}
+_ACKNOWLEDGEMENT: Final[dict[str, tuple[str, Codec]]] = {
+    "acknowledged_by": ("acknowledgedBy", TEXT),
+    "acknowledged_reason": ("acknowledgedReason", TEXT),
+    "acknowledged_at": ("acknowledgedAt", TIME),
+}
+_LAYOUT: Final = Layout(
+    Contradiction,
+    _REPORT | _ACKNOWLEDGEMENT,
+    nullable=("recorded_paygov_id", "reported_paygov_id", "reported_transaction_status"),
+)
+REPORT_ATTRIBUTES: Final = tuple(attribute for attribute, _ in _REPORT.values())
+"""The attributes that describe what happened; they never change."""
+ACKNOWLEDGEMENT_ATTRIBUTES: Final = tuple(attribute for attribute, _ in _ACKNOWLEDGEMENT.values())
+"""The attributes that a person adds, once."""
 
 
 class Contradictions:
-    """All contradictions in one payments table. Safe in many processes at once."""
+    """All contradictions in one payments table. Many processes may use one table at once."""
 
-    def __init__(self, store: "Store", ruled: RuledTable, table: str, *, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, ruled: RuledTable, *, clock: Clock) -> None:
         self._ruled = ruled
-        self._table = table
         self._clock = clock
 
-    async def keep(self, attempt: Attempt, said: Outcome) -> None:
-        """Keeps that Pay.gov ``said`` this of ``attempt``. Raises ``LedgerBusy``, and what the store raises."""
+    async def keep(self, attempt: Attempt, reported: Outcome) -> None:
+        """Store that Pay.gov ``reported`` this of ``attempt``. Raises ``LedgerBusy``, and the store's errors."""
         found = Contradiction(
             agency_tracking_id=attempt.agency_tracking_id,
             client=attempt.client,
             reference=attempt.reference,
             recorded_status=attempt.status,
             recorded_paygov_id=attempt.paygov_tracking_id,
-            said_status=said.status,
-            said_paygov_id=said.paygov_tracking_id,
-            said_transaction_status=said.transaction_status,
+            reported_status=reported.status,
+            reported_paygov_id=reported.paygov_tracking_id,
+            reported_transaction_status=reported.transaction_status,
             created_at=whole_ms(self._clock()),
         )
         item = _to_item(found)
@@ -91,77 +102,40 @@ class Contradictions:
             await self._ruled.write([Put(item)])
         except (Contention, RuleRefused) as refusal:
             if await self._items(item["sk"]["S"]):
-                return  # said before
+                return  # stored before
             if isinstance(refusal, RuleRefused):
                 raise
             raise LedgerBusy(str(refusal)) from refusal
 
     async def unacknowledged(self) -> list[Contradiction]:
-        """Those that nobody has acknowledged, oldest first; strongly consistent."""
-        found = [_from_item(item) for item in await self._items("") if "acknowledgedAt" not in item]
+        """Return the contradictions without an acknowledgement, oldest first. The read is strongly consistent."""
+        found = [_LAYOUT.decode(item) for item in await self._items("") if "acknowledgedAt" not in item]
         return sorted(found, key=lambda each: (each.created_at, each.agency_tracking_id))
 
     async def acknowledge(self, agency_tracking_id: str, *, by: str, reason: str) -> list[Contradiction]:
-        """Acknowledges all of one attempt's that nobody has; none when there are none. Raises ``LedgerBusy``."""
+        """Acknowledge the open contradictions of one attempt and return them. Raises ``LedgerBusy``."""
         items = [item for item in await self._items(f"{agency_tracking_id}#") if "acknowledgedAt" not in item]
         now = whole_ms(self._clock())
-        looked_at = [
-            replace(_from_item(item), acknowledged_by=by, acknowledged_reason=reason, acknowledged_at=now)
+        acknowledged = [
+            replace(_LAYOUT.decode(item), acknowledged_by=by, acknowledged_reason=reason, acknowledged_at=now)
             for item in items
         ]
         try:
             if items:
-                pairs = zip(items, looked_at, strict=True)
-                await self._ruled.write([Update(item, _to_item(each)) for item, each in pairs])
-        except Contention as moved:  # somebody else is acknowledging it, or the store is too contended to write
-            raise LedgerBusy(str(moved)) from moved
-        return looked_at
+                pairs = zip(items, acknowledged, strict=True)
+                await self._ruled.write([Update(item, item | _to_item(each)) for item, each in pairs])
+        except Contention as contention:  # another caller is acknowledging it, or the store is too contended to write
+            raise LedgerBusy(str(contention)) from contention
+        return acknowledged
 
     async def _items(self, starts_with: str) -> list[Item]:
-        """The items whose sort key starts so, of all pages."""
-        values: dict[str, Any] = {":pk": {"S": PARTITION}}
-        condition = "pk = :pk"
-        if starts_with:
-            values[":start"] = {"S": starts_with}
-            condition += " AND begins_with(sk, :start)"
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "ConsistentRead": True,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-        }
-        items: list[Item] = []
-        while True:
-            reply = await self._store.call("Query", request)
-            items += reply["Items"]
-            if "LastEvaluatedKey" not in reply:
-                return items
-            request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
-
-
-_TIMES: Final = frozenset({"createdAt", "acknowledgedAt"})
+        """Return the items whose sort key begins with ``starts_with``, by a strongly consistent read."""
+        return await self._ruled.partition({"S": PARTITION}, starts_with)
 
 
 def _to_item(found: Contradiction) -> Item:
-    sk = f"{found.agency_tracking_id}#{found.said_status}#{found.said_paygov_id or ''}"
-    item: Item = {"pk": {"S": PARTITION}, "sk": {"S": sk}, "kind": {"S": KIND}}
-    for attribute, field in _FIELDS.items():
-        value = getattr(found, field)
-        if value is not None:
-            item[attribute] = {"S": iso_ms(value) if attribute in _TIMES else value}
-    return item
-
-
-def _from_item(item: Mapping[str, Any]) -> Contradiction:
-    texts = {attribute: item[attribute]["S"] for attribute in _FIELDS if attribute in item}
-    values = {name: from_iso_ms(text) if name in _TIMES else text for name, text in texts.items()}
-    absent: dict[str, Any] = dict.fromkeys(_FIELDS.values())
-    return Contradiction(**absent | {_FIELDS[name]: value for name, value in values.items()})
-
-
-_FIELDS: Final[Mapping[str, str]] = dict(
-    zip((*TOLD, *ACKNOWLEDGED), Contradiction.__dataclass_fields__, strict=True)  # in the same order
-)
+    sk = f"{found.agency_tracking_id}#{found.reported_status}#{found.reported_paygov_id or ''}"
+    return {"pk": {"S": PARTITION}, "sk": {"S": sk}, "kind": {"S": KIND}, **_LAYOUT.encode(found)}
 
 
 def _with_id(status: str, paygov_tracking_id: str | None) -> str:

@@ -106,7 +106,7 @@ class Ledger(Lookups):
         ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock, direct=direct)
         super().__init__(store, ruled, table)
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
-        self.contradictions = Contradictions(store, ruled, table, clock=clock)
+        self.contradictions = Contradictions(ruled, clock=clock)
 
     async def create_table(self) -> None:
         """Create the table unless it exists."""

@@ -76,7 +76,7 @@ async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Wanted]:
     wanted = [Wanted(attempt, attempt.updated_at, why) for attempt, why in found if why is not None]
     for each in await portal.ledger.contradictions.unacknowledged():
         attempt = await _attempt(portal, each.agency_tracking_id)
-        wanted.append(Wanted(attempt, each.created_at, each.told(), contradicted=True))
+        wanted.append(Wanted(attempt, each.created_at, each.summary, contradicted=True))
     return sorted(wanted, key=lambda each: (each.since, each.attempt.agency_tracking_id))
 
 
