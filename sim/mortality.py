@@ -78,7 +78,7 @@ class MortalStore:
         """The store outlives its processes."""
 
 
-class MortalDirect:
+class MortalCompareAndSwap:
     """The direct door of a store in the process itself: the file outlives it, what it had in hand does not."""
 
     def __init__(self, inner: CompareAndSwap, process: Process) -> None:

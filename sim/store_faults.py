@@ -9,7 +9,7 @@
 | delivered twice | the answer | the write, and once more a little later |
 | stale index | what the same question was answered before | |
 
-A store in the portal's own process has a disk instead of a network (:class:`FaultyDirect`):
+A store in the portal's own process has a disk instead of a network (:class:`FaultyCompareAndSwap`):
 
 | fault | what the portal sees | what took place |
 |---|---|---|
@@ -129,7 +129,7 @@ class FaultyStore:
         return answer
 
 
-class FaultyDirect:
+class FaultyCompareAndSwap:
     """The direct door of a store in the portal's process, on a disk that fails now and then; ``rate`` as above."""
 
     def __init__(self, inner: CompareAndSwap, randomness: random.Random, counts: Counter[str], rate: float) -> None:

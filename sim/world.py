@@ -32,9 +32,9 @@ from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 from sim.backups import backup_of, restore_into
 from sim.loop import VirtualLoop
-from sim.mortality import MortalDirect, MortalStore, MortalTransport, Process
+from sim.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
 from sim.paygov_faults import FAULT_SHARES, FAULTS, OUTAGE_S, OUTAGES, CountingPlan, EchoingTransport, OddPayGov, Outage
-from sim.store_faults import AWAY_S, FaultyDirect, FaultyStore
+from sim.store_faults import AWAY_S, FaultyCompareAndSwap, FaultyStore
 
 TABLE: Final = "payments"
 PAYGOV_TIMEOUT_S: Final = 20.0
@@ -136,7 +136,9 @@ class World:
         )
         self.engine = AsyncEngine(engine)
         self.store = FaultyStore(self.engine, self.branch("store"), self.counts, sky.store_faults, loop.clock)
-        self.direct = FaultyDirect(self.engine.compare_and_swap, self.branch("disk"), self.counts, sky.store_faults)
+        self.compare_and_swap = FaultyCompareAndSwap(
+            self.engine.compare_and_swap, self.branch("disk"), self.counts, sky.store_faults
+        )
         self.fees = catalogue()
         self.clients = Clients((_client("court"), _client("registry")))
         self.books = Books()
@@ -173,10 +175,17 @@ class World:
             taken_after_s, restored_after_s = chance.uniform(*BACKUP_AFTER_S), chance.uniform(*RESTORED_AFTER_S)
             self._background.append(self.loop.create_task(self._go_back(taken_after_s, restored_after_s)))
 
-    def ledger(self, store: Store, direct: CompareAndSwap | None = None) -> Ledger:
+    def ledger(self, store: Store, compare_and_swap: CompareAndSwap | None = None) -> Ledger:
         self._ledgers += 1
         randomness = self.branch(f"ledger {self._ledgers}")
-        return Ledger(store, clock=self.loop.clock, randomness=randomness, table=TABLE, fees=self.fees, direct=direct)
+        return Ledger(
+            store,
+            clock=self.loop.clock,
+            randomness=randomness,
+            table=TABLE,
+            fees=self.fees,
+            compare_and_swap=compare_and_swap,
+        )
 
     def client(self, name: str) -> Client:
         client = self.clients.by_name(name)
@@ -222,7 +231,7 @@ class World:
         self.plan.clear()
         self.paygov.oddity = self.transport.echo_rate = 0.0
         self.store.calm()
-        self.direct.calm()
+        self.compare_and_swap.calm()
         for number, process in enumerate(self.processes):
             process.live_on()
             self._sweepers[number].cancel()
@@ -249,7 +258,9 @@ class World:
         """What runs in ``process``: everything anew but the store and Pay.gov."""
         wire, name = MortalTransport(self.transport, process), f"{process.name} {self.loop.time()}"
         if self.sky.embedded:
-            ledger = self.ledger(MortalStore(self.engine, process), MortalDirect(self.direct, process))
+            ledger = self.ledger(
+                MortalStore(self.engine, process), MortalCompareAndSwap(self.compare_and_swap, process)
+            )
         else:
             ledger = self.ledger(MortalStore(self.store, process))
         return self.portal(ledger, wire, name)
@@ -303,7 +314,7 @@ class World:
         for process in self.processes:
             process.kill()
         self.store.forget()
-        self.direct.forget()
+        self.compare_and_swap.forget()
         self.transport.forget()
         await asyncio.sleep(SETTLING_S)  # what the old store has begun ends in the old store
         self.lost |= await self._attempt_ids()

@@ -25,12 +25,12 @@ FILES = sorted(path for path in TESTS.rglob("*.py") if path != MAKER)
 def made_without_a_path(source: str, *, in_use_cases: bool) -> list[int]:
     """Return the lines of ``source`` that make a ledger or a ruled table without a chosen write path.
 
-    ``direct=`` chooses one, except in the use-case tests, which must not choose.
+    ``compare_and_swap=`` chooses one, except in the use-case tests, which must not choose.
     """
     return [
         call.lineno
         for call in _calls(source)
-        if in_use_cases or "direct" not in {keyword.arg for keyword in call.keywords}
+        if in_use_cases or "compare_and_swap" not in {keyword.arg for keyword in call.keywords}
     ]
 
 
@@ -49,7 +49,9 @@ def _calls(source: str) -> Iterator[ast.Call]:
 def test_every_ledger_has_a_chosen_write_path(path: Path) -> None:
     folder = path.relative_to(TESTS / "support" if path.is_relative_to(TESTS / "support") else TESTS).parts[0]
     found = made_without_a_path(path.read_text(encoding="utf-8"), in_use_cases=folder in USE_CASES)
-    assert found == [], "take the ledger from a stage or `write_path`; outside the use cases, `direct=` will do"
+    assert found == [], (
+        "take the ledger from a stage or `write_path`; outside the use cases, `compare_and_swap=` will do"
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_every_ledger_has_a_chosen_write_path(path: Path) -> None:
         ("payments.Ledger(store)", [1], [1]),
         ("from bursar.payments import Ledger as Book\nBook(store)", [2], [2]),
         ("RuledTable(store, 'table', rules)", [1], [1]),
-        ("Ledger(store, direct=None)", [], [1]),
+        ("Ledger(store, compare_and_swap=None)", [], [1]),
         ("write_path.ledger(store)\nledger: Ledger = stage.ledger", [], []),
     ],
 )
@@ -78,7 +80,7 @@ def test_a_test_runs_on_both_paths_unless_its_marker_names_one() -> None:
     [
         (("transaction",), {}),
         (("transaction",), {"reason": " "}),
-        (("direct",), {"reason": "there is no such path"}),
+        (("compare_and_swap",), {"reason": "there is no such path"}),
         ((), {"reason": "it names no path"}),
         (("swap", "transaction"), {"reason": "it names two"}),
     ],

@@ -78,7 +78,7 @@ def test_four_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str
     rules, meanings = world
     rules = rules_from_toml(rules_to_toml(rules))
     plain, native, swapped = PlainStore(), PlainStore(rules), PlainStore(rules)
-    table, direct = ruled(plain, rules), ruled(swapped, rules, direct=True)
+    table, direct = ruled(plain, rules), ruled(swapped, rules, swaps=True)
     state: dict[Key, Item] = {}
     accepted = 0
     TALLY["sequences"] += 1
@@ -119,7 +119,7 @@ def test_a_stale_reader_never_breaks_a_rule(data: st.DataObject, world: tuple[Ru
     """Let writers decide on old reads: an accepted write is legal on the present item."""
     rules, meanings = world
     plain, swapped = PlainStore(), PlainStore(rules)
-    table, direct = ruled(plain, rules), ruled(swapped, rules, direct=True)
+    table, direct = ruled(plain, rules), ruled(swapped, rules, swaps=True)
     seen: list[dict[Key, Item]] = [{}]
     state: dict[Key, Item] = {}
     for _ in range(data.draw(st.integers(1, STEPS_MAX), label="steps")):

@@ -322,7 +322,9 @@ class Payments:
             self.attempt = finish(self.plain.take_lease(self.attempt, "first", 30.0))
 
     def ledger(self, store: Any, seed: int) -> Ledger:
-        return Ledger(store, clock=lambda: NOW, randomness=random.Random(seed), table=TABLE, fees=FEES, direct=None)
+        return Ledger(
+            store, clock=lambda: NOW, randomness=random.Random(seed), table=TABLE, fees=FEES, compare_and_swap=None
+        )
 
     def stepped(self, seed: int) -> Ledger:
         return self.ledger(SteppedStore(self.store), seed)

@@ -68,7 +68,7 @@ class OtherStore:
         name = f"ruled-{next(TABLES)}"
         self.call("CreateTable", **{**DEFINITION, "TableName": name})
         randomness = random.Random(next(TABLES))
-        return RuledTable(self.store, name, rules, randomness=randomness, clock=time.time, direct=None)
+        return RuledTable(self.store, name, rules, randomness=randomness, clock=time.time, compare_and_swap=None)
 
     def items(self, table: RuledTable) -> tuple[dict[Key, Item], dict[str, Key]]:
         """Return the items and the sentinels."""

@@ -25,7 +25,9 @@ def table(native: bool) -> PlainStore:
     store = PlainStore()
     store.engine.execute("DeleteTable", {"TableName": TABLE})
     store.engine.execute("CreateTable", table_definition(TABLE))
-    ledger = Ledger(store, clock=lambda: NOW, randomness=random.Random(5), table=TABLE, fees=FEES, direct=None)
+    ledger = Ledger(
+        store, clock=lambda: NOW, randomness=random.Random(5), table=TABLE, fees=FEES, compare_and_swap=None
+    )
     fee = FEES.fee("PETITION_FILING_FEE", NOW)
     for reference, letter in ((ONE, "a"), (TWO, "b")):
         started = ledger.start_attempt(

@@ -70,8 +70,10 @@ class WritePath:
         self, store: EmbeddedStore, *, clock: Clock, randomness: random.Random, fees: FeeCatalogue | None = None
     ) -> Ledger:
         """Return a ledger with ``fees`` (default: those that ship) that writes to ``store`` this way."""
-        direct = store.compare_and_swap if self.swaps else None
-        return Ledger(store, clock=clock, randomness=randomness, fees=fees or shipped_fees(), direct=direct)
+        compare_and_swap = store.compare_and_swap if self.swaps else None
+        return Ledger(
+            store, clock=clock, randomness=randomness, fees=fees or shipped_fees(), compare_and_swap=compare_and_swap
+        )
 
     async def create_table(self, store: AsyncEngine) -> None:
         """Create the payments table unless it is there; where writes are swaps, the store gets the shipped rules."""
@@ -118,10 +120,10 @@ class Wrapped:
 
     @property
     def compare_and_swap(self) -> CompareAndSwap:
-        return _WrappedDoor(self)
+        return _WrappedCompareAndSwap(self)
 
 
-class _WrappedDoor:
+class _WrappedCompareAndSwap:
     def __init__(self, store: Wrapped) -> None:
         self._store = store
         self._behind = store.behind.compare_and_swap

@@ -134,7 +134,7 @@ class Composition:
                 randomness=self.randomness,
                 table=table,
                 fees=self.fees,
-                direct=self._observed_direct(store),
+                compare_and_swap=self._observed_compare_and_swap(store),
             )
             try:
                 if self._founds:
@@ -259,14 +259,14 @@ class Composition:
 
         return ObservedStore(store, self.metrics, self.clock)
 
-    def _observed_direct(self, store: Store) -> CompareAndSwap | None:
+    def _observed_compare_and_swap(self, store: Store) -> CompareAndSwap | None:
         if not isinstance(store, AsyncEngine):
             return None
         if self.metrics is None:
             return store.compare_and_swap
-        from bursar.portal.metrics.metrics import ObservedDirect
+        from bursar.portal.metrics.metrics import ObservedCompareAndSwap
 
-        return ObservedDirect(store.compare_and_swap, self.metrics, self.clock)
+        return ObservedCompareAndSwap(store.compare_and_swap, self.metrics, self.clock)
 
 
 def _nobody_at_paygov() -> "PayGov":

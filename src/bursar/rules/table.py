@@ -69,8 +69,9 @@ class RetryLimits:
 class RuledTable:
     """Writes to ``table_name`` through ``store``; each is one transaction that keeps ``rules`` under any concurrency.
 
-    ``randomness`` makes tokens and jitter, ``clock`` gives a token's age, and waiting is ``asyncio.sleep``. ``direct``
-    is the direct access to a store in this process: reads and swaps use it. Such a store cannot lose an answer, so
+    ``randomness`` makes tokens and jitter, ``clock`` gives a token's age, and waiting is ``asyncio.sleep``.
+
+    ``compare_and_swap`` reads and swaps whole items of a store in this process. Such a store cannot lose an answer, so
     writes carry no token, and the store need not remember one. An unclear answer (a failing disk) is settled by
     reading.
     """
@@ -84,7 +85,7 @@ class RuledTable:
         randomness: random.Random,
         clock: Clock,
         retry_limits: RetryLimits = RetryLimits(),
-        direct: CompareAndSwap | None = None,
+        compare_and_swap: CompareAndSwap | None = None,
     ) -> None:
         self.store = store
         self.name = table_name
@@ -93,8 +94,8 @@ class RuledTable:
         self._randomness = randomness
         self._clock = clock
         self.retry_limits = retry_limits
-        self._direct = direct
-        self._document = "" if direct is None else rules_to_toml(rules)
+        self._compare_and_swap = compare_and_swap
+        self._document = "" if compare_and_swap is None else rules_to_toml(rules)
 
     def compile(self, writes: Sequence[LogicalWrite]) -> CompiledTransaction:
         """Return the transaction that :meth:`write` would send; raise what it would raise before sending."""
@@ -107,11 +108,11 @@ class RuledTable:
         :mod:`bursar.rules.errors`.
         """
         unclear = False
-        if self._direct is not None and token is None:
+        if self._compare_and_swap is not None and token is None:
             try:
                 swaps = swaps_of(self.plan, writes)
                 if swaps:
-                    await self._direct.swap(self.name, swaps, self._document)
+                    await self._compare_and_swap.swap(self.name, swaps, self._document)
                 return
             except ValueError:
                 pass  # compiling raises this error again, or the refusal of a rule
@@ -119,7 +120,7 @@ class RuledTable:
                 unclear = refusal.code in UNCLEAR_CODES
         compiled = self.compile(writes)
         if compiled.actions:
-            if token is None and self._direct is None:
+            if token is None and self._compare_and_swap is None:
                 token = f"{self._randomness.getrandbits(128):032x}"
             await _TransactionSender(self, compiled, token, unclear=unclear).run()
 
@@ -143,8 +144,8 @@ class RuledTable:
 
     async def get(self, key: Item) -> dict[str, Any] | None:
         """Return the item at ``key`` by a strongly consistent read, or None."""
-        if self._direct is not None:
-            return await self._direct.get(self.name, key)
+        if self._compare_and_swap is not None:
+            return await self._compare_and_swap.get(self.name, key)
         request = {"TableName": self.name, "Key": dict(key), "ConsistentRead": True}
         answer = await self.store.call("GetItem", request)
         item: dict[str, Any] | None = answer.get("Item")
@@ -155,8 +156,8 @@ class RuledTable:
 
         With ``begins``, only those whose sort key, a text, begins with it.
         """
-        if self._direct is not None:
-            return await self._direct.partition(self.name, value, begins)
+        if self._compare_and_swap is not None:
+            return await self._compare_and_swap.partition(self.name, value, begins)
         request: dict[str, Any] = {
             "TableName": self.name,
             "ConsistentRead": True,

@@ -48,7 +48,7 @@ def unreliable(write_path: WritePath, store: Listening, ledger: Ledger) -> Calla
         wrapped = Unreliable(store, list(spoils))
         ledger._ruled.store = wrapped
         if write_path.swaps:
-            ledger._ruled._direct = wrapped.compare_and_swap
+            ledger._ruled._compare_and_swap = wrapped.compare_and_swap
 
     return spoil
 

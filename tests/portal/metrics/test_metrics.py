@@ -18,7 +18,7 @@ from bursar.portal.metrics.metrics import (
     LOOK_AGE_MAX_S,
     LOOK_TIMEOUT_S,
     Metrics,
-    ObservedDirect,
+    ObservedCompareAndSwap,
     ObservedStore,
 )
 from bursar.portal.metrics.worker_snapshots import Snapshots
@@ -98,7 +98,7 @@ class _Observed(ObservedStore):
 
     def __init__(self, stage: Stage, metrics: Metrics) -> None:
         super().__init__(stage.store, metrics, stage.loop.clock)
-        self.direct = ObservedDirect(stage.store.direct, metrics, stage.loop.clock)
+        self.compare_and_swap = ObservedCompareAndSwap(stage.store.compare_and_swap, metrics, stage.loop.clock)
 
 
 @on_stage

@@ -20,7 +20,7 @@ def store() -> PlainStore:
 
 @pytest.fixture
 def table(store: PlainStore) -> RuledTable:
-    return ruled(store, ORDERS, direct=True)
+    return ruled(store, ORDERS, swaps=True)
 
 
 def sent(store: PlainStore) -> list[str]:

@@ -89,9 +89,11 @@ class PlainStore:
         return {item["pk"]["S"]: key_of(item["owner"]["M"]) for item in found}
 
 
-def ruled(store: Any, rules: Rules, seed: int = 0, *, direct: bool = False) -> RuledTable:
-    direct_door = store.compare_and_swap if direct else None
-    return RuledTable(store, TABLE, rules, randomness=random.Random(seed), clock=lambda: 0.0, direct=direct_door)
+def ruled(store: Any, rules: Rules, seed: int = 0, *, swaps: bool = False) -> RuledTable:
+    compare_and_swap = store.compare_and_swap if swaps else None
+    return RuledTable(
+        store, TABLE, rules, randomness=random.Random(seed), clock=lambda: 0.0, compare_and_swap=compare_and_swap
+    )
 
 
 def finish(work: Coroutine[Any, Any, Any]) -> Any:

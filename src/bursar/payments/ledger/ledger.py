@@ -84,7 +84,7 @@ class Ledger(Lookups):
     """All obligations, attempts and events in one table of ``store``. Many processes may use one table at once.
 
     ``fees`` are the fees that the rules allow (default: the catalogue that ships). ``due`` decides when the sweeper
-    looks at an attempt. ``direct`` swaps whole items in a store of this process that enforces the same rules
+    looks at an attempt. ``compare_and_swap`` swaps whole items in a store of this process that enforces the same rules
     (:class:`bursar.rules.RuledTable`). All reads are in :class:`bursar.payments.ledger.lookups.Lookups`.
     """
 
@@ -97,13 +97,15 @@ class Ledger(Lookups):
         table: str = TABLE_NAME,
         fees: FeeCatalogue | None = None,
         due: DuePolicy | None = None,
-        direct: "CompareAndSwap | None" = None,
+        compare_and_swap: "CompareAndSwap | None" = None,
     ) -> None:
         self.rules = rules.payment_rules(fees or FeeCatalogue.default())
         self.due_policy = due or DuePolicy()
         self._clock = clock
         self._randomness = randomness
-        ruled = RuledTable(store, table, self.rules, randomness=randomness, clock=clock, direct=direct)
+        ruled = RuledTable(
+            store, table, self.rules, randomness=randomness, clock=clock, compare_and_swap=compare_and_swap
+        )
         super().__init__(store, ruled, table)
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
         self.contradictions = Contradictions(ruled, clock=clock)

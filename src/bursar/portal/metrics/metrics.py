@@ -228,8 +228,8 @@ class ObservedStore:
         await self._behind.close()
 
 
-class ObservedDirect:
-    """A direct door that tells ``metrics`` how long each request took, under the names that other stores have."""
+class ObservedCompareAndSwap:
+    """Compare-and-swap that tells ``metrics`` how long each request took, under the names that other stores have."""
 
     def __init__(self, behind: CompareAndSwap, metrics: Metrics, clock: Clock) -> None:
         self._behind = behind
