@@ -12,7 +12,7 @@ def restore_into(store: Store, backup: bytes) -> None:
     """Put ``store`` back to ``backup``. Nothing may be under way in it."""
     engine = _engine(store)
     engine._storage.connection.deserialize("main", backup)
-    engine._core.forget()
+    engine._core.discard_cache()
 
 
 def _engine(store: Store) -> Engine:

@@ -70,6 +70,7 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
             break
     given_up = len(await live_attempts(world))
     findings = [f"an application broke: {task.exception()!r}" for task in work if task.exception()]
+    findings += world.broken_parts()
     findings += await take_over(world)
     await asyncio.sleep(2 * QUIET_SWEEP_INTERVAL_S)
     findings += await judge(world, made)

@@ -243,6 +243,12 @@ class World:
             if not process.dead:
                 self._background.append(self.loop.create_task(_one_sweep(portal)))
 
+    def broken_parts(self) -> list[str]:
+        """Return a finding for each background task that failed: a fault of the simulation, not of the product."""
+        ended = [task for task in self._background if task.done() and not task.cancelled()]
+        failures = [failure for task in ended if (failure := task.exception())]
+        return [f"a part of the simulation broke: {failure!r}" for failure in failures]
+
     def note(self, line: str) -> None:
         self.timeline.append((self.loop.clock(), line))
 

@@ -11,6 +11,7 @@ from sim.run import simulate
 
 SEEDS = range(1, 26)
 REPEATED_SEEDS = (3, 10)
+SEED_WITH_A_RESTORE = 4
 DIGEST = """
 import hashlib
 from sim.run import simulate
@@ -28,6 +29,16 @@ def test_a_seed_is_good(seed: int) -> None:
     verdict = simulate(seed)
     assert verdict.findings == []
     assert verdict.payments >= 2
+
+
+def test_a_part_of_the_simulation_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a restore broke")
+
+    monkeypatch.setattr("sim.world.restore_into", broken)
+    assert simulate(SEED_WITH_A_RESTORE).findings[0] == (
+        "a part of the simulation broke: RuntimeError('a restore broke')"
+    )
 
 
 def test_a_seed_gives_the_same_timeline_in_other_processes_too() -> None:

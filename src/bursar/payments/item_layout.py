@@ -13,21 +13,20 @@ RecordT = TypeVar("RecordT")
 
 
 class Codec(NamedTuple):
-    """How a value is stored: the type of its attribute, and the conversions to and from the attribute's value."""
+    """How a value is stored: the type of its attribute, and the conversions to and from the attribute's value.
+
+    Without conversions the attribute has the value itself.
+    """
 
     type: AttributeType
-    encode: Callable[[Any], Any]
-    decode: Callable[[Any], Any]
+    encode: Callable[[Any], Any] | None = None
+    decode: Callable[[Any], Any] | None = None
 
 
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-TEXT: Final = Codec("S", _unchanged, _unchanged)
+TEXT: Final = Codec("S")
 TIME: Final = Codec("S", iso_ms, from_iso_ms)
 WHOLE_NUMBER: Final = Codec("N", str, int)
-FLAG: Final = Codec("BOOL", _unchanged, _unchanged)
+FLAG: Final = Codec("BOOL")
 
 
 class Layout(Generic[RecordT]):
@@ -55,7 +54,7 @@ class Layout(Generic[RecordT]):
         for name, (attribute, codec) in self._fields.items():
             value = getattr(record, name)
             if value is not None and value is not False:
-                item[attribute] = {codec.type: codec.encode(value)}
+                item[attribute] = {codec.type: codec.encode(value) if codec.encode else value}
         return item
 
     def decode(self, item: Item, **more: Any) -> RecordT:
@@ -66,5 +65,6 @@ class Layout(Generic[RecordT]):
         values: dict[str, Any] = dict.fromkeys(self._nullable)
         for name, (attribute, codec) in self._fields.items():
             if attribute in item:
-                values[name] = codec.decode(item[attribute][codec.type])
+                value = item[attribute][codec.type]
+                values[name] = codec.decode(value) if codec.decode else value
         return self._record(**values | more)
