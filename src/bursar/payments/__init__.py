@@ -1,7 +1,7 @@
-"""The payments domain: fees, clients, the status graph, the records, the rules, and the ledger that keeps them.
+"""The payments domain: fees, clients, the status graph, the records, the rules, and the ledger that stores them.
 
-One job: every fact about a payment is written here, as one transaction that the rules allow, and read back from here.
-Knows nothing of HTTP, of Pay.gov's SOAP, or of SQL.
+This package writes every fact about a payment, as one transaction that the rules allow, and reads it back. It knows
+nothing of HTTP, of Pay.gov's SOAP, or of SQL.
 """
 
 from bursar.payments.clients import Client, Clients, ClientsError

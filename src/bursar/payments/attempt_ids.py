@@ -1,18 +1,18 @@
-"""Agency tracking ids: Pay.gov's name for an attempt, made by us (docs/paygov.md: at most 21 characters)."""
+"""Agency tracking ids: the id that Bursar gives an attempt at Pay.gov (docs/paygov.md: at most 21 characters)."""
 
 import random
 from typing import Final
 
 AGENCY_TRACKING_ID_CHARS: Final = 21
-# Crockford's base 32 in lower case: no letter that a person could read as another.
+# Crockford's base 32 in lower case: a person cannot mistake one letter for another.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _CHARACTER_OF_BYTE: Final = (_ALPHABET * 8).encode()
-"""Every byte's character: each of the 32 stands for eight bytes, so all are as likely."""
+"""The character of every byte: each of the 32 characters has eight bytes, so all are equally likely."""
 
 
 def new_agency_tracking_id(randomness: random.Random) -> str:
-    """21 characters, 100 bits of ``randomness``.
+    """Return an id of 21 characters with 100 bits of ``randomness``.
 
-    It starts with a letter, so that no parser on its way through Pay.gov and back takes it for a number.
+    It starts with a letter, so that no parser at Pay.gov reads it as a number.
     """
     return "b" + randomness.randbytes(AGENCY_TRACKING_ID_CHARS - 1).translate(_CHARACTER_OF_BYTE).decode()

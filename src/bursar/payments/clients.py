@@ -1,18 +1,18 @@
-"""Clients: the applications that may ask for payments, in one TOML file.
+"""Clients: the applications that may request payments, in one TOML file.
 
     [clients.dawson]
     role_arn = "arn:aws:iam::123456789012:role/dawson"
     fees = ["PETITION_FILING_FEE"]               # or "*" for every fee
 
-    [[clients.dawson.access_keys]]               # only for a server of one's own, which verifies signatures itself
+    [[clients.dawson.access_keys]]               # only for a server without AWS, which verifies signatures itself
     access_key_id = "AKIA…"
     secret = "…"
 
-A file with access keys holds secrets, so it is refused when others than its owner may use it (``chmod 600``). A file
-without access keys, as on AWS, may have any mode.
+A file with access keys contains secrets, so it is rejected if users other than its owner can access it
+(``chmod 600``). A file without access keys, as on AWS, may have any mode.
 
-A :class:`Clients` notices a changed file and reads it again; a broken new one is reported and the old one stays in
-force. Secrets are in no ``repr`` and in no message.
+:class:`Clients` reads the file again when it has changed. If the new file is invalid, an error is logged and the old
+clients stay in force. No ``repr`` and no message contains a secret.
 """
 
 import logging
@@ -38,17 +38,19 @@ _CLIENT_KEYS: Final = frozenset({"role_arn", "fees", "access_keys"})
 _ACCESS_KEY_KEYS: Final = frozenset({"access_key_id", "secret"})
 
 Stamp = tuple[int, int, int]
-"""A file's modification time in ns, its size and its mode: a changed mode may be the remedy for a refused file."""
+"""A file's modification time in ns, its size and its mode: a changed mode may make a rejected file acceptable."""
 
 _log = logging.getLogger(__name__)
 
 
 class ClientsError(ValueError):
-    """The clients' file is not one; the text names the file, the key and the problem, one line per problem."""
+    """The clients' file is invalid; the text names the file, the key and the problem, one line per problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
+    """An access key with which a client signs its requests."""
+
     access_key_id: str
     secret: str = field(repr=False)
 
@@ -63,11 +65,12 @@ class Client:
     access_keys: tuple[AccessKey, ...]
 
     def may_charge(self, fee_key: str) -> bool:
+        """Return whether the client may charge this fee."""
         return EVERY_FEE in self.fees or fee_key in self.fees
 
 
 class Clients:
-    """The clients of one file, kept up to date with it."""
+    """The clients of one file, reloaded when the file changes."""
 
     def __init__(self, clients: Collection[Client]) -> None:
         self._install(clients)
@@ -82,7 +85,7 @@ class Clients:
     def load(
         cls, path: str | Path, *, known_fees: Collection[str] | None = None, clock: Clock = system_clock
     ) -> "Clients":
-        """Reads and validates ``path``; with ``known_fees``, a fee outside them is a problem too.
+        """Read and validate ``path``; with ``known_fees``, any other fee is a problem too.
 
         Raises :class:`ClientsError` listing every problem, ``TooOpen``, and ``OSError``.
         """
@@ -101,29 +104,31 @@ class Clients:
 
     @classmethod
     def default(cls, *, clock: Clock = system_clock) -> "Clients":
-        """The clients that ship with Bursar, for development only: their secret is public."""
+        """Return the clients that ship with Bursar, for development only: their secret is public."""
         return cls._load(DEFAULT_CLIENTS, None, clock, secrets_are_public=True)
 
     def by_role_arn(self, arn: str) -> Client | None:
-        """The client with this role, given its role ARN or the ARN of a session that assumed it."""
+        """Return the client with this role, given its role ARN or the ARN of a session that assumed it."""
         self.reload_if_changed()
         return self._by_role.get(role_identity(arn) or ("", "", ""))
 
     def by_name(self, name: str) -> Client | None:
+        """Return the client with this name; None if there is none."""
         self.reload_if_changed()
         return self._by_name.get(name)
 
     def by_access_key(self, access_key_id: str) -> tuple[Client, AccessKey] | None:
-        """The client that signs with ``access_key_id``, and the key with its secret."""
+        """Return the client that signs with ``access_key_id``, and the key with its secret."""
         self.reload_if_changed()
         return self._by_access_key.get(access_key_id)
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of all clients, sorted."""
         return tuple(sorted(self._by_name))
 
     def reload_if_changed(self) -> None:
-        """Looks at the file's stamp at most once in ``RELOAD_CHECK_INTERVAL_S`` and reloads when it moved."""
+        """Reload the file if its stamp has changed; check at most once in ``RELOAD_CHECK_INTERVAL_S``."""
         if self._path is None or self._clock() - self._checked_at < RELOAD_CHECK_INTERVAL_S:
             return
         self._checked_at = self._clock()
@@ -137,7 +142,7 @@ class Clients:
             self.reload()
 
     def reload(self) -> bool:
-        """Reads the file again; False, with one error logged, when it is broken and the old clients stay in force."""
+        """Read the file again. If it is invalid, log one error, keep the old clients and return False."""
         if self._path is None:
             return True
         try:
@@ -166,10 +171,10 @@ class Clients:
 
 
 def role_identity(arn: str) -> tuple[str, str, str] | None:
-    """(partition, account, role name) of a role's ARN or of an assumed role's; None for any other ARN.
+    """Return (partition, account, role name) of a role's ARN or an assumed role's; None for any other ARN.
 
-    An assumed-role ARN drops the role's path and role names are unique in an account whatever their path, so the
-    path takes no part. Source: AWS IAM user guide, "IAM identifiers".
+    An assumed-role ARN has no role path, and role names are unique in an account independent of their path, so the path
+    is ignored. Source: AWS IAM user guide, "IAM identifiers".
     """
     if match := _ROLE_ARN.fullmatch(arn):
         return match[1], match[2], match[4]
@@ -179,7 +184,7 @@ def role_identity(arn: str) -> tuple[str, str, str] | None:
 
 
 def parse_clients(content: bytes, *, source: str, known_fees: Collection[str] | None = None) -> tuple[Client, ...]:
-    """The clients in ``content``; ``source`` is how problems call it. Raises :class:`ClientsError`."""
+    """Return the clients in ``content``; problems name it ``source``. Raises :class:`ClientsError`."""
     try:
         tree = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -203,7 +208,7 @@ def _required_identity(role_arn: str) -> tuple[str, str, str]:
 
 
 class _Reader:
-    """Turns the file's tree into clients and collects every problem instead of stopping at the first."""
+    """Converts the file's tree to clients and collects every problem instead of stopping at the first."""
 
     def __init__(self, source: str, known_fees: Collection[str] | None) -> None:
         self.source = source

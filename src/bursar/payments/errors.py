@@ -1,17 +1,17 @@
-"""What the ledger raises.
+"""The ledger's errors.
 
     LedgerError
-    ├── ObligationTaken        another attempt is live or processed; carries it (None: lost a race to one that is gone)
-    ├── FeeRetired             nothing new is started with this fee
-    ├── MetadataDiffers        fee or metadata are not those of the obligation's first attempt
+    ├── ObligationTaken        another attempt is live or processed; has that attempt (None: it won a race and ended)
+    ├── FeeRetired             no new attempt can start with this fee
+    ├── MetadataDiffers        fee or metadata differ from those of the obligation's first attempt
     ├── IdentifierTaken        Pay.gov gave a token or tracking id that already belongs to another attempt
     ├── LedgerBusy             the store is too contended to write now; nothing was written
-    └── AttemptMoved           the attempt is not as the caller holds it; carries it as it is now
-        ├── LeaseHeld          somebody else holds its lease
-        └── OutcomeContradicts Pay.gov's answer contradicts what is recorded: alert, a person must look
+    └── AttemptMoved           the attempt has changed since the caller read it; has the attempt as it is now
+        ├── LeaseHeld          another caller holds its lease
+        └── OutcomeContradicts Pay.gov's answer contradicts the record: raise an alert, a person must decide
 
-Beside these: ``NoSuchEdge`` (the graph has no such step: the caller's mistake), ``RuleRefused`` (a rule said no to what
-the graph would allow: a mistake of this room's) and what the store itself raises (``StoreOutcomeUnknown``,
+The ledger also raises ``NoSuchEdge`` (the graph has no such step: a mistake of the caller), ``RuleRefused`` (a rule
+refuses a step that the graph allows: a mistake in this package) and the store's errors (``StoreOutcomeUnknown``,
 ``StoreUnreachable``, ``DynamoError``).
 """
 
@@ -19,11 +19,11 @@ from bursar.payments.records import Attempt, Obligation
 
 
 class LedgerError(Exception):
-    """The root of what the ledger itself raises."""
+    """The root of the ledger's errors."""
 
 
 class ObligationTaken(LedgerError):
-    """``attempt`` keeps others away: it is live, or processed. None: an attempt won a race and is gone already."""
+    """``attempt`` blocks its obligation: it is live or processed. None: it won a race and has ended already."""
 
     def __init__(self, attempt: Attempt | None) -> None:
         held_by = f"{attempt.agency_tracking_id} ({attempt.status})" if attempt else "an attempt that won a race"
@@ -32,14 +32,14 @@ class ObligationTaken(LedgerError):
 
 
 class FeeRetired(LedgerError):
-    """A new attempt would be at a fee that is charged no more."""
+    """A new attempt would have a fee that is no longer available."""
 
     def __init__(self, fee: str) -> None:
         super().__init__(f"{fee} is retired")
 
 
 class MetadataDiffers(LedgerError):
-    """Fee or metadata are not the obligation's; ``attributes`` names which. The values stay out of the message."""
+    """Fee or metadata differ from the obligation's; ``attributes`` names which. The message has no values."""
 
     def __init__(self, obligation: Obligation, attributes: tuple[str, ...]) -> None:
         super().__init__(f"not as in the obligation's first attempt: {', '.join(attributes)}")
@@ -61,7 +61,7 @@ class LedgerBusy(LedgerError):
 
 
 class AttemptMoved(LedgerError):
-    """The caller lost a race: ``attempt`` is the attempt as it is now."""
+    """The attempt has changed since the caller read it: ``attempt`` is its current state."""
 
     def __init__(self, attempt: Attempt, problem: str = "has moved on") -> None:
         super().__init__(f"{attempt.agency_tracking_id} {problem}: it is {attempt.status}, version {attempt.version}")
@@ -69,14 +69,14 @@ class AttemptMoved(LedgerError):
 
 
 class LeaseHeld(AttemptMoved):
-    """Somebody else may be completing it right now."""
+    """Another caller may be completing the attempt now."""
 
     def __init__(self, attempt: Attempt) -> None:
         super().__init__(attempt, "is leased to somebody else")
 
 
 class OutcomeContradicts(AttemptMoved):
-    """What Pay.gov said cannot be true together with what is recorded. The attempt stays; what was said is kept."""
+    """Pay.gov's report and the record cannot both be true. The attempt stays as it is; the report is kept."""
 
     def __init__(self, attempt: Attempt, said: str) -> None:
         super().__init__(attempt, f"contradicts Pay.gov's answer ({said})")

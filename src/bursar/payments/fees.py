@@ -9,11 +9,13 @@
     type = "object"
     required = ["docketNumber"]
 
-A version is active from the beginning of its day in America/New_York until the next one's; ``variable = true`` stands
-where the caller names the amount. A version is called by its day (``2020-12-01``), and an attempt keeps that name and
-its amount: fees are added to and never rewritten, so old payments keep answering. A fee that is charged no more stays
-in the file with ``retired_from = 2027-01-01``: from the beginning of that day nobody can start to pay it, as if it were
-unknown; what was started before goes on, and a caller who repeats its start is told of it.
+A version is active from the beginning of its day in America/New_York until the beginning of the next version's day.
+``variable = true`` replaces the amount if the caller chooses it. The name of a version is its day (``2020-12-01``), and
+an attempt keeps that name and its amount. Versions are added and never rewritten, so that old payments stay readable.
+
+A fee that is no longer available stays in the file with ``retired_from = 2027-01-01``. From the beginning of that day
+no new payment can start with it, as if it were unknown. Attempts that were started before continue, and a caller that
+repeats a start gets the started attempt.
 """
 
 import re
@@ -39,14 +41,14 @@ _VERSION_KEYS: Final = frozenset({"active_from", "amount", "variable"})
 
 
 class FeesError(ValueError):
-    """The catalogue's file is not one; the text names the file, the key and the problem, one line per problem."""
+    """The catalogue's file is invalid; the text names the file, the key and the problem, one line per problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataProblem:
-    """One thing wrong with a caller's metadata. ``path`` leads to it; ``code`` is the JSON Schema keyword broken.
+    """One error in a caller's metadata, at ``path``; ``code`` is the JSON Schema keyword that fails.
 
-    The message tells what is expected and never repeats the value: it may be personal.
+    The message states what is expected and never repeats the value, which may be personal.
     """
 
     path: tuple[str | int, ...]
@@ -56,9 +58,9 @@ class MetadataProblem:
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """One fee as it is at one time. ``amount`` is in dollars, two decimals; None: the caller names it.
+    """One fee at one time. ``amount`` is in dollars with two decimals; None: the caller chooses it.
 
-    ``retired``: nothing new is started with it.
+    ``retired`` means that no new payment can start with it.
     """
 
     key: str
@@ -72,16 +74,19 @@ class Fee:
 
     @property
     def variable(self) -> bool:
+        """Whether the caller chooses the amount."""
         return self.amount is None
 
     def metadata_problems(self, metadata: object) -> tuple[MetadataProblem, ...]:
-        """Everything wrong with ``metadata``, ordered by path; nothing when it fits. Extra keys are allowed."""
+        """Return all errors in ``metadata``, ordered by path. Extra keys are allowed."""
         problems = (_problem(error) for error in self._validator.iter_errors(metadata))
         return tuple(sorted(problems, key=lambda p: ([str(step) for step in p.path], p.code)))
 
 
 @dataclass(frozen=True, slots=True)
 class FeeVersion:
+    """A version of a fee; ``amount`` is in dollars, None if the caller chooses it."""
+
     active_from: date
     amount: Decimal | None
 
@@ -113,7 +118,7 @@ class FeeCatalogue:
 
     def __init__(self, entries: Mapping[str, _Entry]) -> None:
         self._entries = MappingProxyType(dict(entries))
-        # Newest first, each with the day of its beginning.
+        # Newest first, each with the day on which it becomes active.
         self._fees = {
             key: [(version.active_from, entry.at(version)) for version in reversed(entry.versions)]
             for key, entry in entries.items()
@@ -121,19 +126,19 @@ class FeeCatalogue:
 
     @classmethod
     def load(cls, path: str | Path) -> "FeeCatalogue":
-        """Reads and validates ``path``. Raises :class:`FeesError` listing every problem, and ``OSError``."""
+        """Read and validate ``path``. Raises :class:`FeesError` listing every problem, and ``OSError``."""
         return cls.parse(Path(path).read_bytes(), source=str(path))
 
     @classmethod
     def default(cls) -> "FeeCatalogue":
-        """The catalogue that ships with Bursar."""
+        """Return the catalogue that ships with Bursar."""
         return cls.load(DEFAULT_FEES)
 
     @classmethod
     def parse(cls, content: bytes, *, source: str) -> "FeeCatalogue":
-        """The catalogue in ``content``; ``source`` is how problems call it. Raises :class:`FeesError`."""
+        """Return the catalogue in ``content``; problems name it ``source``. Raises :class:`FeesError`."""
         try:
-            # Decimal: money is never a float, not even for the length of a parse.
+            # Decimal, because money is never a float, not even during parsing.
             tree = tomllib.loads(content.decode(), parse_float=Decimal)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise FeesError(f"{source}: not TOML: {error}") from error
@@ -145,10 +150,11 @@ class FeeCatalogue:
 
     @property
     def keys(self) -> tuple[str, ...]:
+        """The keys of all fees, sorted."""
         return tuple(sorted(self._entries))
 
     def fee(self, key: str, at: float) -> Fee | None:
-        """The fee ``key`` as it is at ``at`` (Unix seconds); None when unknown, not active yet or retired."""
+        """Return the fee ``key`` at ``at`` (Unix seconds); None if it is unknown, not active yet or retired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -158,24 +164,24 @@ class FeeCatalogue:
         return next((fee for active_from, fee in self._fees[key] if active_from <= today), None)
 
     def retired(self, key: str, at: float) -> Fee | None:
-        """The fee ``key`` as it last was, when it is retired at ``at`` (Unix seconds); None when it is not."""
+        """Return the last version of the fee ``key`` if it is retired at ``at`` (Unix seconds); otherwise None."""
         entry = self._entries.get(key)
         if entry is None or entry.retired_from is None or entry.retired_from > _court_day_of_hour(int(at // 3600)):
             return None
         return replace(self._fees[key][0][1], retired=True)
 
     def name(self, key: str) -> str:
-        """The fee's name for people, or the key itself for a fee that the catalogue no longer has."""
+        """Return the fee's name for people, or the key for a fee that the catalogue no longer has."""
         entry = self._entries.get(key)
         return entry.name if entry else key
 
     def active_since(self, key: str) -> float:
-        """When the first version of ``key`` became active (Unix seconds). Raises ``KeyError`` when unknown."""
+        """Return when the first version of ``key`` became active (Unix seconds). Raises ``KeyError`` if unknown."""
         first = self._entries[key].versions[0].active_from
         return datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(COURT_ZONE)).timestamp()
 
     def versions(self, key: str) -> tuple[FeeVersion, ...]:
-        """All versions of ``key``, oldest first; empty when unknown."""
+        """Return all versions of ``key``, oldest first; none if it is unknown."""
         entry = self._entries.get(key)
         return entry.versions if entry else ()
 
@@ -186,7 +192,7 @@ def _court_day_of_hour(hour: int) -> date:
     return datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(COURT_ZONE)).date()
 
 
-# The message of a problem, by JSON Schema keyword; written here so that no message repeats a caller's value.
+# The message of a problem, by JSON Schema keyword. The library's messages repeat the caller's value; these do not.
 _MESSAGES: Final[dict[str, str]] = {
     "required": "is required",
     "type": "must be of type {type}",
@@ -210,7 +216,7 @@ def _problem(error: Any) -> MetadataProblem:
     return MetadataProblem(path, template.format(keyword=code, **{code: expected}), code)
 
 
-# Which attribute of jsonschema-rs's error kind holds what was expected.
+# The attribute of jsonschema-rs's error kind that has the expected value, by JSON Schema keyword.
 _KIND_VALUE: Final[dict[str, str]] = {
     "type": "types",
     "minLength": "limit",
@@ -224,7 +230,7 @@ _KIND_VALUE: Final[dict[str, str]] = {
 
 
 class _Reader:
-    """Turns the file's tree into entries and collects every problem instead of stopping at the first."""
+    """Converts the file's tree to entries and collects every problem instead of stopping at the first."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -299,7 +305,7 @@ class _Reader:
         return FeeVersion(active_from, amount) if amount else None
 
     def _retired_from(self, where: str, value: object, versions: tuple[FeeVersion, ...]) -> date | None:
-        """The day, when there is one; one that leaves a version no day to be active is a slip of the pen."""
+        """Return the day, if there is one. It must leave the last version at least one active day."""
         day = None if value is None else self._day(where, value)
         if day is not None and versions and day <= versions[-1].active_from:
             self._say(where, f"must be after the last version's active_from, {versions[-1].active_from}")

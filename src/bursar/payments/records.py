@@ -27,25 +27,25 @@ from bursar.payments.status import LIVE, PROCESSING, Actor, EventName, OutcomeSt
 
 DUE_SHARDS: Final = 8
 EVENT_SEQ_MAX: Final = 9999
-"""The most events of one attempt that sort by their key; payments.repeats keeps every attempt well below it."""
+"""The most events of one attempt that sort by their key; payments.history_bounds keeps attempts well below it."""
 CHANGE_BUCKET_CHARS: Final = len("2026-11-22T19")
 OBLIGATION: Final = "obligation"
 ATTEMPT: Final = "attempt"
 EVENT: Final = "event"
 """The ``kind`` of each item."""
 ATTEMPTS_BEGIN: Final = "attempt#"
-"""With what the sort key of every attempt begins, and of nothing else."""
+"""The beginning of the sort key of every attempt, and of no other item."""
 CENT: Final = Decimal("0.01")
 REPEAT_USED: Final = "repeatUsed"
 _REPEAT_USED_BEFORE: Final = "second complete: "
-"""How a store written before ``repeatUsed`` remembers the second complete: by the start of ``unknownReason``."""
+"""The beginning of ``unknownReason`` that records the second complete in stores written before ``repeatUsed``."""
 AMOUNT_MAX: Final = Decimal("999999999.99")
-"""What Pay.gov is guessed to take: a test holds it equal to paygov.protocol.AMOUNT_MAX."""
+"""The largest amount that Pay.gov is guessed to accept; a test keeps it equal to paygov.protocol.AMOUNT_MAX."""
 
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """What is owed, named by (client, reference), paid at most once; fee and metadata are its first attempt's."""
+    """An obligation, named by (client, reference), is paid at most once. Fee and metadata are its first attempt's."""
 
     client: str
     reference: str
@@ -67,11 +67,11 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at paying an obligation, as it stands at ``version``.
+    """One try at paying an obligation, in the state of ``version``.
 
-    ``amount`` is in dollars. ``outcome_unknown`` is only ever true while processing: Pay.gov may have charged the
-    payer. ``repeat_used`` stays true once it is. ``lease_owner`` may complete it until ``lease_until``. ``due_at`` is
-    when the sweeper should look at it, None once it is final. ``event_seq`` is how many events it has.
+    ``amount`` is in dollars. ``outcome_unknown`` is only true while processing: Pay.gov may have charged the payer.
+    ``repeat_used`` stays true once it is true. ``lease_owner`` may complete the attempt until ``lease_until``.
+    ``due_at`` is when the sweeper should check it, None once it is final. ``event_seq`` is its number of events.
 
     ``stored_item`` is the item that was last read or written, None for an attempt that is not stored. A write compares
     it with the store, and copies from it the attributes that this version of Bursar does not know.
@@ -96,30 +96,31 @@ class Attempt:
     token_at: float | None = None
     paygov_tracking_id: str | None = None
     payment_method: str | None = None  # Pay.gov's payment_type: PLASTIC_CARD, ACH, PAYPAL, others may appear
-    transaction_status: str | None = None  # Pay.gov's own word
+    transaction_status: str | None = None  # Pay.gov's word
     return_code: str | None = None
     return_detail: str | None = None
     lease_owner: str | None = None
     lease_until: float | None = None
     outcome_unknown: bool = False
-    unknown_reason: str | None = None  # why, in one line for a person
-    repeat_used: bool = False  # the one repeated complete may have been sent: never another
+    unknown_reason: str | None = None  # in one line for a person
+    repeat_used: bool = False  # the one repeated complete may have been sent: never send another
     refreshed_at: float | None = None
     due_at: float | None = None
     stored_item: Item | None = field(default=None, repr=False, compare=False)
 
     @property
     def live(self) -> bool:
+        """Whether the attempt can still change its status."""
         return self.status in LIVE
 
     def leased(self, now: float) -> bool:
-        """Whether somebody holds the lease to complete it at ``now``."""
+        """Return whether a caller holds the lease to complete the attempt at ``now``."""
         return self.status == PROCESSING and self.lease_until is not None and now < self.lease_until
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of an attempt's history, written with the change that it tells of and never changed after."""
+    """One line of an attempt's history, written with the change that it describes and never changed afterwards."""
 
     client: str
     reference: str
@@ -135,7 +136,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What Pay.gov said of an attempt's collection: ``status`` is processed, pending or failed."""
+    """Pay.gov's report about an attempt's collection: ``status`` is processed, pending or failed."""
 
     status: OutcomeStatus
     paygov_tracking_id: str | None = None
@@ -155,17 +156,20 @@ class ObligationView:
 
     @property
     def blocking(self) -> Attempt | None:
-        """The attempt that keeps others away: the live one, else the processed one, else None."""
+        """The attempt that blocks others: the live one, otherwise the processed one, otherwise None."""
         return next((a for a in reversed(self.attempts) if a.status != "failed"), None)
 
 
 def whole_ms(seconds: float) -> float:
-    """``seconds`` at the precision that items keep, so that a record equals itself after a round trip."""
+    """Return ``seconds`` at the precision of items, so that a record equals itself after it is stored and read."""
     return int(seconds * 1000 + 0.5) / 1000
 
 
 def money(value: Decimal) -> Decimal:
-    """``value`` with exactly two decimals. Raises ``ValueError`` when that would round, or outside (0, AMOUNT_MAX]."""
+    """Return ``value`` with exactly two decimals.
+
+    Raises ``ValueError`` if that would round the value, or if it is outside (0, AMOUNT_MAX].
+    """
     if not value.is_finite() or not 0 < value <= AMOUNT_MAX:
         raise ValueError(f"an amount is more than 0 and at most {AMOUNT_MAX}: {value}")
     exact = value.quantize(CENT)
@@ -175,25 +179,27 @@ def money(value: Decimal) -> Decimal:
 
 
 def canonical_json(value: Mapping[str, Any]) -> str:
-    """JSON text that is equal for equal objects, whatever the order of their keys."""
+    """Return JSON text that is equal for equal objects, independent of the order of their keys."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def normal_reference(reference: str) -> str:
-    """One obligation whatever the case of its reference's letters."""
+    """Return ``reference`` in lower case: references that differ in case name one obligation."""
     return reference.lower()
 
 
 def partition_key(client: str, reference: str) -> str:
+    """Return the partition of an obligation, its attempts and its events."""
     return f"o#{client}#{normal_reference(reference)}"
 
 
 def due_shard(agency_tracking_id: str) -> str:
+    """Return the partition of an attempt in the ``due`` index, one of ``DUE_SHARDS``."""
     return str(zlib.crc32(agency_tracking_id.encode()) % DUE_SHARDS)
 
 
 def change_bucket(seconds: float) -> str:
-    """The UTC hour, ``2026-11-22T19``: the partition of the ``changes`` index."""
+    """Return the UTC hour, ``2026-11-22T19``: the partition of a change in the ``changes`` index."""
     return iso_ms(seconds)[:CHANGE_BUCKET_CHARS]
 
 
@@ -264,15 +270,18 @@ _ATTEMPT_ATTRIBUTES: Final = _ATTEMPT_LAYOUT.attributes | {"pk", "sk", "kind", "
 
 
 def obligation_key(client: str, reference: str) -> Item:
+    """Return the key of the obligation's item."""
     return _key(partition_key(client, reference), "obligation")
 
 
 def attempt_key(attempt: Attempt) -> Item:
+    """Return the key of the attempt's item."""
     sk = f"{ATTEMPTS_BEGIN}{iso_ms(attempt.created_at)}#{attempt.agency_tracking_id}"
     return _key(partition_key(attempt.client, attempt.reference), sk)
 
 
 def event_key(event: Event) -> Item:
+    """Return the key of the event's item."""
     return _key(partition_key(event.client, event.reference), f"event#{_event_id(event)}")
 
 

@@ -1,7 +1,7 @@
-"""The rules that the payments table keeps, in the vocabulary of :mod:`bursar.rules`; derived from the status graph.
+"""The rules of the payments table, in the vocabulary of :mod:`bursar.rules`; derived from the status graph.
 
-Nothing else in Bursar says what may happen to a payment: the ledger's writes, the native guard, the audit and the
-tables in docs/payments.md all come from here.
+No other module defines what may happen to a payment. The ledger's writes, the native guard, the audit and the tables in
+docs/payments.md are derived from these rules.
 """
 
 from dataclasses import replace
@@ -36,12 +36,12 @@ ONE_LIVE_ATTEMPT: Final = "one-live-attempt"
 STATUS_MOVES: Final = "status-moves"
 FEE_ACTIVE: Final = "fee-active"
 
-# Values that no message may show: a token is as good as a session, metadata is personal.
+# Values that no message may show: a token grants access like a session, and metadata is personal.
 SECRETS: Final = frozenset({"token", "metadata"})
 
 
 def payment_rules(fees: FeeCatalogue) -> Rules:
-    """All rules of the payments table; ``fees`` decides which are known and since when."""
+    """Return all rules of the payments table; ``fees`` defines which fees are known and since when."""
     obligation = {"pk": "{pk}", "sk": "obligation"}
     blocking = tuple(status for status in STATUSES if status in BLOCKING)
     return Rules(
@@ -104,14 +104,14 @@ _ATTEMPT_IDENTITY: Final = (
     "createdAt",
 )
 
-# DynamoDB's conditions cannot count a number's decimals; records.money does, on the way in and on the way out.
+# DynamoDB's conditions cannot count a number's decimals; records.money does, when amounts are written and read.
 _AMOUNT: Final = Where("amount BETWEEN :cent AND :most", values={":cent": CENT, ":most": AMOUNT_MAX})
 
 
 def only_more_fees(before: Rules, after: Rules) -> bool:
-    """Whether ``after`` are the rules ``before`` but for fees that came, or are active from earlier on.
+    """Return whether ``after`` differs from ``before`` only in fees that are new or active from an earlier time.
 
-    All that the one let in the other does, so a table need not be read to change from one to the other.
+    Then ``after`` allows everything that ``before`` allows, so the rules can be changed without reading the table.
     """
     if _without_fees(before) != _without_fees(after):
         return False
@@ -124,7 +124,7 @@ def _without_fees(rules: Rules) -> str:
 
 
 def _active_since(rules: Rules) -> dict[str, str]:
-    """Fee → since when, as :func:`_fee_active` wrote them."""
+    """Return fee → the time of its first activation, as :func:`_fee_active` wrote it."""
     check = rules[FEE_ACTIVE]
     assert isinstance(check, Check)
     values = check.where.values
@@ -132,7 +132,7 @@ def _active_since(rules: Rules) -> dict[str, str]:
 
 
 def _fee_active(fees: FeeCatalogue) -> Where:
-    """A fee that the catalogue knows, at or after its first activation. Times compare as text: all are ISO, UTC."""
+    """Return the condition for a known fee at or after its first activation. Times are ISO, UTC and compare as text."""
     clauses, values = [], {}
     for number, key in enumerate(fees.keys):
         clauses.append(f"(fee = :f{number} AND createdAt >= :t{number})")

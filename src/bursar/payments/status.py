@@ -1,4 +1,4 @@
-"""What may happen to an attempt: its statuses and the only moves between them, as one immutable table.
+"""The status graph: the statuses of an attempt and all moves between them, as one immutable table.
 
     received ──► initiated ──► processing ──► processed
         │            │             │  └─────► pending ──► processed
@@ -6,11 +6,11 @@
         └──► failed ◄┴─────────────┘
 
 A store that was restored from a backup may hold an attempt as ``received`` or ``initiated`` that was completed later.
-Pay.gov then has a collection of it, and it goes straight to ``processing``, its outcome unknown.
+Pay.gov then has a collection of it, and the attempt goes directly to ``processing`` with an unknown outcome.
 
-Every :class:`Edge` names the event that its taking writes and the actors who may take it. An edge whose source is
-its target is an event without a move: something was learned or a lease changed hands, the status stays. Rules,
-ledger, tests and the diagram in docs/payments.md are derived from :data:`EDGES`; nothing else says what may happen.
+Every :class:`Edge` names the event that it writes and the actors that may take it. An edge whose source is its target
+is an event without a move: the status stays, but a fact or a lease has changed. Rules, ledger, tests and the diagram in
+docs/payments.md are derived from :data:`EDGES`, and no other place defines what may happen.
 """
 
 from collections.abc import Iterable
@@ -46,8 +46,8 @@ EventName = Literal[
 ]
 """The names of the steps in :data:`EDGES`, as events store them."""
 
-RECEIVED: Final = "received"  # recorded; Pay.gov has not yet been asked for a token
-INITIATED: Final = "initiated"  # Pay.gov gave a token; the payer may be on its pages
+RECEIVED: Final = "received"  # recorded; Pay.gov is not yet asked for a token
+INITIATED: Final = "initiated"  # Pay.gov gave a token; the payer may be on Pay.gov's pages
 PROCESSING: Final = "processing"  # a caller holds, or held, a lease to complete it; the outcome may be unknown
 PENDING: Final = "pending"  # Pay.gov accepted the collection; it has not settled (ACH)
 PROCESSED: Final = "processed"
@@ -55,7 +55,7 @@ FAILED: Final = "failed"
 
 STATUSES: Final[tuple[Status, ...]] = (RECEIVED, INITIATED, PROCESSING, PENDING, PROCESSED, FAILED)
 FINAL: Final[frozenset[Status]] = frozenset({PROCESSED, FAILED})
-# While an attempt is one of these, its obligation takes no other attempt. A processed one blocks for good.
+# An attempt in one of these blocks its obligation for other attempts. A processed attempt blocks it permanently.
 BLOCKING: Final[frozenset[Status]] = frozenset({RECEIVED, INITIATED, PROCESSING, PENDING, PROCESSED})
 LIVE: Final[frozenset[Status]] = BLOCKING - FINAL
 
@@ -64,7 +64,7 @@ TOKEN_EXPIRED_CODE: Final = "5009"  # the return code that portals use for "exis
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One allowed step: from ``source`` (None: the attempt does not exist yet) to ``target``."""
+    """An allowed step: from ``source`` (None: the attempt does not exist yet) to ``target``."""
 
     source: Status | None
     target: Status
@@ -74,6 +74,7 @@ class Edge:
 
     @property
     def moves(self) -> bool:
+        """Whether the step changes the status."""
         return self.source != self.target
 
 
@@ -112,7 +113,7 @@ EDGES: Final[tuple[Edge, ...]] = (
 )
 # fmt: on
 
-# Pay.gov's transaction_status → ours. Source: shared public material on TCSOnlineService (docs/paygov.md).
+# Pay.gov's transaction_status → our status. Source: public material on TCSOnlineService (docs/paygov.md).
 PAYGOV_STATUS: Final[dict[str, OutcomeStatus]] = {
     "Success": PROCESSED,
     "Settled": PROCESSED,
@@ -133,11 +134,11 @@ _LEAVING: Final[dict[tuple[Status | None, EventName], tuple[Edge, ...]]] = {
 
 
 class NoSuchEdge(ValueError):
-    """The graph has no such step; a caller's mistake, never a payer's."""
+    """The graph has no such step: a mistake of the calling code."""
 
 
 def edge(source: Status | None, event: EventName, target: Status | None = None) -> Edge:
-    """The one edge leaving ``source`` by ``event`` (into ``target``, when given). Raises :class:`NoSuchEdge`."""
+    """Return the edge that leaves ``source`` by ``event`` (and leads to ``target``). Raises :class:`NoSuchEdge`."""
     for candidate in _LEAVING.get((source, event), ()):
         if target is None or candidate.target == target:
             return candidate
@@ -145,35 +146,41 @@ def edge(source: Status | None, event: EventName, target: Status | None = None) 
 
 
 def edges_from(source: Status | None) -> tuple[Edge, ...]:
+    """Return the edges that leave ``source``."""
     return tuple(candidate for candidate in EDGES if candidate.source == source)
 
 
 def edges_between(source: Status | None, target: Status) -> tuple[Edge, ...]:
+    """Return the edges from ``source`` to ``target``."""
     return tuple(candidate for candidate in EDGES if candidate.source == source and candidate.target == target)
 
 
 def moves() -> tuple[tuple[Status, Status], ...]:
-    """The status moves of the graph, each once, without those that only make an event: (source, target)."""
+    """Return each status move of the graph once, as (source, target), without the edges that keep the status."""
     found = {(e.source, e.target): None for e in EDGES if e.source is not None and e.moves}
     return tuple((source, target) for source, target in found if source is not None)
 
 
 def allows(source: Status | None, target: Status) -> bool:
-    """Whether any edge leads from ``source`` to ``target``."""
+    """Return whether any edge leads from ``source`` to ``target``."""
     return bool(edges_between(source, target))
 
 
 def event_names() -> tuple[EventName, ...]:
+    """Return the name of every event, in the order of the table."""
     return tuple(dict.fromkeys(candidate.event for candidate in EDGES))
 
 
 def from_paygov(transaction_status: str) -> OutcomeStatus | None:
-    """Our status for Pay.gov's word, or None for a word that Pay.gov is not known to use (which decides nothing)."""
+    """Return our status for Pay.gov's word; None for a word that Pay.gov is not known to use, which decides nothing."""
     return PAYGOV_STATUS.get(transaction_status)
 
 
 def payment_status(attempt_statuses: Iterable[str]) -> PaymentStatus:
-    """The payment's status over all attempts at one obligation: any processed → success, all failed → failed."""
+    """Return the payment's status over all attempts at one obligation.
+
+    Any processed → success; all failed → failed; otherwise pending.
+    """
     seen = set(attempt_statuses)
     if PROCESSED in seen:
         return "success"

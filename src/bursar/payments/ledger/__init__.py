@@ -1,1 +1,1 @@
-"""The ledger: every fact about a payment is written here as one transaction, and read back from here."""
+"""The ledger writes every fact about a payment as one transaction, and reads it back."""

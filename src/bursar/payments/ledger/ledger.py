@@ -84,7 +84,7 @@ class Ledger(Lookups):
     """All obligations, attempts and events in one table of ``store``. Many processes may use one table at once.
 
     ``fees`` are the fees that the rules allow (default: the catalogue that ships). ``due`` decides when the sweeper
-    looks at an attempt. ``compare_and_swap`` swaps whole items in a store of this process that enforces the same rules
+    checks an attempt. ``compare_and_swap`` swaps whole items in a store of this process that enforces the same rules
     (:class:`bursar.rules.RuledTable`). All reads are in :class:`bursar.payments.ledger.lookups.Lookups`.
     """
 
@@ -302,8 +302,8 @@ class Ledger(Lookups):
     ) -> Attempt:
         """Record what Pay.gov reports of the collection: processing or pending → processed, pending or failed.
 
-        A collection is a fact, whatever caller holds the lease: if the attempt has changed, it is read again and the
-        outcome recorded. A refusal names no collection. It only means that *this* complete took none, so it is not
+        A collection is a fact, no matter which caller holds the lease: if the attempt has changed, it is read again and
+        the outcome recorded. A refusal names no collection. It only means that *this* complete took none, so it is not
         recorded once another caller has the lease. An outcome that is recorded already changes nothing.
 
         ``others`` are further collections that charge the payer for the same attempt. An attempt records one
@@ -373,7 +373,7 @@ class Ledger(Lookups):
         )
 
     async def set_due(self, attempt: Attempt, due_at: float, *, refreshed_at: float | None = None) -> Attempt:
-        """Set when the sweeper looks next, and when Pay.gov was last asked. Writes no event and keeps ``updated_at``.
+        """Set when the sweeper checks next, and when Pay.gov was last asked. Writes no event and keeps ``updated_at``.
 
         Of several sweepers at one attempt one succeeds; the others get ``AttemptMoved``.
         """

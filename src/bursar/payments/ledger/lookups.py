@@ -1,4 +1,4 @@
-"""Reading the ledger: every read that decides anything is strongly consistent; the two indexes only suggest.
+"""Reads of the ledger. A read that decides anything is strongly consistent; the two indexes may be behind.
 
 | question | requests |
 |---|---|
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 BUCKET_S: Final = 3600
 CHANGES_SPAN_MAX_S: Final = 400 * 24 * 3600
-"""The longest span of one reading of changes: a fiscal year and a little more (9,600 queries)."""
+"""The longest span of one read of changes: a little more than a fiscal year (9,600 queries)."""
 
 
 class Lookups:
@@ -56,10 +56,9 @@ class Lookups:
         self._table = table
 
     async def obligation(self, client: str, reference: str, *, events: bool = True) -> ObligationView | None:
-        """The obligation with its attempts and events, each oldest first; None when there is none.
+        """Return the obligation with its attempts and events, each oldest first; None if it does not exist.
 
-        ``events`` False leaves them out, for who does not tell the history: the attempts alone are read then, and
-        tell the obligation too.
+        Without ``events`` only the attempts are read. The obligation is then derived from the first one.
         """
         partition = {"S": partition_key(client, reference)}
         if not events:
@@ -67,7 +66,7 @@ class Lookups:
             return ObligationView(obligation_of(found[0]), tuple(found), ()) if found else None
         items = await self._ruled.partition(partition)
         obligation: Obligation | None = None
-        # The sort key orders attempts by their creation; an obligation's attempts never share a millisecond.
+        # The sort key orders attempts by their creation: no two attempts at an obligation share a millisecond.
         attempts: list[Attempt] = []
         told: list[Event] = []
         for item in items:
@@ -85,26 +84,28 @@ class Lookups:
         return ObligationView(obligation, tuple(attempts), tuple(told))
 
     async def attempt_by_token(self, token: str) -> Attempt | None:
-        """The attempt to which Pay.gov gave ``token``."""
+        """Return the attempt to which Pay.gov gave ``token``; None if there is none."""
         return await self._attempt_holding(rules.TOKEN, token)
 
     async def attempt_by_agency_id(self, agency_tracking_id: str) -> Attempt | None:
+        """Return the attempt with this agency tracking id; None if there is none."""
         return await self._attempt_holding(rules.AGENCY_TRACKING_ID, agency_tracking_id)
 
     async def attempt_by_paygov_id(self, paygov_tracking_id: str) -> Attempt | None:
+        """Return the attempt with this Pay.gov tracking id; None if there is none."""
         return await self._attempt_holding(rules.PAYGOV_TRACKING_ID, paygov_tracking_id)
 
     async def reread(self, attempt: Attempt) -> Attempt:
-        """The attempt as it is now. Raises ``LookupError`` if it is gone, which the rules forbid."""
+        """Return the attempt as it is stored now. Raises ``LookupError`` if it is gone, which the rules forbid."""
         found = await self._ruled.get(attempt_key(attempt))
         if found is None:
             raise LookupError(f"attempt {attempt.agency_tracking_id} has disappeared from {self._table}")
         return attempt_from_item(found)
 
     async def due(self, now: float, limit: int) -> list[Attempt]:
-        """At most ``limit`` attempts that are due at ``now``, longest overdue first.
+        """Return at most ``limit`` attempts that are due at ``now``, longest overdue first.
 
-        Read from an index that may be behind: what is done with an attempt is checked against its version.
+        They are read from an index that may be behind. A later write checks the attempt's version.
         """
         shards = await asyncio.gather(*(self._due_in(str(shard), now, limit) for shard in range(DUE_SHARDS)))
         return list(islice(merge(*shards, key=lambda attempt: attempt.due_at or 0.0), limit))
@@ -112,11 +113,11 @@ class Lookups:
     async def changes(
         self, since: float, until: float, *, newest_first: bool = False
     ) -> AsyncIterator[Attempt | Event]:
-        """Attempts (as they are now) and events last changed in ``since`` ≤ t < ``until``, in order of that time.
+        """Yield attempts (as they are now) and events last changed in ``since`` ≤ t < ``until``, in order of that time.
 
-        An attempt that changes again while this runs moves to its new time. Read from an index that may be behind by
-        a moment on Amazon's DynamoDB: who must not miss anything reads an overlap. Raises ``ValueError`` for a span
-        beyond ``CHANGES_SPAN_MAX_S``.
+        An attempt that changes during the read moves to its new time. The index may be slightly behind on Amazon's
+        DynamoDB, so a caller that must not miss a change reads an overlap. Raises ``ValueError`` for a span beyond
+        ``CHANGES_SPAN_MAX_S``.
         """
         if until - since > CHANGES_SPAN_MAX_S:
             raise ValueError(f"changes are read at most {CHANGES_SPAN_MAX_S} s at a time, not {until - since:.0f}")
@@ -129,7 +130,7 @@ class Lookups:
                 "ExpressionAttributeValues": {
                     ":bucket": {"S": change_bucket(hour * BUCKET_S)},
                     ":since": {"S": iso_ms(since)},
-                    # Keys at `until` itself go on with #id and so sort after it: the end is outside.
+                    # Keys at `until` continue with #id, so they sort after it: `until` is excluded.
                     ":until": {"S": iso_ms(until)},
                 },
                 "ScanIndexForward": not newest_first,
@@ -159,7 +160,7 @@ class Lookups:
         return None if item is None else attempt_from_item(item)
 
     async def _query(self, request: Mapping[str, Any]) -> AsyncIterator[Item]:
-        """The items of all pages."""
+        """Yield the items of all pages."""
         page: dict[str, Any] = {"TableName": self._table, **request}
         while True:
             reply = await self._store.call("Query", page)

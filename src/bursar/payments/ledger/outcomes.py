@@ -28,7 +28,7 @@ def adds_nothing(recorded: Attempt, outcome: Outcome) -> bool:
     if known is not None and reported is not None and known != reported:
         raise OutcomeContradicts(recorded, "another Pay.gov tracking id")
     if recorded.status in FINAL:
-        # An attempt that failed for want of a collection has one after all: the payer may be charged.
+        # The attempt failed because Pay.gov had no collection of it, and now has one: the payer may be charged.
         is_new_collection = recorded.status == FAILED and known is None and reported is not None
         if outcome.status == recorded.status or (outcome.status == PENDING and not is_new_collection):
             return True

@@ -1,4 +1,4 @@
-"""The payments table itself: its key, its two sparse indexes, and how to make it."""
+"""The payments table: its key, its two sparse indexes, and its creation."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ ACTIVE_POLLS_MAX: Final = 300
 
 
 def table_definition(name: str) -> dict[str, Any]:
-    """The CreateTable request.
+    """Return the CreateTable request.
 
-    Both indexes project everything: an attempt fits in 1 KB, where a narrower copy would cost the same to write.
+    Both indexes project all attributes: an attempt fits in 1 KB, so a narrower copy would cost the same to write.
     """
     return {
         "TableName": name,
@@ -37,9 +37,9 @@ def table_definition(name: str) -> dict[str, Any]:
 
 
 async def create_table(store: "Store", name: str) -> None:
-    """Makes the table unless it is there, and waits until it can be used. Idempotent, also among processes.
+    """Create the table unless it exists, and wait until it is usable. Several processes may do this at once.
 
-    Raises ``DynamoError`` and, when the table stays unusable for ``ACTIVE_POLLS_MAX`` polls, ``TimeoutError``.
+    Raises ``DynamoError``, and ``TimeoutError`` if the table is not usable after ``ACTIVE_POLLS_MAX`` polls.
     """
     try:
         await store.call("CreateTable", table_definition(name))
