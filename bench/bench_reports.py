@@ -27,12 +27,12 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Event, Outcome
 from bursar.payments.status import Status
-from bursar.reports import Reports
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.rows import Row, attempt_row, event_row
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
 from bursar.reports.lake.writer import writing
-from bursar.reports.named import named_reports
+from bursar.reports.named_reports import named_reports
+from bursar.reports.reports import Reports
 
 BATCH_PAYMENTS = 50_000
 SPAN_S = 730 * 86_400.0
@@ -110,8 +110,8 @@ def build(folder: Path, count: int) -> list[str]:
     with writing(Lake.at(f"file:{folder}/lake")) as writer:
         for attempts, events in batches(count, now):
             begun = time.perf_counter()
-            writer.put(PAYMENTS, attempts, now - 400)
-            writer.put(PAYMENT_EVENTS, events, now - 400)
+            writer.write(PAYMENTS, attempts, now - 400)
+            writer.write(PAYMENT_EVENTS, events, now - 400)
             writing_s += time.perf_counter() - begun
             rows += len(attempts) + len(events)
     size = sum(path.stat().st_size for path in (folder / "lake").rglob("*.parquet"))
@@ -167,7 +167,7 @@ async def measure(folder: Path, repeats: int, fresh_count: int) -> tuple[list[Ti
     for name, text in FREE.items():
         results.append((f"sql: {name}", *await timed(partial(reports.sql, text), repeats)))
     for name, report in named_reports().items():
-        if report.wants_activity:
+        if report.needs_activity_file:
             continue
         parameters = {"payments_of_fee": {"fee": "COPY_FEE", "since": "2026-11-01"}, "failed_above": {"above": "100"}}
         given = parameters.get(name, {})

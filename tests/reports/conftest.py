@@ -11,7 +11,7 @@ import pytest
 
 from bursar.clock import from_iso_ms
 from bursar.payments.records import Attempt, Event, to_item
-from bursar.reports import Reports
+from bursar.reports.reports import Reports
 
 START = from_iso_ms("2026-03-30T12:00:00.000Z")
 DAY_S = 86_400.0

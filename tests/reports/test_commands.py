@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from bursar.reports import Reports
 from bursar.reports.commands import REPORTS, lake, report, sql
-from bursar.reports.named import named_reports
+from bursar.reports.named_reports import named_reports
+from bursar.reports.reports import Reports
 from reports.conftest import Book
 
 Run = Callable[..., Result]

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.table import Table
 
-from bursar.reports import Reports
-from bursar.reports.lake.lake_loader import Mover
+from bursar.reports.lake.lake_loader import LakeLoader
 from bursar.reports.lake.rows import attempt_row, event_row
+from bursar.reports.reports import Reports
 from reports.conftest import DAY_S, Book
 
 STATUSES = ("initiated", "processing", "pending", "processed", "failed")
@@ -157,8 +157,8 @@ MOVED_IN_THE_LAKE: list[Step] = [
 PLANTED = {
     "rows are added, never replaced": patch("bursar.reports.lake.writer._kept_when_rewritten", lambda *_: None),
     "the watermark runs ahead of its batch": patch(
-        "bursar.reports.lake.lake_loader.Mover._put",
-        lambda self, watermark, last=False, put=Mover._put: put(self, watermark + 9e9),
+        "bursar.reports.lake.lake_loader.LakeLoader._write_batch",
+        lambda self, watermark, last=False, write=LakeLoader._write_batch: write(self, watermark + 9e9),
     ),
     "a writer starts at the last hour, not at its watermark": patch(
         "bursar.reports.lake.tail.Tail.start", lambda self, watermark: _immediately(self._clock() - 3600)

@@ -12,8 +12,9 @@ import sqlglot
 from sqlglot import exp
 
 from bursar.clock import from_iso_ms
-from bursar.reports import BadParameter, NoSuchReport, Reports
-from bursar.reports.named import NamedReport, named_report, named_reports, parse_report
+from bursar.reports.errors import BadParameter, NoSuchReport
+from bursar.reports.named_reports import NamedReport, named_report, named_reports, parse_report
+from bursar.reports.reports import Reports
 from reports.conftest import DAY_S, START, Book
 
 QUESTIONS_OF_DESIGN = {
@@ -170,7 +171,7 @@ again,atid000003,60.00,Success,x
 theirs,atid000004,60.00,Success,x
 stranger,nobody,5.00,Success,x
 """
-    answer = await reports.report("reconciliation", activity=activity)
+    answer = await reports.report("reconciliation", activity_file=activity)
     assert [(row["finding"], row["agency_tracking_id"]) for row in answer.dicts()] == [
         ("Pay.gov tracking id differs", "atid000004"),
         ("amount differs", "atid000001"),
@@ -182,7 +183,7 @@ stranger,nobody,5.00,Success,x
     with pytest.raises(BadParameter, match="needs a Pay"):
         await reports.report("reconciliation")
     with pytest.raises(BadParameter, match="takes no Pay"):
-        await reports.report("trend", activity=activity)
+        await reports.report("trend", activity_file=activity)
 
 
 async def test_trend_has_a_failure_rate_of_the_day_and_of_seven_days(book: Book, reports: Reports) -> None:

@@ -4,10 +4,10 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from bursar.reports import Answer
 from bursar.reports.output import as_csv, as_json, as_table
+from bursar.reports.sql.session import SqlAnswer
 
-ANSWER = Answer(
+ANSWER = SqlAnswer(
     columns=("fee", "collected", "at", "day", "n", "note"),
     types=("VARCHAR", "DECIMAL(38,2)", "TIMESTAMP WITH TIME ZONE", "DATE", "BIGINT", "VARCHAR"),
     rows=[
@@ -23,11 +23,11 @@ def test_a_table_has_its_rows_their_number_and_its_time() -> None:
     assert drawn[0].split() == ["fee", "collected", "at", "day", "n", "note"]
     assert drawn[2].split() == ["COPY_FEE", "0.10", "2026-11-22T19:30:00.005Z", "2026-11-22", "1"]
     assert drawn[-1] == "2 rows, as of 2026-11-22T19:30:00.000Z"
-    assert "1 row," in as_table(Answer(("x",), ("BIGINT",), [(1,)], 0.0), width=80)
+    assert "1 row," in as_table(SqlAnswer(("x",), ("BIGINT",), [(1,)], 0.0), width=80)
 
 
 def test_square_brackets_are_text_not_markup() -> None:
-    assert "[red]x[/red]" in as_table(Answer(("x",), ("VARCHAR",), [("[red]x[/red]",)], 0.0), width=80)
+    assert "[red]x[/red]" in as_table(SqlAnswer(("x",), ("VARCHAR",), [("[red]x[/red]",)], 0.0), width=80)
 
 
 def test_csv_quotes_what_needs_it_and_disarms_formulas() -> None:
@@ -53,6 +53,8 @@ def test_json_keeps_money_as_text_and_numbers_as_numbers() -> None:
 
 
 def test_json_has_no_value_that_is_not_json() -> None:
-    odd = Answer(("x",), ("DOUBLE",), [(float("nan"),), (b"\xff",), ([Decimal("1.0"), {"a": date(2026, 1, 1)}],)], 0.0)
+    odd = SqlAnswer(
+        ("x",), ("DOUBLE",), [(float("nan"),), (b"\xff",), ([Decimal("1.0"), {"a": date(2026, 1, 1)}],)], 0.0
+    )
     rows = json.loads(as_json(odd), parse_constant=lambda name: 1 / 0)["rows"]
     assert [row["x"] for row in rows] == [None, "b'\\xff'", ["1.0", {"a": "2026-01-01"}]]

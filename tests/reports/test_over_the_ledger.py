@@ -12,7 +12,7 @@ from bursar.clock import from_iso_ms
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome
-from bursar.reports import Reports
+from bursar.reports.reports import Reports
 from tests.support.write_paths import SWAP
 
 

@@ -4,15 +4,15 @@ from decimal import Decimal
 
 import pytest
 
-from bursar.reports import BadParameter
-from bursar.reports.paygov_activity_file import read_activity
+from bursar.reports.errors import BadParameter
+from bursar.reports.paygov_activity_file import read_activity_file
 
 HEADER = "Agency Tracking ID,Pay.gov Tracking ID,Transaction Amount,Transaction Status\n"
 
 
 def test_columns_are_found_by_name_in_any_order() -> None:
     content = "\ufeffSTATUS,other,amount,PAYGOV TRACKING ID,agency_tracking_id\nSuccess,x,$1,P1,A1\n\n"
-    assert read_activity(content.encode()).to_pylist() == [
+    assert read_activity_file(content.encode()).to_pylist() == [
         {
             "agency_tracking_id": "A1",
             "paygov_tracking_id": "P1",
@@ -36,4 +36,4 @@ def test_columns_are_found_by_name_in_any_order() -> None:
 )
 def test_what_cannot_be_read_is_named(content: bytes, says: str) -> None:
     with pytest.raises(BadParameter, match=says):
-        read_activity(content)
+        read_activity_file(content)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bursar.reports import BadSql, QueryTooLong, Reports
 from bursar.reports import reports as reports_module
+from bursar.reports.errors import BadSql, QueryTooLong
 from bursar.reports.lake import lake_loader as mover
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.writer import writing
+from bursar.reports.reports import Reports
 from reports.conftest import Book
 
 COUNT = "SELECT count(*) AS n, sum(amount) AS total FROM payments"

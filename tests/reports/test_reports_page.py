@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bursar.reports import Reports
+from bursar.reports.reports import Reports
 from reports.conftest import Book
 from tools.pages.reports_page import EXAMPLES, page
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bursar.reports import Reports
+from bursar.reports.reports import Reports
 from reports.conftest import Book
 
 ANSWER = "SELECT count(*), sum(amount), count(*) FILTER (WHERE status = 'failed') FROM payments"

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from bursar.reports import Reports
-from bursar.reports.transaction_log import SORTS, StatusCounts, TransactionLog
+from bursar.reports.log_sorts import LOG_SORTS
+from bursar.reports.reports import Reports
+from bursar.reports.transaction_log import LogCounts, SqlTransactionLog
 from reports.conftest import DAY_S, START, Book
 
 NAMES = {"PETITION_FILING_FEE": "Petition Filing Fee"}
@@ -13,11 +14,11 @@ FOREVER = (0.0, START + 1000 * DAY_S)
 
 
 @pytest.fixture
-def log(reports: Reports) -> TransactionLog:
-    return TransactionLog(reports, lambda: NAMES)
+def log(reports: Reports) -> SqlTransactionLog:
+    return SqlTransactionLog(reports, lambda: NAMES)
 
 
-async def test_an_entry_has_the_apis_names_and_no_token(book: Book, log: TransactionLog) -> None:
+async def test_an_entry_has_the_apis_names_and_no_token(book: Book, log: SqlTransactionLog) -> None:
     book.start(token="t" * 32)
     [entry] = await log.recent()
     assert entry == {
@@ -39,7 +40,7 @@ async def test_an_entry_has_the_apis_names_and_no_token(book: Book, log: Transac
     }
 
 
-async def test_recent_is_the_newest_hundred_of_one_status_or_of_all(book: Book, log: TransactionLog) -> None:
+async def test_recent_is_the_newest_hundred_of_one_status_or_of_all(book: Book, log: SqlTransactionLog) -> None:
     for number in range(120):
         book.now += 1
         attempt = book.start()
@@ -52,11 +53,11 @@ async def test_recent_is_the_newest_hundred_of_one_status_or_of_all(book: Book, 
     assert [entry["paymentStatus"] for entry in failed] == ["failed"] * 60
 
 
-async def test_pages_tile_the_log_whatever_the_sort(book: Book, reports: Reports, log: TransactionLog) -> None:
+async def test_pages_tile_the_log_whatever_the_sort(book: Book, reports: Reports, log: SqlTransactionLog) -> None:
     book.pay(40)
     await reports.write_lake()
     everything = {attempt.agency_tracking_id for attempt in book.attempts.values()}
-    for sort in SORTS:
+    for sort in LOG_SORTS:
         for order in ("asc", "desc"):
             pages = [await log.page(*FOREVER, sort=sort, order=order, limit=15, offset=at) for at in (0, 15, 30, 45)]
             listed = [entry for page in pages for entry in page]
@@ -67,7 +68,7 @@ async def test_pages_tile_the_log_whatever_the_sort(book: Book, reports: Reports
             assert values[: len(known)] == sorted(known, reverse=order == "desc")
 
 
-async def test_ties_are_in_the_order_of_agency_tracking_id(book: Book, log: TransactionLog) -> None:
+async def test_ties_are_in_the_order_of_agency_tracking_id(book: Book, log: SqlTransactionLog) -> None:
     for _ in range(5):
         book.start()
     for order in ("asc", "desc"):
@@ -75,24 +76,24 @@ async def test_ties_are_in_the_order_of_agency_tracking_id(book: Book, log: Tran
         assert [entry["agencyTrackingId"] for entry in page] == [f"atid{n:06d}" for n in range(5)]
 
 
-async def test_the_frame_takes_its_start_and_leaves_its_end(book: Book, log: TransactionLog) -> None:
+async def test_the_frame_takes_its_start_and_leaves_its_end(book: Book, log: SqlTransactionLog) -> None:
     for second in range(3):
         book.now = START + second
         book.start()
     page = await log.page(START, START + 2, sort="createdAt", order="asc", limit=10, offset=0)
     assert [entry["agencyTrackingId"] for entry in page] == ["atid000000", "atid000001"]
-    assert await log.counts(START, START + 2) == StatusCounts(success=0, failed=0, pending=2)
+    assert await log.counts(START, START + 2) == LogCounts(success=0, failed=0, pending=2)
 
 
-async def test_counts_are_by_status_and_add_up(book: Book, log: TransactionLog) -> None:
+async def test_counts_are_by_status_and_add_up(book: Book, log: SqlTransactionLog) -> None:
     assert (await log.counts()).total == 0
     book.start()
     book.move(book.start(), "failed")
     book.move(book.start(), "processed")
-    assert await log.counts() == StatusCounts(success=1, failed=1, pending=1)
+    assert await log.counts() == LogCounts(success=1, failed=1, pending=1)
 
 
-async def test_totals_sum_the_successful_amounts_of_each_period(book: Book, log: TransactionLog) -> None:
+async def test_totals_sum_the_successful_amounts_of_each_period(book: Book, log: SqlTransactionLog) -> None:
     book.move(book.start(amount="60.00"), "processed")
     book.move(book.start(amount="1.00"), "failed")
     book.now += DAY_S
@@ -108,11 +109,11 @@ async def test_totals_sum_the_successful_amounts_of_each_period(book: Book, log:
 async def test_payment_methods_are_sorted_as_they_are_shown(book: Book, reports: Reports) -> None:
     for method in ("PLASTIC_CARD", "PAYPAL", "ACH", "WAMPUM", None):
         book.start(payment_method=method)
-    log = TransactionLog(reports, lambda: NAMES, {"PLASTIC_CARD": "Credit/Debit Card", "ACH": "Debit"})
+    log = SqlTransactionLog(reports, lambda: NAMES, {"PLASTIC_CARD": "Credit/Debit Card", "ACH": "Debit"})
     listed = await log.page(*FOREVER, sort="paymentMethod", order="asc", limit=5, offset=0)
     assert [entry["paymentMethod"] for entry in listed] == ["PLASTIC_CARD", "ACH", "PAYPAL", "WAMPUM", None]
 
 
-async def test_a_sort_that_is_no_column_is_refused(log: TransactionLog) -> None:
+async def test_a_sort_that_is_no_column_is_refused(log: SqlTransactionLog) -> None:
     with pytest.raises(ValueError, match="sorted by one of"):
         await log.page(*FOREVER, sort="token", limit=1, offset=0)

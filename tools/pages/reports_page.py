@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from bursar.reports.lake.lake import WATERMARK
 from bursar.reports.lake.schema import TABLES, TableSchema
 from bursar.reports.lake.tail import SAFETY_MARGIN_S
-from bursar.reports.named import NamedReport, named_reports
+from bursar.reports.named_reports import NamedReport, named_reports
 from bursar.reports.reports import QUERY_TIMEOUT_S
 from bursar.reports.sql.session import MEMORY_MAX, ROWS_MAX
 from bursar.reports.sql.statement import STATEMENT_BYTES_MAX
@@ -91,7 +91,7 @@ def _report(report: NamedReport) -> Iterator[str]:
     for parameter in report.parameters:
         default = "required" if parameter.default is None else f"default {parameter.default}"
         yield f"- `{parameter.name}` {parameter.kind} ({default}): {parameter.meaning}"
-    if report.wants_activity:
+    if report.needs_activity_file:
         yield "- `--activity FILE`: Pay.gov's activity file, CSV (docs in `bursar/reports/paygov_activity_file.py`)"
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
-    from bursar.reports import Reports
+    from bursar.reports.reports import Reports
 
 
 class CannotStart(Exception):
@@ -210,7 +210,7 @@ class Composition:
     async def reports(self) -> "Reports":
         """SQL over every payment of the store and its lake. Raises :class:`CannotStart`."""
         if self._reports is None:
-            from bursar.reports import Reports
+            from bursar.reports.reports import Reports
 
             await self.ledger()
             try:

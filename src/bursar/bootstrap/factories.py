@@ -18,7 +18,7 @@ from bursar.bootstrap.composition import CannotStart, Composition
 if TYPE_CHECKING:
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
-    from bursar.reports import Reports
+    from bursar.reports.reports import Reports
     from bursar.rules.commands import Defaults
 
 

@@ -33,8 +33,9 @@ from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.sweep_loop import run_sweeper
 from bursar.private_files import make_private_folder
-from bursar.reports import LakeBusy, ReportError, Reports
-from bursar.reports.transaction_log import TransactionLog
+from bursar.reports.errors import LakeBusy, ReportError
+from bursar.reports.reports import Reports
+from bursar.reports.transaction_log import SqlTransactionLog
 from bursar.settings import Settings
 from bursar.web.binding import is_loopback
 from bursar.web.connection_balancing import Seat
@@ -192,7 +193,7 @@ def _app(
 ) -> PortalApp:
     """The portal with everything that a server of one's own offers."""
     fees = parts.fees
-    log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys}, PAYMENT_METHOD_LABELS)
+    log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys}, PAYMENT_METHOD_LABELS)
     return portal_app(
         portal, authenticate, log=log, metrics=parts.metrics, limits=limits, others=others, body_timeout_s=None
     )

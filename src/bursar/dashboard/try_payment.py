@@ -35,7 +35,7 @@ from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.payment_details import details
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import process_payment
-from bursar.reports import Reports
+from bursar.reports.reports import Reports
 
 REFRESH_S: Final = 2
 LATEST_ROWS: Final = 8

@@ -13,10 +13,10 @@ import click
 
 from bursar.clock import iso_ms
 from bursar.reports.errors import ReportError
-from bursar.reports.named import NamedReport, named_report, named_reports
+from bursar.reports.named_reports import NamedReport, named_report, named_reports
 from bursar.reports.output import FORMATS
 from bursar.reports.reports import Reports
-from bursar.reports.sql.session import Answer
+from bursar.reports.sql.session import SqlAnswer
 
 REPORTS: Final = "reports"
 
@@ -66,7 +66,7 @@ def report(
         click.echo(found.sql if show == "duckdb" else found.athena_sql)
         return
     content = None if activity is None else activity.read()
-    _print(_run(ctx, lambda reports: reports.report(name, given, activity=content)), form)
+    _print(_run(ctx, lambda reports: reports.report(name, given, activity_file=content)), form)
 
 
 @click.group()
@@ -125,5 +125,5 @@ def _run(ctx: click.Context, work: Callable[[Reports], Awaitable[T]]) -> T:
         raise click.ClickException(str(error)) from error
 
 
-def _print(answer: Answer, form: str) -> None:
+def _print(answer: SqlAnswer, form: str) -> None:
     click.echo(FORMATS[form](answer), nl=False)

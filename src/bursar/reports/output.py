@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bursar.clock import iso_ms
-from bursar.reports.sql.session import Answer
+from bursar.reports.sql.session import SqlAnswer
 
 PIPED_COLUMNS: Final = 10_000
 _NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", "SMALLINT", "TINYINT")
@@ -18,7 +18,7 @@ _NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT",
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def as_table(answer: Answer, width: int | None = None) -> str:
+def as_table(answer: SqlAnswer, width: int | None = None) -> str:
     """Drawn for a terminal of ``width`` columns, with row count and "as of" below.
 
     None: the terminal's own width, or as wide as it wants to be where standard output is no terminal: a pipe that gets
@@ -45,7 +45,7 @@ def as_table(answer: Answer, width: int | None = None) -> str:
     return "".join(f"{line}\n" for line in lines[not lines[0] :])
 
 
-def as_csv(answer: Answer) -> str:
+def as_csv(answer: SqlAnswer) -> str:
     """RFC 4180, a header line first, null as nothing; a text that starts like a formula gets a ' before it."""
     out = io.StringIO()
     writer = csv.writer(out)
@@ -55,7 +55,7 @@ def as_csv(answer: Answer) -> str:
     return out.getvalue()
 
 
-def as_json(answer: Answer) -> str:
+def as_json(answer: SqlAnswer) -> str:
     """``{"columns", "types", "rows", "asOf"}``; rows are objects, money is text with its decimals, times ISO texts."""
     body = {
         "columns": list(answer.columns),
@@ -66,7 +66,7 @@ def as_json(answer: Answer) -> str:
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 
 
-FORMATS: Final[dict[str, Callable[[Answer], str]]] = {"table": as_table, "csv": as_csv, "json": as_json}
+FORMATS: Final[dict[str, Callable[[SqlAnswer], str]]] = {"table": as_table, "csv": as_csv, "json": as_json}
 
 
 def _cell(value: Any) -> str:

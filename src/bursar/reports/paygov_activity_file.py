@@ -16,8 +16,8 @@ from bursar.reports.errors import BadParameter
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ACTIVITY: Final = "paygov_activity"
-ACTIVITY_BYTES_MAX: Final = 64 * 1024 * 1024
+ACTIVITY_TABLE: Final = "paygov_activity"
+ACTIVITY_FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 # Our column → the header names that mean it, letters only.
 _HEADERS: Final[dict[str, tuple[str, ...]]] = {
@@ -28,14 +28,14 @@ _HEADERS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def read_activity(content: bytes) -> "pa.Table":
+def read_activity_file(content: bytes) -> "pa.Table":
     """The file as Arrow. Raises :class:`BadParameter` naming the line, or the column that is missing."""
     import pyarrow as pa
 
     from bursar.reports.lake.schema import MONEY_DECIMALS, MONEY_DIGITS
 
-    if len(content) > ACTIVITY_BYTES_MAX:
-        raise BadParameter(f"an activity file has at most {ACTIVITY_BYTES_MAX} bytes")
+    if len(content) > ACTIVITY_FILE_BYTES_MAX:
+        raise BadParameter(f"an activity file has at most {ACTIVITY_FILE_BYTES_MAX} bytes")
     try:
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         columns = _columns(next(lines, []))

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from bursar.clock import Clock
 from bursar.reports.errors import BadParameter, LakeBroken, LakeBusy
 from bursar.reports.lake.lake import Lake, LakeState
-from bursar.reports.lake.lake_loader import Mover
+from bursar.reports.lake.lake_loader import LakeLoader
 from bursar.reports.lake.schema import TABLES
-from bursar.reports.lake.tail import SAFETY_MARGIN_S, Changes, Tail, TailTooLong
+from bursar.reports.lake.tail import SAFETY_MARGIN_S, ChangesSource, Tail, TailTooLong
 from bursar.reports.lake.verify import Verification, compare, pin, tally_table
 from bursar.reports.lake.writer import writing
-from bursar.reports.named import named_report
-from bursar.reports.paygov_activity_file import ACTIVITY, read_activity
-from bursar.reports.sql.session import Answer, Session
-from bursar.reports.sql.sessions import Sessions
+from bursar.reports.named_reports import named_report
+from bursar.reports.paygov_activity_file import ACTIVITY_TABLE, read_activity_file
+from bursar.reports.sql.current_session import CurrentSession
+from bursar.reports.sql.session import Session, SqlAnswer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +59,7 @@ class _Question:
 
     text: str
     parameters: Mapping[str, Any]
-    more: "Tables"
+    extra_tables: "Tables"
 
 
 class Reports:
@@ -72,7 +72,7 @@ class Reports:
         clock: Clock,
         *,
         table: str = "bursar-payments",
-        source: Changes | None = None,
+        source: ChangesSource | None = None,
     ) -> None:
         """``source``: where changes are read, by default the ledger over ``store``.
 
@@ -87,10 +87,10 @@ class Reports:
         self._origin_at: float | None = None
         self._query_threads = ThreadPoolExecutor(QUERY_THREADS, "bursar-sql")
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
-        self._sessions = Sessions(self._lake, clock, self._lake_thread)
+        self._session = CurrentSession(self._lake, clock, self._lake_thread)
         self._writing = asyncio.Lock()
 
-    async def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+    async def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> SqlAnswer:
         """The answer to one SELECT over ``payments`` and ``payment_events``; ``$name`` in it is a parameter.
 
         Raises a :class:`bursar.reports.errors.ReportError`, whose text is fit for whoever wrote the statement.
@@ -98,19 +98,21 @@ class Reports:
         return await self._answer(text, parameters or {}, {})
 
     async def report(
-        self, name: str, parameters: Mapping[str, Any] | None = None, *, activity: bytes | None = None
-    ) -> Answer:
+        self, name: str, parameters: Mapping[str, Any] | None = None, *, activity_file: bytes | None = None
+    ) -> SqlAnswer:
         """The answer of a named report; ``activity`` is a Pay.gov activity file for a report that wants one.
 
         Raises :class:`bursar.reports.errors.NoSuchReport` and ``BadParameter`` besides what :meth:`sql` raises.
         """
         found = named_report(name)
         bound = found.bind(parameters or {}, self._clock())
-        if found.wants_activity != (activity is not None):
-            wants = "needs a" if found.wants_activity else "takes no"
+        if found.needs_activity_file != (activity_file is not None):
+            wants = "needs a" if found.needs_activity_file else "takes no"
             raise BadParameter(f"report {name} {wants} Pay.gov activity file")
-        more = {} if activity is None else {ACTIVITY: await asyncio.to_thread(read_activity, activity)}
-        return await self._answer(found.sql, bound, more)
+        extra_tables: Tables = {}
+        if activity_file is not None:
+            extra_tables = {ACTIVITY_TABLE: await asyncio.to_thread(read_activity_file, activity_file)}
+        return await self._answer(found.sql, bound, extra_tables)
 
     async def write_lake(self) -> Written:
         """Move every change older than the safety margin into the lake.
@@ -123,11 +125,11 @@ class Reports:
             with ExitStack() as stack:
                 writer = await self._in_lake(lambda: stack.enter_context(writing(self._lake)))
                 starts = {schema.name: await self._tail.start(writer.watermark(schema)) for schema in TABLES}
-                mover = Mover(self._source, writer, self._lake_thread, starts)
-                await mover.run(until)
+                loader = LakeLoader(self._source, writer, self._lake_thread, starts)
+                await loader.run(until)
                 await self._in_lake(writer.tidy)
-            self._sessions.look_again()
-            return Written(mover.moved, until)
+            self._session.check_lake_next()
+            return Written(loader.loaded, until)
 
     async def verify_lake(self) -> Verification:
         """Compare the lake with the table at the lake's watermark, reading both whole."""
@@ -142,24 +144,24 @@ class Reports:
     async def close(self) -> None:
         """Wait for what runs, close the lake, end the threads."""
         async with self._writing:
-            self._sessions.close()
+            self._session.close()
             await asyncio.to_thread(self._query_threads.shutdown)
             await asyncio.to_thread(self._lake_thread.shutdown)
 
-    async def _answer(self, text: str, parameters: Mapping[str, Any], more: "Tables") -> Answer:
-        question = _Question(text, parameters, more)
+    async def _answer(self, text: str, parameters: Mapping[str, Any], extra_tables: "Tables") -> SqlAnswer:
+        question = _Question(text, parameters, extra_tables)
         try:
             return await self._ask(question, TAIL_AGE_MAX_S, TAIL_ROWS_MAX)
         except TailTooLong:
             await self._write_if_free()
         except LakeBroken:
             # The files of a state that is no longer current may have been deleted under it: look at the lake again.
-            self._sessions.look_again()
+            self._session.check_lake_next()
         return await self._ask(question, None, None)
 
-    async def _ask(self, question: "_Question", tail_age_max_s: float | None, tail_rows_max: int | None) -> Answer:
+    async def _ask(self, question: "_Question", tail_age_max_s: float | None, tail_rows_max: int | None) -> SqlAnswer:
         as_of = self._clock()
-        async with self._sessions.current() as session:
+        async with self._session.opened() as session:
             watermarks = {name: table.watermark for name, table in session.state.items()}
             if tail_age_max_s is not None:
                 oldest = min([await self._tail.start(watermark) for watermark in watermarks.values()])
@@ -168,7 +170,7 @@ class Reports:
             tail = await self._tail.read(watermarks, tail_rows_max)
             return await self._run(session, question, tail, as_of)
 
-    async def _run(self, session: Session, question: "_Question", tail: "Tables", as_of: float) -> Answer:
+    async def _run(self, session: Session, question: "_Question", tail: "Tables", as_of: float) -> SqlAnswer:
         loop = asyncio.get_running_loop()
         cursor = session.cursor()
         expired = asyncio.Event()
@@ -179,7 +181,7 @@ class Reports:
 
         timer = loop.call_later(QUERY_TIMEOUT_S, expire)
         work = partial(
-            session.ask, cursor, question.text, question.parameters, tail, as_of, expired.is_set, question.more
+            session.ask, cursor, question.text, question.parameters, tail, as_of, expired.is_set, question.extra_tables
         )
         running = loop.run_in_executor(self._query_threads, work)
         try:
@@ -211,7 +213,7 @@ class Reports:
         return await asyncio.get_running_loop().run_in_executor(self._lake_thread, work)
 
 
-def _ledger(store: "Store", clock: Clock, table: str) -> Changes:
+def _ledger(store: "Store", clock: Clock, table: str) -> ChangesSource:
     import random
 
     from bursar.payments.ledger.ledger import Ledger

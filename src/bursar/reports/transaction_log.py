@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from bursar.clock import iso_ms
 from bursar.payments.status import FAILED, PENDING
+from bursar.reports.log_sorts import LOG_SORTS
 from bursar.reports.reports import Reports
 
 RECENT_MAX: Final = 100
@@ -37,18 +38,6 @@ _FIELDS: Final[dict[str, str]] = {
     "returnCode": "return_code",
     "returnDetail": "return_detail",
 }
-SORTS: Final = (
-    "createdAt",
-    "lastUpdatedAt",
-    "feeName",
-    "transactionAmount",
-    "paymentMethod",
-    "paymentStatus",
-    "returnDetail",
-    "transactionStatus",
-    "clientName",
-    "transactionReferenceId",
-)
 _SORTED_BY: Final = {"paymentMethod": "method_label"}
 """What is sorted by something else than what an entry holds."""
 NO_LABELS: Final[Mapping[str, str]] = {}
@@ -59,7 +48,7 @@ _IN_FRAME: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class StatusCounts:
+class LogCounts:
     """Attempts by payment status."""
 
     success: int
@@ -71,7 +60,7 @@ class StatusCounts:
         return self.success + self.failed + self.pending
 
 
-class TransactionLog:
+class SqlTransactionLog:
     """The log over ``reports``. ``fee_names`` gives fee key → name as the catalogue has it now; a fee that the
     catalogue no longer has goes by its key, so old entries keep answering. ``method_labels``: Pay.gov's word → what is
     shown for it, by which a log is sorted."""
@@ -105,15 +94,15 @@ class TransactionLog:
     ) -> list[dict[str, Any]]:
         """Entries ``offset`` … of those that last changed in the frame; nulls last, ties by agencyTrackingId.
 
-        Raises ``ValueError`` for a ``sort`` not in :data:`SORTS` or another ``order`` than asc and desc.
+        Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order`` than asc and desc.
         """
-        if sort not in SORTS or order not in _ORDERS:
-            raise ValueError(f"a log is sorted by one of {', '.join(SORTS)}, asc or desc, not by {sort} {order}")
+        if sort not in LOG_SORTS or order not in _ORDERS:
+            raise ValueError(f"a log is sorted by one of {', '.join(LOG_SORTS)}, asc or desc, not by {sort} {order}")
         by = f"{_SORTED_BY.get(sort, _FIELDS[sort])} {_ORDERS[order]} NULLS LAST, agency_tracking_id"
         limit = _bounded(limit, PAGE_ROWS_MAX)
         return await self._entries(_IN_FRAME, _frame(since, until), status, by, limit, max(offset, 0))
 
-    async def counts(self, since: float | None = None, until: float | None = None) -> StatusCounts:
+    async def counts(self, since: float | None = None, until: float | None = None) -> LogCounts:
         """How many attempts last changed in the frame, by payment status; without a frame, of all time."""
         framed = since is not None and until is not None
         where = _IN_FRAME if framed else "TRUE"
@@ -122,7 +111,7 @@ class TransactionLog:
             f"SELECT payment_status, count(*) FROM payments WHERE {where} GROUP BY payment_status", parameters
         )
         found = dict(answer.rows)
-        return StatusCounts(found.get("success", 0), found.get(FAILED, 0), found.get(PENDING, 0))
+        return LogCounts(found.get("success", 0), found.get(FAILED, 0), found.get(PENDING, 0))
 
     async def totals(self, periods: Mapping[str, tuple[float, float]]) -> dict[str, Decimal]:
         """The successful amounts of each period, by its name, in dollars: one statement, so one state of the table."""

@@ -13,8 +13,8 @@ from bursar.payments import Clients, FeeCatalogue
 from bursar.portal.api.authentication import nobody_asks
 from bursar.portal.doors.asgi import PortalApp, portal_app
 from bursar.portal.use_cases.portal import Portal
-from bursar.reports import Reports
-from bursar.reports.transaction_log import TransactionLog
+from bursar.reports.reports import Reports
+from bursar.reports.transaction_log import SqlTransactionLog
 from tests.support.portal.asgi import ask
 from tests.support.portal.stage import EXAMS
 from tests.support.write_paths import WritePath
@@ -51,7 +51,7 @@ async def test_what_was_paid_a_moment_ago_is_listed_counted_and_totalled(write_p
     )
     reports = Reports(store, f"file:{tmp_path / 'lake'}", system_clock)
     try:
-        log = TransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
+        log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
         app = portal_app(portal, nobody_asks(EXAMS, listens_on=["127.0.0.1"]), log=log)
         await _pay(app, simulator, "1-26", "PLASTIC_CARD", "Success")
         await _pay(app, simulator, "2-26", "PAYPAL", "Failed")

@@ -6,12 +6,13 @@ from unittest.mock import patch
 
 import pytest
 
-from bursar.reports import LakeBroken, LakeBusy, Reports
+from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake import vacuum
 from bursar.reports.lake.lake import Lake, in_months, watermark_of
 from bursar.reports.lake.schema import PAYMENTS, TABLES
 from bursar.reports.lake.tail import SAFETY_MARGIN_S
 from bursar.reports.lake.writer import FILES_PER_MONTH_MAX, writing
+from bursar.reports.reports import Reports
 from reports.conftest import DAY_S, Book
 
 
@@ -83,7 +84,7 @@ async def test_the_slower_of_two_committing_writers_changes_nothing(
         from bursar.reports.lake.writer import LakeWriter
 
         with pytest.raises(LakeBusy, match="at the same time"):
-            LakeWriter(catalog, {"payments": late}).put(PAYMENTS, [], book.now)
+            LakeWriter(catalog, {"payments": late}).write(PAYMENTS, [], book.now)
     assert (await reports.verify_lake()).equal
 
 
@@ -150,7 +151,7 @@ async def test_a_query_whose_files_were_deleted_under_it_looks_again(
     other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book)
     book.move(attempt, "failed")
     book.now += 3600
-    with patch("bursar.reports.sql.sessions.LAKE_RECHECK_S", 1e9):
+    with patch("bursar.reports.sql.current_session.LAKE_RECHECK_S", 1e9):
         await other.write_lake()
         for path in old:
             path.unlink()

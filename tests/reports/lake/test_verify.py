@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 
 from bursar.clock import iso_ms
 from bursar.payments.records import Attempt
-from bursar.reports import Reports
 from bursar.reports.lake.tail import SAFETY_MARGIN_S
+from bursar.reports.reports import Reports
 from reports.conftest import DAY_S, Book
 
 

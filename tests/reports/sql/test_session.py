@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bursar.reports import Answer, BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
+from bursar.reports.errors import BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
 from bursar.reports.lake.lake import Lake, TableState
 from bursar.reports.lake.schema import PAYMENTS, TABLES, arrow_schema
 from bursar.reports.sql import session
-from bursar.reports.sql.session import Session
+from bursar.reports.sql.session import Session, SqlAnswer
 
 NOTHING = {schema.name: arrow_schema(schema).empty_table() for schema in TABLES}
 
@@ -24,7 +24,7 @@ def opened(tmp_path: Path) -> Iterator[Session]:
     made.close()
 
 
-def ask(opened: Session, text: str, **parameters: Any) -> Answer:
+def ask(opened: Session, text: str, **parameters: Any) -> SqlAnswer:
     cursor = opened.cursor()
     try:
         return opened.ask(cursor, text, parameters, NOTHING, 0.0, lambda: True)

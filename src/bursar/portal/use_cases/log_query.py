@@ -10,6 +10,7 @@ from bursar.portal.contract.errors import InvalidRequest, Problem
 from bursar.portal.contract.periods import court_day, day_of, read_moment
 from bursar.portal.contract.schemas import Schema
 from bursar.portal.contract.validation import VALIDATION_ERROR, problem
+from bursar.reports.log_sorts import LOG_SORTS
 
 PAGE_MAX: Final = 1_000_000
 PAGE_SIZE_DEFAULT: Final = 50
@@ -20,18 +21,6 @@ PARAMETER_CHARS_MAX: Final = 100
 
 STATUSES: Final = ("success", "failed", "pending")
 ORDERS: Final = ("asc", "desc")
-SORTS: Final = (
-    "createdAt",
-    "lastUpdatedAt",
-    "feeName",
-    "transactionAmount",
-    "paymentMethod",
-    "paymentStatus",
-    "returnDetail",
-    "transactionStatus",
-    "clientName",
-    "transactionReferenceId",
-)
 # An offset's plus sign arrives as a space from callers that do not encode it.
 _LOST_PLUS: Final = re.compile(r" (\d{2}:?\d{2})$")
 
@@ -147,7 +136,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "status": _one_of(STATUSES),
     "page": _count(PAGE_MAX),
     "pageSize": _count(EXPORT_PAGE_SIZE_MAX),
-    "sort": _one_of(SORTS),
+    "sort": _one_of(LOG_SORTS),
     "order": _one_of(ORDERS),
     "export": _truth,
     "includeTotals": _truth,
@@ -169,7 +158,7 @@ DESCRIBED: Final[Mapping[str, tuple[Schema, str]]] = {
         {"type": "integer", "minimum": 1, "maximum": EXPORT_PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT},
         f"At most {PAGE_SIZE_MAX}, or {EXPORT_PAGE_SIZE_MAX} with `export=true`.",
     ),
-    "sort": ({"type": "string", "enum": list(SORTS), "default": "lastUpdatedAt"}, "The field to order by."),
+    "sort": ({"type": "string", "enum": list(LOG_SORTS), "default": "lastUpdatedAt"}, "The field to order by."),
     "order": ({"type": "string", "enum": list(ORDERS), "default": "desc"}, "Nulls come last in both."),
     "export": (
         {"type": "string", "enum": ["true", "false"]},

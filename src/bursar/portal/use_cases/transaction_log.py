@@ -43,8 +43,11 @@ class StatusCounts(Protocol):
 
 
 class TransactionLog(Protocol):
-    """What :class:`bursar.reports.transaction_log.TransactionLog` gives. Frames are since ≤ last change < until, Unix
-    seconds; entries carry the API's names, amounts as ``Decimal``, and Pay.gov's own word for the payment method."""
+    """The interface of :class:`bursar.reports.transaction_log.SqlTransactionLog`.
+
+    Frames are since ≤ last change < until, Unix seconds. Entries have the API's names, amounts as ``Decimal``, and
+    Pay.gov's word for the payment method.
+    """
 
     async def recent(self, payment_status: str | None = None, limit: int = NEWEST_MAX) -> list[dict[str, Any]]:
         """The newest attempts by start, of one payment status or of all."""

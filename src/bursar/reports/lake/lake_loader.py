@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
-from bursar.reports.lake.rows import Key, Row, changed_at, record_row
+from bursar.reports.lake.rows import RowKey, TableRow, changed_at, record_row
 from bursar.reports.lake.schema import TABLES
-from bursar.reports.lake.tail import Changes, changes_between
+from bursar.reports.lake.tail import ChangesSource, changes_between
 from bursar.reports.lake.writer import LakeWriter
 
 BATCH_ROWS_MAX: Final = 50_000
@@ -20,17 +20,19 @@ IDLE_ADVANCE_S: Final = 3600.0  # with nothing to write the watermark moves this
 T = TypeVar("T")
 
 
-class Mover:
+class LakeLoader:
     """One run of moving, from the writer's watermarks (``starts`` where there is none yet) to ``until``."""
 
-    def __init__(self, source: Changes, writer: LakeWriter, thread: Executor, starts: Mapping[str, float]) -> None:
+    def __init__(
+        self, source: ChangesSource, writer: LakeWriter, thread: Executor, starts: Mapping[str, float]
+    ) -> None:
         """``starts``: table name → time from which its changes are to be moved; ``thread`` runs what blocks."""
         self._source = source
         self._writer = writer
         self._thread = thread
         self._starts = starts
-        self._batch: dict[str, dict[Key, Row]] = {name: {} for name in starts}
-        self.moved = dict.fromkeys(starts, 0)
+        self._batch: dict[str, dict[RowKey, TableRow]] = {name: {} for name in starts}
+        self.loaded = dict.fromkeys(starts, 0)
 
     async def run(self, until: float) -> None:
         """Move every change before ``until``. Raises :class:`bursar.reports.errors.LakeBusy`."""
@@ -41,18 +43,18 @@ class Mover:
                 continue
             if sum(map(len, self._batch.values())) >= BATCH_ROWS_MAX:
                 # Every change before this one's millisecond is in the batch, not every one of the millisecond itself.
-                await self._put(changed)
+                await self._write_batch(changed)
             self._batch[schema.name][key] = row
-        await self._put(until, last=True)
+        await self._write_batch(until, last=True)
 
-    async def _put(self, watermark: float, *, last: bool = False) -> None:
+    async def _write_batch(self, watermark: float, *, last: bool = False) -> None:
         for schema in TABLES:
             rows = list(self._batch[schema.name].values())
             known = self._writer.watermark(schema)
             overdue = known is None or watermark - known >= IDLE_ADVANCE_S
             if rows or (last and overdue):
-                await self._blocking(self._writer.put, schema, rows, watermark)
-            self.moved[schema.name] += len(rows)
+                await self._blocking(self._writer.write, schema, rows, watermark)
+            self.loaded[schema.name] += len(rows)
             self._batch[schema.name].clear()
 
     async def _blocking(self, work: Callable[..., T], *arguments: object) -> T:

@@ -14,8 +14,8 @@ from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, Column, TableSc
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Row = tuple[Any, ...]
-Key = tuple[Any, ...]
+TableRow = tuple[Any, ...]
+RowKey = tuple[Any, ...]
 
 # A detail is free text of the ledger's; should a token ever be put there, it stops here.
 _SECRET_DETAILS: Final = frozenset({"token"})
@@ -54,17 +54,17 @@ _ATTEMPT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENTS.c
 _EVENT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENT_EVENTS.columns)
 
 
-def attempt_row(attempt: Attempt) -> Row:
+def attempt_row(attempt: Attempt) -> TableRow:
     """The attempt's row in ``payments``."""
     return tuple(convert(getattr(attempt, source)) for source, convert in _ATTEMPT_CONVERSIONS)
 
 
-def event_row(event: Event) -> Row:
+def event_row(event: Event) -> TableRow:
     """The event's row in ``payment_events``."""
     return tuple(convert(getattr(event, source)) for source, convert in _EVENT_CONVERSIONS)
 
 
-def record_row(record: Attempt | Event) -> tuple[TableSchema, Key, Row]:
+def record_row(record: Attempt | Event) -> tuple[TableSchema, RowKey, TableRow]:
     """The record's table, its key there, and its row."""
     if isinstance(record, Attempt):
         return PAYMENTS, (record.agency_tracking_id,), attempt_row(record)
@@ -76,7 +76,7 @@ def changed_at(record: Attempt | Event) -> float:
     return record.updated_at if isinstance(record, Attempt) else record.at
 
 
-def arrow_table(table: TableSchema, rows: Iterable[Row]) -> "pa.Table":
+def arrow_table(table: TableSchema, rows: Iterable[TableRow]) -> "pa.Table":
     """The rows as Arrow, in :func:`bursar.reports.lake.schema.arrow_schema`."""
     import pyarrow as pa
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from bursar.clock import Clock
 from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
 from bursar.payments.records import Attempt, Event
-from bursar.reports.lake.rows import Key, Row, arrow_table, micros, record_row
+from bursar.reports.lake.rows import RowKey, TableRow, arrow_table, micros, record_row
 from bursar.reports.lake.schema import TABLES, TableSchema
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SAFETY_MARGIN_S: Final = 300.0
 READ_AHEAD_S: Final = 3600.0  # "no upper end" in the index's terms: also the bucket of the hour to come
 
 
-class Changes(Protocol):
+class ChangesSource(Protocol):
     """Where changes come from: the ledger. Attempts and events that changed in ``since`` ≤ t < ``until``, oldest first,
     over at most ``CHANGES_SPAN_MAX_S``."""
 
@@ -43,7 +43,7 @@ class TailTooLong(Exception):
     """The tail has more rows than its reader wanted to hold; they belong in the lake first."""
 
 
-async def changes_between(source: Changes, since: float, until: float) -> AsyncIterator[Attempt | Event]:
+async def changes_between(source: ChangesSource, since: float, until: float) -> AsyncIterator[Attempt | Event]:
     """The source's changes in ``since`` ≤ t < ``until``, oldest first, over any span."""
     while since < until:
         step = min(since + CHANGES_SPAN_MAX_S, until)
@@ -61,19 +61,19 @@ class _Kept:
     """One table's tail: its rows by key, complete from ``start`` on, and their Arrow form while they stay the same."""
 
     start: float
-    rows: dict[Key, Row] = field(default_factory=dict)
+    rows: dict[RowKey, TableRow] = field(default_factory=dict)
     arrow: "pa.Table | None" = None
 
 
 class Tail:
     """The changes since the watermarks, current at each :meth:`read`."""
 
-    def __init__(self, source: Changes, origin: Callable[[], Awaitable[float]], clock: Clock) -> None:
+    def __init__(self, source: ChangesSource, origin: Callable[[], Awaitable[float]], clock: Clock) -> None:
         """``origin`` gives a time before the first change that the store can have."""
         self._source = source
         self._origin = origin
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._kept: dict[str, _Kept] = {}
         self._complete_to = 0.0  # what changed before is in the kept rows
 
@@ -82,7 +82,7 @@ class Tail:
 
         Raises :class:`TailTooLong` as soon as there are more than ``rows_max``.
         """
-        async with self._turn:
+        async with self._lock:
             starts = {name: await self.start(watermark) for name, watermark in watermarks.items()}
             await self._catch_up(starts, rows_max)
             return {schema.name: self._since(schema, starts[schema.name]) for schema in TABLES}
@@ -106,7 +106,7 @@ class Tail:
                 raise TailTooLong
         self._complete_to = max(self._complete_to, now - SAFETY_MARGIN_S)
 
-    def _keep(self, schema: TableSchema, key: Key, row: Row) -> None:
+    def _keep(self, schema: TableSchema, key: RowKey, row: TableRow) -> None:
         kept = self._kept[schema.name]
         changed = schema.position(schema.change_time)
         known = kept.rows.get(key)

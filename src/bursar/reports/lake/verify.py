@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.clock import iso_ms
 from bursar.payments.records import Attempt, Event, from_item
 from bursar.reports.lake.lake import NAMESPACE, Lake
-from bursar.reports.lake.rows import Key, Row, changed_at, record_row
+from bursar.reports.lake.rows import RowKey, TableRow, changed_at, record_row
 from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Tally:
     amount: Decimal = Decimal(0)
     checksum: int = 0
 
-    def add(self, schema: TableSchema, row: Row) -> None:
+    def add(self, schema: TableSchema, row: TableRow) -> None:
         self.rows += 1
         if schema is PAYMENTS:
             self.amount += row[schema.position("amount")]
@@ -89,11 +89,11 @@ class Verification:
 
 
 @dataclass(slots=True)
-class _Side:
+class _StoredSide:
     """The table's side of one table: its tallies by month, and the keys that moved on past the watermark."""
 
     months: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    moved: set[Key] = field(default_factory=set)
+    changed_since: set[RowKey] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +113,26 @@ def pin(lake: Lake) -> Pinned:
     )
 
 
-async def tally_table(store: "Store", table: str, watermarks: Mapping[str, float | None]) -> dict[str, _Side]:
+async def tally_table(store: "Store", table: str, watermarks: Mapping[str, float | None]) -> dict[str, _StoredSide]:
     """The table's side, from one strongly consistent Scan; the store's errors pass through."""
-    sides = {schema.name: _Side() for schema in TABLES}
+    sides = {schema.name: _StoredSide() for schema in TABLES}
     async for record in _scan(store, table):
         schema, key, row = record_row(record)
         watermark = watermarks[schema.name]
         side = sides[schema.name]
         if watermark is None or changed_at(record) >= watermark:
-            side.moved.add(key)
+            side.changed_since.add(key)
         else:
             side.months[_month(schema, row)].add(schema, row)
     return sides
 
 
-def compare(lake: Lake, pinned: Pinned, sides: Mapping[str, _Side]) -> Verification:
+def compare(lake: Lake, pinned: Pinned, sides: Mapping[str, _StoredSide]) -> Verification:
     """The lake's side, and the two side by side; blocks."""
     checks: list[MonthCheck] = []
     for schema in TABLES:
         side = sides[schema.name]
-        months = _tally_lake(lake, schema, pinned.snapshots[schema.name], side.moved)
+        months = _tally_lake(lake, schema, pinned.snapshots[schema.name], side.changed_since)
         checks += [
             MonthCheck(schema.name, month, side.months.get(month, Tally()), months.get(month, Tally()))
             for month in sorted({*side.months, *months})
@@ -153,7 +153,7 @@ async def _scan(store: "Store", table: str) -> AsyncIterator[Attempt | Event]:
         request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
 
 
-def _tally_lake(lake: Lake, schema: TableSchema, snapshot: int | None, moved: set[Key]) -> dict[str, Tally]:
+def _tally_lake(lake: Lake, schema: TableSchema, snapshot: int | None, changed_since: set[RowKey]) -> dict[str, Tally]:
     months: dict[str, Tally] = defaultdict(Tally)
     if snapshot is None:
         return months
@@ -162,7 +162,7 @@ def _tally_lake(lake: Lake, schema: TableSchema, snapshot: int | None, moved: se
         scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
         for batch in scan.to_arrow_batch_reader():
             for row in _plain_rows(schema, batch):
-                if tuple(row[place] for place in key_at) not in moved:
+                if tuple(row[place] for place in key_at) not in changed_since:
                     months[_month(schema, row)].add(schema, row)
     return months
 
@@ -178,5 +178,5 @@ def _plain_rows(schema: TableSchema, batch: Any) -> Any:
     return zip(*columns, strict=True)
 
 
-def _month(schema: TableSchema, row: Row) -> str:
+def _month(schema: TableSchema, row: TableRow) -> str:
     return iso_ms(row[schema.position(schema.partition_time)] / _MICROS)[:7]

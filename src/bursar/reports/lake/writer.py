@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.clock import iso_ms
 from bursar.reports.errors import LakeBusy
 from bursar.reports.lake.lake import WATERMARK, Lake, in_months, watermark_of
-from bursar.reports.lake.rows import Row, arrow_table
+from bursar.reports.lake.rows import TableRow, arrow_table
 from bursar.reports.lake.schema import TABLES, TableSchema
 from bursar.reports.lake.vacuum import vacuum
 
@@ -46,7 +46,7 @@ class LakeWriter:
     def watermark(self, schema: TableSchema) -> float | None:
         return watermark_of(self._tables[schema.name])
 
-    def put(self, schema: TableSchema, rows: list[Row], watermark: float) -> int:
+    def write(self, schema: TableSchema, rows: list[TableRow], watermark: float) -> int:
         """Put ``rows`` (one per key) into the lake and move the table's watermark to ``watermark``.
 
         Gives the number of months written anew. Raises :class:`LakeBusy` when another writer committed meanwhile.
@@ -54,29 +54,29 @@ class LakeWriter:
         from pyiceberg.exceptions import CommitFailedException
 
         try:
-            return self._put(schema, rows, watermark)
+            return self._write(schema, rows, watermark)
         except CommitFailedException as error:
             raise LakeBusy("another process wrote the lake at the same time; nothing was changed") from error
 
-    def _put(self, schema: TableSchema, rows: list[Row], watermark: float) -> int:
+    def _write(self, schema: TableSchema, rows: list[TableRow], watermark: float) -> int:
         table = self._tables[schema.name]
         before = watermark_of(table)
-        fresh: list[pa.Table] = []
-        anew: list[pa.Table] = []
+        appended_rows: list[pa.Table] = []
+        rewritten_rows: list[pa.Table] = []
         months: list[datetime] = []
         rewritten = 0
         for month, arriving in _by_month(schema, arrow_table(schema, rows)):
             kept = _kept_when_rewritten(schema, table, month, arriving)
             if kept is None:
-                fresh.append(arriving)
+                appended_rows.append(arriving)
                 continue
             rewritten += 1
-            anew += [kept, arriving]
+            rewritten_rows += [kept, arriving]
             months.append(month)
-            if sum(map(len, anew)) > COMMIT_ROWS_MAX:
-                _commit(schema, table, anew, months, before)
-                anew, months = [], []
-        _commit(schema, table, fresh + anew, months, watermark)
+            if sum(map(len, rewritten_rows)) > COMMIT_ROWS_MAX:
+                _commit(schema, table, rewritten_rows, months, before)
+                rewritten_rows, months = [], []
+        _commit(schema, table, appended_rows + rewritten_rows, months, watermark)
         return rewritten
 
     def tidy(self) -> int:

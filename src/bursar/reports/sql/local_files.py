@@ -15,7 +15,7 @@ from bursar.reports.lake.lake import Lake, LakeState
 _CHUNK_BYTES: Final = 1 << 20
 
 
-class Copies:
+class LocalFiles:
     """A folder of copies, made on first use and removed by :meth:`close`."""
 
     def __init__(self, lake: Lake) -> None:

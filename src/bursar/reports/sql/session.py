@@ -40,7 +40,7 @@ _CLOSING: Final = ("SET enable_external_access = false", "SET lock_configuration
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SqlAnswer:
     """What a statement answered: its columns, their SQL types, its rows, and as of when it holds (epoch s)."""
 
     columns: tuple[str, ...]
@@ -83,8 +83,8 @@ class Session:
         tail: "Mapping[str, pa.Table]",
         as_of: float,
         expired: Callable[[], bool],
-        more: "Mapping[str, pa.Table]" = MappingProxyType({}),
-    ) -> Answer:
+        extra_tables: "Mapping[str, pa.Table]" = MappingProxyType({}),
+    ) -> SqlAnswer:
         """Run one SELECT. Raises a :class:`ReportError`; ``expired``: was an interrupt the time limit's?
 
         ``more`` are tables that only this query sees, by name.
@@ -92,15 +92,15 @@ class Session:
         import duckdb
 
         try:
-            statement = check_statement(cursor, text, more)
+            statement = check_statement(cursor, text, extra_tables)
             for schema in TABLES:
                 if schema.name in statement.tables:
                     _make_view(cursor, schema, tail[schema.name])
-            for name, table in more.items():
+            for name, table in extra_tables.items():
                 cursor.register(name, table)
             relation = cursor.sql(statement.text, params=dict(parameters) or None)
             columns, types = tuple(relation.columns), tuple(str(kind) for kind in relation.types)
-            return Answer(columns, types, _rows(relation, types), as_of)
+            return SqlAnswer(columns, types, _rows(relation, types), as_of)
         except duckdb.Error as error:
             raise _report_error(error, expired()) from error
 

@@ -22,14 +22,16 @@ _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class CheckedStatement:
     """One SELECT, without its closing semicolon, and the names of the tables that it reads, lower case."""
 
     text: str
     tables: frozenset[str]
 
 
-def check_statement(connection: "DuckDBPyConnection", text: str, more: Collection[str] = ()) -> Statement:
+def check_statement(
+    connection: "DuckDBPyConnection", text: str, extra_tables: Collection[str] = ()
+) -> CheckedStatement:
     """The statement, fit to run. Raises :class:`BadSql` for any that is not one SELECT over the readable tables.
 
     ``more`` names tables that may be read besides the two.
@@ -44,8 +46,8 @@ def check_statement(connection: "DuckDBPyConnection", text: str, more: Collectio
         raise BadSql(_message(tree))
     if len(tree["statements"]) != 1:
         raise BadSql("one statement at a time")
-    tables = _check_sources(tree["statements"][0], {*READABLE, *more})
-    return Statement(text.strip().rstrip(";"), frozenset(tables))
+    tables = _check_sources(tree["statements"][0], {*READABLE, *extra_tables})
+    return CheckedStatement(text.strip().rstrip(";"), frozenset(tables))
 
 
 def _message(tree: dict[str, Any]) -> str:

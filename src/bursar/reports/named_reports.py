@@ -27,7 +27,7 @@ from zoneinfo import ZoneInfo
 from bursar.clock import iso_ms
 from bursar.payments.fees import COURT_ZONE
 from bursar.reports.errors import BadParameter, NoSuchReport
-from bursar.reports.paygov_activity_file import ACTIVITY
+from bursar.reports.paygov_activity_file import ACTIVITY_TABLE
 
 TEXT_CHARS_MAX: Final = 256
 NOW: Final = "now"  # a parameter of this default takes the time as of which the report is asked
@@ -36,7 +36,7 @@ _PARAMETER: Final = re.compile(r"-- \$(?P<name>[a-z_]+) (?P<kind>[A-Z_]+)(?: = (
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class ReportParameter:
     """``default`` is None where the parameter must be given."""
 
     name: str
@@ -49,13 +49,13 @@ class Parameter:
 class NamedReport:
     name: str
     question: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[ReportParameter, ...]
     sql: str
 
     @property
-    def wants_activity(self) -> bool:
+    def needs_activity_file(self) -> bool:
         """Whether it compares with a Pay.gov activity file (:mod:`bursar.reports.paygov_activity_file`)."""
-        return ACTIVITY in self.sql
+        return ACTIVITY_TABLE in self.sql
 
     @property
     def athena_sql(self) -> str:
@@ -70,7 +70,7 @@ class NamedReport:
             raise BadParameter(f"report {self.name} has no parameter {unknown[0]}; it takes {takes}")
         return {parameter.name: self._text(parameter, given, now) for parameter in self.parameters}
 
-    def _text(self, parameter: Parameter, given: Mapping[str, Any], now: float) -> str:
+    def _text(self, parameter: ReportParameter, given: Mapping[str, Any], now: float) -> str:
         value = given.get(parameter.name, parameter.default)
         if value is None:
             raise BadParameter(f"report {self.name} needs {parameter.name}: {parameter.meaning}")
@@ -105,7 +105,7 @@ def parse_report(name: str, content: str) -> NamedReport:
         found = _PARAMETER.fullmatch(line)
         if found is None or found["kind"] not in KINDS:
             raise ValueError(f"{name}: not a parameter: {line}")
-        parameters.append(Parameter(found["name"], found["kind"], found["default"], found["meaning"]))
+        parameters.append(ReportParameter(found["name"], found["kind"], found["default"], found["meaning"]))
     return NamedReport(name, question.removeprefix("-- "), tuple(parameters), sql.strip())
 
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from bursar.clock import Clock
 from bursar.reports.lake.lake import Lake
-from bursar.reports.sql.local_files import Copies
+from bursar.reports.sql.local_files import LocalFiles
 from bursar.reports.sql.session import Session
 
 LAKE_RECHECK_S: Final = 30.0  # an older state of the lake gives the same answers, with a longer tail
@@ -16,48 +16,48 @@ LAKE_RECHECK_S: Final = 30.0  # an older state of the lake gives the same answer
 T = TypeVar("T")
 
 
-class Sessions:
+class CurrentSession:
     """Opens a session on first use and a new one when the lake has moved on; the last user closes the old one."""
 
     def __init__(self, lake: Lake, clock: Clock, thread: Executor) -> None:
         self._lake = lake
-        self._copies = Copies(lake)
+        self._local_files = LocalFiles(lake)
         self._clock = clock
         self._thread = thread
-        self._turn = asyncio.Lock()
-        self._current: _Shared | None = None
-        self._looked_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self._current: _SharedSession | None = None
+        self._checked_at = float("-inf")
 
     @asynccontextmanager
-    async def current(self) -> AsyncIterator[Session]:
+    async def opened(self) -> AsyncIterator[Session]:
         """The session over the lake's state. Raises :class:`bursar.reports.errors.LakeBroken`."""
-        async with self._turn:
+        async with self._lock:
             now = self._clock()
             shared = self._current
-            if shared is None or now - self._looked_at > LAKE_RECHECK_S:
-                shared = await self._look(shared)
-                self._looked_at = now
+            if shared is None or now - self._checked_at > LAKE_RECHECK_S:
+                shared = await self._refreshed(shared)
+                self._checked_at = now
             shared.users += 1
         try:
             yield shared.session
         finally:
             shared.leave()
 
-    def look_again(self) -> None:
+    def check_lake_next(self) -> None:
         """The next query looks at the lake anew: it was written, or a file of the known state is gone."""
-        self._looked_at = float("-inf")
+        self._checked_at = float("-inf")
 
     def close(self) -> None:
         if self._current is not None:
             self._current.retire()
             self._current = None
-        self._copies.close()
+        self._local_files.close()
 
-    async def _look(self, known: "_Shared | None") -> "_Shared":
+    async def _refreshed(self, known: "_SharedSession | None") -> "_SharedSession":
         state = await self._blocking(self._lake.state)
         if known is not None and known.session.state == state:
             return known
-        fresh = _Shared(await self._blocking(lambda: Session(state, self._copies.paths(state))))
+        fresh = _SharedSession(await self._blocking(lambda: Session(state, self._local_files.paths(state))))
         if known is not None:
             known.retire()
         self._current = fresh
@@ -67,7 +67,7 @@ class Sessions:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-class _Shared:
+class _SharedSession:
     """A session and the number of its users."""
 
     def __init__(self, session: Session) -> None:
