@@ -115,6 +115,13 @@ def test_help_loads_no_room() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_mounting_a_group_leaves_the_group_below_unchanged() -> None:
+    from bursar.dynamo.commands import dynamo
+
+    assert CliRunner().invoke(bursar, ["dynamo", "rules", "--help"]).exit_code == 0
+    assert "rules" not in dynamo.commands
+
+
 def run_without(modules: Iterable[str], commands: Iterable[str], cwd: Path) -> dict[str, Ran]:
     """Run each command line where ``modules`` are not installed."""
     settings = {

@@ -1,5 +1,6 @@
 """The command ``bursar``: mounts each room's commands, loading a room only when one of its commands is called."""
 
+import copy
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
@@ -131,6 +132,14 @@ class LazyMount(click.Group):
         return group
 
 
+def _with_mounted(group: click.Group, mounted: click.Command) -> click.Group:
+    # A copy: the group is its room's own object, and other programs may use it without what is mounted here.
+    extended = copy.copy(group)
+    extended.commands = dict(group.commands)
+    extended.add_command(mounted)
+    return extended
+
+
 class LazyGroup(click.Group):
     """A click group whose commands live in modules that are imported when asked for."""
 
@@ -155,7 +164,7 @@ class LazyGroup(click.Group):
             return None
         command = _loaded(target[0])
         if isinstance(command, click.Group) and cmd_name in MOUNTED:
-            command.add_command(LazyMount(*MOUNTED[cmd_name]))
+            return _with_mounted(command, LazyMount(*MOUNTED[cmd_name]))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
