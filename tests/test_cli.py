@@ -150,6 +150,7 @@ def run_without(modules: Iterable[str], commands: Iterable[str], cwd: Path) -> d
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store of the portal's and a file of subscriptions."""
     folder = tmp_path_factory.mktemp("base")
+    (folder / "webhooks.toml").touch(0o600)
     (folder / "webhooks.toml").write_text(
         '[webhooks.test]\nclient = "development"\nurl = "https://court.example/"\n'
         'secret = "at least thirty-two characters long"\n'

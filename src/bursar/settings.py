@@ -142,7 +142,12 @@ class Settings:
         "`true`: where `BURSAR_CLIENTS` is not set, accept the development client, whose key is public and which may "
         "charge every fee; loopback only",
     )
-    webhooks: str | None = _setting(None, _text, "who is told of changes, a TOML file (default: nobody)")
+    webhooks: str | None = _setting(
+        None,
+        _text,
+        "the webhooks and their signing secrets, a TOML file that only its owner may read (`chmod 600`); "
+        "unset: no webhooks",
+    )
     rate_per_s: float = _setting(
         5000.0, _rate, "requests that one client may make of the server, all workers together, per second; beyond: 429"
     )
@@ -157,7 +162,9 @@ class Settings:
     paygov_namespace: str | None = _setting(None, _text, "the XML namespace of TCSOnlineService's operations")
     paygov_timeout_s: float = _setting(20.0, _seconds, "how long one call to Pay.gov may take, seconds")
     paygov_client_cert: str | None = _setting(None, _text, "the client certificate for Pay.gov, a PEM file")
-    paygov_client_key: str | None = _setting(None, _text, "the key of that certificate, a PEM file")
+    paygov_client_key: str | None = _setting(
+        None, _text, "the key of that certificate, a PEM file that only its owner may read (`chmod 600`)"
+    )
     paygov_bearer: str | None = _setting(None, _text, "the bearer token that a simulator may ask for")
     sweep_interval_s: float = _setting(5.0, _seconds, "pause between two sweeps, seconds")
     refresh_min_s: float = _setting(

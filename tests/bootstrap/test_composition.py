@@ -1,6 +1,8 @@
 """Putting the parts together: which rules an embedded store gets, and what that costs it."""
 
 import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from bursar.rules.language.toml import rules_to_toml
 from bursar.settings import Settings
 
 TABLE = Settings().table
+NOWHERE = "http://127.0.0.1:9/"
 ANOTHER_FEE = """
 [fees.ANOTHER_FEE]
 name = "Another fee"
@@ -82,6 +85,31 @@ async def test_a_clients_file_that_others_may_use_is_refused(tmp_path: Path) -> 
             CannotStart, match=f"^BURSAR_CLIENTS: {clients}: .* got mode 640. Run: chmod 600 {clients}$"
         ):
             _ = composition.clients
+
+
+@pytest.mark.parametrize(
+    ("setting", "make"),
+    [("webhooks", Composition.webhooks), ("paygov_client_key", Composition.paygov)],
+    ids=["webhooks", "paygov_client_key"],
+)
+async def test_a_file_of_secrets_that_others_may_use_is_refused(
+    tmp_path: Path, setting: str, make: Callable[[Composition], Awaitable[object]]
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.touch()
+    secrets.chmod(0o640)
+    settings = Settings(
+        data=str(tmp_path), paygov_url=NOWHERE, payment_url=NOWHERE, paygov_client_cert=str(tmp_path / "cert.pem")
+    )
+    async with Composition(with_file(settings, setting, secrets)) as composition:
+        with pytest.raises(
+            CannotStart, match=f"^BURSAR_{setting.upper()}: {secrets}: .* got mode 640. Run: chmod 600 {secrets}$"
+        ):
+            await make(composition)
+
+
+def with_file(settings: Settings, setting: str, path: Path) -> Settings:
+    return replace(settings, **{setting: str(path)})  # type: ignore[arg-type]  # a field's name is only known here
 
 
 def made_in(folder: Path) -> list[Path]:
@@ -158,6 +186,7 @@ async def test_a_command_beside_a_portal_makes_no_table(tmp_path: Path) -> None:
 
 async def test_a_webhook_of_a_client_that_does_not_exist_is_told_at_start(tmp_path: Path) -> None:
     file = tmp_path / "webhooks.toml"
+    file.touch(0o600)
     line = 'client = "{}"\nurl = "https://a.example/"\nsecret = "a secret of more than thirty-two characters"\n'
     file.write_text("[webhooks.known]\n" + line.format("development") + "[webhooks.lost]\n" + line.format("dawsn"))
     async with Composition(Settings(data=str(tmp_path), webhooks=str(file))) as composition:

@@ -25,7 +25,7 @@ BESIDE_A_PORTAL = (
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     webhooks = tmp_path / "webhooks.toml"
-    webhooks.write_text("")
+    webhooks.touch(0o600)
     for name, value in {
         "DATA": tmp_path / "mistyped",
         "WEBHOOKS": webhooks,
@@ -42,6 +42,18 @@ def test_a_mistyped_folder_is_one_line_and_nothing_is_made(tmp_path: Path, argum
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"bursar: BURSAR_DATA: there is no store at {tmp_path / 'mistyped' / 'bursar.db'}\n"
     assert [each.name for each in tmp_path.iterdir()] == ["webhooks.toml"]
+
+
+@pytest.mark.parametrize("arguments", [["audit"], ["sql", "SELECT 1"]], ids=" ".join)
+def test_a_store_that_others_may_use_is_refused(tmp_path: Path, arguments: list[str]) -> None:
+    store = tmp_path / "mistyped" / "bursar.db"
+    store.parent.mkdir()
+    store.touch(0o644)
+    result = CliRunner().invoke(bursar, arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"bursar: BURSAR_DATA: {store}: must be usable by its owner alone; got mode 644. Run: chmod 600 {store}\n"
+    )
 
 
 def test_an_audit_of_another_store_names_what_named_it(tmp_path: Path) -> None:

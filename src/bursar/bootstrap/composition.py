@@ -27,7 +27,7 @@ from bursar.payments.clients import Clients, ClientsError
 from bursar.payments.fees import FeeCatalogue, FeesError
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.rules import only_more_fees
-from bursar.private_files import TooOpen, make_private_folder
+from bursar.private_files import TooOpen, make_private_folder, require_private
 from bursar.rules import Rules
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.native import load_guard
@@ -57,15 +57,19 @@ class Composition:
         randomness: random.Random | None = None,
         metrics: "Metrics | None" = None,
         founds: bool = True,
+        other_users: bool = True,
     ) -> None:
         """``metrics`` watches the store and the portal, where there is something to show them to.
 
         ``founds``: whether this process makes the store and its table where they are missing, and its fees become the
         rules of an embedded store that has others. A command beside a portal does neither: told of another folder it
         would answer for an empty store, and not told of the portal's fees it would forbid them to it.
+
+        ``other_users``: whether the machine may have users from whom files of secrets must be kept.
         """
         self.settings = settings
         self._founds = founds
+        self._other_users = other_users
         self.metrics = metrics
         self.clock = clock
         self.randomness = randomness or random.SystemRandom()
@@ -174,6 +178,11 @@ class Composition:
             except ValueError as error:
                 raise CannotStart(f"BURSAR_PAYGOV_…: {error}") from error
             try:
+                if config.client_key is not None and self._other_users:
+                    require_private(config.client_key)
+            except (TooOpen, OSError) as error:
+                raise CannotStart(f"BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
+            try:
                 transport = HttpTransport(client_cert=config.client_cert, client_key=config.client_key)
             except OSError as error:  # ssl.SSLError is one
                 raise CannotStart(f"BURSAR_PAYGOV_CLIENT_CERT, BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
@@ -232,8 +241,10 @@ class Composition:
         from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
 
         try:
+            if self._other_users:
+                require_private(self.settings.webhooks)
             subscriptions = Subscriptions.load(self.settings.webhooks, known_clients=self.clients.names)
-        except (SubscriptionsError, OSError) as error:
+        except (SubscriptionsError, TooOpen, OSError) as error:
             raise CannotStart(f"BURSAR_WEBHOOKS: {error}") from error
         queue = WebhookQueue(await self.store())
         await queue.create_table()

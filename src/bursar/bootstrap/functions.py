@@ -68,7 +68,8 @@ async def _application(ending: AsyncExitStack) -> "Application":
 async def _composition(ending: AsyncExitStack) -> Composition:
     settings = _settings()
     log_as_json(settings.log_level, instead=True)  # of the form that Lambda's runtime has set
-    return await ending.enter_async_context(Composition(settings, founds=False))
+    # The files of a function must be readable by everyone (AWS Lambda's deployment packages), and no other user is there.
+    return await ending.enter_async_context(Composition(settings, founds=False, other_users=False))
 
 
 def _settings() -> Settings:

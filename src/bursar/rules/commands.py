@@ -16,6 +16,7 @@ import click
 import orjson
 
 from bursar.clock import system_clock
+from bursar.private_files import TooOpen
 from bursar.rules.language.render import rules_table, transitions_diagram
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
@@ -314,9 +315,14 @@ async def _open_store(given: str | None, defaults: Defaults, option: str) -> "St
     url = _required(given or defaults.store_url, option)
     try:
         return await open_store(
-            url, clock=system_clock, randomness=random.SystemRandom(), guard_loader=load_guard, must_exist=True
+            url,
+            clock=system_clock,
+            randomness=random.SystemRandom(),
+            guard_loader=load_guard,
+            must_exist=True,
+            private=True,
         )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, TooOpen) as error:
         _exit_unusable(f"{'BURSAR_STORE or --store' if given else defaults.store_setting}: {error}")
 
 
