@@ -60,7 +60,7 @@ bench-reports: .venv/.synced ## The named reports over a million payments; write
 	@$(BIN)/python bench/bench_reports.py --write $(FLAGS)
 
 docs: .venv/.synced ## Write the generated pages of docs/ again
-	@$(BIN)/python tools/generate_docs.py
+	@$(BIN)/python -m tools.generate_docs
 
 clean: ## Remove the environment, caches and benchmark data (never your data folder)
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist .coverage
