@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServeError, ServerSettings, open_or_explain, serve
+from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, open_or_explain, serve
+from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.dynamo.core.guards import GuardLoader
@@ -73,7 +74,7 @@ def dynamo(
     access = _access(credentials) if credentials else None
     try:
         serve(settings, open_engine=_opener(context), access=access, announce=_announcer(settings, access is not None))
-    except ServeError as error:
+    except CannotStart as error:
         raise DynamoCommandRefused(str(error)) from None
 
 
@@ -265,7 +266,7 @@ def _store(context: click.Context, path: str | None, *, create: bool = False) ->
         raise DynamoCommandRefused(f"there is no store at {path}")
     try:
         engine = open_or_explain(_opener(context), path)
-    except ServeError as error:
+    except CannotStart as error:
         raise DynamoCommandRefused(str(error)) from None
     try:
         yield engine

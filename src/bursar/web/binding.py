@@ -5,6 +5,8 @@ import ipaddress
 import socket
 from typing import Final
 
+from bursar.startup import CannotStart
+
 LOCALHOST: Final = "localhost"
 
 _REASONS: Final = {
@@ -14,7 +16,7 @@ _REASONS: Final = {
 """Reasons that are clearer than the operating system's own text."""
 
 
-class CannotBind(Exception):
+class CannotBind(CannotStart):
     """The address cannot be bound. The text is one line: the address and the reason.
 
     ``in_use``: another socket has the port, so another port would do.

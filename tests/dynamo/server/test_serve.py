@@ -16,7 +16,9 @@ import pytest
 from botocore.config import Config
 
 from bursar.dynamo import Engine
-from bursar.dynamo.server.serve import ServeError, ServerSettings, listen, require_safe, serve, url_of
+from bursar.dynamo.server.serve import ServerSettings, require_safe, serve, url_of
+from bursar.startup import CannotStart
+from bursar.web.binding import bind
 from tests.support.dynamo.door_clients import EchoEngine, connected, raw_request, serving
 
 STARTS_WITHIN_S = 30.0
@@ -166,18 +168,18 @@ def serve_nothing(**settings: Any) -> None:
 
 
 def test_a_busy_port_is_told() -> None:
-    with listen("127.0.0.1", 0, shared=False) as taken:
+    with bind("127.0.0.1", 0, shared=False) as taken:
         taken.listen()
         port = taken.getsockname()[1]
         for workers in (1, 2):
-            with pytest.raises(ServeError, match=rf"^cannot listen on 127\.0\.0\.1:{port}: Address already in use$"):
+            with pytest.raises(CannotStart, match=rf"^cannot listen on 127\.0\.0\.1:{port}: Address already in use$"):
                 serve_nothing(path="/tmp/never.db", port=port, workers=workers)
 
 
 def test_a_port_shared_by_another_servers_workers_is_busy_too() -> None:
-    with listen("127.0.0.1", 0, shared=True) as taken:
+    with bind("127.0.0.1", 0, shared=True) as taken:
         taken.listen()
-        with pytest.raises(ServeError, match="Address already in use"):
+        with pytest.raises(CannotStart, match="Address already in use"):
             serve_nothing(path="/tmp/never.db", port=taken.getsockname()[1], workers=2)
 
 
@@ -196,25 +198,25 @@ def test_what_is_wrong_with_the_file_is_told(tmp_path: Path) -> None:
         (newer, "use a newer one"),
     ):
         for workers in (1, 2):
-            with pytest.raises(ServeError, match=text):
+            with pytest.raises(CannotStart, match=text):
                 serve_nothing(path=str(path), port=0, workers=workers)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(ServeError, match=f"the folder {tmp_path} is not writable"):
+    with pytest.raises(CannotStart, match=f"the folder {tmp_path} is not writable"):
         serve_nothing(path=str(tmp_path / "store.db"), port=0)
 
 
 def test_workers_cannot_share_memory() -> None:
-    with pytest.raises(ServeError, match="cannot share a store in memory"):
+    with pytest.raises(CannotStart, match="cannot share a store in memory"):
         serve_nothing(path=":memory:", port=0, workers=2)
 
 
 def test_an_address_that_is_not_ours_is_told() -> None:
-    with pytest.raises(ServeError, match=r"192\.0\.2\.1"):
-        listen("192.0.2.1", 0, shared=False)
+    with pytest.raises(CannotStart, match=r"192\.0\.2\.1"):
+        bind("192.0.2.1", 0, shared=False)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -224,7 +226,7 @@ def test_loopback_needs_no_keys(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.test"])
 def test_other_hosts_need_keys_or_plain_words(host: str) -> None:
-    with pytest.raises(ServeError, match="without access keys"):
+    with pytest.raises(CannotStart, match="without access keys"):
         require_safe(host, None, open_to_anyone=False)
     require_safe(host, None, open_to_anyone=True)
 

@@ -1,7 +1,7 @@
 """Serving a store over HTTP: :func:`start_server` inside a running loop, :func:`serve` as a process with its workers.
 
 Workers are processes that each open the file and each listen on the port (SO_REUSEPORT: the kernel shares connections
-out among them, and they pass on what one has too many of). What keeps a server from starting is a :class:`ServeError`:
+out among them, and they pass on what one has too many of). What keeps a server from starting is a :class:`CannotStart`:
 one clear line for whoever typed the command, which ends with exit code 2.
 """
 
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from bursar.clock import Clock, system_clock
 from bursar.dynamo.server.admission import Access
 from bursar.dynamo.server.connection import HttpDoor, Submits
-from bursar.web.binding import CannotBind, bind, is_loopback
+from bursar.startup import CannotStart
+from bursar.web.binding import bind, is_loopback
 from bursar.web.connection_balancing import Seat
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ COLLECT_AFTER_ALLOCATIONS = 50_000
 Python's own threshold of 700 the collector runs after every few requests and finds nothing, for a tenth of the time."""
 
 MEMORY = ":memory:"
-
-
-class ServeError(Exception):
-    """The server cannot start, and why, in one line for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +79,10 @@ async def start_server(
 ) -> RunningServer:
     """Serves ``engine`` in the running loop. Port 0 takes any free one; ``seat`` is this process's among several.
 
-    Raises :class:`ServeError`.
+    Raises :class:`CannotStart`.
     """
     require_safe(host, access, open_to_anyone)
-    listener = listener or listen(host, port, shared=False)
+    listener = listener or bind(host, port, shared=False)
     door = HttpDoor(
         engine,
         access=access,
@@ -105,17 +102,17 @@ def serve(
     access: Access | None = None,
     announce: Callable[[str], None],
 ) -> None:
-    """Serves a store until SIGINT or SIGTERM, then shuts down gracefully. Raises :class:`ServeError`.
+    """Serves a store until SIGINT or SIGTERM, then shuts down gracefully. Raises :class:`CannotStart`.
 
     ``open_engine`` opens the store in each worker; ``announce`` gets the URL once connections are accepted.
     """
     require_safe(settings.host, access, settings.open_to_anyone)
     if settings.workers < 1:
-        raise ServeError(f"--workers must be at least 1, not {settings.workers}")
+        raise CannotStart(f"--workers must be at least 1, not {settings.workers}")
     if settings.workers > 1 and settings.path == MEMORY:
-        raise ServeError("several workers cannot share a store in memory: give --data a file, or use one worker")
+        raise CannotStart("several workers cannot share a store in memory: give --data a file, or use one worker")
     if settings.workers == 1:
-        listener = listen(settings.host, settings.port, shared=False)
+        listener = bind(settings.host, settings.port, shared=False)
         with listener:  # the loop's server keeps a descriptor of its own
             engine = open_or_explain(open_engine, settings.path)
             _run_worker(engine, listener, settings, access, announce)
@@ -124,38 +121,27 @@ def serve(
 
     # The first socket refuses a port that another server shares; the second keeps it, without listening, so that
     # every worker, and every later one, gets the same.
-    listen(settings.host, settings.port, shared=False).close()
-    with listen(settings.host, settings.port, shared=True) as placeholder:
+    bind(settings.host, settings.port, shared=False).close()
+    with bind(settings.host, settings.port, shared=True) as placeholder:
         port = placeholder.getsockname()[1]
         open_or_explain(open_engine, settings.path).close()  # what is wrong with the file is said once, before any fork
 
         def work(lifeline: int, ready: Callable[[], None], seat: Seat) -> None:
-            listener = listen(settings.host, port, shared=True)
+            listener = bind(settings.host, port, shared=True)
             engine = open_or_explain(open_engine, settings.path)
             _run_worker(engine, listener, settings, access, lambda _url: ready(), lifeline, seat)
 
         failed = Workers(settings.workers, work).run(lambda: announce(url_of(settings.host, port)))
     if failed:
-        raise ServeError(failed)
+        raise CannotStart(failed)
 
 
 def require_safe(host: str, access: Access | None, open_to_anyone: bool) -> None:
-    """Raises :class:`ServeError` when other machines could read and write without being asked who they are."""
+    """Raises :class:`CannotStart` when other machines could read and write without being asked who they are."""
     if access is None and not open_to_anyone and not is_loopback(host):
-        raise ServeError(
+        raise CannotStart(
             f"will not listen on {host} without access keys: give --credentials FILE, or say --open-to-anyone"
         )
-
-
-def listen(host: str, port: int, *, shared: bool) -> socket.socket:
-    """Return a bound TCP socket, not yet listening. ``shared`` lets several processes bind it.
-
-    Raises :class:`ServeError`.
-    """
-    try:
-        return bind(host, port, shared=shared)
-    except CannotBind as error:
-        raise ServeError(str(error)) from None
 
 
 def url_of(host: str, port: int) -> str:
@@ -165,7 +151,7 @@ def url_of(host: str, port: int) -> str:
 
 
 def open_or_explain(open_engine: "Callable[[str], Engine]", path: str) -> "Engine":
-    """Opens a store. Raises :class:`ServeError` with what a person can do about a file that cannot be opened."""
+    """Opens a store. Raises :class:`CannotStart` with what a person can do about a file that cannot be opened."""
     import apsw
 
     from bursar.dynamo.storage.sqlite_file import StoreFormatError
@@ -173,9 +159,9 @@ def open_or_explain(open_engine: "Callable[[str], Engine]", path: str) -> "Engin
     try:
         return open_engine(path)
     except StoreFormatError as error:
-        raise ServeError(str(error)) from None
+        raise CannotStart(str(error)) from None
     except apsw.Error as error:
-        raise ServeError(f"cannot open {path}: {_file_reason(path) or error}") from None
+        raise CannotStart(f"cannot open {path}: {_file_reason(path) or error}") from None
 
 
 def _file_reason(path: str) -> str | None:
