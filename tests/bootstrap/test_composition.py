@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.bootstrap.composition import Composition
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
 from bursar.payments import FeeCatalogue
 from bursar.payments.clients import DEFAULT_CLIENTS
@@ -16,6 +16,7 @@ from bursar.payments.rules import payment_rules
 from bursar.portal.use_cases.health import health
 from bursar.rules.language.toml import rules_to_toml
 from bursar.settings import Settings
+from bursar.startup import CannotStart
 
 TABLE = Settings().table
 NOWHERE = "http://127.0.0.1:9/"
@@ -55,8 +56,10 @@ async def test_the_data_folder_and_the_store_are_created_for_their_owner_alone(t
 
 
 @pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
-@pytest.mark.parametrize("founds", [True, False])
-async def test_a_store_that_others_may_use_is_refused_and_left_alone(tmp_path: Path, ending: str, founds: bool) -> None:
+@pytest.mark.parametrize("creates_store", [True, False])
+async def test_a_store_that_others_may_use_is_refused_and_left_alone(
+    tmp_path: Path, ending: str, creates_store: bool
+) -> None:
     settings = Settings(data=str(tmp_path))
     async with Composition(settings) as composition:
         await composition.ledger()
@@ -64,7 +67,7 @@ async def test_a_store_that_others_may_use_is_refused_and_left_alone(tmp_path: P
     wide.touch()
     wide.chmod(0o644)
     before = (tmp_path / "bursar.db").read_bytes()
-    async with Composition(settings, founds=founds) as composition:
+    async with Composition(settings, creates_store=creates_store) as composition:
         with pytest.raises(CannotStart) as refused:
             await composition.store()
     assert str(refused.value) == (
@@ -72,7 +75,7 @@ async def test_a_store_that_others_may_use_is_refused_and_left_alone(tmp_path: P
     )
     assert (tmp_path / "bursar.db").read_bytes() == before
     wide.chmod(0o600)
-    async with Composition(settings, founds=founds) as composition:
+    async with Composition(settings, creates_store=creates_store) as composition:
         await composition.ledger()
 
 
@@ -157,7 +160,7 @@ async def test_a_command_beside_a_portal_leaves_its_fees_in_force(tmp_path: Path
     fees = tmp_path / "fees.toml"
     fees.write_text(ANOTHER_FEE)
     portals = await rules_after_a_start(tmp_path, str(fees))
-    async with Composition(Settings(data=str(tmp_path)), founds=False) as command:
+    async with Composition(Settings(data=str(tmp_path)), creates_store=False) as command:
         await command.ledger()
         store = await command.store()
         assert isinstance(store, AsyncEngine)
@@ -168,7 +171,7 @@ async def test_a_command_beside_a_portal_leaves_its_fees_in_force(tmp_path: Path
 async def test_a_command_beside_a_portal_makes_no_store(tmp_path: Path, named: str) -> None:
     path = tmp_path / "there" / "bursar.db"
     settings = Settings(data=str(path.parent)) if named == "data" else Settings(store=f"file:{path}")
-    async with Composition(settings, founds=False) as command:
+    async with Composition(settings, creates_store=False) as command:
         with pytest.raises(CannotStart) as refused:
             await command.ledger()
     assert str(refused.value) == f"BURSAR_{named.upper()}: there is no store at {path}"
@@ -177,7 +180,7 @@ async def test_a_command_beside_a_portal_makes_no_store(tmp_path: Path, named: s
 
 async def test_a_command_beside_a_portal_makes_no_table(tmp_path: Path) -> None:
     await rules_after_a_start(tmp_path)
-    async with Composition(Settings(data=str(tmp_path), table="bursar-payment"), founds=False) as command:
+    async with Composition(Settings(data=str(tmp_path), table="bursar-payment"), creates_store=False) as command:
         with pytest.raises(CannotStart, match="BURSAR_TABLE: there is no table bursar-payment in file:"):
             await command.ledger()
         store = await command.store()

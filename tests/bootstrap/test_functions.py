@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pytest
 
 from bursar.bootstrap import functions
-from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.bootstrap.composition import Composition
 from bursar.clock import system_clock
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.paygov.simulator import Simulator
@@ -24,6 +24,7 @@ from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.simulator.server import serving as serving_paygov
 from bursar.portal.doors.aws_lambda import LambdaDoor
 from bursar.settings import Settings
+from bursar.startup import CannotStart
 from tests.support.dynamo.door_clients import serving as serving_dynamo
 
 ARN = "arn:aws:sts::123456789012:assumed-role/dawson/session-1"

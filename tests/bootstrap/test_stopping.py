@@ -18,7 +18,7 @@ NOWHERE = "http://127.0.0.1:9/"
 
 def _portal(settings: Settings) -> Awaitable[None]:
     listening = bind(settings.host, settings.port, "the portal")
-    return up.serve_portal(settings, listening, when_ready=lambda: None, when_told=lambda: None)
+    return up.serve_portal(settings, listening, on_ready=lambda: None, on_stop=lambda: None)
 
 
 @pytest.mark.parametrize("run", [_portal, lambda settings: up.run_up(settings, lambda line: None)])
@@ -51,7 +51,7 @@ async def test_nothing_that_the_sweeper_begins_while_others_finish_is_cut_off(
         await at_it.wait()
 
     monkeypatch.setattr(up, "run_sweeper", sweeper)
-    monkeypatch.setattr(up, "until_told_to_stop", told)
+    monkeypatch.setattr(up, "until_stopped", told)
     monkeypatch.setattr(Portal, "drain", drained)
     settings = Settings(data=str(tmp_path), port=0, simulator_port=0, auth="none", development_client=True)
     await run(replace(settings, paygov_url=NOWHERE, payment_url=NOWHERE))

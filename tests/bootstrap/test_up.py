@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bursar.bootstrap.composition import CannotStart
 from bursar.bootstrap.up import check_portal
 from bursar.settings import Settings
+from bursar.startup import CannotStart
 from tests.support.bootstrap.whole_system import bursar, clean_environment, running_up
 
 UNUSABLE = 2

@@ -10,8 +10,9 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.bootstrap.composition import Composition
 from bursar.settings import SETTINGS, SettingError, Settings, as_written, load_settings
+from bursar.startup import CannotStart
 
 UNUSABLE: Final = 2
 DEMO_REPORT: Final = "fees_by_month"
@@ -122,7 +123,7 @@ async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: 
         _refuse(str(error))
     outcomes = ", ".join(f"{number} {status}" for status, number in sorted(made.statuses.items()))
     click.echo(f"{outcomes or 'none completed'}; {made.walked_away} walked away\n")
-    async with Composition(settings, founds=False) as parts:
+    async with Composition(settings, creates_store=False) as parts:
         answer = await (await parts.reports()).report(DEMO_REPORT)
         click.echo(FORMATS["table"](answer))
 

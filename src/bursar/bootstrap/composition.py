@@ -32,6 +32,7 @@ from bursar.rules import Rules
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.native import load_guard
 from bursar.settings import Settings
+from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.paygov.client import PayGov
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports.reports import Reports
-
-
-class CannotStart(Exception):
-    """Why a process cannot run with these settings here; the text is for whoever started it."""
 
 
 class Composition:
@@ -56,19 +53,19 @@ class Composition:
         clock: Clock = system_clock,
         randomness: random.Random | None = None,
         metrics: "Metrics | None" = None,
-        founds: bool = True,
+        creates_store: bool = True,
         other_users: bool = True,
     ) -> None:
         """``metrics`` watches the store and the portal, where there is something to show them to.
 
-        ``founds``: whether this process makes the store and its table where they are missing, and its fees become the
-        rules of an embedded store that has others. A command beside a portal does neither: told of another folder it
-        would answer for an empty store, and not told of the portal's fees it would forbid them to it.
+        ``creates_store``: create the store and its table if they are missing, and store the rules of this process's
+        fees in an embedded store that has other rules. A command beside a portal does neither: with a mistyped folder
+        it would answer for an empty store, and without the portal's fees it would forbid them to the portal.
 
         ``other_users``: whether the machine may have users from whom files of secrets must be kept.
         """
         self.settings = settings
-        self._founds = founds
+        self._creates_store = creates_store
         self._other_users = other_users
         self.metrics = metrics
         self.clock = clock
@@ -109,14 +106,14 @@ class Composition:
             url = self.settings.store_url
             try:
                 path = file_of(url)
-                if self._founds and path is not None and path != MEMORY:
+                if self._creates_store and path is not None and path != MEMORY:
                     make_private_folder(Path(path).parent)
                 store = await open_store(
                     url,
                     clock=self.clock,
                     randomness=self.randomness,
                     guard_loader=load_guard,
-                    must_exist=not self._founds,
+                    must_exist=not self._creates_store,
                     private=True,
                 )
             except (FileNotFoundError, TooOpen) as error:
@@ -141,12 +138,12 @@ class Composition:
                 compare_and_swap=self._observed_compare_and_swap(store),
             )
             try:
-                if self._founds:
+                if self._creates_store:
                     await ledger.create_table()
                 else:
                     await self._expect_table(store)
                 if isinstance(store, AsyncEngine):
-                    _put_rules(store, table, ledger, self._founds)
+                    _store_rules(store, table, ledger, self._creates_store)
             except (DynamoError, RulesRefused, StoreUnreachable) as error:
                 raise CannotStart(f"the table {table} in {self.settings.store_url}: {error}") from error
             self._ledger = ledger
@@ -200,7 +197,7 @@ class Composition:
         settings, store = self.settings, await self.store()
         return Portal(
             await self.ledger(),
-            await self.paygov() if asks_paygov else _nobody_at_paygov(),
+            await self.paygov() if asks_paygov else _paygov_without_network(),
             self.fees,
             self.clients,
             PortalSettings(
@@ -280,14 +277,14 @@ class Composition:
         return ObservedCompareAndSwap(store.compare_and_swap, self.metrics, self.clock)
 
 
-def _nobody_at_paygov() -> "PayGov":
+def _paygov_without_network() -> "PayGov":
     from bursar.paygov.client import PayGov
     from bursar.paygov.config import PayGovConfig
 
-    return PayGov(PayGovConfig(url="http://nobody.invalid/", payment_url="http://nobody.invalid/"), _Unasked())
+    return PayGov(PayGovConfig(url="http://nobody.invalid/", payment_url="http://nobody.invalid/"), _NoTransport())
 
 
-class _Unasked:
+class _NoTransport:
     """A transport of a process that has no business with Pay.gov."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> "HttpReply":
@@ -306,7 +303,7 @@ def _only_more_fees(before: str, rules: Rules) -> bool:
         return False
 
 
-def _put_rules(store: AsyncEngine, table: str, ledger: Ledger, may_change: bool) -> None:
+def _store_rules(store: AsyncEngine, table: str, ledger: Ledger, may_change: bool) -> None:
     document, before = rules_to_toml(ledger.rules), store.engine.rules_document(table)
     if before == document or (before is not None and not may_change):
         return

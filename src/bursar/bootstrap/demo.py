@@ -35,7 +35,7 @@ class DemoFailed(Exception):
 
 
 @dataclass
-class Made:
+class DemoResult:
     """What became of the payments: payment status → how many, and how many payers walked away."""
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -44,19 +44,19 @@ class Made:
 
 async def make_payments(
     count: int, portal_url: str, simulator_url: str, randomness: random.Random, on_payment: Callable[[], None]
-) -> Made:
+) -> DemoResult:
     """Makes ``count`` payments, :data:`AT_ONCE` at a time; ``on_payment`` is called after each.
 
     Raises:
         DemoFailed: at the first answer that is not 200, or when nobody answers.
     """
-    made = Made()
+    result = DemoResult()
     orders = iter(range(count))
     client = HttpClient()
 
     async def application() -> None:
         for _ in orders:  # shared: each takes the next payment
-            await _one_payment(client, portal_url, simulator_url, randomness, made)
+            await _one_payment(client, portal_url, simulator_url, randomness, result)
             on_payment()
 
     try:
@@ -69,21 +69,21 @@ async def make_payments(
         raise errors.exceptions[0] from None
     finally:
         await client.close()
-    return made
+    return result
 
 
 async def _one_payment(
-    client: HttpClient, portal_url: str, simulator_url: str, randomness: random.Random, made: Made
+    client: HttpClient, portal_url: str, simulator_url: str, randomness: random.Random, result: DemoResult
 ) -> None:
     started = await _post(client, f"{portal_url}/init", _order(randomness, portal_url))
     (payer,) = randomness.choices([who for who, _ in PAYERS], [share for _, share in PAYERS])
     if payer is None:
-        made.walked_away += 1
+        result.walked_away += 1
         return
     method, outcome = payer
     await _post(client, f"{simulator_url}/pay/{method}/{outcome}?token={started['token']}", None)
     done = await _post(client, f"{portal_url}/process", {"token": started["token"]})
-    made.statuses[done["paymentStatus"]] += 1
+    result.statuses[done["paymentStatus"]] += 1
 
 
 async def _post(client: HttpClient, url: str, body: dict[str, Any] | None) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bursar.bootstrap.commands import UNUSABLE, settings_from
-from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.bootstrap.composition import Composition
+from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.portal.use_cases.portal import Portal
@@ -73,7 +74,7 @@ async def _composition() -> AsyncIterator[Composition]:
     settings = settings_from({})
     logging.basicConfig(level=settings.log_level.upper())
     try:
-        async with Composition(settings, founds=False) as parts:
+        async with Composition(settings, creates_store=False) as parts:
             yield parts
     except CannotStart as error:
         click.echo(f"bursar: {error}", err=True)

@@ -12,11 +12,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bursar.bootstrap.composition import CannotStart, Composition
+from bursar.bootstrap.composition import Composition
 from bursar.dynamo.clients.store import FILE_SCHEME
 from bursar.portal.api.json_logs import log_as_json
 from bursar.portal.doors.aws_lambda import DRAIN_TIMEOUT_S, Instance, LambdaDoor
 from bursar.settings import SettingError, Settings, load_settings
+from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.portal.api.application import Application
@@ -68,8 +69,8 @@ async def _application(ending: AsyncExitStack) -> "Application":
 async def _composition(ending: AsyncExitStack) -> Composition:
     settings = _settings()
     log_as_json(settings.log_level, instead=True)  # of the form that Lambda's runtime has set
-    # The files of a function must be readable by everyone (AWS Lambda's deployment packages), and no other user is there.
-    return await ending.enter_async_context(Composition(settings, founds=False, other_users=False))
+    # AWS requires that everyone may read a function's files; no other user is on the instance.
+    return await ending.enter_async_context(Composition(settings, creates_store=False, other_users=False))
 
 
 def _settings() -> Settings:

@@ -10,20 +10,20 @@ that its bounds are those of all together.
 
 from collections.abc import Callable
 
-from bursar.bootstrap.composition import CannotStart
 from bursar.bootstrap.serving import bind
-from bursar.bootstrap.up import Say, check_portal, client_limits, portal_lines, serve_portal
+from bursar.bootstrap.up import PrintLine, check_portal, client_limits, portal_lines, serve_portal
 from bursar.portal.api.rate_limits_shared import SharedUse
 from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.settings import Settings
+from bursar.startup import CannotStart
 from bursar.web.connection_balancing import Seat
 from bursar.web.worker_processes import Workers
 
 IN_MEMORY = "file::memory:"
 
 
-def run_portal_workers(settings: Settings, say: Say) -> None:
+def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
     """Runs ``settings.workers`` processes until SIGINT or SIGTERM. Raises :class:`CannotStart`."""
     import uvloop
 
@@ -43,8 +43,8 @@ def run_portal_workers(settings: Settings, say: Say) -> None:
                 serving = serve_portal(
                     settings,
                     listening,
-                    when_ready=ready,
-                    when_told=_nothing,
+                    on_ready=ready,
+                    on_stop=_nothing,
                     lifeline=lifeline,
                     seat=seat,
                     metrics=Metrics(snapshots, seat.number),
@@ -53,10 +53,10 @@ def run_portal_workers(settings: Settings, say: Say) -> None:
                 uvloop.run(serving)
 
         lines = portal_lines(settings, kept)
-        failed = Workers(settings.workers, work).run(lambda: say(lines))
+        failed = Workers(settings.workers, work).run(lambda: print_line(lines))
     if failed:
         raise CannotStart(failed)
-    say("Stopped.")
+    print_line("Stopped.")
 
 
 def _nothing() -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp
 
-from bursar.bootstrap.composition import CannotStart
+from bursar.startup import CannotStart
 from bursar.web import binding
 from bursar.web.asgi_server import BACKLOG, start_asgi_server
 from bursar.web.connection_balancing import Seat
@@ -76,7 +76,7 @@ async def background(tasks: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def until_told_to_stop(lifeline: int | None = None, *, ready: Callable[[], None] = lambda: None) -> None:
+async def until_stopped(lifeline: int | None = None, *, ready: Callable[[], None] = lambda: None) -> None:
     """Returns at the first SIGINT or SIGTERM, or when ``lifeline``, a descriptor, says that the parent is gone.
 
     Whoever waits here has made what it needs and serves: memory is settled for that. ``ready`` is called once a signal

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from bursar.bootstrap.composition import CannotStart, Composition
-from bursar.bootstrap.serving import address, background, bind, serving, until_told_to_stop
+from bursar.bootstrap.composition import Composition
+from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.clock import steady_clock
 from bursar.dashboard import TryPayment, pages_app
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
@@ -37,6 +37,7 @@ from bursar.reports.errors import LakeBusy, ReportError
 from bursar.reports.reports import Reports
 from bursar.reports.transaction_log import SqlTransactionLog
 from bursar.settings import Settings
+from bursar.startup import CannotStart
 from bursar.web.binding import is_loopback
 from bursar.web.connection_balancing import Seat
 
@@ -49,11 +50,11 @@ BURST_S: Final = 2.0
 FORCED_INTERVAL_S: Final = 1.0
 """`up` sweeps at least this often: an ACH debit of the simulator settles within seconds, and somebody is watching."""
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 _log = logging.getLogger(__name__)
 
 
-async def run_up(settings: Settings, say: Say) -> None:
+async def run_up(settings: Settings, print_line: PrintLine) -> None:
     """Runs everything on one machine; ``say`` gets the lines for the person who started it.
 
     Raises:
@@ -103,18 +104,18 @@ async def run_up(settings: Settings, say: Say) -> None:
             f"Data folder          {settings.data} (kept; Ctrl-C stops)"
             f"{_warning(settings)}"
         )
-        await until_told_to_stop(ready=lambda: say(lines))
-        say("Stopping: finishing what has begun …")
+        await until_stopped(ready=lambda: print_line(lines))
+        print_line("Stopping: finishing what has begun …")
 
 
-async def run_portal(settings: Settings, say: Say) -> None:
+async def run_portal(settings: Settings, print_line: PrintLine) -> None:
     """Runs the portal and its sweeper against the configured store and Pay.gov. Raises :class:`CannotStart`."""
     with bind(settings.host, settings.port, "the portal") as listening:
         await serve_portal(
             settings,
             listening,
-            when_ready=lambda: say(portal_lines(settings, listening)),
-            when_told=lambda: say("Stopping: finishing what has begun …"),
+            on_ready=lambda: print_line(portal_lines(settings, listening)),
+            on_stop=lambda: print_line("Stopping: finishing what has begun …"),
         )
 
 
@@ -133,14 +134,14 @@ async def serve_portal(
     settings: Settings,
     listening: socket.socket,
     *,
-    when_ready: Callable[[], None],
-    when_told: Callable[[], None],
+    on_ready: Callable[[], None],
+    on_stop: Callable[[], None],
     lifeline: int | None = None,
     seat: Seat | None = None,
     metrics: Metrics | None = None,
     limits: ClientLimits | None = None,
 ) -> None:
-    """Serves the portal on ``listening`` until told to stop (:func:`~bursar.bootstrap.serving.until_told_to_stop`).
+    """Serves the portal on ``listening`` until told to stop (:func:`~bursar.bootstrap.serving.until_stopped`).
 
     ``seat``, ``metrics`` and ``limits`` are this process's among several that serve one port.
     """
@@ -155,8 +156,8 @@ async def serve_portal(
         await stack.enter_async_context(background([*await _tasks(parts, portal, reports), metrics.keep_up()]))
         app = _app(parts, portal, reports, authenticate, limits)
         await stack.enter_async_context(serving(app, listening, refuse=app.refuse, seat=seat))
-        await until_told_to_stop(lifeline, ready=when_ready)
-        when_told()
+        await until_stopped(lifeline, ready=on_ready)
+        on_stop()
 
 
 def client_limits(settings: Settings, shared: SharedUse | None = None, seat: int = 0) -> ClientLimits:
@@ -204,7 +205,7 @@ def _authentication(settings: Settings, parts: Composition) -> Authenticate:
         _require_development_client(settings)
         _log.warning(DEVELOPMENT_CLIENT_ACCEPTED)
     if settings.auth == "none":
-        return _nobody(settings, _first_client(parts))
+        return _unverified_callers(settings, _first_client(parts))
     return sigv4(parts.clients, clock=parts.clock)
 
 
@@ -222,7 +223,7 @@ def _require_development_client(settings: Settings) -> None:
         )
 
 
-def _nobody(settings: Settings, client: Client) -> Authenticate:
+def _unverified_callers(settings: Settings, client: Client) -> Authenticate:
     try:
         return nobody_asks(client, listens_on=[settings.host])
     except ValueError as error:
