@@ -192,7 +192,7 @@ def test_reports_need_no_other_extra(folder: Path) -> None:
     assert '"n":0' in output.replace(" ", "")
 
 
-def test_a_module_that_no_extra_installs_is_a_fault_of_ours(tmp_path: Path) -> None:
+def test_a_missing_module_of_the_base_install_is_not_hidden(tmp_path: Path) -> None:
     code, _, error = run_without(["rich"], ["settings"], tmp_path)["settings"]
     assert code == 1
     assert "ModuleNotFoundError(\"No module named 'rich'\")" in error

@@ -81,14 +81,14 @@ class NeedsExtra(click.ClickException):
         click.echo(self.message, err=True)
 
 
-def _loaded(target: str) -> click.Command:
+def _load(target: str) -> click.Command:
     module, _, name = target.partition(":")
     command = getattr(importlib.import_module(module), name)
     assert isinstance(command, click.Command)
     return command
 
 
-def _guard(document: str) -> Any:
+def _load_guard(document: str) -> Any:
     """The guard of a rules document. `bursar dynamo` knows nothing of rules; this is how tables keep theirs."""
     from bursar.rules.native import load_guard
 
@@ -99,15 +99,15 @@ class Factories(Mapping[str, Any]):
     """What the rooms' commands work on, by name; the composition root loads when the first one is asked for."""
 
     def __getitem__(self, name: str) -> Any:
-        return self._made()[name]
+        return self._factories()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._made())
+        return iter(self._factories())
 
     def __len__(self) -> int:
-        return len(self._made())
+        return len(self._factories())
 
-    def _made(self) -> Mapping[str, Any]:
+    def _factories(self) -> Mapping[str, Any]:
         from bursar.bootstrap.factories import FACTORIES
 
         return FACTORIES
@@ -127,7 +127,7 @@ class LazyMount(click.Group):
         return self._group().get_command(ctx, cmd_name)
 
     def _group(self) -> click.Group:
-        group = _loaded(self._target)
+        group = _load(self._target)
         assert isinstance(group, click.Group)
         return group
 
@@ -162,7 +162,7 @@ class LazyGroup(click.Group):
         target = COMMANDS.get(cmd_name)
         if target is None:
             return None
-        command = _loaded(target[0])
+        command = _load(target[0])
         if isinstance(command, click.Group) and cmd_name in MOUNTED:
             return _with_mounted(command, LazyMount(*MOUNTED[cmd_name]))
         return command
@@ -179,7 +179,7 @@ class LazyGroup(click.Group):
 def bursar(ctx: click.Context) -> None:
     """A payment portal on DynamoDB that cannot charge a payer twice and answers finance's questions in SQL."""
     ctx.obj = Factories()
-    ctx.meta["bursar.dynamo.guard_loader"] = _guard
+    ctx.meta["bursar.dynamo.guard_loader"] = _load_guard
 
 
 def main(arguments: Sequence[str] | None = None, **extra: Any) -> None:

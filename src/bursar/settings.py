@@ -20,20 +20,20 @@ class SettingError(ValueError):
     """A setting that cannot be used; the message names the setting, where it came from and what it takes."""
 
 
-def _text(value: Any) -> str:
+def _nonempty_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("takes a text that is not empty")
     return value.strip()
 
 
 def _port(value: Any) -> int:
-    port = _whole(value)
+    port = _integer(value)
     if not 0 <= port <= 65_535:
         raise ValueError("takes a TCP port, 0 to 65535 (0: any free one)")
     return port
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     try:
         return int(str(value))
     except ValueError:
@@ -41,7 +41,7 @@ def _whole(value: Any) -> int:
 
 
 def _count(value: Any) -> int:
-    number = _whole(value)
+    number = _integer(value)
     if number < 1:
         raise ValueError("takes a whole number of 1 or more")
     return number
@@ -64,7 +64,7 @@ def _rate(value: Any) -> float:
         raise ValueError("takes a number above 0") from None
 
 
-def _yes_or_no(value: Any) -> bool:
+def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     if value not in ("true", "false"):
@@ -73,7 +73,7 @@ def _yes_or_no(value: Any) -> bool:
 
 
 def _http_url(value: Any) -> str:
-    text = _text(value)
+    text = _nonempty_text(value)
     parts = urlsplit(text)
     # Asking for the port raises ValueError where there cannot be such a one.
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
@@ -82,14 +82,14 @@ def _http_url(value: Any) -> str:
 
 
 def _store_url(value: Any) -> str:
-    text = _text(value)
+    text = _nonempty_text(value)
     if text.split(":", 1)[0] not in ("file", "dynamodb", "dynamodb+http", "dynamodb+https") or ":" not in text:
         raise ValueError("takes file:PATH, dynamodb:?region=NAME or dynamodb+http://HOST:PORT")
     return text
 
 
 def _lake_url(value: Any) -> str:
-    text = _text(value)
+    text = _nonempty_text(value)
     if text.split(":", 1)[0] not in ("file", "s3") or ":" not in text:
         raise ValueError("takes file:FOLDER or s3://BUCKET/PREFIX")
     return text
@@ -97,7 +97,7 @@ def _lake_url(value: Any) -> str:
 
 def _one_of(*choices: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
-        text = _text(value)
+        text = _nonempty_text(value)
         if text not in choices:
             raise ValueError(f"takes one of {', '.join(choices)}")
         return text
@@ -113,7 +113,7 @@ def _setting(default: Any, parse: Callable[[Any], Any], meaning: str) -> Any:
 class Settings:
     """What a Bursar process runs with. Field names are the setting names in lower case; units come last."""
 
-    data: str = _setting("data", _text, "folder of the embedded store, the lake and the simulator's books")
+    data: str = _setting("data", _nonempty_text, "folder of the embedded store, the lake and the simulator's books")
     store: str | None = _setting(
         None, _store_url, "the table's home: `file:PATH` (default: `bursar.db` in the data folder), "
         "`dynamodb:?region=NAME` or `dynamodb+http://HOST:PORT`"
@@ -123,8 +123,8 @@ class Settings:
         _lake_url,
         "the lake's home: `file:FOLDER` (default: `lake` in the data folder) or `s3://BUCKET/PREFIX`",
     )
-    table: str = _setting("bursar-payments", _text, "the name of the DynamoDB table")
-    host: str = _setting("127.0.0.1", _text, "the address the portal listens on")
+    table: str = _setting("bursar-payments", _nonempty_text, "the name of the DynamoDB table")
+    host: str = _setting("127.0.0.1", _nonempty_text, "the address the portal listens on")
     port: int = _setting(8080, _port, "the port the portal listens on")
     workers: int = _setting(1, _count, "how many portal processes share the port")
     auth: str = _setting(
@@ -132,19 +132,19 @@ class Settings:
         _one_of("sigv4", "none"),
         "`sigv4`: callers sign their requests; `none`: nobody does, loopback only",
     )
-    fees: str | None = _setting(None, _text, "the fee catalogue, a TOML file (default: the built-in examples)")
+    fees: str | None = _setting(None, _nonempty_text, "the fee catalogue, a TOML file (default: the built-in examples)")
     clients: str | None = _setting(
-        None, _text, "the clients and their keys, a TOML file that only its owner may read (`chmod 600`)"
+        None, _nonempty_text, "the clients and their keys, a TOML file that only its owner may read (`chmod 600`)"
     )
     development_client: bool = _setting(
         False,
-        _yes_or_no,
+        _boolean,
         "`true`: where `BURSAR_CLIENTS` is not set, accept the development client, whose key is public and which may "
         "charge every fee; loopback only",
     )
     webhooks: str | None = _setting(
         None,
-        _text,
+        _nonempty_text,
         "the webhooks and their signing secrets, a TOML file that only its owner may read (`chmod 600`); "
         "unset: no webhooks",
     )
@@ -159,13 +159,13 @@ class Settings:
         None, _http_url, "Pay.gov's SOAP endpoint, TCSSingleQueryService; unset: not available"
     )
     payment_url: str | None = _setting(None, _http_url, "Pay.gov's hosted pages, where payers are sent")
-    paygov_namespace: str | None = _setting(None, _text, "the XML namespace of TCSOnlineService's operations")
+    paygov_namespace: str | None = _setting(None, _nonempty_text, "the XML namespace of TCSOnlineService's operations")
     paygov_timeout_s: float = _setting(20.0, _seconds, "how long one call to Pay.gov may take, seconds")
-    paygov_client_cert: str | None = _setting(None, _text, "the client certificate for Pay.gov, a PEM file")
+    paygov_client_cert: str | None = _setting(None, _nonempty_text, "the client certificate for Pay.gov, a PEM file")
     paygov_client_key: str | None = _setting(
-        None, _text, "the key of that certificate, a PEM file that only its owner may read (`chmod 600`)"
+        None, _nonempty_text, "the key of that certificate, a PEM file that only its owner may read (`chmod 600`)"
     )
-    paygov_bearer: str | None = _setting(None, _text, "the bearer token that a simulator may ask for")
+    paygov_bearer: str | None = _setting(None, _nonempty_text, "the bearer token that a simulator may ask for")
     sweep_interval_s: float = _setting(5.0, _seconds, "pause between two sweeps, seconds")
     refresh_min_s: float = _setting(
         2.0, _seconds, "`details` asks Pay.gov about an attempt at most this often, seconds"
@@ -221,12 +221,12 @@ def settings_table() -> str:
     """The settings as the Markdown table of docs/settings.md."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, each in SETTINGS.items():
-        default = "" if each.default is None else f"`{as_written(each.default)}`"
+        default = "" if each.default is None else f"`{setting_text(each.default)}`"
         rows.append(f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | {default} | {each.metadata['meaning']} |")
     return "\n".join(rows)
 
 
-def as_written(value: Any) -> str:
+def setting_text(value: Any) -> str:
     """Return ``value`` as a person writes it in a variable."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -138,7 +138,7 @@ async def test_a_store_is_judged_whole_once_and_not_when_a_fee_comes(tmp_path: P
     assert put == [first]
 
 
-async def test_a_fee_that_goes_is_judged_by_what_was_paid_for_it(tmp_path: Path, put: list[str]) -> None:
+async def test_removing_a_fee_judges_the_payments_made_for_it(tmp_path: Path, put: list[str]) -> None:
     fees = tmp_path / "fees.toml"
     fees.write_text(ANOTHER_FEE)
     first = await rules_after_a_start(tmp_path, str(fees))
@@ -187,7 +187,7 @@ async def test_a_command_beside_a_portal_makes_no_table(tmp_path: Path) -> None:
         assert (await store.call("ListTables", {}))["TableNames"] == [TABLE]
 
 
-async def test_a_webhook_of_a_client_that_does_not_exist_is_told_at_start(tmp_path: Path) -> None:
+async def test_a_webhook_of_an_unknown_client_is_refused_at_start(tmp_path: Path) -> None:
     file = tmp_path / "webhooks.toml"
     file.touch(0o600)
     line = 'client = "{}"\nurl = "https://a.example/"\nsecret = "a secret of more than thirty-two characters"\n'
@@ -221,7 +221,7 @@ async def test_the_portals_health_knows_how_the_stores_last_write_went(tmp_path:
         ({"paygov_bearer": "b\u00e9"}, "must be printable ASCII"),
     ],
 )
-async def test_what_pay_govs_client_does_not_take_is_one_line(given: dict[str, Any], problem: str) -> None:
+async def test_a_setting_that_pay_govs_client_refuses_is_one_line(given: dict[str, Any], problem: str) -> None:
     url = "http://127.0.0.1:9/"
     async with Composition(Settings(paygov_url=url, payment_url=url, **given)) as composition:
         with pytest.raises(CannotStart, match=problem) as refused:

@@ -38,7 +38,7 @@ secret = "0123456789abcdef0123456789abcdef"
 START_S_MAX = 30.0
 
 
-class Elsewhere:
+class Backend:
     """A DynamoDB with the payments table, and Pay.gov's simulator, served from a thread of their own."""
 
     def __init__(self) -> None:
@@ -70,21 +70,21 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Elsewhere]:
-    served = Elsewhere()
+def backend() -> Iterator[Backend]:
+    served = Backend()
     yield served
     served.stop()
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, elsewhere: Elsewhere) -> Iterator[None]:
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Backend) -> Iterator[None]:
     clients = tmp_path / "clients.toml"
     clients.write_text(CLIENTS)
     for name, value in {
-        "STORE": elsewhere.store_url,
+        "STORE": backend.store_url,
         "CLIENTS": str(clients),
-        "PAYGOV_URL": elsewhere.paygov.url,
-        "PAYMENT_URL": elsewhere.paygov.payment_url,
+        "PAYGOV_URL": backend.paygov.url,
+        "PAYMENT_URL": backend.paygov.payment_url,
     }.items():
         monkeypatch.setenv(f"BURSAR_{name}", value)
     monkeypatch.chdir(tmp_path)
@@ -135,15 +135,15 @@ def begun(portal: LambdaDoor) -> tuple[str, str]:
     return reference, answer["token"]
 
 
-def test_a_payment_from_event_to_event(portal: LambdaDoor, elsewhere: Elsewhere) -> None:
+def test_a_payment_from_event_to_event(portal: LambdaDoor, backend: Backend) -> None:
     reference, token = begun(portal)
-    elsewhere.simulator.pay(token, "PLASTIC_CARD", "Success")
+    backend.simulator.pay(token, "PLASTIC_CARD", "Success")
     status, answer = asked(portal, "POST", "/process", {"token": token})
     assert (status, answer["paymentStatus"]) == (200, "success")
     assert asked(portal, "GET", f"/details/{reference}") == (200, answer)
 
 
-def test_the_caller_is_who_api_gateway_says(portal: LambdaDoor) -> None:
+def test_the_caller_is_the_one_that_api_gateway_verified(portal: LambdaDoor) -> None:
     reference, _ = begun(portal)
     stranger = ARN.replace("dawson", "stranger")
     assert asked(portal, "GET", f"/details/{reference}", arn=stranger)[0] == 403
@@ -207,7 +207,7 @@ def test_a_scheduled_pass_delivers_webhooks(
         ("TABEL", "x", "did you mean table?"),
     ],
 )
-def test_what_cannot_be_is_said_at_the_first_event(
+def test_a_bad_setting_is_reported_at_the_first_event(
     monkeypatch: pytest.MonkeyPatch, portal: LambdaDoor, name: str, value: str | None, said: str
 ) -> None:
     if value is None:

@@ -132,7 +132,7 @@ def test_a_dead_worker_is_replaced_and_all_end_with_the_parent(tmp_path: Path) -
         assert not any(map(alive, last))
 
 
-def test_any_worker_tells_what_all_have_counted_and_no_total_goes_back_when_workers_are_killed(tmp_path: Path) -> None:
+def test_every_worker_reports_the_counts_of_all_and_no_total_falls_when_workers_are_killed(tmp_path: Path) -> None:
     with running_workers(tmp_path) as (parent, url), contextlib.ExitStack() as stack:
         one, other = (stack.enter_context(contextlib.closing(Caller(url))) for _ in range(2))
         for caller in (one, one, one, other, other):
@@ -155,7 +155,7 @@ def test_any_worker_tells_what_all_have_counted_and_no_total_goes_back_when_work
         assert eventually(lambda: successor.lost_ways() == 7)
 
 
-def test_a_worker_that_is_told_to_stop_leaves_all_that_it_has_counted(tmp_path: Path) -> None:
+def test_a_stopped_worker_keeps_its_counts(tmp_path: Path) -> None:
     with running_workers(tmp_path) as (parent, url):
         workers = workers_of(parent)
         assert status_of(url) == 404
@@ -167,7 +167,7 @@ def test_a_worker_that_is_told_to_stop_leaves_all_that_it_has_counted(tmp_path: 
             assert eventually(lambda: successor.lost_ways() == 2)
 
 
-def test_a_clients_bounds_are_those_of_the_server_whichever_worker_is_asked_also_one_that_is_new(
+def test_a_clients_limits_hold_for_all_workers_together_also_for_a_new_one(
     tmp_path: Path,
 ) -> None:
     # So low a rate lets one request through, and the next one hours later.

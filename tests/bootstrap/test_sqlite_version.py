@@ -56,7 +56,7 @@ def test_a_command_ends_with_one_line_and_exit_code_2(command: str, tmp_path: Pa
     ("version", "accepted"),
     [("3.45.1", False), ("3.50.7", False), ("3.51.2", False), ("3.51.3", True), ("3.100.0", True), ("4.0.0", True)],
 )
-def test_the_engine_in_process_looks_at_the_version_too(
+def test_the_engine_in_process_checks_the_version_too(
     version: str, accepted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: version)

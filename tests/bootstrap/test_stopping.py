@@ -22,7 +22,7 @@ def _portal(settings: Settings) -> Awaitable[None]:
 
 
 @pytest.mark.parametrize("run", [_portal, lambda settings: up.run_up(settings, lambda line: None)])
-async def test_nothing_that_the_sweeper_begins_while_others_finish_is_cut_off(
+async def test_work_that_the_sweeper_begins_during_the_drain_is_finished(
     run: Callable[[Settings], Awaitable[None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_it, draining, drain = asyncio.Event(), asyncio.Event(), Portal.drain

@@ -121,7 +121,7 @@ def test_up_is_for_loopback_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_what_is_no_page_and_no_endpoint_is_an_error_in_json(tmp_path: Path) -> None:
+def test_an_unknown_path_is_an_error_in_json(tmp_path: Path) -> None:
     def ask(method: str, path: str, **headers: str) -> tuple[int, str | None, Any]:
         connection = http.client.HTTPConnection(up.portal_url.removeprefix("http://"), timeout=30)
         with contextlib.closing(connection):
@@ -138,7 +138,7 @@ def test_what_is_no_page_and_no_endpoint_is_an_error_in_json(tmp_path: Path) -> 
             assert ask("GET", path, host="rebound.example") == (403, None, shape)
 
 
-def test_the_portal_says_loudly_that_it_accepts_the_development_client(tmp_path: Path) -> None:
+def test_the_portal_warns_that_it_accepts_the_development_client(tmp_path: Path) -> None:
     """On the terminal, in the log, as lines of JSON, and in /health."""
     (tmp_path / "bursar.toml").write_text(PAYGOV_NOWHERE + DEVELOPMENT_CLIENT)
     command = [sys.executable, "-m", "bursar", "portal", "--port", "0", "--auth", "none"]

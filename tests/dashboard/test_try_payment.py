@@ -109,7 +109,7 @@ def test_a_variable_fee_takes_the_amount_that_was_typed(page: Page, up: Up) -> N
     expect(page.get_by_text("$7.25")).to_be_visible()
 
 
-def test_an_amount_that_is_none_is_told_and_what_was_typed_is_kept(page: Page, up: Up) -> None:
+def test_a_bad_amount_is_reported_and_the_form_keeps_its_values(page: Page, up: Up) -> None:
     page.goto(f"{up.portal_url}/?fee=COPY_FEE")
     page.fill("#amount", "7.255")
     page.fill("#m-copyRequestId", "CR-77")

@@ -67,7 +67,7 @@ def test_a_report_takes_parameters(book: Book, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (["weather"], 2, "there is no report 'weather'"),
         (["failed_above", "--param", "above"], 2, "NAME=VALUE"),
@@ -75,10 +75,10 @@ def test_a_report_takes_parameters(book: Book, run: Run) -> None:
         (["failed_above", "--param", "above=much"], 1, "above takes an amount"),
     ],
 )
-def test_a_mistake_in_a_report_is_named(run: Run, arguments: list[str], code: int, says: str) -> None:
+def test_a_mistake_in_a_report_is_named(run: Run, arguments: list[str], code: int, message: str) -> None:
     result = run(report, *arguments)
     assert result.exit_code == code
-    assert says in result.output
+    assert message in result.output
 
 
 def test_the_sql_of_a_report_is_shown_for_either_engine(run: Run) -> None:

@@ -103,7 +103,7 @@ def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(round(value.timestamp() * 1e6) if hasattr(value, "timestamp") else value for value in row)
 
 
-async def live_through(history: list[Step], folder: str) -> None:
+async def run_history(history: list[Step], folder: str) -> None:
     lived = History(folder)
     try:
         for name, *arguments in history:
@@ -124,7 +124,7 @@ async def live_through(history: list[Step], folder: str) -> None:
 def test_sql_over_lake_and_tail_equals_a_fold_over_the_store(history: list[Step]) -> None:
     # Batches of a few rows, so that a write is several commits and a kill can fall between them.
     with tempfile.TemporaryDirectory() as folder, patch("bursar.reports.lake.lake_loader.BATCH_ROWS_MAX", 5):
-        asyncio.run(live_through(history, folder))
+        asyncio.run(run_history(history, folder))
 
 
 @pytest.mark.parametrize(("at", "when"), [(0, "before"), (0, "after"), (2, "before"), (3, "after")])
@@ -142,7 +142,7 @@ def test_a_writer_killed_around_one_of_its_commits_loses_and_repeats_nothing(
         ("ask",),
     ]
     with patch("bursar.reports.lake.lake_loader.BATCH_ROWS_MAX", 3):
-        asyncio.run(live_through(history, str(tmp_path)))
+        asyncio.run(run_history(history, str(tmp_path)))
 
 
 MOVED_IN_THE_LAKE: list[Step] = [
@@ -173,4 +173,4 @@ async def _immediately(value: float) -> float:
 @pytest.mark.parametrize("fault", PLANTED)
 def test_a_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
     with PLANTED[fault], patch("bursar.reports.lake.lake_loader.BATCH_ROWS_MAX", 3), pytest.raises(AssertionError):
-        asyncio.run(live_through(MOVED_IN_THE_LAKE, str(tmp_path)))
+        asyncio.run(run_history(MOVED_IN_THE_LAKE, str(tmp_path)))

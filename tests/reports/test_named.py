@@ -109,7 +109,7 @@ async def test_status_by_client(book: Book, reports: Reports) -> None:
     ]
 
 
-async def test_return_codes_begin_with_4_unless_told_otherwise(book: Book, reports: Reports) -> None:
+async def test_return_codes_begin_with_4_by_default(book: Book, reports: Reports) -> None:
     for code in ("4019", "4117", "5009", "14", None):
         book.move(book.start(), "failed", return_code=code)
     assert sorted(row["return_code"] for row in (await reports.report("return_codes")).dicts()) == ["4019", "4117"]
@@ -215,7 +215,7 @@ async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Re
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "says"),
+    ("name", "given", "message"),
     [
         ("failed_above", {"above": "lots"}, "above takes an amount such as 60.00, not 'lots'"),
         ("failed_above", {"above": "NaN"}, "above takes an amount"),
@@ -227,8 +227,8 @@ async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Re
         ("sla", {"now": "2026-01-01T00:00:00"}, "now takes an ISO date-time with its offset"),
     ],
 )
-async def test_a_bad_parameter_is_named(reports: Reports, name: str, given: dict[str, str], says: str) -> None:
-    with pytest.raises(BadParameter, match=re.escape(says)):
+async def test_a_bad_parameter_is_named(reports: Reports, name: str, given: dict[str, str], message: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape(message)):
         await reports.report(name, given)
 
 

@@ -23,7 +23,7 @@ def test_columns_are_found_by_name_in_any_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "no column for the agency tracking id"),
         (b"Agency Tracking ID,Amount\n", "no column for the paygov tracking id"),
@@ -34,6 +34,6 @@ def test_columns_are_found_by_name_in_any_order() -> None:
         ((HEADER + '"A,P\n').encode(), "not CSV"),
     ],
 )
-def test_what_cannot_be_read_is_named(content: bytes, says: str) -> None:
-    with pytest.raises(BadParameter, match=says):
+def test_an_unreadable_line_is_named(content: bytes, message: str) -> None:
+    with pytest.raises(BadParameter, match=message):
         read_activity_file(content)

@@ -123,7 +123,7 @@ async def test_a_query_that_takes_too_long_is_stopped(reports: Reports, monkeypa
     assert (await reports.sql("SELECT 1")).rows == [(1,)]
 
 
-async def test_a_caller_who_goes_away_takes_the_query_along(reports: Reports) -> None:
+async def test_a_cancelled_caller_stops_the_query(reports: Reports) -> None:
     asking = asyncio.create_task(reports.sql(SLOW))
     done, _ = await asyncio.wait([asking], timeout=0.3)
     assert not done

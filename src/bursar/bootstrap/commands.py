@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from bursar.bootstrap.composition import Composition
-from bursar.settings import SETTINGS, SettingError, Settings, as_written, load_settings
+from bursar.settings import SETTINGS, SettingError, Settings, load_settings, setting_text
 from bursar.startup import CannotStart
 
 UNUSABLE: Final = 2
@@ -142,6 +142,6 @@ def settings(**flags: Any) -> None:
         table.add_column(column, overflow="fold")
     for name, each in SETTINGS.items():
         value = getattr(chosen, name)
-        shown = "(set)" if name == "paygov_bearer" and value else "" if value is None else as_written(value)
+        shown = "(set)" if name == "paygov_bearer" and value else "" if value is None else setting_text(value)
         table.add_row(f"BURSAR_{name.upper()}", shown, each.metadata["meaning"])
     Console(soft_wrap=False).print(table)

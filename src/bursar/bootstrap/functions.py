@@ -42,14 +42,19 @@ async def _pass(parts: "tuple[Portal, Dispatcher | None]") -> dict[str, Any]:
     portal, webhooks = parts
     report = await sweep(portal)
     await portal.drain(DRAIN_TIMEOUT_S)
-    told = None if webhooks is None else await webhooks.run_once()
+    deliveries = None if webhooks is None else await webhooks.run_once()
     return {
         "lookedAt": report.looked_at,
         "results": report.results,
         "attention": list(report.attention),
         "breakerOpen": report.breaker_open,
-        "webhooks": told
-        and {"queued": told.queued, "delivered": told.delivered, "putOff": told.put_off, "died": told.died},
+        "webhooks": deliveries
+        and {
+            "queued": deliveries.queued,
+            "delivered": deliveries.delivered,
+            "putOff": deliveries.put_off,
+            "died": deliveries.died,
+        },
     }
 
 

@@ -44,7 +44,7 @@ def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
                     settings,
                     listening,
                     on_ready=ready,
-                    on_stop=_nothing,
+                    on_stop=_print_nothing,
                     lifeline=lifeline,
                     seat=seat,
                     metrics=Metrics(snapshots, seat.number),
@@ -59,5 +59,5 @@ def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
     print_line("Stopped.")
 
 
-def _nothing() -> None:
+def _print_nothing() -> None:
     """A worker has nobody to tell."""

@@ -76,21 +76,21 @@ async def background(tasks: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def until_stopped(lifeline: int | None = None, *, ready: Callable[[], None] = lambda: None) -> None:
+async def until_stopped(lifeline: int | None = None, *, on_ready: Callable[[], None] = lambda: None) -> None:
     """Returns at the first SIGINT or SIGTERM, or when ``lifeline``, a descriptor, says that the parent is gone.
 
     Whoever waits here has made what it needs and serves: memory is settled for that. ``ready`` is called once a signal
     would be heard: who is told that all is ready may send one at once.
     """
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stopped.set)
     if lifeline is not None:
-        loop.add_reader(lifeline, told.set)
+        loop.add_reader(lifeline, stopped.set)
     try:
-        _collect_seldom()
-        ready()
-        await told.wait()
+        _collect_garbage_less_often()
+        on_ready()
+        await stopped.wait()
     finally:
         if lifeline is not None:
             loop.remove_reader(lifeline)
@@ -98,7 +98,7 @@ async def until_stopped(lifeline: int | None = None, *, ready: Callable[[], None
             loop.remove_signal_handler(number)
 
 
-def _collect_seldom() -> None:
+def _collect_garbage_less_often() -> None:
     """What was made so far is never garbage, and cycles are looked for seldom."""
     gc.collect()
     gc.freeze()

@@ -104,7 +104,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
             f"Data folder          {settings.data} (kept; Ctrl-C stops)"
             f"{_warning(settings)}"
         )
-        await until_stopped(ready=lambda: print_line(lines))
+        await until_stopped(on_ready=lambda: print_line(lines))
         print_line("Stopping: finishing what has begun …")
 
 
@@ -156,7 +156,7 @@ async def serve_portal(
         await stack.enter_async_context(background([*await _tasks(parts, portal, reports), metrics.keep_up()]))
         app = _app(parts, portal, reports, authenticate, limits)
         await stack.enter_async_context(serving(app, listening, refuse=app.refuse, seat=seat))
-        await until_stopped(lifeline, ready=on_ready)
+        await until_stopped(lifeline, on_ready=on_ready)
         on_stop()
 
 

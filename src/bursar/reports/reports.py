@@ -128,7 +128,7 @@ class Reports:
                 loader = LakeLoader(self._source, writer, self._lake_thread, starts)
                 await loader.run(until)
                 await self._in_lake(writer.tidy)
-            self._session.check_lake_next()
+            self._session.recheck_lake()
             return Written(loader.loaded, until)
 
     async def verify_lake(self) -> Verification:
@@ -156,7 +156,7 @@ class Reports:
             await self._write_if_free()
         except LakeBroken:
             # The files of a state that is no longer current may have been deleted under it: look at the lake again.
-            self._session.check_lake_next()
+            self._session.recheck_lake()
         return await self._ask(question, None, None)
 
     async def _ask(self, question: "_Question", tail_age_max_s: float | None, tail_rows_max: int | None) -> SqlAnswer:

@@ -30,7 +30,7 @@ def test_where_a_lake_is(tmp_path: Path) -> None:
             Lake.at(url)
 
 
-def test_looking_at_a_lake_that_is_not_there_creates_nothing(tmp_path: Path) -> None:
+def test_reading_a_missing_lake_creates_nothing(tmp_path: Path) -> None:
     state = Lake.at(f"file:{tmp_path}/lake").state()
     assert [table.watermark for table in state.values()] == [None, None]
     assert list(tmp_path.iterdir()) == []
@@ -62,7 +62,9 @@ async def test_tables_are_iceberg_partitioned_by_month_and_hold_their_watermark(
             assert watermark_of(tables[schema.name]) == book.now - SAFETY_MARGIN_S
 
 
-async def test_a_second_writer_is_told_that_the_lake_is_taken(book: Book, reports: Reports, tmp_path: Path) -> None:
+async def test_a_second_writer_is_refused_while_the_lake_is_locked(
+    book: Book, reports: Reports, tmp_path: Path
+) -> None:
     book.start()
     book.now += 3600
     with writing(Lake.at(f"file:{tmp_path / 'lake'}")), pytest.raises(LakeBusy, match="another process"):
@@ -101,7 +103,7 @@ async def test_a_lake_of_a_newer_format_is_refused(book: Book, reports: Reports,
         await reports.write_lake()
 
 
-async def test_a_catalog_that_is_no_catalog_is_broken_not_empty(book: Book, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_catalog_is_a_broken_lake(book: Book, tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     (tmp_path / "lake" / "catalog.db").write_bytes(b"not a database at all" * 100)
     reports = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book)
@@ -119,7 +121,7 @@ async def test_many_small_writes_leave_few_files(book: Book, reports: Reports) -
     assert (await reports.sql("SELECT count(*) FROM payments")).rows == [(FILES_PER_MONTH_MAX + 3,)]
 
 
-async def test_old_snapshots_and_files_that_nobody_needs_are_deleted(
+async def test_old_snapshots_and_unreferenced_files_are_deleted(
     book: Book, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vacuum, "SNAPSHOTS_MAX", 4)
@@ -140,7 +142,7 @@ async def test_old_snapshots_and_files_that_nobody_needs_are_deleted(
     assert (await reports.verify_lake()).equal
 
 
-async def test_a_query_whose_files_were_deleted_under_it_looks_again(
+async def test_a_query_whose_files_were_deleted_reads_the_lake_again(
     book: Book, reports: Reports, tmp_path: Path
 ) -> None:
     attempt = book.start()

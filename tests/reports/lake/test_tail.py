@@ -16,7 +16,7 @@ def tail_of(book: Book) -> Tail:
     return Tail(book, origin, book.clock)
 
 
-async def test_it_holds_each_attempt_once_and_every_event(book: Book) -> None:
+async def test_the_tail_holds_each_attempt_once_and_every_event(book: Book) -> None:
     tail = tail_of(book)
     attempt = book.move(book.start(), "initiated")
     book.now += 1
@@ -26,7 +26,7 @@ async def test_it_holds_each_attempt_once_and_every_event(book: Book) -> None:
     assert tables["payment_events"]["to_status"].to_pylist() == ["received", "initiated", "failed"]
 
 
-async def test_a_change_that_surfaces_late_but_within_the_margin_is_met(book: Book) -> None:
+async def test_a_change_that_appears_late_within_the_margin_is_read(book: Book) -> None:
     tail = tail_of(book)
     book.now += 1000
     await tail.read(FROM_THE_START)
@@ -46,7 +46,7 @@ async def test_only_the_margin_is_read_again(book: Book) -> None:
     assert book.reads == [(book.now - SAFETY_MARGIN_S, book.now + READ_AHEAD_S)]
 
 
-async def test_what_the_watermark_has_passed_is_forgotten(book: Book) -> None:
+async def test_rows_below_the_watermark_are_dropped(book: Book) -> None:
     tail = tail_of(book)
     book.start()
     book.now += 10
@@ -56,7 +56,7 @@ async def test_what_the_watermark_has_passed_is_forgotten(book: Book) -> None:
     assert (tables["payments"].num_rows, tables["payment_events"].num_rows) == (1, 2)
 
 
-async def test_a_watermark_that_went_back_is_read_from_anew(book: Book) -> None:
+async def test_a_lower_watermark_is_read_from_again(book: Book) -> None:
     tail = tail_of(book)
     book.start()
     book.now += DAY_S
@@ -64,7 +64,7 @@ async def test_a_watermark_that_went_back_is_read_from_anew(book: Book) -> None:
     assert (await tail.read(FROM_THE_START))["payments"].num_rows == 1
 
 
-async def test_it_gives_up_beyond_its_rows_and_holds_none(book: Book) -> None:
+async def test_a_tail_beyond_its_row_limit_is_refused_and_freed(book: Book) -> None:
     tail = tail_of(book)
     for _ in range(6):
         book.start()

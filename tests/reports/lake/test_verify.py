@@ -18,7 +18,7 @@ async def test_nothing_written_is_equal_to_nothing(reports: Reports) -> None:
     assert verification.lines()[0] == "payments at no watermark: nothing written yet"
 
 
-async def test_what_moved_on_since_the_watermark_is_left_out(book: Book, reports: Reports) -> None:
+async def test_changes_since_the_watermark_are_left_out(book: Book, reports: Reports) -> None:
     book.pay(150)
     await reports.write_lake()
     for attempt in list(book.attempts.values())[::3]:

@@ -49,7 +49,7 @@ def ask(opened: Session, text: str, **parameters: Any) -> SqlAnswer:
         "VACUUM",
     ],
 )
-def test_only_a_select_is_asked(opened: Session, text: str) -> None:
+def test_only_a_select_is_allowed(opened: Session, text: str) -> None:
     with pytest.raises(BadSql, match="only a SELECT"):
         ask(opened, text)
 
@@ -83,7 +83,7 @@ def test_only_a_select_is_asked(opened: Session, text: str) -> None:
         "DESCRIBE SELECT * FROM {}",
     ],
 )
-def test_nothing_but_the_two_tables_is_read(opened: Session, around: str, source: str) -> None:
+def test_only_the_two_tables_can_be_read(opened: Session, around: str, source: str) -> None:
     with pytest.raises(BadSql, match=r"there is no table|may not be used here"):
         ask(opened, around.format(source))
 
@@ -112,7 +112,7 @@ def test_a_python_variable_is_no_table(opened: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "empty"),
         (" ; ", "empty"),
@@ -126,12 +126,12 @@ def test_a_python_variable_is_no_table(opened: Session) -> None:
         ("SELECT " + "(" * 5000 + "1" + ")" * 5000, "expression depth"),
     ],
 )
-def test_a_bad_statement_says_what_is_wrong(opened: Session, text: str, says: str) -> None:
-    with pytest.raises(BadSql, match=says):
+def test_a_bad_statement_says_what_is_wrong(opened: Session, text: str, message: str) -> None:
+    with pytest.raises(BadSql, match=message):
         ask(opened, text)
 
 
-def test_what_does_not_reach_out_is_allowed(opened: Session) -> None:
+def test_queries_without_other_sources_are_allowed(opened: Session) -> None:
     assert ask(opened, "SELECT 1;").rows == [(1,)]
     assert ask(opened, "FROM payments").rows == []
     assert ask(opened, "WITH payments AS (SELECT 7 AS x) SELECT x FROM payments").rows == [(7,)]
@@ -189,7 +189,7 @@ def test_an_interrupt_ends_the_query_and_says_why(opened: Session) -> None:
         cursor.close()
 
 
-def test_a_lake_file_that_is_gone_is_told_from_bad_sql(tmp_path: Path) -> None:
+def test_a_missing_lake_file_is_another_error_than_bad_sql(tmp_path: Path) -> None:
     path = str(tmp_path / "gone.parquet")
     state = Lake.at(f"file:{tmp_path}/lake").state()
     import pyarrow.parquet as pq

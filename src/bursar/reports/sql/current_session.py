@@ -43,7 +43,7 @@ class CurrentSession:
         finally:
             shared.leave()
 
-    def check_lake_next(self) -> None:
+    def recheck_lake(self) -> None:
         """The next query looks at the lake anew: it was written, or a file of the known state is gone."""
         self._checked_at = float("-inf")
 
