@@ -1,4 +1,4 @@
-"""``python -m bursar`` is the command ``bursar``."""
+"""Run the command ``bursar`` as ``python -m bursar``."""
 
 from bursar.cli import main
 

@@ -1,4 +1,4 @@
-"""The command ``bursar``: mounts each room's commands, loading a room only when one of its commands is called."""
+"""The command ``bursar``. It mounts the commands of every room and imports a room only when its command runs."""
 
 import copy
 import importlib
@@ -10,7 +10,7 @@ import click
 from bursar import __version__
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    # command: (module:object, the line that `bursar --help` shows without loading the module)
+    # command: (module:object, the line that `bursar --help` shows without importing the module)
     "up": (
         "bursar.bootstrap.commands:up",
         "Start the portal, Pay.gov's simulator and the pages, in one command.",
@@ -48,7 +48,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 MOUNTED: Mapping[str, tuple[str, str, str]] = {
-    # a lower room's command: (name below it, the upper room's group, what it says in --help)
+    # command of a lower room: (name below it, group of an upper room, line in --help)
     "dynamo": ("rules", "bursar.rules.commands:dynamo_rules", "Put, show and check the rules that a table keeps."),
 }
 
@@ -65,11 +65,11 @@ EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
     "boto3": ("aws",),
     "botocore": ("aws",),
 }
-"""Top-level module → the extras of Bursar that install it. Every other module is in the base install."""
+"""Top-level module → the extras of Bursar that install it. All other modules belong to the base install."""
 
 
 class NeedsExtra(click.ClickException):
-    """The command needs an extra that is not installed: one line, exit code 2."""
+    """The command needs an extra that is not installed. It ends with one line and exit code 2."""
 
     exit_code = 2
 
@@ -89,14 +89,14 @@ def _load(target: str) -> click.Command:
 
 
 def _load_guard(document: str) -> Any:
-    """The guard of a rules document. `bursar dynamo` knows nothing of rules; this is how tables keep theirs."""
+    """Return the guard for a rules document. ``bursar dynamo`` enforces rules but must not import ``rules``."""
     from bursar.rules.native import load_guard
 
     return load_guard(document)
 
 
 class Factories(Mapping[str, Any]):
-    """What the rooms' commands work on, by name; the composition root loads when the first one is asked for."""
+    """The factories of the objects that commands use, by name. The composition root is imported on first use."""
 
     def __getitem__(self, name: str) -> Any:
         return self._factories()[name]
@@ -114,16 +114,18 @@ class Factories(Mapping[str, Any]):
 
 
 class LazyMount(click.Group):
-    """A group of another room, mounted under a command of a lower one; loads when one of its commands is named."""
+    """A group of an upper room, mounted under a command of a lower room. It is imported on first use."""
 
     def __init__(self, name: str, target: str, help_line: str) -> None:
         super().__init__(name, help=help_line)
         self._target = target
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the group's commands."""
         return self._group().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, or None if the group has no such command."""
         return self._group().get_command(ctx, cmd_name)
 
     def _group(self) -> click.Group:
@@ -133,7 +135,7 @@ class LazyMount(click.Group):
 
 
 def _with_mounted(group: click.Group, mounted: click.Command) -> click.Group:
-    # A copy: the group is its room's own object, and other programs may use it without what is mounted here.
+    # A copy, because the room's tests and other programs use the group without the mounted command.
     extended = copy.copy(group)
     extended.commands = dict(group.commands)
     extended.add_command(mounted)
@@ -141,10 +143,10 @@ def _with_mounted(group: click.Group, mounted: click.Command) -> click.Group:
 
 
 class LazyGroup(click.Group):
-    """A click group whose commands live in modules that are imported when asked for."""
+    """A click group that imports the module of a command when the command is looked up."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. A package that is not installed becomes one line with the extra that has it."""
+        """Run the command. If a package is missing, raise :class:`NeedsExtra` with the extra that installs it."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
@@ -156,9 +158,11 @@ class LazyGroup(click.Group):
             raise NeedsExtra(command, room if room in extras else extras[0]) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order of :data:`COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, with its mounted group if it has one; None for an unknown name."""
         target = COMMANDS.get(cmd_name)
         if target is None:
             return None
@@ -168,7 +172,8 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # The lines come from the table: `bursar --help` loads no room.
+        """Write the list of commands."""
+        # The lines come from the table, so `bursar --help` imports no room.
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -177,11 +182,11 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="bursar")
 @click.pass_context
 def bursar(ctx: click.Context) -> None:
-    """A payment portal on DynamoDB that cannot charge a payer twice and answers finance's questions in SQL."""
+    """Run a payment portal on DynamoDB that cannot charge a payer twice, and answer finance's questions in SQL."""
     ctx.obj = Factories()
     ctx.meta["bursar.dynamo.guard_loader"] = _load_guard
 
 
 def main(arguments: Sequence[str] | None = None, **extra: Any) -> None:
-    """The entry point. Exit codes: 0 done, 1 the answer is no, 2 bad usage, settings or surroundings."""
+    """Run the command line. Exit codes: 0 done; 1 the answer is no; 2 bad usage, settings or environment."""
     bursar.main(args=list(arguments) if arguments is not None else None, prog_name="bursar", **extra)

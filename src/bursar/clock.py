@@ -1,4 +1,4 @@
-"""Time, as it is passed in: every room takes a ``Clock`` and none looks at the wall by itself (law 5)."""
+"""Time. Every room takes a ``Clock`` as an argument, and none reads the system clock itself (law 6)."""
 
 import time
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 Clock = Callable[[], float]
-"""Seconds since the Unix epoch, UTC. In a simulation it is virtual and moves with the event loop's time."""
+"""Returns seconds since the Unix epoch, UTC. In a simulation it follows the event loop's virtual time."""
 
 system_clock: Clock = time.time
 
 steady_clock: Clock = time.monotonic
-"""Seconds since some moment, the same for all processes of a machine; never set back. For how long, never for when."""
+"""Returns seconds since an unknown moment that all processes of a machine share. It never goes back: for durations."""
 
 
-# One payment writes and reads some sixty timestamps: the same few again and again, most within the same few seconds.
+# One payment converts about sixty timestamps. Most repeat, and most lie within the same few seconds.
 @lru_cache(maxsize=4096)
 def iso_ms(seconds: float) -> str:
-    """``seconds`` since the epoch as ISO 8601, UTC, milliseconds and a Z: ``2026-11-22T19:30:00.125Z``."""
-    # Whole milliseconds first: formatting a float would round 0.9996 s up to a four-digit fraction.
+    """Return ``seconds`` since the epoch as ISO 8601 in UTC with milliseconds: ``2026-11-22T19:30:00.125Z``."""
+    # Round to whole milliseconds first: formatting a float would round 0.9996 s up to a four-digit fraction.
     whole_ms = int(seconds * 1000 + 0.5)
     return f"{_iso_second(whole_ms // 1000)}.{whole_ms % 1000:03d}Z"
 
@@ -30,7 +30,7 @@ def _iso_second(whole_s: int) -> str:
 
 @lru_cache(maxsize=4096)
 def from_iso_ms(text: str) -> float:
-    """The inverse of :func:`iso_ms`: seconds since the epoch. Raises ``ValueError`` for any other form."""
+    """Return the seconds since the epoch of a text from :func:`iso_ms`. Raise ``ValueError`` for any other form."""
     if not text.endswith("Z"):
         raise ValueError(f"not a UTC timestamp ending in Z: {text!r}")
     return datetime.fromisoformat(text).timestamp()

@@ -1,7 +1,7 @@
-"""Files that hold secrets or personal data: made for their owner alone, and refused when others may use them.
+"""Files that hold secrets or personal data: created for their owner alone, and refused if others may use them.
 
-A file's mode is looked at without opening the file: closing any descriptor of a file drops the process's POSIX locks on
-it, and SQLite holds such locks.
+The mode of a file is read without opening the file. Closing any descriptor of a file would drop the process's POSIX
+locks on it, and SQLite holds such locks.
 """
 
 import os
@@ -21,14 +21,14 @@ _creating = threading.Lock()
 
 
 class TooOpen(Exception):
-    """Others than its owner may use a private file. The text is one line: the file, its mode and the remedy."""
+    """Users other than the owner may use a private file. The text is one line: the file, its mode and the remedy."""
 
 
 def require_private(*paths: str | Path) -> None:
     """Raise :class:`TooOpen` if any of the files that exist may be used by its group or by everyone.
 
     Raises:
-        OSError: a file cannot be looked at for another reason than that it does not exist.
+        OSError: the mode of a file cannot be read. A missing file is not an error.
     """
     modes = {}
     for path in paths:
@@ -48,13 +48,13 @@ def require_private_modes(modes: Mapping[str | Path, int]) -> None:
 
 
 def create_private(path: str | Path) -> bool:
-    """Create an empty file of mode 600, whatever the umask, and return True; return False if the file exists.
+    """Create an empty file of mode 600 under any umask, and return True; return False if the file exists.
 
     The file never has a wider mode. Raises ``OSError`` if it cannot be created.
     """
     # O_EXCL refuses every symbolic link, so a link to a file that does not exist yet is followed here.
     real = os.path.realpath(path)
-    # Locked: without it another thread could lock the new file before this descriptor is closed, and lose its lock.
+    # Without this lock another thread could lock the new file before this descriptor is closed, and lose its lock.
     with _creating:
         try:
             created = os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
@@ -68,9 +68,9 @@ def create_private(path: str | Path) -> bool:
 
 
 def make_private_folder(path: str | Path) -> None:
-    """Create a folder of mode 700, whatever the umask, unless it exists. Missing parents get the usual mode.
+    """Create a folder of mode 700 under any umask, unless it exists. Missing parents get the usual mode.
 
-    Raises ``OSError`` if it cannot be created, also when a file is in the way.
+    Raises ``OSError`` if it cannot be created, also when a file has its name.
     """
     folder = Path(path)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Every setting of Bursar in one table: flags win over BURSAR_* variables, which win over bursar.toml.
+"""All settings of Bursar in one table. Flags win over BURSAR_* variables, which win over bursar.toml.
 
-:data:`SETTINGS` is the table; docs/settings.md is written from it and a test keeps the two alike.
+:data:`SETTINGS` is the table. docs/settings.md is generated from it, and a test compares the two.
 """
 
 import difflib
@@ -17,7 +17,7 @@ SETTINGS_FILE = "bursar.toml"
 
 
 class SettingError(ValueError):
-    """A setting that cannot be used; the message names the setting, where it came from and what it takes."""
+    """A setting cannot be used. The text names the setting, its source and the values that it accepts."""
 
 
 def _nonempty_text(value: Any) -> str:
@@ -75,7 +75,7 @@ def _boolean(value: Any) -> bool:
 def _http_url(value: Any) -> str:
     text = _nonempty_text(value)
     parts = urlsplit(text)
-    # Asking for the port raises ValueError where there cannot be such a one.
+    # Reading the port raises ValueError if it is not a port number.
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("takes an absolute http or https URL")
     return text
@@ -111,7 +111,7 @@ def _setting(default: Any, parse: Callable[[Any], Any], meaning: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a Bursar process runs with. Field names are the setting names in lower case; units come last."""
+    """The settings of a Bursar process. Field names are the names of the settings in lower case; units come last."""
 
     data: str = _setting("data", _nonempty_text, "folder of the embedded store, the lake and the simulator's books")
     store: str | None = _setting(
@@ -177,32 +177,34 @@ class Settings:
 
     @property
     def store_url(self) -> str:
+        """The URL of the store; by default a file in the data folder."""
         return self.store or f"file:{Path(self.data) / 'bursar.db'}"
 
     @property
     def store_setting(self) -> str:
-        """The setting that names the store, for whoever is told that it is not there."""
+        """The name of the setting that names the store, for error messages."""
         return f"{ENVIRONMENT_PREFIX}{'STORE' if self.store else 'DATA'}"
 
     @property
     def accepts_development_client(self) -> bool:
-        """Whether the portal accepts the development client, whose key is public: chosen, and no clients are named."""
+        """Whether the portal accepts the development client, whose key is public: allowed, and no other client is set."""
         return self.clients is None and self.development_client
 
     @property
     def lake_url(self) -> str:
+        """The URL of the lake; by default a folder in the data folder."""
         return self.lake or f"file:{Path(self.data) / 'lake'}"
 
 
 SETTINGS = {each.name: each for each in fields(Settings)}
-"""Setting name → its field, whose metadata holds ``parse`` (raises ValueError) and ``meaning``."""
+"""Name of a setting → its field. The field's metadata has ``parse`` (raises ValueError) and ``meaning``."""
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
-    """The settings from ``flags`` (a ``None`` is a flag not given), ``environ`` and ``folder``/bursar.toml.
+    """Return the settings from ``flags`` (None: the flag is absent), ``environ`` and ``folder``/bursar.toml.
 
     Raises:
-        SettingError: for an unknown name in any of the three, or a value that its setting does not take.
+        SettingError: one of the three has an unknown name, or a value that its setting does not accept.
     """
     chosen: dict[str, Any] = {}
     for name, value in _from_file(folder / SETTINGS_FILE).items():
@@ -218,7 +220,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: 
 
 
 def settings_table() -> str:
-    """The settings as the Markdown table of docs/settings.md."""
+    """Return the settings as the Markdown table of docs/settings.md."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, each in SETTINGS.items():
         default = "" if each.default is None else f"`{setting_text(each.default)}`"
@@ -227,7 +229,7 @@ def settings_table() -> str:
 
 
 def setting_text(value: Any) -> str:
-    """Return ``value`` as a person writes it in a variable."""
+    """Return ``value`` as it is written in a variable."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,1 +1,1 @@
-"""The composition root: settings in, a running Bursar out. The only room that knows which parts make the whole."""
+"""The composition root: makes a running Bursar from settings. Only this room knows all parts."""

@@ -1,4 +1,4 @@
-"""The commands that run whole systems: ``bursar up``, ``bursar portal``, ``bursar demo``, and ``bursar settings``."""
+"""The commands ``bursar up``, ``bursar portal``, ``bursar demo`` and ``bursar settings``."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def settings_from(flags: Mapping[str, Any]) -> Settings:
-    """The settings in force; a bad one ends the command with one line and exit code 2."""
+    """Return the settings in force. A bad setting ends the command with one line and exit code 2."""
     try:
         return load_settings(flags, os.environ, Path.cwd())
     except SettingError as error:
@@ -77,7 +77,7 @@ def portal(**flags: Any) -> None:
     from bursar.portal.api.json_logs import log_as_json
 
     settings = settings_from(flags)
-    log_as_json(settings.log_level)  # before any other form is set: a server's lines are for machines
+    log_as_json(settings.log_level)  # before logging.basicConfig: machines read a server's log
     if settings.workers > 1:
         from bursar.bootstrap.portal_workers import run_portal_workers
 

@@ -1,10 +1,10 @@
-"""Makes the parts that a process needs from its settings, each on first use, and takes them down in reverse.
+"""The composition root: makes the parts of a process from its settings, each on first use, and closes them in reverse.
 
     async with Composition(settings) as parts:
         portal = await parts.portal()
         answer = await parts.reports.sql("SELECT …")
 
-What cannot be made says why in one line: :class:`CannotStart`.
+If a part cannot be made, :class:`CannotStart` gives the reason in one line.
 """
 
 import random
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class Composition:
-    """The parts of one process. Use it in the event loop that they are to live in."""
+    """The parts of one process. Use it in the event loop that runs them."""
 
     def __init__(
         self,
@@ -56,13 +56,13 @@ class Composition:
         creates_store: bool = True,
         other_users: bool = True,
     ) -> None:
-        """``metrics`` watches the store and the portal, where there is something to show them to.
+        """Keep the settings; create nothing yet. ``metrics`` measures the store and the portal, if it is given.
 
         ``creates_store``: create the store and its table if they are missing, and store the rules of this process's
         fees in an embedded store that has other rules. A command beside a portal does neither: with a mistyped folder
         it would answer for an empty store, and without the portal's fees it would forbid them to the portal.
 
-        ``other_users``: whether the machine may have users from whom files of secrets must be kept.
+        ``other_users``: the machine may have other users, so files of secrets must be private.
         """
         self.settings = settings
         self._creates_store = creates_store
@@ -92,7 +92,7 @@ class Composition:
 
     @cached_property
     def clients(self) -> Clients:
-        """The clients, reloaded when their file changes. Raises :class:`CannotStart`."""
+        """The clients, read again when their file changes. Raises :class:`CannotStart`."""
         try:
             if self.settings.clients:
                 return Clients.load(self.settings.clients, known_fees=self.fees.keys, clock=self.clock)
@@ -101,7 +101,7 @@ class Composition:
             raise CannotStart(f"BURSAR_CLIENTS: {error}") from error
 
     async def store(self) -> Store:
-        """The store that ``BURSAR_STORE`` names. Raises :class:`CannotStart`."""
+        """Return the store of ``BURSAR_STORE``. Raises :class:`CannotStart`."""
         if self._store is None:
             url = self.settings.store_url
             try:
@@ -125,7 +125,7 @@ class Composition:
         return self._store
 
     async def ledger(self) -> Ledger:
-        """The ledger over its table; an embedded store keeps the table's rules. Raises :class:`CannotStart`."""
+        """Return the ledger over its table; an embedded store gets the table's rules. Raises :class:`CannotStart`."""
         if self._ledger is None:
             store, table = await self.store(), self.settings.table
             observed = self._observed(store)
@@ -150,7 +150,7 @@ class Composition:
         return self._ledger
 
     async def paygov(self) -> "PayGov":
-        """Pay.gov's client. Raises :class:`CannotStart` where its address is not configured."""
+        """Return the client of Pay.gov. Raises :class:`CannotStart` if the address of Pay.gov is not set."""
         if self._paygov is None:
             from bursar.paygov.client import PayGov
             from bursar.paygov.config import PayGovConfig
@@ -188,9 +188,10 @@ class Composition:
         return self._paygov
 
     async def portal(self, *, asks_paygov: bool = True) -> "Portal":
-        """A portal over the ledger and Pay.gov's client; one that never asks Pay.gov needs no address of it.
+        """Return a portal over the ledger and the client of Pay.gov.
 
-        Raises :class:`CannotStart`.
+        ``asks_paygov``: False for a portal that never calls Pay.gov, which then needs no address of Pay.gov. Raises
+        :class:`CannotStart`.
         """
         from bursar.portal.use_cases.portal import Portal, PortalSettings
 
@@ -209,12 +210,12 @@ class Composition:
             clock=self.clock,
             randomness=self.randomness,
             observer=self.metrics,
-            # The disk of any other store is looked after where that store is.
+            # The disk of any other store is monitored where that store runs.
             write_trouble=store.write_error if isinstance(store, AsyncEngine) else None,
         )
 
     async def reports(self) -> "Reports":
-        """SQL over every payment of the store and its lake. Raises :class:`CannotStart`."""
+        """Return SQL over every payment of the store and its lake. Raises :class:`CannotStart`."""
         if self._reports is None:
             from bursar.reports.reports import Reports
 
@@ -229,7 +230,7 @@ class Composition:
         return self._reports
 
     async def webhooks(self) -> "Dispatcher | None":
-        """What tells subscribers of changes; None where nobody subscribes. Raises :class:`CannotStart`."""
+        """Return the dispatcher of webhooks, or None if ``BURSAR_WEBHOOKS`` is not set. Raises :class:`CannotStart`."""
         if self.settings.webhooks is None:
             return None
         from bursar.portal.webhooks.dispatcher import Dispatcher
@@ -285,7 +286,7 @@ def _paygov_without_network() -> "PayGov":
 
 
 class _NoTransport:
-    """A transport of a process that has no business with Pay.gov."""
+    """A transport that refuses every request, for a process that must not call Pay.gov."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> "HttpReply":
         from bursar.paygov.errors import NotSent
@@ -293,13 +294,13 @@ class _NoTransport:
         raise NotSent("this process does not ask Pay.gov")
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 def _only_more_fees(before: str, rules: Rules) -> bool:
     try:
         return only_more_fees(rules_from_toml(before), rules)
-    except (ValueError, KeyError):  # another version's rules, in words that this one does not know
+    except (ValueError, KeyError):  # the rules of another version, which this one cannot parse
         return False
 
 
@@ -307,7 +308,7 @@ def _store_rules(store: AsyncEngine, table: str, ledger: Ledger, may_change: boo
     document, before = rules_to_toml(ledger.rules), store.engine.rules_document(table)
     if before == document or (before is not None and not may_change):
         return
-    # Adopting rules reads the whole table, which takes minutes where there are a million payments.
+    # Storing other rules reads and judges the whole table: minutes for a million payments.
     if before is not None and _only_more_fees(before, ledger.rules):
         store.engine.amend_rules_document(table, document)
     else:

@@ -1,4 +1,4 @@
-"""``bursar demo``: makes payments against a running ``bursar up``, as applications and payers would, over HTTP.
+"""``bursar demo``: make payments against a running ``bursar up`` over HTTP, as applications and payers do.
 
 application ── init ──► payer ── pays by card, ACH or PayPal, is declined, or walks away ──► application ── process
 """
@@ -19,7 +19,7 @@ from bursar.web.http_reply import HttpClientError
 AT_ONCE: Final = 8
 TIMEOUT_S: Final = 60.0
 
-# (Pay.gov's payment type, its outcome) → its share of the payers, percent. None: walks away.
+# ((Pay.gov's payment type, its outcome), share of the payers in percent). None: the payer walks away.
 PAYERS: Final[tuple[tuple[tuple[str, str] | None, int], ...]] = (
     (("PLASTIC_CARD", "Success"), 60),
     (("ACH", "Success"), 15),
@@ -31,12 +31,12 @@ PAYERS: Final[tuple[tuple[tuple[str, str] | None, int], ...]] = (
 
 
 class DemoFailed(Exception):
-    """The portal or the simulator did not answer as it should; the text says what it did answer."""
+    """The portal or the simulator gave an unexpected answer. The text is the URL and the answer."""
 
 
 @dataclass
 class DemoResult:
-    """What became of the payments: payment status → how many, and how many payers walked away."""
+    """The outcomes: payment status → number of payments, and the number of payers that walked away."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     walked_away: int = 0
@@ -45,17 +45,17 @@ class DemoResult:
 async def make_payments(
     count: int, portal_url: str, simulator_url: str, randomness: random.Random, on_payment: Callable[[], None]
 ) -> DemoResult:
-    """Makes ``count`` payments, :data:`AT_ONCE` at a time; ``on_payment`` is called after each.
+    """Make ``count`` payments, :data:`AT_ONCE` at a time, and call ``on_payment`` after each.
 
     Raises:
-        DemoFailed: at the first answer that is not 200, or when nobody answers.
+        DemoFailed: an answer is not 200, or a server does not answer.
     """
     result = DemoResult()
     orders = iter(range(count))
     client = HttpClient()
 
     async def application() -> None:
-        for _ in orders:  # shared: each takes the next payment
+        for _ in orders:  # shared: each application takes the next payment
             await _one_payment(client, portal_url, simulator_url, randomness, result)
             on_payment()
 

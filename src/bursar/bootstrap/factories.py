@@ -1,7 +1,7 @@
-"""What the rooms' commands work on, made from the settings in force; the command line hands it to them.
+"""Factories of the objects that commands use, made from the settings in force. The command line passes them on.
 
-Each factory gives an async context manager, or plain values. A part that cannot be made ends the command with one
-line and exit code 2. None makes a store: these commands stand beside a portal, and its store is there.
+Each factory returns an async context manager or plain values. If a part cannot be made, the command ends with one
+line and exit code 2. No factory creates a store: these commands run beside a portal, whose store exists.
 """
 
 import logging
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def reports() -> "AsyncIterator[Reports]":
-    """SQL over every payment, for ``bursar sql``, ``report`` and ``lake``."""
+    """Make SQL over every payment, for ``bursar sql``, ``report`` and ``lake``."""
     async with _composition() as parts:
         yield await parts.reports()
 
 
 @asynccontextmanager
 async def portal() -> "AsyncIterator[Portal]":
-    """A portal over the configured store and Pay.gov, for ``bursar sweep``."""
+    """Make a portal over the configured store and Pay.gov, for ``bursar sweep``."""
     async with _composition() as parts:
         yield await parts.portal()
 
 
 @asynccontextmanager
 async def record() -> "AsyncIterator[Portal]":
-    """A portal that works on the record alone, for ``bursar attention`` and ``resolve``: Pay.gov is never asked."""
+    """Make a portal that never calls Pay.gov, for ``bursar attention`` and ``resolve``."""
     async with _composition() as parts:
         yield await parts.portal(asks_paygov=False)
 
 
 @asynccontextmanager
 async def webhooks() -> "AsyncIterator[Dispatcher]":
-    """The dispatcher of ``BURSAR_WEBHOOKS``, for ``bursar webhooks``."""
+    """Make the dispatcher of ``BURSAR_WEBHOOKS``, for ``bursar webhooks``."""
     async with _composition() as parts:
         dispatcher = await parts.webhooks()
         if dispatcher is None:
@@ -55,7 +55,7 @@ async def webhooks() -> "AsyncIterator[Dispatcher]":
 
 
 def rules() -> "Defaults":
-    """The payments table and its rules, for ``bursar audit`` and ``rules``."""
+    """Return the payments table and its rules, for ``bursar audit`` and ``rules``."""
     from bursar.payments.rules import payment_rules
     from bursar.rules.commands import Defaults
 

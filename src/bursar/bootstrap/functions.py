@@ -1,10 +1,10 @@
-"""The portal as Lambda functions, of the settings in the environment (docs/operations.md has the whole setup).
+"""The portal as Lambda functions, with the settings from the environment (docs/operations.md has the whole setup).
 
-    API Gateway ─► bursar.bootstrap.functions.portal    one call of the portal, whose caller API Gateway has verified
+    API Gateway ─► bursar.bootstrap.functions.portal    one call of the portal; API Gateway has verified the caller
     EventBridge ─► bursar.bootstrap.functions.sweep     one pass of the sweeper, and of the webhooks if there are any
 
-What a function needs is made at its first event and lives as long as its instance, on one event loop that stands still
-between two events. The table must be there: a function makes none.
+A function makes its parts at the first event and keeps them as long as its instance lives, on one event loop that is
+paused between two events. The table must exist: a function creates none.
 """
 
 import os
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class ScheduledSweep:
-    """The handler of a schedule. Its reply tells what one pass did, for whoever looks at the invocation."""
+    """The handler of a schedule. Its reply reports the results of one pass."""
 
     def __init__(self) -> None:
         self.instance = Instance(_sweeper)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """One pass, whatever ``event`` says. Raises what the store raises: a schedule comes again."""
+        """Run one pass; ``event`` is not read. Errors of the store are raised: the schedule runs again."""
         return self.instance.run(_pass)
 
 
@@ -73,13 +73,13 @@ async def _application(ending: AsyncExitStack) -> "Application":
 
 async def _composition(ending: AsyncExitStack) -> Composition:
     settings = _settings()
-    log_as_json(settings.log_level, instead=True)  # of the form that Lambda's runtime has set
+    log_as_json(settings.log_level, instead=True)  # of the handlers that Lambda's runtime has set
     # AWS requires that everyone may read a function's files; no other user is on the instance.
     return await ending.enter_async_context(Composition(settings, creates_store=False, other_users=False))
 
 
 def _settings() -> Settings:
-    """Raises :class:`CannotStart`, also for a store that would go with its instance."""
+    """Return the settings. Raise :class:`CannotStart`, also for a store whose file would be lost with its instance."""
     try:
         settings = load_settings({}, os.environ, Path.cwd())
     except SettingError as error:

@@ -1,11 +1,11 @@
-"""``bursar portal`` in several processes, which share the port, the store's file and, evenly, the connections.
+"""``bursar portal`` in several processes that share the port, the store's file and, evenly, the connections.
 
-    parent   checks everything once ──► keeps the port ──► forks, waits, replaces the dead, passes signals on
-    worker   its own socket on that port · its own loop, store, sweeper · stops with its parent
+    parent   checks everything once ──► keeps the port ──► forks, waits, replaces dead workers, forwards signals
+    worker   has a socket on that port, an event loop, a store, a sweeper · stops with its parent
 
-The kernel gives a connection to any worker, and a worker that holds more than another passes it on there. What each has
-counted is in memory that they share, so that any of them tells the metrics of all; and so is what each client uses, so
-that its bounds are those of all together.
+The kernel gives a connection to any worker, and a worker that has more connections than another passes it on. The
+workers' counters are in shared memory, so each worker reports the metrics of all. The use of each client is in shared
+memory too, so its limits hold for all workers together.
 """
 
 from collections.abc import Callable
@@ -24,17 +24,17 @@ IN_MEMORY = "file::memory:"
 
 
 def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
-    """Runs ``settings.workers`` processes until SIGINT or SIGTERM. Raises :class:`CannotStart`."""
+    """Run ``settings.workers`` processes until SIGINT or SIGTERM. Raises :class:`CannotStart`."""
     import uvloop
 
     if settings.store_url.startswith(IN_MEMORY):
         raise CannotStart("several workers cannot share a store in memory: set BURSAR_STORE to a file, or one worker")
-    # The first socket refuses a port that another server shares; the second keeps it, without listening, so that
-    # every worker, and every later one, gets the same.
+    # The first socket fails if another server shares the port. The second keeps the port without listening, so that
+    # every worker, also a later one, gets the same port.
     bind(settings.host, settings.port, "the portal").close()
     kept_socket = bind(settings.host, settings.port, "the portal", shared=True)
     with kept_socket as kept, SharedUse(settings.workers) as use:
-        uvloop.run(check_portal(settings))  # what is wrong is said once, and nothing of it lives on into a fork
+        uvloop.run(check_portal(settings))  # errors are reported once, and no open file reaches a fork
         port = kept.getsockname()[1]
         snapshots = Snapshots(settings.workers)
 
@@ -60,4 +60,4 @@ def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
 
 
 def _print_nothing() -> None:
-    """A worker has nobody to tell."""
+    """Do nothing: the parent prints the last line."""

@@ -1,8 +1,8 @@
-"""Runs the web servers and background tasks of one process until it is told to stop, then ends them in order.
+"""Run the web servers and background tasks of one process until a signal, then end them in order.
 
-    SIGINT, SIGTERM ─► no new connections ─► requests end ─► background tasks end ─► what they began ends ─► parts close
+    SIGINT, SIGTERM ─► no new connections ─► requests end ─► background tasks end ─► work they began ends ─► parts close
 
-Ports are bound before anything else starts, so that a busy one is a clear line and nothing half-started.
+Ports are bound before anything else starts, so a busy port is reported before anything has to be undone.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from bursar.web.refusals import Refuse, plain_refusal
 
 REQUEST_GRACE_S: Final = 30
 COLLECT_AFTER_ALLOCATIONS: Final = 50_000
-"""Python's own 700 would look for cycles several times per payment, and requests make hardly any."""
+"""Allocations between two garbage collections. With Python's 700 there are several per payment, and few cycles."""
 
 
 def bind(host: str, port: int, what: str, *, flag: str = "--port", shared: bool = False) -> socket.socket:
@@ -32,7 +32,7 @@ def bind(host: str, port: int, what: str, *, flag: str = "--port", shared: bool 
     ``flag`` is the option that sets the port.
 
     Raises:
-        CannotStart: naming ``what`` needs the port.
+        CannotStart: the port cannot be bound; the text begins with ``what``, the server that needs it.
     """
     try:
         return binding.bind(host, port, shared=True) if shared else binding.listen(host, port, BACKLOG)
@@ -42,7 +42,7 @@ def bind(host: str, port: int, what: str, *, flag: str = "--port", shared: bool 
 
 
 def address(listening: socket.socket) -> str:
-    """``http://host:port`` of a bound socket."""
+    """Return ``http://host:port`` of a bound socket."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -53,9 +53,8 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve ``app`` for the length of a ``with``; leaving it waits ``REQUEST_GRACE_S`` for requests under way.
 
-    Args:
-        refuse: words the answers to requests that cannot be read.
-        seat: this process's place among the workers that serve one port.
+    ``refuse`` makes the answers to requests that cannot be read. ``seat`` is this process's place among the workers that
+    serve one port.
     """
     server = await start_asgi_server(app, listening, refuse=refuse, seat=seat)
     try:
@@ -66,7 +65,7 @@ async def serving(
 
 @contextlib.asynccontextmanager
 async def background(tasks: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator[None]:
-    """Runs ``tasks`` for the length of a ``with`` and cancels them at its end."""
+    """Run ``tasks`` for the length of a ``with`` and cancel them at its end."""
     running = [asyncio.create_task(task) for task in tasks]
     try:
         yield
@@ -77,10 +76,10 @@ async def background(tasks: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator
 
 
 async def until_stopped(lifeline: int | None = None, *, on_ready: Callable[[], None] = lambda: None) -> None:
-    """Returns at the first SIGINT or SIGTERM, or when ``lifeline``, a descriptor, says that the parent is gone.
+    """Return at the first SIGINT or SIGTERM, or when ``lifeline``, a descriptor, reports that the parent has ended.
 
-    Whoever waits here has made what it needs and serves: memory is settled for that. ``ready`` is called once a signal
-    would be heard: who is told that all is ready may send one at once.
+    Call it when all parts are made: it tunes the garbage collector for serving. ``on_ready`` is called once signals are
+    handled, because a program that learns that the process is ready may send one at once.
     """
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -99,7 +98,7 @@ async def until_stopped(lifeline: int | None = None, *, on_ready: Callable[[], N
 
 
 def _collect_garbage_less_often() -> None:
-    """What was made so far is never garbage, and cycles are looked for seldom."""
+    """Exclude all present objects from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_ALLOCATIONS)

@@ -1,4 +1,4 @@
-"""``bursar up`` and ``bursar portal``: the whole of Bursar, or the portal alone, in one process until told to stop.
+"""``bursar up`` and ``bursar portal``: the whole of Bursar, or the portal alone, in one process until a signal.
 
     up        portal + pages ── Pay.gov's simulator ── sweeper ── the lake's writer        one data folder
     portal    portal ───────────────────────────────── sweeper ── the lake's writer        Pay.gov as configured
@@ -46,20 +46,20 @@ DEVELOPMENT_CLIENT_ACCEPTED: Final = (
     "THE DEVELOPMENT CLIENT IS ACCEPTED: its key is public and may charge every fee; use it for development only"
 )
 BURST_S: Final = 2.0
-"""A client may use this many seconds of its rate at once."""
+"""A client may use this many seconds of its rate in one burst."""
 FORCED_INTERVAL_S: Final = 1.0
-"""`up` sweeps at least this often: an ACH debit of the simulator settles within seconds, and somebody is watching."""
+"""`up` sweeps at least this often: an ACH debit of the simulator settles within seconds, while a person watches."""
 
 PrintLine = Callable[[str], None]
 _log = logging.getLogger(__name__)
 
 
 async def run_up(settings: Settings, print_line: PrintLine) -> None:
-    """Runs everything on one machine; ``say`` gets the lines for the person who started it.
+    """Run everything on one machine. ``print_line`` gets the lines for the terminal.
 
     Raises:
-        CannotStart: the host is not loopback, a port is taken, the data folder cannot be written, a file is of a newer
-            format.
+        CannotStart: the host is not loopback, a port is in use, the data folder cannot be written, or a file has a
+            newer format.
     """
     if not is_loopback(settings.host):
         raise CannotStart(
@@ -109,7 +109,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
 
 
 async def run_portal(settings: Settings, print_line: PrintLine) -> None:
-    """Runs the portal and its sweeper against the configured store and Pay.gov. Raises :class:`CannotStart`."""
+    """Run the portal and its sweeper against the configured store and Pay.gov. Raises :class:`CannotStart`."""
     with bind(settings.host, settings.port, "the portal") as listening:
         await serve_portal(
             settings,
@@ -120,7 +120,7 @@ async def run_portal(settings: Settings, print_line: PrintLine) -> None:
 
 
 def portal_lines(settings: Settings, listening: socket.socket) -> str:
-    """Return the line that says where the portal is and what it works with, and below it a warning if there is one."""
+    """Return the line with the addresses of the portal, its store and Pay.gov; below it a warning, if there is one."""
     workers = f"  {settings.workers} workers" if settings.workers > 1 else ""
     where = f"Portal  {address(listening)}  store {settings.store_url}  Pay.gov {settings.paygov_url}{workers}"
     return where + _warning(settings)
@@ -141,14 +141,14 @@ async def serve_portal(
     metrics: Metrics | None = None,
     limits: ClientLimits | None = None,
 ) -> None:
-    """Serves the portal on ``listening`` until told to stop (:func:`~bursar.bootstrap.serving.until_stopped`).
+    """Serve the portal on ``listening`` until a signal (:func:`~bursar.bootstrap.serving.until_stopped`).
 
-    ``seat``, ``metrics`` and ``limits`` are this process's among several that serve one port.
+    ``seat``, ``metrics`` and ``limits`` belong to this process if it is one of several that serve one port.
     """
     metrics = metrics or Metrics()
     limits = limits or client_limits(settings)
     async with AsyncExitStack() as stack:
-        stack.callback(metrics.keep)  # once everything has ended and nothing more is counted
+        stack.callback(metrics.keep)  # after everything has ended, so that all counts are kept
         parts = await stack.enter_async_context(Composition(settings, metrics=metrics))
         authenticate = _authentication(settings, parts)
         portal, reports = await parts.portal(), await parts.reports()
@@ -161,7 +161,7 @@ async def serve_portal(
 
 
 def client_limits(settings: Settings, shared: SharedUse | None = None, seat: int = 0) -> ClientLimits:
-    """Each client's bounds; ``shared`` with the other workers of this server, where there are some."""
+    """Return the limits of each client. ``shared``: the memory that the workers of a server share, if any."""
     return ClientLimits(
         steady_clock,
         at_once_max=settings.at_once_max,
@@ -173,10 +173,10 @@ def client_limits(settings: Settings, shared: SharedUse | None = None, seat: int
 
 
 async def check_portal(settings: Settings) -> None:
-    """Makes everything that the portal needs, serves nothing, and leaves the table and its rules made.
+    """Make every part of the portal, and so the table and its rules, and close the parts without serving.
 
     Raises:
-        CannotStart: what :func:`serve_portal` would raise.
+        CannotStart: as :func:`serve_portal`.
     """
     async with Composition(settings) as parts:
         _authentication(settings, parts)
@@ -192,7 +192,7 @@ def _app(
     limits: ClientLimits,
     others: AsgiApp | None = None,
 ) -> PortalApp:
-    """The portal with everything that a server of one's own offers."""
+    """Return the portal's application with the endpoints that only a server has: the log, metrics and other pages."""
     fees = parts.fees
     log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys}, PAYMENT_METHOD_LABELS)
     return portal_app(
@@ -210,7 +210,7 @@ def _authentication(settings: Settings, parts: Composition) -> Authenticate:
 
 
 def _require_development_client(settings: Settings) -> None:
-    """Raise :class:`CannotStart` unless the development client was chosen and the portal is on loopback."""
+    """Raise :class:`CannotStart` unless the development client is allowed and the portal is on loopback."""
     if not is_loopback(settings.host):
         raise CannotStart(
             "BURSAR_CLIENTS: must name the clients' file where other machines can reach the portal, because the "
@@ -254,12 +254,12 @@ async def _tasks(parts: Composition, portal: Portal, reports: Reports) -> list[A
 
 
 async def _write_lake(reports: Reports, interval_s: float) -> None:
-    """Moves changes into the lake from time to time. Queries never wait for it: they read what is not there yet."""
+    """Move changes into the lake every ``interval_s``. Queries never wait for it: they read the rest from the store."""
     while True:
         await asyncio.sleep(interval_s)
         try:
             await reports.write_lake()
         except LakeBusy:
-            continue  # another process is at it
+            continue  # another process is writing the lake
         except (ReportError, OSError) as error:
             _log.error("the lake was not written: %s", error)

@@ -1,4 +1,4 @@
-"""The pages as one application: for this machine's own browser only, their errors in the portal's one shape."""
+"""The pages as one ASGI application, for browsers on this machine only. Errors have the portal's shape."""
 
 from collections.abc import Awaitable, Callable
 
@@ -16,7 +16,7 @@ from bursar.portal.contract.errors import Forbidden, MethodNotAllowed, NotFound,
 
 
 def pages_app(parts: TryPayment) -> Starlette:
-    """The pages; what is none of them is an error in JSON, and so is a browser that comes from another site."""
+    """Return the application. An unknown path, or a request from another site, is answered with an error in JSON."""
     return Starlette(
         routes=pages(parts),
         exception_handlers={HTTPException: _as_json},
@@ -32,7 +32,7 @@ async def _as_json(request: Request, error: Exception) -> Response:
 
 
 async def _own_browser_only(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    # The pages act as a client without a signature: a form on another site must not, nor may its scripts read them.
+    # The pages act as a client without a signature. Another site must neither post a form here nor read a page.
     return _reply(Forbidden(FROM_ELSEWHERE)) if from_elsewhere(request.headers) else await go_on(request)
 
 

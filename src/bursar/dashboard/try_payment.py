@@ -5,8 +5,8 @@
     GET  /try/{ref}/return    back from Pay.gov: process, then on to …
     GET  /try/{ref}           status, history, and the report that already counts this payment
 
-It does what an application would do over HTTP, with the portal's own use cases, and remembers nothing: reference and
-token are read from the record. Works without scripts.
+It calls the portal's use cases as an application would call them over HTTP. It keeps no state: reference and token are
+read from the record. It works without scripts.
 """
 
 import uuid
@@ -66,7 +66,7 @@ _SHORT_EXAMPLES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TryPayment:
-    """What the pages work with. ``client`` is the application that they play; the URLs are what a payer can reach."""
+    """The parts of the pages. The pages act as the application ``client``; a payer can reach both URLs."""
 
     portal: Portal
     reports: Reports
@@ -76,7 +76,7 @@ class TryPayment:
 
 
 def pages(parts: TryPayment) -> list[Route]:
-    """The routes of the pages and their style sheet."""
+    """Return the routes of the pages and their style sheet."""
     views = _Views(parts)
     return [
         Route("/", views.choose, methods=["GET"]),
@@ -110,7 +110,7 @@ class _Views:
             portal = self._parts.portal
             init = read_init(orjson.dumps(wanted), portal.fees, portal.clock())
             started = await init_payment(portal, self._parts.client, init)
-        except Exception as error:  # whatever a room below raises has its place in the portal's table of errors
+        except Exception as error:  # the portal's table of errors has an entry for every exception of a lower room
             return await self._form(sent.get("fee", ""), sent, portal_error(error))
         return RedirectResponse(started["paymentRedirect"], status_code=303)
 
@@ -249,7 +249,7 @@ class _Views:
 
 
 async def _sent_form(request: Request) -> dict[str, str]:
-    """The fields of a sent form; what is beyond the bounds is left out, and then missed by the portal's validation."""
+    """Return the fields of a form. A form that is too large has no fields, so the portal's validation refuses it."""
     sent = b""
     async for chunk in request.stream():
         sent += chunk
@@ -259,7 +259,7 @@ async def _sent_form(request: Request) -> dict[str, str]:
 
 
 def _json_number(text: str) -> str:
-    # Money goes to the portal's own parser digit by digit; what is no number goes as text and is refused there.
+    # The portal parses money from its digits. A text that is not a number is passed on as text and refused there.
     try:
         return str(Decimal(text)) if Decimal(text).is_finite() else orjson.dumps(text).decode()
     except ArithmeticError:
