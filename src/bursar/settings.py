@@ -187,7 +187,7 @@ class Settings:
 
     @property
     def accepts_development_client(self) -> bool:
-        """Whether the portal accepts the development client, whose key is public: allowed, and no other client is set."""
+        """Whether the portal accepts the development client, whose key is public: allowed, and no clients are set."""
         return self.clients is None and self.development_client
 
     @property

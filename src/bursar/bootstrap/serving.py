@@ -53,8 +53,8 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve ``app`` for the length of a ``with``; leaving it waits ``REQUEST_GRACE_S`` for requests under way.
 
-    ``refuse`` makes the answers to requests that cannot be read. ``seat`` is this process's place among the workers that
-    serve one port.
+    ``refuse`` makes the answers to requests that cannot be read. ``seat`` is this process's place among the workers of
+    one port.
     """
     server = await start_asgi_server(app, listening, refuse=refuse, seat=seat)
     try:

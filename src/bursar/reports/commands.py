@@ -1,7 +1,7 @@
 """The commands ``bursar sql``, ``bursar report`` and ``bursar lake``.
 
-Each takes what it works on from click's context: ``ctx.obj`` holds, under :data:`REPORTS`, a function that gives an
-async context manager of :class:`bursar.reports.Reports`, so that the settings stay the composition root's business.
+Each command finds its reports in click's context: ``ctx.obj[REPORTS]`` is a function that returns an async context
+manager of :class:`bursar.reports.reports.Reports`. So only the composition root reads settings.
 """
 
 import asyncio

@@ -1,49 +1,63 @@
-"""What can go wrong between a question and its answer.
+"""The errors of queries, reports and the lake.
 
 ReportError
-├── BadSql               the statement cannot be run: a syntax error, an unknown column, not one SELECT
-├── BadParameter         a named report got a parameter that it lacks, misses or cannot read
-├── NoSuchReport         no report has that name; the message lists those that exist
-├── QueryTooLong         the statement ran past its time
-├── QueryTooLarge        the statement wants more memory, or answers more rows, than one query may have
+├── BadSql               the statement cannot run: a syntax error, an unknown column, not exactly one SELECT
+├── BadParameter         a parameter of a named report is unknown, missing or unreadable
+├── NoSuchReport         no report has that name; the message lists the names
+├── QueryTooLong         the statement reached the time limit
+├── QueryTooLarge        the statement needs more memory or returns more rows than a query may
 ├── LakeBusy             another process is writing the lake
-└── LakeBroken           the lake's files cannot be read, or are of a newer format
+└── LakeBroken           the lake's files cannot be read, or have a newer format
 
-``status`` is the HTTP status that a door answers with, so that doors need no table of their own.
+``status`` is the HTTP status with which a door answers.
 """
 
 from typing import ClassVar
 
 
 class ReportError(Exception):
-    """A question that got no answer; the message is fit for the person who asked."""
+    """A query or a write of the lake failed. The message is meant for the person who ran it."""
 
     status: ClassVar[int] = 500
 
 
 class BadSql(ReportError):
+    """The statement cannot run."""
+
     status = 400
 
 
 class BadParameter(ReportError):
+    """A parameter of a named report is unknown, missing or unreadable."""
+
     status = 400
 
 
 class NoSuchReport(ReportError):
+    """No report has that name."""
+
     status = 404
 
 
 class QueryTooLong(ReportError):
+    """The statement reached the time limit, or its caller was cancelled."""
+
     status = 422
 
 
 class QueryTooLarge(ReportError):
+    """The statement needs more memory or returns more rows than a query may."""
+
     status = 422
 
 
 class LakeBusy(ReportError):
+    """Another process is writing the lake."""
+
     status = 503
 
 
 class LakeBroken(ReportError):
+    """The lake's files cannot be read, or have a newer format."""
+
     status = 500

@@ -1,4 +1,4 @@
-"""The fields by which a transaction log can be sorted, by the API's names. The portal validates and documents them."""
+"""The fields by which a transaction log can be sorted, by their names in the API. The portal documents them."""
 
 from typing import Final
 

@@ -1,17 +1,17 @@
-"""Named reports: each is one file in ``named/``, whose first lines say what it answers and which parameters it takes.
+"""Named reports. Each is one file in ``named/``; its first lines are the question that it answers and its parameters.
 
     -- Which failed payments were above an amount?
     -- $above DECIMAL = 0: US dollars
     -- $since DAY = 1970-01-01: first day
-    -- $fee TEXT: key of the fee            (no default: it must be given)
+    -- $fee TEXT: key of the fee            (no default, so it is required)
 
     SELECT …
 
-A day is the court's, in New York. It reaches the statement as a moment: a DAY as its beginning, a LAST_DAY as its end,
-so that a statement compares moments, which is cheap and lets the lake skip months.
+A day is a day of the court, in New York. The statement gets it as a timestamp: a DAY as its beginning, a LAST_DAY as
+its end. Comparing timestamps is cheap and lets the lake skip months.
 
-Parameters reach the database as text that has been checked here, and the statement casts them: so one file runs on
-DuckDB and, its parameters made positional, on Athena (``named/athena/``, which a test keeps in step).
+The database gets parameters as text that is checked here, and the statement casts them. So one file runs on DuckDB and,
+with positional parameters, on Athena (``named/athena/``; a test compares the two).
 """
 
 import re
@@ -30,14 +30,14 @@ from bursar.reports.errors import BadParameter, NoSuchReport
 from bursar.reports.paygov_activity_file import ACTIVITY_TABLE
 
 TEXT_CHARS_MAX: Final = 256
-NOW: Final = "now"  # a parameter of this default takes the time as of which the report is asked
+NOW: Final = "now"  # as a default: the time at which the report runs
 _COURT: Final = ZoneInfo(COURT_ZONE)
 _PARAMETER: Final = re.compile(r"-- \$(?P<name>[a-z_]+) (?P<kind>[A-Z_]+)(?: = (?P<default>\S+))?: (?P<meaning>.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class ReportParameter:
-    """``default`` is None where the parameter must be given."""
+    """A parameter of a named report. ``default`` is None if the parameter is required."""
 
     name: str
     kind: str
@@ -47,6 +47,8 @@ class ReportParameter:
 
 @dataclass(frozen=True, slots=True)
 class NamedReport:
+    """A named report: its question, its parameters and its statement for DuckDB."""
+
     name: str
     question: str
     parameters: tuple[ReportParameter, ...]
@@ -54,16 +56,16 @@ class NamedReport:
 
     @property
     def needs_activity_file(self) -> bool:
-        """Whether it compares with a Pay.gov activity file (:mod:`bursar.reports.paygov_activity_file`)."""
+        """Whether it reads a Pay.gov activity file (:mod:`bursar.reports.paygov_activity_file`)."""
         return ACTIVITY_TABLE in self.sql
 
     @property
     def athena_sql(self) -> str:
-        """The same statement for Athena; its first line names the parameters in the order of the question marks."""
+        """The same statement for Athena. Its header names the parameters in the order of the question marks."""
         return (files("bursar.reports") / "named" / "athena" / f"{self.name}.sql").read_text(encoding="utf-8").strip()
 
     def bind(self, given: Mapping[str, Any], now: float) -> dict[str, str]:
-        """A text for each parameter, checked. Raises :class:`BadParameter`, which names it and what it takes."""
+        """Return a checked text for each parameter. Raise :class:`BadParameter` with the parameter and its rule."""
         unknown = sorted(set(given) - {parameter.name for parameter in self.parameters})
         if unknown:
             takes = ", ".join(parameter.name for parameter in self.parameters) or "none"
@@ -82,12 +84,12 @@ class NamedReport:
 
 
 def named_reports() -> dict[str, NamedReport]:
-    """Every named report by its name, in alphabetical order."""
+    """Return every named report by its name, in alphabetical order."""
     return dict(_load())
 
 
 def named_report(name: str) -> NamedReport:
-    """The report of that name. Raises :class:`NoSuchReport`, which lists those there are."""
+    """Return the report with this name. Raise :class:`NoSuchReport`, which lists the names."""
     found = _load().get(name)
     if found is None:
         raise NoSuchReport(f"there is no report {name!r}; there are {', '.join(_load())}")
@@ -95,7 +97,7 @@ def named_report(name: str) -> NamedReport:
 
 
 def parse_report(name: str, content: str) -> NamedReport:
-    """The report in a file's ``content``. Raises ``ValueError`` when its header is not as above."""
+    """Return the report in the ``content`` of a file. Raise ``ValueError`` if its header is not as above."""
     header, _, sql = content.partition("\n\n")
     question, *lines = header.splitlines()
     if not question.startswith("-- ") or "?" not in question:
@@ -131,7 +133,7 @@ def _timestamp(value: str, now: float) -> str:
 
 
 def _day(value: str, now: float, later: int = 0) -> str:
-    """The beginning of the court's day ``later`` days after ``value``, which may be DAYS_AGO, as in ``-90``."""
+    """Return the beginning of the court's day ``later`` days after ``value``: a date, or days ago as in ``-90``."""
     if re.fullmatch(r"-[0-9]{1,5}", value):
         day = datetime.fromtimestamp(now, _COURT).date() + timedelta(days=int(value))
     else:
@@ -140,7 +142,7 @@ def _day(value: str, now: float, later: int = 0) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    """The form that both DuckDB and Trino cast to a timestamp with time zone."""
+    """Return the text that both DuckDB and Trino cast to a timestamp with time zone."""
     if moment.tzinfo is None:
         raise ValueError
     return moment.isoformat(sep=" ", timespec="milliseconds")
@@ -154,7 +156,7 @@ def _decimal(value: str, now: float) -> str:
 
 
 KINDS: Final[dict[str, tuple[str, Callable[[str, float], str]]]] = {
-    # kind: (what it takes, its check and conversion, given the time as of which the report is asked)
+    # kind: (accepted values, check and conversion; its second argument is the time at which the report runs)
     "TEXT": (f"a text of 1 to {TEXT_CHARS_MAX} characters", _text),
     "DAY": ("a day as YYYY-MM-DD, or -N for N days ago", _day),
     "LAST_DAY": ("a day as YYYY-MM-DD, or -N for N days ago", lambda value, now: _day(value, now, later=1)),

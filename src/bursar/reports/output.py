@@ -1,4 +1,4 @@
-"""An answer as text: a table for people, CSV and JSON for programs."""
+"""Write an answer as text: a table for people, CSV and JSON for programs."""
 
 import csv
 import io
@@ -14,15 +14,15 @@ from bursar.reports.sql.session import SqlAnswer
 
 PIPED_COLUMNS: Final = 10_000
 _NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", "SMALLINT", "TINYINT")
-# A spreadsheet takes a cell that begins with one of these for a formula.
+# A spreadsheet treats a cell that begins with one of these as a formula.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_table(answer: SqlAnswer, width: int | None = None) -> str:
-    """Drawn for a terminal of ``width`` columns, with row count and "as of" below.
+    """Return a table for a terminal of ``width`` columns, with row count and "as of" below.
 
-    None: the terminal's own width, or as wide as it wants to be where standard output is no terminal: a pipe that gets
-    half a value would be worse than a long line.
+    None: the width of the terminal, or no limit if standard output is not a terminal, because a cut value in a pipe
+    would be worse than a long line.
     """
     from rich import box
     from rich.console import Console
@@ -46,7 +46,7 @@ def as_table(answer: SqlAnswer, width: int | None = None) -> str:
 
 
 def as_csv(answer: SqlAnswer) -> str:
-    """RFC 4180, a header line first, null as nothing; a text that starts like a formula gets a ' before it."""
+    """Return CSV by RFC 4180 with a header line. Null is empty; a text that starts like a formula gets a ' first."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(answer.columns)
@@ -56,7 +56,7 @@ def as_csv(answer: SqlAnswer) -> str:
 
 
 def as_json(answer: SqlAnswer) -> str:
-    """``{"columns", "types", "rows", "asOf"}``; rows are objects, money is text with its decimals, times ISO texts."""
+    """Return ``{"columns", "types", "rows", "asOf"}``. Rows are objects, money and times are text."""
     body = {
         "columns": list(answer.columns),
         "types": list(answer.types),

@@ -1,8 +1,8 @@
-"""A Pay.gov activity file, as the table ``paygov_activity`` that the reconciliation compares our payments with.
+"""Read a Pay.gov activity file as the table ``paygov_activity``, which the reconciliation compares with our payments.
 
-The file is CSV with a header line. Columns are found by their names, whatever their case, spacing and order, and others
-are passed over; amounts may carry a dollar sign and thousands separators. Every line that cannot be
-read is an error that names the line: a reconciliation that skips lines proves nothing.
+The file is CSV with a header line. Columns are found by name in any case, spacing and order; other columns are ignored.
+Amounts may have a dollar sign and thousands separators. A line that cannot be read is an error that names the line,
+because a reconciliation that skips lines proves nothing.
 """
 
 import csv
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ACTIVITY_TABLE: Final = "paygov_activity"
 ACTIVITY_FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 
-# Our column → the header names that mean it, letters only.
+# Our column → its names in a header, letters only.
 _HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "agency_tracking_id": ("agencytrackingid",),
     "paygov_tracking_id": ("paygovtrackingid",),
@@ -29,7 +29,7 @@ _HEADERS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def read_activity_file(content: bytes) -> "pa.Table":
-    """The file as Arrow. Raises :class:`BadParameter` naming the line, or the column that is missing."""
+    """Return the file as Arrow. Raise :class:`BadParameter` with the unreadable line or the missing column."""
     import pyarrow as pa
 
     from bursar.reports.lake.schema import MONEY_DECIMALS, MONEY_DIGITS

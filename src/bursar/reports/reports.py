@@ -1,10 +1,10 @@
-"""The reports room's one object: ask SQL of all payments, run named reports, write and verify the lake.
+"""The main object of the reports room: run SQL over all payments and named reports, write and verify the lake.
 
     reports = Reports(store, "file:data/lake", system_clock)
     answer = await reports.sql("SELECT fee, sum(amount) FROM payments WHERE status = 'processed' GROUP BY fee")
 
-Every answer covers the lake up to its watermark and every change since, so a payment acknowledged before the question
-is in the answer. DuckDB and the lake work in threads of their own: the event loop stays free.
+Every answer covers the lake up to its watermark and every later change, so a payment that was acknowledged before the
+query is in the answer. DuckDB and the lake use separate threads and do not block the event loop.
 """
 
 import asyncio
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
 
 QUERY_TIMEOUT_S: Final = 30.0
 QUERY_THREADS: Final = 2
-TAIL_AGE_MAX_S: Final = 6 * 3600.0  # a tail that reaches back further is first moved to the lake
-TAIL_ROWS_MAX: Final = 200_000  # and so is one that has more rows
-_ORIGIN_SLACK_S: Final = 3600.0  # the clocks of the store and of its writers differ by less than this
+TAIL_AGE_MAX_S: Final = 6 * 3600.0  # a longer tail is moved to the lake first
+TAIL_ROWS_MAX: Final = 200_000  # a tail with more rows is moved to the lake first
+_ORIGIN_SLACK_S: Final = 3600.0  # clocks of the store and its writers differ by less
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one :meth:`Reports.write_lake` did: rows put into each table, and the watermark reached (epoch s)."""
+    """The result of :meth:`Reports.write_lake`: rows written to each table, and the new watermark (epoch s)."""
 
     rows: dict[str, int]
     watermark: float
@@ -55,7 +55,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A statement, the values of its parameters, and tables that only it may read."""
+    """A statement, the values of its parameters, and tables that only this statement may read."""
 
     text: str
     parameters: Mapping[str, Any]
@@ -63,7 +63,7 @@ class _Question:
 
 
 class Reports:
-    """SQL over every payment. One per process and store; :meth:`close` ends its threads."""
+    """SQL over every payment. Make one per process and store; :meth:`close` ends its threads."""
 
     def __init__(
         self,
@@ -74,9 +74,9 @@ class Reports:
         table: str = "bursar-payments",
         source: ChangesSource | None = None,
     ) -> None:
-        """``source``: where changes are read, by default the ledger over ``store``.
+        """Open nothing yet. Changes are read from ``source``, by default the ledger over ``store``.
 
-        Raises ``ValueError`` for a URL that is no lake's.
+        Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
         self._store = store
         self._table = table
@@ -91,18 +91,18 @@ class Reports:
         self._writing = asyncio.Lock()
 
     async def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> SqlAnswer:
-        """The answer to one SELECT over ``payments`` and ``payment_events``; ``$name`` in it is a parameter.
+        """Return the answer to one SELECT over ``payments`` and ``payment_events``; ``$name`` is a parameter.
 
-        Raises a :class:`bursar.reports.errors.ReportError`, whose text is fit for whoever wrote the statement.
+        Raises a :class:`bursar.reports.errors.ReportError`, whose text is meant for the author of the statement.
         """
         return await self._answer(text, parameters or {}, {})
 
     async def report(
         self, name: str, parameters: Mapping[str, Any] | None = None, *, activity_file: bytes | None = None
     ) -> SqlAnswer:
-        """The answer of a named report; ``activity`` is a Pay.gov activity file for a report that wants one.
+        """Return the answer of a named report. ``activity_file`` is a Pay.gov activity file, for reports that need one.
 
-        Raises :class:`bursar.reports.errors.NoSuchReport` and ``BadParameter`` besides what :meth:`sql` raises.
+        Raises :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter`` and the errors of :meth:`sql`.
         """
         found = named_report(name)
         bound = found.bind(parameters or {}, self._clock())
@@ -117,8 +117,8 @@ class Reports:
     async def write_lake(self) -> Written:
         """Move every change older than the safety margin into the lake.
 
-        It may be killed anywhere and called again (:mod:`bursar.reports.lake.writer`). Raises
-        :class:`bursar.reports.errors.LakeBusy` when another process is writing.
+        The process may be killed at any point; the next call continues (:mod:`bursar.reports.lake.writer`). Raises
+        :class:`bursar.reports.errors.LakeBusy` if another process is writing the lake.
         """
         async with self._writing:
             until = self._clock() - SAFETY_MARGIN_S
@@ -132,17 +132,17 @@ class Reports:
             return Written(loader.loaded, until)
 
     async def verify_lake(self) -> Verification:
-        """Compare the lake with the table at the lake's watermark, reading both whole."""
+        """Compare the lake with the table at the lake's watermark. Both are read completely."""
         pinned = await self._in_lake(lambda: pin(self._lake))
         sides = await tally_table(self._store, self._table, pinned.watermarks)
         return await self._in_lake(lambda: compare(self._lake, pinned, sides))
 
     async def lake_state(self) -> LakeState:
-        """What the lake holds now."""
+        """Return the present state of the lake."""
         return await self._in_lake(self._lake.state)
 
     async def close(self) -> None:
-        """Wait for what runs, close the lake, end the threads."""
+        """Wait for running work, close the lake and end the threads."""
         async with self._writing:
             self._session.close()
             await asyncio.to_thread(self._query_threads.shutdown)
@@ -155,7 +155,7 @@ class Reports:
         except TailTooLong:
             await self._write_if_free()
         except LakeBroken:
-            # The files of a state that is no longer current may have been deleted under it: look at the lake again.
+            # A newer state may have replaced this one and its files may be deleted: read the lake's state again.
             self._session.recheck_lake()
         return await self._ask(question, None, None)
 
@@ -188,7 +188,7 @@ class Reports:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             cursor.interrupt()
-            await asyncio.wait([running])  # the cursor is in use until then
+            await asyncio.wait([running])  # the thread uses the cursor until then
             raise
         finally:
             timer.cancel()
@@ -198,10 +198,10 @@ class Reports:
         try:
             await self.write_lake()
         except LakeBusy:
-            return  # somebody else is at it; the query goes on with its long tail
+            return  # another process is writing; the query continues with its long tail
 
     async def _origin(self) -> float:
-        """A time before the first change: the table's own creation, as the store tells it."""
+        """Return a time before the first change: the creation of the table, as DescribeTable reports it."""
         if self._origin_at is None:
             described = await self._store.call("DescribeTable", {"TableName": self._table})
             created = described["Table"]["CreationDateTime"]

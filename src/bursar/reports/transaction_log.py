@@ -1,8 +1,8 @@
-"""The transaction log: what a dashboard lists, counts and totals, as SQL over the same lake and tail.
+"""The transaction log, which a dashboard lists, counts and totals, as SQL over the lake and the tail.
 
-An entry is an attempt. Time frames are by when it last changed, ``since`` ≤ t < ``until``, epoch seconds. Entries carry
-the API's names, times as ISO text, amounts as ``Decimal``, and Pay.gov's own word for the payment method; the token is
-in no table that this can read.
+An entry is an attempt. A time frame selects by the last change: ``since`` ≤ t < ``until``, epoch seconds. Entries have
+the API's names, times as ISO text, amounts as ``Decimal`` and Pay.gov's word for the payment method. They have no
+token, because no table has one.
 """
 
 import json
@@ -20,7 +20,7 @@ from bursar.reports.reports import Reports
 RECENT_MAX: Final = 100
 PAGE_ROWS_MAX: Final = 5_000
 
-# The API's name of each field → its expression. The names that a log may be sorted by are among them.
+# Name of a field in the API → its expression. It contains every name in LOG_SORTS.
 _FIELDS: Final[dict[str, str]] = {
     "agencyTrackingId": "agency_tracking_id",
     "paygovTrackingId": "paygov_tracking_id",
@@ -39,7 +39,7 @@ _FIELDS: Final[dict[str, str]] = {
     "returnDetail": "return_detail",
 }
 _SORTED_BY: Final = {"paymentMethod": "method_label"}
-"""What is sorted by something else than what an entry holds."""
+"""Fields whose sort order differs from their value in an entry."""
 NO_LABELS: Final[Mapping[str, str]] = {}
 _ORDERS: Final = {"asc": "ASC", "desc": "DESC"}
 _IN_FRAME: Final = (
@@ -57,13 +57,16 @@ class LogCounts:
 
     @property
     def total(self) -> int:
+        """The number of all attempts."""
         return self.success + self.failed + self.pending
 
 
 class SqlTransactionLog:
-    """The log over ``reports``. ``fee_names`` gives fee key → name as the catalogue has it now; a fee that the
-    catalogue no longer has goes by its key, so old entries keep answering. ``method_labels``: Pay.gov's word → what is
-    shown for it, by which a log is sorted."""
+    """The log over ``reports``.
+
+    ``fee_names`` returns fee key → name in the present catalogue. A fee that the catalogue no longer has is shown by
+    its key. ``method_labels``: Pay.gov's word → its label; the log is sorted by the label.
+    """
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class SqlTransactionLog:
         self._method_labels = method_labels
 
     async def recent(self, payment_status: str | None = None, limit: int = RECENT_MAX) -> list[dict[str, Any]]:
-        """The newest attempts by start, at most ``limit``, of one payment status or of all."""
+        """Return the newest attempts by start, at most ``limit``, of one payment status or of all."""
         return await self._entries(
             "TRUE", {}, payment_status, "created_at DESC, agency_tracking_id", _bounded(limit, RECENT_MAX), 0
         )
@@ -92,7 +95,7 @@ class SqlTransactionLog:
         limit: int,
         offset: int,
     ) -> list[dict[str, Any]]:
-        """Entries ``offset`` … of those that last changed in the frame; nulls last, ties by agencyTrackingId.
+        """Return entries that last changed in the frame, from ``offset`` on; nulls last, ties by agencyTrackingId.
 
         Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order`` than asc and desc.
         """
@@ -103,7 +106,7 @@ class SqlTransactionLog:
         return await self._entries(_IN_FRAME, _frame(since, until), status, by, limit, max(offset, 0))
 
     async def counts(self, since: float | None = None, until: float | None = None) -> LogCounts:
-        """How many attempts last changed in the frame, by payment status; without a frame, of all time."""
+        """Return the number of attempts that last changed in the frame, by payment status; all without a frame."""
         framed = since is not None and until is not None
         where = _IN_FRAME if framed else "TRUE"
         parameters = _frame(since, until) if since is not None and until is not None else {}
@@ -114,7 +117,7 @@ class SqlTransactionLog:
         return LogCounts(found.get("success", 0), found.get(FAILED, 0), found.get(PENDING, 0))
 
     async def totals(self, periods: Mapping[str, tuple[float, float]]) -> dict[str, Decimal]:
-        """The successful amounts of each period, by its name, in dollars: one statement, so one state of the table."""
+        """Return the successful amount of each period in dollars. One statement, so one state of the table."""
         if not periods:
             return {}
         sums: list[str] = []
@@ -153,7 +156,7 @@ class SqlTransactionLog:
 
 
 def _labelled(column: str, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The expression that gives the label of a column's value, or the value where there is none, and its parameters."""
+    """Return the expression for the label of a column's value, or the value itself, and its parameters."""
     if not labels:
         return column, {}
     cases = " ".join(f"WHEN ${column}_key{place} THEN ${column}_label{place}" for place in range(len(labels)))

@@ -1,1 +1,1 @@
-"""The lake: Iceberg tables in a folder or on S3, their writer, the tail of changes since, and their verification."""
+"""The lake: Iceberg tables in a folder or on S3, their writer, the tail of later changes, and their verification."""

@@ -1,14 +1,14 @@
 """The lake: two Iceberg tables in a folder or in S3, their watermarks, and how to open and read them.
 
-Each table's snapshot carries its watermark in its summary, so that data and watermark are one commit: every change
-before the watermark is in the snapshot, changes at the watermark may be, and the tail (:mod:`bursar.reports.lake.tail`)
-holds the rest. :mod:`bursar.reports.lake.writer` is the only one that writes here.
+The summary of a table's snapshot has the watermark, so data and watermark are one commit. Every change before the
+watermark is in the snapshot, changes at the watermark may be, and the tail (:mod:`bursar.reports.lake.tail`) has the
+rest. Only :mod:`bursar.reports.lake.writer` writes here.
 
     file:FOLDER            FOLDER/catalog.db (Iceberg's SQL catalog on SQLite), FOLDER/<tables>
-    s3://BUCKET/PREFIX     the same tables on S3; the catalog is AWS Glue, so that Athena sees them at once. Query
-                           parameters go to pyiceberg as properties: ?catalog=sqlite:////path/c.db&s3.endpoint=…
+    s3://BUCKET/PREFIX     the same tables on S3; the catalog is AWS Glue, so Athena can read them at once. Query
+                           parameters are pyiceberg properties: ?catalog=sqlite:////path/c.db&s3.endpoint=…
 
-A lake is derived: one that is damaged may be deleted, and is written anew from the table.
+A lake is derived data: a damaged lake may be deleted, and is then written again from the table.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ _METADATA_VERSIONS_MAX: Final = 20
 
 _TABLE_PROPERTIES: Final = {
     _FORMAT_PROPERTY: str(FORMAT),
-    # A commit that lost to another writer must fail: pyiceberg would otherwise append the same rows on top of the
-    # other's snapshot. The writer starts again from the new watermark instead.
+    # A commit that conflicts with another writer must fail: a retry of pyiceberg would append the same rows on top of
+    # the other snapshot. The writer starts again from the new watermark instead.
     "commit.retry.num-retries": "0",
     "commit.manifest-merge.enabled": "true",
     "write.metadata.delete-after-commit.enabled": "true",
@@ -48,7 +48,7 @@ _TABLE_PROPERTIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TableState:
-    """What one snapshot of one table holds: its data files and the watermark up to which they are complete."""
+    """One snapshot of one table: its data files and the watermark up to which they are complete."""
 
     schema: TableSchema
     snapshot_id: int | None
@@ -58,12 +58,12 @@ class TableState:
 
 
 LakeState = dict[str, TableState]
-"""Table name → its state; a lake that was never written has no snapshots, no watermarks and no files."""
+"""Table name → its state. Before the first write there are no snapshots, watermarks and files."""
 
 
 @dataclass(frozen=True)
 class Lake:
-    """Where the lake is: ``folder`` for ``file:``, else None and the ``warehouse`` is an S3 URL."""
+    """The place of a lake: ``folder`` for ``file:``; else None, and ``warehouse`` is an S3 URL."""
 
     warehouse: str
     folder: Path | None
@@ -71,7 +71,7 @@ class Lake:
 
     @classmethod
     def at(cls, url: str) -> "Lake":
-        """The lake that ``url`` names; nothing is opened or created. Raises ``ValueError`` for another kind of URL."""
+        """Return the lake of ``url`` without opening or creating it. Raise ``ValueError`` for another kind of URL."""
         scheme, _, rest = url.partition(":")
         if scheme == "file" and rest:
             folder = Path(rest.removeprefix("//")).absolute()
@@ -86,12 +86,12 @@ class Lake:
 
     @property
     def exists(self) -> bool:
-        """Whether a catalog is there. An S3 lake is always asked."""
+        """Whether there is a catalog. It is assumed for S3."""
         return self.folder is None or (self.folder / "catalog.db").exists()
 
     @contextmanager
     def catalog(self) -> "Iterator[Catalog]":
-        """The lake's catalog, closed afterwards. Creates an empty one where there is none."""
+        """Open the lake's catalog for the length of a ``with``. Create an empty catalog if there is none."""
         from pyiceberg.catalog import load_catalog
 
         if self.folder is not None:
@@ -105,7 +105,7 @@ class Lake:
                 close()
 
     def tables(self, catalog: "Catalog") -> "dict[str, Table]":
-        """Both tables, created where they are missing. Raises :class:`LakeBroken` for a lake of a newer format."""
+        """Return both tables; create missing ones. Raise :class:`LakeBroken` for a lake of a newer format."""
         catalog.create_namespace_if_not_exists(NAMESPACE)
         return {schema.name: self._table(catalog, schema) for schema in TABLES}
 
@@ -122,7 +122,7 @@ class Lake:
         return table
 
     def state(self) -> LakeState:
-        """What the lake holds now; creates nothing. Raises :class:`LakeBroken` when it cannot be read."""
+        """Return the present state of the lake; create nothing. Raise :class:`LakeBroken` if it cannot be read."""
         if not self.exists:
             return {schema.name: _nothing(schema) for schema in TABLES}
         try:
@@ -130,7 +130,7 @@ class Lake:
                 return {schema.name: self._state(catalog, schema) for schema in TABLES}
         except LakeBroken:
             raise
-        except Exception as error:  # pyiceberg, SQLAlchemy and Arrow have each their own tree, with no root in common
+        except Exception as error:  # pyiceberg, SQLAlchemy and Arrow have no common base class
             raise LakeBroken(f"the lake at {self.warehouse} cannot be read: {error}") from error
 
     def _state(self, catalog: "Catalog", schema: TableSchema) -> TableState:
@@ -154,7 +154,7 @@ def _nothing(schema: TableSchema) -> TableState:
 
 
 def watermark_of(table: "Table") -> float | None:
-    """The watermark of the table's current snapshot, seconds since the epoch; None when nothing was ever written."""
+    """Return the watermark of the table's current snapshot, epoch seconds; None before the first write."""
     snapshot = table.current_snapshot()
     if snapshot is None or snapshot.summary is None:
         return None
@@ -163,7 +163,7 @@ def watermark_of(table: "Table") -> float | None:
 
 
 def table_state(schema: TableSchema, table: "Table") -> TableState:
-    """The table's current snapshot as a :class:`TableState`."""
+    """Return the table's current snapshot as a :class:`TableState`."""
     snapshot = table.current_snapshot()
     files, row_count = [], 0
     for task in table.scan().plan_files() if snapshot is not None else ():
@@ -181,7 +181,7 @@ def table_state(schema: TableSchema, table: "Table") -> TableState:
 
 
 def in_months(schema: TableSchema, months: "list[datetime]") -> str:
-    """The Iceberg predicate that holds for exactly the rows of these UTC months (given by their first moments)."""
+    """Return the Iceberg predicate for exactly the rows of these UTC months, given by their first moments."""
     column = schema.partition_time
     ranges = []
     for start in months:

@@ -1,7 +1,7 @@
-"""Moves changes from the store to the lake, oldest first, in batches of bounded size.
+"""Load changes from the store into the lake, oldest first, in batches of bounded size.
 
-After each batch the tables' watermarks stand at the first change that is not in it, so the next batch, or the next
-process, begins there.
+After each batch the tables' watermarks are at the first change that is not in it. The next batch, or the next process,
+begins there.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from bursar.reports.lake.tail import ChangesSource, changes_between
 from bursar.reports.lake.writer import LakeWriter
 
 BATCH_ROWS_MAX: Final = 50_000
-IDLE_ADVANCE_S: Final = 3600.0  # with nothing to write the watermark moves this seldom, for each move is a commit
+IDLE_ADVANCE_S: Final = 3600.0  # the watermark of an idle table moves this rarely: each move is a commit
 
 T = TypeVar("T")
 
 
 class LakeLoader:
-    """One run of moving, from the writer's watermarks (``starts`` where there is none yet) to ``until``."""
+    """One load, from the watermarks of the tables to ``until``. ``loaded``: table name → rows written."""
 
     def __init__(
         self, source: ChangesSource, writer: LakeWriter, thread: Executor, starts: Mapping[str, float]
     ) -> None:
-        """``starts``: table name → time from which its changes are to be moved; ``thread`` runs what blocks."""
+        """Load nothing yet. ``starts``: table → time of the first change to load. ``thread`` runs blocking work."""
         self._source = source
         self._writer = writer
         self._thread = thread
@@ -42,7 +42,7 @@ class LakeLoader:
             if changed < self._starts[schema.name]:
                 continue
             if sum(map(len, self._batch.values())) >= BATCH_ROWS_MAX:
-                # Every change before this one's millisecond is in the batch, not every one of the millisecond itself.
+                # The batch has every change before this millisecond, but may lack changes of this millisecond.
                 await self._write_batch(changed)
             self._batch[schema.name][key] = row
         await self._write_batch(until, last=True)

@@ -1,7 +1,7 @@
-"""From a record to its row: a tuple in the order of the table's columns.
+"""Convert a record to its row: a tuple in the order of the table's columns.
 
 Times are whole microseconds since the epoch, money is ``Decimal`` with two decimals, metadata and details are JSON
-text. :func:`arrow_table` makes rows into Arrow without going through a Python datetime for each time.
+text. :func:`arrow_table` converts rows to Arrow without a Python datetime for each time.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 TableRow = tuple[Any, ...]
 RowKey = tuple[Any, ...]
 
-# A detail is free text of the ledger's; should a token ever be put there, it stops here.
+# The ledger writes details freely. If one ever contains a token, it is dropped here.
 _SECRET_DETAILS: Final = frozenset({"token"})
 
 
 def micros(seconds: float) -> int:
-    """Whole microseconds of a time that is kept to the millisecond."""
+    """Return the whole microseconds of a time with millisecond precision."""
     return int(seconds * 1000 + 0.5) * 1000
 
 
@@ -38,7 +38,7 @@ def _public_detail(detail: dict[str, Any]) -> str:
     return canonical_json({name: value for name, value in detail.items() if name not in _SECRET_DETAILS})
 
 
-# Columns that are not simply their source attribute.
+# Columns that differ from their source attribute.
 _DERIVED: Final[dict[str, Callable[[Any], Any]]] = {
     "payment_status": lambda status: payment_status((status,)),
     "metadata": canonical_json,
@@ -55,29 +55,29 @@ _EVENT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENT_EVEN
 
 
 def attempt_row(attempt: Attempt) -> TableRow:
-    """The attempt's row in ``payments``."""
+    """Return the attempt's row in ``payments``."""
     return tuple(convert(getattr(attempt, source)) for source, convert in _ATTEMPT_CONVERSIONS)
 
 
 def event_row(event: Event) -> TableRow:
-    """The event's row in ``payment_events``."""
+    """Return the event's row in ``payment_events``."""
     return tuple(convert(getattr(event, source)) for source, convert in _EVENT_CONVERSIONS)
 
 
 def record_row(record: Attempt | Event) -> tuple[TableSchema, RowKey, TableRow]:
-    """The record's table, its key there, and its row."""
+    """Return the record's table, its key in the table, and its row."""
     if isinstance(record, Attempt):
         return PAYMENTS, (record.agency_tracking_id,), attempt_row(record)
     return PAYMENT_EVENTS, (record.agency_tracking_id, record.seq), event_row(record)
 
 
 def changed_at(record: Attempt | Event) -> float:
-    """When the record changed: seconds since the epoch, the time by which ``changes`` orders it."""
+    """Return when the record changed, epoch seconds: the time by which ``changes`` orders it."""
     return record.updated_at if isinstance(record, Attempt) else record.at
 
 
 def arrow_table(table: TableSchema, rows: Iterable[TableRow]) -> "pa.Table":
-    """The rows as Arrow, in :func:`bursar.reports.lake.schema.arrow_schema`."""
+    """Return the rows as Arrow, with the schema of :func:`bursar.reports.lake.schema.arrow_schema`."""
     import pyarrow as pa
 
     schema = arrow_schema(table)

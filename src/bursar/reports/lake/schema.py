@@ -1,11 +1,12 @@
-"""The two tables that every question is asked of: ``payments`` and ``payment_events``, as data.
+"""The two tables of every query, ``payments`` and ``payment_events``, as data.
 
 :data:`TABLES` is the only place that names a column. The Arrow schema of the tail, the Iceberg schema of the lake, the
-rows and docs/reports.md are derived from it. A payment's token is in neither table: it is as good as a session.
+rows and docs/reports.md are derived from it. Neither table has the token of a payment, which is as powerful as a
+session.
 
-A column is only here when the record's last-changed time moves with it (leases, the sweeper's due time and the time of
-the last poll do not), because a change is found by that time: any other column would be stale in the lake.
-Columns are only ever added, at the end and nullable, so that files written earlier stay readable.
+Changes are found by the time of a record's last change. So a column is only here if that time changes with it; any
+other column would be stale in the lake. Leases, the sweeper's due time and the time of the last poll are not here.
+Columns are only added, at the end and nullable, so earlier files stay readable.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ ColumnType = Literal["text", "money", "time", "whole", "boolean"]
 
 MONEY_DIGITS: Final = 18
 MONEY_DECIMALS: Final = 2
-_PARTITION_FIELD_ID: Final = 1000  # Iceberg's own convention: partition fields are numbered from 1000
+_PARTITION_FIELD_ID: Final = 1000  # Iceberg numbers partition fields from 1000
 
 SQL_TYPES: Final[dict[ColumnType, str]] = {
     "text": "VARCHAR",
@@ -34,7 +35,7 @@ SQL_TYPES: Final[dict[ColumnType, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name in SQL, its type, the record attribute it comes from, and what it means."""
+    """One column: its name in SQL, its type, the attribute of the record that it comes from, and its meaning."""
 
     name: str
     type: ColumnType
@@ -44,14 +45,15 @@ class Column:
 
     @property
     def sql_type(self) -> str:
+        """The column's type in DuckDB's SQL."""
         return SQL_TYPES[self.type]
 
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """One table: its columns, its key, the time whose UTC month partitions it, and the time by which it changes.
+    """One table: its columns, its key, the time whose UTC month partitions it, and the time of a row's last change.
 
-    A row's partition time never changes, so that a row stays in its partition for good.
+    A row's partition time never changes, so a row never leaves its partition.
     """
 
     name: str
@@ -63,10 +65,11 @@ class TableSchema:
 
     @property
     def column_names(self) -> tuple[str, ...]:
+        """The names of all columns, in the order of a row."""
         return tuple(column.name for column in self.columns)
 
     def position(self, name: str) -> int:
-        """Where the column ``name`` stands in a row. Raises ``ValueError`` for a name it has not."""
+        """Return the position of the column ``name`` in a row. Raise ``ValueError`` for an unknown name."""
         return self.column_names.index(name)
 
 
@@ -139,7 +142,7 @@ TABLES: Final[tuple[TableSchema, ...]] = (PAYMENTS, PAYMENT_EVENTS)
 
 @cache
 def arrow_schema(table: TableSchema) -> "pa.Schema":
-    """The table as Arrow has it: times as ``timestamp[us, UTC]``, money as ``decimal128(18, 2)``."""
+    """Return the table's Arrow schema: times as ``timestamp[us, UTC]``, money as ``decimal128(18, 2)``."""
     import pyarrow as pa
 
     types: dict[ColumnType, Any] = {
@@ -155,7 +158,7 @@ def arrow_schema(table: TableSchema) -> "pa.Schema":
 
 
 def iceberg_schema(table: TableSchema) -> "Schema":
-    """The table as Iceberg has it; field ids are the columns' places, from 1."""
+    """Return the table's Iceberg schema. Field ids are the positions of the columns, from 1."""
     from pyiceberg.schema import Schema
     from pyiceberg.types import BooleanType, DecimalType, LongType, NestedField, StringType, TimestamptzType
 
@@ -175,7 +178,7 @@ def iceberg_schema(table: TableSchema) -> "Schema":
 
 
 def iceberg_partitions(table: TableSchema) -> "PartitionSpec":
-    """Partitioned by the UTC month of the partition time."""
+    """Return the partitioning by the UTC month of the partition time."""
     from pyiceberg.partitioning import PartitionField, PartitionSpec
     from pyiceberg.transforms import MonthTransform
 

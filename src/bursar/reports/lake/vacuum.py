@@ -1,7 +1,7 @@
-"""Keeps the lake small: forgets snapshots that nobody reads any more and deletes the files only they needed.
+"""Keep the lake small: expire old snapshots and delete the files that only they need.
 
-A query reads one snapshot's files for at most its time limit after it looked, so whatever is unreferenced and older
-than :data:`READER_GRACE_S` has no reader. Files left by a writer that died before its commit go the same way.
+A query reads the files of one snapshot for at most its time limit. So a file that is unreferenced and older than
+:data:`READER_GRACE_S` has no reader. Files of a writer that died before its commit are deleted too.
 """
 
 from datetime import UTC, datetime
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 SNAPSHOTS_MAX: Final = (
-    20  # below it nothing is done; each snapshot kept makes every commit of pyiceberg a little slower
+    20  # up to this number nothing is done; each kept snapshot makes pyiceberg's commits a little slower
 )
 READER_GRACE_S: Final = 180.0
 
 
 def vacuum(table: "Table", now: float) -> int:
-    """Expire snapshots older than the grace and delete unreferenced files as old; gives the number deleted."""
+    """Expire snapshots and delete unreferenced files older than the grace. Return the number of files deleted."""
     if len(table.metadata.snapshots) <= SNAPSHOTS_MAX:
         return 0
     before = now - READER_GRACE_S
@@ -34,7 +34,7 @@ def vacuum(table: "Table", now: float) -> int:
 
 
 def _needed(table: "Table") -> set[str]:
-    """Every file that the table's metadata refers to, as paths of its file system."""
+    """Return every file that the table's metadata refers to, as paths of its file system."""
     locations = {table.metadata_location, *(entry.metadata_file for entry in table.metadata.metadata_log)}
     seen: set[str] = set()
     for snapshot in table.metadata.snapshots:
@@ -49,11 +49,11 @@ def _needed(table: "Table") -> set[str]:
 
 
 def _listing(table: "Table") -> tuple[list[Any], Any]:
-    """The files below the table's location, and the Arrow file system that they are on."""
+    """Return the files below the table's location, and their Arrow file system."""
     from pyarrow.fs import FileSelector, FileType
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
-    io: Any = table.io  # always Arrow's: pyiceberg's default, and no other is installed
+    io: Any = table.io  # always Arrow's: it is pyiceberg's default, and no other is installed
     scheme, netloc, path = PyArrowFileIO.parse_location(table.location(), io.properties)
     files: Any = io.fs_by_scheme(scheme, netloc)
     found = files.get_file_info(FileSelector(path, recursive=True, allow_not_found=True))

@@ -1,8 +1,8 @@
-"""Proves that the lake equals the table at the lake's watermark, month by month: counts, sums and a checksum.
+"""Prove that the lake equals the table at the lake's watermark, month by month: counts, sums and a checksum.
 
-Nothing is shared with the way rows came into the lake: the table is read by Scan, not through the index of changes, and
-the lake through Iceberg, not through DuckDB. What changed at or after the watermark is left out on both sides; an
-attempt that changes while this runs was either seen before its change, and is compared, or after, and is left out.
+The proof shares no path with the loader: it reads the table by Scan, not through the index of changes, and the lake
+through Iceberg, not through DuckDB. Rows that changed at or after the watermark are left out on both sides. An attempt
+that changes during the proof is compared if it was scanned before its change, and left out otherwise.
 
 The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order.
 """
@@ -30,13 +30,14 @@ _MICROS: Final = 1_000_000
 
 @dataclass(slots=True)
 class Tally:
-    """What one side holds of one month."""
+    """The rows of one month on one side: their number, their amount in dollars and their checksum."""
 
     rows: int = 0
     amount: Decimal = Decimal(0)
     checksum: int = 0
 
     def add(self, schema: TableSchema, row: TableRow) -> None:
+        """Add one row of the table."""
         self.rows += 1
         if schema is PAYMENTS:
             self.amount += row[schema.position("amount")]
@@ -49,7 +50,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class MonthCheck:
-    """One month of one table, as the table has it and as the lake has it."""
+    """One month of one table, in the store and in the lake."""
 
     table: str
     month: str
@@ -58,6 +59,7 @@ class MonthCheck:
 
     @property
     def equal(self) -> bool:
+        """Whether store and lake have the same rows."""
         return self.stored == self.lake
 
 
@@ -70,10 +72,11 @@ class Verification:
 
     @property
     def equal(self) -> bool:
+        """Whether every month is equal."""
         return all(check.equal for check in self.months)
 
     def lines(self) -> list[str]:
-        """For people: each table with its watermark, each month with what it holds, and where the two differ."""
+        """Return lines for people: each table with its watermark, each month with its tally, and every difference."""
         lines = []
         for name, watermark in self.watermarks.items():
             lines.append(f"{name} at {'no watermark: nothing written yet' if watermark is None else iso_ms(watermark)}")
@@ -90,7 +93,7 @@ class Verification:
 
 @dataclass(slots=True)
 class _StoredSide:
-    """The table's side of one table: its tallies by month, and the keys that moved on past the watermark."""
+    """One table in the store: its tallies by month, and the keys that changed since the watermark."""
 
     months: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     changed_since: set[RowKey] = field(default_factory=set)
@@ -98,14 +101,14 @@ class _StoredSide:
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """The lake's state at one moment: watermark and snapshot of each table."""
+    """The lake at one moment: watermark and snapshot of each table."""
 
     watermarks: dict[str, float | None]
     snapshots: dict[str, int | None]
 
 
 def pin(lake: Lake) -> Pinned:
-    """The lake as it is now; blocks."""
+    """Return the present watermarks and snapshots of the lake. It blocks."""
     state = lake.state()
     return Pinned(
         {name: table.watermark for name, table in state.items()},
@@ -114,7 +117,7 @@ def pin(lake: Lake) -> Pinned:
 
 
 async def tally_table(store: "Store", table: str, watermarks: Mapping[str, float | None]) -> dict[str, _StoredSide]:
-    """The table's side, from one strongly consistent Scan; the store's errors pass through."""
+    """Return the tallies of the store, from one strongly consistent Scan. The store's errors are raised."""
     sides = {schema.name: _StoredSide() for schema in TABLES}
     async for record in _scan(store, table):
         schema, key, row = record_row(record)
@@ -128,7 +131,7 @@ async def tally_table(store: "Store", table: str, watermarks: Mapping[str, float
 
 
 def compare(lake: Lake, pinned: Pinned, sides: Mapping[str, _StoredSide]) -> Verification:
-    """The lake's side, and the two side by side; blocks."""
+    """Tally the lake and compare it with ``sides``, the tallies of the store. It blocks."""
     checks: list[MonthCheck] = []
     for schema in TABLES:
         side = sides[schema.name]
@@ -168,7 +171,7 @@ def _tally_lake(lake: Lake, schema: TableSchema, snapshot: int | None, changed_s
 
 
 def _plain_rows(schema: TableSchema, batch: Any) -> Any:
-    """The batch's rows as :mod:`bursar.reports.lake.rows` makes them: times as whole microseconds."""
+    """Return the batch's rows as :mod:`bursar.reports.lake.rows` makes them: times as whole microseconds."""
     import pyarrow as pa
 
     columns = []

@@ -1,15 +1,15 @@
-"""The lake's one writer: puts a batch of rows and the watermark they bring into the lake, as one commit.
+"""The only writer of the lake: writes a batch of rows and the new watermark as one commit.
 
-A row replaces the lake's row of the same key, so writing a batch twice is writing it once, and a writer that dies
-anywhere is made good by the next one, which starts again at the watermark:
+A row replaces the lake's row of the same key, so writing a batch twice has the same result as writing it once. After a
+writer that died at any point, the next writer starts again at the watermark:
 
-    die before the commit     nothing happened; files that belong to no snapshot stay behind for the vacuum
+    die before the commit     nothing changed; the vacuum deletes files that belong to no snapshot
     die between two commits   some months are ahead of the watermark; they are written again, the same
     die after the commit      done
 
-New rows are appended to their month; a month in which a row is replaced, or which has gathered many small files, is
-written anew. So a batch costs at most the months that it touches. One process writes at a time (a lock that the
-operating system frees when its holder dies); should two meet on S3, Iceberg refuses the commit of the slower one.
+New rows are appended to their month. A month in which a row is replaced, or that has many small files, is rewritten. So
+a batch costs at most the months that it touches. One process writes at a time, under a lock that the operating system
+frees when the process dies. If two writers meet on S3, Iceberg refuses the commit of the slower one.
 """
 
 import fcntl
@@ -32,24 +32,25 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 FILES_PER_MONTH_MAX: Final = 8
-COMMIT_ROWS_MAX: Final = 500_000  # rows rewritten at once; beyond it a batch is several commits
+COMMIT_ROWS_MAX: Final = 500_000  # rows in one commit that rewrites months; a larger batch is several commits
 _LOCK_FILE: Final = "writer.lock"
 
 
 class LakeWriter:
-    """An open lake, held by this process alone; made by :func:`writing`."""
+    """An open lake that only this process may write. :func:`writing` makes it."""
 
     def __init__(self, catalog: "Catalog", tables: "dict[str, Table]") -> None:
         self._catalog = catalog
         self._tables = tables
 
     def watermark(self, schema: TableSchema) -> float | None:
+        """Return the table's watermark, epoch seconds; None before the first write."""
         return watermark_of(self._tables[schema.name])
 
     def write(self, schema: TableSchema, rows: list[TableRow], watermark: float) -> int:
-        """Put ``rows`` (one per key) into the lake and move the table's watermark to ``watermark``.
+        """Write ``rows`` (one per key) to the lake and move the table's watermark to ``watermark``.
 
-        Gives the number of months written anew. Raises :class:`LakeBusy` when another writer committed meanwhile.
+        Returns the number of rewritten months. Raises :class:`LakeBusy` if another writer committed in between.
         """
         from pyiceberg.exceptions import CommitFailedException
 
@@ -80,22 +81,22 @@ class LakeWriter:
         return rewritten
 
     def tidy(self) -> int:
-        """Forget old snapshots and delete files that no snapshot needs; gives the number of files deleted."""
-        # Iceberg stamps snapshots, and file systems files, with the wall's time whatever our clock says.
+        """Expire old snapshots and delete files that no snapshot needs. Return the number of files deleted."""
+        # Iceberg and file systems use the system clock for their timestamps, so ours does not apply here.
         now = time.time()
         return sum(vacuum(self._tables[schema.name], now) for schema in TABLES)
 
 
 @contextmanager
 def writing(lake: Lake) -> Iterator[LakeWriter]:
-    """The lake, opened for writing and created where it is missing. Raises :class:`LakeBusy` when it is taken."""
+    """Open the lake for writing; create it if it is missing. Raise :class:`LakeBusy` if another process has it."""
     with _locked(lake), lake.catalog() as catalog:
         yield LakeWriter(catalog, lake.tables(catalog))
 
 
 @contextmanager
 def _locked(lake: Lake) -> Iterator[None]:
-    if lake.folder is None:  # on S3, Iceberg's own check at the commit is the guard
+    if lake.folder is None:  # on S3, Iceberg's check at the commit replaces the lock
         yield
         return
     lake.folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +109,7 @@ def _locked(lake: Lake) -> Iterator[None]:
 
 
 def _by_month(schema: TableSchema, rows: "pa.Table") -> "Iterator[tuple[datetime, pa.Table]]":
-    """The rows, split by the UTC month of their partition time, oldest month first."""
+    """Yield the rows of each UTC month of their partition time, oldest month first."""
     import pyarrow.compute as pc
 
     starts = pc.floor_temporal(rows[schema.partition_time], unit="month")
@@ -126,7 +127,7 @@ def _scalar(value: Any, kind: "pa.DataType") -> Any:
 def _kept_when_rewritten(
     schema: TableSchema, table: "Table", month: datetime, arriving: "pa.Table"
 ) -> "pa.Table | None":
-    """The month's rows that stay when it is written anew, or None when the arriving rows can simply be appended."""
+    """Return the month's rows that stay when it is rewritten, or None if the arriving rows can be appended."""
     import pyarrow.compute as pc
 
     scan = table.scan(row_filter=in_months(schema, [month]))
@@ -141,7 +142,7 @@ def _kept_when_rewritten(
 
 
 def _keys(schema: TableSchema, rows: "pa.Table") -> Any:
-    """One text per row, equal only where all columns of the key are."""
+    """Return one text per row. Two texts are equal only if all columns of the key are equal."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -157,12 +158,12 @@ def _commit(
     months: list[datetime],
     watermark: float | None,
 ) -> None:
-    """One Iceberg commit: ``months`` are emptied, ``parts`` added, the watermark set."""
+    """Make one Iceberg commit: empty ``months``, add ``parts`` and set the watermark."""
     import pyarrow as pa
 
     from bursar.reports.lake.schema import arrow_schema
 
-    # pyiceberg reads text as large_string; one cast brings all parts to one schema.
+    # pyiceberg reads text as large_string, so all parts are cast to one schema.
     whole = pa.concat_tables([part.cast(arrow_schema(schema)) for part in parts]) if parts else None
     rows = arrow_schema(schema).empty_table() if whole is None else whole.sort_by(schema.partition_time)
     properties = {} if watermark is None else {WATERMARK: iso_ms(watermark)}

@@ -1,1 +1,1 @@
-"""SQL sessions: DuckDB over one state of the lake and the tail, and what a statement may do."""
+"""SQL sessions: DuckDB over one state of the lake and the tail, and the check of statements."""

@@ -1,4 +1,4 @@
-"""The current session: DuckDB over the lake as it was when last looked at, shared by the queries that run now."""
+"""The current session: DuckDB over the lake's last known state, shared by the queries that run now."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,13 +11,13 @@ from bursar.reports.lake.lake import Lake
 from bursar.reports.sql.local_files import LocalFiles
 from bursar.reports.sql.session import Session
 
-LAKE_RECHECK_S: Final = 30.0  # an older state of the lake gives the same answers, with a longer tail
+LAKE_RECHECK_S: Final = 30.0  # an older state of the lake gives the same answers with a longer tail
 
 T = TypeVar("T")
 
 
 class CurrentSession:
-    """Opens a session on first use and a new one when the lake has moved on; the last user closes the old one."""
+    """Opens a session on first use, and another when the lake has a newer state. The last query closes the old one."""
 
     def __init__(self, lake: Lake, clock: Clock, thread: Executor) -> None:
         self._lake = lake
@@ -30,7 +30,7 @@ class CurrentSession:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Session]:
-        """The session over the lake's state. Raises :class:`bursar.reports.errors.LakeBroken`."""
+        """Share the session over the lake's state. Raise :class:`bursar.reports.errors.LakeBroken`."""
         async with self._lock:
             now = self._clock()
             shared = self._current
@@ -44,10 +44,11 @@ class CurrentSession:
             shared.leave()
 
     def recheck_lake(self) -> None:
-        """The next query looks at the lake anew: it was written, or a file of the known state is gone."""
+        """Make the next query read the lake's state: the lake was written, or a file of the old state is missing."""
         self._checked_at = float("-inf")
 
     def close(self) -> None:
+        """Close the session and remove its local files."""
         if self._current is not None:
             self._current.retire()
             self._current = None
@@ -68,7 +69,7 @@ class CurrentSession:
 
 
 class _SharedSession:
-    """A session and the number of its users."""
+    """A session and the number of queries that use it."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

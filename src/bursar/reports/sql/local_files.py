@@ -1,7 +1,7 @@
-"""Where the lake's data files can be read on this machine: in place for a folder, as copies for S3.
+"""The paths of the lake's data files on this machine: in place for a folder, downloaded for S3.
 
-Data files never change and their names are never used again, so a copy is good for as long as it exists; copies that
-the current state no longer names are deleted.
+Data files never change and their names are never used again, so a downloaded file stays valid. Files that the current
+state no longer names are deleted.
 """
 
 import shutil
@@ -16,14 +16,14 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class LocalFiles:
-    """A folder of copies, made on first use and removed by :meth:`close`."""
+    """A folder of downloaded files. It is created on first use and removed by :meth:`close`."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._folder: Path | None = None
 
     def paths(self, state: LakeState) -> dict[str, str]:
-        """Each data file of ``state`` → its path on this machine. Blocks; raises ``OSError`` when S3 cannot be read."""
+        """Return each data file of ``state`` → its path here. It blocks. Raises ``OSError`` if S3 cannot be read."""
         files = [name for table in state.values() for name in table.files]
         if self._lake.folder is not None:
             return {name: name.removeprefix("file://") for name in files}
@@ -45,9 +45,10 @@ class LocalFiles:
                 part = path.with_suffix(".part")
                 with io.new_input(name).open() as source, part.open("wb") as target:
                     shutil.copyfileobj(source, target, _CHUNK_BYTES)
-                part.rename(path)  # whole or not there at all
+                part.rename(path)  # a file under its final name is complete
 
     def close(self) -> None:
+        """Remove the folder."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -1,9 +1,9 @@
-"""One DuckDB over one state of the lake: opened once, asked many times, thrown away when the lake has moved on.
+"""One DuckDB over one state of the lake. It runs many queries and is closed when the lake has a newer state.
 
-A query sees ``payments`` and ``payment_events`` as views: the tail's rows, and the lake's rows that the tail does not
-replace. The lake is read in place from its Parquet files; DuckDB keeps their metadata between queries, so only the
-tail is new for each query. Before the first statement DuckDB is closed to the world: it may read exactly these files,
-no other, and its settings are locked.
+A query sees ``payments`` and ``payment_events`` as views: the rows of the tail, and the rows of the lake that the tail
+does not replace. The lake is read in place from its Parquet files. DuckDB keeps their metadata between queries, so only
+the tail is new for each query. Before the first statement DuckDB is restricted: it may read exactly these files, and
+its settings are locked.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ _SETTINGS: Final = (
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
-    # A name in a query is a table, never a Python variable of ours.
+    # A name in a query is a table, never a Python variable.
     "SET python_enable_replacements = false",
 )
 _CLOSING: Final = ("SET enable_external_access = false", "SET lock_configuration = true")
@@ -41,7 +41,7 @@ _CLOSING: Final = ("SET enable_external_access = false", "SET lock_configuration
 
 @dataclass(frozen=True, slots=True)
 class SqlAnswer:
-    """What a statement answered: its columns, their SQL types, its rows, and as of when it holds (epoch s)."""
+    """The answer to a statement: columns, their SQL types, rows, and the time as of which it holds (epoch s)."""
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
@@ -49,15 +49,15 @@ class SqlAnswer:
     as_of: float
 
     def dicts(self) -> list[dict[str, Any]]:
-        """The rows by column name."""
+        """Return each row as column name → value."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 class Session:
-    """DuckDB over one state of the lake. Its methods block: call them in a worker thread."""
+    """DuckDB over one state of the lake. Its methods block, so call them in a worker thread."""
 
     def __init__(self, state: LakeState, paths: Mapping[str, str]) -> None:
-        """``paths``: each data file of the lake → where it can be read on this machine."""
+        """Open DuckDB and restrict it. ``paths``: each data file of the lake → its path on this machine."""
         import duckdb
 
         self.state = state
@@ -72,7 +72,7 @@ class Session:
             self._connection.execute(setting)
 
     def cursor(self) -> "DuckDBPyConnection":
-        """A connection for one query, to be interrupted from another thread if need be."""
+        """Return a connection for one query. Another thread may interrupt it."""
         return self._connection.cursor()
 
     def ask(
@@ -85,9 +85,10 @@ class Session:
         expired: Callable[[], bool],
         extra_tables: "Mapping[str, pa.Table]" = MappingProxyType({}),
     ) -> SqlAnswer:
-        """Run one SELECT. Raises a :class:`ReportError`; ``expired``: was an interrupt the time limit's?
+        """Run one SELECT. Raise a :class:`ReportError`.
 
-        ``more`` are tables that only this query sees, by name.
+        ``expired`` returns whether the time limit caused an interrupt. ``extra_tables``: name → table, for this query
+        only.
         """
         import duckdb
 
@@ -105,6 +106,7 @@ class Session:
             raise _report_error(error, expired()) from error
 
     def close(self) -> None:
+        """Close DuckDB."""
         self._connection.close()
 
 
@@ -118,8 +120,8 @@ def _lake_source(table: TableState, paths: Mapping[str, str]) -> str:
         columns = ", ".join(f"{column.name} {column.sql_type}" for column in schema.columns)
         return f"CREATE TABLE lake_{schema.name} ({columns})"
     files = ", ".join(_quoted(paths[name]) for name in table.files)
-    # By Iceberg's field ids: a file written before a column was added gives null for it, and no file needs to be
-    # opened to learn its columns. No partitions are guessed from folder names.
+    # By Iceberg's field ids: a file from before a column was added gives null for it, and no file has to be opened for
+    # its columns. DuckDB must not guess partitions from folder names.
     fields = ", ".join(
         f"{place}: {{name: '{column.name}', type: '{column.sql_type}', default_value: NULL}}"
         for place, column in enumerate(schema.columns, start=1)
@@ -131,7 +133,7 @@ def _lake_source(table: TableState, paths: Mapping[str, str]) -> str:
 
 
 def _make_view(cursor: "DuckDBPyConnection", schema: TableSchema, tail: "pa.Table") -> None:
-    """The table as the query sees it: the tail's rows win over the lake's rows of the same key."""
+    """Create the table as the query sees it: rows of the tail replace rows of the lake with the same key."""
     columns = ", ".join(schema.column_names)
     lake = f"SELECT {columns} FROM lake_{schema.name}"
     if tail.num_rows:
@@ -146,7 +148,7 @@ def _make_view(cursor: "DuckDBPyConnection", schema: TableSchema, tail: "pa.Tabl
 
 
 def _rows(relation: Any, types: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """All rows as Python values. DuckDB hands out Arrow: its own Python values would need another time zone library."""
+    """Return all rows as Python values, through Arrow: DuckDB's Python values need another time zone library."""
     whole = [kind == "HUGEINT" for kind in types]
     rows: list[tuple[Any, ...]] = []
     reader = relation.to_arrow_reader(_BATCH_ROWS)
@@ -162,12 +164,12 @@ def _rows(relation: Any, types: tuple[str, ...]) -> list[tuple[Any, ...]]:
 
 
 def _integers(values: list[Decimal | None]) -> list[int | None]:
-    """Sums of whole numbers, which Arrow hands over as decimals without decimals."""
+    """Convert sums of whole numbers, which Arrow returns as decimals of scale 0, to integers."""
     return [None if value is None else int(value) for value in values]
 
 
 def _report_error(error: Exception, expired: bool) -> ReportError:
-    """DuckDB's error as one of ours; its text says what is wrong and points at the place."""
+    """Convert an error of DuckDB's, whose text has the reason and the place, to a report error."""
     import duckdb
 
     text = str(error).strip()
@@ -175,7 +177,7 @@ def _report_error(error: Exception, expired: bool) -> ReportError:
         return QueryTooLong("the query ran past its time") if expired else QueryTooLong("the query was stopped")
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryTooLarge(f"the query wants more than {MEMORY_MAX} of memory")
-    # A checked statement names no file, so a file that may not be read, or is not there, is one of the lake's.
+    # A checked statement names no file, so a file that is missing or unreadable belongs to the lake.
     if isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.PermissionException):
         return LakeBroken(f"a file of the lake cannot be read: {text}")
     return BadSql(text)

@@ -1,7 +1,7 @@
-"""What a user's statement may be: one SELECT over ``payments`` and ``payment_events`` that reaches no further.
+"""Check a user's statement: one SELECT that reads only ``payments`` and ``payment_events``.
 
-DuckDB parses the text and gives its tree as JSON; the tree is walked. This is the second lock on the door: the first
-is DuckDB's own (no file, no network, no extension, no setting: :mod:`bursar.reports.sql.session`).
+DuckDB parses the text and returns its tree as JSON, which is checked here. This is the second protection. The first is
+DuckDB's configuration: no file, no network, no extension, no setting (:mod:`bursar.reports.sql.session`).
 """
 
 import json
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 STATEMENT_BYTES_MAX: Final = 64 * 1024
 READABLE: Final = tuple(schema.name for schema in TABLES)
-# Table functions that only compute. All others (read_csv, glob, duckdb_settings, query, …) are refused.
+# Table functions that read nothing. All others (read_csv, glob, duckdb_settings, query, …) are refused.
 _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedStatement:
-    """One SELECT, without its closing semicolon, and the names of the tables that it reads, lower case."""
+    """One SELECT without its closing semicolon, and the names of the tables that it reads, in lower case."""
 
     text: str
     tables: frozenset[str]
@@ -32,9 +32,9 @@ class CheckedStatement:
 def check_statement(
     connection: "DuckDBPyConnection", text: str, extra_tables: Collection[str] = ()
 ) -> CheckedStatement:
-    """The statement, fit to run. Raises :class:`BadSql` for any that is not one SELECT over the readable tables.
+    """Return the checked statement. Raise :class:`BadSql` if it is not one SELECT over the readable tables.
 
-    ``more`` names tables that may be read besides the two.
+    ``extra_tables``: names of tables that may be read in addition to the two.
     """
     if len(text.encode()) > STATEMENT_BYTES_MAX:
         raise BadSql(f"a statement is at most {STATEMENT_BYTES_MAX} bytes")
@@ -57,7 +57,7 @@ def _message(tree: dict[str, Any]) -> str:
 
 
 def _check_sources(statement: Any, readable: set[str]) -> set[str]:
-    """The names of the tables that it reads (its own common table expressions among them)."""
+    """Return the names of the tables that the statement reads, including its common table expressions."""
     nodes = list(_nodes(statement))
     named = readable | {
         entry["key"].lower()
@@ -92,7 +92,7 @@ def _refuse(name: str) -> None:
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """Every JSON object in the tree, without recursion: a statement's depth is its author's choice."""
+    """Yield every JSON object in the tree, without recursion: a statement may be nested to any depth."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
