@@ -30,26 +30,26 @@ def test_flags_win_over_variables_and_variables_over_the_file(tmp_path: Path) ->
     [
         (
             {"BURSAR_PORT": "65536"},
-            "BURSAR_PORT: takes a TCP port, 0 to 65535 (0: any free one), not '65536'",
+            "BURSAR_PORT: must be a TCP port, 0 to 65535 (0: any free one); got '65536'",
         ),
-        ({"BURSAR_PORT": "web"}, "BURSAR_PORT: takes a whole number, not 'web'"),
-        ({"BURSAR_WORKERS": "0"}, "BURSAR_WORKERS: takes a whole number of 1 or more, not '0'"),
+        ({"BURSAR_PORT": "web"}, "BURSAR_PORT: must be a whole number; got 'web'"),
+        ({"BURSAR_WORKERS": "0"}, "BURSAR_WORKERS: must be a whole number of 1 or more; got '0'"),
         ({"BURSAR_PROT": "80"}, "BURSAR_PROT: there is no setting 'prot'; did you mean port?"),
-        ({"BURSAR_AUTH": "off"}, "BURSAR_AUTH: takes one of sigv4, none, not 'off'"),
+        ({"BURSAR_AUTH": "off"}, "BURSAR_AUTH: must be one of sigv4, none; got 'off'"),
         (
             {"BURSAR_DEVELOPMENT_CLIENT": "yes"},
-            "BURSAR_DEVELOPMENT_CLIENT: takes true or false, not 'yes'",
+            "BURSAR_DEVELOPMENT_CLIENT: must be true or false; got 'yes'",
         ),
-        ({"BURSAR_STORE": "/data/x"}, "BURSAR_STORE: takes file:PATH, dynamodb:?region=NAME"),
-        ({"BURSAR_LAKE": "gs://x"}, "BURSAR_LAKE: takes file:FOLDER or s3://BUCKET/PREFIX"),
-        ({"BURSAR_PAYGOV_URL": "ftp://x"}, "BURSAR_PAYGOV_URL: takes an absolute http or https URL"),
+        ({"BURSAR_STORE": "/data/x"}, "BURSAR_STORE: must be file:PATH, dynamodb:?region=NAME"),
+        ({"BURSAR_LAKE": "gs://x"}, "BURSAR_LAKE: must be file:FOLDER or s3://BUCKET/PREFIX"),
+        ({"BURSAR_PAYGOV_URL": "ftp://x"}, "BURSAR_PAYGOV_URL: must be an absolute http or https URL"),
         ({"BURSAR_PAYGOV_URL": "http://x:65536/"}, "BURSAR_PAYGOV_URL: Port out of range 0-65535"),
-        ({"BURSAR_PAYGOV_TIMEOUT_S": "nan"}, "BURSAR_PAYGOV_TIMEOUT_S: takes a number of seconds above 0"),
+        ({"BURSAR_PAYGOV_TIMEOUT_S": "nan"}, "BURSAR_PAYGOV_TIMEOUT_S: must be a number of seconds above 0"),
         (
             {"BURSAR_PAYGOV_TIMEOUT_S": "soon"},
-            "BURSAR_PAYGOV_TIMEOUT_S: takes a number of seconds, not 'soon'",
+            "BURSAR_PAYGOV_TIMEOUT_S: must be a number of seconds; got 'soon'",
         ),
-        ({"BURSAR_TABLE": " "}, "BURSAR_TABLE: takes a text that is not empty"),
+        ({"BURSAR_TABLE": " "}, "BURSAR_TABLE: must be a text that is not empty"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_with_its_source(

@@ -13,43 +13,43 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     # command: (module:object, the line that `bursar --help` shows without importing the module)
     "up": (
         "bursar.bootstrap.commands:up",
-        "Start the portal, Pay.gov's simulator and the pages, in one command.",
+        "Run the portal, Pay.gov's simulator and the pages.",
     ),
     "demo": (
         "bursar.bootstrap.commands:demo",
-        "Make N payments against a running `bursar up` and print the report.",
+        "Make payments against a running `bursar up` and print the report.",
     ),
     "portal": (
         "bursar.bootstrap.commands:portal",
         "Run the portal and its sweeper against the configured store.",
     ),
-    "simulator": ("bursar.paygov.commands:simulator", "Run Pay.gov's simulator alone."),
-    "sql": ("bursar.reports.commands:sql", "Ask any question of all payments in SQL."),
-    "report": ("bursar.reports.commands:report", "Run a named report, or list them."),
+    "simulator": ("bursar.paygov.commands:simulator", "Run only Pay.gov's simulator."),
+    "sql": ("bursar.reports.commands:sql", "Query all payments in SQL."),
+    "report": ("bursar.reports.commands:report", "Run a named report, or list the reports."),
     "lake": ("bursar.reports.commands:lake", "Write the lake, or prove that it equals the table."),
     "audit": ("bursar.rules.commands:audit", "Read the whole table and report every broken rule."),
     "rules": (
         "bursar.rules.commands:rules",
-        "Show the rules of the payments table, or the IAM policy they want.",
+        "Show the rules of the payments table, or the IAM policy that they need.",
     ),
-    "sweep": ("bursar.portal.commands:sweep", "Settle, resolve and expire what is due."),
+    "sweep": ("bursar.portal.commands:sweep", "Settle, resolve and expire the attempts that are due."),
     "attention": ("bursar.portal.commands:attention", "List the attempts that only a person can settle."),
     "resolve": (
         "bursar.portal.commands:resolve",
-        "Settle an attempt by hand, as an event with a name and a reason.",
+        "Settle an attempt by hand; an event records the person and the reason.",
     ),
     "webhooks": (
         "bursar.portal.commands:webhooks",
-        "List the webhooks' deliveries and dead letters; retry them.",
+        "List and retry deliveries and dead letters of webhooks.",
     ),
-    "dynamo": ("bursar.dynamo.commands:dynamo", "DynamoDB in a file: serve it, look into it, copy it."),
-    "settings": ("bursar.bootstrap.commands:settings", "List every setting with its default and meaning."),
+    "dynamo": ("bursar.dynamo.commands:dynamo", "DynamoDB in a file: serve, inspect and copy it."),
+    "settings": ("bursar.bootstrap.commands:settings", "List every setting with its value and meaning."),
 }
 
 
 MOUNTED: Mapping[str, tuple[str, str, str]] = {
     # command of a lower room: (name below it, group of an upper room, line in --help)
-    "dynamo": ("rules", "bursar.rules.commands:dynamo_rules", "Put, show and check the rules that a table keeps."),
+    "dynamo": ("rules", "bursar.rules.commands:dynamo_rules", "Store, show and check the rules of a table."),
 }
 
 

@@ -22,14 +22,14 @@ class SettingError(ValueError):
 
 def _nonempty_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("takes a text that is not empty")
+        raise ValueError("must be a text that is not empty")
     return value.strip()
 
 
 def _port(value: Any) -> int:
     port = _integer(value)
     if not 0 <= port <= 65_535:
-        raise ValueError("takes a TCP port, 0 to 65535 (0: any free one)")
+        raise ValueError("must be a TCP port, 0 to 65535 (0: any free one)")
     return port
 
 
@@ -37,13 +37,13 @@ def _integer(value: Any) -> int:
     try:
         return int(str(value))
     except ValueError:
-        raise ValueError("takes a whole number") from None
+        raise ValueError("must be a whole number") from None
 
 
 def _count(value: Any) -> int:
     number = _integer(value)
     if number < 1:
-        raise ValueError("takes a whole number of 1 or more")
+        raise ValueError("must be a whole number of 1 or more")
     return number
 
 
@@ -51,9 +51,9 @@ def _seconds(value: Any) -> float:
     try:
         seconds = float(str(value))
     except ValueError:
-        raise ValueError("takes a number of seconds") from None
+        raise ValueError("must be a number of seconds") from None
     if not math.isfinite(seconds) or seconds <= 0:
-        raise ValueError("takes a number of seconds above 0")
+        raise ValueError("must be a number of seconds above 0")
     return seconds
 
 
@@ -61,14 +61,14 @@ def _rate(value: Any) -> float:
     try:
         return _seconds(value)
     except ValueError:
-        raise ValueError("takes a number above 0") from None
+        raise ValueError("must be a number above 0") from None
 
 
 def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     if value not in ("true", "false"):
-        raise ValueError("takes true or false")
+        raise ValueError("must be true or false")
     return bool(value == "true")
 
 
@@ -77,21 +77,21 @@ def _http_url(value: Any) -> str:
     parts = urlsplit(text)
     # Reading the port raises ValueError if it is not a port number.
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("takes an absolute http or https URL")
+        raise ValueError("must be an absolute http or https URL")
     return text
 
 
 def _store_url(value: Any) -> str:
     text = _nonempty_text(value)
     if text.split(":", 1)[0] not in ("file", "dynamodb", "dynamodb+http", "dynamodb+https") or ":" not in text:
-        raise ValueError("takes file:PATH, dynamodb:?region=NAME or dynamodb+http://HOST:PORT")
+        raise ValueError("must be file:PATH, dynamodb:?region=NAME or dynamodb+http://HOST:PORT")
     return text
 
 
 def _lake_url(value: Any) -> str:
     text = _nonempty_text(value)
     if text.split(":", 1)[0] not in ("file", "s3") or ":" not in text:
-        raise ValueError("takes file:FOLDER or s3://BUCKET/PREFIX")
+        raise ValueError("must be file:FOLDER or s3://BUCKET/PREFIX")
     return text
 
 
@@ -99,7 +99,7 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         text = _nonempty_text(value)
         if text not in choices:
-            raise ValueError(f"takes one of {', '.join(choices)}")
+            raise ValueError(f"must be one of {', '.join(choices)}")
         return text
 
     return parse
@@ -113,34 +113,34 @@ def _setting(default: Any, parse: Callable[[Any], Any], meaning: str) -> Any:
 class Settings:
     """The settings of a Bursar process. Field names are the names of the settings in lower case; units come last."""
 
-    data: str = _setting("data", _nonempty_text, "folder of the embedded store, the lake and the simulator's books")
+    data: str = _setting("data", _nonempty_text, "the folder of the embedded store, the lake and the simulator's books")
     store: str | None = _setting(
-        None, _store_url, "the table's home: `file:PATH` (default: `bursar.db` in the data folder), "
+        None, _store_url, "the URL of the store: `file:PATH` (default: `bursar.db` in the data folder), "
         "`dynamodb:?region=NAME` or `dynamodb+http://HOST:PORT`"
     )  # fmt: skip
     lake: str | None = _setting(
         None,
         _lake_url,
-        "the lake's home: `file:FOLDER` (default: `lake` in the data folder) or `s3://BUCKET/PREFIX`",
+        "the URL of the lake: `file:FOLDER` (default: `lake` in the data folder) or `s3://BUCKET/PREFIX`",
     )
     table: str = _setting("bursar-payments", _nonempty_text, "the name of the DynamoDB table")
-    host: str = _setting("127.0.0.1", _nonempty_text, "the address the portal listens on")
-    port: int = _setting(8080, _port, "the port the portal listens on")
-    workers: int = _setting(1, _count, "how many portal processes share the port")
+    host: str = _setting("127.0.0.1", _nonempty_text, "the address on which the portal listens")
+    port: int = _setting(8080, _port, "the port on which the portal listens; 0: any free port")
+    workers: int = _setting(1, _count, "the number of portal processes that share the port")
     auth: str = _setting(
         "sigv4",
         _one_of("sigv4", "none"),
-        "`sigv4`: callers sign their requests; `none`: nobody does, loopback only",
+        "`sigv4`: callers sign their requests; `none`: requests are not signed, loopback only",
     )
-    fees: str | None = _setting(None, _nonempty_text, "the fee catalogue, a TOML file (default: the built-in examples)")
+    fees: str | None = _setting(None, _nonempty_text, "the fee catalogue, a TOML file (default: built-in examples)")
     clients: str | None = _setting(
         None, _nonempty_text, "the clients and their keys, a TOML file that only its owner may read (`chmod 600`)"
     )
     development_client: bool = _setting(
         False,
         _boolean,
-        "`true`: where `BURSAR_CLIENTS` is not set, accept the development client, whose key is public and which may "
-        "charge every fee; loopback only",
+        "`true`: accept the development client if `BURSAR_CLIENTS` is not set; its key is public and it may charge "
+        "every fee; loopback only",
     )
     webhooks: str | None = _setting(
         None,
@@ -149,31 +149,35 @@ class Settings:
         "unset: no webhooks",
     )
     rate_per_s: float = _setting(
-        5000.0, _rate, "requests that one client may make of the server, all workers together, per second; beyond: 429"
+        5000.0, _rate, "requests per second of one client to all workers together; more are answered with 429"
     )
     at_once_max: int = _setting(
-        256, _count, "requests of one client that may be under way at once, at all workers together; beyond: 429"
+        256, _count, "concurrent requests of one client to all workers together; more are answered with 429"
     )
-    paygov_url: str | None = _setting(None, _http_url, "Pay.gov's SOAP endpoint, TCSOnlineService")
+    paygov_url: str | None = _setting(None, _http_url, "the URL of Pay.gov's SOAP service TCSOnlineService")
     paygov_query_url: str | None = _setting(
-        None, _http_url, "Pay.gov's SOAP endpoint, TCSSingleQueryService; unset: not available"
+        None, _http_url, "the URL of Pay.gov's SOAP service TCSSingleQueryService; unset: there is no lookup"
     )
-    payment_url: str | None = _setting(None, _http_url, "Pay.gov's hosted pages, where payers are sent")
+    payment_url: str | None = _setting(None, _http_url, "the URL of Pay.gov's hosted pages, to which payers are sent")
     paygov_namespace: str | None = _setting(None, _nonempty_text, "the XML namespace of TCSOnlineService's operations")
-    paygov_timeout_s: float = _setting(20.0, _seconds, "how long one call to Pay.gov may take, seconds")
+    paygov_timeout_s: float = _setting(20.0, _seconds, "the timeout of one call to Pay.gov, seconds")
     paygov_client_cert: str | None = _setting(None, _nonempty_text, "the client certificate for Pay.gov, a PEM file")
     paygov_client_key: str | None = _setting(
         None, _nonempty_text, "the key of that certificate, a PEM file that only its owner may read (`chmod 600`)"
     )
-    paygov_bearer: str | None = _setting(None, _nonempty_text, "the bearer token that a simulator may ask for")
-    sweep_interval_s: float = _setting(5.0, _seconds, "pause between two sweeps, seconds")
+    paygov_bearer: str | None = _setting(None, _nonempty_text, "the bearer token that a simulator may require")
+    sweep_interval_s: float = _setting(5.0, _seconds, "the pause between two sweeps, seconds")
     refresh_min_s: float = _setting(
-        2.0, _seconds, "`details` asks Pay.gov about an attempt at most this often, seconds"
+        2.0, _seconds, "the shortest time between two lookups of one attempt by `details`, seconds"
     )
-    lake_interval_s: float = _setting(60.0, _seconds, "pause between two writes of the lake, seconds")
+    lake_interval_s: float = _setting(60.0, _seconds, "the pause between two writes of the lake, seconds")
     simulator_port: int = _setting(3366, _port, "the port of Pay.gov's simulator")
-    ach_settle_s: float = _setting(15.0, _seconds, "how long the simulator leaves an ACH debit unsettled, seconds")
-    log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "the least level that is logged")
+    ach_settle_s: float = _setting(15.0, _seconds, "the time after which the simulator settles an ACH debit, seconds")
+    log_level: str = _setting(
+        "info",
+        _one_of("debug", "info", "warning", "error"),
+        "the lowest level that is logged: `debug`, `info`, `warning` or `error`",
+    )
 
     @property
     def store_url(self) -> str:
@@ -254,4 +258,4 @@ def _parse(name: str, value: Any, source: str) -> Any:
     try:
         return setting.metadata["parse"](value)
     except ValueError as error:
-        raise SettingError(f"{source}: {error}, not {value!r}") from None
+        raise SettingError(f"{source}: {error}; got {value!r}") from None

@@ -199,8 +199,8 @@ def test_a_scheduled_pass_delivers_webhooks(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("STORE", None, "BURSAR_STORE: a Lambda function keeps no files"),
-        ("STORE", "file:/tmp/bursar.db", "not file:/tmp/bursar.db"),
+        ("STORE", None, "BURSAR_STORE: must be dynamodb"),
+        ("STORE", "file:/tmp/bursar.db", "got file:/tmp/bursar.db"),
         ("CLIENTS", None, "BURSAR_CLIENTS is not set"),
         ("PAYGOV_URL", None, "BURSAR_PAYGOV_URL is not set"),
         ("TABLE", "another", "BURSAR_TABLE: there is no table another in "),

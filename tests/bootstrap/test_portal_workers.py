@@ -206,4 +206,4 @@ def test_a_busy_port_and_a_store_in_memory_are_one_line_and_exit_code_2(tmp_path
     (tmp_path / "bursar.toml").write_text('store = "file::memory:"\n')
     done = bursar("portal", "--workers", "2", "--port", "0", "--auth", "none", cwd=tmp_path)
     assert done.returncode == UNUSABLE
-    assert done.stderr.startswith("bursar: several workers cannot share a store in memory")
+    assert done.stderr.startswith("bursar: BURSAR_WORKERS: must be 1 for a store in memory")

@@ -71,14 +71,14 @@ def test_a_store_of_a_newer_format_is_one_line_and_exit_code_2_and_is_left_alone
 def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     done = bursar("up", "--port", "eighty", cwd=tmp_path)
     assert done.returncode == UNUSABLE
-    assert done.stderr == "bursar: --port: takes a whole number, not 'eighty'\n"
+    assert done.stderr == "bursar: --port: must be a whole number; got 'eighty'\n"
 
 
 def test_the_portal_alone_says_which_address_of_paygov_is_missing(tmp_path: Path) -> None:
     (tmp_path / "bursar.toml").write_text(DEVELOPMENT_CLIENT)
     done = bursar("portal", "--port", "0", cwd=tmp_path)
     assert done.returncode == UNUSABLE
-    assert done.stderr.endswith("bursar: BURSAR_PAYGOV_URL is not set: the portal must know where Pay.gov is\n")
+    assert done.stderr.endswith("bursar: BURSAR_PAYGOV_URL is not set: the portal needs the address of Pay.gov\n")
 
 
 def test_signatures_are_not_switched_off_where_others_can_reach_the_portal(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_report_takes_parameters(book: Book, run: Run) -> None:
         (["weather"], 2, "there is no report 'weather'"),
         (["failed_above", "--param", "above"], 2, "NAME=VALUE"),
         (["failed_above", "--param", "above=1", "--param", "above=2"], 2, "once"),
-        (["failed_above", "--param", "above=much"], 1, "above takes an amount"),
+        (["failed_above", "--param", "above=much"], 1, "above: must be an amount"),
     ],
 )
 def test_a_mistake_in_a_report_is_named(run: Run, arguments: list[str], code: int, message: str) -> None:

@@ -38,7 +38,7 @@ def for_athena(report: NamedReport) -> str:
     text = tree.sql("athena", pretty=True)
     named = re.findall(r"[:@$]([a-z_]+)\b", text)
     assert sorted(named) == sorted(order)
-    days = "-- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)"
+    days = "-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)"
     return (
         f"-- {report.question}\n-- parameters: {', '.join(named)}\n{days}\n\n"
         + re.sub(r"[:@$][a-z_]+\b", "?", text)
@@ -217,14 +217,14 @@ async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Re
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("failed_above", {"above": "lots"}, "above takes an amount such as 60.00, not 'lots'"),
-        ("failed_above", {"above": "NaN"}, "above takes an amount"),
-        ("fees_by_month", {"since": "01/02/2026"}, "since takes a day as YYYY-MM-DD"),
-        ("fees_by_month", {"until": "9999-12-31"}, "until takes a day"),
-        ("fees_by_month", {"fee": "X"}, "has no parameter fee; it takes since, until"),
-        ("payments_of_fee", {}, "payments_of_fee needs fee: key of the fee"),
-        ("sla", {"stuck_days": "1.5"}, "stuck_days takes a whole number"),
-        ("sla", {"now": "2026-01-01T00:00:00"}, "now takes an ISO date-time with its offset"),
+        ("failed_above", {"above": "lots"}, "above: must be an amount such as 60.00; got 'lots'"),
+        ("failed_above", {"above": "NaN"}, "above: must be an amount"),
+        ("fees_by_month", {"since": "01/02/2026"}, "since: must be a day as YYYY-MM-DD"),
+        ("fees_by_month", {"until": "9999-12-31"}, "until: must be a day"),
+        ("fees_by_month", {"fee": "X"}, "there is no parameter fee; the parameters are since, until"),
+        ("payments_of_fee", {}, "fee: is required by report payments_of_fee: key of the fee"),
+        ("sla", {"stuck_days": "1.5"}, "stuck_days: must be a whole number"),
+        ("sla", {"now": "2026-01-01T00:00:00"}, "now: must be an ISO date-time with its offset"),
     ],
 )
 async def test_a_bad_parameter_is_named(reports: Reports, name: str, given: dict[str, str], message: str) -> None:
@@ -233,7 +233,7 @@ async def test_a_bad_parameter_is_named(reports: Reports, name: str, given: dict
 
 
 async def test_an_unknown_report_lists_those_there_are(reports: Reports) -> None:
-    with pytest.raises(NoSuchReport, match="no report 'weather'; there are ach_settlement, "):
+    with pytest.raises(NoSuchReport, match="no report 'weather'; the reports are ach_settlement, "):
         await reports.report("weather")
 
 

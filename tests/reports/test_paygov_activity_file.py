@@ -27,11 +27,11 @@ def test_columns_are_found_by_name_in_any_order() -> None:
     [
         (b"", "no column for the agency tracking id"),
         (b"Agency Tracking ID,Amount\n", "no column for the paygov tracking id"),
-        ((HEADER + "A,P,lots,Success\n").encode(), "line 2 of the activity file cannot be read"),
-        ((HEADER + "A,P,1.00,Success\nA,P\n").encode(), "line 3 of the activity file cannot be read"),
-        ((HEADER + ",P,1.00,Success\n").encode(), "line 2 of the activity file has no agency tracking id"),
-        (b"\xff\xfe\x00", "not CSV in UTF-8"),
-        ((HEADER + '"A,P\n').encode(), "not CSV"),
+        ((HEADER + "A,P,lots,Success\n").encode(), "line 2 of the activity file: cannot be read"),
+        ((HEADER + "A,P,1.00,Success\nA,P\n").encode(), "line 3 of the activity file: cannot be read"),
+        ((HEADER + ",P,1.00,Success\n").encode(), "line 2 of the activity file: has no agency tracking id"),
+        (b"\xff\xfe\x00", "must be CSV in UTF-8"),
+        ((HEADER + '"A,P\n').encode(), "must be CSV"),
     ],
 )
 def test_an_unreadable_line_is_named(content: bytes, message: str) -> None:

@@ -115,5 +115,5 @@ async def test_payment_methods_are_sorted_as_they_are_shown(book: Book, reports:
 
 
 async def test_a_sort_that_is_no_column_is_refused(log: SqlTransactionLog) -> None:
-    with pytest.raises(ValueError, match="sorted by one of"):
+    with pytest.raises(ValueError, match="sort: must be one of"):
         await log.page(*FOREVER, sort="token", limit=1, offset=0)

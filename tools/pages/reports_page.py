@@ -1,4 +1,4 @@
-"""docs/reports.md, written from the tables and the named reports themselves; a test holds that the file is current.
+"""Print docs/reports.md, from the tables and the named reports. A test checks that the file is current.
 
 python -m tools.pages.reports_page > docs/reports.md
 """
@@ -26,7 +26,7 @@ EXAMPLES = (
         "FROM payments WHERE status = 'failed' AND amount > 100 ORDER BY updated_at DESC",
     ),
     (
-        "What the fee asked of the payer is JSON",
+        "`metadata`, the data that the fee requires of the payer, is JSON",
         "SELECT metadata ->> '$.docketNumber' AS docket, count(*) AS attempts\n"
         "FROM payments GROUP BY 1 HAVING count(*) > 1 ORDER BY attempts DESC",
     ),
@@ -43,14 +43,14 @@ EXAMPLES = (
 
 
 def page() -> str:
-    """The whole page as markdown."""
+    """Return the page as Markdown."""
     return "\n".join(_lines()) + "\n"
 
 
 def _lines() -> Iterator[str]:
     yield "# Reports: SQL over every payment"
     yield ""
-    yield "<!-- Written by `python -m tools.pages.reports_page > docs/reports.md`; a test holds that it is current. -->"
+    yield "<!-- Written by `python -m tools.pages.reports_page > docs/reports.md`; a test checks it. -->"
     yield ""
     yield _INTRODUCTION.strip()
     yield ""
@@ -64,7 +64,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "## Named reports"
     yield ""
-    yield "`bursar report NAME --param name=value --format table|csv|json`; `--sql athena` prints it for Athena."
+    yield "`bursar report NAME --param name=value --format table|csv|json`; `--sql athena` prints its SQL for Athena."
     for report in named_reports().values():
         yield from _report(report)
 
@@ -73,8 +73,9 @@ def _table(schema: TableSchema) -> Iterator[str]:
     yield ""
     yield f"### {schema.name}"
     yield ""
-    yield f"{schema.meaning[0].upper()}{schema.meaning[1:]}. Key: {', '.join(schema.key)}. Partitioned by the UTC month"
-    yield f"of {schema.partition_time}."
+    yield f"{schema.meaning[0].upper()}{schema.meaning[1:]}."
+    yield f"Key: {', '.join(schema.key)}."
+    yield f"Partitioned by the UTC month of {schema.partition_time}."
     yield ""
     yield "| column | type | null | meaning |"
     yield "|---|---|---|---|"
@@ -86,34 +87,39 @@ def _report(report: NamedReport) -> Iterator[str]:
     yield ""
     yield f"### {report.name}"
     yield ""
-    yield report.question
+    yield report.question.replace("? (", "?\n(")  # one sentence a line
     yield ""
     for parameter in report.parameters:
         default = "required" if parameter.default is None else f"default {parameter.default}"
         yield f"- `{parameter.name}` {parameter.kind} ({default}): {parameter.meaning}"
     if report.needs_activity_file:
-        yield "- `--activity FILE`: Pay.gov's activity file, CSV (docs in `bursar/reports/paygov_activity_file.py`)"
+        yield "- `--activity FILE`: Pay.gov's activity file, CSV (format: `bursar/reports/paygov_activity_file.py`)"
 
 
 _INTRODUCTION = f"""
-`bursar sql "SELECT …"` answers from the lake up to its watermark and from every change since, in one query: a payment
-that was acknowledged before you asked is in the answer, and the answer says as of when it holds.
+`bursar sql "SELECT …"` reads the lake up to its watermark and every later change, in one query.
+A payment that was acknowledged before the query is in the answer.
+The answer has the time as of which it holds.
 
     store (DynamoDB)  ── changes since the watermark ──►  tail ─┐
          │                                                      ├─► DuckDB ─► answer, as of now
-         └── bursar lake write ──►  Iceberg tables, watermark ──┘        (where both have a row, the tail's wins)
+         └── bursar lake write ──►  Iceberg tables, watermark ──┘        (a row of the tail replaces the lake's)
 
-- `bursar lake write` moves changes older than {SAFETY_MARGIN_S:.0f} s into the lake; `bursar up` and `bursar portal`
-  do so by themselves. Each commit carries its watermark (`{WATERMARK}` in the Iceberg snapshot's summary), so it may be
-  killed anywhere and run again.
-- `bursar lake verify` reads table and lake whole and compares them month by month: counts, sums, a checksum. A lake is
-  derived: one that is damaged may be deleted, and is written anew.
-- Statements are read-only: one SELECT over the two tables, at most {STATEMENT_BYTES_MAX // 1024} KiB,
-  {QUERY_TIMEOUT_S:.0f} s, {MEMORY_MAX} of memory and {ROWS_MAX:,} rows; no files, no network, no settings.
-- On Amazon's DynamoDB the tail is read from an index that follows the table by a moment (usually milliseconds); on the
-  embedded store there is no such moment.
-- Money is DECIMAL(18,2) in US dollars. Times are UTC; months and days of the named reports are New York's. Tokens are
-  in neither table. `metadata` holds what payers entered: treat exports as personal data.
+- `bursar lake write` moves changes older than {SAFETY_MARGIN_S:.0f} s into the lake.
+  `bursar up` and `bursar portal` do this periodically.
+  Each commit contains its watermark (`{WATERMARK}` in the summary of the Iceberg snapshot).
+  So the command may be killed at any point and run again.
+- `bursar lake verify` reads the table and the lake completely and compares them by month: counts, sums, a checksum.
+  A lake is derived data: a damaged lake may be deleted, and is then written again.
+- Statements are read-only: one SELECT over the two tables.
+  Limits: {STATEMENT_BYTES_MAX // 1024} KiB, {QUERY_TIMEOUT_S:.0f} s, {MEMORY_MAX} of memory and {ROWS_MAX:,} rows.
+  They cannot read files, use the network or change settings.
+- On Amazon's DynamoDB the tail is read from an index that lags behind the table, usually by milliseconds.
+  On the embedded store there is no lag.
+- Money is DECIMAL(18,2) in US dollars.
+  Times are UTC; months and days of the named reports are New York's.
+  Neither table has tokens.
+  `metadata` has the data that payers entered: treat exports as personal data.
 """
 
 

@@ -46,7 +46,9 @@ def _refuse(line: str) -> NoReturn:
     sys.exit(UNUSABLE)
 
 
-_data = click.option("--data", metavar="DIR", help="Folder of the store, the lake and the simulator's books.")
+_data = click.option(
+    "--data", metavar="DIR", help="The folder of the store, the lake and the simulator's books.  [default: data]"
+)
 _port = click.option("--port", metavar="N", help="The portal's port.  [default: 8080]")
 
 
@@ -54,11 +56,11 @@ _port = click.option("--port", metavar="N", help="The portal's port.  [default: 
 @_port
 @click.option("--simulator-port", metavar="N", help="The port of Pay.gov's simulator.  [default: 3366]")
 @_data
-@click.option("--ach-settle-s", metavar="S", help="How long the simulator leaves an ACH debit unsettled.")
+@click.option("--ach-settle-s", metavar="S", help="Seconds until the simulator settles an ACH debit.  [default: 15]")
 def up(**flags: Any) -> None:
-    """Start the portal, Pay.gov's simulator and the pages, in one process, until Ctrl-C.
+    """Run the portal, Pay.gov's simulator and the pages in one process, until Ctrl-C.
 
-    Everything is kept in the data folder and is there again at the next start.
+    The data folder keeps everything for the next start.
     """
     from bursar.bootstrap.up import run_up
 
@@ -68,10 +70,10 @@ def up(**flags: Any) -> None:
 
 @click.command()
 @_port
-@click.option("--host", metavar="ADDRESS", help="The address to listen on.  [default: 127.0.0.1]")
+@click.option("--host", metavar="ADDRESS", help="The portal's address.  [default: 127.0.0.1]")
 @_data
-@click.option("--auth", metavar="sigv4|none", help="Who verifies callers; none is for loopback only.")
-@click.option("--workers", metavar="N", help="How many processes share the port.  [default: 1]")
+@click.option("--auth", metavar="sigv4|none", help="How callers are verified; none: loopback only.  [default: sigv4]")
+@click.option("--workers", metavar="N", help="Processes that share the port.  [default: 1]")
 def portal(**flags: Any) -> None:
     """Run the portal and its sweeper against the configured store and Pay.gov (docs/settings.md)."""
     from bursar.portal.api.json_logs import log_as_json
@@ -90,16 +92,18 @@ def portal(**flags: Any) -> None:
 
 @click.command()
 @click.option(
-    "--payments", "count", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="How many."
+    "--payments", "count", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="Number of payments."
 )
-@click.option("--portal-url", default="http://127.0.0.1:8080", show_default=True, help="Where `bursar up` is.")
-@click.option("--simulator-url", default="http://127.0.0.1:3366", show_default=True, help="Where its Pay.gov is.")
-@click.option("--seed", type=int, help="Make the same payments again.  [default: by chance]")
+@click.option("--portal-url", default="http://127.0.0.1:8080", show_default=True, help="The portal of `bursar up`.")
+@click.option(
+    "--simulator-url", default="http://127.0.0.1:3366", show_default=True, help="The simulator of `bursar up`."
+)
+@click.option("--seed", type=int, help="With the same seed, make the same payments.  [default: random]")
 @_data
 def demo(count: int, portal_url: str, simulator_url: str, seed: int | None, data: str | None) -> None:
     """Make payments against a running `bursar up`, then print payments by fee type and month.
 
-    Payers pay by card, bank account or PayPal; some are declined, some walk away.
+    Payers pay by card, bank account or PayPal. Some payments are declined, and some payers walk away.
     """
     settings = settings_from({"data": data})
     _run(settings, lambda: _demo(settings, count, portal_url.rstrip("/"), simulator_url.rstrip("/"), seed))
@@ -131,7 +135,7 @@ async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: 
 @click.command()
 @_data
 def settings(**flags: Any) -> None:
-    """List every setting with its value here and now, and what it means."""
+    """List every setting with its present value and its meaning."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -160,7 +160,7 @@ class Composition:
             settings = self.settings
             if settings.paygov_url is None or settings.payment_url is None:
                 missing = "BURSAR_PAYGOV_URL" if settings.paygov_url is None else "BURSAR_PAYMENT_URL"
-                raise CannotStart(f"{missing} is not set: the portal must know where Pay.gov is")
+                raise CannotStart(f"{missing} is not set: the portal needs the address of Pay.gov")
             try:
                 config = PayGovConfig(
                     url=settings.paygov_url,
@@ -282,7 +282,7 @@ def _paygov_without_network() -> "PayGov":
     from bursar.paygov.client import PayGov
     from bursar.paygov.config import PayGovConfig
 
-    return PayGov(PayGovConfig(url="http://nobody.invalid/", payment_url="http://nobody.invalid/"), _NoTransport())
+    return PayGov(PayGovConfig(url="http://paygov.invalid/", payment_url="http://paygov.invalid/"), _NoTransport())
 
 
 class _NoTransport:
@@ -291,7 +291,7 @@ class _NoTransport:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> "HttpReply":
         from bursar.paygov.errors import NotSent
 
-        raise NotSent("this process does not ask Pay.gov")
+        raise NotSent("this process must not call Pay.gov")
 
     async def close(self) -> None:
         """Do nothing: no connection is open."""

@@ -50,7 +50,7 @@ async def webhooks() -> "AsyncIterator[Dispatcher]":
     async with _composition() as parts:
         dispatcher = await parts.webhooks()
         if dispatcher is None:
-            raise CannotStart("BURSAR_WEBHOOKS is not set: nobody is told of anything")
+            raise CannotStart("BURSAR_WEBHOOKS is not set: there are no webhooks")
         yield dispatcher
 
 

@@ -86,10 +86,11 @@ def _settings() -> Settings:
         raise CannotStart(str(error)) from error
     if settings.store_url.startswith(FILE_SCHEME):
         raise CannotStart(
-            f"BURSAR_STORE: a Lambda function keeps no files: set it to dynamodb:?region=NAME, not {settings.store_url}"
+            "BURSAR_STORE: must be dynamodb:?region=NAME in a Lambda function, which keeps no files; "
+            f"got {settings.store_url}"
         )
     if settings.clients is None:
-        raise CannotStart("BURSAR_CLIENTS is not set: the development client is nobody's role")
+        raise CannotStart("BURSAR_CLIENTS is not set: the development client has no IAM role")
     return settings
 
 

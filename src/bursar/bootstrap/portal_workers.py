@@ -28,7 +28,7 @@ def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
     import uvloop
 
     if settings.store_url.startswith(IN_MEMORY):
-        raise CannotStart("several workers cannot share a store in memory: set BURSAR_STORE to a file, or one worker")
+        raise CannotStart("BURSAR_WORKERS: must be 1 for a store in memory, which workers cannot share")
     # The first socket fails if another server shares the port. The second keeps the port without listening, so that
     # every worker, also a later one, gets the same port.
     bind(settings.host, settings.port, "the portal").close()

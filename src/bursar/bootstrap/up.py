@@ -43,7 +43,7 @@ from bursar.web.connection_balancing import Seat
 
 BOOKS_FILE: Final = "paygov-books.jsonl"
 DEVELOPMENT_CLIENT_ACCEPTED: Final = (
-    "THE DEVELOPMENT CLIENT IS ACCEPTED: its key is public and may charge every fee; use it for development only"
+    "THE DEVELOPMENT CLIENT IS ACCEPTED: its key is public and it may charge every fee; use it for development only"
 )
 BURST_S: Final = 2.0
 """A client may use this many seconds of its rate in one burst."""
@@ -105,7 +105,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
             f"{_warning(settings)}"
         )
         await until_stopped(on_ready=lambda: print_line(lines))
-        print_line("Stopping: finishing what has begun …")
+        print_line("Stopping: finishing the work that has begun …")
 
 
 async def run_portal(settings: Settings, print_line: PrintLine) -> None:
@@ -115,7 +115,7 @@ async def run_portal(settings: Settings, print_line: PrintLine) -> None:
             settings,
             listening,
             on_ready=lambda: print_line(portal_lines(settings, listening)),
-            on_stop=lambda: print_line("Stopping: finishing what has begun …"),
+            on_stop=lambda: print_line("Stopping: finishing the work that has begun …"),
         )
 
 
@@ -262,4 +262,4 @@ async def _write_lake(reports: Reports, interval_s: float) -> None:
         except LakeBusy:
             continue  # another process is writing the lake
         except (ReportError, OSError) as error:
-            _log.error("the lake was not written: %s", error)
+            _log.error("writing the lake failed: %s", error)

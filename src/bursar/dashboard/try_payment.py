@@ -44,12 +44,12 @@ REPORT: Final = "fees_by_month"
 
 _HERE: Final = Path(__file__).parent
 _EXPLANATIONS: Final[Mapping[str, str]] = {
-    "success": "Pay.gov has the money; this obligation can never be charged again.",
-    "failed": "Nothing was charged. The obligation may be paid by a new attempt.",
-    "pending": "The payment is under way; this page looks again by itself.",
+    "success": "Pay.gov has the money. This obligation can never be charged again.",
+    "failed": "Nothing was charged. A new attempt may pay the obligation.",
+    "pending": "The payment is under way. This page reloads by itself.",
 }
-_WAITING: Final = "Pay.gov's pages are open for this payment: pay, or cancel. This page looks again by itself."
-_CANCELLED: Final = "You came back without paying. Pay.gov still holds the page open for three hours."
+_WAITING: Final = "Pay.gov's pages are open for this payment: pay, or cancel. This page reloads by itself."
+_CANCELLED: Final = "You came back without paying. Pay.gov keeps its pages open for three hours."
 _LATEST: Final = f"""
     SELECT reference, fee, amount, status, created_at
     FROM payments ORDER BY created_at DESC, agency_tracking_id LIMIT {LATEST_ROWS}
@@ -154,7 +154,7 @@ class _Views:
             status=status,
             explanation=_CANCELLED if cancelled and waiting else _WAITING if waiting else _EXPLANATIONS[status],
             stale=summary.get("stale", False),
-            problem=f"The last call to process was answered with {problem}; the history tells more."
+            problem=f"The last call to process was answered with {problem}. The history has the reason."
             if problem.isdecimal()
             else "",
             refresh_s=REFRESH_S if status == "pending" else None,
@@ -192,7 +192,7 @@ class _Views:
         return view.attempts[-1] if view is not None else None
 
     async def _unknown(self) -> Response:
-        return await self._form("", {}, portal_error(InvalidRequest("There is no such payment here")))
+        return await self._form("", {}, portal_error(InvalidRequest("There is no such payment")))
 
     async def _report(self) -> dict[str, Any]:
         answer = await self._parts.reports.report(REPORT)

@@ -24,7 +24,7 @@ ReportsFactory = Callable[[], AbstractAsyncContextManager[Reports]]
 T = TypeVar("T")
 
 _format = click.option(
-    "--format", "form", type=click.Choice(list(FORMATS)), default="table", show_default=True, help="How to print it."
+    "--format", "form", type=click.Choice(list(FORMATS)), default="table", show_default=True, help="The output format."
 )
 
 
@@ -33,15 +33,17 @@ _format = click.option(
 @_format
 @click.pass_context
 def sql(ctx: click.Context, statement: str, form: str) -> None:
-    """Ask any question of all payments in SQL: one SELECT over payments and payment_events."""
+    """Query all payments in SQL: one SELECT over payments and payment_events."""
     _print(_run(ctx, lambda reports: reports.sql(statement)), form)
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the report.")
-@click.option("--activity", type=click.File("rb"), help="A Pay.gov activity file (CSV), for the reconciliation.")
-@click.option("--sql", "show", type=click.Choice(["duckdb", "athena"]), help="Print the report's SQL instead.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
+@click.option("--activity", type=click.File("rb"), help="A Pay.gov activity file (CSV), if the report needs one.")
+@click.option(
+    "--sql", "show", type=click.Choice(["duckdb", "athena"]), help="Print the SQL for an engine; do not run it."
+)
 @_format
 @click.pass_context
 def report(
@@ -52,7 +54,7 @@ def report(
     show: str | None,
     form: str,
 ) -> None:
-    """Run a named report; without NAME, list them."""
+    """Run a named report. Without NAME, list the reports."""
     if name is None:
         for each in named_reports().values():
             click.echo(_described(each))
@@ -77,16 +79,22 @@ def lake() -> None:
 @lake.command()
 @click.pass_context
 def write(ctx: click.Context) -> None:
-    """Move every change that is old enough from the table to the lake."""
+    """Move changes from the table to the lake.
+
+    Only changes older than the safety margin (300 s) are moved.
+    """
     written = _run(ctx, lambda reports: reports.write_lake())
     moved = ", ".join(f"{count} rows of {name}" for name, count in written.rows.items())
-    click.echo(f"moved {moved}; the lake stands at {iso_ms(written.watermark)}")
+    click.echo(f"moved {moved}; the lake is complete up to {iso_ms(written.watermark)}")
 
 
 @lake.command()
 @click.pass_context
 def verify(ctx: click.Context) -> None:
-    """Prove that the lake equals the table at its watermark, month by month. Exit code 1: it does not."""
+    """Prove that the lake equals the table.
+
+    They are compared at the lake's watermark, month by month. Exit code 1: they differ.
+    """
     found = _run(ctx, lambda reports: reports.verify_lake())
     for line in found.lines():
         click.echo(line)
@@ -107,7 +115,7 @@ def _parameters(params: tuple[str, ...]) -> Mapping[str, str]:
     for param in params:
         name, equals, value = param.partition("=")
         if not equals or not name or name in given:
-            raise click.BadParameter(f"give each parameter once, as NAME=VALUE: {param!r}", param_hint="--param")
+            raise click.BadParameter(f"must be NAME=VALUE, once per parameter; got {param!r}", param_hint="--param")
         given[name] = value
     return given
 

@@ -69,18 +69,18 @@ class NamedReport:
         unknown = sorted(set(given) - {parameter.name for parameter in self.parameters})
         if unknown:
             takes = ", ".join(parameter.name for parameter in self.parameters) or "none"
-            raise BadParameter(f"report {self.name} has no parameter {unknown[0]}; it takes {takes}")
+            raise BadParameter(f"report {self.name}: there is no parameter {unknown[0]}; the parameters are {takes}")
         return {parameter.name: self._text(parameter, given, now) for parameter in self.parameters}
 
     def _text(self, parameter: ReportParameter, given: Mapping[str, Any], now: float) -> str:
         value = given.get(parameter.name, parameter.default)
         if value is None:
-            raise BadParameter(f"report {self.name} needs {parameter.name}: {parameter.meaning}")
+            raise BadParameter(f"{parameter.name}: is required by report {self.name}: {parameter.meaning}")
         takes, convert = KINDS[parameter.kind]
         try:
             return convert(str(value), now)
         except (ValueError, OverflowError, InvalidOperation):
-            raise BadParameter(f"{parameter.name} takes {takes}, not {str(value)[:40]!r}") from None
+            raise BadParameter(f"{parameter.name}: must be {takes}; got {str(value)[:40]!r}") from None
 
 
 def named_reports() -> dict[str, NamedReport]:
@@ -92,7 +92,7 @@ def named_report(name: str) -> NamedReport:
     """Return the report with this name. Raise :class:`NoSuchReport`, which lists the names."""
     found = _load().get(name)
     if found is None:
-        raise NoSuchReport(f"there is no report {name!r}; there are {', '.join(_load())}")
+        raise NoSuchReport(f"there is no report {name!r}; the reports are {', '.join(_load())}")
     return found
 
 
@@ -101,12 +101,12 @@ def parse_report(name: str, content: str) -> NamedReport:
     header, _, sql = content.partition("\n\n")
     question, *lines = header.splitlines()
     if not question.startswith("-- ") or "?" not in question:
-        raise ValueError(f"{name}: the first line says which question the report answers")
+        raise ValueError(f"{name}: the first line must be a comment with the question of the report")
     parameters = []
     for line in lines:
         found = _PARAMETER.fullmatch(line)
         if found is None or found["kind"] not in KINDS:
-            raise ValueError(f"{name}: not a parameter: {line}")
+            raise ValueError(f"{name}: must be a comment with a parameter; got {line}")
         parameters.append(ReportParameter(found["name"], found["kind"], found["default"], found["meaning"]))
     return NamedReport(name, question.removeprefix("-- "), tuple(parameters), sql.strip())
 

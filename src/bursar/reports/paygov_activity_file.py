@@ -35,13 +35,13 @@ def read_activity_file(content: bytes) -> "pa.Table":
     from bursar.reports.lake.schema import MONEY_DECIMALS, MONEY_DIGITS
 
     if len(content) > ACTIVITY_FILE_BYTES_MAX:
-        raise BadParameter(f"an activity file has at most {ACTIVITY_FILE_BYTES_MAX} bytes")
+        raise BadParameter(f"the activity file: must have at most {ACTIVITY_FILE_BYTES_MAX} bytes; got {len(content)}")
     try:
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         columns = _columns(next(lines, []))
         rows = [_row(line, columns, lines.line_num) for line in lines if any(cell.strip() for cell in line)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadParameter(f"the activity file is not CSV in UTF-8: {error}") from error
+        raise BadParameter(f"the activity file: must be CSV in UTF-8: {error}") from error
     fields = [(name, pa.string()) for name in _HEADERS]
     fields[list(_HEADERS).index("amount")] = ("amount", pa.decimal128(MONEY_DIGITS, MONEY_DECIMALS))
     return pa.Table.from_pylist(rows, schema=pa.schema(fields))
@@ -53,7 +53,7 @@ def _columns(header: list[str]) -> dict[str, int]:
     for column, names in _HEADERS.items():
         place = next((letters.index(name) for name in names if name in letters), None)
         if place is None:
-            raise BadParameter(f"the activity file has no column for the {column.replace('_', ' ')}")
+            raise BadParameter(f"the activity file: has no column for the {column.replace('_', ' ')}")
         found[column] = place
     return found
 
@@ -63,7 +63,7 @@ def _row(line: list[str], columns: dict[str, int], number: int) -> dict[str, obj
         cells = {column: line[place].strip() for column, place in columns.items()}
         amount = Decimal(re.sub(r"[$,]", "", cells["amount"])).quantize(Decimal("0.01"))
     except (IndexError, InvalidOperation) as error:
-        raise BadParameter(f"line {number} of the activity file cannot be read") from error
+        raise BadParameter(f"line {number} of the activity file: cannot be read") from error
     if not cells["agency_tracking_id"]:
-        raise BadParameter(f"line {number} of the activity file has no agency tracking id")
+        raise BadParameter(f"line {number} of the activity file: has no agency tracking id")
     return {**cells, "amount": amount}

@@ -107,8 +107,8 @@ class Reports:
         found = named_report(name)
         bound = found.bind(parameters or {}, self._clock())
         if found.needs_activity_file != (activity_file is not None):
-            wants = "needs a" if found.needs_activity_file else "takes no"
-            raise BadParameter(f"report {name} {wants} Pay.gov activity file")
+            rule = "needs a" if found.needs_activity_file else "takes no"
+            raise BadParameter(f"report {name} {rule} Pay.gov activity file")
         extra_tables: Tables = {}
         if activity_file is not None:
             extra_tables = {ACTIVITY_TABLE: await asyncio.to_thread(read_activity_file, activity_file)}

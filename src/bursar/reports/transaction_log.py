@@ -100,7 +100,7 @@ class SqlTransactionLog:
         Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order`` than asc and desc.
         """
         if sort not in LOG_SORTS or order not in _ORDERS:
-            raise ValueError(f"a log is sorted by one of {', '.join(LOG_SORTS)}, asc or desc, not by {sort} {order}")
+            raise ValueError(f"sort: must be one of {', '.join(LOG_SORTS)}, and order asc or desc; got {sort} {order}")
         by = f"{_SORTED_BY.get(sort, _FIELDS[sort])} {_ORDERS[order]} NULLS LAST, agency_tracking_id"
         limit = _bounded(limit, PAGE_ROWS_MAX)
         return await self._entries(_IN_FRAME, _frame(since, until), status, by, limit, max(offset, 0))

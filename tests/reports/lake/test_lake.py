@@ -26,7 +26,7 @@ def test_where_a_lake_is(tmp_path: Path) -> None:
         "s3.endpoint": "http://127.0.0.1:1",
     }
     for url in ("file:", "ftp://x", "/tmp/lake"):
-        with pytest.raises(ValueError, match="a lake is file:FOLDER"):
+        with pytest.raises(ValueError, match="the lake: must be file:FOLDER"):
             Lake.at(url)
 
 
@@ -97,7 +97,7 @@ async def test_a_lake_of_a_newer_format_is_refused(book: Book, reports: Reports,
     lake = Lake.at(f"file:{tmp_path / 'lake'}")
     with lake.catalog() as catalog, lake.tables(catalog)["payments"].transaction() as change:
         change.set_properties({"bursar.format": "2"})
-    with pytest.raises(LakeBroken, match="is of format 2, this Bursar reads format 1"):
+    with pytest.raises(LakeBroken, match="has format 2; this Bursar reads format 1"):
         lake.state()
     with pytest.raises(LakeBroken, match="format 2"):
         await reports.write_lake()

@@ -15,7 +15,7 @@ from reports.conftest import DAY_S, Book
 async def test_nothing_written_is_equal_to_nothing(reports: Reports) -> None:
     verification = await reports.verify_lake()
     assert verification.equal
-    assert verification.lines()[0] == "payments at no watermark: nothing written yet"
+    assert verification.lines()[0] == "payments at no watermark: never written"
 
 
 async def test_changes_since_the_watermark_are_left_out(book: Book, reports: Reports) -> None:

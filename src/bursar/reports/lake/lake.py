@@ -82,7 +82,7 @@ class Lake:
             catalog = options.pop("catalog", "glue")
             kind = {"type": "glue"} if catalog == "glue" else {"type": "sql", "uri": catalog}
             return cls(f"s3://{parts.netloc}{parts.path}".rstrip("/"), None, {**kind, **options})
-        raise ValueError(f"a lake is file:FOLDER or s3://BUCKET/PREFIX, not {url!r}")
+        raise ValueError(f"the lake: must be file:FOLDER or s3://BUCKET/PREFIX; got {url!r}")
 
     @property
     def exists(self) -> bool:
@@ -146,7 +146,7 @@ class Lake:
     def _check_format(self, table: "Table") -> None:
         found = int(table.properties.get(_FORMAT_PROPERTY, "0"))
         if found != FORMAT:
-            raise LakeBroken(f"the lake at {self.warehouse} is of format {found}, this Bursar reads format {FORMAT}")
+            raise LakeBroken(f"the lake at {self.warehouse} has format {found}; this Bursar reads format {FORMAT}")
 
 
 def _nothing(schema: TableSchema) -> TableState:

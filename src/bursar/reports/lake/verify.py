@@ -79,7 +79,7 @@ class Verification:
         """Return lines for people: each table with its watermark, each month with its tally, and every difference."""
         lines = []
         for name, watermark in self.watermarks.items():
-            lines.append(f"{name} at {'no watermark: nothing written yet' if watermark is None else iso_ms(watermark)}")
+            lines.append(f"{name} at {'no watermark: never written' if watermark is None else iso_ms(watermark)}")
             for check in self.months:
                 if check.table != name:
                     continue

@@ -1,6 +1,6 @@
--- How long do ACH payments take to settle: average, median and 95th percentile, by the month in which they settled?
--- $since DAY = 1970-01-01: first day on which they settled, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
+-- How long do ACH payments take to settle, in hours: average, median and 95th percentile, by month of settlement?
+-- $since DAY = 1970-01-01: first day of settlement, America/New_York
+-- $until LAST_DAY = 2999-12-31: last day of settlement
 
 WITH accepted AS (
     SELECT agency_tracking_id, min(occurred_at) AS accepted_at

@@ -1,7 +1,7 @@
 -- Which failed payments were above an amount?
--- $above DECIMAL = 0: US dollars
--- $since DAY = 1970-01-01: first day on which they failed, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
+-- $above DECIMAL = 0: an amount in US dollars
+-- $since DAY = 1970-01-01: first day of failure, America/New_York
+-- $until LAST_DAY = 2999-12-31: last day of failure
 
 SELECT
     updated_at AS failed_at,

@@ -1,6 +1,6 @@
--- How many payments were made of each fee type in each month, and how much was collected?
+-- How many payments of each fee were started in each month, and how many US dollars were collected?
 -- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
+-- $until LAST_DAY = 2999-12-31: last day on which attempts started
 
 SELECT
     CAST(date_trunc('month', created_at AT TIME ZONE 'America/New_York') AS DATE) AS month,

@@ -1,6 +1,6 @@
--- What was collected in each month, by application, fee and payment method? (The monthly finance report.)
--- $since DAY = 1970-01-01: first day on which money was collected, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
+-- What was collected in each month, in US dollars, by application, fee and payment method? (Monthly finance report.)
+-- $since DAY = 1970-01-01: first day of collection, America/New_York
+-- $until LAST_DAY = 2999-12-31: last day of collection
 
 WITH collected AS (
     SELECT

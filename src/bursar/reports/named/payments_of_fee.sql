@@ -1,7 +1,7 @@
--- Which payments were made of one fee type?
--- $fee TEXT: key of the fee, as in the catalogue
+-- Which payments of one fee were started?
+-- $fee TEXT: key of the fee in the catalogue
 -- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
+-- $until LAST_DAY = 2999-12-31: last day on which attempts started
 
 SELECT
     created_at,

@@ -1,7 +1,7 @@
--- Which payments ended with a Pay.gov return code 4XX (or any other beginning)?
--- $code TEXT = 4: how the code begins
--- $since DAY = 1970-01-01: first day on which they last changed, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
+-- Which payments ended with a Pay.gov return code that begins with 4 (or with other characters)?
+-- $code TEXT = 4: first characters of the return code
+-- $since DAY = 1970-01-01: first day of the last change, America/New_York
+-- $until LAST_DAY = 2999-12-31: last day of the last change
 
 SELECT
     updated_at,

@@ -1,8 +1,8 @@
--- How long do starting, completing and settling take, and what is stuck?
+-- How long do starting, completing and settling take, in seconds, and how many payments are stuck?
 -- $since DAY = -90: first day on which attempts started, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
--- $stuck_days INTEGER = 5: an attempt that is still settling after this many days is stuck
--- $now TIMESTAMP = now: the time by which "stuck" is judged
+-- $until LAST_DAY = 2999-12-31: last day on which attempts started
+-- $stuck_days INTEGER = 5: days after which an attempt that is still settling is stuck
+-- $now TIMESTAMP = now: the time at which "stuck" is judged
 
 WITH attempts AS (
     SELECT agency_tracking_id, payment_status, created_at, updated_at, token_at
@@ -46,7 +46,7 @@ measured AS (
     SELECT
         '4 stuck: started and still settling' AS measure,
         CAST(date_diff('millisecond', created_at, CAST($now AS TIMESTAMP WITH TIME ZONE)) AS DOUBLE) / 1000 AS seconds
-    FROM payments -- however long ago they started
+    FROM payments -- whenever they started
     WHERE status = 'pending'
         AND date_diff('second', created_at, CAST($now AS TIMESTAMP WITH TIME ZONE))
             > CAST($stuck_days AS INTEGER) * 86400

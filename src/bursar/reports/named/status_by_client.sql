@@ -1,6 +1,6 @@
--- How many payments does each application have in each status, and what are they worth?
+-- How many payments does each application have in each status, and how many US dollars are they?
 -- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
+-- $until LAST_DAY = 2999-12-31: last day on which attempts started
 
 SELECT
     client,

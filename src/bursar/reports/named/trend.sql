@@ -1,6 +1,6 @@
--- How do volume and failure rate develop from day to day, and over the seven days up to each?
+-- How do volume and failure rate develop from day to day, and over the seven days up to each day?
 -- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
--- $until LAST_DAY = 2999-12-31: last such day
+-- $until LAST_DAY = 2999-12-31: last day on which attempts started
 
 WITH days AS (
     SELECT

@@ -154,7 +154,7 @@ def _rows(relation: Any, types: tuple[str, ...]) -> list[tuple[Any, ...]]:
     reader = relation.to_arrow_reader(_BATCH_ROWS)
     for batch in reader:
         if len(rows) + batch.num_rows > ROWS_MAX:
-            raise QueryTooLarge(f"the answer has more than {ROWS_MAX} rows: add a LIMIT, a WHERE or a GROUP BY")
+            raise QueryTooLarge(f"the answer: must have at most {ROWS_MAX} rows; add a LIMIT, a WHERE or a GROUP BY")
         columns = [
             _integers(column.to_pylist()) if is_whole else column.to_pylist()
             for column, is_whole in zip(batch.columns, whole, strict=True)
@@ -174,9 +174,9 @@ def _report_error(error: Exception, expired: bool) -> ReportError:
 
     text = str(error).strip()
     if isinstance(error, duckdb.InterruptException):
-        return QueryTooLong("the query ran past its time") if expired else QueryTooLong("the query was stopped")
+        return QueryTooLong("the query reached its time limit") if expired else QueryTooLong("the query was stopped")
     if isinstance(error, duckdb.OutOfMemoryException):
-        return QueryTooLarge(f"the query wants more than {MEMORY_MAX} of memory")
+        return QueryTooLarge(f"the query needs more than {MEMORY_MAX} of memory")
     # A checked statement names no file, so a file that is missing or unreadable belongs to the lake.
     if isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.PermissionException):
         return LakeBroken(f"a file of the lake cannot be read: {text}")

@@ -37,23 +37,23 @@ def check_statement(
     ``extra_tables``: names of tables that may be read in addition to the two.
     """
     if len(text.encode()) > STATEMENT_BYTES_MAX:
-        raise BadSql(f"a statement is at most {STATEMENT_BYTES_MAX} bytes")
+        raise BadSql(f"the statement: must be at most {STATEMENT_BYTES_MAX} bytes; got {len(text.encode())}")
     if not text.strip().strip(";"):
-        raise BadSql("the statement is empty")
+        raise BadSql("the statement: must not be empty")
     found = connection.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [text]).fetchall()
     tree = json.loads(found[0][0])
     if tree.get("error"):
         raise BadSql(_message(tree))
     if len(tree["statements"]) != 1:
-        raise BadSql("one statement at a time")
+        raise BadSql("the statement: must be one statement; got several")
     tables = _check_sources(tree["statements"][0], {*READABLE, *extra_tables})
     return CheckedStatement(text.strip().rstrip(";"), frozenset(tables))
 
 
 def _message(tree: dict[str, Any]) -> str:
     if tree.get("error_type") == "not implemented":
-        return "only a SELECT may be asked: the tables are read-only"
-    return str(tree.get("error_message", "this is not SQL"))
+        return "the statement: only a SELECT is allowed; the tables are read-only"
+    return str(tree.get("error_message", "the statement: must be SQL"))
 
 
 def _check_sources(statement: Any, readable: set[str]) -> set[str]:

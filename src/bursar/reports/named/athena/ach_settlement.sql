@@ -1,6 +1,6 @@
--- How long do ACH payments take to settle: average, median and 95th percentile, by the month in which they settled?
+-- How long do ACH payments take to settle, in hours: average, median and 95th percentile, by month of settlement?
 -- parameters: since, until
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH accepted AS (
   SELECT

@@ -1,6 +1,6 @@
 -- Which failed payments were above an amount?
 -- parameters: above, since, until
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
   updated_at AS failed_at,

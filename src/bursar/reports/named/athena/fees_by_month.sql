@@ -1,6 +1,6 @@
--- How many payments were made of each fee type in each month, and how much was collected?
+-- How many payments of each fee were started in each month, and how many US dollars were collected?
 -- parameters: since, until
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
   CAST(DATE_TRUNC('MONTH', AT_TIMEZONE(created_at, 'America/New_York')) AS DATE) AS month,

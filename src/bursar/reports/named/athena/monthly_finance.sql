@@ -1,6 +1,6 @@
--- What was collected in each month, by application, fee and payment method? (The monthly finance report.)
+-- What was collected in each month, in US dollars, by application, fee and payment method? (Monthly finance report.)
 -- parameters: since, until
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH collected AS (
   SELECT

@@ -1,6 +1,6 @@
--- Which payments were made of one fee type?
+-- Which payments of one fee were started?
 -- parameters: fee, since, until
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
   created_at,

@@ -1,6 +1,6 @@
--- Which payments ended with a Pay.gov return code 4XX (or any other beginning)?
+-- Which payments ended with a Pay.gov return code that begins with 4 (or with other characters)?
 -- parameters: code, code, since, until
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
   updated_at,

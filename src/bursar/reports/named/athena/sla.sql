@@ -1,6 +1,6 @@
--- How long do starting, completing and settling take, and what is stuck?
+-- How long do starting, completing and settling take, in seconds, and how many payments are stuck?
 -- parameters: since, until, since, now, now, stuck_days
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH attempts AS (
   SELECT
@@ -74,7 +74,7 @@ WITH attempts AS (
       DATE_TRUNC('MILLISECOND', created_at),
       DATE_TRUNC('MILLISECOND', CAST(? AS TIMESTAMP WITH TIME ZONE))
     ) AS DOUBLE) / 1000 AS seconds
-  FROM payments /* however long ago they started */
+  FROM payments /* whenever they started */
   WHERE
     status = 'pending'
     AND DATE_DIFF(

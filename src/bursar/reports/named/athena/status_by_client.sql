@@ -1,6 +1,6 @@
--- How many payments does each application have in each status, and what are they worth?
+-- How many payments does each application have in each status, and how many US dollars are they?
 -- parameters: since, until
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
   client,

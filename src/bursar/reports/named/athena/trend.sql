@@ -1,6 +1,6 @@
--- How do volume and failure rate develop from day to day, and over the seven days up to each?
+-- How do volume and failure rate develop from day to day, and over the seven days up to each day?
 -- parameters: since, until
--- days are given as moments, such as 2026-11-22 05:00:00.000+00:00: their begin (since) or end (until)
+-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH days AS (
   SELECT
