@@ -1,17 +1,17 @@
-"""How fast the engine is beside other DynamoDBs on this machine: HTTP under wrk, in process, growth, start, memory.
+"""Compare the engine with other DynamoDBs on this machine: HTTP under wrk, in process, growth, start, memory.
 
     python bench/bench_dynamo.py [--seconds 2] [--rounds 3] [--only bursar,dynoxide] [--growth 10000,1000000,5000000]
         [--no-write]
 
-All servers are up at once on the same items, in a file where they have files, and are driven by wrk on 64 connections
-in turns, so that a slow minute of the machine is everybody's: operation by operation, in the other order in the next
-round, the median of the rounds. All of that once pinned to one core with wrk on another, once free; the better setting
-of the two counts for each. Runs are short by default: they tell a ratio, not the third digit. The growth table fills
-our own file directly and asks it over HTTP; millions of items take minutes. A run of everything writes
-docs/benchmarks/dynamo.md, unless told not to.
+All servers run at the same time on the same items, in a file if they have files. wrk loads them one after another on
+64 connections, operation by operation and in reverse order in the next round, so a slow minute of the machine affects
+all of them; the median of the rounds counts. Everything is measured once pinned to one core with wrk on another core,
+and once free; the better setting of each server counts. Runs are short by default, so they show a ratio, not the third
+digit. The growth table fills our file directly and reads it over HTTP; millions of items take minutes. A complete run
+writes docs/benchmarks/dynamo.md, except with ``--no-write``.
 
-Without wrk (a package of that name) nothing is measured. Peers come by ``tools/install-oracles``; one that is missing
-is said to be missing.
+Without wrk (a package of that name) nothing is measured. ``tools/install-oracles`` installs the peers; a missing one is
+reported.
 """
 
 import argparse
@@ -39,7 +39,7 @@ GROWTH_ASKED = ("GetItem", "Query", "PutItem", "UpdateItem")
 
 
 def main() -> int:
-    """Measures, prints, and writes the page if asked to."""
+    """Measure and print; write the page if it is requested."""
     arguments = _arguments()
     if shutil.which("wrk") is None:
         print("wrk is not installed (Debian and Ubuntu: apt install wrk): nothing measured", file=sys.stderr)
@@ -86,7 +86,7 @@ def _filling(kind: Kind) -> Filling:
 
 
 def _measure(kinds: Sequence[Kind], report: page.Report, arguments: argparse.Namespace, *, pinned: bool) -> None:
-    """The rates of all servers in one setting, asked in turns."""
+    """Return the rates of all servers in one setting, loaded one after another."""
     with ExitStack() as folders:
         homes = {
             kind.name: Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="bursar-bench-")))
@@ -117,7 +117,7 @@ def _measure(kinds: Sequence[Kind], report: page.Report, arguments: argparse.Nam
 def _turn(server: Server, asked: Asked, seconds: int, turn: int, pinned: bool) -> measures.Run:
     kind = server.kind
     if turn == 0:
-        # The filling's files are settled, and the code is warm, before anything counts.
+        # Before the first measurement the files are flushed and the code is warm.
         measures.load(server, asked, _filling(kind), seconds=WARM_UP_S, pinned=pinned)
     run = measures.load(server, asked, _filling(kind), seconds=seconds * asked.stretch, pinned=pinned)
     print(
@@ -132,7 +132,7 @@ def _turn(server: Server, asked: Asked, seconds: int, turn: int, pinned: bool) -
 
 
 def _median(runs: Sequence[measures.Run]) -> measures.Run:
-    """The run with the median rate, the lower one of two."""
+    """Return the run with the median rate; of two, the lower one."""
     return sorted(runs, key=lambda run: run.rate)[(len(runs) - 1) // 2]
 
 
@@ -141,7 +141,7 @@ def _chosen(only: str) -> list[Asked]:
 
 
 def _measure_ours(report: page.Report, seconds: int, only: str) -> None:
-    """What is asked of our own engine alone: in process, and how many requests share an fsync."""
+    """Measure our engine only: in process, and how many requests share an fsync."""
     ours = KINDS[0]
     with tempfile.TemporaryDirectory(prefix="bursar-bench-") as folder:
         path = Path(folder) / "bursar.db"
@@ -155,10 +155,10 @@ def _measure_ours(report: page.Report, seconds: int, only: str) -> None:
 
 
 def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
-    """Rates and memory of servers on files of so many items: all up at once, and asked in turns.
+    """Return rates and memory of servers on files of these sizes. All run at the same time and are loaded in turn.
 
-    A machine of which others have a share is fast now and slow in a minute: sizes asked one after another would tell
-    of that. Every round asks each in the other order than the round before; the median counts.
+    A shared machine is fast now and slow in a minute, and sizes measured one after another would show only that. Each
+    round has the reverse order of the round before, and the median counts.
     """
     ours, measured = KINDS[0], [asked for asked in ASKED if asked.operation in GROWTH_ASKED]
     with ExitStack() as stack:
@@ -170,7 +170,7 @@ def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
             size = path.stat().st_size
             print(f"{items:,} items in {took_s:.0f} s, {size / 2**20:,.0f} MiB", file=sys.stderr, flush=True)
             with started(ours, folder, pinned=True):
-                pass  # the bytecode is kept from here on
+                pass  # from here on the bytecode is cached
             server = stack.enter_context(started(ours, folder, pinned=True))
             servers.append((page.Grown(items, size, server.started_s * 1e3), server))
         runs: dict[tuple[int, str], list[measures.Run]] = defaultdict(list)

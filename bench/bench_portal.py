@@ -3,17 +3,17 @@
     python bench/bench_portal.py [--seconds 10] [--rounds 3] [--workers 1,2] [--stored 1000000] [--write]
         [--peer URL [--peer-also PORTS] [--peer-paygov PORT] [--peer-empty COMMAND] [--peer-fill COMMAND]]
 
-Everything is on this machine: the load (bench/portal_bench/load.py), Pay.gov's simulator with its books in memory, and
-`bursar portal` as anyone starts it, each in processes of its own. 1, 8 and 32 clients in turn. In each round every
-portal has its turn, in the other order than in the round before, and the round with the median rate counts. All are
-warmed up first, under the same load.
+Everything runs on this machine: the load (bench/portal_bench/load.py), Pay.gov's simulator with its books in memory,
+and `bursar portal` with its defaults, each in separate processes, with 1, 8 and 32 clients. Each round measures every
+portal, in the reverse order of the round before, and the round with the median rate counts. All portals are warmed up
+first, under the same load.
 
-``--peer`` measures another portal with the same API in turns with ours; its redirects say where its Pay.gov is.
-``--peer-also`` are the ports of what else serves it, its database above all, ``--peer-paygov`` is its Pay.gov's: what
-listens there is counted as its cost. Our portals begin on an empty store; ``--peer-empty`` is a command that has the
-peer begin so too. ``--stored N`` measures once more with N payments there before; for that run ``--peer-fill`` is a
-command that puts as many into the peer (``true`` if they are there), without which it sits that run out.
-``--skip-empty`` leaves the first run out. ``--write`` puts the page into docs/benchmarks/portal.md.
+``--peer`` measures another portal with the same API, alternating with ours; its redirects give the address of its
+Pay.gov. ``--peer-also`` are the ports of its other servers, such as its database, and ``--peer-paygov`` is the port of
+its Pay.gov: the processes that listen there count as its cost. Our portals begin on an empty store; ``--peer-empty`` is
+a command that empties the peer. ``--stored N`` measures again with N payments already stored; for that run
+``--peer-fill`` is a command that stores as many in the peer (``true`` if they exist). Without it the peer is not in
+that run. ``--skip-empty`` omits the first run. ``--write`` writes the page docs/benchmarks/portal.md.
 """
 
 import argparse
@@ -40,7 +40,7 @@ READ_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Contender:
-    """One portal: its processes, with its database's if that has its own, and those of its Pay.gov."""
+    """One portal: its processes, including those of a separate database, and the processes of its Pay.gov."""
 
     name: str
     url: str
@@ -48,7 +48,7 @@ class Contender:
     paygov: Server | None
 
     def turn(self, stored: int, clients: int, seconds: float) -> Row:
-        """One measurement."""
+        """Measure once."""
         servers = (self.portal, self.paygov)
         before = [each.cpu_s() if each else 0.0 for each in servers]
         seen = loaded(self.url, clients, seconds)
@@ -70,7 +70,7 @@ class Contender:
 
 
 def main() -> int:
-    """Measures, prints, and writes the page if asked to."""
+    """Measure and print; write the page if it is requested."""
     arguments = _arguments()
     report = Report("python " + shlex.join(sys.argv), arguments.seconds, arguments.rounds)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
@@ -97,14 +97,14 @@ def main() -> int:
 
 
 def _read(file: Path) -> None:
-    """Brings a file into the machine's memory, where a portal that has been up for a while finds it."""
+    """Read a file into the machine's memory, where a portal that has run for a while would have it."""
     with file.open("rb") as reading:
         while reading.read(READ_BYTES):
             pass
 
 
 def _measured(folders: dict[int, Path], stored: int, arguments: argparse.Namespace, *, with_peer: bool) -> list[Row]:
-    """The median row of every portal for each number of clients: ours on the stores in ``folders``, by processes."""
+    """Return the median row of every portal and number of clients. ``folders``: number of processes → our store."""
     with ExitStack() as stack:
         paygov = stack.enter_context(simulator())
         contenders = []
@@ -129,7 +129,7 @@ def _measured(folders: dict[int, Path], stored: int, arguments: argparse.Namespa
 
 
 def _peer(arguments: argparse.Namespace) -> Contender:
-    """The peer, and what it costs as far as that can be seen: it may be another machine's or another user's."""
+    """Return the peer and its visible cost. It may run on another machine or for another user."""
     try:
         serving: Server | None = listening(arguments.peer, *arguments.peer_also)
         port = arguments.peer_paygov
@@ -141,7 +141,7 @@ def _peer(arguments: argparse.Namespace) -> Contender:
 
 
 def _median(rows: Sequence[Row]) -> Row:
-    """The round with the median rate."""
+    """Return the round with the median rate."""
     middle = median(row.per_s for row in rows)
     return min(rows, key=lambda row: abs(row.per_s - middle))
 

@@ -1,10 +1,10 @@
-"""How fast reports answer over many payments: builds a lake, times every named report, free SQL, and a fresh payment.
+"""Measure reports over many payments: build a lake, time every named report, free SQL, and a fresh payment.
 
     python bench/bench_reports.py --payments 1000000 [--repeats 5] [--fresh 200] [--write]
 
-The lake is written by the lake's own writer from generated rows; the store is the embedded one, in a file, and takes
-the fresh payments through the ledger. Each report runs once cold and then ``--repeats`` times; the median is reported.
-``--write`` puts the tables into docs/benchmarks/reports.md.
+The lake's writer writes the lake from generated rows. The store is the embedded one, in a file, and gets the fresh
+payments through the ledger. Each report runs once cold and then ``--repeats`` times, and the median is reported.
+``--write`` writes the tables to docs/benchmarks/reports.md.
 """
 
 import argparse
@@ -49,7 +49,7 @@ Timed = tuple[str, float, float]
 
 
 def payment(number: int, at: float, draw: random.Random) -> tuple[Attempt, list[Event]]:
-    """One finished payment and its events; 85 of 100 succeed, 30 of 100 are ACH and settle in days."""
+    """Return one finished payment and its events; 85 of 100 succeed, 30 of 100 are ACH and settle in days."""
     fee, amount = draw.choices(FEES, (70, 5, 25))[0]
     ach, good = draw.random() < 0.3, draw.random() < 0.85
     steps: list[tuple[Status, str, float]] = [
@@ -91,7 +91,7 @@ def payment(number: int, at: float, draw: random.Random) -> tuple[Attempt, list[
 
 
 def batches(count: int, now: float) -> Iterator[tuple[list[Row], list[Row]]]:
-    """Rows of ``count`` payments over two years, oldest first, a batch at a time."""
+    """Yield the rows of ``count`` payments over two years, oldest first, in batches."""
     draw = random.Random(1)
     spacing_s = SPAN_S / count
     for first in range(0, count, BATCH_PAYMENTS):
@@ -105,7 +105,7 @@ def batches(count: int, now: float) -> Iterator[tuple[list[Row], list[Row]]]:
 
 
 def build(folder: Path, count: int) -> list[str]:
-    """Write the lake; gives lines about it."""
+    """Write the lake and return lines about it."""
     now, writing_s, rows = system_clock(), 0.0, 0
     with writing(Lake.at(f"file:{folder}/lake")) as writer:
         for attempts, events in batches(count, now):
@@ -122,7 +122,7 @@ def build(folder: Path, count: int) -> list[str]:
 
 
 async def timed(work: Callable[[], Awaitable[object]], repeats: int) -> tuple[float, float]:
-    """(first, median of the repeats), seconds."""
+    """Return (first time, median of the repeats) in seconds."""
     spent = []
     for _ in range(repeats + 1):
         begun = time.perf_counter()
@@ -132,7 +132,7 @@ async def timed(work: Callable[[], Awaitable[object]], repeats: int) -> tuple[fl
 
 
 async def fresh(ledger: Ledger, reports: Reports, count: int) -> list[str]:
-    """Pay, and ask at once: the time from the acknowledgement to the answer that has the payment."""
+    """Return the times from the acknowledgement of a payment to the answer that has it, in seconds."""
     fee = FeeCatalogue.default().fee("PETITION_FILING_FEE", system_clock())
     assert fee is not None
     spent = []
@@ -172,7 +172,7 @@ async def measure(folder: Path, repeats: int, fresh_count: int) -> tuple[list[Ti
         parameters = {"payments_of_fee": {"fee": "COPY_FEE", "since": "2026-11-01"}, "failed_above": {"above": "100"}}
         given = parameters.get(name, {})
         if name == "return_codes":
-            given = {"since": "2026-06-01"}  # beyond the bound on rows without it
+            given = {"since": "2026-06-01"}  # without it the answer would have too many rows
         results.append((name, *await timed(partial(reports.report, name, given), repeats)))
     lines = await fresh(ledger, reports, fresh_count)
     await reports.close()

@@ -1,4 +1,4 @@
-"""The command line as a stranger meets it: what `--help` shows, and that the docs name every command."""
+"""The command line as a newcomer sees it: the output of `--help`, the docs of every command, and missing extras."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ for command in asked["commands"]:
     ran.append([result.exit_code, result.stdout, result.stderr + (repr(failure) if failure else "")])
 json.dump(ran, sys.stdout)
 """
-"""Runs commands in one process, as if the packages of some extras were not installed."""
+"""A program that runs commands in one process as if the packages of some extras were not installed."""
 
 Ran = tuple[int, str, str]
 """Exit code, standard output, standard error followed by the exception that left the command, if any."""
@@ -148,7 +148,7 @@ def run_without(modules: Iterable[str], commands: Iterable[str], cwd: Path) -> d
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store of the portal's and a file of subscriptions."""
+    """Make a folder with a portal's store and a file of subscriptions."""
     folder = tmp_path_factory.mktemp("base")
     (folder / "webhooks.toml").touch(0o600)
     (folder / "webhooks.toml").write_text(

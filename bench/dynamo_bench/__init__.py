@@ -1,1 +1,1 @@
-"""The parts of ``bench/bench_dynamo.py``: what is asked, who answers, the measurements, and their page."""
+"""The parts of ``bench/bench_dynamo.py``: the requests, the servers, the measurements, and their page."""

@@ -1,4 +1,4 @@
-"""The measurements: a load by wrk, the same operations in process, fsyncs counted, starts timed."""
+"""The measurements: a load by wrk, the same operations in process, counts of fsync, times of starts."""
 
 import asyncio
 import json
@@ -23,14 +23,14 @@ from dynamo_bench.workload import BATCH_ITEMS, Asked, Filling, Json, preloaded, 
 
 CONNECTIONS: Final = 64
 CONNECTIONS_SMALL: Final = 4
-"""For a server so slow that 64 clients would all still wait when a short run ends."""
+"""Seconds for a server so slow that all 64 clients would still wait at the end of a short run."""
 IN_PROCESS_CALLERS: Final = 64
 STARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one load showed."""
+    """The result of one load."""
 
     rate: float
     p50_us: float
@@ -44,12 +44,12 @@ class Run:
 
 
 def new_run() -> str:
-    """A name that no other load has: its new items collide with nobody's."""
+    """Return a unique name for a load, so that its new items differ from those of all other loads."""
     return f"{uuid.uuid4().hex[:6]}"
 
 
 def load(server: Server, asked: Asked, filling: Filling, *, seconds: int, pinned: bool) -> Run:
-    """wrk for ``seconds`` on CONNECTIONS connections."""
+    """Run wrk for ``seconds`` on CONNECTIONS connections."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(filling.lua(asked, headers(asked.operation)))
         script.flush()
@@ -76,7 +76,7 @@ def load(server: Server, asked: Asked, filling: Filling, *, seconds: int, pinned
 
 
 def batches(items: Iterable[tuple[str, Json]]) -> Iterator[Json]:
-    """BatchWriteItem's requests that put all of ``items``."""
+    """Yield the requests of BatchWriteItem that put all of ``items``."""
     feed = iter(items)
     while chunk := list(islice(feed, BATCH_ITEMS)):
         by_table: dict[str, list[Json]] = {}
@@ -86,7 +86,7 @@ def batches(items: Iterable[tuple[str, Json]]) -> Iterator[Json]:
 
 
 def fill(server: Server, filling: Filling) -> None:
-    """Makes the tables and puts the items through the server's own door."""
+    """Create the tables and put the items through the server's HTTP door."""
     for table in tables():
         server.ask("CreateTable", table)
         while server.ask("DescribeTable", {"TableName": table["TableName"]})["Table"]["TableStatus"] != "ACTIVE":
@@ -96,7 +96,7 @@ def fill(server: Server, filling: Filling) -> None:
 
 
 def fill_file(path: Path, filling: Filling) -> float:
-    """As :func:`fill`, straight into our file: (seconds). The shape is the same, the door is not in the way."""
+    """Do the same as :func:`fill` directly in our file, without HTTP. Return the seconds that it took."""
     began = time.perf_counter()
     engine = Engine.open(str(path))
 
@@ -115,15 +115,15 @@ def fill_file(path: Path, filling: Filling) -> float:
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
-    """The asyncio door under IN_PROCESS_CALLERS concurrent callers."""
+    """Measure the asyncio engine under IN_PROCESS_CALLERS concurrent callers."""
 
     rate: float
     cpu_us: float
 
 
 def in_process(path: Path, asked: Asked, filling: Filling, *, seconds: float) -> InProcess:
-    """The same operation without HTTP, on the same kind of file: requests are dicts, answers are bytes."""
-    # Made beforehand: making requests is not what is measured.
+    """Measure the same operation without HTTP, on the same kind of file: requests are dicts, answers are bytes."""
+    # The requests are made before the measurement.
     ready = [orjson.loads(text) for text in islice(filling.requests(asked.template), _prepared(asked))]
     engine = Engine.open(str(path))
 
@@ -152,7 +152,7 @@ def in_process(path: Path, asked: Asked, filling: Filling, *, seconds: float) ->
 
 
 def _prepared(asked: Asked) -> int:
-    """Enough requests for a second or two, in bounded memory."""
+    """Return enough requests for a second or two, in bounded memory."""
     return 2_000 if asked.operation == "BatchWriteItem" else 60_000
 
 
@@ -165,7 +165,7 @@ class Syncs:
 
 
 def count_syncs(server: Server, asked: Asked, filling: Filling, *, seconds: int) -> Syncs | None:
-    """strace on the server during a load, which slows it: no rate is told. None where strace may not be attached."""
+    """Run strace on the server during a load. It slows the server, so there is no rate. None: strace is not allowed."""
     command = ["strace", "-f", "-c", "-e", "trace=fsync,fdatasync", "-p", str(server.process.pid)]
     try:
         tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -182,7 +182,7 @@ def count_syncs(server: Server, asked: Asked, filling: Filling, *, seconds: int)
 
 
 def start_ms(kind: Kind, folder: Path) -> float:
-    """Median time from the command to the first answer, on files that are there."""
+    """Return the median time from the command to the first answer, on existing files."""
     times = []
     for _ in range(STARTS):
         with started(kind, folder, pinned=False) as server:
@@ -191,7 +191,7 @@ def start_ms(kind: Kind, folder: Path) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """Return the facts about the machine on which the figures depend."""
     cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     cores = Path("/proc/cpuinfo").read_text().count("processor\t")
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())

@@ -1,4 +1,4 @@
-"""The page that tells the measurements: Markdown, for the terminal and for docs/benchmarks/dynamo.md."""
+"""The page of the measurements: Markdown, for the terminal and for docs/benchmarks/dynamo.md."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from dynamo_bench.workload import ASKED, ITEM_BYTES, Asked
 
 OURS: Final = "bursar"
 MEMORY_ONLY: Final = frozenset({"moto"})
-"""Not a peer in a persistent mode."""
+"""The server that is not a peer in a persistent mode."""
 START_MS_MAX: Final = 250
 GROWTH_MAX: Final = 1.25
 IN_PROCESS_RATIO_MIN: Final = 1.5
 MIB: Final = 2**20
 _ABSENT: Final = {False: "—", True: "none ended"}
-"""A server without the operation, and one that answered no request before the run was over."""
+"""The cells for a server without the operation, and for a server that answered no request in the run."""
 
 
 @dataclass(slots=True)
@@ -47,13 +47,13 @@ class Report:
     growth: list[Grown] = field(default_factory=list)
 
     def add(self, server: str, asked: Asked, run: Run) -> None:
-        """Keeps the better of a server's settings."""
+        """Keep the better of a server's settings."""
         known = self.best.get((server, asked.name))
         if known is None or run.rate > known.rate:
             self.best[server, asked.name] = run
 
     def text(self) -> str:
-        """The page."""
+        """Return the page."""
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:

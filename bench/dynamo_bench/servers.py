@@ -1,4 +1,4 @@
-"""The servers under measurement: how each is started, in which settings, and what it is."""
+"""The measured servers: their command lines, their settings and their names."""
 
 import http.client
 import json
@@ -28,13 +28,13 @@ SERVER_CORE: Final = "0"
 
 
 def _dynalite(port: int, folder: Path) -> list[str]:
-    # It makes tables slowly on purpose, as Amazon does; that is not measured here.
+    # It creates tables slowly on purpose, as Amazon does. This is not measured here.
     waits = ["--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0"]
     return ["node", str(DYNALITE), "--port", str(port), "--path", str(folder / "dynalite"), *waits]
 
 
 def headers(operation: str) -> dict[str, str]:
-    """An SDK's headers; no server here checks the signature."""
+    """Return the headers of an SDK. No server here checks the signature."""
     signed = "SignedHeaders=host;x-amz-date;x-amz-target, Signature=" + "0" * 64
     return {
         "Content-Type": "application/x-amz-json-1.0",
@@ -46,14 +46,14 @@ def headers(operation: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One DynamoDB: its name, its command line, and how much may be asked of it in a short run."""
+    """One DynamoDB: its name, its command line, and its load in a short run."""
 
     name: str
     command: Callable[[int, Path], list[str]]
     present: Callable[[], bool]
     version: Callable[[], str]
     small: bool = False
-    """So slow that it gets fewer items."""
+    """Whether it is so slow that it gets fewer items."""
     unoffered: frozenset[str] = frozenset()
     note: str = ""
 
@@ -105,7 +105,7 @@ def _said(command: list[str]) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         return int(bound.getsockname()[1])
@@ -119,11 +119,11 @@ class Server:
         self.process = process
         self.port = port
         self.started_s = started_s
-        """From the command to its first answer."""
+        """Time from the command to the first answer."""
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_S_MAX)
 
     def ask(self, operation: str, request: Any) -> Any:
-        """One request, answered or raised."""
+        """Send one request and return its answer, or raise its error."""
         body = request if isinstance(request, str) else json.dumps(request)
         self._connection.request("POST", "/", body, headers(operation))
         answer = self._connection.getresponse()
@@ -133,26 +133,26 @@ class Server:
         return json.loads(text)
 
     def rss_bytes(self) -> int:
-        """Resident memory of the process."""
+        """Return the resident memory of the process."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
                 return int(line.split()[1]) * 1024
         return 0
 
     def cpu_s(self) -> float:
-        """Processor time that the process has used so far, its threads included."""
+        """Return the processor time that the process and its threads have used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def started(kind: Kind, folder: Path, *, pinned: bool) -> Iterator[Server]:
-    """A server of that kind on its files in ``folder``, ended at the end. ``pinned``: to one core, not the client's."""
+    """Start a server with its files in ``folder`` and end it at the end. ``pinned``: to one core, not the client's."""
     port = free_port()
     command = kind.command(port, folder)
     if pinned:
         command = ["taskset", "-c", SERVER_CORE, *command]
-    # As an installed package has it: compiled once, wherever this process was told not to keep bytecode.
+    # As in an installed package, bytecode is cached, even if this process does not cache it.
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     log = (folder / f"{kind.name}.log").open("wb")
     began = time.perf_counter()

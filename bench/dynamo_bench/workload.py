@@ -1,8 +1,8 @@
-"""What every server is asked: three tables, their items of 600 bytes, and one template per operation.
+"""The load of every server: three tables, their items of 600 bytes, and one template per operation.
 
-A template is a request's JSON with marks in it. wrk fills them in Lua, the in-process run in Python:
+A template is a request in JSON with marks. wrk fills them in Lua, the in-process run in Python:
 
-    @old@   a random item that is there      @part@   a random partition of 20 items
+    @old@   a random existing item           @part@   a random partition of 20 items
     @new@   an id not used before, in no order (one per request)          @any@   a random number
 """
 
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 def tables() -> list[Json]:
-    """CreateTable's requests: a table of single items, one of partitions, and one shaped like the payments'."""
+    """Return the CreateTable requests: a table of single items, one of partitions, and one like the payments table."""
     pk = {"AttributeName": "pk", "KeyType": "HASH"}
     sk = {"AttributeName": "sk", "KeyType": "RANGE"}
     texts = {name: {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "dueShard", "dueAt")}
@@ -47,7 +47,7 @@ def tables() -> list[Json]:
 
 
 def item(key: Json, **more: Any) -> Json:
-    """An item of ITEM_BYTES by DynamoDB's count, of the attributes that a payment has."""
+    """Return an item of ITEM_BYTES by DynamoDB's count, with the attributes of a payment."""
     whole = {
         **key,
         "kind": {"S": "attempt"},
@@ -60,24 +60,24 @@ def item(key: Json, **more: Any) -> Json:
         "createdAt": {"S": "2026-11-22T19:03:04.123Z"},
         **more,
     }
-    # Every attribute costs its name and its content; the marks stand for ten characters or so.
+    # Every attribute costs its name and its content. A mark is replaced by about ten characters.
     spent = sum(len(name) + len(json.dumps(value)) - 8 for name, value in whole.items())
     return {**whole, "note": {"S": "n" * max(0, ITEM_BYTES - spent - 4)}}
 
 
 def single_key(number: int | str) -> Json:
-    """The key of an item of the table of single items."""
+    """Return the key of an item of the table of single items."""
     return {"pk": {"S": f"item#{number:08d}" if isinstance(number, int) else f"item#{number}"}}
 
 
 def partition_key(number: int | str, position: int) -> Json:
-    """The key of an item of a partition."""
+    """Return the key of an item of a partition."""
     name = f"{number:06d}" if isinstance(number, int) else number
     return {"pk": {"S": f"part#{name}"}, "sk": {"S": f"line#{position:04d}"}}
 
 
 def preloaded(items: int, partitions: int) -> Iterator[tuple[str, Json]]:
-    """(table, item) of everything that is there before the first measurement."""
+    """Yield (table, item) for every item before the first measurement."""
     for number in range(items):
         yield SINGLE, item(single_key(number))
     for number in range(partitions):
@@ -90,16 +90,16 @@ def preloaded(items: int, partitions: int) -> Iterator[tuple[str, Json]]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One operation under measurement: the request's template, and the least ratio to the fastest peer (engine.md)."""
+    """One measured operation: the template of its request, and the required ratio to the fastest peer."""
 
     name: str
     operation: str
     template: str
     ratio_min: float
     rate_min: int
-    """Requests per second that the ratio came to on the machine where the targets were set."""
+    """Requests per second at that ratio on the machine where the targets were set."""
     stretch: int = 1
-    """Runs this many times as long: some servers take turns among 64 batches and end none of them for seconds."""
+    """Factor of the run time: some servers work on 64 batches at the same time and end none of them for seconds."""
 
 
 def _template(request: Json) -> str:
@@ -123,7 +123,7 @@ def _conditional_update() -> Json:
 
 
 def _payment() -> Json:
-    """A new attempt: its item, its event, its sentinel, and the obligation that it is an attempt at."""
+    """Return a new attempt: its item, its event, its sentinel, and its obligation."""
     absent = {"ConditionExpression": "attribute_not_exists(pk)"}
     due = {"dueShard": {"S": "3"}, "dueAt": {"S": "2026-11-22T19:03:@any@Z"}}
     attempt = item({"pk": {"S": "o#@part@"}, "sk": {"S": "attempt#@new@"}}, **due)
@@ -168,16 +168,16 @@ ASKED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What the marks may stand for: how many items and partitions there are, and a name that no other run has."""
+    """The values for the marks: the numbers of items and partitions, and a unique name of the run."""
 
     items: int
     partitions: int
     run: str
 
     def requests(self, template: str) -> Iterator[str]:
-        """Requests without end, all different, the same for the same ``run``."""
+        """Yield requests endlessly: all different, and the same for the same ``run``."""
         luck = random.Random(self.run)
-        pieces = _MARK.split(template)  # every other one is a mark's name
+        pieces = _MARK.split(template)  # every second part is the name of a mark
         count = 0
         while True:
             count += 1
@@ -190,7 +190,7 @@ class Filling:
             yield "".join(values[piece] if at % 2 else piece for at, piece in enumerate(pieces))
 
     def lua(self, asked: Asked, headers: dict[str, str]) -> str:
-        """wrk's script: the same requests, and at the end one line of JSON with what wrk counted."""
+        """Return the script for wrk: the same requests, and at the end one line of JSON with wrk's counts."""
         pieces = _MARK.split(asked.template)
         parts = ", ".join(f"[=[{piece}]=]" if at % 2 == 0 else f'"@{piece}"' for at, piece in enumerate(pieces))
         head = ", ".join(f'["{name}"] = "{value}"' for name, value in headers.items())

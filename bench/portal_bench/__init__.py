@@ -1,1 +1,1 @@
-"""What bench_portal.py is made of: the load, the servers under it, the payments that are there before, the page."""
+"""The parts of bench_portal.py: the load, the servers, the payments stored before, and the page."""

@@ -1,10 +1,10 @@
-"""The load: clients that pay, in a process of their own, lean enough not to be the bottleneck.
+"""The load: clients that pay, in a separate process that is fast enough not to be the bottleneck.
 
     init ──► the payer pays on Pay.gov's page ──► process ──► details          one flow, over and over, per client
 
-Each client has one kept-alive connection to the portal and one to Pay.gov's stand-in, and sends the next request when
-the last one is answered (closed loop). Requests are bytes put together by hand, replies are read by httptools on
-uvloop; of a body only the words that matter are looked for, and whatever lacks them ends its client as a failure.
+Each client has one kept-alive connection to the portal and one to the simulator, and sends the next request when the
+last one is answered (closed loop). Requests are bytes without a library, and httptools on uvloop parses replies. Of a
+body only the words that matter are searched; a reply without them is a failure and ends its client.
 
     python load.py URL CLIENTS SECONDS      prints one line of JSON
 """
@@ -34,24 +34,24 @@ SUCCESS: Final = b"success"
 
 
 class Unexpected(Exception):
-    """A reply that is not a payment going well."""
+    """A reply that a successful payment does not have."""
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive HTTP/1.1 connection with one request under way at a time."""
+    """One kept-alive HTTP/1.1 connection with one pending request at a time."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._new_future = asyncio.get_running_loop().create_future
         self._waiting: asyncio.Future[bytes] | None = None
         self._body: list[bytes] = []
-        # Bound methods of others in the place of our own: a call less for each reply. The parser looks here when made.
+        # Bound methods of other objects replace ours, one call less per reply. The parser reads them when it is made.
         self.on_body = self._body.append
         self._parser = httptools.HttpResponseParser(self)
-        self.data_received = self._parser.feed_data  # type: ignore[method-assign]  # as said above
+        self.data_received = self._parser.feed_data  # type: ignore[method-assign]  # see the comment above
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own kind
+        self._transport = cast("asyncio.Transport", transport)  # a transport of uvloop
 
     def on_message_complete(self) -> None:
         status, body = self._parser.get_status_code(), b"".join(self._body)
@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
             self._waiting.set_exception(Unexpected(f"the connection ended: {error}"))
 
     def ask(self, request: bytes) -> "asyncio.Future[bytes]":
-        """The body of the reply to ``request``. Raises Unexpected unless it is a 200."""
+        """Return the body of the reply to ``request``. Raise Unexpected unless it is a 200."""
         assert self._transport is not None
         waiting = self._waiting = self._new_future()
         self._transport.write(request)
@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
 
 
 class Client:
-    """One client: its connections, and how long its requests took (seconds)."""
+    """One client: its connections, and the times of its requests in seconds."""
 
     def __init__(self, portal: str) -> None:
         self._host = urlsplit(portal).netloc
@@ -89,7 +89,7 @@ class Client:
         self.took: dict[str, list[float]] = {"init": [], "process": [], "details": []}
 
     async def run(self, until: float) -> int:
-        """Flows until then (perf_counter); how many were whole."""
+        """Run flows until a time of perf_counter. Return the number of complete flows."""
         portal = await connected(self._host)
         flows = 0
         while time.perf_counter() < until:
@@ -117,7 +117,7 @@ class Client:
             raise Unexpected(f"a payment that is not a success: {paid[:200]!r}, then {told[:200]!r}")
 
     async def _meet_payers(self, redirect: str) -> Connection:
-        """A connection to the Pay.gov to which the portal sends its payers."""
+        """Return a connection to the Pay.gov to which the portal sends its payers."""
         page = urlsplit(redirect)
         self._pay = (
             f"POST {page.path}/PLASTIC_CARD/Success?token=".encode(),
@@ -128,7 +128,7 @@ class Client:
 
 
 async def connected(address: str) -> Connection:
-    """A connection to ``host:port``."""
+    """Return a connection to ``host:port``."""
     host, _, port = address.rpartition(":")
     _, connection = await asyncio.get_running_loop().create_connection(Connection, host, int(port))
     return connection
@@ -144,7 +144,7 @@ def _process(token: bytes) -> bytes:
 
 
 def _around_reference(host: str) -> tuple[bytes, bytes]:
-    """What stands before and behind the reference in the request of an init."""
+    """Return the parts of an init request before and after the reference."""
     reference = _reference().decode()
     order = {
         "transactionReferenceId": reference,
@@ -159,7 +159,7 @@ def _around_reference(host: str) -> tuple[bytes, bytes]:
 
 
 def _reference() -> bytes:
-    """A new one: a UUID of version 4."""
+    """Return a new reference: a UUID of version 4."""
     digits = os.urandom(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}".encode()
 
@@ -172,12 +172,12 @@ def _found(wanted: "re.Pattern[bytes]", body: bytes) -> bytes:
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The value below which ``share`` of the sorted ``values`` lie; 0 for none."""
+    """Return the value below which ``share`` of the sorted ``values`` lie; 0 if there are none."""
     return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 
 async def load(portal: str, count: int, seconds: float) -> dict[str, Any]:
-    """What ``count`` clients saw in ``seconds``: flows/s, milliseconds by request, failures, this process's own CPU."""
+    """Run ``count`` clients for ``seconds``. Return flows/s, milliseconds by request, failures, CPU of this process."""
     clients = [Client(portal) for _ in range(count)]
     began, cpu_before_s = time.perf_counter(), time.process_time()
     ended = await asyncio.gather(*(client.run(began + seconds) for client in clients), return_exceptions=True)
@@ -197,7 +197,7 @@ async def load(portal: str, count: int, seconds: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the load and print its result."""
     portal, clients, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     print(json.dumps(uvloop.run(load(portal, clients, seconds))))
 

@@ -1,4 +1,4 @@
-"""The page docs/benchmarks/portal.md, made of one run."""
+"""The page docs/benchmarks/portal.md of one run."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ RATIO_CLIENTS: Final = (8, 32)
 P50_SHARE_MAX: Final = 0.5
 P50_CLIENTS: Final = 1
 STORED_SHARE_MIN: Final = 0.75
-"""Of the rate without stored payments."""
+"""The required share of the rate without stored payments."""
 PORTAL_PACKAGES: Final = (
     "apsw",
     "click",
@@ -32,9 +32,9 @@ PORTAL_PACKAGES: Final = (
     "uvicorn",
     "uvloop",
 )
-"""What the portal runs on that is not Python's own; the load has uvloop and httptools of these."""
+"""The packages that the portal needs at run time. The load uses uvloop and httptools of these."""
 SIMULATOR_PACKAGES: Final = ("uvicorn",)
-"""What serves the simulator."""
+"""The packages that serve the simulator."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Row:
 
 @dataclass
 class Report:
-    """A run, as it fills."""
+    """A run and its results so far."""
 
     command: str
     seconds: float
@@ -81,11 +81,11 @@ class Report:
     load_after: float = 0.0
 
     def finish(self) -> None:
-        """Notes what is known at the end only."""
+        """Add the facts that are known only at the end."""
         self.load_after = os.getloadavg()[0]
 
     def text(self) -> str:
-        """The page."""
+        """Return the page."""
         parts = [self._head(), "", _HEADER, *map(_line, self.rows), "", *self._against(), "", *self._failures()]
         return "\n".join(parts).rstrip() + "\n"
 
@@ -124,7 +124,7 @@ the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
         return lines
 
     def _beside(self, row: Row) -> list[str]:
-        """How one of our rows stands to the other portal's."""
+        """Return the ratio of one of our rows to the other portal's row."""
         peer = self._row(PEER, row.stored, row.clients)
         if peer is not None:
             rate, p50_ms = peer.per_s, {name: peer.p50_ms(name) for name in CLOSEST_P50_MS}
@@ -147,7 +147,7 @@ the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
         return [f"- {_who(row)}: {'; '.join(said)}"]
 
     def _beside_empty(self, row: Row) -> list[str]:
-        """How a row with stored payments stands to the same portal's without."""
+        """Return the ratio of a row with stored payments to the same portal's row without them."""
         empty = self._row(row.name, 0, row.clients)
         if not row.stored or empty is None or not empty.per_s:
             return []
@@ -200,7 +200,7 @@ def _verdict(met: bool) -> str:
 
 
 def _home() -> str:
-    """Where this Python was installed: builds of one version differ by half in speed, and do not say how they came."""
+    """Return where this Python is installed. Builds of one version differ in speed by half."""
     return sys.base_prefix
 
 

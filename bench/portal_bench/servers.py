@@ -1,6 +1,6 @@
-"""The servers under the load: Pay.gov's simulator in its fast form, and `bursar portal` on a file.
+"""The loaded servers: Pay.gov's simulator in its fast form, and `bursar portal` on a file.
 
-Others are found by the port that they listen on (:func:`listening`), so that what they cost can be told too.
+Other servers are found by the ports on which they listen (:func:`listening`), so their cost can be reported too.
 """
 
 import http.client
@@ -20,7 +20,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 BIN: Final = Path(sys.executable).parent
 START_S_MAX: Final = 600.0
-"""Long: the first start under other rules than the store's reads all of it, a million payments in a quarter hour."""
+"""Seconds. A first start with other rules than the store's reads all of it: 15 minutes for a million payments."""
 STOP_S_MAX: Final = 60.0
 NEVER_S: Final = "1e7"
 _LISTENS: Final = "0A"
@@ -28,7 +28,7 @@ _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         return int(bound.getsockname()[1])
@@ -36,17 +36,17 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Server:
-    """Processes that serve one thing, with their children if they have any."""
+    """The processes of one server, with their children."""
 
     url: str
     parents: tuple[int, ...]
 
     def cpu_s(self) -> float:
-        """Processor time used so far, in seconds."""
+        """Return the processor time used so far, in seconds."""
         return sum(map(_cpu_s, self._pids()))
 
     def rss_mb(self) -> float:
-        """Resident memory, in MB; pages that processes share count for each."""
+        """Return the resident memory in MB. Pages that processes share count for each process."""
         return sum(map(_rss_mb, self._pids()))
 
     def _pids(self) -> set[int]:
@@ -54,7 +54,7 @@ class Server:
 
 
 def listening(url: str, *ports: int) -> Server:
-    """Who listens on the port of ``url`` and on ``ports``, on this machine. Raises LookupError when nobody does."""
+    """Return the processes that listen on the port of ``url`` and on ``ports``. Raise LookupError if there are none."""
     wanted = {int(url.rpartition(":")[2].rstrip("/")), *ports}
     pids = {pid for inode in _sockets(wanted) for pid in _holders(inode)}
     if not pids:
@@ -74,7 +74,7 @@ def _holders(inode: str) -> Iterator[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             held = any(str(each.readlink()) == f"socket:[{inode}]" for each in (process / "fd").iterdir())
-        except OSError:  # it ended, or is another user's
+        except OSError:  # the process ended or belongs to another user
             continue
         if held:
             yield int(process.name)
@@ -82,7 +82,7 @@ def _holders(inode: str) -> Iterator[int]:
 
 @contextmanager
 def simulator() -> Iterator[Server]:
-    """Pay.gov's simulator in its fast form (``fast_simulator.py``), its books in memory."""
+    """Start Pay.gov's simulator in its fast form (``fast_simulator.py``) with its books in memory."""
     port = free_port()
     command = [sys.executable, str(Path(__file__).with_name("fast_simulator.py")), "--port", str(port)]
     with _started(command, f"http://127.0.0.1:{port}", {}) as server:
@@ -91,7 +91,7 @@ def simulator() -> Iterator[Server]:
 
 @contextmanager
 def portal(folder: Path, paygov: str, workers: int) -> Iterator[Server]:
-    """`bursar portal` on the store in ``folder``. The lake's writer waits: its work is not a payer's."""
+    """Start `bursar portal` on the store in ``folder``. The lake is not written: that is not part of a payment."""
     port = free_port()
     settings = {
         "BURSAR_DATA": str(folder),
@@ -140,7 +140,7 @@ def _await_health(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 def loaded(url: str, clients: int, seconds: float) -> dict[str, Any]:
-    """What load.py says, run in a process of its own."""
+    """Run load.py in a separate process and return its result."""
     command = [sys.executable, str(Path(__file__).with_name("load.py")), url, str(clients), str(seconds)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     report: dict[str, Any] = json.loads(said)
@@ -161,7 +161,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_s(pid: int) -> float:
-    """Its own, and that of its children that have ended."""
+    """Return the processor time of the process and of its ended children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / _TICKS_PER_S
 

@@ -1,15 +1,15 @@
-"""Payments that are there before the load: one real payment, stamped a million times into a store of its own.
+"""The payments stored before the load: one real payment, copied a million times into a separate store.
 
-    the portal makes one payment ──► its rows, as they lie in the file ──► the same rows with other ids, keys and times
-                                     the index of keys at the end, sorted, as SQLite likes it best
+    the portal makes one payment ──► its rows, as they are in the file ──► the same rows with other ids, keys and times
+                                     the index of keys last and sorted, which is fastest for SQLite
 
-Rows are the portal's own to the byte: what differs from payment to payment (reference, ids, token, times) has a fixed
-length and is exchanged, nothing else is touched. Filling writes without fsync and without a write-ahead log, in the
-folder ``filling``; it goes on where it was stopped, and ends with the store in its place under its real settings.
-What it does not show is wear: a B-tree that grew by payments would be a third larger than one built sorted.
+Rows equal the portal's rows to the byte. Only the values that differ between payments (reference, ids, token, times)
+are replaced; they have fixed lengths. Filling writes without fsync and without a write-ahead log, in the folder
+``filling``. It continues where it was stopped, and at the end moves the store to its place with its real settings. The
+store shows no wear: a B-tree that grew by payments would be a third larger than this sorted one.
 
-    python stored.py FOLDER COUNT       makes FOLDER/bursar.db, or adds nothing to one that is there
-    bursar audit, bursar dynamo check   say that it is whole
+    python stored.py FOLDER COUNT       makes FOLDER/bursar.db, or keeps an existing file
+    bursar audit, bursar dynamo check   verify the store
 """
 
 import asyncio
@@ -50,7 +50,7 @@ FIRST_AT: Final = 1_760_000_000.0
 APART_S: Final = 7.0
 TICK_S: Final = 0.02
 GROUP_PAYMENTS: Final = 5_000
-"""Of one transaction, and of one seed."""
+"""Payments of one transaction, and of one seed."""
 CACHE_KIB: Final = 1024 * 1024
 REFERENCE: Final = "5f0c8a52-9d3e-4b7a-8c61-2e9b47d0a3f6"
 ORDER: Final = {
@@ -66,19 +66,19 @@ HOUR: Final = r"\d{4}-\d\d-\d\dT\d\d"
 
 @dataclass(frozen=True)
 class Stamp:
-    """One payment's rows with places for what differs, and what else the file says of one payment."""
+    """The rows of one payment with placeholders for the values that differ, and its entries in the indexes."""
 
     table: int
     rows: Sequence[tuple[bytes, int, bytes]]
-    """Key, size and item of each."""
+    """Key, size and item of each row."""
     entries: Sequence[tuple[str, bytes, int]]
-    """The index's table, the entry, and which of the rows it stands for."""
+    """The table of the index, the entry, and the number of its row."""
     counters: Sequence[tuple[int, int, int, int]]
     offsets_ms: Sequence[int]
-    """The times of a payment, from its beginning."""
+    """The times of a payment, relative to its beginning."""
 
     def values(self, number: int, draw: random.Random) -> dict[bytes, bytes]:
-        """What is put into the places for payment ``number``."""
+        """Return the values of the placeholders for payment ``number``."""
         at = FIRST_AT + number * APART_S
         values = {
             b"reference": str(UUID(int=draw.getrandbits(128), version=4)).encode(),
@@ -94,9 +94,9 @@ class Stamp:
 
 
 def store_payments(folder: Path, count: int) -> float:
-    """Makes the store; gives the seconds that it took. Does nothing when there is one with the rules of today.
+    """Make the store and return the seconds that it took. Do nothing if there is a store with the present rules.
 
-    One with other rules is made anew: to read all of it, as a portal would before it listens, takes longer.
+    A store with other rules is made again: reading all of it, as a portal would at its start, takes longer.
     """
     file, filling = folder / FILE, folder / "filling"
     for path in (file, filling / FILE):
@@ -111,7 +111,7 @@ def store_payments(folder: Path, count: int) -> float:
     asyncio.run(_make(filling))
     with closing(apsw.Connection(str(filling / FILE))) as connection:
         _fill(connection, stamp, count, began)
-    asyncio.run(_make(filling))  # the real settings again: the write-ahead log, the rules as they are
+    asyncio.run(_make(filling))  # the real settings again: the write-ahead log and the rules
     descriptor = os.open(filling / FILE, os.O_RDWR)
     os.fsync(descriptor)
     os.close(descriptor)
@@ -127,12 +127,12 @@ def _has_rules_of_today(file: Path) -> bool:
 
 
 async def _make(folder: Path) -> None:
-    """The table and its rules, on a store in that folder."""
+    """Make the table and its rules in a store in the folder."""
     async with Composition(Settings(data=str(folder))) as parts:
         await parts.ledger()
 
 
-# One payment, to be stamped
+# the one payment that is copied
 
 
 async def _stamp() -> Stamp:
@@ -151,7 +151,7 @@ async def _stamp() -> Stamp:
 
 
 async def _pay(parts: Composition) -> str:
-    """One payment through the portal, whole; gives its token."""
+    """Make one complete payment through the portal. Return its token."""
     paygov = Simulator(parts.clock, parts.randomness)
     config = PayGovConfig(url=f"http://paygov{ONLINE_PATH}", payment_url=f"http://paygov{PAY_PATH}")
     client = parts.clients.by_name(parts.clients.names[0])
@@ -216,16 +216,16 @@ def _stamp_of(connection: apsw.Connection, token: str) -> Stamp:
 
 
 class _Places:
-    """Finds the texts that differ from payment to payment, and puts places to fill in where they are."""
+    """Find the texts that differ between payments, and replace them by placeholders."""
 
     def __init__(self, known: dict[str, str]) -> None:
         self._known = known
-        # An hour stands before the time that it is the hour of.
+        # The hour precedes the time that contains it.
         hour = rf"{HOUR}(?=.*?({TIME}))"
         self._pattern = re.compile("|".join([*map(re.escape, known), hour]), re.DOTALL)
 
     def in_text(self, raw: bytes) -> bytes:
-        """``raw``, to be filled in by ``%``."""
+        """Return ``raw`` as a template for ``%``."""
         return self._pattern.sub(self._place, raw.decode().replace("%", "%%")).encode()
 
     def _place(self, found: re.Match[str]) -> str:
@@ -242,7 +242,7 @@ def _ms(moment: str) -> int:
 
 
 def _fill(connection: apsw.Connection, stamp: Stamp, count: int, began: float) -> None:
-    """Adds payments up to ``count``, then what is best built at the end."""
+    """Add payments up to ``count``, then build the indexes that are fastest to build at the end."""
     items, per = f"items_{stamp.table}", len(stamp.rows)
     for pragma in ("journal_mode=TRUNCATE", "synchronous=OFF", f"cache_size=-{CACHE_KIB}", "locking_mode=EXCLUSIVE"):
         connection.execute(f"PRAGMA {pragma}")
@@ -264,7 +264,7 @@ def _fill(connection: apsw.Connection, stamp: Stamp, count: int, began: float) -
 
 
 def _add(connection: apsw.Connection, stamp: Stamp, first: int, count: int) -> None:
-    """One transaction; its first payment begins a group, or goes on with the one that a smaller store ended in."""
+    """Write one transaction. Its first payment begins a group or continues the last group of a smaller store."""
     draw = random.Random(first)
     rows: list[tuple[int, bytes, int, bytes]] = []
     entries: dict[str, list[tuple[bytes, int]]] = {name: [] for name, _, _ in stamp.entries}

@@ -1,4 +1,4 @@
-"""Putting the parts together: which rules an embedded store gets, and what that costs it."""
+"""The composition root: which rules an embedded store gets, when the whole table is judged, and what is refused."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ versions = [{ active_from = 2026-01-01, amount = "5.00" }]
 
 @pytest.fixture
 def put(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The rules documents under which a whole table was read and judged."""
+    """Record the rules documents for which a whole table was read and judged."""
     seen: list[str] = []
     whole = Engine.put_rules_document
 

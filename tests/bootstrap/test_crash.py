@@ -1,6 +1,6 @@
-"""Kill it anywhere: a process that dies in mid-payment leaves a record from which the next one completes it, once.
+"""Kill the process at any point: the next process completes the payment from the record, once.
 
-On both write paths: on the embedded store, and over HTTP on a DynamoDB that knows no rules.
+On both write paths: on the embedded store, and over HTTP on a DynamoDB without rules.
 """
 
 import json
@@ -26,7 +26,7 @@ RESOLVED_WITHIN_S = 60
 
 @pytest.fixture
 def store(write_path: WritePath, tmp_path: Path) -> Iterator[list[str]]:
-    """The URL of the store that the portals below ``tmp_path`` are set to; none where it is the embedded one."""
+    """Yield the URL of the portals' store, as command line arguments; empty for the embedded store."""
     if write_path.swaps:
         yield []
         return
@@ -55,7 +55,7 @@ def die(data: Path, point: str, store: list[str]) -> None:
 
 
 def resolved(up: Up) -> Any:
-    """The payment once it is no longer pending: the sweeper of the new process resolves it."""
+    """Return the payment when it is no longer pending: the sweeper of the new process resolves it."""
     deadline = time.monotonic() + RESOLVED_WITHIN_S
     while time.monotonic() < deadline:
         payment = get(f"{up.portal_url}/details/{REFERENCE}")

@@ -1,4 +1,4 @@
-"""What a running portal offers is what docs/api.md tells of."""
+"""docs/api.md describes every endpoint of a running portal."""
 
 import json
 import urllib.request

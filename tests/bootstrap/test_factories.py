@@ -1,4 +1,4 @@
-"""What the rooms' commands work on, where the settings name a store that is not there."""
+"""Commands beside a portal refuse a store that is missing or that other users may use."""
 
 from pathlib import Path
 

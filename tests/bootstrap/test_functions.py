@@ -1,4 +1,4 @@
-"""The Lambda functions, called as Lambda calls them, on a DynamoDB and a Pay.gov that are somewhere else."""
+"""The Lambda functions, called as Lambda calls them, on a DynamoDB and a Pay.gov in another thread."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ START_S_MAX = 30.0
 
 
 class Backend:
-    """A DynamoDB with the payments table, and Pay.gov's simulator, served from a thread of their own."""
+    """A DynamoDB with the payments table, and Pay.gov's simulator, served from a separate thread."""
 
     def __init__(self) -> None:
         self.simulator = Simulator(system_clock, random.Random(1))
@@ -121,7 +121,7 @@ def asked(portal: LambdaDoor, method: str, path: str, body: Any = None, arn: str
 
 
 def begun(portal: LambdaDoor) -> tuple[str, str]:
-    """(reference, token) of a payment that the payer has yet to make."""
+    """Return (reference, token) of a payment that the payer has not paid yet."""
     reference = str(uuid.uuid4())
     order = {
         "transactionReferenceId": reference,
@@ -155,7 +155,7 @@ def test_a_scheduled_pass_ends_what_is_due(
     reference, _ = begun(portal)
     assert sweep({"source": "aws.events"}, None)["results"] == {}
     sweep.instance.close()
-    # Four hours on: the token has expired.
+    # Four hours later the token has expired.
     later = time.time() + 4 * 3600
     monkeypatch.setattr(
         functions, "Composition", lambda *given, **named: Composition(*given, **named, clock=lambda: later)
@@ -168,7 +168,7 @@ def test_a_scheduled_pass_ends_what_is_due(
 
 
 class Receiver:
-    """In the place of the network: takes every delivery."""
+    """A sender that replaces the network and accepts every delivery."""
 
     taken: ClassVar[list[str]] = []
 

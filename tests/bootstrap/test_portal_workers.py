@@ -1,4 +1,4 @@
-"""`bursar portal --workers 2` from the outside: one port, several processes, which live and end together."""
+"""`bursar portal --workers 2` from the outside: several processes on one port that start and end together."""
 
 import contextlib
 import http.client
@@ -25,7 +25,7 @@ UNUSABLE = 2
 
 @contextlib.contextmanager
 def running_workers(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The parent process and the portal's URL; ``settings`` are environment variables."""
+    """Yield the parent process and the portal's URL. ``settings`` are environment variables."""
     command = [sys.executable, "-m", "bursar", "portal", "--workers", "2", "--port", "0", "--auth", "none"]
     process = subprocess.Popen(
         [*command, "--data", str(folder / "data")],
@@ -53,7 +53,7 @@ def workers_of(process: "subprocess.Popen[str]") -> list[int]:
 
 
 def status_of(url: str) -> int:
-    """What a fresh connection is answered to a request that no worker knows."""
+    """Return the status of an unknown path on a new connection."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=START_TIMEOUT_S)
     try:
         connection.request("GET", "/nowhere")
@@ -63,11 +63,11 @@ def status_of(url: str) -> int:
 
 
 class Caller:
-    """One connection, which is kept, and so one worker: of two callers each has its own."""
+    """One connection that is kept open, and so one worker. Two callers have two workers."""
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=START_TIMEOUT_S)
-        self.lost_ways()  # once this is answered, its worker holds it, and the next connection goes to another
+        self.lost_ways()  # now this worker has the connection, and the next connection goes to another worker
 
     def ask(self, path: str) -> bytes:
         return self.answer(path)[1]
@@ -78,7 +78,7 @@ class Caller:
         return reply.status, reply.read()
 
     def lost_ways(self) -> int:
-        """How many requests for what is not there this worker says that the server has had."""
+        """Return the number of requests for unknown paths, of all workers, as this worker reports it."""
         told = re.search(rb'^bursar_requests_total{.*operation="none",status="404"} (\d+)', self.ask("/metrics"), re.M)
         return int(told.group(1)) if told else 0
 
@@ -94,7 +94,7 @@ class Caller:
 
 
 def is_served(url: str) -> bool:
-    """Whether a fresh connection is answered; one that is counts as a request for what is not there."""
+    """Return whether a new connection is answered. The answer counts as a request for an unknown path."""
     try:
         return status_of(url) == 404
     except ConnectionError:
@@ -102,7 +102,7 @@ def is_served(url: str) -> bool:
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether ``holds`` comes true while a slow machine may still be at it."""
+    """Return whether ``holds`` becomes true within the time that a slow machine needs."""
     until = time.monotonic() + START_TIMEOUT_S
     while not holds():
         if time.monotonic() > until:
@@ -112,10 +112,10 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 def alive(pid: int) -> bool:
-    """Running still: a process that ended and that nobody has waited for yet is not."""
+    """Return whether the process is running. An ended process whose parent has not waited for it is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):  # it may end between the opening and the reading
+    except (FileNotFoundError, ProcessLookupError):  # the process may end between opening and reading
         return False
 
 
@@ -140,7 +140,7 @@ def test_every_worker_reports_the_counts_of_all_and_no_total_falls_when_workers_
         other.lost_ways()
         assert [caller.lost_ways() for caller in (one, other, one, other)] == [5] * 4
         other.ask("/nowhere")
-        assert eventually(lambda: one.lost_ways() == 6)  # the other tells of itself, although nobody asks it
+        assert eventually(lambda: one.lost_ways() == 6)  # the other worker publishes its counts without a request
         first, second = workers_of(parent)
         os.kill(first, signal.SIGKILL)
         assert eventually(lambda: not alive(first))
@@ -170,7 +170,7 @@ def test_a_stopped_worker_keeps_its_counts(tmp_path: Path) -> None:
 def test_a_clients_limits_hold_for_all_workers_together_also_for_a_new_one(
     tmp_path: Path,
 ) -> None:
-    # So low a rate lets one request through, and the next one hours later.
+    # This rate allows one request, and the next one hours later.
     with (
         running_workers(tmp_path, BURSAR_RATE_PER_S="0.0001") as (parent, url),
         contextlib.ExitStack() as stack,

@@ -1,4 +1,4 @@
-"""Stopping in order: what a background task has begun is finished before the parts that it needs are closed."""
+"""Stopping in order: work that a background task has begun is finished before its parts are closed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""`bursar up` from the outside: it starts, answers, stops, and says in one line why it cannot."""
+"""`bursar up` from the outside: it starts, answers, stops, or gives one line with the reason."""
 
 import contextlib
 import http.client
@@ -139,7 +139,7 @@ def test_an_unknown_path_is_an_error_in_json(tmp_path: Path) -> None:
 
 
 def test_the_portal_warns_that_it_accepts_the_development_client(tmp_path: Path) -> None:
-    """On the terminal, in the log, as lines of JSON, and in /health."""
+    """Check the terminal, the log with its lines of JSON, and /health."""
     (tmp_path / "bursar.toml").write_text(PAYGOV_NOWHERE + DEVELOPMENT_CLIENT)
     command = [sys.executable, "-m", "bursar", "portal", "--port", "0", "--auth", "none"]
     portal = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A person pays in a real browser: chooses a fee, pays on the simulated Pay.gov, comes back and sees it settle."""
+"""Pay in a real browser: choose a fee, pay on the simulated Pay.gov, come back and see the payment settle."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A ledger small enough to be obviously right: what the reports must agree with, whatever the lake has been through."""
+"""A ledger in memory, small enough to be obviously right. The reports must agree with it in every state of the lake."""
 
 import random
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +20,7 @@ FEES = ("PETITION_FILING_FEE", "NONATTORNEY_EXAM_REGISTRATION_FEE", "COPY_FEE")
 
 
 class Book:
-    """Attempts and events in memory, a clock that is set by hand, and the store's one call that reports make."""
+    """Attempts and events in memory, a clock that tests set, and the calls to the store that reports make."""
 
     def __init__(self, start: float = START) -> None:
         self.now = start
@@ -58,7 +58,7 @@ class Book:
                 yield record
 
     def start(self, amount: str = "60.00", fee: str = FEES[0], client: str = "dawson", **values: Any) -> Attempt:
-        """A new attempt, received now."""
+        """Add an attempt, received now."""
         number = len(self.attempts)
         attempt = Attempt(
             agency_tracking_id=f"atid{number:06d}",
@@ -79,7 +79,7 @@ class Book:
         return self._write(attempt, "started", None)
 
     def move(self, attempt: Attempt, status: str, event: str = "moved", **values: Any) -> Attempt:
-        """The attempt, changed now."""
+        """Change the attempt now and return it."""
         return self._write(replace(attempt, status=status, updated_at=self.now, **values), event, attempt.status)
 
     def _write(self, attempt: Attempt, event: str, before: Any) -> Attempt:
@@ -103,7 +103,7 @@ class Book:
         return attempt
 
     def pay(self, count: int, seed: int = 1, spacing_s: float = 3600.0) -> None:
-        """``count`` payments of every kind, ``spacing_s`` apart, most of them finished."""
+        """Add ``count`` payments of every kind, ``spacing_s`` apart; most of them are finished."""
         draw = random.Random(seed)
         for _ in range(count):
             self.now += spacing_s

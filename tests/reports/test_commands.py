@@ -1,4 +1,4 @@
-"""The commands: sql, report and lake, over reports that the composition root would make."""
+"""The commands sql, report and lake, over reports as the composition root makes them."""
 
 import json
 from collections.abc import AsyncIterator, Callable

@@ -37,11 +37,11 @@ steps = st.lists(
 
 
 class Killed(BaseException):
-    """The process ended here."""
+    """The process was killed here."""
 
 
 def killing(at: int, when: str) -> Any:
-    """A catalog commit that ends the process ``before`` or ``after`` the ``at``-th one of a write."""
+    """Return a catalog commit that kills the process ``before`` or ``after`` the ``at``-th commit of a write."""
     commit, made = Table._do_commit, 0
 
     def counted(table: Table, *arguments: Any, **values: Any) -> None:
@@ -57,7 +57,7 @@ def killing(at: int, when: str) -> Any:
 
 
 class History:
-    """A book and reports over it, taken through one history."""
+    """A book and reports over it, in one history."""
 
     def __init__(self, folder: str) -> None:
         self.book = Book()
@@ -99,7 +99,7 @@ class History:
 
 
 def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Times as whole microseconds, as rows are made."""
+    """Return the row with times as whole microseconds, as in :mod:`bursar.reports.lake.rows`."""
     return tuple(round(value.timestamp() * 1e6) if hasattr(value, "timestamp") else value for value in row)
 
 
@@ -122,7 +122,7 @@ async def run_history(history: list[Step], folder: str) -> None:
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_sql_over_lake_and_tail_equals_a_fold_over_the_store(history: list[Step]) -> None:
-    # Batches of a few rows, so that a write is several commits and a kill can fall between them.
+    # Batches of a few rows, so that a write has several commits and a kill can happen between them.
     with tempfile.TemporaryDirectory() as folder, patch("bursar.reports.lake.lake_loader.BATCH_ROWS_MAX", 5):
         asyncio.run(run_history(history, folder))
 

@@ -1,4 +1,4 @@
-"""Named reports: each answers its question, takes checked parameters, and has a twin for Athena."""
+"""Named reports: each answers its question, checks its parameters, and has a twin for Athena."""
 
 import os
 import re
@@ -32,7 +32,7 @@ QUESTIONS_OF_DESIGN = {
 
 
 def for_athena(report: NamedReport) -> str:
-    """The report transpiled to Athena's dialect, its parameters made positional and listed in their order."""
+    """Return the report in Athena's dialect, with positional parameters that its header lists in their order."""
     tree = sqlglot.parse_one(report.sql, read="duckdb")
     order = [str(found.args.get("this")) for found in tree.find_all(exp.Parameter, exp.Placeholder)]
     text = tree.sql("athena", pretty=True)

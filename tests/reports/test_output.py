@@ -1,4 +1,4 @@
-"""Answers as text: drawn for people, CSV and JSON for programs."""
+"""Answers as text: a table for people, CSV and JSON for programs."""
 
 import json
 from datetime import UTC, date, datetime

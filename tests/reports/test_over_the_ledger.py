@@ -1,4 +1,4 @@
-"""Reports over the real ledger on the real embedded store: what a portal writes is what SQL answers."""
+"""Reports over the real ledger on the real embedded store: SQL answers with the payments that a portal writes."""
 
 import random
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.support.write_paths import SWAP
 
 
 class Moment:
-    """A clock that is set by hand."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = from_iso_ms("2026-11-22T19:59:58.000Z")

@@ -1,4 +1,4 @@
-"""A Pay.gov activity file: columns by name, amounts as money, every unreadable line an error."""
+"""A Pay.gov activity file: columns by name, amounts as money, an error for every unreadable line."""
 
 from decimal import Decimal
 

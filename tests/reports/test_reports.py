@@ -1,4 +1,4 @@
-"""Reports: one query over the lake and what changed since."""
+"""Reports: one query over the lake and the later changes."""
 
 import asyncio
 from decimal import Decimal

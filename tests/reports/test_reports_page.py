@@ -1,4 +1,4 @@
-"""docs/reports.md is what the tables and the named reports say today, and its examples run."""
+"""docs/reports.md agrees with the tables and the named reports, and its examples run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A lake on S3, by the same code as one in a folder; its catalog in SQL or in Glue, as Athena wants."""
+"""A lake on S3, by the same code as a lake in a folder, with its catalog in SQL or in Glue, which Athena needs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ ANSWER = "SELECT count(*), sum(amount), count(*) FILTER (WHERE status = 'failed'
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an S3 and a Glue with one bucket, `lake`."""
+    """Yield the address of an S3 and a Glue with one bucket, `lake`."""
     import boto3
     from moto.server import ThreadedMotoServer
 

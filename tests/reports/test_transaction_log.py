@@ -1,4 +1,4 @@
-"""The transaction log: newest, pages, counts and totals as portal-api.md wants them."""
+"""The transaction log: newest attempts, pages, counts and totals, as the API of the existing portal has them."""
 
 from decimal import Decimal
 

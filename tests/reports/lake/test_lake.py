@@ -1,4 +1,4 @@
-"""The lake: where it is, its shape in Iceberg, one writer at a time, and its size over many writes."""
+"""The lake: its place, its form in Iceberg, one writer at a time, and its size after many writes."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +76,7 @@ async def test_a_second_writer_is_refused_while_the_lake_is_locked(
 async def test_the_slower_of_two_committing_writers_changes_nothing(
     book: Book, reports: Reports, tmp_path: Path
 ) -> None:
-    """What guards a lake on S3, where there is no lock: the catalog refuses a commit onto a state that has moved."""
+    """Check the protection of a lake on S3, without a lock: the catalog refuses a commit onto an older state."""
     book.start()
     book.now += 3600
     lake = Lake.at(f"file:{tmp_path / 'lake'}")
@@ -125,7 +125,7 @@ async def test_old_snapshots_and_unreferenced_files_are_deleted(
     book: Book, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vacuum, "SNAPSHOTS_MAX", 4)
-    monkeypatch.setattr(vacuum, "READER_GRACE_S", -60.0)  # everything is old enough
+    monkeypatch.setattr(vacuum, "READER_GRACE_S", -60.0)  # every file is old enough
     stray = tmp_path / "lake" / "payments" / "data" / "stray.parquet"
     attempt = book.start()
     for status in ("initiated", "processing", "pending", "processed"):

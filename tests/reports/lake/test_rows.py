@@ -1,4 +1,4 @@
-"""Rows: every column from its record, times to the millisecond, nothing secret."""
+"""Rows: every column has its source, times are exact to the millisecond, and there are no secrets."""
 
 from decimal import Decimal
 

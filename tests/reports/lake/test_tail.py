@@ -1,4 +1,4 @@
-"""The tail: what it holds, what it reads again, and where it gives up."""
+"""The tail: the rows that it holds, the rows that it reads again, and its limit."""
 
 import pytest
 
@@ -31,7 +31,7 @@ async def test_a_change_that_appears_late_within_the_margin_is_read(book: Book) 
     book.now += 1000
     await tail.read(FROM_THE_START)
     seen_at = book.now
-    book.now = seen_at - SAFETY_MARGIN_S + 1  # stamped before the read above, visible only now
+    book.now = seen_at - SAFETY_MARGIN_S + 1  # stamped before the read above, visible after it
     book.start()
     book.now = seen_at + 1
     assert (await tail.read(FROM_THE_START))["payments"].num_rows == 1

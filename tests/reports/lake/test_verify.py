@@ -1,4 +1,4 @@
-"""Verification: a lake that differs from its table in anything is found out, and where."""
+"""Verification finds every difference between lake and table, and its place."""
 
 from pathlib import Path
 

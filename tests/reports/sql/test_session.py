@@ -1,4 +1,4 @@
-"""A session: what a statement may do, what it may not, and what each mistake says."""
+"""A session: allowed statements, refused statements, and the message for each mistake."""
 
 import time
 from collections.abc import Iterator
@@ -167,7 +167,7 @@ def test_an_interrupt_ends_the_query_and_says_why(opened: Session) -> None:
     over = False
 
     def interrupt() -> None:
-        while not over:  # an interrupt before the statement runs is lost: until it hits
+        while not over:  # an interrupt before the statement runs has no effect, so repeat it
             cursor.interrupt()
             time.sleep(0.01)
 

@@ -1,8 +1,8 @@
-"""A portal that is killed at one exact point of a payment. Run as a program: DATA POINT [STORE].
+"""A portal that kills itself at one exact point of a payment. Run it as a program: DATA POINT [STORE].
 
-STORE is a store's URL, by default the one in the data folder.
-POINT  before-complete   the lease is written, Pay.gov not yet asked
-       after-complete    Pay.gov has charged and answered, the answer not yet written
+STORE is the URL of a store, by default the store in the data folder.
+POINT  before-complete   the lease is written, Pay.gov is not called yet
+       after-complete    Pay.gov has charged and answered, the answer is not written yet
 """
 
 import asyncio
@@ -36,7 +36,7 @@ COMPLETE = b"completeOnlineCollectionWithDetails"
 
 
 class DyingTransport:
-    """Dies by SIGKILL, as by a power cut, at its point."""
+    """A transport that kills its process by SIGKILL, as a power cut would, at its point."""
 
     def __init__(self, inner: Transport, point: str) -> None:
         self._inner = inner

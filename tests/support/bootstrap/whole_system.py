@@ -1,4 +1,4 @@
-"""Starts `bursar up` as a user would, in a process of its own on free ports, and ends it."""
+"""Start `bursar up` as a user would, in a separate process on free ports, and end it."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ STOP_TIMEOUT_S = 60
 
 @dataclass
 class Up:
-    """A running `bursar up`: where it is, and its process."""
+    """A running `bursar up`: its addresses and its process."""
 
     process: subprocess.Popen[str]
     portal_url: str
@@ -24,18 +24,18 @@ class Up:
     data: Path
 
     def stop(self) -> int:
-        """Ctrl-C; the exit code."""
+        """Send Ctrl-C and return the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(STOP_TIMEOUT_S)
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Kill the process, as a power cut would."""
         self.process.kill()
         self.process.wait(STOP_TIMEOUT_S)
 
 
 def bursar(*arguments: str, cwd: Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    """Runs a command of bursar to its end, without settings from the surroundings."""
+    """Run a command of bursar to its end, without settings from the environment."""
     return subprocess.run(
         [sys.executable, "-m", "bursar", *arguments],
         capture_output=True,
@@ -53,7 +53,7 @@ def clean_environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_up(data: Path, *flags: str) -> Iterator[Up]:
-    """`bursar up` with its data in ``data``, ready to answer; killed at the end unless it has stopped by then."""
+    """Start `bursar up` with its data in ``data`` and wait until it answers. Kill it at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bursar", "up", "--port", "0", "--simulator-port", "0", "--data", str(data), *flags],
         stdout=subprocess.PIPE,
