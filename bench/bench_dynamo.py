@@ -66,17 +66,17 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=2, help="of each load")
-    parser.add_argument("--rounds", type=int, default=3, help="of each load; the median counts")
-    parser.add_argument("--only", default="", help="servers, by name, with commas")
-    parser.add_argument("--operations", default="", help="only operations whose name holds this")
+    parser.add_argument("--seconds", type=int, default=2, help="length of each load")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each load; the median counts")
+    parser.add_argument("--only", default="", help="names of the servers to measure, with commas")
+    parser.add_argument("--operations", default="", help="measure only operations whose name contains this")
     parser.add_argument(
         "--growth",
         type=lambda text: [int(part) for part in text.split(",") if part],
         default=[10_000, 100_000],
-        help="table sizes; 10000,1000000,5000000 takes some ten minutes",
+        help="table sizes; 10000,1000000,5000000 takes about ten minutes",
     )
-    parser.add_argument("--no-write", action="store_true", help=f"leave {OUT.relative_to(ROOT)} as it is")
+    parser.add_argument("--no-write", action="store_true", help=f"do not write {OUT.relative_to(ROOT)}")
     return parser.parse_args()
 
 

@@ -156,21 +156,24 @@ def _numbers(text: str) -> list[int]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="of each number of clients")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds for each number of clients; the median counts")
     parser.add_argument(
-        "--workers", type=_numbers, default=[2], help="of `bursar portal`; 1,2 compares, the last has the stored ones"
+        "--workers",
+        type=_numbers,
+        default=[2],
+        help="workers of `bursar portal`, such as 1,2; the last is used with --stored",
     )
-    parser.add_argument("--stored", type=int, default=0, help="payments there before, in a run of its own")
-    parser.add_argument("--store-folder", type=Path, help="keeps the store of --stored, to be used again")
-    parser.add_argument("--skip-empty", action="store_true", help="only the run of --stored")
-    parser.add_argument("--folder", type=Path, help="where stores are made; a disk, not memory")
+    parser.add_argument("--stored", type=int, default=0, help="payments stored before the load, in a separate run")
+    parser.add_argument("--store-folder", type=Path, help="keep the store of --stored here for the next run")
+    parser.add_argument("--skip-empty", action="store_true", help="omit the run on an empty store")
+    parser.add_argument("--folder", type=Path, help="the folder for stores; on a disk, not in memory")
     parser.add_argument("--peer", help="the URL of another portal with the same API")
-    parser.add_argument("--peer-also", type=_numbers, default=[], help="ports of what else serves it, with commas")
-    parser.add_argument("--peer-paygov", type=int, help="the port of its Pay.gov")
-    parser.add_argument("--peer-empty", help="a command that leaves the peer without payments")
-    parser.add_argument("--peer-fill", help="a command that puts the payments of --stored into the peer")
-    parser.add_argument("--write", action="store_true", help=f"writes {OUT.relative_to(ROOT)}")
+    parser.add_argument("--peer-also", type=_numbers, default=[], help="ports of the peer's other servers, with commas")
+    parser.add_argument("--peer-paygov", type=int, help="the port of the peer's Pay.gov")
+    parser.add_argument("--peer-empty", help="a command that removes the peer's payments")
+    parser.add_argument("--peer-fill", help="a command that stores the payments of --stored in the peer")
+    parser.add_argument("--write", action="store_true", help=f"write {OUT.relative_to(ROOT)}")
     return parser.parse_args()
 
 

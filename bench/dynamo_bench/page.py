@@ -59,7 +59,7 @@ class Report:
     def _lines(self) -> Iterator[str]:
         yield "# The engine beside other DynamoDBs"
         yield ""
-        yield "Written by a run of `make bench-dynamo` (`bench/bench_dynamo.py`); not edited by hand."
+        yield "Written by a run of `make bench-dynamo` (`bench/bench_dynamo.py`); do not edit."
         yield ""
         yield from self._circumstances()
         if self.best:
@@ -76,7 +76,7 @@ class Report:
 
     def _circumstances(self) -> Iterator[str]:
         machine = self.machine
-        yield f"- Command: `{self.command}`; all servers up at once and asked in turns, the median of {self.rounds}"
+        yield f"- Command: `{self.command}`; all servers run and are loaded in turn, the median of {self.rounds}"
         yield f"  rounds of {self.seconds:g} s each after a warm-up, {CONNECTIONS} connections"
         yield f"  ({CONNECTIONS_SMALL} for moto; batches take four times as long),"
         yield f"  items of {ITEM_BYTES} bytes, wrk with one thread as the load generator on the same machine."
@@ -95,7 +95,7 @@ class Report:
         servers = self._servers()
         yield "## Requests per second over HTTP"
         yield ""
-        yield f"| operation | {' | '.join(servers)} | ours ÷ fastest persistent peer | wanted |"
+        yield f"| operation | {' | '.join(servers)} | ours ÷ fastest persistent peer | target |"
         yield f"|---|{'---:|' * (len(servers) + 2)}"
         for asked in ASKED:
             rates = {name: self.best[name, asked.name].rate for name in servers if (name, asked.name) in self.best}
@@ -109,7 +109,7 @@ class Report:
 
     def _details(self) -> Iterator[str]:
         yield "Each server at its better setting (pinned: one core for it, the other for wrk; free: neither pinned)."
-        yield "CPU is the server's processor time per request; a refused request would be shown as such."
+        yield "CPU is the server's processor time per request."
         yield ""
         yield "| operation | server | setting | p50 ms | p99 ms | CPU µs | RSS MiB | refused |"
         yield "|---|---|---|---:|---:|---:|---:|---:|"
@@ -127,9 +127,9 @@ class Report:
     def _in_process(self) -> Iterator[str]:
         yield "## In process, without HTTP"
         yield ""
-        yield "The asyncio door on the same kind of file, 64 callers at once."
+        yield "The asyncio engine on the same kind of file, 64 concurrent callers."
         yield ""
-        yield f"| operation | per second | CPU µs | ÷ our HTTP figure (wanted: {IN_PROCESS_RATIO_MIN}) |"
+        yield f"| operation | per second | CPU µs | ÷ our HTTP figure (target: {IN_PROCESS_RATIO_MIN}) |"
         yield "|---|---:|---:|---:|"
         for name, inside in self.in_process.items():
             outside = self.best.get((OURS, name))
@@ -141,16 +141,16 @@ class Report:
         yield "## Group commit"
         yield ""
         yield f"Under strace, {syncs.requests:,} PutItem were acknowledged with {syncs.calls:,} calls of fsync and"
-        yield f"fdatasync: {syncs.requests / max(1, syncs.calls):.0f} requests to each."
+        yield f"fdatasync: {syncs.requests / max(1, syncs.calls):.0f} requests per call."
         yield ""
 
     def _starts(self) -> Iterator[str]:
         yield "## From the command to the first answer"
         yield ""
-        yield "The median of five starts on files that are there; Python's bytecode is kept, as installed."
+        yield "The median of five starts on existing files; Python's bytecode is cached, as in an installed package."
         yield ""
         for name, took_ms in self.starts_ms.items():
-            wanted = f" (wanted: under {START_MS_MAX})" if name == OURS else ""
+            wanted = f" (target: under {START_MS_MAX})" if name == OURS else ""
             yield f"- {name}: {took_ms:.0f} ms{wanted}"
         yield ""
 
@@ -158,9 +158,8 @@ class Report:
         names = list(self.growth[0].rates)
         yield "## As the table grows"
         yield ""
-        yield "One of our servers on each file, pinned, asked in turns, the median of three rounds; keys drawn from the"
-        yield f"whole table. Wanted: processor time within {GROWTH_MAX:g} of the smallest table's, and memory"
-        yield "under 200 MB at a million items."
+        yield "One of our servers on each file, pinned and loaded in turn; the median of three rounds; random keys."
+        yield f"Targets: processor time within {GROWTH_MAX:g} of the smallest table's; 200 MB for a million items."
         yield ""
         heads = [f"{name}/s (CPU µs, ÷ the first)" for name in names]
         yield f"| items | file MiB | start ms | {' | '.join(heads)} | RSS MiB |"

@@ -95,22 +95,29 @@ class Report:
             taken = f", made in {self.storing_s:.0f} s" if self.storing_s else ""
             stored = (
                 f"\n\nThe store of {self.stored:,} payments has {self.store_bytes / 1e9:.2f} GB{taken}; it was\nread "
-                "once before, so that it is in the machine's memory, as the peer's database is that was just filled."
+                "once before, so it is in the machine's memory, as the peer's database is after it was filled."
             )
         return f"""# Full payments per second
 
-*Written by `{self.command}` on {time.strftime("%Y-%m-%d", time.gmtime())}; do not edit.*
+*Written on {time.strftime("%Y-%m-%d", time.gmtime())} by the command below; do not edit.*
 
-One flow is `POST /init`, the payer's payment on Pay.gov's page, `POST /process` and `GET /details`: 4 requests of the
-client, 2 calls of the portal to Pay.gov, 4 transactions on the file store, each fsynced before its answer (writes that
-wait at the same time share one fsync). Load, simulator and portal share the machine. Every portal is warmed up, then
-they take turns in rounds of {self.seconds:g} s, and the median of {self.rounds} counts. Signatures are not checked,
-nothing is logged per request, the lake's writer is idle. The load is Python on uvloop with httptools; what it and the
-simulator cost is told beside the portals' own cost, which holds that of a database in other processes.
+```
+{self.command}
+```
+
+One flow is `POST /init`, the payer's payment on Pay.gov's page, `POST /process` and `GET /details`.
+It has 4 requests of the client, 2 calls of the portal to Pay.gov and 4 transactions on the file store.
+Each transaction is fsynced before its answer; concurrent writes share one fsync.
+Load, simulator and portal share the machine.
+Every portal is warmed up, then all are measured in turn in rounds of {self.seconds:g} s.
+The median of {self.rounds} rounds counts.
+Signatures are not checked, requests are not logged, the lake is not written.
+The load is Python on uvloop with httptools.
+Its cost and the simulator's are shown beside the cost of the portals, which includes a database in other processes.
 
 Machine: {os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release()}; load average
-{self.load_before:.1f} before and {self.load_after:.1f} after. Before, it should be near 0:
-what is above is other work on the same cores, and the rates below are then those of a fraction of the machine.
+{self.load_before:.1f} before and {self.load_after:.1f} after.
+The load before should be near 0: more is other work, and the rates are those of a part of the machine.
 Python {platform.python_version()} ({_home()}); the portal on {_versions(PORTAL_PACKAGES)};
 the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
 
@@ -120,7 +127,7 @@ the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
         lines.append("")
         for row in self.rows:
             lines += self._beside(row) if row.ours else []
-        lines += [said for row in self.rows for said in self._beside_empty(row)]
+        lines += [compared for row in self.rows for compared in self._beside_empty(row)]
         return lines
 
     def _beside(self, row: Row) -> list[str]:
@@ -133,18 +140,18 @@ the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
         else:
             return []
         ratio = row.per_s / rate if rate else float("inf")
-        said = [f"{ratio:.1f} times its {rate:.1f} flows/s"]
+        compared = [f"{ratio:.1f} times its {rate:.1f} flows/s"]
         if row.clients in RATIO_CLIENTS:
-            said[0] += f" (wanted: {RATIO_MIN:g}; {_verdict(ratio >= RATIO_MIN)})"
+            compared[0] += f" (target: {RATIO_MIN:g}; {_verdict(ratio >= RATIO_MIN)})"
         if peer is not None or (row.clients == P50_CLIENTS and not row.stored):
             for name, theirs in p50_ms.items():
                 share = row.p50_ms(name) / theirs if theirs else float("inf")
-                wanted = f"; wanted: {P50_SHARE_MAX:g}; {_verdict(share <= P50_SHARE_MAX)}"
-                said.append(
+                target = f"; target: {P50_SHARE_MAX:g}; {_verdict(share <= P50_SHARE_MAX)}"
+                compared.append(
                     f"{name} p50 {row.p50_ms(name):.1f} ms to its {theirs:.1f} ms "
-                    f"({share:.2f} of it{wanted if row.clients == P50_CLIENTS else ''})"
+                    f"({share:.2f} of it{target if row.clients == P50_CLIENTS else ''})"
                 )
-        return [f"- {_who(row)}: {'; '.join(said)}"]
+        return [f"- {_who(row)}: {compared[0]}", *(f"  - {each}" for each in compared[1:])]
 
     def _beside_empty(self, row: Row) -> list[str]:
         """Return the ratio of a row with stored payments to the same portal's row without them."""
@@ -152,12 +159,12 @@ the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
         if not row.stored or empty is None or not empty.per_s:
             return []
         share = row.per_s / empty.per_s
-        wanted = f" (wanted: {STORED_SHARE_MIN:.0%}; {_verdict(share >= STORED_SHARE_MIN)})" if row.ours else ""
-        return [f"- {_who(row)}: {share:.0%} of its rate without{wanted}"]
+        target = f" (target: {STORED_SHARE_MIN:.0%}; {_verdict(share >= STORED_SHARE_MIN)})" if row.ours else ""
+        return [f"- {_who(row)}: {share:.0%} of its rate without{target}"]
 
     def _row(self, name: str, stored: int, clients: int) -> Row | None:
-        wanted = (name, stored, clients)
-        return next((row for row in self.rows if (row.name, row.stored, row.clients) == wanted), None)
+        target = (name, stored, clients)
+        return next((row for row in self.rows if (row.name, row.stored, row.clients) == target), None)
 
     def _failures(self) -> list[str]:
         failed = [f"- {_who(row)}: {error}" for row in self.rows for error in row.seen["failures"]]

@@ -192,7 +192,7 @@ def _stamp_of(connection: apsw.Connection, token: str) -> Stamp:
     offsets = {moment: _ms(moment) - _ms(moments[0]) for moment in moments}
     known |= {moment: f"t{offset}" for moment, offset in offsets.items()}
     if moments[0][:13] != moments[-1][:13]:
-        raise RuntimeError("the payment to be stamped lies in two hours: which hour is whose cannot be told")
+        raise RuntimeError("the payment to be copied spans two hours, so the hour of a row is ambiguous")
     places = _Places(known)
     positions = {row[0]: position for position, row in enumerate(rows)}
     indexes = [

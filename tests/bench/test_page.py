@@ -1,4 +1,4 @@
-"""The page about full payments: what it compares with, and what it says of it."""
+"""The page about full payments: its comparisons and its verdicts."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ import bursar.portal.api.endpoints, bursar.web.asgi_server
 import bursar.portal.metrics.metrics, bursar.rules.native, jsonschema_rs
 print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
 """
-"""Loads whatever has a part in answering a payment's requests; the loop is the caller's choice."""
+"""A program that loads every module that answers a payment's requests; the caller chooses the event loop."""
 
 
 def row(name: str, clients: int, per_s: float, p50_ms: float, stored: int = 0, failures: tuple[str, ...] = ()) -> Row:
@@ -30,23 +30,25 @@ def page(*rows: Row) -> str:
 
 
 def test_a_peer_of_the_same_run_is_compared_with_client_by_client() -> None:
-    said = page(row("Bursar", 1, 100, 2), row(PEER, 1, 50, 6), row("Bursar", 8, 390, 20), row(PEER, 8, 100, 70))
-    assert "in the same run" in said
-    assert "1 client: 2.0 times its 50.0 flows/s; init p50 2.0 ms to its 6.0 ms (0.33 of it; wanted: 0.5; met)" in said
-    assert "8 clients: 3.9 times its 100.0 flows/s (wanted: 4; missed)" in said
-    assert "No flow failed." in said
+    text = page(row("Bursar", 1, 100, 2), row(PEER, 1, 50, 6), row("Bursar", 8, 390, 20), row(PEER, 8, 100, 70))
+    assert "in the same run" in text
+    assert (
+        "1 client: 2.0 times its 50.0 flows/s\n  - init p50 2.0 ms to its 6.0 ms (0.33 of it; target: 0.5; met)" in text
+    )
+    assert "8 clients: 3.9 times its 100.0 flows/s (target: 4; missed)" in text
+    assert "No flow failed." in text
 
 
 def test_without_a_peer_the_figures_are_of_another_day_and_the_page_says_so() -> None:
-    said = page(row("Bursar", 32, 536, 20))
-    assert "not measured in this run" in said
-    assert "32 clients: 4.0 times its 134.0 flows/s (wanted: 4; met)" in said
+    text = page(row("Bursar", 32, 536, 20))
+    assert "not measured in this run" in text
+    assert "32 clients: 4.0 times its 134.0 flows/s (target: 4; met)" in text
 
 
-def test_stored_payments_are_compared_with_none_and_failures_are_told() -> None:
-    said = page(row("Bursar", 8, 400, 20), row("Bursar", 8, 200, 20, stored=1_000_000, failures=("503",)))
-    assert "Bursar, 1,000,000 payments stored, 8 clients: 50% of its rate without (wanted: 75%; missed)" in said
-    assert "Failed:\n\n- Bursar, 1,000,000 payments stored, 8 clients: 503" in said
+def test_stored_payments_are_compared_with_none_and_failures_are_listed() -> None:
+    text = page(row("Bursar", 8, 400, 20), row("Bursar", 8, 200, 20, stored=1_000_000, failures=("503",)))
+    assert "Bursar, 1,000,000 payments stored, 8 clients: 50% of its rate without (target: 75%; missed)" in text
+    assert "Failed:\n\n- Bursar, 1,000,000 payments stored, 8 clients: 503" in text
 
 
 def test_the_page_tells_the_packages_that_the_portal_runs_on() -> None:
@@ -54,6 +56,6 @@ def test_the_page_tells_the_packages_that_the_portal_runs_on() -> None:
     own = {"bursar", "__main__", "cython_runtime"}
     packages = {name.replace("_", "-") for name in loaded if name not in own and not name.startswith("_")}
     assert packages | {"uvloop"} == set(PORTAL_PACKAGES)
-    said = page(row("Bursar", 8, 400, 20))
-    assert f"the simulator is served by uvicorn {version('uvicorn')}." in said
-    assert all(f"{name} {version(name)}" in said for name in PORTAL_PACKAGES)
+    text = page(row("Bursar", 8, 400, 20))
+    assert f"the simulator is served by uvicorn {version('uvicorn')}." in text
+    assert all(f"{name} {version(name)}" in text for name in PORTAL_PACKAGES)

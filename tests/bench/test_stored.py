@@ -1,4 +1,4 @@
-"""Stored payments: the portal's own rows, whole wherever the filling was stopped."""
+"""Stored payments: they equal the portal's rows and are complete after the filling was stopped at any point."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ COUNT = 25
 
 
 class Stopped(Exception):
-    """What kills a filling here."""
+    """An error that stops a filling."""
 
 
 def said(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> str:
