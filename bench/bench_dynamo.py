@@ -26,7 +26,7 @@ from statistics import median
 
 from dynamo_bench import measures, page
 from dynamo_bench.servers import KINDS, ROOT, Kind, Server, started
-from dynamo_bench.workload import ASKED, Asked, Filling
+from dynamo_bench.workload import OPERATIONS, Filling, Operation
 
 OUT = ROOT / "docs" / "benchmarks" / "dynamo.md"
 ITEMS = 5_000
@@ -35,7 +35,7 @@ ITEMS_SMALL = 500
 PARTITIONS_SMALL = 10
 WARM_UP_S = 1
 GROWTH_ROUNDS = 3
-GROWTH_ASKED = ("GetItem", "Query", "PutItem", "UpdateItem")
+GROWTH_OPERATIONS = ("GetItem", "Query", "PutItem", "UpdateItem")
 
 
 def main() -> int:
@@ -98,30 +98,30 @@ def _measure(kinds: Sequence[Kind], report: page.Report, arguments: argparse.Nam
                 measures.fill(server, _filling(server.kind))
             runs: dict[tuple[str, str], list[measures.Run]] = defaultdict(list)
             for turn in range(arguments.rounds):
-                for asked in _chosen(arguments.operations):
+                for operation in _chosen(arguments.operations):
                     for server in servers:
-                        if asked.operation not in server.kind.unoffered:
-                            runs[server.kind.name, asked.name].append(
-                                _turn(server, asked, arguments.seconds, turn, pinned)
+                        if operation.api_name not in server.kind.unoffered:
+                            runs[server.kind.name, operation.name].append(
+                                _turn(server, operation, arguments.seconds, turn, pinned)
                             )
                 servers.reverse()
-        for asked in _chosen(arguments.operations):
+        for operation in _chosen(arguments.operations):
             for kind in kinds:
-                if those := runs[kind.name, asked.name]:
-                    report.add(kind.name, asked, _median(those))
+                if those := runs[kind.name, operation.name]:
+                    report.add(kind.name, operation, _median(those))
         if not pinned and not arguments.operations:
             for kind in kinds:
                 report.starts_ms[kind.name] = measures.start_ms(kind, homes[kind.name])
 
 
-def _turn(server: Server, asked: Asked, seconds: int, turn: int, pinned: bool) -> measures.Run:
+def _turn(server: Server, operation: Operation, seconds: int, turn: int, pinned: bool) -> measures.Run:
     kind = server.kind
     if turn == 0:
         # Before the first measurement the files are flushed and the code is warm.
-        measures.load(server, asked, _filling(kind), seconds=WARM_UP_S, pinned=pinned)
-    run = measures.load(server, asked, _filling(kind), seconds=seconds * asked.stretch, pinned=pinned)
+        measures.load(server, operation, _filling(kind), seconds=WARM_UP_S, pinned=pinned)
+    run = measures.load(server, operation, _filling(kind), seconds=seconds * operation.stretch, pinned=pinned)
     print(
-        f"{kind.name:9} {'pinned' if pinned else 'free':6} {asked.name:30} {run.rate:9,.0f}/s "
+        f"{kind.name:9} {'pinned' if pinned else 'free':6} {operation.name:30} {run.rate:9,.0f}/s "
         f"p50 {run.p50_us / 1e3:7.2f} ms  p99 {run.p99_us / 1e3:7.2f} ms  "
         f"cpu {run.cpu_us:6.1f} us  rss {run.rss_bytes / 2**20:5.0f} MiB"
         + (f"  REFUSED {run.refused} BROKEN {run.broken}" if run.refused or run.broken else ""),
@@ -136,8 +136,8 @@ def _median(runs: Sequence[measures.Run]) -> measures.Run:
     return sorted(runs, key=lambda run: run.rate)[(len(runs) - 1) // 2]
 
 
-def _chosen(only: str) -> list[Asked]:
-    return [asked for asked in ASKED if only.lower() in asked.name.lower()]
+def _chosen(only: str) -> list[Operation]:
+    return [operation for operation in OPERATIONS if only.lower() in operation.name.lower()]
 
 
 def _measure_ours(report: page.Report, seconds: int, only: str) -> None:
@@ -147,10 +147,10 @@ def _measure_ours(report: page.Report, seconds: int, only: str) -> None:
         path = Path(folder) / "bursar.db"
         filling = _filling(ours)
         measures.fill_file(path, filling)
-        for asked in _chosen(only):
-            report.in_process[asked.name] = measures.in_process(path, asked, _filling(ours), seconds=seconds)
+        for operation in _chosen(only):
+            report.in_process[operation.name] = measures.in_process(path, operation, _filling(ours), seconds=seconds)
         with started(ours, Path(folder), pinned=False) as server:
-            put = next(asked for asked in ASKED if asked.operation == "PutItem")
+            put = next(operation for operation in OPERATIONS if operation.api_name == "PutItem")
             report.syncs = measures.count_syncs(server, put, _filling(ours), seconds=seconds)
 
 
@@ -160,7 +160,7 @@ def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
     A shared machine is fast now and slow in a minute, and sizes measured one after another would show only that. Each
     round has the reverse order of the round before, and the median counts.
     """
-    ours, measured = KINDS[0], [asked for asked in ASKED if asked.operation in GROWTH_ASKED]
+    ours, measured = KINDS[0], [operation for operation in OPERATIONS if operation.api_name in GROWTH_OPERATIONS]
     with ExitStack() as stack:
         servers: list[tuple[page.Grown, Server]] = []
         for items in sizes:
@@ -175,17 +175,17 @@ def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
             servers.append((page.Grown(items, size, server.started_s * 1e3), server))
         runs: dict[tuple[int, str], list[measures.Run]] = defaultdict(list)
         for turn in range(GROWTH_ROUNDS):
-            for asked in measured:
+            for operation in measured:
                 for grown, server in servers if turn % 2 == 0 else reversed(servers):
                     for _ in range(2):  # the first is a warm-up
                         filling = Filling(grown.items, PARTITIONS, measures.new_run())
-                        run = measures.load(server, asked, filling, seconds=seconds, pinned=True)
-                    runs[grown.items, asked.name].append(run)
+                        run = measures.load(server, operation, filling, seconds=seconds, pinned=True)
+                    runs[grown.items, operation.name].append(run)
         for grown, server in servers:
-            for asked in measured:
-                those = runs[grown.items, asked.name]
-                grown.rates[asked.name] = median(run.rate for run in those)
-                grown.cpu_us[asked.name] = median(run.cpu_us for run in those)
+            for operation in measured:
+                those = runs[grown.items, operation.name]
+                grown.rates[operation.name] = median(run.rate for run in those)
+                grown.cpu_us[operation.name] = median(run.cpu_us for run in those)
             grown.rss_bytes = server.rss_bytes()
             report.growth.append(grown)
             print(f"  {grown}", file=sys.stderr, flush=True)

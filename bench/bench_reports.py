@@ -28,7 +28,7 @@ from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Event, Outcome
 from bursar.payments.status import Status
 from bursar.reports.lake.lake import Lake
-from bursar.reports.lake.rows import Row, attempt_row, event_row
+from bursar.reports.lake.rows import TableRow, attempt_row, event_row
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
 from bursar.reports.lake.writer import writing
 from bursar.reports.named_reports import named_reports
@@ -90,17 +90,17 @@ def payment(number: int, at: float, draw: random.Random) -> tuple[Attempt, list[
     return attempt, events
 
 
-def batches(count: int, now: float) -> Iterator[tuple[list[Row], list[Row]]]:
+def batches(count: int, now: float) -> Iterator[tuple[list[TableRow], list[TableRow]]]:
     """Yield the rows of ``count`` payments over two years, oldest first, in batches."""
     draw = random.Random(1)
     spacing_s = SPAN_S / count
     for first in range(0, count, BATCH_PAYMENTS):
-        attempts: list[Row] = []
-        events: list[Row] = []
+        attempts: list[TableRow] = []
+        events: list[TableRow] = []
         for number in range(first, min(first + BATCH_PAYMENTS, count)):
-            attempt, told = payment(number, now - SPAN_S - 500_000 + number * spacing_s, draw)
+            attempt, its_events = payment(number, now - SPAN_S - 500_000 + number * spacing_s, draw)
             attempts.append(attempt_row(attempt))
-            events.extend(map(event_row, told))
+            events.extend(map(event_row, its_events))
         yield attempts, events
 
 

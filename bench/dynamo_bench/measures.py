@@ -19,7 +19,7 @@ import uvloop
 
 from bursar.dynamo import AsyncEngine, Engine
 from dynamo_bench.servers import CLIENT_CORE, Kind, Server, headers, started
-from dynamo_bench.workload import BATCH_ITEMS, Asked, Filling, Json, preloaded, tables
+from dynamo_bench.workload import BATCH_ITEMS, Filling, Json, Operation, preloaded, tables
 
 CONNECTIONS: Final = 64
 CONNECTIONS_SMALL: Final = 4
@@ -48,20 +48,20 @@ def new_run() -> str:
     return f"{uuid.uuid4().hex[:6]}"
 
 
-def load(server: Server, asked: Asked, filling: Filling, *, seconds: int, pinned: bool) -> Run:
+def load(server: Server, operation: Operation, filling: Filling, *, seconds: int, pinned: bool) -> Run:
     """Run wrk for ``seconds`` on CONNECTIONS connections."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(filling.lua(asked, headers(asked.operation)))
+        script.write(filling.lua(operation, headers(operation.api_name)))
         script.flush()
         connections = CONNECTIONS_SMALL if server.kind.small else CONNECTIONS
         wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script.name]
         command = ["taskset", "-c", CLIENT_CORE, *wrk] if pinned else wrk
         before = server.cpu_s()
-        said = subprocess.run(
+        output = subprocess.run(
             [*command, f"http://127.0.0.1:{server.port}/"], capture_output=True, text=True, check=True
         ).stdout
         spent = server.cpu_s() - before
-    counted = json.loads(said.strip().splitlines()[-1])
+    counted = json.loads(output.strip().splitlines()[-1])
     requests = max(1, counted["requests"])
     return Run(
         rate=counted["requests"] / (counted["duration_us"] / 1e6),
@@ -121,10 +121,10 @@ class InProcess:
     cpu_us: float
 
 
-def in_process(path: Path, asked: Asked, filling: Filling, *, seconds: float) -> InProcess:
+def in_process(path: Path, operation: Operation, filling: Filling, *, seconds: float) -> InProcess:
     """Measure the same operation without HTTP, on the same kind of file: requests are dicts, answers are bytes."""
     # The requests are made before the measurement.
-    ready = [orjson.loads(text) for text in islice(filling.requests(asked.template), _prepared(asked))]
+    ready = [orjson.loads(text) for text in islice(filling.requests(operation.template), _prepared(operation))]
     engine = Engine.open(str(path))
 
     async def ask_all() -> InProcess:
@@ -136,7 +136,7 @@ def in_process(path: Path, asked: Asked, filling: Filling, *, seconds: float) ->
         async def caller() -> None:
             nonlocal done
             for request in feed:
-                await door.call_bytes(asked.operation, request)
+                await door.call_bytes(operation.api_name, request)
                 done += 1
                 if time.perf_counter() >= until:
                     return
@@ -151,9 +151,9 @@ def in_process(path: Path, asked: Asked, filling: Filling, *, seconds: float) ->
         return runner.run(ask_all())
 
 
-def _prepared(asked: Asked) -> int:
+def _prepared(operation: Operation) -> int:
     """Return enough requests for a second or two, in bounded memory."""
-    return 2_000 if asked.operation == "BatchWriteItem" else 60_000
+    return 2_000 if operation.api_name == "BatchWriteItem" else 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Syncs:
     calls: int
 
 
-def count_syncs(server: Server, asked: Asked, filling: Filling, *, seconds: int) -> Syncs | None:
+def count_syncs(server: Server, operation: Operation, filling: Filling, *, seconds: int) -> Syncs | None:
     """Run strace on the server during a load. It slows the server, so there is no rate. None: strace is not allowed."""
     command = ["strace", "-f", "-c", "-e", "trace=fsync,fdatasync", "-p", str(server.process.pid)]
     try:
@@ -174,10 +174,10 @@ def count_syncs(server: Server, asked: Asked, filling: Filling, *, seconds: int)
     time.sleep(0.5)
     if tracer.poll() is not None:
         return None
-    run = load(server, asked, filling, seconds=seconds, pinned=False)
+    run = load(server, operation, filling, seconds=seconds, pinned=False)
     tracer.send_signal(2)
-    said = tracer.communicate(timeout=20)[1]
-    calls = sum(int(found) for found in re.findall(r"(\d+)\s+(?:\d+\s+)?(?:fsync|fdatasync)\s*$", said, re.MULTILINE))
+    output = tracer.communicate(timeout=20)[1]
+    calls = sum(int(found) for found in re.findall(r"(\d+)\s+(?:\d+\s+)?(?:fsync|fdatasync)\s*$", output, re.MULTILINE))
     return Syncs(round(run.rate * seconds), calls) if calls else None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dynamo_bench.measures import CONNECTIONS, CONNECTIONS_SMALL, InProcess, Run, Syncs
-from dynamo_bench.workload import ASKED, ITEM_BYTES, Asked
+from dynamo_bench.workload import ITEM_BYTES, OPERATIONS, Operation
 
 OURS: Final = "bursar"
 MEMORY_ONLY: Final = frozenset({"moto"})
@@ -46,11 +46,11 @@ class Report:
     syncs: Syncs | None = None
     growth: list[Grown] = field(default_factory=list)
 
-    def add(self, server: str, asked: Asked, run: Run) -> None:
+    def add(self, server: str, operation: Operation, run: Run) -> None:
         """Keep the better of a server's settings."""
-        known = self.best.get((server, asked.name))
+        known = self.best.get((server, operation.name))
         if known is None or run.rate > known.rate:
-            self.best[server, asked.name] = run
+            self.best[server, operation.name] = run
 
     def text(self) -> str:
         """Return the page."""
@@ -97,14 +97,16 @@ class Report:
         yield ""
         yield f"| operation | {' | '.join(servers)} | ours ÷ fastest persistent peer | target |"
         yield f"|---|{'---:|' * (len(servers) + 2)}"
-        for asked in ASKED:
-            rates = {name: self.best[name, asked.name].rate for name in servers if (name, asked.name) in self.best}
+        for operation in OPERATIONS:
+            rates = {
+                name: self.best[name, operation.name].rate for name in servers if (name, operation.name) in self.best
+            }
             if not rates:
                 continue
             peers = [rate for name, rate in rates.items() if name != OURS and name not in MEMORY_ONLY]
             ratio = f"{rates[OURS] / max(peers):.1f}" if OURS in rates and any(peers) else "—"
             cells = [f"{rates[name]:,.0f}" if rates.get(name) else _ABSENT[name in rates] for name in servers]
-            yield f"| {asked.name} | {' | '.join(cells)} | {ratio} | {asked.ratio_min:g} |"
+            yield f"| {operation.name} | {' | '.join(cells)} | {ratio} | {operation.ratio_min:g} |"
         yield ""
 
     def _details(self) -> Iterator[str]:
@@ -113,14 +115,14 @@ class Report:
         yield ""
         yield "| operation | server | setting | p50 ms | p99 ms | CPU µs | RSS MiB | refused |"
         yield "|---|---|---|---:|---:|---:|---:|---:|"
-        for asked in ASKED:
+        for operation in OPERATIONS:
             for name in self._servers():
-                run = self.best.get((name, asked.name))
+                run = self.best.get((name, operation.name))
                 if run is not None and run.rate:
                     yield (
-                        f"| {asked.name} | {name} | {'pinned' if run.pinned else 'free'} | {run.p50_us / 1e3:.2f} | "
-                        f"{run.p99_us / 1e3:.2f} | {run.cpu_us:.0f} | {run.rss_bytes / MIB:.0f} | "
-                        f"{run.refused + run.broken} |"
+                        f"| {operation.name} | {name} | {'pinned' if run.pinned else 'free'} | "
+                        f"{run.p50_us / 1e3:.2f} | {run.p99_us / 1e3:.2f} | {run.cpu_us:.0f} | "
+                        f"{run.rss_bytes / MIB:.0f} | {run.refused + run.broken} |"
                     )
         yield ""
 

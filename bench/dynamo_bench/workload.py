@@ -89,11 +89,11 @@ def preloaded(items: int, partitions: int) -> Iterator[tuple[str, Json]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Operation:
     """One measured operation: the template of its request, and the required ratio to the fastest peer."""
 
     name: str
-    operation: str
+    api_name: str
     template: str
     ratio_min: float
     rate_min: int
@@ -156,13 +156,13 @@ QUERY: Final = {
     "ExpressionAttributeValues": {":pk": {"S": "part#@part@"}},
 }
 
-ASKED: Final = (
-    Asked("GetItem", "GetItem", _template({"TableName": SINGLE, "Key": single_key("@old@")}), 2.5, 20_000),
-    Asked("Query of 20", "Query", _template(QUERY), 6.0, 10_800),
-    Asked("PutItem", "PutItem", _template({"TableName": SINGLE, "Item": item(single_key("@new@"))}), 2.5, 6_300),
-    Asked("UpdateItem, condition", "UpdateItem", _template(_conditional_update()), 2.5, 5_000),
-    Asked("TransactWriteItems, 4 actions", "TransactWriteItems", _template(_payment()), 5.0, 3_500),
-    Asked("BatchWriteItem of 25", "BatchWriteItem", _template(_batch()), 3.0, 700, stretch=4),
+OPERATIONS: Final = (
+    Operation("GetItem", "GetItem", _template({"TableName": SINGLE, "Key": single_key("@old@")}), 2.5, 20_000),
+    Operation("Query of 20", "Query", _template(QUERY), 6.0, 10_800),
+    Operation("PutItem", "PutItem", _template({"TableName": SINGLE, "Item": item(single_key("@new@"))}), 2.5, 6_300),
+    Operation("UpdateItem, condition", "UpdateItem", _template(_conditional_update()), 2.5, 5_000),
+    Operation("TransactWriteItems, 4 actions", "TransactWriteItems", _template(_payment()), 5.0, 3_500),
+    Operation("BatchWriteItem of 25", "BatchWriteItem", _template(_batch()), 3.0, 700, stretch=4),
 )
 
 
@@ -189,9 +189,9 @@ class Filling:
             }
             yield "".join(values[piece] if at % 2 else piece for at, piece in enumerate(pieces))
 
-    def lua(self, asked: Asked, headers: dict[str, str]) -> str:
+    def lua(self, operation: Operation, headers: dict[str, str]) -> str:
         """Return the script for wrk: the same requests, and at the end one line of JSON with wrk's counts."""
-        pieces = _MARK.split(asked.template)
+        pieces = _MARK.split(operation.template)
         parts = ", ".join(f"[=[{piece}]=]" if at % 2 == 0 else f'"@{piece}"' for at, piece in enumerate(pieces))
         head = ", ".join(f'["{name}"] = "{value}"' for name, value in headers.items())
         return _LUA.format(

@@ -90,8 +90,8 @@ async def _post(client: HttpClient, url: str, body: dict[str, Any] | None) -> di
     sent = b"" if body is None else orjson.dumps(body)
     reply = await client.post(url, sent, {"Content-Type": "application/json"}, TIMEOUT_S)
     if reply.status != 200:
-        said = reply.body[:300].decode(errors="replace")
-        raise DemoFailed(f"{url.split('?', 1)[0]} answered {reply.status}: {said}")
+        text = reply.body[:300].decode(errors="replace")
+        raise DemoFailed(f"{url.split('?', 1)[0]} answered {reply.status}: {text}")
     answer: dict[str, Any] = orjson.loads(reply.body)
     return answer
 
