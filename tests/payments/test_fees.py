@@ -104,7 +104,7 @@ def test_a_retired_fee_keeps_its_name_and_its_payments() -> None:
     [
         ("'2027-01-01'", "must be a date"),
         ("2027-01-01T00:00:00Z", "must be a date"),
-        ("2026-07-01", "must be after the last version's active_from, 2026-07-01"),
+        ("2026-07-01", "must be after 2026-07-01"),
     ],
 )
 def test_a_broken_retirement_says_where(day: str, problem: str) -> None:
@@ -175,22 +175,22 @@ properties.items = { type = "array", items = { type = "object", required = ["id"
 
 
 BROKEN = [
-    ("fees =", "fees.toml: not TOML: "),
-    ("", "fees.toml: fees: is required"),
-    ("other = 1\n" + TWO_VERSIONS, "fees.toml: other: is not known here (known: fees)"),
+    ("fees =", "fees.toml: must be TOML: "),
+    ("", "fees.toml: fees: must"),
+    ("other = 1\n" + TWO_VERSIONS, "fees.toml: other: must be one of the known keys: fees"),
     ("fees.F = 1", "fees.toml: fees.F: must be a table"),
-    ("[fees.F]\ntcs_app_id='A'\nversions=[{active_from=2026-01-01,amount=1}]", "fees.toml: fees.F.name: is required"),
-    ("[fees.F]\nname='F'\nversions=[{active_from=2026-01-01,amount=1}]", "fees.toml: fees.F.tcs_app_id: is required"),
+    ("[fees.F]\ntcs_app_id='A'\nversions=[{active_from=2026-01-01,amount=1}]", "fees.toml: fees.F.name: must"),
+    ("[fees.F]\nname='F'\nversions=[{active_from=2026-01-01,amount=1}]", "fees.toml: fees.F.tcs_app_id: must"),
     (
         "[fees.F]\nname='F'\ntcs_app_id='A B'\nversions=[{active_from=2026-01-01,amount=1}]",
-        "fees.toml: fees.F.tcs_app_id: must be letters, digits and signs",
+        "fees.toml: fees.F.tcs_app_id: must have only letters, digits and signs",
     ),
     (
         "[fees.F]\nname='F'\ntcs_app_id='\u00c9'\nversions=[{active_from=2026-01-01,amount=1}]",
-        "fees.toml: fees.F.tcs_app_id: must be letters, digits and signs",
+        "fees.toml: fees.F.tcs_app_id: must have only letters, digits and signs",
     ),
-    ("[fees.F]\nname='F'\ntcs_app_id='A'", "fees.toml: fees.F.versions: is required"),
-    ("[fees.F]\nprice=1", "fees.toml: fees.F.price: is not known here"),
+    ("[fees.F]\nname='F'\ntcs_app_id='A'", "fees.toml: fees.F.versions: must"),
+    ("[fees.F]\nprice=1", "fees.toml: fees.F.price: must be one of the known keys"),
 ]
 
 
@@ -206,17 +206,17 @@ def test_a_broken_file_says_where(text: str, problem: str) -> None:
     [
         ("{ amount = 1 }", "[0].active_from: must be a date"),
         ("{ active_from = '2026-01-01', amount = 1 }", "[0].active_from: must be a date"),
-        ("{ active_from = 2026-01-01 }", "[0]: needs either an amount or variable = true"),
-        ("{ active_from = 2026-01-01, amount = 1, variable = true }", "[0]: needs either"),
-        ("{ active_from = 2026-01-01, amount = 'abc' }", "[0].amount: is not an amount: 'abc'"),
-        ("{ active_from = 2026-01-01, amount = 1.005 }", "[0].amount: an amount has at most two decimals"),
-        ("{ active_from = 2026-01-01, amount = -1 }", "[0].amount: an amount is more than 0"),
+        ("{ active_from = 2026-01-01 }", "[0]: must have either an amount or variable = true"),
+        ("{ active_from = 2026-01-01, amount = 1, variable = true }", "[0]: must have either"),
+        ("{ active_from = 2026-01-01, amount = 'abc' }", "[0].amount: must be an amount"),
+        ("{ active_from = 2026-01-01, amount = 1.005 }", "[0].amount: an amount must have at most two decimals"),
+        ("{ active_from = 2026-01-01, amount = -1 }", "[0].amount: an amount must be more than 0"),
         ("{ active_from = 2026-01-01, amount = true }", "[0].amount: must be an amount"),
-        ("{ active_from = 2026-01-01, amount = 1, from = 2 }", "[0].from: is not known here"),
+        ("{ active_from = 2026-01-01, amount = 1, from = 2 }", "[0].from: must be one of the known keys"),
         ("7", "[0]: must be a table"),
         (
             "{ active_from = 2026-01-01, amount = 1 }, { active_from = 2026-01-01, amount = 2 }",
-            ": two versions are active from the same day",
+            ": must have a different active_from",
         ),
     ],
 )
@@ -227,7 +227,7 @@ def test_a_broken_version_says_where(version: str, problem: str) -> None:
 
 
 def test_a_broken_schema_says_where() -> None:
-    with pytest.raises(FeesError, match=r"fees.toml: fees.F.metadata: is not a JSON Schema"):
+    with pytest.raises(FeesError, match=r"fees.toml: fees.F.metadata: must be a JSON Schema"):
         catalogue(TWO_VERSIONS + "[fees.F.metadata]\ntype = 'objekt'")
 
 

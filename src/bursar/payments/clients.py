@@ -135,7 +135,7 @@ class Clients:
         try:
             stamp = _stamp(self._path.stat())
         except OSError as error:
-            self._keep_old(error)
+            self._log_rejected(error)
             return
         if stamp != self._stamp:
             self._stamp = stamp
@@ -148,7 +148,7 @@ class Clients:
         try:
             self._install(self._read(self._path))
         except (OSError, ClientsError, TooOpen) as error:
-            self._keep_old(error)
+            self._log_rejected(error)
             return False
         _log.info("clients reloaded from %s: %s", self._path, ", ".join(self.names))
         return True
@@ -161,8 +161,8 @@ class Clients:
             require_private_modes({path: mode})
         return clients
 
-    def _keep_old(self, error: Exception) -> None:
-        _log.error("clients not reloaded, the earlier ones stay in force: %s", error)
+    def _log_rejected(self, error: Exception) -> None:
+        _log.error("clients not reloaded, the old ones stay in force: %s", error)
 
     def _install(self, clients: Collection[Client]) -> None:
         self._by_name = {client.name: client for client in clients}
@@ -188,7 +188,7 @@ def parse_clients(content: bytes, *, source: str, known_fees: Collection[str] | 
     try:
         tree = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClientsError(f"{source}: not TOML: {error}") from error
+        raise ClientsError(f"{source}: must be TOML: {error}") from error
     reader = _Reader(source, known_fees)
     clients = reader.clients(tree)
     if reader.problems:
@@ -203,7 +203,7 @@ def _stamp(status: os.stat_result) -> Stamp:
 def _required_identity(role_arn: str) -> tuple[str, str, str]:
     identity = role_identity(role_arn)
     if identity is None:
-        raise ClientsError(f"not a role's ARN: {role_arn}")
+        raise ClientsError(f"role_arn: must be a role's ARN; got {role_arn}")
     return identity
 
 
@@ -216,28 +216,29 @@ class _Reader:
         self.problems: list[str] = []
 
     def clients(self, tree: Mapping[str, Any]) -> tuple[Client, ...]:
-        self._unknown("", tree, frozenset({"clients"}))
+        self._reject_unknown_keys("", tree, frozenset({"clients"}))
         tables = tree.get("clients")
         if not isinstance(tables, dict) or not tables:
-            self._say("clients", "is required: one table [clients.NAME] for each client")
+            self._add_problem("clients", "must have one table [clients.NAME] for each client")
             return ()
         found = tuple(c for name, table in tables.items() if (c := self._client(name, table)) is not None)
-        self._twice("role_arn", [(c.name, role_identity(c.role_arn)) for c in found])
-        self._twice("access_keys", [(c.name, key.access_key_id) for c in found for key in c.access_keys])
+        self._reject_duplicates("role_arn", [(c.name, role_identity(c.role_arn)) for c in found])
+        self._reject_duplicates("access_keys", [(c.name, key.access_key_id) for c in found for key in c.access_keys])
         return found
 
     def _client(self, name: str, table: object) -> Client | None:
         where = f"clients.{name}"
         if not isinstance(table, dict):
-            self._say(where, "must be a table")
+            self._add_problem(where, "must be a table")
             return None
         before = len(self.problems)
         if not _CLIENT_NAME.fullmatch(name):
-            self._say(where, "a client's name is 1 to 64 of the letters A-Z a-z 0-9 _ . -")
-        self._unknown(where, table, _CLIENT_KEYS)
+            self._add_problem(where, "must be a name of 1 to 64 of the characters A-Z a-z 0-9 _ . -")
+        self._reject_unknown_keys(where, table, _CLIENT_KEYS)
         role_arn = table.get("role_arn")
         if not isinstance(role_arn, str) or not _ROLE_ARN.fullmatch(role_arn):
-            self._say(f"{where}.role_arn", "must be a role's ARN, as arn:aws:iam::123456789012:role/NAME")
+            rule = "must be a role's ARN such as arn:aws:iam::123456789012:role/NAME"
+            self._add_problem(f"{where}.role_arn", f"{rule}; got {role_arn!r}")
         fees = self._fees(f"{where}.fees", table.get("fees"))
         keys = self._access_keys(f"{where}.access_keys", table.get("access_keys", []))
         return None if len(self.problems) > before else Client(name, str(role_arn), fees, keys)
@@ -246,44 +247,46 @@ class _Reader:
         if value == EVERY_FEE:
             return frozenset({EVERY_FEE})
         if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
-            self._say(where, 'must be a list of fee keys, or "*" for every fee')
+            self._add_problem(where, 'must be a list of fee keys, or "*" for every fee')
             return frozenset()
         if self.known_fees is not None:
             for key in value:
                 if key not in self.known_fees:
-                    self._say(where, f"no such fee in the catalogue: {key}")
+                    self._add_problem(where, f"must be fees of the catalogue; got {key}")
         return frozenset(value)
 
     def _access_keys(self, where: str, rows: object) -> tuple[AccessKey, ...]:
         if not isinstance(rows, list):
-            self._say(where, "must be a list of tables")
+            self._add_problem(where, "must be a list of tables")
             return ()
         keys = []
         for number, row in enumerate(rows):
             here = f"{where}[{number}]"
             if not isinstance(row, dict):
-                self._say(here, "must be a table")
+                self._add_problem(here, "must be a table")
                 continue
-            self._unknown(here, row, _ACCESS_KEY_KEYS)
+            self._reject_unknown_keys(here, row, _ACCESS_KEY_KEYS)
             key_id, secret = row.get("access_key_id"), row.get("secret")
             if not isinstance(key_id, str) or not re.fullmatch(r"\w{4,128}", key_id, re.ASCII):
-                self._say(f"{here}.access_key_id", "must be 4 to 128 letters, digits or underscores")
+                self._add_problem(f"{here}.access_key_id", "must be 4 to 128 letters, digits or underscores")
             elif not isinstance(secret, str) or len(secret) < SECRET_CHARS_MIN:
-                self._say(f"{here}.secret", f"must be text of at least {SECRET_CHARS_MIN} characters")
+                self._add_problem(f"{here}.secret", f"must be text of at least {SECRET_CHARS_MIN} characters")
             else:
                 keys.append(AccessKey(key_id, secret))
         return tuple(keys)
 
-    def _twice(self, what: str, owners: list[tuple[str, Any]]) -> None:
+    def _reject_duplicates(self, what: str, owners: list[tuple[str, Any]]) -> None:
         first: dict[Any, str] = {}
         for name, value in owners:
             if value in first:
-                self._say(f"clients.{name}.{what}", f"already belongs to clients.{first[value]}")
+                self._add_problem(f"clients.{name}.{what}", f"must differ from that of clients.{first[value]}")
             first.setdefault(value, name)
 
-    def _unknown(self, where: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
+    def _reject_unknown_keys(self, where: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
         for key in sorted(table.keys() - known):
-            self._say(f"{where}.{key}".lstrip("."), f"is not known here (known: {', '.join(sorted(known))})")
+            self._add_problem(
+                f"{where}.{key}".lstrip("."), f"must be one of the known keys: {', '.join(sorted(known))}"
+            )
 
-    def _say(self, where: str, problem: str) -> None:
+    def _add_problem(self, where: str, problem: str) -> None:
         self.problems.append(f"{self.source}: {where}: {problem}")

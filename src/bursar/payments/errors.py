@@ -26,8 +26,8 @@ class ObligationTaken(LedgerError):
     """``attempt`` blocks its obligation: it is live or processed. None: it won a race and has ended already."""
 
     def __init__(self, attempt: Attempt | None) -> None:
-        held_by = f"{attempt.agency_tracking_id} ({attempt.status})" if attempt else "an attempt that won a race"
-        super().__init__(f"the obligation is taken by {held_by}")
+        blocking = f"{attempt.agency_tracking_id} ({attempt.status})" if attempt else "an attempt that won a race"
+        super().__init__(f"the obligation is taken by {blocking}")
         self.attempt = attempt
 
 
@@ -42,7 +42,7 @@ class MetadataDiffers(LedgerError):
     """Fee or metadata differ from the obligation's; ``attributes`` names which. The message has no values."""
 
     def __init__(self, obligation: Obligation, attributes: tuple[str, ...]) -> None:
-        super().__init__(f"not as in the obligation's first attempt: {', '.join(attributes)}")
+        super().__init__(f"{', '.join(attributes)}: must be as in the obligation's first attempt")
         self.obligation = obligation
         self.attributes = attributes
 
@@ -63,7 +63,7 @@ class LedgerBusy(LedgerError):
 class AttemptMoved(LedgerError):
     """The attempt has changed since the caller read it: ``attempt`` is its current state."""
 
-    def __init__(self, attempt: Attempt, problem: str = "has moved on") -> None:
+    def __init__(self, attempt: Attempt, problem: str = "has changed") -> None:
         super().__init__(f"{attempt.agency_tracking_id} {problem}: it is {attempt.status}, version {attempt.version}")
         self.attempt = attempt
 
@@ -72,11 +72,11 @@ class LeaseHeld(AttemptMoved):
     """Another caller may be completing the attempt now."""
 
     def __init__(self, attempt: Attempt) -> None:
-        super().__init__(attempt, "is leased to somebody else")
+        super().__init__(attempt, "is leased to another caller")
 
 
 class OutcomeContradicts(AttemptMoved):
     """Pay.gov's report and the record cannot both be true. The attempt stays as it is; the report is kept."""
 
-    def __init__(self, attempt: Attempt, said: str) -> None:
-        super().__init__(attempt, f"contradicts Pay.gov's answer ({said})")
+    def __init__(self, attempt: Attempt, reported: str) -> None:
+        super().__init__(attempt, f"contradicts Pay.gov's answer ({reported})")

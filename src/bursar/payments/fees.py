@@ -22,9 +22,8 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -141,7 +140,7 @@ class FeeCatalogue:
             # Decimal, because money is never a float, not even during parsing.
             tree = tomllib.loads(content.decode(), parse_float=Decimal)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise FeesError(f"{source}: not TOML: {error}") from error
+            raise FeesError(f"{source}: must be TOML: {error}") from error
         reader = _Reader(source)
         entries = reader.catalogue(tree)
         if reader.problems:
@@ -158,7 +157,7 @@ class FeeCatalogue:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        today = _court_day_of_hour(int(at // 3600))
+        today = _court_day(at)
         if entry.retired_from is not None and entry.retired_from <= today:
             return None
         return next((fee for active_from, fee in self._fees[key] if active_from <= today), None)
@@ -166,7 +165,7 @@ class FeeCatalogue:
     def retired(self, key: str, at: float) -> Fee | None:
         """Return the last version of the fee ``key`` if it is retired at ``at`` (Unix seconds); otherwise None."""
         entry = self._entries.get(key)
-        if entry is None or entry.retired_from is None or entry.retired_from > _court_day_of_hour(int(at // 3600)):
+        if entry is None or entry.retired_from is None or entry.retired_from > _court_day(at):
             return None
         return replace(self._fees[key][0][1], retired=True)
 
@@ -186,10 +185,9 @@ class FeeCatalogue:
         return entry.versions if entry else ()
 
 
-@lru_cache(maxsize=64)
-def _court_day_of_hour(hour: int) -> date:
-    """The court's day in this hour since the Unix epoch: its days begin, and its clocks change, with an hour."""
-    return datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(COURT_ZONE)).date()
+def _court_day(at: float) -> date:
+    """Return the day in the court's time zone at ``at`` (Unix seconds)."""
+    return datetime.fromtimestamp(at, ZoneInfo(COURT_ZONE)).date()
 
 
 # The message of a problem, by JSON Schema keyword. The library's messages repeat the caller's value; these do not.
@@ -237,10 +235,10 @@ class _Reader:
         self.problems: list[str] = []
 
     def catalogue(self, tree: Mapping[str, Any]) -> dict[str, _Entry]:
-        self._unknown("", tree, frozenset({"fees"}))
+        self._reject_unknown_keys("", tree, frozenset({"fees"}))
         fees = tree.get("fees")
         if not isinstance(fees, dict) or not fees:
-            self._say("fees", "is required: one table [fees.KEY] for each fee")
+            self._add_problem("fees", "must have one table [fees.KEY] for each fee")
             return {}
         entries = (self._entry(key, table) for key, table in fees.items())
         return {entry.key: entry for entry in entries if entry is not None}
@@ -248,16 +246,18 @@ class _Reader:
     def _entry(self, key: str, table: object) -> _Entry | None:
         where = f"fees.{key}"
         if not isinstance(table, dict):
-            self._say(where, "must be a table")
+            self._add_problem(where, "must be a table")
             return None
         before = len(self.problems)
-        self._unknown(where, table, _FEE_KEYS)
+        self._reject_unknown_keys(where, table, _FEE_KEYS)
         name = self._text(f"{where}.name", table.get("name"))
         tcs_app_id = self._text(f"{where}.tcs_app_id", table.get("tcs_app_id"))
         if len(tcs_app_id) > TCS_APP_ID_CHARS_MAX:
-            self._say(f"{where}.tcs_app_id", f"must have at most {TCS_APP_ID_CHARS_MAX} characters")
+            self._add_problem(f"{where}.tcs_app_id", f"must have at most {TCS_APP_ID_CHARS_MAX} characters")
         if not _TCS_APP_ID.fullmatch(tcs_app_id):
-            self._say(f"{where}.tcs_app_id", "must be letters, digits and signs of ASCII, without spaces")
+            self._add_problem(
+                f"{where}.tcs_app_id", "must have only letters, digits and signs of ASCII, without spaces"
+            )
         schema = table.get("metadata", {"type": "object"})
         validator = self._validator(f"{where}.metadata", schema)
         versions = self._versions(f"{where}.versions", table.get("versions"))
@@ -270,36 +270,36 @@ class _Reader:
         import jsonschema_rs
 
         if not isinstance(schema, dict):
-            self._say(where, "must be a table holding a JSON Schema")
+            self._add_problem(where, "must be a table holding a JSON Schema")
             return None
         try:
             return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
         except (ValueError, TypeError) as error:
-            self._say(where, f"is not a JSON Schema: {str(error).splitlines()[0]}")
+            self._add_problem(where, f"must be a JSON Schema: {str(error).splitlines()[0]}")
             return None
 
     def _versions(self, where: str, rows: object) -> tuple[FeeVersion, ...]:
         if not isinstance(rows, list) or not rows:
-            self._say(where, "is required: at least one { active_from = YYYY-MM-DD, amount = … }")
+            self._add_problem(where, "must be a list of at least one { active_from = YYYY-MM-DD, amount = … }")
             return ()
         versions = [self._version(f"{where}[{number}]", row) for number, row in enumerate(rows)]
         found = sorted((v for v in versions if v is not None), key=lambda v: v.active_from)
         if len({version.active_from for version in found}) < len(found):
-            self._say(where, "two versions are active from the same day")
+            self._add_problem(where, "must have a different active_from for each version")
         return tuple(found)
 
     def _version(self, where: str, row: object) -> FeeVersion | None:
         if not isinstance(row, dict):
-            self._say(where, "must be a table")
+            self._add_problem(where, "must be a table")
             return None
-        self._unknown(where, row, _VERSION_KEYS)
+        self._reject_unknown_keys(where, row, _VERSION_KEYS)
         active_from = self._day(f"{where}.active_from", row.get("active_from"))
         if active_from is None:
             return None
         if row.get("variable") is True and "amount" not in row:
             return FeeVersion(active_from, None)
         if "amount" not in row or row.get("variable", False) is not False:
-            self._say(where, "needs either an amount or variable = true")
+            self._add_problem(where, "must have either an amount or variable = true")
             return None
         amount = self._amount(f"{where}.amount", row["amount"])
         return FeeVersion(active_from, amount) if amount else None
@@ -308,36 +308,40 @@ class _Reader:
         """Return the day, if there is one. It must leave the last version at least one active day."""
         day = None if value is None else self._day(where, value)
         if day is not None and versions and day <= versions[-1].active_from:
-            self._say(where, f"must be after the last version's active_from, {versions[-1].active_from}")
+            self._add_problem(
+                where, f"must be after {versions[-1].active_from}, the last version's active_from; got {day}"
+            )
         return day
 
     def _day(self, where: str, value: object) -> date | None:
         if isinstance(value, date) and not isinstance(value, datetime):
             return value
-        self._say(where, "must be a date, as 2020-12-01 without quotes")
+        self._add_problem(where, f"must be a date such as 2020-12-01, without quotes; got {value!r}")
         return None
 
     def _amount(self, where: str, value: object) -> Decimal | None:
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-            self._say(where, 'must be an amount, as "60.00"')
+            self._add_problem(where, f'must be an amount such as "60.00"; got {value!r}')
             return None
         try:
             return money(Decimal(value))
         except InvalidOperation:
-            self._say(where, f"is not an amount: {value!r}")
+            self._add_problem(where, f'must be an amount such as "60.00"; got {value!r}')
         except ValueError as error:
-            self._say(where, str(error))
+            self._add_problem(where, str(error))
         return None
 
     def _text(self, where: str, value: object) -> str:
         if isinstance(value, str) and value.strip():
             return value
-        self._say(where, "is required and must be text")
+        self._add_problem(where, f"must be text; got {value!r}")
         return ""
 
-    def _unknown(self, where: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
+    def _reject_unknown_keys(self, where: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
         for key in sorted(table.keys() - known):
-            self._say(f"{where}.{key}".lstrip("."), f"is not known here (known: {', '.join(sorted(known))})")
+            self._add_problem(
+                f"{where}.{key}".lstrip("."), f"must be one of the known keys: {', '.join(sorted(known))}"
+            )
 
-    def _say(self, where: str, problem: str) -> None:
+    def _add_problem(self, where: str, problem: str) -> None:
         self.problems.append(f"{self.source}: {where}: {problem}")

@@ -171,10 +171,10 @@ def money(value: Decimal) -> Decimal:
     Raises ``ValueError`` if that would round the value, or if it is outside (0, AMOUNT_MAX].
     """
     if not value.is_finite() or not 0 < value <= AMOUNT_MAX:
-        raise ValueError(f"an amount is more than 0 and at most {AMOUNT_MAX}: {value}")
+        raise ValueError(f"an amount must be more than 0 and at most {AMOUNT_MAX}; got {value}")
     exact = value.quantize(CENT)
     if exact != value:
-        raise ValueError(f"an amount has at most two decimals: {value}")
+        raise ValueError(f"an amount must have at most two decimals; got {value}")
     return exact
 
 

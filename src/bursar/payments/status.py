@@ -87,29 +87,29 @@ _O: Final[tuple[Actor, ...]] = ("operator",)
 EDGES: Final[tuple[Edge, ...]] = (
     Edge(None,       RECEIVED,   "started",            _P,  "an application asked for the payment"),
     Edge(RECEIVED,   INITIATED,  "token_given",        _P,  "Pay.gov answered start with a token"),
-    Edge(RECEIVED,   FAILED,     "start_failed",       _P,  "Pay.gov could not be asked, or said no"),
+    Edge(RECEIVED,   FAILED,     "start_failed",       _P,  "Pay.gov could not be asked, or refused"),
     Edge(RECEIVED,   FAILED,     "start_abandoned",    _PS, "stuck without a token; Pay.gov is not known to have it"),
     Edge(RECEIVED,   PROCESSING, "outcome_unknown",    _PS, "Pay.gov has a collection of it: the store went back"),
     Edge(INITIATED,  PROCESSING, "claimed",            _P,  "a caller took the lease to complete it"),
     Edge(INITIATED,  PROCESSING, "outcome_unknown",    _PS, "Pay.gov has a collection of it: the store went back"),
-    Edge(INITIATED,  FAILED,     "expired",            _PS, "its token is too old; Pay.gov is not known to have it"),
+    Edge(INITIATED,  FAILED,     "expired",            _PS, "its token expired; Pay.gov is not known to have it"),
     Edge(PROCESSING, PROCESSED,  "completed",          _PS, "Pay.gov completed the collection and it is paid"),
     Edge(PROCESSING, PENDING,    "accepted",           _PS, "Pay.gov completed the collection and it is settling"),
     Edge(PROCESSING, FAILED,     "refused",            _PS, "Pay.gov gave a definite no"),
-    Edge(PROCESSING, FAILED,     "expired_unsent",     _PS, "no complete was sent, in a token's life or in many tries"),
-    Edge(PROCESSING, FAILED,     "never_charged",      _PS, "Pay.gov surely has none, and the token is past its life"),
+    Edge(PROCESSING, FAILED,     "expired_unsent",     _PS, "no complete was sent before its token expired"),
+    Edge(PROCESSING, FAILED,     "never_charged",      _PS, "Pay.gov has no collection of it, and its token expired"),
     Edge(PROCESSING, PROCESSED,  "resolved_processed", _O,  "an operator found that Pay.gov has charged the payer"),
-    Edge(PROCESSING, FAILED,     "resolved_failed",    _O,  "an operator found that Pay.gov has charged nobody"),
-    Edge(PENDING,    PROCESSED,  "settled",            _PS, "Pay.gov says that it settled"),
-    Edge(PENDING,    FAILED,     "bounced",            _PS, "Pay.gov says that it failed, was cancelled or retired"),
+    Edge(PROCESSING, FAILED,     "resolved_failed",    _O,  "an operator found that Pay.gov did not charge the payer"),
+    Edge(PENDING,    PROCESSED,  "settled",            _PS, "Pay.gov reports that it settled"),
+    Edge(PENDING,    FAILED,     "bounced",            _PS, "Pay.gov reports that it failed, was cancelled or retired"),
     Edge(PENDING,    PROCESSED,  "resolved_processed", _O,  "an operator found it settled"),
     Edge(PENDING,    FAILED,     "resolved_failed",    _O,  "an operator found it failed"),
     # Events without a move.
     Edge(PROCESSING, PROCESSING, "outcome_unknown",    _PS, "Pay.gov's answer was lost or decides nothing"),
-    Edge(PROCESSING, PROCESSING, "lease_taken_over",   _PS, "the lease had run out: what its holder did is unknown"),
+    Edge(PROCESSING, PROCESSING, "lease_taken_over",   _PS, "the lease ran out: what its holder did is unknown"),
     Edge(PROCESSING, PROCESSING, "released",           _PS, "the complete was definitely not sent"),
-    Edge(PROCESSING, PROCESSING, "reclaimed",          _PS, "a caller took the lease that was given back unsent"),
-    Edge(PENDING,    PENDING,    "noted",              _PS, "Pay.gov's own word for it changed; it is still settling"),
+    Edge(PROCESSING, PROCESSING, "reclaimed",          _PS, "a caller took the lease that was released unsent"),
+    Edge(PENDING,    PENDING,    "noted",              _PS, "Pay.gov's word for it changed; it is still settling"),
 )
 # fmt: on
 
@@ -142,7 +142,8 @@ def edge(source: Status | None, event: EventName, target: Status | None = None) 
     for candidate in _LEAVING.get((source, event), ()):
         if target is None or candidate.target == target:
             return candidate
-    raise NoSuchEdge(f"no edge leaves {source or 'nothing'} by {event!r}" + (f" into {target}" if target else ""))
+    leads_to = f" into {target}" if target else ""
+    raise NoSuchEdge(f"event: must leave {source or 'a new attempt'}{leads_to}; got {event!r}")
 
 
 def edges_from(source: Status | None) -> tuple[Edge, ...]:

@@ -25,7 +25,7 @@ KIND: Final = "contradiction"
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What is recorded of an attempt, and what Pay.gov reported instead. Times are Unix seconds.
+    """The record of an attempt, and Pay.gov's report that contradicts it. Times are Unix seconds.
 
     The three fields of the acknowledgement are None until a person has acknowledged it.
     """

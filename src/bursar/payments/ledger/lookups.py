@@ -68,20 +68,20 @@ class Lookups:
         obligation: Obligation | None = None
         # The sort key orders attempts by their creation: no two attempts at an obligation share a millisecond.
         attempts: list[Attempt] = []
-        told: list[Event] = []
+        history: list[Event] = []
         for item in items:
             kind = item["kind"]["S"]
             if kind == ATTEMPT:
                 attempts.append(attempt_from_item(item))
             elif kind == EVENT:
-                told.append(event_from_item(item))
+                history.append(event_from_item(item))
             elif kind == OBLIGATION:
                 obligation = obligation_from_item(item)
         if obligation is None:
             return None
         place = {attempt.agency_tracking_id: number for number, attempt in enumerate(attempts)}
-        told.sort(key=lambda event: (event.at, place.get(event.agency_tracking_id, -1), event.seq))
-        return ObligationView(obligation, tuple(attempts), tuple(told))
+        history.sort(key=lambda event: (event.at, place.get(event.agency_tracking_id, -1), event.seq))
+        return ObligationView(obligation, tuple(attempts), tuple(history))
 
     async def attempt_by_token(self, token: str) -> Attempt | None:
         """Return the attempt to which Pay.gov gave ``token``; None if there is none."""
@@ -120,7 +120,7 @@ class Lookups:
         ``CHANGES_SPAN_MAX_S``.
         """
         if until - since > CHANGES_SPAN_MAX_S:
-            raise ValueError(f"changes are read at most {CHANGES_SPAN_MAX_S} s at a time, not {until - since:.0f}")
+            raise ValueError(f"until - since: must be at most {CHANGES_SPAN_MAX_S} s; got {until - since:.0f} s")
         first, last = int(since // BUCKET_S), int(until // BUCKET_S)
         hours = range(last, first - 1, -1) if newest_first else range(first, last + 1)
         for hour in hours:
