@@ -3,11 +3,13 @@
 import contextlib
 import io
 import runpy
+import sys
 from pathlib import Path
 
 from bursar.settings import settings_table
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 
 PAGES = {
     # page: the module that prints it
@@ -17,6 +19,7 @@ PAGES = {
 
 
 def main() -> None:
+    sys.path.insert(0, str(ROOT))  # run as a script, Python puts tools/ there, and the pages' modules are not found
     for page, module in PAGES.items():
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):

@@ -1,4 +1,4 @@
-"""docs/payments.md, written from the graph and the rules themselves; a test holds that the file is current.
+"""docs/payments.md, generated from the graph and the rules; a test checks that the file is current.
 
 python -m tools.pages.payments_page > docs/payments.md
 """
@@ -16,39 +16,50 @@ _HEAD = """\
 
 Generated from `payments/status.py` and `payments/rules.py` by `python -m tools.pages.payments_page`; do not edit.
 
-An *obligation* is what is owed, named by client and reference, and is paid at most once. An *attempt* is one try at
-paying it. An *event* is a line of an attempt's history, written in the same transaction as the change it tells of.
+An *obligation* is an amount that is owed, named by client and reference, and is paid at most once.
+An *attempt* is one try at paying it.
+An *event* is a line of an attempt's history, written in the same transaction as the change that it describes.
 """
 
 
+_BOUNDS = (
+    "An attempt can repeat these steps, so each is bounded.",
+    f"An attempt that was released unsent is `reclaimed` at most {RECLAIMS_MAX} times.",
+    "At the next call the portal fails it by `expired_unsent`: the payer was never charged.",
+    f"At {TAKEOVER_EVENTS_MAX} events no lease is taken over again, and at {NOTED_EVENTS_MAX} nothing is `noted`.",
+    "A step that ends an attempt is always recorded, independent of the length of its history.\n",
+    "An unknown outcome is never a failure.",
+    "The attempt stays `processing` and blocks its obligation until Pay.gov or an operator reports what happened.\n",
+)
+_FEES = (
+    "A version of a fee is active from the beginning of its day in New York until the next version is active.",
+    "A fee with `retired_from` is active until the beginning of that day.",
+    "From then on a new attempt is refused as for a fee that is not in the catalogue.",
+    "Older attempts continue: an init that repeats one returns its token while the token is valid.",
+    "The rule `fee-active` below holds for them too: it compares the creation of an attempt with the first activation "
+    "of its fee.\n",
+)
+
+
 def payments_page(fees: FeeCatalogue) -> str:
-    """The page as Markdown: the diagram, every edge, Pay.gov's words, and the rules the table keeps."""
+    """Return the page as Markdown: the diagram, every edge, Pay.gov's words, and the rules of the table."""
     rules = payment_rules(fees)
     return "\n".join(
         [
             _HEAD,
             "## Statuses\n",
             f"```mermaid\n{transitions_diagram(rules, STATUS_MOVES)}```\n",
-            "Payment status over all attempts at an obligation: any processed → `success`; all failed → `failed`;",
-            "else `pending`.\n",
+            "Payment status over all attempts at an obligation: any processed → `success`; all failed → `failed`; "
+            "otherwise `pending`.\n",
             "## Every step\n",
             *_table(("from", "to", "event", "taken by", "when"), [_row(step) for step in EDGES if step.moves]),
             "",
-            "Events that leave the status as it is:\n",
-            *_table(("in", "event", "taken by", "when"), [_still(step) for step in EDGES if not step.moves]),
+            "Events that keep the status:\n",
+            *_table(("in", "event", "taken by", "when"), [_row_without_move(step) for step in EDGES if not step.moves]),
             "",
-            "These can come again, so each is bounded. An attempt that was given back unsent is `reclaimed` at most",
-            f"{RECLAIMS_MAX} times; asked once more, the portal fails it by `expired_unsent`: nobody was ever charged.",
-            f"With {TAKEOVER_EVENTS_MAX} events no lease is taken over again, and with {NOTED_EVENTS_MAX} nothing is",
-            "`noted`. What ends an attempt is recorded however long its history is.\n",
-            "An outcome that is unknown is never a failure: it stays `processing` and blocks its obligation until",
-            "Pay.gov, or an operator, says what happened.\n",
+            *_BOUNDS,
             "## Fees\n",
-            "A version of a fee is active from the beginning of its day in New York until the next one's. A fee with",
-            "`retired_from` is active until the beginning of that day: from then on a new attempt is refused as for a",
-            "fee that is not in the catalogue. Attempts from before go on: an init that repeats one is answered as",
-            "ever, with its token while it is fresh. The rule `fee-active` below, which asks only when an attempt was",
-            "created and when its fee began, holds for them too.\n",
+            *_FEES,
             "## Pay.gov's words\n",
             *_table(("ours", "Pay.gov's `transaction_status`"), _paygov_rows()),
             "",
@@ -63,13 +74,13 @@ def _row(step: Edge) -> tuple[str, ...]:
     return (step.source or "(new)", step.target, f"`{step.event}`", ", ".join(step.actors), step.meaning)
 
 
-def _still(step: Edge) -> tuple[str, ...]:
+def _row_without_move(step: Edge) -> tuple[str, ...]:
     return (step.target, f"`{step.event}`", ", ".join(step.actors), step.meaning)
 
 
 def _paygov_rows() -> list[tuple[str, ...]]:
-    said = {status: [word for word, means in PAYGOV_STATUS.items() if means == status] for status in STATUSES}
-    return [(status, ", ".join(words)) for status, words in said.items() if words]
+    words = {status: [word for word, means in PAYGOV_STATUS.items() if means == status] for status in STATUSES}
+    return [(status, ", ".join(of_status)) for status, of_status in words.items() if of_status]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
