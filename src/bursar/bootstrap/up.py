@@ -26,7 +26,7 @@ from bursar.payments.clients import Client
 from bursar.portal.api.application import Authenticate
 from bursar.portal.api.authentication import nobody_asks, sigv4
 from bursar.portal.api.rate_limits import ClientLimits
-from bursar.portal.api.rate_limits_shared import SharedUse
+from bursar.portal.api.rate_limits_shared import SharedBuckets
 from bursar.portal.contract.views import PAYMENT_METHOD_LABELS
 from bursar.portal.doors.asgi import AsgiApp, PortalApp, portal_app
 from bursar.portal.metrics.metrics import Metrics
@@ -160,7 +160,7 @@ async def serve_portal(
         on_stop()
 
 
-def client_limits(settings: Settings, shared: SharedUse | None = None, seat: int = 0) -> ClientLimits:
+def client_limits(settings: Settings, shared: SharedBuckets | None = None, seat: int = 0) -> ClientLimits:
     """Return the limits of each client. ``shared``: the memory that the workers of a server share, if any."""
     return ClientLimits(
         steady_clock,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bursar.portal.api.authentication import nobody_asks
 from bursar.portal.api.rate_limits import CLIENTS_REMEMBERED_MAX, ClientLimits
-from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedUse
+from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedBuckets
 from bursar.portal.contract.errors import TooMany
 from bursar.portal.doors.asgi import portal_app
 from tests.support.portal.asgi import ask
@@ -30,7 +30,7 @@ def workers(
     wall: Wall, *, count: int = 2, at_once_max: int = 1000, rate_per_s: float = 1.0, burst: float = 1000.0
 ) -> Iterator[list[ClientLimits]]:
     """The limits of each worker of one server."""
-    with SharedUse(count) as shared:
+    with SharedBuckets(count) as shared:
         yield [
             ClientLimits(wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat)
             for seat in range(count)
@@ -79,7 +79,7 @@ def test_memory_is_bounded_and_nobody_at_work_is_forgotten() -> None:
         limits.enter(f"c{number}")
         limits.leave(f"c{number}")
     limits.leave("busy")
-    assert len(limits._uses) <= CLIENTS_REMEMBERED_MAX
+    assert len(limits._buckets) <= CLIENTS_REMEMBERED_MAX
 
 
 def test_at_once_is_counted_over_all_workers() -> None:
@@ -133,7 +133,7 @@ def test_what_others_took_from_a_full_bucket_is_not_owed_by_a_worker_that_did_no
 
 def test_a_replaced_worker_has_nothing_under_way_and_has_given_nothing_back() -> None:
     wall = Wall()
-    with SharedUse(2) as shared:
+    with SharedBuckets(2) as shared:
         one, first = (
             ClientLimits(wall, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=seat) for seat in range(2)
         )
@@ -158,10 +158,24 @@ def test_when_no_slot_is_left_a_worker_limits_the_rest_for_itself_and_says_so_on
             one.enter(client)
             with pytest.raises(TooMany):
                 one.enter(client)
-        assert caplog.messages == ["more than 4096 clients have come: each worker limits the rest for itself"]
+        assert caplog.messages == ["more than 4096 clients: this worker limits the others without the other workers"]
         other.enter("late")
         with pytest.raises(TooMany):
             other.enter("c0")
+
+
+def test_after_the_clock_was_set_back_a_client_gains_nothing_until_it_has_caught_up() -> None:
+    wall = Wall()
+    alone = ClientLimits(wall, rate_per_s=1.0, burst=4.0)
+    with workers(wall, rate_per_s=1.0, burst=4.0) as (one, other):
+        for limits in (alone, alone, one, other):
+            limits.enter("a")
+        wall.now -= 10.0
+        assert said(alone, "a") == said(one, "a") == said(other, "a") == ("Too many requests: retry later", "9")
+        wall.now += 9.0
+        for limits in (alone, one):
+            limits.enter("a")
+        assert said(alone, "a") == said(one, "a") == said(other, "a") == ("Too many requests: retry later", "1")
 
 
 def test_memory_is_bounded_and_what_is_shared_outlasts_being_forgotten() -> None:
@@ -171,7 +185,7 @@ def test_memory_is_bounded_and_what_is_shared_outlasts_being_forgotten() -> None
         for number in range(CLIENTS_REMEMBERED_MAX + 10):
             one.enter(f"c{number}")
             one.leave(f"c{number}")
-        assert len(one._uses) <= CLIENTS_REMEMBERED_MAX
+        assert len(one._buckets) <= CLIENTS_REMEMBERED_MAX
         for client in ("busy", "elsewhere"):
             with pytest.raises(TooMany):
                 one.enter(client)
@@ -183,7 +197,7 @@ STEPS = st.lists(
         st.sampled_from(["enter", "enter", "enter", "leave", "replace"]),
         st.integers(0, SEATS - 1),
         st.sampled_from(["a", "b"]),
-        st.sampled_from([0.0, 0.0, 0.125, 0.5, 3.0, 100.0]),
+        st.sampled_from([0.0, 0.0, 0.125, 0.5, 3.0, 100.0, -0.5, -3.0]),
     ),
     max_size=80,
 )
@@ -193,11 +207,10 @@ STEPS = st.lists(
 def test_all_workers_together_let_in_what_one_process_would(
     steps: list[tuple[str, int, str, float]], at_once_max: int, rate_per_s: float, burst: float
 ) -> None:
-    """Times and rates are sums of few powers of two: what a float makes of them is exact, however it is added up."""
     wall = Wall()
     alone = ClientLimits(wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst)
     under_way = [Counter[str]() for _ in range(SEATS)]
-    with SharedUse(SEATS) as shared:
+    with SharedBuckets(SEATS) as shared:
 
         def begin(seat: int) -> ClientLimits:
             return ClientLimits(

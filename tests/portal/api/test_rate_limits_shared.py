@@ -1,16 +1,16 @@
-"""Clients' slots are the same for all workers, whoever claims them when, and whoever is killed while at it."""
+"""The workers of one server share their clients' buckets, whichever worker claims a slot or is killed."""
 
 import subprocess
 import sys
 
-from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedUse
+from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedBuckets
 
 ALL_CLAIM_AT_ONCE = """
 import os, random
-from bursar.portal.api.rate_limits_shared import SharedUse
+from bursar.portal.api.rate_limits_shared import SharedBuckets
 
 WORKERS, CLIENTS = 4, 300
-with SharedUse(WORKERS) as shared:
+with SharedBuckets(WORKERS) as shared:
     waits, go = os.pipe()
     for seat in range(WORKERS):
         if not os.fork():
@@ -19,43 +19,99 @@ with SharedUse(WORKERS) as shared:
             names = [f"c{number}" for number in range(CLIENTS)]
             random.Random(seat).shuffle(names)
             for name in names:
-                shared.of(name, seat, 0.0, 1.0, 1000.0).take()
+                bucket = shared.bucket(name, seat, 0.0, 1000.0)
+                with bucket:
+                    _, left, seen_at = bucket.read()
+                    bucket.begin_request(left - 1, seen_at)
             os._exit(0)
     os.close(go)
     for _ in range(WORKERS):
         assert os.wait()[1] == 0
-    assert [shared.of(f"c{number}", 0, 0.0, 1.0, 1000.0).look(0.0) for number in range(CLIENTS)] == [
-        (WORKERS, 1000.0 - WORKERS)
+    assert [shared.bucket(f"c{number}", 0, 0.0, 1000.0).read() for number in range(CLIENTS)] == [
+        (WORKERS, 1000.0 - WORKERS, 0.0)
     ] * CLIENTS
-    assert shared._counts[0] == CLIENTS
+    assert shared._words[0] == CLIENTS
 print("one slot each")
+"""
+
+ALL_ENTER_AT_ONCE = """
+import os
+from bursar.portal.api.rate_limits import ClientLimits
+from bursar.portal.api.rate_limits_shared import SharedBuckets
+from bursar.portal.contract.errors import TooMany
+
+WORKERS, BURST = 4, 40_000
+with SharedBuckets(WORKERS) as shared:
+    waits, go = os.pipe()
+    heard, says = os.pipe()
+    for seat in range(WORKERS):
+        if not os.fork():
+            os.close(go)
+            limits = ClientLimits(lambda: 1000.0, rate_per_s=1.0, burst=BURST, shared=shared, seat=seat)
+            os.read(waits, 1)
+            let_in = 0
+            for _ in range(BURST // 2):
+                try:
+                    limits.enter("a")
+                except TooMany:
+                    continue
+                let_in += 1
+                limits.leave("a")
+            os.write(says, let_in.to_bytes(4, "big"))
+            os._exit(0)
+    os.close(go)
+    for _ in range(WORKERS):
+        assert os.wait()[1] == 0
+    counts = [int.from_bytes(os.read(heard, 4), "big") for _ in range(WORKERS)]
+    assert sum(counts) == BURST, counts
+print("the burst and no more")
 """
 
 KILLED_WITH_THE_LOCK = """
 import fcntl, os, signal
-from bursar.portal.api.rate_limits_shared import SharedUse
+from bursar.portal.api.rate_limits import ClientLimits
+from bursar.portal.api.rate_limits_shared import SharedBuckets
 
-with SharedUse(2) as shared:
+with SharedBuckets(2) as shared:
+    limits = ClientLimits(lambda: 0.0, rate_per_s=1.0, burst=10.0, shared=shared, seat=1)
+    limits.enter("a")
     heard, says = os.pipe()
     holder = os.fork()
     if not holder:
-        def claims_half(digest, now):
-            shared._bytes[8:16] = digest[:8]
+        with shared.bucket("a", 0, 0.0, 10.0):
             os.write(says, b".")
             signal.pause()
-        shared._look_and_claim = claims_half
-        shared.of("half", 0, 0.0, 1.0, 10.0)
     os.read(heard, 1)
     try:
-        fcntl.lockf(shared._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(shared.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         print("held")
     os.kill(holder, signal.SIGKILL)
-    shared.of("whole", 1, 0.0, 1.0, 10.0).take()
+    limits.enter("a")
     os.waitpid(holder, 0)
-    assert shared._counts[0] == 1
-    assert shared.of("whole", 0, 0.0, 1.0, 10.0).look(0.0) == (1, 9.0)
-print("freed")
+    assert shared.bucket("a", 0, 0.0, 10.0).read() == (2, 8.0, 0.0)
+print("released")
+"""
+
+KILLED_WHILE_CLAIMING = """
+import os, signal
+from bursar.portal.api.rate_limits_shared import SharedBuckets, _LEVEL
+
+with SharedBuckets(2) as shared:
+    heard, says = os.pipe()
+    holder = os.fork()
+    if not holder:
+        def begin(slot):
+            os.write(says, b".")
+            signal.pause()
+        shared._begin = begin
+        shared.bucket("half", 0, 0.0, 10.0)
+    os.read(heard, 1)
+    os.kill(holder, signal.SIGKILL)
+    assert shared.bucket("whole", 1, 0.0, 10.0).read() == (0, 10.0, 0.0)
+    os.waitpid(holder, 0)
+    assert shared._words[0] == 1
+print("claimed nothing")
 """
 
 
@@ -68,36 +124,32 @@ def test_workers_that_claim_at_the_same_moment_get_one_slot_for_each_client() ->
     assert run(ALL_CLAIM_AT_ONCE) == ("one slot each\n", "")
 
 
-def test_a_worker_killed_while_it_claims_keeps_nobody_waiting_and_has_claimed_nothing() -> None:
-    assert run(KILLED_WITH_THE_LOCK) == ("held\nfreed\n", "")
+def test_workers_that_race_for_one_bucket_let_in_its_burst_and_no_more() -> None:
+    assert run(ALL_ENTER_AT_ONCE) == ("the burst and no more\n", "")
 
 
-def test_a_client_has_its_slot_from_whichever_seat_it_is_asked_for() -> None:
-    with SharedUse(2) as shared:
-        mine, others = (shared.of("a", seat, 100.0, 1.0, 10.0) for seat in range(2))
-        assert mine is not None
-        assert others is not None
-        mine.take()
-        assert (mine.here, others.here) == (1, 0)
-        assert mine.look(100.0) == others.look(100.0) == (1, 9.0)
-        mine.leave()
-        assert mine.look(100.0) == others.look(100.0) == (0, 9.0)
+def test_a_worker_killed_with_the_lock_blocks_no_other_worker() -> None:
+    assert run(KILLED_WITH_THE_LOCK) == ("held\nreleased\n", "")
 
 
-def test_there_is_none_once_all_slots_are_other_clients() -> None:
-    with SharedUse(1) as shared:
-        assert all(shared.of(f"c{number}", 0, 0.0, 1.0, 1.0) for number in range(SLOTS_MAX))
-        assert shared.of("late", 0, 0.0, 1.0, 1.0) is None
-        assert shared.of(f"c{SLOTS_MAX - 1}", 0, 0.0, 1.0, 1.0) is not None
+def test_a_worker_killed_while_it_claims_a_slot_has_claimed_nothing() -> None:
+    assert run(KILLED_WHILE_CLAIMING) == ("claimed nothing\n", "")
 
 
-def test_two_looks_before_either_takes_are_owed_in_full() -> None:
-    with SharedUse(2) as shared:
-        one, other = (shared.of("a", seat, 0.0, 1.0, 1.0) for seat in range(2))
-        assert one is not None
-        assert other is not None
-        assert one.look(50.0) == other.look(50.0) == (0, 1.0)
-        one.take()
-        other.take()
-        assert one.look(50.0) == other.look(50.0) == (2, -1.0)
-        assert one.look(52.0) == other.look(52.0) == (2, 1.0)
+def test_a_client_has_one_bucket_for_all_seats() -> None:
+    with SharedBuckets(2) as shared:
+        first, second = (shared.bucket("a", seat, 100.0, 10.0) for seat in range(2))
+        assert first is not None
+        assert second is not None
+        first.begin_request(9.0, 101.0)
+        assert (first.in_use, second.in_use) == (True, False)
+        assert first.read() == second.read() == (1, 9.0, 101.0)
+        first.end_request()
+        assert first.read() == second.read() == (0, 9.0, 101.0)
+
+
+def test_there_is_no_bucket_once_other_clients_have_all_slots() -> None:
+    with SharedBuckets(1) as shared:
+        assert all(shared.bucket(f"c{number}", 0, 0.0, 1.0) for number in range(SLOTS_MAX))
+        assert shared.bucket("late", 0, 0.0, 1.0) is None
+        assert shared.bucket(f"c{SLOTS_MAX - 1}", 0, 0.0, 1.0) is not None

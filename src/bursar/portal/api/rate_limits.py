@@ -1,11 +1,10 @@
-"""How much one client may ask: so many requests at once, and so many a second on average (a token bucket).
+"""Limit each client: how many requests it may have under way, and how many it may begin a second (a token bucket).
 
-    bucket: holds BURST at most, gains RATE_PER_S each second, a request takes one; empty → 429 with Retry-After
+    bucket: holds at most BURST requests, gains RATE_PER_S each second, a request takes one; empty → 429 with Retry-After
 
-The bounds are those of the server: its workers count together, in memory that they share
-(:mod:`bursar.portal.api.rate_limits_shared`). A process that is alone, or to which a client comes when no slot of
-that memory is
-left, counts for itself.
+The limits are those of the server: its workers share the buckets (:mod:`bursar.portal.api.rate_limits_shared`).
+A process without other workers keeps its buckets itself, and so does each worker for clients that came after all
+shared slots were claimed.
 """
 
 import logging
@@ -13,7 +12,7 @@ import math
 from typing import Final
 
 from bursar.clock import Clock
-from bursar.portal.api.rate_limits_shared import SLOTS_MAX, ClientUse, SharedUse
+from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedBucket, SharedBuckets
 from bursar.portal.contract.errors import TooMany
 
 AT_ONCE_MAX: Final = 256
@@ -27,11 +26,12 @@ _log = logging.getLogger(__name__)
 
 
 class ClientLimits:
-    """The bounds of every client, kept in memory.
+    """The limits of every client.
 
-    clock: one that is never set back, or clients wait for it to catch up; the same one for all workers that share.
-    shared: with the other workers of one server, which have the same bounds; None where this process is alone.
-    seat: this worker's among them. It begins with nothing under way, and with the buckets as they are.
+    clock: seconds, the same clock for all workers that share. If it is set back by ``d`` seconds, a client gains
+    nothing for ``d`` seconds. shared: the buckets that this worker shares with the others of one server, which have the
+    same limits; None for a process without others. seat: this worker's number among them. A new worker on a seat has
+    no requests under way.
     """
 
     def __init__(
@@ -41,75 +41,85 @@ class ClientLimits:
         at_once_max: int = AT_ONCE_MAX,
         rate_per_s: float = RATE_PER_S,
         burst: float = BURST,
-        shared: SharedUse | None = None,
+        shared: SharedBuckets | None = None,
         seat: int = 0,
     ) -> None:
         if at_once_max < 1 or rate_per_s <= 0 or burst < 1:
-            raise ValueError("limits must let at least one request through")
+            raise ValueError(
+                "limits: must let at least one request through; "
+                f"got at_once_max={at_once_max}, rate_per_s={rate_per_s}, burst={burst}"
+            )
         self._clock = clock
         self._at_once_max = at_once_max
         self._rate_per_s = rate_per_s
         self._burst = burst
         self._shared = shared
         self._seat = seat
-        self._told_full = False
-        self._uses: dict[str, _OwnUse | ClientUse] = {}
+        self._logged_full = False
+        self._buckets: dict[str, _OwnBucket | SharedBucket] = {}
         if shared is not None:
-            shared.sit(seat)
+            shared.take_seat(seat)
 
     def enter(self, client: str) -> None:
-        """Counts a request of ``client`` in. Raises ``TooMany``; then it must not be counted out."""
-        now = self._clock()
-        use = self._uses.get(client)
-        if use is None:
-            self._forget_the_idle()
-            use = self._uses[client] = self._use(client, now)
-        at_once, left = use.look(now)
-        if at_once >= self._at_once_max:
-            raise TooMany(TOO_MANY_AT_ONCE, retry_after_s=1)
-        if left < 1:
-            raise TooMany(TOO_MANY_PER_SECOND, retry_after_s=math.ceil((1 - left) / self._rate_per_s))
-        use.take()
+        """Count a request of ``client`` in. Raises ``TooMany``; such a request must not :meth:`leave`."""
+        bucket = self._buckets.get(client)
+        if bucket is None:
+            self._forget_idle_clients()
+            bucket = self._buckets[client] = self._new_bucket(client)
+        with bucket:
+            now = self._clock()
+            under_way, left, seen_at = bucket.read()
+            left = min(self._burst, left + (now - seen_at) * self._rate_per_s)
+            if under_way >= self._at_once_max:
+                raise TooMany(TOO_MANY_AT_ONCE, retry_after_s=1)
+            if left < 1:
+                raise TooMany(TOO_MANY_PER_SECOND, retry_after_s=math.ceil((1 - left) / self._rate_per_s))
+            bucket.begin_request(left - 1, now)
 
     def leave(self, client: str) -> None:
-        """Counts it out again."""
-        self._uses[client].leave()
+        """Count a request of ``client`` out that :meth:`enter` counted in."""
+        self._buckets[client].end_request()
 
-    def _use(self, client: str, now: float) -> "_OwnUse | ClientUse":
+    def _new_bucket(self, client: str) -> "_OwnBucket | SharedBucket":
+        now = self._clock()
         if self._shared is not None:
-            use = self._shared.of(client, self._seat, now, self._rate_per_s, self._burst)
-            if use is not None:
-                return use
-            if not self._told_full:
-                self._told_full = True
-                _log.error("more than %d clients have come: each worker limits the rest for itself", SLOTS_MAX)
-        return _OwnUse(now, self._rate_per_s, self._burst)
+            bucket = self._shared.bucket(client, self._seat, now, self._burst)
+            if bucket is not None:
+                return bucket
+            if not self._logged_full:
+                self._logged_full = True
+                _log.error("more than %d clients: this worker limits the others without the other workers", SLOTS_MAX)
+        return _OwnBucket(self._burst, now)
 
-    def _forget_the_idle(self) -> None:
-        if len(self._uses) >= CLIENTS_REMEMBERED_MAX:
-            self._uses = {name: use for name, use in self._uses.items() if use.here}
+    def _forget_idle_clients(self) -> None:
+        if len(self._buckets) >= CLIENTS_REMEMBERED_MAX:
+            self._buckets = {name: bucket for name, bucket in self._buckets.items() if bucket.in_use}
 
 
-class _OwnUse:
-    """What one client uses of this process alone."""
+class _OwnBucket:
+    """One client's bucket in this process alone, with the methods of :class:`SharedBucket`. It needs no lock."""
 
-    __slots__ = ("_burst", "_left", "_rate_per_s", "_seen_at", "here")
+    __slots__ = ("_left", "_seen_at", "_under_way")
 
-    def __init__(self, now: float, rate_per_s: float, burst: float) -> None:
-        self.here = 0
-        self._left = burst
-        self._seen_at = now
-        self._rate_per_s = rate_per_s
-        self._burst = burst
+    def __init__(self, left: float, seen_at: float) -> None:
+        self._left = left
+        self._seen_at = seen_at
+        self._under_way = 0
 
-    def look(self, now: float) -> tuple[int, float]:
-        self._left = min(self._burst, self._left + (now - self._seen_at) * self._rate_per_s)
-        self._seen_at = now
-        return self.here, self._left
+    def __enter__(self) -> None: ...
 
-    def take(self) -> None:
-        self._left -= 1
-        self.here += 1
+    def __exit__(self, *failure: object) -> None: ...
 
-    def leave(self) -> None:
-        self.here -= 1
+    @property
+    def in_use(self) -> bool:
+        return self._under_way > 0
+
+    def read(self) -> tuple[int, float, float]:
+        return self._under_way, self._left, self._seen_at
+
+    def begin_request(self, left: float, now: float) -> None:
+        self._left, self._seen_at = left, now
+        self._under_way += 1
+
+    def end_request(self) -> None:
+        self._under_way -= 1
