@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from bursar.paygov.simulator import PayerRefused
+from bursar.portal.contract.answers import Payment, StartedPayment
 from bursar.portal.contract.errors import PortalError, Unexpected, portal_error
 from bursar.portal.contract.validation import read_init
 from bursar.portal.use_cases.init_payment import init_payment
@@ -98,9 +99,9 @@ class Application:
         wait_s = FIRST_WAIT_S
         for _ in range(self.tries_max):
             answer = await self.ask("init", self.init)
-            if isinstance(answer, dict):
-                self.bill.tokens.append(answer["token"])
-                return str(answer["token"])
+            if isinstance(answer, StartedPayment):
+                self.bill.tokens.append(answer.token)
+                return answer.token
             if isinstance(answer, PortalError) and answer.status == 409 and "already been paid" in answer.message:
                 self.hear("success")
                 return None
@@ -150,9 +151,9 @@ class Application:
         wait_s = FIRST_WAIT_S
         for _ in range(self.tries_max):
             answer = await self.ask_process(token)
-            if isinstance(answer, dict):
-                if answer["paymentStatus"] != "pending":
-                    return self.hear(answer["paymentStatus"])
+            if isinstance(answer, Payment):
+                if answer.status != "pending":
+                    return self.hear(answer.status)
                 return await self.follow()
             if isinstance(answer, PortalError):
                 if answer.status == 404:
@@ -173,8 +174,8 @@ class Application:
         wait_s = FIRST_WAIT_S
         for _ in range(self.tries_max):
             answer = await self.ask("details", self.details)
-            if isinstance(answer, dict) and answer["paymentStatus"] != "pending":
-                return self.hear(answer["paymentStatus"])
+            if isinstance(answer, Payment) and answer.status != "pending":
+                return self.hear(answer.status)
             if isinstance(answer, PortalError) and answer.status == 404:
                 if self.world.restored_at is not None:
                     return None  # a restored store may not know the payment
@@ -203,7 +204,7 @@ class Application:
             if isinstance(heard, Unexpected):
                 self.bill.findings.append(f"{self.name}: {what} was answered with 500: {error!r}")
             return heard
-        self.world.note(f"{self.name}: {what}: 200 {answer.get('paymentStatus', 'token')}")
+        self.world.note(f"{self.name}: {what}: 200 {answer.status if isinstance(answer, Payment) else 'token'}")
         return answer
 
     async def pause(self, wait_s: float) -> float:

@@ -20,8 +20,7 @@ from bursar.payments.ledger import ledger
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import EVENT, Attempt, Outcome
 from bursar.payments.status import TOKEN_EXPIRED_CODE
-from bursar.portal.contract import validation
-from bursar.portal.contract import views as summaries
+from bursar.portal.contract import answers, validation
 from bursar.portal.use_cases import attention, completion, init_payment, process_payment, resolution, sweep
 from bursar.portal.use_cases import completion_outcomes as outcomes
 from bursar.portal.use_cases.circuit_breaker import Breaker
@@ -288,13 +287,13 @@ def _breaker_opens_for_good() -> AbstractContextManager[Any]:
 
 
 def _pending_is_success() -> AbstractContextManager[Any]:
-    honest = summaries.payment_status
+    honest = answers.payment_status
 
     def told(statuses: Any) -> str:
         status = str(honest(statuses))
         return "success" if status == "pending" else status
 
-    return patch.object(summaries, "payment_status", told)
+    return patch.object(answers, "payment_status", told)
 
 
 def _nobody_is_told() -> AbstractContextManager[Any]:

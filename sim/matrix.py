@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from bursar.paygov.simulator import Misbehaviour
 from bursar.payments.due import TOKEN_AGE_MAX_S
+from bursar.portal.contract.answers import Payment, StartedPayment
 from bursar.portal.use_cases.portal import LEASE_S, Portal
 from bursar.portal.use_cases.sweep import SweepReport, sweep
 from sim.actors import Application, Bill
@@ -162,10 +163,10 @@ class Stage:
 
     async def init(self) -> Any:
         answer = await self.caller.ask("init", self.caller.init)
-        if isinstance(answer, dict) and answer["token"] != self.token:
-            self.token = answer["token"]
-            self.bill.tokens.append(answer["token"])
-            self.caller.pay_by(answer["token"], self.cell.behaviour.method, self.cell.behaviour.outcome)
+        if isinstance(answer, StartedPayment) and answer.token != self.token:
+            self.token = answer.token
+            self.bill.tokens.append(answer.token)
+            self.caller.pay_by(answer.token, self.cell.behaviour.method, self.cell.behaviour.outcome)
         return answer
 
     async def complete(self) -> Any:
@@ -184,9 +185,9 @@ class Stage:
             return
 
     def _heard(self, answer: Any) -> Any:
-        if isinstance(answer, dict) and answer["paymentStatus"] != "pending":
-            self.caller.hear(answer["paymentStatus"])
-            return answer["paymentStatus"]
+        if isinstance(answer, Payment) and answer.status != "pending":
+            self.caller.hear(answer.status)
+            return answer.status
         return None
 
 

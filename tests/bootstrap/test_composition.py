@@ -207,11 +207,11 @@ async def test_the_portals_health_knows_how_the_stores_last_write_went(tmp_path:
     async with Composition(Settings(data=str(tmp_path))) as composition:
         portal, store = await composition.portal(asks_paygov=False), await composition.store()
         assert isinstance(store, AsyncEngine)
-        assert (await health(portal))[1]["checks"]["store"]["status"] == "ok"
+        assert (await health(portal)).checks["store"].status == "ok"
         store.engine._storage.connection.execute("PRAGMA query_only=1")
         with pytest.raises(DynamoError):
             await store.call("DeleteTable", {"TableName": TABLE})
-        assert (await health(portal))[1]["checks"]["store"]["message"] == "the last write failed: ReadOnlyError"
+        assert (await health(portal)).checks["store"].message == "the last write failed: ReadOnlyError"
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ class _Views:
             started = await init_payment(portal, self._parts.client, init)
         except Exception as error:  # the portal's table of errors has an entry for every exception of a lower room
             return await self._form(sent.get("fee", ""), sent, portal_error(error))
-        return RedirectResponse(started["paymentRedirect"], status_code=303)
+        return RedirectResponse(started.payment_redirect, status_code=303)
 
     async def come_back(self, request: Request) -> Response:
         attempt = await self._latest_attempt(request)
@@ -138,7 +138,7 @@ class _Views:
             return await self._unknown()
         portal, client = self._parts.portal, self._parts.client
         try:
-            summary = await details(portal, client, reference)
+            payment = await details(portal, client, reference)
         except PortalError as error:
             return await self._form("", {}, error)
         view = await portal.ledger.obligation(client.name, reference)
@@ -153,7 +153,7 @@ class _Views:
             "payment.html",
             status=status,
             explanation=_CANCELLED if cancelled and waiting else _WAITING if waiting else _EXPLANATIONS[status],
-            stale=summary.get("stale", False),
+            stale=payment.stale,
             problem=f"The last call to process was answered with {problem}. The history has the reason."
             if problem.isdecimal()
             else "",

@@ -23,7 +23,7 @@ async def _charged_then_restored(stage: Stage, reference: str) -> str:
     """A token that was completed, in a store from before its completion."""
     token = await stage.paid(reference=reference)
     backup = stage.backup()
-    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert (await stage.process(token)).status == "success"
     stage.restore(backup)
     assert (await stage.attempt(token)).status == "initiated"
     return token
@@ -54,7 +54,7 @@ async def _charged_without_a_token(stage: Stage, reference: str) -> Attempt:
 async def test_one_complete_delivered_twice_is_a_success(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("twice", operations=("complete",))
-    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert (await stage.process(token)).status == "success"
     assert (stage.charges(), stage.watcher.alerts) == (1, [])
 
 
@@ -79,7 +79,7 @@ def test_one_complete_delivered_twice_blocks_while_paygov_cannot_be_asked(write_
 @on_stage
 async def test_a_restored_store_that_completes_again_finds_the_charge(stage: Stage) -> None:
     token = await _charged_then_restored(stage, stage.reference())
-    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert (await stage.process(token)).status == "success"
     assert stage.charges() == 1
 
 

@@ -15,11 +15,9 @@ from tests.support.write_paths import WritePath
 @on_stage
 async def test_init_gives_a_token_and_the_payers_address(stage: Stage) -> None:
     reply = await init_payment(stage.portal, DAWSON, stage.request())
-    assert len(reply["token"]) == 32
-    assert reply["paymentRedirect"] == (
-        f"http://paygov.example/pay?token={reply['token']}&tcsAppID=TCSUSTAXCOURTPETITION"
-    )
-    assert (await stage.attempt(reply["token"])).status == "initiated"
+    assert len(reply.token) == 32
+    assert reply.payment_redirect == (f"http://paygov.example/pay?token={reply.token}&tcsAppID=TCSUSTAXCOURTPETITION")
+    assert (await stage.attempt(reply.token)).status == "initiated"
 
 
 @on_stage
@@ -80,7 +78,7 @@ def test_what_is_paid_or_settling_takes_no_other_attempt(write_path: WritePath, 
 @on_stage
 async def test_two_clients_may_use_one_reference(stage: Stage) -> None:
     request = stage.request()
-    tokens = [(await init_payment(stage.portal, client, request))["token"] for client in (DAWSON, EXAMS)]
+    tokens = [(await init_payment(stage.portal, client, request)).token for client in (DAWSON, EXAMS)]
     assert tokens[0] != tokens[1]
 
 

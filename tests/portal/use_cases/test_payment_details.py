@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bursar.portal.contract.errors import GatewayTimeout, NotFound
+from bursar.portal.contract.views import payment_json
 from bursar.portal.use_cases.payment_details import details, events
 from tests.support.portal.stage import DAWSON, EXAMS, Stage, on_stage
 
@@ -18,10 +19,10 @@ async def test_a_pending_payment_is_refreshed_until_it_settles(stage: Stage) -> 
     token = await stage.paid("ACH")
     await stage.process(token)
     reference = await _of(stage, token)
-    assert (await details(stage.portal, DAWSON, reference))["paymentStatus"] == "pending"
+    assert (await details(stage.portal, DAWSON, reference)).status == "pending"
     await asyncio.sleep(15)
     settled = await details(stage.portal, DAWSON, reference.upper())
-    assert (settled["paymentStatus"], settled["transactions"][0]["paymentMethod"]) == ("success", "ACH")
+    assert (settled.status, settled.attempts[0].payment_method) == ("success", "ACH")
 
 
 @on_stage
@@ -29,9 +30,9 @@ async def test_a_poll_that_learns_nothing_changes_nothing(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)
     reference = await _of(stage, token)
-    before = await details(stage.portal, DAWSON, reference)
+    before = payment_json(await details(stage.portal, DAWSON, reference))
     await asyncio.sleep(5)
-    assert await details(stage.portal, DAWSON, reference) == before
+    assert payment_json(await details(stage.portal, DAWSON, reference)) == before
     assert (await stage.events_of(await stage.attempt(token)))[-1] == "accepted"
 
 
@@ -54,7 +55,7 @@ async def test_when_paygov_cannot_be_asked_the_record_is_given_as_stale(stage: S
     await stage.process(token)
     stage.misbehave("refuse")
     reply = await details(stage.portal, DAWSON, await _of(stage, token))
-    assert (reply["paymentStatus"], reply["stale"]) == ("pending", True)
+    assert (reply.status, reply.stale) == ("pending", True)
 
 
 @on_stage
@@ -66,7 +67,7 @@ async def test_an_answer_stays_stale_until_paygov_is_heard_again(stage: Stage) -
     replies = [await details(stage.portal, DAWSON, reference) for _ in range(2)]  # the second asks nobody
     await asyncio.sleep(2)
     replies += [await details(stage.portal, DAWSON, reference) for _ in range(2)]
-    assert ["stale" in reply for reply in replies] == [True, True, False, False]
+    assert [reply.stale for reply in replies] == [True, True, False, False]
 
 
 @on_stage
@@ -76,7 +77,7 @@ async def test_an_unknown_outcome_is_found_by_asking(stage: Stage) -> None:
     with pytest.raises(GatewayTimeout):
         await stage.process(token)
     reply = await details(stage.portal, DAWSON, await _of(stage, token))
-    assert (reply["paymentStatus"], "stale" in reply) == ("success", False)
+    assert (reply.status, reply.stale) == ("success", False)
 
 
 @on_stage
@@ -86,7 +87,7 @@ async def test_details_never_completes_anything(stage: Stage) -> None:
     with pytest.raises(Exception, match="ask details"):
         await stage.process(token)
     reply = await details(stage.portal, DAWSON, await _of(stage, token))
-    assert (reply["paymentStatus"], stage.charges()) == ("pending", 0)
+    assert (reply.status, stage.charges()) == ("pending", 0)
 
 
 @on_stage(query=False)
@@ -96,7 +97,7 @@ async def test_an_unknown_outcome_without_a_query_service_is_stale(stage: Stage)
     with pytest.raises(GatewayTimeout):
         await stage.process(token)
     reply = await details(stage.portal, DAWSON, await _of(stage, token))
-    assert (reply["paymentStatus"], reply["stale"]) == ("pending", True)
+    assert (reply.status, reply.stale) == ("pending", True)
 
 
 @on_stage
@@ -112,5 +113,5 @@ async def test_the_history_holds_every_event_and_no_token(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)
     history = await events(stage.portal, DAWSON, await _of(stage, token))
-    assert [each["name"] for each in history["events"]] == ["started", "token_given", "claimed", "accepted"]
+    assert [each.name for each in history.events] == ["started", "token_given", "claimed", "accepted"]
     assert token not in str(history)

@@ -11,6 +11,7 @@ from bursar.dynamo.errors import StoreUnreachable
 from bursar.paygov.simulator import SimulatorSettings
 from bursar.payments.history_bounds import EVENTS_MAX, RECLAIMS_MAX
 from bursar.payments.records import AMOUNT_MAX
+from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, GatewayTimeout, Gone, NotFound
 from bursar.portal.use_cases.process_payment import NEVER_SENT_DETAIL, process_payment
 from bursar.portal.use_cases.sweep import sweep
@@ -22,11 +23,11 @@ from tests.support.write_paths import WritePath
 async def test_a_card_payment_is_a_success(stage: Stage) -> None:
     token = await stage.paid()
     reply = await stage.process(token)
-    assert reply["paymentStatus"] == "success"
-    [transaction] = reply["transactions"]
-    assert transaction["transactionStatus"] == "processed"
-    assert transaction["paymentMethod"] == "Credit/Debit Card"
-    assert transaction["payGovTrackingId"]
+    assert reply.status == "success"
+    [transaction] = reply.attempts
+    assert transaction.status == "processed"
+    assert transaction.payment_method == "PLASTIC_CARD"
+    assert transaction.paygov_tracking_id
     assert await stage.events_of(await stage.attempt(token)) == ["started", "token_given", "claimed", "completed"]
 
 
@@ -35,24 +36,24 @@ async def test_the_greatest_amount_that_the_table_keeps_can_be_paid(stage: Stage
     fee = stage.fees.fee("COPY_FEE", stage.loop.clock())
     metadata = {"copyRequestId": "1", "numberOfPages": 2}
     token = await stage.paid(fee=fee, amount=AMOUNT_MAX, metadata=metadata)
-    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert (await stage.process(token)).status == "success"
     assert [charge.amount for charge in stage.simulator.books.all_charges()] == [AMOUNT_MAX]
 
 
 @on_stage
 async def test_an_ach_payment_is_pending(stage: Stage) -> None:
     reply = await stage.process(await stage.paid("ACH"))
-    assert (reply["paymentStatus"], reply["transactions"][0]["transactionStatus"]) == ("pending", "pending")
+    assert (reply.status, reply.attempts[0].status) == ("pending", "pending")
 
 
 @on_stage
 async def test_a_refused_card_is_failed_and_a_new_attempt_may_follow(stage: Stage) -> None:
     reference = stage.reference()
     failed = await stage.process(await stage.paid(outcome="Failed", reference=reference))
-    assert failed["paymentStatus"] == "failed"
+    assert failed.status == "failed"
     again = await stage.process(await stage.paid(reference=reference))
-    assert again["paymentStatus"] == "success"
-    assert [each["transactionStatus"] for each in again["transactions"]] == ["failed", "processed"]
+    assert again.status == "success"
+    assert [each.status for each in again.attempts] == ["failed", "processed"]
 
 
 @on_stage
@@ -61,8 +62,8 @@ async def test_a_definite_refusal_is_what_paygov_says_it_is(stage: Stage) -> Non
     stage.misbehave("fault", operations=("complete",), code="4019")
     reply = await stage.process(token)
     attempt = await stage.attempt(token)
-    assert (reply["paymentStatus"], attempt.return_code) == ("failed", "4019")
-    assert reply["transactions"][0]["returnDetail"] == attempt.return_detail
+    assert (reply.status, attempt.return_code) == ("failed", "4019")
+    assert reply.attempts[0].return_detail == attempt.return_detail
 
 
 @on_stage
@@ -76,7 +77,7 @@ async def test_nobody_has_paid_yet_leaves_it_unknown_and_the_payer_may_still_pay
     await sweep(stage.portal)
     await asyncio.sleep(10)
     stage.simulator.pay(token, "PLASTIC_CARD", "Success")
-    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert (await stage.process(token)).status == "success"
     assert ((await stage.attempt(token)).return_code, stage.charges()) == (None, 1)
     assert stage.watcher.alerts == []
 
@@ -134,7 +135,7 @@ async def test_of_two_calls_at_once_one_completes_and_one_hears_409(stage: Stage
     token = await stage.paid()
     stage.misbehave("delay", operations=("complete",), delay_s=5.0)
     results = await asyncio.gather(stage.process(token), stage.process(token), return_exceptions=True)
-    replies = [each for each in results if isinstance(each, dict)]
+    replies = [each for each in results if isinstance(each, Payment)]
     refusals = [each for each in results if isinstance(each, Conflict)]
     assert len(replies) == len(refusals) == 1
     assert refusals[0].message == "A payment is already being processed for this token"
@@ -201,7 +202,7 @@ async def test_a_lost_answer_is_found_by_the_next_process_call(stage: Stage) -> 
     with pytest.raises(GatewayTimeout):
         await stage.process(token)
     reply = await stage.process(token)
-    assert (reply["paymentStatus"], stage.charges()) == ("success", 1)
+    assert (reply.status, stage.charges()) == ("success", 1)
 
 
 @on_stage
@@ -211,7 +212,7 @@ async def test_a_complete_that_never_arrived_is_sent_once_more_when_paygov_surel
     with pytest.raises(BadGateway):
         await stage.process(token)
     reply = await stage.process(token)
-    assert (reply["paymentStatus"], stage.charges()) == ("success", 1)
+    assert (reply.status, stage.charges()) == ("success", 1)
 
 
 @on_stage(query=False)
@@ -237,7 +238,7 @@ async def test_not_sent_gives_the_lease_back_and_the_next_call_completes(stage: 
         await stage.process(token)
     attempt = await stage.attempt(token)
     assert (attempt.status, attempt.outcome_unknown, attempt.lease_owner) == ("processing", False, None)
-    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert (await stage.process(token)).status == "success"
     assert stage.charges() == 1
 
 
@@ -269,7 +270,7 @@ async def test_what_cannot_be_sent_is_tried_so_often_and_then_to_be_initialized_
     assert (await stage.events_of(attempt))[-2:] == ["released", "expired_unsent"]
     assert len(await stage.events_of(attempt)) == EVENTS_MAX["reclaimed"] + 1
     stage.plan.clear()
-    assert (await stage.process(await stage.paid(reference=reference)))["paymentStatus"] == "success"
+    assert (await stage.process(await stage.paid(reference=reference))).status == "success"
     assert stage.charges() == 1
 
 
@@ -328,7 +329,7 @@ async def test_a_process_that_dies_after_the_claim_is_found_out_by_another(stage
     with pytest.raises(Conflict):
         await stage.process(token)
     await asyncio.sleep(91)
-    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert (await stage.process(token)).status == "success"
     assert stage.charges() == 1
 
 
@@ -345,7 +346,7 @@ async def test_a_store_that_is_away_for_a_moment_does_not_lose_paygovs_word(stag
         return await record(*given, **named)
 
     stage.ledger.record_outcome = flaky  # type: ignore[method-assign]
-    assert (await stage.process(token))["paymentStatus"] == "success"
+    assert (await stage.process(token)).status == "success"
     assert tries == 4
 
 

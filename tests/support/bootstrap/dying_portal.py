@@ -75,7 +75,7 @@ async def main(data: Path, point: str, store: str | None = None) -> None:
             "metadata": {"docketNumber": "1-26"},
         }
         init = read_init(orjson.dumps(body), parts.fees, parts.clock())
-        token = (await init_payment(portal, client, init))["token"]
+        token = (await init_payment(portal, client, init)).token
         simulator.pay(token, "PLASTIC_CARD", "Success")
         await process_payment(portal, client, token)
         raise SystemExit("still alive")

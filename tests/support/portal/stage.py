@@ -13,6 +13,7 @@ from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
 from bursar.payments import Attempt, Client, Clients
+from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.validation import InitRequest
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.portal import Portal, PortalSettings
@@ -113,8 +114,7 @@ class Stage:
 
     async def init(self, reference: str | None = None, **changes: Any) -> str:
         """A token for a new payment."""
-        reply = await init_payment(self.portal, DAWSON, self.request(reference, **changes))
-        return str(reply["token"])
+        return (await init_payment(self.portal, DAWSON, self.request(reference, **changes))).token
 
     async def paid(self, method: str = "PLASTIC_CARD", outcome: str = "Success", **changes: Any) -> str:
         """A token that the payer has paid on the hosted page, not yet processed."""
@@ -122,7 +122,7 @@ class Stage:
         self.simulator.pay(token, method, outcome)
         return token
 
-    async def process(self, token: str) -> dict[str, Any]:
+    async def process(self, token: str) -> Payment:
         return await process_payment(self.portal, DAWSON, token)
 
     async def attempt(self, token: str) -> Attempt:

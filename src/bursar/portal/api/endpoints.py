@@ -10,6 +10,7 @@ from bursar.portal.contract.errors import MethodNotAllowed, NotFound
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import REFERENCE, Schema
 from bursar.portal.contract.validation import read_init, read_process
+from bursar.portal.contract.views import health_json, history_json, payment_json, started_payment_json
 from bursar.portal.use_cases.health import health
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.payment_details import details, events
@@ -53,24 +54,24 @@ class Endpoint:
 
 async def _init(portal: Portal, call: Call) -> Reply:
     request = read_init(call.body, portal.fees, portal.clock())
-    return json_reply(await init_payment(portal, call.client, request))
+    return json_reply(started_payment_json(await init_payment(portal, call.client, request)))
 
 
 async def _process(portal: Portal, call: Call) -> Reply:
-    return json_reply(await process_payment(portal, call.client, read_process(call.body)))
+    return json_reply(payment_json(await process_payment(portal, call.client, read_process(call.body))))
 
 
 async def _details(portal: Portal, call: Call) -> Reply:
-    return json_reply(await details(portal, call.client, call.values["transactionReferenceId"]))
+    return json_reply(payment_json(await details(portal, call.client, call.values["transactionReferenceId"])))
 
 
 async def _events(portal: Portal, call: Call) -> Reply:
-    return json_reply(await events(portal, call.client, call.values["transactionReferenceId"]))
+    return json_reply(history_json(await events(portal, call.client, call.values["transactionReferenceId"])))
 
 
 async def _health(portal: Portal, call: Call) -> Reply:
-    healthy, report = await health(portal)
-    return json_reply(report, 200 if healthy else 503)
+    report = await health(portal)
+    return json_reply(health_json(report), 200 if report.healthy else 503)
 
 
 _REFERENCE_IN_PATH: Final = Parameter(

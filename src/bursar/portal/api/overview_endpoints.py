@@ -1,12 +1,13 @@
 """The dashboard's endpoints: they exist where a transaction log is given to the door."""
 
 from collections.abc import Awaitable
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from bursar.portal.api.endpoints import Endpoint, Parameter
 from bursar.portal.contract.errors import InvalidRequest, Unavailable
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.validation import VALIDATION_ERROR, problem
+from bursar.portal.contract.views import entries_json, log_page_json, status_counts_json
 from bursar.portal.use_cases.log_query import DESCRIBED, STATUSES, read_log_query
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.transaction_log import (
@@ -15,6 +16,8 @@ from bursar.portal.use_cases.transaction_log import (
     status_counts,
     transaction_log,
 )
+
+T = TypeVar("T")
 
 LOG_UNAVAILABLE: Final = "The transaction log is not available: retry"
 _STATUS_IN_PATH: Final = Parameter(
@@ -30,14 +33,14 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
         if status is not None and status not in STATUSES:
             wrong = problem(["paymentStatus"], f"must be one of {', '.join(STATUSES)}", "enum")
             raise InvalidRequest(VALIDATION_ERROR, [wrong])
-        return json_reply(await _answered(newest_transactions(log, call.client, status)))
+        return json_reply(entries_json(await _answered(newest_transactions(log, call.client, status))))
 
     async def _counts(portal: Portal, call: Call) -> Reply:
-        return json_reply(await _answered(status_counts(log, call.client)))
+        return json_reply(status_counts_json(await _answered(status_counts(log, call.client))))
 
     async def _log(portal: Portal, call: Call) -> Reply:
         query = read_log_query(call.query, portal.clock())
-        return json_reply(await _answered(transaction_log(portal, log, call.client, query)))
+        return json_reply(log_page_json(await _answered(transaction_log(portal, log, call.client, query))))
 
     parameters = tuple(Parameter(name, "query", schema, text) for name, (schema, text) in DESCRIBED.items())
     return (
@@ -73,7 +76,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
     )
 
 
-async def _answered(question: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+async def _answered(question: Awaitable[T]) -> T:
     """The answer; a log that is busy or slow is 503. What it says of itself goes no further: it may quote SQL."""
     # Here and not above: whoever runs without reports (a Lambda that only takes payments) does not load them.
     from bursar.reports.errors import LakeBusy, QueryTooLarge, QueryTooLong

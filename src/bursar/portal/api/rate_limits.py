@@ -1,6 +1,6 @@
 """Limit each client: how many requests it may have under way, and how many it may begin a second (a token bucket).
 
-    bucket: holds at most BURST requests, gains RATE_PER_S each second, a request takes one; empty → 429 with Retry-After
+    bucket: holds at most BURST requests, gains RATE_PER_S each second, a request takes one; empty: 429 with Retry-After
 
 The limits are those of the server: its workers share the buckets (:mod:`bursar.portal.api.rate_limits_shared`).
 A process without other workers keeps its buckets itself, and so does each worker for clients that came after all

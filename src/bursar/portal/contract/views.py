@@ -1,27 +1,39 @@
-"""The shapes in which payments leave the portal: a transaction summary, a payment, an event, a log entry.
+"""Make the JSON of what the use cases return, for :func:`~bursar.portal.contract.messages.json_reply`.
 
-None of them holds the token: it is as good as a session.
+No body holds the token of an attempt except the answer to init: the token is as good as a session.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bursar.clock import iso_ms
 from bursar.payments.records import Attempt, Event, ObligationView
-from bursar.payments.status import payment_status
+from bursar.portal.contract.answers import (
+    HealthCheck,
+    HealthReport,
+    LogEntry,
+    LogPage,
+    Payment,
+    StartedPayment,
+    StatusCounts,
+)
+from bursar.portal.contract.messages import any_json
 
-# Pay.gov's payment_type → the label callers know. A word that is not here is passed on as Pay.gov says it.
+RETURN_CODE_DIGITS_MAX: Final = 9
+"""Pay.gov's return codes have fewer digits. A longer one stays text."""
+
+# Pay.gov's payment_type → the label that callers know. A type that is not here is shown as Pay.gov names it.
 PAYMENT_METHOD_LABELS: Final[Mapping[str, str]] = {
     "PLASTIC_CARD": "Credit/Debit Card",
     "ACH": "ACH",
     "PAYPAL": "PayPal",
 }
 
-# What an event's detail is called in the record → on the wire. A name that is not here is the same in both.
+# A detail's name in the record → its name in JSON. A name that is not here is the same in both.
 DETAIL_NAMES: Final[Mapping[str, str]] = {
     "paygov_tracking_id": "payGovTrackingId",
-    "transaction_status": "payGovTransactionStatus",  # Pay.gov's word: `transactionStatus` is ours
-    "payment_method": "payGovPaymentType",  # Pay.gov's word as well, not a label
+    "transaction_status": "payGovTransactionStatus",  # Pay.gov's status: `transactionStatus` is the attempt's
+    "payment_method": "payGovPaymentType",  # Pay.gov's type, not a label
     "return_code": "returnCode",
     "return_detail": "returnDetail",
     "repeat_used": "repeatUsed",
@@ -29,53 +41,120 @@ DETAIL_NAMES: Final[Mapping[str, str]] = {
 
 
 def payment_method_label(payment_type: str | None) -> str | None:
-    """The label of Pay.gov's ``payment_type``; None while nobody has paid."""
+    """Return the label of Pay.gov's ``payment_type``; None until the payer has paid."""
     return None if payment_type is None else PAYMENT_METHOD_LABELS.get(payment_type, payment_type)
 
 
-def transaction_summary(attempt: Attempt) -> dict[str, Any]:
-    """One attempt as ``process`` and ``details`` show it; what is not known yet is left out."""
-    summary = {
-        "payGovTrackingId": attempt.paygov_tracking_id,
-        "transactionStatus": attempt.status,
-        "paymentMethod": payment_method_label(attempt.payment_method),
-        "returnDetail": attempt.return_detail,
-        "createdTimestamp": iso_ms(attempt.created_at),
-        "updatedTimestamp": iso_ms(attempt.updated_at),
+def started_payment_json(started: StartedPayment) -> dict[str, Any]:
+    """Return the answer to init."""
+    return {"token": started.token, "paymentRedirect": started.payment_redirect}
+
+
+def payment_json(payment: Payment) -> dict[str, Any]:
+    """Return a payment's status and its attempts, oldest first; ``"stale": true`` if Pay.gov could not be asked."""
+    body: dict[str, Any] = {
+        "paymentStatus": payment.status,
+        "transactions": [_attempt_json(attempt) for attempt in payment.attempts],
     }
-    return {name: value for name, value in summary.items() if value is not None}
+    if payment.stale:
+        body["stale"] = True
+    return body
 
 
-def payment_summary(attempts: Iterable[Attempt], *, stale: bool = False) -> dict[str, Any]:
-    """A payment: its status and every attempt at it, oldest first. ``stale``: Pay.gov could not be asked just now."""
-    listed = list(attempts)
-    summary: dict[str, Any] = {
-        "paymentStatus": payment_status(attempt.status for attempt in listed),
-        "transactions": [transaction_summary(attempt) for attempt in listed],
-    }
-    if stale:
-        summary["stale"] = True
-    return summary
-
-
-def event_summary(event: Event) -> dict[str, Any]:
-    """One line of an attempt's history; what is in its detail goes by names like all others of the API."""
-    summary = {
-        "agencyTrackingId": event.agency_tracking_id,
-        "seq": event.seq,
-        "at": iso_ms(event.at),
-        "name": event.name,
-        "actor": event.actor,
-        "fromStatus": event.from_status,
-        "toStatus": event.to_status,
-        "detail": {DETAIL_NAMES.get(name, name): value for name, value in event.detail.items()},
-    }
-    return {name: value for name, value in summary.items() if value is not None}
-
-
-def history_summary(view: ObligationView) -> dict[str, Any]:
-    """Every event of every attempt at one obligation, oldest first."""
+def history_json(view: ObligationView) -> dict[str, Any]:
+    """Return every event of every attempt at one obligation, oldest first."""
     return {
         "transactionReferenceId": view.obligation.reference,
-        "events": [event_summary(event) for event in view.events],
+        "events": [_event_json(event) for event in view.events],
     }
+
+
+def health_json(report: HealthReport) -> dict[str, Any]:
+    """Return the report of /health."""
+    return {
+        "status": "healthy" if report.healthy else "unhealthy",
+        "timestamp": iso_ms(report.at),
+        "checks": {name: _check_json(check) for name, check in report.checks.items()},
+        "developmentClient": report.development_client,
+    }
+
+
+def entries_json(entries: Sequence[LogEntry]) -> dict[str, Any]:
+    """Return the newest entries and their number."""
+    return {"data": [_entry_json(entry) for entry in entries], "total": len(entries)}
+
+
+def status_counts_json(counts: StatusCounts) -> dict[str, int]:
+    """Return how many attempts there are in each payment status."""
+    return {"pending": counts.pending, "success": counts.success, "failed": counts.failed, "total": counts.total}
+
+
+def log_page_json(page: LogPage) -> dict[str, Any]:
+    """Return one page of the transaction log."""
+    body: dict[str, Any] = {
+        "data": [_entry_json(entry) for entry in page.entries],
+        "from": iso_ms(page.frame.begin),
+        "to": iso_ms(page.frame.end),
+        "page": page.page,
+        "pageSize": page.page_size,
+        "sort": page.sort,
+        "order": page.order,
+    }
+    if page.counts is not None:
+        counts = page.counts
+        by_status = {"success": counts.success, "failed": counts.failed, "pending": counts.pending}
+        body |= {"counts": {"all": counts.total, **by_status}, "total": page.total}
+    if page.totals is not None:
+        body["totals"] = {
+            name: {"from": iso_ms(each.period.begin), "to": iso_ms(each.period.end), "total": each.total}
+            for name, each in page.totals.items()
+        }
+    return body
+
+
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return _without_none(
+        {
+            "payGovTrackingId": attempt.paygov_tracking_id,
+            "transactionStatus": attempt.status,
+            "paymentMethod": payment_method_label(attempt.payment_method),
+            "returnDetail": attempt.return_detail,
+            "createdTimestamp": iso_ms(attempt.created_at),
+            "updatedTimestamp": iso_ms(attempt.updated_at),
+        }
+    )
+
+
+def _event_json(event: Event) -> dict[str, Any]:
+    return _without_none(
+        {
+            "agencyTrackingId": event.agency_tracking_id,
+            "seq": event.seq,
+            "at": iso_ms(event.at),
+            "name": event.name,
+            "actor": event.actor,
+            "fromStatus": event.from_status,
+            "toStatus": event.to_status,
+            "detail": {DETAIL_NAMES.get(name, name): value for name, value in event.detail.items()},
+        }
+    )
+
+
+def _check_json(check: HealthCheck) -> dict[str, Any]:
+    return _without_none({"status": check.status, "message": check.message, "latencyMs": check.latency_ms})
+
+
+def _entry_json(entry: LogEntry) -> dict[str, Any]:
+    """Return ``entry`` with the label of its payment method, and a return code of digits as a number."""
+    code = entry["returnCode"]
+    number = isinstance(code, str) and code.isascii() and code.isdigit() and len(code) <= RETURN_CODE_DIGITS_MAX
+    return {
+        **entry,
+        "paymentMethod": payment_method_label(entry["paymentMethod"]),
+        "metadata": any_json(entry["metadata"]),
+        "returnCode": int(code) if number else code,
+    }
+
+
+def _without_none(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}

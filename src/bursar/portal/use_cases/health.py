@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from bursar.clock import iso_ms
 from bursar.paygov.errors import Certainty, PayGovError
+from bursar.portal.contract.answers import CheckStatus, HealthCheck, HealthReport
 from bursar.portal.use_cases.portal import Portal
 
 HEALTH_TIMEOUT_S: Final = 5.0
@@ -18,36 +18,28 @@ class Ill(Exception):
     """A dependency answers and is not well; the text is fit for whoever asks."""
 
 
-async def health(portal: Portal) -> tuple[bool, dict[str, Any]]:
-    """Whether every dependency answers, and the report: ``{"status", "timestamp", "checks": {name: …}}``.
-
-    ``developmentClient`` in the report: the portal accepts the development client, whose key is public.
-    """
+async def health(portal: Portal) -> HealthReport:
+    """Check every dependency, and return how each answered."""
     names = list(CHECKS)
-    results = await asyncio.gather(*(_timed(portal, CHECKS[name]) for name in names))
-    checks = dict(zip(names, results, strict=True))
-    healthy = all(check["status"] == "ok" for check in results)
-    report = {
-        "status": "healthy" if healthy else "unhealthy",
-        "timestamp": iso_ms(portal.clock()),
-        "checks": checks,
-        "developmentClient": portal.settings.development_client,
-    }
-    return healthy, report
+    checks = await asyncio.gather(*(_timed(portal, CHECKS[name]) for name in names))
+    return HealthReport(
+        portal.clock(), dict(zip(names, checks, strict=True)), development_client=portal.settings.development_client
+    )
 
 
-async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> dict[str, Any]:
+async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> HealthCheck:
     began = portal.clock()
-    result: dict[str, Any] = {"status": "ok"}
+    status: CheckStatus = "failed"
+    message: str | None = None
     try:
         async with asyncio.timeout(HEALTH_TIMEOUT_S):
             await check(portal)
+        status = "ok"
     except Ill as error:
-        result = {"status": "failed", "message": str(error)}
-    except Exception as error:  # whatever it is, the dependency is not well; its text may name tables or addresses
-        result = {"status": "failed", "message": type(error).__name__}
-    result["latencyMs"] = round((portal.clock() - began) * 1000, 3)
-    return result
+        message = str(error)
+    except Exception as error:  # its text may name tables or addresses, so only its class is reported
+        message = type(error).__name__
+    return HealthCheck(status, round((portal.clock() - began) * 1000, 3), message)
 
 
 async def _store(portal: Portal) -> None:

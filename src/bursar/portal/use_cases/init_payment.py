@@ -10,13 +10,14 @@ failed only after asking Pay.gov, where a lookup is configured: the store may ha
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from bursar.paygov.errors import Fault, Nonsense, OutcomeUnknown, PayGovError
 from bursar.payments.clients import Client
 from bursar.payments.errors import AttemptMoved, FeeRetired, IdentifierTaken, LedgerError, ObligationTaken
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
+from bursar.portal.contract.answers import StartedPayment
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import (
     ALREADY_PROCESSING,
@@ -44,8 +45,8 @@ ABANDONED_DETAIL: Final = "Pay.gov was asked for a token and the answer was neve
 _log = logging.getLogger(__name__)
 
 
-async def init_payment(portal: Portal, client: Client, request: InitRequest) -> dict[str, Any]:
-    """The token and the address for the payer: ``{"token", "paymentRedirect"}``.
+async def init_payment(portal: Portal, client: Client, request: InitRequest) -> StartedPayment:
+    """Start a payment, or find the one that is already started, and return what the payer needs.
 
     Raises:
         Forbidden: the client may not charge this fee.
@@ -70,10 +71,10 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
                 raise
             if await _out_of_the_way(portal, taken.attempt, request):
                 continue
-            return _reply(portal, taken.attempt)
+            return _started(portal, taken.attempt)
         except FeeRetired:
             raise InvalidRequest(VALIDATION_ERROR, [not_a_fee()]) from None
-        return _reply(portal, await portal.finish(_fetch_token(portal, attempt)))
+        return _started(portal, await portal.finish(_fetch_token(portal, attempt)))
     raise Conflict(ALREADY_PROCESSING)
 
 
@@ -175,8 +176,8 @@ BLOCKED_BY: Final[Mapping[str, Callable[[Portal, Attempt, InitRequest], Awaitabl
 }
 
 
-def _reply(portal: Portal, attempt: Attempt) -> dict[str, Any]:
+def _started(portal: Portal, attempt: Attempt) -> StartedPayment:
     if attempt.token is None:
         raise BadGateway("Pay.gov gave no token")
     redirect = portal.paygov.payment_redirect(tcs_app_id=attempt.tcs_app_id, token=attempt.token)
-    return {"token": attempt.token, "paymentRedirect": redirect}
+    return StartedPayment(attempt.token, redirect)

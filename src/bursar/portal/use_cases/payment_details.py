@@ -1,22 +1,23 @@
 """GET /details/{transactionReferenceId} and …/events: how a payment stands, asked of Pay.gov where only it knows."""
 
-from typing import Any, Final
+from typing import Final
 
 from bursar.payments.clients import Client
 from bursar.payments.records import ObligationView
+from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import NotFound
 from bursar.portal.contract.validation import read_reference
-from bursar.portal.contract.views import history_summary, payment_summary
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import refresh, wants_asking
 
 REFERENCE_NOT_FOUND: Final = "Transaction Reference Id was not found"
 
 
-async def details(portal: Portal, client: Client, reference: str) -> dict[str, Any]:
-    """The payment ``reference`` of ``client``: ``{"paymentStatus", "transactions"}``, with ``"stale": true`` when
-    Pay.gov could not be asked about an attempt that only it can tell of.
+async def details(portal: Portal, client: Client, reference: str) -> Payment:
+    """Return the payment ``reference`` of ``client``, after asking Pay.gov if only Pay.gov knows how it stands.
+
+    It is stale if Pay.gov could not be asked.
 
     Raises:
         NotFound: not a UUID v4, or this client has no such reference.
@@ -25,17 +26,17 @@ async def details(portal: Portal, client: Client, reference: str) -> dict[str, A
     view = await _own(portal, client, reference, events=False)
     attempt = view.blocking
     if attempt is None or not wants_asking(attempt, portal.clock()):
-        return payment_summary(view.attempts)
+        return Payment(view.attempts)
     found = await refresh(portal, attempt, actor="portal", may_complete=False)
     attempts = [
         found.attempt if each.agency_tracking_id == attempt.agency_tracking_id else each for each in view.attempts
     ]
-    return payment_summary(attempts, stale=not found.heard)
+    return Payment(attempts, stale=not found.heard)
 
 
-async def events(portal: Portal, client: Client, reference: str) -> dict[str, Any]:
-    """Every event of every attempt at ``reference``, oldest first. Raises as :func:`details`."""
-    return history_summary(await _own(portal, client, reference, events=True))
+async def events(portal: Portal, client: Client, reference: str) -> ObligationView:
+    """Return ``reference`` with every event of every attempt, oldest first. Raises as :func:`details`."""
+    return await _own(portal, client, reference, events=True)
 
 
 async def _own(portal: Portal, client: Client, reference: str, *, events: bool) -> ObligationView:

@@ -7,7 +7,7 @@ its answer is judged, is in ``completion.py``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from bursar.paygov.errors import PayGovError
 from bursar.payments.clients import Client
@@ -15,9 +15,9 @@ from bursar.payments.errors import AttemptMoved, LeaseHeld
 from bursar.payments.history_bounds import RECLAIMS_MAX, taken_too_often
 from bursar.payments.records import Attempt
 from bursar.payments.status import FAILED, PROCESSING, TOKEN_EXPIRED_CODE, EventName
+from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import OUTCOME_UNKNOWN, TOKEN_IN_USE, Conflict, GatewayTimeout, Gone, NotFound
-from bursar.portal.contract.views import payment_summary
 from bursar.portal.use_cases.completion import complete
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import end_uncompleted, given_back, refresh
@@ -35,8 +35,8 @@ NEVER_SENT_DETAIL: Final = (
 PROCESS_TRIES_MAX: Final = 4
 
 
-async def process_payment(portal: Portal, client: Client, token: str) -> dict[str, Any]:
-    """The payment after completing the attempt that ``token`` names: ``{"paymentStatus", "transactions"}``.
+async def process_payment(portal: Portal, client: Client, token: str) -> Payment:
+    """Complete the attempt that ``token`` names, and return the payment as it is then.
 
     Raises:
         NotFound: no attempt of this client has the token.
@@ -53,7 +53,7 @@ async def process_payment(portal: Portal, client: Client, token: str) -> dict[st
     view = await portal.ledger.obligation(client.name, attempt.reference, events=False)
     if view is None:
         raise NotFound(TOKEN_NOT_FOUND)
-    return payment_summary(view.attempts)
+    return Payment(view.attempts)
 
 
 async def _process(portal: Portal, attempt: Attempt) -> None:

@@ -9,37 +9,18 @@ payment may ask (``access.authorise_overview``); none holds a token.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from bursar.clock import iso_ms
 from bursar.payments.clients import Client
+from bursar.portal.contract.answers import LogEntry, LogPage, PeriodTotal, StatusCounts
 from bursar.portal.contract.authorisation import authorise_overview
-from bursar.portal.contract.messages import any_json
-from bursar.portal.contract.periods import PERIODS, begin_of
-from bursar.portal.contract.views import payment_method_label
+from bursar.portal.contract.periods import PERIODS, Period, PeriodName, begin_of
 from bursar.portal.use_cases.log_query import LogQuery
 from bursar.portal.use_cases.portal import Portal
 
 NEWEST_MAX: Final = 100
-RETURN_CODE_DIGITS_MAX: Final = 9
-"""A longer return code is no number of Pay.gov's, and stays text."""
-
-
-class StatusCounts(Protocol):
-    """Attempts by payment status."""
-
-    @property
-    def success(self) -> int: ...
-
-    @property
-    def failed(self) -> int: ...
-
-    @property
-    def pending(self) -> int: ...
-
-    @property
-    def total(self) -> int: ...
 
 
 class TransactionLog(Protocol):
@@ -68,28 +49,26 @@ class TransactionLog(Protocol):
         ...
 
 
-async def newest_transactions(log: TransactionLog, client: Client, status: str | None) -> dict[str, Any]:
-    """``{"data", "total"}``: the newest attempts, at most ``NEWEST_MAX``. Raises ``Forbidden``."""
+async def newest_transactions(log: TransactionLog, client: Client, status: str | None) -> list[LogEntry]:
+    """Return the newest attempts, at most ``NEWEST_MAX``, of one payment status or of all. Raises ``Forbidden``."""
     authorise_overview(client)
-    entries = [_entry(each) for each in await log.recent(status, NEWEST_MAX)]
-    return {"data": entries, "total": len(entries)}
+    return list(await log.recent(status, NEWEST_MAX))
 
 
-async def status_counts(log: TransactionLog, client: Client) -> dict[str, int]:
-    """``{"pending", "success", "failed", "total"}`` over all attempts. Raises ``Forbidden``."""
+async def status_counts(log: TransactionLog, client: Client) -> StatusCounts:
+    """Return how many attempts there are in each payment status. Raises ``Forbidden``."""
     authorise_overview(client)
-    counts = await log.counts()
-    return {"pending": counts.pending, "success": counts.success, "failed": counts.failed, "total": counts.total}
+    return await log.counts()
 
 
-async def transaction_log(portal: Portal, log: TransactionLog, client: Client, query: LogQuery) -> dict[str, Any]:
-    """One page of the log, shaped as shared by every caller of the API. Raises ``Forbidden``.
+async def transaction_log(portal: Portal, log: TransactionLog, client: Client, query: LogQuery) -> LogPage:
+    """Return one page of the log. Raises ``Forbidden``.
 
-    Counts ignore the status asked for. Export pages after the first leave out counts, total and totals: the caller has
-    them from the first. Pages are no snapshot: an attempt that changes meanwhile moves.
+    Counts ignore the payment status of the query. Pages of an export after the first have no counts and no totals: the
+    caller has them from the first page. Pages are no snapshot: an attempt that changes meanwhile moves.
     """
     authorise_overview(client)
-    rows = await log.page(
+    entries = await log.page(
         query.since,
         query.until,
         status=query.status,
@@ -98,43 +77,17 @@ async def transaction_log(portal: Portal, log: TransactionLog, client: Client, q
         limit=query.page_size,
         offset=(query.page - 1) * query.page_size,
     )
-    reply: dict[str, Any] = {
-        "data": [_entry(row) for row in rows],
-        "from": iso_ms(query.since),
-        "to": iso_ms(query.until),
-        "page": query.page,
-        "pageSize": query.page_size,
-        "sort": query.sort,
-        "order": query.order,
-    }
+    page = LogPage(entries, Period(query.since, query.until), query.page, query.page_size, query.sort, query.order)
     if query.export and query.page > 1:
-        return reply
+        return page
     counts = await log.counts(query.since, query.until)
-    by_status = {"success": counts.success, "failed": counts.failed, "pending": counts.pending}
-    reply["counts"] = {"all": counts.total, **by_status}
-    reply["total"] = counts.total if query.status is None else by_status[query.status]
-    if query.include_totals:
-        reply["totals"] = await _totals(log, portal.clock())
-    return reply
+    by_status = {None: counts.total, "success": counts.success, "failed": counts.failed, "pending": counts.pending}
+    totals = await _totals(log, portal.clock()) if query.include_totals else None
+    return replace(page, counts=counts, total=by_status[query.status], totals=totals)
 
 
-async def _totals(log: TransactionLog, now: float) -> dict[str, Any]:
-    """Each current period from its beginning to now, with what was collected in it."""
-    periods: dict[str, tuple[float, float]] = {name: (begin_of(name, now), now) for name in PERIODS}
-    totals = await log.totals(periods)
-    return {
-        name: {"from": iso_ms(begin), "to": iso_ms(end), "total": totals[name]}
-        for name, (begin, end) in periods.items()
-    }
-
-
-def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with the labels that callers know; a return code that is a number as a number."""
-    code = row["returnCode"]
-    number = isinstance(code, str) and code.isascii() and code.isdigit() and len(code) <= RETURN_CODE_DIGITS_MAX
-    return {
-        **row,
-        "paymentMethod": payment_method_label(row["paymentMethod"]),
-        "metadata": any_json(row["metadata"]),
-        "returnCode": int(code) if number else code,
-    }
+async def _totals(log: TransactionLog, now: float) -> dict[PeriodName, PeriodTotal]:
+    """Return what was collected in each current period from its beginning to ``now``."""
+    periods = {name: Period(begin_of(name, now), now) for name in PERIODS}
+    totals = await log.totals({name: (period.begin, period.end) for name, period in periods.items()})
+    return {name: PeriodTotal(period, totals[name]) for name, period in periods.items()}

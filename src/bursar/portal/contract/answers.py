@@ -1,0 +1,104 @@
+"""What the use cases return. :mod:`bursar.portal.contract.views` makes the JSON of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, Protocol, TypeAlias
+
+from bursar.payments.records import Attempt
+from bursar.payments.status import PaymentStatus, payment_status
+from bursar.portal.contract.periods import Period, PeriodName
+
+CheckStatus = Literal["ok", "failed"]
+
+LogEntry: TypeAlias = Mapping[str, Any]
+"""An attempt as the transaction log has it, by the API's names; amounts are ``Decimal``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedPayment:
+    """A payment that the payer can make: Pay.gov's token, and the address to send the payer to."""
+
+    token: str
+    payment_redirect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Every attempt at one obligation, oldest first. ``stale``: Pay.gov could not be asked just now."""
+
+    attempts: Sequence[Attempt]
+    stale: bool = False
+
+    @property
+    def status(self) -> PaymentStatus:
+        """The status of the obligation."""
+        return payment_status(attempt.status for attempt in self.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How one dependency answered, and in how many milliseconds; ``message`` is the reason of a failure."""
+
+    status: CheckStatus
+    latency_ms: float
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """The checks by dependency, made at ``at`` (Unix seconds).
+
+    ``development_client``: the portal accepts the development client, whose key is public.
+    """
+
+    at: float
+    checks: Mapping[str, HealthCheck]
+    development_client: bool
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every dependency answered."""
+        return all(check.status == "ok" for check in self.checks.values())
+
+
+class StatusCounts(Protocol):
+    """How many attempts there are in each payment status."""
+
+    @property
+    def success(self) -> int: ...
+
+    @property
+    def failed(self) -> int: ...
+
+    @property
+    def pending(self) -> int: ...
+
+    @property
+    def total(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodTotal:
+    """The dollars that were collected in a period."""
+
+    period: Period
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """One page of the transaction log. ``counts`` is None on later pages of an export, ``totals`` unless asked for.
+
+    ``frame``: the entries last changed in it. ``total``: the entries of the payment status that was asked for.
+    """
+
+    entries: Sequence[LogEntry]
+    frame: Period
+    page: int
+    page_size: int
+    sort: str
+    order: str
+    counts: StatusCounts | None = None
+    total: int | None = None
+    totals: Mapping[PeriodName, PeriodTotal] | None = None
