@@ -252,7 +252,7 @@ async def _nothing(portal: Portal, attempt: Attempt) -> str:
 
 
 def _sweeper_ignores(status: str) -> Plant:
-    return lambda: patch.dict(sweep.WAYS, {status: _nothing})
+    return lambda: patch.dict(sweep.STEPS, {status: _nothing})
 
 
 def _doubt_expires() -> AbstractContextManager[Any]:
@@ -261,7 +261,7 @@ def _doubt_expires() -> AbstractContextManager[Any]:
             await _never_charged(portal, attempt, "sweeper")
         return "expired"
 
-    return patch.dict(sweep.WAYS, processing=processing)
+    return patch.dict(sweep.STEPS, processing=processing)
 
 
 def _doubt_gives_way() -> AbstractContextManager[Any]:
@@ -297,7 +297,7 @@ def _pending_is_success() -> AbstractContextManager[Any]:
 
 
 def _nobody_is_told() -> AbstractContextManager[Any]:
-    return patch.object(attention, "why_attention", lambda portal, attempt: None)
+    return patch.object(attention, "attention_reason", lambda portal, attempt: None)
 
 
 def _sweeper_hangs() -> AbstractContextManager[Any]:
@@ -305,7 +305,7 @@ def _sweeper_hangs() -> AbstractContextManager[Any]:
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
 
-    return patch.dict(sweep.WAYS, processing=never)
+    return patch.dict(sweep.STEPS, processing=never)
 
 
 # fmt: off

@@ -24,7 +24,7 @@ from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import ATTEMPT
-from bursar.portal.use_cases.observer import Unobserved
+from bursar.portal.use_cases.observer import NoObserver
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.sweep import sweep
 from bursar.portal.use_cases.sweep_loop import run_sweeper
@@ -101,7 +101,7 @@ class Gone(Exception):
     """Nobody answers: the process died, or the caller itself hung up."""
 
 
-class CountingAlerts(Unobserved):
+class CountingAlerts(NoObserver):
     """Counts the portal's alerts."""
 
     def __init__(self, alerts: Counter[str]) -> None:

@@ -88,7 +88,7 @@ def unknown(write_path: WritePath, tmp_path: Path) -> str:
 def test_a_sweep_says_what_it_did(run: Callable[..., Result], unknown: str) -> None:
     assert run(sweep, "--once").output == "looked at 0: nothing due\n"
     later = run(sweep, "--once", ahead_s=600)
-    assert (later.exit_code, later.output) == (0, "looked at 1: unheard 1\n")
+    assert (later.exit_code, later.output) == (0, "looked at 1: unanswered 1\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -23,8 +23,7 @@ from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSetti
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import addresses
 from bursar.payments.clients import Client
-from bursar.portal.api.application import Authenticate
-from bursar.portal.api.authentication import nobody_asks, sigv4
+from bursar.portal.api.authentication import Authenticate, sigv4, without_signatures
 from bursar.portal.api.rate_limits import ClientLimits
 from bursar.portal.api.rate_limits_shared import SharedBuckets
 from bursar.portal.contract.views import PAYMENT_METHOD_LABELS
@@ -148,12 +147,13 @@ async def serve_portal(
     metrics = metrics or Metrics()
     limits = limits or client_limits(settings)
     async with AsyncExitStack() as stack:
-        stack.callback(metrics.keep)  # after everything has ended, so that all counts are kept
+        stack.callback(metrics.publish)  # after everything has ended, so that all counts are kept
         parts = await stack.enter_async_context(Composition(settings, metrics=metrics))
         authenticate = _authentication(settings, parts)
         portal, reports = await parts.portal(), await parts.reports()
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        await stack.enter_async_context(background([*await _tasks(parts, portal, reports), metrics.keep_up()]))
+        tasks = [*await _tasks(parts, portal, reports), metrics.publish_regularly()]
+        await stack.enter_async_context(background(tasks))
         app = _app(parts, portal, reports, authenticate, limits)
         await stack.enter_async_context(serving(app, listening, refuse=app.refuse, seat=seat))
         await until_stopped(lifeline, on_ready=on_ready)
@@ -225,7 +225,7 @@ def _require_development_client(settings: Settings) -> None:
 
 def _unverified_callers(settings: Settings, client: Client) -> Authenticate:
     try:
-        return nobody_asks(client, listens_on=[settings.host])
+        return without_signatures(client, listens_on=[settings.host])
     except ValueError as error:
         raise CannotStart(f"BURSAR_AUTH=none: {error}") from error
 

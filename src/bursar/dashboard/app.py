@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bursar.dashboard.try_payment import TryPayment, pages
-from bursar.portal.api.authentication import FROM_ELSEWHERE, from_elsewhere
+from bursar.portal.api.authentication import NOT_THIS_MACHINE, is_from_another_site
 from bursar.portal.api.endpoints import ROUTE_NOT_FOUND
 from bursar.portal.contract.errors import Forbidden, MethodNotAllowed, NotFound, PortalError
 
@@ -33,7 +33,7 @@ async def _as_json(request: Request, error: Exception) -> Response:
 
 async def _own_browser_only(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
     # The pages act as a client without a signature. Another site must neither post a form here nor read a page.
-    return _reply(Forbidden(FROM_ELSEWHERE)) if from_elsewhere(request.headers) else await go_on(request)
+    return _reply(Forbidden(NOT_THIS_MACHINE)) if is_from_another_site(request.headers) else await go_on(request)
 
 
 def _reply(error: PortalError) -> Response:

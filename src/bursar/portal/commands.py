@@ -55,7 +55,7 @@ def sweep(ctx: click.Context, once: bool, limit: int, interval_s: float) -> None
     """
     if once:
         report = _with_portal(ctx, lambda portal: _until_stopped(portal, sweep_once(portal, limit)))
-        click.echo("Stopped." if report is None else _told(report))
+        click.echo("Stopped." if report is None else _report_text(report))
         return
     with suppress(KeyboardInterrupt):
         _with_portal(ctx, lambda portal: _until_stopped(portal, run_sweeper(portal, interval_s, limit)))
@@ -79,7 +79,7 @@ def attention(ctx: click.Context, limit: int) -> None:
         attempt = each.attempt
         click.echo(
             f"{attempt.agency_tracking_id}  {attempt.status:<10}  since {iso_ms(each.since)}  "
-            f"{attempt.amount} USD  {attempt.client}  {each.why}"
+            f"{attempt.amount} USD  {attempt.client}  {each.reason}"
         )
     click.echo()
     if any(not each.contradicted for each in wanted):
@@ -171,7 +171,7 @@ def deliver(ctx: click.Context) -> None:
     click.echo(f"queued {report.queued}, delivered {report.delivered}, put off {report.put_off}, dead {report.died}")
 
 
-def _told(report: SweepReport) -> str:
+def _report_text(report: SweepReport) -> str:
     results = ", ".join(f"{name} {count}" for name, count in sorted(report.results.items())) or "nothing due"
     lines = [f"looked at {report.looked_at}: {results}"]
     if report.breaker_open:

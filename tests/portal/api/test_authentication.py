@@ -11,7 +11,7 @@ from botocore.credentials import Credentials
 
 from bursar.clock import system_clock
 from bursar.payments.clients import AccessKey, Clients
-from bursar.portal.api.authentication import api_gateway, nobody_asks, sigv4
+from bursar.portal.api.authentication import api_gateway, sigv4, without_signatures
 from bursar.portal.contract.errors import Forbidden
 from bursar.portal.contract.messages import Call
 from bursar.portal.doors.asgi import portal_app
@@ -107,10 +107,10 @@ async def test_without_an_arn_nobody_is_let_in() -> None:
 
 
 def test_signatures_are_switched_off_on_loopback_only() -> None:
-    nobody_asks(DAWSON, listens_on=["127.0.0.1", "::1", "localhost"])
+    without_signatures(DAWSON, listens_on=["127.0.0.1", "::1", "localhost"])
     for address in ("0.0.0.0", "10.0.0.1", "::", "portal.example"):
         with pytest.raises(ValueError, match="loopback"):
-            nobody_asks(DAWSON, listens_on=[address])
+            without_signatures(DAWSON, listens_on=[address])
 
 
 @on_stage
@@ -142,7 +142,7 @@ async def test_a_client_that_is_not_registered_gets_403_as_json(stage: Stage) ->
     ],
 )
 async def test_without_signatures_no_page_of_another_site_is_answered(headers: dict[str, str], let_in: bool) -> None:
-    authenticate = nobody_asks(DAWSON, listens_on=["127.0.0.1"])
+    authenticate = without_signatures(DAWSON, listens_on=["127.0.0.1"])
     call = Call("POST", "/init", "", headers)
     if let_in:
         assert await authenticate(call) == DAWSON

@@ -16,9 +16,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.all_endpoints import all_endpoints
+from bursar.portal.api.authentication import without_signatures
 from bursar.portal.api.openapi import ERROR_MEANINGS, openapi
-from bursar.portal.api.served_endpoints import served_endpoints
 from bursar.portal.contract.schemas import COMPONENTS
 from bursar.portal.doors.asgi import portal_app
 from bursar.portal.metrics.metrics import Metrics
@@ -27,7 +27,7 @@ from tests.support.portal.fake_log import FakeLog
 from tests.support.portal.stage import EXAMS, Stage, on_stage
 from tests.support.write_paths import WritePath
 
-ENDPOINTS = served_endpoints(FakeLog(), Metrics())
+ENDPOINTS = all_endpoints(FakeLog(), Metrics())
 DOCUMENT = json.loads(json.dumps(openapi(ENDPOINTS), default=str))
 API = schemathesis.openapi.from_dict(DOCUMENT)
 CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)
@@ -103,7 +103,8 @@ def test_what_is_served_keeps_to_the_document(write_path: WritePath, case: Any) 
 
     @on_stage
     async def scene(stage: Stage) -> None:
-        app = portal_app(stage.portal, nobody_asks(EXAMS, listens_on=["127.0.0.1"]), log=FakeLog(), metrics=Metrics())
+        authenticate = without_signatures(EXAMS, listens_on=["127.0.0.1"])
+        app = portal_app(stage.portal, authenticate, log=FakeLog(), metrics=Metrics())
         target = str(sent.url).removeprefix("http://portal.example")
         body = sent.body.encode() if isinstance(sent.body, str) else sent.body or b""
         answered.append(await ask(app, str(sent.method), target, body, dict(sent.headers)))

@@ -10,7 +10,7 @@ from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
 from bursar.payments import Clients, FeeCatalogue
-from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.authentication import without_signatures
 from bursar.portal.doors.asgi import PortalApp, portal_app
 from bursar.portal.use_cases.portal import Portal
 from bursar.reports.reports import Reports
@@ -52,7 +52,7 @@ async def test_what_was_paid_a_moment_ago_is_listed_counted_and_totalled(write_p
     reports = Reports(store, f"file:{tmp_path / 'lake'}", system_clock)
     try:
         log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
-        app = portal_app(portal, nobody_asks(EXAMS, listens_on=["127.0.0.1"]), log=log)
+        app = portal_app(portal, without_signatures(EXAMS, listens_on=["127.0.0.1"]), log=log)
         await _pay(app, simulator, "1-26", "PLASTIC_CARD", "Success")
         await _pay(app, simulator, "2-26", "PAYPAL", "Failed")
         await _pay(app, simulator, "3-26", "ACH", "Success")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.authentication import without_signatures
 from bursar.portal.api.rate_limits import CLIENTS_REMEMBERED_MAX, ClientLimits
 from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedBuckets
 from bursar.portal.contract.errors import TooMany
@@ -238,7 +238,7 @@ def test_all_workers_together_let_in_what_one_process_would(
 @on_stage
 async def test_over_http_it_is_429_with_retry_after(stage: Stage) -> None:
     limits = ClientLimits(stage.loop.clock, at_once_max=2)
-    app = portal_app(stage.portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), limits=limits)
+    app = portal_app(stage.portal, without_signatures(DAWSON, listens_on=["127.0.0.1"]), limits=limits)
     tokens = [await stage.paid() for _ in range(5)]
     stage.misbehave("delay", operations=("complete",), delay_s=5.0)
     answers = await asyncio.gather(*(ask(app, "POST", "/process", {"token": token}) for token in tokens))

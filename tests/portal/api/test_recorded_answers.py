@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bursar.portal.api.authentication import nobody_asks
-from bursar.portal.api.served_endpoints import served_endpoints
+from bursar.portal.api.all_endpoints import all_endpoints
+from bursar.portal.api.authentication import without_signatures
 from bursar.portal.doors.asgi import AsgiApp, portal_app
 from bursar.portal.metrics.metrics import Metrics
 from tests.support.portal.asgi import Answer, ask
@@ -26,7 +26,7 @@ NOT_RECORDED = {"/metrics", "/openapi.json", "/docs"}
 async def _answers(stage: Stage) -> dict[str, str]:
     """Return the answer of each request, by a name for the request: status and body."""
     log = FakeLog([ENTRY, {**ENTRY, "returnCode": "1234", "metadata": {"n": 2**70, "é": [1.5, None]}}])
-    app = portal_app(stage.portal, nobody_asks(EXAMS, listens_on=["127.0.0.1"]), log=log)
+    app = portal_app(stage.portal, without_signatures(EXAMS, listens_on=["127.0.0.1"]), log=log)
     answers: dict[str, str] = {}
 
     def keep(name: str, answer: Answer) -> Answer:
@@ -63,7 +63,7 @@ async def _answers(stage: Stage) -> dict[str, str]:
     ):
         keep(f"GET {target}", await ask(app, "GET", target))
     stage.misbehave("refuse")
-    stage.portal.paygov_well_until = 0
+    stage.portal.paygov_healthy_until = 0
     keep("GET /health, Pay.gov refuses", await ask(app, "GET", "/health"))
     for name, body in _REFUSED.items():
         keep(f"POST /init, {name}", await ask(app, "POST", "/init", body))
@@ -131,7 +131,7 @@ def test_every_answer_is_as_recorded(write_path: WritePath) -> None:
 
 def test_every_endpoint_has_a_recorded_answer() -> None:
     recorded = RECORDED.read_text()
-    paths = {endpoint.path for endpoint in served_endpoints(FakeLog(), Metrics())} - NOT_RECORDED
+    paths = {endpoint.path for endpoint in all_endpoints(FakeLog(), Metrics())} - NOT_RECORDED
     assert [path for path in paths if path.split("/{")[0] not in recorded] == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
-from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.authentication import without_signatures
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.doors.asgi import BODY_TIMEOUT_S, PortalApp, portal_app
 from tests.support.portal.asgi import ask
@@ -20,7 +20,7 @@ RETIRED_FEE = "[fees.PETITION_FILING_FEE]\nretired_from = 2020-01-02"
 
 
 def _app(stage: Stage, **more: Any) -> PortalApp:
-    return portal_app(stage.portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), **more)
+    return portal_app(stage.portal, without_signatures(DAWSON, listens_on=["127.0.0.1"]), **more)
 
 
 def _init_body(stage: Stage, **changes: Any) -> dict[str, Any]:
@@ -146,7 +146,7 @@ async def test_health_names_each_dependency(stage: Stage) -> None:
     )
     assert well.json["developmentClient"] is False
     stage.misbehave("refuse")
-    stage.portal.paygov_well_until = 0
+    stage.portal.paygov_healthy_until = 0
     ill = await ask(_app(stage), "GET", "/health")
     assert (ill.status, ill.json["checks"]["payGov"]["status"]) == (503, "failed")
 

@@ -14,7 +14,7 @@ import pytest
 
 from bursar.clock import system_clock
 from bursar.portal.api.application import Application
-from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.authentication import without_signatures
 from bursar.portal.api.endpoints import Endpoint
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
@@ -39,7 +39,7 @@ class Scene:
         portal: Any = SimpleNamespace(clock=system_clock, randomness=random.Random(1))
         self.application = Application(
             portal,
-            nobody_asks(DAWSON, listens_on=["127.0.0.1"]),
+            without_signatures(DAWSON, listens_on=["127.0.0.1"]),
             endpoints=tuple(Endpoint(method, "/echo", "echo", "", self._echo, {200: "Any"}) for method in METHODS),
             observer=self,
         )

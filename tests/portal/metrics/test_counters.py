@@ -17,7 +17,7 @@ EVENTS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.sample
 """Which process counts it, who, how, how long."""
 
 
-def _told(collector: Collector) -> list[bytes]:
+def _report_text(collector: Collector) -> list[bytes]:
     """What is scraped, without the times at which prometheus_client's own metrics were made."""
     return [line for line in generate_latest(collector).splitlines() if b"_created" not in line]
 
@@ -37,7 +37,7 @@ def test_they_read_as_prometheus_clients_own() -> None:
         counts.add(who, how)
         histogram.labels(who).observe(seconds)
         durations.add(seconds, who)
-    assert _told(ours) == _told(theirs)
+    assert _report_text(ours) == _report_text(theirs)
 
 
 def test_what_has_no_labels_is_told_before_anything_was_counted() -> None:
@@ -47,12 +47,12 @@ def test_what_has_no_labels_is_told_before_anything_was_counted() -> None:
     counts, durations = Counts("a_calls", "How many"), Durations("a_seconds", "How long", [], BOUNDS)
     ours.register(counts)
     ours.register(durations)
-    assert _told(ours) == _told(theirs)
+    assert _report_text(ours) == _report_text(theirs)
     counter.inc(3)
     counts.add_many(3)
     histogram.observe(0.25)
     durations.add(0.25)
-    assert _told(ours) == _told(theirs)
+    assert _report_text(ours) == _report_text(theirs)
 
 
 @given(EVENTS)
@@ -70,21 +70,21 @@ def test_the_sum_of_what_several_processes_counted_is_what_one_would_have_counte
     for some_counts, some_durations in parts:
         summed_counts.absorb(json.loads(json.dumps(some_counts.dump())))
         summed_durations.absorb(json.loads(json.dumps(some_durations.dump())))
-    assert sorted(_told(summed_counts)) == sorted(_told(counts))
-    assert sorted(_told(summed_durations)) == sorted(_told(durations))
+    assert sorted(_report_text(summed_counts)) == sorted(_report_text(counts))
+    assert sorted(_report_text(summed_durations)) == sorted(_report_text(durations))
 
 
 def test_who_absorbs_counts_on_by_itself() -> None:
     first, second = (Durations("a_seconds", "How long", ["who"], BOUNDS) for _ in range(2))
     first.add(0.25, "a")
     second.absorb(first.dump())
-    before = _told(first)
+    before = _report_text(first)
     second.add(0.25, "a")
-    assert _told(first) == before
-    assert b'a_seconds_count{who="a"} 2.0' in _told(second)
+    assert _report_text(first) == before
+    assert b'a_seconds_count{who="a"} 2.0' in _report_text(second)
 
 
 def test_nothing_counted_is_nothing_but_a_heading() -> None:
     registry = CollectorRegistry()
     registry.register(Counts("a", "How many", ["who"]))
-    assert _told(registry) == [b"# HELP a_total How many", b"# TYPE a_total counter"]
+    assert _report_text(registry) == [b"# HELP a_total How many", b"# TYPE a_total counter"]

@@ -11,12 +11,12 @@ import pytest
 from bursar.dynamo.errors import DynamoError, StoreUnreachable
 from bursar.payments import Attempt, Outcome, OutcomeContradicts
 from bursar.payments.ledger.table import TABLE_NAME
-from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.authentication import without_signatures
 from bursar.portal.doors.asgi import portal_app
 from bursar.portal.metrics.metrics import (
-    KEEP_INTERVAL_S,
-    LOOK_AGE_MAX_S,
-    LOOK_TIMEOUT_S,
+    GAUGES_AGE_MAX_S,
+    PUBLISH_INTERVAL_S,
+    STORE_READ_TIMEOUT_S,
     Metrics,
     ObservedCompareAndSwap,
     ObservedStore,
@@ -48,7 +48,7 @@ def _watched(stage: Stage, metrics: Metrics) -> Portal:
 async def test_a_payments_way_is_counted(stage: Stage) -> None:
     metrics = Metrics()
     stage.portal = portal = _watched(stage, metrics)
-    app = portal_app(portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
+    app = portal_app(portal, without_signatures(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
     lost = await stage.paid()
     stage.misbehave("drop", operations=("complete",), times=1)
     await ask(app, "POST", "/process", {"token": lost})
@@ -134,10 +134,10 @@ async def test_contradictions_are_counted_until_somebody_acknowledges_them(stage
     for said in ("3FOTHER", "3FANOTHER"):
         with pytest.raises(OutcomeContradicts):
             await stage.ledger.record_outcome(paid, Outcome("processed", said, "Success"), actor="sweeper")
-    await asyncio.sleep(LOOK_AGE_MAX_S)
+    await asyncio.sleep(GAUGES_AGE_MAX_S)
     assert b"bursar_open_contradictions 2.0" in await metrics.text(stage.portal)
     await acknowledge(stage.portal, paid.agency_tracking_id, by="Ada", reason="refunded")
-    await asyncio.sleep(LOOK_AGE_MAX_S)
+    await asyncio.sleep(GAUGES_AGE_MAX_S)
     assert b"bursar_open_contradictions 0.0" in await metrics.text(stage.portal)
 
 
@@ -168,7 +168,7 @@ def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(
         logging.getLogger("bursar").setLevel(logging.WARNING)  # the stage gives it its level back
         metrics, away = Metrics(), Away(stage)
         metrics.lease_conflict()
-        app = portal_app(stage.portal, nobody_asks(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
+        app = portal_app(stage.portal, without_signatures(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
         caplog.clear()
         for fails in (DynamoError("InternalServerError", "a noise"), None, StoreUnreachable("nobody there")):
             away.fails = fails
@@ -176,7 +176,7 @@ def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(
             assert scraped.status == 200
             assert b"bursar_lease_conflicts_total 1.0" in scraped.body
             assert [name.encode() in scraped.body for name in GAUGES] == [fails is None] * 4
-            await asyncio.sleep(LOOK_AGE_MAX_S)
+            await asyncio.sleep(GAUGES_AGE_MAX_S)
         said = [record.getMessage() for record in caplog.records if record.name == "bursar.portal.metrics.metrics"]
         assert ["a noise" in said[0], "nobody there" in said[1], len(said)] == [True, True, 2]
 
@@ -217,7 +217,7 @@ async def test_a_store_that_does_not_answer_does_not_keep_a_scrape_waiting(stage
     stage.ledger.due = never  # type: ignore[method-assign]
     began = stage.loop.clock()
     text = await metrics.text(stage.portal)
-    assert stage.loop.clock() - began == pytest.approx(LOOK_TIMEOUT_S)
+    assert stage.loop.clock() - began == pytest.approx(STORE_READ_TIMEOUT_S)
     assert b"bursar_lease_conflicts_total 1.0" in text
     assert b"bursar_unknown_outcomes" not in text
 
@@ -229,7 +229,7 @@ async def _counted(metrics: Metrics, stage: Stage) -> list[str]:
 
 
 def _count_everything(metrics: Metrics, seconds: float) -> None:
-    metrics.answered("initPayment", "POST", 200, seconds)
+    metrics.request_answered("initPayment", "POST", 200, seconds)
     metrics.paygov_answered("start", "answered", seconds)
     metrics.lease_conflict()
     metrics.outcome_known("paid")
@@ -256,8 +256,8 @@ async def test_workers_tell_the_same_seconds_to_the_last_bit(stage: Stage) -> No
     snapshots = Snapshots(3)
     workers = [Metrics(snapshots, seat) for seat in range(3)]
     for worker, seconds in zip(workers, (0.3, 0.2, 0.1), strict=True):
-        worker.answered("initPayment", "POST", 200, seconds)
-        worker.keep()
+        worker.request_answered("initPayment", "POST", 200, seconds)
+        worker.publish()
     told = [await _counted(worker, stage) for worker in workers]
     assert told == told[:1] * 3
 
@@ -266,10 +266,10 @@ async def test_workers_tell_the_same_seconds_to_the_last_bit(stage: Stage) -> No
 async def test_a_worker_tells_of_itself_time_and_again(stage: Stage) -> None:
     snapshots = Snapshots(2)
     asked, other = Metrics(snapshots, 0), Metrics(snapshots, 1)
-    keeping = asyncio.create_task(other.keep_up())
+    keeping = asyncio.create_task(other.publish_regularly())
     for count in (1, 2, 3):
         other.lease_conflict()
-        await asyncio.sleep(KEEP_INTERVAL_S + 0.1)
+        await asyncio.sleep(PUBLISH_INTERVAL_S + 0.1)
         assert f"bursar_lease_conflicts_total {count}.0" in await _counted(asked, stage)
     keeping.cancel()
     await asyncio.wait([keeping])
@@ -277,8 +277,8 @@ async def test_a_worker_tells_of_itself_time_and_again(stage: Stage) -> None:
 
 async def test_a_worker_that_is_alone_has_nothing_to_keep() -> None:
     metrics = Metrics()
-    metrics.keep()
-    await metrics.keep_up()
+    metrics.publish()
+    await metrics.publish_regularly()
 
 
 @on_stage

@@ -27,7 +27,7 @@ async def test_an_outcome_unknown_for_too_long_is_listed(stage: Stage) -> None:
     await asyncio.sleep(HOUR_S + 1)
     [wanted] = await attention(stage.portal)
     assert (wanted.attempt.agency_tracking_id, wanted.since) == (attempt.agency_tracking_id, attempt.updated_at)
-    assert "no whole answer" in wanted.why
+    assert "no whole answer" in wanted.reason
 
 
 @on_stage
@@ -39,7 +39,7 @@ async def test_a_payment_that_does_not_settle_is_listed(stage: Stage) -> None:
     assert await attention(stage.portal) == []
     await asyncio.sleep(1)
     [wanted] = await attention(stage.portal)
-    assert (wanted.attempt.token, wanted.why) == (token, "Pay.gov has not settled it: Received")
+    assert (wanted.attempt.token, wanted.reason) == (token, "Pay.gov has not settled it: Received")
 
 
 @on_stage
@@ -50,7 +50,7 @@ async def test_a_lease_that_ran_out_and_that_no_sweeper_could_note_is_listed(sta
     assert await attention(stage.portal) == []
     await asyncio.sleep(1)
     [wanted] = await attention(stage.portal)
-    assert "lease ran out" in wanted.why
+    assert "lease ran out" in wanted.reason
 
 
 @on_stage
@@ -59,7 +59,7 @@ async def test_what_the_sweeper_should_have_ended_is_listed(stage: Stage) -> Non
     await asyncio.sleep(4 * HOUR_S)
     assert await attention(stage.portal) == []
     await asyncio.sleep(1)
-    assert [(each.attempt.token, each.why) for each in await attention(stage.portal)] == [(token, NOT_SWEPT)]
+    assert [(each.attempt.token, each.reason) for each in await attention(stage.portal)] == [(token, NOT_SWEPT)]
 
 
 @on_stage
@@ -156,7 +156,7 @@ async def test_what_pay_gov_contradicts_is_listed_until_it_is_acknowledged(stage
         await stage.ledger.record_outcome(failed, Outcome("processed", "3FLATE", "Success"), actor="sweeper")
     [wanted] = await attention(stage.portal)
     assert (wanted.attempt, wanted.contradicted, wanted.since) == (failed, True, stage.portal.clock())
-    assert wanted.why == "Pay.gov says processed as 3FLATE, recorded is failed"
+    assert wanted.reason == "Pay.gov says processed as 3FLATE, recorded is failed"
     with pytest.raises(InvalidRequest):
         await acknowledge(stage.portal, name, by="Ada", reason=" ")
     with pytest.raises(NotFound):
@@ -186,4 +186,4 @@ async def test_an_attempt_whose_second_complete_is_used_is_listed_at_once(stage:
         await stage.process(attempt.token)
     [wanted] = await attention(stage.portal)
     assert wanted.attempt.repeat_used
-    assert wanted.why.startswith(f"{REPEAT_USED}: ")
+    assert wanted.reason.startswith(f"{REPEAT_USED}: ")

@@ -222,7 +222,7 @@ async def test_what_paygov_cannot_be_asked_about_for_long_is_listed_for_a_person
         await asyncio.sleep(HOUR_S)
         report = await sweep(stage.portal)
     assert report.attention
-    assert [wanted.why for wanted in await attention(stage.portal)] == [NOT_SWEPT]
+    assert [wanted.reason for wanted in await attention(stage.portal)] == [NOT_SWEPT]
 
 
 @on_stage

@@ -35,7 +35,7 @@ async def test_a_tracking_id_that_another_attempt_has_is_unknown_and_alerts(stag
 async def failed_by_an_operator(stage: Stage) -> tuple[Attempt, str]:
     """An attempt whose outcome was unknown; as it was when it was claimed, and who claimed it."""
     token = await stage.paid()
-    owner = stage.portal.new_owner()
+    owner = stage.portal.new_lease_owner()
     claimed = await stage.ledger.take_lease(await stage.attempt(token), owner, 90.0)
     unknown = await stage.ledger.record_unknown(claimed, "lost")
     await stage.ledger.resolve(unknown, settled_as="failed", by="Ada", reason="no charge found")
@@ -52,7 +52,7 @@ async def test_an_answer_that_contradicts_an_operators_word_alerts_and_changes_n
     assert stage.watcher.alerts == ["contradiction"]
     [wanted] = await attention(stage.portal)
     assert (wanted.attempt.token, wanted.attempt.status, wanted.contradicted) == (claimed.token, "failed", True)
-    assert wanted.why.startswith("Pay.gov says processed as ")
+    assert wanted.reason.startswith("Pay.gov says processed as ")
 
 
 @on_stage
@@ -74,7 +74,7 @@ async def test_a_contradiction_is_kept_even_when_the_store_is_away_for_a_moment(
 @on_stage
 async def test_a_definite_answer_is_recorded_even_when_the_lease_was_lost_meanwhile(stage: Stage) -> None:
     token = await stage.paid()
-    owner = stage.portal.new_owner()
+    owner = stage.portal.new_lease_owner()
     claimed = await stage.ledger.take_lease(await stage.attempt(token), owner, 90.0)
     stage.misbehave("delay", operations=("complete",), delay_s=10.0)
     completing = asyncio.create_task(complete(stage.portal, claimed, owner, first=True, actor="portal"))
@@ -86,7 +86,7 @@ async def test_a_definite_answer_is_recorded_even_when_the_lease_was_lost_meanwh
 @on_stage
 async def test_a_lease_that_is_nearly_over_sends_nothing(stage: Stage) -> None:
     token = await stage.paid()
-    owner = stage.portal.new_owner()
+    owner = stage.portal.new_lease_owner()
     claimed = await stage.ledger.take_lease(await stage.attempt(token), owner, 90.0)
     await asyncio.sleep(75)
     with pytest.raises(GatewayTimeout, match="Nothing was charged"):
@@ -121,7 +121,7 @@ async def test_the_same_outcome_twice_changes_nothing(stage: Stage) -> None:
 @on_stage
 async def test_a_process_that_slept_through_its_lease_cannot_fail_what_another_has_completed(stage: Stage) -> None:
     token = await stage.paid()
-    sleeper, other = stage.portal.new_owner(), stage.portal.new_owner()
+    sleeper, other = stage.portal.new_lease_owner(), stage.portal.new_lease_owner()
     claimed = await stage.ledger.take_lease(await stage.attempt(token), sleeper, 90.0)
     ask = stage.portal.paygov.complete
 

@@ -7,7 +7,7 @@ import pytest
 
 from bursar.paygov import ArgumentRefused, Collection, Fault, Lost, Nonsense, NotSent, QueryUnavailable, TimedOut
 from bursar.payments import Attempt
-from bursar.portal.use_cases.completion_outcomes import OTHERS_MAX, OUTCOMES, Known, judge_collections, judge_completion
+from bursar.portal.use_cases.completion_outcomes import OTHERS_MAX, OUTCOMES, judge_collections, judge_completion
 
 ATTEMPT = Attempt(
     agency_tracking_id="588234832626439493e92",
@@ -54,8 +54,8 @@ FIRST = [
     ("nonsense", Nonsense("garbage", status=502)),
     ("another id", replace(PAID, agency_tracking_id="588234832626439493e93")),
     ("another amount", replace(PAID, transaction_amount=Decimal("60.01"))),
-    ("another word", replace(PAID, transaction_status="Perhaps")),
-    ("another word", replace(PAID, transaction_status=None)),
+    ("unknown status", replace(PAID, transaction_status="Perhaps")),
+    ("unknown status", replace(PAID, transaction_status=None)),
     ("unidentified", replace(PAID, agency_tracking_id=None)),
     ("unidentified", replace(PAID, paygov_tracking_id=None)),
     ("unidentified", replace(PAID, transaction_amount=None)),
@@ -81,7 +81,7 @@ def test_the_first_complete(row: str, said: Collection | BaseException) -> None:
 @pytest.mark.parametrize("code", ["4117", "4019", ""])
 def test_a_fault_after_doubt_proves_nothing(code: str) -> None:
     judgement = judge_completion(ATTEMPT, Fault(code, "no"), first=False)
-    assert (judgement.row.name, judgement.known) == ("fault after doubt", Known.UNKNOWN)
+    assert (judgement.row.name, judgement.known) == ("fault after doubt", "unknown")
 
 
 def test_every_row_has_a_test() -> None:
@@ -92,7 +92,7 @@ def test_every_row_has_a_test() -> None:
 def test_only_a_definite_outcome_is_recorded_and_only_an_indefinite_one_is_an_error(row: object) -> None:
     outcome = next((judge_completion(ATTEMPT, said, first=True) for name, said in FIRST if OUTCOMES[name] is row), None)
     if outcome is not None:
-        assert (outcome.outcome is not None) == (outcome.known is Known.DEFINITE) == (outcome.row.answer is None)
+        assert (outcome.outcome is not None) == (outcome.known == "definite") == (outcome.row.answer is None)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_of_several_collections_the_one_nearest_to_a_charge_counts() -> None:
 @pytest.mark.parametrize("found", CHARGED_TWICE)
 def test_two_collections_that_take_money_charge_the_payer_twice(found: list[Collection]) -> None:
     judgement = judge_collections(ATTEMPT, found)
-    assert (judgement.row.name, judgement.known, judgement.row.alerts) == ("charged twice", Known.DEFINITE, True)
+    assert (judgement.row.name, judgement.known, judgement.row.alerts) == ("charged twice", "definite", True)
     assert len(judgement.others) == 1
 
 
@@ -146,7 +146,7 @@ def test_of_a_payer_charged_twice_the_paid_one_is_recorded_and_the_other_handed_
     assert judgement.outcome is not None
     assert (judgement.outcome.status, judgement.outcome.paygov_tracking_id) == ("processed", "3FOTHER")
     assert [(each.status, each.paygov_tracking_id) for each in judgement.others] == [("pending", "3FOR8CGH")]
-    assert judgement.why.endswith(": 3FOTHER (Success), 3FOR8CGH (Received)")
+    assert judgement.reason.endswith(": 3FOTHER (Success), 3FOR8CGH (Received)")
 
 
 def test_how_many_further_collections_are_named_is_bounded() -> None:

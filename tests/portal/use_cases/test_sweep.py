@@ -99,7 +99,7 @@ async def test_a_payer_who_was_charged_twice_has_paid_and_a_person_hears_of_it(s
     [wanted] = await attention(stage.portal)
     assert (wanted.attempt, wanted.contradicted) == (attempt, True)
     [other] = charges - {attempt.paygov_tracking_id}
-    assert wanted.why == f"Pay.gov says processed as {other}, recorded is processed as {attempt.paygov_tracking_id}"
+    assert wanted.reason == f"Pay.gov says processed as {other}, recorded is processed as {attempt.paygov_tracking_id}"
 
 
 @on_stage

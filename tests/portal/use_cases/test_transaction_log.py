@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bursar.portal.api.authentication import nobody_asks
+from bursar.portal.api.authentication import without_signatures
 from bursar.portal.doors.asgi import PortalApp, portal_app
 from tests.support.portal.asgi import Answer, ask
 from tests.support.portal.fake_log import ENTRY, FakeLog
@@ -15,7 +15,7 @@ PATHS = ("/transactions", "/transactions/failed", "/transaction-payment-status",
 
 
 def _app(stage: Stage, log: FakeLog, client: Any = EXAMS) -> PortalApp:
-    return portal_app(stage.portal, nobody_asks(client, listens_on=["127.0.0.1"]), log=log)
+    return portal_app(stage.portal, without_signatures(client, listens_on=["127.0.0.1"]), log=log)
 
 
 async def _get(stage: Stage, target: str, log: FakeLog | None = None) -> Answer:
@@ -103,7 +103,7 @@ async def test_only_a_client_that_may_see_every_payment_may_ask(stage: Stage) ->
 
 @on_stage
 async def test_without_a_log_the_endpoints_are_not_there(stage: Stage) -> None:
-    app = portal_app(stage.portal, nobody_asks(EXAMS, listens_on=["127.0.0.1"]))
+    app = portal_app(stage.portal, without_signatures(EXAMS, listens_on=["127.0.0.1"]))
     assert {(await ask(app, "GET", path)).status for path in PATHS} == {404}
 
 

@@ -29,7 +29,7 @@ EXAMS = Client("exams", "arn:aws:iam::123456789012:role/exams", frozenset({"*"})
 
 
 @dataclass
-class Watcher:
+class RecordingObserver:
     """An observer that keeps what it is told."""
 
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -77,10 +77,10 @@ class Stage:
             payment_url=f"{url}/pay",
             timeout_s=PAYGOV_TIMEOUT_S,
         )
-        self.watcher = Watcher()
+        self.watcher = RecordingObserver()
         self.portal = self.another_portal(self.watcher)
 
-    def another_portal(self, watcher: Watcher | None = None) -> Portal:
+    def another_portal(self, watcher: RecordingObserver | None = None) -> Portal:
         """A portal on the same table and the same Pay.gov, as another process has it."""
         return Portal(
             self.ledger,
@@ -90,7 +90,7 @@ class Stage:
             PortalSettings(paygov_timeout_s=PAYGOV_TIMEOUT_S),
             clock=self.loop.clock,
             randomness=random.Random(self.seed.random()),
-            observer=watcher or Watcher(),
+            observer=watcher or RecordingObserver(),
         )
 
     def misbehave(self, kind: str, **how: Any) -> None:

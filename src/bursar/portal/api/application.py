@@ -5,10 +5,9 @@ what happened and never what was sent: no body, no query, no token, no personal 
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from bursar.payments.clients import Client
+from bursar.portal.api.authentication import Authenticate
 from bursar.portal.api.endpoints import PAYMENT_ENDPOINTS, Endpoint, Routes
 from bursar.portal.contract.authorisation import registered
 from bursar.portal.contract.errors import PortalError, TooLarge, Unexpected, portal_error
@@ -20,9 +19,6 @@ from bursar.rules.errors import RuleRefused
 TOO_LARGE: Final = f"The request body is larger than {BODY_BYTES_MAX} bytes"
 UNROUTED: Final = "none"
 REQUEST_ID_MAX: Final = 2**64 - 1
-
-Authenticate = Callable[[Call], Awaitable[Client | None]]
-"""Says who calls, or None for nobody that is registered. Raises ``Forbidden`` for a signature that does not hold."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +36,7 @@ class Limits(Protocol):
 class RequestObserver(Protocol):
     """Hears of each request when it is answered."""
 
-    def answered(self, operation: str, method: str, status: int, seconds: float) -> None: ...
+    def request_answered(self, operation: str, method: str, status: int, seconds: float) -> None: ...
 
 
 class Application:
@@ -66,7 +62,7 @@ class Application:
     async def handle(self, call: Call) -> Reply:
         """The reply to ``call``; errors are replies too."""
         began = self.portal.clock()
-        self._identify(call)
+        self._set_request_id(call)
         operation = UNROUTED
         try:
             endpoint, call.values = self.routes.find(call.method, call.path)
@@ -74,21 +70,21 @@ class Application:
             reply = await self._run(endpoint, call)
         except Exception as error:  # the one place where errors become replies
             reply = self._error_reply(error, call)
-        self._note(operation, call, reply.status, self.portal.clock() - began)
+        self._log_and_count(operation, call, reply.status, self.portal.clock() - began)
         return reply
 
     def refuse(self, call: Call, error: PortalError) -> Reply:
         """The reply to a call that never became whole, with an id, logged and counted like any other."""
-        self._identify(call)
+        self._set_request_id(call)
         try:
             operation = self.routes.find(call.method, call.path)[0].operation_id
         except PortalError:
             operation = UNROUTED
         reply = error_reply(error)
-        self._note(operation, call, reply.status, 0.0)
+        self._log_and_count(operation, call, reply.status, 0.0)
         return reply
 
-    def _identify(self, call: Call) -> None:
+    def _set_request_id(self, call: Call) -> None:
         if not call.request_id:
             self._next_id = (self._next_id + 1) & REQUEST_ID_MAX
             call.request_id = f"{self._next_id:016x}"
@@ -116,9 +112,9 @@ class Application:
             _log.error(said, call.request_id, error.rule, extra={"requestId": call.request_id})
         return error_reply(known)
 
-    def _note(self, operation: str, call: Call, status: int, seconds: float) -> None:
+    def _log_and_count(self, operation: str, call: Call, status: int, seconds: float) -> None:
         if self._observer is not None:
-            self._observer.answered(operation, call.method, status, seconds)
+            self._observer.request_answered(operation, call.method, status, seconds)
         if not _log.isEnabledFor(logging.INFO):
             return
         _log.info(

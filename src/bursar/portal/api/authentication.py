@@ -4,18 +4,17 @@
 |---|---|---|
 | API Gateway | Amazon has verified the signature and passes the caller's ARN | :func:`api_gateway` |
 | a server of one's own | the request's SigV4 signature, verified here against the clients' keys | :func:`sigv4` |
-| local development | nobody: every caller is one client; loopback only | :func:`nobody_asks` |
+| local development | nobody: every caller is one client; loopback only | :func:`without_signatures` |
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from bursar.clock import Clock
 from bursar.payments.clients import Client, Clients
-from bursar.portal.api.application import Authenticate
 from bursar.portal.contract.authorisation import NOT_REGISTERED
 from bursar.portal.contract.errors import Forbidden
 from bursar.portal.contract.messages import Call
@@ -24,15 +23,18 @@ from bursar.web.sigv4 import SignatureRefused, UnknownAccessKey, verify
 
 SERVICE: Final = "execute-api"
 MISSING_PRINCIPAL: Final = "Missing IAM principal"
-FROM_ELSEWHERE: Final = "Signatures are not verified here, so only this machine's own addresses are answered"
+NOT_THIS_MACHINE: Final = "Signatures are not verified here, so only this machine's own addresses are answered"
 
-HOSTS_KEPT_MAX: Final = 64
+Authenticate = Callable[[Call], Awaitable[Client | None]]
+"""Returns the client that makes a call; None if it is not registered. Raises ``Forbidden`` for a bad signature."""
+
+HOSTS_CACHED_MAX: Final = 64
 """Callers name this machine in one or two ways."""
 
 _log = logging.getLogger(__name__)
 
 
-def nobody_asks(client: Client, *, listens_on: Iterable[str]) -> Authenticate:
+def without_signatures(client: Client, *, listens_on: Iterable[str]) -> Authenticate:
     """Lets every caller be ``client``, but no page of another site that the developer's browser has open.
 
     Raises ``ValueError`` unless every address in ``listens_on`` is loopback.
@@ -43,16 +45,16 @@ def nobody_asks(client: Client, *, listens_on: Iterable[str]) -> Authenticate:
     _log.warning("SIGNATURES ARE NOT VERIFIED: every caller on loopback acts as client %r", client.name)
 
     async def authenticate(call: Call) -> Client | None:
-        if from_elsewhere(call.headers):
-            raise Forbidden(FROM_ELSEWHERE)
+        if is_from_another_site(call.headers):
+            raise Forbidden(NOT_THIS_MACHINE)
         return client
 
     return authenticate
 
 
-def from_elsewhere(headers: Mapping[str, str]) -> bool:
+def is_from_another_site(headers: Mapping[str, str]) -> bool:
     """Whether a browser asks for another site: its page (``Origin``) or its name, made to lead here (``Host``)."""
-    return any(not _leads_here(headers[name]) for name in ("host", "origin") if name in headers)
+    return any(not _names_loopback(headers[name]) for name in ("host", "origin") if name in headers)
 
 
 def sigv4(clients: Clients, *, clock: Clock, region: str | None = None) -> Authenticate:
@@ -83,7 +85,7 @@ def sigv4(clients: Clients, *, clock: Clock, region: str | None = None) -> Authe
         except UnknownAccessKey:
             raise Forbidden(NOT_REGISTERED) from None
         except SignatureRefused as refused:
-            raise Forbidden(_said(refused)) from None
+            raise Forbidden(_message_of(refused)) from None
         found = clients.by_access_key(identity.access_key)
         return None if found is None else found[0]
 
@@ -101,13 +103,13 @@ def api_gateway(clients: Clients) -> Authenticate:
     return authenticate
 
 
-def _said(refused: SignatureRefused) -> str:
+def _message_of(refused: SignatureRefused) -> str:
     # Amazon's texts quote the Authorization header in one case; it is cut off rather than sent back.
     return str(refused).partition(" Authorization=")[0]
 
 
-@lru_cache(HOSTS_KEPT_MAX)
-def _leads_here(text: str) -> bool:
+@lru_cache(HOSTS_CACHED_MAX)
+def _names_loopback(text: str) -> bool:
     return is_loopback(_host_of(text))
 
 

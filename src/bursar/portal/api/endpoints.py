@@ -22,7 +22,7 @@ Handler = Callable[[Portal, Call], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class EndpointParameter:
     """One parameter of a path or query."""
 
     name: str
@@ -46,7 +46,7 @@ class Endpoint:
     replies: Mapping[int, str]
     errors: tuple[int, ...] = ()
     request: str | None = None
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[EndpointParameter, ...] = ()
     authenticated: bool = True
     content_type: str = "application/json"
     description: str = field(default="", repr=False)
@@ -74,7 +74,7 @@ async def _health(portal: Portal, call: Call) -> Reply:
     return json_reply(health_json(report), 200 if report.healthy else 503)
 
 
-_REFERENCE_IN_PATH: Final = Parameter(
+_REFERENCE_IN_PATH: Final = EndpointParameter(
     "transactionReferenceId", "path", REFERENCE, "The reference that the client gave to init."
 )
 

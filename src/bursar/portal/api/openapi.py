@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from bursar import __version__
-from bursar.portal.api.endpoints import Endpoint, Parameter
+from bursar.portal.api.endpoints import Endpoint, EndpointParameter
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import COMPONENTS, Schema
 from bursar.portal.use_cases.portal import Portal
@@ -147,7 +147,7 @@ def _reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
+def _parameter(parameter: EndpointParameter) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": parameter.place,

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-from bursar.portal.api.endpoints import Endpoint, Parameter
+from bursar.portal.api.endpoints import Endpoint, EndpointParameter
 from bursar.portal.contract.errors import InvalidRequest, Unavailable
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.validation import VALIDATION_ERROR, problem
@@ -20,7 +20,7 @@ from bursar.portal.use_cases.transaction_log import (
 T = TypeVar("T")
 
 LOG_UNAVAILABLE: Final = "The transaction log is not available: retry"
-_STATUS_IN_PATH: Final = Parameter(
+_STATUS_IN_PATH: Final = EndpointParameter(
     "paymentStatus", "path", {"type": "string", "enum": list(STATUSES)}, "Only this payment status."
 )
 
@@ -42,7 +42,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
         query = read_log_query(call.query, portal.clock())
         return json_reply(log_page_json(await _answered(transaction_log(portal, log, call.client, query))))
 
-    parameters = tuple(Parameter(name, "query", schema, text) for name, (schema, text) in DESCRIBED.items())
+    parameters = tuple(EndpointParameter(name, "query", schema, text) for name, (schema, text) in DESCRIBED.items())
     return (
         Endpoint("GET", "/transactions", "getTransactions", "The newest 100 attempts", _newest, {200: "Transactions"}),
         Endpoint(

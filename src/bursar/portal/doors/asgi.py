@@ -11,9 +11,10 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
-from bursar.portal.api.application import TOO_LARGE, Application, Authenticate, Limits
+from bursar.portal.api.all_endpoints import all_endpoints
+from bursar.portal.api.application import TOO_LARGE, Application, Limits
+from bursar.portal.api.authentication import Authenticate
 from bursar.portal.api.rate_limits import ClientLimits
-from bursar.portal.api.served_endpoints import served_endpoints
 from bursar.portal.contract.errors import (
     HeadTooLarge,
     InvalidRequest,
@@ -46,10 +47,10 @@ _REFUSALS: Final[Mapping[Refusal, Callable[[], PortalError]]] = {
     Refusal.TOO_MANY_CONNECTIONS: lambda: Unavailable("The portal cannot take more connections: retry"),
 }
 
-Scope = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiApp = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class PortalApp:
         self._others = others
         self._body_timeout_s = body_timeout_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -82,9 +83,9 @@ class PortalApp:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         path = _path_of(scope)
-        if self._others is not None and not self._is_ours(path):
+        if self._others is not None and not self._has_endpoint(path):
             await self._others(scope, receive, send)
             return
         call = _call(scope, path)
@@ -109,13 +110,13 @@ class PortalApp:
         except TimeoutError:
             raise TooSlow from None
 
-    def refuse(self, refusal: Refusal, scope: Scope | None) -> Refused:
+    def refuse(self, refusal: Refusal, scope: AsgiScope | None) -> Refused:
         """Return the answer to a request that the server could not read, in JSON, logged and counted."""
         call = Call("", "/", "", {}) if scope is None else _call(scope, _path_of(scope))
         reply = self.application.refuse(call, _REFUSALS[refusal]())
         return Refused(_reply_headers(reply, call), reply.body)
 
-    def _is_ours(self, path: str) -> bool:
+    def _has_endpoint(self, path: str) -> bool:
         try:
             self.application.routes.find("", path)
         except NotFound:
@@ -154,14 +155,14 @@ def portal_app(
     application = Application(
         portal,
         authenticate,
-        endpoints=served_endpoints(log, metrics),
+        endpoints=all_endpoints(log, metrics),
         limits=limits or ClientLimits(portal.clock),
         observer=metrics,
     )
     return PortalApp(application, others, body_timeout_s=body_timeout_s)
 
 
-def _call(scope: Scope, path: str) -> Call:
+def _call(scope: AsgiScope, path: str) -> Call:
     headers = _headers(scope["headers"])
     return Call(
         method=scope["method"],
@@ -172,7 +173,7 @@ def _call(scope: Scope, path: str) -> Call:
     )
 
 
-def _path_of(scope: Scope) -> str:
+def _path_of(scope: AsgiScope) -> str:
     """The path as on the wire, below the place where the app is mounted."""
     raw: bytes | None = scope.get("raw_path")
     path = scope["path"] if raw is None else raw.partition(b"?")[0].decode("latin-1")

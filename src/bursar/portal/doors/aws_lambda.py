@@ -21,30 +21,30 @@ from bursar.portal.contract.errors import Forbidden, InvalidRequest, PortalError
 from bursar.portal.contract.messages import Call, Reply
 
 DRAIN_TIMEOUT_S: Final = 25.0  # API Gateway waits 29 s for an answer
-HALVES: Final = "surrogatepass"
+LONE_SURROGATES: Final = "surrogatepass"
 """JSON may hold half a surrogate pair; encoded so, it is told as no UTF-8 where it is read."""
 
-Made = TypeVar("Made")
-Answer = TypeVar("Answer")
+Kept = TypeVar("Kept")
+Result = TypeVar("Result")
 
 
-class Instance(Generic[Made]):
+class Instance(Generic[Kept]):
     """What one instance of a function keeps from event to event: an event loop, and what lives on it."""
 
-    def __init__(self, make: Callable[[AsyncExitStack], Awaitable[Made]]) -> None:
+    def __init__(self, make: Callable[[AsyncExitStack], Awaitable[Kept]]) -> None:
         """``make`` leaves what is to end with the instance on the stack that it is given."""
         self._make = make
         self._runner: asyncio.Runner | None = None
         self._ending = AsyncExitStack()
-        self._made: Made | None = None
+        self._made: Kept | None = None
 
-    def run(self, use: Callable[[Made], Awaitable[Answer]]) -> Answer:
+    def run(self, use: Callable[[Kept], Awaitable[Result]]) -> Result:
         """What ``use`` makes of what there is; what could not be made is tried again at the next event."""
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(self._run(use))
 
-    async def _run(self, use: Callable[[Made], Awaitable[Answer]]) -> Answer:
+    async def _run(self, use: Callable[[Kept], Awaitable[Result]]) -> Result:
         if self._made is None:
             try:
                 self._made = await self._make(self._ending)
@@ -99,7 +99,7 @@ def call_of_event(event: Any) -> Call:
     if not isinstance(event.get("requestContext") or {}, Mapping):
         raise Forbidden(MISSING_PRINCIPAL)
     call.query = _query(event)
-    call.headers = {str(name).lower(): str(value) for name, value in _expected_object(event, "headers").items()}
+    call.headers = {str(name).lower(): str(value) for name, value in _object_or_refuse(event, "headers").items()}
     call.body = _body(event)
     call.role_arn = _role_arn(_object(event.get("requestContext")))
     return call
@@ -122,8 +122,8 @@ def _path(event: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     """Still percent-encoded, without the stage. Format 1.0 gives it decoded in ``path``."""
     raw = event.get("rawPath")
     if raw is None:
-        return quote(str(event.get("path") or "/"), safe="/%", errors=HALVES)
-    raw = quote(str(raw), safe=punctuation, errors=HALVES)
+        return quote(str(event.get("path") or "/"), safe="/%", errors=LONE_SURROGATES)
+    raw = quote(str(raw), safe=punctuation, errors=LONE_SURROGATES)
     stage = str(context.get("stage") or "$default")
     # A domain of one's own leaves the stage out, and a path may begin with its letters: /t and /transactions.
     if f"{raw}/".startswith(f"/{stage}/"):
@@ -133,13 +133,13 @@ def _path(event: Mapping[str, Any], context: Mapping[str, Any]) -> str:
 
 def _query(event: Mapping[str, Any]) -> str:
     if "rawQueryString" in event:
-        return quote(str(event["rawQueryString"] or ""), safe=punctuation, errors=HALVES)
-    several = _expected_object(event, "multiValueQueryStringParameters")
+        return quote(str(event["rawQueryString"] or ""), safe=punctuation, errors=LONE_SURROGATES)
+    several = _object_or_refuse(event, "multiValueQueryStringParameters")
     if not several:
-        return urlencode(list(_expected_object(event, "queryStringParameters").items()), errors=HALVES)
+        return urlencode(list(_object_or_refuse(event, "queryStringParameters").items()), errors=LONE_SURROGATES)
     if not all(isinstance(values, list) for values in several.values()):
         raise InvalidRequest("multiValueQueryStringParameters of the event holds what is not a list")
-    return urlencode([(name, value) for name, values in several.items() for value in values], errors=HALVES)
+    return urlencode([(name, value) for name, values in several.items() for value in values], errors=LONE_SURROGATES)
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
@@ -147,7 +147,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
     if not isinstance(body, str):
         raise InvalidRequest("body of the event is not text")
     if not event.get("isBase64Encoded"):
-        return body.encode("utf-8", HALVES)
+        return body.encode("utf-8", LONE_SURROGATES)
     try:
         return base64.b64decode(body, validate=True)
     except ValueError:  # binascii.Error is one
@@ -166,7 +166,7 @@ def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _expected_object(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _object_or_refuse(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """What ``event`` has under ``name``; null and nothing are an empty one. Raises ``InvalidRequest`` for the rest."""
     value = event.get(name)
     if value is not None and not isinstance(value, Mapping):

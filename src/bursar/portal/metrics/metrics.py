@@ -35,24 +35,23 @@ from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, WholeIte
 from bursar.dynamo.errors import DynamoError
 from bursar.payments.records import Attempt
 from bursar.payments.status import LIVE
-from bursar.portal.api.endpoints import Endpoint
-from bursar.portal.contract.messages import Call, Reply
 from bursar.portal.metrics.counters import Counts, Durations
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.portal.use_cases.attention import FAR_FUTURE_S
+from bursar.portal.use_cases.observer import SweepResult
 from bursar.portal.use_cases.portal import Portal
 
 _Answer = TypeVar("_Answer")
 
-LIVE_LOOKED_AT_MAX: Final = 5000
-LOOK_AGE_MAX_S: Final = 10.0
+LIVE_READ_MAX: Final = 5000
+GAUGES_AGE_MAX_S: Final = 10.0
 """How long a look at the store is good for, however often the metrics are scraped. After one that failed, the next
 scrape looks again."""
-LOOK_TIMEOUT_S: Final = 5.0
+STORE_READ_TIMEOUT_S: Final = 5.0
 """How long a scrape waits for the store: a Prometheus gives up after 10 s, and would lack the counters too."""
-KEEP_INTERVAL_S: Final = 1.0
+PUBLISH_INTERVAL_S: Final = 1.0
 """What a killed worker counted since it last kept a snapshot, at most so long ago, is lost, unless it was told."""
-METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 
 _log = logging.getLogger(__name__)
@@ -91,15 +90,15 @@ class Metrics:
             self._store_s,
         )
         if snapshots is not None:
-            _absorb(self._counters, snapshots.latest(seat))
+            _add_snapshot(self._counters, snapshots.latest(seat))
         self._gauges = registry = CollectorRegistry()
         self._live = Gauge("bursar_live_attempts", "Live attempts", ["status"], registry=registry)
         self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
         self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
         self._contradictions = Gauge("bursar_open_contradictions", "Not acknowledged", registry=registry)
-        self._looked_at: float | None = None
+        self._store_read_at: float | None = None
 
-    def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
+    def request_answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         # A method is the caller's word: only known ones become label values, which are kept for ever.
         known = method if method in _METHODS else "other"
         self._requests.add(operation, known, str(status))
@@ -118,7 +117,7 @@ class Metrics:
     def alerted(self, alert: str) -> None:
         self._alerts.add(alert)
 
-    def swept(self, results: Mapping[str, int], seconds: float) -> None:
+    def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
         for result, count in results.items():
             self._swept.add_many(count, result)
         self._sweep_s.add(seconds)
@@ -126,38 +125,38 @@ class Metrics:
     def store_answered(self, operation: str, outcome: str, seconds: float) -> None:
         self._store_s.add(seconds, operation, outcome)
 
-    def keep(self) -> None:
+    def publish(self) -> None:
         """Lets the other workers have what was counted so far. Nothing where there are none."""
         if self._snapshots is not None:
             self._snapshots.keep(self._seat, orjson.dumps([counter.dump() for counter in self._counters]))
 
-    async def keep_up(self) -> None:
+    async def publish_regularly(self) -> None:
         """Keeps a snapshot time and again; run it as a task, cancel it to stop. Ends at once where nobody shares."""
         while self._snapshots is not None:
-            await asyncio.sleep(KEEP_INTERVAL_S)
-            self.keep()
+            await asyncio.sleep(PUBLISH_INTERVAL_S)
+            self.publish()
 
     async def text(self, portal: Portal) -> bytes:
         """Everything in Prometheus' text form, after a look at the store; the counters alone where that fails."""
-        seen = await self._has_seen(portal)
+        seen = await self._refresh_gauges(portal)
         registry = CollectorRegistry()
-        for counter in self._everybodys():
+        for counter in self._counters_of_all_workers():
             registry.register(counter)
         return generate_latest(registry) + (generate_latest(self._gauges) if seen else b"")
 
-    async def _has_seen(self, portal: Portal) -> bool:
-        """Whether the gauges tell of the store as it was at most ``LOOK_AGE_MAX_S`` ago."""
-        if self._looked_at is not None and portal.clock() - self._looked_at < LOOK_AGE_MAX_S:
+    async def _refresh_gauges(self, portal: Portal) -> bool:
+        """Whether the gauges tell of the store as it was at most ``GAUGES_AGE_MAX_S`` ago."""
+        if self._store_read_at is not None and portal.clock() - self._store_read_at < GAUGES_AGE_MAX_S:
             return True
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
-                await portal.single_flight("look of the metrics", lambda: self._look(portal))
+            async with asyncio.timeout(STORE_READ_TIMEOUT_S):
+                await portal.single_flight("look of the metrics", lambda: self._read_store(portal))
         except Exception as error:  # whatever it is, what has been counted can be told
             _log.warning("the store could not be looked at, so the gauges read from it are left out: %r", error)
             return False
         return True
 
-    def _everybodys(self) -> Sequence[Counts | Durations]:
+    def _counters_of_all_workers(self) -> Sequence[Counts | Durations]:
         """What all workers have counted: this one up to now, the others up to their latest snapshots.
 
         This one tells what it has kept: were it killed now, its successor would tell no less. Seats are added up
@@ -166,20 +165,20 @@ class Metrics:
         """
         if self._snapshots is None:
             return self._counters
-        self.keep()
+        self.publish()
         whole = [counter.empty() for counter in self._counters]
         for seat in range(self._snapshots.seats):
-            _absorb(whole, self._snapshots.latest(seat))
+            _add_snapshot(whole, self._snapshots.latest(seat))
         return whole
 
-    async def _look(self, portal: Portal) -> None:
+    async def _read_store(self, portal: Portal) -> None:
         now = portal.clock()
-        live = await portal.ledger.due(now + FAR_FUTURE_S, LIVE_LOOKED_AT_MAX)
+        live = await portal.ledger.due(now + FAR_FUTURE_S, LIVE_READ_MAX)
         open_contradictions = len(await portal.ledger.contradictions.unacknowledged())
-        self._show(live, open_contradictions, now)
-        self._looked_at = now
+        self._set_gauges(live, open_contradictions, now)
+        self._store_read_at = now
 
-    def _show(self, live: list[Attempt], open_contradictions: int, now: float) -> None:
+    def _set_gauges(self, live: list[Attempt], open_contradictions: int, now: float) -> None:
         by_status = Tally(attempt.status for attempt in live)
         for status in sorted(LIVE):
             self._live.labels(status).set(by_status[status])
@@ -189,28 +188,10 @@ class Metrics:
         self._contradictions.set(open_contradictions)
 
 
-def _absorb(counters: Sequence[Counts | Durations], snapshot: bytes) -> None:
+def _add_snapshot(counters: Sequence[Counts | Durations], snapshot: bytes) -> None:
     if snapshot:
         for counter, rows in zip(counters, orjson.loads(snapshot), strict=True):
             counter.absorb(rows)
-
-
-def metrics_endpoint(metrics: Metrics) -> Endpoint:
-    """``GET /metrics``."""
-
-    async def _metrics(portal: Portal, call: Call) -> Reply:
-        return Reply(200, await metrics.text(portal), METRICS_TYPE)
-
-    return Endpoint(
-        "GET",
-        "/metrics",
-        "getMetrics",
-        "Prometheus metrics",
-        _metrics,
-        {200: "Any"},
-        authenticated=False,
-        content_type="text/plain",
-    )
 
 
 class ObservedStore:

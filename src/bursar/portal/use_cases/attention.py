@@ -21,7 +21,7 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import NoSuchEdge
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.resolution import given_back
+from bursar.portal.use_cases.resolution import returned_unsent
 
 ATTENTION_MAX: Final = 10_000
 FAR_FUTURE_S: Final = 100 * 365 * 24 * 3600.0
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AttentionItem:
     """An attempt that wants a person. ``since``: when its state last changed or Pay.gov contradicted, Unix seconds.
 
     ``contradicted``: what is wanted is not to settle it but to look and acknowledge.
@@ -41,15 +41,15 @@ class Wanted:
 
     attempt: Attempt
     since: float
-    why: str
+    reason: str
     contradicted: bool = False
 
 
-def why_attention(portal: Portal, attempt: Attempt) -> str | None:
+def attention_reason(portal: Portal, attempt: Attempt) -> str | None:
     """Why ``attempt`` wants a person; None when it does not."""
     now = portal.clock()
     age_s = now - attempt.updated_at
-    if attempt.status == "processing" and not attempt.leased(now) and not given_back(attempt):
+    if attempt.status == "processing" and not attempt.leased(now) and not returned_unsent(attempt):
         reason = attempt.unknown_reason or LEASE_RAN_OUT
         if attempt.repeat_used:
             return f"{REPEAT_USED}: {reason}"
@@ -64,7 +64,7 @@ def why_attention(portal: Portal, attempt: Attempt) -> str | None:
     return None
 
 
-async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Wanted]:
+async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[AttentionItem]:
     """The attempts that want a person, longest waiting first: of at most ``limit`` that are live, and all contradicted.
 
     Every live attempt is in the ``due`` index, so looking far ahead in it finds them all.
@@ -72,12 +72,12 @@ async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Wanted]:
     live = await portal.ledger.due(portal.clock() + FAR_FUTURE_S, limit)
     if len(live) >= limit:
         _log.warning("only the %d live attempts that are due first were looked at: there may be more", limit)
-    found = [(attempt, why_attention(portal, attempt)) for attempt in live]
-    wanted = [Wanted(attempt, attempt.updated_at, why) for attempt, why in found if why is not None]
+    reasons = [(attempt, attention_reason(portal, attempt)) for attempt in live]
+    items = [AttentionItem(attempt, attempt.updated_at, reason) for attempt, reason in reasons if reason is not None]
     for each in await portal.ledger.contradictions.unacknowledged():
         attempt = await _attempt(portal, each.agency_tracking_id)
-        wanted.append(Wanted(attempt, each.created_at, each.summary, contradicted=True))
-    return sorted(wanted, key=lambda each: (each.since, each.attempt.agency_tracking_id))
+        items.append(AttentionItem(attempt, each.created_at, each.summary, contradicted=True))
+    return sorted(items, key=lambda each: (each.since, each.attempt.agency_tracking_id))
 
 
 async def resolve(

@@ -23,7 +23,7 @@ from bursar.payments.errors import AttemptMoved, IdentifierTaken, OutcomeContrad
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import Actor
 from bursar.portal.contract.errors import Unavailable, portal_error
-from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement, Known, judge_collections, judge_completion
+from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement, judge_collections, judge_completion
 from bursar.portal.use_cases.portal import Portal
 
 RECORD_TRIES_MAX: Final = 8
@@ -44,8 +44,8 @@ async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool,
     if judgement.outcome is not None:
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if judgement.row.alerts:
-        portal.alert(judgement.row.name, attempt, judgement.why)
-    if judgement.known is Known.DEFINITE:
+        portal.alert(judgement.row.name, attempt, judgement.reason)
+    if judgement.known == "definite":
         return attempt
     await _record_doubt(portal, attempt, owner, judgement, first, actor)
     raise judgement.error()
@@ -131,9 +131,9 @@ async def _record_doubt(
     """Gives the lease back, unsent or unknown. If that fails the lease runs out, which is "unknown" as well."""
     reason = judgement.row.reason
     try:
-        if judgement.known is Known.NOT_SENT and first:
+        if judgement.known == "not sent" and first:
             await portal.ledger.release_lease(attempt, owner, reason, actor=actor)
-        elif judgement.known is Known.NOT_SENT:
+        elif judgement.known == "not sent":
             # The repeated complete was not sent: what was unknown stays so, for the same reason.
             await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)
         else:

@@ -11,8 +11,7 @@ judge what ``details`` and ``query`` say of a collection. Assumptions about Pay.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Fault, Lost, Nonsense, NotSent, PayGovError, QueryUnavailable, TimedOut
@@ -26,61 +25,59 @@ from bursar.portal.contract.errors import (
     PortalError,
     Unexpected,
 )
+from bursar.portal.use_cases.observer import OutcomeName
 
-
-class Known(Enum):
-    """What a completion leaves us knowing."""
-
-    DEFINITE = "definite"
-    NOT_SENT = "not sent"
-    UNKNOWN = "unknown"
+Known = Literal["definite", "not sent", "unknown"]
+"""What is known about the charge after a completion."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Ending:
     """One way in which it can end.
 
     ``reason`` is what the attempt's event says; ``answer`` the error that the caller gets (None: the payment as it
     stands); ``alerts`` whether a person should hear of it at once.
     """
 
-    name: str
+    name: OutcomeName
     known: Known
     answer: type[PortalError] | None
     reason: str
     alerts: bool = False
 
 
-_DEFINITE, _NOT_SENT, _UNKNOWN = Known
+_DEFINITE: Final = "definite"
+_NOT_SENT: Final = "not sent"
+_UNKNOWN: Final = "unknown"
 _ALERTS: Final = True
 
 # fmt: off
-OUTCOMES: Final[Mapping[str, Row]] = {row.name: row for row in (
-    Row("paid",              _DEFINITE, None,           "Pay.gov says that it is paid"),
-    Row("settling",          _DEFINITE, None,           "Pay.gov accepted it and it is settling"),
-    Row("refused",           _DEFINITE, None,           "Pay.gov says that it failed, was cancelled or retired"),
-    Row("fault",             _DEFINITE, None,           "Pay.gov refused the only complete with a return code"),
-    Row("charged twice",     _DEFINITE, None,           "Pay.gov has several collections that take money", _ALERTS),
-    Row("not sent",          _NOT_SENT, GatewayTimeout, "Pay.gov could not be reached: nothing was sent"),
-    Row("timed out",         _UNKNOWN,  GatewayTimeout, "no whole answer from Pay.gov in time"),
-    Row("lost",              _UNKNOWN,  GatewayTimeout, "the connection to Pay.gov broke before its answer was here"),
-    Row("nonsense",          _UNKNOWN,  BadGateway,     "Pay.gov's answer cannot be understood"),
-    Row("fault, no code",    _UNKNOWN,  BadGateway,     "Pay.gov's fault names no return code"),
-    Row("token unusable",    _UNKNOWN,  GatewayTimeout, "Pay.gov says that its token cannot be used, perhaps any more"),
-    Row("fault after doubt", _UNKNOWN,  GatewayTimeout, "its refusal says nothing of the complete before it", _ALERTS),
-    Row("unidentified",      _UNKNOWN,  BadGateway,     "Pay.gov's answer lacks an id or the amount", _ALERTS),
-    Row("another id",        _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another collection", _ALERTS),
-    Row("another amount",    _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another amount", _ALERTS),
-    Row("another word",      _UNKNOWN,  BadGateway,     "Pay.gov's answer holds a status that is not known", _ALERTS),
-    Row("id taken",          _UNKNOWN,  BadGateway,     "Pay.gov's tracking id belongs to another attempt", _ALERTS),
-    Row("contradiction",     _UNKNOWN,  BadGateway,     "Pay.gov's answer contradicts what is recorded", _ALERTS),
-    Row("unforeseen",        _UNKNOWN,  Unexpected,     "the completion ended in a fault of the portal's own", _ALERTS),
+OUTCOMES: Final[Mapping[OutcomeName, Ending]] = {row.name: row for row in (
+    Ending("paid",              _DEFINITE, None,           "Pay.gov says that it is paid"),
+    Ending("settling",          _DEFINITE, None,           "Pay.gov accepted it and it is settling"),
+    Ending("refused",           _DEFINITE, None,           "Pay.gov says that it failed, was cancelled or retired"),
+    Ending("fault",             _DEFINITE, None,           "Pay.gov refused the only complete with a return code"),
+    Ending("charged twice",     _DEFINITE, None,           "Pay.gov has several collections that take money", _ALERTS),
+    Ending("not sent",          _NOT_SENT, GatewayTimeout, "Pay.gov could not be reached: nothing was sent"),
+    Ending("timed out",         _UNKNOWN,  GatewayTimeout, "no whole answer from Pay.gov in time"),
+    Ending("lost",              _UNKNOWN,  GatewayTimeout, "the connection to Pay.gov broke before its answer arrived"),
+    Ending("nonsense",          _UNKNOWN,  BadGateway,     "Pay.gov's answer cannot be understood"),
+    Ending("fault, no code",    _UNKNOWN,  BadGateway,     "Pay.gov's fault names no return code"),
+    Ending("token unusable",    _UNKNOWN,  GatewayTimeout, "Pay.gov says that its token cannot be used"),
+    Ending("fault after doubt", _UNKNOWN,  GatewayTimeout, "its refusal does not decide the first complete", _ALERTS),
+    Ending("unidentified",      _UNKNOWN,  BadGateway,     "Pay.gov's answer lacks an id or the amount", _ALERTS),
+    Ending("another id",        _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another collection", _ALERTS),
+    Ending("another amount",    _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another amount", _ALERTS),
+    Ending("unknown status",    _UNKNOWN,  BadGateway,     "Pay.gov's answer holds an unknown status", _ALERTS),
+    Ending("id taken",          _UNKNOWN,  BadGateway,     "Pay.gov's tracking id belongs to another attempt", _ALERTS),
+    Ending("contradiction",     _UNKNOWN,  BadGateway,     "Pay.gov's answer contradicts what is recorded", _ALERTS),
+    Ending("unforeseen",        _UNKNOWN,  Unexpected,     "the completion ended in an error of the portal", _ALERTS),
 )}
 # fmt: on
 
-_NAME_OF_STATUS: Final[Mapping[Status, str]] = {PROCESSED: "paid", PENDING: "settling", FAILED: "refused"}
+_NAME_OF_STATUS: Final[Mapping[Status, OutcomeName]] = {PROCESSED: "paid", PENDING: "settling", FAILED: "refused"}
 # A leaf stands above its branch. Whatever is not here may have been sent, for all that is known.
-_ROW_OF_ERROR: Final[tuple[tuple[type[BaseException], str], ...]] = (
+_ROW_OF_ERROR: Final[tuple[tuple[type[BaseException], OutcomeName], ...]] = (
     (NotSent, "not sent"),
     (QueryUnavailable, "not sent"),
     (TimedOut, "timed out"),
@@ -104,7 +101,7 @@ class Judgement:
     Pay.gov's refusal with a code, where it decides nothing.
     """
 
-    row: Row
+    row: Ending
     outcome: Outcome | None = None
     others: tuple[Outcome, ...] = ()
     refusal: Fault | None = None
@@ -114,7 +111,7 @@ class Judgement:
         return self.row.known
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """The row's reason for a person, with Pay.gov's tracking ids where the payer was charged more than once."""
         if self.outcome is None or not self.others:
             return self.row.reason
@@ -125,7 +122,7 @@ class Judgement:
         """What the caller hears of a completion that is not definite."""
         if self.row.answer is None or self.row.answer is Unexpected:
             return Unexpected()
-        return self.row.answer(NO_ANSWER_IN_TIME if self.known is Known.NOT_SENT else OUTCOME_UNKNOWN)
+        return self.row.answer(NO_ANSWER_IN_TIME if self.known == "not sent" else OUTCOME_UNKNOWN)
 
 
 def judge_completion(attempt: Attempt, said: Collection | BaseException, *, first: bool) -> Judgement:
@@ -173,7 +170,7 @@ def judge_collection(attempt: Attempt, collection: Collection, *, identified: bo
         return Judgement(OUTCOMES["unidentified"])
     status = from_paygov(collection.transaction_status or "")
     if status is None:
-        return Judgement(OUTCOMES["another word"])
+        return Judgement(OUTCOMES["unknown status"])
     outcome = Outcome(
         status=status,
         paygov_tracking_id=tracking_id,
@@ -193,7 +190,7 @@ def judge_collections(attempt: Attempt, found: Iterable[Collection]) -> Judgemen
     as the nearest to a charge; the others are handed on, for the money that must go back.
     """
     judgements = [judge_collection(attempt, collection, identified=True) for collection in found]
-    odd = next((judgement for judgement in judgements if judgement.known is not Known.DEFINITE), None)
+    odd = next((judgement for judgement in judgements if judgement.known != "definite"), None)
     if odd is not None:
         return odd
     # Of equals the lowest id, whatever the order they came in: whoever asks again after a death chooses the same.

@@ -11,10 +11,10 @@ from bursar.portal.use_cases.portal import Portal
 HEALTH_TIMEOUT_S: Final = 5.0
 HEALTH_AGE_MAX_S: Final = 2.0
 """How long an answer about Pay.gov is good for: however often health is asked, Pay.gov hears of it this seldom."""
-NOBODY: Final = "bursar-health"
+NO_SUCH_ID: Final = "bursar-health"
 
 
-class Ill(Exception):
+class Unhealthy(Exception):
     """A dependency answers and is not well; the text is fit for whoever asks."""
 
 
@@ -35,7 +35,7 @@ async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> 
         async with asyncio.timeout(HEALTH_TIMEOUT_S):
             await check(portal)
         status = "ok"
-    except Ill as error:
+    except Unhealthy as error:
         message = str(error)
     except Exception as error:  # its text may name tables or addresses, so only its class is reported
         message = type(error).__name__
@@ -44,10 +44,10 @@ async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> 
 
 async def _store(portal: Portal) -> None:
     """Whether it answers, and takes writes as far as they have been tried: one with a full disk still answers."""
-    await portal.ledger.obligation(NOBODY, NOBODY)
+    await portal.ledger.obligation(NO_SUCH_ID, NO_SUCH_ID)
     trouble = portal.write_trouble()
     if trouble is not None:
-        raise Ill(f"the last write failed: {trouble}")
+        raise Unhealthy(f"the last write failed: {trouble}")
 
 
 async def _clients(portal: Portal) -> None:
@@ -61,19 +61,19 @@ async def _paygov(portal: Portal) -> None:
 
 async def _ask_paygov(portal: Portal) -> None:
     """Asks for a collection that does not exist. A refusal is an answer; only silence and nonsense are not."""
-    if portal.paygov_well_until > portal.clock():
+    if portal.paygov_healthy_until > portal.clock():
         return
     key = portal.fees.keys[0]
     fee = portal.fees.fee(key, portal.clock())
     try:
         await portal.ask(
             "details",
-            portal.paygov.details(tcs_app_id=fee.tcs_app_id if fee else key, paygov_tracking_id=NOBODY),
+            portal.paygov.details(tcs_app_id=fee.tcs_app_id if fee else key, paygov_tracking_id=NO_SUCH_ID),
         )
     except PayGovError as error:
         if error.certainty is not Certainty.REFUSED:
             raise
-    portal.paygov_well_until = portal.clock() + HEALTH_AGE_MAX_S
+    portal.paygov_healthy_until = portal.clock() + HEALTH_AGE_MAX_S
 
 
 CHECKS: Final[Mapping[str, Callable[[Portal], Awaitable[None]]]] = {

@@ -69,7 +69,7 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
         except ObligationTaken as taken:
             if taken.attempt is None:
                 raise
-            if await _out_of_the_way(portal, taken.attempt, request):
+            if await _stops_blocking(portal, taken.attempt, request):
                 continue
             return _started(portal, taken.attempt)
         except FeeRetired:
@@ -126,7 +126,7 @@ async def _fail_start(portal: Portal, attempt: Attempt, error: PayGovError | Ide
             _log.warning("attempt %s stays received for the sweeper: %r", attempt.agency_tracking_id, failure)
 
 
-async def _out_of_the_way(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
+async def _stops_blocking(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
     """True: ``attempt`` no longer blocks, try again. False: it is the caller's own fresh one. Raises ``Conflict``."""
     return await BLOCKED_BY[attempt.status](portal, attempt, request)
 

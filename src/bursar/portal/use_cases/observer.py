@@ -1,39 +1,82 @@
-"""What the portal tells whoever watches it: calls to Pay.gov, lost leases, alerts, sweeps. By default nobody does.
+"""The interface to which the portal reports calls to Pay.gov, lease conflicts, outcomes, alerts and sweeps.
 
-Metrics implement this (``metrics.py``); tests record it. Alerts are logged by the portal itself as well.
+:class:`~bursar.portal.metrics.metrics.Metrics` implements it, and tests record it. The portal itself also logs alerts.
+Each name that is reported is a ``Literal``, so that mypy finds a misspelt one.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+PayGovOperation = Literal["start", "complete", "details", "query"]
+
+OutcomeName = Literal[
+    "paid",
+    "settling",
+    "refused",
+    "fault",
+    "charged twice",
+    "not sent",
+    "timed out",
+    "lost",
+    "nonsense",
+    "fault, no code",
+    "token unusable",
+    "fault after doubt",
+    "unidentified",
+    "another id",
+    "another amount",
+    "unknown status",
+    "id taken",
+    "contradiction",
+    "unforeseen",
+]
+"""The rows of :data:`bursar.portal.use_cases.completion_outcomes.OUTCOMES`."""
+
+AlertName = OutcomeName | Literal["attention", "found uncompleted", "not recorded"]
+
+SweepResult = Literal[
+    "settled",
+    "failed",
+    "expired",
+    "abandoned",
+    "still_open",
+    "unanswered",
+    "postponed",
+    "lost_race",
+    "not_due",
+    "error",
+]
+"""What a pass of the sweeper did with one attempt."""
 
 
 class Observer(Protocol):
-    """Called from the event loop; must be quick and must not raise."""
+    """The portal calls it from the event loop. Implementations must be quick and must not raise."""
 
-    def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
-        """``operation``: start, complete, details or query; ``outcome``: ``answered`` or the error's class name."""
+    def paygov_answered(self, operation: PayGovOperation, outcome: str, seconds: float) -> None:
+        """Report a call to Pay.gov. ``outcome``: ``answered``, ``cancelled``, or the error's class name."""
 
     def lease_conflict(self) -> None:
-        """A caller found an attempt leased to somebody else."""
+        """Report a caller that found another caller's lease on an attempt."""
 
-    def outcome_known(self, row: str) -> None:
-        """A completion ended as this row of outcomes.OUTCOMES."""
+    def outcome_known(self, outcome: OutcomeName) -> None:
+        """Report how a completion ended."""
 
-    def alerted(self, alert: str) -> None:
-        """A person should look at something; ``alert`` is one of alerts' names."""
+    def alerted(self, alert: AlertName) -> None:
+        """Report an alert: a person should look at an attempt."""
 
-    def swept(self, results: dict[str, int], seconds: float) -> None:
-        """One pass of the sweeper: how many attempts ended in each way."""
+    def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
+        """Report one pass of the sweeper: how many attempts ended in each way."""
 
 
-class Unobserved:
-    """Nobody watches."""
+class NoObserver:
+    """An observer that ignores every report."""
 
-    def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None: ...
+    def paygov_answered(self, operation: PayGovOperation, outcome: str, seconds: float) -> None: ...
 
     def lease_conflict(self) -> None: ...
 
-    def outcome_known(self, row: str) -> None: ...
+    def outcome_known(self, outcome: OutcomeName) -> None: ...
 
-    def alerted(self, alert: str) -> None: ...
+    def alerted(self, alert: AlertName) -> None: ...
 
-    def swept(self, results: dict[str, int], seconds: float) -> None: ...
+    def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None: ...

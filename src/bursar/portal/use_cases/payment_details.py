@@ -9,7 +9,7 @@ from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import NotFound
 from bursar.portal.contract.validation import read_reference
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.resolution import refresh, wants_asking
+from bursar.portal.use_cases.resolution import needs_lookup, refresh
 
 REFERENCE_NOT_FOUND: Final = "Transaction Reference Id was not found"
 
@@ -25,13 +25,13 @@ async def details(portal: Portal, client: Client, reference: str) -> Payment:
     """
     view = await _own(portal, client, reference, events=False)
     attempt = view.blocking
-    if attempt is None or not wants_asking(attempt, portal.clock()):
+    if attempt is None or not needs_lookup(attempt, portal.clock()):
         return Payment(view.attempts)
     found = await refresh(portal, attempt, actor="portal", may_complete=False)
     attempts = [
         found.attempt if each.agency_tracking_id == attempt.agency_tracking_id else each for each in view.attempts
     ]
-    return Payment(attempts, stale=not found.heard)
+    return Payment(attempts, stale=not found.answered)
 
 
 async def events(portal: Portal, client: Client, reference: str) -> ObligationView:

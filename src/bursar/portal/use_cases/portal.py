@@ -20,7 +20,7 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt
 from bursar.portal.use_cases.circuit_breaker import Breaker
-from bursar.portal.use_cases.observer import Observer, Unobserved
+from bursar.portal.use_cases.observer import AlertName, NoObserver, Observer, PayGovOperation
 
 LEASE_S: Final = 90.0
 """How long a caller may take to complete: Pay.gov's timeout and the tries to record its answer fit in it."""
@@ -29,7 +29,7 @@ ALERT_AFTER_S: Final = 3600.0
 PENDING_ALERT_AFTER_S: Final = 10 * 24 * 3600.0  # ACH debits settle within days
 TOKEN_GRACE_S: Final = 900.0
 DRAIN_TIMEOUT_S: Final = 60.0
-UNHEARD_MAX: Final = 10_000
+UNANSWERED_MAX: Final = 10_000
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class PortalSettings:
             )
 
 
-def _not_known() -> None:
+def _no_write_trouble() -> None:
     """A store that does not say how its last write went."""
 
 
@@ -91,22 +91,22 @@ class Portal:
         self.settings = settings or PortalSettings()
         self.clock = clock
         self.randomness = randomness
-        self.observer: Observer = observer or Unobserved()
-        self.write_trouble = write_trouble or _not_known
+        self.observer: Observer = observer or NoObserver()
+        self.write_trouble = write_trouble or _no_write_trouble
         self.breaker = Breaker(clock, randomness)
-        self.paygov_well_until = 0.0  # health's memory of Pay.gov's last answer, Unix seconds
+        self.paygov_healthy_until = 0.0  # health's memory of Pay.gov's last answer, Unix seconds
         self._name = f"{randomness.getrandbits(48):012x}"
         self._leases = 0
-        self._begun: set[asyncio.Task[Any]] = set()
-        self._flights: dict[str, asyncio.Task[Any]] = {}
-        self._unheard: set[str] = set()
+        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._shared: dict[str, asyncio.Task[Any]] = {}
+        self._unanswered: set[str] = set()
 
-    def new_owner(self) -> str:
+    def new_lease_owner(self) -> str:
         """A name for one lease: this process's and a number, so that no two leases share one."""
         self._leases += 1
         return f"{self._name}-{self._leases}"
 
-    async def ask(self, operation: str, question: Awaitable[T]) -> T:
+    async def ask(self, operation: PayGovOperation, question: Awaitable[T]) -> T:
         """Awaits ``question``, one call to Pay.gov, and tells the observer how it went. Raises what it raises."""
         asked_at = self.clock()
         outcome = "cancelled"
@@ -126,43 +126,43 @@ class Portal:
         Await the result at once. If the caller is cancelled, the result of ``work`` is dropped.
         """
         task = asyncio.create_task(work)
-        self._begun.add(task)
+        self._unfinished.add(task)
         task.add_done_callback(self._ended)
         return asyncio.shield(task)
 
     async def single_flight(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of ``work``, run once for all who ask for ``key`` while it runs."""
-        task = self._flights.get(key)
+        task = self._shared.get(key)
         if task is None:
             task = asyncio.create_task(work())
-            self._flights[key] = task
-            self._begun.add(task)
+            self._shared[key] = task
+            self._unfinished.add(task)
             task.add_done_callback(self._ended)
-            task.add_done_callback(lambda _: self._flights.pop(key, None))
+            task.add_done_callback(lambda _: self._shared.pop(key, None))
         shared: T = await asyncio.shield(task)
         return shared
 
-    def note_heard(self, agency_tracking_id: str, heard: bool) -> None:
+    def remember_lookup(self, agency_tracking_id: str, answered: bool) -> None:
         """Whether the last question about an attempt was answered, for callers who come too soon to ask again."""
-        if heard:
-            self._unheard.discard(agency_tracking_id)
+        if answered:
+            self._unanswered.discard(agency_tracking_id)
             return
-        if len(self._unheard) >= UNHEARD_MAX:
-            self._unheard.clear()
-        self._unheard.add(agency_tracking_id)
+        if len(self._unanswered) >= UNANSWERED_MAX:
+            self._unanswered.clear()
+        self._unanswered.add(agency_tracking_id)
 
-    def heard(self, agency_tracking_id: str) -> bool:
+    def last_lookup_answered(self, agency_tracking_id: str) -> bool:
         """False when this process asked about the attempt last and got no answer."""
-        return agency_tracking_id not in self._unheard
+        return agency_tracking_id not in self._unanswered
 
     async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
         """Waits for what has begun, at most ``timeout_s``; how many were left (the sweeper will resolve them)."""
-        if not self._begun:
+        if not self._unfinished:
             return 0
-        _, left = await asyncio.wait(set(self._begun), timeout=timeout_s)
+        _, left = await asyncio.wait(set(self._unfinished), timeout=timeout_s)
         return len(left)
 
-    def alert(self, alert: str, attempt: Attempt, why: str) -> None:
+    def alert(self, alert: AlertName, attempt: Attempt, reason: str) -> None:
         """Somebody should look at ``attempt``: one log line without personal data, and a count."""
         self.observer.alerted(alert)
         _log.error(
@@ -170,12 +170,12 @@ class Portal:
             alert,
             attempt.agency_tracking_id,
             attempt.status,
-            why,
+            reason,
             extra={"alert": alert, "agencyTrackingId": attempt.agency_tracking_id, "client": attempt.client},
         )
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._begun.discard(task)
+        self._unfinished.discard(task)
         # Retrieved here, so that work whose caller has gone does not end in asyncio's "never retrieved".
         if not task.cancelled():
             task.exception()

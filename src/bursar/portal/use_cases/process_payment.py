@@ -20,7 +20,7 @@ from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import OUTCOME_UNKNOWN, TOKEN_IN_USE, Conflict, GatewayTimeout, Gone, NotFound
 from bursar.portal.use_cases.completion import complete
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.resolution import end_uncompleted, given_back, refresh
+from bursar.portal.use_cases.resolution import end_uncompleted, refresh, returned_unsent
 
 TOKEN_NOT_FOUND: Final = "Transaction could not be found"
 TOKEN_OVER: Final = "This token is no longer valid."
@@ -77,7 +77,7 @@ async def _initiated(portal: Portal, attempt: Attempt) -> None:
 async def _processing(portal: Portal, attempt: Attempt) -> None:
     if attempt.leased(portal.clock()):
         raise LeaseHeld(attempt)
-    if given_back(attempt):
+    if returned_unsent(attempt):
         if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
             return await _expire(portal, attempt, "expired_unsent")
         if taken_too_often(attempt, "reclaimed"):
@@ -92,7 +92,7 @@ async def _processing(portal: Portal, attempt: Attempt) -> None:
 
 
 async def _complete_first(portal: Portal, attempt: Attempt) -> None:
-    owner = portal.new_owner()
+    owner = portal.new_lease_owner()
     claimed = await portal.ledger.take_lease(attempt, owner, portal.settings.lease_s)
     await complete(portal, claimed, owner, first=True, actor="portal")
 

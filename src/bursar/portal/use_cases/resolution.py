@@ -33,7 +33,7 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor, EventName
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout, Unexpected
 from bursar.portal.use_cases.completion import complete, look_up, record
-from bursar.portal.use_cases.completion_outcomes import Judgement, Known, judge_collections
+from bursar.portal.use_cases.completion_outcomes import Judgement, judge_collections
 from bursar.portal.use_cases.portal import Portal
 
 FOUND_UNCOMPLETED: Final = "Pay.gov has a collection of an attempt that no complete is recorded of"
@@ -42,24 +42,24 @@ NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its tok
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An attempt after asking. ``heard``: Pay.gov told how it stands; False: it is as it was, for lack of an answer.
+    """An attempt after asking. ``answered``: Pay.gov told how it stands; False: it is as it was, for lack of an answer.
 
     ``reached``: whether Pay.gov can be reached at all; None: it was not asked, or what it said does not tell.
     """
 
     attempt: Attempt
-    heard: bool
+    answered: bool
     reached: bool | None = None
 
 
-def wants_asking(attempt: Attempt, now: float) -> bool:
+def needs_lookup(attempt: Attempt, now: float) -> bool:
     """Whether only Pay.gov knows how ``attempt`` stands: settling, or processing with nobody at it and in doubt."""
     if attempt.status == PENDING:
         return True
-    return attempt.status == PROCESSING and not attempt.leased(now) and not given_back(attempt)
+    return attempt.status == PROCESSING and not attempt.leased(now) and not returned_unsent(attempt)
 
 
-def given_back(attempt: Attempt) -> bool:
+def returned_unsent(attempt: Attempt) -> bool:
     """Whether no complete of it was ever sent: it was claimed, and the lease given back unsent."""
     return attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown
 
@@ -76,7 +76,7 @@ def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
     return not portal.ledger.due_policy.token_expired(attempt, portal.clock() + portal.settings.paygov_timeout_s)
 
 
-def refused_as_unusable(attempt: Attempt) -> bool:
+def token_was_refused(attempt: Attempt) -> bool:
     """Return whether Pay.gov refused its token (4117) and nothing else is known.
 
     The payer may not have paid yet and may come back with the same token. The sweeper therefore leaves the one repeated
@@ -105,7 +105,7 @@ async def end_uncompleted(
 
 
 async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> Found:
-    """What Pay.gov says of ``attempt``, recorded. Only for an attempt that :func:`wants_asking`.
+    """What Pay.gov says of ``attempt``, recorded. Only for an attempt that :func:`needs_lookup`.
 
     ``may_complete``: whether the one repeated complete may be used. Raises ``AttemptMoved`` when somebody else was
     faster, and what the store raises.
@@ -116,10 +116,10 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
     try:
         found = await look_up(portal, attempt)
     except PayGovError as error:
-        return _unheard(attempt, error)
+        return _not_answered(attempt, error)
     if found:
         return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
-    if found is not None and _surely_dead(portal, attempt):
+    if found is not None and _token_is_dead(portal, attempt):
         failed = await portal.ledger.fail(
             attempt,
             event="never_charged",
@@ -127,11 +127,11 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
             return_code=TOKEN_EXPIRED_CODE,
             return_detail=NEVER_COLLECTED,
         )
-        return Found(failed, heard=True, reached=True)
+        return Found(failed, answered=True, reached=True)
     if may_complete and may_complete_again(portal, attempt):
         return await _complete_again(portal, attempt, actor)
     asked = found is not None
-    return Found(attempt, heard=asked, reached=asked or None)
+    return Found(attempt, answered=asked, reached=asked or None)
 
 
 async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> Found:
@@ -142,7 +142,7 @@ async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> Fou
             portal.paygov.details(tcs_app_id=attempt.tcs_app_id, paygov_tracking_id=attempt.paygov_tracking_id),
         )
     except PayGovError as error:
-        return _unheard(attempt, error)
+        return _not_answered(attempt, error)
     return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
 
 
@@ -150,13 +150,13 @@ async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, 
     if judgement.outcome is not None:
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if judgement.row.alerts:
-        portal.alert(judgement.row.name, attempt, judgement.why)
-    return Found(attempt, heard=judgement.known is Known.DEFINITE, reached=True)
+        portal.alert(judgement.row.name, attempt, judgement.reason)
+    return Found(attempt, answered=judgement.known == "definite", reached=True)
 
 
-def _unheard(attempt: Attempt, error: PayGovError) -> Found:
+def _not_answered(attempt: Attempt, error: PayGovError) -> Found:
     """A refusal is an answer as well, though it tells nothing of the attempt."""
-    return Found(attempt, heard=False, reached=error.certainty is Certainty.REFUSED)
+    return Found(attempt, answered=False, reached=error.certainty is Certainty.REFUSED)
 
 
 async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
@@ -169,16 +169,16 @@ async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
 
 
 async def _complete_again(portal: Portal, attempt: Attempt, actor: Actor) -> Found:
-    owner = portal.new_owner()
+    owner = portal.new_lease_owner()
     leased = await portal.ledger.take_over_lease(attempt, owner, portal.settings.lease_s, actor=actor)
     try:
         completed = await portal.finish(complete(portal, leased, owner, first=False, actor=actor))
     except (GatewayTimeout, BadGateway, Unexpected):
-        return Found(await portal.ledger.reread(leased), heard=False)
-    return Found(completed, heard=True, reached=True)
+        return Found(await portal.ledger.reread(leased), answered=False)
+    return Found(completed, answered=True, reached=True)
 
 
-def _surely_dead(portal: Portal, attempt: Attempt) -> bool:
+def _token_is_dead(portal: Portal, attempt: Attempt) -> bool:
     """Whether no complete can succeed any more, not even one that is still on its way."""
     return portal.ledger.due_policy.token_expired(attempt, portal.clock() - portal.settings.token_grace_s)
 
@@ -191,23 +191,23 @@ async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complet
     """
     now = portal.clock()
     if attempt.refreshed_at is not None and now - attempt.refreshed_at < portal.settings.refresh_min_s:
-        return Found(attempt, heard=portal.heard(attempt.agency_tracking_id))
+        return Found(attempt, answered=portal.last_lookup_answered(attempt.agency_tracking_id))
 
     async def once() -> Found:
         try:
             # The sweeper's own time stays: callers who poll details must not put it off for ever.
-            due_at = next_look(portal, attempt) if attempt.due_at is None else attempt.due_at
+            due_at = next_lookup_at(portal, attempt) if attempt.due_at is None else attempt.due_at
             noted = await portal.ledger.set_due(attempt, due_at, refreshed_at=now)
             found = await ask_paygov(portal, noted, actor=actor, may_complete=may_complete)
-            portal.note_heard(attempt.agency_tracking_id, found.heard)
+            portal.remember_lookup(attempt.agency_tracking_id, found.answered)
             return found
         except AttemptMoved:
-            return Found(await portal.ledger.reread(attempt), heard=True)
+            return Found(await portal.ledger.reread(attempt), answered=True)
 
     return await portal.single_flight(attempt.agency_tracking_id, once)
 
 
-def next_look(portal: Portal, attempt: Attempt) -> float:
+def next_lookup_at(portal: Portal, attempt: Attempt) -> float:
     """When the sweeper should look again (Unix seconds): later and later, and not for all at the same moment."""
     now = portal.clock()
     wait_s = portal.ledger.due_policy.next_poll_at(attempt, now) - now

@@ -25,27 +25,28 @@ from bursar.paygov.errors import Certainty, PayGovError
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
-from bursar.portal.use_cases.attention import why_attention
+from bursar.portal.use_cases.attention import attention_reason
 from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
+from bursar.portal.use_cases.observer import SweepResult
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import TOKEN_EXPIRED_DETAIL
 from bursar.portal.use_cases.resolution import (
     ask_paygov,
     end_uncompleted,
-    given_back,
-    next_look,
-    refused_as_unusable,
-    wants_asking,
+    needs_lookup,
+    next_lookup_at,
+    returned_unsent,
+    token_was_refused,
 )
 
 SWEEP_LIMIT: Final = 200
 """How many attempts one pass looks at."""
-ASKING_AT_ONCE_MAX: Final = 8
+LOOKUPS_AT_ONCE_MAX: Final = 8
 """How many questions one pass has under way at once: Pay.gov returning must not be met by a herd."""
-SPREAD_S: Final = 60.0
+COOL_DOWN_SPREAD_S: Final = 60.0
 """Over how long after the breaker's cool-down the attempts are spread that it kept from being asked about."""
 
-ENDED: Final = frozenset({"settled", "failed", "expired", "abandoned"})
+ENDED: Final[frozenset[SweepResult]] = frozenset({"settled", "failed", "expired", "abandoned"})
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class SweepReport:
     """
 
     looked_at: int
-    results: dict[str, int] = field(default_factory=dict)
+    results: Mapping[SweepResult, int] = field(default_factory=dict)
     attention: tuple[str, ...] = ()
     breaker_open: bool = False
 
@@ -70,27 +71,27 @@ async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
     """
     began = portal.clock()
     due = await portal.ledger.due(began, limit)
-    results: Counter[str] = Counter()
+    results: Counter[SweepResult] = Counter()
     attention: list[str] = []
-    gate = asyncio.Semaphore(ASKING_AT_ONCE_MAX)
+    gate = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
 
-    async def look(attempt: Attempt) -> None:
+    async def visit(attempt: Attempt) -> None:
         async with gate:
-            result = await _look(portal, attempt)
+            result = await _sweep_one(portal, attempt)
             results[result] += 1
-            why = None if result in ENDED else why_attention(portal, attempt)
-            if why is not None:
+            reason = None if result in ENDED else attention_reason(portal, attempt)
+            if reason is not None:
                 attention.append(attempt.agency_tracking_id)
-                portal.alert("attention", attempt, why)
+                portal.alert("attention", attempt, reason)
 
-    await asyncio.gather(*(look(attempt) for attempt in due))
+    await asyncio.gather(*(visit(attempt) for attempt in due))
     portal.observer.swept(dict(results), portal.clock() - began)
     return SweepReport(len(due), dict(results), tuple(sorted(attention)), portal.breaker.is_open)
 
 
-async def _look(portal: Portal, attempt: Attempt) -> str:
+async def _sweep_one(portal: Portal, attempt: Attempt) -> SweepResult:
     try:
-        return await WAYS[attempt.status](portal, attempt)
+        return await STEPS[attempt.status](portal, attempt)
     except AttemptMoved:
         return "lost_race"
     except Exception:  # one attempt's trouble must not stop the pass; it stays due and is looked at again
@@ -98,28 +99,30 @@ async def _look(portal: Portal, attempt: Attempt) -> str:
         return "error"
 
 
-async def _received(portal: Portal, attempt: Attempt) -> str:
+async def _received(portal: Portal, attempt: Attempt) -> SweepResult:
     if portal.clock() - attempt.created_at < portal.ledger.due_policy.received_age_max_s:
         return "not_due"
     return await _end(portal, attempt, "abandoned", "start_abandoned", None, ABANDONED_DETAIL)
 
 
-async def _initiated(portal: Portal, attempt: Attempt) -> str:
+async def _initiated(portal: Portal, attempt: Attempt) -> SweepResult:
     return await _expire(portal, attempt, "expired")
 
 
-async def _expire(portal: Portal, attempt: Attempt, event: EventName) -> str:
+async def _expire(portal: Portal, attempt: Attempt, event: EventName) -> SweepResult:
     if not portal.ledger.due_policy.token_expired(attempt, portal.clock()):
         return "not_due"
     return await _end(portal, attempt, "expired", event, TOKEN_EXPIRED_CODE, TOKEN_EXPIRED_DETAIL)
 
 
-async def _end(portal: Portal, attempt: Attempt, failed: str, event: EventName, code: str | None, detail: str) -> str:
+async def _end(
+    portal: Portal, attempt: Attempt, failed: SweepResult, event: EventName, code: str | None, detail: str
+) -> SweepResult:
     """Fail what time has ended, which is ``failed`` in the report; not before Pay.gov was asked, where it can be."""
     asks = portal.paygov.can_query
     if asks and not portal.breaker.admit():
-        await portal.ledger.set_due(attempt, _after_the_outage(portal))
-        return "put_off"
+        await portal.ledger.set_due(attempt, _after_cool_down(portal))
+        return "postponed"
     answered: bool | None = None
     try:
         ended = await end_uncompleted(
@@ -128,53 +131,59 @@ async def _end(portal: Portal, attempt: Attempt, failed: str, event: EventName, 
         answered = True
     except PayGovError as error:
         answered = error.certainty is Certainty.REFUSED
-        await portal.ledger.set_due(attempt, next_look(portal, attempt))
-        return "unheard"
+        await portal.ledger.set_due(attempt, next_lookup_at(portal, attempt))
+        return "unanswered"
     finally:
         if asks:
             portal.breaker.report(answered)
-    return {"processed": "settled", "failed": failed}.get(ended.status, "still_open")
+    return failed if ended.status == "failed" else _result_of(ended)
 
 
-async def _processing(portal: Portal, attempt: Attempt) -> str:
-    if given_back(attempt):
+async def _processing(portal: Portal, attempt: Attempt) -> SweepResult:
+    if returned_unsent(attempt):
         return await _expire(portal, attempt, "expired_unsent")
     return await _ask(portal, attempt)
 
 
-async def _ask(portal: Portal, attempt: Attempt) -> str:
-    if not wants_asking(attempt, portal.clock()):
+async def _ask(portal: Portal, attempt: Attempt) -> SweepResult:
+    if not needs_lookup(attempt, portal.clock()):
         return "not_due"
     if not portal.breaker.admit():
-        await portal.ledger.set_due(attempt, _after_the_outage(portal))
-        return "put_off"
+        await portal.ledger.set_due(attempt, _after_cool_down(portal))
+        return "postponed"
     answered: bool | None = None
     try:
-        noted = await portal.ledger.set_due(attempt, next_look(portal, attempt), refreshed_at=portal.clock())
-        found = await ask_paygov(portal, noted, actor="sweeper", may_complete=not refused_as_unusable(noted))
+        noted = await portal.ledger.set_due(attempt, next_lookup_at(portal, attempt), refreshed_at=portal.clock())
+        found = await ask_paygov(portal, noted, actor="sweeper", may_complete=not token_was_refused(noted))
         answered = found.reached
-        portal.note_heard(attempt.agency_tracking_id, found.heard)
+        portal.remember_lookup(attempt.agency_tracking_id, found.answered)
     finally:
         portal.breaker.report(answered)
-    if not found.heard:
-        return "unheard"
-    return {"processed": "settled", "failed": "failed"}.get(found.attempt.status, "still_open")
+    if not found.answered:
+        return "unanswered"
+    return _result_of(found.attempt)
 
 
-def _after_the_outage(portal: Portal) -> float:
-    wait_s = portal.breaker.open_for_s + SPREAD_S * portal.randomness.random()
+def _result_of(attempt: Attempt) -> SweepResult:
+    if attempt.status == "processed":
+        return "settled"
+    return "failed" if attempt.status == "failed" else "still_open"
+
+
+def _after_cool_down(portal: Portal) -> float:
+    wait_s = portal.breaker.open_for_s + COOL_DOWN_SPREAD_S * portal.randomness.random()
     return portal.clock() + max(1.0, wait_s)
 
 
-async def _nothing(portal: Portal, attempt: Attempt) -> str:
+async def _already_final(portal: Portal, attempt: Attempt) -> SweepResult:
     return "not_due"  # final by now: the index was behind
 
 
-WAYS: Final[Mapping[str, Callable[[Portal, Attempt], Awaitable[str]]]] = {
+STEPS: Final[Mapping[str, Callable[[Portal, Attempt], Awaitable[SweepResult]]]] = {
     "received": _received,
     "initiated": _initiated,
     "processing": _processing,
     "pending": _ask,
-    "processed": _nothing,
-    "failed": _nothing,
+    "processed": _already_final,
+    "failed": _already_final,
 }
