@@ -3,8 +3,9 @@
     doors/asgi.py, doors/aws_lambda.py ──► api/application.py ──► api/endpoints.py
         ──► init_payment · process_payment · details ──► completion · resolution ◄── sweep
 
-Start at ``portal.py`` (what the use cases share) and ``outcomes.py`` (each way in which a completion can go wrong).
-Doors are imported from their own modules: ``bursar.portal.doors.asgi.portal_app``, ``bursar.portal.doors.aws_lambda``.
+Start with ``use_cases/portal.py`` (the parts that the use cases share) and ``use_cases/completion_outcomes.py`` (each
+way in which a completion can end). Import the doors from ``bursar.portal.doors.asgi`` and
+``bursar.portal.doors.aws_lambda``.
 """
 
 from bursar.portal.contract.errors import PortalError

@@ -1,10 +1,11 @@
 """The commands ``bursar sweep``, ``bursar attention``, ``bursar resolve`` and ``bursar webhooks``.
 
-Each takes what it works on from click's context: ``ctx.obj`` holds, under :data:`PORTAL` and :data:`WEBHOOKS`,
-functions that give async context managers of a :class:`~bursar.portal.use_cases.portal.Portal` and of a
-:class:`~bursar.portal.webhooks.dispatcher.Dispatcher`, so that the settings stay the composition root's business.
-:data:`RECORD` gives a portal that works on the record alone: Pay.gov need not be configured.
-Exit codes: 0 done; 1 the answer is no, or something wants a person; 2 bad usage.
+Each command takes its parts from click's context, so that only the composition root reads settings. ``ctx.obj`` holds
+functions that return async context managers: under :data:`PORTAL` of a
+:class:`~bursar.portal.use_cases.portal.Portal`, under :data:`WEBHOOKS` of a
+:class:`~bursar.portal.webhooks.dispatcher.Dispatcher`, and under :data:`RECORD` of a portal that works on the record
+alone, for which Pay.gov need not be configured.
+Exit codes: 0 done; 1 refused, or an attempt needs a person; 2 bad usage.
 """
 
 import asyncio
@@ -49,9 +50,9 @@ T = TypeVar("T")
 )
 @click.pass_context
 def sweep(ctx: click.Context, once: bool, limit: int, interval_s: float) -> None:
-    """Settle, resolve and expire what is due; without --once until Ctrl-C. Many may run at once.
+    """Settle, resolve and expire the attempts that are due; without --once, until Ctrl-C.
 
-    What has been begun when it is stopped is finished.
+    Several sweepers may run at once. When it is stopped, work that has begun is finished.
     """
     if once:
         report = _with_portal(ctx, lambda portal: _until_stopped(portal, sweep_once(portal, limit)))
@@ -110,8 +111,8 @@ def resolve(
 ) -> None:
     """Settle ATTEMPT (an agency tracking id) by hand, or acknowledge that Pay.gov contradicts its record.
 
-    The name and the reason are kept for good. Acknowledging changes nothing of the attempt: it only ends its being
-    listed by `bursar attention`.
+    The name and the reason are stored permanently. Acknowledging does not change the attempt: `bursar attention` only
+    stops listing it.
     """
     if acknowledge == (settled_as is not None):
         raise click.UsageError("give one of --as and --acknowledge")
@@ -166,7 +167,7 @@ def retry(ctx: click.Context, letter: str) -> None:
 @webhooks.command()
 @click.pass_context
 def deliver(ctx: click.Context) -> None:
-    """One pass: queue what is new, deliver what is due."""
+    """Queue new deliveries and send the due ones, in one pass."""
     report = _with_webhooks(ctx, lambda dispatcher: dispatcher.run_once())
     click.echo(f"queued {report.queued}, delivered {report.delivered}, put off {report.put_off}, dead {report.died}")
 
@@ -185,10 +186,10 @@ _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 async def _until_stopped(portal: Portal, work: Awaitable[T]) -> T | None:
-    """What ``work`` gives; None after the first SIGINT or SIGTERM. Either way what it has begun is finished."""
+    """Return the result of ``work``; None after the first SIGINT or SIGTERM. Work that has begun is finished."""
     loop, running = asyncio.get_running_loop(), asyncio.current_task()
     assert running is not None
-    # SIGINT too: asyncio leaves it alone where the process was started with it ignored, as shells do in the background.
+    # SIGINT too: shells start background processes with SIGINT ignored, and then asyncio does not handle it.
     for number in _STOPS:
         loop.add_signal_handler(number, running.cancel)
     try:
@@ -225,5 +226,5 @@ def _run(ctx: click.Context, made_by: str, work: Callable[[Any], Awaitable[T]]) 
     except Exception as error:
         known = portal_error(error)
         if known.status == 500:
-            raise  # a fault of ours: its trace is what helps
+            raise  # a bug of the portal: the trace helps
         raise click.ClickException(known.message) from error

@@ -1,4 +1,4 @@
-"""Say which endpoints a door serves: the payment endpoints always, the others if the door is given what they need."""
+"""List the endpoints of a door: always the payment endpoints, the others if the door is given what they need."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""One request through the portal, whichever door it came by: route, authenticate, limit, run, answer, log, count.
+"""Handle one request for every door: route, authenticate, limit, run, answer, log, count.
 
-Doors give a :class:`Call` and get a :class:`Reply`; nothing is ever raised to them but cancellation. A log line says
-what happened and never what was sent: no body, no query, no token, no personal data.
+A door passes a :class:`Call` and gets a :class:`Reply`. Only cancellation is raised to a door. A log line never holds
+what was sent: no body, no query, no token, no personal data.
 """
 
 import logging
@@ -24,19 +24,21 @@ _log = logging.getLogger(__name__)
 
 
 class Limits(Protocol):
-    """Bounds on what one client may ask at once and per second; see ``limits.py``."""
+    """The limits of each client; see :mod:`bursar.portal.api.rate_limits`."""
 
     def enter(self, client: str) -> None:
-        """Counts a request in. Raises ``TooMany``."""
+        """Count a request in. Raises ``TooMany``."""
 
     def leave(self, client: str) -> None:
-        """Counts it out again."""
+        """Count a request out that was counted in."""
 
 
 class RequestObserver(Protocol):
-    """Hears of each request when it is answered."""
+    """The interface to which each answered request is reported."""
 
-    def request_answered(self, operation: str, method: str, status: int, seconds: float) -> None: ...
+    def request_answered(self, operation: str, method: str, status: int, seconds: float) -> None:
+        """Report a request: its operation id, its method, the status of the reply, and how long it took."""
+        ...
 
 
 class Application:
@@ -56,11 +58,11 @@ class Application:
         self._authenticate = authenticate
         self._limits = limits
         self._observer = observer
-        # Ids count up from a number by chance: told apart in a log of several processes, and one look at chance.
+        # Request ids count up from a random number, so that those of several processes differ in one log.
         self._next_id = portal.randomness.getrandbits(64)
 
     async def handle(self, call: Call) -> Reply:
-        """The reply to ``call``; errors are replies too."""
+        """Return the reply to ``call``. Errors are replies too."""
         began = self.portal.clock()
         self._set_request_id(call)
         operation = UNROUTED
@@ -68,13 +70,13 @@ class Application:
             endpoint, call.values = self.routes.find(call.method, call.path)
             operation = endpoint.operation_id
             reply = await self._run(endpoint, call)
-        except Exception as error:  # the one place where errors become replies
+        except Exception as error:  # the only place where errors become replies
             reply = self._error_reply(error, call)
         self._log_and_count(operation, call, reply.status, self.portal.clock() - began)
         return reply
 
     def refuse(self, call: Call, error: PortalError) -> Reply:
-        """The reply to a call that never became whole, with an id, logged and counted like any other."""
+        """Return the reply to a call that could not be read completely; it gets an id, and is logged and counted."""
         self._set_request_id(call)
         try:
             operation = self.routes.find(call.method, call.path)[0].operation_id
@@ -107,7 +109,7 @@ class Application:
         known = portal_error(error)
         if isinstance(known, Unexpected):
             _log.error("request %s failed", call.request_id, exc_info=error, extra={"requestId": call.request_id})
-        elif isinstance(error, RuleRefused):  # none that a caller can bring about by himself: somebody should look
+        elif isinstance(error, RuleRefused):  # no caller can cause it, so a person should investigate
             said = "request %s would have broken the rule %s"
             _log.error(said, call.request_id, error.rule, extra={"requestId": call.request_id})
         return error_reply(known)
@@ -134,5 +136,5 @@ class Application:
 
 
 def error_reply(error: PortalError) -> Reply:
-    """``error`` in the one JSON shape."""
+    """Return ``error`` in the JSON shape that is the same for every error."""
     return json_reply(error.body(), error.status, error.headers)

@@ -1,10 +1,10 @@
-"""Who calls: three ways to know, chosen by where the portal runs.
+"""Authenticate callers, in one of three ways that depend on where the portal runs.
 
-| door | who says so | authenticator |
+| where | how the caller is known | authenticator |
 |---|---|---|
-| API Gateway | Amazon has verified the signature and passes the caller's ARN | :func:`api_gateway` |
-| a server of one's own | the request's SigV4 signature, verified here against the clients' keys | :func:`sigv4` |
-| local development | nobody: every caller is one client; loopback only | :func:`without_signatures` |
+| behind API Gateway | Amazon has verified the signature and passes the caller's ARN | :func:`api_gateway` |
+| as a server | the portal verifies the request's SigV4 signature with the clients' keys | :func:`sigv4` |
+| local development | every caller is one client; on loopback only | :func:`without_signatures` |
 """
 
 import logging
@@ -29,13 +29,13 @@ Authenticate = Callable[[Call], Awaitable[Client | None]]
 """Returns the client that makes a call; None if it is not registered. Raises ``Forbidden`` for a bad signature."""
 
 HOSTS_CACHED_MAX: Final = 64
-"""Callers name this machine in one or two ways."""
+"""Callers use few names for this machine."""
 
 _log = logging.getLogger(__name__)
 
 
 def without_signatures(client: Client, *, listens_on: Iterable[str]) -> Authenticate:
-    """Lets every caller be ``client``, but no page of another site that the developer's browser has open.
+    """Treat every caller as ``client``, except pages of other sites in the developer's browser.
 
     Raises ``ValueError`` unless every address in ``listens_on`` is loopback.
     """
@@ -53,16 +53,16 @@ def without_signatures(client: Client, *, listens_on: Iterable[str]) -> Authenti
 
 
 def is_from_another_site(headers: Mapping[str, str]) -> bool:
-    """Whether a browser asks for another site: its page (``Origin``) or its name, made to lead here (``Host``)."""
+    """Return whether a browser sends the request for another site: its page (``Origin``) or its name (``Host``)."""
     return any(not _names_loopback(headers[name]) for name in ("host", "origin") if name in headers)
 
 
 def sigv4(clients: Clients, *, clock: Clock, region: str | None = None) -> Authenticate:
-    """Verifies AWS4-HMAC-SHA256 signatures for the service ``execute-api`` against the clients' access keys.
+    """Verify AWS4-HMAC-SHA256 signatures for the service ``execute-api`` with the clients' access keys.
 
-    The clocks may differ by ``dynamo.sigv4.CLOCK_SKEW_S_MAX``, and so a request that somebody overheard can be replayed
-    for twice that long at most. Every endpoint is safe to repeat, so nothing more is kept: SigV4 has no nonce, and two
-    honest retries within a second carry one signature.
+    The clocks may differ by ``bursar.web.sigv4.CLOCK_SKEW_S_MAX``, so an intercepted request can be replayed for at
+    most twice that time. The portal does not remember signatures: SigV4 has no nonce, two honest retries within a
+    second have the same signature, and every endpoint is safe to repeat.
     """
 
     def secret_for(access_key_id: str) -> str | None:
@@ -93,7 +93,7 @@ def sigv4(clients: Clients, *, clock: Clock, region: str | None = None) -> Authe
 
 
 def api_gateway(clients: Clients) -> Authenticate:
-    """Trusts the ARN that API Gateway passes in requestContext.identity; the Lambda door puts it into the call."""
+    """Trust the ARN that API Gateway passes in requestContext.identity; the Lambda door puts it into the call."""
 
     async def authenticate(call: Call) -> Client | None:
         if call.role_arn is None:
@@ -104,7 +104,7 @@ def api_gateway(clients: Clients) -> Authenticate:
 
 
 def _message_of(refused: SignatureRefused) -> str:
-    # Amazon's texts quote the Authorization header in one case; it is cut off rather than sent back.
+    # One of Amazon's messages quotes the Authorization header, which must not be sent back.
     return str(refused).partition(" Authorization=")[0]
 
 

@@ -1,4 +1,4 @@
-"""Every endpoint of the portal in one table: the doors route by it, OpenAPI is made of it, tests walk it."""
+"""Define endpoints and routes, and the table of payment endpoints. OpenAPI is generated from the same table."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ Handler = Callable[[Portal, Call], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class EndpointParameter:
-    """One parameter of a path or query."""
+    """One parameter of a path or a query."""
 
     name: str
     place: str
@@ -33,9 +33,9 @@ class EndpointParameter:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation. ``path`` holds ``{name}`` for its parameters; ``replies`` names the component of each success.
+    """One operation. ``path`` has ``{name}`` for each parameter. ``replies``: the component of each success status.
 
-    ``errors`` are the statuses that it may answer besides those that every endpoint may.
+    ``errors``: the error statuses that not every endpoint may answer.
     """
 
     method: str
@@ -137,7 +137,7 @@ PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 
 
 class Routes:
-    """Finds the endpoint of a method and path."""
+    """Finds the endpoint of a method and a path."""
 
     def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
         self.endpoints = endpoints
@@ -150,7 +150,7 @@ class Routes:
                 self._with_values.setdefault(_form(endpoint.path), {})[endpoint.method] = endpoint
 
     def find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
-        """The endpoint and its path's values, decoded; HEAD is served as GET. Raises NotFound, MethodNotAllowed."""
+        """Return the endpoint and the path's values, decoded; HEAD is GET. Raises NotFound, MethodNotAllowed."""
         methods, values = self._at(path)
         endpoint = methods.get("GET" if method == "HEAD" else method)
         if endpoint is None:
@@ -168,6 +168,6 @@ class Routes:
 
 
 def _form(path: str) -> re.Pattern[str]:
-    """What a path of the form ``/a/{name}`` looks like; equal paths give equal patterns."""
+    """Return the pattern of a path such as ``/a/{name}``. Equal paths give equal patterns."""
     parts = [f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in path.split("/")]
     return re.compile("/".join(parts))

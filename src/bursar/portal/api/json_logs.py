@@ -1,4 +1,4 @@
-"""Log lines as JSON, one object a line, from an allowlist: what is not named here cannot get into a log by accident."""
+"""Write log lines as JSON, one object a line. Only the fields that are named here get into a log."""
 
 import json
 import logging
@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from bursar.clock import iso_ms
 
-# The attributes that this room's records carry in `extra`. None of them is personal, none is a token.
+# The names in `extra` that are logged. None of them is personal data or a token.
 FIELDS: Final = ("requestId", "operation", "method", "status", "durationMs", "client", "alert", "agencyTrackingId")
 
 
 class JsonFormatter(logging.Formatter):
-    """For a handler: ``{"at", "level", "logger", "message", …}``; an exception's trace without the values in it."""
+    """Formats a record as ``{"at", "level", "logger", "message", …}``, with an exception's places but not its text."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
         line: dict[str, Any] = {
             "at": iso_ms(record.created),
             "level": record.levelname.lower(),
@@ -29,12 +30,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json(level: str, *, instead: bool = False) -> None:
-    """Has the process log as JSON, from ``level`` on, unless its form is set already; then only ``instead`` of that."""
+    """Log as JSON from ``level`` on. If logging is configured already, do nothing, unless ``instead`` is true."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=instead)
 
 
 def _places(error: BaseException) -> list[str]:
-    """Where it happened, innermost last. The error's own text stays out: it may quote what was sent."""
+    """Return the places of the trace, innermost last. The error's text may quote what was sent, so it is left out."""
     return [f"{place.filename}:{place.lineno} {place.name}" for place in traceback.extract_tb(error.__traceback__)]

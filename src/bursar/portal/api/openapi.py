@@ -1,6 +1,6 @@
-"""OpenAPI 3.1, made of the endpoints' table and the schemas that requests are validated against; and the page /docs.
+"""Generate OpenAPI 3.1 and the page /docs from the endpoints, and from the schemas that requests are validated against.
 
-Nothing here repeats what the table says: an endpoint that is served is documented.
+Every endpoint that is served is documented.
 """
 
 import html
@@ -39,7 +39,7 @@ EVERY_CLIENT: Final = (403, 429)
 
 
 def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """The document for ``endpoints``."""
+    """Return the OpenAPI document of ``endpoints``."""
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
@@ -63,9 +63,9 @@ def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 
 
 def documentation_endpoints(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-    """``/openapi.json`` and ``/docs`` for ``endpoints`` and for themselves."""
+    """Return ``/openapi.json`` and ``/docs``, which document ``endpoints`` and themselves."""
 
-    @cache  # made once, when first asked for
+    @cache  # generated once, at the first request
     def rendered() -> tuple[Reply, Reply]:
         document = openapi(every)
         return json_reply(document), Reply(200, docs_page(document).encode(), "text/html; charset=utf-8", _PAGE_HEADERS)
@@ -94,7 +94,7 @@ def documentation_endpoints(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, 
 
 
 def docs_page(document: dict[str, Any]) -> str:
-    """The document as one HTML page that loads nothing from anywhere."""
+    """Return the document as one HTML page that loads nothing."""
     sections = [
         _section(method, path, operation)
         for path, methods in document["paths"].items()

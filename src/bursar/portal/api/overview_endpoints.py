@@ -1,4 +1,4 @@
-"""The dashboard's endpoints: they exist where a transaction log is given to the door."""
+"""Define the dashboard's endpoints. A door serves them if it is given a transaction log."""
 
 from collections.abc import Awaitable
 from typing import Final, TypeVar
@@ -26,7 +26,7 @@ _STATUS_IN_PATH: Final = EndpointParameter(
 
 
 def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
-    """``/transactions``, ``/transaction-payment-status`` and ``/transaction-log`` over ``log``."""
+    """Return ``/transactions``, ``/transaction-payment-status`` and ``/transaction-log`` over ``log``."""
 
     async def _newest(portal: Portal, call: Call) -> Reply:
         status = call.values.get("paymentStatus")
@@ -77,8 +77,8 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
 
 
 async def _answered(question: Awaitable[T]) -> T:
-    """The answer; a log that is busy or slow is 503. What it says of itself goes no further: it may quote SQL."""
-    # Here and not above: whoever runs without reports (a Lambda that only takes payments) does not load them.
+    """Await ``question``. A busy or slow log is 503, without the log's own message, which may quote SQL."""
+    # Imported here: a Lambda that only takes payments does not load the reports.
     from bursar.reports.errors import LakeBusy, QueryTooLarge, QueryTooLong
 
     try:

@@ -17,7 +17,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, Final, Self
 
 SLOTS_MAX: Final = 4096
-"""Clients with a slot of their own for as long as the server runs, including clients that have been removed."""
+"""Clients with a slot as long as the server runs, including clients that have been removed from the clients' file."""
 
 _WORD_BYTES: Final = 8
 _DIGEST_BYTES: Final = 16

@@ -1,1 +1,1 @@
-"""What callers send and receive: messages, schemas, validation, authorisation, views, errors, periods."""
+"""The contract with callers: messages, schemas, validation, authorisation, answers, views, errors, periods."""

@@ -1,4 +1,4 @@
-"""What the use cases return. :mod:`bursar.portal.contract.views` makes the JSON of each."""
+"""The answers of the use cases. :mod:`bursar.portal.contract.views` makes the JSON of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,16 +66,24 @@ class StatusCounts(Protocol):
     """How many attempts there are in each payment status."""
 
     @property
-    def success(self) -> int: ...
+    def success(self) -> int:
+        """The attempts that have succeeded."""
+        ...
 
     @property
-    def failed(self) -> int: ...
+    def failed(self) -> int:
+        """The attempts that have failed."""
+        ...
 
     @property
-    def pending(self) -> int: ...
+    def pending(self) -> int:
+        """The attempts that are under way."""
+        ...
 
     @property
-    def total(self) -> int: ...
+    def total(self) -> int:
+        """All attempts."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

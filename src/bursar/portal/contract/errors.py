@@ -1,23 +1,23 @@
-"""What the portal says when it does not do what was asked: one tree, one JSON shape, one table for the rooms below.
+"""The errors of the portal: one tree, one JSON shape, and one table that translates the errors of the rooms below.
 
     PortalError               status
-    ├── InvalidRequest        400   what was sent cannot be read or breaks a schema; ``errors`` lists every problem
+    ├── InvalidRequest        400   the request cannot be read or breaks a schema; ``errors`` lists every problem
     ├── Forbidden             403   not registered, not signed, or not allowed this fee
     ├── NotFound              404   no such route, token or reference (of this client)
     ├── MethodNotAllowed      405   with Allow
-    ├── TooSlow               408   the body was not here in ``BODY_TIMEOUT_S``
-    ├── Conflict              409   something else is under way: ask ``details``, retry later
+    ├── TooSlow               408   the body did not arrive in ``BODY_TIMEOUT_S``
+    ├── Conflict              409   another call or attempt is under way: ask ``details``, retry later
     ├── Gone                  410   this token can never be processed again
     ├── TooLarge              413   the body is over ``BODY_BYTES_MAX``
-    ├── TooMany               429   over this client's rate or concurrency, with Retry-After
-    ├── HeadTooLarge          431   the request line and the headers are over the door's bounds
-    ├── Unexpected            500   a fault of ours; the log has it, the caller gets no trace
-    ├── BadGateway            502   Pay.gov answered with something that decides nothing
-    ├── Unavailable           503   the store cannot be reached, is busy or did not say, with Retry-After
+    ├── TooMany               429   over the client's limits, with Retry-After
+    ├── HeadTooLarge          431   the request line and the headers are too large
+    ├── Unexpected            500   a bug of the portal; the log has the trace, the caller does not
+    ├── BadGateway            502   Pay.gov's answer decides nothing
+    ├── Unavailable           503   the store cannot be reached, is busy or did not answer, with Retry-After
     └── GatewayTimeout        504   Pay.gov could not be reached, or its answer was lost
 
-Each becomes ``{"message": str, "errors": [...]}``. :func:`portal_error` turns any exception of the rooms below into one
-of these by :data:`LOWER_LAYERS`; the first row that matches wins, so a leaf stands above its branch.
+The JSON of each is ``{"message": str, "errors": [...]}``. :func:`portal_error` translates any exception of the rooms
+below by :data:`LOWER_LAYERS`; the first row that matches wins, so a subclass is above its base class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ from bursar.payments.errors import (
 from bursar.rules.errors import Contention, RuleRefused, RulesError
 
 Problem = Mapping[str, Any]
-"""One entry of ``errors``: ``path`` (list of keys and indexes), ``message``, ``code`` (the schema keyword broken)."""
+"""One entry of ``errors``: ``path`` (keys and indexes), ``message``, ``code`` (the schema keyword that is broken)."""
 
 RETRY_AFTER_S: Final = 1
 UNEXPECTED_MESSAGE: Final = "An unexpected error occurred while processing the request"
@@ -69,7 +69,7 @@ STORE_UNAVAILABLE: Final = "The payment store is not available: retry"
 
 
 class PortalError(Exception):
-    """The root: ``status`` for the wire, ``message`` for the caller, ``errors`` for the problems one by one."""
+    """The root. ``status``: the HTTP status. ``message``: for the caller. ``errors``: the problems, one by one."""
 
     status: ClassVar[int] = 500
 
@@ -82,23 +82,31 @@ class PortalError(Exception):
         self.headers: Mapping[str, str] = headers or {}
 
     def body(self) -> dict[str, Any]:
-        """The one JSON shape of every error."""
+        """Return the body that is the same for every error."""
         return {"message": self.message, "errors": list(self.errors)}
 
 
 class InvalidRequest(PortalError):
+    """The request cannot be read or breaks a schema: 400."""
+
     status = 400
 
 
 class Forbidden(PortalError):
+    """The caller is not registered, did not sign, or may not do this: 403."""
+
     status = 403
 
 
 class NotFound(PortalError):
+    """There is no such route, token or reference of this client: 404."""
+
     status = 404
 
 
 class MethodNotAllowed(PortalError):
+    """The path does not have this method: 405, with Allow."""
+
     status = 405
 
     def __init__(self, allowed: Sequence[str]) -> None:
@@ -106,6 +114,8 @@ class MethodNotAllowed(PortalError):
 
 
 class TooSlow(PortalError):
+    """The body did not arrive in time: 408."""
+
     status = 408
 
     def __init__(self) -> None:
@@ -113,18 +123,26 @@ class TooSlow(PortalError):
 
 
 class Conflict(PortalError):
+    """Another call or attempt is under way: 409."""
+
     status = 409
 
 
 class Gone(PortalError):
+    """The token can never be processed again: 410."""
+
     status = 410
 
 
 class TooLarge(PortalError):
+    """The body is over ``BODY_BYTES_MAX``: 413."""
+
     status = 413
 
 
 class TooMany(PortalError):
+    """The client is over its limits: 429, with Retry-After."""
+
     status = 429
 
     def __init__(self, message: str, retry_after_s: int) -> None:
@@ -132,10 +150,14 @@ class TooMany(PortalError):
 
 
 class HeadTooLarge(PortalError):
+    """The request line and the headers are too large: 431."""
+
     status = 431
 
 
 class Unexpected(PortalError):
+    """A bug of the portal: 500."""
+
     status = 500
 
     def __init__(self) -> None:
@@ -143,10 +165,14 @@ class Unexpected(PortalError):
 
 
 class BadGateway(PortalError):
+    """Pay.gov's answer decides nothing: 502."""
+
     status = 502
 
 
 class Unavailable(PortalError):
+    """The store cannot be used now: 503, with Retry-After."""
+
     status = 503
 
     def __init__(self, message: str = STORE_UNAVAILABLE) -> None:
@@ -154,11 +180,13 @@ class Unavailable(PortalError):
 
 
 class GatewayTimeout(PortalError):
+    """Pay.gov could not be reached, or its answer was lost: 504."""
+
     status = 504
 
 
-# What a room below raised → the portal's error and its message. A use case that knows better says so itself before
-# an exception gets here. A message of a room below is never passed on: it may name tables, keys or other payments.
+# The exception of a room below → the portal's error and its message. A use case that knows more raises a PortalError
+# itself. The message of a room below never reaches a caller: it may name tables, keys or other payments.
 LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], str], ...]] = (
     (ObligationTaken, Conflict, ALREADY_PROCESSING),
     (MetadataDiffers, Conflict, FEE_OR_METADATA_DIFFERS),
@@ -183,7 +211,7 @@ LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], str], ..
     (PayGovError, BadGateway, NONSENSE_FROM_PAYGOV),
 )
 
-# DynamoDB's codes that mean "not now". Source: AWS DynamoDB developer guide, "Error handling with DynamoDB".
+# DynamoDB's codes for "retry later". Source: AWS DynamoDB developer guide, "Error handling with DynamoDB".
 STORE_BUSY_CODES: Final = frozenset(
     {
         "InternalServerError",
@@ -200,7 +228,7 @@ STORE_BUSY_CODES: Final = frozenset(
 
 
 def portal_error(error: BaseException) -> PortalError:
-    """The portal's error for ``error``, whatever it is; what no row knows is a fault of ours (500)."""
+    """Return the portal's error for any exception. An exception without a row is a bug of the portal (500)."""
     if isinstance(error, PortalError):
         return error
     if isinstance(error, DynamoError):

@@ -1,4 +1,4 @@
-"""A request and its reply as the portal sees them, whichever door they come through."""
+"""A call and its reply, the same for every door, and the JSON of replies."""
 
 import json
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(slots=True)
 class Call:
-    """One request. Header names are lower case; ``path`` and ``query`` are as on the wire, still percent-encoded.
+    """One request. Header names are lower case. ``path`` and ``query`` are as on the wire, still percent-encoded.
 
-    ``role_arn``: who API Gateway says is calling, where it has verified that. ``values`` are the path's parameters,
-    decoded, once the endpoint is known; ``caller`` is the client, once authenticated.
+    ``role_arn``: the caller's ARN, if API Gateway has verified it. ``values``: the path's parameters, decoded, set when
+    the endpoint is known. ``caller``: the client, set when it is authenticated.
     """
 
     method: str
@@ -36,7 +36,7 @@ class Call:
 
     @property
     def client(self) -> Client:
-        """The client of an endpoint that needs one."""
+        """The client that makes the call, for an endpoint that authenticates."""
         assert self.caller is not None, "the endpoint is not authenticated"
         return self.caller
 
@@ -51,12 +51,12 @@ class Reply(NamedTuple):
 
 
 def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    """``value`` as JSON; a ``Decimal`` is an amount and becomes a number with exactly two decimals."""
+    """Return ``value`` as JSON. A ``Decimal`` is an amount and becomes a number with exactly two decimals."""
     return Reply(status, orjson.dumps(value, default=_amount), headers=headers or NO_HEADERS)
 
 
 def any_json(value: Any) -> orjson.Fragment:
-    """``value`` for :func:`json_reply` whatever it holds: orjson itself takes no integer beyond 64 bits."""
+    """Return ``value`` for :func:`json_reply`, with integers of any size: orjson rejects those beyond 64 bits."""
     return orjson.Fragment(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 

@@ -1,4 +1,4 @@
-"""Periods as the court counts them: in America/New_York, weeks from Sunday, the federal fiscal year from 1 October.
+"""Compute the court's periods: in America/New_York, weeks from Sunday, the federal fiscal year from 1 October.
 
     fiscal quarters   Oct-Dec · Jan-Mar · Apr-Jun · Jul-Sep        fiscal year 2027 = 1 Oct 2026 - 30 Sep 2027
 
@@ -24,29 +24,29 @@ _COURT_DAY: Final = re.compile(r"(\d{2})/(\d{2})/(\d{4})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Unix seconds: ``begin`` inside, ``end`` outside."""
+    """A time frame in Unix seconds: ``begin`` is inside, ``end`` is outside."""
 
     begin: float
     end: float
 
 
 def court_day(at: float) -> date:
-    """The court's day at ``at``, Unix seconds."""
+    """Return the court's day at ``at``, Unix seconds."""
     return datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(COURT_ZONE)).date()
 
 
 def midnight(day: date) -> float:
-    """When ``day`` begins in the court's zone, Unix seconds."""
+    """Return when ``day`` begins in the court's zone, Unix seconds."""
     return datetime.combine(day, time(), ZoneInfo(COURT_ZONE)).timestamp()
 
 
 def day_of(day: date) -> Period:
-    """The whole of ``day``."""
+    """Return the whole of ``day``."""
     return Period(midnight(day), midnight(day + timedelta(days=1)))
 
 
 def begin_of(period: PeriodName, at: float) -> float:
-    """When the ``period`` that holds ``at`` began, Unix seconds: a local midnight."""
+    """Return when the ``period`` that holds ``at`` began, Unix seconds: a local midnight."""
     return midnight(_first_day(period, court_day(at)))
 
 
@@ -64,19 +64,19 @@ def _first_day(period: PeriodName, day: date) -> date:
 
 
 def fiscal_year(day: date) -> int:
-    """The federal fiscal year that ``day`` is in, named by the calendar year in which it ends."""
+    """Return the federal fiscal year of ``day``, named by the calendar year in which it ends."""
     return day.year + (1 if day.month >= FISCAL_YEAR_FIRST_MONTH else 0)
 
 
 def fiscal_quarter(day: date) -> int:
-    """1 to 4; the first is October to December."""
+    """Return the fiscal quarter of ``day``, 1 to 4. The first is October to December."""
     return (day.month - FISCAL_YEAR_FIRST_MONTH) % 12 // 3 + 1
 
 
 def read_moment(text: str, *, ends: bool) -> float:
-    """``text`` as Unix seconds: an ISO date-time with its offset, exact; or a court day MM/DD/YYYY.
+    """Return ``text`` as Unix seconds: an ISO date-time with its offset, or a court day MM/DD/YYYY.
 
-    A court day is its beginning, or with ``ends`` its end. Raises ``ValueError`` that says what is taken.
+    A court day gives its beginning, or with ``ends`` its end. Raises ``ValueError`` that says what is accepted.
     """
     court = _COURT_DAY.fullmatch(text)
     if court:

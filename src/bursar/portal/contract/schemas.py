@@ -1,6 +1,6 @@
-"""The JSON Schemas of what the portal takes and gives: requests are validated against them, OpenAPI is made of them.
+"""The JSON Schemas of requests and replies. Requests are validated against them, and OpenAPI is generated from them.
 
-Every request schema refuses unknown fields. Each has an example, so that the documentation shows a request that works.
+Every request schema rejects unknown fields. Each has examples, so that the documentation shows a request that works.
 """
 
 from typing import Any, Final

@@ -1,7 +1,7 @@
-"""Reading what callers send: bytes → JSON without losing a digit → checked against a schema, all problems at once.
+"""Read what callers send: decode JSON without losing a digit, check it against a schema, report all problems at once.
 
-Numbers are ``int`` or ``Decimal``, never floats. A message tells what was expected and never repeats what was sent:
-it may be personal, and it may be a token.
+Numbers are ``int`` or ``Decimal``, never floats. A message says what was expected and never repeats what was sent,
+which may be personal data or a token.
 """
 
 import json
@@ -24,7 +24,7 @@ NUMBER_CHARS_MAX: Final = 100
 EXPONENT_MAX: Final = 400  # a double's range; 1e999999999 would cost memory for its zeros
 PROBLEMS_MAX: Final = 100
 DEPTH_MAX: Final = 64
-"""How deep objects and lists may stand in one another: whatever reads, checks or keeps them later can do that."""
+"""Levels of nested objects and lists. All code that reads, checks or stores them later can handle that depth."""
 
 _UUID_V4: Final = re.compile(UUID_V4)
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -34,7 +34,7 @@ _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 class InitRequest:
     """A valid POST /init: the reference in lower case, the fee as it is now, the amount that will be charged.
 
-    A retired fee is as it last was: whether an attempt from before is repeated, only the ledger knows.
+    A retired fee is as it was last. Only the ledger knows whether the request repeats an attempt that started before.
     """
 
     reference: str
@@ -46,11 +46,11 @@ class InitRequest:
 
 
 def read_init(body: bytes, fees: FeeCatalogue, now: float) -> InitRequest:
-    """The init request in ``body``.
+    """Return the init request in ``body``.
 
     Raises:
         InvalidRequest: bad JSON; every problem of the schema and of the fee's metadata schema; a fee that is unknown
-            or not active yet; an amount that the fee does not take or lacks.
+            or not active yet; an amount that the fee does not allow, or a missing one.
         TooLarge: over ``BODY_BYTES_MAX`` bytes.
     """
     sent = read_json(body)
@@ -75,7 +75,7 @@ def read_init(body: bytes, fees: FeeCatalogue, now: float) -> InitRequest:
 
 
 def read_process(body: bytes) -> str:
-    """The token in the process request ``body``. Raises as :func:`read_init`."""
+    """Return the token in the process request ``body``. Raises as :func:`read_init`."""
     sent = read_json(body)
     problems = list(schema_problems(_validator("process"), sent))
     if problems:
@@ -84,14 +84,14 @@ def read_process(body: bytes) -> str:
 
 
 def read_reference(text: str) -> str | None:
-    """``text`` as a reference (UUID v4, lower case), or None when it is not one."""
+    """Return ``text`` as a reference (UUID v4, lower case), or None if it is not one."""
     return normal_reference(text) if _UUID_V4.fullmatch(text) else None
 
 
 def read_json(body: bytes) -> Any:
-    """The JSON value in ``body``, numbers ``int`` or ``Decimal``; a key given twice, NaN and Infinity are refused.
+    """Return the JSON value in ``body``, with numbers as ``int`` or ``Decimal``.
 
-    So is what is nested deeper than ``DEPTH_MAX``.
+    Raises ``InvalidRequest`` for a duplicate key, NaN, Infinity, and nesting deeper than ``DEPTH_MAX``; ``TooLarge``.
     """
     if len(body) > BODY_BYTES_MAX:
         raise TooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes")
@@ -100,20 +100,20 @@ def read_json(body: bytes) -> Any:
     try:
         value = _DECODER.decode(body.decode("utf-8"))
         if _SURROGATE_ESCAPE.search(body):
-            json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")  # half a character cannot be kept
+            json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")  # a lone surrogate cannot be stored
     except _DuplicateKey as error:
-        key = error.key.encode("utf-8", "replace").decode()  # half a character cannot be sent back either
+        key = error.key.encode("utf-8", "replace").decode()  # a lone surrogate cannot be sent back either
         raise InvalidRequest(INVALID_JSON, [problem([key], "is given twice", "duplicateKey")]) from None
     except (ValueError, RecursionError):
         raise InvalidRequest(INVALID_JSON) from None
-    # Few bodies have as many brackets, so that hardly any is walked through.
+    # Only a body with more brackets than levels can be too deep, so few bodies are walked.
     if body.count(b"{") + body.count(b"[") > DEPTH_MAX and _deeper_than(value, DEPTH_MAX):
         raise InvalidRequest(VALIDATION_ERROR, [problem([], f"is nested deeper than {DEPTH_MAX}", "depth")])
     return value
 
 
 def problem(path: Iterable[str | int], message: str, code: str) -> Problem:
-    """One entry of an error's ``errors``."""
+    """Return one entry of an error's ``errors``."""
     return {"path": list(path), "message": message, "code": code}
 
 
@@ -164,13 +164,13 @@ _REQUESTS: Final[Mapping[str, Schema]] = {"init": INIT_REQUEST, "process": PROCE
 
 @cache
 def _validator(request: str) -> Any:
-    import jsonschema_rs  # here, so that the commands beside a portal, which validate no request, do not need it
+    import jsonschema_rs  # here: commands that validate no request do not need it
 
     return jsonschema_rs.Draft202012Validator(_REQUESTS[request], validate_formats=True)
 
 
 def not_a_fee() -> Problem:
-    """The problem of a fee that nobody can start to pay."""
+    """Return the problem of a fee for which no payment can start."""
     return problem(["fee"], "is not a fee of the catalogue", "enum")
 
 
@@ -209,7 +209,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _deeper_than(value: Any, levels: int) -> bool:
-    """Whether objects and lists stand more than ``levels`` deep in one another, looked at level by level."""
+    """Return whether objects and lists are nested deeper than ``levels``. It does not recurse."""
     level = [value]
     for _ in range(levels + 1):
         inside = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
@@ -244,9 +244,9 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def _plain(value: Any, path: list[str | int], problems: list[Problem]) -> Any:
-    """Metadata without ``Decimal``: whole numbers as ``int``, others as the double that keeps every digit.
+    """Return metadata without ``Decimal``: whole numbers as ``int``, others as the double with the same digits.
 
-    Metadata is not money; a number that a double cannot hold is refused rather than changed.
+    Metadata is not money. A number that a double cannot hold exactly becomes a problem and is not changed.
     """
     if isinstance(value, dict):
         return {key: _plain(member, [*path, key], problems) for key, member in value.items()}

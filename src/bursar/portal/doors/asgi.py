@@ -1,9 +1,9 @@
-"""The portal as an ASGI application, without a framework between a request and its use case.
+"""The portal as an ASGI application, without a framework.
 
-:mod:`bursar.web.asgi_server` serves it in ``bursar portal`` and ``bursar up``; any other ASGI server can.
+:mod:`bursar.web.asgi_server` serves it in ``bursar portal`` and ``bursar up``. Any other ASGI server can serve it.
 
 app = portal_app(portal, authenticate)                  # serve it, or mount it
-app = portal_app(portal, authenticate, others=pages)    # paths that are not the portal's go to another ASGI app
+app = portal_app(portal, authenticate, others=pages)    # all other paths go to another ASGI application
 """
 
 import asyncio
@@ -37,7 +37,7 @@ REQUEST_ID_CHARS_MAX: Final = 64
 HEADERS_MAX: Final = 100
 HEAD_TOO_LARGE: Final = f"The request's head is larger than {HEAD_BYTES_MAX} bytes, or more than {HEADERS_MAX} headers"
 BODY_TIMEOUT_S: Final = 20.0
-"""How long a body may take: 64 KiB pass in that on any line, and a connection that only drips is let go."""
+"""How long a body may take. 64 KiB arrive in that time on any line; a client that sends slower is refused."""
 
 _REFUSALS: Final[Mapping[Refusal, Callable[[], PortalError]]] = {
     Refusal.NOT_HTTP: lambda: InvalidRequest("This is not an HTTP request"),
@@ -56,7 +56,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Disconnected(Exception):
-    """The caller went away before its request was here."""
+    """The caller disconnected before its request had arrived."""
 
 
 class PortalApp:
@@ -69,12 +69,13 @@ class PortalApp:
         *,
         body_timeout_s: float | None = BODY_TIMEOUT_S,
     ) -> None:
-        """``body_timeout_s``: how long a body may take, None for a server that limits the time itself."""
+        """Create an ASGI application; :func:`portal_app` describes ``others`` and ``body_timeout_s``."""
         self.application = application
         self._others = others
         self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Handle a request or the lifespan; close websockets."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -96,7 +97,7 @@ class PortalApp:
             reply = await self.application.handle(call)
         except (HeadTooLarge, TooLarge, TooSlow) as error:
             refused = self.application.refuse(call, error)
-            reply = refused._replace(headers={**refused.headers, "connection": "close"})  # its body may still come
+            reply = refused._replace(headers={**refused.headers, "connection": "close"})  # its body may still arrive
         except _Disconnected:
             return
         await _send(reply, call, send)
@@ -121,7 +122,7 @@ class PortalApp:
             self.application.routes.find("", path)
         except NotFound:
             return False
-        except Exception:  # the method is not allowed: the path is ours
+        except Exception:  # the method is not allowed, but the path exists
             return True
         return True
 
@@ -145,12 +146,12 @@ def portal_app(
     others: AsgiApp | None = None,
     body_timeout_s: float | None = BODY_TIMEOUT_S,
 ) -> PortalApp:
-    """The ASGI application.
+    """Return the portal as an ASGI application.
 
-    log: what answers the dashboard's endpoints, which are not there without it. metrics: counts requests and serves
-    /metrics (give it to the portal as its observer too). limits: each client's bounds, by default those of
-    ``limits.py``. others: serves paths that are not the portal's; without it they are a 404 in JSON.
-    body_timeout_s: how long a body may take, None for a server that limits the time itself.
+    log: answers the dashboard's endpoints, which are not served without it. metrics: counts requests and answers
+    /metrics; pass it to the portal as its observer too. limits: each client's limits; the default is
+    :class:`~bursar.portal.api.rate_limits.ClientLimits`. others: the application for all other paths, which are a 404
+    in JSON without it. body_timeout_s: how long a body may take; None for a server that limits the time itself.
     """
     application = Application(
         portal,
@@ -174,14 +175,14 @@ def _call(scope: AsgiScope, path: str) -> Call:
 
 
 def _path_of(scope: AsgiScope) -> str:
-    """The path as on the wire, below the place where the app is mounted."""
+    """Return the path as on the wire, without the path at which the application is mounted."""
     raw: bytes | None = scope.get("raw_path")
     path = scope["path"] if raw is None else raw.partition(b"?")[0].decode("latin-1")
     return str(path).removeprefix(scope.get("root_path", "")) or "/"
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Names in lower case, values as Latin-1; a repeated header's values are joined by commas."""
+    """Return the headers by lower-case name. Values are Latin-1; those of a repeated header are joined by commas."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -190,7 +191,7 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def sent_request_id(headers: Mapping[str, str]) -> str:
-    """The caller's own request id, when it is one that may stand in a log; else none, and one is made."""
+    """Return the caller's request id if it may be logged; otherwise an empty text, and the application makes one."""
     sent = headers.get("x-request-id", "")
     if not sent:
         return ""
@@ -199,7 +200,7 @@ def sent_request_id(headers: Mapping[str, str]) -> str:
 
 
 async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be, and _Disconnected."""
+    """Return the whole body. Raises TooLarge as soon as the body is too large, and _Disconnected."""
     length = headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and int(length[:20]) > BODY_BYTES_MAX:
         raise TooLarge(TOO_LARGE)

@@ -1,10 +1,10 @@
-"""The Lambda door: API Gateway's proxy events (REST and HTTP APIs) over the same application as the HTTP door.
+"""Serve API Gateway's proxy events (REST and HTTP APIs) on Lambda, with the same application as the HTTP door.
 
-    handler = LambdaDoor(compose)   # compose(stack) makes the Application; a cold start pays for it once
+    handler = LambdaDoor(compose)   # compose(stack) makes the Application, once in a cold start
 
-``bursar.bootstrap.functions.portal`` is the one that is made of the settings. API Gateway verifies the caller and
-passes the ARN. Between two events the loop stands still: what a completion has begun is finished before the reply goes
-out, because afterwards nothing may run.
+``bursar.bootstrap.functions.portal`` is the handler that is made from the settings. API Gateway verifies the caller and
+passes the ARN. The event loop does not run between two events, so completions that have begun are finished before the
+reply is returned.
 """
 
 import asyncio
@@ -22,24 +22,24 @@ from bursar.portal.contract.messages import Call, Reply
 
 DRAIN_TIMEOUT_S: Final = 25.0  # API Gateway waits 29 s for an answer
 LONE_SURROGATES: Final = "surrogatepass"
-"""JSON may hold half a surrogate pair; encoded so, it is told as no UTF-8 where it is read."""
+"""JSON may hold a lone surrogate. Encoded this way, it is rejected as invalid UTF-8 where it is read."""
 
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
 
 
 class Instance(Generic[Kept]):
-    """What one instance of a function keeps from event to event: an event loop, and what lives on it."""
+    """The event loop of one function instance, and the object that lives on it from event to event."""
 
     def __init__(self, make: Callable[[AsyncExitStack], Awaitable[Kept]]) -> None:
-        """``make`` leaves what is to end with the instance on the stack that it is given."""
+        """Create an instance. ``make`` makes the object, and puts what must be closed with it on the stack."""
         self._make = make
         self._runner: asyncio.Runner | None = None
         self._ending = AsyncExitStack()
         self._made: Kept | None = None
 
     def run(self, use: Callable[[Kept], Awaitable[Result]]) -> Result:
-        """What ``use`` makes of what there is; what could not be made is tried again at the next event."""
+        """Return the result of ``use`` for the object. If making the object fails, the next event tries again."""
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(self._run(use))
@@ -54,7 +54,7 @@ class Instance(Generic[Kept]):
         return await use(self._made)
 
     def close(self) -> None:
-        """Ends what there is; for tests: Lambda freezes an instance and kills it, and nobody says when."""
+        """Close the object and the loop, for tests. Lambda freezes and kills an instance without notice."""
         if self._runner is not None:
             self._runner.run(self._ending.aclose())
             self._runner.close()
@@ -62,14 +62,14 @@ class Instance(Generic[Kept]):
 
 
 class LambdaDoor:
-    """A Lambda handler. One event loop for the life of the process: the store and Pay.gov's connections live on it."""
+    """A Lambda handler. The store and Pay.gov's connections live on one event loop as long as the process."""
 
     def __init__(self, compose: Callable[[AsyncExitStack], Awaitable[Application]]) -> None:
-        """``compose``: as :class:`Instance` makes things."""
+        """Create a handler. ``compose`` makes the application, as ``make`` of :class:`Instance`."""
         self.instance = Instance(compose)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """The proxy reply to a proxy event."""
+        """Return the proxy reply to a proxy event."""
         return self.instance.run(lambda application: self._handle(application, event))
 
     async def _handle(self, application: Application, event: Any) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class LambdaDoor:
 
 
 async def handle_event(application: Application, event: Any) -> dict[str, Any]:
-    """The reply to one event, payload format 1.0 (REST API) or 2.0 (HTTP API); one that is neither is refused."""
+    """Return the reply to one event, payload format 1.0 (REST API) or 2.0 (HTTP API). Any other event is refused."""
     try:
         call = call_of_event(event)
     except PortalError as error:
@@ -89,9 +89,9 @@ async def handle_event(application: Application, event: Any) -> dict[str, Any]:
 
 
 def call_of_event(event: Any) -> Call:
-    """The call in an event. Source: API Gateway developer guide, "Input format of a Lambda function for proxy".
+    """Return the call in an event. Source: API Gateway developer guide, "Input format of a Lambda function for proxy".
 
-    Raises ``InvalidRequest`` and, where the event cannot say who calls, ``Forbidden``.
+    Raises ``InvalidRequest`` and, if the event cannot hold the caller's ARN, ``Forbidden``.
     """
     if not isinstance(event, Mapping):
         raise InvalidRequest("The event is not an object")
@@ -106,7 +106,7 @@ def call_of_event(event: Any) -> Call:
 
 
 def _head_of_event(event: Any) -> Call:
-    """As much of the call as any event has."""
+    """Return the parts of the call that every event has."""
     event = _object(event)
     context = _object(event.get("requestContext"))
     return Call(
@@ -119,13 +119,13 @@ def _head_of_event(event: Any) -> Call:
 
 
 def _path(event: Mapping[str, Any], context: Mapping[str, Any]) -> str:
-    """Still percent-encoded, without the stage. Format 1.0 gives it decoded in ``path``."""
+    """Return the path, still percent-encoded and without the stage. Format 1.0 has it decoded in ``path``."""
     raw = event.get("rawPath")
     if raw is None:
         return quote(str(event.get("path") or "/"), safe="/%", errors=LONE_SURROGATES)
     raw = quote(str(raw), safe=punctuation, errors=LONE_SURROGATES)
     stage = str(context.get("stage") or "$default")
-    # A domain of one's own leaves the stage out, and a path may begin with its letters: /t and /transactions.
+    # A custom domain leaves the stage out, and a path may begin with the stage's letters: /t and /transactions.
     if f"{raw}/".startswith(f"/{stage}/"):
         return raw.removeprefix(f"/{stage}") or "/"
     return raw
@@ -155,19 +155,19 @@ def _body(event: Mapping[str, Any]) -> bytes:
 
 
 def _role_arn(context: Mapping[str, Any]) -> str | None:
-    """``identity.userArn`` (format 1.0) or ``authorizer.iam.userArn`` (format 2.0); None where neither is there."""
+    """Return ``identity.userArn`` (format 1.0) or ``authorizer.iam.userArn`` (format 2.0); None without either."""
     iam = _object(_object(context.get("authorizer")).get("iam"))
     arn = _object(context.get("identity")).get("userArn") or iam.get("userArn")
     return None if arn is None else str(arn)
 
 
 def _object(value: Any) -> Mapping[str, Any]:
-    """``value`` where it is an object; else one that says nothing."""
+    """Return ``value`` if it is an object, otherwise an empty object."""
     return value if isinstance(value, Mapping) else {}
 
 
 def _object_or_refuse(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What ``event`` has under ``name``; null and nothing are an empty one. Raises ``InvalidRequest`` for the rest."""
+    """Return the object ``name`` of ``event``, empty for null. Raises ``InvalidRequest`` for any other type."""
     value = event.get(name)
     if value is not None and not isinstance(value, Mapping):
         raise InvalidRequest(f"{name} of the event is not an object")

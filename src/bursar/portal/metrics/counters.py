@@ -1,10 +1,9 @@
-"""Counts and durations in plain dicts, told to prometheus_client when it asks: counting is cheap, asking may cost.
+"""Count events and durations in plain dicts, and convert them for prometheus_client when they are read.
 
-prometheus_client's own counters take a lock and look a child up for each event, and every payment causes dozens. These
-are for one thread, the event loop's, which is where everything here happens.
+The counters of prometheus_client take a lock and find a child for each event, and a payment causes dozens of events.
+These counters belong to one thread, the event loop's.
 
-What one process has counted is dumped as plain JSON values and absorbed, that is added, by another that tells or
-carries on for it.
+The counts of one process are dumped as plain JSON values. Another process absorbs them, that is adds them to its own.
 """
 
 from bisect import bisect_left
@@ -17,15 +16,16 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 CountRows: TypeAlias = Iterable[tuple[Sequence[str], int]]
-"""Labels and how often."""
+"""Labels, and the number of events."""
 DurationRows: TypeAlias = Iterable[tuple[Sequence[str], tuple[Sequence[int], Sequence[float]]]]
-"""Labels, how many in each bucket (the last has no upper end), and the seconds of all of them in a list of one."""
+"""Labels, the events of each bucket (the last has no upper bound), and their seconds, in a list of one number."""
 
 
 class Counts(Collector):
-    """How often, by labels: ``counts["initPayment", "POST", "200"] += 1``, with as many texts as there are labels.
+    """The number of events by label values, such as ``("initPayment", "POST", "200")``.
 
-    Every combination is kept for ever: labels must be few. What has no labels is told from the start, as 0.
+    Every combination stays in memory, so labels must have few values. A metric without labels is exported as 0 from the
+    start.
     """
 
     def __init__(self, name: str, meaning: str, labels: Sequence[str] = ()) -> None:
@@ -35,28 +35,28 @@ class Counts(Collector):
             self._counts[()] = 0
 
     def add(self, *labels: str) -> None:
-        """Counts one."""
+        """Count one event."""
         self._counts[labels] += 1
 
     def add_many(self, count: int, *labels: str) -> None:
-        """Counts ``count`` at once."""
+        """Count ``count`` events."""
         self._counts[labels] += count
 
     def empty(self) -> Self:
-        """The same, with nothing counted."""
+        """Return the same metric without events."""
         return type(self)(*self._described)
 
     def dump(self) -> CountRows:
-        """What was counted, for :meth:`absorb`."""
+        """Return the counts, for :meth:`absorb`."""
         return list(self._counts.items())
 
     def absorb(self, rows: CountRows) -> None:
-        """Adds what another has counted."""
+        """Add the counts of another process."""
         for labels, count in rows:
             self._counts[tuple(labels)] += count
 
     def collect(self) -> Iterable[Metric]:
-        """For the registry."""
+        """Return the metric for the registry."""
         name, meaning, labels_told = self._described
         family = CounterMetricFamily(name, meaning, labels=labels_told)
         for labels, count in self._counts.items():
@@ -65,9 +65,9 @@ class Counts(Collector):
 
 
 class Durations(Collector):
-    """How long, by labels, in buckets: ``bounds`` are their upper ends in seconds, ascending.
+    """The durations of events by label values, in buckets. ``bounds``: their upper bounds in seconds, ascending.
 
-    As with :class:`Counts`, labels must be few, and what has none is told from the start.
+    As with :class:`Counts`, labels must have few values, and a metric without labels is exported from the start.
     """
 
     def __init__(self, name: str, meaning: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
@@ -78,7 +78,7 @@ class Durations(Collector):
             self._new_row(())
 
     def add(self, seconds: float, *labels: str) -> None:
-        """Counts one that took ``seconds``."""
+        """Count one event that took ``seconds``."""
         row = self._rows.get(labels)
         if row is None:
             row = self._new_row(labels)
@@ -86,15 +86,15 @@ class Durations(Collector):
         row[1][0] += seconds
 
     def empty(self) -> Self:
-        """The same, with nothing counted."""
+        """Return the same metric without events."""
         return type(self)(*self._described)
 
     def dump(self) -> DurationRows:
-        """What was counted, for :meth:`absorb`. It is the rows themselves: write them down before anything is added."""
+        """Return the rows themselves, for :meth:`absorb`: serialise them before the next event."""
         return list(self._rows.items())
 
     def absorb(self, rows: DurationRows) -> None:
-        """Adds what another with the same bounds has counted."""
+        """Add the durations of another process with the same bounds."""
         for labels, (counts, total) in rows:
             row = self._rows.get(tuple(labels)) or self._new_row(tuple(labels))
             row[0][:] = [ours + theirs for ours, theirs in zip(row[0], counts, strict=True)]
@@ -105,7 +105,7 @@ class Durations(Collector):
         return row
 
     def collect(self) -> Iterable[Metric]:
-        """For the registry."""
+        """Return the metric for the registry."""
         name, meaning, labels_told, _ = self._described
         family = HistogramMetricFamily(name, meaning, labels=labels_told)
         names = [*map(str, self._bounds), "+Inf"]

@@ -1,23 +1,22 @@
-"""Prometheus metrics: nothing is global, so two portals in one process do not mix.
+"""Count what Prometheus reads. Nothing is global, so two portals in one process do not mix.
 
-| metric | what it tells |
+| metric | what it counts |
 |---|---|
-| bursar_requests_total, bursar_request_seconds | requests by operation, method and status; how long they took |
-| bursar_paygov_calls_total, bursar_paygov_seconds | calls to Pay.gov by operation and outcome; how long they took |
-| bursar_completions_total | how completions ended, by row of outcomes.OUTCOMES |
-| bursar_lease_conflicts_total | callers who found an attempt leased to somebody else |
-| bursar_alerts_total | what a person should look at, by kind |
-| bursar_swept_total, bursar_sweep_seconds | what became of swept attempts; how long a pass took |
-| bursar_store_seconds | requests to the store by operation and outcome (an :class:`ObservedStore`) |
-| bursar_live_attempts | live attempts by status, when the metrics were asked for |
+| bursar_requests_total, bursar_request_seconds | requests by operation, method and status; their durations |
+| bursar_paygov_calls_total, bursar_paygov_seconds | calls to Pay.gov by operation and outcome; their durations |
+| bursar_completions_total | completions by outcome, a name in OUTCOMES |
+| bursar_lease_conflicts_total | callers that found another caller's lease on an attempt |
+| bursar_alerts_total | alerts for a person, by name |
+| bursar_swept_total, bursar_sweep_seconds | swept attempts by result; durations of passes |
+| bursar_store_seconds | durations of requests to the store, by operation and outcome (:class:`ObservedStore`) |
+| bursar_live_attempts | live attempts by status, at the time of the scrape |
 | bursar_unknown_outcomes | attempts whose outcome is unknown |
-| bursar_oldest_pending_seconds | the age of the oldest payment that is settling |
-| bursar_open_contradictions | what Pay.gov said against a record and nobody has acknowledged |
+| bursar_oldest_pending_seconds | age of the oldest payment that is settling |
+| bursar_open_contradictions | contradictions between Pay.gov and a record that no person has acknowledged |
 
-What is counted is added up over all workers of one server, whichever is asked
-(:mod:`bursar.portal.metrics.worker_snapshots`). What is
-read from the store, the last four, is the same in each, and is left out while the store cannot be read: an old figure,
-or a 0, would be taken for one of now.
+A scrape of any worker adds up the counts of all workers of one server
+(:mod:`bursar.portal.metrics.worker_snapshots`). The last four metrics are read from the store, so every worker reports
+the same. They are left out while the store cannot be read: an old figure or a 0 would be read as a current one.
 """
 
 import asyncio
@@ -45,12 +44,12 @@ _Answer = TypeVar("_Answer")
 
 LIVE_READ_MAX: Final = 5000
 GAUGES_AGE_MAX_S: Final = 10.0
-"""How long a look at the store is good for, however often the metrics are scraped. After one that failed, the next
-scrape looks again."""
+"""How long the gauges are reused, however often the metrics are scraped. After a failed read the next scrape reads
+again."""
 STORE_READ_TIMEOUT_S: Final = 5.0
-"""How long a scrape waits for the store: a Prometheus gives up after 10 s, and would lack the counters too."""
+"""How long a scrape waits for the store. Prometheus gives up after 10 s, and would then lack the counters too."""
 PUBLISH_INTERVAL_S: Final = 1.0
-"""What a killed worker counted since it last kept a snapshot, at most so long ago, is lost, unless it was told."""
+"""The counts of a killed worker that can be lost, unless it was scraped meanwhile."""
 TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 
@@ -60,8 +59,8 @@ _log = logging.getLogger(__name__)
 class Metrics:
     """An :class:`~bursar.portal.use_cases.observer.Observer` and a request observer that counts.
 
-    snapshots: shared with the other workers of one server, for which this one tells too; None where it is alone.
-    seat: this worker's among them. It begins from what the worker that had the seat before had counted.
+    snapshots: the counts that the workers of one server share, so that each can export all of them; None for a process
+    without others. seat: this worker's number among them. It starts with the counts of the worker that had the seat.
     """
 
     def __init__(self, snapshots: Snapshots | None = None, seat: int = 0) -> None:
@@ -99,45 +98,52 @@ class Metrics:
         self._store_read_at: float | None = None
 
     def request_answered(self, operation: str, method: str, status: int, seconds: float) -> None:
-        # A method is the caller's word: only known ones become label values, which are kept for ever.
+        """Count a request by operation, method and status."""
+        # The caller chooses the method. Only known methods become label values, which stay in memory.
         known = method if method in _METHODS else "other"
         self._requests.add(operation, known, str(status))
         self._request_s.add(seconds, operation)
 
     def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
+        """Count a call to Pay.gov."""
         self._paygov.add(operation, outcome)
         self._paygov_s.add(seconds, operation)
 
     def lease_conflict(self) -> None:
+        """Count a caller that found another caller's lease."""
         self._conflicts.add()
 
     def outcome_known(self, row: str) -> None:
+        """Count a completion by its outcome."""
         self._completions.add(row)
 
     def alerted(self, alert: str) -> None:
+        """Count an alert by its name."""
         self._alerts.add(alert)
 
     def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
+        """Count a pass of the sweeper and its results."""
         for result, count in results.items():
             self._swept.add_many(count, result)
         self._sweep_s.add(seconds)
 
     def store_answered(self, operation: str, outcome: str, seconds: float) -> None:
+        """Count a request to the store."""
         self._store_s.add(seconds, operation, outcome)
 
     def publish(self) -> None:
-        """Lets the other workers have what was counted so far. Nothing where there are none."""
+        """Write the counts to the memory that the workers share. Do nothing if there are no other workers."""
         if self._snapshots is not None:
             self._snapshots.keep(self._seat, orjson.dumps([counter.dump() for counter in self._counters]))
 
     async def publish_regularly(self) -> None:
-        """Keeps a snapshot time and again; run it as a task, cancel it to stop. Ends at once where nobody shares."""
+        """Publish the counts regularly until the task is cancelled. Return at once if there are no other workers."""
         while self._snapshots is not None:
             await asyncio.sleep(PUBLISH_INTERVAL_S)
             self.publish()
 
     async def text(self, portal: Portal) -> bytes:
-        """Everything in Prometheus' text form, after a look at the store; the counters alone where that fails."""
+        """Return the metrics in Prometheus' text format. If the store cannot be read, return the counters alone."""
         seen = await self._refresh_gauges(portal)
         registry = CollectorRegistry()
         for counter in self._counters_of_all_workers():
@@ -145,23 +151,23 @@ class Metrics:
         return generate_latest(registry) + (generate_latest(self._gauges) if seen else b"")
 
     async def _refresh_gauges(self, portal: Portal) -> bool:
-        """Whether the gauges tell of the store as it was at most ``GAUGES_AGE_MAX_S`` ago."""
+        """Read the gauges from the store if they are too old. Return whether they are fresh."""
         if self._store_read_at is not None and portal.clock() - self._store_read_at < GAUGES_AGE_MAX_S:
             return True
         try:
             async with asyncio.timeout(STORE_READ_TIMEOUT_S):
                 await portal.single_flight("look of the metrics", lambda: self._read_store(portal))
-        except Exception as error:  # whatever it is, what has been counted can be told
+        except Exception as error:  # the counters can be exported after any error
             _log.warning("the store could not be looked at, so the gauges read from it are left out: %r", error)
             return False
         return True
 
     def _counters_of_all_workers(self) -> Sequence[Counts | Durations]:
-        """What all workers have counted: this one up to now, the others up to their latest snapshots.
+        """Return the counts of all workers: of this one up to now, of the others up to their last snapshots.
 
-        This one tells what it has kept: were it killed now, its successor would tell no less. Seats are added up
-        in their order: a sum of seconds depends on it in the last bit, and a counter that goes back by that much is
-        taken for one that began anew.
+        This worker publishes first. If it is then killed, its successor exports no less. Seats are always added up in
+        their order: the last bit of a sum of seconds depends on the order, and Prometheus reads a smaller value as a
+        restart.
         """
         if self._snapshots is None:
             return self._counters
@@ -195,7 +201,7 @@ def _add_snapshot(counters: Sequence[Counts | Durations], snapshot: bytes) -> No
 
 
 class ObservedStore:
-    """A store that tells ``metrics`` how long each request took."""
+    """A store that reports the duration of each request to ``metrics``."""
 
     def __init__(self, behind: Store, metrics: Metrics, clock: Clock) -> None:
         self._behind = behind
@@ -203,14 +209,16 @@ class ObservedStore:
         self._clock = clock
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Send the request to the store behind."""
         return await _observed(self._metrics, self._clock, operation, self._behind.call(operation, request))
 
     async def close(self) -> None:
+        """Close the store behind."""
         await self._behind.close()
 
 
 class ObservedCompareAndSwap:
-    """Compare-and-swap that tells ``metrics`` how long each request took, under the names that other stores have."""
+    """A compare-and-swap interface that reports the duration of each request to ``metrics``, by the operations of other stores."""
 
     def __init__(self, behind: CompareAndSwap, metrics: Metrics, clock: Clock) -> None:
         self._behind = behind
@@ -218,13 +226,15 @@ class ObservedCompareAndSwap:
         self._clock = clock
 
     async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
+        """Read one item, counted as GetItem."""
         return await _observed(self._metrics, self._clock, "GetItem", self._behind.get(table, key))
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
+        """Read the items of a partition, counted as Query."""
         return await _observed(self._metrics, self._clock, "Query", self._behind.partition(table, value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
-        """A swap that did not go through is sent as a transaction: that is then counted."""
+        """Swap items. Only a success is counted: a refused swap is repeated as a transaction, which counts."""
         began = self._clock()
         await self._behind.swap(table, swaps, rules)
         self._metrics.store_answered("TransactWriteItems", "ok", self._clock() - began)

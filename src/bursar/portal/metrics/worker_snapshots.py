@@ -1,14 +1,14 @@
-"""What each worker of one server has counted, in memory that they share, so that any of them can tell it for all.
+"""Share the counts of each worker of one server in memory, so that any worker can export them all.
 
-    worker ──── time and again, before it tells, at its end ────► its seat ──┬──► whichever worker is asked
-                                                                             └──► the one that takes its place
+    worker ──── regularly, before a scrape, at its end ────► its seat ──┬──► the worker that is scraped
+                                                                        └──► the worker that replaces it
 
-A seat's memory has two sides. A snapshot is written to the one that is not read now, and then the seat is turned:
+The memory of a seat has two sides. A snapshot is written to the side that is not in use, and then the sides change:
 
     │ which side │ side 0: length, checksum, snapshot │ side 1: length, checksum, snapshot │
 
-So a worker killed while it writes leaves its last whole snapshot; the memory is nobody's file, and goes with the last
-process. The checksum is for a reader who is held up until the side that it reads is written to again.
+So a worker that is killed while it writes leaves its last whole snapshot. The memory belongs to no file and is freed
+with the last process. The checksum is for a slow reader whose side is overwritten while it reads.
 """
 
 import logging
@@ -18,7 +18,7 @@ from typing import Final
 from zlib import crc32
 
 SNAPSHOT_BYTES_MAX: Final = 1 << 20
-"""A portal that has seen every operation end in several ways writes some 15 kB. Only what was written takes memory."""
+"""A snapshot with several outcomes of every operation has about 15 kB. Only pages that are written use memory."""
 READS_MAX: Final = 3
 
 _HEADER: Final = struct.Struct("=II")
@@ -29,14 +29,14 @@ _log = logging.getLogger(__name__)
 
 
 class Snapshots:
-    """The latest snapshot of each of ``seats`` workers; made before they are forked. Each writes to its own seat."""
+    """The last snapshot of each of ``seats`` workers. Create it before forking them. Each writes to its own seat."""
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
         self._memory = mmap.mmap(-1, seats * _SEAT_BYTES)
 
     def keep(self, seat: int, snapshot: bytes) -> None:
-        """Replaces the snapshot of ``seat``, from 0. One that is too large is logged and not kept."""
+        """Replace the snapshot of ``seat``, a number from 0. A snapshot that is too large is logged and dropped."""
         if len(snapshot) > SNAPSHOT_BYTES_MAX:
             _log.error("a snapshot of the metrics has %d bytes, which is too large to keep", len(snapshot))
             return
@@ -48,7 +48,7 @@ class Snapshots:
         self._memory[seat * _SEAT_BYTES] = side
 
     def latest(self, seat: int) -> bytes:
-        """The snapshot of ``seat``; empty before the first, and for a damaged one, which is logged."""
+        """Return the snapshot of ``seat``; empty before the first, and for a damaged snapshot, which is logged."""
         for _ in range(READS_MAX):
             header = _header(seat, self._memory[seat * _SEAT_BYTES])
             length, checksum = _HEADER.unpack_from(self._memory, header)
@@ -61,5 +61,5 @@ class Snapshots:
 
 
 def _header(seat: int, side: int) -> int:
-    """Where that side of that seat begins."""
+    """Return the offset of that side of that seat."""
     return seat * _SEAT_BYTES + 1 + side * _SIDE_BYTES

@@ -1,13 +1,13 @@
-"""What only a person can settle: which attempts, why, settling them by hand, and acknowledging contradictions.
+"""List the attempts that only a person can settle, settle them by hand, and acknowledge contradictions.
 
 | attempt | needs a person when |
 |---|---|
 | processing, outcome unknown or its lease run out | for longer than ``alert_after_s`` |
 | processing, second complete used up | at once |
 | pending | for longer than ``pending_alert_after_s`` |
-| any other that the sweeper should have ended | ``alert_after_s`` after it was due |
-| any, also a final one, of which Pay.gov said what contradicts the record | at once, until it is acknowledged |
-| any, also a final one, for which Pay.gov holds a second collection that takes money | the same |
+| any other, not yet ended by the sweeper | ``alert_after_s`` after it was due |
+| any, also a final one, whose record contradicts Pay.gov | at once, until a person acknowledges it |
+| any, also a final one, with a second collection at Pay.gov that takes money | the same |
 """
 
 import logging
@@ -34,9 +34,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AttentionItem:
-    """An attempt that wants a person. ``since``: when its state last changed or Pay.gov contradicted, Unix seconds.
+    """An attempt that needs a person. ``since``: when its state last changed or Pay.gov contradicted it, Unix seconds.
 
-    ``contradicted``: what is wanted is not to settle it but to look and acknowledge.
+    ``contradicted``: the person should inspect the attempt and acknowledge the contradiction, not settle the attempt.
     """
 
     attempt: Attempt
@@ -46,7 +46,7 @@ class AttentionItem:
 
 
 def attention_reason(portal: Portal, attempt: Attempt) -> str | None:
-    """Why ``attempt`` wants a person; None when it does not."""
+    """Return why ``attempt`` needs a person; None if it does not."""
     now = portal.clock()
     age_s = now - attempt.updated_at
     if attempt.status == "processing" and not attempt.leased(now) and not returned_unsent(attempt):
@@ -57,7 +57,7 @@ def attention_reason(portal: Portal, attempt: Attempt) -> str | None:
     if attempt.status == "pending":
         late = age_s > portal.settings.pending_alert_after_s
         return f"Pay.gov has not settled it: {attempt.transaction_status or 'no status'}" if late else None
-    # By the policy, not by the attempt: its own time moves on while Pay.gov cannot be asked about it.
+    # The policy's time and not the attempt's, which moves on while Pay.gov cannot be asked about the attempt.
     due_at = portal.ledger.due_policy.due_at(attempt)
     if due_at is not None and now - due_at > portal.settings.alert_after_s:
         return NOT_SWEPT
@@ -65,9 +65,10 @@ def attention_reason(portal: Portal, attempt: Attempt) -> str | None:
 
 
 async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[AttentionItem]:
-    """The attempts that want a person, longest waiting first: of at most ``limit`` that are live, and all contradicted.
+    """Return the attempts that need a person, longest waiting first: live ones and contradicted ones.
 
-    Every live attempt is in the ``due`` index, so looking far ahead in it finds them all.
+    It reads at most ``limit`` live attempts, and every contradicted attempt. Every live attempt is in the ``due``
+    index, so a query up to a time far ahead finds them all.
     """
     live = await portal.ledger.due(portal.clock() + FAR_FUTURE_S, limit)
     if len(live) >= limit:
@@ -89,12 +90,12 @@ async def resolve(
     reason: str,
     paygov_tracking_id: str | None = None,
 ) -> Attempt:
-    """An operator's word on an attempt that Pay.gov will not tell of: settled as an event with a name and a reason.
+    """Settle an attempt as an operator decides, with an event that holds the operator's name and reason.
 
     Raises:
-        InvalidRequest: an empty or overlong name or reason; a tracking id that Pay.gov could not have given.
+        InvalidRequest: the name or the reason is empty or too long, or the tracking id does not have Pay.gov's form.
         NotFound: no such attempt.
-        Conflict: somebody is completing it, it is not unknown or pending, or the tracking id is not its own.
+        Conflict: a caller is completing the attempt; it is not unknown or pending; or it has another tracking id.
     """
     _check_words(by, reason)
     paygov_tracking_id = (paygov_tracking_id or "").strip() or None
@@ -118,14 +119,14 @@ async def resolve(
 
 
 async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reason: str) -> int:
-    """An operator has looked at what Pay.gov said against the record: it is listed no more. How many words it were.
+    """Acknowledge the contradictions of an attempt, so that they are no longer listed. Return their number.
 
-    The attempt stays as it is; who looked and what they found is kept with what was said.
+    The attempt does not change. The operator's name and reason are stored with each contradiction.
 
     Raises:
-        InvalidRequest: an empty or overlong name or reason.
+        InvalidRequest: the name or the reason is empty or too long.
         NotFound: no such attempt.
-        Conflict: nothing is said against it, or somebody else is acknowledging it right now.
+        Conflict: the attempt has no contradiction left, or another operator is acknowledging it at the same time.
     """
     _check_words(by, reason)
     attempt = await _attempt(portal, agency_tracking_id)

@@ -1,10 +1,10 @@
-"""A circuit breaker for Pay.gov: after a run of failures nothing is asked for a while, then one question tries again.
+"""A circuit breaker for Pay.gov: after a run of failures it blocks all questions for a while, then lets one through.
 
     closed ──FAILURES_MAX failures in a row──► open ──cool-down over──► half open ──success──► closed
                                                 ▲                           │
                                                 └────── failure, cool-down twice as long ──────┘
 
-Only the sweeper's own questions go through it: a payer who waits is always asked for.
+Only the sweeper asks the breaker. A request for a payer who is waiting always goes to Pay.gov.
 """
 
 import random
@@ -15,11 +15,11 @@ from bursar.clock import Clock
 FAILURES_MAX: Final = 5
 COOL_DOWN_MIN_S: Final = 10.0
 COOL_DOWN_MAX_S: Final = 300.0
-JITTER: Final = 0.5  # a cool-down lasts up to this share longer: many processes do not come back at once
+JITTER: Final = 0.5  # share by which a cool-down may be longer, so that many processes do not return at once
 
 
 class Breaker:
-    """One process's; nothing about it must outlive the process."""
+    """The breaker of one process. Its state is not stored."""
 
     def __init__(self, clock: Clock, randomness: random.Random) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether Pay.gov should not be asked now; does not take the probe."""
+        """Whether Pay.gov must not be asked now. Reading it does not use up the probe."""
         return self._open_until is not None and (self._probing or self._clock() < self._open_until)
 
     @property
@@ -40,14 +40,14 @@ class Breaker:
         return 0.0 if self._open_until is None else max(0.0, self._open_until - self._clock())
 
     def admit(self) -> bool:
-        """Whether the caller may ask now. Once the cool-down is over only one caller may, until it reports back."""
+        """Return whether the caller may ask now. After the cool-down one caller may, until it reports its result."""
         if self.is_open:
             return False
         self._probing = self._open_until is not None
         return True
 
     def report(self, answered: bool | None) -> None:
-        """What came of a question that was admitted; None: nothing was asked after all, or it tells nothing."""
+        """Record whether an admitted question was answered; None: it was not asked, or its result says nothing."""
         if answered is None:
             self._probing = False
             return
@@ -55,7 +55,7 @@ class Breaker:
             self._failures, self._cool_down_s, self._open_until, self._probing = 0, COOL_DOWN_MIN_S, None, False
             return
         if self._open_until is not None and not self._probing:
-            return  # asked before it opened: that failure is counted by those that opened it
+            return  # asked before the breaker opened: the failures that opened it already count
         self._failures += 1
         if self._probing or self._failures >= FAILURES_MAX:
             spread = 1 + JITTER * self._randomness.random()

@@ -1,4 +1,4 @@
-"""Completing an attempt under its lease: ask Pay.gov once, judge the answer, record it.
+"""Complete an attempt under its lease: ask Pay.gov once, judge the answer, record it.
 
     claim or steal the lease ──► complete ──► judge ──┬─ definite ──► recorded, tried again while the store is away
                                                 │     ├─ not sent ──► lease given back
@@ -8,8 +8,8 @@ Fault 4117 (token unusable) does not say whether the payer was charged, so Pay.g
 attempt before the answer is judged. Without one the outcome is unknown, also when Pay.gov answers that it has none: a
 complete that was delivered twice may be too fresh for the lookup to show it.
 
-Callers run this inside ``Portal.finish``: a completion that has begun goes on without whoever asked for it. Killed
-anywhere, it leaves a lease that runs out, which the sweeper reads as "unknown".
+Callers run this inside ``Portal.finish``, so a completion that has begun continues if its caller disconnects. A process
+that is killed leaves a lease that runs out, and the sweeper reads such a lease as "unknown".
 """
 
 import asyncio
@@ -34,10 +34,10 @@ _log = logging.getLogger(__name__)
 
 
 async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool, actor: Actor) -> Attempt:
-    """Completes ``attempt``, whose lease ``owner`` holds; the attempt as recorded.
+    """Complete ``attempt``, whose lease ``owner`` holds, and return the attempt as recorded.
 
-    ``first``: no complete of its token is known to have been sent before. Raises the judgement's error when the outcome
-    is not definite, after recording that it is not.
+    ``first``: no complete of its token is known to have been sent before. If the outcome is not definite, record that
+    and raise the judgement's error.
     """
     judgement = await _ask(portal, attempt, first)
     portal.observer.outcome_known(judgement.row.name)
@@ -52,9 +52,9 @@ async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool,
 
 
 async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, actor: Actor) -> tuple[Attempt, Judgement]:
-    """Records a definite judgement; (the attempt as it is now, the judgement as it stands after the ledger's word).
+    """Record a definite judgement; return the attempt as it is now, and the judgement that the ledger leaves.
 
-    Pay.gov's definite word is worth waiting for a store that is away for a moment: it may never be had again.
+    While the store is unreachable, the write is repeated: Pay.gov may never give its definite answer again.
     """
     assert judgement.outcome is not None
     try:
@@ -79,13 +79,13 @@ async def look_up(portal: Portal, attempt: Attempt) -> tuple[Collection, ...] | 
 async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
     said: Collection | Exception
     failure: Exception | None = None
-    # A lease that is nearly over (the claim itself took long) must not carry a complete into somebody else's time.
+    # Taking the lease can be slow. A complete must not be under way after its lease, when another caller may send one.
     if not attempt.leased(portal.clock() + portal.settings.paygov_timeout_s):
         return Judgement(OUTCOMES["not sent"])
     try:
         assert attempt.token is not None
         said = await portal.ask("complete", portal.paygov.complete(tcs_app_id=attempt.tcs_app_id, token=attempt.token))
-    except Exception as error:  # every way in which it can end is judged, a fault of ours too
+    except Exception as error:  # every way in which it can end is judged, also a bug of the portal
         said = failure = error
     judgement = judge_completion(attempt, said, first=first)
     if judgement.row.name == "unforeseen":
@@ -96,7 +96,7 @@ async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
 
 
 async def _look_up_before_judging(portal: Portal, attempt: Attempt, judgement: Judgement) -> Judgement:
-    """Return what Pay.gov has of ``attempt``, judged; ``judgement`` when it has nothing or cannot be asked."""
+    """Judge the collections that Pay.gov has of ``attempt``; return ``judgement`` if it has none or cannot be asked."""
     try:
         found = await look_up(portal, attempt)
     except PayGovError:
@@ -115,7 +115,7 @@ async def _record_persistently(
             raise
         except Exception as error:
             if isinstance(error, AttemptMoved) and outcome.paygov_tracking_id is None:
-                raise  # a refusal that came after the lease was lost: nothing is forgotten, whoever took over asks
+                raise  # a refusal after the lease was lost: the caller that has the lease now asks Pay.gov itself
             if not isinstance(portal_error(error), Unavailable) or tries_left == 0:
                 why = f"Pay.gov says {outcome.status} as {outcome.paygov_tracking_id} and it cannot be recorded"
                 portal.alert("not recorded", attempt, f"{why}: {type(error).__name__}")
@@ -128,13 +128,13 @@ async def _record_persistently(
 async def _record_doubt(
     portal: Portal, attempt: Attempt, owner: str, judgement: Judgement, first: bool, actor: Actor
 ) -> None:
-    """Gives the lease back, unsent or unknown. If that fails the lease runs out, which is "unknown" as well."""
+    """Release the lease as unsent, or record "unknown". If the store fails, the lease runs out: "unknown" as well."""
     reason = judgement.row.reason
     try:
         if judgement.known == "not sent" and first:
             await portal.ledger.release_lease(attempt, owner, reason, actor=actor)
         elif judgement.known == "not sent":
-            # The repeated complete was not sent: what was unknown stays so, for the same reason.
+            # The repeated complete was not sent, so the outcome stays unknown for the same reason as before.
             await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)
         else:
             code, detail = (said.return_code, said.return_detail) if (said := judgement.refusal) else (None, None)
@@ -143,5 +143,5 @@ async def _record_doubt(
             )
     except AttemptMoved as moved:
         _log.info("attempt %s went on without us: %s", attempt.agency_tracking_id, moved)
-    except Exception as error:  # the caller must hear what became of the completion, not of the store
+    except Exception as error:  # the caller must get the error of the completion, not of the store
         _log.warning("attempt %s keeps its lease until it runs out: %r", attempt.agency_tracking_id, error)

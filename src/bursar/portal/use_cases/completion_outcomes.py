@@ -1,12 +1,12 @@
-"""Each way in which a completion can end, classified once: what is known about the charge, and what the caller hears.
+"""Classify each way in which a completion can end: what is known about the charge, and which error the caller gets.
 
-    definite     Pay.gov said what became of the collection: record it (processed, pending or failed)
-    not sent     nothing reached Pay.gov: the lease is given back and the token may be completed later
-    unknown      Pay.gov may have charged the payer: never a failure, never a reason to complete again blindly
+    definite     Pay.gov says how the collection ended: record it (processed, pending or failed)
+    not sent     nothing reached Pay.gov: release the lease; the token may be completed later
+    unknown      Pay.gov may have charged the payer: never a failure, and no reason to complete again without asking
 
-:data:`OUTCOMES` is the table; tests/portal/use_cases/test_completion_outcomes.py holds a test for each of its rows.
-The same rows
-judge what ``details`` and ``query`` say of a collection. Assumptions about Pay.gov: docs/paygov.md.
+:data:`OUTCOMES` is the table; tests/portal/use_cases/test_completion_outcomes.py has a test for each of its rows.
+The same rows classify what Pay.gov's ``details`` and ``query`` say about a collection. Source of the facts about
+Pay.gov: docs/paygov.md.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,15 +28,15 @@ from bursar.portal.contract.errors import (
 from bursar.portal.use_cases.observer import OutcomeName
 
 Known = Literal["definite", "not sent", "unknown"]
-"""What is known about the charge after a completion."""
+"""The knowledge about the charge after a completion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One way in which it can end.
+    """One way in which a completion can end.
 
-    ``reason`` is what the attempt's event says; ``answer`` the error that the caller gets (None: the payment as it
-    stands); ``alerts`` whether a person should hear of it at once.
+    ``reason``: the text in the attempt's event. ``answer``: the error that the caller gets; None if the caller gets the
+    payment. ``alerts``: whether a person must inspect the attempt at once.
     """
 
     name: OutcomeName
@@ -76,7 +76,7 @@ OUTCOMES: Final[Mapping[OutcomeName, Ending]] = {row.name: row for row in (
 # fmt: on
 
 _NAME_OF_STATUS: Final[Mapping[Status, OutcomeName]] = {PROCESSED: "paid", PENDING: "settling", FAILED: "refused"}
-# A leaf stands above its branch. Whatever is not here may have been sent, for all that is known.
+# The first match wins, so a subclass is above its base class. After any other error the complete may be sent.
 _ROW_OF_ERROR: Final[tuple[tuple[type[BaseException], OutcomeName], ...]] = (
     (NotSent, "not sent"),
     (QueryUnavailable, "not sent"),
@@ -90,15 +90,15 @@ _STRENGTH: Final[Mapping[Status, int]] = {FAILED: 1, PENDING: 2, PROCESSED: 3}
 
 
 OTHERS_MAX: Final = 10
-"""How many further collections of one attempt are kept and named: enough to make a person ask Pay.gov for the rest."""
+"""Further collections of one attempt that are stored and named. A person asks Pay.gov for the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A row of the table, and what to record when it is definite.
+    """A row of the table, and the outcome to record if it is definite.
 
-    ``others``: further collections of the same attempt that take money too, at most ``OTHERS_MAX``. ``refusal``:
-    Pay.gov's refusal with a code, where it decides nothing.
+    ``others``: further collections of the same attempt that also take money, at most ``OTHERS_MAX``. ``refusal``:
+    Pay.gov's fault with a code, if it decides nothing.
     """
 
     row: Ending
@@ -108,30 +108,31 @@ class Judgement:
 
     @property
     def known(self) -> Known:
+        """The knowledge about the charge, from the row."""
         return self.row.known
 
     @property
     def reason(self) -> str:
-        """The row's reason for a person, with Pay.gov's tracking ids where the payer was charged more than once."""
+        """The reason of the row, with Pay.gov's tracking ids if the payer was charged more than once."""
         if self.outcome is None or not self.others:
             return self.row.reason
         told = [f"{each.paygov_tracking_id} ({each.transaction_status})" for each in (self.outcome, *self.others)]
         return f"{self.row.reason}: {', '.join(told)}"
 
     def error(self) -> PortalError:
-        """What the caller hears of a completion that is not definite."""
+        """Return the error that the caller gets if the completion is not definite."""
         if self.row.answer is None or self.row.answer is Unexpected:
             return Unexpected()
         return self.row.answer(NO_ANSWER_IN_TIME if self.known == "not sent" else OUTCOME_UNKNOWN)
 
 
 def judge_completion(attempt: Attempt, said: Collection | BaseException, *, first: bool) -> Judgement:
-    """What ``complete`` said, or raised, of ``attempt``.
+    """Judge what ``complete`` returned or raised for ``attempt``.
 
     ``first``: no complete of this token is known to have reached Pay.gov before. Otherwise a fault proves nothing: the
-    first complete may have charged the payer, and its token is used up for that very reason. Fault 4117 on the first
-    complete proves nothing either: the network may have delivered the complete twice and returned the second reply, or
-    the store may have been restored from a backup that is older than an earlier complete.
+    first complete may have charged the payer, which uses up the token. Fault 4117 on the first complete proves nothing
+    either: the network may have delivered the complete twice and returned the second reply, or the store may have been
+    restored from a backup that is older than an earlier complete.
     """
     if isinstance(said, Collection):
         return judge_collection(attempt, said, identified=False)
@@ -151,10 +152,10 @@ def judge_completion(attempt: Attempt, said: Collection | BaseException, *, firs
 
 
 def judge_collection(attempt: Attempt, collection: Collection, *, identified: bool) -> Judgement:
-    """What Pay.gov says of one collection, checked against the attempt it should be about.
+    """Judge one collection of Pay.gov's for ``attempt``, after checking that it belongs to the attempt.
 
-    ``identified``: Pay.gov was asked by an id that is this attempt's alone, so that an answer without the agency
-    tracking id is still about it; what it does name must agree.
+    ``identified``: Pay.gov was asked by an id that only this attempt has. Then an answer without the agency tracking id
+    is about the attempt too, but every id in the answer must agree.
     """
     agency_id, amount = collection.agency_tracking_id, collection.transaction_amount
     tracking_id = collection.paygov_tracking_id or (attempt.paygov_tracking_id if identified else None)
@@ -164,7 +165,7 @@ def judge_collection(attempt: Attempt, collection: Collection, *, identified: bo
         return Judgement(OUTCOMES["another id"])
     if amount is not None and amount != attempt.amount:
         return Judgement(OUTCOMES["another amount"])
-    # An amount may only be missing where an earlier, whole answer has been checked already.
+    # The amount may be missing only if an earlier, complete answer has been checked.
     known_before = identified and attempt.paygov_tracking_id is not None
     if not tracking_id or (agency_id is None and not identified) or (amount is None and not known_before):
         return Judgement(OUTCOMES["unidentified"])
@@ -183,22 +184,22 @@ def judge_collection(attempt: Attempt, collection: Collection, *, identified: bo
 
 
 def judge_collections(attempt: Attempt, found: Iterable[Collection]) -> Judgement:
-    """What Pay.gov says when asked by an id of ``attempt``'s: of several collections the one nearest to a charge.
+    """Judge what Pay.gov returned for an id of ``attempt``: of several collections, the one nearest to a charge.
 
-    One that does not fit the attempt makes the whole answer unknown: somebody should look before anything is recorded.
-    Several that take money are the payer's money taken several times. The payment is made all the same, and recorded
-    as the nearest to a charge; the others are handed on, for the money that must go back.
+    If one collection does not fit the attempt, the whole answer is unknown: a person must inspect it before anything is
+    recorded. If several collections take money, the payer was charged several times. The payment is made: the
+    collection nearest to a charge is recorded, and the others are returned, because their money must go back.
     """
     judgements = [judge_collection(attempt, collection, identified=True) for collection in found]
     odd = next((judgement for judgement in judgements if judgement.known != "definite"), None)
     if odd is not None:
         return odd
-    # Of equals the lowest id, whatever the order they came in: whoever asks again after a death chooses the same.
+    # Of equal collections the lowest id, so that a process that asks again after a crash chooses the same one.
     judgements.sort(key=_nearest_to_a_charge_first)
     takes_money: dict[str | None, Outcome] = {}
     for outcome in (judgement.outcome for judgement in judgements):
         if outcome is not None and outcome.status in _TAKES_MONEY:
-            takes_money.setdefault(outcome.paygov_tracking_id, outcome)  # one id told twice is one collection
+            takes_money.setdefault(outcome.paygov_tracking_id, outcome)  # one id that is listed twice is one collection
     if len(takes_money) < 2:
         return judgements[0]
     recorded, *others = takes_money.values()

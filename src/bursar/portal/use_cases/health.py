@@ -1,4 +1,4 @@
-"""GET /health: each dependency is asked something harmless; nothing is created."""
+"""GET /health: ask each dependency a harmless question. Nothing is created."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,12 +10,12 @@ from bursar.portal.use_cases.portal import Portal
 
 HEALTH_TIMEOUT_S: Final = 5.0
 HEALTH_AGE_MAX_S: Final = 2.0
-"""How long an answer about Pay.gov is good for: however often health is asked, Pay.gov hears of it this seldom."""
+"""How long an answer of Pay.gov is reused, so that frequent health checks do not load Pay.gov."""
 NO_SUCH_ID: Final = "bursar-health"
 
 
 class Unhealthy(Exception):
-    """A dependency answers and is not well; the text is fit for whoever asks."""
+    """A dependency answers and is unhealthy. The text may be shown to every caller."""
 
 
 async def health(portal: Portal) -> HealthReport:
@@ -43,7 +43,7 @@ async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> 
 
 
 async def _store(portal: Portal) -> None:
-    """Whether it answers, and takes writes as far as they have been tried: one with a full disk still answers."""
+    """Check that the store answers, and that its last write succeeded: with a full disk it still answers."""
     await portal.ledger.obligation(NO_SUCH_ID, NO_SUCH_ID)
     trouble = portal.write_trouble()
     if trouble is not None:
@@ -60,7 +60,7 @@ async def _paygov(portal: Portal) -> None:
 
 
 async def _ask_paygov(portal: Portal) -> None:
-    """Asks for a collection that does not exist. A refusal is an answer; only silence and nonsense are not."""
+    """Ask for a collection that does not exist. A refusal is an answer; no answer or an unreadable one is a failure."""
     if portal.paygov_healthy_until > portal.clock():
         return
     key = portal.fees.keys[0]

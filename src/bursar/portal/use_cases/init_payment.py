@@ -1,11 +1,11 @@
-"""POST /init: an obligation gets an attempt, the attempt a token, the payer an address to go to.
+"""POST /init: create an attempt at the obligation, get a token from Pay.gov, return the address for the payer.
 
-    look ──► nothing in the way ──► received ──► ask Pay.gov for a token ──► initiated ──► 200
-      │                                               └─ no token ──► failed ──► 502 / 504
-      └────► an attempt is in the way: BLOCKED_BY says what becomes of the request
+    start ──► no live attempt ──► received ──► ask Pay.gov for a token ──► initiated ──► 200
+      │                                             └─ no token ──► failed ──► 502 / 504
+      └─────► a live attempt blocks the obligation: its status selects the step in BLOCKED_BY
 
-Starting charges nobody, so whatever goes wrong here may be failed and tried again. An attempt that time has ended is
-failed only after asking Pay.gov, where a lookup is configured: the store may have been restored from a backup.
+A start charges no payer, so an attempt whose start goes wrong is failed, and init may be called again. An attempt whose
+time is over is failed only after asking Pay.gov, if a lookup is configured: the store may be restored from a backup.
 """
 
 import logging
@@ -50,8 +50,8 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
 
     Raises:
         Forbidden: the client may not charge this fee.
-        InvalidRequest: the fee is retired, and no attempt from before stands in the way.
-        Conflict: paid, settling or being processed; other fee, metadata or amount; a race lost.
+        InvalidRequest: the fee is retired, and no live attempt exists.
+        Conflict: paid, settling or being processed; another fee, other metadata or another amount; a race was lost.
         GatewayTimeout, BadGateway: Pay.gov gave no token; the attempt has failed and init may be called again.
     """
     authorise(client, request.fee.key)
@@ -79,7 +79,7 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
 
 
 async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
-    """received → initiated; whatever goes wrong fails the attempt, so that the next init finds the way free."""
+    """Move received to initiated. Any error fails the attempt, so that the next init can start another."""
     try:
         token = await portal.ask(
             "start",
@@ -95,10 +95,10 @@ async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
     except (PayGovError, IdentifierTaken) as error:
         await _fail_start(portal, attempt, error)
         raise _no_token(error) from error
-    # AttemptMoved: it took so long that the sweeper failed it; the token goes unused. Store errors: sweeper, later.
+    # AttemptMoved: the sweeper has failed the slow attempt, and the token stays unused. Store errors: the sweeper.
 
 
-# What Pay.gov did instead of giving a token → what the caller hears. Whatever else it was says so itself.
+# The error instead of a token → the error and message for the caller. portal_error translates every other error.
 NO_TOKEN: Final[tuple[tuple[type[Exception], type[PortalError], str], ...]] = (
     (Nonsense, BadGateway, NONSENSE_TO_START),
     (OutcomeUnknown, GatewayTimeout, NO_ANSWER_TO_START),
@@ -120,21 +120,21 @@ async def _fail_start(portal: Portal, attempt: Attempt, error: PayGovError | Ide
         code, said = error.return_code or None, error.return_detail
     try:
         await portal.ledger.fail(attempt, event="start_failed", actor="portal", return_code=code, return_detail=said)
-    except Exception as failure:  # the caller must hear of Pay.gov, and the sweeper fails what is left here
+    except Exception as failure:  # the caller must get Pay.gov's error, and the sweeper fails the attempt later
         known = portal_error(failure)
         if known.status >= 500 and not isinstance(failure, LedgerError):
             _log.warning("attempt %s stays received for the sweeper: %r", attempt.agency_tracking_id, failure)
 
 
 async def _stops_blocking(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
-    """True: ``attempt`` no longer blocks, try again. False: it is the caller's own fresh one. Raises ``Conflict``."""
+    """Return True if ``attempt`` no longer blocks; False if the caller may use its token. Raises ``Conflict``."""
     return await BLOCKED_BY[attempt.status](portal, attempt, request)
 
 
 async def _initiated(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
     if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
         return await _end(portal, attempt, "expired", TOKEN_EXPIRED_CODE, TOKEN_EXPIRED_DETAIL)
-    # Only an amount that the caller named can differ: a fee whose price has changed meanwhile keeps the payer's token.
+    # Only an amount from the caller can conflict. After a change of a fixed fee the payer keeps the token.
     if request.fee.variable and attempt.amount != request.amount:
         raise Conflict(OTHER_AMOUNT)
     return False
@@ -147,16 +147,16 @@ async def _received(portal: Portal, attempt: Attempt, request: InitRequest) -> b
 
 
 async def _end(portal: Portal, attempt: Attempt, event: EventName, code: str | None, detail: str) -> bool:
-    """Fail what time has ended, unless Pay.gov has a collection of it; True: look at the obligation again.
+    """Fail an attempt whose time is over, unless Pay.gov has a collection of it. Return True: start again.
 
-    Raises ``Conflict`` when Pay.gov cannot be asked: until then the outcome is unknown, and so the attempt blocks.
+    Raises ``Conflict`` if Pay.gov cannot be asked. Until then the outcome is unknown, so the attempt blocks.
     """
     try:
         await end_uncompleted(portal, attempt, event=event, actor="portal", return_code=code, return_detail=detail)
     except PayGovError:
         raise Conflict(ALREADY_PROCESSING) from None
     except AttemptMoved:
-        pass  # the next look at the obligation finds what it is now
+        pass  # the next start finds the attempt as it is now
     return True
 
 

@@ -1,4 +1,4 @@
-"""Reading the query of GET /transaction-log: each parameter once, each problem told by the parameter's name."""
+"""Read the query of GET /transaction-log. Each parameter may be given once; each problem names its parameter."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ _LOST_PLUS: Final = re.compile(r" (\d{2}:?\d{2})$")
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """What to list: last changed in since ≤ t < until, Unix seconds."""
+    """The page to list: attempts that last changed in ``since`` ≤ t < ``until``, Unix seconds."""
 
     since: float
     until: float
@@ -41,9 +41,9 @@ class LogQuery:
 
 
 def read_log_query(query: str, now: float) -> LogQuery:
-    """The query string of a log request at ``now``; without a frame the court's day today.
+    """Return the query in the query string ``query``. Without ``from`` and ``to`` its frame is today's court day.
 
-    Raises ``InvalidRequest`` naming every parameter that is unknown, repeated or malformed.
+    Raises ``InvalidRequest`` with every parameter that is unknown, repeated or malformed.
     """
     problems: list[Problem] = []
     sent = _once_each(query, problems)
@@ -80,7 +80,7 @@ def read_log_query(query: str, now: float) -> LogQuery:
 
 def _once_each(query: str, problems: list[Problem]) -> dict[str, str]:
     try:
-        # What is no UTF-8 becomes a character that no parameter takes, so that its parameter is named.
+        # Bytes that are not UTF-8 become a character that every parameter rejects, so the problem names the parameter.
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX, errors="replace")
     except ValueError:
         raise InvalidRequest(VALIDATION_ERROR, [problem([], "the query cannot be read", "malformed")]) from None
@@ -97,7 +97,7 @@ def _once_each(query: str, problems: list[Problem]) -> dict[str, str]:
 
 
 def _is_court_day(text: str) -> bool:
-    """Of a moment that could be read. All of such a day is inside the frame: what begins at its end is after it."""
+    """Return whether a valid moment is a court day. Its end is outside the frame, so ``from`` may not equal it."""
     return "/" in text
 
 
@@ -142,7 +142,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "includeTotals": _truth,
 }
 
-# For the documentation: name → (schema, what it means).
+# For the documentation: name → (schema, description).
 DESCRIBED: Final[Mapping[str, tuple[Schema, str]]] = {
     "from": (
         {"type": "string", "examples": ["11/22/2026", "2026-11-22T05:00:00Z"]},

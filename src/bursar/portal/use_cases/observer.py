@@ -46,7 +46,7 @@ SweepResult = Literal[
     "not_due",
     "error",
 ]
-"""What a pass of the sweeper did with one attempt."""
+"""The result of one attempt in a pass of the sweeper."""
 
 
 class Observer(Protocol):
@@ -62,7 +62,7 @@ class Observer(Protocol):
         """Report how a completion ended."""
 
     def alerted(self, alert: AlertName) -> None:
-        """Report an alert: a person should look at an attempt."""
+        """Report an alert: an attempt needs a person."""
 
     def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
         """Report one pass of the sweeper: how many attempts ended in each way."""
@@ -71,12 +71,22 @@ class Observer(Protocol):
 class NoObserver:
     """An observer that ignores every report."""
 
-    def paygov_answered(self, operation: PayGovOperation, outcome: str, seconds: float) -> None: ...
+    def paygov_answered(self, operation: PayGovOperation, outcome: str, seconds: float) -> None:
+        """Ignore the report."""
+        ...
 
-    def lease_conflict(self) -> None: ...
+    def lease_conflict(self) -> None:
+        """Ignore the report."""
+        ...
 
-    def outcome_known(self, outcome: OutcomeName) -> None: ...
+    def outcome_known(self, outcome: OutcomeName) -> None:
+        """Ignore the report."""
+        ...
 
-    def alerted(self, alert: AlertName) -> None: ...
+    def alerted(self, alert: AlertName) -> None:
+        """Ignore the report."""
+        ...
 
-    def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None: ...
+    def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
+        """Ignore the report."""
+        ...

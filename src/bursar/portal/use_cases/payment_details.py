@@ -1,4 +1,4 @@
-"""GET /details/{transactionReferenceId} and …/events: how a payment stands, asked of Pay.gov where only it knows."""
+"""GET /details/{transactionReferenceId} and …/events: return a payment, after asking Pay.gov if only Pay.gov knows."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ REFERENCE_NOT_FOUND: Final = "Transaction Reference Id was not found"
 
 
 async def details(portal: Portal, client: Client, reference: str) -> Payment:
-    """Return the payment ``reference`` of ``client``, after asking Pay.gov if only Pay.gov knows how it stands.
+    """Return the payment ``reference`` of ``client``, after asking Pay.gov if only Pay.gov knows its state.
 
     It is stale if Pay.gov could not be asked.
 

@@ -1,8 +1,8 @@
-"""The portal, put together: what its use cases share, and the completions that it has begun and must finish.
+"""Hold what the use cases share, and the completions that have begun and must be finished.
 
-caller ──► process_payment ──► Portal.finish(work) ──► claim, ask Pay.gov, record
-   ✘ disconnects                     │ goes on without the caller
-                                     └─ drain() on shutdown waits for it; a kill leaves it to the sweeper
+caller ──► process_payment ──► Portal.finish(work) ──► take the lease, ask Pay.gov, record
+   ✘ disconnects                     │ continues without the caller
+                                     └─ drain() on shutdown waits for it; after a kill the sweeper resolves it
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from bursar.portal.use_cases.circuit_breaker import Breaker
 from bursar.portal.use_cases.observer import AlertName, NoObserver, Observer, PayGovOperation
 
 LEASE_S: Final = 90.0
-"""How long a caller may take to complete: Pay.gov's timeout and the tries to record its answer fit in it."""
+"""How long a completion may take: it covers Pay.gov's timeout and the attempts to record its answer."""
 REFRESH_MIN_S: Final = 2.0
 ALERT_AFTER_S: Final = 3600.0
 PENDING_ALERT_AFTER_S: Final = 10 * 24 * 3600.0  # ACH debits settle within days
@@ -37,14 +37,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalSettings:
-    """Bounds that a deployment may change, all in seconds.
+    """Bounds that a deployment may change, in seconds.
 
-    paygov_timeout_s: the client's, which must be well inside the lease. refresh_min_s: ``details`` asks Pay.gov about
-    one attempt at most this often. alert_after_s: an outcome unknown for longer wants a person; pending_alert_after_s:
-    so does a payment that settles for longer. token_grace_s: how far past its token's life an attempt must be before
-    Pay.gov's "I have none" is believed for good.
+    paygov_timeout_s: the timeout of Pay.gov's client, at most half of the lease. refresh_min_s: the shortest time
+    between two lookups of one attempt by ``details``. alert_after_s: an outcome that is unknown for longer needs a
+    person. pending_alert_after_s: the same for a payment that is settling. token_grace_s: how long after the end of its
+    token an attempt may be failed because Pay.gov has no collection of it.
 
-    development_client is no bound: whether the portal accepts the development client, whose key is public; for health.
+    development_client is no bound. It says whether the portal accepts the development client, whose key is public;
+    /health reports it.
     """
 
     paygov_timeout_s: float = 20.0
@@ -64,11 +65,11 @@ class PortalSettings:
 
 
 def _no_write_trouble() -> None:
-    """A store that does not say how its last write went."""
+    """Return None, for a store that does not report how its last write ended."""
 
 
 class Portal:
-    """What the use cases work with. Holds nothing that matters after a crash."""
+    """The parts that the use cases share. Nothing in it is needed after a crash."""
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class Portal:
         observer: Observer | None = None,
         write_trouble: Callable[[], str | None] | None = None,
     ) -> None:
-        """``write_trouble``: tells why the store's last write failed, None when it did not; for health."""
+        """Create a portal. ``write_trouble`` returns why the store's last write failed, or None; /health reports it."""
         self.ledger = ledger
         self.paygov = paygov
         self.fees = fees
@@ -94,7 +95,7 @@ class Portal:
         self.observer: Observer = observer or NoObserver()
         self.write_trouble = write_trouble or _no_write_trouble
         self.breaker = Breaker(clock, randomness)
-        self.paygov_healthy_until = 0.0  # health's memory of Pay.gov's last answer, Unix seconds
+        self.paygov_healthy_until = 0.0  # until then /health does not ask Pay.gov again, Unix seconds
         self._name = f"{randomness.getrandbits(48):012x}"
         self._leases = 0
         self._unfinished: set[asyncio.Task[Any]] = set()
@@ -102,12 +103,12 @@ class Portal:
         self._unanswered: set[str] = set()
 
     def new_lease_owner(self) -> str:
-        """A name for one lease: this process's and a number, so that no two leases share one."""
+        """Return a name for one lease: this process's name and a number, so that no two leases have the same name."""
         self._leases += 1
         return f"{self._name}-{self._leases}"
 
     async def ask(self, operation: PayGovOperation, question: Awaitable[T]) -> T:
-        """Awaits ``question``, one call to Pay.gov, and tells the observer how it went. Raises what it raises."""
+        """Await ``question``, one call to Pay.gov, and report its outcome to the observer. Raises what it raises."""
         asked_at = self.clock()
         outcome = "cancelled"
         try:
@@ -131,7 +132,7 @@ class Portal:
         return asyncio.shield(task)
 
     async def single_flight(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The result of ``work``, run once for all who ask for ``key`` while it runs."""
+        """Return the result of ``work``. Callers with the same ``key`` at the same time share one run."""
         task = self._shared.get(key)
         if task is None:
             task = asyncio.create_task(work())
@@ -143,7 +144,7 @@ class Portal:
         return shared
 
     def remember_lookup(self, agency_tracking_id: str, answered: bool) -> None:
-        """Whether the last question about an attempt was answered, for callers who come too soon to ask again."""
+        """Remember whether Pay.gov answered the last lookup of an attempt, for callers too early for another."""
         if answered:
             self._unanswered.discard(agency_tracking_id)
             return
@@ -152,18 +153,18 @@ class Portal:
         self._unanswered.add(agency_tracking_id)
 
     def last_lookup_answered(self, agency_tracking_id: str) -> bool:
-        """False when this process asked about the attempt last and got no answer."""
+        """Return False if the last lookup of the attempt by this process got no answer."""
         return agency_tracking_id not in self._unanswered
 
     async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
-        """Waits for what has begun, at most ``timeout_s``; how many were left (the sweeper will resolve them)."""
+        """Wait for all unfinished work, at most ``timeout_s``; return how much is left for the sweeper to resolve."""
         if not self._unfinished:
             return 0
         _, left = await asyncio.wait(set(self._unfinished), timeout=timeout_s)
         return len(left)
 
     def alert(self, alert: AlertName, attempt: Attempt, reason: str) -> None:
-        """Somebody should look at ``attempt``: one log line without personal data, and a count."""
+        """Log and count that ``attempt`` needs a person. The log line has no personal data."""
         self.observer.alerted(alert)
         _log.error(
             "%s: attempt %s (%s): %s",
@@ -176,6 +177,6 @@ class Portal:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._unfinished.discard(task)
-        # Retrieved here, so that work whose caller has gone does not end in asyncio's "never retrieved".
+        # Read the exception, or asyncio logs "never retrieved" for work whose caller has disconnected.
         if not task.cancelled():
             task.exception()

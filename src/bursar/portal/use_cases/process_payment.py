@@ -1,9 +1,9 @@
-"""POST /process: the payer has come back; complete the collection and say how the payment stands.
+"""POST /process: the payer has returned; complete the collection and return the payment.
 
-    token ──► attempt ──► STEPS[status] says what becomes of it ──► every attempt at the obligation
+    token ──► attempt ──► the step of its status in STEPS ──► every attempt at the obligation
 
-The lease comes first: of callers with one token one completes and the others hear 409. What Pay.gov is asked, and how
-its answer is judged, is in ``completion.py``.
+A completion begins with taking the lease: of several callers with one token one completes, and the others get 409.
+``completion.py`` asks Pay.gov and judges the answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -42,7 +42,7 @@ async def process_payment(portal: Portal, client: Client, token: str) -> Payment
         NotFound: no attempt of this client has the token.
         Forbidden: the client may not charge its fee.
         Conflict: another call is completing it.
-        Gone: the attempt is finished, its token has expired, or it was given back unsent too often.
+        Gone: the attempt is finished, its token has expired, or Pay.gov could not be reached too often.
         GatewayTimeout, BadGateway: nothing was sent, or the outcome is unknown; the message says which.
     """
     attempt = await portal.ledger.attempt_by_token(token)
@@ -98,9 +98,9 @@ async def _complete_first(portal: Portal, attempt: Attempt) -> None:
 
 
 async def _expire(portal: Portal, attempt: Attempt, event: EventName, detail: str = TOKEN_EXPIRED_DETAIL) -> None:
-    """Fail an attempt that was never completed, unless Pay.gov has a collection of it: then that is the answer.
+    """Fail an attempt that was never completed, unless Pay.gov has a collection of it: then record the collection.
 
-    Raises ``Gone`` when it failed, ``GatewayTimeout`` when Pay.gov cannot be asked or its answer decides nothing.
+    Raises ``Gone`` if the attempt failed, ``GatewayTimeout`` if Pay.gov cannot be asked or its answer decides nothing.
     """
     try:
         ended = await end_uncompleted(
@@ -128,7 +128,7 @@ async def _not_begun(portal: Portal, attempt: Attempt) -> None:
 
 
 STEPS: Final[Mapping[str, Callable[[Portal, Attempt], Awaitable[None]]]] = {
-    "received": _not_begun,  # holds no token yet, so nobody can ask for it
+    "received": _not_begun,  # has no token yet, so no token leads here
     "initiated": _initiated,
     "processing": _processing,
     "pending": _finished,

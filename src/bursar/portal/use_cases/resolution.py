@@ -1,24 +1,24 @@
-"""Finding out what became of an attempt by asking Pay.gov: the one place for ``details``, ``process`` and the sweeper.
+"""Resolve an attempt by asking Pay.gov, for ``details``, ``process`` and the sweeper alike.
 
 Order of resolution of an unknown outcome (docs/paygov.md):
 
-    query by agency tracking id ──┬─ has it ────────────────────────────► record what it says
-                                  ├─ surely none, token long dead ──────► failed: nobody was or can be charged
-                                  ├─ surely none, token alive ──► may be completed once more (never twice)
-                                  └─ cannot be asked ───────────► stays unknown, ask again later
+    query by agency tracking id ──┬─ a collection ──────────► record it
+                                  ├─ none, token long dead ─► failed: no payer was charged, and none can be
+                                  ├─ none, token alive ─────► may be completed once more (never twice)
+                                  └─ no answer ─────────────► stays unknown, ask again later
     no query service ──► token alive: may be completed once more; else a person settles it (`bursar resolve`)
 
-An attempt of which no complete is recorded ends by time (:func:`end_uncompleted`). The store may have been restored
-from a backup that is older than its complete, so Pay.gov is asked first where a lookup is configured:
+An attempt without a recorded complete ends by time (:func:`end_uncompleted`). The store may be restored from a backup
+that is older than the complete, so Pay.gov is asked first if a lookup is configured:
 
-    query by agency tracking id ──┬─ has it ──────► processing, in doubt ──► record what it says
-                                  ├─ surely none ─► failed
-                                  └─ cannot be asked ──► stays as it is, ask again later
-    no query service ──► failed. After a restore this can fail what was charged: a deployment without a lookup must
+    query by agency tracking id ──┬─ a collection ─► processing, outcome unknown ──► record the collection
+                                  ├─ none ─────────► failed
+                                  └─ no answer ────► stays as it is, ask again later
+    no query service ──► failed. After a restore this can fail a charged attempt: a deployment without a lookup must
                          compare Pay.gov's reports with the store before it serves again (docs/operations.md).
 
-A second complete may only succeed when the first never arrived: Pay.gov's tokens are good for one. A refusal of it says
-nothing of the first, so the attempt then stays unknown.
+A second complete can succeed only if the first never arrived, because a token of Pay.gov works once. If Pay.gov refuses
+the second complete, the first may have succeeded, so the outcome stays unknown.
 """
 
 from dataclasses import dataclass
@@ -42,9 +42,9 @@ NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its tok
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An attempt after asking. ``answered``: Pay.gov told how it stands; False: it is as it was, for lack of an answer.
+    """An attempt after a lookup. ``answered``: Pay.gov gave its state; False: the attempt is as it was before.
 
-    ``reached``: whether Pay.gov can be reached at all; None: it was not asked, or what it said does not tell.
+    ``reached``: whether Pay.gov can be reached at all; None if it was not asked, or if its answer does not show it.
     """
 
     attempt: Attempt
@@ -53,21 +53,21 @@ class Found:
 
 
 def needs_lookup(attempt: Attempt, now: float) -> bool:
-    """Whether only Pay.gov knows how ``attempt`` stands: settling, or processing with nobody at it and in doubt."""
+    """Return whether only Pay.gov knows the state of ``attempt``: it is settling, or its outcome is unknown."""
     if attempt.status == PENDING:
         return True
     return attempt.status == PROCESSING and not attempt.leased(now) and not returned_unsent(attempt)
 
 
 def returned_unsent(attempt: Attempt) -> bool:
-    """Whether no complete of it was ever sent: it was claimed, and the lease given back unsent."""
+    """Return whether no complete of it was ever sent: its lease was taken, and then released as unsent."""
     return attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown
 
 
 def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
-    """Whether the one repeated complete is still unused and its token lives long enough for an answer.
+    """Return whether the one repeated complete is unused, and its token lives long enough for an answer.
 
-    One that was not sent may be tried once more, and so again and again, but not for ever.
+    A repeated complete that was not sent does not count as used, but the number of tries is bounded.
     """
     if attempt.repeat_used or attempt.token is None:
         return False
@@ -77,7 +77,7 @@ def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
 
 
 def token_was_refused(attempt: Attempt) -> bool:
-    """Return whether Pay.gov refused its token (4117) and nothing else is known.
+    """Return whether Pay.gov refused the token of ``attempt`` (fault 4117) and nothing else is known.
 
     The payer may not have paid yet and may come back with the same token. The sweeper therefore leaves the one repeated
     complete to that call.
@@ -88,10 +88,10 @@ def token_was_refused(attempt: Attempt) -> bool:
 async def end_uncompleted(
     portal: Portal, attempt: Attempt, *, event: EventName, actor: Actor, return_code: str | None, return_detail: str
 ) -> Attempt:
-    """Fail an attempt of which no complete is recorded, by ``event``, unless Pay.gov has a collection of it.
+    """Fail an attempt without a recorded complete, by ``event``, unless Pay.gov has a collection of it.
 
-    Returns the attempt: failed, or as Pay.gov's collection says, or in doubt when that collection does not fit it.
-    Raises :class:`PayGovError` when Pay.gov cannot be asked (the attempt is as it was), ``AttemptMoved``, and what the
+    Returns the attempt: failed, or as Pay.gov's collection says, or unknown if that collection does not fit it.
+    Raises :class:`PayGovError` if Pay.gov cannot be asked (the attempt is as it was), ``AttemptMoved``, and what the
     store raises.
     """
     found = await look_up(portal, attempt)
@@ -105,10 +105,10 @@ async def end_uncompleted(
 
 
 async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> Found:
-    """What Pay.gov says of ``attempt``, recorded. Only for an attempt that :func:`needs_lookup`.
+    """Ask Pay.gov about ``attempt``, and record the answer. Only for an attempt that :func:`needs_lookup`.
 
-    ``may_complete``: whether the one repeated complete may be used. Raises ``AttemptMoved`` when somebody else was
-    faster, and what the store raises.
+    ``may_complete``: whether the one repeated complete may be used. Raises ``AttemptMoved`` if another process changed
+    the attempt first, and what the store raises.
     """
     if attempt.status == PENDING:
         return await _ask_of_pending(portal, attempt, actor)
@@ -155,15 +155,15 @@ async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, 
 
 
 def _not_answered(attempt: Attempt, error: PayGovError) -> Found:
-    """A refusal is an answer as well, though it tells nothing of the attempt."""
+    """Return the unchanged attempt. A refusal shows that Pay.gov can be reached, but says nothing about the attempt."""
     return Found(attempt, answered=False, reached=error.certainty is Certainty.REFUSED)
 
 
 async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
-    """An attempt whose holder vanished: its outcome is unknown from here on, and if it was the second one, for good."""
+    """Record "unknown" for an attempt whose lease has run out; its repeated complete is used if that held the lease."""
     if attempt.lease_owner is None:
         return attempt
-    # Only the second complete is sent under the lease of an attempt whose outcome is unknown already.
+    # An attempt has a lease and an unknown outcome at once only while its second complete is sent.
     repeat_used = attempt.outcome_unknown
     return await portal.ledger.record_unknown(attempt, LEASE_RAN_OUT, actor=actor, repeat_used=repeat_used)
 
@@ -179,15 +179,15 @@ async def _complete_again(portal: Portal, attempt: Attempt, actor: Actor) -> Fou
 
 
 def _token_is_dead(portal: Portal, attempt: Attempt) -> bool:
-    """Whether no complete can succeed any more, not even one that is still on its way."""
+    """Return whether no complete can succeed any more, not even one that is still on its way to Pay.gov."""
     return portal.ledger.due_policy.token_expired(attempt, portal.clock() - portal.settings.token_grace_s)
 
 
 async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> Found:
-    """:func:`ask_paygov`, at most once in ``refresh_min_s`` for one attempt, in whatever process, and once at a time.
+    """Call :func:`ask_paygov`, but at most once in ``refresh_min_s`` for one attempt over all processes.
 
-    The write that notes the asking is what makes others wait: of several, one wins it. An attempt that was asked about
-    a moment ago counts as heard, unless this process knows that nothing was.
+    Each lookup begins with a conditional write of its time, which one of several processes wins. An attempt that was
+    looked up a moment ago counts as answered, unless this process knows that its own lookup got no answer.
     """
     now = portal.clock()
     if attempt.refreshed_at is not None and now - attempt.refreshed_at < portal.settings.refresh_min_s:
@@ -195,7 +195,7 @@ async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complet
 
     async def once() -> Found:
         try:
-            # The sweeper's own time stays: callers who poll details must not put it off for ever.
+            # Keep the due time that exists: callers that poll details must not postpone the sweeper again and again.
             due_at = next_lookup_at(portal, attempt) if attempt.due_at is None else attempt.due_at
             noted = await portal.ledger.set_due(attempt, due_at, refreshed_at=now)
             found = await ask_paygov(portal, noted, actor=actor, may_complete=may_complete)
@@ -208,7 +208,7 @@ async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complet
 
 
 def next_lookup_at(portal: Portal, attempt: Attempt) -> float:
-    """When the sweeper should look again (Unix seconds): later and later, and not for all at the same moment."""
+    """Return when the sweeper should ask next (Unix seconds): the wait grows, and is spread at random."""
     now = portal.clock()
     wait_s = portal.ledger.due_policy.next_poll_at(attempt, now) - now
     return now + wait_s * (1 + 0.2 * portal.randomness.random())

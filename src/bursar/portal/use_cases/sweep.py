@@ -1,17 +1,18 @@
-"""The sweeper: one bounded pass over what is due. Safe in many processes at once, and to be killed at any moment.
+"""Make one bounded pass over the attempts that are due. Many processes may sweep at once, and may be killed.
 
-    status                     what a pass does                                            asks Pay.gov
-    received, too old          fails it: no token was ever recorded, nobody was charged     yes, if it can
-    initiated, token expired   fails it: nobody ever completed it                           yes, if it can
-    processing, given back     fails it once its token has expired: nothing was ever sent   yes, if it can
-    processing, in doubt       resolves it (resolution.py)                                  yes
-    pending                    asks whether it has settled                                  yes
+    status                        what a pass does                                           asks Pay.gov
+    received, too old             fails it: no token was recorded, no payer was charged      if a lookup is configured
+    initiated, token expired      fails it: no complete was sent                             if a lookup is configured
+    processing, returned unsent   fails it after its token has expired: no complete was sent if a lookup is configured
+    processing, outcome unknown   resolves it (resolution.py)                                always
+    pending                       asks whether it has settled                                always
 
-The first three are true of what the store holds. After a restore from a backup the store may be behind Pay.gov, so
-Pay.gov is asked before them where a lookup is configured. While it cannot be reached, none of them is failed.
+The reasons of the first three rows hold for what the store knows. After a restore from a backup the store may be behind
+Pay.gov, so Pay.gov is asked first. While Pay.gov cannot be reached, none of the three is failed.
 
-Who asks Pay.gov first moves the attempt's due time, a conditional write that one of many sweepers wins; the wait grows
-with the attempt's age. While the breaker is open nothing is asked and what is due is spread over the time after.
+A sweeper moves the attempt's due time before it asks Pay.gov: a conditional write, which one of many sweepers wins. The
+wait until the next question grows with the attempt's age. While the breaker is open, no question is sent, and the due
+times are spread over the time after the cool-down.
 """
 
 import asyncio
@@ -40,11 +41,11 @@ from bursar.portal.use_cases.resolution import (
 )
 
 SWEEP_LIMIT: Final = 200
-"""How many attempts one pass looks at."""
+"""Attempts in one pass."""
 LOOKUPS_AT_ONCE_MAX: Final = 8
-"""How many questions one pass has under way at once: Pay.gov returning must not be met by a herd."""
+"""Questions that one pass has under way at once, so that a burst does not hit Pay.gov after an outage."""
 COOL_DOWN_SPREAD_S: Final = 60.0
-"""Over how long after the breaker's cool-down the attempts are spread that it kept from being asked about."""
+"""Time after the breaker's cool-down over which the postponed attempts are spread."""
 
 ENDED: Final[frozenset[SweepResult]] = frozenset({"settled", "failed", "expired", "abandoned"})
 
@@ -53,9 +54,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """One pass: how many attempts ended in each way, and which of them need a person.
+    """One pass: how many attempts ended in each way, and the agency tracking ids of those that need a person.
 
-    ``results``: settled, failed, expired, abandoned, still_open, unheard, put_off, lost_race, not_due, error.
+    ``results`` leaves out a result that no attempt had.
     """
 
     looked_at: int
@@ -65,9 +66,9 @@ class SweepReport:
 
 
 async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
-    """One pass over at most ``limit`` attempts that are due. What goes wrong with one attempt stops no other.
+    """Make one pass over at most ``limit`` attempts that are due. An error with one attempt does not stop the others.
 
-    Raises only what reading the list of what is due raises.
+    Raises only what reading the due attempts raises.
     """
     began = portal.clock()
     due = await portal.ledger.due(began, limit)
@@ -94,7 +95,7 @@ async def _sweep_one(portal: Portal, attempt: Attempt) -> SweepResult:
         return await STEPS[attempt.status](portal, attempt)
     except AttemptMoved:
         return "lost_race"
-    except Exception:  # one attempt's trouble must not stop the pass; it stays due and is looked at again
+    except Exception:  # an error with one attempt must not stop the pass; the attempt stays due
         _log.exception("sweeping attempt %s failed", attempt.agency_tracking_id)
         return "error"
 
@@ -118,7 +119,7 @@ async def _expire(portal: Portal, attempt: Attempt, event: EventName) -> SweepRe
 async def _end(
     portal: Portal, attempt: Attempt, failed: SweepResult, event: EventName, code: str | None, detail: str
 ) -> SweepResult:
-    """Fail what time has ended, which is ``failed`` in the report; not before Pay.gov was asked, where it can be."""
+    """Fail an attempt whose time is over, after asking Pay.gov if a lookup is configured; then return ``failed``."""
     asks = portal.paygov.can_query
     if asks and not portal.breaker.admit():
         await portal.ledger.set_due(attempt, _after_cool_down(portal))
@@ -176,7 +177,7 @@ def _after_cool_down(portal: Portal) -> float:
 
 
 async def _already_final(portal: Portal, attempt: Attempt) -> SweepResult:
-    return "not_due"  # final by now: the index was behind
+    return "not_due"  # the due index was behind
 
 
 STEPS: Final[Mapping[str, Callable[[Portal, Attempt], Awaitable[SweepResult]]]] = {

@@ -1,4 +1,4 @@
-"""The sweeper's loop: a pass, a pause with jitter, and so on until it is cancelled or told to stop."""
+"""Run the sweeper in a loop: a random pause, then a pass, until the task is cancelled."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ _log = logging.getLogger(__name__)
 
 
 async def run_sweeper(portal: Portal, interval_s: float = SWEEP_INTERVAL_S, limit: int = SWEEP_LIMIT) -> None:
-    """Sweeps for ever; run it as a task, cancel it to stop. A pass that fails is logged and makes the pause longer."""
+    """Sweep until the task is cancelled. A pass that fails is logged, and makes the next pause longer."""
     failures = 0
     while True:
-        # The pause comes first and is random, so that processes started together do not sweep together.
+        # The random pause comes first, so that processes that started together do not sweep together.
         await asyncio.sleep(pause_s(portal, interval_s, failures))
         try:
             report = await sweep(portal, limit)
             failures = 0
-        except Exception as error:  # the store is away, say: the loop must outlive it
+        except Exception as error:  # the loop must continue, for example after the store was unreachable
             failures += 1
             _log.error("a sweep failed (%d in a row): %r", failures, error)
             continue
@@ -33,7 +33,7 @@ async def run_sweeper(portal: Portal, interval_s: float = SWEEP_INTERVAL_S, limi
 
 
 async def _catch_up(portal: Portal, limit: int) -> None:
-    """One more pass at once when the last one was full; errors are left to the next regular pass."""
+    """Make one more pass at once, because the last one was full. The next regular pass counts its errors."""
     try:
         await sweep(portal, limit)
     except Exception as error:
@@ -41,7 +41,7 @@ async def _catch_up(portal: Portal, limit: int) -> None:
 
 
 def pause_s(portal: Portal, interval_s: float, failures: int) -> float:
-    """Between half and one and a half times the interval, doubled for each failure in a row up to a bound."""
+    """Return a pause of 0.5 to 1.5 times the interval, doubled for each failure in a row up to a bound."""
     longest = max(ERROR_PAUSE_MAX_S, interval_s)
     base = min(interval_s * float(1 << min(failures, 10)), longest)
     return base * (0.5 + portal.randomness.random())

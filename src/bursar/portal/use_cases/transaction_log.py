@@ -1,11 +1,11 @@
-"""The dashboard's questions over all payments: the port that the reports room answers in SQL, and what is made of it.
+"""Answer the dashboard's questions about all payments, through a port that the reports room implements in SQL.
 
     GET /transactions[/{status}]          the newest attempts
     GET /transaction-payment-status       how many there are in each payment status
     GET /transaction-log                  a time frame, page by page, with counts and the totals of the current periods
 
-An entry is an attempt, found by when it last changed. Entries hold personal data, so only a client that may see every
-payment may ask (``access.authorise_overview``); none holds a token.
+An entry is an attempt, found by the time of its last change. Entries hold personal data, so only a client that may see
+every payment may ask (:func:`~bursar.portal.contract.authorisation.authorise_overview`). No entry holds a token.
 """
 
 from collections.abc import Mapping
@@ -31,21 +31,21 @@ class TransactionLog(Protocol):
     """
 
     async def recent(self, payment_status: str | None = None, limit: int = NEWEST_MAX) -> list[dict[str, Any]]:
-        """The newest attempts by start, of one payment status or of all."""
+        """Return the attempts that started last, of one payment status or of all."""
         ...
 
     async def page(
         self, since: float, until: float, *, status: str | None, sort: str, order: str, limit: int, offset: int
     ) -> list[dict[str, Any]]:
-        """One page of a frame; nulls last in both directions, ties by agencyTrackingId."""
+        """Return one page of a frame; nulls last in both directions, ties by agencyTrackingId."""
         ...
 
     async def counts(self, since: float | None = None, until: float | None = None) -> StatusCounts:
-        """Attempts that last changed in the frame, by payment status; of all time without one."""
+        """Return how many attempts last changed in the frame, by payment status; of all time without a frame."""
         ...
 
     async def totals(self, periods: Mapping[str, tuple[float, float]]) -> Mapping[str, Decimal]:
-        """The successful amounts of each period, by its name."""
+        """Return the successful amounts of each period, by its name, in dollars."""
         ...
 
 
