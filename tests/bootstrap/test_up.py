@@ -86,7 +86,7 @@ def test_signatures_are_not_switched_off_where_others_can_reach_the_portal(tmp_p
     (tmp_path / "bursar.toml").write_text('clients = "clients.toml"\n')
     done = bursar("portal", "--port", "0", "--host", "0.0.0.0", "--auth", "none", cwd=tmp_path)
     assert done.returncode == UNUSABLE
-    assert "BURSAR_AUTH=none: signatures can only be switched off on loopback, not on 0.0.0.0" in done.stderr
+    assert "BURSAR_AUTH=none: must listen on loopback only, because signatures are off; got 0.0.0.0" in done.stderr
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "localhost.evil.example", "127.0.0.1.nip.io"])

@@ -86,9 +86,9 @@ def unknown(write_path: WritePath, tmp_path: Path) -> str:
 
 
 def test_a_sweep_says_what_it_did(run: Callable[..., Result], unknown: str) -> None:
-    assert run(sweep, "--once").output == "looked at 0: nothing due\n"
+    assert run(sweep, "--once").output == "swept 0: nothing due\n"
     later = run(sweep, "--once", ahead_s=600)
-    assert (later.exit_code, later.output) == (0, "looked at 1: unanswered 1\n")
+    assert (later.exit_code, later.output) == (0, "swept 1: unanswered 1\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -117,7 +117,7 @@ def test_a_sweep_that_is_stopped_finishes_what_it_has_begun(
 
 def test_attention_lists_and_its_exit_code_tells(run: Callable[..., Result], unknown: str) -> None:
     quiet = run(attention)
-    assert (quiet.exit_code, quiet.output) == (0, "Nothing wants attention.\n")
+    assert (quiet.exit_code, quiet.output) == (0, "Nothing needs attention.\n")
     wanted = run(attention, ahead_s=2 * 3600)
     assert wanted.exit_code == 1
     assert unknown in wanted.output
@@ -157,7 +157,7 @@ def test_what_pay_gov_contradicts_is_listed_and_acknowledged(
     assert "--as" not in wanted.output
     done = run(resolve, unknown, "--acknowledge", *said)
     assert (done.exit_code, done.output) == (0, f"{unknown} is acknowledged.\n")
-    assert run(attention).output == "Nothing wants attention.\n"
+    assert run(attention).output == "Nothing needs attention.\n"
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,4 @@ def test_resolve_takes_one_of_settling_and_acknowledging(
 def test_without_webhooks_the_command_says_so(run: Callable[..., Result]) -> None:
     result = run(webhooks)
     assert result.exit_code == 2
-    assert "nothing is configured here for webhooks" in result.output
+    assert "webhooks: must be configured for this command" in result.output

@@ -44,7 +44,7 @@ async def _pass(parts: "tuple[Portal, Dispatcher | None]") -> dict[str, Any]:
     await portal.drain(DRAIN_TIMEOUT_S)
     deliveries = None if webhooks is None else await webhooks.run_once()
     return {
-        "lookedAt": report.looked_at,
+        "lookedAt": report.swept,
         "results": report.results,
         "attention": list(report.attention),
         "breakerOpen": report.breaker_open,

@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="One pass, then end; for a schedule.")
+@click.option("--once", is_flag=True, help="Make one pass, then end; for a schedule.")
 @click.option("--limit", default=SWEEP_LIMIT, show_default=True, type=click.IntRange(1), help="Attempts in one pass.")
 @click.option(
     "--interval-s",
@@ -50,7 +50,7 @@ T = TypeVar("T")
 )
 @click.pass_context
 def sweep(ctx: click.Context, once: bool, limit: int, interval_s: float) -> None:
-    """Settle, resolve and expire the attempts that are due; without --once, until Ctrl-C.
+    """Resolve the attempts that are due: settle or expire them. Without --once, until Ctrl-C.
 
     Several sweepers may run at once. When it is stopped, work that has begun is finished.
     """
@@ -74,7 +74,7 @@ def attention(ctx: click.Context, limit: int) -> None:
     """
     wanted = _run(ctx, RECORD, lambda portal: find_attention(portal, limit))
     if not wanted:
-        click.echo("Nothing wants attention.")
+        click.echo("Nothing needs attention.")
         return
     for each in wanted:
         attempt = each.attempt
@@ -88,16 +88,16 @@ def attention(ctx: click.Context, limit: int) -> None:
             "Find each in Pay.gov's reports, then: bursar resolve ATTEMPT --as processed|failed --by … --reason …"
         )
     if any(each.contradicted for each in wanted):
-        click.echo('Where "Pay.gov says", put it right, then: bursar resolve ATTEMPT --acknowledge --by … --reason …')
+        click.echo('After "Pay.gov says", correct it, then: bursar resolve ATTEMPT --acknowledge --by … --reason …')
     sys.exit(1)
 
 
 @click.command()
 @click.argument("attempt")
 @click.option("--as", "settled_as", type=click.Choice(["processed", "failed"]), help="Settle it as this.")
-@click.option("--acknowledge", is_flag=True, help="Instead: what Pay.gov said against its record has been looked at.")
-@click.option("--by", required=True, metavar="NAME", help="Who says so.")
-@click.option("--reason", required=True, metavar="TEXT", help="How they know, or what was done.")
+@click.option("--acknowledge", is_flag=True, help="Instead: acknowledge its contradictions.")
+@click.option("--by", required=True, metavar="NAME", help="The person who decides.")
+@click.option("--reason", required=True, metavar="TEXT", help="The evidence, or what was done.")
 @click.option("--paygov-tracking-id", metavar="ID", help="With --as: Pay.gov's id of the collection that was found.")
 @click.pass_context
 def resolve(
@@ -117,7 +117,7 @@ def resolve(
     if acknowledge == (settled_as is not None):
         raise click.UsageError("give one of --as and --acknowledge")
     if acknowledge and paygov_tracking_id is not None:
-        raise click.UsageError("--paygov-tracking-id goes with --as")
+        raise click.UsageError("--paygov-tracking-id: must be given together with --as")
 
     def work(portal: Portal) -> Awaitable[object]:
         if settled_as is None:
@@ -160,7 +160,7 @@ def webhooks(ctx: click.Context) -> None:
 def retry(ctx: click.Context, letter: str) -> None:
     """Deliver the dead LETTER (SUBSCRIPTION/ATTEMPT/NUMBER as listed) once more, now."""
     if not _with_webhooks(ctx, lambda dispatcher: dispatcher.retry(letter)):
-        raise click.ClickException(f"{letter} was not delivered, or is no dead letter")
+        raise click.ClickException(f"{letter} was not delivered, or is not a dead letter")
     click.echo(f"{letter} is delivered.")
 
 
@@ -174,11 +174,11 @@ def deliver(ctx: click.Context) -> None:
 
 def _report_text(report: SweepReport) -> str:
     results = ", ".join(f"{name} {count}" for name, count in sorted(report.results.items())) or "nothing due"
-    lines = [f"looked at {report.looked_at}: {results}"]
+    lines = [f"swept {report.swept}: {results}"]
     if report.breaker_open:
-        lines.append("Pay.gov does not answer: it is left alone for a while")
+        lines.append("Pay.gov does not answer: the sweeper waits before it asks again")
     if report.attention:
-        lines.append(f"{len(report.attention)} want attention: see `bursar attention`")
+        lines.append(f"{len(report.attention)} need attention: see `bursar attention`")
     return "\n".join(lines)
 
 
@@ -215,7 +215,7 @@ def _run(ctx: click.Context, made_by: str, work: Callable[[Any], Awaitable[T]]) 
     try:
         factory: Callable[[], AbstractAsyncContextManager[Any]] = factories[made_by]
     except KeyError:
-        raise click.UsageError(f"nothing is configured here for {made_by}") from None
+        raise click.UsageError(f"{made_by}: must be configured for this command") from None
 
     async def within() -> T:
         async with factory() as given:

@@ -54,7 +54,7 @@ def test_a_damaged_one_is_logged_and_left_out_until_the_next(damaged: bytes, cap
     begin = _header(1, snapshots._memory[_header(1, 0) - 1])
     snapshots._memory[begin : begin + len(damaged)] = damaged
     assert snapshots.latest(1) == b""
-    assert caplog.messages == ["the snapshot of worker 1's metrics is damaged and left out"]
+    assert caplog.messages == ["snapshot of the metrics of worker 1 left out: it is damaged"]
     snapshots.keep(1, b"whole again")
     assert snapshots.latest(1) == b"whole again"
 
@@ -64,4 +64,4 @@ def test_one_that_is_too_large_is_logged_and_the_last_one_stays(caplog: pytest.L
     snapshots.keep(0, bytes(SNAPSHOT_BYTES_MAX))
     snapshots.keep(0, bytes(SNAPSHOT_BYTES_MAX + 1))
     assert snapshots.latest(0) == bytes(SNAPSHOT_BYTES_MAX)
-    assert caplog.messages == ["a snapshot of the metrics has 1048577 bytes, which is too large to keep"]
+    assert caplog.messages == ["snapshot of the metrics dropped: must have at most 1048576 bytes; got 1048577"]

@@ -149,7 +149,7 @@ async def test_what_pay_gov_contradicts_is_listed_until_it_is_acknowledged(stage
         stage.portal, (await _unknown(stage)).agency_tracking_id, settled_as="failed", by="Ada", reason="no charge"
     )
     name = failed.agency_tracking_id
-    with pytest.raises(Conflict, match="nothing against the record"):
+    with pytest.raises(Conflict, match="no contradiction"):
         await acknowledge(stage.portal, name, by="Ada", reason="refunded")
     await asyncio.sleep(HOUR_S)
     with pytest.raises(OutcomeContradicts):

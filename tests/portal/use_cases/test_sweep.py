@@ -24,7 +24,7 @@ async def _sweep_for(stage: Stage, seconds: float, every: float = 5.0) -> list[S
 @on_stage
 async def test_nothing_due_does_nothing(stage: Stage) -> None:
     await stage.init()
-    assert await sweep(stage.portal) == SweepReport(looked_at=0)
+    assert await sweep(stage.portal) == SweepReport(swept=0)
 
 
 @on_stage
@@ -174,7 +174,7 @@ async def test_a_pass_is_bounded_and_the_next_one_goes_on(stage: Stage) -> None:
     for _ in range(5):
         await stage.init()
     await asyncio.sleep(3 * HOUR_S)
-    assert [(await sweep(stage.portal, limit=2)).looked_at for _ in range(4)] == [2, 2, 1, 0]
+    assert [(await sweep(stage.portal, limit=2)).swept for _ in range(4)] == [2, 2, 1, 0]
 
 
 @on_stage

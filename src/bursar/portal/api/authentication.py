@@ -41,7 +41,7 @@ def without_signatures(client: Client, *, listens_on: Iterable[str]) -> Authenti
     """
     outside = [address for address in listens_on if not is_loopback(address)]
     if outside:
-        raise ValueError(f"signatures can only be switched off on loopback, not on {', '.join(outside)}")
+        raise ValueError(f"must listen on loopback only, because signatures are off; got {', '.join(outside)}")
     _log.warning("SIGNATURES ARE NOT VERIFIED: every caller on loopback acts as client %r", client.name)
 
     async def authenticate(call: Call) -> Client | None:

@@ -190,7 +190,7 @@ class GatewayTimeout(PortalError):
 LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], str], ...]] = (
     (ObligationTaken, Conflict, ALREADY_PROCESSING),
     (MetadataDiffers, Conflict, FEE_OR_METADATA_DIFFERS),
-    (FeeRetired, InvalidRequest, "The fee is charged no more"),
+    (FeeRetired, InvalidRequest, "This fee is no longer available"),
     (LeaseHeld, Conflict, TOKEN_IN_USE),
     (OutcomeContradicts, BadGateway, OUTCOME_UNKNOWN),
     (AttemptMoved, Conflict, ALREADY_PROCESSING),

@@ -3,7 +3,7 @@
 The counters of prometheus_client take a lock and find a child for each event, and a payment causes dozens of events.
 These counters belong to one thread, the event loop's.
 
-The counts of one process are dumped as plain JSON values. Another process absorbs them, that is adds them to its own.
+The counts of one process are dumped as plain JSON values. Another process absorbs them, and so adds them.
 """
 
 from bisect import bisect_left

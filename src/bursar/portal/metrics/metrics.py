@@ -70,12 +70,14 @@ class Metrics:
         self._request_s = Durations("bursar_request_seconds", "Seconds to a reply", ["operation"], _SECONDS)
         self._paygov = Counts("bursar_paygov_calls", "Calls to Pay.gov", ["operation", "outcome"])
         self._paygov_s = Durations("bursar_paygov_seconds", "Seconds of a call to Pay.gov", ["operation"], _SECONDS)
-        self._completions = Counts("bursar_completions", "How completions ended", ["outcome"])
-        self._conflicts = Counts("bursar_lease_conflicts", "Attempts found leased")
-        self._alerts = Counts("bursar_alerts", "What a person should look at", ["alert"])
-        self._swept = Counts("bursar_swept", "What became of swept attempts", ["result"])
+        self._completions = Counts("bursar_completions", "Completions by outcome", ["outcome"])
+        self._conflicts = Counts("bursar_lease_conflicts", "Callers that found another caller's lease")
+        self._alerts = Counts("bursar_alerts", "Alerts for a person", ["alert"])
+        self._swept = Counts("bursar_swept", "Swept attempts by result", ["result"])
         self._sweep_s = Durations("bursar_sweep_seconds", "Seconds of a sweep", [], _SECONDS)
-        self._store_s = Durations("bursar_store_seconds", "Seconds of the store", ["operation", "outcome"], _SECONDS)
+        self._store_s = Durations(
+            "bursar_store_seconds", "Seconds of a store request", ["operation", "outcome"], _SECONDS
+        )
         self._counters: tuple[Counts | Durations, ...] = (
             self._requests,
             self._request_s,
@@ -156,9 +158,9 @@ class Metrics:
             return True
         try:
             async with asyncio.timeout(STORE_READ_TIMEOUT_S):
-                await portal.single_flight("look of the metrics", lambda: self._read_store(portal))
+                await portal.single_flight("gauges of the metrics", lambda: self._read_store(portal))
         except Exception as error:  # the counters can be exported after any error
-            _log.warning("the store could not be looked at, so the gauges read from it are left out: %r", error)
+            _log.warning("the store cannot be read, so its gauges are left out: %r", error)
             return False
         return True
 

@@ -38,7 +38,9 @@ class Snapshots:
     def keep(self, seat: int, snapshot: bytes) -> None:
         """Replace the snapshot of ``seat``, a number from 0. A snapshot that is too large is logged and dropped."""
         if len(snapshot) > SNAPSHOT_BYTES_MAX:
-            _log.error("a snapshot of the metrics has %d bytes, which is too large to keep", len(snapshot))
+            _log.error(
+                "snapshot of the metrics dropped: must have at most %d bytes; got %d", SNAPSHOT_BYTES_MAX, len(snapshot)
+            )
             return
         side = 1 - self._memory[seat * _SEAT_BYTES]
         header = _header(seat, side)
@@ -56,7 +58,7 @@ class Snapshots:
             snapshot = self._memory[begin : begin + length]
             if crc32(snapshot) == checksum:
                 return snapshot
-        _log.error("the snapshot of worker %d's metrics is damaged and left out", seat)
+        _log.error("snapshot of the metrics of worker %d left out: it is damaged", seat)
         return b""
 
 

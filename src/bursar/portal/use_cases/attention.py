@@ -26,7 +26,7 @@ from bursar.portal.use_cases.resolution import returned_unsent
 ATTENTION_MAX: Final = 10_000
 FAR_FUTURE_S: Final = 100 * 365 * 24 * 3600.0
 TEXT_CHARS_MAX: Final = 500
-NOT_SWEPT: Final = "it is overdue: no sweeper runs, or none can end it"
+NOT_SWEPT: Final = "overdue: no sweeper runs, or none can end it"
 REPEAT_USED: Final = "the second complete has been used"
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Attentio
     """
     live = await portal.ledger.due(portal.clock() + FAR_FUTURE_S, limit)
     if len(live) >= limit:
-        _log.warning("only the %d live attempts that are due first were looked at: there may be more", limit)
+        _log.warning("read only the %d live attempts that are due first: there may be more", limit)
     reasons = [(attempt, attention_reason(portal, attempt)) for attempt in live]
     items = [AttentionItem(attempt, attempt.updated_at, reason) for attempt, reason in reasons if reason is not None]
     for each in await portal.ledger.contradictions.unacknowledged():
@@ -100,7 +100,7 @@ async def resolve(
     _check_words(by, reason)
     paygov_tracking_id = (paygov_tracking_id or "").strip() or None
     if paygov_tracking_id and not PAYGOV_TRACKING_ID.fullmatch(paygov_tracking_id):
-        raise InvalidRequest("the Pay.gov tracking id is not of Pay.gov's form")
+        raise InvalidRequest(f"Pay.gov tracking id: must have the form of Pay.gov's ids; got {paygov_tracking_id!r}")
     attempt = await _attempt(portal, agency_tracking_id)
     if paygov_tracking_id and attempt.paygov_tracking_id not in (None, paygov_tracking_id):
         raise Conflict(f"{agency_tracking_id} has another Pay.gov tracking id: {attempt.paygov_tracking_id}")
@@ -137,16 +137,14 @@ async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reaso
     except LedgerBusy as busy:
         raise Conflict(str(busy)) from None
     if not done:
-        raise Conflict(
-            f"Pay.gov has said nothing against the record of {agency_tracking_id} that nobody has acknowledged"
-        )
+        raise Conflict(f"{agency_tracking_id} has no contradiction that is not acknowledged")
     return len(done)
 
 
 def _check_words(by: str, reason: str) -> None:
     for name, text in (("name", by), ("reason", reason)):
         if not text.strip() or len(text) > TEXT_CHARS_MAX:
-            raise InvalidRequest(f"a {name} of 1 to {TEXT_CHARS_MAX} characters is needed")
+            raise InvalidRequest(f"{name}: must have 1 to {TEXT_CHARS_MAX} characters; got {len(text.strip())}")
 
 
 async def _attempt(portal: Portal, agency_tracking_id: str) -> Attempt:

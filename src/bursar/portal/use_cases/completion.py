@@ -142,6 +142,6 @@ async def _record_doubt(
                 attempt, reason, actor=actor, repeat_used=not first, return_code=code, return_detail=detail
             )
     except AttemptMoved as moved:
-        _log.info("attempt %s went on without us: %s", attempt.agency_tracking_id, moved)
+        _log.info("attempt %s was changed by another process: %s", attempt.agency_tracking_id, moved)
     except Exception as error:  # the caller must get the error of the completion, not of the store
         _log.warning("attempt %s keeps its lease until it runs out: %r", attempt.agency_tracking_id, error)

@@ -32,14 +32,13 @@ from bursar.portal.contract.errors import (
     portal_error,
 )
 from bursar.portal.contract.validation import VALIDATION_ERROR, InitRequest, not_a_fee
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted
 
 INIT_TRIES_MAX: Final = 4
 ALREADY_PAID: Final = "This transaction reference has already been paid"
 STILL_SETTLING: Final = "A payment for this transaction reference is still settling"
 OTHER_AMOUNT: Final = "A payment of another amount is already under way for this transaction reference"
-TOKEN_EXPIRED_DETAIL: Final = "The token expired before the payment was completed"
 ABANDONED_DETAIL: Final = "Pay.gov was asked for a token and the answer was never recorded"
 
 _log = logging.getLogger(__name__)

@@ -73,20 +73,15 @@ class NoObserver:
 
     def paygov_answered(self, operation: PayGovOperation, outcome: str, seconds: float) -> None:
         """Ignore the report."""
-        ...
 
     def lease_conflict(self) -> None:
         """Ignore the report."""
-        ...
 
     def outcome_known(self, outcome: OutcomeName) -> None:
         """Ignore the report."""
-        ...
 
     def alerted(self, alert: AlertName) -> None:
         """Ignore the report."""
-        ...
 
     def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
         """Ignore the report."""
-        ...

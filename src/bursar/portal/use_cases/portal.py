@@ -30,6 +30,7 @@ PENDING_ALERT_AFTER_S: Final = 10 * 24 * 3600.0  # ACH debits settle within days
 TOKEN_GRACE_S: Final = 900.0
 DRAIN_TIMEOUT_S: Final = 60.0
 UNANSWERED_MAX: Final = 10_000
+TOKEN_EXPIRED_DETAIL: Final = "The token expired before the payment was completed"
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -59,8 +60,7 @@ class PortalSettings:
     def __post_init__(self) -> None:
         if self.lease_s < 2 * self.paygov_timeout_s:
             raise ValueError(
-                f"a lease of {self.lease_s} s is too short for a Pay.gov timeout of {self.paygov_timeout_s} s: "
-                "it must be at least twice as long"
+                f"lease_s: must be at least twice paygov_timeout_s ({self.paygov_timeout_s} s); got {self.lease_s} s"
             )
 
 

@@ -19,7 +19,7 @@ from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.errors import OUTCOME_UNKNOWN, TOKEN_IN_USE, Conflict, GatewayTimeout, Gone, NotFound
 from bursar.portal.use_cases.completion import complete
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted, refresh, returned_unsent
 
 TOKEN_NOT_FOUND: Final = "Transaction could not be found"
@@ -28,9 +28,8 @@ SIBLING_LIVE: Final = (
     "This token is no longer valid. Another transaction is already fulfilling this obligation: ask details"
 )
 TOKEN_EXPIRED: Final = "This token has expired: initialize the payment again with the same reference"
-TOKEN_EXPIRED_DETAIL: Final = "The token expired before the payment was completed"
 NEVER_SENT_DETAIL: Final = (
-    f"Pay.gov could not be reached in {RECLAIMS_MAX + 1} tries to complete the payment: nobody was charged"
+    f"Pay.gov could not be reached in {RECLAIMS_MAX + 1} tries to complete the payment: nothing was charged"
 )
 PROCESS_TRIES_MAX: Final = 4
 

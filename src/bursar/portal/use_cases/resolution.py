@@ -36,7 +36,7 @@ from bursar.portal.use_cases.completion import complete, look_up, record
 from bursar.portal.use_cases.completion_outcomes import Judgement, judge_collections
 from bursar.portal.use_cases.portal import Portal
 
-FOUND_UNCOMPLETED: Final = "Pay.gov has a collection of an attempt that no complete is recorded of"
+FOUND_UNCOMPLETED: Final = "Pay.gov has a collection of an attempt without a recorded complete"
 NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its token has expired"
 
 

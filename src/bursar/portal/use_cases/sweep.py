@@ -29,8 +29,7 @@ from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.use_cases.attention import attention_reason
 from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
 from bursar.portal.use_cases.observer import SweepResult
-from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.process_payment import TOKEN_EXPIRED_DETAIL
+from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import (
     ask_paygov,
     end_uncompleted,
@@ -59,7 +58,7 @@ class SweepReport:
     ``results`` leaves out a result that no attempt had.
     """
 
-    looked_at: int
+    swept: int
     results: Mapping[SweepResult, int] = field(default_factory=dict)
     attention: tuple[str, ...] = ()
     breaker_open: bool = False

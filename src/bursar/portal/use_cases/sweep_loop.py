@@ -27,7 +27,7 @@ async def run_sweeper(portal: Portal, interval_s: float = SWEEP_INTERVAL_S, limi
             failures += 1
             _log.error("a sweep failed (%d in a row): %r", failures, error)
             continue
-        if report.looked_at >= limit and not report.breaker_open:
+        if report.swept >= limit and not report.breaker_open:
             await asyncio.sleep(FULL_PASS_PAUSE_S)
             await _catch_up(portal, limit)
 
