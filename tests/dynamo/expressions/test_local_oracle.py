@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_condition, parse_update
-from bursar.dynamo.expressions.tree import Action, Condition
+from bursar.dynamo.expressions.syntax_tree import Action, Condition
 from bursar.dynamo.expressions.update import INVALID_PATH
 from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
 from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from bursar.dynamo import DynamoError
 from bursar.dynamo.partiql import Delete, Exists, Insert, Select, Update, parse_statement
 from bursar.dynamo.partiql.parser import output_name
-from bursar.dynamo.partiql.tree import Assignment, Call, Literal, Operation, Order, Parameter, Reference, Series, Struct
+from bursar.dynamo.partiql.syntax_tree import (
+    Assignment,
+    Call,
+    Literal,
+    Operation,
+    Order,
+    Parameter,
+    Reference,
+    Series,
+    Struct,
+)
 from tests.support.dynamo.tables import refused
 
 WELL = "Statement wasn't well formed, can't be processed: "

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from bursar.dynamo.expressions.tree import (
+from bursar.dynamo.expressions.syntax_tree import (
     Between,
     Call,
     Comparison,

@@ -23,7 +23,6 @@ Every function raises ``DynamoError`` (a ValidationException with Amazon's text)
 
 from functools import lru_cache
 
-from bursar.dynamo.expressions.binding import Binding
 from bursar.dynamo.expressions.condition import BoundCondition, ParsedCondition
 from bursar.dynamo.expressions.key_condition import (
     BoundKeyCondition,
@@ -32,6 +31,7 @@ from bursar.dynamo.expressions.key_condition import (
     resolve_key_conditions,
 )
 from bursar.dynamo.expressions.parser import CACHED_TREES
+from bursar.dynamo.expressions.placeholders import Binding
 from bursar.dynamo.expressions.projection import BoundProjection, ParsedProjection, values_at_paths
 from bursar.dynamo.expressions.update import BoundUpdate, ParsedUpdate
 

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, LateCheck, Pairs, Scope
 from bursar.dynamo.expressions.condition_operands import (
     SIZE_TYPE,
     Bound,
@@ -22,6 +21,7 @@ from bursar.dynamo.expressions.condition_operands import (
     check_ordered,
 )
 from bursar.dynamo.expressions.parser import OPERATORS_MAX, condition_tree, too_many_operators
+from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, LateCheck, Pairs, Scope
 from bursar.dynamo.expressions.predicates import (
     ATTRIBUTE_TESTS,
     EQUALITY,
@@ -33,7 +33,7 @@ from bursar.dynamo.expressions.predicates import (
     one_of,
     size_of,
 )
-from bursar.dynamo.expressions.tree import Between, Call, Comparison, Condition, In, Logical, Not, Operand
+from bursar.dynamo.expressions.syntax_tree import Between, Call, Comparison, Condition, In, Logical, Not, Operand
 from bursar.dynamo.items.attribute_values import Item
 
 IN_OPERANDS_MAX = 100

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.expressions.binding import ResolvedPath, Scope
 from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
-from bursar.dynamo.expressions.structure import CONDITION_FUNCTIONS
-from bursar.dynamo.expressions.tree import Path, Value
+from bursar.dynamo.expressions.placeholders import ResolvedPath, Scope
+from bursar.dynamo.expressions.static_checks import CONDITION_FUNCTIONS
+from bursar.dynamo.expressions.syntax_tree import Path, Value
 from bursar.dynamo.items.attribute_values import ORDERS, TYPES, AttributeValue, Item, compare
 
 SIZE_TYPE = "N"

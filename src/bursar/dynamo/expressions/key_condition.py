@@ -14,10 +14,10 @@ from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 
 from bursar.dynamo.errors import invalid, invalid_parameter
-from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition, use_compiled
 from bursar.dynamo.expressions.parser import condition_tree
-from bursar.dynamo.expressions.tree import (
+from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
+from bursar.dynamo.expressions.syntax_tree import (
     Between,
     Call,
     Comparison,

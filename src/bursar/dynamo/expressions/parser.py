@@ -6,8 +6,8 @@ The parser itself judges syntax alone: DynamoDB reports a syntax error before an
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions import lexer
 from bursar.dynamo.expressions.lexer import Token, syntax_error, tokens_of
-from bursar.dynamo.expressions.structure import check_condition, check_projection, check_update
-from bursar.dynamo.expressions.tree import (
+from bursar.dynamo.expressions.static_checks import check_condition, check_projection, check_update
+from bursar.dynamo.expressions.syntax_tree import (
     Action,
     Between,
     Call,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.expressions.binding import ResolvedPath, Scope
-from bursar.dynamo.expressions.tree import Path
+from bursar.dynamo.expressions.placeholders import ResolvedPath, Scope
+from bursar.dynamo.expressions.syntax_tree import Path
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 Getter: TypeAlias = Callable[[Item, Item], AttributeValue | None]

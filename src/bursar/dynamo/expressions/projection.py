@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.parser import projection_tree
 from bursar.dynamo.expressions.paths import child, path_tree, resolve_apart
+from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 

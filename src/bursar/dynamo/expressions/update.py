@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bursar.dynamo.errors import invalid, invalid_parameter
-from bursar.dynamo.expressions.binding import COMPILED_MAX, Binding, LateCheck, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.parser import OPERATORS_MAX, too_many_operators, update_tree
 from bursar.dynamo.expressions.paths import path_tree, resolve_apart
-from bursar.dynamo.expressions.tree import UpdateTree
+from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, LateCheck, Pairs, ResolvedPath, Scope
+from bursar.dynamo.expressions.syntax_tree import UpdateTree
 from bursar.dynamo.expressions.update_actions import Leaf, compile_action
 from bursar.dynamo.items.attribute_values import AttributeValue, Item, check_nesting
 

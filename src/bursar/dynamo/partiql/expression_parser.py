@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import AttributeValue, normalise
 from bursar.dynamo.partiql.lexer import END, KEYWORD, NUMBER, QUOTED, SIGN, TEXT, WORD, Token, malformed, tokens_of
-from bursar.dynamo.partiql.tree import (
+from bursar.dynamo.partiql.syntax_tree import (
     Call,
     Expression,
     Literal,

@@ -5,7 +5,7 @@ from functools import lru_cache
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.partiql.expression_parser import ExpressionParser
 from bursar.dynamo.partiql.lexer import END, KEYWORD, QUOTED, WORD, malformed
-from bursar.dynamo.partiql.tree import (
+from bursar.dynamo.partiql.syntax_tree import (
     Assignment,
     Delete,
     Exists,

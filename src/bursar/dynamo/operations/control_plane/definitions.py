@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
-from bursar.dynamo.operations.requests.members import FLAG, NAME, TEXT
+from bursar.dynamo.operations.requests.common_members import FLAG, NAME, TEXT
 from bursar.dynamo.operations.requests.shapes import Many, Shape, Struct, Text, Whole
 
 GLOBAL_INDEXES_MAX = 20

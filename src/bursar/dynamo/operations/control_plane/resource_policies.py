@@ -12,7 +12,7 @@ import orjson
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid_parameter
 from bursar.dynamo.operations.requests.arns import RESOURCE_ARN, policy_place
-from bursar.dynamo.operations.requests.members import FLAG, TEXT
+from bursar.dynamo.operations.requests.common_members import FLAG, TEXT
 from bursar.dynamo.operations.requests.shapes import Request, Text
 from bursar.dynamo.storage.table import Table
 

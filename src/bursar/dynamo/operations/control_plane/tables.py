@@ -27,7 +27,7 @@ from bursar.dynamo.operations.control_plane.definitions import (
 )
 from bursar.dynamo.operations.control_plane.resource_policies import first_policy
 from bursar.dynamo.operations.control_plane.tags import TAGS, check_tags
-from bursar.dynamo.operations.requests.members import FLAG, NAME, TEXT, TableName
+from bursar.dynamo.operations.requests.common_members import FLAG, NAME, TEXT, TableName
 from bursar.dynamo.operations.requests.shapes import Items, Many, Request, Shape, Whole
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF
 from bursar.dynamo.storage.table import SecondaryIndex, Table

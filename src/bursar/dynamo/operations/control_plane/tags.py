@@ -8,7 +8,7 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.operations.requests.arns import RESOURCE_ARN, access_denied, tagged_table
-from bursar.dynamo.operations.requests.members import TEXT
+from bursar.dynamo.operations.requests.common_members import TEXT
 from bursar.dynamo.operations.requests.shapes import Many, Request, Struct, Text
 
 TAGS_MAX = 50

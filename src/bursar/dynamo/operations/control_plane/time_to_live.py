@@ -6,7 +6,7 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.operations.control_plane.tables import existing
-from bursar.dynamo.operations.requests.members import FLAG, TABLE_NAME
+from bursar.dynamo.operations.requests.common_members import FLAG, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import Request, Struct, Text
 
 UPDATE_TIME_TO_LIVE = Request(

@@ -11,7 +11,7 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.control_plane.tables import existing
-from bursar.dynamo.operations.requests.members import FLAG, NAME, TABLE_NAME, TEXT
+from bursar.dynamo.operations.requests.common_members import FLAG, NAME, TABLE_NAME, TEXT
 from bursar.dynamo.operations.requests.shapes import Items, Many, Request, Struct, Text, Whole
 from bursar.dynamo.storage.table import Table
 

@@ -33,7 +33,7 @@ from bursar.dynamo.operations.control_plane.tables import (
     set_encryption,
     set_stream,
 )
-from bursar.dynamo.operations.requests.members import FLAG, NAME, TableName
+from bursar.dynamo.operations.requests.common_members import FLAG, NAME, TableName
 from bursar.dynamo.operations.requests.shapes import Many, Request, Struct
 from bursar.dynamo.storage.table import Table
 

@@ -10,12 +10,12 @@ from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import BoundProjection
 from bursar.dynamo.items.attribute_values import TOO_LARGE, normalise_item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
-from bursar.dynamo.operations.data_plane import legacy
+from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
 from bursar.dynamo.operations.data_plane.items import collection_metrics
-from bursar.dynamo.operations.data_plane.pages import bound_projection
-from bursar.dynamo.operations.requests.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, METRICS, TEXT
-from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.data_plane.read_pages import bound_projection
+from bursar.dynamo.operations.requests.common_members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, METRICS, TEXT
+from bursar.dynamo.operations.requests.expression_parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Many, Map, Request, Struct
 from bursar.dynamo.storage.table import ItemWrite, Table
 
@@ -36,7 +36,7 @@ BATCH_GET_ITEM = Request(
             Struct(
                 {
                     "Keys": Many(ITEMS, fewest=1, most=KEYS_MAX, unlabelled=True),
-                    "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
+                    "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
                     "ConsistentRead": FLAG,
                     "ProjectionExpression": TEXT,
                     "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],

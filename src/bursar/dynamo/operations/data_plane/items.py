@@ -10,11 +10,11 @@ from bursar.dynamo.errors import condition_failed, invalid
 from bursar.dynamo.expressions import values_at_paths
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.items.key_encoding import after_prefix, encode_key_value
-from bursar.dynamo.operations.data_plane import legacy
-from bursar.dynamo.operations.data_plane.actions import Action, Update, delete_action, put_action, update_action
+from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
-from bursar.dynamo.operations.data_plane.pages import bound_projection
-from bursar.dynamo.operations.requests.members import (
+from bursar.dynamo.operations.data_plane.item_actions import Action, Update, delete_action, put_action, update_action
+from bursar.dynamo.operations.data_plane.read_pages import bound_projection
+from bursar.dynamo.operations.requests.common_members import (
     CAPACITY,
     EXPRESSIONS,
     FLAG,
@@ -25,7 +25,7 @@ from bursar.dynamo.operations.requests.members import (
     TABLE_NAME,
     TEXT,
 )
-from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.expression_parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Request, Shape
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import ItemWrite, Table
@@ -34,11 +34,11 @@ BYTES_PER_GB = 1024**3
 
 _WRITE: dict[str, Shape] = {
     "TableName": TABLE_NAME,
-    "Expected": legacy.EXPECTED,
+    "Expected": legacy_parameters.EXPECTED,
     "ReturnValues": RETURN_VALUES,
     "ReturnConsumedCapacity": CAPACITY,
     "ReturnItemCollectionMetrics": METRICS,
-    "ConditionalOperator": legacy.CONDITIONAL_OPERATOR,
+    "ConditionalOperator": legacy_parameters.CONDITIONAL_OPERATOR,
     "ConditionExpression": TEXT,
     "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
     **EXPRESSIONS,
@@ -46,14 +46,14 @@ _WRITE: dict[str, Shape] = {
 PUT_ITEM = Request({"Item": ITEMS, **_WRITE}, required=("TableName", "Item"))
 DELETE_ITEM = Request({"Key": ITEMS, **_WRITE}, required=("TableName", "Key"))
 UPDATE_ITEM = Request(
-    {"Key": ITEMS, "AttributeUpdates": legacy.ATTRIBUTE_UPDATES, "UpdateExpression": TEXT, **_WRITE},
+    {"Key": ITEMS, "AttributeUpdates": legacy_parameters.ATTRIBUTE_UPDATES, "UpdateExpression": TEXT, **_WRITE},
     required=("TableName", "Key"),
 )
 GET_ITEM = Request(
     {
         "TableName": TABLE_NAME,
         "Key": ITEMS,
-        "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
+        "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
         "ConsistentRead": FLAG,
         "ReturnConsumedCapacity": CAPACITY,
         "ProjectionExpression": TEXT,

@@ -7,8 +7,8 @@ from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import KeyRange, parse_key_condition, resolve_key_conditions
 from bursar.dynamo.items.key_encoding import after_prefix
-from bursar.dynamo.operations.data_plane import legacy
-from bursar.dynamo.operations.data_plane.pages import (
+from bursar.dynamo.operations.data_plane import legacy_parameters
+from bursar.dynamo.operations.data_plane.read_pages import (
     READ_MEMBERS,
     ROWS_UNLIMITED,
     Reading,
@@ -18,8 +18,8 @@ from bursar.dynamo.operations.data_plane.pages import (
     page,
     reading,
 )
-from bursar.dynamo.operations.requests.members import FLAG, TEXT
-from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.common_members import FLAG, TEXT
+from bursar.dynamo.operations.requests.expression_parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Request, Whole
 from bursar.dynamo.storage.rows import Span
 
@@ -34,8 +34,8 @@ QUERY = Request(
         "Limit": Whole(1, label="Value at 'Limit'"),
         "ScanIndexForward": FLAG,
         "KeyConditionExpression": TEXT,
-        "KeyConditions": legacy.CONDITIONS,
-        "QueryFilter": legacy.CONDITIONS,
+        "KeyConditions": legacy_parameters.CONDITIONS,
+        "QueryFilter": legacy_parameters.CONDITIONS,
     },
     required=("TableName",),
 )
@@ -53,7 +53,7 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         raise invalid(NO_CONDITION)
     text = request.get("KeyConditionExpression")
     # Amazon's order, which shows when more than one of them is at fault.
-    legacy_keys = None if text is not None else legacy.key_conditions(request["KeyConditions"])
+    legacy_keys = None if text is not None else legacy_parameters.key_conditions(request["KeyConditions"])
     condition = bound_filter(request, binding, "QueryFilter")
     projection = bound_projection(request, binding)
     keys = None if text is None else parse_key_condition(text).bind(binding)

@@ -11,8 +11,8 @@ from zlib import crc32
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.items.key_encoding import END
-from bursar.dynamo.operations.data_plane import legacy
-from bursar.dynamo.operations.data_plane.pages import (
+from bursar.dynamo.operations.data_plane import legacy_parameters
+from bursar.dynamo.operations.data_plane.read_pages import (
     READ_MEMBERS,
     ROWS_UNLIMITED,
     Reading,
@@ -23,7 +23,7 @@ from bursar.dynamo.operations.data_plane.pages import (
     page,
     reading,
 )
-from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.expression_parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Request, Whole
 from bursar.dynamo.storage.rows import Span
 
@@ -38,7 +38,7 @@ SCAN = Request(
         "Limit": Whole(1),
         "Segment": Whole(0, SEGMENTS_MAX - 1),
         "TotalSegments": Whole(1, SEGMENTS_MAX),
-        "ScanFilter": legacy.CONDITIONS,
+        "ScanFilter": legacy_parameters.CONDITIONS,
     },
     required=("TableName",),
 )

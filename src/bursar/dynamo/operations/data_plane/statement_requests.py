@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.operations.requests.members import CAPACITY, FLAG, ITEMS, ON_FAILURE
+from bursar.dynamo.operations.requests.common_members import CAPACITY, FLAG, ITEMS, ON_FAILURE
 from bursar.dynamo.operations.requests.shapes import Many, Request, Shape, Struct, Text, Whole
 
 STATEMENT_LONGEST = 8192

@@ -15,12 +15,13 @@ from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
-from bursar.dynamo.operations.data_plane.actions import Action, Check, Delete, Insert, Update
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
-from bursar.dynamo.operations.data_plane.pages import ROWS_UNLIMITED, Reading, Rows, page, reading
+from bursar.dynamo.operations.data_plane.item_actions import Action, Check, Delete, Insert, Update
+from bursar.dynamo.operations.data_plane.read_pages import ROWS_UNLIMITED, Reading, Rows, page, reading
 from bursar.dynamo.operations.data_plane.transactions import SAME_ITEM_TWICE, write_all
-from bursar.dynamo.partiql import parse_statement, tree
-from bursar.dynamo.partiql.plan import (
+from bursar.dynamo.partiql import parse_statement, syntax_tree
+from bursar.dynamo.partiql.key_ranges import PartitionSpan, constant_of_key
+from bursar.dynamo.partiql.statement_plans import (
     Changes,
     Projection,
     Reads,
@@ -31,8 +32,7 @@ from bursar.dynamo.partiql.plan import (
     plan_select,
     plan_update,
 )
-from bursar.dynamo.partiql.ranges import PartitionSpan, constant_of_key
-from bursar.dynamo.partiql.values import Values
+from bursar.dynamo.partiql.statement_values import Values
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
 
@@ -54,7 +54,7 @@ NO_KEY_IN_TRANSACTION = "Select statements within ExecuteTransaction must specif
 def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """One statement: the items it finds, a page of them at a time, or those that it returns of what it wrote."""
     statement = parse_statement(request["Statement"])
-    if isinstance(statement, tree.Select):
+    if isinstance(statement, syntax_tree.Select):
         return _select(core, statement, request)
     action = _action(core, statement, request)
     write = _carried_out(core, action)
@@ -65,7 +65,7 @@ def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return response
 
 
-def _select(core: Core, select: tree.Select, request: Mapping[str, Any]) -> dict[str, Any]:
+def _select(core: Core, select: syntax_tree.Select, request: Mapping[str, Any]) -> dict[str, Any]:
     if request.keys() <= _OF_ONE_ITEM:
         key = _one_key(core.table(select.table), select, request)
         if key is not None:
@@ -87,7 +87,7 @@ def _select(core: Core, select: tree.Select, request: Mapping[str, Any]) -> dict
     return response
 
 
-def _one_key(table: Table, select: tree.Select, request: Mapping[str, Any]) -> bytes | None:
+def _one_key(table: Table, select: syntax_tree.Select, request: Mapping[str, Any]) -> bytes | None:
     """The encoded key of the one item that a SELECT can find, where it says the whole key and nothing else."""
     constants = key_constants(request["Statement"], table.key_types)
     if constants is None:
@@ -101,7 +101,7 @@ def _one_key(table: Table, select: tree.Select, request: Mapping[str, Any]) -> b
     return table.stored_key_of(key)
 
 
-def _one_item(table: Table, select: tree.Select, key: bytes) -> list[Any]:
+def _one_item(table: Table, select: syntax_tree.Select, key: bytes) -> list[Any]:
     row = table.rows.get(key)
     if row is None:
         return []
@@ -110,7 +110,7 @@ def _one_item(table: Table, select: tree.Select, key: bytes) -> list[Any]:
     return [Projection(select.projection).project(orjson.loads(row[2]))]
 
 
-def _reading(core: Core, select: tree.Select, request: Mapping[str, Any]) -> tuple[Reads, Reading]:
+def _reading(core: Core, select: syntax_tree.Select, request: Mapping[str, Any]) -> tuple[Reads, Reading]:
     table = core.table(select.table)
     index = None if select.index is None else table.index(select.index)
     reads = plan_select(select, _values(select, request), table, index)
@@ -151,20 +151,23 @@ def _after(of: Reading, spans: Sequence[PartitionSpan], at: bytes, *, forward: b
 # --- writes ---------------------------------------------------------------------------------------------------------
 
 
-def _values(statement: tree.Select | tree.Insert | tree.Update | tree.Delete, request: Mapping[str, Any]) -> Values:
+def _values(
+    statement: syntax_tree.Select | syntax_tree.Insert | syntax_tree.Update | syntax_tree.Delete,
+    request: Mapping[str, Any],
+) -> Values:
     return Values(request.get("Parameters") or (), statement.parameters)
 
 
-def _action(core: Core, statement: tree.Statement, request: Mapping[str, Any]) -> Action:
+def _action(core: Core, statement: syntax_tree.Statement, request: Mapping[str, Any]) -> Action:
     """The write that an INSERT, UPDATE or DELETE asks for. Raises ValidationException for an EXISTS."""
-    if isinstance(statement, tree.Select | tree.Exists):
+    if isinstance(statement, syntax_tree.Select | syntax_tree.Exists):
         raise invalid(ONLY_IN_TRANSACTIONS)
     table = core.table(statement.table)
     values = _values(statement, request)
     wants_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    if isinstance(statement, tree.Insert):
+    if isinstance(statement, syntax_tree.Insert):
         return _insert(table, plan_insert(statement, values, table), wants_old)
-    if isinstance(statement, tree.Delete):
+    if isinstance(statement, syntax_tree.Delete):
         changes = plan_delete(statement, values, table)
         return Delete(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
     changes = plan_update(statement, values, table)
@@ -195,11 +198,11 @@ def _carried_out(core: Core, action: Action) -> ItemWrite:
     return write
 
 
-def _returned(statement: tree.Statement, action: Action, write: ItemWrite) -> list[Any]:
+def _returned(statement: syntax_tree.Statement, action: Action, write: ItemWrite) -> list[Any]:
     """The item that RETURNING asks for: one or none."""
-    if isinstance(statement, tree.Delete):
+    if isinstance(statement, syntax_tree.Delete):
         return [orjson.Fragment(write.row[2])] if statement.returning and write.row is not None else []
-    if not isinstance(statement, tree.Update) or statement.returning is None:
+    if not isinstance(statement, syntax_tree.Update) or statement.returning is None:
         return []
     extent, moment = statement.returning
     item = (write.old if moment == "old" else write.new) or {}
@@ -245,14 +248,14 @@ class _Step:
 
     def __init__(self, core: Core, request: Mapping[str, Any]) -> None:
         self.request = request
-        self.statement: tree.Statement | None = None
+        self.statement: syntax_tree.Statement | None = None
         self.action: Action | None = None
         self.found: _Found | None = None
         self.error: DynamoError | None = None
         self.consumed: Consumption | None = None
         try:
             self.statement = parse_statement(request["Statement"])
-            if isinstance(self.statement, tree.Select):
+            if isinstance(self.statement, syntax_tree.Select):
                 self.found = _Found(core, self.statement, request)
             else:
                 self.action = _action(core, self.statement, request)
@@ -262,7 +265,7 @@ class _Step:
     @property
     def reads(self) -> bool | None:
         """None for what is no statement."""
-        return None if self.statement is None else isinstance(self.statement, tree.Select)
+        return None if self.statement is None else isinstance(self.statement, syntax_tree.Select)
 
     @property
     def place(self) -> tuple[int, bytes] | None:
@@ -311,7 +314,7 @@ def _error(error: DynamoError) -> dict[str, Any]:
 class _Found:
     """The one item that a SELECT names by its key."""
 
-    def __init__(self, core: Core, select: tree.Select, request: Mapping[str, Any]) -> None:
+    def __init__(self, core: Core, select: syntax_tree.Select, request: Mapping[str, Any]) -> None:
         reads, _ = _reading(core, select, request)
         if reads.key is None:
             raise invalid(ONLY_ONE_ITEM)
@@ -342,12 +345,12 @@ def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any
     """Up to 100 reads, or 100 writes and EXISTS, all or none."""
     elements = request["TransactStatements"]
     statements = [parse_statement(one["Statement"]) for one in elements]
-    if all(isinstance(statement, tree.Select) for statement in statements):
+    if all(isinstance(statement, syntax_tree.Select) for statement in statements):
         return _read_all(core, request, list(zip(_selects(statements), elements, strict=True)))
-    if any(isinstance(statement, tree.Select) for statement in statements):
+    if any(isinstance(statement, syntax_tree.Select) for statement in statements):
         raise invalid(TRANSACTION_MIXTURE)
     for at, statement in enumerate(statements):
-        if isinstance(statement, tree.Update | tree.Delete) and statement.returning:
+        if isinstance(statement, syntax_tree.Update | syntax_tree.Delete) and statement.returning:
             raise _invalid_at(at, "RETURNING clause is not supported in ExecuteTransaction.")
     steps = list(zip(range(len(elements)), statements, elements, strict=True))
     response = write_all(core, request, elements, _transactional, steps)
@@ -355,12 +358,12 @@ def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any
     return response
 
 
-def _selects(statements: Sequence[tree.Statement]) -> Iterator[tree.Select]:
-    return (statement for statement in statements if isinstance(statement, tree.Select))
+def _selects(statements: Sequence[syntax_tree.Statement]) -> Iterator[syntax_tree.Select]:
+    return (statement for statement in statements if isinstance(statement, syntax_tree.Select))
 
 
 def _read_all(
-    core: Core, request: Mapping[str, Any], selects: Sequence[tuple[tree.Select, Mapping[str, Any]]]
+    core: Core, request: Mapping[str, Any], selects: Sequence[tuple[syntax_tree.Select, Mapping[str, Any]]]
 ) -> dict[str, Any]:
     found = []
     for at, (select, one) in enumerate(selects):
@@ -382,10 +385,10 @@ def _read_all(
     return response
 
 
-def _transactional(core: Core, step: tuple[int, tree.Statement, Mapping[str, Any]]) -> Action:
+def _transactional(core: Core, step: tuple[int, syntax_tree.Statement, Mapping[str, Any]]) -> Action:
     """A write or a check of a transaction. What does not fit its table is the statement's own reason."""
     at, statement, request = step
-    if isinstance(statement, tree.Exists):
+    if isinstance(statement, syntax_tree.Exists):
         table = core.table(statement.select.table)
         changes = _existing(statement.select, request, table)
         if changes is None:
@@ -400,7 +403,7 @@ def _transactional(core: Core, step: tuple[int, tree.Statement, Mapping[str, Any
         raise
 
 
-def _existing(select: tree.Select, request: Mapping[str, Any], table: Table) -> Changes | None:
+def _existing(select: syntax_tree.Select, request: Mapping[str, Any], table: Table) -> Changes | None:
     return plan_exists(select, _values(select, request), table)
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
-from bursar.dynamo.operations.requests.members import NAME
+from bursar.dynamo.operations.requests.common_members import NAME
 from bursar.dynamo.operations.requests.shapes import Request, Shape, Struct, Text, Whole
 from bursar.dynamo.storage.change_streams import RETENTION_S, Record, Shard, Stream
 from bursar.dynamo.storage.table import REGION

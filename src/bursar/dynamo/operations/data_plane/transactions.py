@@ -15,7 +15,8 @@ from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions import parse_projection
 from bursar.dynamo.items.attribute_values import Item
-from bursar.dynamo.operations.data_plane.actions import (
+from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.item_actions import (
     DUPLICATE_ITEM,
     Action,
     check_action,
@@ -23,9 +24,8 @@ from bursar.dynamo.operations.data_plane.actions import (
     put_action,
     update_action,
 )
-from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
 from bursar.dynamo.operations.data_plane.items import collection_metrics
-from bursar.dynamo.operations.requests.members import (
+from bursar.dynamo.operations.requests.common_members import (
     CAPACITY,
     EXPRESSIONS,
     ITEMS,
@@ -34,7 +34,7 @@ from bursar.dynamo.operations.requests.members import (
     TABLE_NAME,
     TEXT,
 )
-from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.requests.expression_parameters import Parameters
 from bursar.dynamo.operations.requests.shapes import Many, Request, Shape, Struct, Text
 from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
 

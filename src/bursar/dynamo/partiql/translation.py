@@ -8,13 +8,23 @@ SET s = set_add(s, <<'x'>>)    →   ADD s :0
 from collections.abc import Sequence
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.expressions.built import TreeBuilder
-from bursar.dynamo.expressions.structure import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
-from bursar.dynamo.expressions.tree import Action, Between, Comparison, Condition, In, Logical, Not, Operand, Path
-from bursar.dynamo.expressions.tree import Call as Function
+from bursar.dynamo.expressions.static_checks import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
+from bursar.dynamo.expressions.syntax_tree import (
+    Action,
+    Between,
+    Comparison,
+    Condition,
+    In,
+    Logical,
+    Not,
+    Operand,
+    Path,
+)
+from bursar.dynamo.expressions.syntax_tree import Call as Function
+from bursar.dynamo.expressions.tree_builder import TreeBuilder
 from bursar.dynamo.partiql.expression_parser import NESTING_MAX, too_deep
-from bursar.dynamo.partiql.tree import Assignment, Call, Expression, Missing, Operation, Reference, Series
-from bursar.dynamo.partiql.values import Values, missing
+from bursar.dynamo.partiql.statement_values import Values, missing
+from bursar.dynamo.partiql.syntax_tree import Assignment, Call, Expression, Missing, Operation, Reference, Series
 
 NOT_BOOLEAN = "WHERE clause must contain an expression that resolves to a boolean"
 NO_LIST = (

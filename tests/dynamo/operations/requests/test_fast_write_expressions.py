@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo.expressions import Binding, parse_condition, parse_update
-from bursar.dynamo.operations.requests.forms import known_form
+from bursar.dynamo.operations.requests.fast_write_expressions import known_form
 from tests.support.dynamo.tables import item
 
 STORED = item(pk="a", state="open", n=1)

@@ -15,9 +15,9 @@ from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.expressions import Binding, BoundCondition, BoundProjection, parse_condition, parse_projection
 from bursar.dynamo.items.attribute_values import Item, item_size, normalise
-from bursar.dynamo.operations.data_plane import legacy
+from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
-from bursar.dynamo.operations.requests.members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, NAME, TABLE_NAME, TEXT
+from bursar.dynamo.operations.requests.common_members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, NAME, TABLE_NAME, TEXT
 from bursar.dynamo.operations.requests.shapes import Shape, Text
 from bursar.dynamo.storage.rows import SizedItem
 from bursar.dynamo.storage.table import SecondaryIndex, Table
@@ -29,8 +29,8 @@ READ_MEMBERS: dict[str, Shape] = {
     "TableName": TABLE_NAME,
     "IndexName": NAME,
     "Select": Text(choices=("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")),
-    "AttributesToGet": legacy.ATTRIBUTES_TO_GET,
-    "ConditionalOperator": legacy.CONDITIONAL_OPERATOR,
+    "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
+    "ConditionalOperator": legacy_parameters.CONDITIONAL_OPERATOR,
     "ExclusiveStartKey": ITEMS,
     "ReturnConsumedCapacity": CAPACITY,
     "ProjectionExpression": TEXT,
@@ -118,7 +118,7 @@ def bound_filter(request: Mapping[str, Any], binding: Binding, member: str) -> B
     """The FilterExpression, bound, or what the legacy filter in ``member`` says."""
     text = request.get("FilterExpression")
     if text is None:
-        return legacy.filtered(request, member)
+        return legacy_parameters.filtered(request, member)
     return parse_condition(text, kind="FilterExpression").bind(binding)
 
 
@@ -128,7 +128,7 @@ def bound_projection(request: Mapping[str, Any], binding: Binding) -> BoundProje
     if text is not None:
         return parse_projection(text).bind(binding)
     names = request.get("AttributesToGet")
-    return None if names is None else legacy.projection(names)
+    return None if names is None else legacy_parameters.projection(names)
 
 
 def check_select(request: Mapping[str, Any]) -> None:

@@ -15,8 +15,8 @@ from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.expressions import Binding, BoundCondition, BoundUpdate, parse_condition, parse_update
 from bursar.dynamo.items.attribute_values import TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, item_size
 from bursar.dynamo.items.fast_normalise import normalise_and_measure, size_after
-from bursar.dynamo.operations.data_plane import legacy
-from bursar.dynamo.operations.requests.parameters import Parameters
+from bursar.dynamo.operations.data_plane import legacy_parameters
+from bursar.dynamo.operations.requests.expression_parameters import Parameters
 from bursar.dynamo.storage.rows import StoredRow
 from bursar.dynamo.storage.table import ItemWrite, Table
 
@@ -208,7 +208,7 @@ def _changes(request: Mapping[str, Any], parameters: Parameters) -> tuple[BoundU
     if request.get("UpdateExpression") is not None:
         update = parse_update(request["UpdateExpression"]).bind(binding)
     elif request.get("AttributeUpdates") is not None:
-        update = legacy.update(request["AttributeUpdates"])
+        update = legacy_parameters.update(request["AttributeUpdates"])
     condition = bound_condition(request, binding)
     binding.check_all_used()
     return update, condition
@@ -229,7 +229,7 @@ def _conditional(core: Core, request: Mapping[str, Any], parameters: Parameters)
 def bound_condition(request: Mapping[str, Any], binding: Binding) -> BoundCondition | None:
     """The request's ConditionExpression, or what its legacy parameters say."""
     text = request.get("ConditionExpression")
-    return legacy.expected(request) if text is None else parse_condition(text).bind(binding)
+    return legacy_parameters.expected(request) if text is None else parse_condition(text).bind(binding)
 
 
 def _wants_old(request: Mapping[str, Any]) -> bool:

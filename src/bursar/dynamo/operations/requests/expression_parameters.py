@@ -5,7 +5,7 @@ from typing import Any
 
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import Binding
-from bursar.dynamo.operations.requests.forms import Bound, known_form
+from bursar.dynamo.operations.requests.fast_write_expressions import Bound, known_form
 
 PROJECTION = "ProjectionExpression"
 KEY_CONDITION = "KeyConditionExpression"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo.partiql import Insert, parse_statement
-from bursar.dynamo.partiql.values import Values
+from bursar.dynamo.partiql.statement_values import Values
 from tests.support.dynamo.tables import refused
 
 SETS = "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags"

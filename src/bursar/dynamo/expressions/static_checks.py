@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions.reserved_words import is_reserved
-from bursar.dynamo.expressions.tree import (
+from bursar.dynamo.expressions.syntax_tree import (
     Between,
     Call,
     Comparison,

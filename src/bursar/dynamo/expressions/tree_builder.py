@@ -11,9 +11,9 @@ names an expression. Attribute names may be anything, so all of them stand behin
 from collections.abc import Sequence
 
 from bursar.dynamo.errors import invalid
-from bursar.dynamo.expressions.binding import Binding, Scope
 from bursar.dynamo.expressions.condition import BoundCondition, compile_condition, use_compiled
-from bursar.dynamo.expressions.tree import Action, Condition, Path, PathPart, UpdateTree, Value
+from bursar.dynamo.expressions.placeholders import Binding, Scope
+from bursar.dynamo.expressions.syntax_tree import Action, Condition, Path, PathPart, UpdateTree, Value
 from bursar.dynamo.expressions.update import BoundUpdate, compile_update
 from bursar.dynamo.items.attribute_values import EMPTY_NAME, AttributeValue, Item
 

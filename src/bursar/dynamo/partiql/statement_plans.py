@@ -10,11 +10,9 @@ from typing import NamedTuple
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import BoundCondition, BoundUpdate
 from bursar.dynamo.expressions.paths import value_at
-from bursar.dynamo.expressions.tree import Call, Condition, Logical
+from bursar.dynamo.expressions.syntax_tree import Call, Condition, Logical
 from bursar.dynamo.items.attribute_values import Item
-from bursar.dynamo.partiql.conditions import Translator, conjuncts
-from bursar.dynamo.partiql.parser import STATEMENTS_CACHED, output_name, parse_statement
-from bursar.dynamo.partiql.ranges import (
+from bursar.dynamo.partiql.key_ranges import (
     KeyLayout,
     PartitionSpan,
     constant_of_key,
@@ -22,8 +20,10 @@ from bursar.dynamo.partiql.ranges import (
     key_ranges,
     wrong_key_type,
 )
-from bursar.dynamo.partiql.tree import Delete, Expression, Insert, Order, Reference, Select, Update
-from bursar.dynamo.partiql.values import Values
+from bursar.dynamo.partiql.parser import STATEMENTS_CACHED, output_name, parse_statement
+from bursar.dynamo.partiql.statement_values import Values
+from bursar.dynamo.partiql.syntax_tree import Delete, Expression, Insert, Order, Reference, Select, Update
+from bursar.dynamo.partiql.translation import Translator, conjuncts
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import SecondaryIndex, Table
 

@@ -3,9 +3,9 @@
 import pytest
 
 from bursar.dynamo.partiql import Select, parse_statement
-from bursar.dynamo.partiql.conditions import conjuncts
-from bursar.dynamo.partiql.ranges import KeyLayout, Ranges, key_ranges
-from bursar.dynamo.partiql.values import Values
+from bursar.dynamo.partiql.key_ranges import KeyLayout, Ranges, key_ranges
+from bursar.dynamo.partiql.statement_values import Values
+from bursar.dynamo.partiql.translation import conjuncts
 from tests.support.dynamo.tables import refused
 
 LAYOUT = KeyLayout(("pk",), ("sk",), {"pk": "S", "sk": "N"})

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo.expressions.parser import condition_tree, projection_tree, update_tree
-from bursar.dynamo.expressions.tree import Action, Condition, Operand, Path, Value
+from bursar.dynamo.expressions.syntax_tree import Action, Condition, Operand, Path, Value
 from tests.support.dynamo.tree_strategies import conditions, new_values, paths, placeholders
 
 

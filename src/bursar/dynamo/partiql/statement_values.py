@@ -8,7 +8,7 @@ from typing import Any
 
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import AttributeValue, Item, normalise
-from bursar.dynamo.partiql.tree import (
+from bursar.dynamo.partiql.syntax_tree import (
     Call,
     Expression,
     Literal,

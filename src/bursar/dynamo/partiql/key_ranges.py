@@ -13,8 +13,8 @@ from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.expressions import KeyRange, resolve_key_conditions
 from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.dynamo.items.key_encoding import after_prefix
-from bursar.dynamo.partiql.tree import Call, Expression, Operation, Reference, Series
-from bursar.dynamo.partiql.values import Values, is_constant
+from bursar.dynamo.partiql.statement_values import Values, is_constant
+from bursar.dynamo.partiql.syntax_tree import Call, Expression, Operation, Reference, Series
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import SecondaryIndex, Table
 

@@ -17,14 +17,14 @@ from typing import Any
 
 from bursar.dynamo.errors import invalid, invalid_parameter
 from bursar.dynamo.expressions import BoundCondition, BoundProjection, BoundUpdate
-from bursar.dynamo.expressions.binding import ResolvedPath, Scope
-from bursar.dynamo.expressions.built import NO_EXPRESSION, TreeBuilder
 from bursar.dynamo.expressions.key_condition import TOO_MANY, KeyConditions
-from bursar.dynamo.expressions.tree import Between, Call, Comparison, Condition, In, Logical, Not, Path, Value
+from bursar.dynamo.expressions.placeholders import ResolvedPath, Scope
+from bursar.dynamo.expressions.syntax_tree import Between, Call, Comparison, Condition, In, Logical, Not, Path, Value
+from bursar.dynamo.expressions.tree_builder import NO_EXPRESSION, TreeBuilder
 from bursar.dynamo.expressions.update import joined
 from bursar.dynamo.expressions.update_actions import LONG_NAMES, Leaf, added, deleted
 from bursar.dynamo.items.attribute_values import EMPTY_NAME, AttributeValue, Item, compare, normalise
-from bursar.dynamo.operations.requests.members import ITEMS, TEXT
+from bursar.dynamo.operations.requests.common_members import ITEMS, TEXT
 from bursar.dynamo.operations.requests.shapes import Flag, Many, Map, Shape, Struct, Text
 
 OPERATORS = (
