@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bursar.dynamo.operations import OPERATIONS
+from bursar.dynamo.operations.dispatch import OPERATIONS
 from bursar.dynamo.server.x_amz_target import DATA_OPERATIONS, STREAM_OPERATIONS
 
 PAGE = Path(__file__).parent.parent / "docs" / "compatibility.md"

@@ -9,7 +9,7 @@ import pytest
 
 from bursar.dynamo import DynamoError, Engine
 from bursar.dynamo.engine.engine import operation_named
-from bursar.dynamo.operations import Operation
+from bursar.dynamo.operations.dispatch import Operation
 from tests.support.dynamo.tables import item, put, refusal, table
 
 PUT = operation_named("PutItem")

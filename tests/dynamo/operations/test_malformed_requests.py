@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import DynamoError, Engine
-from bursar.dynamo.operations import OPERATIONS
+from bursar.dynamo.operations.dispatch import OPERATIONS
 from tests.support.dynamo.tables import item, put, table
 
 KEY = item(pk="a", sk="1")

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bursar.dynamo import AsyncEngine, Engine
-from bursar.dynamo.operations import OPERATIONS
+from bursar.dynamo.operations.dispatch import OPERATIONS
 from bursar.dynamo.server.x_amz_target import TARGETS
 from tests.support.dynamo.door_clients import connected, raw_request, serving
 from tests.support.raw_client import REPLY_WITHIN_S

@@ -2,7 +2,7 @@
 
 from botocore.session import get_session
 
-from bursar.dynamo.operations import OPERATIONS
+from bursar.dynamo.operations.dispatch import OPERATIONS
 from bursar.dynamo.server.x_amz_target import DATA_OPERATIONS, DATA_TARGET, STREAM_OPERATIONS, STREAMS_TARGET, TARGETS
 
 

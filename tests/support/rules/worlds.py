@@ -10,7 +10,7 @@ from bursar.dynamo.engine.compare_and_swap import EngineCompareAndSwap
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item
-from bursar.dynamo.operations import Operation
+from bursar.dynamo.operations.dispatch import Operation
 from bursar.rules import (
     Agrees,
     AppendOnly,

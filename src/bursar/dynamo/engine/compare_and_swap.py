@@ -28,9 +28,9 @@ from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item, item_size
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.items.key_encoding import after_prefix, encode_key_prefix, encode_key_value
-from bursar.dynamo.operations import Operation
 from bursar.dynamo.operations.data_plane.read_pages import ROWS_UNLIMITED
 from bursar.dynamo.operations.data_plane.transactions import ACTIONS_MAX
+from bursar.dynamo.operations.dispatch import Operation
 from bursar.dynamo.operations.requests.shapes import Request
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import ItemWrite, Table

@@ -22,7 +22,7 @@ from bursar.dynamo.core.catalogue import Core, internal
 from bursar.dynamo.core.guards import GuardLoader
 from bursar.dynamo.core.housekeeping import ITEMS_PER_RUN_MAX, Housekeeping
 from bursar.dynamo.errors import DynamoError, unreadable
-from bursar.dynamo.operations import OPERATIONS, Operation
+from bursar.dynamo.operations.dispatch import OPERATIONS, Operation
 from bursar.dynamo.storage.sqlite_file import Storage
 
 RequestOutcome = bytes | Exception

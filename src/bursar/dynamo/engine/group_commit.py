@@ -21,7 +21,7 @@ import orjson
 
 from bursar.dynamo.engine.compare_and_swap import EngineCompareAndSwap
 from bursar.dynamo.engine.engine import HOUSEKEEPING_EVERY_S, Engine, RequestOutcome, operation_named
-from bursar.dynamo.operations import Operation
+from bursar.dynamo.operations.dispatch import Operation
 
 GROUP_REQUESTS_MAX = 1_000
 """Writes of one commit; further ones wait for the next."""

@@ -21,44 +21,17 @@ How an operation uses it, in DynamoDB's order of checks::
 Every function raises ``DynamoError`` (a ValidationException with Amazon's text) and nothing else.
 """
 
-from functools import lru_cache
-
-from bursar.dynamo.expressions.condition import BoundCondition, ParsedCondition
+from bursar.dynamo.expressions.condition import BoundCondition, ParsedCondition, parse_condition
 from bursar.dynamo.expressions.key_condition import (
     BoundKeyCondition,
     KeyRange,
     ParsedKeyCondition,
+    parse_key_condition,
     resolve_key_conditions,
 )
-from bursar.dynamo.expressions.parser import CACHED_TREES
 from bursar.dynamo.expressions.placeholders import Binding
-from bursar.dynamo.expressions.projection import BoundProjection, ParsedProjection, values_at_paths
-from bursar.dynamo.expressions.update import BoundUpdate, ParsedUpdate
-
-
-@lru_cache(CACHED_TREES)
-def parse_condition(text: str, *, kind: str = "ConditionExpression") -> ParsedCondition:
-    """A condition or, with ``kind="FilterExpression"``, a filter. Raises its syntax error."""
-    return ParsedCondition(text, kind)
-
-
-@lru_cache(CACHED_TREES)
-def parse_update(text: str) -> ParsedUpdate:
-    """An UpdateExpression. Raises its syntax error."""
-    return ParsedUpdate(text)
-
-
-@lru_cache(CACHED_TREES)
-def parse_projection(text: str) -> ParsedProjection:
-    """A ProjectionExpression. Raises its syntax error."""
-    return ParsedProjection(text)
-
-
-@lru_cache(CACHED_TREES)
-def parse_key_condition(text: str) -> ParsedKeyCondition:
-    """A KeyConditionExpression. Raises its syntax error."""
-    return ParsedKeyCondition(text)
-
+from bursar.dynamo.expressions.projection import BoundProjection, ParsedProjection, parse_projection, values_at_paths
+from bursar.dynamo.expressions.update import BoundUpdate, ParsedUpdate, parse_update
 
 __all__ = [
     "Binding",

@@ -20,7 +20,7 @@ from bursar.dynamo.expressions.condition_operands import (
     check_distinct,
     check_ordered,
 )
-from bursar.dynamo.expressions.parser import OPERATORS_MAX, condition_tree, too_many_operators
+from bursar.dynamo.expressions.parser import CACHED_TREES, OPERATORS_MAX, condition_tree, too_many_operators
 from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, LateCheck, Pairs, Scope
 from bursar.dynamo.expressions.predicates import (
     ATTRIBUTE_TESTS,
@@ -82,6 +82,12 @@ class ParsedCondition:
         compiled = compiled_condition(self.text, self.kind, binding.names, binding.types)
         use_compiled(compiled, binding)
         return BoundCondition(compiled, binding.values)
+
+
+@lru_cache(CACHED_TREES)
+def parse_condition(text: str, *, kind: str = "ConditionExpression") -> ParsedCondition:
+    """A condition or, with ``kind="FilterExpression"``, a filter. Raises its syntax error."""
+    return ParsedCondition(text, kind)
 
 
 def use_compiled(compiled: CompiledCondition, binding: Binding) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from bursar.dynamo.errors import invalid, invalid_parameter
 from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition, use_compiled
-from bursar.dynamo.expressions.parser import condition_tree
+from bursar.dynamo.expressions.parser import CACHED_TREES, condition_tree
 from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.syntax_tree import (
     Between,
@@ -97,6 +97,12 @@ class ParsedKeyCondition:
         compiled, plan = _compiled(self.text, binding.names, binding.types)
         use_compiled(compiled, binding)
         return BoundKeyCondition(plan, binding.values)
+
+
+@lru_cache(CACHED_TREES)
+def parse_key_condition(text: str) -> ParsedKeyCondition:
+    """A KeyConditionExpression. Raises its syntax error."""
+    return ParsedKeyCondition(text)
 
 
 def resolve_key_conditions(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar.dynamo.expressions.parser import projection_tree
+from bursar.dynamo.expressions.parser import CACHED_TREES, projection_tree
 from bursar.dynamo.expressions.paths import child, path_tree, resolve_apart
 from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
@@ -46,6 +46,12 @@ class ParsedProjection:
         bound = bound_projection(self.text, binding.names)
         binding.use(bound.names, frozenset(), ())
         return bound
+
+
+@lru_cache(CACHED_TREES)
+def parse_projection(text: str) -> ParsedProjection:
+    """A ProjectionExpression. Raises its syntax error."""
+    return ParsedProjection(text)
 
 
 @lru_cache(COMPILED_MAX)

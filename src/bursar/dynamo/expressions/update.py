@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bursar.dynamo.errors import invalid, invalid_parameter
-from bursar.dynamo.expressions.parser import OPERATORS_MAX, too_many_operators, update_tree
+from bursar.dynamo.expressions.parser import CACHED_TREES, OPERATORS_MAX, too_many_operators, update_tree
 from bursar.dynamo.expressions.paths import path_tree, resolve_apart
 from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, LateCheck, Pairs, ResolvedPath, Scope
 from bursar.dynamo.expressions.syntax_tree import UpdateTree
@@ -100,6 +100,12 @@ class ParsedUpdate:
         compiled = compiled_update(self.text, binding.names, binding.types)
         binding.use(compiled.names, compiled.values, compiled.late_checks)
         return BoundUpdate(compiled, binding.values)
+
+
+@lru_cache(CACHED_TREES)
+def parse_update(text: str) -> ParsedUpdate:
+    """An UpdateExpression. Raises its syntax error."""
+    return ParsedUpdate(text)
 
 
 @lru_cache(COMPILED_MAX)

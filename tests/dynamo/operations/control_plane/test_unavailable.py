@@ -8,7 +8,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.session import get_session
 
 from bursar.dynamo import DynamoError, Engine
-from bursar.dynamo.operations import OPERATIONS
+from bursar.dynamo.operations.dispatch import OPERATIONS
 from tests.support.dynamo.tables import refusal, table
 
 TABLE_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/orders"

@@ -1,0 +1,101 @@
+"""The dispatch table: every operation of DynamoDB's API.
+
+An operation is the shape of its request, a function of (core, request), and what it needs of the file: a write runs
+inside of a transaction that may hold other requests' writes too; a read of several statements runs on one snapshot.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.operations.control_plane import (
+    account,
+    resource_policies,
+    tables,
+    tags,
+    time_to_live,
+    unavailable,
+    update_table,
+)
+from bursar.dynamo.operations.data_plane import batches, items, query, scan, statement_requests, streams, transactions
+from bursar.dynamo.operations.requests.shapes import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation."""
+
+    shape: Request
+    run: Callable[[Core, Mapping[str, Any]], dict[str, Any]]
+    """The response; parts that are JSON already are ``orjson.Fragment``."""
+    writes: bool = False
+    snapshot: bool = False
+    reads: Callable[[Mapping[str, Any]], bool] | None = None
+    """Which requests of an operation that writes do not: they need no turn among the writes."""
+    limits: str = ""
+    """What docs/compatibility.md says of an operation that does less than Amazon's."""
+
+
+OPERATIONS: dict[str, Operation] = {
+    "BatchGetItem": Operation(batches.BATCH_GET_ITEM, batches.batch_get_item, snapshot=True),
+    "BatchWriteItem": Operation(batches.BATCH_WRITE_ITEM, batches.batch_write_item, writes=True),
+    "CreateTable": Operation(tables.CREATE_TABLE, tables.create_table, writes=True),
+    "DeleteItem": Operation(items.DELETE_ITEM, items.delete_item, writes=True),
+    "DeleteTable": Operation(tables.DELETE_TABLE, tables.delete_table, writes=True),
+    "DescribeTable": Operation(tables.DESCRIBE_TABLE, tables.describe_table, snapshot=True),
+    "GetItem": Operation(items.GET_ITEM, items.get_item),
+    "ListTables": Operation(tables.LIST_TABLES, tables.list_tables),
+    "PutItem": Operation(items.PUT_ITEM, items.put_item, writes=True),
+    "Query": Operation(query.QUERY, query.query),
+    "Scan": Operation(scan.SCAN, scan.scan),
+    "TransactGetItems": Operation(transactions.TRANSACT_GET_ITEMS, transactions.transact_get_items, snapshot=True),
+    "TransactWriteItems": Operation(transactions.TRANSACT_WRITE_ITEMS, transactions.transact_write_items, writes=True),
+    "UpdateItem": Operation(items.UPDATE_ITEM, items.update_item, writes=True),
+    "UpdateTable": Operation(update_table.UPDATE_TABLE, update_table.update_table, writes=True),
+    # PartiQL
+    **{
+        name: Operation(
+            shape,
+            statement_requests.carried_out_by(run),
+            writes=True,
+            snapshot=True,
+            reads=statement_requests.only_reads,
+        )
+        for name, shape, run in (
+            ("ExecuteStatement", statement_requests.EXECUTE_STATEMENT, "execute_statement"),
+            ("BatchExecuteStatement", statement_requests.BATCH_EXECUTE_STATEMENT, "batch_execute_statement"),
+            ("ExecuteTransaction", statement_requests.EXECUTE_TRANSACTION, "execute_transaction"),
+        )
+    },
+    # Tags, time to live, policies, the account
+    "TagResource": Operation(tags.TAG_RESOURCE, tags.tag_resource, writes=True),
+    "UntagResource": Operation(tags.UNTAG_RESOURCE, tags.untag_resource, writes=True),
+    "ListTagsOfResource": Operation(tags.LIST_TAGS_OF_RESOURCE, tags.list_tags_of_resource),
+    "UpdateTimeToLive": Operation(time_to_live.UPDATE_TIME_TO_LIVE, time_to_live.update_time_to_live, writes=True),
+    "DescribeTimeToLive": Operation(time_to_live.DESCRIBE_TIME_TO_LIVE, time_to_live.describe_time_to_live),
+    "PutResourcePolicy": Operation(
+        resource_policies.PUT_RESOURCE_POLICY,
+        resource_policies.put_resource_policy,
+        writes=True,
+        limits="kept and answered, not enforced: access is by `--credentials`",
+    ),
+    "GetResourcePolicy": Operation(resource_policies.GET_RESOURCE_POLICY, resource_policies.get_resource_policy),
+    "DeleteResourcePolicy": Operation(
+        resource_policies.DELETE_RESOURCE_POLICY, resource_policies.delete_resource_policy, writes=True
+    ),
+    "DescribeLimits": Operation(
+        account.NOTHING, account.describe_limits, limits="the quotas of a new account; nothing is throttled by them"
+    ),
+    "DescribeEndpoints": Operation(account.NOTHING, account.describe_endpoints, limits="served: names this server"),
+    # Streams
+    "ListStreams": Operation(streams.LIST_STREAMS, streams.list_streams, snapshot=True),
+    "DescribeStream": Operation(streams.DESCRIBE_STREAM, streams.describe_stream, snapshot=True),
+    "GetShardIterator": Operation(streams.GET_SHARD_ITERATOR, streams.get_shard_iterator, snapshot=True),
+    "GetRecords": Operation(streams.GET_RECORDS, streams.get_records, snapshot=True),
+    # What one machine does not have
+    **{
+        name: Operation(shape, run, snapshot=True, limits=limits)
+        for name, (shape, run, limits) in unavailable.UNAVAILABLE.items()
+    },
+}
