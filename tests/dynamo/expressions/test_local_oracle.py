@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_condition, parse_update
-from bursar.dynamo.expressions.syntax_tree import Action, Condition
+from bursar.dynamo.expressions.syntax_tree import Condition, PathAction
 from bursar.dynamo.expressions.update import INVALID_PATH
 from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
 from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
@@ -153,9 +153,9 @@ def our_update(text: str, item: dict[str, Any], parameters: dict[str, Any]) -> A
 
 given_values = st.fixed_dictionaries({":a": values, ":b": values, ":c1": values})
 actions = st.lists(
-    st.builds(lambda path, operand: Action("SET", path, operand), paths, new_values)
-    | paths.map(lambda path: Action("REMOVE", path, None))
-    | st.builds(Action, st.sampled_from(["ADD", "DELETE"]), paths, placeholders),
+    st.builds(lambda path, operand: PathAction("SET", path, operand), paths, new_values)
+    | paths.map(lambda path: PathAction("REMOVE", path, None))
+    | st.builds(PathAction, st.sampled_from(["ADD", "DELETE"]), paths, placeholders),
     min_size=1,
     max_size=3,
 )
@@ -181,7 +181,7 @@ def test_conditions_hold_there_as_here(
 @random_expressions
 @given(actions, items, given_values)
 def test_updates_give_there_what_they_give_here(
-    local: Local, actions: list[Action], item: dict[str, Any], given_values: dict[str, Any]
+    local: Local, actions: list[PathAction], item: dict[str, Any], given_values: dict[str, Any]
 ) -> None:
     item = {**item, **KEY}
     local("PutItem", Item=item)

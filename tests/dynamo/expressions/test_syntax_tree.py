@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo.expressions.parser import condition_tree, projection_tree, update_tree
-from bursar.dynamo.expressions.syntax_tree import Action, Condition, Operand, Path, Value
+from bursar.dynamo.expressions.syntax_tree import Condition, Operand, Path, PathAction, Value
 from tests.support.dynamo.tree_strategies import conditions, new_values, paths, placeholders
 
 
@@ -15,7 +15,7 @@ def test_a_condition_is_what_it_prints(condition: Condition) -> None:
 
 @given(st.lists(st.tuples(paths, new_values), min_size=1, max_size=4))
 def test_a_set_section_is_what_it_prints(actions: list[tuple[Path, Operand]]) -> None:
-    wanted = tuple(Action("SET", path, operand) for path, operand in actions)
+    wanted = tuple(PathAction("SET", path, operand) for path, operand in actions)
     tree = update_tree("SET " + ", ".join(map(str, wanted)))
     assert tree.actions == wanted
     assert update_tree(str(tree)) == tree
@@ -23,7 +23,7 @@ def test_a_set_section_is_what_it_prints(actions: list[tuple[Path, Operand]]) ->
 
 @given(paths, paths, paths, placeholders, placeholders)
 def test_all_sections_of_an_update_are_what_they_print(a: Path, b: Path, c: Path, one: Value, two: Value) -> None:
-    wanted = (Action("REMOVE", a, None), Action("ADD", b, one), Action("DELETE", c, two))
+    wanted = (PathAction("REMOVE", a, None), PathAction("ADD", b, one), PathAction("DELETE", c, two))
     assert update_tree(f"REMOVE {a} ADD {b} {one} DELETE {c} {two}").actions == wanted
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bursar.dynamo.partiql import Select, parse_statement
+from bursar.dynamo.partiql import SelectStatement, parse_statement
 from bursar.dynamo.partiql.key_ranges import KeyLayout, Ranges, key_ranges
-from bursar.dynamo.partiql.statement_values import Values
+from bursar.dynamo.partiql.statement_values import StatementValues
 from bursar.dynamo.partiql.translation import conjuncts
 from tests.support.dynamo.tables import refused
 
@@ -14,8 +14,8 @@ MULTI = KeyLayout(("a", "b"), ("c", "d"), {"a": "S", "b": "S", "c": "N", "d": "N
 
 def ranges(condition: str, layout: KeyLayout = LAYOUT) -> Ranges | None:
     statement = parse_statement(f"SELECT * FROM t WHERE {condition}")
-    assert isinstance(statement, Select)
-    return key_ranges(layout, conjuncts(statement.where), Values((), 0))
+    assert isinstance(statement, SelectStatement)
+    return key_ranges(layout, conjuncts(statement.where), StatementValues((), 0))
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo import DynamoError
-from bursar.dynamo.partiql import Delete, Exists, Insert, Select, Update, parse_statement
+from bursar.dynamo.partiql import (
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
+    SelectStatement,
+    UpdateStatement,
+    parse_statement,
+)
 from bursar.dynamo.partiql.parser import output_name
 from bursar.dynamo.partiql.syntax_tree import (
     Assignment,
-    Call,
+    FunctionExpression,
     Literal,
-    Operation,
+    OperatorExpression,
     Order,
-    Parameter,
+    ParameterExpression,
     Reference,
     Series,
-    Struct,
+    StructExpression,
 )
 from tests.support.dynamo.tables import refused
 
@@ -37,36 +44,38 @@ def number(value: str) -> Literal:
     return Literal({"N": value}, "")
 
 
-def op(operator: str, *operands: object) -> Operation:
-    return Operation(operator, operands, "")  # type: ignore[arg-type]
+def op(operator: str, *operands: object) -> OperatorExpression:
+    return OperatorExpression(operator, operands, "")  # type: ignore[arg-type]
 
 
 def where(condition: str) -> object:
     statement = parse_statement(f"SELECT * FROM t WHERE {condition}")
-    assert isinstance(statement, Select)
+    assert isinstance(statement, SelectStatement)
     return statement.where
 
 
 def test_a_select() -> None:
-    assert parse_statement("select a, m.x[1]['y z'] from \"my-t\".i where a=? order by b desc, c;") == Select(
+    assert parse_statement("select a, m.x[1]['y z'] from \"my-t\".i where a=? order by b desc, c;") == SelectStatement(
         "my-t",
         "i",
         (ref("a"), ref("m", "x", 1, "y z")),
-        op("=", ref("a"), Parameter(0, "")),
+        op("=", ref("a"), ParameterExpression(0, "")),
         (Order("b", True), Order("c", False)),
         1,
     )
 
 
 def test_an_insert() -> None:
-    assert parse_statement("INSERT INTO t VALUE {'pk': 'a', 's': <<1, -2>>, 'l': [true, null], 'p': ?}") == Insert(
+    assert parse_statement(
+        "INSERT INTO t VALUE {'pk': 'a', 's': <<1, -2>>, 'l': [true, null], 'p': ?}"
+    ) == InsertStatement(
         "t",
-        Struct(
+        StructExpression(
             (
                 (text("pk"), text("a")),
                 (text("s"), Series((number("1"), number("-2")), True, "")),
                 (text("l"), Series((Literal({"BOOL": True}, ""), Literal({"NULL": True}, "")), False, "")),
-                (text("p"), Parameter(0, "")),
+                (text("p"), ParameterExpression(0, "")),
             ),
             "",
         ),
@@ -77,26 +86,26 @@ def test_an_insert() -> None:
 def test_an_update() -> None:
     assert parse_statement(
         "UPDATE t SET a=1, b=b+1 SET c=f(a) REMOVE d[0] WHERE pk=? RETURNING MODIFIED NEW *"
-    ) == Update(
+    ) == UpdateStatement(
         "t",
         (
             Assignment(ref("a"), number("1")),
             Assignment(ref("b"), op("+", ref("b"), number("1"))),
-            Assignment(ref("c"), Call("f", (ref("a"),), "")),
+            Assignment(ref("c"), FunctionExpression("f", (ref("a"),), "")),
             Assignment(ref("d", 0), None),
         ),
-        op("=", ref("pk"), Parameter(0, "")),
+        op("=", ref("pk"), ParameterExpression(0, "")),
         ("modified", "new"),
         1,
     )
 
 
 def test_a_delete_and_an_exists() -> None:
-    assert parse_statement("DELETE FROM t WHERE pk='a' RETURNING ALL OLD *") == Delete(
+    assert parse_statement("DELETE FROM t WHERE pk='a' RETURNING ALL OLD *") == DeleteStatement(
         "t", op("=", ref("pk"), text("a")), True, 0
     )
-    inner = Select("t", None, None, op("=", ref("pk"), text("a")), (), 0)
-    assert parse_statement("EXISTS(SELECT * FROM t WHERE pk='a')") == Exists(inner)
+    inner = SelectStatement("t", None, None, op("=", ref("pk"), text("a")), (), 0)
+    assert parse_statement("EXISTS(SELECT * FROM t WHERE pk='a')") == ExistsStatement(inner)
 
 
 @pytest.mark.parametrize(
@@ -124,11 +133,11 @@ def drawn(node: object) -> str:
         return output_name(node)
     if isinstance(node, Literal):
         return str(next(iter(node.value.values())))
-    if isinstance(node, Call):
+    if isinstance(node, FunctionExpression):
         return f"{node.name}({', '.join(map(drawn, node.operands))})"
     if isinstance(node, Series):
         return f"[{', '.join(map(drawn, node.elements))}]"
-    assert isinstance(node, Operation)
+    assert isinstance(node, OperatorExpression)
     operands = list(map(drawn, node.operands))
     if node.operator in ("and", "or", "+", "*"):
         return f"({operands[0]} {node.operator} {operands[1]})"

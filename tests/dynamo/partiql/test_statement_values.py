@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo.partiql import Insert, parse_statement
-from bursar.dynamo.partiql.statement_values import Values
+from bursar.dynamo.partiql import InsertStatement, parse_statement
+from bursar.dynamo.partiql.statement_values import StatementValues
 from tests.support.dynamo.tables import refused
 
 SETS = "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags"
@@ -13,8 +13,8 @@ SETS = "Unsupported data type in Bag. DynamoDB only supports either numbers or s
 
 def value_of(literal: str, *parameters: Any) -> Any:
     statement = parse_statement(f"INSERT INTO t VALUE {{'a': {literal}}}")
-    assert isinstance(statement, Insert)
-    return Values(parameters, statement.parameters).item(statement.item)["a"]
+    assert isinstance(statement, InsertStatement)
+    return StatementValues(parameters, statement.parameters).item(statement.item)["a"]
 
 
 @pytest.mark.parametrize(

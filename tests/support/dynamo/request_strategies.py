@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bursar.dynamo.expressions.syntax_tree import Action
+from bursar.dynamo.expressions.syntax_tree import PathAction
 from tests.support.dynamo.tables import table
 from tests.support.dynamo.tree_strategies import conditions, new_values, paths, placeholders
 from tests.support.dynamo.value_strategies import values
@@ -104,14 +104,14 @@ def items(name: str) -> st.SearchStrategy[dict[str, Any]]:
 def update_expressions() -> st.SearchStrategy[str]:
     """The sections in any order, each once."""
     actions = st.lists(
-        st.builds(lambda path, operand: Action("SET", path, operand), paths, new_values)
-        | paths.map(lambda path: Action("REMOVE", path, None))
-        | st.builds(Action, st.sampled_from(["ADD", "DELETE"]), paths, placeholders),
+        st.builds(lambda path, operand: PathAction("SET", path, operand), paths, new_values)
+        | paths.map(lambda path: PathAction("REMOVE", path, None))
+        | st.builds(PathAction, st.sampled_from(["ADD", "DELETE"]), paths, placeholders),
         min_size=1,
         max_size=3,
     )
 
-    def written(chosen: list[Action]) -> str:
+    def written(chosen: list[PathAction]) -> str:
         sections: dict[str, list[str]] = {}
         for action in chosen:
             sections.setdefault(action.section, []).append(str(action))

@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.expressions.syntax_tree import (
     Between,
-    Call,
     Comparison,
     Condition,
+    FunctionCall,
     In,
     Logical,
     Not,
@@ -20,7 +20,7 @@ heads = st.sampled_from(["a", "b", "c", "d", "#n", "#e"])
 parts: st.SearchStrategy[PathPart] = heads | st.integers(0, 3)
 paths = st.builds(lambda head, tail: Path((head, *tail)), heads, st.lists(parts, max_size=3))
 placeholders = st.sampled_from([":a", ":b", ":c1"]).map(Value)
-operands: st.SearchStrategy[Operand] = paths | placeholders | paths.map(lambda path: Call("size", (path,)))
+operands: st.SearchStrategy[Operand] = paths | placeholders | paths.map(lambda path: FunctionCall("size", (path,)))
 
 primitives: st.SearchStrategy[Condition] = st.one_of(
     st.builds(Comparison, st.sampled_from(["=", "<>", "<", "<=", ">", ">="]), operands, operands),
@@ -28,8 +28,8 @@ primitives: st.SearchStrategy[Condition] = st.one_of(
     st.builds(
         lambda operand, options: In(operand, tuple(options)), operands, st.lists(operands, min_size=1, max_size=3)
     ),
-    paths.map(lambda path: Call("attribute_exists", (path,))),
-    st.builds(lambda left, right: Call("contains", (left, right)), operands, operands),
+    paths.map(lambda path: FunctionCall("attribute_exists", (path,))),
+    st.builds(lambda left, right: FunctionCall("contains", (left, right)), operands, operands),
 )
 
 conditions: st.SearchStrategy[Condition] = st.recursive(
@@ -41,7 +41,7 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
 new_values: st.SearchStrategy[Operand] = st.one_of(
     paths,
     placeholders,
-    st.builds(lambda path, default: Call("if_not_exists", (path, default)), paths, placeholders),
-    st.builds(lambda left, right: Call("list_append", (left, right)), paths, placeholders),
-    st.builds(lambda sign, left, right: Call(sign, (left, right)), st.sampled_from("+-"), paths, placeholders),
+    st.builds(lambda path, default: FunctionCall("if_not_exists", (path, default)), paths, placeholders),
+    st.builds(lambda left, right: FunctionCall("list_append", (left, right)), paths, placeholders),
+    st.builds(lambda sign, left, right: FunctionCall(sign, (left, right)), st.sampled_from("+-"), paths, placeholders),
 )

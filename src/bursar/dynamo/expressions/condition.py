@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions.condition_operands import (
     SIZE_TYPE,
-    Bound,
+    ConditionOperand,
     bind_operand,
     check_between,
     check_call,
@@ -21,7 +21,7 @@ from bursar.dynamo.expressions.condition_operands import (
     check_ordered,
 )
 from bursar.dynamo.expressions.parser import CACHED_TREES, OPERATORS_MAX, condition_tree, too_many_operators
-from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, LateCheck, Pairs, Scope
+from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, ExpressionScope, LateCheck, Pairs
 from bursar.dynamo.expressions.predicates import (
     ATTRIBUTE_TESTS,
     EQUALITY,
@@ -33,7 +33,16 @@ from bursar.dynamo.expressions.predicates import (
     one_of,
     size_of,
 )
-from bursar.dynamo.expressions.syntax_tree import Between, Call, Comparison, Condition, In, Logical, Not, Operand
+from bursar.dynamo.expressions.syntax_tree import (
+    Between,
+    Comparison,
+    Condition,
+    FunctionCall,
+    In,
+    Logical,
+    Not,
+    Operand,
+)
 from bursar.dynamo.items.attribute_values import Item
 
 IN_OPERANDS_MAX = 100
@@ -101,10 +110,10 @@ def use_compiled(compiled: CompiledCondition, binding: Binding) -> None:
 def compiled_condition(text: str, kind: str, names: Pairs, types: Pairs) -> CompiledCondition:
     """``text`` compiled for these names and types of values."""
     tree = condition_tree(text, kind)
-    return compile_condition(tree.root, tree.operators, Scope(kind, names, types))
+    return compile_condition(tree.root, tree.operators, ExpressionScope(kind, names, types))
 
 
-def compile_condition(root: Condition, operators: int, scope: Scope) -> CompiledCondition:
+def compile_condition(root: Condition, operators: int, scope: ExpressionScope) -> CompiledCondition:
     """A tree of ``operators`` operators compiled for the names and types of the scope."""
     compiler = _Compiler(scope)
     test: Test = _never
@@ -130,7 +139,7 @@ def compile_condition(root: Condition, operators: int, scope: Scope) -> Compiled
 class _Compiler:
     """Walks a tree in reading order, operands before what they are operands of, which is DynamoDB's order of errors."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: ExpressionScope) -> None:
         self.scope = scope
         self.heads: set[str] = set()
         self.nested_heads: set[str] = set()
@@ -154,7 +163,7 @@ class _Compiler:
                 tests.append(self.primitive(node))
         return tests.pop()
 
-    def primitive(self, node: Comparison | Between | In | Call) -> Test:
+    def primitive(self, node: Comparison | Between | In | FunctionCall) -> Test:
         if isinstance(node, Comparison):
             return self.comparison(node)
         if isinstance(node, Between):
@@ -164,7 +173,7 @@ class _Compiler:
             check_between(self.scope, lower, upper)
             return between(operand.get, lower.get, upper.get)
         operands = tuple(map(self.operand, _operands(node)))
-        if isinstance(node, Call):
+        if isinstance(node, FunctionCall):
             check_call(self.scope, node.name, operands)
             if node.name in ATTRIBUTE_TESTS and operands[0].attribute is not None:
                 return ATTRIBUTE_TESTS[node.name](operands[0].attribute)
@@ -187,12 +196,12 @@ class _Compiler:
         check_ordered(self.scope, node.operator, (left, right))
         return ORDERINGS[node.operator](left.get, right.get)
 
-    def operand(self, node: Operand) -> Bound:
-        if isinstance(node, Call):
+    def operand(self, node: Operand) -> ConditionOperand:
+        if isinstance(node, FunctionCall):
             # The parser has let no function but size stand here.
             operands = tuple(map(self.operand, node.operands))
             check_call(self.scope, node.name, operands)
-            return Bound(size_of(operands[0].get), SIZE_TYPE)
+            return ConditionOperand(size_of(operands[0].get), SIZE_TYPE)
         bound = bind_operand(self.scope, node)
         if bound.path is not None:
             head = str(bound.path[0])
@@ -242,8 +251,8 @@ def _not(tests: Sequence[Test]) -> Test:
 _JOINS: dict[str, Callable[[Sequence[Test]], Test]] = {"AND": _all, "OR": _any, "NOT": _not}
 
 
-def _operands(node: In | Call) -> tuple[Operand, ...]:
-    return node.operands if isinstance(node, Call) else (node.operand, *node.options)
+def _operands(node: In | FunctionCall) -> tuple[Operand, ...]:
+    return node.operands if isinstance(node, FunctionCall) else (node.operand, *node.options)
 
 
 def _never(_item: Item, _values: Item) -> bool:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
-from bursar.dynamo.expressions.placeholders import ResolvedPath, Scope
+from bursar.dynamo.expressions.placeholders import ExpressionScope, ResolvedPath
 from bursar.dynamo.expressions.static_checks import CONDITION_FUNCTIONS
 from bursar.dynamo.expressions.syntax_tree import Path, Value
 from bursar.dynamo.items.attribute_values import ORDERS, TYPES, AttributeValue, Item, compare
@@ -18,7 +18,7 @@ _VALID_TYPES = "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"
 _ANY_TYPE = "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"
 
 
-class Bound(NamedTuple):
+class ConditionOperand(NamedTuple):
     """An operand that can be read: its path or its placeholder, and its type as far as it is known beforehand."""
 
     get: Getter
@@ -32,16 +32,16 @@ class Bound(NamedTuple):
         return str(self.path[0]) if self.path is not None and len(self.path) == 1 else None
 
 
-def bind_operand(scope: Scope, node: Path | Value) -> Bound:
+def bind_operand(scope: ExpressionScope, node: Path | Value) -> ConditionOperand:
     """A path or a value placeholder, resolved."""
     if isinstance(node, Path):
         path = scope.path(node)
-        return Bound(getter(path), None, path=path)
+        return ConditionOperand(getter(path), None, path=path)
     name = node.name
-    return Bound(lambda _item, values: values[name], scope.value_type(name), placeholder=name)
+    return ConditionOperand(lambda _item, values: values[name], scope.value_type(name), placeholder=name)
 
 
-def check_call(scope: Scope, name: str, operands: Sequence[Bound]) -> None:
+def check_call(scope: ExpressionScope, name: str, operands: Sequence[ConditionOperand]) -> None:
     """Raises for a wrong number of operands, and for operands of a wrong kind or type."""
     if len(operands) != CONDITION_FUNCTIONS[name]:
         raise scope.error(
@@ -63,21 +63,21 @@ def check_call(scope: Scope, name: str, operands: Sequence[Bound]) -> None:
         raise _wrong_type(scope, name, first.type)
 
 
-def check_distinct(scope: Scope, operator: str, operands: Sequence[Bound]) -> None:
+def check_distinct(scope: ExpressionScope, operator: str, operands: Sequence[ConditionOperand]) -> None:
     """Raises when the first operand is a path that stands among the others too."""
     first = operands[0].path
     if first is not None and any(operand.path == first for operand in operands[1:]):
         raise not_distinct(scope, operator, first)
 
 
-def check_ordered(scope: Scope, operator: str, operands: Sequence[Bound]) -> None:
+def check_ordered(scope: ExpressionScope, operator: str, operands: Sequence[ConditionOperand]) -> None:
     """Raises for an operand of a type that has no order."""
     for operand in operands:
         if operand.type is not None and operand.type not in ORDERS:
             raise _wrong_type(scope, operator, operand.type)
 
 
-def check_between(scope: Scope, lower: Bound, upper: Bound) -> None:
+def check_between(scope: ExpressionScope, lower: ConditionOperand, upper: ConditionOperand) -> None:
     """Adds the check that the two given bounds are of one type and in order."""
     if lower.placeholder is None or upper.placeholder is None:
         return
@@ -99,7 +99,7 @@ def check_between(scope: Scope, lower: Bound, upper: Bound) -> None:
     scope.late_checks.append(check)
 
 
-def _check_attribute_type(scope: Scope, operand: Bound) -> None:
+def _check_attribute_type(scope: ExpressionScope, operand: ConditionOperand) -> None:
     if operand.type != "S" or operand.placeholder is None:
         raise _wrong_type(scope, "attribute_type", operand.type or _ANY_TYPE)
     placeholder = operand.placeholder
@@ -112,7 +112,7 @@ def _check_attribute_type(scope: Scope, operand: Bound) -> None:
     scope.late_checks.append(check)
 
 
-def _wrong_type(scope: Scope, name: str, kind: str | None) -> DynamoError:
+def _wrong_type(scope: ExpressionScope, name: str, kind: str | None) -> DynamoError:
     return scope.error(
         f"Incorrect operand type for operator or function; operator or function: {name}, operand type: {kind}"
     )

@@ -16,12 +16,12 @@ from typing import NamedTuple, TypeAlias
 from bursar.dynamo.errors import invalid, invalid_parameter
 from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition, use_compiled
 from bursar.dynamo.expressions.parser import CACHED_TREES, condition_tree
-from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
+from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, ExpressionScope, Pairs, ResolvedPath
 from bursar.dynamo.expressions.syntax_tree import (
     Between,
-    Call,
     Comparison,
     Condition,
+    FunctionCall,
     In,
     Logical,
     Not,
@@ -65,7 +65,7 @@ class BoundKeyCondition:
 
     __slots__ = ("_plan", "_values")
 
-    def __init__(self, plan: "_Plan", values: Item) -> None:
+    def __init__(self, plan: "_KeyConditionPlan", values: Item) -> None:
         self._plan = plan
         self._values = values
 
@@ -194,7 +194,7 @@ def _bounds(leading: bytes, operator: str, operands: Sequence[AttributeValue]) -
 # --- what the expression says -----------------------------------------------------------------------
 
 
-class _Plan(NamedTuple):
+class _KeyConditionPlan(NamedTuple):
     """(attribute, operator, placeholders of the operands) for each condition, or what forbids them."""
 
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...]
@@ -209,11 +209,11 @@ _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 @lru_cache(COMPILED_MAX)
-def _compiled(text: str, names: Pairs, types: Pairs) -> tuple[CompiledCondition, _Plan]:
+def _compiled(text: str, names: Pairs, types: Pairs) -> tuple[CompiledCondition, _KeyConditionPlan]:
     compiled = compiled_condition(text, KIND, names, types)
     if compiled.problem is not None:
-        return compiled, _Plan((), compiled.problem)
-    scope = Scope(KIND, names, types)
+        return compiled, _KeyConditionPlan((), compiled.problem)
+    scope = ExpressionScope(KIND, names, types)
     conditions: dict[str, tuple[str, tuple[str, ...]]] = {}
     try:
         for node in _joined(condition_tree(text, KIND).root):
@@ -224,8 +224,8 @@ def _compiled(text: str, names: Pairs, types: Pairs) -> tuple[CompiledCondition,
         if len(conditions) > CONDITIONS_MAX:
             raise _Forbidden(TOO_MANY)
     except _Forbidden as forbidden:
-        return compiled, _Plan((), str(forbidden))
-    return compiled, _Plan(tuple((name, *rest) for name, rest in conditions.items()), None)
+        return compiled, _KeyConditionPlan((), str(forbidden))
+    return compiled, _KeyConditionPlan(tuple((name, *rest) for name, rest in conditions.items()), None)
 
 
 def _joined(root: Condition) -> list[Condition]:
@@ -240,10 +240,10 @@ def _joined(root: Condition) -> list[Condition]:
     return joined
 
 
-def _planned(scope: Scope, node: Condition) -> tuple[str, str, tuple[str, ...]]:
+def _planned(scope: ExpressionScope, node: Condition) -> tuple[str, str, tuple[str, ...]]:
     if isinstance(node, Logical | Not | In) or (isinstance(node, Comparison) and node.operator == "<>"):
         raise _Forbidden(f"Invalid operator used in {KIND}: {_operator(node)}")
-    if isinstance(node, Call):
+    if isinstance(node, FunctionCall):
         if node.name != "begins_with":
             raise _Forbidden(f"Invalid operator used in {KIND}: {node.name}")
         return _attribute_first(scope, "begins_with", node.operands)
@@ -255,7 +255,9 @@ def _planned(scope: Scope, node: Condition) -> tuple[str, str, tuple[str, ...]]:
     return name, _MIRRORED[node.operator], _placeholders((node.left,))
 
 
-def _attribute_first(scope: Scope, operator: str, operands: Sequence[Operand]) -> tuple[str, str, tuple[str, ...]]:
+def _attribute_first(
+    scope: ExpressionScope, operator: str, operands: Sequence[Operand]
+) -> tuple[str, str, tuple[str, ...]]:
     if not isinstance(operands[0], Path):
         raise _Forbidden(
             f"Invalid condition in {KIND}: {operator} operator must have the key attribute as its first operand"
@@ -263,11 +265,11 @@ def _attribute_first(scope: Scope, operator: str, operands: Sequence[Operand]) -
     return _attribute(scope, operands), operator, _placeholders(operands[1:])
 
 
-def _attribute(scope: Scope, operands: Sequence[Operand]) -> str:
+def _attribute(scope: ExpressionScope, operands: Sequence[Operand]) -> str:
     """The one attribute among the operands of a condition."""
     paths: list[ResolvedPath] = []
     for operand in operands:
-        if isinstance(operand, Call):
+        if isinstance(operand, FunctionCall):
             raise _Forbidden("KeyConditionExpressions cannot contain nested operations")
         if isinstance(operand, Path):
             if paths:

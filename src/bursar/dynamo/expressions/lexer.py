@@ -34,7 +34,7 @@ _TOKEN = re.compile(
 )
 
 
-class Token(NamedTuple):
+class ExpressionToken(NamedTuple):
     """``kind`` is one of the constants above, or the keyword itself in capitals; ``start:end`` is where it stands."""
 
     kind: str
@@ -43,7 +43,7 @@ class Token(NamedTuple):
     end: int
 
 
-def tokens_of(text: str, kind: str) -> list[Token]:
+def tokens_of(text: str, kind: str) -> list[ExpressionToken]:
     """All tokens of ``text``, the last one being END. ``kind`` is the parameter's name, for the errors.
 
     Keywords, in any case, become tokens of their own kind. A character that starts no token is left
@@ -56,7 +56,7 @@ def tokens_of(text: str, kind: str) -> list[Token]:
         raise invalid(
             f"Invalid {kind}: Expression size has exceeded the maximum allowed size; expression size: {size_bytes}"
         )
-    tokens: list[Token] = []
+    tokens: list[ExpressionToken] = []
     at = 0
     while True:
         match = _TOKEN.match(text, at)
@@ -66,12 +66,12 @@ def tokens_of(text: str, kind: str) -> list[Token]:
         word = text[start:at]
         if token_kind == WORD and word.upper() in KEYWORDS:
             token_kind = word.upper()
-        tokens.append(Token(token_kind, word, start, at))
+        tokens.append(ExpressionToken(token_kind, word, start, at))
         if token_kind == END:
             return tokens
 
 
-def syntax_error(kind: str, text: str, tokens: list[Token], at: int) -> DynamoError:
+def syntax_error(kind: str, text: str, tokens: list[ExpressionToken], at: int) -> DynamoError:
     """The error at token number ``at``; ``near`` is the text from the token before it to the token after it."""
     token = tokens[at]
     near_start = tokens[at - 1].start if at else 0

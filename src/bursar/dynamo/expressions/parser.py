@@ -5,20 +5,20 @@ The parser itself judges syntax alone: DynamoDB reports a syntax error before an
 
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions import lexer
-from bursar.dynamo.expressions.lexer import Token, syntax_error, tokens_of
+from bursar.dynamo.expressions.lexer import ExpressionToken, syntax_error, tokens_of
 from bursar.dynamo.expressions.static_checks import check_condition, check_projection, check_update
 from bursar.dynamo.expressions.syntax_tree import (
-    Action,
     Between,
-    Call,
     Comparison,
     Condition,
     ConditionTree,
+    FunctionCall,
     In,
     Logical,
     Not,
     Operand,
     Path,
+    PathAction,
     PathPart,
     ProjectionTree,
     UpdateTree,
@@ -73,7 +73,7 @@ class _Parser:
         self.kind = kind
         self.tokens = tokens_of(text, kind)
         self.at = 0
-        self.token: Token = self.tokens[0]
+        self.token: ExpressionToken = self.tokens[0]
         self.calls_open = 0
         self.operators = 0
         self.redundant_parentheses = False
@@ -88,7 +88,7 @@ class _Parser:
         return ConditionTree(self.kind, root, self.redundant_parentheses, self.operators)
 
     def update_expression(self) -> UpdateTree:
-        actions: list[Action] = []
+        actions: list[PathAction] = []
         opened: set[str] = set()
         repeated = None
         while True:
@@ -193,7 +193,7 @@ class _Parser:
                 raise too_many_operators(self.kind)
             operands = self.operands()
             self.calls_open -= 1
-            return Call(token.text, operands)
+            return FunctionCall(token.text, operands)
         return self.path()
 
     def wrapped_operand(self) -> Operand:
@@ -225,18 +225,18 @@ class _Parser:
 
     # --- update actions ---
 
-    def action(self, section: str) -> Action:
+    def action(self, section: str) -> PathAction:
         path = self.path()
         if section == "REMOVE":
-            return Action(section, path, None)
+            return PathAction(section, path, None)
         if section == "SET":
             self.expect("=")
-            return Action(section, path, self.new_value())
+            return PathAction(section, path, self.new_value())
         if self.token.kind != lexer.VALUE:
             raise self.error()
         value = Value(self.token.text)
         self.advance()
-        return Action(section, path, value)
+        return PathAction(section, path, value)
 
     def new_value(self) -> Operand:
         """``operand``, ``operand + operand`` or ``operand - operand``, the whole or either side in parentheses."""
@@ -244,9 +244,9 @@ class _Parser:
         node = self.operand()
         while True:
             sign = self.token.text
-            if sign in ("+", "-") and not (isinstance(node, Call) and node.name in ("+", "-")):
+            if sign in ("+", "-") and not (isinstance(node, FunctionCall) and node.name in ("+", "-")):
                 self.count_operator()
-                node = Call(sign, (node, self.wrapped_operand()))
+                node = FunctionCall(sign, (node, self.wrapped_operand()))
             elif unclosed:
                 self.expect(")")
                 unclosed -= 1
@@ -315,7 +315,7 @@ class _Parser:
         return node
 
     def as_operand(self, node: Operand | Condition) -> Operand:
-        if isinstance(node, Path | Value | Call):
+        if isinstance(node, Path | Value | FunctionCall):
             return node
         raise self.error()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.expressions.placeholders import ResolvedPath, Scope
+from bursar.dynamo.expressions.placeholders import ExpressionScope, ResolvedPath
 from bursar.dynamo.expressions.syntax_tree import Path
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
@@ -47,7 +47,7 @@ def written(path: ResolvedPath) -> str:
     return "[" + ", ".join(f"[{part}]" if isinstance(part, int) else part for part in path) + "]"
 
 
-def not_distinct(scope: Scope, operator: str, path: ResolvedPath) -> DynamoError:
+def not_distinct(scope: ExpressionScope, operator: str, path: ResolvedPath) -> DynamoError:
     """The error for an operator that is given one path twice."""
     return scope.error(
         "The first operand must be distinct from the remaining operands for this operator or function; "
@@ -73,7 +73,7 @@ def clash(one: ResolvedPath, two: ResolvedPath) -> str | None:
     )
 
 
-def resolve_apart(scope: Scope, paths: Sequence[Path]) -> tuple[ResolvedPath, ...]:
+def resolve_apart(scope: ExpressionScope, paths: Sequence[Path]) -> tuple[ResolvedPath, ...]:
     """``paths`` resolved, none clashing with another. DynamoDB goes through them from the last to the first."""
     resolved: list[ResolvedPath] = []
     for path in reversed(paths):

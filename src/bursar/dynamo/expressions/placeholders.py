@@ -120,7 +120,7 @@ def _check_value(key: str, value: Any) -> None:
         raise invalid(text) from None
 
 
-class Scope:
+class ExpressionScope:
     """One expression being compiled: resolves its placeholders, and collects the checks that wait for the values.
 
     Problems are raised as they are met, so the order in which a compiler resolves things is DynamoDB's order of errors.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bursar.dynamo.expressions.parser import CACHED_TREES, projection_tree
 from bursar.dynamo.expressions.paths import child, path_tree, resolve_apart
-from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, Pairs, ResolvedPath, Scope
+from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, ExpressionScope, Pairs, ResolvedPath
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 
@@ -57,7 +57,7 @@ def parse_projection(text: str) -> ParsedProjection:
 @lru_cache(COMPILED_MAX)
 def bound_projection(text: str, names: Pairs) -> BoundProjection:
     """``text`` bound to these names."""
-    scope = Scope("ProjectionExpression", names, ())
+    scope = ExpressionScope("ProjectionExpression", names, ())
     paths = resolve_apart(scope, projection_tree(text).paths)
     return BoundProjection(
         paths,

@@ -10,10 +10,10 @@ from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions.reserved_words import is_reserved
 from bursar.dynamo.expressions.syntax_tree import (
     Between,
-    Call,
     Comparison,
     Condition,
     ConditionTree,
+    FunctionCall,
     In,
     Logical,
     Not,
@@ -55,14 +55,14 @@ class _Check:
         """Checks an operand; ``outermost`` says that it is the whole of a SET's right side."""
         if isinstance(node, Path):
             self.path(node)
-        elif isinstance(node, Call):
+        elif isinstance(node, FunctionCall):
             self.function(node.name)
             if not outermost and node.name not in self.operands:
                 raise self.misused(node.name)
             for operand in node.operands:
                 self.operand(operand)
 
-    def test(self, node: Call) -> None:
+    def test(self, node: FunctionCall) -> None:
         """Checks a function that stands as a condition of its own."""
         self.function(node.name)
         if node.name in self.operands:
@@ -99,7 +99,7 @@ def check_condition(tree: ConditionTree) -> None:
     if tree.redundant_parentheses:
         raise check.redundant_parentheses()
     for node in primitives(tree.root):
-        if isinstance(node, Call):
+        if isinstance(node, FunctionCall):
             check.test(node)
         elif isinstance(node, Comparison):
             check.operand(node.left)
@@ -132,7 +132,7 @@ def check_projection(tree: ProjectionTree) -> None:
         check.path(path)
 
 
-def primitives(root: Condition) -> Iterator[Comparison | Between | In | Call]:
+def primitives(root: Condition) -> Iterator[Comparison | Between | In | FunctionCall]:
     """The conditions that AND, OR and NOT join, in reading order."""
     waiting: list[Condition] = [root]
     while waiting:

@@ -52,7 +52,7 @@ class Value(Node):
         return self.name
 
 
-class Call(Node):
+class FunctionCall(Node):
     """A function with its operands; in an update also ``+`` and ``-``, which are functions of two operands."""
 
     __slots__ = ("name", "operands")
@@ -67,7 +67,7 @@ class Call(Node):
         return f"{self.name}({', '.join(map(str, self.operands))})"
 
 
-Operand: TypeAlias = Path | Value | Call
+Operand: TypeAlias = Path | Value | FunctionCall
 
 
 class Comparison(Node):
@@ -144,12 +144,12 @@ class Not(Node):
         return f"NOT ({self.condition})" if isinstance(self.condition, Logical) else f"NOT {self.condition}"
 
 
-Condition: TypeAlias = Comparison | Between | In | Logical | Not | Call
+Condition: TypeAlias = Comparison | Between | In | Logical | Not | FunctionCall
 
 _RANK = {"OR": 1, "AND": 2}
 
 
-class Action(Node):
+class PathAction(Node):
     """One action of an update: SET path = operand, REMOVE path, ADD path value, DELETE path value."""
 
     __slots__ = ("operand", "path", "section")
@@ -186,7 +186,7 @@ class UpdateTree(Node):
     __slots__ = ("actions", "operators", "redundant_parentheses", "repeated_section")
 
     def __init__(
-        self, actions: tuple[Action, ...], repeated_section: str | None, redundant_parentheses: bool, operators: int
+        self, actions: tuple[PathAction, ...], repeated_section: str | None, redundant_parentheses: bool, operators: int
     ) -> None:
         self.actions = actions
         self.repeated_section = repeated_section

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions.condition import BoundCondition, compile_condition, use_compiled
-from bursar.dynamo.expressions.placeholders import Binding, Scope
-from bursar.dynamo.expressions.syntax_tree import Action, Condition, Path, PathPart, UpdateTree, Value
+from bursar.dynamo.expressions.placeholders import Binding, ExpressionScope
+from bursar.dynamo.expressions.syntax_tree import Condition, Path, PathAction, PathPart, UpdateTree, Value
 from bursar.dynamo.expressions.update import BoundUpdate, compile_update
 from bursar.dynamo.items.attribute_values import EMPTY_NAME, AttributeValue, Item
 
@@ -46,7 +46,7 @@ class TreeBuilder:
         use_compiled(compiled, binding)
         return BoundCondition(compiled, self._values)
 
-    def update(self, actions: Sequence[Action]) -> BoundUpdate:
+    def update(self, actions: Sequence[PathAction]) -> BoundUpdate:
         """The update. Raises ValidationException for paths that clash and operands that do not fit."""
         binding, scope = self._bound()
         compiled = compile_update(UpdateTree(tuple(actions), None, False, 0), scope)
@@ -61,7 +61,7 @@ class TreeBuilder:
             placeholder = self._names[name] = f"#{len(self._names)}"
         return placeholder
 
-    def _bound(self) -> tuple[Binding, Scope]:
+    def _bound(self) -> tuple[Binding, ExpressionScope]:
         binding = Binding(None, self._values or None)
         names = tuple((placeholder, name) for name, placeholder in self._names.items())
-        return binding, Scope(NO_EXPRESSION, names, binding.types)
+        return binding, ExpressionScope(NO_EXPRESSION, names, binding.types)

@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 from bursar.dynamo.errors import invalid, invalid_parameter
 from bursar.dynamo.expressions.parser import CACHED_TREES, OPERATORS_MAX, too_many_operators, update_tree
 from bursar.dynamo.expressions.paths import path_tree, resolve_apart
-from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, LateCheck, Pairs, ResolvedPath, Scope
+from bursar.dynamo.expressions.placeholders import (
+    COMPILED_MAX,
+    Binding,
+    ExpressionScope,
+    LateCheck,
+    Pairs,
+    ResolvedPath,
+)
 from bursar.dynamo.expressions.syntax_tree import UpdateTree
 from bursar.dynamo.expressions.update_actions import Leaf, compile_action
 from bursar.dynamo.items.attribute_values import AttributeValue, Item, check_nesting
@@ -111,10 +118,10 @@ def parse_update(text: str) -> ParsedUpdate:
 @lru_cache(COMPILED_MAX)
 def compiled_update(text: str, names: Pairs, types: Pairs) -> CompiledUpdate:
     """``text`` compiled for these names and types of values."""
-    return compile_update(update_tree(text), Scope("UpdateExpression", names, types))
+    return compile_update(update_tree(text), ExpressionScope("UpdateExpression", names, types))
 
 
-def compile_update(tree: UpdateTree, scope: Scope) -> CompiledUpdate:
+def compile_update(tree: UpdateTree, scope: ExpressionScope) -> CompiledUpdate:
     """A tree compiled for the names and types of the scope."""
     paths = resolve_apart(scope, [action.path for action in tree.actions])
     compiled = [compile_action(scope, action.section, action.operand) for action in reversed(tree.actions)]
@@ -126,7 +133,11 @@ def compile_update(tree: UpdateTree, scope: Scope) -> CompiledUpdate:
 
 
 def joined(
-    scope: Scope, leaves: Sequence[tuple[ResolvedPath, Leaf]], types: Sequence[str | None], *, only_removes: bool
+    scope: ExpressionScope,
+    leaves: Sequence[tuple[ResolvedPath, Leaf]],
+    types: Sequence[str | None],
+    *,
+    only_removes: bool,
 ) -> CompiledUpdate:
     """An update of these leaves, at paths that do not clash; ``types`` as each leaf knows beforehand."""
     paths = tuple(path for path, _ in leaves)

@@ -9,16 +9,16 @@ from typing import TypeAlias
 
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
-from bursar.dynamo.expressions.placeholders import Scope
+from bursar.dynamo.expressions.placeholders import ExpressionScope
 from bursar.dynamo.expressions.static_checks import UPDATE_FUNCTIONS
-from bursar.dynamo.expressions.syntax_tree import Call, Operand, Path, Value
+from bursar.dynamo.expressions.syntax_tree import FunctionCall, Operand, Path, Value
 from bursar.dynamo.items import numbers
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 Leaf: TypeAlias = Callable[[AttributeValue | None, Item, Item], AttributeValue | None]
-Reader: TypeAlias = Callable[[Item, Item], AttributeValue]
+OperandReader: TypeAlias = Callable[[Item, Item], AttributeValue]
 """(item, expression values) → the operand's value; raises when the item lacks it."""
-BoundOperand: TypeAlias = tuple[Reader, str | None]
+UpdateOperand: TypeAlias = tuple[OperandReader, str | None]
 """A reader, and the type of what it reads as far as it is known beforehand."""
 
 WRONG_TYPE = "An operand in the update expression has an incorrect data type"
@@ -39,7 +39,7 @@ _SETS = frozenset({"SS", "NS", "BS"})
 _ALLOWED = {"ADD": _SETS | {"N"}, "DELETE": _SETS}
 
 
-def compile_action(scope: Scope, section: str, operand: Operand | None) -> tuple[Leaf, str | None]:
+def compile_action(scope: ExpressionScope, section: str, operand: Operand | None) -> tuple[Leaf, str | None]:
     """(the leaf, the type that the attribute will have as far as it is known beforehand)."""
     if operand is None:
         return _remove, None
@@ -95,7 +95,7 @@ def deleted(old: AttributeValue | None, value: AttributeValue) -> AttributeValue
 # --- operands of SET --------------------------------------------------------------------------------
 
 
-def _operand(scope: Scope, node: Operand) -> BoundOperand:
+def _operand(scope: ExpressionScope, node: Operand) -> UpdateOperand:
     if isinstance(node, Path):
         return _required(getter(scope.path(node))), None
     if isinstance(node, Value):
@@ -110,7 +110,7 @@ def _operand(scope: Scope, node: Operand) -> BoundOperand:
     return _FUNCTIONS[node.name](scope, node, operands)
 
 
-def _required(get: Getter) -> Reader:
+def _required(get: Getter) -> OperandReader:
     def read(item: Item, values: Item) -> AttributeValue:
         value = get(item, values)
         if value is None:
@@ -120,7 +120,7 @@ def _required(get: Getter) -> Reader:
     return read
 
 
-def _if_not_exists(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -> BoundOperand:
+def _if_not_exists(scope: ExpressionScope, node: FunctionCall, operands: Sequence[UpdateOperand]) -> UpdateOperand:
     path = node.operands[0]
     if not isinstance(path, Path):
         raise scope.error("Operator or function requires a document path; operator or function: if_not_exists")
@@ -138,7 +138,7 @@ def _if_not_exists(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -
     return read, kind
 
 
-def _list_append(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -> BoundOperand:
+def _list_append(scope: ExpressionScope, node: FunctionCall, operands: Sequence[UpdateOperand]) -> UpdateOperand:
     _check_types(scope, node, operands, "L")
     (first, _), (second, _) = operands
 
@@ -151,7 +151,7 @@ def _list_append(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -> 
     return read, "L"
 
 
-def _arithmetic(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -> BoundOperand:
+def _arithmetic(scope: ExpressionScope, node: FunctionCall, operands: Sequence[UpdateOperand]) -> UpdateOperand:
     _check_types(scope, node, operands, "N")
     (first, _), (second, _) = operands
     calculate = numbers.add if node.name == "+" else numbers.subtract
@@ -165,7 +165,7 @@ def _arithmetic(scope: Scope, node: Call, operands: Sequence[BoundOperand]) -> B
     return read, "N"
 
 
-def _check_types(scope: Scope, node: Call, operands: Sequence[BoundOperand], wanted: str) -> None:
+def _check_types(scope: ExpressionScope, node: FunctionCall, operands: Sequence[UpdateOperand], wanted: str) -> None:
     for operand, (_, kind) in zip(node.operands, operands, strict=True):
         # Only values given in the request are judged here; what if_not_exists gives is known when it is read.
         if isinstance(operand, Value) and kind != wanted:
@@ -175,7 +175,7 @@ def _check_types(scope: Scope, node: Call, operands: Sequence[BoundOperand], wan
             )
 
 
-_FUNCTIONS: dict[str, Callable[[Scope, Call, Sequence[BoundOperand]], BoundOperand]] = {
+_FUNCTIONS: dict[str, Callable[[ExpressionScope, FunctionCall, Sequence[UpdateOperand]], UpdateOperand]] = {
     "if_not_exists": _if_not_exists,
     "list_append": _list_append,
     "+": _arithmetic,

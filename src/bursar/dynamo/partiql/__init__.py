@@ -14,6 +14,21 @@ language for Amazon DynamoDB"; the texts of errors are those of Amazon's DynamoD
 """
 
 from bursar.dynamo.partiql.parser import parse_statement
-from bursar.dynamo.partiql.syntax_tree import Delete, Exists, Insert, Select, Statement, Update
+from bursar.dynamo.partiql.syntax_tree import (
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
+    PartiqlStatement,
+    SelectStatement,
+    UpdateStatement,
+)
 
-__all__ = ["Delete", "Exists", "Insert", "Select", "Statement", "Update", "parse_statement"]
+__all__ = [
+    "DeleteStatement",
+    "ExistsStatement",
+    "InsertStatement",
+    "PartiqlStatement",
+    "SelectStatement",
+    "UpdateStatement",
+    "parse_statement",
+]

@@ -6,19 +6,30 @@ What an expression may be is judged where it is used; here only its syntax is.
 from collections.abc import Callable
 
 from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.expressions.syntax_tree import PathPart
 from bursar.dynamo.items.attribute_values import AttributeValue, normalise
-from bursar.dynamo.partiql.lexer import END, KEYWORD, NUMBER, QUOTED, SIGN, TEXT, WORD, Token, malformed, tokens_of
+from bursar.dynamo.partiql.lexer import (
+    END,
+    KEYWORD,
+    NUMBER,
+    QUOTED,
+    SIGN,
+    TEXT,
+    WORD,
+    StatementToken,
+    malformed,
+    tokens_of,
+)
 from bursar.dynamo.partiql.syntax_tree import (
-    Call,
     Expression,
+    FunctionExpression,
     Literal,
     Missing,
-    Operation,
-    Parameter,
-    PathPart,
+    OperatorExpression,
+    ParameterExpression,
     Reference,
     Series,
-    Struct,
+    StructExpression,
 )
 
 NESTING_MAX = 40
@@ -38,7 +49,7 @@ class ExpressionParser:
     def __init__(self, text: str) -> None:
         self.tokens = tokens_of(text)
         self.at = 0
-        self.token: Token = self.tokens[0]
+        self.token: StatementToken = self.tokens[0]
         self.parameters = 0
         self.depth = 0
 
@@ -61,7 +72,7 @@ class ExpressionParser:
     def operation(self, operator: str, left: Expression, right: Callable[[], Expression]) -> Expression:
         place = self.token.place
         self.advance()
-        return Operation(operator, (left, right()), place)
+        return OperatorExpression(operator, (left, right()), place)
 
     def negation(self) -> Expression:
         if not self.is_word("not"):
@@ -71,7 +82,7 @@ class ExpressionParser:
         self.deeper()
         operand = self.negation()
         self.depth -= 1
-        return Operation("not", (operand,), place)
+        return OperatorExpression("not", (operand,), place)
 
     def comparison(self) -> Expression:
         left = self.binary(0)
@@ -79,14 +90,14 @@ class ExpressionParser:
             token = self.token
             if token.kind == SIGN and token.text in _COMPARISONS:
                 self.advance()
-                left = Operation(_COMPARISONS[token.text], (left, self.binary(0)), token.place)
+                left = OperatorExpression(_COMPARISONS[token.text], (left, self.binary(0)), token.place)
             elif self.is_word("is"):
                 left = self.presence(left)
             elif self.is_word("not") or self.is_word("in") or self.is_word("between") or self.is_word("like"):
                 negated = self.word_taken("not")
                 left = self.membership(left)
                 if negated:
-                    left = Operation("not", (left,), token.place)
+                    left = OperatorExpression("not", (left,), token.place)
             else:
                 return left
 
@@ -96,22 +107,22 @@ class ExpressionParser:
         if operator == "between":
             lower = self.binary(0)
             self.expect_word("and")
-            return Operation(operator, (left, lower, self.binary(0)), place)
+            return OperatorExpression(operator, (left, lower, self.binary(0)), place)
         if operator == "like":
             raise _unsupported("like")
         right = self.binary(0)
         if not isinstance(right, Series):
             # One element in parentheses is an expression in them, anywhere else.
             right = Series((right,), False, place) if self.tokens[self.at - 1].text == ")" else right
-        return Operation(operator, (left, right), place)
+        return OperatorExpression(operator, (left, right), place)
 
     def presence(self, left: Expression) -> Expression:
         place = self.token.place
         self.advance()
         negated = self.word_taken("not")
         kind = self.one_of("missing", "null")
-        test: Expression = Operation(f"is {kind}", (left,), place)
-        return Operation("not", (test,), place) if negated else test
+        test: Expression = OperatorExpression(f"is {kind}", (left,), place)
+        return OperatorExpression("not", (test,), place) if negated else test
 
     def binary(self, level: int) -> Expression:
         if level == len(_BINARY):
@@ -120,7 +131,7 @@ class ExpressionParser:
         while self.token.kind == SIGN and self.token.text in _BINARY[level]:
             token = self.token
             self.advance()
-            left = Operation(token.text, (left, self.binary(level + 1)), token.place)
+            left = OperatorExpression(token.text, (left, self.binary(level + 1)), token.place)
         return left
 
     def unary(self) -> Expression:
@@ -136,7 +147,7 @@ class ExpressionParser:
             number = operand.value["N"]
             written = number[1:] if sign and number.startswith("-") else sign + number
             return Literal(normalise({"N": written}), token.place)
-        return Operation(token.text, (operand,), token.place)
+        return OperatorExpression(token.text, (operand,), token.place)
 
     def primary(self) -> Expression:
         token = self.token
@@ -155,10 +166,10 @@ class ExpressionParser:
             return self.bracketed(token)
         raise malformed("Unexpected term")
 
-    def bracketed(self, token: Token) -> Expression:
+    def bracketed(self, token: StatementToken) -> Expression:
         if token.text == "?":
             self.parameters += 1
-            return Parameter(self.parameters - 1, token.place)
+            return ParameterExpression(self.parameters - 1, token.place)
         if token.text == "[":
             return Series(self.elements("]"), False, token.place)
         if token.text == "<<":
@@ -173,7 +184,7 @@ class ExpressionParser:
         self.expect_sign(",")
         return Series((first, *self.elements(")")), False, token.place)
 
-    def keyword(self, token: Token) -> Expression:
+    def keyword(self, token: StatementToken) -> Expression:
         constant = _CONSTANTS.get(token.text)
         if constant is not None:
             self.advance()
@@ -191,7 +202,7 @@ class ExpressionParser:
         token = self.token
         self.advance()
         self.advance()
-        return Call(token.text.lower(), self.elements(")"), token.place)
+        return FunctionExpression(token.text.lower(), self.elements(")"), token.place)
 
     def elements(self, closing: str) -> tuple[Expression, ...]:
         elements: list[Expression] = []
@@ -203,16 +214,16 @@ class ExpressionParser:
                 return tuple(elements)
             self.expect_sign(",")
 
-    def struct(self, token: Token) -> Struct:
+    def struct(self, token: StatementToken) -> StructExpression:
         members: list[tuple[Expression, Expression]] = []
         if self.sign_taken("}"):
-            return Struct((), token.place)
+            return StructExpression((), token.place)
         while True:
             key = self.expression()
             self.expect_sign(":")
             members.append((key, self.expression()))
             if self.sign_taken("}"):
-                return Struct(tuple(members), token.place)
+                return StructExpression(tuple(members), token.place)
             self.expect_sign(",")
 
     # --- names and paths ---
@@ -237,7 +248,7 @@ class ExpressionParser:
             else:
                 return Reference(tuple(parts), token.place)
 
-    def part_name(self, token: Token) -> str:
+    def part_name(self, token: StatementToken) -> str:
         name = self.name()
         if not name:
             raise invalid("Path component cannot be an empty string")

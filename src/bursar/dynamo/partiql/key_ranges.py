@@ -13,8 +13,8 @@ from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.expressions import KeyRange, resolve_key_conditions
 from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.dynamo.items.key_encoding import after_prefix
-from bursar.dynamo.partiql.statement_values import Values, is_constant
-from bursar.dynamo.partiql.syntax_tree import Call, Expression, Operation, Reference, Series
+from bursar.dynamo.partiql.statement_values import StatementValues, is_constant
+from bursar.dynamo.partiql.syntax_tree import Expression, FunctionExpression, OperatorExpression, Reference, Series
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import SecondaryIndex, Table
 
@@ -26,7 +26,7 @@ NOT_SCHEMA_TYPE = "Condition parameter type does not match schema type"
 
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
-Bound = tuple[str, list[AttributeValue]]
+KeyBound = tuple[str, list[AttributeValue]]
 """(operator, operands) as ``resolve_key_conditions`` takes them."""
 
 
@@ -62,14 +62,14 @@ class KeyLayout(NamedTuple):
         return cls(index.partition_names, index.sort_names, dict(index.types))
 
 
-def key_ranges(layout: KeyLayout, conjuncts: Sequence[Expression], values: Values) -> Ranges | None:
+def key_ranges(layout: KeyLayout, conjuncts: Sequence[Expression], values: StatementValues) -> Ranges | None:
     """The ranges; None when the clause does not name every partition key attribute."""
     used: set[int] = set()
     partitions = [_equalities(name, layout, conjuncts, values, used) for name in layout.partition]
     if any(found is None for found in partitions):
         return None
     leading: dict[str, list[AttributeValue]] = {}
-    bounds: list[Bound] = []
+    bounds: list[KeyBound] = []
     last = ""
     for name in layout.sort:
         equal = _equalities(name, layout, conjuncts, values, used)
@@ -93,9 +93,11 @@ def key_ranges(layout: KeyLayout, conjuncts: Sequence[Expression], values: Value
     return Ranges(tuple(sorted(spans, key=lambda one: (one.partition, one.span.low))), complete)
 
 
-def _span(layout: KeyLayout, equal: dict[str, AttributeValue], last: str, bounds: list[Bound]) -> PartitionSpan | None:
+def _span(
+    layout: KeyLayout, equal: dict[str, AttributeValue], last: str, bounds: list[KeyBound]
+) -> PartitionSpan | None:
     """One range, which several bounds of the last attribute narrow; None if nothing can lie in it."""
-    conditions: dict[str, Bound] = {name: ("=", [value]) for name, value in equal.items()}
+    conditions: dict[str, KeyBound] = {name: ("=", [value]) for name, value in equal.items()}
     each = [{**conditions, last: bound} for bound in bounds] or [conditions]
     found = [resolve_key_conditions(one, layout.partition, layout.sort, layout.types) for one in each]
     low = max(one.lower for one in found)
@@ -115,14 +117,14 @@ def _whole(of: KeyRange, low: bytes, high: bytes | None) -> Span:
 
 def equality(node: Expression, name: str) -> Expression | None:
     """The constant that ``node`` says the attribute equals."""
-    if isinstance(node, Operation) and node.operator == "=":
+    if isinstance(node, OperatorExpression) and node.operator == "=":
         for this, other in (node.operands, node.operands[::-1]):
             if _names(this, name) and is_constant(other):
                 return other
     return None
 
 
-def constant_of_key(name: str, kind: str, node: Expression, values: Values) -> AttributeValue:
+def constant_of_key(name: str, kind: str, node: Expression, values: StatementValues) -> AttributeValue:
     """The value of a key attribute. Raises ValidationException when its type is not the attribute's."""
     value = values.constant(node)
     if kind not in value:
@@ -136,7 +138,7 @@ def wrong_key_type(name: str) -> DynamoError:
 
 
 def _equalities(
-    name: str, layout: KeyLayout, conjuncts: Sequence[Expression], values: Values, used: set[int]
+    name: str, layout: KeyLayout, conjuncts: Sequence[Expression], values: StatementValues, used: set[int]
 ) -> list[AttributeValue] | None:
     """The values that some condition allows the attribute; it is marked as used."""
     for position, node in enumerate(conjuncts):
@@ -151,7 +153,7 @@ def _equalities(
     return None
 
 
-def _of_schema_type(name: str, layout: KeyLayout, node: Expression, values: Values) -> AttributeValue:
+def _of_schema_type(name: str, layout: KeyLayout, node: Expression, values: StatementValues) -> AttributeValue:
     value = values.constant(node)
     if layout.types[name] not in value:
         raise invalid_parameter(NOT_SCHEMA_TYPE)
@@ -163,7 +165,7 @@ def _allowed(node: Expression, name: str) -> list[Expression] | None:
     constant = equality(node, name)
     if constant is not None:
         return [constant]
-    if not isinstance(node, Operation):
+    if not isinstance(node, OperatorExpression):
         return None
     if node.operator == "in":
         left, right = node.operands
@@ -180,13 +182,13 @@ def _allowed(node: Expression, name: str) -> list[Expression] | None:
     return None
 
 
-def _sides(node: Operation) -> list[Expression]:
+def _sides(node: OperatorExpression) -> list[Expression]:
     """What OR joins."""
     sides: list[Expression] = []
     waiting: list[Expression] = [node]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, Operation) and one.operator == "or":
+        if isinstance(one, OperatorExpression) and one.operator == "or":
             waiting += one.operands
         else:
             sides.append(one)
@@ -194,8 +196,8 @@ def _sides(node: Operation) -> list[Expression]:
 
 
 def _bounds(
-    name: str, layout: KeyLayout, conjuncts: Sequence[Expression], values: Values, used: set[int]
-) -> list[Bound]:
+    name: str, layout: KeyLayout, conjuncts: Sequence[Expression], values: StatementValues, used: set[int]
+) -> list[KeyBound]:
     """The conditions that bound the attribute from below or above; they are marked as used."""
     bounds = []
     for position, node in enumerate(conjuncts):
@@ -209,13 +211,13 @@ def _bounds(
 
 
 def _bound(node: Expression, name: str) -> tuple[str, list[Expression]] | None:
-    if isinstance(node, Call):
+    if isinstance(node, FunctionExpression):
         if node.name == "begins_with" and len(node.operands) == 2:
             path, prefix = node.operands
             if _names(path, name) and is_constant(prefix):
                 return "begins_with", [prefix]
         return None
-    if not isinstance(node, Operation):
+    if not isinstance(node, OperatorExpression):
         return None
     if node.operator == "between":
         path, lower, upper = node.operands

@@ -56,7 +56,7 @@ KEYWORDS = frozenset(
 """Words that are no names unless they are quoted: those of SQL-92 and of PartiQL."""
 
 
-class Token(NamedTuple):
+class StatementToken(NamedTuple):
     """``text`` is a keyword in small letters, a name or a string without its quotes, or as written."""
 
     kind: str
@@ -71,9 +71,9 @@ class Token(NamedTuple):
         return f"at {self.line}:{self.column}:{self.length}"
 
 
-def tokens_of(statement: str) -> list[Token]:
+def tokens_of(statement: str) -> list[StatementToken]:
     """All tokens, the last one being END. A character that starts no token is left for the parser to stumble on."""
-    tokens: list[Token] = []
+    tokens: list[StatementToken] = []
     at = 0
     line, line_start, counted = 1, 0, 0
     while True:
@@ -87,7 +87,7 @@ def tokens_of(statement: str) -> list[Token]:
             line_start = statement.rindex("\n", counted, start) + 1
         counted = start
         kind, text = _read(kind, statement[start:at])
-        tokens.append(Token(kind, text, line, start - line_start + 1, at - start))
+        tokens.append(StatementToken(kind, text, line, start - line_start + 1, at - start))
         if kind == END:
             return tokens
 

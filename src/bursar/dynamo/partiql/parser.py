@@ -7,15 +7,15 @@ from bursar.dynamo.partiql.expression_parser import ExpressionParser
 from bursar.dynamo.partiql.lexer import END, KEYWORD, QUOTED, WORD, malformed
 from bursar.dynamo.partiql.syntax_tree import (
     Assignment,
-    Delete,
-    Exists,
-    Insert,
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
     Order,
+    PartiqlStatement,
     Reference,
-    Select,
-    Statement,
-    Struct,
-    Update,
+    SelectStatement,
+    StructExpression,
+    UpdateStatement,
 )
 
 STATEMENTS_CACHED = 1024
@@ -23,17 +23,17 @@ _UNSUPPORTED = {"group": "GROUP BY", "having": "HAVING", "limit": "LIMIT", "offs
 
 
 @lru_cache(STATEMENTS_CACHED)
-def parse_statement(text: str) -> Statement:
+def parse_statement(text: str) -> PartiqlStatement:
     """The statement. Raises ValidationException for a text that is none, and for what DynamoDB has not got."""
-    return _Parser(text).statement()
+    return _StatementParser(text).statement()
 
 
-class _Parser(ExpressionParser):
+class _StatementParser(ExpressionParser):
     # --- statements ---
 
-    def statement(self) -> Statement:
+    def statement(self) -> PartiqlStatement:
         start = self.token.text if self.token.kind == KEYWORD else ""
-        statement: Statement
+        statement: PartiqlStatement
         if start == "select":
             statement = self.select()
         elif start == "insert":
@@ -59,7 +59,7 @@ class _Parser(ExpressionParser):
             return malformed("Expected data manipulation")
         return invalid(f"Unsupported operation: {verb.capitalize()}{self.token.text.capitalize()}")
 
-    def select(self) -> Select:
+    def select(self) -> SelectStatement:
         self.expect_word("select")
         projection = self.projection()
         self.expect_word("from")
@@ -70,7 +70,7 @@ class _Parser(ExpressionParser):
         order = self.order() if self.word_taken("order") else ()
         if self.token.kind == KEYWORD and self.token.text in _UNSUPPORTED:
             raise self.unsupported_clause()
-        return Select(table, index, projection, where, order, self.parameters)
+        return SelectStatement(table, index, projection, where, order, self.parameters)
 
     def unsupported_clause(self) -> DynamoError:
         clause = _UNSUPPORTED[self.token.text]
@@ -133,7 +133,7 @@ class _Parser(ExpressionParser):
             if not self.sign_taken(","):
                 return tuple(parts)
 
-    def insert(self) -> Insert:
+    def insert(self) -> InsertStatement:
         self.expect_word("insert")
         self.expect_word("into")
         table = self.name()
@@ -144,16 +144,16 @@ class _Parser(ExpressionParser):
         self.expect_word("value")
         place = self.token.place
         item = self.expression()
-        if not isinstance(item, Struct):
+        if not isinstance(item, StructExpression):
             raise invalid(
                 "Unsupported format in item expression. "
                 f"Please use struct format {{...}} to express item values for insert statement. {place}"
             )
         if self.is_word("returning"):
             raise invalid("RETURNING is not supported in INSERT")
-        return Insert(table, item, self.parameters)
+        return InsertStatement(table, item, self.parameters)
 
-    def update(self) -> Update:
+    def update(self) -> UpdateStatement:
         self.expect_word("update")
         table = self.written_table()
         assignments: list[Assignment] = []
@@ -168,14 +168,14 @@ class _Parser(ExpressionParser):
         if not assignments:
             raise self.unexpected()
         where = self.expression() if self.word_taken("where") else None
-        return Update(table, tuple(assignments), where, self.returning(), self.parameters)
+        return UpdateStatement(table, tuple(assignments), where, self.returning(), self.parameters)
 
     def assignment(self) -> Assignment:
         path = self.reference()
         self.expect_sign("=")
         return Assignment(path, self.expression())
 
-    def delete(self) -> Delete:
+    def delete(self) -> DeleteStatement:
         self.expect_word("delete")
         self.expect_word("from")
         table = self.written_table()
@@ -187,7 +187,7 @@ class _Parser(ExpressionParser):
                 f"Invalid returning clause: RETURNING {said} *. "
                 "Only RETURNING ALL OLD * is allowed in DELETE statements."
             )
-        return Delete(table, where, returning is not None, self.parameters)
+        return DeleteStatement(table, where, returning is not None, self.parameters)
 
     def written_table(self) -> str:
         table = self.name()
@@ -205,12 +205,12 @@ class _Parser(ExpressionParser):
             raise invalid("Invalid syntax with multiple returning elements in RETURNING clause")
         return extent, moment
 
-    def exists(self) -> Exists:
+    def exists(self) -> ExistsStatement:
         self.expect_word("exists")
         self.expect_sign("(")
         select = self.select()
         self.expect_sign(")")
-        return Exists(select)
+        return ExistsStatement(select)
 
 
 def output_name(path: Reference) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import BoundCondition, BoundUpdate
 from bursar.dynamo.expressions.paths import value_at
-from bursar.dynamo.expressions.syntax_tree import Call, Condition, Logical
+from bursar.dynamo.expressions.syntax_tree import Condition, FunctionCall, Logical
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.partiql.key_ranges import (
     KeyLayout,
@@ -21,8 +21,16 @@ from bursar.dynamo.partiql.key_ranges import (
     wrong_key_type,
 )
 from bursar.dynamo.partiql.parser import STATEMENTS_CACHED, output_name, parse_statement
-from bursar.dynamo.partiql.statement_values import Values
-from bursar.dynamo.partiql.syntax_tree import Delete, Expression, Insert, Order, Reference, Select, Update
+from bursar.dynamo.partiql.statement_values import StatementValues
+from bursar.dynamo.partiql.syntax_tree import (
+    DeleteStatement,
+    Expression,
+    InsertStatement,
+    Order,
+    Reference,
+    SelectStatement,
+    UpdateStatement,
+)
 from bursar.dynamo.partiql.translation import Translator, conjuncts
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import SecondaryIndex, Table
@@ -32,7 +40,7 @@ NO_WHERE = "Must have WHERE clause in the statement when using ORDER BY clause."
 NO_PARTITION = "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause."
 
 
-class Projection:
+class SelectList:
     """What a SELECT chooses: nested values come out under their last name, not in their place."""
 
     __slots__ = ("_chosen", "heads")
@@ -47,18 +55,18 @@ class Projection:
         return {name: value for name, value in found if value is not None}
 
 
-class Reads(NamedTuple):
+class ReadPlan(NamedTuple):
     """A SELECT: the ranges in the order to read them, each forward or backward, a filter and a projection."""
 
     spans: tuple[PartitionSpan, ...]
     forward: bool
     condition: BoundCondition | None
-    projection: Projection | None
+    projection: SelectList | None
     key: Item | None
     """The one item that it can find, when it says the whole key and nothing else."""
 
 
-class Changes(NamedTuple):
+class ChangePlan(NamedTuple):
     """An UPDATE, a DELETE or an EXISTS: one item's key, what must hold of it, and what becomes of it."""
 
     key: Item
@@ -66,11 +74,13 @@ class Changes(NamedTuple):
     update: BoundUpdate | None
 
 
-def plan_select(select: Select, values: Values, table: Table, index: SecondaryIndex | None) -> Reads:
+def plan_select(
+    select: SelectStatement, values: StatementValues, table: Table, index: SecondaryIndex | None
+) -> ReadPlan:
     """Raises ValidationException."""
     layout = KeyLayout.of(table, index)
     where = conjuncts(select.where)
-    projection = None if select.projection is None else Projection(select.projection)
+    projection = None if select.projection is None else SelectList(select.projection)
     ranges = key_ranges(layout, where, values)
     condition = None
     if select.where is not None and (ranges is None or not ranges.complete):
@@ -78,7 +88,7 @@ def plan_select(select: Select, values: Values, table: Table, index: SecondaryIn
         condition = translator.builder.condition(translator.condition(select.where))
     backward_partitions, backward = _directions(select, layout, keyed=ranges is not None)
     if ranges is None:
-        return Reads((PartitionSpan(b"", Span(b"", True, None)),), True, condition, projection, None)
+        return ReadPlan((PartitionSpan(b"", Span(b"", True, None)),), True, condition, projection, None)
     spans = ranges.spans
     if backward != backward_partitions:
         spans = _partitions_backward(spans)
@@ -87,14 +97,14 @@ def plan_select(select: Select, values: Values, table: Table, index: SecondaryIn
     key = None
     if index is None and ranges.complete and len(where) == len(table.key_names):
         key = _key(table, where, values)
-    return Reads(spans, not backward, condition, projection, key)
+    return ReadPlan(spans, not backward, condition, projection, key)
 
 
 @lru_cache(STATEMENTS_CACHED)
 def key_constants(text: str, key_types: tuple[tuple[str, str], ...]) -> tuple[Expression, ...] | None:
     """What a SELECT says that the key attributes equal, in their order, if it says that of each and nothing else."""
     select = parse_statement(text)
-    if not isinstance(select, Select) or select.index is not None or select.order:
+    if not isinstance(select, SelectStatement) or select.index is not None or select.order:
         return None
     where = conjuncts(select.where)
     if len(where) != len(key_types):
@@ -108,7 +118,7 @@ def key_constants(text: str, key_types: tuple[tuple[str, str], ...]) -> tuple[Ex
     return tuple(constants)
 
 
-def _directions(select: Select, layout: KeyLayout, *, keyed: bool) -> tuple[bool, bool]:
+def _directions(select: SelectStatement, layout: KeyLayout, *, keyed: bool) -> tuple[bool, bool]:
     """Whether partitions are read backward, and whether the items in each are."""
     if not select.order:
         return False, False
@@ -134,7 +144,7 @@ def _partitions_backward(spans: Sequence[PartitionSpan]) -> tuple[PartitionSpan,
     return tuple(one for partition in reversed(groups) for one in groups[partition])
 
 
-def plan_insert(insert: Insert, values: Values, table: Table) -> Item:
+def plan_insert(insert: InsertStatement, values: StatementValues, table: Table) -> Item:
     """The item, normalised, with a key that fits the table. Raises ValidationException."""
     item = values.item(insert.item)
     for name, kind in table.key_types:
@@ -145,33 +155,33 @@ def plan_insert(insert: Insert, values: Values, table: Table) -> Item:
     return item
 
 
-def plan_update(update: Update, values: Values, table: Table) -> Changes:
+def plan_update(update: UpdateStatement, values: StatementValues, table: Table) -> ChangePlan:
     """Raises ValidationException. The item must be there."""
     where = conjuncts(update.where)
     key = _whole_key(table, where, values)
     changes = Translator(values)
     bound = changes.builder.update([changes.action(one) for one in update.assignments])
     bound.check_keys(table.key_names)
-    return Changes(key, _condition(table, where, values, "attribute_exists"), bound)
+    return ChangePlan(key, _condition(table, where, values, "attribute_exists"), bound)
 
 
-def plan_delete(delete: Delete, values: Values, table: Table) -> Changes:
+def plan_delete(delete: DeleteStatement, values: StatementValues, table: Table) -> ChangePlan:
     """Raises ValidationException. An item that is not there is deleted whatever else the clause says."""
     where = conjuncts(delete.where)
     key = _whole_key(table, where, values)
-    return Changes(key, _condition(table, where, values, "attribute_not_exists"), None)
+    return ChangePlan(key, _condition(table, where, values, "attribute_not_exists"), None)
 
 
-def plan_exists(select: Select, values: Values, table: Table) -> Changes | None:
+def plan_exists(select: SelectStatement, values: StatementValues, table: Table) -> ChangePlan | None:
     """The one item and what must hold of it; None unless the clause says both. Raises ValidationException."""
     where = conjuncts(select.where)
     if select.index is not None or len(where) <= len(table.key_names):
         return None
     key = _key(table, where, values)
-    return None if key is None else Changes(key, _condition(table, where, values, "attribute_exists"), None)
+    return None if key is None else ChangePlan(key, _condition(table, where, values, "attribute_exists"), None)
 
 
-def _key(table: Table, where: list[Expression], values: Values) -> Item | None:
+def _key(table: Table, where: list[Expression], values: StatementValues) -> Item | None:
     """The key that the clause names, if it does; its conditions are taken out of ``where``."""
     key: Item = {}
     for name, kind in table.key_types:
@@ -186,17 +196,19 @@ def _key(table: Table, where: list[Expression], values: Values) -> Item | None:
     return key
 
 
-def _whole_key(table: Table, where: list[Expression], values: Values) -> Item:
+def _whole_key(table: Table, where: list[Expression], values: StatementValues) -> Item:
     key = _key(table, where, values)
     if key is None:
         raise invalid(NO_KEY)
     return key
 
 
-def _condition(table: Table, rest: Sequence[Expression], values: Values, presence: str) -> BoundCondition | None:
+def _condition(
+    table: Table, rest: Sequence[Expression], values: StatementValues, presence: str
+) -> BoundCondition | None:
     """What is left of the clause, with what it means for an item that is not there."""
     translator = Translator(values)
-    present: Condition = Call(presence, (translator.builder.path(table.partition_name),))
+    present: Condition = FunctionCall(presence, (translator.builder.path(table.partition_name),))
     if not rest:
         return translator.builder.condition(present) if presence == "attribute_exists" else None
     joined = translator.condition(rest[0])

@@ -9,25 +9,25 @@ from typing import Any
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import AttributeValue, Item, normalise
 from bursar.dynamo.partiql.syntax_tree import (
-    Call,
     Expression,
+    FunctionExpression,
     Literal,
     Missing,
-    Operation,
-    Parameter,
+    OperatorExpression,
+    ParameterExpression,
     Reference,
     Series,
-    Struct,
+    StructExpression,
 )
 
 TOO_FEW = "Number of parameters in request and statement don't match."
 NO_SET = "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags"
 ROOT = "root"
 
-Constant = Literal | Parameter | Series | Struct
+Constant = Literal | ParameterExpression | Series | StructExpression
 
 
-class Values:
+class StatementValues:
     """The values of one statement with its parameters."""
 
     __slots__ = ("_parameters",)
@@ -40,19 +40,19 @@ class Values:
 
     def constant(self, node: Expression) -> AttributeValue:
         """The value of a literal, a parameter, a list, a set or a map. Raises for anything else."""
-        if isinstance(node, Parameter):
+        if isinstance(node, ParameterExpression):
             return self._parameters[node.index]
         # Once more as a whole: sets without duplicates, nesting within bounds.
         return normalise(self._literal(node, ROOT))
 
-    def item(self, node: Struct) -> Item:
+    def item(self, node: StructExpression) -> Item:
         """The item of an INSERT, whose attributes alone may be parameters."""
         return {name: self.constant(member) for name, member in self._members(node, ROOT)}
 
     def _literal(self, node: Expression, key: str) -> AttributeValue:
         if isinstance(node, Literal):
             return node.value
-        if isinstance(node, Struct):
+        if isinstance(node, StructExpression):
             return {"M": {name: self._literal(member, f"{key}.{name}") for name, member in self._members(node, key)}}
         if isinstance(node, Series):
             if node.is_set:
@@ -74,7 +74,7 @@ class Values:
             return {"NS": [value["N"] for value in values]}
         raise invalid(NO_SET)
 
-    def _members(self, node: Struct, key: str) -> list[tuple[str, Expression]]:
+    def _members(self, node: StructExpression, key: str) -> list[tuple[str, Expression]]:
         members: dict[str, Expression] = {}
         for name, member in node.members:
             if not (isinstance(name, Literal) and "S" in name.value):
@@ -89,7 +89,7 @@ class Values:
 
 
 def is_constant(node: Expression) -> bool:
-    """Whether :meth:`Values.constant` can be asked for it."""
+    """Whether :meth:`StatementValues.constant` can be asked for it."""
     return isinstance(node, Constant)
 
 
@@ -101,12 +101,22 @@ def missing() -> DynamoError:
 def _called(node: Expression) -> str:
     if isinstance(node, Reference):
         return str(node.parts[0])
-    if isinstance(node, Call):
+    if isinstance(node, FunctionExpression):
         return node.name
-    if isinstance(node, Operation):
+    if isinstance(node, OperatorExpression):
         return node.operator
     return "MISSING" if isinstance(node, Missing) else "Parameter"
 
 
+_KINDS: dict[type[Expression], str] = {
+    Reference: "VariableReference",
+    FunctionExpression: "Call",
+    OperatorExpression: "Operation",
+    ParameterExpression: "Parameter",
+    StructExpression: "Struct",
+}
+"""How errors call the kinds of expressions; the others are called as their classes are."""
+
+
 def _kind(node: Expression) -> str:
-    return "VariableReference" if isinstance(node, Reference) else type(node).__name__
+    return _KINDS.get(type(node), type(node).__name__)

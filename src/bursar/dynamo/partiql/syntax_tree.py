@@ -1,11 +1,10 @@
 """Statements as they were written: what they name and compare, before parameters and tables are known."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
+from bursar.dynamo.expressions.syntax_tree import PathPart
 from bursar.dynamo.items.attribute_values import AttributeValue
-
-PathPart: TypeAlias = str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class ParameterExpression:
     """A question mark, counted from 0."""
 
     index: int
@@ -49,7 +48,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Struct:
+class StructExpression:
     """``{'a': 1}``."""
 
     members: tuple[tuple["Expression", "Expression"], ...]
@@ -57,7 +56,7 @@ class Struct:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionExpression:
     """A function, its name in small letters."""
 
     name: str
@@ -66,7 +65,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class OperatorExpression:
     """An operator in small letters with its operands: ``and or not = <> < <= > >= in between is + - …``."""
 
     operator: str
@@ -74,7 +73,16 @@ class Operation:
     place: str = field(compare=False)
 
 
-Expression: TypeAlias = Reference | Literal | Missing | Parameter | Series | Struct | Call | Operation
+Expression: TypeAlias = (
+    Reference
+    | Literal
+    | Missing
+    | ParameterExpression
+    | Series
+    | StructExpression
+    | FunctionExpression
+    | OperatorExpression
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +94,10 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
+class SelectStatement:
     """``SELECT projection FROM table.index WHERE … ORDER BY …``; no projection means all attributes."""
 
+    verb: ClassVar[str] = "Select"
     table: str
     index: str | None
     projection: tuple[Reference, ...] | None
@@ -98,11 +107,12 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
+class InsertStatement:
     """``INSERT INTO table VALUE {…}``."""
 
+    verb: ClassVar[str] = "Insert"
     table: str
-    item: Struct
+    item: StructExpression
     parameters: int
 
 
@@ -115,12 +125,13 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class UpdateStatement:
     """``UPDATE table SET … REMOVE … WHERE … RETURNING … *``.
 
     ``returning`` is ``all`` or ``modified``, and ``old`` or ``new``.
     """
 
+    verb: ClassVar[str] = "Update"
     table: str
     assignments: tuple[Assignment, ...]
     where: Expression | None
@@ -129,9 +140,10 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
+class DeleteStatement:
     """``DELETE FROM table WHERE … RETURNING ALL OLD *``; ``returning`` says whether that was asked for."""
 
+    verb: ClassVar[str] = "Delete"
     table: str
     where: Expression | None
     returning: bool
@@ -139,10 +151,10 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
-class Exists:
+class ExistsStatement:
     """``EXISTS (SELECT …)``."""
 
-    select: Select
+    select: SelectStatement
 
 
-Statement: TypeAlias = Select | Insert | Update | Delete | Exists
+PartiqlStatement: TypeAlias = SelectStatement | InsertStatement | UpdateStatement | DeleteStatement | ExistsStatement

@@ -10,21 +10,29 @@ from collections.abc import Sequence
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions.static_checks import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
 from bursar.dynamo.expressions.syntax_tree import (
-    Action,
     Between,
     Comparison,
     Condition,
+    FunctionCall,
     In,
     Logical,
     Not,
     Operand,
     Path,
+    PathAction,
 )
-from bursar.dynamo.expressions.syntax_tree import Call as Function
 from bursar.dynamo.expressions.tree_builder import TreeBuilder
 from bursar.dynamo.partiql.expression_parser import NESTING_MAX, too_deep
-from bursar.dynamo.partiql.statement_values import Values, missing
-from bursar.dynamo.partiql.syntax_tree import Assignment, Call, Expression, Missing, Operation, Reference, Series
+from bursar.dynamo.partiql.statement_values import StatementValues, missing
+from bursar.dynamo.partiql.syntax_tree import (
+    Assignment,
+    Expression,
+    FunctionExpression,
+    Missing,
+    OperatorExpression,
+    Reference,
+    Series,
+)
 
 NOT_BOOLEAN = "WHERE clause must contain an expression that resolves to a boolean"
 NO_LIST = (
@@ -41,7 +49,7 @@ class Translator:
 
     __slots__ = ("builder", "values")
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: StatementValues) -> None:
         self.values = values
         self.builder = TreeBuilder()
 
@@ -49,15 +57,15 @@ class Translator:
 
     def condition(self, node: Expression) -> Condition:
         """A test. Raises ValidationException for what is none, and for operators that DynamoDB has not got."""
-        if isinstance(node, Operation):
+        if isinstance(node, OperatorExpression):
             return self._operation(node)
-        if isinstance(node, Call) and node.name not in _NOT_TESTS:
+        if isinstance(node, FunctionExpression) and node.name not in _NOT_TESTS:
             if node.name not in CONDITION_FUNCTIONS:
                 raise _unrecognised(node)
-            return Function(node.name, tuple(self._operand(operand) for operand in node.operands))
+            return FunctionCall(node.name, tuple(self._operand(operand) for operand in node.operands))
         raise invalid(NOT_BOOLEAN)
 
-    def _operation(self, node: Operation) -> Condition:
+    def _operation(self, node: OperatorExpression) -> Condition:
         operator = node.operator
         if operator in ("and", "or"):
             return self._joined(node)
@@ -73,16 +81,16 @@ class Translator:
             return self._membership(*node.operands)
         path = self._operand(node.operands[0])
         if operator == "is missing":
-            return Function("attribute_not_exists", (path,))
+            return FunctionCall("attribute_not_exists", (path,))
         if operator == "is null":
-            return Function("attribute_type", (path, self.builder.value({"S": "NULL"})))
+            return FunctionCall("attribute_type", (path, self.builder.value({"S": "NULL"})))
         raise _unsupported(operator)
 
-    def _joined(self, node: Operation) -> Condition:
+    def _joined(self, node: OperatorExpression) -> Condition:
         # A chain leans left and may be long: walked, not recursed into.
         rights: list[Expression] = []
         left: Expression = node
-        while isinstance(left, Operation) and left.operator == node.operator:
+        while isinstance(left, OperatorExpression) and left.operator == node.operator:
             rights.append(left.operands[1])
             left = left.operands[0]
         joined = self.condition(left)
@@ -100,15 +108,15 @@ class Translator:
             return self.path(node)
         if isinstance(node, Missing):
             raise missing()
-        if isinstance(node, Operation):
+        if isinstance(node, OperatorExpression):
             raise _unsupported(node.operator)
-        if not isinstance(node, Call):
+        if not isinstance(node, FunctionExpression):
             return self.builder.value(self.values.constant(node))
         if node.name not in CONDITION_FUNCTIONS:
             raise _unrecognised(node)
         if node.name != "size":
             raise invalid(f"The function is not allowed to be used this way in an expression; function: {node.name}")
-        return Function(node.name, tuple(self._operand(operand) for operand in node.operands))
+        return FunctionCall(node.name, tuple(self._operand(operand) for operand in node.operands))
 
     def path(self, node: Reference) -> Path:
         """A document path."""
@@ -116,26 +124,30 @@ class Translator:
 
     # --- updates ---
 
-    def action(self, assignment: Assignment) -> Action:
+    def action(self, assignment: Assignment) -> PathAction:
         """SET path = value, or REMOVE path."""
         path, value = self.path(assignment.path), assignment.value
         if value is None:
-            return Action("REMOVE", path, None)
-        if isinstance(value, Call) and value.name in _SET_FUNCTIONS:
+            return PathAction("REMOVE", path, None)
+        if isinstance(value, FunctionExpression) and value.name in _SET_FUNCTIONS:
             return self._set_action(path, assignment, value)
-        return Action("SET", path, self._new_value(value, 0))
+        return PathAction("SET", path, self._new_value(value, 0))
 
-    def _set_action(self, path: Path, assignment: Assignment, call: Call) -> Action:
+    def _set_action(self, path: Path, assignment: Assignment, call: FunctionExpression) -> PathAction:
         name = call.name.upper()
         if len(call.operands) != 2:
             raise _wrong_count(call.name, len(call.operands))
         target, members = call.operands
         if target != assignment.path:
             raise invalid(f"The first argument to {name} must equal the assignment value")
-        value = None if isinstance(members, Reference | Call | Operation | Missing) else self.values.constant(members)
+        value = (
+            None
+            if isinstance(members, Reference | FunctionExpression | OperatorExpression | Missing)
+            else self.values.constant(members)
+        )
         if value is None or value.keys().isdisjoint(("SS", "NS", "BS")):
             raise invalid(f"The second argument to {name} must be a value with type SET {target.place}")
-        return Action(_SET_FUNCTIONS[call.name], path, self.builder.value(value))
+        return PathAction(_SET_FUNCTIONS[call.name], path, self.builder.value(value))
 
     def _new_value(self, node: Expression, depth: int) -> Operand:
         # The parser bounds brackets and calls; a chain of sums leans left, and is as deep as it is long.
@@ -145,18 +157,18 @@ class Translator:
             return self.path(node)
         if isinstance(node, Missing):
             raise missing()
-        if isinstance(node, Operation):
+        if isinstance(node, OperatorExpression):
             if node.operator not in ("+", "-"):
                 raise invalid(f"Unsupported operator in Update Expression. Operator: {node.operator}")
             if len(node.operands) != 2:
                 raise _wrong_count(node.operator, len(node.operands))
-            return Function(node.operator, self._new_values(node.operands, depth + 1))
-        if isinstance(node, Call):
+            return FunctionCall(node.operator, self._new_values(node.operands, depth + 1))
+        if isinstance(node, FunctionExpression):
             if node.name in CONDITION_FUNCTIONS:
                 raise invalid(f"The function is not allowed in an update expression; function: {node.name}")
             if node.name not in UPDATE_FUNCTIONS:
                 raise _unrecognised(node)
-            return Function(node.name, self._new_values(node.operands, depth + 1))
+            return FunctionCall(node.name, self._new_values(node.operands, depth + 1))
         return self.builder.value(self.values.constant(node))
 
     def _new_values(self, nodes: Sequence[Expression], depth: int) -> tuple[Operand, ...]:
@@ -169,7 +181,7 @@ def conjuncts(where: Expression | None) -> list[Expression]:
     waiting = [] if where is None else [where]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Operation) and node.operator == "and":
+        if isinstance(node, OperatorExpression) and node.operator == "and":
             waiting += reversed(node.operands)
         else:
             joined.append(node)
@@ -180,7 +192,7 @@ def _unsupported(operator: str) -> DynamoError:
     return invalid(f"Unsupported operator in Condition Expression. Operator: {operator}")
 
 
-def _unrecognised(node: Call) -> DynamoError:
+def _unrecognised(node: FunctionExpression) -> DynamoError:
     return invalid(f"Unrecognized function: {node.name}")
 
 

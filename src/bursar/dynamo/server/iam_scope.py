@@ -219,7 +219,7 @@ def _transact(operation: str, request: Mapping[str, Any], partition_names: Parti
 
 def _statements(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
     # Loaded when a policy meets a statement: other requests do without.
-    from bursar.dynamo.partiql import Exists, Select, parse_statement
+    from bursar.dynamo.partiql import ExistsStatement, SelectStatement, parse_statement
 
     for one in request.get("Statements") or request.get("TransactStatements") or [request]:
         try:
@@ -231,10 +231,10 @@ def _statements(operation: str, request: Mapping[str, Any], partition_names: Par
         values: dict[str, Values] = dict.fromkeys((LEADING_KEYS, ATTRIBUTES, SELECT))
         if operation == "ExecuteTransaction":
             values[ENCLOSING_OPERATION] = (operation,)
-        if isinstance(statement, Exists):
+        if isinstance(statement, ExistsStatement):
             statement = statement.select
-        index = statement.index if isinstance(statement, Select) else None
-        yield Touch(f"PartiQL{type(statement).__name__}", _arn(statement.table, index), values)
+        index = statement.index if isinstance(statement, SelectStatement) else None
+        yield Touch(f"PartiQL{statement.verb}", _arn(statement.table, index), values)
 
 
 def _get_records(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:

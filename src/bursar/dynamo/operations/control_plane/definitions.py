@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
-from bursar.dynamo.operations.requests.common_members import FLAG, NAME, TEXT
-from bursar.dynamo.operations.requests.shapes import Many, Shape, Struct, Text, Whole
+from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING
+from bursar.dynamo.operations.requests.shapes import IntegerShape, ListShape, Shape, StringShape, StructureShape
 
 GLOBAL_INDEXES_MAX = 20
 LOCAL_INDEXES_MAX = 5
@@ -16,46 +16,50 @@ KEY_PARTS_MAX = 4
 
 LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
 
-_UNITS = Whole(least=1, java="Long")
-THROUGHPUT = Struct(
+_UNITS = IntegerShape(least=1, java="Long")
+THROUGHPUT = StructureShape(
     {"WriteCapacityUnits": _UNITS, "ReadCapacityUnits": _UNITS}, ("WriteCapacityUnits", "ReadCapacityUnits")
 )
-ON_DEMAND = Struct({"MaxReadRequestUnits": Whole(java="Long"), "MaxWriteRequestUnits": Whole(java="Long")})
-DEFINITIONS = Many(
-    Struct(
-        {"AttributeName": Text(1, 255), "AttributeType": Text(choices=("B", "N", "S"))},
+ON_DEMAND = StructureShape(
+    {"MaxReadRequestUnits": IntegerShape(java="Long"), "MaxWriteRequestUnits": IntegerShape(java="Long")}
+)
+DEFINITIONS = ListShape(
+    StructureShape(
+        {"AttributeName": StringShape(1, 255), "AttributeType": StringShape(choices=("B", "N", "S"))},
         ("AttributeName", "AttributeType"),
     )
 )
-_KEY_ELEMENT = Struct(
-    {"AttributeName": Text(1, 255), "KeyType": Text(choices=("HASH", "RANGE"))},
+_KEY_ELEMENT = StructureShape(
+    {"AttributeName": StringShape(1, 255), "KeyType": StringShape(choices=("HASH", "RANGE"))},
     ("AttributeName", "KeyType"),
     "KeySchemaElement",
 )
-KEY_SCHEMA = Many(_KEY_ELEMENT, fewest=1, most=2)
-GLOBAL_KEY_SCHEMA = Many(_KEY_ELEMENT, fewest=1, most=2 * KEY_PARTS_MAX)
-PROJECTION = Struct(
+KEY_SCHEMA = ListShape(_KEY_ELEMENT, fewest=1, most=2)
+GLOBAL_KEY_SCHEMA = ListShape(_KEY_ELEMENT, fewest=1, most=2 * KEY_PARTS_MAX)
+PROJECTION = StructureShape(
     {
-        "ProjectionType": Text(choices=("ALL", "INCLUDE", "KEYS_ONLY")),
-        "NonKeyAttributes": Many(Text(1, 255), fewest=1, most=20),
+        "ProjectionType": StringShape(choices=("ALL", "INCLUDE", "KEYS_ONLY")),
+        "NonKeyAttributes": ListShape(StringShape(1, 255), fewest=1, most=20),
     }
 )
 _INDEX: dict[str, Shape] = {"IndexName": NAME, "Projection": PROJECTION}
-LOCAL_INDEX = Struct({**_INDEX, "KeySchema": KEY_SCHEMA}, ("IndexName", "Projection", "KeySchema"))
-GLOBAL_INDEX = Struct(
+LOCAL_INDEX = StructureShape({**_INDEX, "KeySchema": KEY_SCHEMA}, ("IndexName", "Projection", "KeySchema"))
+GLOBAL_INDEX = StructureShape(
     {**_INDEX, "KeySchema": GLOBAL_KEY_SCHEMA, "ProvisionedThroughput": THROUGHPUT, "OnDemandThroughput": ON_DEMAND},
     ("IndexName", "Projection", "KeySchema"),
 )
-STREAM = Struct(
+STREAM = StructureShape(
     {
-        "StreamEnabled": FLAG,
-        "StreamViewType": Text(choices=("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY")),
+        "StreamEnabled": BOOLEAN,
+        "StreamViewType": StringShape(choices=("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY")),
     },
     ("StreamEnabled",),
 )
-ENCRYPTION = Struct({"Enabled": FLAG, "SSEType": Text(choices=("AES256", "KMS")), "KMSMasterKeyId": TEXT})
-BILLING = Text(choices=("PROVISIONED", "PAY_PER_REQUEST"))
-TABLE_CLASS = Text(choices=("STANDARD", "STANDARD_INFREQUENT_ACCESS"))
+ENCRYPTION = StructureShape(
+    {"Enabled": BOOLEAN, "SSEType": StringShape(choices=("AES256", "KMS")), "KMSMasterKeyId": STRING}
+)
+BILLING = StringShape(choices=("PROVISIONED", "PAY_PER_REQUEST"))
+TABLE_CLASS = StringShape(choices=("STANDARD", "STANDARD_INFREQUENT_ACCESS"))
 
 
 def check_capacity(request: Mapping[str, Any]) -> None:

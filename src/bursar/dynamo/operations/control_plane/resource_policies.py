@@ -12,21 +12,21 @@ import orjson
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid_parameter
 from bursar.dynamo.operations.requests.arns import RESOURCE_ARN, policy_place
-from bursar.dynamo.operations.requests.common_members import FLAG, TEXT
-from bursar.dynamo.operations.requests.shapes import Request, Text
+from bursar.dynamo.operations.requests.common_members import BOOLEAN, STRING
+from bursar.dynamo.operations.requests.shapes import Request, StringShape
 from bursar.dynamo.storage.table import Table
 
 POLICY_BYTES_MAX = 20 * 1024
 NO_POLICY = "NO_POLICY"
 """The revision to expect where there is to be no policy yet."""
 
-_REVISION = Text(1, 255)
+_REVISION = StringShape(1, 255)
 PUT_RESOURCE_POLICY = Request(
     {
         "ResourceArn": RESOURCE_ARN,
-        "Policy": TEXT,
+        "Policy": STRING,
         "ExpectedRevisionId": _REVISION,
-        "ConfirmRemoveSelfResourceAccess": FLAG,
+        "ConfirmRemoveSelfResourceAccess": BOOLEAN,
     },
     ("ResourceArn", "Policy"),
 )

@@ -27,8 +27,8 @@ from bursar.dynamo.operations.control_plane.definitions import (
 )
 from bursar.dynamo.operations.control_plane.resource_policies import first_policy
 from bursar.dynamo.operations.control_plane.tags import TAGS, check_tags
-from bursar.dynamo.operations.requests.common_members import FLAG, NAME, TEXT, TableName
-from bursar.dynamo.operations.requests.shapes import Items, Many, Request, Shape, Whole
+from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING, TableNameShape
+from bursar.dynamo.operations.requests.shapes import AttributeMapShape, IntegerShape, ListShape, Request, Shape
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF
 from bursar.dynamo.storage.table import SecondaryIndex, Table
 
@@ -47,39 +47,39 @@ UPDATE_STREAM = (
 """What is said of a stream without a view type, and of one that is off and has a view type."""
 
 UNAVAILABLE_MEMBERS: dict[str, Shape] = {
-    "ReplicaUpdates": Many(Items()),
-    "GlobalTableWitnessUpdates": Many(Items()),
-    "MultiRegionConsistency": TEXT,
-    "GlobalTableSourceArn": TEXT,
-    "VectorIndexes": Many(Items()),
-    "VectorIndexUpdates": Many(Items()),
+    "ReplicaUpdates": ListShape(AttributeMapShape()),
+    "GlobalTableWitnessUpdates": ListShape(AttributeMapShape()),
+    "MultiRegionConsistency": STRING,
+    "GlobalTableSourceArn": STRING,
+    "VectorIndexes": ListShape(AttributeMapShape()),
+    "VectorIndexUpdates": ListShape(AttributeMapShape()),
 }
 """Of CreateTable and UpdateTable: what one machine cannot do is refused, not passed over."""
 
 CREATE_TABLE = Request(
     {
-        "TableName": TableName(shortest=3),
+        "TableName": TableNameShape(shortest=3),
         "AttributeDefinitions": DEFINITIONS,
         "KeySchema": KEY_SCHEMA,
         "BillingMode": BILLING,
         "ProvisionedThroughput": THROUGHPUT,
         "OnDemandThroughput": ON_DEMAND,
-        LOCAL: Many(LOCAL_INDEX),
-        GLOBAL: Many(GLOBAL_INDEX),
+        LOCAL: ListShape(LOCAL_INDEX),
+        GLOBAL: ListShape(GLOBAL_INDEX),
         "StreamSpecification": STREAM,
         "SSESpecification": ENCRYPTION,
         "TableClass": TABLE_CLASS,
-        "DeletionProtectionEnabled": FLAG,
+        "DeletionProtectionEnabled": BOOLEAN,
         "Tags": TAGS,
-        "ResourcePolicy": TEXT,
+        "ResourcePolicy": STRING,
         **UNAVAILABLE_MEMBERS,
     },
     required=("TableName", "AttributeDefinitions", "KeySchema"),
     missing=REQUIRED,
 )
-DESCRIBE_TABLE = Request({"TableName": TableName()}, required=("TableName",), missing=REQUIRED)
+DESCRIBE_TABLE = Request({"TableName": TableNameShape()}, required=("TableName",), missing=REQUIRED)
 DELETE_TABLE = DESCRIBE_TABLE
-LIST_TABLES = Request({"ExclusiveStartTableName": NAME, "Limit": Whole(1, TABLES_PER_PAGE_MAX)})
+LIST_TABLES = Request({"ExclusiveStartTableName": NAME, "Limit": IntegerShape(1, TABLES_PER_PAGE_MAX)})
 
 
 def create_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:

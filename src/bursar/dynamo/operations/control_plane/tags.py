@@ -8,16 +8,18 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.operations.requests.arns import RESOURCE_ARN, access_denied, tagged_table
-from bursar.dynamo.operations.requests.common_members import TEXT
-from bursar.dynamo.operations.requests.shapes import Many, Request, Struct, Text
+from bursar.dynamo.operations.requests.common_members import STRING
+from bursar.dynamo.operations.requests.shapes import ListShape, Request, StringShape, StructureShape
 
 TAGS_MAX = 50
 TAGS_PER_PAGE_MAX = 10
 
-TAGS = Many(Struct({"Key": Text(1, 128), "Value": Text(0, 256)}, ("Key", "Value")))
+TAGS = ListShape(StructureShape({"Key": StringShape(1, 128), "Value": StringShape(0, 256)}, ("Key", "Value")))
 TAG_RESOURCE = Request({"ResourceArn": RESOURCE_ARN, "Tags": TAGS}, ("ResourceArn", "Tags"))
-UNTAG_RESOURCE = Request({"ResourceArn": RESOURCE_ARN, "TagKeys": Many(Text(1, 128))}, ("ResourceArn", "TagKeys"))
-LIST_TAGS_OF_RESOURCE = Request({"ResourceArn": RESOURCE_ARN, "NextToken": TEXT}, ("ResourceArn",))
+UNTAG_RESOURCE = Request(
+    {"ResourceArn": RESOURCE_ARN, "TagKeys": ListShape(StringShape(1, 128))}, ("ResourceArn", "TagKeys")
+)
+LIST_TAGS_OF_RESOURCE = Request({"ResourceArn": RESOURCE_ARN, "NextToken": STRING}, ("ResourceArn",))
 
 _ALLOWED = re.compile(r"[\w\s+\-=.:/@]*")
 """Letters and digits of any script, white space, and a few signs (IAM and STS guide, "Tagging resources")."""

@@ -6,14 +6,14 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.operations.control_plane.tables import existing
-from bursar.dynamo.operations.requests.common_members import FLAG, TABLE_NAME
-from bursar.dynamo.operations.requests.shapes import Request, Struct, Text
+from bursar.dynamo.operations.requests.common_members import BOOLEAN, TABLE_NAME
+from bursar.dynamo.operations.requests.shapes import Request, StringShape, StructureShape
 
 UPDATE_TIME_TO_LIVE = Request(
     {
         "TableName": TABLE_NAME,
-        "TimeToLiveSpecification": Struct(
-            {"Enabled": FLAG, "AttributeName": Text(1, 255)}, ("Enabled", "AttributeName")
+        "TimeToLiveSpecification": StructureShape(
+            {"Enabled": BOOLEAN, "AttributeName": StringShape(1, 255)}, ("Enabled", "AttributeName")
         ),
     },
     ("TableName", "TimeToLiveSpecification"),

@@ -11,14 +11,21 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.control_plane.tables import existing
-from bursar.dynamo.operations.requests.common_members import FLAG, NAME, TABLE_NAME, TEXT
-from bursar.dynamo.operations.requests.shapes import Items, Many, Request, Struct, Text, Whole
+from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING, TABLE_NAME
+from bursar.dynamo.operations.requests.shapes import (
+    AttributeMapShape,
+    IntegerShape,
+    ListShape,
+    Request,
+    StringShape,
+    StructureShape,
+)
 from bursar.dynamo.storage.table import Table
 
 Run = Callable[[Core, Mapping[str, Any]], dict[str, Any]]
 
-_ANYTHING = Items()
-_ARN = Text(37, 1024)
+_ANYTHING = AttributeMapShape()
+_ARN = StringShape(37, 1024)
 BY_TABLE = Request({"TableName": TABLE_NAME}, ("TableName",))
 BY_GLOBAL_TABLE = Request({"GlobalTableName": NAME}, ("GlobalTableName",))
 BY_BACKUP = Request({"BackupArn": _ARN}, ("BackupArn",))
@@ -29,44 +36,45 @@ LIST = Request({})
 CREATE_BACKUP = Request({"TableName": TABLE_NAME, "BackupName": NAME}, ("TableName", "BackupName"))
 RESTORE_FROM_BACKUP = Request({"TargetTableName": NAME, "BackupArn": _ARN}, ("TargetTableName", "BackupArn"))
 RESTORE_TO_TIME = Request(
-    {"TargetTableName": NAME, "SourceTableName": NAME, "SourceTableArn": TEXT}, ("TargetTableName",)
+    {"TargetTableName": NAME, "SourceTableName": NAME, "SourceTableArn": STRING}, ("TargetTableName",)
 )
 UPDATE_BACKUPS = Request(
     {
         "TableName": TABLE_NAME,
-        "PointInTimeRecoverySpecification": Struct(
-            {"PointInTimeRecoveryEnabled": FLAG, "RecoveryPeriodInDays": Whole(1, 35)}, ("PointInTimeRecoveryEnabled",)
+        "PointInTimeRecoverySpecification": StructureShape(
+            {"PointInTimeRecoveryEnabled": BOOLEAN, "RecoveryPeriodInDays": IntegerShape(1, 35)},
+            ("PointInTimeRecoveryEnabled",),
         ),
     },
     ("TableName", "PointInTimeRecoverySpecification"),
 )
-EXPORT_TABLE = Request({"TableArn": TEXT, "S3Bucket": TEXT}, ("TableArn", "S3Bucket"))
+EXPORT_TABLE = Request({"TableArn": STRING, "S3Bucket": STRING}, ("TableArn", "S3Bucket"))
 IMPORT_TABLE = Request(
     {
         "S3BucketSource": _ANYTHING,
-        "InputFormat": Text(choices=("DYNAMODB_JSON", "ION", "CSV")),
+        "InputFormat": StringShape(choices=("DYNAMODB_JSON", "ION", "CSV")),
         "TableCreationParameters": _ANYTHING,
     },
     ("S3BucketSource", "InputFormat", "TableCreationParameters"),
 )
 CREATE_GLOBAL_TABLE = Request(
-    {"GlobalTableName": NAME, "ReplicationGroup": Many(_ANYTHING)}, ("GlobalTableName", "ReplicationGroup")
+    {"GlobalTableName": NAME, "ReplicationGroup": ListShape(_ANYTHING)}, ("GlobalTableName", "ReplicationGroup")
 )
 UPDATE_GLOBAL_TABLE = Request(
-    {"GlobalTableName": NAME, "ReplicaUpdates": Many(_ANYTHING)}, ("GlobalTableName", "ReplicaUpdates")
+    {"GlobalTableName": NAME, "ReplicaUpdates": ListShape(_ANYTHING)}, ("GlobalTableName", "ReplicaUpdates")
 )
 CONTRIBUTOR_INSIGHTS = Request({"TableName": TABLE_NAME, "IndexName": NAME}, ("TableName",))
 UPDATE_CONTRIBUTOR_INSIGHTS = Request(
     {
         "TableName": TABLE_NAME,
         "IndexName": NAME,
-        "ContributorInsightsAction": Text(choices=("ENABLE", "DISABLE")),
-        "ContributorInsightsMode": Text(choices=("ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS")),
+        "ContributorInsightsAction": StringShape(choices=("ENABLE", "DISABLE")),
+        "ContributorInsightsMode": StringShape(choices=("ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS")),
     },
     ("TableName", "ContributorInsightsAction"),
 )
 SEARCH_VECTORS = Request(
-    {"TableName": TABLE_NAME, "IndexName": NAME, "SearchVector": Many(_ANYTHING), "TopK": Whole(1)},
+    {"TableName": TABLE_NAME, "IndexName": NAME, "SearchVector": ListShape(_ANYTHING), "TopK": IntegerShape(1)},
     ("TableName", "IndexName"),
 )
 

@@ -33,8 +33,8 @@ from bursar.dynamo.operations.control_plane.tables import (
     set_encryption,
     set_stream,
 )
-from bursar.dynamo.operations.requests.common_members import FLAG, NAME, TableName
-from bursar.dynamo.operations.requests.shapes import Many, Request, Struct
+from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, TableNameShape
+from bursar.dynamo.operations.requests.shapes import ListShape, Request, StructureShape
 from bursar.dynamo.storage.table import Table
 
 NOTHING_ASKED = (
@@ -54,27 +54,27 @@ SETTINGS = (
 INDEX_UPDATES_PER_REQUEST_MAX = 1
 """Indexes that one request may create or delete."""
 
-_INDEX_UPDATE = Struct(
+_INDEX_UPDATE = StructureShape(
     {
-        "Update": Struct(
+        "Update": StructureShape(
             {"IndexName": NAME, "ProvisionedThroughput": THROUGHPUT, "OnDemandThroughput": ON_DEMAND}, ("IndexName",)
         ),
         "Create": GLOBAL_INDEX,
-        "Delete": Struct({"IndexName": NAME}, ("IndexName",)),
+        "Delete": StructureShape({"IndexName": NAME}, ("IndexName",)),
     }
 )
 UPDATE_TABLE = Request(
     {
-        "TableName": TableName(shortest=3),
+        "TableName": TableNameShape(shortest=3),
         "AttributeDefinitions": DEFINITIONS,
         "BillingMode": BILLING,
         "ProvisionedThroughput": THROUGHPUT,
         "OnDemandThroughput": ON_DEMAND,
-        "GlobalSecondaryIndexUpdates": Many(_INDEX_UPDATE),
+        "GlobalSecondaryIndexUpdates": ListShape(_INDEX_UPDATE),
         "StreamSpecification": STREAM,
         "SSESpecification": ENCRYPTION,
         "TableClass": TABLE_CLASS,
-        "DeletionProtectionEnabled": FLAG,
+        "DeletionProtectionEnabled": BOOLEAN,
         **UNAVAILABLE_MEMBERS,
     },
     required=("TableName",),

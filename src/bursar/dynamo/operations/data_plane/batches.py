@@ -14,9 +14,16 @@ from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
 from bursar.dynamo.operations.data_plane.items import collection_metrics
 from bursar.dynamo.operations.data_plane.read_pages import bound_projection
-from bursar.dynamo.operations.requests.common_members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, METRICS, TEXT
-from bursar.dynamo.operations.requests.expression_parameters import Parameters
-from bursar.dynamo.operations.requests.shapes import Many, Map, Request, Struct
+from bursar.dynamo.operations.requests.common_members import (
+    ATTRIBUTE_MAP,
+    BOOLEAN,
+    CAPACITY,
+    EXPRESSIONS,
+    METRICS,
+    STRING,
+)
+from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
+from bursar.dynamo.operations.requests.shapes import ListShape, MapShape, Request, StructureShape
 from bursar.dynamo.storage.table import ItemWrite, Table
 
 KEYS_MAX = 100
@@ -32,13 +39,13 @@ NOT_ONE_KIND = (
 
 BATCH_GET_ITEM = Request(
     {
-        "RequestItems": Map(
-            Struct(
+        "RequestItems": MapShape(
+            StructureShape(
                 {
-                    "Keys": Many(ITEMS, fewest=1, most=KEYS_MAX, unlabelled=True),
+                    "Keys": ListShape(ATTRIBUTE_MAP, fewest=1, most=KEYS_MAX, unlabelled=True),
                     "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
-                    "ConsistentRead": FLAG,
-                    "ProjectionExpression": TEXT,
+                    "ConsistentRead": BOOLEAN,
+                    "ProjectionExpression": STRING,
                     "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
                 },
                 ("Keys",),
@@ -52,12 +59,12 @@ BATCH_GET_ITEM = Request(
 )
 BATCH_WRITE_ITEM = Request(
     {
-        "RequestItems": Map(
-            Many(
-                Struct(
+        "RequestItems": MapShape(
+            ListShape(
+                StructureShape(
                     {
-                        "PutRequest": Struct({"Item": ITEMS}, ("Item",)),
-                        "DeleteRequest": Struct({"Key": ITEMS}, ("Key",)),
+                        "PutRequest": StructureShape({"Item": ATTRIBUTE_MAP}, ("Item",)),
+                        "DeleteRequest": StructureShape({"Key": ATTRIBUTE_MAP}, ("Key",)),
                     }
                 ),
                 fewest=1,
@@ -73,7 +80,7 @@ BATCH_WRITE_ITEM = Request(
     required=("RequestItems",),
 )
 
-_GETTING = Parameters(("ProjectionExpression",), ("AttributesToGet",))
+_GETTING = ExpressionParameters(("ProjectionExpression",), ("AttributesToGet",))
 
 _Place = tuple[str, Table, list[bytes], Mapping[str, Any], BoundProjection | None]
 """(name as asked, table, encoded keys, what is asked of it, projection)."""

@@ -1,7 +1,7 @@
 """The four things that a request can do to one item: put, update, delete, or only check it.
 
-Validation comes first and touches no item (:func:`put_action` and its siblings); then :meth:`Action.decide` reads the
-item, evaluates the condition and says what is to be written. Nothing is written here, so that a transaction
+Validation comes first and touches no item (:func:`put_action` and its siblings); then :meth:`ItemAction.decide` reads
+the item, evaluates the condition and says what is to be written. Nothing is written here, so that a transaction
 can decide all of its actions before its first write.
 """
 
@@ -16,7 +16,7 @@ from bursar.dynamo.expressions import Binding, BoundCondition, BoundUpdate, pars
 from bursar.dynamo.items.attribute_values import TOO_LARGE, TOO_LARGE_TO_UPDATE, Item, item_size
 from bursar.dynamo.items.fast_normalise import normalise_and_measure, size_after
 from bursar.dynamo.operations.data_plane import legacy_parameters
-from bursar.dynamo.operations.requests.expression_parameters import Parameters
+from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.storage.rows import StoredRow
 from bursar.dynamo.storage.table import ItemWrite, Table
 
@@ -24,7 +24,7 @@ DUPLICATE_ITEM = "DuplicateItemException"
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
 
 
-class Action:
+class ItemAction:
     """One validated write of one item, not yet decided."""
 
     __slots__ = ("condition", "key", "table", "wants_old")
@@ -55,7 +55,7 @@ class Action:
         raise AssertionError("each action says its own outcome")
 
 
-class Put(Action):
+class PutAction(ItemAction):
     """The whole item anew."""
 
     __slots__ = ("item", "size")
@@ -63,39 +63,39 @@ class Put(Action):
     size: int
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
-        """See :class:`Action`."""
+        """See :class:`ItemAction`."""
         return self.item, self.size
 
 
-class Insert(Put):
+class InsertAction(PutAction):
     """The whole item, where none is (PartiQL)."""
 
     __slots__ = ()
 
     def decide(self) -> ItemWrite:
-        """See :class:`Action`. Raises DuplicateItemException."""
+        """See :class:`ItemAction`. Raises DuplicateItemException."""
         if self.table.rows.get(self.key) is not None:
             raise DynamoError(DUPLICATE_ITEM, "Duplicate primary key exists in table")
         return ItemWrite(self.table, self.key, None, None, self.item, self.size)
 
 
-class Delete(Action):
+class DeleteAction(ItemAction):
     """The item away."""
 
     __slots__ = ()
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
-        """See :class:`Action`."""
+        """See :class:`ItemAction`."""
         return None, 0
 
 
-class Check(Action):
+class CheckAction(ItemAction):
     """Nothing but the condition."""
 
     __slots__ = ()
 
     def decide(self) -> ItemWrite:
-        """See :class:`Action`."""
+        """See :class:`ItemAction`."""
         row = self.table.rows.get(self.key)
         old: Item | None = None if row is None else orjson.loads(row[2])
         if self.condition is not None and not self.condition.evaluate(old or {}):
@@ -103,7 +103,7 @@ class Check(Action):
         return ItemWrite.check(self.table, self.key, row, old)
 
 
-class Update(Action):
+class UpdateAction(ItemAction):
     """The item, or a new one with this key, changed by an expression."""
 
     __slots__ = ("key_item", "touched", "update")
@@ -114,7 +114,7 @@ class Update(Action):
     update: BoundUpdate | None
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
-        """See :class:`Action`. Leaves the changed paths in ``touched``.
+        """See :class:`ItemAction`. Leaves the changed paths in ``touched``.
 
         An update that only removes does nothing to a missing item: it makes no item and ignores its document paths.
         DynamoDB's own behaviour, which ScyllaDB's Alternator tests record (test_item.py: test_update_item_non_existent,
@@ -146,11 +146,11 @@ class Update(Action):
                 index.check(new)
 
 
-CONDITIONAL = Parameters(("ConditionExpression",))
-UPDATING = Parameters(("UpdateExpression", "ConditionExpression"))
+CONDITIONAL = ExpressionParameters(("ConditionExpression",))
+UPDATING = ExpressionParameters(("UpdateExpression", "ConditionExpression"))
 
 
-def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = CONDITIONAL) -> Put:
+def put_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> PutAction:
     """PutItem's, or a transaction's Put."""
     condition = None
     known = parameters.known_form(request)
@@ -166,40 +166,44 @@ def put_action(core: Core, request: Mapping[str, Any], parameters: Parameters = 
             condition = bound_condition(request, binding)
             binding.check_all_used()
     table = core.table(request["TableName"])
-    action = Put(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
+    action = PutAction(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
     table.check_index_keys(item)
     action.item = item
     action.size = size
     return action
 
 
-def delete_action(core: Core, request: Mapping[str, Any], parameters: Parameters = CONDITIONAL) -> Delete:
+def delete_action(
+    core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL
+) -> DeleteAction:
     """DeleteItem's, or a transaction's Delete."""
     table, condition = _conditional(core, request, parameters)
-    return Delete(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
+    return DeleteAction(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
 
 
-def check_action(core: Core, request: Mapping[str, Any]) -> Check:
+def check_action(core: Core, request: Mapping[str, Any]) -> CheckAction:
     """A transaction's ConditionCheck."""
     table, condition = _conditional(core, request, CONDITIONAL)
-    return Check(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
+    return CheckAction(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
 
 
-def update_action(core: Core, request: Mapping[str, Any], parameters: Parameters = UPDATING) -> Update:
+def update_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = UPDATING) -> UpdateAction:
     """UpdateItem's, or a transaction's Update."""
     update, condition = parameters.known_form(request) or _changes(request, parameters)
     table = core.table(request["TableName"])
     key_item, key = table.key_of(request["Key"])
     if update is not None:
         update.check_keys(table.key_names)
-    action = Update(table, key, condition, wants_old=_wants_old(request))
+    action = UpdateAction(table, key, condition, wants_old=_wants_old(request))
     action.key_item = key_item
     action.update = update
     action.touched = ()
     return action
 
 
-def _changes(request: Mapping[str, Any], parameters: Parameters) -> tuple[BoundUpdate | None, BoundCondition | None]:
+def _changes(
+    request: Mapping[str, Any], parameters: ExpressionParameters
+) -> tuple[BoundUpdate | None, BoundCondition | None]:
     """An update and its condition, looked at from the beginning."""
     binding = parameters.binding(request)
     if binding is None:
@@ -214,7 +218,9 @@ def _changes(request: Mapping[str, Any], parameters: Parameters) -> tuple[BoundU
     return update, condition
 
 
-def _conditional(core: Core, request: Mapping[str, Any], parameters: Parameters) -> tuple[Table, BoundCondition | None]:
+def _conditional(
+    core: Core, request: Mapping[str, Any], parameters: ExpressionParameters
+) -> tuple[Table, BoundCondition | None]:
     known = parameters.known_form(request)
     if known is not None:
         return core.table(request["TableName"]), known[1]

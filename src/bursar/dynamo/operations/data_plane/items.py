@@ -12,20 +12,26 @@ from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.items.key_encoding import after_prefix, encode_key_value
 from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
-from bursar.dynamo.operations.data_plane.item_actions import Action, Update, delete_action, put_action, update_action
+from bursar.dynamo.operations.data_plane.item_actions import (
+    ItemAction,
+    UpdateAction,
+    delete_action,
+    put_action,
+    update_action,
+)
 from bursar.dynamo.operations.data_plane.read_pages import bound_projection
 from bursar.dynamo.operations.requests.common_members import (
+    ATTRIBUTE_MAP,
+    BOOLEAN,
     CAPACITY,
     EXPRESSIONS,
-    FLAG,
-    ITEMS,
     METRICS,
     ON_FAILURE,
     RETURN_VALUES,
+    STRING,
     TABLE_NAME,
-    TEXT,
 )
-from bursar.dynamo.operations.requests.expression_parameters import Parameters
+from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.operations.requests.shapes import Request, Shape
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import ItemWrite, Table
@@ -39,32 +45,37 @@ _WRITE: dict[str, Shape] = {
     "ReturnConsumedCapacity": CAPACITY,
     "ReturnItemCollectionMetrics": METRICS,
     "ConditionalOperator": legacy_parameters.CONDITIONAL_OPERATOR,
-    "ConditionExpression": TEXT,
+    "ConditionExpression": STRING,
     "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
     **EXPRESSIONS,
 }
-PUT_ITEM = Request({"Item": ITEMS, **_WRITE}, required=("TableName", "Item"))
-DELETE_ITEM = Request({"Key": ITEMS, **_WRITE}, required=("TableName", "Key"))
+PUT_ITEM = Request({"Item": ATTRIBUTE_MAP, **_WRITE}, required=("TableName", "Item"))
+DELETE_ITEM = Request({"Key": ATTRIBUTE_MAP, **_WRITE}, required=("TableName", "Key"))
 UPDATE_ITEM = Request(
-    {"Key": ITEMS, "AttributeUpdates": legacy_parameters.ATTRIBUTE_UPDATES, "UpdateExpression": TEXT, **_WRITE},
+    {
+        "Key": ATTRIBUTE_MAP,
+        "AttributeUpdates": legacy_parameters.ATTRIBUTE_UPDATES,
+        "UpdateExpression": STRING,
+        **_WRITE,
+    },
     required=("TableName", "Key"),
 )
 GET_ITEM = Request(
     {
         "TableName": TABLE_NAME,
-        "Key": ITEMS,
+        "Key": ATTRIBUTE_MAP,
         "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
-        "ConsistentRead": FLAG,
+        "ConsistentRead": BOOLEAN,
         "ReturnConsumedCapacity": CAPACITY,
-        "ProjectionExpression": TEXT,
+        "ProjectionExpression": STRING,
         "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
     },
     required=("TableName", "Key"),
 )
 
-_GETTING = Parameters(("ProjectionExpression",), ("AttributesToGet",))
-_WRITING = Parameters(("ConditionExpression",), ("Expected", "ConditionalOperator"))
-_UPDATING = Parameters(
+_GETTING = ExpressionParameters(("ProjectionExpression",), ("AttributesToGet",))
+_WRITING = ExpressionParameters(("ConditionExpression",), ("Expected", "ConditionalOperator"))
+_UPDATING = ExpressionParameters(
     ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator")
 )
 
@@ -113,7 +124,7 @@ def _check_all_old_or_none(request: Mapping[str, Any]) -> None:
         raise invalid("ReturnValues can only be ALL_OLD or NONE")
 
 
-def _carry_out(core: Core, request: Mapping[str, Any], action: Action) -> dict[str, Any]:
+def _carry_out(core: Core, request: Mapping[str, Any], action: ItemAction) -> dict[str, Any]:
     write = action.decide()
     try:
         core.apply((write,))
@@ -137,12 +148,12 @@ def _carry_out(core: Core, request: Mapping[str, Any], action: Action) -> dict[s
     return response
 
 
-def _returned(returned: str, action: Action, write: ItemWrite) -> Any:
+def _returned(returned: str, action: ItemAction, write: ItemWrite) -> Any:
     if returned == "ALL_OLD":
         return None if write.row is None else orjson.Fragment(write.row[2])
     if returned == "ALL_NEW":
         return None if write.new is None else orjson.Fragment(write.body)
-    touched: Sequence[Any] = action.touched if isinstance(action, Update) else ()
+    touched: Sequence[Any] = action.touched if isinstance(action, UpdateAction) else ()
     attributes = values_at_paths((write.old if returned == "UPDATED_OLD" else write.new) or {}, touched)
     return attributes or None
 

@@ -18,27 +18,46 @@ from typing import Any
 from bursar.dynamo.errors import invalid, invalid_parameter
 from bursar.dynamo.expressions import BoundCondition, BoundProjection, BoundUpdate
 from bursar.dynamo.expressions.key_condition import TOO_MANY, KeyConditions
-from bursar.dynamo.expressions.placeholders import ResolvedPath, Scope
-from bursar.dynamo.expressions.syntax_tree import Between, Call, Comparison, Condition, In, Logical, Not, Path, Value
+from bursar.dynamo.expressions.placeholders import ExpressionScope, ResolvedPath
+from bursar.dynamo.expressions.syntax_tree import (
+    Between,
+    Comparison,
+    Condition,
+    FunctionCall,
+    In,
+    Logical,
+    Not,
+    Path,
+    Value,
+)
 from bursar.dynamo.expressions.tree_builder import NO_EXPRESSION, TreeBuilder
 from bursar.dynamo.expressions.update import joined
 from bursar.dynamo.expressions.update_actions import LONG_NAMES, Leaf, added, deleted
 from bursar.dynamo.items.attribute_values import EMPTY_NAME, AttributeValue, Item, compare, normalise
-from bursar.dynamo.operations.requests.common_members import ITEMS, TEXT
-from bursar.dynamo.operations.requests.shapes import Flag, Many, Map, Shape, Struct, Text
+from bursar.dynamo.operations.requests.common_members import ATTRIBUTE_MAP, STRING
+from bursar.dynamo.operations.requests.shapes import (
+    BooleanShape,
+    ListShape,
+    MapShape,
+    Shape,
+    StringShape,
+    StructureShape,
+)
 
 OPERATORS = (
     *("IN", "NULL", "BETWEEN", "LT", "NOT_CONTAINS", "EQ", "GT", "NOT_NULL", "NE", "LE", "BEGINS_WITH", "GE"),
     "CONTAINS",
 )
-_OPERATOR = Text(choices=OPERATORS)
-_CONDITIONED: dict[str, Shape] = {"AttributeValueList": Many(ITEMS), "ComparisonOperator": _OPERATOR}
+_OPERATOR = StringShape(choices=OPERATORS)
+_CONDITIONED: dict[str, Shape] = {"AttributeValueList": ListShape(ATTRIBUTE_MAP), "ComparisonOperator": _OPERATOR}
 
-EXPECTED = Map(Struct({"Value": ITEMS, "Exists": Flag(), **_CONDITIONED}))
-CONDITIONS = Map(Struct(_CONDITIONED, ("ComparisonOperator",)))
-ATTRIBUTE_UPDATES = Map(Struct({"Value": ITEMS, "Action": Text(choices=("ADD", "PUT", "DELETE"))}))
-ATTRIBUTES_TO_GET = Many(TEXT, fewest=1)
-CONDITIONAL_OPERATOR = Text(choices=("AND", "OR"))
+EXPECTED = MapShape(StructureShape({"Value": ATTRIBUTE_MAP, "Exists": BooleanShape(), **_CONDITIONED}))
+CONDITIONS = MapShape(StructureShape(_CONDITIONED, ("ComparisonOperator",)))
+ATTRIBUTE_UPDATES = MapShape(
+    StructureShape({"Value": ATTRIBUTE_MAP, "Action": StringShape(choices=("ADD", "PUT", "DELETE"))})
+)
+ATTRIBUTES_TO_GET = ListShape(STRING, fewest=1)
+CONDITIONAL_OPERATOR = StringShape(choices=("AND", "OR"))
 
 NOT_INDEXABLE = "Attempted conditional constraint is not an indexable operation"
 MISMATCH = "Type mismatch for attribute to update"
@@ -167,12 +186,12 @@ def _compared(sign: str) -> "_Node":
 
 
 def _called(function: str) -> "_Node":
-    return lambda path, operands: Call(function, (path, *operands))
+    return lambda path, operands: FunctionCall(function, (path, *operands))
 
 
 def _lacks(path: Path, operands: Sequence[Value]) -> Condition:
     # An attribute that is not there contains nothing and lacks nothing.
-    return Logical("AND", Call("attribute_exists", (path,)), Not(Call("contains", (path, *operands))))
+    return Logical("AND", FunctionCall("attribute_exists", (path,)), Not(FunctionCall("contains", (path, *operands))))
 
 
 _Node = Callable[[Path, Sequence[Value]], Condition]
@@ -229,7 +248,7 @@ def update(given: Mapping[str, Any]) -> BoundUpdate | None:
         leaves.append(((name,), _LEAVES[action](normal)))
         types.append(kind)
     only_removes = all(one.get("Action") == "DELETE" for one in given.values())
-    return BoundUpdate(joined(Scope(NO_EXPRESSION, (), ()), leaves, types, only_removes=only_removes), {})
+    return BoundUpdate(joined(ExpressionScope(NO_EXPRESSION, (), ()), leaves, types, only_removes=only_removes), {})
 
 
 _ACTION_TYPES = {

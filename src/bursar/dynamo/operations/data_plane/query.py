@@ -18,12 +18,12 @@ from bursar.dynamo.operations.data_plane.read_pages import (
     page,
     reading,
 )
-from bursar.dynamo.operations.requests.common_members import FLAG, TEXT
-from bursar.dynamo.operations.requests.expression_parameters import Parameters
-from bursar.dynamo.operations.requests.shapes import Request, Whole
+from bursar.dynamo.operations.requests.common_members import BOOLEAN, STRING
+from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
+from bursar.dynamo.operations.requests.shapes import IntegerShape, Request
 from bursar.dynamo.storage.rows import Span
 
-_PARAMETERS = Parameters(
+_PARAMETERS = ExpressionParameters(
     ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
     ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
 )
@@ -31,9 +31,9 @@ _PARAMETERS = Parameters(
 QUERY = Request(
     {
         **READ_MEMBERS,
-        "Limit": Whole(1, label="Value at 'Limit'"),
-        "ScanIndexForward": FLAG,
-        "KeyConditionExpression": TEXT,
+        "Limit": IntegerShape(1, label="Value at 'Limit'"),
+        "ScanIndexForward": BOOLEAN,
+        "KeyConditionExpression": STRING,
         "KeyConditions": legacy_parameters.CONDITIONS,
         "QueryFilter": legacy_parameters.CONDITIONS,
     },

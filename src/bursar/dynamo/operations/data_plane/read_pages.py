@@ -17,8 +17,16 @@ from bursar.dynamo.expressions import Binding, BoundCondition, BoundProjection, 
 from bursar.dynamo.items.attribute_values import Item, item_size, normalise
 from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
-from bursar.dynamo.operations.requests.common_members import CAPACITY, EXPRESSIONS, FLAG, ITEMS, NAME, TABLE_NAME, TEXT
-from bursar.dynamo.operations.requests.shapes import Shape, Text
+from bursar.dynamo.operations.requests.common_members import (
+    ATTRIBUTE_MAP,
+    BOOLEAN,
+    CAPACITY,
+    EXPRESSIONS,
+    NAME,
+    STRING,
+    TABLE_NAME,
+)
+from bursar.dynamo.operations.requests.shapes import Shape, StringShape
 from bursar.dynamo.storage.rows import SizedItem
 from bursar.dynamo.storage.table import SecondaryIndex, Table
 
@@ -28,21 +36,21 @@ ROWS_UNLIMITED = -1
 READ_MEMBERS: dict[str, Shape] = {
     "TableName": TABLE_NAME,
     "IndexName": NAME,
-    "Select": Text(choices=("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")),
+    "Select": StringShape(choices=("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")),
     "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
     "ConditionalOperator": legacy_parameters.CONDITIONAL_OPERATOR,
-    "ExclusiveStartKey": ITEMS,
+    "ExclusiveStartKey": ATTRIBUTE_MAP,
     "ReturnConsumedCapacity": CAPACITY,
-    "ProjectionExpression": TEXT,
-    "FilterExpression": TEXT,
-    "ConsistentRead": FLAG,
+    "ProjectionExpression": STRING,
+    "FilterExpression": STRING,
+    "ConsistentRead": BOOLEAN,
     **EXPRESSIONS,
 }
 
 Rows = Iterator[SizedItem]
 
 
-class Projection(Protocol):
+class ItemProjection(Protocol):
     """What a read takes of its items."""
 
     @property
@@ -60,7 +68,7 @@ class Reading:
     table: Table
     index: SecondaryIndex | None
     filter: BoundCondition | None
-    projection: Projection | None
+    projection: ItemProjection | None
     count_only: bool
     fetches: bool
     """Attributes that a local index does not hold are fetched from the table, item by item."""
@@ -154,7 +162,7 @@ def reading(
     core: Core,
     request: Mapping[str, Any],
     condition: BoundCondition | None,
-    projection: Projection | None,
+    projection: ItemProjection | None,
 ) -> Reading:
     """The table and the index that a request reads, and what it takes of their items; raises if they lack it."""
     table = core.table(request["TableName"])

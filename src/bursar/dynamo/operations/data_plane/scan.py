@@ -23,11 +23,11 @@ from bursar.dynamo.operations.data_plane.read_pages import (
     page,
     reading,
 )
-from bursar.dynamo.operations.requests.expression_parameters import Parameters
-from bursar.dynamo.operations.requests.shapes import Request, Whole
+from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
+from bursar.dynamo.operations.requests.shapes import IntegerShape, Request
 from bursar.dynamo.storage.rows import Span
 
-_PARAMETERS = Parameters(
+_PARAMETERS = ExpressionParameters(
     ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
 )
 SEGMENTS_MAX = 1_000_000
@@ -35,9 +35,9 @@ SEGMENTS_MAX = 1_000_000
 SCAN = Request(
     {
         **READ_MEMBERS,
-        "Limit": Whole(1),
-        "Segment": Whole(0, SEGMENTS_MAX - 1),
-        "TotalSegments": Whole(1, SEGMENTS_MAX),
+        "Limit": IntegerShape(1),
+        "Segment": IntegerShape(0, SEGMENTS_MAX - 1),
+        "TotalSegments": IntegerShape(1, SEGMENTS_MAX),
         "ScanFilter": legacy_parameters.CONDITIONS,
     },
     required=("TableName",),

@@ -8,8 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.operations.requests.common_members import CAPACITY, FLAG, ITEMS, ON_FAILURE
-from bursar.dynamo.operations.requests.shapes import Many, Request, Shape, Struct, Text, Whole
+from bursar.dynamo.operations.requests.common_members import ATTRIBUTE_MAP, BOOLEAN, CAPACITY, ON_FAILURE
+from bursar.dynamo.operations.requests.shapes import (
+    IntegerShape,
+    ListShape,
+    Request,
+    Shape,
+    StringShape,
+    StructureShape,
+)
 
 STATEMENT_LONGEST = 8192
 BATCH_STATEMENTS_MAX = 25
@@ -18,24 +25,26 @@ TOKEN_LONGEST = 36
 NEXT_TOKEN_LONGEST = 32768
 
 _STATEMENT: dict[str, Shape] = {
-    "Statement": Text(1, STATEMENT_LONGEST),
-    "Parameters": Many(ITEMS, fewest=1),
+    "Statement": StringShape(1, STATEMENT_LONGEST),
+    "Parameters": ListShape(ATTRIBUTE_MAP, fewest=1),
     "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
 }
 EXECUTE_STATEMENT = Request(
     {
         **_STATEMENT,
-        "ConsistentRead": FLAG,
-        "NextToken": Text(1, NEXT_TOKEN_LONGEST),
+        "ConsistentRead": BOOLEAN,
+        "NextToken": StringShape(1, NEXT_TOKEN_LONGEST),
         "ReturnConsumedCapacity": CAPACITY,
-        "Limit": Whole(1),
+        "Limit": IntegerShape(1),
     },
     required=("Statement",),
 )
 BATCH_EXECUTE_STATEMENT = Request(
     {
-        "Statements": Many(
-            Struct({**_STATEMENT, "ConsistentRead": FLAG}, ("Statement",)), fewest=1, most=BATCH_STATEMENTS_MAX
+        "Statements": ListShape(
+            StructureShape({**_STATEMENT, "ConsistentRead": BOOLEAN}, ("Statement",)),
+            fewest=1,
+            most=BATCH_STATEMENTS_MAX,
         ),
         "ReturnConsumedCapacity": CAPACITY,
     },
@@ -43,8 +52,10 @@ BATCH_EXECUTE_STATEMENT = Request(
 )
 EXECUTE_TRANSACTION = Request(
     {
-        "TransactStatements": Many(Struct(_STATEMENT, ("Statement",)), fewest=1, most=TRANSACTION_STATEMENTS_MAX),
-        "ClientRequestToken": Text(1, TOKEN_LONGEST),
+        "TransactStatements": ListShape(
+            StructureShape(_STATEMENT, ("Statement",)), fewest=1, most=TRANSACTION_STATEMENTS_MAX
+        ),
+        "ClientRequestToken": StringShape(1, TOKEN_LONGEST),
         "ReturnConsumedCapacity": CAPACITY,
     },
     required=("TransactStatements",),

@@ -16,15 +16,21 @@ from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
-from bursar.dynamo.operations.data_plane.item_actions import Action, Check, Delete, Insert, Update
+from bursar.dynamo.operations.data_plane.item_actions import (
+    CheckAction,
+    DeleteAction,
+    InsertAction,
+    ItemAction,
+    UpdateAction,
+)
 from bursar.dynamo.operations.data_plane.read_pages import ROWS_UNLIMITED, Reading, Rows, page, reading
 from bursar.dynamo.operations.data_plane.transactions import SAME_ITEM_TWICE, write_all
-from bursar.dynamo.partiql import parse_statement, syntax_tree
+from bursar.dynamo.partiql import parse_statement
 from bursar.dynamo.partiql.key_ranges import PartitionSpan, constant_of_key
 from bursar.dynamo.partiql.statement_plans import (
-    Changes,
-    Projection,
-    Reads,
+    ChangePlan,
+    ReadPlan,
+    SelectList,
     key_constants,
     plan_delete,
     plan_exists,
@@ -32,7 +38,15 @@ from bursar.dynamo.partiql.statement_plans import (
     plan_select,
     plan_update,
 )
-from bursar.dynamo.partiql.statement_values import Values
+from bursar.dynamo.partiql.statement_values import StatementValues
+from bursar.dynamo.partiql.syntax_tree import (
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
+    PartiqlStatement,
+    SelectStatement,
+    UpdateStatement,
+)
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
 
@@ -54,7 +68,7 @@ NO_KEY_IN_TRANSACTION = "Select statements within ExecuteTransaction must specif
 def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """One statement: the items it finds, a page of them at a time, or those that it returns of what it wrote."""
     statement = parse_statement(request["Statement"])
-    if isinstance(statement, syntax_tree.Select):
+    if isinstance(statement, SelectStatement):
         return _select(core, statement, request)
     action = _action(core, statement, request)
     write = _carried_out(core, action)
@@ -65,7 +79,7 @@ def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return response
 
 
-def _select(core: Core, select: syntax_tree.Select, request: Mapping[str, Any]) -> dict[str, Any]:
+def _select(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> dict[str, Any]:
     if request.keys() <= _OF_ONE_ITEM:
         key = _one_key(core.table(select.table), select, request)
         if key is not None:
@@ -87,7 +101,7 @@ def _select(core: Core, select: syntax_tree.Select, request: Mapping[str, Any]) 
     return response
 
 
-def _one_key(table: Table, select: syntax_tree.Select, request: Mapping[str, Any]) -> bytes | None:
+def _one_key(table: Table, select: SelectStatement, request: Mapping[str, Any]) -> bytes | None:
     """The encoded key of the one item that a SELECT can find, where it says the whole key and nothing else."""
     constants = key_constants(request["Statement"], table.key_types)
     if constants is None:
@@ -101,16 +115,16 @@ def _one_key(table: Table, select: syntax_tree.Select, request: Mapping[str, Any
     return table.stored_key_of(key)
 
 
-def _one_item(table: Table, select: syntax_tree.Select, key: bytes) -> list[Any]:
+def _one_item(table: Table, select: SelectStatement, key: bytes) -> list[Any]:
     row = table.rows.get(key)
     if row is None:
         return []
     if select.projection is None:
         return [orjson.Fragment(row[2])]
-    return [Projection(select.projection).project(orjson.loads(row[2]))]
+    return [SelectList(select.projection).project(orjson.loads(row[2]))]
 
 
-def _reading(core: Core, select: syntax_tree.Select, request: Mapping[str, Any]) -> tuple[Reads, Reading]:
+def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> tuple[ReadPlan, Reading]:
     table = core.table(select.table)
     index = None if select.index is None else table.index(select.index)
     reads = plan_select(select, _values(select, request), table, index)
@@ -152,44 +166,44 @@ def _after(of: Reading, spans: Sequence[PartitionSpan], at: bytes, *, forward: b
 
 
 def _values(
-    statement: syntax_tree.Select | syntax_tree.Insert | syntax_tree.Update | syntax_tree.Delete,
+    statement: SelectStatement | InsertStatement | UpdateStatement | DeleteStatement,
     request: Mapping[str, Any],
-) -> Values:
-    return Values(request.get("Parameters") or (), statement.parameters)
+) -> StatementValues:
+    return StatementValues(request.get("Parameters") or (), statement.parameters)
 
 
-def _action(core: Core, statement: syntax_tree.Statement, request: Mapping[str, Any]) -> Action:
+def _action(core: Core, statement: PartiqlStatement, request: Mapping[str, Any]) -> ItemAction:
     """The write that an INSERT, UPDATE or DELETE asks for. Raises ValidationException for an EXISTS."""
-    if isinstance(statement, syntax_tree.Select | syntax_tree.Exists):
+    if isinstance(statement, SelectStatement | ExistsStatement):
         raise invalid(ONLY_IN_TRANSACTIONS)
     table = core.table(statement.table)
     values = _values(statement, request)
     wants_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    if isinstance(statement, syntax_tree.Insert):
+    if isinstance(statement, InsertStatement):
         return _insert(table, plan_insert(statement, values, table), wants_old)
-    if isinstance(statement, syntax_tree.Delete):
+    if isinstance(statement, DeleteStatement):
         changes = plan_delete(statement, values, table)
-        return Delete(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
+        return DeleteAction(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
     changes = plan_update(statement, values, table)
     key_item, key = table.key_of(changes.key)
-    action = Update(table, key, changes.condition, wants_old=wants_old)
+    action = UpdateAction(table, key, changes.condition, wants_old=wants_old)
     action.key_item = key_item
     action.update = changes.update
     action.touched = ()
     return action
 
 
-def _insert(table: Table, given: Item, wants_old: bool) -> Insert:
+def _insert(table: Table, given: Item, wants_old: bool) -> InsertAction:
     item, size = normalise_and_measure(given)
     check_size(size, TOO_LARGE)
-    action = Insert(table, table.key_of_item(item), None, wants_old=wants_old)
+    action = InsertAction(table, table.key_of_item(item), None, wants_old=wants_old)
     table.check_index_keys(item)
     action.item = item
     action.size = size
     return action
 
 
-def _carried_out(core: Core, action: Action) -> ItemWrite:
+def _carried_out(core: Core, action: ItemAction) -> ItemWrite:
     write = action.decide()
     try:
         core.apply((write,))
@@ -198,23 +212,23 @@ def _carried_out(core: Core, action: Action) -> ItemWrite:
     return write
 
 
-def _returned(statement: syntax_tree.Statement, action: Action, write: ItemWrite) -> list[Any]:
+def _returned(statement: PartiqlStatement, action: ItemAction, write: ItemWrite) -> list[Any]:
     """The item that RETURNING asks for: one or none."""
-    if isinstance(statement, syntax_tree.Delete):
+    if isinstance(statement, DeleteStatement):
         return [orjson.Fragment(write.row[2])] if statement.returning and write.row is not None else []
-    if not isinstance(statement, syntax_tree.Update) or statement.returning is None:
+    if not isinstance(statement, UpdateStatement) or statement.returning is None:
         return []
     extent, moment = statement.returning
     item = (write.old if moment == "old" else write.new) or {}
     if extent == "modified":
-        assert isinstance(action, Update)
+        assert isinstance(action, UpdateAction)
         assert action.update is not None
         heads = dict.fromkeys(str(path[0]) for path in action.update.paths)
         item = {name: item[name] for name in heads if name in item}
     return [item] if item else []
 
 
-def _written(action: Action, write: ItemWrite, *, transactional: bool = False) -> Consumption:
+def _written(action: ItemAction, write: ItemWrite, *, transactional: bool = False) -> Consumption:
     consumed = Consumption(action.table, "write")
     consumed.add_write(write.old, write.new, write.larger_bytes, transactional=transactional)
     return consumed
@@ -248,14 +262,14 @@ class _Step:
 
     def __init__(self, core: Core, request: Mapping[str, Any]) -> None:
         self.request = request
-        self.statement: syntax_tree.Statement | None = None
-        self.action: Action | None = None
+        self.statement: PartiqlStatement | None = None
+        self.action: ItemAction | None = None
         self.found: _Found | None = None
         self.error: DynamoError | None = None
         self.consumed: Consumption | None = None
         try:
             self.statement = parse_statement(request["Statement"])
-            if isinstance(self.statement, syntax_tree.Select):
+            if isinstance(self.statement, SelectStatement):
                 self.found = _Found(core, self.statement, request)
             else:
                 self.action = _action(core, self.statement, request)
@@ -265,7 +279,7 @@ class _Step:
     @property
     def reads(self) -> bool | None:
         """None for what is no statement."""
-        return None if self.statement is None else isinstance(self.statement, syntax_tree.Select)
+        return None if self.statement is None else isinstance(self.statement, SelectStatement)
 
     @property
     def place(self) -> tuple[int, bytes] | None:
@@ -314,7 +328,7 @@ def _error(error: DynamoError) -> dict[str, Any]:
 class _Found:
     """The one item that a SELECT names by its key."""
 
-    def __init__(self, core: Core, select: syntax_tree.Select, request: Mapping[str, Any]) -> None:
+    def __init__(self, core: Core, select: SelectStatement, request: Mapping[str, Any]) -> None:
         reads, _ = _reading(core, select, request)
         if reads.key is None:
             raise invalid(ONLY_ONE_ITEM)
@@ -345,12 +359,12 @@ def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any
     """Up to 100 reads, or 100 writes and EXISTS, all or none."""
     elements = request["TransactStatements"]
     statements = [parse_statement(one["Statement"]) for one in elements]
-    if all(isinstance(statement, syntax_tree.Select) for statement in statements):
+    if all(isinstance(statement, SelectStatement) for statement in statements):
         return _read_all(core, request, list(zip(_selects(statements), elements, strict=True)))
-    if any(isinstance(statement, syntax_tree.Select) for statement in statements):
+    if any(isinstance(statement, SelectStatement) for statement in statements):
         raise invalid(TRANSACTION_MIXTURE)
     for at, statement in enumerate(statements):
-        if isinstance(statement, syntax_tree.Update | syntax_tree.Delete) and statement.returning:
+        if isinstance(statement, UpdateStatement | DeleteStatement) and statement.returning:
             raise _invalid_at(at, "RETURNING clause is not supported in ExecuteTransaction.")
     steps = list(zip(range(len(elements)), statements, elements, strict=True))
     response = write_all(core, request, elements, _transactional, steps)
@@ -358,12 +372,12 @@ def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any
     return response
 
 
-def _selects(statements: Sequence[syntax_tree.Statement]) -> Iterator[syntax_tree.Select]:
-    return (statement for statement in statements if isinstance(statement, syntax_tree.Select))
+def _selects(statements: Sequence[PartiqlStatement]) -> Iterator[SelectStatement]:
+    return (statement for statement in statements if isinstance(statement, SelectStatement))
 
 
 def _read_all(
-    core: Core, request: Mapping[str, Any], selects: Sequence[tuple[syntax_tree.Select, Mapping[str, Any]]]
+    core: Core, request: Mapping[str, Any], selects: Sequence[tuple[SelectStatement, Mapping[str, Any]]]
 ) -> dict[str, Any]:
     found = []
     for at, (select, one) in enumerate(selects):
@@ -385,16 +399,16 @@ def _read_all(
     return response
 
 
-def _transactional(core: Core, step: tuple[int, syntax_tree.Statement, Mapping[str, Any]]) -> Action:
+def _transactional(core: Core, step: tuple[int, PartiqlStatement, Mapping[str, Any]]) -> ItemAction:
     """A write or a check of a transaction. What does not fit its table is the statement's own reason."""
     at, statement, request = step
-    if isinstance(statement, syntax_tree.Exists):
+    if isinstance(statement, ExistsStatement):
         table = core.table(statement.select.table)
         changes = _existing(statement.select, request, table)
         if changes is None:
             raise _invalid_at(at, ONE_CONDITION)
         wants_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-        return Check(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
+        return CheckAction(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
     try:
         return _action(core, statement, request)
     except DynamoError as error:
@@ -403,7 +417,7 @@ def _transactional(core: Core, step: tuple[int, syntax_tree.Statement, Mapping[s
         raise
 
 
-def _existing(select: syntax_tree.Select, request: Mapping[str, Any], table: Table) -> Changes | None:
+def _existing(select: SelectStatement, request: Mapping[str, Any], table: Table) -> ChangePlan | None:
     return plan_exists(select, _values(select, request), table)
 
 

@@ -14,7 +14,7 @@ import orjson
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.requests.common_members import NAME
-from bursar.dynamo.operations.requests.shapes import Request, Shape, Struct, Text, Whole
+from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, Shape, StringShape, StructureShape
 from bursar.dynamo.storage.change_streams import RETENTION_S, Record, Shard, Stream
 from bursar.dynamo.storage.table import REGION
 
@@ -31,7 +31,7 @@ ONLY_CHILDREN = "CHILD_SHARDS"
 NO_TIMESTAMP = "Timestamp is required for ShardIteratorType AT_TIMESTAMP"
 
 
-class Moment:
+class TimestampShape:
     """A point in time: seconds since the epoch, with or without a fraction."""
 
     def accepts(self, value: Any) -> bool:
@@ -41,40 +41,40 @@ class Moment:
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
         if not self.accepts(value):
-            Whole(java="Long").check_type(value)
+            IntegerShape(java="Long").check_type(value)
 
     def faults(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         return iter(())
 
 
-_LIMIT = Whole(1)
-_STREAM_ARN = Text(37, 1024)
-_SHARD_ID = Text(28, 65)
+_LIMIT = IntegerShape(1)
+_STREAM_ARN = StringShape(37, 1024)
+_SHARD_ID = StringShape(28, 65)
 LIST_STREAMS = Request({"TableName": NAME, "Limit": _LIMIT, "ExclusiveStartStreamArn": _STREAM_ARN})
 DESCRIBE_STREAM = Request(
     {
         "StreamArn": _STREAM_ARN,
         "Limit": _LIMIT,
         "ExclusiveStartShardId": _SHARD_ID,
-        "ShardFilter": Struct({"Type": Text(choices=(ONLY_CHILDREN,)), "ShardId": _SHARD_ID}),
+        "ShardFilter": StructureShape({"Type": StringShape(choices=(ONLY_CHILDREN,)), "ShardId": _SHARD_ID}),
     },
     ("StreamArn",),
 )
-_TIMESTAMP: Shape = Moment()
+_TIMESTAMP: Shape = TimestampShape()
 GET_SHARD_ITERATOR = Request(
     {
         "StreamArn": _STREAM_ARN,
         "ShardId": _SHARD_ID,
-        "ShardIteratorType": Text(
+        "ShardIteratorType": StringShape(
             choices=("AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON", "AT_TIMESTAMP")
         ),
-        "SequenceNumber": Text(21, SEQUENCE_DIGITS_MAX),
+        "SequenceNumber": StringShape(21, SEQUENCE_DIGITS_MAX),
         "Timestamp": _TIMESTAMP,
     },
     ("StreamArn", "ShardId", "ShardIteratorType"),
 )
-GET_RECORDS = Request({"ShardIterator": Text(1, 2048), "Limit": _LIMIT}, ("ShardIterator",))
+GET_RECORDS = Request({"ShardIterator": StringShape(1, 2048), "Limit": _LIMIT}, ("ShardIterator",))
 
 
 def list_streams(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     DUPLICATE_ITEM,
-    Action,
+    ItemAction,
     check_action,
     delete_action,
     put_action,
@@ -26,16 +26,16 @@ from bursar.dynamo.operations.data_plane.item_actions import (
 )
 from bursar.dynamo.operations.data_plane.items import collection_metrics
 from bursar.dynamo.operations.requests.common_members import (
+    ATTRIBUTE_MAP,
     CAPACITY,
     EXPRESSIONS,
-    ITEMS,
     METRICS,
     ON_FAILURE,
+    STRING,
     TABLE_NAME,
-    TEXT,
 )
-from bursar.dynamo.operations.requests.expression_parameters import Parameters
-from bursar.dynamo.operations.requests.shapes import Many, Request, Shape, Struct, Text
+from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
+from bursar.dynamo.operations.requests.shapes import ListShape, Request, Shape, StringShape, StructureShape
 from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
 
 ACTIONS_MAX = 100
@@ -51,37 +51,39 @@ TOO_LARGE = "Transaction request cannot exceed {} MB"
 
 _CONDITIONED: dict[str, Shape] = {
     "TableName": TABLE_NAME,
-    "ConditionExpression": TEXT,
+    "ConditionExpression": STRING,
     "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
     **EXPRESSIONS,
 }
 _ACTIONS: dict[str, Shape] = {
-    "ConditionCheck": Struct({"Key": ITEMS, **_CONDITIONED}, ("Key", "TableName", "ConditionExpression")),
-    "Put": Struct({"Item": ITEMS, **_CONDITIONED}, ("Item", "TableName")),
-    "Delete": Struct({"Key": ITEMS, **_CONDITIONED}, ("Key", "TableName")),
-    "Update": Struct(
-        {"Key": ITEMS, "UpdateExpression": TEXT, **_CONDITIONED}, ("Key", "UpdateExpression", "TableName")
+    "ConditionCheck": StructureShape(
+        {"Key": ATTRIBUTE_MAP, **_CONDITIONED}, ("Key", "TableName", "ConditionExpression")
+    ),
+    "Put": StructureShape({"Item": ATTRIBUTE_MAP, **_CONDITIONED}, ("Item", "TableName")),
+    "Delete": StructureShape({"Key": ATTRIBUTE_MAP, **_CONDITIONED}, ("Key", "TableName")),
+    "Update": StructureShape(
+        {"Key": ATTRIBUTE_MAP, "UpdateExpression": STRING, **_CONDITIONED}, ("Key", "UpdateExpression", "TableName")
     ),
 }
 TRANSACT_WRITE_ITEMS = Request(
     {
-        "TransactItems": Many(Struct(_ACTIONS), fewest=1, most=ACTIONS_MAX),
+        "TransactItems": ListShape(StructureShape(_ACTIONS), fewest=1, most=ACTIONS_MAX),
         "ReturnConsumedCapacity": CAPACITY,
         "ReturnItemCollectionMetrics": METRICS,
-        "ClientRequestToken": Text(1, TOKEN_LONGEST),
+        "ClientRequestToken": StringShape(1, TOKEN_LONGEST),
     },
     required=("TransactItems",),
 )
 TRANSACT_GET_ITEMS = Request(
     {
-        "TransactItems": Many(
-            Struct(
+        "TransactItems": ListShape(
+            StructureShape(
                 {
-                    "Get": Struct(
+                    "Get": StructureShape(
                         {
-                            "Key": ITEMS,
+                            "Key": ATTRIBUTE_MAP,
                             "TableName": TABLE_NAME,
-                            "ProjectionExpression": TEXT,
+                            "ProjectionExpression": STRING,
                             "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
                         },
                         ("Key", "TableName"),
@@ -97,12 +99,12 @@ TRANSACT_GET_ITEMS = Request(
     required=("TransactItems",),
 )
 
-_GETTING = Parameters(("ProjectionExpression",))
+_GETTING = ExpressionParameters(("ProjectionExpression",))
 
 Given = TypeVar("Given")
-Made = TypeVar("Made")
+Fitted = TypeVar("Fitted")
 
-MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], Action]] = {
+MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], ItemAction]] = {
     "ConditionCheck": check_action,
     "Put": put_action,
     "Delete": delete_action,
@@ -120,7 +122,7 @@ def write_all(
     core: Core,
     request: Mapping[str, Any],
     elements: Sequence[Any],
-    make: Callable[[Core, Given], Action],
+    make: Callable[[Core, Given], ItemAction],
     given: Sequence[Given],
 ) -> dict[str, Any]:
     """Carries out what ``make`` makes of all of ``given``, all or none; once for a ``ClientRequestToken``.
@@ -191,10 +193,10 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
     return response
 
 
-def _fitting(make: Callable[[Core, Given], Made], core: Core, given: Sequence[Given]) -> list[Made]:
+def _fitting(make: Callable[[Core, Given], Fitted], core: Core, given: Sequence[Given]) -> list[Fitted]:
     """What ``make`` makes of each. Keys and items that do not fit their tables cancel the transaction, each with its
     reason; what is wrong with the request itself is raised as it is, wherever it stands."""
-    made: list[Made] = []
+    made: list[Fitted] = []
     faults: dict[int, dict[str, Any]] = {}
     for one in given:
         try:
@@ -216,7 +218,7 @@ def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, byt
     return table.key_of(key)
 
 
-def _action(core: Core, element: Mapping[str, Any]) -> Action:
+def _action(core: Core, element: Mapping[str, Any]) -> ItemAction:
     if len(element) == 1:
         for kind, parameters in element.items():
             if parameters is not None and kind in MAKERS:
@@ -227,7 +229,7 @@ def _action(core: Core, element: Mapping[str, Any]) -> Action:
     return MAKERS[given[0]](core, element[given[0]])
 
 
-def _decide(actions: list[Action]) -> list[ItemWrite]:
+def _decide(actions: list[ItemAction]) -> list[ItemWrite]:
     """The writes of all actions, or the error that tells each action's reason."""
     writes: list[ItemWrite] = []
     faults: dict[int, dict[str, Any]] = {}

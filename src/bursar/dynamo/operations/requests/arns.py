@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
-from bursar.dynamo.operations.requests.shapes import Text
+from bursar.dynamo.operations.requests.shapes import StringShape
 from bursar.dynamo.storage.table import ACCOUNT, REGION, Table
 
-RESOURCE_ARN = Text(1, 1283)
+RESOURCE_ARN = StringShape(1, 1283)
 
 _ARN = re.compile(r"arn:(?P<partition>[^:]*):dynamodb:(?P<region>[^:]*):(?P<account>[^:]*):(?P<resource>.+)")
 _RESOURCE = re.compile(r"table/(?P<table>[a-zA-Z0-9_.-]+)(/(?P<kind>[a-z]+)/(?P<rest>[^/]+))?")

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bursar.dynamo.operations.requests.shapes import Flag, Items, Shape, Text
+from bursar.dynamo.operations.requests.shapes import AttributeMapShape, BooleanShape, Shape, StringShape
 
 NAMES_KNOWN_MAX = 10_000
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_.-]+")
 ARN_PATTERN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0-9_.-]+")
 
 
-class TableName:
+class TableNameShape:
     """A table's name, or its ARN."""
 
     def __init__(self, shortest: int = 1, longest: int = 255) -> None:
@@ -33,26 +33,26 @@ class TableName:
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
-        Text().check_type(value)
+        StringShape().check_type(value)
 
     def faults(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         if ARN_PATTERN.fullmatch(value) is None:
-            yield from Text(self.shortest, self.longest, NAME_PATTERN).faults(value, path)
+            yield from StringShape(self.shortest, self.longest, NAME_PATTERN).faults(value, path)
 
 
-NAME = Text(3, 255, NAME_PATTERN)
+NAME = StringShape(3, 255, NAME_PATTERN)
 ATTRIBUTE_NAME_LONGEST = 65535
-CAPACITY = Text(choices=("INDEXES", "TOTAL", "NONE"))
-METRICS = Text(choices=("SIZE", "NONE"))
-RETURN_VALUES = Text(choices=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
-ON_FAILURE = Text(choices=("ALL_OLD", "NONE"))
-TEXT = Text()
-FLAG = Flag()
-ITEMS = Items()
-TABLE_NAME = TableName()
+CAPACITY = StringShape(choices=("INDEXES", "TOTAL", "NONE"))
+METRICS = StringShape(choices=("SIZE", "NONE"))
+RETURN_VALUES = StringShape(choices=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
+ON_FAILURE = StringShape(choices=("ALL_OLD", "NONE"))
+STRING = StringShape()
+BOOLEAN = BooleanShape()
+ATTRIBUTE_MAP = AttributeMapShape()
+TABLE_NAME = TableNameShape()
 
 EXPRESSIONS: dict[str, Shape] = {
-    "ExpressionAttributeNames": ITEMS,
-    "ExpressionAttributeValues": ITEMS,
+    "ExpressionAttributeNames": ATTRIBUTE_MAP,
+    "ExpressionAttributeValues": ATTRIBUTE_MAP,
 }

@@ -5,14 +5,14 @@ from typing import Any
 
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import Binding
-from bursar.dynamo.operations.requests.fast_write_expressions import Bound, known_form
+from bursar.dynamo.operations.requests.fast_write_expressions import BoundExpressions, known_form
 
 PROJECTION = "ProjectionExpression"
 KEY_CONDITION = "KeyConditionExpression"
 KEY_CONDITIONS = "KeyConditions"
 
 
-class Parameters:
+class ExpressionParameters:
     """The expressions and the legacy parameters of one operation, both in Amazon's order."""
 
     def __init__(self, expressions: Sequence[str], legacy: Sequence[str] = ()) -> None:
@@ -22,7 +22,7 @@ class Parameters:
         self._placeholders = frozenset(("ExpressionAttributeNames", "ExpressionAttributeValues"))
         self._updates = "UpdateExpression" in expressions
 
-    def known_form(self, request: Mapping[str, Any]) -> Bound | None:
+    def known_form(self, request: Mapping[str, Any]) -> BoundExpressions | None:
         """A write's (update, condition) where their form is known to be right; None sends it to :meth:`binding`."""
         update = request.get("UpdateExpression") if self._updates else None
         if (update is None and request.get("ConditionExpression") is None) or not self._any_legacy.isdisjoint(request):

@@ -18,17 +18,17 @@ from bursar.dynamo.items.attribute_values import Item, normalise
 
 CONDITION = "ConditionExpression"
 
-Bound = tuple[BoundUpdate | None, BoundCondition | None]
+BoundExpressions = tuple[BoundUpdate | None, BoundCondition | None]
 
 
 class _Form(NamedTuple):
     update: CompiledUpdate | None
     condition: CompiledCondition | None
-    bound: Bound
+    bound: BoundExpressions
     """As it is without values."""
 
 
-def known_form(request: Mapping[str, Any], update: str | None) -> Bound | None:
+def known_form(request: Mapping[str, Any], update: str | None) -> BoundExpressions | None:
     """The expressions of ``request`` with its values, if their form is known to be right; ``update`` is its text."""
     condition = request.get(CONDITION)
     names = request.get("ExpressionAttributeNames")
@@ -71,7 +71,7 @@ def known_form(request: Mapping[str, Any], update: str | None) -> Bound | None:
 
 
 @lru_cache(COMPILED_MAX)
-def _bare(update: str | None, condition: str | None) -> Bound | None:
+def _bare(update: str | None, condition: str | None) -> BoundExpressions | None:
     form = _form(update, condition, (), ())
     return None if form is None else form.bound
 

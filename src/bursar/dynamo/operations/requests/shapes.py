@@ -28,7 +28,7 @@ class Shape(Protocol):
         """Each violated constraint in Amazon's words."""
 
 
-class Text:
+class StringShape:
     """A string."""
 
     __slots__ = ("choices", "longest", "pattern", "shortest")
@@ -79,7 +79,7 @@ class Text:
             yield f"{at} have length less than or equal to {self.longest}"
 
 
-class Whole:
+class IntegerShape:
     """An integer (``java``: Amazon's type of it)."""
 
     __slots__ = ("java", "label", "least", "most")
@@ -116,7 +116,7 @@ class Whole:
             yield f"{at} have value less than or equal to {self.most}"
 
 
-class Flag:
+class BooleanShape:
     """A boolean."""
 
     __slots__ = ()
@@ -136,7 +136,7 @@ class Flag:
         return iter(())
 
 
-class Items:
+class AttributeMapShape:
     """A map whose content is checked elsewhere (attribute values by ``values.normalise``)."""
 
     __slots__ = ()
@@ -156,7 +156,7 @@ class Items:
         return iter(())
 
 
-class Map:
+class MapShape:
     """A map of names to values of one shape."""
 
     __slots__ = ("fewest", "most", "of", "required_message")
@@ -201,7 +201,7 @@ class Map:
                 yield from self.of.faults(element, f"{path}.{name}.member")
 
 
-class Many:
+class ListShape:
     """A list of one shape."""
 
     __slots__ = ("fewest", "in_map", "most", "of", "unlabelled")
@@ -255,7 +255,7 @@ class Many:
 
     def _printed(self, value: list[Any]) -> str:
         of = self.of
-        return java(value) if not isinstance(of, Struct) else f"[{', '.join(map(of.printed, value))}]"
+        return java(value) if not isinstance(of, StructureShape) else f"[{', '.join(map(of.printed, value))}]"
 
     def _faults_in_map(self, value: list[Any], path: str) -> Iterator[str]:
         if self.fewest <= len(value) <= (self.most or len(value)):
@@ -270,7 +270,7 @@ class Many:
         )
 
 
-class Struct:
+class StructureShape:
     """A structure: members by name, some required; ``java_name`` is what Amazon's texts call it, where they do."""
 
     def __init__(
@@ -334,7 +334,7 @@ class Struct:
             yield f"Value null at '{path}' {FAILED} not be null"
 
 
-class Request(Struct):
+class Request(StructureShape):
     """An operation's whole request."""
 
     def __init__(
