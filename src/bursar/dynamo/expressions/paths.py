@@ -36,9 +36,6 @@ def child(value: AttributeValue, part: str | int) -> AttributeValue | None:
 
 def getter(path: ResolvedPath) -> Getter:
     """A function that reads ``path`` from an item."""
-    if len(path) == 1:
-        name = str(path[0])
-        return lambda item, _values: item.get(name)
     return lambda item, _values: value_at(item, path)
 
 

@@ -20,7 +20,7 @@ def _equals(left: Getter, right: Getter) -> Test:
         if mine is None:
             return False
         theirs = right(item, values)
-        return theirs is not None and (mine == theirs or equal(mine, theirs))
+        return theirs is not None and equal(mine, theirs)
 
     return test
 
@@ -28,46 +28,6 @@ def _equals(left: Getter, right: Getter) -> Test:
 def _differs(left: Getter, right: Getter) -> Test:
     same = _equals(left, right)
     return lambda item, values: not same(item, values)
-
-
-def equals_value(name: str, placeholder: str) -> Test:
-    """An attribute = a value of the request: the commonest comparison, without a call for its operands."""
-
-    def test(item: Item, values: Item) -> bool:
-        mine = item.get(name)
-        if mine is None:
-            return False
-        theirs = values[placeholder]
-        return mine == theirs or ("S" not in mine and equal(mine, theirs))
-
-    return test
-
-
-def differs_from_value(name: str, placeholder: str) -> Test:
-    """An attribute <> a value of the request."""
-
-    def test(item: Item, values: Item) -> bool:
-        mine = item.get(name)
-        if mine is None:
-            return True
-        theirs = values[placeholder]
-        return mine != theirs and ("S" in mine or not equal(mine, theirs))
-
-    return test
-
-
-def has(name: str) -> Test:
-    """attribute_exists of a whole attribute."""
-    return lambda item, _values: name in item
-
-
-def lacks(name: str) -> Test:
-    """attribute_not_exists of a whole attribute."""
-    return lambda item, _values: name not in item
-
-
-ATTRIBUTE_TESTS: dict[str, Callable[[str], Test]] = {"attribute_exists": has, "attribute_not_exists": lacks}
-VALUE_TESTS: dict[str, Callable[[str, str], Test]] = {"=": equals_value, "<>": differs_from_value}
 
 
 def _ordering(holds: Callable[[int], bool]) -> Callable[[Getter, Getter], Test]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from bursar.dynamo.expressions.fast_projection import whole_attributes
 from bursar.dynamo.expressions.parser import CACHED_TREES, projection_tree
 from bursar.dynamo.expressions.paths import child, path_tree, resolve_apart
 from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, ExpressionScope, Pairs, ResolvedPath
@@ -29,7 +30,7 @@ class BoundProjection(NamedTuple):
         """The chosen parts of ``item``, shared with it, not copied."""
         if self.nested_heads:
             return pick(item, self.tree)
-        return {name: item[name] for name in self.heads if name in item}
+        return whole_attributes(item, self.heads)
 
 
 class ParsedProjection:

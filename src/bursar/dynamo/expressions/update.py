@@ -33,7 +33,6 @@ INVALID_PATH = "The document path provided in the update expression is invalid f
 class CompiledUpdate(NamedTuple):
     """An update whose names are known and whose values' types are."""
 
-    leaves: tuple[tuple[ResolvedPath, Leaf], ...]
     tree: dict[str | int, Any]
     only_removes: bool
     paths: tuple[ResolvedPath, ...]
@@ -77,19 +76,9 @@ class BoundUpdate:
         lacks or has in another type, and for paths through what is not there.
         """
         compiled = self._compiled
-        if compiled.nested_heads:
-            new = _in_map(item, compiled.tree, item, self._values)
-            for head in compiled.nested_heads & new.keys():
-                check_nesting(new[head])
-            return new, compiled.paths
-        new = item.copy()
-        for path, leaf in compiled.leaves:
-            name: Any = path[0]
-            value = leaf(item.get(name), item, self._values)
-            if value is None:
-                new.pop(name, None)
-            else:
-                new[name] = value
+        new = _in_map(item, compiled.tree, item, self._values)
+        for head in compiled.nested_heads & new.keys():
+            check_nesting(new[head])
         return new, compiled.paths
 
 
@@ -142,7 +131,6 @@ def joined(
     """An update of these leaves, at paths that do not clash; ``types`` as each leaf knows beforehand."""
     paths = tuple(path for path, _ in leaves)
     return CompiledUpdate(
-        tuple(leaves),
         path_tree(leaves),
         only_removes,
         paths,

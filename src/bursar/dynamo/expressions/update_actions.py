@@ -43,9 +43,6 @@ def compile_action(scope: ExpressionScope, section: str, operand: Operand | None
     """(the leaf, the type that the attribute will have as far as it is known beforehand)."""
     if operand is None:
         return _remove, None
-    if section == "SET" and isinstance(operand, Value):
-        given = operand.name
-        return (lambda _old, _item, values: values[given]), scope.value_type(given)
     if section == "SET":
         read, kind = _operand(scope, operand)
         return (lambda _old, item, values: read(item, values)), kind

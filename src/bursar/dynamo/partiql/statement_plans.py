@@ -4,7 +4,6 @@ A plan touches no item: everything that is wrong with a statement in itself is r
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from bursar.dynamo.errors import invalid
@@ -20,7 +19,7 @@ from bursar.dynamo.partiql.key_ranges import (
     key_ranges,
     wrong_key_type,
 )
-from bursar.dynamo.partiql.parser import STATEMENTS_CACHED, output_name, parse_statement
+from bursar.dynamo.partiql.parser import output_name
 from bursar.dynamo.partiql.statement_values import StatementValues
 from bursar.dynamo.partiql.syntax_tree import (
     DeleteStatement,
@@ -98,24 +97,6 @@ def plan_select(
     if index is None and ranges.complete and len(where) == len(table.key_names):
         key = _key(table, where, values)
     return ReadPlan(spans, not backward, condition, projection, key)
-
-
-@lru_cache(STATEMENTS_CACHED)
-def key_constants(text: str, key_types: tuple[tuple[str, str], ...]) -> tuple[Expression, ...] | None:
-    """What a SELECT says that the key attributes equal, in their order, if it says that of each and nothing else."""
-    select = parse_statement(text)
-    if not isinstance(select, SelectStatement) or select.index is not None or select.order:
-        return None
-    where = conjuncts(select.where)
-    if len(where) != len(key_types):
-        return None
-    constants = []
-    for name, _ in key_types:
-        found = [constant for node in where if (constant := equality(node, name)) is not None]
-        if len(found) != 1:
-            return None
-        constants.append(found[0])
-    return tuple(constants)
 
 
 def _directions(select: SelectStatement, layout: KeyLayout, *, keyed: bool) -> tuple[bool, bool]:

@@ -185,12 +185,12 @@ def set_stream(
     table_name: str,
     document: dict[str, Any],
     stream: Mapping[str, Any] | None,
-    faults: tuple[str, str],
+    messages: tuple[str, str],
 ) -> None:
     """Turns a table's stream on or off in its document; ``faults`` is CREATE_STREAM or UPDATE_STREAM."""
     if stream is None:
         return
-    without_view, with_view = faults
+    without_view, with_view = messages
     if not stream["StreamEnabled"]:
         if stream.get("StreamViewType"):
             raise invalid_parameter(with_view)

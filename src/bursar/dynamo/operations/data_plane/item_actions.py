@@ -189,7 +189,7 @@ def check_action(core: Core, request: Mapping[str, Any]) -> CheckAction:
 
 def update_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = UPDATING) -> UpdateAction:
     """UpdateItem's, or a transaction's Update."""
-    update, condition = parameters.known_form(request) or _changes(request, parameters)
+    update, condition = parameters.known_form(request) or bind_expressions(request, parameters)
     table = core.table(request["TableName"])
     key_item, key = table.key_of(request["Key"])
     if update is not None:
@@ -201,10 +201,10 @@ def update_action(core: Core, request: Mapping[str, Any], parameters: Expression
     return action
 
 
-def _changes(
+def bind_expressions(
     request: Mapping[str, Any], parameters: ExpressionParameters
 ) -> tuple[BoundUpdate | None, BoundCondition | None]:
-    """An update and its condition, looked at from the beginning."""
+    """Return the request's (update, condition), of expressions or legacy parameters. Raises ValidationException."""
     binding = parameters.binding(request)
     if binding is None:
         return None, None

@@ -83,11 +83,10 @@ _UPDATING = ExpressionParameters(
 def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """One item by its key: ``Item`` as stored, unless a projection asks for parts of it."""
     projection = None
-    if len(request) > 2:
-        binding = _GETTING.binding(request)
-        if binding is not None:
-            projection = bound_projection(request, binding)
-            binding.check_all_used()
+    binding = _GETTING.binding(request)
+    if binding is not None:
+        projection = bound_projection(request, binding)
+        binding.check_all_used()
     table = core.table(request["TableName"])
     row = table.rows.get(table.key_of(request["Key"])[1])
     response: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
+from bursar.dynamo.operations.data_plane import fast_single_item_select
 from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     CheckAction,
@@ -26,12 +27,10 @@ from bursar.dynamo.operations.data_plane.item_actions import (
 from bursar.dynamo.operations.data_plane.read_pages import ROWS_UNLIMITED, Reading, Rows, page, reading
 from bursar.dynamo.operations.data_plane.transactions import SAME_ITEM_TWICE, write_all
 from bursar.dynamo.partiql import parse_statement
-from bursar.dynamo.partiql.key_ranges import PartitionSpan, constant_of_key
+from bursar.dynamo.partiql.key_ranges import PartitionSpan
 from bursar.dynamo.partiql.statement_plans import (
     ChangePlan,
     ReadPlan,
-    SelectList,
-    key_constants,
     plan_delete,
     plan_exists,
     plan_insert,
@@ -49,9 +48,6 @@ from bursar.dynamo.partiql.syntax_tree import (
 )
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
-
-_OF_ONE_ITEM = frozenset({"Statement", "Parameters", "ConsistentRead"})
-"""Members that a SELECT of one item may have and be answered without a page being made."""
 
 INVALID_TOKEN = "Invalid NextToken"
 ONLY_IN_TRANSACTIONS = "EXISTS can only be used in ExecuteTransaction write requests."
@@ -80,10 +76,13 @@ def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _select(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> dict[str, Any]:
-    if request.keys() <= _OF_ONE_ITEM:
-        key = _one_key(core.table(select.table), select, request)
-        if key is not None:
-            return {"Items": _one_item(core.table(select.table), select, key)}
+    items = fast_single_item_select.items(core, select, request)
+    if items is not None:
+        return {"Items": items}
+    return select_page(core, select, request)
+
+
+def select_page(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> dict[str, Any]:
     reads, of = _reading(core, select, request)
     spans = list(reads.spans)
     token = request.get("NextToken")
@@ -99,29 +98,6 @@ def _select(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> 
     if "ConsumedCapacity" in found:
         response["ConsumedCapacity"] = found["ConsumedCapacity"]
     return response
-
-
-def _one_key(table: Table, select: SelectStatement, request: Mapping[str, Any]) -> bytes | None:
-    """The encoded key of the one item that a SELECT can find, where it says the whole key and nothing else."""
-    constants = key_constants(request["Statement"], table.key_types)
-    if constants is None:
-        return None
-    values = _values(select, request)
-    key: Item = {}
-    for (name, kind), constant in zip(table.key_types, constants, strict=True):
-        value = key[name] = constant_of_key(name, kind, constant, values)
-        if not value[kind]:
-            return None  # there are words for an empty key
-    return table.stored_key_of(key)
-
-
-def _one_item(table: Table, select: SelectStatement, key: bytes) -> list[Any]:
-    row = table.rows.get(key)
-    if row is None:
-        return []
-    if select.projection is None:
-        return [orjson.Fragment(row[2])]
-    return [SelectList(select.projection).project(orjson.loads(row[2]))]
 
 
 def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> tuple[ReadPlan, Reading]:

@@ -34,16 +34,16 @@ NO_TIMESTAMP = "Timestamp is required for ShardIteratorType AT_TIMESTAMP"
 class TimestampShape:
     """A point in time: seconds since the epoch, with or without a fraction."""
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         return type(value) in (int, float)
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
-        if not self.accepts(value):
+        if not self.fast_accepts(value):
             IntegerShape(java="Long").check_type(value)
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         return iter(())
 

@@ -197,20 +197,20 @@ def _fitting(make: Callable[[Core, Given], Fitted], core: Core, given: Sequence[
     """What ``make`` makes of each. Keys and items that do not fit their tables cancel the transaction, each with its
     reason; what is wrong with the request itself is raised as it is, wherever it stands."""
     made: list[Fitted] = []
-    faults: dict[int, dict[str, Any]] = {}
+    reasons: dict[int, dict[str, Any]] = {}
     for one in given:
         try:
             made.append(make(core, one))
         except DoesNotFitTable as error:
-            faults[len(made) + len(faults)] = _reason("ValidationError", error.message)
-    if faults:
-        raise cancelled(_reasons(faults, len(given)))
+            reasons[len(made) + len(reasons)] = _reason("ValidationError", error.message)
+    if reasons:
+        raise cancelled(_reasons(reasons, len(given)))
     return made
 
 
-def _reasons(faults: Mapping[int, dict[str, Any]], count: int) -> list[dict[str, Any]]:
+def _reasons(reasons: Mapping[int, dict[str, Any]], count: int) -> list[dict[str, Any]]:
     """One for each of ``count`` actions, in order."""
-    return [faults.get(at) or {"Code": "None"} for at in range(count)]
+    return [reasons.get(at) or {"Code": "None"} for at in range(count)]
 
 
 def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, bytes]:
@@ -219,10 +219,6 @@ def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, byt
 
 
 def _action(core: Core, element: Mapping[str, Any]) -> ItemAction:
-    if len(element) == 1:
-        for kind, parameters in element.items():
-            if parameters is not None and kind in MAKERS:
-                return MAKERS[kind](core, parameters)
     given = [name for name in MAKERS if element.get(name) is not None]
     if len(given) != 1:
         raise invalid(ONE_OPERATION)
@@ -232,14 +228,14 @@ def _action(core: Core, element: Mapping[str, Any]) -> ItemAction:
 def _decide(actions: list[ItemAction]) -> list[ItemWrite]:
     """The writes of all actions, or the error that tells each action's reason."""
     writes: list[ItemWrite] = []
-    faults: dict[int, dict[str, Any]] = {}
+    reasons: dict[int, dict[str, Any]] = {}
     for action in actions:
         try:
             writes.append(action.decide())
         except DynamoError as error:
-            faults[len(writes) + len(faults)] = _reason_of(error)
-    if faults:
-        raise cancelled(_reasons(faults, len(actions)))
+            reasons[len(writes) + len(reasons)] = _reason_of(error)
+    if reasons:
+        raise cancelled(_reasons(reasons, len(actions)))
     return writes
 
 

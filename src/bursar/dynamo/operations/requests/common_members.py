@@ -19,7 +19,7 @@ class TableNameShape:
         self.longest = longest
         self._known: set[str] = set()
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         if type(value) is not str:
             return False
@@ -35,10 +35,10 @@ class TableNameShape:
         """See :class:`Shape`."""
         StringShape().check_type(value)
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         if ARN_PATTERN.fullmatch(value) is None:
-            yield from StringShape(self.shortest, self.longest, NAME_PATTERN).faults(value, path)
+            yield from StringShape(self.shortest, self.longest, NAME_PATTERN).violations(value, path)
 
 
 NAME = StringShape(3, 255, NAME_PATTERN)

