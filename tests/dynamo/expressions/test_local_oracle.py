@@ -188,7 +188,7 @@ def test_updates_give_there_what_they_give_here(
     sections = {action.section: [] for action in actions}  # type: dict[str, list[str]]
     for action in actions:
         sections[action.section].append(str(action))
-    text = " ".join(f"{section} {', '.join(written)}" for section, written in sections.items())
+    text = " ".join(f"{section} {', '.join(texts)}" for section, texts in sections.items())
     parameters = placeholders_of(text, given_values)
     answer = local("UpdateItem", Key=KEY, UpdateExpression=text, ReturnValues="ALL_NEW", **parameters)
     theirs = local.message(answer) or comparable(answer["Attributes"])

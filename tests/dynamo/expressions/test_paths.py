@@ -4,7 +4,7 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_projection
-from bursar.dynamo.expressions.paths import path_tree, value_at, written
+from bursar.dynamo.expressions.paths import path_text, path_tree, value_at
 
 ITEM = {"a": {"M": {"b": {"L": [{"S": "x"}, {"M": {"c": {"N": "1"}}}]}}}, "s": {"S": "y"}}
 
@@ -22,7 +22,7 @@ def test_what_is_not_there_is_none(path: tuple[str | int, ...]) -> None:
 
 
 def test_a_path_is_written_as_in_amazons_errors() -> None:
-    assert written(("a", 1, "b")) == "[a, [1], b]"
+    assert path_text(("a", 1, "b")) == "[a, [1], b]"
 
 
 def test_paths_join_into_a_tree() -> None:

@@ -39,7 +39,7 @@ def getter(path: ResolvedPath) -> Getter:
     return lambda item, _values: value_at(item, path)
 
 
-def written(path: ResolvedPath) -> str:
+def path_text(path: ResolvedPath) -> str:
     """The path as DynamoDB's errors write it: ``[a, [1], b]``."""
     return "[" + ", ".join(f"[{part}]" if isinstance(part, int) else part for part in path) + "]"
 
@@ -48,11 +48,11 @@ def not_distinct(scope: ExpressionScope, operator: str, path: ResolvedPath) -> D
     """The error for an operator that is given one path twice."""
     return scope.error(
         "The first operand must be distinct from the remaining operands for this operator or function; "
-        f"operator: {operator}, first operand: {written(path)}"
+        f"operator: {operator}, first operand: {path_text(path)}"
     )
 
 
-def clash(one: ResolvedPath, two: ResolvedPath) -> str | None:
+def clash_problem(one: ResolvedPath, two: ResolvedPath) -> str | None:
     """What is wrong with two paths standing in one expression, or None.
 
     They overlap when one is the beginning of the other, and conflict when they need one value to be a map and a list.
@@ -66,7 +66,7 @@ def clash(one: ResolvedPath, two: ResolvedPath) -> str | None:
             return None
     return (
         f"Two document paths {relation} with each other; must remove or rewrite one of these paths; "
-        f"path one: {written(one)}, path two: {written(two)}"
+        f"path one: {path_text(one)}, path two: {path_text(two)}"
     )
 
 
@@ -76,7 +76,7 @@ def resolve_apart(scope: ExpressionScope, paths: Sequence[Path]) -> tuple[Resolv
     for path in reversed(paths):
         one = scope.path(path)
         for two in reversed(resolved):
-            problem = clash(one, two)
+            problem = clash_problem(one, two)
             if problem is not None:
                 raise scope.error(problem)
         resolved.append(one)

@@ -36,8 +36,8 @@ class Path(Node):
         self.parts = parts
 
     def __str__(self) -> str:
-        written = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.parts)
-        return written[1:]
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.parts)
+        return text[1:]
 
 
 class Value(Node):
@@ -194,11 +194,11 @@ class UpdateTree(Node):
         self.operators = operators
 
     def __str__(self) -> str:
-        written = []
+        text = []
         for section in dict.fromkeys(action.section for action in self.actions):
             actions = ", ".join(str(action) for action in self.actions if action.section == section)
-            written.append(f"{section} {actions}")
-        return " ".join(written)
+            text.append(f"{section} {actions}")
+        return " ".join(text)
 
 
 class ProjectionTree(Node):

@@ -118,10 +118,12 @@ def compile_update(tree: UpdateTree, scope: ExpressionScope) -> CompiledUpdate:
         raise too_many_operators(scope.kind)
     leaves = list(zip(paths, (leaf for leaf, _ in reversed(compiled)), strict=True))
     types = [kind for _, kind in reversed(compiled)]
-    return joined(scope, leaves, types, only_removes=all(action.section in REMOVING for action in tree.actions))
+    return compiled_from_leaves(
+        scope, leaves, types, only_removes=all(action.section in REMOVING for action in tree.actions)
+    )
 
 
-def joined(
+def compiled_from_leaves(
     scope: ExpressionScope,
     leaves: Sequence[tuple[ResolvedPath, Leaf]],
     types: Sequence[str | None],

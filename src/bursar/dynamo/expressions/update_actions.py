@@ -54,7 +54,7 @@ def compile_action(scope: ExpressionScope, section: str, operand: Operand | None
             "Incorrect operand type for operator or function; "
             f"operator: {section}, operand type: {LONG_NAMES[kind]}, typeSet: ALLOWED_FOR_{section}_OPERAND"
         )
-    change = added if section == "ADD" else deleted
+    change = add_value if section == "ADD" else delete_members
     return (lambda old, _item, values: change(old, values[name])), kind
 
 
@@ -62,7 +62,7 @@ def _remove(_old: AttributeValue | None, _item: Item, _values: Item) -> None:
     return None
 
 
-def added(old: AttributeValue | None, value: AttributeValue) -> AttributeValue:
+def add_value(old: AttributeValue | None, value: AttributeValue) -> AttributeValue:
     """ADD: the sum of two numbers, or a set with more members. Raises for values of different types."""
     if old is None:
         return value
@@ -76,7 +76,7 @@ def added(old: AttributeValue | None, value: AttributeValue) -> AttributeValue:
     return {kind: [*present, *(member for member in content if member not in known)]}
 
 
-def deleted(old: AttributeValue | None, value: AttributeValue) -> AttributeValue | None:
+def delete_members(old: AttributeValue | None, value: AttributeValue) -> AttributeValue | None:
     """DELETE: a set with fewer members; None for none left. Raises for values of different types."""
     if old is None:
         return None

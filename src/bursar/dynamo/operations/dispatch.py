@@ -57,7 +57,7 @@ OPERATIONS: dict[str, Operation] = {
     **{
         name: Operation(
             shape,
-            statement_requests.carried_out_by(run),
+            statement_requests.loaded_when_called(run),
             writes=True,
             snapshot=True,
             reads=statement_requests.only_reads,

@@ -145,8 +145,8 @@ class ExpressionParser:
         if isinstance(operand, Literal) and "N" in operand.value:
             sign = token.text if token.text == "-" else ""
             number = operand.value["N"]
-            written = number[1:] if sign and number.startswith("-") else sign + number
-            return Literal(normalise({"N": written}), token.place)
+            text = number[1:] if sign and number.startswith("-") else sign + number
+            return Literal(normalise({"N": text}), token.place)
         return OperatorExpression(token.text, (operand,), token.place)
 
     def primary(self) -> Expression:

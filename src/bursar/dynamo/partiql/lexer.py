@@ -92,14 +92,14 @@ def tokens_of(statement: str) -> list[StatementToken]:
             return tokens
 
 
-def _read(kind: str, written: str) -> tuple[str, str]:
-    if kind == WORD and written.lower() in KEYWORDS:
-        return KEYWORD, written.lower()
+def _read(kind: str, text: str) -> tuple[str, str]:
+    if kind == WORD and text.lower() in KEYWORDS:
+        return KEYWORD, text.lower()
     if kind == TEXT:
-        return TEXT, written[1:-1].replace("''", "'")
+        return TEXT, text[1:-1].replace("''", "'")
     if kind == QUOTED:
-        return QUOTED, written[1:-1].replace('""', '"')
-    return kind, written
+        return QUOTED, text[1:-1].replace('""', '"')
+    return kind, text
 
 
 def malformed(detail: str) -> DynamoError:

@@ -11,7 +11,7 @@ import orjson
 
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid_parameter
-from bursar.dynamo.operations.requests.arns import RESOURCE_ARN, policy_place
+from bursar.dynamo.operations.requests.arns import RESOURCE_ARN, policy_slot
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, STRING
 from bursar.dynamo.operations.requests.shapes import Request, StringShape
 from bursar.dynamo.storage.table import Table
@@ -39,7 +39,7 @@ Policies = dict[str, dict[str, str]]
 
 def put_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Sets a policy. The same policy again keeps its revision."""
-    table, slot = policy_place(core, request["ResourceArn"])
+    table, slot = policy_slot(core, request["ResourceArn"])
     text = request["Policy"]
     _check(text)
     policies: Policies = dict(table.document.get("ResourcePolicies", {}))
@@ -61,7 +61,7 @@ def put_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 def get_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """A policy and its revision."""
-    table, slot = policy_place(core, request["ResourceArn"])
+    table, slot = policy_slot(core, request["ResourceArn"])
     current = table.document.get("ResourcePolicies", {}).get(slot)
     if current is None:
         raise _not_found(request["ResourceArn"])
@@ -70,7 +70,7 @@ def get_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 def delete_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Removes a policy and tells its revision; where there is none, nothing happens, unless one was expected."""
-    table, slot = policy_place(core, request["ResourceArn"])
+    table, slot = policy_slot(core, request["ResourceArn"])
     policies: Policies = dict(table.document.get("ResourcePolicies", {}))
     current = policies.pop(slot, None)
     _check_revision(table, current, request.get("ExpectedRevisionId"))
@@ -80,7 +80,7 @@ def delete_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, 
     return {"RevisionId": current["RevisionId"]}
 
 
-def first_policy(core: Core, text: str) -> Policies:
+def policy_document(core: Core, text: str) -> Policies:
     """What a table's document keeps of a policy given to CreateTable."""
     _check(text)
     return {"table": {"Policy": text, "RevisionId": _revision(core, None)}}

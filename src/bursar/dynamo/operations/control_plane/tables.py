@@ -25,7 +25,7 @@ from bursar.dynamo.operations.control_plane.definitions import (
     check_capacity,
     check_table,
 )
-from bursar.dynamo.operations.control_plane.resource_policies import first_policy
+from bursar.dynamo.operations.control_plane.resource_policies import policy_document
 from bursar.dynamo.operations.control_plane.tags import TAGS, check_tags
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING, TableNameShape
 from bursar.dynamo.operations.requests.shapes import AttributeMapShape, IntegerShape, ListShape, Request, Shape
@@ -84,7 +84,7 @@ LIST_TABLES = Request({"ExclusiveStartTableName": NAME, "Limit": IntegerShape(1,
 
 def create_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Makes a table and its indexes."""
-    check_available(request)
+    refuse_unavailable_members(request)
     check_capacity(request)
     check_table(request)
     name = request["TableName"]
@@ -104,12 +104,12 @@ def create_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """A table's definition and size."""
-    return {"Table": describe(core, existing(core, request["TableName"]))}
+    return {"Table": describe(core, existing_table(core, request["TableName"]))}
 
 
 def delete_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Removes a table, unless it is protected."""
-    table = existing(core, request["TableName"])
+    table = existing_table(core, request["TableName"])
     if table.document.get("DeletionProtectionEnabled"):
         raise invalid(
             f"Resource cannot be deleted as it is currently protected against deletion. "
@@ -137,7 +137,7 @@ def list_tables(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return response
 
 
-def existing(core: Core, name: str) -> Table:
+def existing_table(core: Core, name: str) -> Table:
     """The table that a table operation is about; the operations on tables name it in their error."""
     table = core.find_table(name)
     if table is None:
@@ -145,7 +145,7 @@ def existing(core: Core, name: str) -> Table:
     return table
 
 
-def check_available(request: Mapping[str, Any]) -> None:
+def refuse_unavailable_members(request: Mapping[str, Any]) -> None:
     """Refuses replicas and vector indexes."""
     for member in UNAVAILABLE_MEMBERS:
         if request.get(member):
@@ -169,7 +169,7 @@ def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     if request.get("Tags"):
         check_tags(request["Tags"])
     if request.get("ResourcePolicy") is not None:
-        document["ResourcePolicies"] = first_policy(core, request["ResourcePolicy"])
+        document["ResourcePolicies"] = policy_document(core, request["ResourcePolicy"])
     for member in ("ProvisionedThroughput", "OnDemandThroughput", "TableClass", "Tags"):
         if request.get(member):
             document[member] = request[member]

@@ -5,7 +5,7 @@ from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import invalid
-from bursar.dynamo.operations.control_plane.tables import existing
+from bursar.dynamo.operations.control_plane.tables import existing_table
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import Request, StringShape, StructureShape
 
@@ -23,7 +23,7 @@ DESCRIBE_TIME_TO_LIVE = Request({"TableName": TABLE_NAME}, ("TableName",))
 
 def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Turns a table's time to live on or off. Amazon has one change an hour; here there may be any number."""
-    table = existing(core, request["TableName"])
+    table = existing_table(core, request["TableName"])
     wanted = request["TimeToLiveSpecification"]
     name = wanted["AttributeName"]
     if table.ttl_attribute is None:
@@ -43,7 +43,7 @@ def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 def describe_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Whether a table has a time to live, and on which attribute."""
-    attribute = existing(core, request["TableName"]).ttl_attribute
+    attribute = existing_table(core, request["TableName"]).ttl_attribute
     if attribute is None:
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
     return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": attribute}}

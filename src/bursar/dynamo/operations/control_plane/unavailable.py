@@ -10,7 +10,7 @@ from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
-from bursar.dynamo.operations.control_plane.tables import existing
+from bursar.dynamo.operations.control_plane.tables import existing_table
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import (
     AttributeMapShape,
@@ -86,12 +86,12 @@ LEGACY_GLOBAL_TABLES = (
 KINESIS_STATE = "Table is not in a valid state to enable Kinesis Streaming Destination: "
 
 
-def empty(member: str) -> Run:
+def answer_empty_list(member: str) -> Run:
     """Answers with an empty list: there are none."""
     return lambda _core, _request: {member: []}
 
 
-def not_found(code: str, text: str, member: str) -> Run:
+def answer_not_found(code: str, text: str, member: str) -> Run:
     """Answers that what the request names does not exist: nothing of its kind does."""
 
     def run(_core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def not_found(code: str, text: str, member: str) -> Run:
     return run
 
 
-def refused(error: Callable[[], DynamoError]) -> Run:
+def refuse(error: Callable[[], DynamoError]) -> Run:
     """Refuses whatever is asked."""
 
     def run(_core: Core, _request: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,11 +109,11 @@ def refused(error: Callable[[], DynamoError]) -> Run:
     return run
 
 
-def refused_for_table(error: Callable[[Table], DynamoError]) -> Run:
+def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
     """Refuses for a table that exists; for another, its absence comes first."""
 
     def run(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        raise error(existing(core, request["TableName"]))
+        raise error(existing_table(core, request["TableName"]))
 
     return run
 
@@ -190,7 +190,7 @@ def no_import() -> DynamoError:
 
 def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Off, as they are."""
-    table = existing(core, request["TableName"])
+    table = existing_table(core, request["TableName"])
     index = request.get("IndexName")
     if index is None:
         return {"TableName": table.name, "ContributorInsightsStatus": "DISABLED"}
@@ -215,7 +215,7 @@ def update_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[
 
 def describe_replica_auto_scaling(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """A table has no replicas."""
-    table = existing(core, request["TableName"])
+    table = existing_table(core, request["TableName"])
     return {"TableAutoScalingDescription": {"TableName": table.name, "TableStatus": "ACTIVE", "Replicas": []}}
 
 
@@ -234,7 +234,7 @@ def legacy_global_table() -> DynamoError:
 
 def describe_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """A table has no Kinesis destination."""
-    return {"TableName": existing(core, request["TableName"]).name, "KinesisDataStreamDestinations": []}
+    return {"TableName": existing_table(core, request["TableName"]).name, "KinesisDataStreamDestinations": []}
 
 
 def no_kinesis(_table: Table) -> DynamoError:
@@ -249,7 +249,7 @@ def no_kinesis_to_disable(_table: Table) -> DynamoError:
 
 def update_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Refused, in Amazon's words for a stream that was never enabled."""
-    table = existing(core, request["TableName"])
+    table = existing_table(core, request["TableName"])
     raise invalid(
         f"{KINESIS_STATE}Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. "
         f"TableName: {table.name}, kdsArn: {request['StreamArn']}"
@@ -258,7 +258,7 @@ def update_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def search_vectors(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Refused: no table has a vector index."""
-    existing(core, request["TableName"])
+    existing_table(core, request["TableName"])
     raise invalid(
         f"The table does not have the specified index: {request['IndexName']}: "
         "vector indexes are not available in this engine"
@@ -271,44 +271,44 @@ _LATER = "refused: comes in a later version"
 _NO_REPLICAS = "refused: one machine has no replicas"
 _NO_KINESIS = "refused: there is no Kinesis Data Streams here"
 
-_no_global_table = not_found(
+_no_global_table = answer_not_found(
     "GlobalTableNotFoundException", "Global table not found: Global table with name", "GlobalTableName"
 )
-_no_backup = not_found("BackupNotFoundException", "Backup not found", "BackupArn")
+_no_backup = answer_not_found("BackupNotFoundException", "Backup not found", "BackupArn")
 
 UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "CreateBackup": (CREATE_BACKUP, create_backup, _LATER),
     "DeleteBackup": (BY_BACKUP, _no_backup, _NONE),
     "DescribeBackup": (BY_BACKUP, _no_backup, _NONE),
-    "ListBackups": (LIST, empty("BackupSummaries"), _NONE),
+    "ListBackups": (LIST, answer_empty_list("BackupSummaries"), _NONE),
     "RestoreTableFromBackup": (RESTORE_FROM_BACKUP, _no_backup, _NONE),
     "DescribeContinuousBackups": (BY_TABLE, describe_continuous_backups, _OFF),
     "UpdateContinuousBackups": (UPDATE_BACKUPS, update_continuous_backups, _LATER),
     "RestoreTableToPointInTime": (RESTORE_TO_TIME, restore_to_time, _LATER),
     "ExportTableToPointInTime": (EXPORT_TABLE, export_table, _LATER),
-    "DescribeExport": (BY_EXPORT, not_found("ExportNotFoundException", "Export not found", "ExportArn"), _NONE),
-    "ListExports": (LIST, empty("ExportSummaries"), _NONE),
-    "ImportTable": (IMPORT_TABLE, refused(no_import), _LATER),
-    "DescribeImport": (BY_IMPORT, not_found("ImportNotFoundException", "Import not found", "ImportArn"), _NONE),
-    "ListImports": (LIST, empty("ImportSummaryList"), _NONE),
-    "CreateGlobalTable": (CREATE_GLOBAL_TABLE, refused(legacy_global_table), _NO_REPLICAS),
-    "UpdateGlobalTable": (UPDATE_GLOBAL_TABLE, refused(legacy_global_table), _NO_REPLICAS),
+    "DescribeExport": (BY_EXPORT, answer_not_found("ExportNotFoundException", "Export not found", "ExportArn"), _NONE),
+    "ListExports": (LIST, answer_empty_list("ExportSummaries"), _NONE),
+    "ImportTable": (IMPORT_TABLE, refuse(no_import), _LATER),
+    "DescribeImport": (BY_IMPORT, answer_not_found("ImportNotFoundException", "Import not found", "ImportArn"), _NONE),
+    "ListImports": (LIST, answer_empty_list("ImportSummaryList"), _NONE),
+    "CreateGlobalTable": (CREATE_GLOBAL_TABLE, refuse(legacy_global_table), _NO_REPLICAS),
+    "UpdateGlobalTable": (UPDATE_GLOBAL_TABLE, refuse(legacy_global_table), _NO_REPLICAS),
     "DescribeGlobalTable": (BY_GLOBAL_TABLE, _no_global_table, _NONE),
-    "ListGlobalTables": (LIST, empty("GlobalTables"), _NONE),
+    "ListGlobalTables": (LIST, answer_empty_list("GlobalTables"), _NONE),
     "DescribeGlobalTableSettings": (BY_GLOBAL_TABLE, _no_global_table, _NONE),
     "UpdateGlobalTableSettings": (BY_GLOBAL_TABLE, _no_global_table, _NO_REPLICAS),
     "DescribeTableReplicaAutoScaling": (BY_TABLE, describe_replica_auto_scaling, _NONE),
-    "UpdateTableReplicaAutoScaling": (BY_TABLE, refused_for_table(no_auto_scaling), _NO_REPLICAS),
+    "UpdateTableReplicaAutoScaling": (BY_TABLE, refuse_for_table(no_auto_scaling), _NO_REPLICAS),
     "DescribeContributorInsights": (CONTRIBUTOR_INSIGHTS, describe_contributor_insights, _OFF),
-    "ListContributorInsights": (LIST, empty("ContributorInsightsSummaries"), _NONE),
+    "ListContributorInsights": (LIST, answer_empty_list("ContributorInsightsSummaries"), _NONE),
     "UpdateContributorInsights": (
         UPDATE_CONTRIBUTOR_INSIGHTS,
         update_contributor_insights,
         "refused: there is no CloudWatch here",
     ),
     "DescribeKinesisStreamingDestination": (BY_TABLE, describe_kinesis, _NONE),
-    "EnableKinesisStreamingDestination": (BY_STREAM, refused_for_table(no_kinesis), _NO_KINESIS),
-    "DisableKinesisStreamingDestination": (BY_STREAM, refused_for_table(no_kinesis_to_disable), _NO_KINESIS),
+    "EnableKinesisStreamingDestination": (BY_STREAM, refuse_for_table(no_kinesis), _NO_KINESIS),
+    "DisableKinesisStreamingDestination": (BY_STREAM, refuse_for_table(no_kinesis_to_disable), _NO_KINESIS),
     "UpdateKinesisStreamingDestination": (BY_STREAM, update_kinesis, _NO_KINESIS),
     "SearchVectors": (SEARCH_VECTORS, search_vectors, "refused: there are no vector indexes"),
 }

@@ -26,10 +26,10 @@ from bursar.dynamo.operations.control_plane.tables import (
     REQUIRED,
     UNAVAILABLE_MEMBERS,
     UPDATE_STREAM,
-    check_available,
     describe,
-    existing,
+    existing_table,
     index_document,
+    refuse_unavailable_members,
     set_encryption,
     set_stream,
 )
@@ -84,10 +84,10 @@ UPDATE_TABLE = Request(
 
 def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Changes a table's settings, and fills an index that is added."""
-    check_available(request)
+    refuse_unavailable_members(request)
     if all(request.get(name) is None for name in SETTINGS):
         raise invalid(NOTHING_ASKED)
-    table = existing(core, request["TableName"])
+    table = existing_table(core, request["TableName"])
     document: dict[str, Any] = {
         **table.document,
         GLOBAL: [dict(index) for index in table.document.get(GLOBAL, ())],

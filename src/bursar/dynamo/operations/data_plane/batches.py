@@ -11,7 +11,7 @@ from bursar.dynamo.expressions import BoundProjection
 from bursar.dynamo.items.attribute_values import TOO_LARGE, normalise_item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.operations.data_plane import legacy_parameters
-from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.items import collection_metrics
 from bursar.dynamo.operations.data_plane.read_pages import bound_projection
 from bursar.dynamo.operations.requests.common_members import (
@@ -89,7 +89,7 @@ _Place = tuple[str, Table, list[bytes], Mapping[str, Any], BoundProjection | Non
 def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Up to 100 items by key, from several tables; what passes 16 MB comes back as ``UnprocessedKeys``."""
     try:
-        places = _places(core, request["RequestItems"])
+        places = _table_reads(core, request["RequestItems"])
     except DynamoError:
         _check_keys(request["RequestItems"])
         raise
@@ -115,19 +115,19 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
                     orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
                 )
     response: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         response["ConsumedCapacity"] = [one.response(detail) for one in consumed]
     return response
 
 
-def _places(core: Core, asked_of: Mapping[str, Mapping[str, Any]]) -> list[_Place]:
+def _table_reads(core: Core, request_items: Mapping[str, Mapping[str, Any]]) -> list[_Place]:
     """What is asked of each table."""
-    projections = [_projection(wanted) for wanted in asked_of.values()]
-    if sum(len(wanted["Keys"]) for wanted in asked_of.values()) > KEYS_MAX:
+    projections = [_projection(wanted) for wanted in request_items.values()]
+    if sum(len(wanted["Keys"]) for wanted in request_items.values()) > KEYS_MAX:
         raise invalid(TOO_MANY_KEYS)
     places = []
-    for (name, wanted), projection in zip(asked_of.items(), projections, strict=True):
+    for (name, wanted), projection in zip(request_items.items(), projections, strict=True):
         table = core.table(name)
         keys = [table.key_of(key)[1] for key in wanted["Keys"]]
         if len(set(keys)) != len(keys):
@@ -136,9 +136,9 @@ def _places(core: Core, asked_of: Mapping[str, Mapping[str, Any]]) -> list[_Plac
     return places
 
 
-def _check_keys(asked_of: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_keys(request_items: Mapping[str, Mapping[str, Any]]) -> None:
     """What Amazon finds wrong with keys before it looks at anything else."""
-    for wanted in asked_of.values():
+    for wanted in request_items.values():
         keys = [orjson.dumps(normalise_item(key), option=orjson.OPT_SORT_KEYS) for key in wanted["Keys"]]
         if len(set(keys)) != len(keys):
             raise invalid(DUPLICATES)
@@ -173,7 +173,7 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     except GuardRefused as refused:
         raise condition_failed(message=refused.message) from None
     response: dict[str, Any] = {"UnprocessedItems": {}}
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         answers = []
         for table, mine in by_table:

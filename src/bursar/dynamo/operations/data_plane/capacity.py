@@ -91,7 +91,7 @@ def _detail(units: float, member: str | None) -> dict[str, float]:
     return {"CapacityUnits": units} if member is None else {"CapacityUnits": units, member: units}
 
 
-def asked(request: Mapping[str, Any]) -> str | None:
+def consumption_detail(request: Mapping[str, Any]) -> str | None:
     """TOTAL or INDEXES when the request wants its consumption told."""
     detail = request.get("ReturnConsumedCapacity")
     return detail if detail in ("TOTAL", "INDEXES") else None

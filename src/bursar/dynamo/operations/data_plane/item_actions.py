@@ -27,16 +27,16 @@ UNFIT_UPDATE = "The update expression attempted to update the secondary index ke
 class ItemAction:
     """One validated write of one item, not yet decided."""
 
-    __slots__ = ("condition", "key", "table", "wants_old")
+    __slots__ = ("condition", "key", "returns_old", "table")
     needs_old = False
     """Whether :meth:`outcome` looks at the old item."""
 
-    def __init__(self, table: Table, key: bytes, condition: BoundCondition | None, *, wants_old: bool) -> None:
+    def __init__(self, table: Table, key: bytes, condition: BoundCondition | None, *, returns_old: bool) -> None:
         """``wants_old``: a failed condition tells the old item (ReturnValuesOnConditionCheckFailure)."""
         self.table = table
         self.key = key
         self.condition = condition
-        self.wants_old = wants_old
+        self.returns_old = returns_old
 
     def decide(self) -> ItemWrite:
         """What is to be written, as the item stands. Raises ConditionalCheckFailedException, ValidationException."""
@@ -46,7 +46,7 @@ class ItemAction:
         if row is not None and (condition is not None or self.needs_old):
             old = orjson.loads(row[2])
         if condition is not None and not condition.evaluate(old or {}):
-            raise condition_failed(old if self.wants_old else None)
+            raise condition_failed(old if self.returns_old else None)
         new, size = self.outcome(row, old)
         return ItemWrite(table, self.key, row, old, new, size)
 
@@ -99,7 +99,7 @@ class CheckAction(ItemAction):
         row = self.table.rows.get(self.key)
         old: Item | None = None if row is None else orjson.loads(row[2])
         if self.condition is not None and not self.condition.evaluate(old or {}):
-            raise condition_failed(old if self.wants_old else None)
+            raise condition_failed(old if self.returns_old else None)
         return ItemWrite.check(self.table, self.key, row, old)
 
 
@@ -166,7 +166,7 @@ def put_action(core: Core, request: Mapping[str, Any], parameters: ExpressionPar
             condition = bound_condition(request, binding)
             binding.check_all_used()
     table = core.table(request["TableName"])
-    action = PutAction(table, table.key_of_item(item), condition, wants_old=_wants_old(request))
+    action = PutAction(table, table.key_of_item(item), condition, returns_old=_returns_old(request))
     table.check_index_keys(item)
     action.item = item
     action.size = size
@@ -178,13 +178,13 @@ def delete_action(
 ) -> DeleteAction:
     """DeleteItem's, or a transaction's Delete."""
     table, condition = _conditional(core, request, parameters)
-    return DeleteAction(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
+    return DeleteAction(table, table.key_of(request["Key"])[1], condition, returns_old=_returns_old(request))
 
 
 def check_action(core: Core, request: Mapping[str, Any]) -> CheckAction:
     """A transaction's ConditionCheck."""
     table, condition = _conditional(core, request, CONDITIONAL)
-    return CheckAction(table, table.key_of(request["Key"])[1], condition, wants_old=_wants_old(request))
+    return CheckAction(table, table.key_of(request["Key"])[1], condition, returns_old=_returns_old(request))
 
 
 def update_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = UPDATING) -> UpdateAction:
@@ -194,7 +194,7 @@ def update_action(core: Core, request: Mapping[str, Any], parameters: Expression
     key_item, key = table.key_of(request["Key"])
     if update is not None:
         update.check_keys(table.key_names)
-    action = UpdateAction(table, key, condition, wants_old=_wants_old(request))
+    action = UpdateAction(table, key, condition, returns_old=_returns_old(request))
     action.key_item = key_item
     action.update = update
     action.touched = ()
@@ -238,5 +238,5 @@ def bound_condition(request: Mapping[str, Any], binding: Binding) -> BoundCondit
     return legacy_parameters.expected(request) if text is None else parse_condition(text).bind(binding)
 
 
-def _wants_old(request: Mapping[str, Any]) -> bool:
+def _returns_old(request: Mapping[str, Any]) -> bool:
     return request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"

@@ -11,7 +11,7 @@ from bursar.dynamo.expressions import values_at_paths
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.items.key_encoding import after_prefix, encode_key_value
 from bursar.dynamo.operations.data_plane import legacy_parameters
-from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     ItemAction,
     UpdateAction,
@@ -92,7 +92,7 @@ def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {}
     if row is not None:
         response["Item"] = orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         consumed = Consumption(table, "read")
         consumed.units = read_units(row[1] if row else 0, consistent=bool(request.get("ConsistentRead")))
@@ -103,19 +103,19 @@ def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 def put_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Stores a whole item."""
     _check_all_old_or_none(request)
-    return _carry_out(core, request, put_action(core, request, _WRITING))
+    return _decide_and_apply(core, request, put_action(core, request, _WRITING))
 
 
 def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Removes an item; no error when there is none."""
     _check_all_old_or_none(request)
-    return _carry_out(core, request, delete_action(core, request, _WRITING))
+    return _decide_and_apply(core, request, delete_action(core, request, _WRITING))
 
 
 def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Changes an item, or makes one of its key unless the update only removes."""
     action = update_action(core, request, _UPDATING)
-    return _carry_out(core, request, action)
+    return _decide_and_apply(core, request, action)
 
 
 def _check_all_old_or_none(request: Mapping[str, Any]) -> None:
@@ -123,19 +123,19 @@ def _check_all_old_or_none(request: Mapping[str, Any]) -> None:
         raise invalid("ReturnValues can only be ALL_OLD or NONE")
 
 
-def _carry_out(core: Core, request: Mapping[str, Any], action: ItemAction) -> dict[str, Any]:
+def _decide_and_apply(core: Core, request: Mapping[str, Any], action: ItemAction) -> dict[str, Any]:
     write = action.decide()
     try:
         core.apply((write,))
     except GuardRefused as refused:
-        raise condition_failed(write.old if action.wants_old else None, refused.message) from None
+        raise condition_failed(write.old if action.returns_old else None, refused.message) from None
     response: dict[str, Any] = {}
     returned = request.get("ReturnValues")
     if returned is not None and returned != "NONE":
         attributes = _returned(returned, action, write)
         if attributes is not None:
             response["Attributes"] = attributes
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         consumed = Consumption(action.table, "write")
         consumed.add_write(write.old, write.new, write.larger_bytes, transactional=False)

@@ -31,8 +31,8 @@ from bursar.dynamo.expressions.syntax_tree import (
     Value,
 )
 from bursar.dynamo.expressions.tree_builder import NO_EXPRESSION, TreeBuilder
-from bursar.dynamo.expressions.update import joined
-from bursar.dynamo.expressions.update_actions import LONG_NAMES, Leaf, added, deleted
+from bursar.dynamo.expressions.update import compiled_from_leaves
+from bursar.dynamo.expressions.update_actions import LONG_NAMES, Leaf, add_value, delete_members
 from bursar.dynamo.items.attribute_values import EMPTY_NAME, AttributeValue, Item, compare, normalise
 from bursar.dynamo.operations.requests.common_members import ATTRIBUTE_MAP, STRING
 from bursar.dynamo.operations.requests.shapes import (
@@ -248,7 +248,9 @@ def update(given: Mapping[str, Any]) -> BoundUpdate | None:
         leaves.append(((name,), _LEAVES[action](normal)))
         types.append(kind)
     only_removes = all(one.get("Action") == "DELETE" for one in given.values())
-    return BoundUpdate(joined(ExpressionScope(NO_EXPRESSION, (), ()), leaves, types, only_removes=only_removes), {})
+    return BoundUpdate(
+        compiled_from_leaves(ExpressionScope(NO_EXPRESSION, (), ()), leaves, types, only_removes=only_removes), {}
+    )
 
 
 _ACTION_TYPES = {
@@ -278,7 +280,7 @@ def _add(value: AttributeValue) -> Leaf:
         _check_same_type(old, value)
         if old is not None and "L" in old:
             return {"L": [*old["L"], *value["L"]]}
-        return added(old, value)
+        return add_value(old, value)
 
     return leaf
 
@@ -286,7 +288,7 @@ def _add(value: AttributeValue) -> Leaf:
 def _delete(value: AttributeValue) -> Leaf:
     def leaf(old: AttributeValue | None, _item: Item, _values: Item) -> AttributeValue | None:
         _check_same_type(old, value)
-        return deleted(old, value)
+        return delete_members(old, value)
 
     return leaf
 

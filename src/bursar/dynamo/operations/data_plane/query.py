@@ -15,8 +15,8 @@ from bursar.dynamo.operations.data_plane.read_pages import (
     bound_filter,
     bound_projection,
     check_select,
-    page,
-    reading,
+    prepare_read,
+    read_page,
 )
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, STRING
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
@@ -59,12 +59,12 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     keys = None if text is None else parse_key_condition(text).bind(binding)
     binding.check_all_used()
     check_select(request)
-    of = reading(core, request, condition, projection)
-    if of.index is None:
-        names = of.table.key_names
-        partition, sort, types = names[:1], names[1:], of.table.types
+    read = prepare_read(core, request, condition, projection)
+    if read.index is None:
+        names = read.table.key_names
+        partition, sort, types = names[:1], names[1:], read.table.types
     else:
-        partition, sort, types = of.index.partition_names, of.index.sort_names, of.index.types
+        partition, sort, types = read.index.partition_names, read.index.sort_names, read.index.types
     conditions = legacy_keys if keys is None else keys.conditions()
     wanted = resolve_key_conditions(conditions or {}, partition, sort, types)
     if condition is not None:
@@ -72,20 +72,20 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
             if name in condition.heads:
                 member = "Filter Expression" if request.get("FilterExpression") is not None else "QueryFilter"
                 raise invalid(f"{member} can only contain non-primary key attributes: Primary key attribute: {name}")
-    of.check_projected()
+    read.check_projected()
     forward = request.get("ScanIndexForward") is not False
-    span = _span(of, wanted, request.get("ExclusiveStartKey"), forward=forward)
+    span = _span(read, wanted, request.get("ExclusiveStartKey"), forward=forward)
     limit = request.get("Limit")
-    rows = of.table.rows if of.index is None else of.index.entries
-    return page(of, rows.span(span, forward=forward, limit=limit or ROWS_UNLIMITED), limit, request)
+    rows = read.table.rows if read.index is None else read.index.entries
+    return read_page(read, rows.span(span, forward=forward, limit=limit or ROWS_UNLIMITED), limit, request)
 
 
-def _span(of: Reading, wanted: KeyRange, start: Mapping[str, Any] | None, *, forward: bool) -> Span:
+def _span(read: Reading, wanted: KeyRange, start: Mapping[str, Any] | None, *, forward: bool) -> Span:
     low = wanted.partition_bytes + wanted.lower
     high = after_prefix(wanted.partition_bytes) if wanted.upper is None else wanted.partition_bytes + wanted.upper
     if start is None:
         return Span(low, True, high)
-    _, index_key, key = of.position(start, invalid(INVALID_START))
+    _, index_key, key = read.position(start, invalid(INVALID_START))
     at = index_key + key
     if not at.startswith(wanted.partition_bytes):
         raise invalid(OUTSIDE)

@@ -16,7 +16,7 @@ from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.expressions import Binding, BoundCondition, BoundProjection, parse_condition, parse_projection
 from bursar.dynamo.items.attribute_values import Item, item_size, normalise
 from bursar.dynamo.operations.data_plane import legacy_parameters
-from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.requests.common_members import (
     ATTRIBUTE_MAP,
     BOOLEAN,
@@ -158,7 +158,7 @@ def check_select(request: Mapping[str, Any]) -> None:
         raise invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 
 
-def reading(
+def prepare_read(
     core: Core,
     request: Mapping[str, Any],
     condition: BoundCondition | None,
@@ -182,7 +182,7 @@ def reading(
     )
 
 
-def page(reading: Reading, rows: Rows, limit: int | None, request: Mapping[str, Any]) -> dict[str, Any]:
+def read_page(reading: Reading, rows: Rows, limit: int | None, request: Mapping[str, Any]) -> dict[str, Any]:
     """One page of the response from rows that lie in the asked range."""
     gather = _gather_decoded if reading.decodes else _gather_stored
     items, scanned, units, last = gather(reading, rows, limit or 0)
@@ -194,7 +194,7 @@ def page(reading: Reading, rows: Rows, limit: int | None, request: Mapping[str, 
     if last is not None:
         item = orjson.loads(last)
         response["LastEvaluatedKey"] = {name: item[name] for name in reading.key_names()}
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         response["ConsumedCapacity"] = _consumed(reading, units).response(detail)
     return response
@@ -230,16 +230,16 @@ def _gather_decoded(reading: Reading, rows: Rows, limit: int) -> Gathered:
             total += item_size(held)
         else:
             total += size
-        looked_at = whole if reading.fetches else held
+        visible = whole if reading.fetches else held
         if total > PAGE_BYTES_MAX and last is not None:
             return items, scanned, (total, fetched), last
         scanned += 1
         last = body
         if reading.fetches:
             fetched += read_units(size, consistent=reading.consistent)
-        if condition is None or condition.evaluate(looked_at):
+        if condition is None or condition.evaluate(visible):
             if projection is not None:
-                items.append(projection.project(looked_at))
+                items.append(projection.project(visible))
             else:
                 items.append(whole if reading.all_attributes else held)
     return items, scanned, (total, fetched), last if limit and scanned == limit else None
@@ -248,10 +248,10 @@ def _gather_decoded(reading: Reading, rows: Rows, limit: int) -> Gathered:
 def _consumed(reading: Reading, units: tuple[int, float]) -> Consumption:
     size_bytes, fetched = units
     consumed = Consumption(reading.table, "read")
-    read = read_units(size_bytes, consistent=reading.consistent)
+    units_read = read_units(size_bytes, consistent=reading.consistent)
     if reading.index is None:
-        consumed.units = read
+        consumed.units = units_read
     else:
         consumed.units = fetched
-        consumed.indexes[reading.index.name] = read
+        consumed.indexes[reading.index.name] = units_read
     return consumed

@@ -20,8 +20,8 @@ from bursar.dynamo.operations.data_plane.read_pages import (
     bound_filter,
     bound_projection,
     check_select,
-    page,
-    reading,
+    prepare_read,
+    read_page,
 )
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request
@@ -56,26 +56,26 @@ def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         projection = bound_projection(request, binding)
         binding.check_all_used()
     check_select(request)
-    of = reading(core, request, condition, projection)
-    of.check_projected()
+    read = prepare_read(core, request, condition, projection)
+    read.check_projected()
     span = Span(b"", True, None)
     start = request.get("ExclusiveStartKey")
     if start is not None:
-        _, index_key, table_key = of.position(start, invalid(INVALID_START))
+        _, index_key, table_key = read.position(start, invalid(INVALID_START))
         span = Span(index_key + table_key, False, None)
-        partition = _partition(span.low, _partition_types(of))
+        partition = _partition(span.low, _partition_types(read))
         if segment is not None and crc32(partition) % segment[1] != segment[0]:
             raise invalid(
                 "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey "
                 f"with correct Segment. TotalSegments: {segment[1]} Segment: {segment[0]}"
             )
     limit = request.get("Limit")
-    source = of.table.rows if of.index is None else of.index.entries
+    source = read.table.rows if read.index is None else read.index.entries
     if segment is None:
         rows: Rows = source.span(span, forward=True, limit=limit or ROWS_UNLIMITED)
     else:
-        rows = _of_segment(of, span, segment, limit)
-    return page(of, rows, limit, request)
+        rows = _of_segment(read, span, segment, limit)
+    return read_page(read, rows, limit, request)
 
 
 def _segment(request: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -101,11 +101,11 @@ def _segment(request: Mapping[str, Any]) -> tuple[int, int] | None:
     return segment, total
 
 
-def _of_segment(of: Reading, span: Span, segment: tuple[int, int], limit: int | None) -> Rows:
+def _of_segment(read: Reading, span: Span, segment: tuple[int, int], limit: int | None) -> Rows:
     """The rows of one segment: the keys of all are looked at, the items of its own are read."""
     number, total = segment
-    source = of.table.rows if of.index is None else of.index.entries
-    types = _partition_types(of)
+    source = read.table.rows if read.index is None else read.index.entries
+    types = _partition_types(read)
     found = 0
     partition, mine = b"", False
     for row_id, key in source.keys(span):
@@ -113,16 +113,16 @@ def _of_segment(of: Reading, span: Span, segment: tuple[int, int], limit: int | 
             partition = _partition(key, types)
             mine = crc32(partition) % total == number
         if mine:
-            yield of.table.rows.by_id(row_id)
+            yield read.table.rows.by_id(row_id)
             found += 1
             if found == limit:
                 return
 
 
-def _partition_types(of: Reading) -> list[str]:
-    if of.index is None:
-        return [of.table.partition_type]
-    return [kind for _, kind in of.index.key_types[: len(of.index.partition_names)]]
+def _partition_types(read: Reading) -> list[str]:
+    if read.index is None:
+        return [read.table.partition_type]
+    return [kind for _, kind in read.index.key_types[: len(read.index.partition_names)]]
 
 
 def _partition(key: bytes, types: Sequence[str]) -> bytes:

@@ -71,7 +71,7 @@ def only_reads(request: Mapping[str, Any]) -> bool:
     return all(isinstance(text, str) and _SELECTS.match(text) is not None for text in texts)
 
 
-def carried_out_by(name: str) -> Callable[[Core, Mapping[str, Any]], dict[str, Any]]:
+def loaded_when_called(name: str) -> Callable[[Core, Mapping[str, Any]], dict[str, Any]]:
     """The function ``name`` of :mod:`bursar.dynamo.operations.data_plane.statements`."""
 
     def run(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:

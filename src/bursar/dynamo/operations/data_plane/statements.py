@@ -16,7 +16,7 @@ from bursar.dynamo.errors import DynamoError, condition_failed, invalid
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.operations.data_plane import fast_single_item_select
-from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     CheckAction,
     DeleteAction,
@@ -24,7 +24,7 @@ from bursar.dynamo.operations.data_plane.item_actions import (
     ItemAction,
     UpdateAction,
 )
-from bursar.dynamo.operations.data_plane.read_pages import ROWS_UNLIMITED, Reading, Rows, page, reading
+from bursar.dynamo.operations.data_plane.read_pages import ROWS_UNLIMITED, Reading, Rows, prepare_read, read_page
 from bursar.dynamo.operations.data_plane.transactions import SAME_ITEM_TWICE, write_all
 from bursar.dynamo.partiql import parse_statement
 from bursar.dynamo.partiql.key_ranges import PartitionSpan
@@ -67,9 +67,9 @@ def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(statement, SelectStatement):
         return _select(core, statement, request)
     action = _action(core, statement, request)
-    write = _carried_out(core, action)
+    write = _decide_and_apply(core, action)
     response: dict[str, Any] = {"Items": _returned(statement, action, write)}
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         response["ConsumedCapacity"] = _written(action, write).response(detail)
     return response
@@ -83,13 +83,13 @@ def _select(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> 
 
 
 def select_page(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> dict[str, Any]:
-    reads, of = _reading(core, select, request)
+    reads, read = _reading(core, select, request)
     spans = list(reads.spans)
     token = request.get("NextToken")
     if token is not None:
-        spans = _after(of, spans, _position(of, token), forward=reads.forward)
+        spans = _after(read, spans, _position(read, token), forward=reads.forward)
     limit = request.get("Limit")
-    found = page(of, _rows(of, spans, reads.forward, limit), limit, request)
+    found = read_page(read, _rows(read, spans, reads.forward, limit), limit, request)
     response: dict[str, Any] = {"Items": found["Items"]}
     last = found.get("LastEvaluatedKey")
     if last is not None:
@@ -109,26 +109,26 @@ def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) ->
         "IndexName": select.index,
         "ConsistentRead": request.get("ConsistentRead"),
     }
-    return reads, reading(core, read_request, reads.condition, reads.projection)
+    return reads, prepare_read(core, read_request, reads.condition, reads.projection)
 
 
-def _rows(of: Reading, spans: Sequence[PartitionSpan], forward: bool, limit: int | None) -> Rows:
+def _rows(read: Reading, spans: Sequence[PartitionSpan], forward: bool, limit: int | None) -> Rows:
     """The rows of one range after the other; a range is looked at when those before it are used up."""
-    source = of.table.rows if of.index is None else of.index.entries
+    source = read.table.rows if read.index is None else read.index.entries
     each = (source.span(one.span, forward=forward, limit=limit or ROWS_UNLIMITED) for one in spans)
     return islice(chain.from_iterable(each), limit)
 
 
-def _position(of: Reading, token: str) -> bytes:
+def _position(read: Reading, token: str) -> bytes:
     """The encoded key after which a NextToken says to go on."""
     try:
-        _, index_key, key = of.position(orjson.loads(b64decode(token, validate=True)), invalid(INVALID_TOKEN))
+        _, index_key, key = read.position(orjson.loads(b64decode(token, validate=True)), invalid(INVALID_TOKEN))
     except (DynamoError, ValueError, TypeError, AttributeError):
         raise invalid(INVALID_TOKEN) from None
     return index_key + key
 
 
-def _after(of: Reading, spans: Sequence[PartitionSpan], at: bytes, *, forward: bool) -> list[PartitionSpan]:
+def _after(read: Reading, spans: Sequence[PartitionSpan], at: bytes, *, forward: bool) -> list[PartitionSpan]:
     """What is left of the ranges behind the key ``at``, which lies in one of them."""
     for number, one in enumerate(spans):
         low, _, high = one.span.low, one.span.low_inclusive, one.span.high
@@ -154,37 +154,37 @@ def _action(core: Core, statement: PartiqlStatement, request: Mapping[str, Any])
         raise invalid(ONLY_IN_TRANSACTIONS)
     table = core.table(statement.table)
     values = _values(statement, request)
-    wants_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    returns_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
     if isinstance(statement, InsertStatement):
-        return _insert(table, plan_insert(statement, values, table), wants_old)
+        return _insert(table, plan_insert(statement, values, table), returns_old)
     if isinstance(statement, DeleteStatement):
         changes = plan_delete(statement, values, table)
-        return DeleteAction(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
+        return DeleteAction(table, table.key_of(changes.key)[1], changes.condition, returns_old=returns_old)
     changes = plan_update(statement, values, table)
     key_item, key = table.key_of(changes.key)
-    action = UpdateAction(table, key, changes.condition, wants_old=wants_old)
+    action = UpdateAction(table, key, changes.condition, returns_old=returns_old)
     action.key_item = key_item
     action.update = changes.update
     action.touched = ()
     return action
 
 
-def _insert(table: Table, given: Item, wants_old: bool) -> InsertAction:
+def _insert(table: Table, given: Item, returns_old: bool) -> InsertAction:
     item, size = normalise_and_measure(given)
     check_size(size, TOO_LARGE)
-    action = InsertAction(table, table.key_of_item(item), None, wants_old=wants_old)
+    action = InsertAction(table, table.key_of_item(item), None, returns_old=returns_old)
     table.check_index_keys(item)
     action.item = item
     action.size = size
     return action
 
 
-def _carried_out(core: Core, action: ItemAction) -> ItemWrite:
+def _decide_and_apply(core: Core, action: ItemAction) -> ItemWrite:
     write = action.decide()
     try:
         core.apply((write,))
     except GuardRefused as refused:
-        raise condition_failed(write.old if action.wants_old else None, refused.message) from None
+        raise condition_failed(write.old if action.returns_old else None, refused.message) from None
     return write
 
 
@@ -221,7 +221,7 @@ def batch_execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str,
     places = [step.place for step in steps if step.place is not None]
     if len(set(places)) != len(places):
         raise invalid(DUPLICATES)
-    detail = asked(request)
+    detail = consumption_detail(request)
     responses, consumed = [], []
     for step in steps:
         responses.append(step.response(core))
@@ -250,7 +250,7 @@ class _Step:
             else:
                 self.action = _action(core, self.statement, request)
         except DynamoError as error:
-            self.error = _told(error)
+            self.error = _raise_if_unreadable(error)
 
     @property
     def reads(self) -> bool | None:
@@ -277,16 +277,16 @@ class _Step:
         assert self.statement is not None
         response: dict[str, Any] = {"TableName": self.action.table.name}
         try:
-            write = _carried_out(core, self.action)
+            write = _decide_and_apply(core, self.action)
         except DynamoError as error:
-            return {"Error": _error(_told(error)), **response}
+            return {"Error": _error(_raise_if_unreadable(error)), **response}
         self.consumed = _written(self.action, write)
         for item in _returned(self.statement, self.action, write):
             response["Item"] = item
         return response
 
 
-def _told(error: DynamoError) -> DynamoError:
+def _raise_if_unreadable(error: DynamoError) -> DynamoError:
     """An error that concerns one statement; others concern the request and are raised."""
     if error.code == "SerializationException":
         raise error
@@ -295,10 +295,10 @@ def _told(error: DynamoError) -> DynamoError:
 
 def _error(error: DynamoError) -> dict[str, Any]:
     code = "ValidationError" if error.code == "ValidationException" else error.code.removesuffix("Exception")
-    told: dict[str, Any] = {"Code": code, "Message": error.message}
+    described: dict[str, Any] = {"Code": code, "Message": error.message}
     if error.item is not None:
-        told["Item"] = error.item
-    return told
+        described["Item"] = error.item
+    return described
 
 
 class _Found:
@@ -367,7 +367,7 @@ def _read_all(
         raise invalid(SAME_ITEM_TWICE)
     items = [one.item() for one in found]
     response: dict[str, Any] = {"Responses": [{} if item is None else {"Item": item} for item in items]}
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         response["ConsumedCapacity"] = [
             one.consumed(consistent=True, transactional=True).response(detail, by_kind=True) for one in found
@@ -383,8 +383,8 @@ def _transactional(core: Core, step: tuple[int, PartiqlStatement, Mapping[str, A
         changes = _existing(statement.select, request, table)
         if changes is None:
             raise _invalid_at(at, ONE_CONDITION)
-        wants_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-        return CheckAction(table, table.key_of(changes.key)[1], changes.condition, wants_old=wants_old)
+        returns_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        return CheckAction(table, table.key_of(changes.key)[1], changes.condition, returns_old=returns_old)
     try:
         return _action(core, statement, request)
     except DynamoError as error:

@@ -15,7 +15,7 @@ from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions import parse_projection
 from bursar.dynamo.items.attribute_values import Item
-from bursar.dynamo.operations.data_plane.capacity import Consumption, asked, read_units
+from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     DUPLICATE_ITEM,
     ItemAction,
@@ -136,7 +136,7 @@ def write_all(
         remembered = core.storage.token(token, core.clock())
         if remembered is not None:
             return _repeated(request, digest, *remembered)
-    actions = _fitting(make, core, given)
+    actions = _all_fitting(make, core, given)
     if len({(action.table.id, action.key) for action in actions}) != len(actions):
         raise invalid(SAME_ITEM_TWICE)
     writes = _decide(actions)
@@ -147,7 +147,7 @@ def write_all(
     except GuardRefused as refused:
         reason = _reason("ConditionalCheckFailed", refused.message)
         write = writes[refused.index]
-        if actions[refused.index].wants_old and write.old is not None:
+        if actions[refused.index].returns_old and write.old is not None:
             reason["Item"] = write.old
         raise cancelled(_reasons({refused.index: reason}, len(actions))) from None
     if token is not None:
@@ -167,7 +167,7 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
             binding.check_all_used()
         gets.append((get, projection))
     tables = [core.table(get["TableName"]) for get, _ in gets]
-    keys = _fitting(_key, core, [(table, get["Key"]) for table, (get, _) in zip(tables, gets, strict=True)])
+    keys = _all_fitting(_key, core, [(table, get["Key"]) for table, (get, _) in zip(tables, gets, strict=True)])
     places = [(table, key, projection) for table, (_, key), (_, projection) in zip(tables, keys, gets, strict=True)]
     if len({(table.id, key) for table, key, _ in places}) != len(places):
         raise invalid(SAME_ITEM_TWICE)
@@ -187,13 +187,13 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
     if total > TRANSACTION_BYTES_MAX:
         raise invalid(TOO_LARGE.format(TRANSACTION_BYTES_MAX // 1024**2))
     response: dict[str, Any] = {"Responses": responses}
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         response["ConsumedCapacity"] = [one.response(detail, by_kind=True) for one in consumed.values()]
     return response
 
 
-def _fitting(make: Callable[[Core, Given], Fitted], core: Core, given: Sequence[Given]) -> list[Fitted]:
+def _all_fitting(make: Callable[[Core, Given], Fitted], core: Core, given: Sequence[Given]) -> list[Fitted]:
     """What ``make`` makes of each. Keys and items that do not fit their tables cancel the transaction, each with its
     reason; what is wrong with the request itself is raised as it is, wherever it stands."""
     made: list[Fitted] = []
@@ -290,7 +290,7 @@ def _repeated(request: Mapping[str, Any], digest: bytes, known_digest: bytes, si
             "IdempotentParameterMismatchException",
             "Provided idempotent token has already been used with different request parameters.",
         )
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is None:
         return {}
     units: dict[str, float] = {}
@@ -305,7 +305,7 @@ def _repeated(request: Mapping[str, Any], digest: bytes, known_digest: bytes, si
 
 def _write_response(request: Mapping[str, Any], writes: list[ItemWrite]) -> dict[str, Any]:
     response: dict[str, Any] = {}
-    detail = asked(request)
+    detail = consumption_detail(request)
     if detail is not None:
         consumed: dict[str, Consumption] = {}
         for write in writes:

@@ -68,7 +68,7 @@ def tagged_table(core: Core, text: str, operation: str) -> Table:
     return table
 
 
-def policy_place(core: Core, text: str) -> tuple[Table, str]:
+def policy_slot(core: Core, text: str) -> tuple[Table, str]:
     """(table, slot) of a resource policy: the table's own is ``table``, its stream's is the stream's label."""
     arn = parse_arn(text)
     if arn.kind == "index":
