@@ -1,8 +1,8 @@
-"""DynamoDB's expression language: condition, filter, update, projection and key condition.
+"""Parse, bind and evaluate DynamoDB's expressions: condition, filter, update, projection and key condition.
 
-text → lexer → parser → tree (cached on the text) → compiled for names and types of values (cached) → with values.
+text → lexer → parser → tree (cached by text) → compiled for names and types of values (cached) → bound to values.
 
-How an operation uses it, in DynamoDB's order of checks::
+An operation uses them in DynamoDB's order of checks::
 
     binding = Binding(request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues"))
     update = parse_update(text).bind(binding)            # syntax, placeholders, reserved words, operand types
@@ -12,13 +12,13 @@ How an operation uses it, in DynamoDB's order of checks::
     condition.evaluate(item) -> bool                     # {} when there is no item
     update.check_keys(key_names)                         # "Cannot update attribute pk. …"
     update.only_removes -> bool                          # on a missing item such an update does nothing
-    update.apply(item) -> (new_item, paths)              # never changes item; shares with it what it did not touch
+    update.apply(item) -> (new_item, paths)              # never changes item; shares the unchanged parts with it
     values_at_paths(item, paths) -> item                 # ReturnValues UPDATED_OLD and UPDATED_NEW
 
     parse_projection(text).bind(binding).project(item) -> item
     parse_key_condition(text).bind(binding).resolve(partition_names, sort_names, types) -> KeyRange
 
-Every function raises ``DynamoError`` (a ValidationException with Amazon's text) and nothing else.
+Every function raises ``DynamoError`` (a ValidationException with Amazon's text) and no other exception.
 """
 
 from bursar.dynamo.expressions.condition import BoundCondition, ParsedCondition, parse_condition

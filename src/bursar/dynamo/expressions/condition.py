@@ -1,9 +1,9 @@
-"""Conditions and filters: bound to names and values, then true or false of an item.
+"""Compile conditions and filters for names and values, and evaluate them on items.
 
     parse_condition("attribute_not_exists(pk) OR #v < :v").bind(binding).evaluate(item)
 
-An attribute that the item lacks makes every comparison false but ``<>``; values of different types are unequal and have
-no order (Developer Guide, "Condition and filter expressions, operators, and functions").
+A comparison with an attribute that the item lacks is false, except ``<>``. Values of different types are unequal and
+have no order. Source: Developer Guide, "Condition and filter expressions, operators, and functions".
 """
 
 from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ IN_OPERANDS_MAX = 100
 
 
 class CompiledCondition(NamedTuple):
-    """A condition whose names are known and whose values' types are, or the problem at which compiling it ended."""
+    """A condition compiled for its names and the types of its values, or the problem at which compiling ended."""
 
     test: Test
     names: frozenset[str]
@@ -60,7 +60,7 @@ class CompiledCondition(NamedTuple):
 
 
 class BoundCondition:
-    """A condition with its values. ``heads`` are the attributes it reads, ``nested_heads`` those it reads into."""
+    """A condition with its values. It reads the attributes ``heads``; of ``nested_heads`` it reads only parts."""
 
     __slots__ = ("_test", "_values", "heads", "nested_heads")
 
@@ -71,12 +71,12 @@ class BoundCondition:
         self.nested_heads = compiled.nested_heads
 
     def evaluate(self, item: Item) -> bool:
-        """Whether the condition holds for ``item``; for an item that does not exist, pass ``{}``."""
+        """Return whether the condition holds for ``item``; for an item that does not exist, pass ``{}``."""
         return self._test(item, self._values)
 
 
 class ParsedCondition:
-    """A condition that is right in itself: its syntax, its functions, its words."""
+    """A condition whose syntax, functions and words are valid."""
 
     __slots__ = ("kind", "text", "tree")
 
@@ -86,7 +86,10 @@ class ParsedCondition:
         self.tree = condition_tree(text, kind)
 
     def bind(self, binding: Binding) -> BoundCondition:
-        """The condition with the request's names and values. Raises for placeholders, operand counts and types."""
+        """Return the condition with the request's names and values.
+
+        Raise ValidationException for wrong placeholders, operand counts and types.
+        """
         compiled = compiled_condition(self.text, self.kind, binding.names, binding.types)
         use_compiled(compiled, binding)
         return BoundCondition(compiled, binding.values)
@@ -94,12 +97,12 @@ class ParsedCondition:
 
 @lru_cache(CACHED_TREES)
 def parse_condition(text: str, *, kind: str = "ConditionExpression") -> ParsedCondition:
-    """A condition or, with ``kind="FilterExpression"``, a filter. Raises its syntax error."""
+    """Return the parsed condition, or the filter for ``kind="FilterExpression"``. Raise its syntax error."""
     return ParsedCondition(text, kind)
 
 
 def use_compiled(compiled: CompiledCondition, binding: Binding) -> None:
-    """Marks what ``compiled`` uses and makes its remaining checks. Raises the first problem in reading order."""
+    """Mark the placeholders of ``compiled`` as used and run its late checks. Raise the first problem in reading order."""
     binding.use(compiled.names, compiled.values, compiled.late_checks)
     if compiled.problem is not None:
         raise invalid(compiled.problem)
@@ -107,13 +110,13 @@ def use_compiled(compiled: CompiledCondition, binding: Binding) -> None:
 
 @lru_cache(COMPILED_MAX)
 def compiled_condition(text: str, kind: str, names: Pairs, types: Pairs) -> CompiledCondition:
-    """``text`` compiled for these names and types of values."""
+    """Compile ``text`` for these names and types of values."""
     tree = condition_tree(text, kind)
     return compile_condition(tree.root, tree.operators, ExpressionScope(kind, names, types))
 
 
 def compile_condition(root: Condition, operators: int, scope: ExpressionScope) -> CompiledCondition:
-    """A tree of ``operators`` operators compiled for the names and types of the scope."""
+    """Compile a tree of ``operators`` operators for the names and types of the scope."""
     compiler = _Compiler(scope)
     test: Test = _never
     problem = None
@@ -122,7 +125,7 @@ def compile_condition(root: Condition, operators: int, scope: ExpressionScope) -
         if operators > OPERATORS_MAX:
             raise too_many_operators(scope.kind)
     except DynamoError as error:
-        # Not raised yet: the late checks collected so far stand further left in the expression and come first.
+        # Raised by use_compiled: the late checks collected so far are further left in the expression and come first.
         problem = error.message
     return CompiledCondition(
         test,
@@ -136,7 +139,7 @@ def compile_condition(root: Condition, operators: int, scope: ExpressionScope) -
 
 
 class _Compiler:
-    """Walks a tree in reading order, operands before what they are operands of, which is DynamoDB's order of errors."""
+    """Walks a tree in reading order, operands first, which is DynamoDB's order of errors."""
 
     def __init__(self, scope: ExpressionScope) -> None:
         self.scope = scope
@@ -197,7 +200,7 @@ class _Compiler:
 
     def operand(self, node: Operand) -> ConditionOperand:
         if isinstance(node, FunctionCall):
-            # The parser has let no function but size stand here.
+            # The parser allows no function but size here.
             operands = tuple(map(self.operand, node.operands))
             check_call(self.scope, node.name, operands)
             return ConditionOperand(size_of(operands[0].get), SIZE_TYPE)
@@ -211,14 +214,17 @@ class _Compiler:
 
 
 class _Join(NamedTuple):
-    """An operator that waits for the tests of so many operands."""
+    """An operator whose operands' tests, ``operands`` many, are not compiled yet."""
 
     operator: str
     operands: int
 
 
 def _terms(node: Logical) -> list[Condition]:
-    """Return what a chain of one operator joins, the last term first: the left side is as deep as the chain is long."""
+    """Return the terms of a chain of one operator, the last one first.
+
+    The chain leans left and may be hundreds of terms long: it is walked, not recursed into.
+    """
     terms: list[Condition] = []
     left: Condition = node
     while isinstance(left, Logical) and left.operator == node.operator:

@@ -1,4 +1,4 @@
-"""The operands of conditions, and what DynamoDB checks about them before it looks at any item."""
+"""Bind the operands of conditions, and run DynamoDB's checks of them that need no item."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from bursar.dynamo.expressions.syntax_tree import Path, Value
 from bursar.dynamo.items.attribute_values import ORDERS, TYPES, AttributeValue, Item, compare
 
 SIZE_TYPE = "N"
-"""The type of what the function size gives."""
+"""The type of the function size."""
 
 _SIZELESS = frozenset({"N", "BOOL", "NULL"})
 _VALID_TYPES = "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"
@@ -19,7 +19,7 @@ _ANY_TYPE = "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"
 
 
 class ConditionOperand(NamedTuple):
-    """An operand that can be read: its path or its placeholder, and its type as far as it is known beforehand."""
+    """An operand of a condition: its getter, its type where the request gives it, its path or its placeholder."""
 
     get: Getter
     type: str | None
@@ -28,12 +28,12 @@ class ConditionOperand(NamedTuple):
 
     @property
     def attribute(self) -> str | None:
-        """The attribute that it is, whole."""
+        """Return the attribute's name when the operand is a whole attribute."""
         return str(self.path[0]) if self.path is not None and len(self.path) == 1 else None
 
 
 def bind_operand(scope: ExpressionScope, node: Path | Value) -> ConditionOperand:
-    """A path or a value placeholder, resolved."""
+    """Return a path or a value placeholder, resolved."""
     if isinstance(node, Path):
         path = scope.path(node)
         return ConditionOperand(getter(path), None, path=path)
@@ -42,7 +42,7 @@ def bind_operand(scope: ExpressionScope, node: Path | Value) -> ConditionOperand
 
 
 def check_call(scope: ExpressionScope, name: str, operands: Sequence[ConditionOperand]) -> None:
-    """Raises for a wrong number of operands, and for operands of a wrong kind or type."""
+    """Raise ValidationException for a wrong number of operands, and for operands of a wrong kind or type."""
     if len(operands) != CONDITION_FUNCTIONS[name]:
         raise scope.error(
             "Incorrect number of operands for operator or function; "
@@ -64,21 +64,21 @@ def check_call(scope: ExpressionScope, name: str, operands: Sequence[ConditionOp
 
 
 def check_distinct(scope: ExpressionScope, operator: str, operands: Sequence[ConditionOperand]) -> None:
-    """Raises when the first operand is a path that stands among the others too."""
+    """Raise ValidationException when the first operand is a path that is also another operand."""
     first = operands[0].path
     if first is not None and any(operand.path == first for operand in operands[1:]):
         raise not_distinct(scope, operator, first)
 
 
 def check_ordered(scope: ExpressionScope, operator: str, operands: Sequence[ConditionOperand]) -> None:
-    """Raises for an operand of a type that has no order."""
+    """Raise ValidationException for an operand of a type that has no order."""
     for operand in operands:
         if operand.type is not None and operand.type not in ORDERS:
             raise _wrong_type(scope, operator, operand.type)
 
 
 def check_between(scope: ExpressionScope, lower: ConditionOperand, upper: ConditionOperand) -> None:
-    """Adds the check that the two given bounds are of one type and in order."""
+    """Add the late check that two bounds given as values have one type and are in order."""
     if lower.placeholder is None or upper.placeholder is None:
         return
     low, high = lower.placeholder, upper.placeholder

@@ -5,8 +5,8 @@
 | ``VALUE_TESTS``       | ``EQUALITY`` of an attribute and a request's value  |
 | ``ATTRIBUTE_TESTS``   | ``FUNCTION_TESTS`` of the same names                |
 
-A property test in tests/dynamo/expressions/test_fast_attribute_tests.py holds each pair equal.
-Gain: 13 % of a Scan with a filter of two such tests.
+A property test in tests/dynamo/expressions/test_fast_attribute_tests.py holds each pair equal. Gain: 13 % of a Scan
+with a filter of two such tests.
 """
 
 from collections.abc import Callable

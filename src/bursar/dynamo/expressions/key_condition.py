@@ -1,11 +1,12 @@
-"""Key conditions: bound to names and values, then resolved against a key schema to one range of encoded keys.
+"""Bind key conditions, and resolve them against a key schema to one range of encoded keys.
 
     keys = parse_key_condition("pk = :p AND begins_with(sk, :s)").bind(binding)
     keys.resolve(("pk",), ("sk",), {"pk": "S", "sk": "S"}) -> KeyRange
 
-They share the grammar of conditions, of which they allow little: one condition per key attribute, joined by AND, an
+Key conditions use a small part of the grammar of conditions: one condition per key attribute, joined by AND, with an
 equality for every partition key attribute. A key of several attributes (multi-attribute index keys) takes equalities
-from the left and at most one other condition on the last attribute named (Developer Guide, "Multi-attribute keys").
+from the left and at most one other condition, on the last attribute named. Source: Developer Guide, "Multi-attribute
+keys".
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,14 +41,14 @@ NOT_SUPPORTED = "Query key condition not supported"
 TOO_MANY = "Conditions can be of length 1 or 2 only"
 
 KeyConditions: TypeAlias = Mapping[str, tuple[str, Sequence[AttributeValue]]]
-"""Attribute name → (operator, operands), the operator being one of = < <= > >= BETWEEN begins_with."""
+"""Attribute name → (operator, operands). The operators are = < <= > >= BETWEEN begins_with."""
 
 
 class KeyRange(NamedTuple):
-    """Where to look: one partition, and a range of encoded sort keys in it.
+    """One partition, and a range of encoded sort keys in it.
 
-    A sort key encoded by ``keys.compose_all`` (with or without further attributes behind it) lies in the range when
-    ``lower <= key`` and, unless ``upper`` is None, ``key < upper``.
+    A sort key encoded by ``keys.compose_all``, with or without more attributes after it, lies in the range when ``lower
+    <= key`` and, unless ``upper`` is None, ``key < upper``.
     """
 
     partition: tuple[AttributeValue, ...]
@@ -56,12 +57,12 @@ class KeyRange(NamedTuple):
     upper: bytes | None
 
     def contains(self, sort_bytes: bytes) -> bool:
-        """Whether an encoded sort key lies in the range."""
+        """Return whether an encoded sort key lies in the range."""
         return self.lower <= sort_bytes and (self.upper is None or sort_bytes < self.upper)
 
 
 class BoundKeyCondition:
-    """A key condition with its values; what it says about the keys is judged by ``conditions`` and ``resolve``."""
+    """A key condition with its values, not yet checked against a key schema."""
 
     __slots__ = ("_plan", "_values")
 
@@ -70,7 +71,7 @@ class BoundKeyCondition:
         self._values = values
 
     def conditions(self) -> dict[str, tuple[str, list[AttributeValue]]]:
-        """The conditions by attribute name. Raises for what no key condition may say, whatever the schema."""
+        """Return the conditions by attribute name. Raise ValidationException for conditions that no key schema allows."""
         if self._plan.problem is not None:
             raise invalid(self._plan.problem)
         return {
@@ -79,12 +80,12 @@ class BoundKeyCondition:
         }
 
     def resolve(self, partition_names: Sequence[str], sort_names: Sequence[str], types: Mapping[str, str]) -> KeyRange:
-        """The range of keys in a table or index with these key attributes and types (S, N or B)."""
+        """Return the range of keys in a table or index with these key attributes and types (S, N or B)."""
         return resolve_key_conditions(self.conditions(), partition_names, sort_names, types)
 
 
 class ParsedKeyCondition:
-    """A key condition whose syntax is right."""
+    """A key condition whose syntax is valid."""
 
     __slots__ = ("text", "tree")
 
@@ -93,7 +94,7 @@ class ParsedKeyCondition:
         self.tree = condition_tree(text, KIND)
 
     def bind(self, binding: Binding) -> BoundKeyCondition:
-        """The key condition with the request's names and values. Raises as a condition's ``bind`` does."""
+        """Return the key condition with the request's values. Raise the errors of a condition's ``bind``."""
         compiled, plan = _compiled(self.text, binding.names, binding.types)
         use_compiled(compiled, binding)
         return BoundKeyCondition(plan, binding.values)
@@ -101,7 +102,7 @@ class ParsedKeyCondition:
 
 @lru_cache(CACHED_TREES)
 def parse_key_condition(text: str) -> ParsedKeyCondition:
-    """A KeyConditionExpression. Raises its syntax error."""
+    """Return the parsed KeyConditionExpression. Raise its syntax error."""
     return ParsedKeyCondition(text)
 
 
@@ -111,7 +112,7 @@ def resolve_key_conditions(
     sort_names: Sequence[str],
     types: Mapping[str, str],
 ) -> KeyRange:
-    """The range that ``conditions`` (of an expression, or of the legacy parameter KeyConditions) give."""
+    """Return the range of ``conditions``, which an expression or the legacy parameter KeyConditions gives."""
     operators = tuple([(name, condition[0]) for name, condition in conditions.items()])
     layout = _layout(operators, tuple(partition_names), tuple(sort_names))
     for name in layout.names:
@@ -128,8 +129,11 @@ def resolve_key_conditions(
 
 
 class _Layout(NamedTuple):
-    """How conditions lie on a key schema: all its attributes that have one, the sort attributes that must be equal to
-    something from the left, the one after them with another condition, and whether that is more than Query can do."""
+    """The conditions of a key schema, by their places.
+
+    ``names`` are the key attributes with a condition; ``leading`` the sort attributes with an equality, from the left;
+    ``last`` the one after them with another condition; ``unsupported`` is True when Query cannot answer them.
+    """
 
     names: tuple[str, ...]
     leading: tuple[str, ...]
@@ -155,7 +159,7 @@ def _check_names(conditions: Mapping[str, str], partition_names: Sequence[str], 
             raise invalid(NOT_SUPPORTED)
         if name not in conditions:
             raise invalid(f"Query condition missed key schema element: {name}")
-    # Sort attributes are named from the left without a gap; anything else among the conditions is no key attribute.
+    # Sort attributes are named from the left without a gap; any other name in the conditions is not a key attribute.
     missing = [name for name in sort_names if name not in conditions]
     named = len(sort_names) - len(missing)
     if len(conditions) > len(partition_names) + named or any(name in conditions for name in sort_names[named:]):
@@ -175,7 +179,7 @@ def _check_operands(name: str, kind: str, operands: Sequence[AttributeValue]) ->
 
 
 def _bounds(leading: bytes, operator: str, operands: Sequence[AttributeValue]) -> tuple[bytes, bytes | None]:
-    """The half-open range of sort keys that begin with ``leading`` and go on as the condition says."""
+    """Return the half-open range of sort keys that begin with ``leading`` and then fulfil the condition."""
     end = after_prefix(leading) if leading else None
     if operator == "begins_with":
         prefix = leading + encode_key_prefix(operands[0])
@@ -191,11 +195,11 @@ def _bounds(leading: bytes, operator: str, operands: Sequence[AttributeValue]) -
     }[operator]
 
 
-# --- what the expression says -----------------------------------------------------------------------
+# --- the conditions in an expression ----------------------------------------------------------------
 
 
 class _KeyConditionPlan(NamedTuple):
-    """(attribute, operator, placeholders of the operands) for each condition, or what forbids them."""
+    """(attribute, operator, placeholders of the operands) of each condition, or the problem that forbids them."""
 
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...]
     problem: str | None
@@ -229,7 +233,7 @@ def _compiled(text: str, names: Pairs, types: Pairs) -> tuple[CompiledCondition,
 
 
 def _joined(root: Condition) -> list[Condition]:
-    """The conditions that AND joins, in the order written."""
+    """Return the conditions that AND joins, in the order written."""
     waiting, joined = [root], []
     while waiting:
         node = waiting.pop()
@@ -266,7 +270,7 @@ def _attribute_first(
 
 
 def _attribute(scope: ExpressionScope, operands: Sequence[Operand]) -> str:
-    """The one attribute among the operands of a condition."""
+    """Return the one attribute among the operands of a condition."""
     paths: list[ResolvedPath] = []
     for operand in operands:
         if isinstance(operand, FunctionCall):

@@ -1,4 +1,4 @@
-"""Text of an expression → tokens, and the one syntax error there is, with DynamoDB's ``near`` window.
+"""Split an expression into tokens; build its syntax error with DynamoDB's ``near`` window.
 
 SET #total = price + :fee        word, name, sign, word, sign, value
 """
@@ -11,7 +11,7 @@ from bursar.dynamo.errors import DynamoError, invalid
 EXPRESSION_BYTES_MAX = 4096
 
 KEYWORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN", "SET", "REMOVE", "ADD", "DELETE"})
-"""The keywords of all grammars are no names in any of them."""
+"""The keywords of all grammars; no grammar accepts any of them as a name."""
 
 WORD = "word"
 NAME = "name"
@@ -35,7 +35,7 @@ _TOKEN = re.compile(
 
 
 class ExpressionToken(NamedTuple):
-    """``kind`` is one of the constants above, or the keyword itself in capitals; ``start:end`` is where it stands."""
+    """A token at ``start:end``; ``kind`` is one of the constants above, or the keyword itself in capitals."""
 
     kind: str
     text: str
@@ -44,10 +44,10 @@ class ExpressionToken(NamedTuple):
 
 
 def tokens_of(text: str, kind: str) -> list[ExpressionToken]:
-    """All tokens of ``text``, the last one being END. ``kind`` is the parameter's name, for the errors.
+    """Return all tokens of ``text``, the last one being END. ``kind`` is the parameter's name, for the errors.
 
-    Keywords, in any case, become tokens of their own kind. A character that starts no token is left
-    for the parser to stumble on, so that the first error in reading order is the one reported.
+    Keywords, in any case, become tokens of their kind. A character that starts no token becomes UNKNOWN, and the parser
+    rejects it: so the first error in reading order is reported.
     """
     if not text:
         raise invalid(f"Invalid {kind}: The expression can not be empty;")
@@ -60,7 +60,7 @@ def tokens_of(text: str, kind: str) -> list[ExpressionToken]:
     at = 0
     while True:
         match = _TOKEN.match(text, at)
-        assert match is not None  # the last alternative takes any character
+        assert match is not None  # the last alternative matches any character
         token_kind = match.lastgroup or END
         start, at = match.span(token_kind)
         word = text[start:at]
@@ -72,7 +72,7 @@ def tokens_of(text: str, kind: str) -> list[ExpressionToken]:
 
 
 def syntax_error(kind: str, text: str, tokens: list[ExpressionToken], at: int) -> DynamoError:
-    """The error at token number ``at``; ``near`` is the text from the token before it to the token after it."""
+    """Return the error at token number ``at``; ``near`` is the text from the token before it to the token after it."""
     token = tokens[at]
     near_start = tokens[at - 1].start if at else 0
     last = tokens[min(at + 1, len(tokens) - 1)]

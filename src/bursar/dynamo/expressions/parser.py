@@ -1,6 +1,6 @@
-"""Tokens → tree, by recursive descent with precedence climbing; one parser for the three grammars.
+"""Parse tokens into trees by recursive descent with precedence climbing: one parser for the three grammars.
 
-The parser itself judges syntax alone: DynamoDB reports a syntax error before anything else about an expression.
+The parser checks only syntax: DynamoDB reports a syntax error before any other error of an expression.
 """
 
 from bursar.dynamo.errors import DynamoError, invalid
@@ -26,12 +26,14 @@ from bursar.dynamo.expressions.syntax_tree import (
 )
 
 OPERATORS_MAX = 300
-"""Operators and functions in one expression."""
+"""The most operators and functions in one expression."""
 NESTED_CALLS_MAX = OPERATORS_MAX
-"""Calls around one another, which the parser follows by recursion; more are too many operators in any case.
-Parentheses and NOT need no bound: neither the parser nor the compiler follows them by recursion."""
+"""The most calls inside one another, which the parser follows by recursion; more calls are also too many operators.
+
+Parentheses and NOT need no bound: neither the parser nor the compiler follows them by recursion.
+"""
 CACHED_TREES = 2048
-"""Parsed expressions kept per kind; what is compiled of them is kept besides (``binding.COMPILED_MAX``)."""
+"""Parsed expressions kept per kind, besides the compiled ones (``placeholders.COMPILED_MAX``)."""
 
 SECTIONS = frozenset({"SET", "REMOVE", "ADD", "DELETE"})
 COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
@@ -39,28 +41,28 @@ _RANKS = {"OR": 1, "AND": 2, "NOT": 3}
 
 
 def condition_tree(text: str, kind: str) -> ConditionTree:
-    """The tree of a condition; ``kind`` is the name of its parameter, for the errors."""
+    """Return the tree of a condition; ``kind`` is the name of its parameter, for the errors."""
     tree = _Parser(text, kind).condition_expression()
     check_condition(tree)
     return tree
 
 
 def update_tree(text: str) -> UpdateTree:
-    """The tree of an UpdateExpression."""
+    """Return the tree of an UpdateExpression."""
     tree = _Parser(text, "UpdateExpression").update_expression()
     check_update(tree)
     return tree
 
 
 def projection_tree(text: str) -> ProjectionTree:
-    """The tree of a ProjectionExpression."""
+    """Return the tree of a ProjectionExpression."""
     tree = _Parser(text, "ProjectionExpression").projection_expression()
     check_projection(tree)
     return tree
 
 
 class _Group:
-    """An open parenthesis, or the whole: operators that wait for their right side, and the left sides."""
+    """An open parenthesis, or the whole expression: operators without their right side yet, and their left sides."""
 
     def __init__(self) -> None:
         self.operators: list[str] = []
@@ -77,7 +79,7 @@ class _Parser:
         self.calls_open = 0
         self.operators = 0
         self.redundant_parentheses = False
-        # The node that the last closing parenthesis closed around: wrapped once more, its parentheses are redundant.
+        # The node inside the last closing parenthesis: another pair around it is redundant.
         self.wrapped: Operand | Condition | None = None
 
     # --- whole expressions ---
@@ -115,9 +117,9 @@ class _Parser:
     # --- conditions ---
 
     def expression(self) -> Operand | Condition:
-        """A condition; or a bare operand, which only a caller that sees what follows can refuse.
+        """Return a condition, or a bare operand, which the caller accepts or rejects by the token that follows.
 
-        Parentheses are kept on a stack of our own: Python's would not hold three hundred levels of them.
+        Parentheses are kept on an explicit stack: Python's call stack cannot hold three hundred levels of them.
         """
         groups = [_Group()]
         while True:
@@ -141,7 +143,7 @@ class _Parser:
             self.count_operator()
 
     def close(self, group: "_Group", node: Operand | Condition) -> Operand | Condition:
-        """What a closing parenthesis makes of its group."""
+        """Return the node of a group at its closing parenthesis."""
         inner = self.reduced(group, node)
         self.expect(")")
         self.redundant_parentheses |= inner is self.wrapped
@@ -149,7 +151,7 @@ class _Parser:
         return inner
 
     def reduced(self, group: "_Group", node: Operand | Condition, rank: int = 0) -> Operand | Condition:
-        """``node`` joined with what waits on its left, as far as that binds at least as close as ``rank``."""
+        """Return ``node`` joined with the operators on its left that bind at least as close as ``rank``."""
         while group.operators and _RANKS[group.operators[-1]] >= rank:
             operator = group.operators.pop()
             right = self.as_condition(node)
@@ -157,7 +159,7 @@ class _Parser:
         return node
 
     def comparison(self, left: Operand | Condition) -> Operand | Condition:
-        """``left`` with the comparison that follows it, if one does."""
+        """Return ``left`` with the comparison that follows it, or ``left`` itself."""
         kind, text = self.token.kind, self.token.text
         if kind == lexer.SIGN and text in COMPARATORS:
             operand = self.as_operand(left)
@@ -197,12 +199,12 @@ class _Parser:
         return self.path()
 
     def wrapped_operand(self) -> Operand:
-        """An operand in any number of parentheses, of which one pair is allowed."""
+        """Return an operand in any number of parentheses, of which one pair is allowed."""
         opened = self.opened()
         return self.closed(self.operand(), opened)
 
     def operands(self) -> tuple[Operand, ...]:
-        """Operands up to the closing parenthesis, the opening one being taken already."""
+        """Return the operands up to the closing parenthesis; the opening one has been read."""
         operands: list[Operand] = []
         while True:
             opened = self.opened()
@@ -239,7 +241,7 @@ class _Parser:
         return PathAction(section, path, value)
 
     def new_value(self) -> Operand:
-        """``operand``, ``operand + operand`` or ``operand - operand``, the whole or either side in parentheses."""
+        """Return an operand, or the sum or difference of two. The whole or either side may be in parentheses."""
         unclosed = self.opened()
         node = self.operand()
         while True:
@@ -324,6 +326,6 @@ class _Parser:
 
 
 def too_many_operators(kind: str) -> DynamoError:
-    """The error for more than ``OPERATORS_MAX`` operators and functions; DynamoDB counts no further than that."""
+    """Return the error for more than ``OPERATORS_MAX`` operators and functions; DynamoDB counts no further."""
     count = OPERATORS_MAX + 1
     return invalid(f"Invalid {kind}: The expression contains too many operators; operator count: {count}")

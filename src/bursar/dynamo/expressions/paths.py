@@ -1,6 +1,7 @@
-"""Resolved document paths: reading along them, joining them into a tree, and DynamoDB's rule that they never overlap.
+"""Read resolved document paths, join them into a tree, and enforce DynamoDB's rule that they never overlap.
 
-A resolved path is a tuple of attribute or map keys (``str``) and list indexes (``int``); its head is an attribute name.
+A resolved path is a tuple of attribute names or map keys (``str``) and list indexes (``int``). Its head is an attribute
+name.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +13,11 @@ from bursar.dynamo.expressions.syntax_tree import Path
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 Getter: TypeAlias = Callable[[Item, Item], AttributeValue | None]
-"""(item, expression values) → the value, or None when the item does not have it."""
+"""(item, expression values) → the value, or None when the item lacks it."""
 
 
 def value_at(item: Item, path: ResolvedPath) -> AttributeValue | None:
-    """The value in ``item`` at ``path``, or None."""
+    """Return the value in ``item`` at ``path``, or None."""
     value: AttributeValue | None = item.get(path[0])  # type: ignore[arg-type]  # the head is a name
     for part in path[1:]:
         if value is None:
@@ -26,7 +27,7 @@ def value_at(item: Item, path: ResolvedPath) -> AttributeValue | None:
 
 
 def child(value: AttributeValue, part: str | int) -> AttributeValue | None:
-    """The member ``part`` of a map, or the element ``part`` of a list; None when ``value`` is neither or lacks it."""
+    """Return the member ``part`` of a map or the element ``part`` of a list; None when ``value`` lacks it."""
     if type(part) is int:
         elements = value.get("L")
         return elements[part] if elements is not None and part < len(elements) else None
@@ -35,17 +36,17 @@ def child(value: AttributeValue, part: str | int) -> AttributeValue | None:
 
 
 def getter(path: ResolvedPath) -> Getter:
-    """A function that reads ``path`` from an item."""
+    """Return a function that reads ``path`` from an item."""
     return lambda item, _values: value_at(item, path)
 
 
 def path_text(path: ResolvedPath) -> str:
-    """The path as DynamoDB's errors write it: ``[a, [1], b]``."""
+    """Return the path as DynamoDB's errors write it: ``[a, [1], b]``."""
     return "[" + ", ".join(f"[{part}]" if isinstance(part, int) else part for part in path) + "]"
 
 
 def not_distinct(scope: ExpressionScope, operator: str, path: ResolvedPath) -> DynamoError:
-    """The error for an operator that is given one path twice."""
+    """Return the error for an operator that has the same path twice."""
     return scope.error(
         "The first operand must be distinct from the remaining operands for this operator or function; "
         f"operator: {operator}, first operand: {path_text(path)}"
@@ -53,7 +54,7 @@ def not_distinct(scope: ExpressionScope, operator: str, path: ResolvedPath) -> D
 
 
 def clash_problem(one: ResolvedPath, two: ResolvedPath) -> str | None:
-    """What is wrong with two paths standing in one expression, or None.
+    """Return why two paths cannot be in one expression, or None.
 
     They overlap when one is the beginning of the other, and conflict when they need one value to be a map and a list.
     """
@@ -71,7 +72,7 @@ def clash_problem(one: ResolvedPath, two: ResolvedPath) -> str | None:
 
 
 def resolve_apart(scope: ExpressionScope, paths: Sequence[Path]) -> tuple[ResolvedPath, ...]:
-    """``paths`` resolved, none clashing with another. DynamoDB goes through them from the last to the first."""
+    """Return ``paths`` resolved. Raise ValidationException when two clash; DynamoDB checks from last to first."""
     resolved: list[ResolvedPath] = []
     for path in reversed(paths):
         one = scope.path(path)
@@ -84,7 +85,7 @@ def resolve_apart(scope: ExpressionScope, paths: Sequence[Path]) -> tuple[Resolv
 
 
 def path_tree(leaves: Sequence[tuple[ResolvedPath, Any]]) -> dict[str | int, Any]:
-    """Paths that do not clash, joined: ``{part: leaf, or the tree of what lies below}``."""
+    """Return paths that do not clash as a tree: ``{part: the leaf, or the tree below}``."""
     tree: dict[str | int, Any] = {}
     for path, leaf in leaves:
         node = tree

@@ -1,8 +1,8 @@
-"""Expression placeholders: what a request defines, what its expressions used, and the errors of both.
+"""Check the placeholders of a request, track which of them its expressions use, and resolve them.
 
 A tree is bound in two steps. Its *compiled* form depends on the text, the names and the types of the values, and is
-cached; the values themselves are passed along when it is evaluated. So every check of DynamoDB's that needs only types
-is made once per shape of request, and the few that need the values (``LateCheck``) once per request.
+cached. The values themselves are passed when it is evaluated. So a check that needs only types runs once per form of
+request, and a check that needs values (``LateCheck``) once per request.
 """
 
 import re
@@ -21,7 +21,7 @@ LateCheck: TypeAlias = Callable[[Item], None]
 
 PATH_PARTS_MAX = 32
 INDEX_MAX = 2**31 - 1
-"""The largest index that an element of a list may be given."""
+"""The largest index of a list element."""
 COMPILED_MAX = 2048
 """Compiled expressions kept per kind."""
 
@@ -32,12 +32,12 @@ _VALUE_KEY = re.compile(r":[A-Za-z0-9_]+")
 
 
 class Binding:
-    """The placeholders of one request. Raises, in DynamoDB's order, what is wrong with them in themselves."""
+    """The placeholders of one request. Raises the placeholders' errors, in DynamoDB's order."""
 
     __slots__ = ("names", "types", "used_names", "used_values", "values")
 
     def __init__(self, names: Mapping[str, Any] | None, values: Mapping[str, Any] | None) -> None:
-        """``names`` and ``values`` are ExpressionAttributeNames and ExpressionAttributeValues as they came."""
+        """Check ``names`` and ``values``, the request's ExpressionAttributeNames and ExpressionAttributeValues."""
         self.names: Pairs = () if names is None else _checked_names(names)
         self.values: Item = {} if values is None else _checked_values(values)
         self.types: Pairs = tuple([(name, kind) for name, value in self.values.items() for kind in value])
@@ -45,14 +45,14 @@ class Binding:
         self.used_values: frozenset[str] = frozenset()
 
     def use(self, names: frozenset[str], values: frozenset[str], checks: Sequence[LateCheck]) -> None:
-        """Marks placeholders as used by a compiled expression and makes the checks that need the values."""
+        """Mark the placeholders of a compiled expression as used, and run the checks that need the values."""
         self.used_names |= names
         self.used_values |= values
         for check in checks:
             check(self.values)
 
     def check_all_used(self) -> None:
-        """ValidationException when a name or a value is defined and no expression bound so far uses it."""
+        """Raise ValidationException when a name or a value is defined and no expression bound so far uses it."""
         if len(self.used_names) < len(self.names):
             unused = [name for name, _ in self.names if name not in self.used_names]
             raise invalid(_unused("ExpressionAttributeNames", unused))
@@ -71,14 +71,14 @@ def _checked_names(names: Mapping[str, Any]) -> Pairs:
     pairs = tuple(names.items())
     try:
         check_names(pairs)
-    except TypeError:  # not even hashable: a list or a map where a name should be
+    except TypeError:  # not hashable: a list or a map in place of a name
         raise unreadable(NOT_A_STRING) from None
     return pairs
 
 
 @lru_cache(COMPILED_MAX)
 def check_names(pairs: Pairs) -> None:
-    """Raises what is wrong with ExpressionAttributeNames in themselves."""
+    """Raise the error of invalid ExpressionAttributeNames."""
     for key, _ in pairs:
         if not _NAME_KEY.fullmatch(key):
             raise invalid(f'ExpressionAttributeNames contains invalid key: Syntax error; key: "{key}"')
@@ -103,7 +103,7 @@ def _checked_values(values: Mapping[str, Any]) -> Item:
 
 @lru_cache(COMPILED_MAX)
 def check_value_keys(keys: tuple[str, ...]) -> None:
-    """Raises what is wrong with the names of ExpressionAttributeValues."""
+    """Raise the error of invalid names in ExpressionAttributeValues."""
     for key in keys:
         if not _VALUE_KEY.fullmatch(key):
             raise invalid(f'ExpressionAttributeValues contains invalid key: Syntax error; key: "{key}"')
@@ -113,7 +113,7 @@ def _check_value(key: str, value: Any) -> None:
     try:
         normalise(value)
     except DynamoError as error:
-        # DynamoDB says of which value it speaks, but for one that is nested too deep.
+        # DynamoDB names the value in its error, except for one that is nested too deep.
         if error.code != "ValidationException" or error.message == TOO_DEEP:
             raise
         text = f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"
@@ -121,9 +121,9 @@ def _check_value(key: str, value: Any) -> None:
 
 
 class ExpressionScope:
-    """One expression being compiled: resolves its placeholders, and collects the checks that wait for the values.
+    """One expression being compiled: resolves its placeholders, and collects the checks that need values.
 
-    Problems are raised as they are met, so the order in which a compiler resolves things is DynamoDB's order of errors.
+    Problems are raised as they are met, so a compiler must resolve operands in DynamoDB's order of errors.
     """
 
     def __init__(self, kind: str, names: Pairs, types: Pairs) -> None:
@@ -135,17 +135,17 @@ class ExpressionScope:
         self.late_checks: list[LateCheck] = []
 
     def error(self, message: str) -> DynamoError:
-        """``message`` with the expression's prefix; what was no expression has no kind and no prefix."""
+        """Return the error with the expression's prefix. Legacy parameters and statements have no prefix."""
         return invalid(f"Invalid {self.kind}: {message}" if self.kind else message)
 
     def path(self, path: Path) -> ResolvedPath:
-        """``path`` with its placeholders replaced."""
+        """Return ``path`` with its placeholders replaced."""
         if len(path.parts) > PATH_PARTS_MAX:
             raise self.error(f"The document path has too many nesting levels; nesting levels: {len(path.parts)}")
         return tuple(self.name(part) if isinstance(part, str) else self.index(part) for part in path.parts)
 
     def name(self, part: str) -> str:
-        """An attribute name or map key: the word itself, or what its placeholder stands for."""
+        """Return an attribute name or map key: the word itself, or the name of its placeholder."""
         if not part.startswith("#"):
             return part
         name = self.names.get(part)
@@ -157,13 +157,13 @@ class ExpressionScope:
         return name
 
     def index(self, part: int) -> int:
-        """A list index, if it is one that a list could have."""
+        """Return a list index. Raise ValidationException for one above ``INDEX_MAX``."""
         if part > INDEX_MAX:
             raise self.error(f"List index is not within the allowable range; index: [{part}]")
         return part
 
     def value_type(self, name: str) -> str:
-        """The type of a value placeholder."""
+        """Return the type of a value placeholder."""
         kind = self.types.get(name)
         if kind is None:
             raise self.error(

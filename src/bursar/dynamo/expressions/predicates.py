@@ -1,6 +1,6 @@
-"""What conditions ask of values: each function here takes the operands' getters and gives a test of an item.
+"""Build the tests of conditions: each function takes the operands' getters and returns a test of an item.
 
-The getters return None for what the item does not have. Every test is a closure: an operator costs one call.
+A getter returns None for an attribute that the item lacks. Every test is a closure, so an operator costs one call.
 """
 
 from base64 import b64decode
@@ -54,13 +54,13 @@ ORDERINGS: dict[str, Callable[[Getter, Getter], Test]] = {
 
 
 def between(operand: Getter, lower: Getter, upper: Getter) -> Test:
-    """lower ≤ operand ≤ upper."""
+    """Return the test lower ≤ operand ≤ upper."""
     above, below = ORDERINGS[">="](operand, lower), ORDERINGS["<="](operand, upper)
     return lambda item, values: above(item, values) and below(item, values)
 
 
 def one_of(operand: Getter, options: Sequence[Getter]) -> Test:
-    """operand IN (options)."""
+    """Return the test operand IN (options)."""
 
     def test(item: Item, values: Item) -> bool:
         mine = operand(item, values)
@@ -120,7 +120,7 @@ def _holds(value: AttributeValue, wanted: AttributeValue) -> bool:
         return wanted_kind == "S" and wanted_content in content
     if kind == "B":
         return wanted_kind == "B" and b64decode(wanted_content) in b64decode(content)
-    # A set's type is its members' type and an S. Numbers are canonical, so that equal ones are equal as text.
+    # A set's type is its members' type followed by S. Numbers are canonical: equal numbers are equal texts.
     return bool(kind == wanted_kind + "S" and wanted_content in content)
 
 
@@ -134,7 +134,7 @@ FUNCTION_TESTS: dict[str, Callable[..., Test]] = {
 
 
 def size_of(operand: Getter) -> Getter:
-    """The function size: characters of a string, bytes of a binary, members of anything that has members."""
+    """Return the getter of the function size: characters of a string, bytes of a binary, members of the other types."""
 
     def size(item: Item, values: Item) -> AttributeValue | None:
         value = operand(item, values)

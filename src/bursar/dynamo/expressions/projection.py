@@ -1,9 +1,9 @@
-"""Projections: bound to names, then the chosen parts of an item, in its own structure.
+"""Bind projections to names, and project items: the chosen parts, at their places in the item.
 
     parse_projection("pk, orders[0].#total").bind(binding).project(item)
 
-Elements of a list keep their order and close up; what the item lacks is left out (Developer Guide, "Using projection
-expressions in DynamoDB").
+Chosen elements of a list keep their order and close up; parts that the item lacks are left out. Source: Developer
+Guide, "Using projection expressions in DynamoDB".
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 
 class BoundProjection(NamedTuple):
-    """A projection with its names. ``heads`` are the attributes it reads, ``nested_heads`` those it reads into."""
+    """A projection with its names. It reads the attributes ``heads``; of ``nested_heads`` it reads only parts."""
 
     paths: tuple[ResolvedPath, ...]
     tree: dict[str | int, Any]
@@ -27,14 +27,14 @@ class BoundProjection(NamedTuple):
     names: frozenset[str]
 
     def project(self, item: Item) -> Item:
-        """The chosen parts of ``item``, shared with it, not copied."""
+        """Return the chosen parts of ``item``, shared with it, not copied."""
         if self.nested_heads:
             return pick(item, self.tree)
         return whole_attributes(item, self.heads)
 
 
 class ParsedProjection:
-    """A projection whose syntax is right."""
+    """A projection whose syntax is valid."""
 
     __slots__ = ("text", "tree")
 
@@ -43,7 +43,10 @@ class ParsedProjection:
         self.tree = projection_tree(text)
 
     def bind(self, binding: Binding) -> BoundProjection:
-        """The projection with the request's names. Raises for placeholders, reserved words and clashing paths."""
+        """Return the projection with the request's names.
+
+        Raise ValidationException for wrong placeholders, reserved words and clashing paths.
+        """
         bound = bound_projection(self.text, binding.names)
         binding.use(bound.names, frozenset(), ())
         return bound
@@ -51,13 +54,13 @@ class ParsedProjection:
 
 @lru_cache(CACHED_TREES)
 def parse_projection(text: str) -> ParsedProjection:
-    """A ProjectionExpression. Raises its syntax error."""
+    """Return the parsed ProjectionExpression. Raise its syntax error."""
     return ParsedProjection(text)
 
 
 @lru_cache(COMPILED_MAX)
 def bound_projection(text: str, names: Pairs) -> BoundProjection:
-    """``text`` bound to these names."""
+    """Bind ``text`` to these names."""
     scope = ExpressionScope("ProjectionExpression", names, ())
     paths = resolve_apart(scope, projection_tree(text).paths)
     return BoundProjection(
@@ -70,12 +73,12 @@ def bound_projection(text: str, names: Pairs) -> BoundProjection:
 
 
 def values_at_paths(item: Item, paths: Sequence[ResolvedPath]) -> Item:
-    """The parts of ``item`` at ``paths``, in its own structure: what ReturnValues UPDATED_OLD and UPDATED_NEW give."""
+    """Return the parts of ``item`` at ``paths``, for ReturnValues UPDATED_OLD and UPDATED_NEW."""
     return pick(item, path_tree([(path, None) for path in paths]))
 
 
 def pick(item: Item, tree: dict[str | int, Any]) -> Item:
-    """The parts of ``item`` that ``tree`` (of ``path_tree``, with None for its leaves) names."""
+    """Return the parts of ``item`` that ``tree`` names; a leaf of the tree is None."""
     picked = {}
     for part, below in tree.items():
         name = str(part)

@@ -1,6 +1,6 @@
-"""The words that DynamoDB reserves: in any case, none may stand unescaped as a name in an expression.
+"""The words that DynamoDB reserves: in any case, none may be a name in an expression without a placeholder.
 
-Amazon DynamoDB Developer Guide, "Reserved words in DynamoDB".
+Source: Amazon DynamoDB Developer Guide, "Reserved words in DynamoDB".
 """
 
 RESERVED_WORDS = frozenset(
@@ -50,5 +50,5 @@ YEAR ZONE
 
 
 def is_reserved(name: str) -> bool:
-    """Whether ``name`` is reserved, whatever its case."""
+    """Return whether ``name`` is reserved, in any case."""
     return name.upper() in RESERVED_WORDS

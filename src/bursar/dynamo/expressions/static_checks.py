@@ -1,7 +1,7 @@
-"""What is wrong with an expression in itself, before any name or value is looked up.
+"""Check expressions before any name or value is looked up.
 
-Three checks, in DynamoDB's order: redundant parentheses anywhere; then, in reading order and a function before its
-operands, reserved words and functions unknown or out of place; then sections opened twice.
+There are three checks, in DynamoDB's order. First, redundant parentheses anywhere. Second, in reading order and a
+function before its operands, reserved words and functions that are unknown or misplaced. Third, sections opened twice.
 """
 
 from collections.abc import Iterator
@@ -32,17 +32,17 @@ CONDITION_FUNCTIONS = {
     "contains": 2,
     "size": 1,
 }
-"""Functions of conditions and how many operands each takes."""
+"""The functions of conditions, with their numbers of operands."""
 
 UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2, "+": 2, "-": 2}
-"""Functions of updates, arithmetic among them, and how many operands each takes."""
+"""The functions of updates, arithmetic included, with their numbers of operands."""
 
 _CONDITION_OPERANDS = frozenset({"size"})
 _UPDATE_OPERANDS = frozenset({"if_not_exists"})
 
 
 class _Check:
-    """The functions of one grammar: those it has, those that may be an operand of something, those of the other."""
+    """The functions of one grammar, those of them that may be operands, and those of the other grammar."""
 
     def __init__(self, kind: str, *, of_updates: bool) -> None:
         self.kind = kind
@@ -52,7 +52,7 @@ class _Check:
         self.place = "an update expression" if of_updates else "a condition expression"
 
     def operand(self, node: Operand, *, outermost: bool = False) -> None:
-        """Checks an operand; ``outermost`` says that it is the whole of a SET's right side."""
+        """Check an operand; ``outermost`` is True for the whole right side of a SET."""
         if isinstance(node, Path):
             self.path(node)
         elif isinstance(node, FunctionCall):
@@ -63,7 +63,7 @@ class _Check:
                 self.operand(operand)
 
     def test(self, node: FunctionCall) -> None:
-        """Checks a function that stands as a condition of its own."""
+        """Check a function that is a condition by itself."""
         self.function(node.name)
         if node.name in self.operands:
             raise self.misused(node.name)
@@ -79,7 +79,7 @@ class _Check:
 
     def path(self, path: Path) -> None:
         for part in path.parts:
-            # Placeholders begin with a number sign, which no reserved word does.
+            # Placeholders begin with a number sign, reserved words do not.
             if isinstance(part, str) and is_reserved(part):
                 raise self.error(f"Attribute name is a reserved keyword; reserved keyword: {part}")
 
@@ -94,7 +94,7 @@ class _Check:
 
 
 def check_condition(tree: ConditionTree) -> None:
-    """ValidationException for what a condition, filter or key condition may not say whatever its names and values."""
+    """Raise ValidationException for a condition, filter or key condition that is invalid for all names and values."""
     check = _Check(tree.kind, of_updates=False)
     if tree.redundant_parentheses:
         raise check.redundant_parentheses()
@@ -113,7 +113,7 @@ def check_condition(tree: ConditionTree) -> None:
 
 
 def check_update(tree: UpdateTree) -> None:
-    """ValidationException for what an update may not say whatever its names and values."""
+    """Raise ValidationException for an update that is invalid for all names and values."""
     check = _Check("UpdateExpression", of_updates=True)
     if tree.redundant_parentheses:
         raise check.redundant_parentheses()
@@ -126,14 +126,14 @@ def check_update(tree: UpdateTree) -> None:
 
 
 def check_projection(tree: ProjectionTree) -> None:
-    """ValidationException for a reserved word in a projection."""
+    """Raise ValidationException for a reserved word in a projection."""
     check = _Check("ProjectionExpression", of_updates=False)
     for path in tree.paths:
         check.path(path)
 
 
 def primitives(root: Condition) -> Iterator[Comparison | Between | In | FunctionCall]:
-    """The conditions that AND, OR and NOT join, in reading order."""
+    """Return the conditions that AND, OR and NOT join, in reading order."""
     waiting: list[Condition] = [root]
     while waiting:
         node = waiting.pop()

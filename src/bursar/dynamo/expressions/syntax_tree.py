@@ -1,6 +1,6 @@
-"""The syntax tree of expressions: what was written, before names and values are known.
+"""The syntax trees of expressions as written, before names and values are known.
 
-``str()`` of a node is an expression again, one that parses to an equal tree.
+``str()`` of a node is an expression that parses to an equal tree.
 """
 
 from typing import Any, TypeAlias
@@ -10,7 +10,10 @@ PathPart: TypeAlias = str | int
 
 
 class Node:
-    """Equal to another of its kind with equal parts. No dataclass: a dozen of those cost each start 8 ms."""
+    """A node is equal to another of its class with equal parts.
+
+    Nodes are not dataclasses: a dozen of those would add 8 ms to each start.
+    """
 
     __slots__: tuple[str, ...] = ()
 
@@ -41,7 +44,7 @@ class Path(Node):
 
 
 class Value(Node):
-    """A value placeholder, colon included."""
+    """A value placeholder, with its colon."""
 
     __slots__ = ("name",)
 
@@ -53,7 +56,7 @@ class Value(Node):
 
 
 class FunctionCall(Node):
-    """A function with its operands; in an update also ``+`` and ``-``, which are functions of two operands."""
+    """A function with its operands; in an update also ``+`` and ``-``, functions of two operands."""
 
     __slots__ = ("name", "operands")
 
@@ -71,7 +74,7 @@ Operand: TypeAlias = Path | Value | FunctionCall
 
 
 class Comparison(Node):
-    """``left operator right``, the operator being one of = <> < <= > >=."""
+    """``left operator right``; the operators are = <> < <= > >=."""
 
     __slots__ = ("left", "operator", "right")
 
@@ -122,7 +125,7 @@ class Logical(Node):
         self.right = right
 
     def __str__(self) -> str:
-        # AND binds closer than OR and both lean left, so parentheses are needed around a looser left side and around
+        # AND binds closer than OR, and both lean left. So parentheses are needed around a looser left side, and around
         # any AND or OR on the right that does not bind closer.
         left, right = str(self.left), str(self.right)
         if isinstance(self.left, Logical) and _RANK[self.left.operator] < _RANK[self.operator]:
@@ -181,7 +184,7 @@ class ConditionTree(Node):
 
 
 class UpdateTree(Node):
-    """A whole update: its actions in the order written, and the section that was opened twice, if one was."""
+    """A whole update: its actions in the order written, and the section that was opened twice, or None."""
 
     __slots__ = ("actions", "operators", "redundant_parentheses", "repeated_section")
 

@@ -1,11 +1,11 @@
-"""Conditions and updates that were never an expression: legacy parameters and PartiQL statements.
+"""Build trees of conditions and updates that are not expressions: legacy parameters and PartiQL statements.
 
     builder = TreeBuilder()
     root = Comparison("=", builder.path("price"), builder.value({"N": "5"}))
     builder.condition(root) -> BoundCondition
 
-They become the same trees, compiled and evaluated by the same code; only the texts of their errors lack the prefix that
-names an expression. Attribute names may be anything, so all of them stand behind placeholders.
+The trees are compiled and evaluated as those of expressions are; only the texts of their errors lack the prefix that
+names an expression. Attribute names may be any text, so each of them gets a placeholder.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ NO_EXPRESSION = ""
 
 
 class TreeBuilder:
-    """Makes the leaves of one tree, and binds it. Values must be normalised already."""
+    """Builds the leaves of one tree, and binds it. Values must be normalised already."""
 
     __slots__ = ("_names", "_values")
 
@@ -30,24 +30,24 @@ class TreeBuilder:
         self._values: Item = {}
 
     def path(self, *parts: PathPart) -> Path:
-        """A document path of names as they are and list indexes."""
+        """Return a document path of plain names and list indexes."""
         return Path(tuple(part if isinstance(part, int) else self._name(part) for part in parts))
 
     def value(self, value: AttributeValue) -> Value:
-        """A value."""
+        """Return the node of a value."""
         name = f":{len(self._values)}"
         self._values[name] = value
         return Value(name)
 
     def condition(self, root: Condition) -> BoundCondition:
-        """The condition. Raises ValidationException for operands that do not fit."""
+        """Return the bound condition. Raise ValidationException for operands of wrong types."""
         binding, scope = self._bound()
         compiled = compile_condition(root, 0, scope)
         use_compiled(compiled, binding)
         return BoundCondition(compiled, self._values)
 
     def update(self, actions: Sequence[PathAction]) -> BoundUpdate:
-        """The update. Raises ValidationException for paths that clash and operands that do not fit."""
+        """Return the bound update. Raise ValidationException for paths that clash and operands of wrong types."""
         binding, scope = self._bound()
         compiled = compile_update(UpdateTree(tuple(actions), None, False, 0), scope)
         binding.use(compiled.names, compiled.values, compiled.late_checks)

@@ -1,10 +1,10 @@
-"""Updates: bound to names and values, then applied to an item, giving a new one.
+"""Bind updates to names and values, and apply them to items.
 
     parse_update("SET #s = :s, n = n + :one REMOVE tmp").bind(binding).apply(item)
 
-Every operand is read from the item as it was; list indexes mean the list as it was; the old item is never changed
-(Developer Guide, "Using update expressions in DynamoDB"). The paths of one update never clash, so its actions form a
-tree, and each map or list on the way is copied once.
+Operands and list indexes refer to the old item, which is never changed (Developer Guide, "Using update expressions in
+DynamoDB"). The paths of one update never clash, so its actions form a tree, and each map or list on a path is copied
+once.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ INVALID_PATH = "The document path provided in the update expression is invalid f
 
 
 class CompiledUpdate(NamedTuple):
-    """An update whose names are known and whose values' types are."""
+    """An update compiled for its names and the types of its values."""
 
     tree: dict[str | int, Any]
     only_removes: bool
@@ -47,9 +47,9 @@ class CompiledUpdate(NamedTuple):
 class BoundUpdate:
     """An update with its values.
 
-    ``paths`` are the paths it touches, in the order written. ``heads`` are their attributes, ``nested_heads`` those
-    of which it touches a part. ``assigned_types`` gives the types that attributes will have, as far as they are known
-    before any item is read. ``only_removes`` is True when it has no action but REMOVE and DELETE.
+    ``paths`` are the paths that it changes, in the order written. ``heads`` are their attributes, ``nested_heads``
+    those of which it changes a part. ``assigned_types`` gives the types that attributes will have, where they are known
+    before an item is read. ``only_removes`` is True when all its actions are REMOVE or DELETE.
     """
 
     __slots__ = ("_compiled", "_values", "assigned_types", "heads", "nested_heads", "only_removes", "paths")
@@ -64,16 +64,16 @@ class BoundUpdate:
         self.only_removes = compiled.only_removes
 
     def check_keys(self, key_names: Sequence[str]) -> None:
-        """ValidationException when the update touches a key attribute."""
+        """Raise ValidationException when the update changes a key attribute."""
         for name in key_names:
             if name in self.heads:
                 raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
 
     def apply(self, item: Item) -> tuple[Item, tuple[ResolvedPath, ...]]:
-        """(the new item, the paths touched). ``item`` is the old item, or its key when it does not exist.
+        """Return (the new item, the changed paths). ``item`` is the old item, or its key when it does not exist.
 
-        What the update does not touch is shared with ``item``. Raises ValidationException for operands that the item
-        lacks or has in another type, and for paths through what is not there.
+        The unchanged parts are shared with ``item``. Raise ValidationException for operands that the item lacks or has
+        in another type, and for paths through missing values.
         """
         compiled = self._compiled
         new = _in_map(item, compiled.tree, item, self._values)
@@ -83,7 +83,7 @@ class BoundUpdate:
 
 
 class ParsedUpdate:
-    """An update whose syntax is right."""
+    """An update whose syntax is valid."""
 
     __slots__ = ("text", "tree")
 
@@ -92,7 +92,10 @@ class ParsedUpdate:
         self.tree = update_tree(text)
 
     def bind(self, binding: Binding) -> BoundUpdate:
-        """The update with the request's names and values. Raises for placeholders, functions, paths, operand types."""
+        """Return the update with the request's names and values.
+
+        Raise ValidationException for wrong placeholders, functions, paths and operand types.
+        """
         compiled = compiled_update(self.text, binding.names, binding.types)
         binding.use(compiled.names, compiled.values, compiled.late_checks)
         return BoundUpdate(compiled, binding.values)
@@ -100,18 +103,18 @@ class ParsedUpdate:
 
 @lru_cache(CACHED_TREES)
 def parse_update(text: str) -> ParsedUpdate:
-    """An UpdateExpression. Raises its syntax error."""
+    """Return the parsed UpdateExpression. Raise its syntax error."""
     return ParsedUpdate(text)
 
 
 @lru_cache(COMPILED_MAX)
 def compiled_update(text: str, names: Pairs, types: Pairs) -> CompiledUpdate:
-    """``text`` compiled for these names and types of values."""
+    """Compile ``text`` for these names and types of values."""
     return compile_update(update_tree(text), ExpressionScope("UpdateExpression", names, types))
 
 
 def compile_update(tree: UpdateTree, scope: ExpressionScope) -> CompiledUpdate:
-    """A tree compiled for the names and types of the scope."""
+    """Compile a tree for the names and types of the scope."""
     paths = resolve_apart(scope, [action.path for action in tree.actions])
     compiled = [compile_action(scope, action.section, action.operand) for action in reversed(tree.actions)]
     if tree.operators > OPERATORS_MAX:
@@ -130,7 +133,7 @@ def compiled_from_leaves(
     *,
     only_removes: bool,
 ) -> CompiledUpdate:
-    """An update of these leaves, at paths that do not clash; ``types`` as each leaf knows beforehand."""
+    """Return the update of these leaves, at paths that do not clash; ``types`` has each leaf's type or None."""
     paths = tuple(path for path, _ in leaves)
     return CompiledUpdate(
         path_tree(leaves),
@@ -164,7 +167,7 @@ def _in_map(members: Item, tree: dict[str | int, Any], item: Item, values: Item)
 def _in_list(
     elements: list[AttributeValue], tree: dict[str | int, Any], item: Item, values: Item
 ) -> list[AttributeValue]:
-    """Indexes mean the old list: removals come last, and what is set beyond its end is appended in index order."""
+    """Return the new list: indexes refer to the old one, removals come last, sets beyond its end append in order."""
     new: list[AttributeValue | None] = list(elements)
     for part in sorted(tree, key=int):
         node = tree[part]
@@ -179,7 +182,7 @@ def _in_list(
 
 
 def _below(value: AttributeValue | None, tree: dict[str | int, Any], item: Item, values: Item) -> AttributeValue:
-    """``value``, a map or a list, with the actions of ``tree`` applied inside of it."""
+    """Return ``value``, a map or a list, with the actions of ``tree`` applied inside it."""
     wanted = "L" if isinstance(next(iter(tree)), int) else "M"
     if value is None or wanted not in value:
         raise invalid(INVALID_PATH)

@@ -1,4 +1,4 @@
-"""The single actions of an update: SET's operands, ADD, DELETE, REMOVE, and the types that each allows.
+"""Compile the actions of an update: SET and its operands, ADD, DELETE, REMOVE, and the types that each allows.
 
 An action becomes a *leaf*: (the old value at its path or None, the old item, the values) → the new value, or None to
 remove it.
@@ -17,9 +17,9 @@ from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 Leaf: TypeAlias = Callable[[AttributeValue | None, Item, Item], AttributeValue | None]
 OperandReader: TypeAlias = Callable[[Item, Item], AttributeValue]
-"""(item, expression values) → the operand's value; raises when the item lacks it."""
+"""(item, expression values) → the operand's value; raises ValidationException when the item lacks it."""
 UpdateOperand: TypeAlias = tuple[OperandReader, str | None]
-"""A reader, and the type of what it reads as far as it is known beforehand."""
+"""A reader, and the type of its values where it is known before an item is read."""
 
 WRONG_TYPE = "An operand in the update expression has an incorrect data type"
 MISSING = "The provided expression refers to an attribute that does not exist in the item"
@@ -33,14 +33,14 @@ LONG_NAMES = {
     "L": "LIST",
     "M": "MAP",
 }
-"""How errors about ADD and DELETE call the types that those refuse."""
+"""The names that errors of ADD and DELETE give to the types that those reject."""
 
 _SETS = frozenset({"SS", "NS", "BS"})
 _ALLOWED = {"ADD": _SETS | {"N"}, "DELETE": _SETS}
 
 
 def compile_action(scope: ExpressionScope, section: str, operand: Operand | None) -> tuple[Leaf, str | None]:
-    """(the leaf, the type that the attribute will have as far as it is known beforehand)."""
+    """Return (the leaf, the type that the attribute will have, None if that depends on the item)."""
     if operand is None:
         return _remove, None
     if section == "SET":
@@ -63,7 +63,7 @@ def _remove(_old: AttributeValue | None, _item: Item, _values: Item) -> None:
 
 
 def add_value(old: AttributeValue | None, value: AttributeValue) -> AttributeValue:
-    """ADD: the sum of two numbers, or a set with more members. Raises for values of different types."""
+    """Return the sum of two numbers or of two sets (ADD). Raise ValidationException for other types."""
     if old is None:
         return value
     ((kind, content),) = value.items()
@@ -77,7 +77,7 @@ def add_value(old: AttributeValue | None, value: AttributeValue) -> AttributeVal
 
 
 def delete_members(old: AttributeValue | None, value: AttributeValue) -> AttributeValue | None:
-    """DELETE: a set with fewer members; None for none left. Raises for values of different types."""
+    """Return the set without the given members, or None (DELETE). Raise ValidationException for other types."""
     if old is None:
         return None
     ((kind, content),) = value.items()
@@ -128,7 +128,7 @@ def _if_not_exists(scope: ExpressionScope, node: FunctionCall, operands: Sequenc
     default, kind = operands[1]
 
     def read(item: Item, values: Item) -> AttributeValue:
-        # DynamoDB reads the default even where it is not wanted: SET a = if_not_exists(a, b) needs a b.
+        # DynamoDB reads the default even when it does not use it: SET a = if_not_exists(a, b) needs a b.
         otherwise, value = default(item, values), get(item, values)
         return otherwise if value is None else value
 
@@ -164,7 +164,7 @@ def _arithmetic(scope: ExpressionScope, node: FunctionCall, operands: Sequence[U
 
 def _check_types(scope: ExpressionScope, node: FunctionCall, operands: Sequence[UpdateOperand], wanted: str) -> None:
     for operand, (_, kind) in zip(node.operands, operands, strict=True):
-        # Only values given in the request are judged here; what if_not_exists gives is known when it is read.
+        # Only values of the request are checked here; the type of if_not_exists is known when it is read.
         if isinstance(operand, Value) and kind != wanted:
             raise scope.error(
                 "Incorrect operand type for operator or function; "
