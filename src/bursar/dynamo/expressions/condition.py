@@ -102,7 +102,7 @@ def parse_condition(text: str, *, kind: str = "ConditionExpression") -> ParsedCo
 
 
 def use_compiled(compiled: CompiledCondition, binding: Binding) -> None:
-    """Mark the placeholders of ``compiled`` as used and run its late checks. Raise the first problem in reading order."""
+    """Mark the placeholders of ``compiled`` as used, run its late checks, raise the first problem in reading order."""
     binding.use(compiled.names, compiled.values, compiled.late_checks)
     if compiled.problem is not None:
         raise invalid(compiled.problem)

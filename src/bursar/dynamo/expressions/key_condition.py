@@ -47,8 +47,8 @@ KeyConditions: TypeAlias = Mapping[str, tuple[str, Sequence[AttributeValue]]]
 class KeyRange(NamedTuple):
     """One partition, and a range of encoded sort keys in it.
 
-    A sort key encoded by ``keys.compose_all``, with or without more attributes after it, lies in the range when ``lower
-    <= key`` and, unless ``upper`` is None, ``key < upper``.
+    A sort key encoded by ``keys.compose_all``, with or without more attributes after it, lies in the range when
+    ``lower <= key`` and, unless ``upper`` is None, ``key < upper``.
     """
 
     partition: tuple[AttributeValue, ...]
@@ -71,7 +71,7 @@ class BoundKeyCondition:
         self._values = values
 
     def conditions(self) -> dict[str, tuple[str, list[AttributeValue]]]:
-        """Return the conditions by attribute name. Raise ValidationException for conditions that no key schema allows."""
+        """Return the conditions by attribute name. Raise ValidationException for those that no key schema allows."""
         if self._plan.problem is not None:
             raise invalid(self._plan.problem)
         return {

@@ -1,6 +1,6 @@
-"""Tokens → expressions and paths: what every kind of statement is made of.
+"""Parse the expressions and paths of which all statements consist.
 
-What an expression may be is judged where it is used; here only its syntax is.
+Only the syntax is checked here. The user of an expression checks whether its kind is allowed.
 """
 
 from collections.abc import Callable
@@ -33,12 +33,14 @@ from bursar.dynamo.partiql.syntax_tree import (
 )
 
 NESTING_MAX = 40
-"""Parentheses, lists, maps, calls and NOTs around one another; Amazon's own bound is not known.
-Values nest 32 levels. A level takes up to 13 calls of Python's, of which a thousand may be open."""
+"""The deepest nesting of parentheses, lists, maps, calls and NOTs; Amazon's bound is not known.
+
+Values nest 32 levels. A level takes up to 13 of Python's calls, of which a thousand may be open.
+"""
 
 _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _BINARY = (frozenset({"||"}), frozenset({"+", "-"}), frozenset({"*", "/", "%"}))
-"""The operators that bind closer than comparisons, from the loosest to the closest."""
+"""The operators that bind closer than comparisons, the loosest first."""
 _KEYWORD_FUNCTIONS = frozenset({"size", "exists", "char_length", "character_length", "upper", "lower", "coalesce"})
 _CONSTANTS: dict[str, AttributeValue] = {"true": {"BOOL": True}, "false": {"BOOL": False}, "null": {"NULL": True}}
 
@@ -56,6 +58,7 @@ class ExpressionParser:
     # --- expressions ---
 
     def expression(self) -> Expression:
+        """Return the next expression, operators included."""
         self.deeper()
         left = self.conjunction()
         while self.is_word("or"):
@@ -64,17 +67,20 @@ class ExpressionParser:
         return left
 
     def conjunction(self) -> Expression:
+        """Return expressions joined by AND."""
         left = self.negation()
         while self.is_word("and"):
             left = self.operation("and", left, self.negation)
         return left
 
     def operation(self, operator: str, left: Expression, right: Callable[[], Expression]) -> Expression:
+        """Return ``operator`` with ``left`` and the operand that ``right`` reads."""
         place = self.token.place
         self.advance()
         return OperatorExpression(operator, (left, right()), place)
 
     def negation(self) -> Expression:
+        """Return a comparison, or a NOT of one."""
         if not self.is_word("not"):
             return self.comparison()
         place = self.token.place
@@ -85,6 +91,7 @@ class ExpressionParser:
         return OperatorExpression("not", (operand,), place)
 
     def comparison(self) -> Expression:
+        """Return an operand, or comparisons, IS, IN and BETWEEN of operands."""
         left = self.binary(0)
         while True:
             token = self.token
@@ -102,6 +109,7 @@ class ExpressionParser:
                 return left
 
     def membership(self, left: Expression) -> Expression:
+        """Return ``left IN …`` or ``left BETWEEN … AND …``. Raise ValidationException for LIKE."""
         place = self.token.place
         operator = self.one_of("in", "between", "like")
         if operator == "between":
@@ -112,11 +120,12 @@ class ExpressionParser:
             raise _unsupported("like")
         right = self.binary(0)
         if not isinstance(right, Series):
-            # One element in parentheses is an expression in them, anywhere else.
+            # Elsewhere, one element in parentheses is an expression in parentheses.
             right = Series((right,), False, place) if self.tokens[self.at - 1].text == ")" else right
         return OperatorExpression(operator, (left, right), place)
 
     def presence(self, left: Expression) -> Expression:
+        """Return ``left IS [NOT] MISSING`` or ``left IS [NOT] NULL``."""
         place = self.token.place
         self.advance()
         negated = self.word_taken("not")
@@ -125,6 +134,7 @@ class ExpressionParser:
         return OperatorExpression("not", (test,), place) if negated else test
 
     def binary(self, level: int) -> Expression:
+        """Return operands joined by the operators of ``_BINARY[level]`` and closer ones."""
         if level == len(_BINARY):
             return self.unary()
         left = self.binary(level + 1)
@@ -135,6 +145,7 @@ class ExpressionParser:
         return left
 
     def unary(self) -> Expression:
+        """Return an operand with its signs; a sign before a number is part of the number."""
         token = self.token
         if token.kind != SIGN or token.text not in ("-", "+"):
             return self.primary()
@@ -150,6 +161,7 @@ class ExpressionParser:
         return OperatorExpression(token.text, (operand,), token.place)
 
     def primary(self) -> Expression:
+        """Return a literal, a parameter, a path, a call, or an expression in brackets."""
         token = self.token
         if token.kind in (WORD, QUOTED):
             if token.kind == WORD and self.tokens[self.at + 1].text == "(" and self.tokens[self.at + 1].kind == SIGN:
@@ -167,6 +179,7 @@ class ExpressionParser:
         raise malformed("Unexpected term")
 
     def bracketed(self, token: StatementToken) -> Expression:
+        """Return a parameter, a list, a set, a map, or an expression in parentheses."""
         if token.text == "?":
             self.parameters += 1
             return ParameterExpression(self.parameters - 1, token.place)
@@ -185,6 +198,7 @@ class ExpressionParser:
         return Series((first, *self.elements(")")), False, token.place)
 
     def keyword(self, token: StatementToken) -> Expression:
+        """Return a constant, MISSING or a call of a function whose name is a keyword."""
         constant = _CONSTANTS.get(token.text)
         if constant is not None:
             self.advance()
@@ -199,12 +213,14 @@ class ExpressionParser:
         raise self.unexpected()
 
     def call(self) -> Expression:
+        """Return a function with its operands."""
         token = self.token
         self.advance()
         self.advance()
         return FunctionExpression(token.text.lower(), self.elements(")"), token.place)
 
     def elements(self, closing: str) -> tuple[Expression, ...]:
+        """Return expressions up to ``closing``."""
         elements: list[Expression] = []
         if self.sign_taken(closing):
             return ()
@@ -215,6 +231,7 @@ class ExpressionParser:
             self.expect_sign(",")
 
     def struct(self, token: StatementToken) -> StructExpression:
+        """Return a map; its opening brace has been read."""
         members: list[tuple[Expression, Expression]] = []
         if self.sign_taken("}"):
             return StructExpression((), token.place)
@@ -229,6 +246,7 @@ class ExpressionParser:
     # --- names and paths ---
 
     def name(self) -> str:
+        """Return a name, quoted or not."""
         token = self.token
         if token.kind not in (WORD, QUOTED):
             raise self.unexpected()
@@ -236,6 +254,7 @@ class ExpressionParser:
         return token.text
 
     def reference(self) -> Reference:
+        """Return a document path."""
         token = self.token
         parts: list[PathPart] = [self.part_name(token)]
         while True:
@@ -249,12 +268,14 @@ class ExpressionParser:
                 return Reference(tuple(parts), token.place)
 
     def part_name(self, token: StatementToken) -> str:
+        """Return a name in a path. Raise ValidationException for an empty one."""
         name = self.name()
         if not name:
             raise invalid("Path component cannot be an empty string")
         return name
 
     def bracketed_part(self) -> PathPart:
+        """Return the index or the name in the brackets of a path."""
         token = self.token
         if token.kind == TEXT:
             self.advance()
@@ -274,29 +295,35 @@ class ExpressionParser:
     # --- tokens ---
 
     def advance(self) -> None:
+        """Go to the next token; END stays the last."""
         if self.token.kind != END:
             self.at += 1
             self.token = self.tokens[self.at]
 
     def deeper(self) -> None:
+        """Count one more level of nesting. Raise ValidationException beyond ``NESTING_MAX``."""
         self.depth += 1
         if self.depth > NESTING_MAX:
             raise too_deep()
 
     def is_word(self, keyword: str) -> bool:
+        """Return whether the token is this keyword."""
         return self.token.kind == KEYWORD and self.token.text == keyword
 
     def word_taken(self, keyword: str) -> bool:
+        """Read the keyword if it is the next token; return whether it was."""
         if self.is_word(keyword):
             self.advance()
             return True
         return False
 
     def expect_word(self, keyword: str) -> None:
+        """Read the keyword. Raise ValidationException for another token."""
         if not self.word_taken(keyword):
             raise self.unexpected()
 
     def one_of(self, *keywords: str) -> str:
+        """Read and return one of the keywords. Raise ValidationException for another token."""
         found = self.token.text
         if self.token.kind != KEYWORD or found not in keywords:
             raise self.unexpected()
@@ -304,22 +331,27 @@ class ExpressionParser:
         return found
 
     def is_sign(self, sign: str) -> bool:
+        """Return whether the token is this sign."""
         return self.token.kind == SIGN and self.token.text == sign
 
     def sign_taken(self, sign: str) -> bool:
+        """Read the sign if it is the next token; return whether it was."""
         if self.is_sign(sign):
             self.advance()
             return True
         return False
 
     def expect_sign(self, sign: str) -> None:
+        """Read the sign. Raise ValidationException for another token."""
         if not self.sign_taken(sign):
             raise self.unexpected()
 
     def is_alias(self) -> bool:
+        """Return whether the token begins an alias."""
         return self.is_word("as") or self.is_word("at") or self.is_word("by") or self.token.kind in (WORD, QUOTED)
 
     def unexpected(self) -> DynamoError:
+        """Return the error for a token that cannot be at this position."""
         return malformed("Unexpected keyword" if self.token.kind == KEYWORD else "Unexpected term")
 
 

@@ -1,6 +1,6 @@
-"""Which ranges of keys a WHERE clause needs to have read: one for each value of the partition key that it allows.
+"""Find the ranges of keys that a WHERE clause needs: one for each value of the partition key that it allows.
 
-pk = 'a' AND sk > 1 AND sk < 9 AND d = 2    one range of partition a; what is left is d = 2
+pk = 'a' AND sk > 1 AND sk < 9 AND d = 2    one range of partition a; d = 2 is left
 pk IN ['a', 'b'] AND sk = 1                 two single items
 d = 2                                       no range: everything is read
 """
@@ -19,7 +19,7 @@ from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import SecondaryIndex, Table
 
 RANGES_MAX = 100
-"""More combinations of key values than that are no longer worth a range each: everything is read."""
+"""The most combinations of key values that get a range each; with more of them everything is read."""
 
 KEY_TYPE = "Key attribute's data type should match its data type in table's schema: Key {}"
 NOT_SCHEMA_TYPE = "Condition parameter type does not match schema type"
@@ -27,7 +27,7 @@ NOT_SCHEMA_TYPE = "Condition parameter type does not match schema type"
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 KeyBound = tuple[str, list[AttributeValue]]
-"""(operator, operands) as ``resolve_key_conditions`` takes them."""
+"""(operator, operands), as ``resolve_key_conditions`` takes them."""
 
 
 class PartitionSpan(NamedTuple):
@@ -38,9 +38,9 @@ class PartitionSpan(NamedTuple):
 
 
 class Ranges(NamedTuple):
-    """The ranges in the order of their keys, and whether they say all that the clause does.
+    """The ranges in the order of their keys, and whether they cover the whole clause.
 
-    BETWEEN is never said in full: that its bounds are in order is for the condition to judge.
+    They never cover BETWEEN: the condition checks that its bounds are in order.
     """
 
     spans: tuple[PartitionSpan, ...]
@@ -48,7 +48,7 @@ class Ranges(NamedTuple):
 
 
 class KeyLayout(NamedTuple):
-    """The key attributes of what is read, a table or an index, and their types."""
+    """The key attributes of a table or an index, and their types."""
 
     partition: tuple[str, ...]
     sort: tuple[str, ...]
@@ -56,14 +56,14 @@ class KeyLayout(NamedTuple):
 
     @classmethod
     def of(cls, table: Table, index: SecondaryIndex | None) -> "KeyLayout":
-        """The layout of a table, or of its index."""
+        """Return the layout of a table, or of its index."""
         if index is None:
             return cls(table.key_names[:1], table.key_names[1:], dict(table.types))
         return cls(index.partition_names, index.sort_names, dict(index.types))
 
 
 def key_ranges(layout: KeyLayout, conjuncts: Sequence[Expression], values: StatementValues) -> Ranges | None:
-    """The ranges; None when the clause does not name every partition key attribute."""
+    """Return the ranges; None when the clause does not name every partition key attribute."""
     used: set[int] = set()
     partitions = [_equalities(name, layout, conjuncts, values, used) for name in layout.partition]
     if any(found is None for found in partitions):
@@ -96,7 +96,7 @@ def key_ranges(layout: KeyLayout, conjuncts: Sequence[Expression], values: State
 def _span(
     layout: KeyLayout, equal: dict[str, AttributeValue], last: str, bounds: list[KeyBound]
 ) -> PartitionSpan | None:
-    """One range, which several bounds of the last attribute narrow; None if nothing can lie in it."""
+    """Return one range, narrowed by the bounds of the last attribute; None for an empty range."""
     conditions: dict[str, KeyBound] = {name: ("=", [value]) for name, value in equal.items()}
     each = [{**conditions, last: bound} for bound in bounds] or [conditions]
     found = [resolve_key_conditions(one, layout.partition, layout.sort, layout.types) for one in each]
@@ -112,11 +112,11 @@ def _whole(of: KeyRange, low: bytes, high: bytes | None) -> Span:
     return Span(prefix + low, True, after_prefix(prefix) if high is None else prefix + high)
 
 
-# --- what the conditions say about one attribute --------------------------------------------------------------------
+# --- the conditions on one attribute --------------------------------------------------------------------------------
 
 
 def equality(node: Expression, name: str) -> Expression | None:
-    """The constant that ``node`` says the attribute equals."""
+    """Return the constant if ``node`` is an equality of the attribute and a constant."""
     if isinstance(node, OperatorExpression) and node.operator == "=":
         for this, other in (node.operands, node.operands[::-1]):
             if _names(this, name) and is_constant(other):
@@ -125,7 +125,7 @@ def equality(node: Expression, name: str) -> Expression | None:
 
 
 def constant_of_key(name: str, kind: str, node: Expression, values: StatementValues) -> AttributeValue:
-    """The value of a key attribute. Raises ValidationException when its type is not the attribute's."""
+    """Return the value of a key attribute. Raise ValidationException when its type is not the attribute's."""
     value = values.constant(node)
     if kind not in value:
         raise wrong_key_type(name)
@@ -133,14 +133,14 @@ def constant_of_key(name: str, kind: str, node: Expression, values: StatementVal
 
 
 def wrong_key_type(name: str) -> DynamoError:
-    """The error for a key attribute of another type than the table's."""
+    """Return the error for a key attribute of another type than the table's."""
     return invalid(KEY_TYPE.format(name))
 
 
 def _equalities(
     name: str, layout: KeyLayout, conjuncts: Sequence[Expression], values: StatementValues, used: set[int]
 ) -> list[AttributeValue] | None:
-    """The values that some condition allows the attribute; it is marked as used."""
+    """Return the values that one condition allows the attribute, and mark the condition as used."""
     for position, node in enumerate(conjuncts):
         if position in used:
             continue
@@ -161,7 +161,7 @@ def _of_schema_type(name: str, layout: KeyLayout, node: Expression, values: Stat
 
 
 def _allowed(node: Expression, name: str) -> list[Expression] | None:
-    """The constants of ``name = …``, ``name IN […]``, or several of those joined by OR."""
+    """Return the constants of ``name = …``, of ``name IN […]``, or of several of those joined by OR."""
     constant = equality(node, name)
     if constant is not None:
         return [constant]
@@ -183,7 +183,7 @@ def _allowed(node: Expression, name: str) -> list[Expression] | None:
 
 
 def _sides(node: OperatorExpression) -> list[Expression]:
-    """What OR joins."""
+    """Return the expressions that OR joins."""
     sides: list[Expression] = []
     waiting: list[Expression] = [node]
     while waiting:
@@ -198,7 +198,7 @@ def _sides(node: OperatorExpression) -> list[Expression]:
 def _bounds(
     name: str, layout: KeyLayout, conjuncts: Sequence[Expression], values: StatementValues, used: set[int]
 ) -> list[KeyBound]:
-    """The conditions that bound the attribute from below or above; they are marked as used."""
+    """Return the conditions that bound the attribute from below or above, and mark them as used."""
     bounds = []
     for position, node in enumerate(conjuncts):
         found = _bound(node, name)

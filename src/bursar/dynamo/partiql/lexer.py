@@ -1,4 +1,4 @@
-"""Text of a statement → tokens.
+"""Split a statement into tokens.
 
 SELECT "a b", m.x[0] FROM t WHERE d = 'it''s' AND n > 1.5e3   word, quoted, text, number, sign
 """
@@ -53,11 +53,11 @@ KEYWORDS = frozenset(
         """,
     )
 )
-"""Words that are no names unless they are quoted: those of SQL-92 and of PartiQL."""
+"""Words that are names only when they are quoted: those of SQL-92 and of PartiQL."""
 
 
 class StatementToken(NamedTuple):
-    """``text`` is a keyword in small letters, a name or a string without its quotes, or as written."""
+    """A token; ``text`` is a keyword in lower case, a name or string without its quotes, or the text as written."""
 
     kind: str
     text: str
@@ -67,18 +67,21 @@ class StatementToken(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it stands, as errors say it: ``at line:column:length``."""
+        """Return the position as errors write it: ``at line:column:length``."""
         return f"at {self.line}:{self.column}:{self.length}"
 
 
 def tokens_of(statement: str) -> list[StatementToken]:
-    """All tokens, the last one being END. A character that starts no token is left for the parser to stumble on."""
+    """Return all tokens, the last one being END.
+
+    A character that starts no token becomes UNKNOWN: the parser rejects it.
+    """
     tokens: list[StatementToken] = []
     at = 0
     line, line_start, counted = 1, 0, 0
     while True:
         match = _TOKEN.match(statement, at)
-        assert match is not None  # the last alternative takes any character
+        assert match is not None  # the last alternative matches any character
         kind = match.lastgroup or END
         start, at = match.span(kind)
         breaks = statement.count("\n", counted, start)
@@ -103,5 +106,5 @@ def _read(kind: str, text: str) -> tuple[str, str]:
 
 
 def malformed(detail: str) -> DynamoError:
-    """The error for what is no statement at all."""
+    """Return the error for a text that is not a statement."""
     return invalid(f"Statement wasn't well formed, can't be processed: {detail}")

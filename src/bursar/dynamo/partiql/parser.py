@@ -1,4 +1,4 @@
-"""Tokens → statement, by recursive descent."""
+"""Parse statements by recursive descent."""
 
 from functools import lru_cache
 
@@ -24,7 +24,7 @@ _UNSUPPORTED = {"group": "GROUP BY", "having": "HAVING", "limit": "LIMIT", "offs
 
 @lru_cache(STATEMENTS_CACHED)
 def parse_statement(text: str) -> PartiqlStatement:
-    """The statement. Raises ValidationException for a text that is none, and for what DynamoDB has not got."""
+    """Return the parsed statement. Raise ValidationException for invalid syntax and unsupported clauses."""
     return _StatementParser(text).statement()
 
 
@@ -214,7 +214,7 @@ class _StatementParser(ExpressionParser):
 
 
 def output_name(path: Reference) -> str:
-    """What a chosen path is called in the response: its last name, with the indexes behind it."""
+    """Return the name of a chosen path in the response: its last name, with the indexes after it."""
     name = ""
     for part in path.parts:
         name = f"{name}[{part}]" if isinstance(part, int) else part

@@ -1,6 +1,6 @@
-"""Statements with their parameters and their table → what is to be read or written.
+"""Plan the reads and writes of a statement from its parameters and its table.
 
-A plan touches no item: everything that is wrong with a statement in itself is raised here.
+A plan reads no item: every error of the statement itself is raised here.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ NO_PARTITION = "Must have at least one non-optional hash key condition in WHERE 
 
 
 class SelectList:
-    """What a SELECT chooses: nested values come out under their last name, not in their place."""
+    """The projection of a SELECT: nested values are returned under their last name, not at their place."""
 
     __slots__ = ("_chosen", "heads")
 
@@ -49,24 +49,24 @@ class SelectList:
         self.heads = tuple(dict.fromkeys(str(path.parts[0]) for path in paths))
 
     def project(self, item: Item) -> Item:
-        """The chosen values that the item has."""
+        """Return the chosen values that the item has."""
         found = ((name, value_at(item, parts)) for name, parts in self._chosen)
         return {name: value for name, value in found if value is not None}
 
 
 class ReadPlan(NamedTuple):
-    """A SELECT: the ranges in the order to read them, each forward or backward, a filter and a projection."""
+    """The plan of a SELECT: its ranges in reading order, their direction, a filter and a projection."""
 
     spans: tuple[PartitionSpan, ...]
     forward: bool
     condition: BoundCondition | None
     projection: SelectList | None
     key: Item | None
-    """The one item that it can find, when it says the whole key and nothing else."""
+    """The key of the only possible item, when the clause is an equality for each key attribute and nothing else."""
 
 
 class ChangePlan(NamedTuple):
-    """An UPDATE, a DELETE or an EXISTS: one item's key, what must hold of it, and what becomes of it."""
+    """The plan of an UPDATE, a DELETE or an EXISTS: the key of one item, its condition, and its update."""
 
     key: Item
     condition: BoundCondition | None
@@ -76,7 +76,7 @@ class ChangePlan(NamedTuple):
 def plan_select(
     select: SelectStatement, values: StatementValues, table: Table, index: SecondaryIndex | None
 ) -> ReadPlan:
-    """Raises ValidationException."""
+    """Return the plan of a SELECT. Raise ValidationException."""
     layout = KeyLayout.of(table, index)
     where = conjuncts(select.where)
     projection = None if select.projection is None else SelectList(select.projection)
@@ -100,7 +100,7 @@ def plan_select(
 
 
 def _directions(select: SelectStatement, layout: KeyLayout, *, keyed: bool) -> tuple[bool, bool]:
-    """Whether partitions are read backward, and whether the items in each are."""
+    """Return whether partitions are read backward, and whether the items in each are."""
     if not select.order:
         return False, False
     if select.where is None:
@@ -118,7 +118,7 @@ def _descends(order: Sequence[Order], names: Sequence[str]) -> bool:
 
 
 def _partitions_backward(spans: Sequence[PartitionSpan]) -> tuple[PartitionSpan, ...]:
-    """The partitions in the opposite order, the ranges in each of them in the same."""
+    """Return the partitions in reverse order, with the ranges in each of them in the same order."""
     groups: dict[bytes, list[PartitionSpan]] = {}
     for one in spans:
         groups.setdefault(one.partition, []).append(one)
@@ -126,7 +126,7 @@ def _partitions_backward(spans: Sequence[PartitionSpan]) -> tuple[PartitionSpan,
 
 
 def plan_insert(insert: InsertStatement, values: StatementValues, table: Table) -> Item:
-    """The item, normalised, with a key that fits the table. Raises ValidationException."""
+    """Return the item of an INSERT, normalised, with a key that fits the table. Raise ValidationException."""
     item = values.item(insert.item)
     for name, kind in table.key_types:
         if name not in item:
@@ -137,7 +137,7 @@ def plan_insert(insert: InsertStatement, values: StatementValues, table: Table) 
 
 
 def plan_update(update: UpdateStatement, values: StatementValues, table: Table) -> ChangePlan:
-    """Raises ValidationException. The item must be there."""
+    """Return the plan of an UPDATE, whose item must exist. Raise ValidationException."""
     where = conjuncts(update.where)
     key = _whole_key(table, where, values)
     changes = Translator(values)
@@ -147,14 +147,17 @@ def plan_update(update: UpdateStatement, values: StatementValues, table: Table) 
 
 
 def plan_delete(delete: DeleteStatement, values: StatementValues, table: Table) -> ChangePlan:
-    """Raises ValidationException. An item that is not there is deleted whatever else the clause says."""
+    """Return the plan of a DELETE. Raise ValidationException.
+
+    A missing item always fulfils the condition.
+    """
     where = conjuncts(delete.where)
     key = _whole_key(table, where, values)
     return ChangePlan(key, _condition(table, where, values, "attribute_not_exists"), None)
 
 
 def plan_exists(select: SelectStatement, values: StatementValues, table: Table) -> ChangePlan | None:
-    """The one item and what must hold of it; None unless the clause says both. Raises ValidationException."""
+    """Return the plan of an EXISTS; None without a whole key and a condition. Raise ValidationException."""
     where = conjuncts(select.where)
     if select.index is not None or len(where) <= len(table.key_names):
         return None
@@ -163,7 +166,7 @@ def plan_exists(select: SelectStatement, values: StatementValues, table: Table) 
 
 
 def _key(table: Table, where: list[Expression], values: StatementValues) -> Item | None:
-    """The key that the clause names, if it does; its conditions are taken out of ``where``."""
+    """Return the key that the clause names, or None; remove its conditions from ``where``."""
     key: Item = {}
     for name, kind in table.key_types:
         for position, node in enumerate(where):
@@ -187,7 +190,7 @@ def _whole_key(table: Table, where: list[Expression], values: StatementValues) -
 def _condition(
     table: Table, rest: Sequence[Expression], values: StatementValues, presence: str
 ) -> BoundCondition | None:
-    """What is left of the clause, with what it means for an item that is not there."""
+    """Return the condition of the rest of the clause, joined with the presence or absence of the item."""
     translator = Translator(values)
     present: Condition = FunctionCall(presence, (translator.builder.path(table.partition_name),))
     if not rest:

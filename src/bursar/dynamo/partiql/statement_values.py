@@ -1,4 +1,4 @@
-"""Constants of a statement → attribute values: literals, lists, sets, maps and the request's parameters.
+"""Turn the constants of a statement into attribute values: literals, lists, sets, maps and parameters.
 
 {'a': [1, 'x', true], 's': <<1, 2>>}   →   {"M": {"a": {"L": [{"N": "1"}, …]}, "s": {"NS": ["1", "2"]}}}
 """
@@ -33,20 +33,23 @@ class StatementValues:
     __slots__ = ("_parameters",)
 
     def __init__(self, parameters: Sequence[Any], wanted: int) -> None:
-        """``wanted`` is how many the statement has; more than that do no harm. Raises ValidationException."""
+        """Normalise the parameters, of which the statement uses the first ``wanted``.
+
+        Raise ValidationException for too few.
+        """
         if len(parameters) < wanted:
             raise invalid(TOO_FEW)
         self._parameters = [normalise(parameter) for parameter in parameters]
 
     def constant(self, node: Expression) -> AttributeValue:
-        """The value of a literal, a parameter, a list, a set or a map. Raises for anything else."""
+        """Return the value of a literal, a parameter, a list, a set or a map. Raise ValidationException for others."""
         if isinstance(node, ParameterExpression):
             return self._parameters[node.index]
-        # Once more as a whole: sets without duplicates, nesting within bounds.
+        # Normalised as a whole too: for duplicates in sets and the bound on nesting.
         return normalise(self._literal(node, ROOT))
 
     def item(self, node: StructExpression) -> Item:
-        """The item of an INSERT, whose attributes alone may be parameters."""
+        """Return the item of an INSERT. Only its attributes themselves may be parameters."""
         return {name: self.constant(member) for name, member in self._members(node, ROOT)}
 
     def _literal(self, node: Expression, key: str) -> AttributeValue:
@@ -89,12 +92,12 @@ class StatementValues:
 
 
 def is_constant(node: Expression) -> bool:
-    """Whether :meth:`StatementValues.constant` can be asked for it."""
+    """Return whether :meth:`StatementValues.constant` accepts the expression."""
     return isinstance(node, Constant)
 
 
 def missing() -> DynamoError:
-    """The error for MISSING where a value should be."""
+    """Return the error for MISSING in place of a value."""
     return invalid("MISSING must be compared using IS operator")
 
 
@@ -115,7 +118,7 @@ _KINDS: dict[type[Expression], str] = {
     ParameterExpression: "Parameter",
     StructExpression: "Struct",
 }
-"""How errors call the kinds of expressions; the others are called as their classes are."""
+"""The names of expressions in errors; the other expressions have the names of their classes."""
 
 
 def _kind(node: Expression) -> str:

@@ -1,4 +1,4 @@
-"""Statements as they were written: what they name and compare, before parameters and tables are known."""
+"""The syntax trees of statements as written, before parameters and tables are known."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
@@ -25,7 +25,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The word MISSING where a value could stand."""
+    """The word MISSING in place of a value."""
 
     place: str = field(compare=False)
 
@@ -57,7 +57,7 @@ class StructExpression:
 
 @dataclass(frozen=True, slots=True)
 class FunctionExpression:
-    """A function, its name in small letters."""
+    """A function; its name is in lower case."""
 
     name: str
     operands: tuple["Expression", ...]
@@ -66,7 +66,7 @@ class FunctionExpression:
 
 @dataclass(frozen=True, slots=True)
 class OperatorExpression:
-    """An operator in small letters with its operands: ``and or not = <> < <= > >= in between is + - …``."""
+    """An operator in lower case, with its operands: ``and or not = <> < <= > >= in between is + - …``."""
 
     operator: str
     operands: tuple["Expression", ...]
@@ -141,7 +141,7 @@ class UpdateStatement:
 
 @dataclass(frozen=True, slots=True)
 class DeleteStatement:
-    """``DELETE FROM table WHERE … RETURNING ALL OLD *``; ``returning`` says whether that was asked for."""
+    """``DELETE FROM table WHERE … RETURNING ALL OLD *``; ``returning`` is True when the clause is present."""
 
     verb: ClassVar[str] = "Delete"
     table: str

@@ -1,4 +1,4 @@
-"""WHERE and SET → the trees of DynamoDB's own expressions.
+"""Translate WHERE and SET into the trees of DynamoDB's expressions.
 
 a.b[0] >= 5 AND c IS MISSING   →   a.b[0] >= :0 AND attribute_not_exists(c)
 SET n = n + 1                  →   SET n = n + :0
@@ -45,7 +45,7 @@ _NOT_TESTS = frozenset({"size"})
 
 
 class Translator:
-    """Makes the trees of one statement."""
+    """Builds the trees of one statement."""
 
     __slots__ = ("builder", "values")
 
@@ -56,7 +56,7 @@ class Translator:
     # --- conditions ---
 
     def condition(self, node: Expression) -> Condition:
-        """A test. Raises ValidationException for what is none, and for operators that DynamoDB has not got."""
+        """Return the condition. Raise ValidationException for other expressions and unsupported operators."""
         if isinstance(node, OperatorExpression):
             return self._operation(node)
         if isinstance(node, FunctionExpression) and node.name not in _NOT_TESTS:
@@ -87,7 +87,7 @@ class Translator:
         raise _unsupported(operator)
 
     def _joined(self, node: OperatorExpression) -> Condition:
-        # A chain leans left and may be long: walked, not recursed into.
+        # A chain leans left and may be long: it is walked, not recursed into.
         rights: list[Expression] = []
         left: Expression = node
         while isinstance(left, OperatorExpression) and left.operator == node.operator:
@@ -119,13 +119,13 @@ class Translator:
         return FunctionCall(node.name, tuple(self._operand(operand) for operand in node.operands))
 
     def path(self, node: Reference) -> Path:
-        """A document path."""
+        """Return the document path."""
         return self.builder.path(*node.parts)
 
     # --- updates ---
 
     def action(self, assignment: Assignment) -> PathAction:
-        """SET path = value, or REMOVE path."""
+        """Return the action SET path = value, or REMOVE path."""
         path, value = self.path(assignment.path), assignment.value
         if value is None:
             return PathAction("REMOVE", path, None)
@@ -150,7 +150,7 @@ class Translator:
         return PathAction(_SET_FUNCTIONS[call.name], path, self.builder.value(value))
 
     def _new_value(self, node: Expression, depth: int) -> Operand:
-        # The parser bounds brackets and calls; a chain of sums leans left, and is as deep as it is long.
+        # The parser bounds brackets and calls. A chain of sums leans left and is as deep as it is long.
         if depth > NESTING_MAX:
             raise too_deep()
         if isinstance(node, Reference):
@@ -176,7 +176,7 @@ class Translator:
 
 
 def conjuncts(where: Expression | None) -> list[Expression]:
-    """What AND joins, in the order written."""
+    """Return the conditions that AND joins, in the order written."""
     joined: list[Expression] = []
     waiting = [] if where is None else [where]
     while waiting:
