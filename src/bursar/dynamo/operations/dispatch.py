@@ -1,7 +1,7 @@
 """The dispatch table: every operation of DynamoDB's API.
 
-An operation is the shape of its request, a function of (core, request), and what it needs of the file: a write runs
-inside of a transaction that may hold other requests' writes too; a read of several statements runs on one snapshot.
+An operation has the shape of its request, a function of (core, request), and its demands on the file. A write runs in a
+transaction that may hold the writes of other requests too. A read of several statements runs on one snapshot.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,17 +24,17 @@ from bursar.dynamo.operations.requests.shapes import Request
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation."""
+    """One operation of the API."""
 
     shape: Request
     run: Callable[[Core, Mapping[str, Any]], dict[str, Any]]
-    """The response; parts that are JSON already are ``orjson.Fragment``."""
+    """Returns the response; parts that are JSON already are ``orjson.Fragment``."""
     writes: bool = False
     snapshot: bool = False
     reads: Callable[[Mapping[str, Any]], bool] | None = None
-    """Which requests of an operation that writes do not: they need no turn among the writes."""
+    """Returns True for requests of a writing operation that only read: they do not wait for the write lock."""
     limits: str = ""
-    """What docs/compatibility.md says of an operation that does less than Amazon's."""
+    """The entry in docs/compatibility.md of an operation that does less than Amazon's."""
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -93,7 +93,7 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeStream": Operation(streams.DESCRIBE_STREAM, streams.describe_stream, snapshot=True),
     "GetShardIterator": Operation(streams.GET_SHARD_ITERATOR, streams.get_shard_iterator, snapshot=True),
     "GetRecords": Operation(streams.GET_RECORDS, streams.get_records, snapshot=True),
-    # What one machine does not have
+    # Features that one machine does not have
     **{
         name: Operation(shape, run, snapshot=True, limits=limits)
         for name, (shape, run, limits) in unavailable.UNAVAILABLE.items()

@@ -1,1 +1,1 @@
-"""Operations on tables: definitions, updates, tags, time to live, resource policies, and what is unavailable."""
+"""Operations on tables: definitions, updates, tags, time to live, resource policies, unavailable features."""

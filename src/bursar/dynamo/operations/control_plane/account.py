@@ -14,7 +14,7 @@ ENDPOINT_CACHE_MINUTES = 1440
 
 
 def describe_limits(_core: Core, _request: Mapping[str, Any]) -> dict[str, Any]:
-    """The quotas that a new account has; nothing here is throttled by them."""
+    """Return the quotas of a new account. The engine throttles no request by them."""
     return {
         "AccountMaxReadCapacityUnits": ACCOUNT_UNITS_MAX,
         "AccountMaxWriteCapacityUnits": ACCOUNT_UNITS_MAX,
@@ -24,5 +24,5 @@ def describe_limits(_core: Core, _request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_endpoints(core: Core, _request: Mapping[str, Any]) -> dict[str, Any]:
-    """Where this store is served: naming Amazon's own address would send its callers away."""
+    """Return the address of this server: Amazon's address would send callers to another database."""
     return {"Endpoints": [{"Address": core.address, "CachePeriodInMinutes": ENDPOINT_CACHE_MINUTES}]}

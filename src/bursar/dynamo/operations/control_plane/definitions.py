@@ -1,4 +1,4 @@
-"""What makes a table's definition valid: key schemas, attribute definitions, indexes, capacity; in Amazon's order."""
+"""Check a table's definition in Amazon's order: key schemas, attribute definitions, indexes, capacity."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ LOCAL_INDEXES_MAX = 5
 PROJECTED_ATTRIBUTES_MAX = 100
 CAPACITY_UNITS_MAX = 1_000_000_000_000
 KEY_PARTS_MAX = 4
-"""Attributes in each half of a global index's key."""
+"""The most attributes in each half of a global index's key."""
 
 LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
 
@@ -63,7 +63,7 @@ TABLE_CLASS = StringShape(choices=("STANDARD", "STANDARD_INFREQUENT_ACCESS"))
 
 
 def check_capacity(request: Mapping[str, Any]) -> None:
-    """Billing mode and throughput of a table and its global indexes go together."""
+    """Raise ValidationException unless billing mode and throughput of a table and its global indexes fit together."""
     on_demand = request.get("BillingMode") == "PAY_PER_REQUEST"
     throughput = request.get("ProvisionedThroughput")
     if on_demand and throughput is not None:
@@ -81,7 +81,7 @@ def check_capacity(request: Mapping[str, Any]) -> None:
 
 
 def check_index_capacity(index: Mapping[str, Any], *, on_demand: bool) -> None:
-    """A global index's throughput fits its table's billing mode."""
+    """Raise ValidationException unless a global index's throughput fits its table's billing mode."""
     throughput = index.get("ProvisionedThroughput")
     if on_demand and throughput is not None:
         raise invalid_parameter(
@@ -95,14 +95,14 @@ def check_index_capacity(index: Mapping[str, Any], *, on_demand: bool) -> None:
 
 
 def check_units(throughput: Mapping[str, int], of: str = "") -> None:
-    """Provisioned units within bounds."""
+    """Raise ValidationException for provisioned units above the maximum."""
     for name in ("ReadCapacityUnits", "WriteCapacityUnits"):
         if throughput[name] > CAPACITY_UNITS_MAX:
             raise invalid(f"Given value {throughput[name]} for {name} is out of bounds{of}")
 
 
 def check_table(request: Mapping[str, Any]) -> None:
-    """Key schema, definitions and indexes of a table to be created."""
+    """Raise ValidationException for an invalid key schema, attribute definition or index of a new table."""
     definitions = _types(request["AttributeDefinitions"])
     keys = _checked_schema(request["KeySchema"], definitions)
     used = set(keys)
@@ -119,7 +119,7 @@ def check_table(request: Mapping[str, Any]) -> None:
 
 
 def check_new_global_index(index: Mapping[str, Any], definitions: Sequence[Mapping[str, str]], names: set[str]) -> None:
-    """A global index to be added to a table whose index names are ``names``."""
+    """Raise ValidationException for an invalid global index of a table whose other indexes are ``names``."""
     if index["IndexName"] in names:
         raise invalid("Attempting to create an index which already exists")
     _check_global([index], _types(definitions), set(), set())
@@ -197,7 +197,7 @@ def _check_global(
 
 
 def too_many_global_indexes() -> DynamoError:
-    """More global indexes than a table may have."""
+    """Return the error for more global indexes than a table may have."""
     return invalid_parameter(f"GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES_MAX}")
 
 
@@ -205,7 +205,7 @@ def _checked_global_schema(schema: Sequence[Mapping[str, str]], definitions: Map
     roles = [one["KeyType"] for one in schema]
     if len(schema) <= 2 and roles.count("HASH") < 2:
         return _checked_schema(schema, definitions)
-    # Several attributes per half: all of the partition's first (Developer Guide, "Multi-attribute keys").
+    # Several attributes per half: those of the partition key come first (Developer Guide, "Multi-attribute keys").
     names = [one["AttributeName"] for one in schema]
     if roles != sorted(roles):
         raise invalid("Invalid KeySchema: All HASH key elements must precede the RANGE key elements")

@@ -1,7 +1,7 @@
-"""PutResourcePolicy, GetResourcePolicy and DeleteResourcePolicy: kept and answered; access is the doors' affair.
+"""PutResourcePolicy, GetResourcePolicy and DeleteResourcePolicy: store policies, do not enforce them.
 
-A table has one policy and its stream another. What each access key may do is said by the policies of ``--credentials``
-(:mod:`bursar.dynamo.server.policies`); a resource policy here changes nothing about that.
+A table has one policy and its stream another. The policies of ``--credentials`` decide what each access key may do
+(:mod:`bursar.dynamo.server.policies`); a resource policy does not change that.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from bursar.dynamo.storage.table import Table
 
 POLICY_BYTES_MAX = 20 * 1024
 NO_POLICY = "NO_POLICY"
-"""The revision to expect where there is to be no policy yet."""
+"""The expected revision of a caller that requires that no policy exists."""
 
 _REVISION = StringShape(1, 255)
 PUT_RESOURCE_POLICY = Request(
@@ -34,11 +34,11 @@ GET_RESOURCE_POLICY = Request({"ResourceArn": RESOURCE_ARN}, ("ResourceArn",))
 DELETE_RESOURCE_POLICY = Request({"ResourceArn": RESOURCE_ARN, "ExpectedRevisionId": _REVISION}, ("ResourceArn",))
 
 Policies = dict[str, dict[str, str]]
-"""Slot → {Policy, RevisionId}, in the table's document."""
+"""Slot → {Policy, RevisionId}, as stored in the table's document."""
 
 
 def put_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Sets a policy. The same policy again keeps its revision."""
+    """Set a policy. The same policy again keeps its revision."""
     table, slot = policy_slot(core, request["ResourceArn"])
     text = request["Policy"]
     _check(text)
@@ -60,7 +60,7 @@ def put_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 
 def get_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A policy and its revision."""
+    """Return a policy and its revision."""
     table, slot = policy_slot(core, request["ResourceArn"])
     current = table.document.get("ResourcePolicies", {}).get(slot)
     if current is None:
@@ -69,7 +69,7 @@ def get_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 
 def delete_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Removes a policy and tells its revision; where there is none, nothing happens, unless one was expected."""
+    """Remove a policy and return its revision. A missing policy is an error only if a revision was expected."""
     table, slot = policy_slot(core, request["ResourceArn"])
     policies: Policies = dict(table.document.get("ResourcePolicies", {}))
     current = policies.pop(slot, None)
@@ -81,7 +81,7 @@ def delete_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, 
 
 
 def policy_document(core: Core, text: str) -> Policies:
-    """What a table's document keeps of a policy given to CreateTable."""
+    """Return the policies for the document of a table that CreateTable gives this policy."""
     _check(text)
     return {"table": {"Policy": text, "RevisionId": _revision(core, None)}}
 

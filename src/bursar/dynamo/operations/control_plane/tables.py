@@ -1,7 +1,7 @@
-"""CreateTable, DescribeTable, UpdateTable, DeleteTable and ListTables.
+"""CreateTable, DescribeTable, DeleteTable and ListTables, and the descriptions that UpdateTable shares.
 
-Everything takes place at once: a table is ACTIVE from its next DescribeTable on. The answers of the changing operations
-say CREATING, UPDATING and DELETING all the same, as Amazon's do.
+Every change is complete at once: a table is ACTIVE in its next DescribeTable. The responses of the changing operations
+report CREATING, UPDATING and DELETING, as Amazon's do.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ UPDATE_STREAM = (
     "If stream is being enabled then UpdateViewType is required",
     "If stream is being disabled, then UpdateViewType must not be specified",
 )
-"""What is said of a stream without a view type, and of one that is off and has a view type."""
+"""The errors of an enabled stream without a view type, and of a disabled stream with one."""
 
 UNAVAILABLE_MEMBERS: dict[str, Shape] = {
     "ReplicaUpdates": ListShape(AttributeMapShape()),
@@ -54,7 +54,7 @@ UNAVAILABLE_MEMBERS: dict[str, Shape] = {
     "VectorIndexes": ListShape(AttributeMapShape()),
     "VectorIndexUpdates": ListShape(AttributeMapShape()),
 }
-"""Of CreateTable and UpdateTable: what one machine cannot do is refused, not passed over."""
+"""Members of CreateTable and UpdateTable that one machine cannot support: they are rejected, not ignored."""
 
 CREATE_TABLE = Request(
     {
@@ -83,7 +83,7 @@ LIST_TABLES = Request({"ExclusiveStartTableName": NAME, "Limit": IntegerShape(1,
 
 
 def create_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes a table and its indexes."""
+    """Create a table and its indexes."""
     refuse_unavailable_members(request)
     check_capacity(request)
     check_table(request)
@@ -103,12 +103,12 @@ def create_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A table's definition and size."""
+    """Return a table's definition and size."""
     return {"Table": describe(core, existing_table(core, request["TableName"]))}
 
 
 def delete_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Removes a table, unless it is protected."""
+    """Delete a table, unless it is protected."""
     table = existing_table(core, request["TableName"])
     if table.document.get("DeletionProtectionEnabled"):
         raise invalid(
@@ -127,7 +127,7 @@ def delete_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_tables(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The names of the tables, in order, 100 at a time."""
+    """Return the names of the tables, in order, at most 100 of them."""
     after = request.get("ExclusiveStartTableName")
     names = [table.name for table in core.tables() if after is None or table.name > after]
     limit = request.get("Limit") or TABLES_PER_PAGE_MAX
@@ -138,7 +138,7 @@ def list_tables(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def existing_table(core: Core, name: str) -> Table:
-    """The table that a table operation is about; the operations on tables name it in their error."""
+    """Return the table. Raise ResourceNotFoundException with its name, as only the operations on tables do."""
     table = core.find_table(name)
     if table is None:
         raise DynamoError("ResourceNotFoundException", f"Requested resource not found: Table: {name} not found")
@@ -146,7 +146,7 @@ def existing_table(core: Core, name: str) -> Table:
 
 
 def refuse_unavailable_members(request: Mapping[str, Any]) -> None:
-    """Refuses replicas and vector indexes."""
+    """Raise ValidationException for replicas and vector indexes."""
     for member in UNAVAILABLE_MEMBERS:
         if request.get(member):
             raise invalid_parameter(
@@ -155,7 +155,7 @@ def refuse_unavailable_members(request: Mapping[str, Any]) -> None:
 
 
 def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    from uuid import UUID  # loads half of `platform`, which a start without a new table does without
+    from uuid import UUID  # imported here: it loads half of `platform`, which a start without a new table does not need
 
     now = core.clock()
     document: dict[str, Any] = {
@@ -187,7 +187,7 @@ def set_stream(
     stream: Mapping[str, Any] | None,
     messages: tuple[str, str],
 ) -> None:
-    """Turns a table's stream on or off in its document; ``faults`` is CREATE_STREAM or UPDATE_STREAM."""
+    """Turn a table's stream on or off in its document; ``messages`` is CREATE_STREAM or UPDATE_STREAM."""
     if stream is None:
         return
     without_view, with_view = messages
@@ -203,7 +203,7 @@ def set_stream(
 
 
 def set_encryption(document: dict[str, Any], encryption: Mapping[str, Any] | None) -> None:
-    """Keeps what was asked about encryption at rest; the file itself is as its disk is."""
+    """Store the requested encryption at rest; the file is only as encrypted as its disk."""
     if encryption is None:
         return
     if not encryption.get("Enabled"):
@@ -215,13 +215,13 @@ def set_encryption(document: dict[str, Any], encryption: Mapping[str, Any] | Non
 
 
 def index_document(index: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """An index as the table's document keeps it."""
+    """Return an index as the table's document stores it."""
     members = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
     return {**{member: index[member] for member in members if index.get(member)}, "Number": number}
 
 
 def describe(core: Core, table: Table, *, status: str = "ACTIVE") -> dict[str, Any]:
-    """Amazon's ``TableDescription``."""
+    """Return Amazon's ``TableDescription``."""
     document = table.document
     items, size_bytes = core.storage.counts(table.id, TABLE_ITSELF)
     description: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""TagResource, UntagResource and ListTagsOfResource. Tags are part of the table's document."""
+"""TagResource, UntagResource and ListTagsOfResource. The table's document stores its tags."""
 
 import re
 from base64 import b64decode, b64encode
@@ -26,7 +26,7 @@ _ALLOWED = re.compile(r"[\w\s+\-=.:/@]*")
 
 
 def tag_resource(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds tags to a table; a tag with a key that is there gets the new value."""
+    """Add tags to a table; a tag whose key exists gets the new value."""
     if not request["Tags"]:
         raise invalid("Atleast one Tag needs to be provided as Input.")
     table = tagged_table(core, request["ResourceArn"], "TagResource")
@@ -39,7 +39,7 @@ def tag_resource(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def untag_resource(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Removes tags by key; a key that is not there is passed over."""
+    """Remove tags by key; missing keys are ignored."""
     if not request["TagKeys"]:
         raise invalid("Atleast one Tag Key needs to be provided as Input.")
     table = tagged_table(core, request["ResourceArn"], "UntagResource")
@@ -51,14 +51,14 @@ def untag_resource(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_tags_of_resource(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A table's tags, ten at a time."""
+    """Return a table's tags, ten at a time."""
     arn = request["ResourceArn"]
     try:
         table = tagged_table(core, arn, "ListTagsOfResource")
     except DynamoError as error:
         if error.code != "ResourceNotFoundException":
             raise
-        # Account 000000000000 is nobody's: at Amazon, a table of it that the caller does not have is another's.
+        # Account 000000000000 has no owner: for Amazon, a missing table of it belongs to another account.
         raise access_denied("ListTagsOfResource", arn) from None
     keys = sorted(_tags(table.document).items())
     if request.get("NextToken") is not None:
@@ -71,7 +71,7 @@ def list_tags_of_resource(core: Core, request: Mapping[str, Any]) -> dict[str, A
 
 
 def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
-    """Raises ValidationException for tags that no table may have, or for too many of them."""
+    """Raise ValidationException for invalid tags, or for too many of them."""
     keys = [tag["Key"] for tag in tags]
     _check_keys(keys)
     for tag in tags:
@@ -107,5 +107,5 @@ def _listed(tags: Mapping[str, str]) -> list[dict[str, str]]:
 def _read_token(token: str) -> str:
     try:
         return b64decode(token, validate=True).decode()
-    except ValueError:  # not base64, or not of UTF-8
+    except ValueError:  # not base64, or not UTF-8
         raise invalid("Invalid NextToken") from None

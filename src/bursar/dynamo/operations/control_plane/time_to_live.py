@@ -1,4 +1,4 @@
-"""UpdateTimeToLive and DescribeTimeToLive. A change takes effect at once; housekeeping deletes what has expired."""
+"""UpdateTimeToLive and DescribeTimeToLive. A change takes effect at once; housekeeping deletes expired items."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ DESCRIBE_TIME_TO_LIVE = Request({"TableName": TABLE_NAME}, ("TableName",))
 
 
 def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns a table's time to live on or off. Amazon has one change an hour; here there may be any number."""
+    """Turn a table's time to live on or off. Amazon allows one change an hour; here there is no limit."""
     table = existing_table(core, request["TableName"])
     wanted = request["TimeToLiveSpecification"]
     name = wanted["AttributeName"]
@@ -42,7 +42,7 @@ def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 
 def describe_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether a table has a time to live, and on which attribute."""
+    """Return whether a table has a time to live, and on which attribute."""
     attribute = existing_table(core, request["TableName"]).ttl_attribute
     if attribute is None:
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}

@@ -1,8 +1,8 @@
-"""What one machine does not have: backups, replicas, exports and imports, Kinesis, CloudWatch, vector indexes.
+"""Answer for features that one machine lacks: backups, replicas, exports, imports, Kinesis, vector indexes.
 
-Questions get the true answer (there are no backups; point-in-time recovery is off). What would need the feature is
-refused with an error of the operation's own in Amazon's service model, where it has one that fits, and the text says
-plainly what is missing. Nothing is accepted and then not done.
+Questions get the true answer: there are no backups, point-in-time recovery is off. Requests for the feature are
+rejected with an error of the operation in Amazon's service model, if one fits, and the text names what is missing. No
+request is accepted and then ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -87,12 +87,12 @@ KINESIS_STATE = "Table is not in a valid state to enable Kinesis Streaming Desti
 
 
 def answer_empty_list(member: str) -> Run:
-    """Answers with an empty list: there are none."""
+    """Return an operation that answers with an empty list."""
     return lambda _core, _request: {member: []}
 
 
 def answer_not_found(code: str, text: str, member: str) -> Run:
-    """Answers that what the request names does not exist: nothing of its kind does."""
+    """Return an operation that answers that the named resource does not exist."""
 
     def run(_core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         raise DynamoError(code, f"{text}: {request[member]}")
@@ -101,7 +101,7 @@ def answer_not_found(code: str, text: str, member: str) -> Run:
 
 
 def refuse(error: Callable[[], DynamoError]) -> Run:
-    """Refuses whatever is asked."""
+    """Return an operation that rejects every request."""
 
     def run(_core: Core, _request: Mapping[str, Any]) -> dict[str, Any]:
         raise error()
@@ -110,7 +110,7 @@ def refuse(error: Callable[[], DynamoError]) -> Run:
 
 
 def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
-    """Refuses for a table that exists; for another, its absence comes first."""
+    """Return an operation that rejects requests for existing tables; a missing table is reported first."""
 
     def run(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         raise error(existing_table(core, request["TableName"]))
@@ -122,7 +122,7 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
 
 
 def describe_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Off, as they are."""
+    """Return that the feature is off."""
     _backed_up(core, request["TableName"])
     return {
         "ContinuousBackupsDescription": {
@@ -133,7 +133,7 @@ def describe_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[
 
 
 def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Off can be asked for; on cannot."""
+    """Accept to turn recovery off; reject to turn it on."""
     wanted = request["PointInTimeRecoverySpecification"]
     if wanted["PointInTimeRecoveryEnabled"]:
         _backed_up(core, request["TableName"])
@@ -144,13 +144,13 @@ def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[st
 
 
 def create_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """GuardRefused."""
+    """Reject the request: there are no backups."""
     _backed_up(core, request["TableName"])
     raise _no_backups()
 
 
 def restore_to_time(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Refused: no table has point-in-time recovery."""
+    """Reject the request: no table has point-in-time recovery."""
     source = request.get("SourceTableName") or request.get("SourceTableArn")
     if source is None:
         raise invalid("Must provide exactly one of: sourceTableArn, sourceTableName")
@@ -158,7 +158,7 @@ def restore_to_time(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Refused: an export is of a table with point-in-time recovery."""
+    """Reject the request: an export needs a table with point-in-time recovery."""
     raise _no_recovery(_backed_up(core, request["TableArn"]))
 
 
@@ -181,7 +181,7 @@ def _no_recovery(table: Table) -> DynamoError:
 
 
 def no_import() -> DynamoError:
-    """The service model has no error for a missing import: this is what an endpoint without the operation says."""
+    """Return the error of an endpoint without the operation: the service model has none for a missing import."""
     return DynamoError("UnknownOperationException", "ImportTable is not available in this engine")
 
 
@@ -189,7 +189,7 @@ def no_import() -> DynamoError:
 
 
 def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Off, as they are."""
+    """Return that the feature is off."""
     table = existing_table(core, request["TableName"])
     index = request.get("IndexName")
     if index is None:
@@ -203,7 +203,7 @@ def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dic
 
 
 def update_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Off can be asked for; on cannot: there is no CloudWatch here."""
+    """Accept to turn insights off; reject to turn them on: there is no CloudWatch here."""
     described = describe_contributor_insights(core, request)
     if request["ContributorInsightsAction"] == "ENABLE":
         raise invalid(
@@ -214,13 +214,13 @@ def update_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[
 
 
 def describe_replica_auto_scaling(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A table has no replicas."""
+    """Return that the table has no replicas."""
     table = existing_table(core, request["TableName"])
     return {"TableAutoScalingDescription": {"TableName": table.name, "TableStatus": "ACTIVE", "Replicas": []}}
 
 
 def no_auto_scaling(table: Table) -> DynamoError:
-    """For UpdateTableReplicaAutoScaling."""
+    """Return the error of UpdateTableReplicaAutoScaling."""
     return invalid(
         f"Failed to update settings for global table with name: ‘{table.name}’: "
         "replicas and auto scaling are not available in this engine"
@@ -228,27 +228,27 @@ def no_auto_scaling(table: Table) -> DynamoError:
 
 
 def legacy_global_table() -> DynamoError:
-    """For CreateGlobalTable and UpdateGlobalTable, in Amazon's own words of today."""
+    """Return Amazon's error of CreateGlobalTable and UpdateGlobalTable for new accounts."""
     return invalid_parameter(LEGACY_GLOBAL_TABLES)
 
 
 def describe_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A table has no Kinesis destination."""
+    """Return that the table has no Kinesis destination."""
     return {"TableName": existing_table(core, request["TableName"]).name, "KinesisDataStreamDestinations": []}
 
 
 def no_kinesis(_table: Table) -> DynamoError:
-    """For EnableKinesisStreamingDestination."""
+    """Return the error of EnableKinesisStreamingDestination."""
     return invalid(KINESIS_STATE + "Kinesis Data Streams is not available in this engine; DynamoDB Streams is")
 
 
 def no_kinesis_to_disable(_table: Table) -> DynamoError:
-    """For DisableKinesisStreamingDestination, in Amazon's words for a stream that was never enabled."""
+    """Return Amazon's error of DisableKinesisStreamingDestination for a stream that was never enabled."""
     return invalid(KINESIS_STATE + "KinesisStreamingDestination must be ACTIVE to perform DISABLE operation.")
 
 
 def update_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Refused, in Amazon's words for a stream that was never enabled."""
+    """Reject the request with Amazon's error for a stream that was never enabled."""
     table = existing_table(core, request["TableName"])
     raise invalid(
         f"{KINESIS_STATE}Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. "
@@ -257,7 +257,7 @@ def update_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def search_vectors(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Refused: no table has a vector index."""
+    """Reject the request: no table has a vector index."""
     existing_table(core, request["TableName"])
     raise invalid(
         f"The table does not have the specified index: {request['IndexName']}: "
@@ -312,4 +312,4 @@ UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "UpdateKinesisStreamingDestination": (BY_STREAM, update_kinesis, _NO_KINESIS),
     "SearchVectors": (SEARCH_VECTORS, search_vectors, "refused: there are no vector indexes"),
 }
-"""Shape, answer, and what docs/compatibility.md says of it."""
+"""Operation → (shape, answer, entry in docs/compatibility.md)."""

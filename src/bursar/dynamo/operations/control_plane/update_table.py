@@ -1,4 +1,4 @@
-"""UpdateTable: billing, throughput, global indexes added and removed, stream, table class, protection, encryption."""
+"""UpdateTable: billing, throughput, global indexes, stream, table class, deletion protection, encryption."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -52,7 +52,7 @@ SETTINGS = (
     "DeletionProtectionEnabled",
 )
 INDEX_UPDATES_PER_REQUEST_MAX = 1
-"""Indexes that one request may create or delete."""
+"""The most indexes that one request may create or delete."""
 
 _INDEX_UPDATE = StructureShape(
     {
@@ -83,7 +83,7 @@ UPDATE_TABLE = Request(
 
 
 def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes a table's settings, and fills an index that is added."""
+    """Change a table's settings, and fill an added index."""
     refuse_unavailable_members(request)
     if all(request.get(name) is None for name in SETTINGS):
         raise invalid(NOTHING_ASKED)
@@ -179,7 +179,7 @@ def _kind(update: Mapping[str, Any]) -> str:
 
 
 def _create_index(table: Table, document: dict[str, Any], index: Mapping[str, Any], request: Mapping[str, Any]) -> None:
-    # What is known already need not be sent again: only what the new index needs.
+    # Only definitions that the table lacks must be sent.
     given = {one["AttributeName"]: one for one in request.get("AttributeDefinitions") or ()}
     known = given | {one["AttributeName"]: one for one in document["AttributeDefinitions"]}
     check_index_capacity(index, on_demand=document["BillingMode"] == "PAY_PER_REQUEST")
@@ -213,7 +213,7 @@ def _check_not_redefined(document: Mapping[str, Any], index: Mapping[str, Any], 
 
 
 def _shown(schema: Sequence[Mapping[str, str]], types: Mapping[str, str]) -> str:
-    """A key schema as Amazon's message prints it: ``Schema:[SchemaElement: key{pk:S:HASH}]``."""
+    """Return a key schema as Amazon's message prints it: ``Schema:[SchemaElement: key{pk:S:HASH}]``."""
     parts = [(part["AttributeName"], part["KeyType"]) for part in schema]
     return f"Schema:[{', '.join(f'SchemaElement: key{{{name}:{types[name]}:{role}}}' for name, role in parts)}]"
 
@@ -256,7 +256,7 @@ def _existing_index(table: Table, document: Mapping[str, Any], name: str) -> dic
 
 
 def _used_definitions(document: Mapping[str, Any], known: Mapping[str, Any]) -> list[Any]:
-    """The definitions of the attributes that the table's keys or any index's use."""
+    """Return the definitions of the attributes that the keys of the table or of an index use."""
     used = {part["AttributeName"] for schema in _key_schemas(document) for part in schema}
     return [definition for name, definition in known.items() if name in used]
 
@@ -272,7 +272,7 @@ def _uses(schema: Sequence[Mapping[str, str]], name: str) -> bool:
 
 
 def _describe(core: Core, table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The table as it is being changed: a new index is CREATING, until the next look."""
+    """Return the table's description during the change: in this response a new index is CREATING."""
     description = describe(core, table, status="UPDATING")
     created = {
         update["Create"]["IndexName"]

@@ -35,7 +35,7 @@ TOO_MANY_REQUESTS = "Too many items requested for the BatchWriteItem call"
 NOT_ONE_KIND = (
     "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
 )
-"""Of a request that is neither a put nor a delete, or is both: Amazon's own words for either."""
+"""Amazon's error for a request that is neither a put nor a delete, or is both."""
 
 BATCH_GET_ITEM = Request(
     {
@@ -83,11 +83,11 @@ BATCH_WRITE_ITEM = Request(
 _GETTING = ExpressionParameters(("ProjectionExpression",), ("AttributesToGet",))
 
 _Place = tuple[str, Table, list[bytes], Mapping[str, Any], BoundProjection | None]
-"""(name as asked, table, encoded keys, what is asked of it, projection)."""
+"""(name as in the request, table, encoded keys, the request for this table, projection)."""
 
 
 def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Up to 100 items by key, from several tables; what passes 16 MB comes back as ``UnprocessedKeys``."""
+    """Return up to 100 items by key, from several tables; keys beyond 16 MB are returned as ``UnprocessedKeys``."""
     try:
         places = _table_reads(core, request["RequestItems"])
     except DynamoError:
@@ -122,7 +122,7 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _table_reads(core: Core, request_items: Mapping[str, Mapping[str, Any]]) -> list[_Place]:
-    """What is asked of each table."""
+    """Return the reads of each table."""
     projections = [_projection(wanted) for wanted in request_items.values()]
     if sum(len(wanted["Keys"]) for wanted in request_items.values()) > KEYS_MAX:
         raise invalid(TOO_MANY_KEYS)
@@ -137,7 +137,7 @@ def _table_reads(core: Core, request_items: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def _check_keys(request_items: Mapping[str, Mapping[str, Any]]) -> None:
-    """What Amazon finds wrong with keys before it looks at anything else."""
+    """Raise the errors of keys, which Amazon reports before all others."""
     for wanted in request_items.values():
         keys = [orjson.dumps(normalise_item(key), option=orjson.OPT_SORT_KEYS) for key in wanted["Keys"]]
         if len(set(keys)) != len(keys):
@@ -154,12 +154,12 @@ def _projection(wanted: Mapping[str, Any]) -> BoundProjection | None:
 
 
 def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Up to 25 puts and deletes without conditions. Here all of them are one transaction; Amazon promises less."""
+    """Write up to 25 puts and deletes without conditions. They are one transaction; Amazon promises less."""
     if sum(map(len, request["RequestItems"].values())) > REQUESTS_MAX:
         raise invalid(TOO_MANY_REQUESTS)
     writes: list[ItemWrite] = []
     by_table: list[tuple[Table, list[ItemWrite]]] = []
-    # Items are looked at before tables, as Amazon does.
+    # Amazon checks items before tables.
     normal = {name: [_normal(element) for element in elements] for name, elements in request["RequestItems"].items()}
     for name, elements in normal.items():
         table = core.table(name)

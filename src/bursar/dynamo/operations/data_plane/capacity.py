@@ -1,9 +1,10 @@
-"""Consumed capacity as Amazon bills it, and item collection metrics.
+"""Compute consumed capacity as Amazon bills it.
 
-Read: one unit per 4 KB strongly consistent, half of it eventually, double in a transaction; at least one step.
-Write: one unit per 1 KB of the larger of the old and the new item, double in a transaction; each index whose projected
-part changes is written too, twice (a delete and a put) when its key changes.
-(Developer Guide: "Read/write capacity mode", "Global secondary indexes: Provisioned throughput considerations".)
+A strongly consistent read takes one unit per 4 KB, an eventually consistent one half of it, a transactional one double;
+at least one step is billed. A write takes one unit per 1 KB of the larger of the old and the new item, double in a
+transaction. Each index whose projected part changes is billed too, twice (a delete and a put) when its key changes.
+Source: Developer Guide, "Read/write capacity mode" and "Global secondary indexes: Provisioned throughput
+considerations".
 """
 
 from collections.abc import Mapping
@@ -16,23 +17,23 @@ READ_UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
 TRANSACTION_FACTOR = 2.0
 INDEX_ENTRY_BYTES = 100
-"""What a secondary index stores per item beside its attributes."""
+"""The bytes that a secondary index stores per item besides its attributes."""
 
 
 def read_units(size_bytes: int, *, consistent: bool, transactional: bool = False) -> float:
-    """Units for reading ``size_bytes`` at once; nothing read costs as much as one step."""
+    """Return the units for reading ``size_bytes`` at once, at least those of one step."""
     steps = max(1, -(-size_bytes // READ_UNIT_BYTES))
     return steps * (TRANSACTION_FACTOR if transactional else 1.0 if consistent else 0.5)
 
 
 def write_units(size_bytes: int, *, transactional: bool = False) -> float:
-    """Units for writing an item that is ``size_bytes`` at its larger."""
+    """Return the units for writing an item; ``size_bytes`` is the larger of its old and new sizes."""
     steps = max(1, -(-size_bytes // WRITE_UNIT_BYTES))
     return steps * (TRANSACTION_FACTOR if transactional else 1.0)
 
 
 def index_write_units(index: SecondaryIndex, old: Item | None, new: Item | None) -> float:
-    """Units that a change of an item costs in one index; 0 when what the index holds stays as it was."""
+    """Return the units that a change of an item costs in one index; 0 when the index entry stays the same."""
     old_key = index.key_of(old) if old is not None else None
     new_key = index.key_of(new) if new is not None else None
     if old_key is None and new_key is None:
@@ -47,19 +48,19 @@ def index_write_units(index: SecondaryIndex, old: Item | None, new: Item | None)
 
 
 class Consumption:
-    """What one request consumed of one table, by index."""
+    """The capacity that one request consumed of one table, by index."""
 
     __slots__ = ("indexes", "kind", "table", "units")
 
     def __init__(self, table: Table, kind: str) -> None:
-        """``kind``: ``read`` or ``write``."""
+        """Start at zero; ``kind`` is ``read`` or ``write``."""
         self.table = table
         self.kind = kind
         self.units = 0.0
         self.indexes: dict[str, float] = {}
 
     def add_write(self, old: Item | None, new: Item | None, size_bytes: int, *, transactional: bool) -> None:
-        """Counts one item's write."""
+        """Count one item's write."""
         self.units += write_units(size_bytes, transactional=transactional)
         for index in self.table.indexes.values():
             units = index_write_units(index, old, new)
@@ -68,7 +69,10 @@ class Consumption:
                 self.indexes[index.name] = self.indexes.get(index.name, 0.0) + units
 
     def response(self, detail: str, *, by_kind: bool = False) -> dict[str, Any]:
-        """``ConsumedCapacity`` for TOTAL or INDEXES; ``by_kind`` adds Read/WriteCapacityUnits, as transactions do."""
+        """Return ``ConsumedCapacity`` for TOTAL or INDEXES.
+
+        ``by_kind`` adds ReadCapacityUnits or WriteCapacityUnits, as transactions do.
+        """
         total = self.units + sum(self.indexes.values())
         answer: dict[str, Any] = {"TableName": self.table.name, "CapacityUnits": total}
         member = "ReadCapacityUnits" if self.kind == "read" else "WriteCapacityUnits"
@@ -92,6 +96,6 @@ def _detail(units: float, member: str | None) -> dict[str, float]:
 
 
 def consumption_detail(request: Mapping[str, Any]) -> str | None:
-    """TOTAL or INDEXES when the request wants its consumption told."""
+    """Return TOTAL or INDEXES when the request asks for its consumption, else None."""
     detail = request.get("ReturnConsumedCapacity")
     return detail if detail in ("TOTAL", "INDEXES") else None

@@ -20,13 +20,13 @@ from bursar.dynamo.partiql.syntax_tree import Expression, SelectStatement
 from bursar.dynamo.partiql.translation import conjuncts
 
 _MEMBERS = frozenset({"Statement", "Parameters", "ConsistentRead"})
-"""The members that a request may have; the others need a page."""
+"""The members that a request may have; any other member needs a page."""
 
 
 def items(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> list[Any] | None:
     """Return the selected item in a list, or an empty list; None when the plain way must answer.
 
-    The plain way answers everything but an equality for each key attribute and nothing else, and all empty keys.
+    A clause is answered here if it is an equality for each key attribute and nothing else, and no key is empty.
     """
     if not request.keys() <= _MEMBERS:
         return None
@@ -50,7 +50,7 @@ def items(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> li
 
 @lru_cache(STATEMENTS_CACHED)
 def _key_constants(text: str, key_types: tuple[tuple[str, str], ...]) -> tuple[Expression, ...] | None:
-    """Return the constant of each key attribute, in order; None unless the clause is an equality for each, no more."""
+    """Return the constant of each key attribute, in order; None unless the clause is an equality for each."""
     select = parse_statement(text)
     if not isinstance(select, SelectStatement) or select.index is not None or select.order:
         return None

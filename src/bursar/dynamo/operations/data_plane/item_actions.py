@@ -1,8 +1,8 @@
-"""The four things that a request can do to one item: put, update, delete, or only check it.
+"""The four actions that a request can take on one item: put, update, delete, or check.
 
-Validation comes first and touches no item (:func:`put_action` and its siblings); then :meth:`ItemAction.decide` reads
-the item, evaluates the condition and says what is to be written. Nothing is written here, so that a transaction
-can decide all of its actions before its first write.
+Validation comes first and reads no item (:func:`put_action` and its siblings). Then :meth:`ItemAction.decide` reads the
+item, evaluates the condition and returns the write. Nothing is written here, so that a transaction can decide all its
+actions before its first write.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,21 +25,21 @@ UNFIT_UPDATE = "The update expression attempted to update the secondary index ke
 
 
 class ItemAction:
-    """One validated write of one item, not yet decided."""
+    """One validated action on one item, not yet decided."""
 
     __slots__ = ("condition", "key", "returns_old", "table")
     needs_old = False
-    """Whether :meth:`outcome` looks at the old item."""
+    """Whether :meth:`outcome` reads the old item."""
 
     def __init__(self, table: Table, key: bytes, condition: BoundCondition | None, *, returns_old: bool) -> None:
-        """``wants_old``: a failed condition tells the old item (ReturnValuesOnConditionCheckFailure)."""
+        """Store the action; ``returns_old`` adds the old item to the error of a failed condition."""
         self.table = table
         self.key = key
         self.condition = condition
         self.returns_old = returns_old
 
     def decide(self) -> ItemWrite:
-        """What is to be written, as the item stands. Raises ConditionalCheckFailedException, ValidationException."""
+        """Return the write for the current item. Raise ConditionalCheckFailedException, ValidationException."""
         table, condition = self.table, self.condition
         row = table.rows.get(self.key)
         old: Item | None = None
@@ -51,12 +51,12 @@ class ItemAction:
         return ItemWrite(table, self.key, row, old, new, size)
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
-        """The new item, None for none, and its size in bytes."""
-        raise AssertionError("each action says its own outcome")
+        """Return the new item (None for none) and its size in bytes."""
+        raise AssertionError("each subclass must define outcome")
 
 
 class PutAction(ItemAction):
-    """The whole item anew."""
+    """Writes the whole item."""
 
     __slots__ = ("item", "size")
     item: Item
@@ -68,19 +68,19 @@ class PutAction(ItemAction):
 
 
 class InsertAction(PutAction):
-    """The whole item, where none is (PartiQL)."""
+    """Writes the whole item, which must not exist (PartiQL)."""
 
     __slots__ = ()
 
     def decide(self) -> ItemWrite:
-        """See :class:`ItemAction`. Raises DuplicateItemException."""
+        """See :class:`ItemAction`. Raise DuplicateItemException for an existing item."""
         if self.table.rows.get(self.key) is not None:
             raise DynamoError(DUPLICATE_ITEM, "Duplicate primary key exists in table")
         return ItemWrite(self.table, self.key, None, None, self.item, self.size)
 
 
 class DeleteAction(ItemAction):
-    """The item away."""
+    """Deletes the item."""
 
     __slots__ = ()
 
@@ -90,7 +90,7 @@ class DeleteAction(ItemAction):
 
 
 class CheckAction(ItemAction):
-    """Nothing but the condition."""
+    """Checks the condition and writes nothing."""
 
     __slots__ = ()
 
@@ -104,7 +104,7 @@ class CheckAction(ItemAction):
 
 
 class UpdateAction(ItemAction):
-    """The item, or a new one with this key, changed by an expression."""
+    """Changes the item, or a new one with this key, by an expression."""
 
     __slots__ = ("key_item", "touched", "update")
     needs_old = True
@@ -114,11 +114,11 @@ class UpdateAction(ItemAction):
     update: BoundUpdate | None
 
     def outcome(self, row: StoredRow | None, old: Item | None) -> tuple[Item | None, int]:
-        """See :class:`ItemAction`. Leaves the changed paths in ``touched``.
+        """See :class:`ItemAction`. Store the changed paths in ``touched``.
 
-        An update that only removes does nothing to a missing item: it makes no item and ignores its document paths.
-        DynamoDB's own behaviour, which ScyllaDB's Alternator tests record (test_item.py: test_update_item_non_existent,
-        test_update_expression.py: test_nested_attribute_remove_from_missing_item).
+        An update that only removes does nothing to a missing item: it creates no item and ignores its document paths.
+        Source: ScyllaDB's Alternator tests, which record DynamoDB's behaviour (test_item.py:
+        test_update_item_non_existent, test_update_expression.py: test_nested_attribute_remove_from_missing_item).
         """
         if self.update is None:
             return (self.key_item, item_size(self.key_item)) if row is None or old is None else (old, row[1])
@@ -151,7 +151,7 @@ UPDATING = ExpressionParameters(("UpdateExpression", "ConditionExpression"))
 
 
 def put_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> PutAction:
-    """PutItem's, or a transaction's Put."""
+    """Return the action of a PutItem, or of a transaction's Put."""
     condition = None
     known = parameters.known_form(request)
     if known is not None:
@@ -176,19 +176,19 @@ def put_action(core: Core, request: Mapping[str, Any], parameters: ExpressionPar
 def delete_action(
     core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL
 ) -> DeleteAction:
-    """DeleteItem's, or a transaction's Delete."""
+    """Return the action of a DeleteItem, or of a transaction's Delete."""
     table, condition = _conditional(core, request, parameters)
     return DeleteAction(table, table.key_of(request["Key"])[1], condition, returns_old=_returns_old(request))
 
 
 def check_action(core: Core, request: Mapping[str, Any]) -> CheckAction:
-    """A transaction's ConditionCheck."""
+    """Return the action of a transaction's ConditionCheck."""
     table, condition = _conditional(core, request, CONDITIONAL)
     return CheckAction(table, table.key_of(request["Key"])[1], condition, returns_old=_returns_old(request))
 
 
 def update_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = UPDATING) -> UpdateAction:
-    """UpdateItem's, or a transaction's Update."""
+    """Return the action of an UpdateItem, or of a transaction's Update."""
     update, condition = parameters.known_form(request) or bind_expressions(request, parameters)
     table = core.table(request["TableName"])
     key_item, key = table.key_of(request["Key"])
@@ -204,7 +204,7 @@ def update_action(core: Core, request: Mapping[str, Any], parameters: Expression
 def bind_expressions(
     request: Mapping[str, Any], parameters: ExpressionParameters
 ) -> tuple[BoundUpdate | None, BoundCondition | None]:
-    """Return the request's (update, condition), of expressions or legacy parameters. Raises ValidationException."""
+    """Return the request's (update, condition), from expressions or legacy parameters. Raise ValidationException."""
     binding = parameters.binding(request)
     if binding is None:
         return None, None
@@ -233,7 +233,7 @@ def _conditional(
 
 
 def bound_condition(request: Mapping[str, Any], binding: Binding) -> BoundCondition | None:
-    """The request's ConditionExpression, or what its legacy parameters say."""
+    """Return the request's ConditionExpression, bound, or the condition of its legacy parameters."""
     text = request.get("ConditionExpression")
     return legacy_parameters.expected(request) if text is None else parse_condition(text).bind(binding)
 

@@ -81,7 +81,7 @@ _UPDATING = ExpressionParameters(
 
 
 def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One item by its key: ``Item`` as stored, unless a projection asks for parts of it."""
+    """Return one item by its key: ``Item`` as stored, or the parts in the projection."""
     projection = None
     binding = _GETTING.binding(request)
     if binding is not None:
@@ -101,19 +101,19 @@ def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def put_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Stores a whole item."""
+    """Store a whole item."""
     _check_all_old_or_none(request)
     return _decide_and_apply(core, request, put_action(core, request, _WRITING))
 
 
 def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Removes an item; no error when there is none."""
+    """Delete an item; a missing item is no error."""
     _check_all_old_or_none(request)
     return _decide_and_apply(core, request, delete_action(core, request, _WRITING))
 
 
 def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes an item, or makes one of its key unless the update only removes."""
+    """Change an item, or create one with its key unless the update only removes."""
     action = update_action(core, request, _UPDATING)
     return _decide_and_apply(core, request, action)
 
@@ -158,9 +158,9 @@ def _returned(returned: str, action: ItemAction, write: ItemWrite) -> Any:
 
 
 def collection_metrics(table: Table, item: Item) -> dict[str, Any] | None:
-    """``ItemCollectionMetrics`` of the item's partition; None for a table without local indexes, which has no limit.
+    """Return ``ItemCollectionMetrics`` of the item's partition; None for a table without local indexes.
 
-    The estimate is the GB range that the summed item sizes are in (bounds one GB apart).
+    The estimate is the range, one GB wide, of the summed item sizes.
     """
     if not table.local_indexes or table.partition_name not in item:
         return None

@@ -1,14 +1,14 @@
-"""The parameters that came before expressions: Expected, AttributeUpdates, KeyConditions, filters, AttributesToGet.
+"""Translate the legacy parameters, which expressions replaced.
 
-Each becomes what its expression would have become, so that one code evaluates both (Developer Guide, "Legacy
-conditional parameters"):
+Each becomes what its expression would become, so that the same code evaluates both. Source: Developer Guide, "Legacy
+conditional parameters".
 
     Expected, QueryFilter, ScanFilter   a condition        EQ → =, NULL → attribute_not_exists(…), …
     AttributeUpdates                    an update          PUT → SET, DELETE → REMOVE or DELETE, ADD → ADD
     KeyConditions                       a key condition
     AttributesToGet                     a projection of whole attributes
 
-They know fewer types than expressions, and ADD knows one more: it appends to lists.
+They allow fewer types than expressions. ADD allows one more: it appends to lists.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -71,9 +71,9 @@ _ALLOWED: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("CONTAINS", "NOT_CONTAINS"), _MEMBERS),
     "BEGINS_WITH": frozenset({"S", "B"}),
 }
-"""The types that an operator takes, where not all."""
+"""The types of operands of the operators that do not take all types."""
 _COUNTS: Mapping[str, tuple[int, int | None]] = {"NULL": (0, 0), "NOT_NULL": (0, 0), "BETWEEN": (2, 2), "IN": (1, None)}
-"""(fewest, most) operands, where not exactly one."""
+"""(fewest, most) operands of the operators that do not take exactly one."""
 _KEY_OPERATORS = {
     "EQ": "=",
     "LT": "<",
@@ -89,19 +89,19 @@ _KEY_OPERATORS = {
 
 
 def expected(request: Mapping[str, Any]) -> BoundCondition | None:
-    """``Expected``, joined by ``ConditionalOperator``."""
+    """Return the condition of ``Expected``, joined by ``ConditionalOperator``."""
     given = request.get("Expected")
     return _joined(request, None if given is None else {name: _expectation(name, one) for name, one in given.items()})
 
 
 def filtered(request: Mapping[str, Any], member: str) -> BoundCondition | None:
-    """``QueryFilter`` or ``ScanFilter``, joined by ``ConditionalOperator``."""
+    """Return the condition of ``QueryFilter`` or ``ScanFilter``, joined by ``ConditionalOperator``."""
     given = request.get(member)
     return _joined(request, None if given is None else {name: _condition(one) for name, one in given.items()})
 
 
 def key_conditions(given: Mapping[str, Any]) -> KeyConditions:
-    """``KeyConditions``, as ``resolve_key_conditions`` takes them."""
+    """Return ``KeyConditions``, as ``resolve_key_conditions`` takes them."""
     if not given:
         raise invalid(TOO_MANY)
     conditions = {}
@@ -117,7 +117,10 @@ _Condition = tuple[str, list[AttributeValue]]
 
 
 def _expectation(name: str, given: Mapping[str, Any]) -> _Condition:
-    """The operator and the operands of one attribute of ``Expected``, which has an older form with ``Exists``."""
+    """Return the operator and the operands of one attribute of ``Expected``.
+
+    Its older form has ``Exists`` instead of an operator.
+    """
     value, operator = given.get("Value"), given.get("ComparisonOperator")
     exists, operands = given.get("Exists"), given.get("AttributeValueList")
     if value is not None and operands is not None:
@@ -148,7 +151,7 @@ def _condition(given: Mapping[str, Any]) -> _Condition:
 
 
 def _checked(operator: str, given: Sequence[Any]) -> _Condition:
-    """The operands normalised. Raises for a wrong number of them and for wrong types."""
+    """Return the operator and its operands, normalised. Raise ValidationException for wrong counts and types."""
     operands = [normalise(operand) for operand in given]
     fewest, most = _COUNTS.get(operator, (1, 1))
     if len(operands) < fewest or (most is not None and len(operands) > most):
@@ -165,7 +168,7 @@ def _checked(operator: str, given: Sequence[Any]) -> _Condition:
 
 
 def _joined(request: Mapping[str, Any], conditions: Mapping[str, _Condition] | None) -> BoundCondition | None:
-    """The conditions joined by ``ConditionalOperator``, which must have something to join."""
+    """Return the conditions joined by ``ConditionalOperator``, which needs at least two of them."""
     operator = request.get("ConditionalOperator")
     if not conditions:
         if operator is not None:
@@ -190,7 +193,7 @@ def _called(function: str) -> "_Node":
 
 
 def _lacks(path: Path, operands: Sequence[Value]) -> Condition:
-    # An attribute that is not there contains nothing and lacks nothing.
+    # A missing attribute neither contains nor lacks a value.
     return Logical("AND", FunctionCall("attribute_exists", (path,)), Not(FunctionCall("contains", (path, *operands))))
 
 
@@ -212,7 +215,7 @@ _NODES: Mapping[str, _Node] = {
 
 
 def projection(names: Sequence[str]) -> BoundProjection:
-    """``AttributesToGet``: whole attributes, each named once."""
+    """Return the projection of ``AttributesToGet``: whole attributes, each named once."""
     for position, name in enumerate(names):
         if not name:
             raise invalid(EMPTY_NAME)
@@ -226,7 +229,7 @@ def projection(names: Sequence[str]) -> BoundProjection:
 
 
 def update(given: Mapping[str, Any]) -> BoundUpdate | None:
-    """``AttributeUpdates``; None when there are none."""
+    """Return the update of ``AttributeUpdates``; None when there are none."""
     if not given:
         return None
     leaves: list[tuple[ResolvedPath, Leaf]] = []

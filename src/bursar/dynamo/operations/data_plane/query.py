@@ -1,4 +1,4 @@
-"""Query: the items of one partition of a table or an index, in the order of the sort key."""
+"""Query: read the items of one partition of a table or an index, in the order of the sort key."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,12 +47,12 @@ NO_CONDITION = "Either the KeyConditions or KeyConditionExpression parameter mus
 
 
 def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One page of a partition's items."""
+    """Return one page of a partition's items."""
     binding = _PARAMETERS.binding(request)
     if binding is None or (request.get("KeyConditionExpression") is None and request.get("KeyConditions") is None):
         raise invalid(NO_CONDITION)
     text = request.get("KeyConditionExpression")
-    # Amazon's order, which shows when more than one of them is at fault.
+    # In Amazon's order, which is visible when several of them have errors.
     legacy_keys = None if text is not None else legacy_parameters.key_conditions(request["KeyConditions"])
     condition = bound_filter(request, binding, "QueryFilter")
     projection = bound_projection(request, binding)

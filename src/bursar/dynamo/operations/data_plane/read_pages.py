@@ -1,8 +1,8 @@
-"""What Query and Scan share: from a range of rows to one page of a response.
+"""Read one page of a response from a range of rows, for Query and Scan.
 
-A page ends with the item at which ``Limit`` is reached, or before the one that would make it larger than 1 MB; either
-way it has a ``LastEvaluatedKey``, even if nothing follows (Amazon does not look ahead). Limit and size count items
-before the filter.
+A page ends with the item that reaches ``Limit``, or before the item that would make it larger than 1 MB. Either way it
+has a ``LastEvaluatedKey``, even if nothing follows: Amazon does not look ahead. Limit and size count items before the
+filter.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,19 +51,19 @@ Rows = Iterator[SizedItem]
 
 
 class ItemProjection(Protocol):
-    """What a read takes of its items."""
+    """The part of each item that a read returns."""
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The attributes that it looks at."""
+        """Return the attributes that the projection reads."""
 
     def project(self, item: Item) -> Item:
-        """The chosen parts of an item."""
+        """Return the chosen parts of an item."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """One Query or Scan, validated."""
+    """One validated Query or Scan."""
 
     table: Table
     index: SecondaryIndex | None
@@ -71,13 +71,13 @@ class Reading:
     projection: ItemProjection | None
     count_only: bool
     fetches: bool
-    """Attributes that a local index does not hold are fetched from the table, item by item."""
+    """Whether each item is fetched from the table, for attributes that a local index lacks."""
     all_attributes: bool
     consistent: bool
 
     @property
     def decodes(self) -> bool:
-        """Whether items must be looked into; otherwise their stored bytes are the response's."""
+        """Return whether items must be decoded; otherwise the response contains their stored bytes."""
         return (
             self.filter is not None
             or self.projection is not None
@@ -85,7 +85,7 @@ class Reading:
         )
 
     def check_projected(self) -> None:
-        """Refuses what a global index does not hold; Amazon looks at this last."""
+        """Raise ValidationException for attributes that a global index lacks, which is Amazon's last check."""
         index = self.index
         if index is None or not index.is_global or index.projected is None:
             return
@@ -99,14 +99,14 @@ class Reading:
             raise invalid_parameter(f"Global secondary index {index.name} does not project [{', '.join(missing)}]")
 
     def key_names(self) -> tuple[str, ...]:
-        """The attributes of a ``LastEvaluatedKey``: the table's key, with the index's before it."""
+        """Return the attributes of a ``LastEvaluatedKey``: those of the index's key, then those of the table's."""
         if self.index is None:
             return self.table.key_names
         index_names = [name for name, _ in self.index.key_types]
         return tuple(dict.fromkeys((*index_names, *self.table.key_names)))
 
     def position(self, start_key: Mapping[str, Any], wrong: DynamoError) -> tuple[Item, bytes, bytes]:
-        """(start key, its encoded index key, its encoded table key); ``wrong`` is raised for other attributes."""
+        """Return (start key, its encoded index key, its encoded table key). Raise ``wrong`` for other attributes."""
         names = self.key_names()
         if start_key.keys() != set(names):
             raise wrong
@@ -123,7 +123,7 @@ class Reading:
 
 
 def bound_filter(request: Mapping[str, Any], binding: Binding, member: str) -> BoundCondition | None:
-    """The FilterExpression, bound, or what the legacy filter in ``member`` says."""
+    """Return the FilterExpression, bound, or the legacy filter in ``member``."""
     text = request.get("FilterExpression")
     if text is None:
         return legacy_parameters.filtered(request, member)
@@ -131,7 +131,7 @@ def bound_filter(request: Mapping[str, Any], binding: Binding, member: str) -> B
 
 
 def bound_projection(request: Mapping[str, Any], binding: Binding) -> BoundProjection | None:
-    """The ProjectionExpression, bound, or the legacy AttributesToGet."""
+    """Return the ProjectionExpression, bound, or the legacy AttributesToGet."""
     text = request.get("ProjectionExpression")
     if text is not None:
         return parse_projection(text).bind(binding)
@@ -140,7 +140,7 @@ def bound_projection(request: Mapping[str, Any], binding: Binding) -> BoundProje
 
 
 def check_select(request: Mapping[str, Any]) -> None:
-    """``Select`` goes with the other parameters."""
+    """Raise ValidationException when ``Select`` contradicts other parameters."""
     select = request.get("Select")
     if select is None:
         return
@@ -164,7 +164,7 @@ def prepare_read(
     condition: BoundCondition | None,
     projection: ItemProjection | None,
 ) -> Reading:
-    """The table and the index that a request reads, and what it takes of their items; raises if they lack it."""
+    """Return the validated read. Raise ResourceNotFoundException or ValidationException for its table and index."""
     table = core.table(request["TableName"])
     index = table.index(request["IndexName"]) if request.get("IndexName") is not None else None
     select = request.get("Select")
@@ -183,7 +183,7 @@ def prepare_read(
 
 
 def read_page(reading: Reading, rows: Rows, limit: int | None, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One page of the response from rows that lie in the asked range."""
+    """Return one page of the response, from the rows of the requested range."""
     gather = _gather_decoded if reading.decodes else _gather_stored
     items, scanned, units, last = gather(reading, rows, limit or 0)
     response: dict[str, Any] = {}
@@ -201,7 +201,7 @@ def read_page(reading: Reading, rows: Rows, limit: int | None, request: Mapping[
 
 
 Gathered = tuple[list[Any], int, tuple[int, float], bytes | None]
-"""(items, how many were evaluated, (bytes read, units of items fetched beside an index), last item if cut short)."""
+"""(items, evaluated items, (bytes read, units of items fetched besides an index), last item of a cut page)."""
 
 
 def _gather_stored(_reading: Reading, rows: Rows, limit: int) -> Gathered:

@@ -1,7 +1,7 @@
-"""Scan: all items of a table or an index, in the order of their encoded keys.
+"""Scan: read all items of a table or an index, in the order of their encoded keys.
 
-A parallel scan gives each partition to one segment by a hash of its key: every item is in exactly one segment, whatever
-is written meanwhile. A segment passes over the keys of the others, which the key index alone holds.
+A parallel scan assigns each partition to one segment by a hash of its key, so every item is in exactly one segment,
+also during writes. A segment reads only the keys of the other segments, which are in the key index.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ INVALID_START = "The provided starting key is invalid: The provided key element 
 
 
 def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One page of a table's or an index's items."""
+    """Return one page of the items of a table or an index."""
     segment = _segment(request)
     binding = _PARAMETERS.binding(request)
     projection = condition = None
@@ -79,7 +79,7 @@ def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _segment(request: Mapping[str, Any]) -> tuple[int, int] | None:
-    """(segment, of how many), or None for a scan that is not parallel."""
+    """Return (segment, total segments), or None for a scan that is not parallel."""
     segment, total = request.get("Segment"), request.get("TotalSegments")
     if segment is None and total is None:
         return None
@@ -102,7 +102,7 @@ def _segment(request: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _of_segment(read: Reading, span: Span, segment: tuple[int, int], limit: int | None) -> Rows:
-    """The rows of one segment: the keys of all are looked at, the items of its own are read."""
+    """Yield the rows of one segment: the keys of all segments are read, but only the items of this one."""
     number, total = segment
     source = read.table.rows if read.index is None else read.index.entries
     types = _partition_types(read)
@@ -126,15 +126,15 @@ def _partition_types(read: Reading) -> list[str]:
 
 
 def _partition(key: bytes, types: Sequence[str]) -> bytes:
-    """The partition's part of an encoded key, the types of whose attributes are given."""
+    """Return the partition's part of an encoded key; ``types`` are those of the partition's attributes."""
     end = 0
     for kind in types:
         end = _NUMBER_ENDS[key[end]](key, end) if kind == "N" else key.index(END, end) + len(END)
     return key[:end]
 
 
-# How a number's bytes end, by the byte that they begin with (see numbers.number_key): the byte after it is the
-# exponent, which may look like an end.
+# The end of a number's bytes, by their first byte (see numbers.number_key). The second byte is the
+# exponent, which may be equal to an end mark.
 _NUMBER_ENDS: dict[int, Callable[[bytes, int], int]] = {
     0x00: lambda key, at: key.index(b"\xff", at + 2) + 1,
     0x80: lambda key, at: at + 1,

@@ -1,6 +1,6 @@
-"""The requests of PartiQL's operations: their shapes, which of them only read, and the way to what carries them out.
+"""The shapes of PartiQL's requests, which of them only read, and the late import of their operations.
 
-That is loaded with the first statement: a server starts the sooner, and most never see one.
+The operations are imported with the first statement: a server starts faster, and most never receive one.
 """
 
 import re
@@ -65,14 +65,14 @@ _SELECTS = re.compile(r"\s*select\b", re.IGNORECASE)
 
 
 def only_reads(request: Mapping[str, Any]) -> bool:
-    """Whether a request of one of these operations certainly writes nothing: each statement begins with SELECT."""
+    """Return True when all statements of a request begin with SELECT, so that it writes nothing."""
     many = request.get("Statements") or request.get("TransactStatements") or [request]
     texts = [one.get("Statement") for one in many if isinstance(one, dict)] if isinstance(many, list) else []
     return all(isinstance(text, str) and _SELECTS.match(text) is not None for text in texts)
 
 
 def loaded_when_called(name: str) -> Callable[[Core, Mapping[str, Any]], dict[str, Any]]:
-    """The function ``name`` of :mod:`bursar.dynamo.operations.data_plane.statements`."""
+    """Return an operation that imports ``name`` of :mod:`.statements` when it is called."""
 
     def run(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         from bursar.dynamo.operations.data_plane import statements

@@ -1,7 +1,7 @@
 """ExecuteStatement, BatchExecuteStatement and ExecuteTransaction: PartiQL.
 
-A SELECT reads as Query and Scan do, a write goes the way of PutItem, UpdateItem and DeleteItem, a transaction that of
-TransactWriteItems; only what they are made of comes from statements.
+A SELECT reads as Query and Scan do, a write runs as PutItem, UpdateItem and DeleteItem do, and a transaction as
+TransactWriteItems does. Only their plans come from statements.
 """
 
 from base64 import b64decode, b64encode
@@ -62,7 +62,7 @@ NO_KEY_IN_TRANSACTION = "Select statements within ExecuteTransaction must specif
 
 
 def execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One statement: the items it finds, a page of them at a time, or those that it returns of what it wrote."""
+    """Run one statement: return a page of the items it finds, or the items that it wrote and returns."""
     statement = parse_statement(request["Statement"])
     if isinstance(statement, SelectStatement):
         return _select(core, statement, request)
@@ -83,6 +83,7 @@ def _select(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> 
 
 
 def select_page(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one page of the items that a SELECT finds. Raise ValidationException."""
     reads, read = _reading(core, select, request)
     spans = list(reads.spans)
     token = request.get("NextToken")
@@ -113,14 +114,14 @@ def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) ->
 
 
 def _rows(read: Reading, spans: Sequence[PartitionSpan], forward: bool, limit: int | None) -> Rows:
-    """The rows of one range after the other; a range is looked at when those before it are used up."""
+    """Return the rows of the ranges in order; a range is read only when those before it are used up."""
     source = read.table.rows if read.index is None else read.index.entries
     each = (source.span(one.span, forward=forward, limit=limit or ROWS_UNLIMITED) for one in spans)
     return islice(chain.from_iterable(each), limit)
 
 
 def _position(read: Reading, token: str) -> bytes:
-    """The encoded key after which a NextToken says to go on."""
+    """Return the encoded key after which a NextToken continues."""
     try:
         _, index_key, key = read.position(orjson.loads(b64decode(token, validate=True)), invalid(INVALID_TOKEN))
     except (DynamoError, ValueError, TypeError, AttributeError):
@@ -129,7 +130,7 @@ def _position(read: Reading, token: str) -> bytes:
 
 
 def _after(read: Reading, spans: Sequence[PartitionSpan], at: bytes, *, forward: bool) -> list[PartitionSpan]:
-    """What is left of the ranges behind the key ``at``, which lies in one of them."""
+    """Return the rest of the ranges after the key ``at``, which lies in one of them."""
     for number, one in enumerate(spans):
         low, _, high = one.span.low, one.span.low_inclusive, one.span.high
         if low <= at and (high is None or at < high):
@@ -149,7 +150,7 @@ def _values(
 
 
 def _action(core: Core, statement: PartiqlStatement, request: Mapping[str, Any]) -> ItemAction:
-    """The write that an INSERT, UPDATE or DELETE asks for. Raises ValidationException for an EXISTS."""
+    """Return the action of an INSERT, UPDATE or DELETE. Raise ValidationException for an EXISTS."""
     if isinstance(statement, SelectStatement | ExistsStatement):
         raise invalid(ONLY_IN_TRANSACTIONS)
     table = core.table(statement.table)
@@ -189,7 +190,7 @@ def _decide_and_apply(core: Core, action: ItemAction) -> ItemWrite:
 
 
 def _returned(statement: PartiqlStatement, action: ItemAction, write: ItemWrite) -> list[Any]:
-    """The item that RETURNING asks for: one or none."""
+    """Return the item of a RETURNING clause in a list, or an empty list."""
     if isinstance(statement, DeleteStatement):
         return [orjson.Fragment(write.row[2])] if statement.returning and write.row is not None else []
     if not isinstance(statement, UpdateStatement) or statement.returning is None:
@@ -214,7 +215,7 @@ def _written(action: ItemAction, write: ItemWrite, *, transactional: bool = Fals
 
 
 def batch_execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Up to 25 reads or 25 writes of single items, each of which succeeds or fails by itself."""
+    """Run up to 25 reads or 25 writes of single items; each succeeds or fails by itself."""
     steps = [_Step(core, one) for one in request["Statements"]]
     if {step.reads for step in steps if step.reads is not None} == {True, False}:
         raise invalid(BATCH_MIXTURE)
@@ -234,7 +235,7 @@ def batch_execute_statement(core: Core, request: Mapping[str, Any]) -> dict[str,
 
 
 class _Step:
-    """One statement of a batch: what it is about to do, or the error that it came to."""
+    """One statement of a batch: its planned read or write, or its error."""
 
     def __init__(self, core: Core, request: Mapping[str, Any]) -> None:
         self.request = request
@@ -254,18 +255,18 @@ class _Step:
 
     @property
     def reads(self) -> bool | None:
-        """None for what is no statement."""
+        """Return whether it is a SELECT; None for an invalid statement."""
         return None if self.statement is None else isinstance(self.statement, SelectStatement)
 
     @property
     def place(self) -> tuple[int, bytes] | None:
-        """The item that it is about."""
+        """Return the table's id and the encoded key of its item."""
         if self.action is not None:
             return self.action.table.id, self.action.key
         return None if self.found is None else (self.found.table.id, self.found.key)
 
     def response(self, core: Core) -> dict[str, Any]:
-        """Carries it out, if it can be."""
+        """Run the statement, and return its response or its error."""
         if self.error is not None:
             return {"Error": _error(self.error)}
         if self.found is not None:
@@ -287,7 +288,7 @@ class _Step:
 
 
 def _raise_if_unreadable(error: DynamoError) -> DynamoError:
-    """An error that concerns one statement; others concern the request and are raised."""
+    """Return an error of one statement. Raise an error of the whole request."""
     if error.code == "SerializationException":
         raise error
     return error
@@ -314,7 +315,7 @@ class _Found:
         self._size = 0
 
     def item(self) -> Any:
-        """What is chosen of it, None if it is not there."""
+        """Return the chosen part of the item, None if it does not exist."""
         row = self.table.rows.get(self.key)
         if row is None:
             return None
@@ -322,7 +323,7 @@ class _Found:
         return orjson.Fragment(row[2]) if self._projection is None else self._projection.project(orjson.loads(row[2]))
 
     def consumed(self, *, consistent: bool, transactional: bool = False) -> Consumption:
-        """What reading it took."""
+        """Return the capacity that reading the item took."""
         consumption = Consumption(self.table, "read")
         consumption.units = read_units(self._size, consistent=consistent, transactional=transactional)
         return consumption
@@ -332,7 +333,7 @@ class _Found:
 
 
 def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Up to 100 reads, or 100 writes and EXISTS, all or none."""
+    """Run up to 100 reads, or up to 100 writes and EXISTS, all or none."""
     elements = request["TransactStatements"]
     statements = [parse_statement(one["Statement"]) for one in elements]
     if all(isinstance(statement, SelectStatement) for statement in statements):
@@ -376,7 +377,7 @@ def _read_all(
 
 
 def _transactional(core: Core, step: tuple[int, PartiqlStatement, Mapping[str, Any]]) -> ItemAction:
-    """A write or a check of a transaction. What does not fit its table is the statement's own reason."""
+    """Return a write or a check of a transaction. Raise Misfit for an item or key that does not fit its table."""
     at, statement, request = step
     if isinstance(statement, ExistsStatement):
         table = core.table(statement.select.table)

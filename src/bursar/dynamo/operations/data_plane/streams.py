@@ -1,6 +1,6 @@
 """ListStreams, DescribeStream, GetShardIterator and GetRecords (the ``dynamodbstreams`` service).
 
-A shard iterator is a position in a stream, its shard, and when it was made; it is good for 15 minutes.
+A shard iterator contains a stream, a shard, a position, and the time when it was created. It is valid for 15 minutes.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -78,7 +78,7 @@ GET_RECORDS = Request({"ShardIterator": StringShape(1, 2048), "Limit": _LIMIT}, 
 
 
 def list_streams(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The streams of all tables or of one, disabled ones too while their records last."""
+    """Return the streams of all tables or of one. Disabled streams are included while their records last."""
     limit = _limit(request, "Limit cannot be greater than the maximum allowed size: 100")
     streams = [
         stream
@@ -99,7 +99,7 @@ def list_streams(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_stream(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A stream and its shards, 100 at a time."""
+    """Return a stream and its shards, 100 at a time."""
     limit = _limit(request, "Limit cannot be greater than the maximum: 100")
     stream = _stream(core, request["StreamArn"])
     shards = stream.shards
@@ -126,7 +126,7 @@ def describe_stream(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def get_shard_iterator(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A position in a shard."""
+    """Return an iterator at a position in a shard."""
     stream = _stream(core, request["StreamArn"])
     shard = next((shard for shard in stream.shards if shard.id == request["ShardId"]), None)
     if shard is None:
@@ -136,7 +136,7 @@ def get_shard_iterator(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
 
 
 def get_records(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The records from a position on: at most 1,000, and at most 1 MB unless one alone is larger."""
+    """Return the records from a position on: at most 1,000, and at most 1 MB unless a single record is larger."""
     iterator = _Iterator.read(request["ShardIterator"])
     limit = request.get("Limit") or RECORDS_MAX
     if limit > RECORDS_MAX:
@@ -160,7 +160,7 @@ def get_records(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         records.append(record)
     position = records[-1].sequence + 1 if records else iterator.position
     response: dict[str, Any] = {"Records": [_describe_record(stream, record) for record in records]}
-    # A closed shard that is read to its end has no next iterator: its children go on.
+    # A closed shard that has been read to its end has no next iterator: its children continue.
     if shard.ending is None or position <= min(shard.ending, core.streams.last(stream.id)):
         response["NextShardIterator"] = _Iterator(stream.arn, shard.id, position, now).text()
     return response
@@ -218,7 +218,7 @@ _POSITIONS: dict[str, Callable[[Core, Stream, Shard, Mapping[str, Any]], int]] =
 
 @dataclass(frozen=True, slots=True)
 class _Iterator:
-    """What a shard iterator says."""
+    """The contents of a shard iterator."""
 
     arn: str
     shard: str
@@ -226,13 +226,13 @@ class _Iterator:
     made_at: float
 
     def text(self) -> str:
-        """The iterator as callers hold it."""
+        """Return the iterator as callers receive it."""
         inner = orjson.dumps([self.shard, self.position, round(self.made_at, 3)])
         return f"{self.arn}|1|{urlsafe_b64encode(inner).decode()}"
 
     @classmethod
     def read(cls, text: str) -> "_Iterator":
-        """Raises ValidationException for a text that :meth:`text` did not make."""
+        """Return the iterator of a text. Raise ValidationException unless :meth:`text` made it."""
         try:
             arn, version, inner = text.split("|")
             shard, position, made_at = orjson.loads(urlsafe_b64decode(inner))
@@ -243,7 +243,7 @@ class _Iterator:
         raise invalid("Invalid ShardIterator")
 
 
-# What is told -------------------------------------------------------------------------------------------------
+# Descriptions -------------------------------------------------------------------------------------------------
 
 
 def _describe_shard(shard: Shard) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _describe_shard(shard: Shard) -> dict[str, Any]:
 def _describe_record(stream: Stream, record: Record) -> dict[str, Any]:
     sequence = _sequence(record.sequence)
     change: dict[str, Any] = {
-        # Whole seconds, as Amazon's.
+        # Whole seconds, as Amazon has.
         "ApproximateCreationDateTime": int(record.created_at),
         "Keys": orjson.Fragment(record.keys),
         "SequenceNumber": sequence,
@@ -271,7 +271,7 @@ def _describe_record(stream: Stream, record: Record) -> dict[str, Any]:
     if record.old is not None:
         change["OldImage"] = orjson.Fragment(record.old)
     described: dict[str, Any] = {
-        # Always the same for one record, so that a reader can tell what it has seen.
+        # Always the same for one record, so that a reader can recognise records that it has read before.
         "eventID": blake2b(f"{stream.arn}/{sequence}".encode(), digest_size=EVENT_ID_BYTES).hexdigest(),
         "eventName": record.event,
         "eventVersion": "1.1",
@@ -280,7 +280,7 @@ def _describe_record(stream: Stream, record: Record) -> dict[str, Any]:
         "dynamodb": change,
     }
     if record.by_service:
-        # Capitals in this API; Lambda's events say principalId and type.
+        # Capitalised in this API; Lambda's events have principalId and type.
         described["userIdentity"] = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
     return described
 
@@ -289,7 +289,7 @@ def _sequence(number: int) -> str:
     return str(SEQUENCE_BASE + number)
 
 
-# Streams as readers may see them ------------------------------------------------------------------------------
+# Streams that readers may see ---------------------------------------------------------------------------------
 
 
 def _readable(core: Core) -> list[Stream]:
@@ -305,7 +305,7 @@ def _stream(core: Core, arn: str) -> Stream:
 
 
 def _horizon(core: Core, stream: Stream) -> int:
-    """The first sequence number that is not yet 24 hours old, whether or not the sweep has been."""
+    """Return the first sequence number of the last 24 hours, whether or not housekeeping has deleted older ones."""
     return core.streams.first_since(stream.id, core.clock() - RETENTION_S)
 
 

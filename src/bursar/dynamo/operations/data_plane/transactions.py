@@ -1,8 +1,8 @@
 """TransactWriteItems and TransactGetItems.
 
-A transaction is decided whole before its first write: every condition is evaluated, the reasons collected in the order
-of the actions, and only then is anything written. A ``ClientRequestToken`` is remembered in the same SQLite transaction
-as the writes it stands for, so that a repetition after a crash finds either both or neither.
+A transaction is decided as a whole before its first write: all conditions are evaluated, and the reasons collected in
+the order of the actions. A ``ClientRequestToken`` is stored in the same SQLite transaction as its writes, so that a
+repetition after a crash finds both or neither.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -113,7 +113,7 @@ MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], ItemAction]] = {
 
 
 def transact_write_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Up to 100 puts, updates, deletes and checks, all or none."""
+    """Run up to 100 puts, updates, deletes and checks, all or none."""
     elements = request["TransactItems"]
     return write_all(core, request, elements, _action, elements)
 
@@ -125,9 +125,9 @@ def write_all(
     make: Callable[[Core, Given], ItemAction],
     given: Sequence[Given],
 ) -> dict[str, Any]:
-    """Carries out what ``make`` makes of all of ``given``, all or none; once for a ``ClientRequestToken``.
+    """Run the actions that ``make`` returns for all of ``given``, all or none, and once for a ``ClientRequestToken``.
 
-    ``elements`` is what the request itself says, by which a repetition is known.
+    ``elements`` are the actions in the request: a repetition must have equal ones.
     """
     token = request.get("ClientRequestToken")
     digest = b""
@@ -156,7 +156,7 @@ def write_all(
 
 
 def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Up to 100 items as they stand at one moment; ``{}`` in the place of one that does not exist."""
+    """Return up to 100 items of one moment; ``{}`` for each that does not exist."""
     gets = []
     for element in request["TransactItems"]:
         get = element["Get"]
@@ -194,8 +194,11 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _all_fitting(make: Callable[[Core, Given], Fitted], core: Core, given: Sequence[Given]) -> list[Fitted]:
-    """What ``make`` makes of each. Keys and items that do not fit their tables cancel the transaction, each with its
-    reason; what is wrong with the request itself is raised as it is, wherever it stands."""
+    """Return what ``make`` returns for each of ``given``.
+
+    Keys and items that do not fit their tables cancel the transaction, each with its reason. Errors of the request
+    itself are raised unchanged, at any position.
+    """
     made: list[Fitted] = []
     reasons: dict[int, dict[str, Any]] = {}
     for one in given:
@@ -209,7 +212,7 @@ def _all_fitting(make: Callable[[Core, Given], Fitted], core: Core, given: Seque
 
 
 def _reasons(reasons: Mapping[int, dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """One for each of ``count`` actions, in order."""
+    """Return one reason for each of ``count`` actions, in order."""
     return [reasons.get(at) or {"Code": "None"} for at in range(count)]
 
 
@@ -226,7 +229,7 @@ def _action(core: Core, element: Mapping[str, Any]) -> ItemAction:
 
 
 def _decide(actions: list[ItemAction]) -> list[ItemWrite]:
-    """The writes of all actions, or the error that tells each action's reason."""
+    """Return the writes of all actions. Raise TransactionCanceledException with each action's reason."""
     writes: list[ItemWrite] = []
     reasons: dict[int, dict[str, Any]] = {}
     for action in actions:
@@ -241,7 +244,7 @@ def _decide(actions: list[ItemAction]) -> list[ItemWrite]:
 
 def _reason_of(error: DynamoError) -> dict[str, Any]:
     if error.code != "ConditionalCheckFailedException":
-        # What an update makes of the item as it stands can be invalid: that is this action's reason.
+        # The result of an update of the current item can be invalid: that is this action's reason.
         return _reason("DuplicateItem" if error.code == DUPLICATE_ITEM else "ValidationError", error.message)
     reason: dict[str, Any] = _reason("ConditionalCheckFailed", error.message)
     if error.item is not None:
@@ -254,7 +257,7 @@ def _reason(code: str, message: str) -> dict[str, Any]:
 
 
 def cancelled(reasons: list[dict[str, Any]]) -> DynamoError:
-    """TransactionCanceledException with one reason per action, in order."""
+    """Return TransactionCanceledException with one reason per action, in order."""
     codes = ", ".join(reason["Code"] for reason in reasons)
     return DynamoError(
         "TransactionCanceledException",
@@ -264,17 +267,17 @@ def cancelled(reasons: list[dict[str, Any]]) -> DynamoError:
 
 
 def _digest(elements: Sequence[Any]) -> bytes:
-    # Which consumption is told does not make it another request.
+    # ReturnConsumedCapacity is not part of the digest: a repetition may ask for another detail.
     try:
         actions = orjson.dumps(elements, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
-        # Only a caller in this process can send what JSON cannot hold.
+        # Only a caller in this process can send values that JSON cannot hold.
         raise unreadable(f"The request cannot be serialised: {error}") from None
     return blake2b(actions, digest_size=DIGEST_BYTES).digest()
 
 
 def _remember(core: Core, token: str, digest: bytes, writes: list[ItemWrite]) -> None:
-    """Keeps the token with what a repetition would read: (table, bytes) of each item."""
+    """Store the token with the sizes that a repetition is billed for: (table, bytes) of each item."""
     now = core.clock()
     if not core.tokens_cleared_at <= now < core.tokens_cleared_at + CLEAR_TOKENS_EVERY_S:
         core.storage.delete_expired_tokens(now)
@@ -284,7 +287,7 @@ def _remember(core: Core, token: str, digest: bytes, writes: list[ItemWrite]) ->
 
 
 def _repeated(request: Mapping[str, Any], digest: bytes, known_digest: bytes, sizes: bytes) -> dict[str, Any]:
-    """The answer to a request that took place already: success, billed as the reads that found it so."""
+    """Return the response to a repeated request: success, billed as reads of the items."""
     if digest != known_digest:
         raise DynamoError(
             "IdempotentParameterMismatchException",

@@ -1,1 +1,1 @@
-"""What operations read requests with: shapes, members, expression parameters, forms of known requests, ARNs."""
+"""Read requests: shapes, common members, expression parameters, known forms of writes, ARNs."""

@@ -1,4 +1,4 @@
-"""Amazon resource names in requests: which table or stream one names, and Amazon's words for one that names none."""
+"""Parse the Amazon resource names in requests, find their tables and streams, and raise Amazon's errors."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _RESOURCE = re.compile(r"table/(?P<table>[a-zA-Z0-9_.-]+)(/(?P<kind>[a-z]+)/(?P<
 
 @dataclass(frozen=True, slots=True)
 class Arn:
-    """A table's resource name, or that of something that belongs to it (``kind``: stream, index, …)."""
+    """The ARN of a table, or of a resource that belongs to it (``kind``: stream, index, …)."""
 
     text: str
     partition: str
@@ -28,12 +28,12 @@ class Arn:
 
     @property
     def is_ours(self) -> bool:
-        """Whether partition and region are this engine's."""
+        """Return whether partition and region are this engine's."""
         return self.partition == "aws" and self.region == REGION
 
 
 def parse_arn(text: str) -> Arn:
-    """The parts of a resource name. Raises ValidationException for one that names nothing of DynamoDB's."""
+    """Return the parts of an ARN. Raise ValidationException for an ARN that is not DynamoDB's."""
     if not text.startswith("arn:"):
         raise invalid_parameter(f"ARNs must start with 'arn:': {text}")
     found = _ARN.fullmatch(text)
@@ -52,7 +52,7 @@ def parse_arn(text: str) -> Arn:
 
 
 def tagged_table(core: Core, text: str, operation: str) -> Table:
-    """The table that a tag operation's ``ResourceArn`` names."""
+    """Return the table that a tag operation's ``ResourceArn`` names."""
     arn = parse_arn(text)
     if arn.kind == "index":
         raise _only_tables(text)
@@ -69,7 +69,7 @@ def tagged_table(core: Core, text: str, operation: str) -> Table:
 
 
 def policy_slot(core: Core, text: str) -> tuple[Table, str]:
-    """(table, slot) of a resource policy: the table's own is ``table``, its stream's is the stream's label."""
+    """Return (table, slot) of a resource policy. The table's slot is ``table``, its stream's is the stream's label."""
     arn = parse_arn(text)
     if arn.kind == "index":
         raise _only_tables(text)
@@ -93,7 +93,7 @@ def policy_slot(core: Core, text: str) -> tuple[Table, str]:
 
 
 def access_denied(operation: str, resource: str) -> DynamoError:
-    """What Amazon says of a resource in another account, whether or not it is there."""
+    """Return Amazon's error for a resource in another account, which is the same for missing resources."""
     return DynamoError(
         "AccessDeniedException",
         f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: dynamodb:{operation} on resource: {resource}"

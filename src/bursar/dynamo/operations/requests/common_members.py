@@ -1,4 +1,4 @@
-"""Members that the requests of many operations have: table names, expressions, what to return."""
+"""The shapes of members that many requests have: table names, expressions, return values."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ ARN_PATTERN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[a-zA-Z0
 
 
 class TableNameShape:
-    """A table's name, or its ARN."""
+    """The shape of a table's name or ARN."""
 
     def __init__(self, shortest: int = 1, longest: int = 255) -> None:
         self.shortest = shortest

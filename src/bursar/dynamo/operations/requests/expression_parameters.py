@@ -1,4 +1,4 @@
-"""Which of a request's parameters go together: expressions, placeholders, and the legacy parameters they replace."""
+"""Check which parameters of a request go together: expressions, placeholders, and the legacy parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,17 +23,17 @@ class ExpressionParameters:
         self._updates = "UpdateExpression" in expressions
 
     def known_form(self, request: Mapping[str, Any]) -> BoundExpressions | None:
-        """A write's (update, condition) where their form is known to be right; None sends it to :meth:`binding`."""
+        """Return a write's (update, condition) if their form is known; None sends the request to :meth:`binding`."""
         update = request.get("UpdateExpression") if self._updates else None
         if (update is None and request.get("ConditionExpression") is None) or not self._any_legacy.isdisjoint(request):
             return None
         return known_form(request, update)
 
     def binding(self, request: Mapping[str, Any]) -> Binding | None:
-        """The request's placeholders; None when it has no expression.
+        """Return the request's placeholders; None when it has neither an expression nor a legacy parameter.
 
-        With legacy parameters it is one without placeholders, so that a request with neither costs nothing more. Raises
-        ValidationException for mixtures, and for placeholders without an expression.
+        With legacy parameters the binding is empty. Raise ValidationException for mixtures, and for placeholders
+        without an expression.
         """
         if self._all.isdisjoint(request):
             return None
@@ -57,7 +57,7 @@ class ExpressionParameters:
 
     def _check_mixture(self, legacy: list[str], given: Sequence[str]) -> None:
         if KEY_CONDITIONS in legacy and KEY_CONDITION not in given:
-            # Filters and projections were expressions before key conditions were: the old one goes with the new ones.
+            # Filters and projections became expressions before key conditions: KeyConditions goes with the new ones.
             legacy = [name for name in legacy if name != KEY_CONDITIONS]
         if legacy:
             raise invalid(

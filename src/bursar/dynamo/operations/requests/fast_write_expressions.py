@@ -1,7 +1,7 @@
 """Bind the expressions of a write whose form has been checked before.
 
 A form is the texts of the expressions, the names and the types of the values. Programs repeat a few forms with other
-values, and all checks that DynamoDB makes before it looks at the values depend on the form alone.
+values, and all checks that DynamoDB makes before it reads the values depend on the form alone.
 
 ``known_form`` has the plain twin ``item_actions.bind_expressions``, which answers everything else, errors included. A
 property test in tests/dynamo/operations/requests/test_fast_write_expressions.py holds the two equal. Gain: 13 % of a

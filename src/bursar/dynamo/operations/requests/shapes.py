@@ -1,8 +1,13 @@
-"""The shapes of requests: what type each member has and which constraints Amazon checks before anything else.
+"""The shapes of requests: the type of each member, and the constraints that Amazon checks first.
 
-Two kinds of refusal, in this order: a member of the wrong JSON type is a SerializationException; then all violated
-constraints are told together, ``N validation errors detected: Value '…' at 'memberName' failed to satisfy constraint:
-…``, save that a bad table name is told alone. A request's shape is one table of members (see each operations module).
+There are two kinds of errors, in this order. A member of the wrong JSON type is a SerializationException. Then all
+violated constraints are reported together:
+``N validation errors detected: Value '…' at 'memberName' failed to satisfy constraint: …``. A bad table name is
+reported alone. The shape of each request is a table of members in the module of its operation.
+
+Nearly every request is well formed, so each shape has a fast path: ``fast_accepts``, whose plain twins are
+``check_type`` and ``violations``. A property test in tests/dynamo/operations/requests/test_shapes.py holds them equal.
+Gain: 43 % of a GetItem, 30 % of a PutItem.
 """
 
 import re
@@ -16,16 +21,16 @@ FAILED = "failed to satisfy constraint: Member must"
 
 
 class Shape(Protocol):
-    """One member's type and constraints."""
+    """The type and the constraints of one member."""
 
     def fast_accepts(self, value: Any) -> bool:
         """Return True when ``check_type`` and ``violations`` find nothing, without making paths and texts."""
 
     def check_type(self, value: Any) -> None:
-        """Raises SerializationException when the JSON type is wrong, here or deeper."""
+        """Raise SerializationException when the JSON type is wrong, here or deeper."""
 
     def violations(self, value: Any, path: str) -> Iterator[str]:
-        """Each violated constraint in Amazon's words."""
+        """Yield each violated constraint in Amazon's words."""
 
 
 class StringShape:
@@ -47,7 +52,7 @@ class StringShape:
 
     @property
     def json_type(self) -> type[Any] | None:
-        """The JSON type, where nothing else is asked."""
+        """Return the JSON type when there is no other constraint, or None."""
         bounded = self.shortest or self.longest is not None or self.pattern is not None or self.choices
         return None if bounded else str
 
@@ -80,14 +85,14 @@ class StringShape:
 
 
 class IntegerShape:
-    """An integer (``java``: Amazon's type of it)."""
+    """An integer; ``java`` is Amazon's type of it."""
 
     __slots__ = ("java", "label", "least", "most")
 
     def __init__(
         self, least: int | None = None, most: int | None = None, java: str = "Integer", label: str | None = None
     ) -> None:
-        """``label`` is said instead of ``Value '0' at 'limit'``."""
+        """Take the bounds, and the ``label`` that replaces ``Value '0' at 'limit'`` in errors."""
         self.least = least
         self.most = most
         self.java = java
@@ -137,7 +142,7 @@ class BooleanShape:
 
 
 class AttributeMapShape:
-    """A map whose content is checked elsewhere (attribute values by ``values.normalise``)."""
+    """A map whose content is checked elsewhere: attribute values by ``attribute_values.normalise``."""
 
     __slots__ = ()
     json_type: type[Any] | None = dict
@@ -164,7 +169,7 @@ class MapShape:
     def __init__(
         self, of: Shape, fewest: int = 0, most: int | None = None, required_message: str | None = None
     ) -> None:
-        """``required_message``: Amazon's text for an empty map, where it has one of its own."""
+        """Take the shape of the values; ``required_message`` is Amazon's special text for an empty map."""
         self.of = of
         self.fewest = fewest
         self.most = most
@@ -209,8 +214,10 @@ class ListShape:
     def __init__(
         self, of: Shape, fewest: int = 0, most: int | None = None, unlabelled: bool = False, in_map: bool = False
     ) -> None:
-        """``unlabelled``: Amazon leaves the value out of the fault and says the path as sent; ``in_map``: it tells the
-        length as the constraint of the map that the list is in.
+        """Take the shape of the elements and the way in which Amazon reports the length.
+
+        ``unlabelled``: the error has no value, and the path as sent. ``in_map``: the error is a constraint of the map
+        around the list.
         """
         self.of = of
         self.fewest = fewest
@@ -271,7 +278,7 @@ class ListShape:
 
 
 class StructureShape:
-    """A structure: members by name, some required; ``java_name`` is what Amazon's texts call it, where they do."""
+    """A structure: members by name, some required; ``java_name`` is its name in Amazon's texts, if it has one."""
 
     def __init__(
         self, members: Mapping[str, Shape], required: tuple[str, ...] = (), java_name: str | None = None
@@ -283,7 +290,7 @@ class StructureShape:
         self._plain = {name: getattr(shape, "json_type", None) for name, shape in members.items()}
 
     def printed(self, value: Any) -> str:
-        """A value as Java prints it into Amazon's messages."""
+        """Return a value as Java prints it in Amazon's messages."""
         if self._java_name is None or not isinstance(value, dict):
             return java(value)
         members = ", ".join(f"{member_name(name)}={java(value.get(name))}" for name in self.members)
@@ -326,7 +333,7 @@ class StructureShape:
             yield from self.member_violations(value, name, shape, f"{path}.{member_name(name)}")
 
     def member_violations(self, value: Mapping[str, Any], name: str, shape: Shape, path: str) -> Iterator[str]:
-        """The faults of one member."""
+        """Yield the violations of one member."""
         element = value.get(name)
         if element is not None:
             yield from shape.violations(element, path)
@@ -335,17 +342,20 @@ class StructureShape:
 
 
 class Request(StructureShape):
-    """An operation's whole request."""
+    """The whole request of an operation."""
 
     def __init__(
         self, members: Mapping[str, Shape], required: tuple[str, ...] = (), missing: str | None = None
     ) -> None:
-        """``missing``: Amazon's text for an absent required member, with ``{}`` for its name, where it has its own."""
+        """Take the members.
+
+        ``missing`` is Amazon's special text for an absent required member, with ``{}`` for its name.
+        """
         super().__init__(members, required)
         self._missing = missing
 
     def check(self, request: Any) -> None:
-        """Raises what Amazon says of a request that does not fit; hardly any time for one that does."""
+        """Raise Amazon's error for a request that does not have this shape."""
         if not self.fast_accepts(request):
             self._report(request)
 
@@ -369,12 +379,12 @@ class Request(StructureShape):
 
 
 def member_name(name: str) -> str:
-    """A member's name as constraints call it: ``TableName`` → ``tableName``."""
+    """Return a member's name as constraints write it: ``TableName`` → ``tableName``."""
     return name[:1].lower() + name[1:]
 
 
 def java(value: Any) -> str:
-    """A value as Java prints it into Amazon's messages."""
+    """Return a value as Java prints it in Amazon's messages."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}={java(element)}" for name, element in value.items()) + "}"
     if isinstance(value, list):
@@ -385,7 +395,7 @@ def java(value: Any) -> str:
 
 
 def _as_sent(path: str) -> str:
-    """``requestItems.name.member.keys`` as in the request: ``RequestItems.name.member.Keys``."""
+    """Return ``requestItems.name.member.keys`` as sent: ``RequestItems.name.member.Keys``."""
     first, _, rest = path.partition(".")
     middle, _, last = rest.rpartition(".")
     return f"{first[:1].upper()}{first[1:]}.{middle}.{last[:1].upper()}{last[1:]}"
