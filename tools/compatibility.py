@@ -1,11 +1,10 @@
-"""Writes the tables of docs/compatibility.md: the operations from the engine's dispatch table, and the public
-conformance suite's counts from a run of it.
+"""Write the tables of docs/compatibility.md: the operations, and the counts of the public conformance suite.
 
     .venv/bin/python tools/compatibility.py [--conformance results.json --suite CHECKOUT]
 
-``results.json`` is what ``npx vitest run --reporter=json --outputFile=results.json`` wrote in a checkout of
-github.com/nubo-db/dynamodb-conformance, with DYNAMODB_ENDPOINT at a `bursar dynamo`. The text around the tables is
-written by hand and kept.
+The operations come from the engine's dispatch table. ``results.json`` is written by ``npx vitest run --reporter=json
+--outputFile=results.json`` in a checkout of github.com/nubo-db/dynamodb-conformance, with DYNAMODB_ENDPOINT at a
+`bursar dynamo`. The text around the tables is written by hand and kept.
 """
 
 import argparse
@@ -27,7 +26,7 @@ ABSENT = "**missing**: UnknownOperationException"
 
 
 def operations_table() -> str:
-    """Every operation of both services, and what the engine does with it."""
+    """Return the table of every operation of both services, with the engine's answer."""
     lines = ["| service | operation | answer |", "|---|---|---|"]
     for service, names in SERVICES.items():
         for name in names:
@@ -37,7 +36,7 @@ def operations_table() -> str:
 
 
 def conformance_table(run: dict[str, Any], commit: str) -> str:
-    """Tests passed of each folder of the suite, of one run of it."""
+    """Return the table of passed tests by folder of the suite, for one run."""
     counts: dict[str, list[int]] = {}
     for folder, passed in _outcomes(run):
         count = counts.setdefault(folder, [0, 0])
@@ -57,7 +56,7 @@ def conformance_table(run: dict[str, Any], commit: str) -> str:
 
 
 def _outcomes(run: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """(folder, 1 for passed) of each test; what was skipped has not passed."""
+    """Yield (folder, 1 for passed) of each test; a skipped test has not passed."""
     for file in run["testResults"]:
         folder = Path(file["name"].partition("/tests/")[2]).parent.as_posix()
         for test in file["assertionResults"]:
@@ -65,7 +64,7 @@ def _outcomes(run: dict[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def replaced(page: str, section: str, text: str) -> str:
-    """``page`` with ``text`` between the marks of a section."""
+    """Return ``page`` with ``text`` between the marks of a section."""
     marks = f"(<!-- {section} -->\n).*?(<!-- end of {section} -->)"
     written, found = re.subn(marks, lambda mark: f"{mark[1]}{text}\n{mark[2]}", page, flags=re.DOTALL)
     if not found:
@@ -74,7 +73,7 @@ def replaced(page: str, section: str, text: str) -> str:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--conformance", type=Path, metavar="JSON", help="a run's result")
     parser.add_argument("--suite", type=Path, metavar="FOLDER", help="the suite's checkout, for its commit")

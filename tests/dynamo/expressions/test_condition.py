@@ -1,4 +1,4 @@
-"""Conditions: true or false of an item, and the laws that comparisons keep."""
+"""Conditions: whether they hold for an item, and the laws of comparisons."""
 
 import copy
 from typing import Any
@@ -178,7 +178,7 @@ def test_a_value_of_a_type_that_an_operator_never_takes(text: str, given_values:
         ("n BETWEEN :v AND :w", {"v": {"N": "2"}, "w": {"S": "x"}},
          "The BETWEEN operator requires same data type for lower and upper bounds; "
          "lower bound operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {S:x}"),
-        # In reading order, whether or not a check needs the values.
+        # In reading order, for checks with and without values.
         ("n BETWEEN :v AND :w AND a = :z", {"v": {"N": "2"}, "w": {"N": "1"}},
          "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; "
          "lower bound operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}"),

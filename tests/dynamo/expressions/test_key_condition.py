@@ -1,4 +1,4 @@
-"""Key conditions: the range of keys that they mean, and what they may not say."""
+"""Key conditions: the ranges of keys that they resolve to, and the conditions that are rejected."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_a_range_holds_the_numbers_that_the_comparison_holds_for(key: int, bound
     found = resolved(f"pk = :p AND n {sign} :x", sort=("n",), x={"N": str(bound)})
     compared = {"=": key == bound, "<": key < bound, "<=": key <= bound, ">": key > bound, ">=": key >= bound}
     assert found.contains(keys.encode_key_value({"N": str(key)})) == compared[sign]
-    # With the table's own key behind it, as in an index, an entry lies in the same range.
+    # An index entry has the table's key after it, and lies in the same range.
     entry = keys.compose_all([{"N": str(key)}, {"S": behind.encode("utf-8", "replace").decode()}])
     assert found.contains(entry) == compared[sign]
 

@@ -1,8 +1,8 @@
-"""The same random expressions on the same random items, here and in Amazon's DynamoDB Local.
+"""Compare random expressions on random items with Amazon's DynamoDB Local.
 
-Runs where `tools/install-oracles` has installed DynamoDB Local; ORACLE_EXAMPLES=5000 looks longer than a test run
-needs. What it is known to answer otherwise than Amazon's service is in ``QUIRKS``, with reasons; everything else must
-be the same, error texts included.
+The tests run where `tools/install-oracles` has installed DynamoDB Local. ORACLE_EXAMPLES=5000 runs more examples than a
+test run needs. ``QUIRKS`` lists the answers in which DynamoDB Local is known to differ from Amazon's service, with
+reasons. Everything else must be equal, error texts included.
 """
 
 import http.client
@@ -40,7 +40,7 @@ QUIRKS = (
     "document paths conflict",  # likewise
 )
 RUN_TIME = {MISSING, WRONG_TYPE, INVALID_PATH}
-"""Errors found while an update is applied; of several, either may be reported."""
+"""Errors of applying an update; of several, either may be reported."""
 
 KEY = {"pk": {"S": "key"}}
 NAMES = {"#n": "n", "#e": "é"}
@@ -115,14 +115,14 @@ def _wait_for(port: int) -> None:
 
 
 def placeholders_of(text: str, given_values: dict[str, Any]) -> dict[str, Any]:
-    """The request's parameters for the placeholders in ``text``."""
+    """Return the request's parameters for the placeholders in ``text``."""
     names = {name: NAMES[name] for name in re.findall(r"#\w+", text)}
     used = {name: given_values[name] for name in re.findall(r":\w+", text)}
     return {"ExpressionAttributeNames": names or None, "ExpressionAttributeValues": used or None}
 
 
 def comparable(value: Any) -> Any:
-    """``value`` with sets in one order."""
+    """Return ``value`` with its sets in one order."""
     if isinstance(value, list):
         return [comparable(element) for element in value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Precedence, parentheses, the spellings that DynamoDB takes, and expressions nested as deep as they can be."""
+"""Precedence, parentheses, accepted spellings, and expressions nested as deep as they can be."""
 
 import pytest
 from hypothesis import given

@@ -38,7 +38,7 @@ def test_paths_join_into_a_tree() -> None:
         ("a[1], a[1]", "overlap", "[a, [1]]", "[a, [1]]"),
         ("a.b, a[1]", "conflict", "[a, b]", "[a, [1]]"),
         ("a.b.c, a.b[2]", "conflict", "[a, b, c]", "[a, b, [2]]"),
-        # The paths are gone through from the last to the first.
+        # The paths are checked from the last to the first.
         ("a.b, a[1], a.c", "conflict", "[a, [1]]", "[a, c]"),
         ("a.b, a, a.c", "overlap", "[a]", "[a, c]"),
         ("#n, n", "overlap", "[n]", "[n]"),

@@ -1,4 +1,4 @@
-"""Projections: the chosen parts of an item in its own structure."""
+"""Projections: the chosen parts of an item, at their places in it."""
 
 import copy
 from typing import Any

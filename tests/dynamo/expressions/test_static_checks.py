@@ -1,4 +1,4 @@
-"""What an expression may not say whatever its names and values, and which problem is reported first."""
+"""Expressions that are invalid for all names and values, and the order of their errors."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def unknown(function: str) -> str:
         ("attribute_exists(a) = b", misused("attribute_exists")),
         ("attribute_exists(attribute_exists(name))", misused("attribute_exists")),
         ("a IN (b, contains(c, d))", misused("contains")),
-        # Reading order, a function before its operands, parentheses before all.
+        # In reading order, a function before its operands, parentheses before everything else.
         ("size(x) AND name = b", misused("size")),
         ("name = b AND size(x)", reserved("name")),
         ("foo(name)", unknown("foo")),

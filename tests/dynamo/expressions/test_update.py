@@ -1,4 +1,4 @@
-"""Updates: the new item, what is refused, and that the old item never changes."""
+"""Updates: the new item, the rejected updates, and that the old item never changes."""
 
 import copy
 from typing import Any
@@ -39,7 +39,7 @@ def updated(text: str, item: dict[str, Any] | None = None, **given_values: Any) 
 
 
 def changed(text: str, **given_values: Any) -> dict[str, Any]:
-    """The attributes that the update changes, None standing for those it removes."""
+    """Return the attributes that the update changes; None for those that it removes."""
     new = updated(text, **given_values)
     return {name: new.get(name) for name in sorted(ITEM.keys() | new.keys()) if new.get(name) != ITEM.get(name)}
 

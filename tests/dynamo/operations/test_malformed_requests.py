@@ -1,4 +1,4 @@
-"""Requests damaged at random places are refused in DynamoDB's words or carried out: never another exception."""
+"""Requests damaged at random places are rejected with DynamoDB's errors or run: no other exception is raised."""
 
 import copy
 import random
@@ -100,7 +100,7 @@ DAMAGES_PER_OPERATION = 200
 
 
 def damaged(request: dict[str, Any], luck: random.Random) -> dict[str, Any]:
-    """The request with one to three of its nodes replaced, removed or doubled."""
+    """Return the request with one to three of its nodes replaced, removed or doubled."""
     whole = copy.deepcopy(request)
     for _ in range(luck.randint(1, 3)):
         node: Any = whole

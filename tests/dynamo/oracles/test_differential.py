@@ -1,8 +1,9 @@
-"""The same random requests here, in DynamoDB Local and in dynoxide: the same answers, or a reason.
+"""Compare random requests with DynamoDB Local and dynoxide: equal answers, or a difference with a reason.
 
-Ours must be the answer of one of them; the message counts where the two agree. ORACLE_EXAMPLES=2000 looks longer than a
-test run needs (an example is up to eight requests); ``pytest -s`` prints what was compared. moto has too few of
-Amazon's texts, and breaks on many expressions: it judges simple requests, by status, code and what is read.
+The engine's answer must be the answer of one of them; the message counts where the two agree. ORACLE_EXAMPLES=2000 runs
+more examples than a test run needs (an example is up to eight requests). ``pytest -s`` prints what was compared. moto
+has few of Amazon's texts and breaks on many expressions: it judges simple requests, by status, code and the items that
+are read.
 """
 
 import re
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.oracle
 
 
 class Contest:
-    """Ours and others, all with the same tables."""
+    """The engine and the oracles, all with the same tables."""
 
     def __init__(self, peers: list[Peer]) -> None:
         self.engine = Engine.open(":memory:")
@@ -41,20 +42,20 @@ class Contest:
             return error.http_status, error.body()
 
     def empty(self) -> None:
-        """Takes out every item everywhere."""
+        """Delete every item from every store."""
         for name, key in KEYS.items():
             for call in (self.ours, *(peer.call for peer in self.peers)):
                 for item in call("Scan", {"TableName": name})[1]["Items"]:
                     call("DeleteItem", {"TableName": name, "Key": {attribute: item[attribute] for attribute in key}})
 
     def compare(self, request: Request) -> tuple[str, dict[str, str]]:
-        """Our line, and each oracle's."""
+        """Return the engine's line, and each oracle's."""
         operation, body = request
         ours = comparable(operation, body, self.ours(operation, body))
         return ours, {peer.name: comparable(operation, body, peer.call(operation, body)) for peer in self.peers}
 
     def take_out_bare_items(self, request: Request) -> None:
-        """Take out of each oracle the item that a removal alone made there and not here (see ``verdicts.KNOWN``)."""
+        """Delete from each oracle the item that a removal alone made there and not here (see ``verdicts.KNOWN``)."""
         for body in removals(*request):
             key = {"TableName": body["TableName"], "Key": body["Key"]}
             for peer in self.peers if "Item" not in self.ours("GetItem", key)[1] else ():
@@ -94,7 +95,7 @@ random_requests = oracle_settings(EXAMPLES)
 
 
 def moved_apart(ours: str, theirs: dict[str, str]) -> bool:
-    """Whether the stores may hold different things from here on."""
+    """Return whether the stores may contain different items from here on."""
     return any(line != ours and "200" in (line[:3], ours[:3]) for line in theirs.values())
 
 

@@ -1,4 +1,4 @@
-"""Statements cut into tokens."""
+"""Statements split into tokens."""
 
 import pytest
 from hypothesis import given

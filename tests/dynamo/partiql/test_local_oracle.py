@@ -1,9 +1,9 @@
-"""The same statements here and in Amazon's DynamoDB Local: items and error texts are the same.
+"""Compare statements with Amazon's DynamoDB Local: items and error texts are equal.
 
-Runs where `tools/install-oracles` has installed DynamoDB Local. What it answers otherwise than Amazon's service does
-is not among the statements: it repeats a malformed statement instead of saying what is wrong with it, fails with a 500
-at ORDER BY … DESC and at two attributes compared, and names DuplicateItemException without its last word. Where it
-finds other items by random WHERE clauses, the difference is in ``KNOWN`` with its reason.
+The tests run where `tools/install-oracles` has installed DynamoDB Local. Statements on which it differs from Amazon's
+service are left out: it repeats a malformed statement instead of naming the error, fails with a 500 at ORDER BY … DESC
+and when two attributes are compared, and names DuplicateItemException without its last word. ``KNOWN`` lists, with
+reasons, where it finds other items by random WHERE clauses.
 """
 
 import json
@@ -145,7 +145,7 @@ def theirs(oracle: Local, statement: str) -> Any:
 
 
 def in_no_order(items: list[Any]) -> list[Any]:
-    """The items compared as a set: partitions come in the order of a hash there."""
+    """Return the items in one order: DynamoDB Local returns partitions in the order of a hash."""
     return sorted(map(comparable, items), key=lambda one: json.dumps(one, sort_keys=True))
 
 
@@ -165,7 +165,7 @@ def once_each(found: list[Any]) -> list[Any]:
 
 
 def scanned(oracle: Local, where: str) -> list[Any] | None:
-    """What Local's own Scan finds by the same condition; None if it refuses the filter."""
+    """Return the items of Local's Scan with the same condition; None if it rejects the filter."""
     text, values = as_filter(where)
     answer = oracle("Scan", TableName="orders", FilterExpression=text, ExpressionAttributeValues=values)
     return in_no_order(answer["Items"]) if "Items" in answer else None
@@ -184,7 +184,7 @@ KNOWN: tuple[tuple[Callable[[Local, str, list[Any], list[Any]], bool], str], ...
         "own Scan with that filter finds what ours finds.",
     ),
 )
-"""(whether it is this difference, the reason): of the clause, the items found here and there."""
+"""(test of a difference, by the clause and the items found here and there; its reason)."""
 
 
 def test_an_in_that_names_a_partition_twice_finds_its_items_once_and_twice_there(oracle: Local, engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Statements parsed, and those that are none."""
+"""Parsed statements, and texts that are not statements."""
 
 import re
 
@@ -128,7 +128,7 @@ def test_operators_bind_as_in_sql(condition: str, tree: str) -> None:
 
 
 def drawn(node: object) -> str:
-    """A condition with its structure in parentheses."""
+    """Return a condition with its structure in parentheses."""
     if isinstance(node, Reference):
         return output_name(node)
     if isinstance(node, Literal):

@@ -1,12 +1,12 @@
-"""Was a recorded history possible? Two judges of what several clients saw, and the models that they judge by.
+"""Judge whether a recorded history of several clients was possible, by two judges and the models that they use.
 
-:func:`linearizable` is Wing and Gong's search, with Lowe's memory of what was tried: is there one order of the calls,
-none before it was invoked nor after it was answered, in which a simple sequential model gives every client's answer?
-(Wing and Gong, "Testing and verifying concurrent objects", 1993; Lowe, "Testing for linearizability", 2017.)
+:func:`linearizable` is Wing and Gong's search, with Lowe's memory of tried states. It looks for one order of the calls
+in which a sequential model gives every client's answer, and no call is before its invocation or after its answer.
+Sources: Wing and Gong, "Testing and verifying concurrent objects", 1993; Lowe, "Testing for linearizability", 2017.
 
-:func:`append_anomalies` judges larger histories of transactions that append to lists and read several lists: the lists
-show who came before whom, and a cycle among the transactions means that no serial order explains them (Kingsbury and
-Alvaro, "Elle: inferring isolation anomalies from experimental observations", 2020).
+:func:`append_anomalies` judges larger histories of transactions that append to lists and read several lists. The lists
+show the order of the transactions, and a cycle among them means that no serial order explains them. Source: Kingsbury
+and Alvaro, "Elle: inferring isolation anomalies from experimental observations", 2020.
 
     client 1   ├──── write 1 ────┤               ├─ read → 2 ─┤
     client 2          ├──── write 2 ──── ┄┄┄ no answer: at any moment from its call on, or never
@@ -20,13 +20,13 @@ from itertools import pairwise
 from typing import Any
 
 NEVER = 1 << 60
-"""When a call was answered that never was."""
+"""The time of the answer of a call that was never answered."""
 NONE = "none"
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call as a client saw it. ``answer`` is meaningless when ``answered`` is NEVER."""
+    """One call as its client saw it. ``answer`` has no meaning when ``answered`` is NEVER."""
 
     client: str
     action: Hashable
@@ -40,13 +40,14 @@ Model = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def linearizable(history: Sequence[Call], model: Model, state: Hashable) -> bool:
-    """Does some order of the calls explain every answer? ``state`` is what there was at first, hashable as all are.
+    """Return whether some order of the calls explains every answer.
 
-    The time it takes grows with the calls that overlap, and doubles with each that was never answered.
+    ``state`` is the state at the beginning; states must be hashable. The time grows with the calls that overlap, and
+    doubles with each call that was never answered.
     """
     known = sorted((call for call in history if call.answered != NEVER), key=lambda call: call.invoked)
     doubtful = [call for call in history if call.answered == NEVER]
-    # What took place so far: all known calls before the first number, those after it as bits, the doubtful as bits.
+    # The calls in the order so far: all known calls before the first number, later ones as bits, doubtful ones as bits.
     waiting: list[tuple[int, int, int, Hashable]] = [(0, 0, 0, state)]
     tried = set(waiting)
     while waiting:
@@ -69,10 +70,10 @@ def linearizable(history: Sequence[Call], model: Model, state: Hashable) -> bool
         for number, call in enumerate(doubtful):
             if call.invoked < deadline and not doubts >> number & 1:
                 after, _ = model(state, call.action)
-                # One that changes nothing may as well be done never.
+                # A doubtful call that changes nothing need not be in the order.
                 if after != state:
                     steps.append((first, more, doubts | 1 << number, after))
-        # Last in, first tried: calls with answers before those without.
+        # The last one in is tried first: calls with answers before those without.
         for step in reversed(steps):
             if step not in tried:
                 tried.add(step)
@@ -81,13 +82,16 @@ def linearizable(history: Sequence[Call], model: Model, state: Hashable) -> bool
 
 
 def beginning(history: Sequence[Call], tick: int) -> list[Call]:
-    """The history as it was at that moment: what was answered later was not answered yet."""
+    """Return the history up to that moment: calls answered later have no answer yet."""
     begun = (call for call in history if call.invoked < tick)
     return [call if call.answered < tick else replace(call, answered=NEVER, answer=None) for call in begun]
 
 
 def register(state: Any, action: Any) -> tuple[Any, Any]:
-    """One item with one number: read, write, compare-and-set, add, delete; NONE when the item is not there."""
+    """Model one item with one number: read, write, compare-and-set, add, delete.
+
+    NONE means that the item does not exist.
+    """
     kind, *arguments = action
     if kind == "read":
         return state, state
@@ -103,9 +107,10 @@ def register(state: Any, action: Any) -> tuple[Any, Any]:
 
 
 def registers(state: Any, action: Any) -> tuple[Any, Any]:
-    """Several items under transactions: ``("get", keys)`` and ``("write", ((key, expected | None, new), …))``.
+    """Model several items under transactions.
 
-    The state is a tuple of (key, number) pairs; a transaction's answer is "ok" or the items at fault.
+    The actions are ``("get", keys)`` and ``("write", ((key, expected | None, new), …))``. The state is a tuple of (key,
+    number) pairs; the answer to a write is "ok" or the items whose condition failed.
     """
     kind, arguments = action
     items = dict(state)
@@ -137,7 +142,7 @@ REFUSED = "refused"
 
 
 def append_anomalies(history: Sequence[Call], final: dict[str, tuple[int, ...]]) -> list[str]:
-    """What no serial order of the transactions explains. ``final`` is every list, read when all is quiet."""
+    """Return the anomalies that no serial order explains. ``final`` has every list, read after the last call."""
     calls = {call.action.value: call for call in history if isinstance(call.action, Append)}
     readers = [call for call in history if isinstance(call.action, ReadAll) and call.answered != NEVER]
     anomalies = _value_faults(calls, final)
@@ -153,7 +158,7 @@ def append_anomalies(history: Sequence[Call], final: dict[str, tuple[int, ...]])
 
 
 def _value_faults(calls: dict[int, Call], final: dict[str, tuple[int, ...]]) -> list[str]:
-    """Appends that are lost, doubled, torn, foreign, or there although they were refused."""
+    """Return the appends that are lost, doubled, torn, foreign, or present although they were rejected."""
     faults = []
     for key, values in final.items():
         if len(set(values)) != len(values):
@@ -174,7 +179,7 @@ Graph = dict[str, set[str]]
 
 
 def _dependencies(appends: list[Call], readers: list[Call], final: dict[str, tuple[int, ...]]) -> Graph:
-    """Who came before whom: by the order of values, by what was read and not yet read, and by the clock."""
+    """Return which transaction was before which: by the order of values, by what each read, and by the clock."""
     graph: Graph = defaultdict(set)
     for values in final.values():
         for earlier, later in pairwise(values):
@@ -192,7 +197,7 @@ def _dependencies(appends: list[Call], readers: list[Call], final: dict[str, tup
 
 
 def _add_clock(graph: Graph, named: list[tuple[str, Call]]) -> None:
-    """What was answered before another was invoked came before it: a chain of moments, an edge or two for each call."""
+    """Add the order of calls that do not overlap: a chain of moments, an edge or two for each call."""
     moments = [(call.answered, 1, name) for name, call in named if call.answered != NEVER]
     moments += [(call.invoked, 0, name) for name, call in named]
     last = "tick -"
@@ -206,7 +211,7 @@ def _add_clock(graph: Graph, named: list[tuple[str, Call]]) -> None:
 
 
 def _cycle(graph: Graph) -> list[str]:
-    """One cycle of the graph, or nothing."""
+    """Return one cycle of the graph, or nothing."""
     incoming: dict[str, int] = defaultdict(int)
     for targets in graph.values():
         for target in targets:
@@ -222,7 +227,7 @@ def _cycle(graph: Graph) -> list[str]:
                 free.append(target)
     if not left:
         return []
-    # Every node that is left has one before it that is left too: walking backwards must come round.
+    # Every remaining node has a remaining predecessor: walking backwards must reach a node twice.
     before = {target: node for node in left for target in graph.get(node, ()) if target in left}
     path, node = [], next(iter(sorted(left)))
     while node not in path:

@@ -1,7 +1,8 @@
-"""A writer that knows what it was promised: every kind of write, on keys of its own, and what each must leave behind.
+"""A writer that records what the server acknowledged: every kind of write, on keys that no other writer uses.
 
-acknowledged    what each key must hold (None: nothing)
-in doubt        the one request without an answer: its keys must hold the old or the new, a transaction's all alike
+acknowledged    the contents that each key must have (None: no item)
+
+in doubt        the one request without an answer: its keys have the old or the new contents, a transaction's all alike
 """
 
 import random
@@ -23,7 +24,7 @@ Request = tuple[str, dict[str, Any]]
 
 
 class Writer:
-    """Writes over one connection, over another when that is lost, until nobody listens any more."""
+    """Writes over one connection, and over another when it is lost, until no server listens."""
 
     def __init__(self, name: str, seed: int) -> None:
         self.name = name
@@ -37,7 +38,7 @@ class Writer:
         self._stamp = 0
 
     async def run(self, port: int, acknowledged: Callable[[int], None]) -> None:
-        """Writes until nobody listens; tells of each acknowledgement."""
+        """Write until no server listens, and report each acknowledgement."""
         connection = Connection(port)
         try:
             while True:
@@ -63,7 +64,7 @@ class Writer:
         acknowledged(len(changes))
 
     async def _settle(self, connection: Connection) -> None:
-        """The worker that had the request is gone: another tells what became of it."""
+        """Ask another worker for the result of the request whose worker is gone."""
         found: Changes = {key: item for key, item in self.holds.items() if key not in self.doubt}
         for key in self.doubt:
             request = {"TableName": TABLE, "Key": key_item(key), "ConsistentRead": True}
@@ -75,7 +76,7 @@ class Writer:
         self.settled += 1
 
     def faults(self, found: Changes) -> list[str]:
-        """How what was ``found`` differs from what was promised; then takes what was found for the truth."""
+        """Return how the contents ``found`` differ from the acknowledged ones; then accept them as acknowledged."""
         faults = []
         for key in self.holds.keys() | self.doubt.keys():
             may_be = [self.holds.get(key), *([self.doubt[key]] if key in self.doubt else [])]
@@ -110,7 +111,7 @@ class Writer:
         return ("DeleteItem", {"TableName": TABLE, "Key": key_item(key)}), {key: None}
 
     def _update(self) -> tuple[Request, Changes]:
-        """Conditional on what must be there: a lost write shows at once."""
+        """Update under the condition of the expected contents, so that a lost write fails at once."""
         key = self._key()
         item = self._item(key)
         names = [name for name in item if name not in ("pk", "sk")]
@@ -145,5 +146,5 @@ class Writer:
 
 
 def key_item(key: Key) -> dict[str, Any]:
-    """The key attributes."""
+    """Return the key attributes."""
     return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}

@@ -1,6 +1,6 @@
-"""What a comparison with an oracle draws: the same in every test run, or, told ORACLE_EXAMPLES, so many others.
+"""The examples of a comparison with an oracle: the same in every test run, or ORACLE_EXAMPLES many random ones.
 
-A module has the fixture by importing it.
+A module gets the fixture by importing it.
 """
 
 import os
@@ -15,7 +15,7 @@ REPEATED = "ORACLE_EXAMPLES" not in os.environ
 
 
 def oracle_settings(examples: int) -> settings:
-    """So many examples in a test run."""
+    """Return the settings: ``examples`` of them in a test run."""
     return settings(
         max_examples=examples if REPEATED else int(os.environ["ORACLE_EXAMPLES"]),
         deadline=None,
@@ -28,8 +28,11 @@ def oracle_settings(examples: int) -> settings:
 
 @pytest.fixture(autouse=True, scope="module")
 def the_same_requests_whatever_else_is_loaded() -> Iterator[None]:
-    """Hypothesis mixes in constants of the project's modules that are loaded, so each edit and each neighbouring test
-    would draw other requests. New differences are looked for with ORACLE_EXAMPLES; a test run repeats itself."""
+    """Keep Hypothesis from drawing other requests when a module changes.
+
+    It mixes in constants of the project's loaded modules, so each edit and each neighbouring test would change the
+    requests. ORACLE_EXAMPLES looks for new differences; a test run repeats itself.
+    """
     with pytest.MonkeyPatch.context() as patch:
         if REPEATED:
             patch.setattr(providers, "_get_local_constants", Constants)

@@ -1,6 +1,6 @@
-"""The other DynamoDBs, each a process (moto: a thread) that listens on loopback, and one way to ask any of them.
+"""The other implementations of DynamoDB, each a process (moto: a thread) on loopback, and one client for all.
 
-`tools/install-oracles` installs DynamoDB Local and dynoxide into .tools/oracles; moto comes with the environment.
+`tools/install-oracles` installs DynamoDB Local and dynoxide into .tools/oracles; moto is in the environment.
 """
 
 import http.client
@@ -31,7 +31,7 @@ class Peer:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def call(self, operation: str, request: Any) -> Answer:
-        """Sends one request."""
+        """Send one request."""
         headers = {
             "X-Amz-Target": f"DynamoDB_20120810.{operation}",
             "Content-Type": "application/x-amz-json-1.0",
@@ -52,7 +52,7 @@ class Peer:
 
 
 def missing(name: str) -> str | None:
-    """Why an oracle cannot be asked."""
+    """Return why an oracle is not available, or None."""
     if name == "local" and (not LOCAL.is_dir() or shutil.which("java") is None):
         return "DynamoDB Local is not installed: tools/install-oracles"
     if name == "dynoxide" and not DYNOXIDE.exists():
@@ -62,7 +62,7 @@ def missing(name: str) -> str | None:
 
 @contextmanager
 def running(name: str, folder: Path) -> Iterator[Peer]:
-    """Starts an oracle and ends it."""
+    """Start an oracle, and end it afterwards."""
     with STARTS[name](folder) as port:
         peer = Peer(name, port)
         yield peer

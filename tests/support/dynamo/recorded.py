@@ -1,4 +1,4 @@
-"""Clients that record what they did and saw, over HTTP, while servers come and go under them."""
+"""Clients that record their requests and answers over HTTP, while servers start and stop."""
 
 import asyncio
 import itertools
@@ -11,11 +11,11 @@ from tests.support.dynamo.served import Answer, Connection, Lost, Served
 
 Operation = tuple[str, dict[str, Any]]
 Read = Callable[[int, dict[str, Any]], Any]
-"""(HTTP status, response) → the answer as the model gives it."""
+"""(HTTP status, response) → the answer in the model's form."""
 
 
 class Recorder:
-    """One history: everything that its clients did, by one count of moments."""
+    """One history: everything that its clients did, in one count of moments."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -24,7 +24,7 @@ class Recorder:
     async def call(
         self, connection: Connection, client: str, action: Hashable, operation: Operation, read: Read
     ) -> None:
-        """Sends a request and records what came. Raises ``Lost`` once that is recorded too."""
+        """Send a request and record its answer. Raise ``Lost``, once recorded, for a lost connection."""
         invoked = next(self._tick)
         try:
             status, answer = await connection.call(*operation)
@@ -47,7 +47,7 @@ async def run_clients(
     seed: int,
     when: dict[int, Callable[[], None]] | None = None,
 ) -> None:
-    """So many clients take ``turns`` turns each, or until nobody listens; ``when`` does things after so many turns."""
+    """Let the clients take ``turns`` turns each, or until no server listens; run ``when`` after so many turns."""
     taken = itertools.count(1)
 
     async def run(number: int) -> None:
@@ -62,7 +62,7 @@ async def run_clients(
                 finally:
                     (when or {}).get(next(taken), _nothing)()
         except ConnectionError:
-            pass  # nobody listens: the request was never sent
+            pass  # no server listens: the request was never sent
         finally:
             connection.close()
 
@@ -73,7 +73,7 @@ def _nothing() -> None: ...
 
 
 async def ask(server: Served, operation: str, request: dict[str, Any]) -> Answer:
-    """One request by itself."""
+    """Send one request."""
     connection = Connection(server.port)
     try:
         return await connection.call(operation, request)

@@ -1,9 +1,9 @@
-"""A disk that can be cut off or run full at any moment: a SQLite VFS under the engine.
+"""A disk that can lose power or be full at any moment: a SQLite VFS under the engine.
 
     write ─ write ─ SYNC ─ ack 1 ─ write ─ write ─ SYNC ─ ack 2 ─ write ┄ cut
     └── certain ──────┘            └── certain ──────┘             └─ each may be there, be missing, or be half there
 
-SQLite's own locking and shared memory go to the real VFS below; only what is written, cut and synced is watched.
+SQLite's locking and shared memory use the real VFS below. Only writes, truncations and syncs are recorded.
 """
 
 import random
@@ -19,7 +19,7 @@ SECTOR_BYTES = 512
 
 @dataclass(frozen=True)
 class Written:
-    """Bytes put at an offset."""
+    """Bytes written at an offset."""
 
     file: str
     offset: int
@@ -28,7 +28,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Cut:
-    """A file made this long."""
+    """A file truncated to this length."""
 
     file: str
     size: int
@@ -36,21 +36,21 @@ class Cut:
 
 @dataclass(frozen=True)
 class Gone:
-    """A file removed."""
+    """A deleted file."""
 
     file: str
 
 
 @dataclass(frozen=True)
 class Synced:
-    """All that was written to the file before is certain."""
+    """A sync: all earlier writes to the file are certain."""
 
     file: str
 
 
 @dataclass(frozen=True)
 class Noted:
-    """The test's own mark, such as an acknowledgement."""
+    """A mark of the test, such as an acknowledgement."""
 
     number: int
 
@@ -60,7 +60,7 @@ Journal = list[Event]
 
 
 class RecordingDisk(apsw.VFS):
-    """SQLite's default VFS while it is open; ``before_write`` may raise what the disk answers."""
+    """SQLite's default VFS while it is open; ``before_write`` may raise the disk's error."""
 
     def __init__(self, name: str, before_write: Callable[[], None] = lambda: None) -> None:
         self.journal: Journal = []
@@ -103,7 +103,7 @@ class _File(apsw.VFSFile):
 
 @contextmanager
 def recording(name: str, before_write: Callable[[], None] = lambda: None) -> Iterator[RecordingDisk]:
-    """Every SQLite file that is opened inside is on this disk."""
+    """Record every SQLite file that is opened inside the context."""
     disk = RecordingDisk(name, before_write)
     try:
         yield disk
@@ -112,13 +112,13 @@ def recording(name: str, before_write: Callable[[], None] = lambda: None) -> Ite
 
 
 def after_power_loss(journal: Journal, at: int, luck: random.Random) -> dict[str, bytes]:
-    """What the files hold when the power goes after event ``at``: what was synced, and what luck left of the rest."""
+    """Return the files after a power loss at event ``at``: the synced writes, and a random part of the others."""
     synced = _last_syncs(journal[:at])
     files: dict[str, bytearray] = {}
     for position, event in enumerate(journal[:at]):
         if isinstance(event, Noted | Synced):
             continue
-        # A folder is synced with the first sync of a file that is new in it, as SQLite's WAL is.
+        # A folder is synced with the first sync of a new file in it, as SQLite does for its WAL.
         certain = max(synced.values()) if isinstance(event, Gone) else synced.get(event.file, -1)
         stays = _stays(position < certain, luck)
         if isinstance(event, Written):
@@ -135,7 +135,7 @@ def after_power_loss(journal: Journal, at: int, luck: random.Random) -> dict[str
 
 
 def _last_syncs(journal: Journal) -> dict[str, int]:
-    """Where each file was last synced."""
+    """Return the position of the last sync of each file."""
     return {event.file: position for position, event in enumerate(journal) if isinstance(event, Synced)}
 
 

@@ -1,4 +1,4 @@
-"""Random requests on three small tables: mostly sensible, some spoilt. Keys are few, so that requests meet."""
+"""Random requests on three small tables: most are valid, some are spoilt. Keys are few, so that requests meet."""
 
 import copy
 import re
@@ -80,17 +80,17 @@ tables = st.sampled_from(["plain", "sorted", "sorted", "binary"])
 
 
 def typed(kind: str) -> st.SearchStrategy[dict[str, Any]]:
-    """A value of one key type out of a few."""
+    """Return values of one key type."""
     return st.sampled_from(OF_TYPE[kind]).map(lambda content: {kind: content})
 
 
 def keys(name: str) -> st.SearchStrategy[dict[str, Any]]:
-    """A table's keys."""
+    """Return the keys of a table."""
     return st.fixed_dictionaries({attribute: typed(kind) for attribute, kind in KEYS[name].items()})
 
 
 def items(name: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Items of a table, some of them in its indexes."""
+    """Return items of a table, some of them in its indexes."""
     indexed = {"g": typed("S"), "h": typed("N"), "l": typed("S")} if name == "sorted" else {}
     others = st.dictionaries(st.sampled_from(["a", "b", "c", "d", "n", "é"]), values, max_size=4)
     return st.builds(
@@ -102,7 +102,7 @@ def items(name: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def update_expressions() -> st.SearchStrategy[str]:
-    """The sections in any order, each once."""
+    """Return update expressions: the sections in any order, each once."""
     actions = st.lists(
         st.builds(lambda path, operand: PathAction("SET", path, operand), paths, new_values)
         | paths.map(lambda path: PathAction("REMOVE", path, None))
@@ -126,7 +126,7 @@ operand_values = st.fixed_dictionaries({":a": values, ":b": values, ":c1": value
 
 
 def bound(request: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The request with the names and values that its expressions mention."""
+    """Return the request with the names and values that its expressions mention."""
     text = " ".join(str(content) for name, content in request.items() if name.endswith("Expression"))
     found_names = {name: NAMES.get(name, "x") for name in re.findall(r"#\w+", text)}
     found_values = {name: given.get(name, {"S": "?"}) for name in re.findall(r":\w+", text)}
@@ -138,7 +138,7 @@ def bound(request: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def some(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Each member or not."""
+    """Return a part of the members."""
     return st.fixed_dictionaries({}, optional=members)
 
 
@@ -325,7 +325,7 @@ attribute_names = st.sampled_from(["a", "b", "c", "n"])
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> dict[str, Any]:
-    """One of the right number of arguments, mostly."""
+    """Return comparisons, most of them with the right number of arguments."""
     operator = draw(st.sampled_from(COMPARISONS))
     count = {"NOT_NULL": 0, "NULL": 0, "BETWEEN": 2, "IN": draw(st.integers(1, 3))}.get(operator, 1)
     if draw(st.integers(0, 9)) == 0:
@@ -382,7 +382,7 @@ def legacy(draw: st.DrawFn) -> Request:
 
 
 def simple(request: Request) -> Request:
-    """The request without its expressions, but for key conditions, and without what goes with them."""
+    """Return the request without its expressions, except key conditions, and without their parameters."""
     operation, body = request
     kept = {name: content for name, content in body.items() if name not in EXPRESSIONS and name != "Select"}
     values_used = re.findall(r":\w+", kept.get("KeyConditionExpression", ""))
@@ -401,7 +401,7 @@ EXPRESSIONS = frozenset(f"{name}Expression" for name in ("Condition", "Filter", 
 
 @st.composite
 def simple_updates(draw: st.DrawFn) -> Request:
-    """Sets one attribute and adds to another."""
+    """Return updates that set one attribute or add to another."""
     name = draw(tables)
     text, given = draw(
         st.sampled_from([("SET a = :v", {":v": draw(values)}), ("ADD counter :n", {":n": draw(typed("N"))})])
@@ -418,7 +418,7 @@ simple_sequences = st.lists(simple_requests, min_size=1, max_size=8)
 
 
 def places(of: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where something can be changed, from the root down."""
+    """Return the paths of everything that can be changed, from the root down."""
     found = [path] if path else []
     if isinstance(of, dict):
         for name, content in of.items():
@@ -431,7 +431,7 @@ def places(of: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def spoilt(draw: st.DrawFn, sound: st.SearchStrategy[Request]) -> Request:
-    """A request with one thing removed, replaced, or misspelt."""
+    """Return a request with one part removed, replaced, or misspelt."""
     operation, request = draw(sound)
     request = copy.deepcopy(request)
     path = draw(st.sampled_from(places(request)))

@@ -7,7 +7,7 @@ from tests.support.dynamo.tables import table
 
 
 def stamped(key: tuple[str, str], stamp: int, body_bytes: int) -> dict[str, Any]:
-    """An item whose body no mixture of two writes can have."""
+    """Return an item whose body cannot be a mixture of two writes."""
     digest = hashlib.sha256(f"{key}{stamp}{body_bytes}".encode()).hexdigest()
     body = (digest * (body_bytes // len(digest) + 1))[:body_bytes]
     return {
@@ -21,6 +21,6 @@ def stamped(key: tuple[str, str], stamp: int, body_bytes: int) -> dict[str, Any]
 
 
 def table_of_all() -> dict[str, Any]:
-    """A CreateTable request for such items, with all that must keep in step with them: an index and a stream."""
+    """Return a CreateTable request for such items, with an index and a stream that must stay equal to them."""
     stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     return {**table(global_indexes={"by-state": ("state:S", "stamp:N")}), "StreamSpecification": stream}

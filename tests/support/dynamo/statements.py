@@ -1,4 +1,4 @@
-"""The tables, the statements and the keys found that the tests of PartiQL share."""
+"""The tables and statements of the PartiQL tests."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ NO_KEY = "Where clause does not contain a mandatory equality on all key attribut
 
 
 def orders_table() -> dict[str, Any]:
-    """CreateTable of ``orders``."""
+    """Return the CreateTable request of ``orders``."""
     return table(key=("pk:S", "sk:N"), global_indexes={"by-g": ("g:S", "v:N")})
 
 
 def order_items() -> list[dict[str, Any]]:
-    """Three partitions of five items each."""
+    """Return three partitions of five items each."""
     held = [
         item(
             pk=partition,
@@ -32,7 +32,7 @@ def order_items() -> list[dict[str, Any]]:
 
 
 def fill(engine: Engine) -> Engine:
-    """Two tables with items: ``orders``, which has an index, and ``plain``."""
+    """Create two tables with items: ``orders``, which has an index, and ``plain``."""
     engine.execute("CreateTable", orders_table())
     engine.execute("CreateTable", table("plain", ("pk:S",)))
     put(engine, "orders", *order_items())
@@ -41,7 +41,7 @@ def fill(engine: Engine) -> Engine:
 
 
 def run(engine: Engine, statement: str, *parameters: dict[str, Any], **members: Any) -> list[dict[str, Any]]:
-    """The items of one ExecuteStatement."""
+    """Return the items of one ExecuteStatement."""
     request: dict[str, Any] = {"Statement": statement, **members}
     if parameters:
         request["Parameters"] = list(parameters)
@@ -50,5 +50,5 @@ def run(engine: Engine, statement: str, *parameters: dict[str, Any], **members: 
 
 
 def keys(items: list[dict[str, Any]]) -> str:
-    """Partition and sort keys in order: ``a1 a2``."""
+    """Return partition and sort keys in order: ``a1 a2``."""
     return " ".join(one["pk"]["S"] + one["sk"]["N"] for one in items)

@@ -1,4 +1,4 @@
-"""Tables, items and expected refusals, as the tests of the engine write them."""
+"""Tables, items and expected errors of the engine's tests."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ def table(
     local_indexes: Mapping[str, tuple[str, ...]] | None = None,
     projection: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A CreateTable request. Keys are ``name:type``; an index's key is its partition and its sort attribute."""
+    """Return a CreateTable request. Keys are ``name:type``; an index's key is its partition and its sort attribute."""
     indexes = {**(global_indexes or {}), **(local_indexes or {})}
     definitions = dict(part.split(":") for part in (*key, *(part for keys in indexes.values() for part in keys)))
 
@@ -46,12 +46,12 @@ def table(
 
 
 def key_schema(key: tuple[str, ...]) -> list[dict[str, str]]:
-    """Of ``name:type`` parts: the first is the partition key."""
+    """Return the key schema of ``name:type`` parts; the first is the partition key."""
     return [{"AttributeName": part.split(":")[0], "KeyType": "RANGE" if at else "HASH"} for at, part in enumerate(key)]
 
 
 def item(**attributes: str | int | dict[str, Any]) -> dict[str, Any]:
-    """An item: text becomes S, an int N, a dictionary stays the attribute value that it is."""
+    """Return an item: text becomes S, an int becomes N, a dictionary is already an attribute value."""
     return {
         name: value if isinstance(value, dict) else {"N": str(value)} if isinstance(value, int) else {"S": value}
         for name, value in attributes.items()
@@ -59,13 +59,13 @@ def item(**attributes: str | int | dict[str, Any]) -> dict[str, Any]:
 
 
 def put(engine: Engine, table_name: str, *items: dict[str, Any]) -> None:
-    """Stores items."""
+    """Store items."""
     for one in items:
         engine.execute("PutItem", {"TableName": table_name, "Item": one})
 
 
 def refused(call: Callable[[], object], code: str = "ValidationException") -> DynamoError:
-    """The error that ``call`` raises, which has this code."""
+    """Return the error that ``call`` raises, which must have this code."""
     with pytest.raises(DynamoError) as raised:
         call()
     assert raised.value.code == code, str(raised.value)
@@ -73,5 +73,5 @@ def refused(call: Callable[[], object], code: str = "ValidationException") -> Dy
 
 
 def refusal(engine: Engine, operation: str, request: Mapping[str, Any], code: str = "ValidationException") -> str:
-    """The message with which the engine refuses a request."""
+    """Return the message of the error that a request raises."""
     return refused(lambda: engine.execute(operation, request), code).message

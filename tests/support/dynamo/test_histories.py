@@ -1,4 +1,4 @@
-"""The judges of histories accept what is possible and see each way in which a history can be impossible."""
+"""The judges of histories accept possible histories and detect each kind of impossible one."""
 
 import pytest
 

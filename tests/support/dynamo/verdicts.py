@@ -1,4 +1,4 @@
-"""Answers made comparable, and what is known to differ: the table says who is right and why."""
+"""Make answers comparable, and list the known differences with their reasons."""
 
 import json
 import re
@@ -11,13 +11,13 @@ from tests.support.dynamo.peers import Answer
 
 SETS = ("SS", "NS", "BS")
 PREFIX = "1 validation error detected: "
-"""dynoxide has it before messages that Amazon sends with or without, by the region and the year."""
+"""A prefix of dynoxide's messages, which Amazon's messages have or lack by region and year."""
 NO_OPINION = ("500", "0")
-"""Lines of an oracle that broke on the request."""
+"""The lines of an oracle that failed on the request."""
 
 
 def comparable(operation: str, request: Mapping[str, Any], answer: Answer) -> str:
-    """One line: status, error code and message, or the response with sets, numbers and unordered lists in one form."""
+    """Return one line: status, error code and message, or the response with sets, numbers and lists in one form."""
     status, body = answer
     if status == 200:
         return "200 " + json.dumps(_plain(operation, request, body), sort_keys=True, ensure_ascii=False)
@@ -37,14 +37,14 @@ def comparable(operation: str, request: Mapping[str, Any], answer: Answer) -> st
 def _plain(operation: str, request: Mapping[str, Any], body: Any) -> Any:
     found = _canonical(body)
     if operation == "Scan":
-        # Partitions come in the order of a hash, so that a page of some and a segment are anybody's choice.
+        # Partitions are in the order of a hash: a page of some of them, or a segment, may contain any.
         if "Limit" in request or "TotalSegments" in request:
             return "a page"
         found["Items"] = sorted(found.get("Items", []), key=_text)
     if operation == "BatchGetItem":
         found["Responses"] = {name: sorted(items, key=_text) for name, items in found["Responses"].items() if items}
     found.pop("ItemCollectionMetrics", None)
-    found.pop("ConsumedCapacity", None)  # nobody asks for it here; DynamoDB Local tells it at times all the same
+    found.pop("ConsumedCapacity", None)  # no request here asks for it; DynamoDB Local returns it at times
     return {name: content for name, content in found.items() if content not in ({}, [], None)}
 
 
@@ -81,7 +81,7 @@ class Known:
     operation: str
     ours: str
     theirs: str
-    """In the line of each oracle that gave one."""
+    """Searched in the line of each oracle that has a pattern."""
     reason: str
 
     def covers(self, operation: str, ours: str, theirs: Mapping[str, str]) -> bool:
@@ -169,11 +169,11 @@ SAME, DISPUTED, DIFFERENT = "same", "disputed", "different"
 
 
 def verdict(operation: str, ours: str, theirs: Mapping[str, str]) -> str:
-    """``same``: as one of the oracles at least. ``disputed``: status and code of one, but a message of our own where
-    they do not agree on theirs, or only one has any.
+    """Return the verdict of the engine's line and the oracles'.
 
-    ``different``: unlike all of them in status or code, or in the message on which they agree; a known difference is
-    told by its reason instead.
+    ``same``: equal to at least one of the oracles. ``disputed``: status and code of one, but another message where the
+    oracles disagree or only one has a message. ``different``: unlike all of them in status or code, or in the message
+    on which they agree. A known difference is reported by its reason.
     """
     opinions = {name: line for name, line in theirs.items() if not line.startswith(NO_OPINION)}
     if not opinions or ours in opinions.values():
@@ -192,7 +192,7 @@ def _code(line: str) -> str:
 
 
 def moto_verdict(operation: str, ours: str, theirs: str) -> str:
-    """moto has few of Amazon's texts and checks little: it is asked for status, code and what is read."""
+    """Return the verdict of moto, which has few of Amazon's texts: status, code and the items that are read count."""
     if ours == theirs or theirs.startswith(NO_OPINION) or (_code(ours) == _code(theirs) and ours.startswith("4")):
         return SAME
     for known in MOTO_KNOWN:

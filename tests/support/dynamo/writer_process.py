@@ -1,4 +1,4 @@
-"""A process that writes to a store, for the tests of several on one file: ``writer_process.py KIND FILE NUMBER``."""
+"""A process that writes to a store, for tests of several processes on one file: ``writer_process.py KIND FILE NUMBER``."""
 
 import sys
 from typing import Any
@@ -9,7 +9,7 @@ WRITES_EACH = 60
 
 
 def add_ones(engine: Engine, worker: str) -> None:
-    """Each transaction adds one to a counter that all share, and puts an item of its own."""
+    """Add one to a shared counter and put a new item, in each transaction."""
     for number in range(WRITES_EACH):
         own = {"pk": {"S": f"w{worker}"}, "sk": {"S": f"{number:04}"}, "state": {"S": "done"}}
         actions: list[dict[str, Any]] = [
@@ -27,7 +27,7 @@ def add_ones(engine: Engine, worker: str) -> None:
 
 
 def take(engine: Engine, worker: str) -> None:
-    """Tries to be the first at each of the same keys, and notes each that it won."""
+    """Try to be the first at each of the same keys, and note each key that was won."""
     for number in range(WRITES_EACH):
         taken = {"pk": {"S": "taken"}, "sk": {"S": f"{number:04}"}}
         try:

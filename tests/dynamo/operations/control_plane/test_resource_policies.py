@@ -1,4 +1,4 @@
-"""Resource policies: kept, answered, and guarded by their revisions."""
+"""Resource policies: stored, returned, and guarded by their revisions."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tags: added, replaced, removed, listed, and refused."""
+"""Tags: added, replaced, removed, listed, and rejected."""
 
 from collections.abc import Sequence
 

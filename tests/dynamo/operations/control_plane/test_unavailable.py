@@ -1,4 +1,4 @@
-"""Every operation of Amazon's two services has an answer: what is asked for, or an error that says what is missing."""
+"""Every operation of Amazon's two services answers with a result, or with an error that names what is missing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ GIVEN: dict[str, Any] = {
     "PointInTimeRecoveryEnabled": True,
     "ContributorInsightsAction": "ENABLE",
 }
-"""Members whose value must name what is there."""
+"""Members whose value must name an existing resource."""
 
 
 def model_operations() -> Iterator[tuple[str, str]]:
@@ -33,7 +33,7 @@ def model_operations() -> Iterator[tuple[str, str]]:
 
 
 def sample(shape: Shape, depth: int = 0) -> Any:
-    """A value of a shape, its required members only."""
+    """Return a value of a shape with its required members only."""
     if isinstance(shape, StructureShape):
         required = shape.required_members
         return {name: GIVEN.get(name) or sample(shape.members[name], depth + 1) for name in required}
@@ -59,7 +59,7 @@ def test_every_operation_answers(engine: Engine, service: str, operation: str) -
     request = sample(model.input_shape) if model.input_shape else {}
     modelled = {shape.name for shape in model.error_shapes} | {"ValidationException"}
     if operation == "ImportTable":
-        modelled.add(UNKNOWN)  # the model has no error that would be true
+        modelled.add(UNKNOWN)  # the service model has no error that fits
     answer, error = answered(engine, operation, request)
     members = model.output_shape.members if model.output_shape else {}
     assert set(answer) <= set(members)
@@ -67,7 +67,7 @@ def test_every_operation_answers(engine: Engine, service: str, operation: str) -
 
 
 def answered(engine: Engine, operation: str, request: dict[str, Any]) -> tuple[dict[str, Any], DynamoError | None]:
-    """The response, or the error."""
+    """Return the response, or the error."""
     try:
         return engine.execute(operation, request), None
     except DynamoError as error:

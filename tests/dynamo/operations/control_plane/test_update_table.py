@@ -1,4 +1,4 @@
-"""UpdateTable: indexes that come and go, and the settings."""
+"""UpdateTable: added and deleted indexes, and the settings."""
 
 from pathlib import Path
 from typing import Any

@@ -11,7 +11,7 @@ WHOLE = {"TableName": "orders", "ReturnConsumedCapacity": "INDEXES"}
 
 
 def units(response: dict[str, Any]) -> dict[str, float]:
-    """The units of the table and of each index."""
+    """Return the units of the table and of each index."""
     consumed = response["ConsumedCapacity"]
     indexes = {**consumed.get("GlobalSecondaryIndexes", {}), **consumed.get("LocalSecondaryIndexes", {})}
     return {

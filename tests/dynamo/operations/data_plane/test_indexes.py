@@ -1,4 +1,4 @@
-"""Secondary indexes: what is in them, in which order, and what a key attribute must be."""
+"""Secondary indexes: their entries, the order, and the types of key attributes."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def test_many_items_may_have_one_index_key_and_pages_visit_each_once(orders: Eng
         }
         page = orders.execute("Query", request)
         seen += [one["pk"]["S"] for one in page["Items"]]
-        # The item that a page ended with may be gone when the next is asked for.
+        # The last item of a page may be deleted when the next page is requested.
         if page["Items"]:
             orders.execute("DeleteItem", {"TableName": "orders", "Key": item(pk=seen[-1], sk="1")})
         if "LastEvaluatedKey" not in page:

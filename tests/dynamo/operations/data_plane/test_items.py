@@ -1,4 +1,4 @@
-"""PutItem, GetItem, UpdateItem, DeleteItem: what they store, return and refuse."""
+"""PutItem, GetItem, UpdateItem, DeleteItem: stored items, responses and rejected requests."""
 
 from typing import Any
 

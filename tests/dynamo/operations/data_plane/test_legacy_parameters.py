@@ -1,4 +1,4 @@
-"""Legacy parameters: each equals its expression form, and has Amazon's own errors where expressions have none."""
+"""Legacy parameters: each equals its expression, and has Amazon's errors where expressions have none."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -156,7 +156,7 @@ def test_a_malformed_expectation_is_refused_in_amazons_words(
     assert refusal(plain, "PutItem", {"TableName": "plain", "Item": ITEM, "Expected": {"d": expectation}}) == message
 
 
-# --- what goes with what --------------------------------------------------------------------------------------------
+# --- combinations of parameters -------------------------------------------------------------------------------------
 
 MIXTURES: list[tuple[str, dict[str, Any], str, str]] = [
     (

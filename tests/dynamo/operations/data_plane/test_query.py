@@ -1,4 +1,4 @@
-"""Query: ranges, order, pages, filters and what it refuses."""
+"""Query: ranges, order, pages, filters and rejected requests."""
 
 from typing import Any
 

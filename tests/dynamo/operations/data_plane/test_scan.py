@@ -1,4 +1,4 @@
-"""Scan: everything once, in pages and in parallel segments."""
+"""Scan: every item once, in pages and in parallel segments."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""BatchExecuteStatement and ExecuteTransaction: several statements, each by itself or all or none."""
+"""BatchExecuteStatement and ExecuteTransaction: several statements, independent or all or none."""
 
 from typing import Any
 

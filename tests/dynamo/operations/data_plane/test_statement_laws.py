@@ -45,7 +45,7 @@ WHERE = st.recursive(
 
 
 def as_filter(where: str) -> tuple[str, dict[str, Any]]:
-    """The same condition as a FilterExpression: literals become placeholders, lists lose their brackets."""
+    """Return the condition as a FilterExpression: literals become placeholders, lists lose their brackets."""
     values: dict[str, Any] = {}
     words = []
     for word in (

@@ -1,4 +1,4 @@
-"""ExecuteStatement: what a statement reads, writes and refuses."""
+"""ExecuteStatement: the items that statements read and write, and the statements that are rejected."""
 
 from typing import Any
 
@@ -313,7 +313,7 @@ def test_capacity_is_told_of_reads_and_writes(orders: Engine) -> None:
     assert consumed("INSERT INTO orders VALUE {'pk': 'x', 'sk': 1, 'g': 'g', 'v': 1}")["CapacityUnits"] == 2.0
 
 
-# --- reads need no turn among the writes ----------------------------------------------------------------------------
+# --- reads do not wait for the write lock ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

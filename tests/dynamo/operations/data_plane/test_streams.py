@@ -1,4 +1,4 @@
-"""DynamoDB Streams: what is recorded, and how it is read."""
+"""DynamoDB Streams: the records, and how they are read."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_a_record_says_what_amazon_says(engine: Engine) -> None:
     }
     assert record["dynamodb"]["ApproximateCreationDateTime"] == 1_800_000_000
     assert record["dynamodb"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
-    # Keys 6 bytes (pk a, sk 1), the image those and n=1 (1 + 2): as DynamoDB Local counts them.
+    # Keys take 6 bytes (pk a, sk 1), the image takes those and n=1 (1 + 2): as DynamoDB Local counts them.
     assert record["dynamodb"]["SizeBytes"] == 6 + 9
 
 
@@ -209,7 +209,7 @@ def test_records_are_kept_for_a_day(engine: Engine, clock: HandClock) -> None:
     text = iterator(engine, arn)
     clock.now += 61
     put(engine, "orders", item(pk="new", sk="1"))
-    # The same before and after the sweep.
+    # The same before and after housekeeping.
     for _ in range(2):
         assert [record["dynamodb"]["Keys"]["pk"]["S"] for record in records_of(engine, arn)] == ["new"]
         refusal(engine, "GetRecords", {"ShardIterator": text}, "TrimmedDataAccessException")
@@ -332,7 +332,7 @@ def test_a_specification_must_not_contradict_itself(clock: HandClock, specificat
     assert refusal(engine, "UpdateTable", request) == f"One or more parameter values were invalid: {message}"
 
 
-# Refusals -----------------------------------------------------------------------------------------------------
+# Rejected requests --------------------------------------------------------------------------------------------
 
 ABSENT = "arn:aws:dynamodb:us-east-1:000000000000:table/absent/stream/2026-01-01T00:00:00.000"
 
