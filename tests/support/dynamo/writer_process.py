@@ -1,4 +1,4 @@
-"""A process that writes to a store, for tests of several processes on one file: ``writer_process.py KIND FILE NUMBER``."""
+"""A process that writes to a store, for tests of several processes: ``writer_process.py KIND FILE NUMBER``."""
 
 import sys
 from typing import Any
