@@ -220,7 +220,10 @@ class ObservedStore:
 
 
 class ObservedCompareAndSwap:
-    """A compare-and-swap interface that reports the duration of each request to ``metrics``, by the operations of other stores."""
+    """A compare-and-swap interface that reports the duration of each request to ``metrics``.
+
+    Requests have the names of the operations that other stores get.
+    """
 
     def __init__(self, behind: CompareAndSwap, metrics: Metrics, clock: Clock) -> None:
         self._behind = behind
