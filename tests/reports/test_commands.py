@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from bursar.reports.commands import REPORTS, lake, report, sql
 from bursar.reports.named_reports import named_reports
 from bursar.reports.reports import Reports
-from reports.conftest import Book
+from tests.support.reports.book import Book
 
 Run = Callable[..., Result]
 

@@ -16,7 +16,7 @@ from pyiceberg.table import Table
 from bursar.reports.lake.lake_loader import LakeLoader
 from bursar.reports.lake.rows import attempt_row, event_row
 from bursar.reports.reports import Reports
-from reports.conftest import DAY_S, Book
+from tests.support.reports.book import DAY_S, Book
 
 STATUSES = ("initiated", "processing", "pending", "processed", "failed")
 Step = tuple[Any, ...]

@@ -15,7 +15,7 @@ from bursar.clock import from_iso_ms
 from bursar.reports.errors import BadParameter, NoSuchReport
 from bursar.reports.named_reports import NamedReport, named_report, named_reports, parse_report
 from bursar.reports.reports import Reports
-from reports.conftest import DAY_S, START, Book
+from tests.support.reports.book import DAY_S, START, Book
 
 QUESTIONS_OF_DESIGN = {
     "fees_by_month",

@@ -12,7 +12,7 @@ from bursar.reports.lake import lake_loader as mover
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.writer import writing
 from bursar.reports.reports import Reports
-from reports.conftest import Book
+from tests.support.reports.book import Book
 
 COUNT = "SELECT count(*) AS n, sum(amount) AS total FROM payments"
 

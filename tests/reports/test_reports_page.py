@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bursar.reports.reports import Reports
-from reports.conftest import Book
+from tests.support.reports.book import Book
 from tools.pages.reports_page import EXAMPLES, page
 
 DOCS = Path(__file__).parents[2] / "docs" / "reports.md"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bursar.reports.reports import Reports
-from reports.conftest import Book
+from tests.support.reports.book import Book
 
 ANSWER = "SELECT count(*), sum(amount), count(*) FILTER (WHERE status = 'failed') FROM payments"
 

@@ -7,7 +7,7 @@ import pytest
 from bursar.reports.log_sorts import LOG_SORTS
 from bursar.reports.reports import Reports
 from bursar.reports.transaction_log import LogCounts, SqlTransactionLog
-from reports.conftest import DAY_S, START, Book
+from tests.support.reports.book import DAY_S, START, Book
 
 NAMES = {"PETITION_FILING_FEE": "Petition Filing Fee"}
 FOREVER = (0.0, START + 1000 * DAY_S)

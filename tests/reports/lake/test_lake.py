@@ -13,7 +13,7 @@ from bursar.reports.lake.schema import PAYMENTS, TABLES
 from bursar.reports.lake.tail import SAFETY_MARGIN_S
 from bursar.reports.lake.writer import FILES_PER_MONTH_MAX, writing
 from bursar.reports.reports import Reports
-from reports.conftest import DAY_S, Book
+from tests.support.reports.book import DAY_S, Book
 
 
 def test_where_a_lake_is(tmp_path: Path) -> None:

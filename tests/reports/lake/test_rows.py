@@ -6,7 +6,7 @@ from bursar.clock import from_iso_ms
 from bursar.payments.records import Attempt, Event, from_item, to_item
 from bursar.reports.lake.rows import arrow_table, attempt_row, event_row, micros, record_row
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES, arrow_schema, iceberg_schema
-from reports.conftest import Book
+from tests.support.reports.book import Book
 
 
 def test_every_column_has_a_source_in_its_record() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
 from bursar.reports.lake.tail import READ_AHEAD_S, SAFETY_MARGIN_S, Tail, TailTooLong, changes_between
-from reports.conftest import DAY_S, START, Book
+from tests.support.reports.book import DAY_S, START, Book
 
 FROM_THE_START = {"payments": None, "payment_events": None}
 

@@ -9,7 +9,7 @@ from bursar.clock import iso_ms
 from bursar.payments.records import Attempt
 from bursar.reports.lake.tail import SAFETY_MARGIN_S
 from bursar.reports.reports import Reports
-from reports.conftest import DAY_S, Book
+from tests.support.reports.book import DAY_S, Book
 
 
 async def test_nothing_written_is_equal_to_nothing(reports: Reports) -> None:
