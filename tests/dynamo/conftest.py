@@ -8,6 +8,7 @@ import pytest
 import uvloop
 
 from bursar.dynamo import Engine
+from tests.support.dynamo.dynamodb_local import Local, running_local
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -25,3 +26,10 @@ def engine() -> Iterator[Engine]:
     opened = Engine.open(":memory:", clock=lambda: 1_800_000_000.0, randomness=random.Random(1))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    """Start Amazon's DynamoDB Local for the tests of one file."""
+    with running_local(tmp_path_factory.mktemp("local")) as started:
+        yield started

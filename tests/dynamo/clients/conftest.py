@@ -2,13 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.dynamo.served import Served, served
-
-ORACLES = Path(__file__).parents[3] / ".tools" / "oracles"
 
 
 @pytest.fixture(scope="module")

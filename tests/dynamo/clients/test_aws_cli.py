@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.dynamo.clients.conftest import ORACLES
+from tests.support.dynamo.peers import ORACLES
 from tests.support.dynamo.served import Served
 
 AWS = ORACLES / "awscli" / "bin" / "aws"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dynamo.clients.conftest import ORACLES
+from tests.support.dynamo.peers import ORACLES
 from tests.support.dynamo.served import Served
 
 SCENARIO = Path(__file__).with_name("scenario.mjs")

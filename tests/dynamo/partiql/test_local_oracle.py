@@ -14,17 +14,18 @@ import pytest
 from hypothesis import event, given
 
 from bursar.dynamo import DynamoError, Engine
-from tests.dynamo.expressions.test_local_oracle import LIBRARY, Local, comparable, local  # noqa: F401 - fixtures
-from tests.dynamo.operations.data_plane.test_statement_laws import WHERE, as_filter
+from tests.support.dynamo.dynamodb_local import Local, comparable
 from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
+from tests.support.dynamo.peers import missing
 from tests.support.dynamo.statements import order_items, orders_table
 from tests.support.dynamo.tables import item, table
+from tests.support.dynamo.where_clauses import WHERE, as_filter
 
 EXAMPLES = 60
 
 pytestmark = [
     pytest.mark.oracle,
-    pytest.mark.skipif(not LIBRARY.is_dir(), reason="DynamoDB Local is not installed: tools/install-oracles"),
+    pytest.mark.skipif(missing("local") is not None, reason=str(missing("local"))),
 ]
 
 PLAIN = item(pk="h", d="one", n=5, ss={"SS": ["a", "b"]}, l={"L": [{"N": "1"}, {"N": "2"}]}, m={"M": {"x": {"N": "1"}}})
@@ -123,7 +124,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def oracle(local: Local, engine: Engine) -> Local:  # noqa: F811
+def oracle(local: Local, engine: Engine) -> Local:
     for request in (orders_table(), table("plain", ("pk:S",))):
         local("CreateTable", **request)
     for one in order_items():

@@ -17,7 +17,7 @@ from typing import Any
 ORACLES = Path(__file__).parents[3] / ".tools" / "oracles"
 LOCAL = ORACLES / "dynamodb-local" / "lib"
 DYNOXIDE = ORACLES / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide"
-START_TRIES, TRY_EVERY_S = 300, 0.1
+START_TIMEOUT_S, TRY_EVERY_S = 120.0, 0.1
 
 Answer = tuple[int, Any]
 """(HTTP status, response); 0 and None when the connection ended without one."""
@@ -104,19 +104,21 @@ def _process(command: list[str], folder: Path) -> Iterator[int]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([*command, str(port)], cwd=folder, **quiet) as process:
         try:
-            _wait_for(port, command[0])
+            _wait_for(process, port)
             yield port
         finally:
             process.terminate()
 
 
-def _wait_for(port: int, name: str) -> None:
-    for _ in range(START_TRIES):
+def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until the process listens on ``port``; raise TimeoutError if it ends or takes too long."""
+    until = time.monotonic() + START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < until:
         with socket.socket() as attempt:
             if attempt.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(TRY_EVERY_S)
-    raise TimeoutError(f"{name} did not start")
+    raise TimeoutError(f"{process.args!r} does not listen; its exit code: {process.returncode}")
 
 
 STARTS: dict[str, Callable[[Path], AbstractContextManager[int]]] = {
