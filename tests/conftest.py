@@ -1,8 +1,11 @@
-"""What every folder of tests shares: the write path that a test runs on."""
+"""What every folder of tests shares: Hypothesis's profile, and the write path that a test runs on."""
 
 import pytest
 
+from tests.support.hypothesis_profiles import load_profiles
 from tests.support.write_paths import MARKER, WritePath, paths_of
+
+load_profiles()
 
 
 @pytest.fixture

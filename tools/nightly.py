@@ -1,12 +1,13 @@
 """Run what takes too long for every commit, and write the results to docs/nightly.md.
 
-    python tools/nightly.py [--steps simulation,mutants,oracles,conformance,…]
+    python tools/nightly.py [--steps simulation,mutants,properties,oracles,conformance,…]
 
     step          runs                                                                  setting
     simulation    `python -m sim` from new seeds until the time is used up              NIGHTLY_SIM_S (3600)
     canaries      every planted fault; the judge must find each
     matrix        every cell of the fault matrix
     mutants       every weakened rule; the tests must fail for each                     NIGHTLY_MUTANTS (all)
+    properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
     oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
     conformance   the public conformance suite, if NIGHTLY_SUITE is its checkout        NIGHTLY_SUITE (none)
 
@@ -38,7 +39,8 @@ SIMULATION_S: Final = 3600.0
 SEEDS_AT_ONCE: Final = 100
 SEEDS_A_DAY: Final = 1_000_000
 """The seeds of two days do not overlap: a day's first seed is its ordinal number times this."""
-SERVER_WAIT_S: Final = 20.0
+SERVER_WAIT_S: Final = 60.0
+PROPERTY_TIMEOUT_S: Final = 3600
 FIGURE_CHARACTERS_MAX: Final = 200
 SUITE_KEYS: Final = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
 PASSED, FAILED, NOT_RUN = "passed", "**failed**", "not run"
@@ -116,11 +118,21 @@ def mutants(settings: Environment) -> Result:
     return _last_line(sys.executable, "-m", "tests.mutants", *settings.get("NIGHTLY_MUTANTS", "").split())
 
 
+def properties(settings: Environment) -> Result:
+    """Run every property test with the profile `nightly` of tests/support/hypothesis_profiles.py."""
+    tests = settings.get("NIGHTLY_PROPERTY_TESTS", "tests").split()
+    environment = {
+        "HYPOTHESIS_PROFILE": "nightly",
+        "BURSAR_EQUIVALENCE_EXAMPLES": settings.get("BURSAR_EQUIVALENCE_EXAMPLES", "2000"),
+    }
+    command = ("-m", "pytest", "-q", "--timeout", str(PROPERTY_TIMEOUT_S), "-m", "hypothesis and not oracle", *tests)
+    return _last_line(sys.executable, *command, environment=environment)
+
+
 def oracles(settings: Environment) -> Result:
     """Run every test that compares with another implementation of DynamoDB."""
     tests = settings.get("NIGHTLY_ORACLE_TESTS", "tests").split()
-    environment = {"BURSAR_EQUIVALENCE_EXAMPLES": settings.get("BURSAR_EQUIVALENCE_EXAMPLES", "2000")}
-    return _last_line(sys.executable, "-m", "pytest", "-q", "-m", "oracle", *tests, environment=environment)
+    return _last_line(sys.executable, "-m", "pytest", "-q", "-m", "oracle", *tests)
 
 
 def conformance(settings: Environment) -> Result:
@@ -165,7 +177,7 @@ def _engine(folder: Path) -> Iterator[str]:
 
 
 STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
-    each.__name__: each for each in (simulation, canaries, matrix, mutants, oracles, conformance)
+    each.__name__: each for each in (simulation, canaries, matrix, mutants, properties, oracles, conformance)
 }
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pyiceberg.table import Table
 
 from bursar.reports.lake.lake_loader import LakeLoader
 from bursar.reports.lake.rows import attempt_row, event_row
 from bursar.reports.reports import Reports
+from tests.support.hypothesis_profiles import examples
 from tests.support.reports.book import DAY_S, Book
 
 STATUSES = ("initiated", "processing", "pending", "processed", "failed")
@@ -119,7 +120,7 @@ async def run_history(history: list[Step], folder: str) -> None:
         await lived.reports.close()
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(6, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_sql_over_lake_and_tail_equals_a_fold_over_the_store(history: list[Step]) -> None:
     # Batches of a few rows, so that a write has several commits and a kill can happen between them.

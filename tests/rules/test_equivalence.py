@@ -28,7 +28,6 @@ PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 EQUIVALENCE = settings(
     max_examples=EXAMPLES,
     phases=PHASES,
-    deadline=None,
     derandomize=EXAMPLES <= 150,
     suppress_health_check=list(HealthCheck),
 )

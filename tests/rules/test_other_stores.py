@@ -153,7 +153,6 @@ async def outcome(table: RuledTable, changes: Mapping[Key, tuple[Item | None, It
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=True,
     phases=(Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),

@@ -5,13 +5,13 @@ The model is a dictionary and a sort. The engine must agree with it after every 
 
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bursar.dynamo import DynamoError, Engine
 from bursar.dynamo.items.attribute_values import item_size
 from tests.support.dynamo.tables import item, table
+from tests.support.hypothesis_profiles import examples
 
 PARTITIONS = st.sampled_from(["a", "a\x00", "ab", "é"])
 SORTS = st.sampled_from(["-12.5", "-3", "0", "0.001", "7", "70", "1E+20"])
@@ -179,5 +179,5 @@ class Model(RuleBasedStateMachine):
         assert (index["ItemCount"], index["IndexSizeBytes"]) == (len(indexed), sum(map(item_size, indexed)))
 
 
-Model.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+Model.TestCase.settings = examples(40, stateful_step_count=25)
 TestModel = Model.TestCase

@@ -12,13 +12,14 @@ from typing import Any
 import orjson
 import pytest
 from botocore.session import get_session
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.operations.dispatch import OPERATIONS
 from bursar.dynamo.server.x_amz_target import TARGETS
 from tests.support.dynamo.door_clients import connected, raw_request, serving
+from tests.support.hypothesis_profiles import examples
 from tests.support.raw_client import REPLY_WITHIN_S
 
 TABLE: dict[str, Any] = {
@@ -28,7 +29,7 @@ TABLE: dict[str, Any] = {
     "BillingMode": "PAY_PER_REQUEST",
 }
 
-fuzzed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fuzzed = examples(150)
 
 scalars = st.one_of(
     st.none(),

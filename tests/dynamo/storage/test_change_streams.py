@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
@@ -16,6 +16,7 @@ from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.storage.sqlite_file import Storage
 from tests.support.dynamo.stream_readers import HandClock, arn_of, opened, records_of, streamed
 from tests.support.dynamo.tables import item, put, refusal
+from tests.support.hypothesis_profiles import examples
 
 VIEWS = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 Request = tuple[str, dict[str, Any]]
@@ -137,7 +138,6 @@ async def ask(engine: AsyncEngine, request: Request) -> None:
 # Properties ---------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=100)
 @given(view=st.sampled_from(VIEWS), turns=st.lists(st.lists(requests, min_size=1, max_size=4), max_size=6))
 def test_replaying_a_stream_gives_the_table(view: str, turns: list[list[Request]]) -> None:
     async def write() -> None:
@@ -152,7 +152,7 @@ def test_replaying_a_stream_gives_the_table(view: str, turns: list[list[Request]
     asyncio.run(write())
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(
     turns=st.lists(st.tuples(st.lists(requests, min_size=1, max_size=4), st.booleans()), max_size=6),
 )
@@ -188,7 +188,7 @@ class OnlyEven(Guard):
         return []
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(turns=st.lists(st.lists(requests, min_size=1, max_size=4), max_size=6))
 def test_a_write_that_a_rule_refuses_is_in_neither(turns: list[list[Request]]) -> None:
     async def write() -> None:

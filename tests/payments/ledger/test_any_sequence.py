@@ -11,12 +11,12 @@ from collections.abc import Awaitable
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from bursar.payments import Attempt, LedgerError, NoSuchEdge, ObligationView, Outcome
 from bursar.payments.status import EDGES, moves
+from tests.support.hypothesis_profiles import examples
 from tests.support.payments.stage import STARTED, Wall
 from tests.support.write_paths import WritePath, shipped_fees
 
@@ -206,7 +206,4 @@ class AnySequence(RuleBasedStateMachine):
 
 def test_any_sequence(write_path: WritePath) -> None:
     machine = type(AnySequence.__name__, (AnySequence,), {"write_path": write_path})
-    bounds = settings(
-        max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
-    run_state_machine_as_test(machine, settings=bounds)
+    run_state_machine_as_test(machine, settings=examples(30, stateful_step_count=30))

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from openapi_spec_validator import validate
 from schemathesis.core.transport import Response
 from schemathesis.specs.openapi.checks import (
@@ -22,6 +22,7 @@ from bursar.portal.api.openapi import ERROR_MEANINGS, openapi
 from bursar.portal.contract.schemas import COMPONENTS
 from bursar.portal.doors.asgi import portal_app
 from bursar.portal.metrics.metrics import Metrics
+from tests.support.hypothesis_profiles import examples
 from tests.support.portal.asgi import ask
 from tests.support.portal.fake_log import FakeLog
 from tests.support.portal.stage import EXAMS, Stage, on_stage
@@ -96,7 +97,7 @@ async def test_docs_and_document_are_served_without_a_signature_and_load_nothing
 
 
 @API.parametrize()
-@settings(max_examples=EXAMPLES_MAX, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(EXAMPLES_MAX, suppress_health_check=list(HealthCheck))
 def test_what_is_served_keeps_to_the_document(write_path: WritePath, case: Any) -> None:
     sent = requests.Request(**case.as_transport_kwargs(base_url="http://portal.example")).prepare()
     answered: list[Any] = []

@@ -3,11 +3,12 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from bursar.payments import FeeCatalogue, payment_rules
 from bursar.rules import Check, Rules, RulesInvalid, Where
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
+from tests.support.hypothesis_profiles import examples
 from tests.support.rules.samples import ORDERS
 from tests.support.rules.worlds import rule_sets
 
@@ -21,7 +22,7 @@ def test_the_payments_rules_read_back_equal() -> None:
     assert rules_from_toml(rules_to_toml(rules)) == rules
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(world=rule_sets())
 def test_any_rules_read_back_equal(world: tuple[Rules, object]) -> None:
     assert rules_from_toml(rules_to_toml(world[0])) == world[0]

@@ -18,7 +18,6 @@ def oracle_settings(examples: int) -> settings:
     """Return the settings: ``examples`` of them in a test run."""
     return settings(
         max_examples=examples if REPEATED else int(os.environ["ORACLE_EXAMPLES"]),
-        deadline=None,
         derandomize=REPEATED,
         database=None,
         phases=(Phase.generate, Phase.shrink),

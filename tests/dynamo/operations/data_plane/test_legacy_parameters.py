@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo import DynamoError, Engine
 from tests.support.dynamo.tables import item, put, refusal, table
 from tests.support.dynamo.value_strategies import items as any_items
 from tests.support.dynamo.value_strategies import scalars
+from tests.support.hypothesis_profiles import examples
 
 KEY = item(pk="k")
 ITEM = item(pk="k", d="one", n=5, ss={"SS": ["a", "b"]}, m={"M": {"x": {"N": "1"}}}, nul={"NULL": True})
@@ -428,7 +429,7 @@ def shared() -> Iterator[Engine]:
 
 
 @given(held=any_items, conditions=legacy_conditions, operator=st.sampled_from(["AND", "OR"]))
-@settings(deadline=None, max_examples=150)
+@examples(150)
 def test_a_legacy_filter_is_its_expression(
     shared: Engine, held: dict[str, Any], conditions: dict[str, tuple[str, dict[str, Any]]], operator: str
 ) -> None:

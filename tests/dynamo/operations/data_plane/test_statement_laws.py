@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo import DynamoError, Engine
 from tests.support.dynamo.statements import order_items, orders_table, run
 from tests.support.dynamo.tables import put
 from tests.support.dynamo.where_clauses import WHERE, as_filter
+from tests.support.hypothesis_profiles import examples
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def shared() -> Iterator[Engine]:
 
 
 @given(where=WHERE)
-@settings(deadline=None, max_examples=250)
+@examples(250)
 def test_a_select_finds_what_a_scan_with_the_filter_finds(shared: Engine, where: str) -> None:
     text, values = as_filter(where)
     scan = {"TableName": "orders", "FilterExpression": text, "ExpressionAttributeValues": values}
@@ -45,7 +46,6 @@ def test_a_select_finds_what_a_scan_with_the_filter_finds(shared: Engine, where:
     order=st.sampled_from(["", "ORDER BY sk DESC", "ORDER BY pk DESC", "ORDER BY pk DESC, sk DESC"]),
     limit=st.integers(1, 6),
 )
-@settings(deadline=None)
 def test_pages_add_up_to_the_whole(shared: Engine, where: str, order: str, limit: int) -> None:
     statement = f"SELECT * FROM orders {where} {order if 'pk' in where else ''}"
     pages: list[dict[str, Any]] = []
