@@ -7,14 +7,9 @@ does differently, with the reason. ORACLE_EXAMPLES sets the number of sequences.
 import asyncio
 import os
 import random
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,17 +22,13 @@ from bursar.dynamo.items.attribute_values import Item
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, Rules, Update
 from bursar.rules.audit.table_audit import audit_table
 from bursar.rules.judging.sentinels import is_sentinel
-from tests.rules.test_equivalence import changed as after_the
-from tests.rules.test_equivalence import owned_values, writes
+from tests.support.dynamo.peers import STARTS, missing
+from tests.support.rules.changes import Changes, owned_values, state_after, writes
 from tests.support.rules.reference import broken
 from tests.support.rules.samples import ORDERS, changed, line, order
 from tests.support.rules.worlds import DEFINITION, Key, key_of, rule_sets, steps
 
-TOOLS = Path(__file__).parents[2] / ".tools" / "oracles"
-LOCAL = TOOLS / "dynamodb-local" / "lib"
-DYNOXIDE = TOOLS / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide"
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "15"))
-START_TRIES, TRY_EVERY_S = 300, 0.1
 
 DIFFERENCES: dict[str, dict[str, str]] = {
     "local": {},
@@ -82,53 +73,12 @@ class OtherStore:
         self.runner.close()
 
 
-@contextmanager
-def _process(command: list[str], port: int, folder: Path) -> Iterator[str]:
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            for _ in range(START_TRIES):
-                with socket.socket() as attempt:
-                    if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(TRY_EVERY_S)
-            yield f"dynamodb+http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def _moto() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    try:
-        yield f"dynamodb+http://127.0.0.1:{port}"
-    finally:
-        server.stop()
-
-
 @pytest.fixture(scope="module", params=["local", "dynoxide", "moto"])
 def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherStore]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("store")
-    if request.param == "local":
-        if not LOCAL.is_dir() or shutil.which("java") is None:
-            pytest.skip("DynamoDB Local is not installed: tools/install-oracles")
-        java = ["java", "-Xmx256m", "-cp", f"{LOCAL}/*", f"-Djava.library.path={LOCAL}"]
-        server = ["com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry"]
-        running = _process([*java, *server, "-port", str(port)], port, folder)
-    elif request.param == "dynoxide":
-        if not DYNOXIDE.exists():
-            pytest.skip("dynoxide is not installed: tools/install-oracles")
-        running = _process([str(DYNOXIDE), "--port", str(port)], port, folder)
-    else:
-        running = _moto()
-    with running as url:
-        store = OtherStore(url)
+    if reason := missing(request.param):
+        pytest.skip(reason)
+    with STARTS[request.param](tmp_path_factory.mktemp("store")) as port:
+        store = OtherStore(f"dynamodb+http://127.0.0.1:{port}")
         yield store
         store.close()
 
@@ -141,7 +91,7 @@ def _known_differences(request: pytest.FixtureRequest) -> None:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
 
-async def outcome(table: RuledTable, changes: Mapping[Key, tuple[Item | None, Item | None]]) -> str | None:
+async def outcome(table: RuledTable, changes: Changes) -> str | None:
     try:
         await table.write(writes(changes))
     except RuleRefused as refused:
@@ -172,7 +122,7 @@ def test_compiled_writes_keep_the_rules(
         said = other.run(outcome(table, changes))
         after, owners = other.items(table)
         if then == state:
-            violated = broken(rules, meanings, state, after_the(state, changes))
+            violated = broken(rules, meanings, state, state_after(state, changes))
             assert (said in violated) if violated else said is None, (said, violated)
         if said is None:
             assert not broken(rules, meanings, state, after)
