@@ -141,7 +141,7 @@ def run_without(modules: Iterable[str], commands: Iterable[str], cwd: Path) -> d
         check=True,
         cwd=cwd,
         env=clean_environment() | settings,
-        timeout=100,
+        timeout=200,
     )
     return {command: tuple(ran) for command, ran in zip(commands, json.loads(done.stdout), strict=True)}
 

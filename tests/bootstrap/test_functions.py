@@ -35,7 +35,7 @@ client = "dawson"
 url = "https://court.example/hooks"
 secret = "0123456789abcdef0123456789abcdef"
 """
-START_S_MAX = 30.0
+START_S_MAX = 120.0
 
 
 class Backend:

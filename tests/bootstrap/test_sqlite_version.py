@@ -42,7 +42,7 @@ def test_a_command_ends_with_one_line_and_exit_code_2(command: str, tmp_path: Pa
         text=True,
         cwd=tmp_path,
         env=os.environ | {"BURSAR_DEVELOPMENT_CLIENT": "true"},
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 2, done.stderr

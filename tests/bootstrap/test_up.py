@@ -123,7 +123,7 @@ def test_up_is_for_loopback_alone(tmp_path: Path) -> None:
 
 def test_an_unknown_path_is_an_error_in_json(tmp_path: Path) -> None:
     def ask(method: str, path: str, **headers: str) -> tuple[int, str | None, Any]:
-        connection = http.client.HTTPConnection(up.portal_url.removeprefix("http://"), timeout=30)
+        connection = http.client.HTTPConnection(up.portal_url.removeprefix("http://"), timeout=120)
         with contextlib.closing(connection):
             connection.request(method, path, headers=headers)
             reply = connection.getresponse()
@@ -158,7 +158,7 @@ def test_the_portal_warns_that_it_accepts_the_development_client(tmp_path: Path)
         connection.request("GET", "/health")
         health = json.loads(connection.getresponse().read())
     portal.send_signal(signal.SIGINT)
-    logged = [json.loads(line) for line in portal.communicate(timeout=60)[1].splitlines()]
+    logged = [json.loads(line) for line in portal.communicate(timeout=120)[1].splitlines()]
     warnings = str([line["message"] for line in logged if line["level"] == "warning"])
     assert "SIGNATURES ARE NOT VERIFIED" in warnings
     assert "THE DEVELOPMENT CLIENT IS ACCEPTED" in warnings

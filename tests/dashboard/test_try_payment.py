@@ -19,7 +19,7 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-SETTLES_WITHIN_MS = 30_000
+SETTLES_WITHIN_MS = 120_000
 
 pytestmark = [
     pytest.mark.browser,
@@ -38,6 +38,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
+        expect.set_options(timeout=SETTLES_WITHIN_MS)
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
         yield chromium
         chromium.close()
@@ -46,6 +47,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
+    context.set_default_timeout(SETTLES_WITHIN_MS)
     yield context.new_page()
     context.close()
 

@@ -44,7 +44,7 @@ def test_the_command_serves_and_stops_at_ctrl_c(tmp_path: Path) -> None:
         with urllib.request.urlopen(f"{at}/health") as reply:
             assert json.load(reply) == {"status": "ok", "misbehaviours": 1}
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     Books(tmp_path / "paygov-books.jsonl").close()
 
 

@@ -6,7 +6,7 @@ from zlib import crc32
 
 import orjson
 
-REPLY_WITHIN_S = 20.0
+REPLY_WITHIN_S = 120.0
 
 
 class Reply(NamedTuple):

@@ -46,7 +46,7 @@ def test_all_are_ready_although_some_died_before_they_were(tmp_path: Path, death
         [sys.executable, "-c", SCRIPT, str(tmp_path), str(deaths)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert (ran.stdout, ran.stderr) == (said, "")

@@ -24,7 +24,7 @@ class CommandLine:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self._start, *arguments], capture_output=True, text=True, env=self._environment, timeout=60
+            [*self._start, *arguments], capture_output=True, text=True, env=self._environment, timeout=120
         )
 
     def __call__(self, *arguments: str) -> Any:

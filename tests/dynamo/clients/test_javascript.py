@@ -23,7 +23,7 @@ pytestmark = [
 
 def test_the_javascript_sdk_gets_the_expected_answers(server: Served, aws_environment: dict[str, str]) -> None:
     command = ["node", str(SCENARIO), server.url, str(ORACLES)]
-    done = subprocess.run(command, capture_output=True, text=True, env=aws_environment, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, env=aws_environment, timeout=200)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "item": {

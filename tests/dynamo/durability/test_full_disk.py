@@ -266,7 +266,7 @@ def test_a_file_that_may_not_be_written_is_refused_in_one_line(tmp_path: Path) -
         [sys.executable, "-m", "bursar", "dynamo", "--port=0", f"--data=file:{path}?immutable=1"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert opened.returncode == 2
     assert opened.stderr.count("\n") == 1

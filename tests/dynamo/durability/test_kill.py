@@ -20,7 +20,7 @@ from tests.support.dynamo.stamps import table_of_all
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 WRITES_EACH_ROUND = int(os.environ.get("KILL_WRITES", "1200"))
 CONNECTIONS = 8
-LOADED_WITHIN_S = 100
+LOADED_WITHIN_S = 200
 WORKERS = 2
 
 

@@ -11,7 +11,7 @@ from tests.support.dynamo.tables import item, table
 from tests.support.dynamo.writer_process import WRITES_EACH
 
 PROCESSES = 3
-ENDED_WITHIN_S = 60
+ENDED_WITHIN_S = 200
 
 
 def run_together(kind: str, path: str) -> None:

@@ -116,7 +116,7 @@ print("claimed nothing")
 
 
 def run(program: str) -> tuple[str, str]:
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     return ran.stdout, ran.stderr
 
 

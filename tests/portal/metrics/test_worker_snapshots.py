@@ -42,7 +42,7 @@ def test_each_seat_has_the_last_that_was_kept_there() -> None:
 
 def test_a_worker_killed_while_it_keeps_one_leaves_the_last_whole_one() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", KILLED_WHILE_IT_KEEPS], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", KILLED_WHILE_IT_KEEPS], capture_output=True, text=True, timeout=120, check=False
     )
     assert (ran.stdout, ran.stderr) == ("whole\n", "")
 

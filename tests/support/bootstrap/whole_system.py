@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-START_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 60
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 120
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Up:
         self.process.wait(STOP_TIMEOUT_S)
 
 
-def bursar(*arguments: str, cwd: Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+def bursar(*arguments: str, cwd: Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
     """Run a command of bursar to its end, without settings from the environment."""
     return subprocess.run(
         [sys.executable, "-m", "bursar", *arguments],

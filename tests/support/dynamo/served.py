@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-ENDS_WITHIN_S = 30.0
-ANSWERS_WITHIN_S = 60.0
+ENDS_WITHIN_S = 120.0
+ANSWERS_WITHIN_S = 120.0
 
 Answer = tuple[int, dict[str, Any]]
 """(HTTP status, response)."""
