@@ -128,6 +128,23 @@ def test_a_package_hides_none_of_its_modules(package: Path) -> None:
     assert sorted(bound & modules) == []
 
 
+def imported(path: Path) -> set[str]:
+    """Return the modules that a file imports anywhere in it, and the names that it imports from them."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if path.is_relative_to(ROOT / "tests")], ids=name)
+def test_what_tests_share_is_in_tests_support(path: Path) -> None:
+    assert sorted(module for module in imported(path) if re.search(r"^\.|(^|\.)(test_\w+|conftest)$", module)) == []
+
+
 def test_nothing_stands_for_behaviour_that_is_not_there() -> None:
     promises = re.compile(r"\b(TO" r"DO|FIX" r"ME|NotImplemented" r"Error)\b")
     assert [name(path) for path in CODE if promises.search(path.read_text(encoding="utf-8"))] == []

@@ -22,7 +22,7 @@ from bursar.paygov.simulator.hosted_pages import HostedPages
 from bursar.paygov.simulator.server import Addresses, serving, serving_config
 from bursar.paygov.simulator.wire import read_request
 from bursar.paygov.soap import build_envelope
-from paygov.conftest import AGENCY_ID, APP, HandClock, clock, simulator
+from tests.support.paygov.world import AGENCY_ID, APP, HandClock, clock, simulator
 
 __all__ = ["clock", "simulator"]
 

@@ -11,7 +11,7 @@ from bursar.paygov import ArgumentRefused, Fault, HttpReply, Nonsense, NotSent, 
 from bursar.paygov.client import wire_amount
 from bursar.paygov.simulator import Simulator, SimulatorSettings, SimulatorTransport
 from bursar.paygov.soap import escape
-from paygov.conftest import AGENCY_ID, APP, BASE, HandClock, World, client, soap_reply
+from tests.support.paygov.world import AGENCY_ID, APP, BASE, HandClock, World, client, soap_reply
 
 
 async def test_a_card_payment_succeeds(world: World) -> None:

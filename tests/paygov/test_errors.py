@@ -20,17 +20,8 @@ from bursar.paygov import (
     errors,
 )
 from bursar.paygov.errors import CLASSIFICATION
-from paygov.conftest import (
-    APP,
-    HASTY_S,
-    PATIENT_S,
-    Script,
-    client,
-    http_reply,
-    read_request,
-    soap_fault,
-    soap_reply,
-)
+from tests.support.paygov.world import APP, HASTY_S, client, soap_fault, soap_reply
+from tests.support.scripted_server import PATIENT_S, Script, http_reply, read_request
 
 COMPLETE = "completeOnlineCollectionWithDetails"
 TOKEN = "t" * 32

@@ -22,7 +22,7 @@ from bursar.paygov.soap import (
     read_reply,
     read_token,
 )
-from paygov.conftest import soap_fault, soap_reply
+from tests.support.paygov.world import soap_fault, soap_reply
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-PATIENT_S = 30.0
+PATIENT_S = 120.0
 """The timeout of a request that is expected to be answered, in seconds."""
 
 Serve = Callable[["Script"], Awaitable[str]]

@@ -18,7 +18,7 @@ from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator, S
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import Addresses, addresses, listen, serving
 from bursar.web.binding import CannotBind
-from paygov.conftest import AGENCY_ID, APP, HandClock, World, client
+from tests.support.paygov.world import AGENCY_ID, APP, HandClock, World, client
 
 
 @dataclass

@@ -9,7 +9,7 @@ from bursar.paygov.protocol import TRANSACTION_STATUSES
 from bursar.paygov.simulator import PayerRefused, Simulator
 from bursar.paygov.simulator.books import OUTCOMES
 from bursar.paygov.simulator.core import RECEIVED, RequestRefused
-from paygov.conftest import HandClock
+from tests.support.paygov.world import HandClock
 
 START = {
     "tcs_app_id": "APP",

@@ -9,7 +9,7 @@ import pytest
 
 from bursar.paygov import HttpReply, Nonsense, TimedOut
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator, SimulatorTransport
-from paygov.conftest import AGENCY_ID, APP, BASE, World, client
+from tests.support.paygov.world import AGENCY_ID, APP, BASE, World, client
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from bursar.paygov import Fault, Lost, Nonsense, NotSent, PayGovError, TimedOut
 from bursar.paygov.simulator import KINDS, Misbehaviour, MisbehaviourPlan
 from bursar.paygov.simulator.answers import SPOIL
 from bursar.paygov.simulator.misbehaviour import PLAN_MAX
-from paygov.conftest import AGENCY_ID, APP, World
+from tests.support.paygov.world import AGENCY_ID, APP, HASTY_S, World
 
 # kind: (the caller's result in process, over HTTP). They differ only where a real socket cannot behave so.
 FAILING: dict[str, tuple[type[PayGovError], type[PayGovError]]] = {
@@ -28,7 +28,7 @@ FAILING: dict[str, tuple[type[PayGovError], type[PayGovError]]] = {
     "twice": (Fault, Fault),
 }
 FALSE_REPLIES = {"wrong_agency", "wrong_amount"}
-SLOW = {"delay": 0.5, "drip": 60.0}
+SLOW = {"delay": 2 * HASTY_S, "drip": 60.0}
 """delay_s of the kinds that need a delay to exceed the timeout of the hasty client."""
 
 MATRIX = [
