@@ -51,13 +51,13 @@ nightly: .venv/.synced .tools/.oracles ## Run the long things; writes docs/night
 bench: bench-dynamo bench-portal bench-reports ## Run every benchmark; results go to docs/benchmarks
 
 bench-dynamo: .venv/.synced .tools/.oracles ## The engine beside dynoxide, dynalite and moto
-	@$(BIN)/python bench/bench_dynamo.py
+	@$(BIN)/python -m bench.bench_dynamo
 
 bench-portal: .venv/.synced ## Full payments per second; writes its page (PEER=http://host:port, FLAGS="--stored 1000000")
-	@$(BIN)/python bench/bench_portal.py --write $(if $(PEER),--peer $(PEER)) $(FLAGS)
+	@$(BIN)/python -m bench.bench_portal --write $(if $(PEER),--peer $(PEER)) $(FLAGS)
 
 bench-reports: .venv/.synced ## The named reports over a million payments; writes its page
-	@$(BIN)/python bench/bench_reports.py --write $(FLAGS)
+	@$(BIN)/python -m bench.bench_reports --write $(FLAGS)
 
 docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python -m tools.generate_docs

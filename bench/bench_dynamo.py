@@ -1,6 +1,6 @@
 """Compare the engine with other DynamoDBs on this machine: HTTP under wrk, in process, growth, start, memory.
 
-    python bench/bench_dynamo.py [--seconds 2] [--rounds 3] [--only bursar,dynoxide] [--growth 10000,1000000,5000000]
+    python -m bench.bench_dynamo [--seconds 2] [--rounds 3] [--only bursar,dynoxide] [--growth 10000,1000000,5000000]
         [--no-write]
 
 All servers run at the same time on the same items, in a file if they have files. wrk loads them one after another on
@@ -24,9 +24,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from dynamo_bench import measures, page
-from dynamo_bench.servers import KINDS, ROOT, Kind, Server, started
-from dynamo_bench.workload import OPERATIONS, Filling, Operation
+from bench.dynamo_bench import measures, page
+from bench.dynamo_bench.servers import KINDS, ROOT, Kind, Server, started
+from bench.dynamo_bench.workload import OPERATIONS, Filling, Operation
 
 OUT = ROOT / "docs" / "benchmarks" / "dynamo.md"
 ITEMS = 5_000

@@ -1,6 +1,6 @@
 """Full payments per second: init → the payer pays → process → details, on the durable file store.
 
-    python bench/bench_portal.py [--seconds 10] [--rounds 3] [--workers 1,2] [--stored 1000000] [--write]
+    python -m bench.bench_portal [--seconds 10] [--rounds 3] [--workers 1,2] [--stored 1000000] [--write]
         [--peer URL [--peer-also PORTS] [--peer-paygov PORT] [--peer-empty COMMAND] [--peer-fill COMMAND]]
 
 Everything runs on this machine: the load (bench/portal_bench/load.py), Pay.gov's simulator with its books in memory,
@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from portal_bench.page import PEER, Report, Row
-from portal_bench.servers import ROOT, Server, listening, loaded, portal, simulator
-from portal_bench.stored import store_payments
+from bench.portal_bench.page import PEER, Report, Row
+from bench.portal_bench.servers import ROOT, Server, listening, loaded, portal, simulator
+from bench.portal_bench.stored import store_payments
 
 OUT = ROOT / "docs" / "benchmarks" / "portal.md"
 CLIENTS = (1, 8, 32)

@@ -1,6 +1,6 @@
 """Measure reports over many payments: build a lake, time every named report, free SQL, and a fresh payment.
 
-    python bench/bench_reports.py --payments 1000000 [--repeats 5] [--fresh 200] [--write]
+    python -m bench.bench_reports --payments 1000000 [--repeats 5] [--fresh 200] [--write]
 
 The lake's writer writes the lake from generated rows. The store is the embedded one, in a file, and gets the fresh
 payments through the ledger. Each report runs once cold and then ``--repeats`` times, and the median is reported.

@@ -17,9 +17,9 @@ from typing import Any, Final
 import orjson
 import uvloop
 
+from bench.dynamo_bench.servers import CLIENT_CORE, Kind, Server, headers, started
+from bench.dynamo_bench.workload import BATCH_ITEMS, Filling, Json, Operation, preloaded, tables
 from bursar.dynamo import AsyncEngine, Engine
-from dynamo_bench.servers import CLIENT_CORE, Kind, Server, headers, started
-from dynamo_bench.workload import BATCH_ITEMS, Filling, Json, Operation, preloaded, tables
 
 CONNECTIONS: Final = 64
 CONNECTIONS_SMALL: Final = 4

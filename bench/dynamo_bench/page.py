@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dynamo_bench.measures import CONNECTIONS, CONNECTIONS_SMALL, InProcess, Run, Syncs
-from dynamo_bench.workload import ITEM_BYTES, OPERATIONS, Operation
+from bench.dynamo_bench.measures import CONNECTIONS, CONNECTIONS_SMALL, InProcess, Run, Syncs
+from bench.dynamo_bench.workload import ITEM_BYTES, OPERATIONS, Operation
 
 OURS: Final = "bursar"
 MEMORY_ONLY: Final = frozenset({"moto"})
