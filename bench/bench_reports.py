@@ -26,7 +26,7 @@ from bursar.dynamo import open_store
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Event, Outcome
-from bursar.payments.status import Status
+from bursar.payments.status import EventName, Status
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.rows import TableRow, attempt_row, event_row
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
@@ -52,7 +52,7 @@ def payment(number: int, at: float, draw: random.Random) -> tuple[Attempt, list[
     """Return one finished payment and its events; 85 of 100 succeed, 30 of 100 are ACH and settle in days."""
     fee, amount = draw.choices(FEES, (70, 5, 25))[0]
     ach, good = draw.random() < 0.3, draw.random() < 0.85
-    steps: list[tuple[Status, str, float]] = [
+    steps: list[tuple[Status, EventName, float]] = [
         ("received", "started", 0.0),
         ("initiated", "token_given", draw.uniform(0.1, 0.6)),
         ("processing", "claimed", draw.uniform(20, 600)),

@@ -28,7 +28,8 @@ def said(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> str:
 def test_a_filling_that_was_stopped_goes_on_and_nothing_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add, added = stored._add, []
+    add = stored._add
+    added: list[Any] = []
 
     def stopping(*arguments: Any) -> None:
         if len(added) == 1:

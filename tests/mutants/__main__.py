@@ -38,7 +38,7 @@ def _without_rule(name: str) -> Mutate:
             return replace(table, kinds=kinds, rules=tuple(rule for rule in table.rules if rule.name != name))
 
         for module in (payments, ledger.rules, rules):
-            module.payment_rules = without  # type: ignore[attr-defined]
+            module.payment_rules = without
 
     return mutate
 

@@ -39,14 +39,14 @@ def _rebind(name: str, old: Any, new: Any) -> None:
 def _() -> None:
     from bursar.rules.transactions.sentinel_actions import SentinelActions
 
-    SentinelActions.add = never  # type: ignore[method-assign]
+    SentinelActions.add = never
 
 
 @mutant("swap-no-sentinel", "swaps write and remove no sentinels")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._sentinel_changes = always([])  # type: ignore[method-assign]
+    NativeGuard._sentinel_changes = always([])
 
 
 @mutant("swap-sentinels-stay", "swaps remove no sentinels")
@@ -59,7 +59,7 @@ def _() -> None:
         found = sentinel_changes(self, judged)
         return [one for one in found if one.new is not None] if isinstance(found, list) else found
 
-    NativeGuard._sentinel_changes = staying  # type: ignore[method-assign]
+    NativeGuard._sentinel_changes = staying
 
 
 @mutant("unique-unconditional", "a sentinel of another item is overwritten")
@@ -72,7 +72,7 @@ def _() -> None:
         body = take(*arguments)["Put"]
         return {"Put": {"TableName": body["TableName"], "Item": body["Item"]}}
 
-    SentinelActions._take_action = unconditional  # type: ignore[method-assign]
+    SentinelActions._take_action = unconditional
 
 
 @mutant("unique-never-given-up", "a sentinel stays when its value is given up")
@@ -80,7 +80,7 @@ def _() -> None:
     from bursar.rules.transactions.sentinel_actions import SentinelActions
 
     actions = SentinelActions.actions
-    SentinelActions.actions = lambda self: [one for one in actions(self) if one.role != "give_up"]  # type: ignore[method-assign]
+    SentinelActions.actions = lambda self: [one for one in actions(self) if one.role != "give_up"]
 
 
 @mutant("unique-removes-anothers-sentinel", "a sentinel of another item is removed")
@@ -93,7 +93,7 @@ def _() -> None:
         body = give_back(*arguments)["Delete"]
         return {"Delete": {"TableName": body["TableName"], "Key": body["Key"]}}
 
-    SentinelActions._give_up_action = anothers  # type: ignore[method-assign]
+    SentinelActions._give_up_action = anothers
 
 
 @mutant("unique-first-attribute-only", "of several attributes only the first counts")
@@ -106,21 +106,21 @@ def _() -> None:
         made(self, rule)
         self.attributes = self.attributes[:1]
 
-    UniqueValue.__init__ = first_only  # type: ignore[method-assign]
+    UniqueValue.__init__ = first_only
 
 
 @mutant("unique-any-type", "maps and booleans may be unique values")
 def _() -> None:
     from bursar.rules.judging.unique_and_parent import UniqueValue
 
-    UniqueValue.verdict = never  # type: ignore[method-assign]
+    UniqueValue.verdict = never
 
 
 @mutant("unique-values-run-together", "('a#b') and ('a', 'b') are one value")
 def _() -> None:
     from bursar.rules.judging import sentinels
 
-    sentinels._part = lambda value: str(next(iter(value.values())))  # type: ignore[assignment]
+    sentinels._part = lambda value: str(next(iter(value.values())))
 
 
 @mutant("while-predicate-ignored", "unique while holds always")
@@ -133,7 +133,7 @@ def _() -> None:
         made(self, rule)
         self._while = None
 
-    UniqueValue.__init__ = always  # type: ignore[method-assign]
+    UniqueValue.__init__ = always
 
 
 @mutant("while-predicate-unwatched", "a change of only the predicate is ignored")
@@ -146,7 +146,7 @@ def _() -> None:
         made(self, rule)
         self.reads = frozenset(self.attributes)
 
-    UniqueValue.__init__ = unwatched  # type: ignore[method-assign]
+    UniqueValue.__init__ = unwatched
 
 
 # --- rules about one item --------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def _() -> None:
 def _() -> None:
     from bursar.rules.judging.local_rules import TransitionsVerdict
 
-    TransitionsVerdict.__call__ = never  # type: ignore[method-assign, assignment]
+    TransitionsVerdict.__call__ = never
 
 
 @mutant("transitions-any-start", "an attribute starts anywhere")
@@ -164,7 +164,7 @@ def _() -> None:
     from bursar.rules.judging.local_rules import TransitionsVerdict
 
     judged = TransitionsVerdict.__call__
-    TransitionsVerdict.__call__ = lambda self, old, new: None if old is None else judged(self, old, new)  # type: ignore[method-assign]
+    TransitionsVerdict.__call__ = lambda self, old, new: None if old is None else judged(self, old, new)
 
 
 @mutant("transitions-both-ways", "edges may be taken backwards")
@@ -177,7 +177,7 @@ def _() -> None:
         reason = judged(self, old, new)
         return reason if reason is None or old is None else judged(self, new, old) and reason
 
-    TransitionsVerdict.__call__ = both  # type: ignore[method-assign]
+    TransitionsVerdict.__call__ = both
 
 
 @mutant("transitions-may-vanish", "the attribute may be removed")
@@ -189,14 +189,14 @@ def _() -> None:
     def vanish(self: TransitionsVerdict, old: Any, new: Any) -> str | None:
         return None if old is not None and self._rule.attribute not in new else judged(self, old, new)
 
-    TransitionsVerdict.__call__ = vanish  # type: ignore[method-assign]
+    TransitionsVerdict.__call__ = vanish
 
 
 @mutant("immutable-dropped", "immutable and write-once attributes change")
 def _() -> None:
     from bursar.rules.judging.local_rules import UnchangedVerdict
 
-    UnchangedVerdict.__call__ = never  # type: ignore[method-assign, assignment]
+    UnchangedVerdict.__call__ = never
 
 
 @mutant("immutable-may-appear", "an immutable attribute that is absent may be written later")
@@ -204,7 +204,7 @@ def _() -> None:
     from bursar.rules.judging.local_rules import UnchangedVerdict
 
     made = UnchangedVerdict.__init__
-    UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=True)  # type: ignore[method-assign]
+    UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=True)
 
 
 @mutant("write-once-is-immutable", "a write-once attribute may not be written later")
@@ -212,7 +212,7 @@ def _() -> None:
     from bursar.rules.judging.local_rules import UnchangedVerdict
 
     made = UnchangedVerdict.__init__
-    UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=False)  # type: ignore[method-assign]
+    UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=False)
 
 
 @mutant("write-once-may-be-removed", "a write-once attribute may be removed")
@@ -227,28 +227,28 @@ def _() -> None:
                 return f"{name} changes"
         return None
 
-    UnchangedVerdict.__call__ = may_go  # type: ignore[method-assign]
+    UnchangedVerdict.__call__ = may_go
 
 
 @mutant("check-dropped", "predicates are not evaluated")
 def _() -> None:
     from bursar.rules.judging.local_rules import CheckVerdict
 
-    CheckVerdict.__call__ = never  # type: ignore[method-assign, assignment]
+    CheckVerdict.__call__ = never
 
 
 @mutant("append-only-may-change", "append-only items change")
 def _() -> None:
     from bursar.rules.judging.local_rules import AppendOnlyVerdict
 
-    AppendOnlyVerdict.__call__ = never  # type: ignore[method-assign, assignment]
+    AppendOnlyVerdict.__call__ = never
 
 
 @mutant("everything-may-be-removed", "append-only, kept and parent items may be removed")
 def _() -> None:
     from bursar.rules.judging import plan
 
-    plan._removal = never  # type: ignore[assignment]
+    plan._removal = never
 
 
 @mutant("kinds-may-change", "an item may change its kind")
@@ -262,7 +262,7 @@ def _() -> None:
             old = {**old, self.kind_attribute: new[self.kind_attribute]}
         return judged(self, old, new, changed)
 
-    RulesPlan.judge = relaxed  # type: ignore[method-assign]
+    RulesPlan.judge = relaxed
 
 
 @mutant("kinds-open", "an item of any other kind keeps the first kind's rules")
@@ -270,7 +270,7 @@ def _() -> None:
     from bursar.rules.judging.plan import RulesPlan
 
     kind_of = RulesPlan.kind_of
-    RulesPlan.kind_of = lambda self, item: kind_of(self, item) or next(iter(self.kinds.values()))  # type: ignore[method-assign]
+    RulesPlan.kind_of = lambda self, item: kind_of(self, item) or next(iter(self.kinds.values()))
 
 
 # --- parents ---------------------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ def _() -> None:
 def _() -> None:
     from bursar.rules.transactions import compile as compiling
 
-    compiling._check_parents = never  # type: ignore[assignment]
+    compiling._check_parents = never
 
 
 @mutant("parent-of-any-kind", "an item of any kind is accepted as the parent")
@@ -292,7 +292,7 @@ def _() -> None:
     def any_kind(self: ParentRule, child: Any, parent: Any) -> str | None:
         return disagreement(self, child, parent and {**parent, self._kind_attribute: self._kind})
 
-    ParentRule.disagreement = any_kind  # type: ignore[method-assign]
+    ParentRule.disagreement = any_kind
 
 
 @mutant("agrees-only-exists", "agrees checks only that the parent exists")
@@ -305,14 +305,14 @@ def _() -> None:
         made(self, rule, rules)
         self.attributes = ()
 
-    ParentRule.__init__ = only_exists  # type: ignore[method-assign]
+    ParentRule.__init__ = only_exists
 
 
 @mutant("parents-may-change", "attributes with which children agree may change in the parent")
 def _() -> None:
     from bursar.rules.judging import plan
 
-    plan._rules_of_parents = always([])  # type: ignore[assignment]
+    plan._rules_of_parents = always([])
 
 
 # --- concurrency -----------------------------------------------------------------------------------------------------
@@ -322,7 +322,7 @@ def _() -> None:
 def _() -> None:
     from bursar.rules.transactions import compile as compiling
 
-    compiling.compared_attributes = lambda plan, change: {plan.kind_attribute}  # type: ignore[assignment]
+    compiling.compared_attributes = lambda plan, change: {plan.kind_attribute}
 
 
 @mutant("compares-only-what-changes", "attributes that a rule reads with the change are not compared")
@@ -335,7 +335,7 @@ def _() -> None:
         made(self, name, rules)
         self.footprints = ()
 
-    KindPlan.__init__ = no_footprints  # type: ignore[method-assign]
+    KindPlan.__init__ = no_footprints
 
 
 @mutant("compares-nothing-of-removals", "a removal compares none of the item's unique values")
@@ -348,7 +348,7 @@ def _() -> None:
         made(self, name, rules)
         self.unique_reads = frozenset()
 
-    KindPlan.__init__ = nothing_held  # type: ignore[method-assign]
+    KindPlan.__init__ = nothing_held
 
 
 @mutant("put-over", "a put replaces what is there")
@@ -371,7 +371,7 @@ def _() -> None:
     from bursar.rules.transactions.as_read_conditions import AsReadConditions
 
     update = AsReadConditions.update
-    AsReadConditions.update = lambda self, new, changed: update(self, new, set(new) - {"pk", "sk"} | set(changed))  # type: ignore[method-assign]
+    AsReadConditions.update = lambda self, new, changed: update(self, new, set(new) - {"pk", "sk"} | set(changed))
 
 
 @mutant("fresh-token-each-try", "a retry after a lost answer is a second write")
@@ -387,8 +387,8 @@ def _() -> None:
     async def blind(self: _TransactionSender) -> bool:
         return False
 
-    _TransactionSender._settle_unknown = fresh  # type: ignore[method-assign]
-    _TransactionSender._is_written = blind  # type: ignore[method-assign]
+    _TransactionSender._settle_unknown = fresh
+    _TransactionSender._is_written = blind
 
 
 @mutant("unknown-is-failure", "a lost answer is treated as contention")
@@ -399,7 +399,7 @@ def _() -> None:
     async def failed(self: _TransactionSender, unknown: Exception) -> bool:
         raise Contention(str(unknown))
 
-    _TransactionSender._settle_unknown = failed  # type: ignore[method-assign]
+    _TransactionSender._settle_unknown = failed
 
 
 @mutant("conflict-is-final", "a transaction conflict is not retried")
@@ -465,4 +465,4 @@ def _() -> None:
         await self._call("TransactWriteItems", {"TransactItems": [delete]})
         return True
 
-    _Audit._remove_sentinel = hasty  # type: ignore[method-assign]
+    _Audit._remove_sentinel = hasty

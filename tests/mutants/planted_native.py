@@ -7,53 +7,53 @@ from tests.mutants.planted import always, mutant, never
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._own = never  # type: ignore[method-assign]
+    NativeGuard._own = never
 
 
 @mutant("native-sentinels-unseen", "a sentinel that another request wrote does not count")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._sentinel_of = never  # type: ignore[method-assign]
+    NativeGuard._sentinel_of = never
 
 
 @mutant("native-owners-unseen", "an owners row does not count against a writer with a sentinel")
 def _() -> None:
     from bursar.dynamo.core.guard_overlay import OverlayView
 
-    OverlayView.owner = never  # type: ignore[method-assign]
+    OverlayView.owner = never
 
 
 @mutant("native-stale-sentinels-block", "a sentinel counts although its owner gave the value up")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._owns = always(True)  # type: ignore[method-assign]
+    NativeGuard._owns = always(True)
 
 
 @mutant("native-never-released", "the guard keeps the owners of values given up")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._give_up = never  # type: ignore[method-assign]
+    NativeGuard._give_up = never
 
 
 @mutant("native-parents-unchecked", "the guard checks no parent")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._parent_refusal = never  # type: ignore[method-assign]
+    NativeGuard._parent_refusal = never
 
 
 @mutant("native-sentinels-unguarded", "every client may remove or forge a sentinel")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._sentinel_refusal = never  # type: ignore[method-assign]
+    NativeGuard._sentinel_refusal = never
 
 
 @mutant("native-adopts-anything", "rules are put on a table that breaks them")
 def _() -> None:
     from bursar.rules.native import NativeGuard
 
-    NativeGuard._violations = always(iter(()))  # type: ignore[method-assign]
+    NativeGuard._violations = always(iter(()))

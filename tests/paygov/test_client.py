@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -126,7 +127,7 @@ def simulated(settings: SimulatorSettings) -> tuple[Simulator, PayGov]:
     return simulator, client(BASE, SimulatorTransport(simulator))
 
 
-START = {
+START: dict[str, Any] = {
     "tcs_app_id": APP,
     "agency_tracking_id": AGENCY_ID,
     "amount": Decimal("60"),

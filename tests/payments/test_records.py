@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bursar.dynamo.items.attribute_values import Item
 from bursar.payments import records
 from bursar.payments.records import (
     Attempt,
@@ -109,7 +110,7 @@ def test_a_later_state_is_written_without_a_trace_of_the_stored_item(old: Attemp
 
 
 def test_an_attribute_of_a_later_version_stays_in_the_item(attempt: Attempt) -> None:
-    item = {**to_item(attempt), "addedLater": {"S": "x"}}
+    item: Item = {**to_item(attempt), "addedLater": {"S": "x"}}
     read = attempt_from_item(item)
     assert read == attempt
     assert read.stored_item == item

@@ -75,7 +75,7 @@ def test_edge_finds_the_step() -> None:
     [("failed", "claimed", None), (None, "claimed", None), ("processing", "completed", "failed")],
 )
 def test_edge_refuses_what_the_graph_does_not_have(
-    source: status.Status | None, event: str, target: status.Status | None
+    source: status.Status | None, event: status.EventName, target: status.Status | None
 ) -> None:
     with pytest.raises(NoSuchEdge, match=event):
         edge(source, event, target)

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pyiceberg.table import Table
 
+from bursar.payments.status import Status
 from bursar.reports.lake.lake_loader import LakeLoader
 from bursar.reports.lake.rows import attempt_row, event_row
 from bursar.reports.reports import Reports
@@ -72,7 +73,7 @@ class History:
         for _ in range(count):
             self.book.start()
 
-    async def move(self, which: int, status: str) -> None:
+    async def move(self, which: int, status: Status) -> None:
         if self.book.attempts:
             known = list(self.book.attempts.values())
             self.book.move(known[which % len(known)], status)
@@ -155,7 +156,7 @@ MOVED_IN_THE_LAKE: list[Step] = [
     ("write",),
     ("ask",),
 ]
-PLANTED = {
+PLANTED: dict[str, AbstractContextManager[object]] = {
     "rows are added, never replaced": patch("bursar.reports.lake.writer._kept_when_rewritten", lambda *_: None),
     "the watermark runs ahead of its batch": patch(
         "bursar.reports.lake.lake_loader.LakeLoader._write_batch",

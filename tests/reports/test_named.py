@@ -12,6 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from bursar.clock import from_iso_ms
+from bursar.payments.status import Status
 from bursar.reports.errors import BadParameter, NoSuchReport
 from bursar.reports.named_reports import NamedReport, named_report, named_reports, parse_report
 from bursar.reports.reports import Reports
@@ -189,7 +190,8 @@ stranger,nobody,5.00,Success,x
 async def test_trend_has_a_failure_rate_of_the_day_and_of_seven_days(book: Book, reports: Reports) -> None:
     for day, (good, bad) in {0: (3, 1), 3: (0, 2), 7: (1, 0)}.items():
         book.now = START + day * DAY_S
-        for status, count in (("processed", good), ("failed", bad)):
+        counts: list[tuple[Status, int]] = [("processed", good), ("failed", bad)]
+        for status, count in counts:
             for _ in range(count):
                 book.move(book.start(), status)
     book.start()

@@ -178,7 +178,7 @@ def test_drawing_needs_a_graph(tmp_path: Path, file: Path) -> None:
 def test_iam_policy(file: Path) -> None:
     role = "arn:aws:iam::123456789012:role/portal"
     result = run(rules, "iam-policy", "--rules", file, "--table-arn", ARN, "--writer", role)
-    assert orjson.loads(result.stdout) == iam_policies(ORDERS, ARN, [role])
+    assert orjson.loads(result.stdout) == iam_policies(ORDERS, ARN, (role,))
 
 
 # --- bursar dynamo rules ---------------------------------------------------------------------------------------------

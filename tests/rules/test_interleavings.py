@@ -302,6 +302,7 @@ REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
 
 
 async def starting(ledger: Ledger) -> Any:
+    assert FEE is not None
     return await ledger.start_attempt(
         "court", REFERENCE, FEE, Decimal("60.00"), {"docketNumber": "1-26"}, "https://a/ok", "https://a/no"
     )

@@ -7,13 +7,14 @@ import pytest
 
 from bursar.dynamo.engine.engine import RulesRefused
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.items.attribute_values import Item
 from bursar.rules import Check, Kind, Put, RuleRefused, Rules, Unique, Update, Where
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.native import ADOPTION_VIOLATIONS_MAX, load_guard
 from tests.support.rules.samples import ORDERS, changed, item, line, order
 from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
 
-KEY = {"pk": {"S": "a"}, "sk": {"S": "order"}}
+KEY: Item = {"pk": {"S": "a"}, "sk": {"S": "order"}}
 SENTINEL = {"pk": {"S": "unique#number#n-a"}, "sk": {"S": "sentinel"}}
 
 

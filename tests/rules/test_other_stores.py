@@ -196,7 +196,7 @@ def test_a_table_that_was_there_before_its_rules_is_adopted(other: OtherStore) -
     for one in (order(token="t"), *(order(f"o{n}") for n in range(10))):
         other.call("PutItem", TableName=table.name, Item=one)
 
-    def audited(**said: bool) -> tuple[int, int]:
+    def audited(**said: Any) -> tuple[int, int]:
         report = other.run(
             audit_table(other.store, table.name, ORDERS, randomness=random.Random(0), segments=3, **said)
         )

@@ -29,6 +29,7 @@ def table(native: bool) -> PlainStore:
         store, clock=lambda: NOW, randomness=random.Random(5), table=TABLE, fees=FEES, compare_and_swap=None
     )
     fee = FEES.fee("PETITION_FILING_FEE", NOW)
+    assert fee is not None
     for reference, letter in ((ONE, "a"), (TWO, "b")):
         started = ledger.start_attempt(
             "court", reference, fee, Decimal("60.00"), {"docketNumber": "1-26"}, "https://a/ok", "https://a/no"

@@ -32,6 +32,12 @@ class RawClient:
         self.reader = reader
         self.writer = writer
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The connection itself, which can be kept from reading."""
+        assert isinstance(self.writer.transport, asyncio.Transport)
+        return self.writer.transport
+
     async def send(self, raw: bytes) -> None:
         self.writer.write(raw)
         await self.writer.drain()

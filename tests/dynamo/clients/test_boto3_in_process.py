@@ -58,7 +58,8 @@ def test_errors_are_botocores(engine: Engine) -> None:
             ConditionExpression="attribute_not_exists(pk)",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-    assert refused.value.response["Item"] == {"pk": {"S": "a"}}
+    response: Any = refused.value.response
+    assert response["Item"] == {"pk": {"S": "a"}}
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.describe_table(TableName="absent")
 

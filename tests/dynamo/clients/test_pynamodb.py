@@ -20,7 +20,7 @@ TITLES = [f"note {number:02}" for number in range(30)]
 def note(server: Served) -> Iterator[Any]:
     """Return a model whose table exists."""
 
-    class ByState(GlobalSecondaryIndex[Any]):
+    class ByState(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]  # pynamodb has not typed its hook
         class Meta:
             index_name = "by-state"
             projection = AllProjection()

@@ -32,7 +32,12 @@ def orders(tmp_path: Path) -> Engine:
 
 def test_a_group_is_one_commit(orders: Engine) -> None:
     commits: list[int] = []
-    orders._core.storage.connection.set_commit_hook(lambda: commits.append(1) is not None)
+
+    def count() -> bool:
+        commits.append(1)
+        return False  # the commit takes place
+
+    orders._core.storage.connection.set_commit_hook(count)
     outcomes = orders.run_group([(PUT, put_request(f"p{n}")) for n in range(20)])
     assert outcomes == [b"{}"] * 20
     assert len(commits) == 1

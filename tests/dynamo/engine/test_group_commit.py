@@ -27,7 +27,12 @@ def put(pk: str, **more: Any) -> dict[str, Any]:
 
 def commits_of(door: AsyncEngine) -> list[int]:
     commits: list[int] = []
-    door.engine._core.storage.connection.set_commit_hook(lambda: commits.append(1) is not None)
+
+    def count() -> bool:
+        commits.append(1)
+        return False  # the commit takes place
+
+    door.engine._core.storage.connection.set_commit_hook(count)
     return commits
 
 

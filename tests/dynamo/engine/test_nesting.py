@@ -25,6 +25,10 @@ def around(opening: str, inner: str, closing: str = "") -> Form:
     return lambda depth: opening * depth + inner + closing * depth
 
 
+def with_literals(form: Form) -> Form:
+    return lambda depth: form(depth).replace(":v", "'x'")
+
+
 CONDITIONS: dict[str, Form] = {
     "parentheses": around("(", "a=:v", ")"),
     "NOT": around("NOT ", "a=:v"),
@@ -60,7 +64,7 @@ NEW_VALUES: dict[str, Form] = {
     "an open end": lambda depth: "(" * depth,
 }
 WHERE: dict[str, Form] = {
-    **{name: lambda depth, form=form: form(depth).replace(":v", "'x'") for name, form in CONDITIONS.items()},
+    **{name: with_literals(form) for name, form in CONDITIONS.items()},
     "lists": around("a = [", "1", "]"),
     "lists of one value": lambda depth: "a = " + "[" * depth + "1" + "]" * depth,
     "sets": lambda depth: "a = " + "<<" * depth + "1" + ">>" * depth,

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, KeyRange, parse_key_condition, resolve_key_conditions
 from bursar.dynamo.items import key_encoding as keys
+from bursar.dynamo.items.attribute_values import AttributeValue
 
 TYPES = {"pk": "S", "sk": "S", "n": "N", "b": "B"}
-VALUES: dict[str, dict[str, Any]] = {
+VALUES: dict[str, AttributeValue] = {
     ":p": {"S": "part"},
     ":s": {"S": "b"},
     ":t": {"S": "c"},

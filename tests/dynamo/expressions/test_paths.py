@@ -5,8 +5,9 @@ import pytest
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_projection
 from bursar.dynamo.expressions.paths import path_text, path_tree, value_at
+from bursar.dynamo.items.attribute_values import Item
 
-ITEM = {"a": {"M": {"b": {"L": [{"S": "x"}, {"M": {"c": {"N": "1"}}}]}}}, "s": {"S": "y"}}
+ITEM: Item = {"a": {"M": {"b": {"L": [{"S": "x"}, {"M": {"c": {"N": "1"}}}]}}}, "s": {"S": "y"}}
 
 
 def test_a_path_is_read_through_maps_and_lists() -> None:

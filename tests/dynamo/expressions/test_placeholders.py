@@ -6,6 +6,7 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_condition, parse_projection, parse_update
+from bursar.dynamo.items.attribute_values import Item
 
 VALUE = "ExpressionAttributeValues contains invalid value: "
 
@@ -101,7 +102,7 @@ def test_placeholders_and_paths_that_cannot_be_resolved(text: str, message: str)
 
 def test_one_text_is_bound_anew_for_other_names_and_types() -> None:
     condition = parse_condition("#a < :v")
-    item = {"x": {"N": "1"}, "y": {"S": "b"}}
+    item: Item = {"x": {"N": "1"}, "y": {"S": "b"}}
     assert condition.bind(Binding({"#a": "x"}, {":v": {"N": "2"}})).evaluate(item)
     assert not condition.bind(Binding({"#a": "x"}, {":v": {"N": "1"}})).evaluate(item)
     assert condition.bind(Binding({"#a": "y"}, {":v": {"S": "c"}})).evaluate(item)

@@ -10,13 +10,14 @@ from hypothesis import given
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items import attribute_values as values
+from bursar.dynamo.items.attribute_values import AttributeValue
 from tests.support.dynamo.value_strategies import items, strings
 from tests.support.dynamo.value_strategies import values as any_values
 
 PARAMETER = "One or more parameter values were invalid: "
 
 
-def nested(levels: int, inner: dict[str, Any]) -> dict[str, Any]:
+def nested(levels: int, inner: AttributeValue) -> AttributeValue:
     for level in range(levels):
         inner = {"M": {"a": inner}} if level % 2 else {"L": [inner]}
     return inner
@@ -151,7 +152,7 @@ def test_item_bytes_are_the_item_in_dynamodb_json(item: dict[str, Any]) -> None:
         ({"BS": ["YQ==", "YWI="]}, 3),
     ],
 )
-def test_a_value_has_the_size_that_the_developer_guide_gives(value: dict[str, Any], size_bytes: int) -> None:
+def test_a_value_has_the_size_that_the_developer_guide_gives(value: AttributeValue, size_bytes: int) -> None:
     assert values.value_size(value) == size_bytes
     assert values.attribute_size("é", value) == 2 + size_bytes
 
@@ -176,13 +177,13 @@ def test_the_size_of_an_item_is_the_sum_of_its_attributes(item: dict[str, Any]) 
         ({"BOOL": True}, {"BOOL": False}, False),
     ],
 )
-def test_sets_are_equal_in_any_order_lists_are_not(left: dict[str, Any], right: dict[str, Any], same: bool) -> None:
+def test_sets_are_equal_in_any_order_lists_are_not(left: AttributeValue, right: AttributeValue, same: bool) -> None:
     assert values.equal(left, right) is same
     assert values.equal(right, left) is same
 
 
 @given(any_values)
-def test_a_value_equals_a_copy_of_itself(value: dict[str, Any]) -> None:
+def test_a_value_equals_a_copy_of_itself(value: AttributeValue) -> None:
     assert values.equal(value, copy.deepcopy(value))
 
 
@@ -200,7 +201,7 @@ def test_a_value_equals_a_copy_of_itself(value: dict[str, Any]) -> None:
     ],
 )
 def test_order_within_strings_numbers_and_binaries(
-    left: dict[str, Any], right: dict[str, Any], order: int | None
+    left: AttributeValue, right: AttributeValue, order: int | None
 ) -> None:
     assert values.compare(left, right) == order
 
@@ -212,7 +213,7 @@ def test_strings_order_by_utf8_bytes(left: str, right: str) -> None:
 
 
 @given(any_values)
-def test_a_valid_value_is_nested_no_deeper_than_allowed(value: dict[str, Any]) -> None:
+def test_a_valid_value_is_nested_no_deeper_than_allowed(value: AttributeValue) -> None:
     values.check_nesting(value)
     with pytest.raises(DynamoError, match="Nesting Levels"):
         values.check_nesting(nested(32, value))

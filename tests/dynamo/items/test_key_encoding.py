@@ -2,27 +2,27 @@
 
 from base64 import b64encode
 from decimal import Decimal
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo.items import key_encoding as keys
+from bursar.dynamo.items.attribute_values import AttributeValue
 
 texts = st.text(st.characters(exclude_categories=["Cs"]) | st.just("\x00"), max_size=6)
 binaries = st.binary(max_size=6) | st.lists(st.sampled_from([0, 1, 254, 255]), max_size=5).map(bytes)
 integers = st.integers(-(10**12), 10**12)
 
 
-def string(text: str) -> dict[str, Any]:
+def string(text: str) -> AttributeValue:
     return {"S": text}
 
 
-def binary(raw: bytes) -> dict[str, Any]:
+def binary(raw: bytes) -> AttributeValue:
     return {"B": b64encode(raw).decode()}
 
 
-def number(value: int) -> dict[str, Any]:
+def number(value: int) -> AttributeValue:
     return {"N": str(value)}
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from bursar.dynamo import DynamoError, Engine
 from bursar.dynamo.operations.dispatch import OPERATIONS
-from tests.support.dynamo.tables import item, put, table
+from tests.support.dynamo.tables import item, item_of, put, table
 
 KEY = item(pk="a", sk="1")
 NAMES = {"#s": "state"}
-VALUES = item(**{":s": "new", ":n": 1})
+VALUES = item_of({":s": "new", ":n": 1})
 CONDITIONED = {
     "TableName": "orders",
     "ConditionExpression": "#s = :s OR n < :n",

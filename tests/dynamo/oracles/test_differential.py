@@ -110,7 +110,7 @@ def only_removes(update: dict[str, Any]) -> bool:
     text, legacy = update.get("UpdateExpression"), update.get("AttributeUpdates")
     if isinstance(text, str):
         return re.search(r"\b(SET|ADD)\b", text) is None
-    return bool(legacy) and all(one.get("Action") == "DELETE" for one in legacy.values())
+    return legacy is not None and legacy != {} and all(one.get("Action") == "DELETE" for one in legacy.values())
 
 
 @random_requests

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from bursar.dynamo.server import connection as http_door
+from bursar.dynamo.server.admission import BODY_BYTES_MAX
 from bursar.dynamo.server.serve import RunningServer
 from tests.support.dynamo.door_clients import EchoEngine, connected, raw_request, serving
 from tests.support.raw_client import RawClient
@@ -120,7 +121,7 @@ async def test_a_large_body_is_read_whole(client: RawClient) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": None, "Transfer-Encoding": "chunked"}])
 async def test_a_body_beyond_16_mb_is_answered_413(server: RunningServer, headers: dict[str, str | None]) -> None:
-    body = b"a" * (http_door.BODY_BYTES_MAX + 1)
+    body = b"a" * (BODY_BYTES_MAX + 1)
     framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if headers else body
     head = raw_request("GetItem", body, headers=headers).removesuffix(body)
     async with connected(server) as client:
@@ -258,14 +259,14 @@ async def test_a_client_that_does_not_read_is_not_read_from(
     server: RunningServer, engine: EchoEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with connected(server) as client:
-        client.writer.transport.pause_reading()
+        client.transport.pause_reading()
         request = raw_request(body=orjson.dumps({"f": "x" * 1_000_000}))
         client.writer.write(request * 40)
         async with connected(server) as other:
             for _ in range(20):
                 assert (await other.ask(raw_request("PutItem"))).status == 200
         assert sum(name == "GetItem" for name, _ in engine.asked) < 40
-        client.writer.transport.resume_reading()
+        client.transport.resume_reading()
         for _ in range(40):
             assert (await client.reply()).status == 200
 

@@ -103,10 +103,8 @@ VALID_REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("ListTables", {"Limit": 1, "ExclusiveStartTableName": "aaa"}),
     ("DeleteTable", ON),
 ]
-MEMBERS = {
-    operation: sorted(get_session().get_service_model("dynamodb").operation_model(operation).input_shape.members)
-    for operation, _ in VALID_REQUESTS
-}
+SERVICE: Any = get_session().get_service_model("dynamodb")
+MEMBERS = {operation: sorted(SERVICE.operation_model(operation).input_shape.members) for operation, _ in VALID_REQUESTS}
 
 
 @st.composite

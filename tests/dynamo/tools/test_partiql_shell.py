@@ -14,6 +14,7 @@ from rich.console import Console
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
 from bursar.dynamo.commands import dynamo
 from bursar.dynamo.errors import StoreUnreachable
+from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.dynamo.tools.partiql_shell import CELL_LONGEST, ROWS_PER_PAGE, Shell, history_path, literal
 from tests.support.dynamo.door_clients import serving
 from tests.support.dynamo.tables import item, put, table
@@ -165,7 +166,7 @@ def test_items_are_text_and_not_markup_or_control_codes() -> None:
 
 
 def test_values_are_written_as_statements_write_them() -> None:
-    value = {
+    value: AttributeValue = {
         "M": {
             "s": {"S": "it's"},
             "l": {"L": [{"N": "1.5"}, {"BOOL": True}, {"NULL": True}, {"B": "AA=="}]},

@@ -202,7 +202,8 @@ async def test_failing_twice_writes_one_event(ledger: Ledger, start: Start) -> N
 
 async def test_an_event_that_cannot_end_the_attempt_is_refused(ledger: Ledger, start: Start) -> None:
     held = await processing(ledger, start)
-    for event in ("expired", "start_failed", "claimed", "nonsense"):
+    events: list[Any] = ["expired", "start_failed", "claimed", "nonsense"]
+    for event in events:
         with pytest.raises(NoSuchEdge):
             await ledger.fail(held, event=event, actor="portal", return_code=None, return_detail=None)
     with pytest.raises(NoSuchEdge, match="must be recorded by operator; got portal"):

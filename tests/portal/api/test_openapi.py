@@ -108,7 +108,8 @@ def test_what_is_served_keeps_to_the_document(write_path: WritePath, case: Any) 
         app = portal_app(stage.portal, authenticate, log=FakeLog(), metrics=Metrics())
         target = str(sent.url).removeprefix("http://portal.example")
         body = sent.body.encode() if isinstance(sent.body, str) else sent.body or b""
-        answered.append(await ask(app, str(sent.method), target, body, dict(sent.headers)))
+        headers = {name: str(value) for name, value in sent.headers.items()}
+        answered.append(await ask(app, str(sent.method), target, body, headers))
 
     scene(write_path)
     answer = answered[0]

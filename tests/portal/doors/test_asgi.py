@@ -128,7 +128,7 @@ async def test_a_fault_of_ours_is_500_without_a_trace(stage: Stage) -> None:
     async def broken(*given: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    stage.portal.ledger.attempt_by_token = broken  # type: ignore[method-assign]
+    stage.portal.ledger.attempt_by_token = broken  # type: ignore[method-assign, assignment]
     answer = await ask(_app(stage), "POST", "/process", {"token": "0" * 32})
     assert answer.status == 500
     assert answer.json == {

@@ -153,7 +153,7 @@ async def test_who_asks_whether_to_continue_is_told(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("ending", [{"Connection": "close"}, {"version": "1.0"}])
-async def test_a_connection_that_is_to_end_ends(ending: dict[str, str], scene: Scene) -> None:
+async def test_a_connection_that_is_to_end_ends(ending: dict[str, Any], scene: Scene) -> None:
     raw = request("GET") if "version" in ending else request("GET", **ending)
     async with opened(scene) as (_, connect):
         client = await connect()
@@ -169,7 +169,8 @@ async def test_an_offer_of_another_protocol_is_declined(scene: Scene) -> None:
 
 
 LARGE = b" " * (BODY_BYTES_MAX + 1)
-CHUNKED = {"Transfer_Encoding": "chunked"}
+CHUNKED: dict[str, Any] = {"Transfer_Encoding": "chunked"}
+MANY: dict[str, Any] = {f"X_{n}": "x" for n in range(200)}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ CHUNKED = {"Transfer_Encoding": "chunked"}
         (request(body=(b"100\r\n%b\r\n" % LARGE[:256]) * 300, **CHUNKED), 413, "The request body is", "echo"),
         (request("GET", "/nowhere", Content_Length="99999999"), 413, "The request body is larger", "none"),
         (request("GET", X="x" * 1_000_000), 431, "The request's head is larger than 65536 bytes", "none"),
-        (request("GET", **{f"X_{n}": "x" for n in range(200)}), 431, "The request's head is larger", "echo"),
+        (request("GET", **MANY), 431, "The request's head is larger", "echo"),
         (request("GET", "/\xe9"), 400, "This is not an HTTP request", "none"),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", 400, "This is not an HTTP request", "none"),
         (request("GET", Content_Length="-1"), 400, "This is not an HTTP request", "none"),
@@ -325,7 +326,7 @@ async def test_a_fault_of_the_door_is_logged_and_answered_with_500(
     async def broken(_call: Call) -> Reply:
         raise RuntimeError
 
-    scene.application.handle = broken  # type: ignore[method-assign]
+    scene.application.handle = broken  # type: ignore[method-assign, assignment]
     async with opened(scene) as (_, connect):
         client = await connect()
         await client.send(request("GET"))

@@ -65,7 +65,7 @@ async def test_a_contradiction_is_kept_even_when_the_store_is_away_for_a_moment(
             raise refusal
         await keep(attempt, said)
 
-    stage.ledger.contradictions.keep = kept_at_last  # type: ignore[method-assign]
+    stage.ledger.contradictions.keep = kept_at_last  # type: ignore[method-assign, assignment]
     with pytest.raises(BadGateway):
         await complete(stage.portal, claimed, owner, first=True, actor="portal")
     assert len(await attention(stage.portal)) == 1

@@ -32,7 +32,7 @@ PAID = Collection(
     payment_type="PLASTIC_CARD",
 )
 
-FIRST = [
+FIRST: list[tuple[str, Collection | BaseException]] = [
     ("paid", PAID),
     ("paid", replace(PAID, transaction_status="Settled")),
     ("settling", replace(PAID, transaction_status="Pending")),

@@ -32,7 +32,7 @@ async def test_it_outlives_a_store_that_is_away(stage: Stage) -> None:
             raise ConnectionError
         return await due(*given)
 
-    stage.ledger.due = flaky  # type: ignore[method-assign]
+    stage.ledger.due = flaky  # type: ignore[method-assign, assignment]
     sweeping = asyncio.create_task(run_sweeper(stage.portal, 5.0))
     token = await stage.paid("ACH")
     await stage.process(token)

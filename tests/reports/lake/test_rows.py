@@ -23,7 +23,8 @@ def test_times_are_exact_to_the_millisecond() -> None:
 
 def test_a_record_and_the_record_read_from_its_item_make_one_row(book: Book) -> None:
     book.pay(20)
-    for record in (*book.attempts.values(), *book.events):
+    records: list[Attempt | Event] = [*book.attempts.values(), *book.events]
+    for record in records:
         stored = from_item(to_item(record))
         assert isinstance(stored, Attempt | Event)
         assert record_row(stored) == record_row(record)

@@ -31,7 +31,8 @@ def put(store: PlainStore, one: dict[str, Any]) -> None:
 
 
 def audited(store: Any, **said: Any) -> Report:
-    return finish(audit_table(store, TABLE, ORDERS, randomness=random.Random(0), segments=1, **said))
+    report: Report = finish(audit_table(store, TABLE, ORDERS, randomness=random.Random(0), segments=1, **said))
+    return report
 
 
 def found(report: Report) -> list[tuple[str, str]]:

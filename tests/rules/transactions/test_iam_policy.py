@@ -19,7 +19,7 @@ def by_sid(policy: Any) -> dict[str, Any]:
 
 
 def test_the_writer_writes_in_transactions_only() -> None:
-    statements = by_sid(iam_policies(ORDERS, ARN, [ROLE])["writer"])
+    statements = by_sid(iam_policies(ORDERS, ARN, (ROLE,))["writer"])
     write = statements["WriteInTransactions"]
     assert write["Effect"] == "Allow"
     assert write["Condition"] == {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
@@ -30,7 +30,7 @@ def test_the_writer_writes_in_transactions_only() -> None:
 
 
 def test_the_table_denies_all_other_roles() -> None:
-    (statement,) = iam_policies(ORDERS, ARN, [ROLE])["table"]["Statement"]
+    (statement,) = iam_policies(ORDERS, ARN, (ROLE,))["table"]["Statement"]
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert statement["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [ROLE]}}
     assert {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} <= set(statement["Action"])
@@ -44,15 +44,15 @@ def test_the_table_denies_all_other_roles() -> None:
     ],
 )
 def test_where_nothing_is_ever_removed_only_sentinels_may_be_deleted(rules: Rules) -> None:
-    statement = by_sid(iam_policies(rules, ARN, [ROLE])["writer"])["OnlySentinelsGo"]
+    statement = by_sid(iam_policies(rules, ARN, (ROLE,))["writer"])["OnlySentinelsGo"]
     assert statement["Action"] == ["dynamodb:DeleteItem"]
     assert statement["Condition"] == {"ForAnyValue:StringNotLike": {"dynamodb:LeadingKeys": ["unique#*"]}}
 
 
 def test_where_items_may_be_removed_deletes_are_left_to_the_rules() -> None:
-    assert "OnlySentinelsGo" not in by_sid(iam_policies(ORDERS, ARN, [ROLE])["writer"])
+    assert "OnlySentinelsGo" not in by_sid(iam_policies(ORDERS, ARN, (ROLE,))["writer"])
 
 
 def test_at_least_one_role_must_be_allowed_to_write() -> None:
     with pytest.raises(ValueError, match="writer role ARNs: must be at least one"):
-        iam_policies(ORDERS, ARN, [])
+        iam_policies(ORDERS, ARN, ())

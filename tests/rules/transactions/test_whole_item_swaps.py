@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.items.attribute_values import AttributeValue, Item
 from bursar.rules import Check, Contention, Put, RuledTable, RuleRefused, Update, Where, one_of
 from bursar.rules.judging.local_rules import predicate
 from bursar.rules.judging.unique_and_parent import UniqueValue
@@ -111,7 +111,7 @@ def test_the_compiled_form_reports_the_refusal(
     assert store.everything() == []
 
 
-VALUES = [
+VALUES: list[AttributeValue] = [
     {"S": "open"},
     {"S": "paid"},
     {"S": "x"},
@@ -136,7 +136,8 @@ def test_a_list_of_texts_means_what_its_comparisons_mean(short: Where, long: str
     other = Where(long, names=short.names, values=short.values)
     assert other.listed_values is None
     briefly, at_length = (predicate(where, Check("c", where=where)) for where in (short, other))
-    for found in ({}, *({attribute: value} for value in VALUES)):
+    items: list[Item] = [{}, *({attribute: value} for value in VALUES)]
+    for found in items:
         assert briefly(found) == at_length(found)
 
 

@@ -35,7 +35,7 @@ PAYGOV = Addresses("http://paygov")
 COMPLETE = b"completeOnlineCollectionWithDetails"
 
 
-class DyingTransport:
+class DyingTransport(Transport):
     """A transport that kills its process by SIGKILL, as a power cut would, at its point."""
 
     def __init__(self, inner: Transport, point: str) -> None:
@@ -49,6 +49,9 @@ class DyingTransport:
         if COMPLETE in body and self._point == "after-complete":
             os.kill(os.getpid(), signal.SIGKILL)
         return reply
+
+    async def close(self) -> None:
+        await self._inner.close()
 
 
 async def main(data: Path, point: str, store: str | None = None) -> None:

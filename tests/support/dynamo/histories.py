@@ -29,7 +29,7 @@ class Call:
     """One call as its client saw it. ``answer`` has no meaning when ``answered`` is NEVER."""
 
     client: str
-    action: Hashable
+    action: Any  # hashable
     invoked: int
     answered: int
     answer: Any = None

@@ -68,7 +68,7 @@ class RecordingDisk(apsw.VFS):
         self.below = apsw.vfs_names()[0]
         super().__init__(name, self.below, makedefault=True)
 
-    def xOpen(self, name: object, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the name is apsw's
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the name is apsw's
         return _File(self, name, flags)
 
     def xDelete(self, name: str, sync_folder: bool) -> None:  # noqa: N802 - the name is apsw's
@@ -80,7 +80,7 @@ class RecordingDisk(apsw.VFS):
 
 
 class _File(apsw.VFSFile):
-    def __init__(self, disk: RecordingDisk, name: object, flags: list[int]) -> None:
+    def __init__(self, disk: RecordingDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         super().__init__(disk.below, name, flags)
         self._disk = disk
         path = name.filename() if isinstance(name, apsw.URIFilename) else name

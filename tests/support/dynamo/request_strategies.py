@@ -186,7 +186,7 @@ def gets(draw: st.DrawFn) -> Request:
 
 
 SORT_CONDITIONS = ["{s} = :s", "{s} < :s", "{s} >= :s", "{s} BETWEEN :s AND :t", "begins_with({s}, :s)", "{s} <> :s"]
-SEARCHED = {
+SEARCHED: dict[str, list[tuple[str | None, tuple[str, ...]]]] = {
     "plain": [(None, ("pk:S",))],
     "sorted": [(None, ("pk:S", "sk:N")), ("by-g", ("g:S", "h:N")), ("by-l", ("pk:S", "l:S"))],
     "binary": [(None, ("pk:B", "sk:S"))],
@@ -204,9 +204,9 @@ page_options = some(
 def queries(draw: st.DrawFn) -> Request:
     name = draw(tables)
     index, parts = draw(st.sampled_from(SEARCHED[name]))
-    partition, *sort = (part.split(":") for part in parts)
+    partition, *sort = [part.split(":") for part in parts]
     text, given = f"{partition[0]} = :p", {**draw(operand_values), ":p": draw(typed(partition[1]))}
-    if sort and draw(flags):
+    if len(sort) > 0 and draw(flags):
         text += " AND " + draw(st.sampled_from(SORT_CONDITIONS)).format(s=sort[0][0])
         given |= {":s": draw(typed(sort[0][1])), ":t": draw(typed(sort[0][1]))}
     request = {

@@ -52,6 +52,11 @@ def key_schema(key: tuple[str, ...]) -> list[dict[str, str]]:
 
 def item(**attributes: str | int | dict[str, Any]) -> dict[str, Any]:
     """Return an item: text becomes S, an int becomes N, a dictionary is already an attribute value."""
+    return item_of(attributes)
+
+
+def item_of(attributes: Mapping[str, str | int | dict[str, Any]]) -> dict[str, Any]:
+    """Return ``item`` of attributes whose names are no identifiers."""
     return {
         name: value if isinstance(value, dict) else {"N": str(value)} if isinstance(value, int) else {"S": value}
         for name, value in attributes.items()

@@ -16,7 +16,7 @@ from tests.support.dynamo.histories import (
 
 
 def call(client: str, action: object, invoked: int, answered: int, answer: object = None) -> Call:
-    return Call(client, action, invoked, answered, answer)  # type: ignore[arg-type]
+    return Call(client, action, invoked, answered, answer)
 
 
 WRITE_1 = call("a", ("write", 1), 0, 1, NONE)

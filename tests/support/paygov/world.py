@@ -87,10 +87,11 @@ async def world(
 ) -> AsyncIterator[World]:
     """Yield the simulator behind each of its two doors: every test that uses it runs twice."""
     async with contextlib.AsyncExitStack() as stack:
-        base, transport = BASE, SimulatorTransport(simulator, plan)
+        transport: Transport
         if request.param == "http":
-            base = (await stack.enter_async_context(serving(simulator, plan))).base
-            transport = HttpTransport()
+            base, transport = (await stack.enter_async_context(serving(simulator, plan))).base, HttpTransport()
+        else:
+            base, transport = BASE, SimulatorTransport(simulator, plan)
         stack.push_async_callback(transport.close)
         yield World(clock, simulator, plan, client(base, transport), client(base, transport, HASTY_S))
 

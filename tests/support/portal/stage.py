@@ -6,7 +6,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.paygov import PayGov, PayGovConfig
@@ -151,18 +151,25 @@ class Stage:
 Scene = Callable[[Stage], Awaitable[None]]
 
 
+Test = Callable[[WritePath], None]
+
+
+@overload
+def on_stage(scene: Scene) -> Test: ...
+@overload
+def on_stage(*, query: bool = True, settings: SimulatorSettings | None = None) -> Callable[[Scene], Test]: ...
 def on_stage(
     scene: Scene | None = None,
     *,
     query: bool = True,
     settings: SimulatorSettings | None = None,
-) -> Any:
+) -> Test | Callable[[Scene], Test]:
     """Makes ``async def test(stage)`` a test that runs in virtual time, on each write path.
 
     ``query``: Pay.gov's query service is there. A scene inside a test is called with the test's ``write_path``.
     """
 
-    def decorate(play: Scene) -> Callable[[WritePath], None]:
+    def decorate(play: Scene) -> Test:
         async def run(loop: VirtualLoop, write_path: WritePath) -> None:
             store = write_path.open(clock=loop.clock, randomness=random.Random(1))
             stage = Stage(loop, write_path, store, query=query, settings=settings or SimulatorSettings())

@@ -4,10 +4,11 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from bursar.clock import from_iso_ms
 from bursar.payments.records import Attempt, Event, to_item
+from bursar.payments.status import EventName, Status
 
 START = from_iso_ms("2026-03-30T12:00:00.000Z")
 DAY_S = 86_400.0
@@ -35,7 +36,8 @@ class Book:
         return {"Table": {"TableName": request["TableName"], "CreationDateTime": self.born}}
 
     def _page(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        items = [to_item(record) for record in (*self.attempts.values(), *self.events)]
+        records: list[Attempt | Event] = [*self.attempts.values(), *self.events]
+        items = [to_item(record) for record in records]
         begin = int(request.get("ExclusiveStartKey", {"at": {"N": "0"}})["at"]["N"])
         end = begin + PAGE_ITEMS
         return {"Items": items[begin:end]} | ({"LastEvaluatedKey": {"at": {"N": str(end)}}} if end < len(items) else {})
@@ -74,7 +76,7 @@ class Book:
         )
         return self._write(attempt, "started", None)
 
-    def move(self, attempt: Attempt, status: str, event: str = "moved", **values: Any) -> Attempt:
+    def move(self, attempt: Attempt, status: Status, event: str = "moved", **values: Any) -> Attempt:
         """Change the attempt now and return it."""
         return self._write(replace(attempt, status=status, updated_at=self.now, **values), event, attempt.status)
 
@@ -89,7 +91,7 @@ class Book:
                 agency_tracking_id=attempt.agency_tracking_id,
                 seq=seq,
                 at=self.now,
-                name=event,
+                name=cast("EventName", event),  # reports show any name
                 actor="portal",
                 from_status=before,
                 to_status=attempt.status,

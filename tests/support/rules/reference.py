@@ -32,10 +32,10 @@ def broken(rules: Rules, holds: Mapping[str, Meaning], before: State, after: Sta
     kinds = {kind.name: kind for kind in rules.kinds}
     found = {"kind" for old, new in steps for x in (old, new) if x and x["kind"].get("S") not in kinds}
     found |= {"kind" for old, new in steps if old and new and old["kind"] != new["kind"]}
-    found |= {"kept" for old, new in steps if new is None and kinds[old["kind"]["S"]].kept}
+    found |= {"kept" for old, new in steps if new is None and old and kinds[old["kind"]["S"]].kept}
     for rule in rules.rules:
         about = [x for x in after.values() if rule.kind in (None, x["kind"].get("S"))]
-        moved = [(o, n) for o, n in steps if rule.kind in (None, (n or o)["kind"].get("S"))]
+        moved = [(o, n) for o, n in steps if rule.kind in (None, (n or o or {})["kind"].get("S"))]
         changed = [(o, n) for o, n in moved if o and n]
         match rule:
             case Unique() | UniqueWhile():

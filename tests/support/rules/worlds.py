@@ -163,6 +163,7 @@ def rule_sets(draw: st.DrawFn) -> tuple[Rules, dict[str, Any]]:
     meanings: dict[str, Any] = {}
 
     def predicate(name: str) -> Where:
+        where: Where
         where, meaning = draw(st.sampled_from(PREDICATES))
         meanings[name] = meaning
         return where

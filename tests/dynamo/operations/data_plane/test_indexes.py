@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import Engine
-from tests.support.dynamo.tables import item, put, refusal, table
+from tests.support.dynamo.tables import item, item_of, put, refusal, table
 
 
 @pytest.fixture
@@ -189,6 +189,6 @@ def test_a_global_index_may_have_several_attributes_in_each_half_of_its_key(engi
         "TableName": "orders",
         "IndexName": "wide",
         "KeyConditionExpression": "a = :a AND b = :b AND c = :c AND d > :d",
-        "ExpressionAttributeValues": item(**{":a": "x", ":b": 1, ":c": "c", ":d": 1}),
+        "ExpressionAttributeValues": item_of({":a": "x", ":b": 1, ":c": "c", ":d": 1}),
     }
     assert [one["pk"]["S"] for one in engine.execute("Query", query)["Items"]] == ["p2", "p3"]

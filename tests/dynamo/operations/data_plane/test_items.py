@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import DynamoError, Engine
-from tests.support.dynamo.tables import item, put, refusal, refused, table
+from tests.support.dynamo.tables import item, item_of, put, refusal, refused, table
 
 KEY = item(pk="a", sk="1")
 OLD = item(pk="a", sk="1", n=1, state="new")
@@ -86,7 +86,7 @@ def test_delete_returns_the_old_item_once(orders: Engine) -> None:
 def test_update_returns_what_was_asked(orders: Engine, returned: str, attributes: dict[str, Any] | None) -> None:
     request = update(
         "SET n = n + :one, added = :x REMOVE #s",
-        item(**{":one": 1, ":x": "x"}),
+        item_of({":one": 1, ":x": "x"}),
         ExpressionAttributeNames={"#s": "state"},
         ReturnValues=returned,
     )

@@ -158,7 +158,7 @@ def test_iterators_start_where_they_are_told(engine: Engine, clock: HandClock) -
     arn = arn_of(engine)
     second = records_of(engine, arn)[1]["dynamodb"]["SequenceNumber"]
 
-    def keys(kind: str, **request: object) -> list[str]:
+    def keys(kind: str, **request: Any) -> list[str]:
         return [
             record["dynamodb"]["Keys"]["sk"]["S"] for record in read(engine, iterator(engine, arn, kind, **request))
         ]
