@@ -215,7 +215,7 @@ class Application:
     def _client(self) -> Any:
         return self.world.client(self.bill.client)
 
-    async def init(self, portal: Portal) -> dict[str, Any]:
+    async def init(self, portal: Portal) -> StartedPayment:
         reference = self.bill.reference.upper() if self.chance.random() < 0.3 else self.bill.reference
         body: dict[str, Any] = {
             "transactionReferenceId": reference,
@@ -229,5 +229,5 @@ class Application:
         request = read_init(orjson.dumps(body), portal.fees, portal.clock())
         return await init_payment(portal, self._client, request)
 
-    async def details(self, portal: Portal) -> dict[str, Any]:
+    async def details(self, portal: Portal) -> Payment:
         return await payment_details(portal, self._client, self.bill.reference)

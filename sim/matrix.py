@@ -217,7 +217,7 @@ async def _sweeper_alone(stage: Stage) -> None:
 async def _another_init(stage: Stage) -> None:
     for wait_s in RETRIES_AFTER_S:
         await asyncio.sleep(wait_s)
-        if isinstance(await stage.init(), dict) and await stage.complete():
+        if isinstance(await stage.init(), StartedPayment) and await stage.complete():
             return
 
 

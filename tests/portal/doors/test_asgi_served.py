@@ -44,7 +44,7 @@ class Scene:
             observer=self,
         )
 
-    def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
+    def request_answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         self.counted.append((operation, method, status))
 
     async def _echo(self, _portal: Any, call: Call) -> Reply:

@@ -8,6 +8,7 @@ import pytest
 from bursar.paygov import ArgumentRefused, Collection, Fault, Lost, Nonsense, NotSent, QueryUnavailable, TimedOut
 from bursar.payments import Attempt
 from bursar.portal.use_cases.completion_outcomes import OTHERS_MAX, OUTCOMES, judge_collections, judge_completion
+from bursar.portal.use_cases.observer import OutcomeName
 
 ATTEMPT = Attempt(
     agency_tracking_id="588234832626439493e92",
@@ -32,7 +33,7 @@ PAID = Collection(
     payment_type="PLASTIC_CARD",
 )
 
-FIRST: list[tuple[str, Collection | BaseException]] = [
+FIRST: list[tuple[OutcomeName, Collection | BaseException]] = [
     ("paid", PAID),
     ("paid", replace(PAID, transaction_status="Settled")),
     ("settling", replace(PAID, transaction_status="Pending")),

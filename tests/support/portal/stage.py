@@ -4,7 +4,7 @@ import functools
 import logging
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -16,6 +16,7 @@ from bursar.payments import Attempt, Client, Clients
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.validation import InitRequest
 from bursar.portal.use_cases.init_payment import init_payment
+from bursar.portal.use_cases.observer import SweepResult
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.process_payment import process_payment
 from sim.backups import backup_of, restore_into
@@ -36,7 +37,7 @@ class RecordingObserver:
     outcomes: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     conflicts: int = 0
-    passes: list[dict[str, int]] = field(default_factory=list)
+    passes: list[Mapping[SweepResult, int]] = field(default_factory=list)
 
     def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
         self.calls.append((operation, outcome))
@@ -50,7 +51,7 @@ class RecordingObserver:
     def alerted(self, alert: str) -> None:
         self.alerts.append(alert)
 
-    def swept(self, results: dict[str, int], seconds: float) -> None:
+    def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
         self.passes.append(results)
 
 
