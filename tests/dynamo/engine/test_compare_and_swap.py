@@ -186,7 +186,7 @@ async def test_numbers_are_kept_canonical(store: AsyncEngine) -> None:
     assert everything(store) == [item("1", n={"N": "5"})]
 
 
-async def test_a_table_that_is_not_there(store: AsyncEngine) -> None:
+async def test_a_missing_table_is_an_error(store: AsyncEngine) -> None:
     for asked in (
         store.compare_and_swap.get("nothing", item("1")),
         store.compare_and_swap.partition("nothing", {"S": "p"}),

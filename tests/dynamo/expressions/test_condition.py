@@ -186,7 +186,7 @@ def test_a_value_of_a_type_that_an_operator_never_takes(text: str, given_values:
          "An expression attribute value used in expression is not defined; attribute value: :z"),
     ],
 )  # fmt: skip
-def test_what_else_is_refused_before_any_item_is_read(text: str, given_values: dict[str, Any], problem: str) -> None:
+def test_other_errors_are_raised_before_an_item_is_read(text: str, given_values: dict[str, Any], problem: str) -> None:
     with pytest.raises(DynamoError) as refusal:
         holds(text, **given_values)
     assert refusal.value.message == f"Invalid ConditionExpression: {problem}"

@@ -136,7 +136,7 @@ def test_keys_of_several_attributes_take_equalities_from_the_left() -> None:
         ("((pk = :p))", "Invalid KeyConditionExpression: The expression has redundant parentheses;"),
     ],
 )
-def test_what_a_key_condition_may_not_say(text: str, message: str) -> None:
+def test_invalid_key_conditions_are_rejected(text: str, message: str) -> None:
     with pytest.raises(DynamoError) as refusal:
         resolved(text)
     assert refusal.value.message == message

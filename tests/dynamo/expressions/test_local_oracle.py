@@ -18,7 +18,7 @@ from bursar.dynamo.expressions.syntax_tree import Condition, PathAction
 from bursar.dynamo.expressions.update import INVALID_PATH
 from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
 from tests.support.dynamo.dynamodb_local import Local, comparable
-from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
+from tests.support.dynamo.oracle_runs import oracle_settings, same_requests_in_each_run  # noqa: F401 - fixtures
 from tests.support.dynamo.peers import missing
 from tests.support.dynamo.tree_strategies import conditions, new_values, paths, placeholders
 from tests.support.dynamo.value_strategies import items, values
@@ -80,7 +80,7 @@ random_expressions = oracle_settings(EXAMPLES)
 
 @random_expressions
 @given(conditions, items, given_values)
-def test_conditions_hold_there_as_here(
+def test_conditions_hold_in_local_as_in_the_engine(
     local: Local, condition: Condition, item: dict[str, Any], given_values: dict[str, Any]
 ) -> None:
     item = {**item, **KEY}
@@ -96,7 +96,7 @@ def test_conditions_hold_there_as_here(
 
 @random_expressions
 @given(actions, items, given_values)
-def test_updates_give_there_what_they_give_here(
+def test_updates_give_equal_items_in_local_and_the_engine(
     local: Local, actions: list[PathAction], item: dict[str, Any], given_values: dict[str, Any]
 ) -> None:
     item = {**item, **KEY}

@@ -18,7 +18,7 @@ def test_a_path_is_read_through_maps_and_lists() -> None:
 @pytest.mark.parametrize(
     "path", [("z",), ("z", "b"), ("a", "z"), ("a", 0), ("a", "b", 2), ("a", "b", "c"), ("s", "x"), ("s", 0)]
 )
-def test_what_is_not_there_is_none(path: tuple[str | int, ...]) -> None:
+def test_a_missing_value_is_none(path: tuple[str | int, ...]) -> None:
     assert value_at(ITEM, path) is None
 
 

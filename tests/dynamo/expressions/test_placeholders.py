@@ -100,7 +100,7 @@ def test_placeholders_and_paths_that_cannot_be_resolved(text: str, message: str)
     assert refusal.value.message == f"Invalid ConditionExpression: {message}"
 
 
-def test_one_text_is_bound_anew_for_other_names_and_types() -> None:
+def test_one_text_is_bound_again_for_other_names_and_types() -> None:
     condition = parse_condition("#a < :v")
     item: Item = {"x": {"N": "1"}, "y": {"S": "b"}}
     assert condition.bind(Binding({"#a": "x"}, {":v": {"N": "2"}})).evaluate(item)

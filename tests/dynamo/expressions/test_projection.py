@@ -54,7 +54,7 @@ def test_parts_of_an_item(text: str, expected: dict[str, Any]) -> None:
     assert projected(text) == expected
 
 
-def test_a_placeholder_is_one_name_whatever_it_holds() -> None:
+def test_a_placeholder_is_one_name_with_any_content() -> None:
     assert projected("#p", {"#p": "a.b"}) == {"a.b": {"S": "dotted"}}
     assert projected("#p.#q", {"#p": "a", "#q": "c"}) == inner(c={"N": "5"})
 

@@ -3,7 +3,7 @@
 from bursar.dynamo.expressions.reserved_words import RESERVED_WORDS, is_reserved
 
 
-def test_all_words_of_the_developer_guide_are_there() -> None:
+def test_all_words_of_the_developer_guide_are_reserved() -> None:
     assert len(RESERVED_WORDS) == 573
     assert {"ABORT", "NAME", "SIZE", "STATUS", "TTL", "ZONE"} <= RESERVED_WORDS
 

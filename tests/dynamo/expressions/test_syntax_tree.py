@@ -9,12 +9,12 @@ from tests.support.dynamo.tree_strategies import conditions, new_values, paths, 
 
 
 @given(conditions)
-def test_a_condition_is_what_it_prints(condition: Condition) -> None:
+def test_a_printed_condition_parses_to_an_equal_tree(condition: Condition) -> None:
     assert condition_tree(str(condition), "ConditionExpression").root == condition
 
 
 @given(st.lists(st.tuples(paths, new_values), min_size=1, max_size=4))
-def test_a_set_section_is_what_it_prints(actions: list[tuple[Path, Operand]]) -> None:
+def test_a_printed_set_section_parses_to_an_equal_tree(actions: list[tuple[Path, Operand]]) -> None:
     wanted = tuple(PathAction("SET", path, operand) for path, operand in actions)
     tree = update_tree("SET " + ", ".join(map(str, wanted)))
     assert tree.actions == wanted
@@ -22,13 +22,13 @@ def test_a_set_section_is_what_it_prints(actions: list[tuple[Path, Operand]]) ->
 
 
 @given(paths, paths, paths, placeholders, placeholders)
-def test_all_sections_of_an_update_are_what_they_print(a: Path, b: Path, c: Path, one: Value, two: Value) -> None:
+def test_a_printed_update_parses_to_an_equal_tree(a: Path, b: Path, c: Path, one: Value, two: Value) -> None:
     wanted = (PathAction("REMOVE", a, None), PathAction("ADD", b, one), PathAction("DELETE", c, two))
     assert update_tree(f"REMOVE {a} ADD {b} {one} DELETE {c} {two}").actions == wanted
 
 
 @given(st.lists(paths, min_size=1, max_size=4))
-def test_a_projection_is_what_it_prints(wanted: list[Path]) -> None:
+def test_a_printed_projection_parses_to_an_equal_tree(wanted: list[Path]) -> None:
     tree = projection_tree(", ".join(map(str, wanted)))
     assert tree.paths == tuple(wanted)
     assert projection_tree(str(tree)) == tree

@@ -173,7 +173,7 @@ def test_a_value_of_a_type_that_an_operator_never_takes(text: str, value: dict[s
          "An expression attribute name used in the document path is not defined; attribute name: #q"),
     ],
 )  # fmt: skip
-def test_what_else_is_refused_before_any_item_is_read(text: str, problem: str) -> None:
+def test_other_errors_are_raised_before_an_item_is_read(text: str, problem: str) -> None:
     with pytest.raises(DynamoError) as refusal:
         updated(text, v={"N": "1"})
     assert refusal.value.message == f"Invalid UpdateExpression: {problem}"
@@ -222,7 +222,7 @@ def test_an_update_knows_whether_it_only_removes(text: str, only_removes: bool) 
     assert parse_update(text).bind(Binding(None, values)).only_removes is only_removes
 
 
-def test_what_becomes_nested_too_deep_is_refused() -> None:
+def test_an_update_that_nests_too_deep_is_rejected() -> None:
     value: dict[str, Any] = {"S": "x"}
     for _ in range(30):
         value = {"M": {"a": value}}
@@ -231,7 +231,7 @@ def test_what_becomes_nested_too_deep_is_refused() -> None:
         updated("SET m.mm.y = :v", v=value)
 
 
-def test_it_tells_which_paths_it_touches_and_which_types_it_assigns() -> None:
+def test_an_update_knows_its_paths_and_the_types_that_it_assigns() -> None:
     update = parse_update("SET a = :v, b.c = :v, d = e, f = g + :v REMOVE h ADD i :v").bind(
         Binding(None, {":v": {"N": "1"}})
     )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import event, given
 
 from bursar.dynamo import DynamoError, Engine
-from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
+from tests.support.dynamo.oracle_runs import oracle_settings, same_requests_in_each_run  # noqa: F401 - fixtures
 from tests.support.dynamo.peers import Answer, Peer, missing, running
 from tests.support.dynamo.request_strategies import KEYS, TABLES, Request, sequences, simple_sequences
 from tests.support.dynamo.verdicts import DIFFERENT, comparable, moto_verdict, verdict
@@ -54,7 +54,7 @@ class Contest:
         ours = comparable(operation, body, self.ours(operation, body))
         return ours, {peer.name: comparable(operation, body, peer.call(operation, body)) for peer in self.peers}
 
-    def take_out_bare_items(self, request: Request) -> None:
+    def delete_bare_items(self, request: Request) -> None:
         """Delete from each oracle the item that a removal alone made there and not here (see ``verdicts.KNOWN``)."""
         for body in removals(*request):
             key = {"TableName": body["TableName"], "Key": body["Key"]}
@@ -94,7 +94,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
 random_requests = oracle_settings(EXAMPLES)
 
 
-def moved_apart(ours: str, theirs: dict[str, str]) -> bool:
+def stores_may_differ(ours: str, theirs: dict[str, str]) -> bool:
     """Return whether the stores may contain different items from here on."""
     return any(line != ours and "200" in (line[:3], ours[:3]) for line in theirs.values())
 
@@ -119,29 +119,29 @@ def test_every_answer_is_an_oracles(judges: Contest, sequence: list[Request]) ->
     judges.empty()
     for request in sequence:
         ours, theirs = judges.compare(request)
-        told = verdict(request[0], ours, theirs)
-        event(told)
-        judges.verdicts[told] += 1
-        assert told != DIFFERENT, f"\n{request}\nours: {ours}\n" + "\n".join(
+        found = verdict(request[0], ours, theirs)
+        event(found)
+        judges.verdicts[found] += 1
+        assert found != DIFFERENT, f"\n{request}\nours: {ours}\n" + "\n".join(
             f"{n}: {line}" for n, line in theirs.items()
         )
-        if moved_apart(ours, theirs):
+        if stores_may_differ(ours, theirs):
             break
         if ours.startswith("200") and request[0] in ("UpdateItem", "TransactWriteItems"):
-            judges.take_out_bare_items(request)
+            judges.delete_bare_items(request)
 
 
 @random_requests
 @given(simple_sequences)
-def test_moto_reads_what_ours_reads(moto: Contest, sequence: list[Request]) -> None:
+def test_moto_reads_the_same_items(moto: Contest, sequence: list[Request]) -> None:
     moto.empty()
     for request in sequence:
         ours, theirs = moto.compare(request)
-        told = moto_verdict(request[0], ours, theirs["moto"])
-        event(told)
-        moto.verdicts[told] += 1
-        assert told != DIFFERENT, f"\n{request}\nours: {ours}\nmoto: {theirs['moto']}"
-        if moved_apart(ours, theirs):
+        found = moto_verdict(request[0], ours, theirs["moto"])
+        event(found)
+        moto.verdicts[found] += 1
+        assert found != DIFFERENT, f"\n{request}\nours: {ours}\nmoto: {theirs['moto']}"
+        if stores_may_differ(ours, theirs):
             break
 
 
@@ -156,6 +156,6 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize(("ours", "theirs", "told"), LINES.values(), ids=LINES)
-def test_the_judge_can_find_a_difference(ours: str, theirs: dict[str, str], told: str) -> None:
-    assert verdict("PutItem", ours, theirs) == told
+@pytest.mark.parametrize(("ours", "theirs", "found"), LINES.values(), ids=LINES)
+def test_the_judge_can_find_a_difference(ours: str, theirs: dict[str, str], found: str) -> None:
+    assert verdict("PutItem", ours, theirs) == found

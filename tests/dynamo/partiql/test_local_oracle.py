@@ -15,7 +15,7 @@ from hypothesis import event, given
 
 from bursar.dynamo import DynamoError, Engine
 from tests.support.dynamo.dynamodb_local import Local, comparable
-from tests.support.dynamo.oracle_runs import oracle_settings, the_same_requests_whatever_else_is_loaded  # noqa: F401 - fixtures
+from tests.support.dynamo.oracle_runs import oracle_settings, same_requests_in_each_run  # noqa: F401 - fixtures
 from tests.support.dynamo.peers import missing
 from tests.support.dynamo.statements import order_items, orders_table
 from tests.support.dynamo.tables import item, table
@@ -188,7 +188,7 @@ KNOWN: tuple[tuple[Callable[[Local, str, list[Any], list[Any]], bool], str], ...
 """(test of a difference, by the clause and the items found here and there; its reason)."""
 
 
-def test_an_in_that_names_a_partition_twice_finds_its_items_once_and_twice_there(oracle: Local, engine: Engine) -> None:
+def test_an_in_with_a_partition_twice_finds_its_items_once_and_twice_in_local(oracle: Local, engine: Engine) -> None:
     twice = "SELECT * FROM orders WHERE pk IN ['a', 'b', 'a']"
     found = theirs(oracle, twice)
     assert (len(ours(engine, twice)), len(found)) == (10, 15)

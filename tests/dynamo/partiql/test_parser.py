@@ -205,7 +205,7 @@ def drawn(node: object) -> str:
         ),
     ],
 )
-def test_what_is_no_statement_is_refused_in_amazons_words(statement: str, message: str) -> None:
+def test_an_invalid_statement_is_rejected_with_amazons_text(statement: str, message: str) -> None:
     assert refused(lambda: parse_statement(statement)).message == message
 
 

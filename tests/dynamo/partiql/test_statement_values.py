@@ -59,10 +59,10 @@ def test_a_parameter_is_the_value_given_and_more_than_needed_do_no_harm() -> Non
         ("{'': 1}", "Path component cannot be an empty string"),
     ],
 )
-def test_what_is_no_value_is_refused_in_amazons_words(literal: str, message: str) -> None:
+def test_an_invalid_value_is_rejected_with_amazons_text(literal: str, message: str) -> None:
     assert refused(lambda: value_of(literal)).message == message
 
 
-def test_a_parameter_stands_for_a_whole_attribute_only() -> None:
+def test_a_parameter_replaces_only_a_whole_attribute() -> None:
     message = refused(lambda: value_of("[?]", {"S": "x"})).message
     assert message == "Unsupported data type: Parameter under key root.0 at 1:28:1"

@@ -69,7 +69,7 @@ async def test_an_attempt_is_found_by_any_of_its_names(ledger: Ledger, start: St
     assert await ledger.attempt_by_paygov_id("3FP") == attempt
 
 
-async def test_what_is_not_there_is_none(ledger: Ledger) -> None:
+async def test_a_missing_value_is_none(ledger: Ledger) -> None:
     assert await ledger.obligation("dawson", "nothing") is None
     assert await ledger.attempt_by_token("t" * 32) is None
     assert await ledger.attempt_by_agency_id("b") is None

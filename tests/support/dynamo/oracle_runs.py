@@ -26,7 +26,7 @@ def oracle_settings(examples: int) -> settings:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def the_same_requests_whatever_else_is_loaded() -> Iterator[None]:
+def same_requests_in_each_run() -> Iterator[None]:
     """Keep Hypothesis from drawing other requests when a module changes.
 
     It mixes in constants of the project's loaded modules, so each edit and each neighbouring test would change the

@@ -52,11 +52,11 @@ async def run_clients(
 
     async def run(number: int) -> None:
         connection = Connection(server.port)
-        luck = random.Random(seed * 1000 + number)
+        randomness = random.Random(seed * 1000 + number)
         try:
             for _ in range(turns):
                 try:
-                    await turn(connection, f"client {number}", luck)
+                    await turn(connection, f"client {number}", randomness)
                 except Lost:
                     continue
                 finally:

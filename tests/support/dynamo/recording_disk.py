@@ -111,7 +111,7 @@ def recording(name: str, before_write: Callable[[], None] = lambda: None) -> Ite
         disk.unregister()
 
 
-def after_power_loss(journal: Journal, at: int, luck: random.Random) -> dict[str, bytes]:
+def after_power_loss(journal: Journal, at: int, randomness: random.Random) -> dict[str, bytes]:
     """Return the files after a power loss at event ``at``: the synced writes, and a random part of the others."""
     synced = _last_syncs(journal[:at])
     files: dict[str, bytearray] = {}
@@ -120,7 +120,7 @@ def after_power_loss(journal: Journal, at: int, luck: random.Random) -> dict[str
             continue
         # A folder is synced with the first sync of a new file in it, as SQLite does for its WAL.
         certain = max(synced.values()) if isinstance(event, Gone) else synced.get(event.file, -1)
-        stays = _stays(position < certain, luck)
+        stays = _stays(position < certain, randomness)
         if isinstance(event, Written):
             for start in range(0, len(event.content), SECTOR_BYTES):
                 if stays():
@@ -139,8 +139,8 @@ def _last_syncs(journal: Journal) -> dict[str, int]:
     return {event.file: position for position, event in enumerate(journal) if isinstance(event, Synced)}
 
 
-def _stays(certain: bool, luck: random.Random) -> Callable[[], bool]:
-    return lambda: certain or luck.random() < 0.5
+def _stays(certain: bool, randomness: random.Random) -> Callable[[], bool]:
+    return lambda: certain or randomness.random() < 0.5
 
 
 def _put(file: bytearray, offset: int, content: bytes) -> None:

@@ -159,6 +159,8 @@ ANOMALIES = {
 }
 
 
-@pytest.mark.parametrize(("history", "final", "told"), ANOMALIES.values(), ids=ANOMALIES)
-def test_an_anomaly_among_appends_is_named(history: list[Call], final: dict[str, tuple[int, ...]], told: str) -> None:
-    assert told in "\n".join(append_anomalies(history, final))
+@pytest.mark.parametrize(("history", "final", "expected"), ANOMALIES.values(), ids=ANOMALIES)
+def test_an_anomaly_among_appends_is_named(
+    history: list[Call], final: dict[str, tuple[int, ...]], expected: str
+) -> None:
+    assert expected in "\n".join(append_anomalies(history, final))

@@ -17,22 +17,22 @@ from bursar.dynamo.items.attribute_values import Item, equal
 
 def _equals_value(name: str, placeholder: str) -> Test:
     def test(item: Item, values: Item) -> bool:
-        mine = item.get(name)
-        if mine is None:
+        value = item.get(name)
+        if value is None:
             return False
-        theirs = values[placeholder]
-        return mine == theirs or ("S" not in mine and equal(mine, theirs))
+        other = values[placeholder]
+        return value == other or ("S" not in value and equal(value, other))
 
     return test
 
 
 def _differs_from_value(name: str, placeholder: str) -> Test:
     def test(item: Item, values: Item) -> bool:
-        mine = item.get(name)
-        if mine is None:
+        value = item.get(name)
+        if value is None:
             return True
-        theirs = values[placeholder]
-        return mine != theirs and ("S" in mine or not equal(mine, theirs))
+        other = values[placeholder]
+        return value != other and ("S" in value or not equal(value, other))
 
     return test
 

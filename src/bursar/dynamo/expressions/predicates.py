@@ -16,11 +16,11 @@ Test: TypeAlias = Callable[[Item, Item], bool]
 
 def _equals(left: Getter, right: Getter) -> Test:
     def test(item: Item, values: Item) -> bool:
-        mine = left(item, values)
-        if mine is None:
+        value = left(item, values)
+        if value is None:
             return False
-        theirs = right(item, values)
-        return theirs is not None and equal(mine, theirs)
+        other = right(item, values)
+        return other is not None and equal(value, other)
 
     return test
 
@@ -33,10 +33,10 @@ def _differs(left: Getter, right: Getter) -> Test:
 def _ordering(holds: Callable[[int], bool]) -> Callable[[Getter, Getter], Test]:
     def ordering(left: Getter, right: Getter) -> Test:
         def test(item: Item, values: Item) -> bool:
-            mine, theirs = left(item, values), right(item, values)
-            if mine is None or theirs is None:
+            value, other = left(item, values), right(item, values)
+            if value is None or other is None:
                 return False
-            order = compare(mine, theirs)
+            order = compare(value, other)
             return order is not None and holds(order)
 
         return test
@@ -63,12 +63,12 @@ def one_of(operand: Getter, options: Sequence[Getter]) -> Test:
     """Return the test operand IN (options)."""
 
     def test(item: Item, values: Item) -> bool:
-        mine = operand(item, values)
-        if mine is None:
+        value = operand(item, values)
+        if value is None:
             return False
         for option in options:
-            theirs = option(item, values)
-            if theirs is not None and equal(mine, theirs):
+            other = option(item, values)
+            if other is not None and equal(value, other):
                 return True
         return False
 
@@ -85,8 +85,8 @@ def _attribute_not_exists(operand: Getter) -> Test:
 
 def _attribute_type(operand: Getter, kind: Getter) -> Test:
     def test(item: Item, values: Item) -> bool:
-        value, wanted = operand(item, values), kind(item, values)
-        return value is not None and wanted is not None and wanted.get("S") in value
+        value, name = operand(item, values), kind(item, values)
+        return value is not None and name is not None and name.get("S") in value
 
     return test
 
@@ -105,23 +105,23 @@ def _begins_with(operand: Getter, prefix: Getter) -> Test:
 
 def _contains(operand: Getter, member: Getter) -> Test:
     def test(item: Item, values: Item) -> bool:
-        value, wanted = operand(item, values), member(item, values)
-        return value is not None and wanted is not None and _holds(value, wanted)
+        value, member_value = operand(item, values), member(item, values)
+        return value is not None and member_value is not None and _holds(value, member_value)
 
     return test
 
 
-def _holds(value: AttributeValue, wanted: AttributeValue) -> bool:
+def _holds(value: AttributeValue, member_value: AttributeValue) -> bool:
     ((kind, content),) = value.items()
     if kind == "L":
-        return any(equal(element, wanted) for element in content)
-    ((wanted_kind, wanted_content),) = wanted.items()
+        return any(equal(element, member_value) for element in content)
+    ((member_kind, member_content),) = member_value.items()
     if kind == "S":
-        return wanted_kind == "S" and wanted_content in content
+        return member_kind == "S" and member_content in content
     if kind == "B":
-        return wanted_kind == "B" and b64decode(wanted_content) in b64decode(content)
+        return member_kind == "B" and b64decode(member_content) in b64decode(content)
     # A set's type is its members' type followed by S. Numbers are canonical: equal numbers are equal texts.
-    return bool(kind == wanted_kind + "S" and wanted_content in content)
+    return bool(kind == member_kind + "S" and member_content in content)
 
 
 FUNCTION_TESTS: dict[str, Callable[..., Test]] = {

@@ -183,9 +183,9 @@ def _in_list(
 
 def _below(value: AttributeValue | None, tree: dict[str | int, Any], item: Item, values: Item) -> AttributeValue:
     """Return ``value``, a map or a list, with the actions of ``tree`` applied inside it."""
-    wanted = "L" if isinstance(next(iter(tree)), int) else "M"
-    if value is None or wanted not in value:
+    container = "L" if isinstance(next(iter(tree)), int) else "M"
+    if value is None or container not in value:
         raise invalid(INVALID_PATH)
-    if wanted == "L":
+    if container == "L":
         return {"L": _in_list(value["L"], tree, item, values)}
     return {"M": _in_map(value["M"], tree, item, values)}

@@ -162,10 +162,10 @@ def _arithmetic(scope: ExpressionScope, node: FunctionCall, operands: Sequence[U
     return read, "N"
 
 
-def _check_types(scope: ExpressionScope, node: FunctionCall, operands: Sequence[UpdateOperand], wanted: str) -> None:
+def _check_types(scope: ExpressionScope, node: FunctionCall, operands: Sequence[UpdateOperand], expected: str) -> None:
     for operand, (_, kind) in zip(node.operands, operands, strict=True):
         # Only values of the request are checked here; the type of if_not_exists is known when it is read.
-        if isinstance(operand, Value) and kind != wanted:
+        if isinstance(operand, Value) and kind != expected:
             raise scope.error(
                 "Incorrect operand type for operator or function; "
                 f"operator or function: {node.name}, operand type: {kind}"

@@ -44,7 +44,7 @@ def test_another_policy_has_another_revision_and_the_same_one_keeps_it(engine: E
     assert put(engine, policy("dynamodb:PutItem")) != first
 
 
-def test_the_expected_revision_must_be_there(engine: Engine) -> None:
+def test_the_expected_revision_must_exist(engine: Engine) -> None:
     first = put(engine, policy(), ExpectedRevisionId="NO_POLICY")
     none = {"ResourceArn": ARN, "Policy": policy(), "ExpectedRevisionId": "NO_POLICY"}
     assert f"a policy exists with revision id {first}" in refusal(engine, "PutResourcePolicy", none, NOT_FOUND)

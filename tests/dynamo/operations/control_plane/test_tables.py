@@ -53,7 +53,7 @@ def test_counts_follow_the_items(engine: Engine) -> None:
     assert (index["ItemCount"], index["IndexSizeBytes"]) == (1, 16)
 
 
-def test_a_removed_table_is_gone_with_its_items(engine: Engine) -> None:
+def test_a_deleted_table_loses_its_items(engine: Engine) -> None:
     engine.execute("CreateTable", table(global_indexes={"by-state": ("state:S",)}))
     put(engine, "orders", item(pk="a", sk="1", state="new"))
     deleted = engine.execute("DeleteTable", {"TableName": "orders"})

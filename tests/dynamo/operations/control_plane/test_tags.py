@@ -104,6 +104,6 @@ def test_other_resources_are_refused(engine: Engine, arn: str, code: str, messag
     assert message in refusal(engine, "UntagResource", {"ResourceArn": arn, "TagKeys": ["a"]}, code)
 
 
-def test_listing_a_table_that_is_not_there_is_denied(engine: Engine) -> None:
+def test_listing_the_tags_of_a_missing_table_is_denied(engine: Engine) -> None:
     denied = refusal(engine, "ListTagsOfResource", {"ResourceArn": ARN + "x"}, "AccessDeniedException")
     assert "dynamodb:ListTagsOfResource" in denied

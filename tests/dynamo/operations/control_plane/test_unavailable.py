@@ -178,7 +178,7 @@ KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000
         ),
     ],
 )
-def test_what_would_need_the_feature_is_refused(
+def test_requests_that_need_the_feature_are_rejected(
     engine: Engine, operation: str, request_: dict[str, Any], code: str, message: str
 ) -> None:
     assert refusal(engine, operation, request_, code) == message

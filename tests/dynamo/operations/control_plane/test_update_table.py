@@ -30,7 +30,7 @@ def delete_index(name: str = "by-n") -> dict[str, Any]:
     return {"TableName": "orders", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}]}
 
 
-def test_a_new_index_holds_what_the_table_held_already(orders: Engine) -> None:
+def test_a_new_index_contains_the_existing_items(orders: Engine) -> None:
     unfit = item(pk="d", sk="1", n="not a number")
     put(orders, "orders", item(pk="a", sk="1", n=2), item(pk="b", sk="1", n=2), item(pk="c", sk="1"), unfit)
     updating = orders.execute("UpdateTable", create_index())["TableDescription"]
@@ -61,7 +61,7 @@ def test_an_item_unfit_for_an_index_may_still_change_elsewhere(orders: Engine) -
     orders.execute("UpdateItem", request)
 
 
-def test_a_removed_index_is_gone_and_its_name_is_free(orders: Engine) -> None:
+def test_a_deleted_index_frees_its_name(orders: Engine) -> None:
     orders.execute("UpdateTable", create_index())
     put(orders, "orders", item(pk="a", sk="1", n=2))
     orders.execute("UpdateTable", delete_index())

@@ -25,7 +25,7 @@ def delete_request(**attributes: Any) -> dict[str, Any]:
     return {"DeleteRequest": {"Key": item(**attributes)}}
 
 
-def test_a_batch_of_gets_finds_what_is_there(orders: Engine) -> None:
+def test_a_batch_of_gets_finds_the_existing_items(orders: Engine) -> None:
     keys = [item(pk="a", sk="2"), item(pk="z", sk="1"), item(pk="a", sk="1")]
     request = {"RequestItems": {"orders": {"Keys": keys}, "payers": {"Keys": [item(id="p")]}}}
     assert orders.execute("BatchGetItem", request) == {
@@ -40,7 +40,7 @@ def test_a_batch_of_gets_can_project(orders: Engine) -> None:
     assert response["Responses"] == {"orders": [item(n=1)]}
 
 
-def test_what_passes_sixteen_megabytes_is_left_unprocessed(engine: Engine) -> None:
+def test_keys_beyond_sixteen_megabytes_are_unprocessed(engine: Engine) -> None:
     engine.execute("CreateTable", table("payers", ("id:S",)))
     put(engine, "payers", *(item(id=f"p{n}", payload="x" * 390_000) for n in range(50)))
     keys = [item(id=f"p{n}") for n in range(50)]
@@ -62,7 +62,7 @@ def test_a_batch_writes_and_deletes(orders: Engine) -> None:
     assert orders.execute("Scan", {"TableName": "payers"})["Count"] == 2
 
 
-def test_consumption_is_told_by_table(orders: Engine) -> None:
+def test_consumption_is_reported_by_table(orders: Engine) -> None:
     request = {
         "RequestItems": {"orders": [put_request(pk="b", sk="1", payload="x" * 1500)], "payers": [put_request(id="q")]},
         "ReturnConsumedCapacity": "TOTAL",

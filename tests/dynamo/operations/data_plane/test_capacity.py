@@ -50,7 +50,7 @@ def test_a_write_costs_one_unit_per_kb_of_the_larger_item(orders: Engine) -> Non
     assert units(smaller) == {"total": 3.0, "table": 3.0}
 
 
-def test_indexes_are_billed_by_what_changes_in_them(orders: Engine) -> None:
+def test_indexes_are_billed_by_their_changes(orders: Engine) -> None:
     def stored(**attributes: Any) -> dict[str, float]:
         return units(orders.execute("PutItem", {**WHOLE, "Item": item(pk="a", sk="1", **attributes)}))
 
@@ -61,7 +61,7 @@ def test_indexes_are_billed_by_what_changes_in_them(orders: Engine) -> None:
     assert stored() == {"total": 2.0, "table": 1.0, "by-state": 1.0}
 
 
-def test_a_query_is_billed_by_the_sum_of_what_it_read(orders: Engine) -> None:
+def test_a_query_is_billed_by_the_sum_of_the_items_read(orders: Engine) -> None:
     put(orders, "orders", *(item(pk="a", sk=str(n), p="x" * 1000, state="new") for n in range(10)))
     condition = {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": item(**{":p": "a"})}
     assert units(orders.execute("Query", {**WHOLE, **condition})) == {"total": 1.5, "table": 1.5}
@@ -90,7 +90,7 @@ def test_a_transaction_costs_double(orders: Engine) -> None:
     ]
 
 
-def test_total_has_no_detail_and_none_says_nothing(orders: Engine) -> None:
+def test_total_has_no_detail_and_none_has_no_member(orders: Engine) -> None:
     request = {"TableName": "orders", "Item": item(pk="a", sk="1"), "ReturnConsumedCapacity": "TOTAL"}
     assert orders.execute("PutItem", request) == {"ConsumedCapacity": {"TableName": "orders", "CapacityUnits": 1.0}}
     assert orders.execute("PutItem", {**request, "ReturnConsumedCapacity": "NONE"}) == {}

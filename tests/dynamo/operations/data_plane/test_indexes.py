@@ -86,14 +86,16 @@ def test_many_items_may_have_one_index_key_and_pages_visit_each_once(orders: Eng
         ({"ProjectionType": "ALL"}, {"pk", "sk", "state", "n", "more", "rest"}),
     ],
 )
-def test_an_index_gives_what_it_projects(engine: Engine, projection: dict[str, Any], attributes: set[str]) -> None:
+def test_an_index_returns_its_projected_attributes(
+    engine: Engine, projection: dict[str, Any], attributes: set[str]
+) -> None:
     engine.execute("CreateTable", table(global_indexes={"by-state": ("state:S", "n:N")}, projection=projection))
     put(engine, "orders", item(pk="a", sk="1", state="new", n=1, more="m", rest="r"))
     found = engine.execute("Scan", {"TableName": "orders", "IndexName": "by-state"})["Items"]
     assert [set(one) for one in found] == [attributes]
 
 
-def test_a_global_index_refuses_what_it_does_not_hold(engine: Engine) -> None:
+def test_a_global_index_rejects_attributes_that_it_lacks(engine: Engine) -> None:
     keys_only = {"ProjectionType": "KEYS_ONLY"}
     engine.execute("CreateTable", table(global_indexes={"by-state": ("state:S",)}, projection=keys_only))
     of = {"TableName": "orders", "IndexName": "by-state"}
@@ -111,7 +113,7 @@ def test_a_global_index_refuses_what_it_does_not_hold(engine: Engine) -> None:
     )
 
 
-def test_a_local_index_fetches_what_it_does_not_hold(engine: Engine) -> None:
+def test_a_local_index_fetches_attributes_that_it_lacks(engine: Engine) -> None:
     keys_only = {"ProjectionType": "KEYS_ONLY"}
     engine.execute("CreateTable", table(local_indexes={"by-state": ("pk:S", "state:S")}, projection=keys_only))
     put(engine, "orders", item(pk="a", sk="1", state="new", more="m"), item(pk="a", sk="2", state="old", more="x"))

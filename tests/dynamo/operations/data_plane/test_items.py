@@ -29,14 +29,14 @@ def stored(engine: Engine, key: dict[str, Any] = KEY) -> dict[str, Any] | None:
     return engine.execute("GetItem", {"TableName": "orders", "Key": key}).get("Item")
 
 
-def test_an_item_comes_back_as_it_was_put_numbers_in_canonical_form(orders: Engine) -> None:
+def test_an_item_is_returned_as_stored_with_canonical_numbers(orders: Engine) -> None:
     put(orders, "orders", item(pk="b", sk="1", n={"N": "1.50"}, l={"L": [{"N": "0007"}]}, b={"B": "AAE="}))
     assert stored(orders, item(pk="b", sk="1")) == item(
         pk="b", sk="1", n={"N": "1.5"}, l={"L": [{"N": "7"}]}, b={"B": "AAE="}
     )
 
 
-def test_an_item_that_is_not_there_gives_no_item(orders: Engine) -> None:
+def test_a_missing_item_gives_no_item(orders: Engine) -> None:
     assert orders.execute("GetItem", {"TableName": "orders", "Key": item(pk="z", sk="1")}) == {}
 
 
@@ -83,7 +83,7 @@ def test_delete_returns_the_old_item_once(orders: Engine) -> None:
         ("UPDATED_NEW", item(n=2, added="x")),
     ],
 )
-def test_update_returns_what_was_asked(orders: Engine, returned: str, attributes: dict[str, Any] | None) -> None:
+def test_update_returns_the_requested_values(orders: Engine, returned: str, attributes: dict[str, Any] | None) -> None:
     request = update(
         "SET n = n + :one, added = :x REMOVE #s",
         item_of({":one": 1, ":x": "x"}),
@@ -270,7 +270,7 @@ def test_amazons_texts(orders: Engine, operation: str, request_: dict[str, Any],
     assert stored(orders) == OLD
 
 
-def test_constraints_are_told_together(orders: Engine) -> None:
+def test_constraints_are_reported_together(orders: Engine) -> None:
     request = {"TableName": "orders", "Item": OLD, "ReturnValues": "X", "ReturnConsumedCapacity": "Y"}
     message = refusal(orders, "PutItem", request)
     assert message.startswith("2 validation errors detected: ")
@@ -283,7 +283,7 @@ def test_a_member_of_the_wrong_type_cannot_be_read(orders: Engine) -> None:
     assert message == "NUMBER_VALUE cannot be converted to String"
 
 
-def test_the_expression_is_judged_before_the_table_is_looked_up(orders: Engine) -> None:
+def test_the_expression_is_checked_before_the_table(orders: Engine) -> None:
     request = {"TableName": "missing", "Key": KEY, "ConditionExpression": "((("}
     assert refusal(orders, "DeleteItem", request).startswith("Invalid ConditionExpression")
     bare = {"TableName": "missing", "Key": KEY}
@@ -295,7 +295,7 @@ def test_a_table_can_be_named_by_its_arn(orders: Engine) -> None:
     assert orders.execute("GetItem", {"TableName": arn, "Key": KEY})["Item"] == OLD
 
 
-def test_item_collection_metrics_are_told_for_tables_with_local_indexes(engine: Engine) -> None:
+def test_item_collection_metrics_are_reported_for_tables_with_local_indexes(engine: Engine) -> None:
     engine.execute("CreateTable", table(local_indexes={"by-state": ("pk:S", "state:S")}))
     request = {"TableName": "orders", "Item": OLD, "ReturnItemCollectionMetrics": "SIZE"}
     assert engine.execute("PutItem", request)["ItemCollectionMetrics"] == {
@@ -310,7 +310,7 @@ def test_item_collection_metrics_are_absent_without_local_indexes(orders: Engine
 
 
 @pytest.mark.parametrize("key", [{"S": 1}, {"pk": {"S": "a"}, "other": 1}, {"pk": 1, "sk": {"S": "a"}}])
-def test_what_is_no_attribute_value_is_told_before_a_key_of_other_attributes(orders: Engine, key: object) -> None:
+def test_an_invalid_value_is_reported_before_a_wrong_key(orders: Engine, key: object) -> None:
     with pytest.raises(DynamoError) as refused:
         orders.execute("GetItem", {"TableName": "orders", "Key": key})
     assert refused.value.code == "SerializationException"

@@ -80,7 +80,7 @@ def test_an_expectation_that_holds_lets_the_write_pass(plain: Engine, expected: 
 
 
 @pytest.mark.parametrize("expected", FAILED, ids=str)
-def test_an_expectation_that_fails_refuses_the_write_and_tells_the_item_when_asked(
+def test_a_failed_expectation_rejects_the_write_and_returns_the_item_on_request(
     plain: Engine, expected: Condition
 ) -> None:
     request = {
@@ -239,7 +239,7 @@ UPDATES: list[tuple[str, dict[str, Any], dict[str, Any] | None]] = [
 
 
 @pytest.mark.parametrize(("name", "update", "after"), UPDATES, ids=str)
-def test_attribute_updates_do_what_their_actions_say(
+def test_attribute_updates_apply_their_actions(
     plain: Engine, name: str, update: dict[str, Any], after: dict[str, Any] | None
 ) -> None:
     request = {"TableName": "plain", "Key": KEY, "AttributeUpdates": {name: update}, "ReturnValues": "ALL_NEW"}

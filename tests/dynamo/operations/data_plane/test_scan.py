@@ -51,7 +51,7 @@ def test_a_partition_is_in_one_segment(orders: Engine) -> None:
         assert page["Count"] == sum(one["pk"]["S"] in partitions for one in whole)
 
 
-def test_a_filter_keeps_what_holds(orders: Engine) -> None:
+def test_a_filter_keeps_the_items_that_fulfil_it(orders: Engine) -> None:
     request = {
         "TableName": "orders",
         "FilterExpression": "n > :n",

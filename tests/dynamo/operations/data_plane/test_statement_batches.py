@@ -134,7 +134,7 @@ def test_a_transaction_of_writes_and_checks_is_all_or_none(orders: Engine) -> No
     ]
 
 
-def test_what_does_not_fit_its_table_is_a_reason_of_its_own(orders: Engine) -> None:
+def test_an_item_that_does_not_fit_its_table_is_a_reason(orders: Engine) -> None:
     statements = ["DELETE FROM plain WHERE pk = 'h'", "UPDATE plain SET a = 1 WHERE d = 'x'"]
     error = refused(lambda: transact(orders, *statements), "TransactionCanceledException")
     assert error.cancellation_reasons == [{"Code": "None"}, {"Code": "ValidationError", "Message": NO_KEY}]

@@ -49,7 +49,7 @@ def refusal_of(engine: Engine, statement: str, code: str = "ValidationException"
         ("pk = 'z'", ""),
     ],
 )
-def test_a_select_finds_what_its_where_says(orders: Engine, where: str, found: str) -> None:
+def test_a_select_finds_the_items_of_its_where_clause(orders: Engine, where: str, found: str) -> None:
     assert keys(run(orders, f"SELECT * FROM orders WHERE {where}")) == found
 
 
@@ -62,7 +62,7 @@ def test_a_select_finds_what_its_where_says(orders: Engine, where: str, found: s
         ("pk, sk ASC", "a0 a1 b0 b1"),
     ],
 )
-def test_order_by_turns_partitions_and_what_is_in_them(orders: Engine, order: str, found: str) -> None:
+def test_order_by_reverses_partitions_and_their_items(orders: Engine, order: str, found: str) -> None:
     assert keys(run(orders, f"SELECT * FROM orders WHERE pk IN ['a','b'] AND sk < 2 ORDER BY {order}")) == found
 
 
@@ -78,7 +78,7 @@ def test_an_index_is_read_in_its_own_order(orders: Engine) -> None:
     assert refusal_of(orders, "SELECT * FROM orders.nope") == "The table does not have the specified index: nope"
 
 
-def test_parameters_stand_for_values(orders: Engine) -> None:
+def test_parameters_replace_values(orders: Engine) -> None:
     found = run(orders, "SELECT * FROM orders WHERE pk = ? AND sk IN [?, ?]", {"S": "a"}, {"N": "1"}, {"N": "3.0"})
     assert keys(found) == "a1 a3"
 
@@ -133,7 +133,7 @@ def test_a_malformed_select_is_refused_in_amazons_words(orders: Engine, statemen
     assert refusal_of(orders, statement) == message
 
 
-def test_a_table_that_is_not_there(orders: Engine) -> None:
+def test_a_missing_table_is_an_error(orders: Engine) -> None:
     message = refusal_of(orders, "SELECT * FROM nope WHERE pk = 'x'", "ResourceNotFoundException")
     assert message == "Requested resource not found"
 
@@ -209,7 +209,7 @@ def test_an_update_changes_its_item(orders: Engine, assignments: str, modified: 
     assert run(orders, f"UPDATE plain {assignments} WHERE pk = 'h' RETURNING MODIFIED NEW *") == [modified]
 
 
-def test_an_update_returns_what_was_asked_for(orders: Engine) -> None:
+def test_an_update_returns_the_requested_attributes(orders: Engine) -> None:
     before = run(orders, "SELECT * FROM plain")[0]
     assert run(orders, "UPDATE plain SET n = 6 WHERE pk = 'h'") == []
     assert run(orders, "UPDATE plain SET n = 7 WHERE pk = 'h' RETURNING ALL OLD *") == [{**before, "n": {"N": "6"}}]
@@ -227,7 +227,7 @@ def test_an_update_needs_its_item_and_its_condition(orders: Engine, where: str) 
     assert message == "The conditional request failed"
 
 
-def test_a_failed_condition_tells_the_item_when_asked(orders: Engine) -> None:
+def test_a_failed_condition_returns_the_item_on_request(orders: Engine) -> None:
     statement = "UPDATE plain SET a = 1 WHERE pk = 'h' AND n = 6"
     error = refused(
         lambda: run(orders, statement, ReturnValuesOnConditionCheckFailure="ALL_OLD"),
@@ -291,18 +291,18 @@ def test_a_malformed_write_is_refused_in_amazons_words(orders: Engine, statement
     assert refusal_of(orders, statement) == message
 
 
-def test_a_delete_removes_one_item_and_returns_it_when_asked(orders: Engine) -> None:
+def test_a_delete_removes_one_item_and_returns_it_on_request(orders: Engine) -> None:
     refusal_of(orders, "DELETE FROM plain WHERE pk = 'h' AND n = 6", "ConditionalCheckFailedException")
     found = run(orders, "DELETE FROM plain WHERE pk = 'h' AND n = 5 RETURNING ALL OLD *")
     assert [one["pk"] for one in found] == [{"S": "h"}]
     assert run(orders, "SELECT * FROM plain") == []
 
 
-def test_a_delete_of_nothing_succeeds_whatever_else_it_says(orders: Engine) -> None:
+def test_a_delete_of_a_missing_item_succeeds_with_any_condition(orders: Engine) -> None:
     assert run(orders, "DELETE FROM plain WHERE pk = 'none' AND n = 6 RETURNING ALL OLD *") == []
 
 
-def test_capacity_is_told_of_reads_and_writes(orders: Engine) -> None:
+def test_capacity_is_reported_for_reads_and_writes(orders: Engine) -> None:
     def consumed(statement: str, **members: Any) -> dict[str, Any]:
         request = {"Statement": statement, "ReturnConsumedCapacity": "TOTAL", **members}
         told: dict[str, Any] = orders.execute("ExecuteStatement", request)["ConsumedCapacity"]

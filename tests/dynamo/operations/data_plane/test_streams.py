@@ -68,7 +68,7 @@ def test_each_change_makes_one_record_in_order(engine: Engine) -> None:
     assert len({record["eventID"] for record in records}) == 3
 
 
-def test_a_record_says_what_amazon_says(engine: Engine) -> None:
+def test_a_record_has_the_members_of_amazons(engine: Engine) -> None:
     put(engine, "orders", item(pk="a", sk="1", n=1))
     (record,) = records_of(engine, arn_of(engine))
     assert {name: value for name, value in record.items() if name not in ("eventID", "dynamodb")} == {
@@ -151,7 +151,7 @@ def test_a_refused_transaction_leaves_no_record(engine: Engine) -> None:
 # Reading ------------------------------------------------------------------------------------------------------
 
 
-def test_iterators_start_where_they_are_told(engine: Engine, clock: HandClock) -> None:
+def test_iterators_start_at_the_requested_position(engine: Engine, clock: HandClock) -> None:
     put(engine, "orders", *(item(pk="a", sk=str(number)) for number in range(3)))
     clock.now += 10
     put(engine, "orders", item(pk="a", sk="3"))
@@ -171,7 +171,7 @@ def test_iterators_start_where_they_are_told(engine: Engine, clock: HandClock) -
     assert keys("LATEST") == []
 
 
-def test_latest_sees_what_comes_after_it(engine: Engine) -> None:
+def test_latest_reads_later_records(engine: Engine) -> None:
     put(engine, "orders", item(pk="before", sk="1"))
     text = iterator(engine, arn_of(engine), "LATEST")
     put(engine, "orders", item(pk="after", sk="1"))
@@ -186,7 +186,7 @@ def test_pages_end_at_the_limit_and_at_a_megabyte(engine: Engine) -> None:
     assert len(records_of(engine, arn, page=2)) == 5
 
 
-def test_a_record_larger_than_a_page_comes_alone(engine: Engine) -> None:
+def test_a_record_larger_than_a_page_is_returned_alone(engine: Engine) -> None:
     for letter in "xy":
         large = {name: {"S": letter * 390_000} for name in ("text",)}
         put(engine, "orders", {**KEY, **large})
@@ -246,7 +246,7 @@ def test_shards_roll_and_the_old_one_ends(engine: Engine, clock: HandClock) -> N
     assert page["LastEvaluatedShardId"] == closed["ShardId"]
 
 
-def test_an_old_shard_goes_when_its_records_have_gone(engine: Engine, clock: HandClock) -> None:
+def test_an_old_shard_is_deleted_after_its_records(engine: Engine, clock: HandClock) -> None:
     for sk in ("1", "2"):
         put(engine, "orders", item(pk="a", sk=sk))
         clock.now += 4 * HOUR_S
@@ -277,7 +277,7 @@ def test_a_disabled_stream_is_readable_for_a_day(engine: Engine, clock: HandCloc
     assert engine.execute("ListStreams", {}) == {"Streams": []}
 
 
-def test_a_table_without_a_stream_still_tells_its_latest(engine: Engine) -> None:
+def test_a_table_without_a_stream_still_reports_its_latest(engine: Engine) -> None:
     arn = arn_of(engine)
     switch(engine, on=False)
     described_table = engine.execute("DescribeTable", {"TableName": "orders"})["Table"]

@@ -75,7 +75,7 @@ def test_an_update_that_only_removes_ignores_a_missing_item(orders: Engine) -> N
     assert [reason["Code"] for reason in error.cancellation_reasons or ()] == ["None", "ConditionalCheckFailed"]
 
 
-def test_a_failed_condition_cancels_all_and_reasons_come_in_order(orders: Engine) -> None:
+def test_a_failed_condition_cancels_all_with_reasons_in_order(orders: Engine) -> None:
     actions = [put_new("b"), put_new("a"), check_exists("z"), add_one("c")]
     actions[1]["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     error = refused(
@@ -166,7 +166,7 @@ def test_expired_tokens_do_not_pile_up(engine: Engine) -> None:
     engine.close()
 
 
-def test_gets_come_in_order_with_nothing_for_what_is_missing(orders: Engine) -> None:
+def test_gets_are_in_order_and_empty_for_missing_items(orders: Engine) -> None:
     put(orders, "payers", item(id="p", name="Ada"))
     gets = [
         {"Get": {"TableName": "orders", "Key": item(pk="a", sk="1")}},

@@ -81,7 +81,7 @@ def test_an_update_takes_its_own_values() -> None:
         ("n BETWEEN :low AND :high", None, item(**{":low": 2, ":high": 1})),
     ],
 )
-def test_what_is_wrong_or_depends_on_values_goes_the_plain_way(condition: str, names: Any, values: Any) -> None:
+def test_wrong_forms_and_checks_of_values_go_the_plain_way(condition: str, names: Any, values: Any) -> None:
     for _ in range(2):
         assert known_form(request(condition, names, values), None) is None
 

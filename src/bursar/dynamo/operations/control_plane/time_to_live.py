@@ -24,10 +24,10 @@ DESCRIBE_TIME_TO_LIVE = Request({"TableName": TABLE_NAME}, ("TableName",))
 def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Turn a table's time to live on or off. Amazon allows one change an hour; here there is no limit."""
     table = existing_table(core, request["TableName"])
-    wanted = request["TimeToLiveSpecification"]
-    name = wanted["AttributeName"]
+    specification = request["TimeToLiveSpecification"]
+    name = specification["AttributeName"]
     if table.ttl_attribute is None:
-        if not wanted["Enabled"]:
+        if not specification["Enabled"]:
             raise invalid("TimeToLive is already disabled")
         core.change_table(table, {**table.document, "TimeToLive": {"AttributeName": name}})
     else:
@@ -35,10 +35,10 @@ def update_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any
             raise invalid(
                 f"TimeToLive is active on a different AttributeName: current AttributeName is {table.ttl_attribute}"
             )
-        if wanted["Enabled"]:
+        if specification["Enabled"]:
             raise invalid("TimeToLive is already enabled")
         core.change_table(table, {key: kept for key, kept in table.document.items() if key != "TimeToLive"})
-    return {"TimeToLiveSpecification": {"Enabled": wanted["Enabled"], "AttributeName": name}}
+    return {"TimeToLiveSpecification": {"Enabled": specification["Enabled"], "AttributeName": name}}
 
 
 def describe_time_to_live(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -134,11 +134,11 @@ def describe_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[
 
 def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Accept to turn recovery off; reject to turn it on."""
-    wanted = request["PointInTimeRecoverySpecification"]
-    if wanted["PointInTimeRecoveryEnabled"]:
+    specification = request["PointInTimeRecoverySpecification"]
+    if specification["PointInTimeRecoveryEnabled"]:
         _backed_up(core, request["TableName"])
         raise _no_backups()
-    if wanted.get("RecoveryPeriodInDays") is not None:
+    if specification.get("RecoveryPeriodInDays") is not None:
         raise invalid("Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")
     return describe_continuous_backups(core, request)
 

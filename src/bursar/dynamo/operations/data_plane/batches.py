@@ -89,7 +89,7 @@ _Place = tuple[str, Table, list[bytes], Mapping[str, Any], BoundProjection | Non
 def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return up to 100 items by key, from several tables; keys beyond 16 MB are returned as ``UnprocessedKeys``."""
     try:
-        places = _table_reads(core, request["RequestItems"])
+        reads = _table_reads(core, request["RequestItems"])
     except DynamoError:
         _check_keys(request["RequestItems"])
         raise
@@ -97,7 +97,7 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     unprocessed: dict[str, Any] = {}
     consumed: list[Consumption] = []
     room = RESPONSE_BYTES_MAX
-    for name, table, keys, wanted, projection in places:
+    for name, table, keys, table_request, projection in reads:
         found = responses[name] = []
         consumption = Consumption(table, "read")
         consumed.append(consumption)
@@ -105,11 +105,11 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
             row = table.rows.get(key)
             size = row[1] if row else 0
             if size > room:
-                unprocessed[name] = {**wanted, "Keys": wanted["Keys"][position:]}
+                unprocessed[name] = {**table_request, "Keys": table_request["Keys"][position:]}
                 room = 0
                 break
             room -= size
-            consumption.units += read_units(size, consistent=bool(wanted.get("ConsistentRead")))
+            consumption.units += read_units(size, consistent=bool(table_request.get("ConsistentRead")))
             if row is not None:
                 found.append(
                     orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
@@ -123,32 +123,32 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _table_reads(core: Core, request_items: Mapping[str, Mapping[str, Any]]) -> list[_Place]:
     """Return the reads of each table."""
-    projections = [_projection(wanted) for wanted in request_items.values()]
-    if sum(len(wanted["Keys"]) for wanted in request_items.values()) > KEYS_MAX:
+    projections = [_projection(table_request) for table_request in request_items.values()]
+    if sum(len(table_request["Keys"]) for table_request in request_items.values()) > KEYS_MAX:
         raise invalid(TOO_MANY_KEYS)
-    places = []
-    for (name, wanted), projection in zip(request_items.items(), projections, strict=True):
+    reads = []
+    for (name, table_request), projection in zip(request_items.items(), projections, strict=True):
         table = core.table(name)
-        keys = [table.key_of(key)[1] for key in wanted["Keys"]]
+        keys = [table.key_of(key)[1] for key in table_request["Keys"]]
         if len(set(keys)) != len(keys):
             raise invalid(DUPLICATES)
-        places.append((name, table, keys, wanted, projection))
-    return places
+        reads.append((name, table, keys, table_request, projection))
+    return reads
 
 
 def _check_keys(request_items: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise the errors of keys, which Amazon reports before all others."""
-    for wanted in request_items.values():
-        keys = [orjson.dumps(normalise_item(key), option=orjson.OPT_SORT_KEYS) for key in wanted["Keys"]]
+    for table_request in request_items.values():
+        keys = [orjson.dumps(normalise_item(key), option=orjson.OPT_SORT_KEYS) for key in table_request["Keys"]]
         if len(set(keys)) != len(keys):
             raise invalid(DUPLICATES)
 
 
-def _projection(wanted: Mapping[str, Any]) -> BoundProjection | None:
-    binding = _GETTING.binding(wanted)
+def _projection(table_request: Mapping[str, Any]) -> BoundProjection | None:
+    binding = _GETTING.binding(table_request)
     if binding is None:
         return None
-    projection = bound_projection(wanted, binding)
+    projection = bound_projection(table_request, binding)
     binding.check_all_used()
     return projection
 
@@ -163,11 +163,11 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     normal = {name: [_normal(element) for element in elements] for name, elements in request["RequestItems"].items()}
     for name, elements in normal.items():
         table = core.table(name)
-        mine = [_write(table, *element) for element in elements]
-        if len({write.key for write in mine}) != len(mine):
+        table_writes = [_write(table, *element) for element in elements]
+        if len({write.key for write in table_writes}) != len(table_writes):
             raise invalid(DUPLICATES)
-        by_table.append((table, mine))
-        writes += mine
+        by_table.append((table, table_writes))
+        writes += table_writes
     try:
         core.apply(writes)
     except GuardRefused as refused:
@@ -176,9 +176,9 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     detail = consumption_detail(request)
     if detail is not None:
         answers = []
-        for table, mine in by_table:
+        for table, table_writes in by_table:
             consumption = Consumption(table, "write")
-            for write in mine:
+            for write in table_writes:
                 consumption.add_write(write.old, write.new, write.larger_bytes, transactional=False)
             answers.append(consumption.response(detail))
         response["ConsumedCapacity"] = answers

@@ -66,7 +66,7 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     else:
         partition, sort, types = read.index.partition_names, read.index.sort_names, read.index.types
     conditions = legacy_keys if keys is None else keys.conditions()
-    wanted = resolve_key_conditions(conditions or {}, partition, sort, types)
+    key_range = resolve_key_conditions(conditions or {}, partition, sort, types)
     if condition is not None:
         for name in (*partition, *sort):
             if name in condition.heads:
@@ -74,20 +74,24 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
                 raise invalid(f"{member} can only contain non-primary key attributes: Primary key attribute: {name}")
     read.check_projected()
     forward = request.get("ScanIndexForward") is not False
-    span = _span(read, wanted, request.get("ExclusiveStartKey"), forward=forward)
+    span = _span(read, key_range, request.get("ExclusiveStartKey"), forward=forward)
     limit = request.get("Limit")
     rows = read.table.rows if read.index is None else read.index.entries
     return read_page(read, rows.span(span, forward=forward, limit=limit or ROWS_UNLIMITED), limit, request)
 
 
-def _span(read: Reading, wanted: KeyRange, start: Mapping[str, Any] | None, *, forward: bool) -> Span:
-    low = wanted.partition_bytes + wanted.lower
-    high = after_prefix(wanted.partition_bytes) if wanted.upper is None else wanted.partition_bytes + wanted.upper
+def _span(read: Reading, key_range: KeyRange, start: Mapping[str, Any] | None, *, forward: bool) -> Span:
+    low = key_range.partition_bytes + key_range.lower
+    high = (
+        after_prefix(key_range.partition_bytes)
+        if key_range.upper is None
+        else key_range.partition_bytes + key_range.upper
+    )
     if start is None:
         return Span(low, True, high)
     _, index_key, key = read.position(start, invalid(INVALID_START))
     at = index_key + key
-    if not at.startswith(wanted.partition_bytes):
+    if not at.startswith(key_range.partition_bytes):
         raise invalid(OUTSIDE)
     if at < low or (high is not None and at >= high):
         raise invalid(NOT_IN_RANGE)

@@ -174,9 +174,9 @@ def prepare_read(
         if consistent:
             raise invalid("Consistent reads are not supported on global secondary indexes")
     elif index is not None:
-        wanted = (*(projection.heads if projection else ()), *(condition.heads if condition else ()))
+        attributes = (*(projection.heads if projection else ()), *(condition.heads if condition else ()))
         if index.projected is not None:
-            fetches = select == "ALL_ATTRIBUTES" or not index.projected.issuperset(wanted)
+            fetches = select == "ALL_ATTRIBUTES" or not index.projected.issuperset(attributes)
     return Reading(
         table, index, condition, projection, select == "COUNT", fetches, select == "ALL_ATTRIBUTES", consistent
     )
@@ -224,13 +224,13 @@ def _gather_decoded(reading: Reading, rows: Rows, limit: int) -> Gathered:
     last: bytes | None = None
     for size, body in rows:
         whole: Item = orjson.loads(body)
-        held = whole
+        projected = whole
         if index is not None and index.projected is not None:
-            held = index.project(whole)
-            total += item_size(held)
+            projected = index.project(whole)
+            total += item_size(projected)
         else:
             total += size
-        visible = whole if reading.fetches else held
+        visible = whole if reading.fetches else projected
         if total > PAGE_BYTES_MAX and last is not None:
             return items, scanned, (total, fetched), last
         scanned += 1
@@ -241,7 +241,7 @@ def _gather_decoded(reading: Reading, rows: Rows, limit: int) -> Gathered:
             if projection is not None:
                 items.append(projection.project(visible))
             else:
-                items.append(whole if reading.all_attributes else held)
+                items.append(whole if reading.all_attributes else projected)
     return items, scanned, (total, fetched), last if limit and scanned == limit else None
 
 

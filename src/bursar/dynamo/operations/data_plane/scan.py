@@ -107,12 +107,12 @@ def _of_segment(read: Reading, span: Span, segment: tuple[int, int], limit: int 
     source = read.table.rows if read.index is None else read.index.entries
     types = _partition_types(read)
     found = 0
-    partition, mine = b"", False
+    partition, in_segment = b"", False
     for row_id, key in source.keys(span):
         if not partition or not key.startswith(partition):
             partition = _partition(key, types)
-            mine = crc32(partition) % total == number
-        if mine:
+            in_segment = crc32(partition) % total == number
+        if in_segment:
             yield read.table.rows.by_id(row_id)
             found += 1
             if found == limit:

@@ -103,9 +103,9 @@ def describe_stream(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     limit = _limit(request, "Limit cannot be greater than the maximum: 100")
     stream = _stream(core, request["StreamArn"])
     shards = stream.shards
-    wanted = request.get("ShardFilter")
-    if wanted is not None and wanted.get("ShardId") is not None:
-        shards = [shard for shard in shards if shard.parent == wanted["ShardId"]]
+    shard_filter = request.get("ShardFilter")
+    if shard_filter is not None and shard_filter.get("ShardId") is not None:
+        shards = [shard for shard in shards if shard.parent == shard_filter["ShardId"]]
     after = request.get("ExclusiveStartShardId")
     if after is not None:
         shards = [shard for shard in shards if shard.id > after]

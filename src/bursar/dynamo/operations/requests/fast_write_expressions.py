@@ -45,16 +45,16 @@ def known_form(request: Mapping[str, Any], update: str | None) -> BoundExpressio
     if values is None:
         if names is None:
             return _bare(update, condition)
-        kept: Item = {}
+        normalised: Item = {}
         types: Pairs = ()
     else:
-        kept = values
-        kinds = []
+        normalised = values
+        types_seen = []
         for name, value in values.items():
             if type(value) is not dict or len(value) != 1:
                 return None
             for kind, content in value.items():
-                kinds.append((name, kind))
+                types_seen.append((name, kind))
                 if kind == "S" and type(content) is str and content.isascii():
                     continue
                 try:
@@ -62,9 +62,9 @@ def known_form(request: Mapping[str, Any], update: str | None) -> BoundExpressio
                 except DynamoError:
                     return None
                 if normal is not value:
-                    kept = dict(values) if kept is values else kept
-                    kept[name] = normal
-        types = tuple(kinds)
+                    normalised = dict(values) if normalised is values else normalised
+                    normalised[name] = normal
+        types = tuple(types_seen)
     try:
         form = _form(update, condition, tuple(names.items()) if names else (), types)
     except TypeError:  # a name that is not hashable
@@ -72,8 +72,8 @@ def known_form(request: Mapping[str, Any], update: str | None) -> BoundExpressio
     if form is None:
         return None
     return (
-        None if form.update is None else BoundUpdate(form.update, kept),
-        None if form.condition is None else BoundCondition(form.condition, kept),
+        None if form.update is None else BoundUpdate(form.update, normalised),
+        None if form.condition is None else BoundCondition(form.condition, normalised),
     )
 
 
@@ -88,26 +88,26 @@ def _form(update: str | None, condition: str | None, names: Pairs, types: Pairs)
     """Return the compiled form; None for a form that is wrong, or whose values must be checked."""
     used_names: frozenset[str] = frozenset()
     used_values: frozenset[str] = frozenset()
-    compiled_set = wanted = None
+    update_form = condition_form = None
     try:
         check_names(names)
         check_value_keys(tuple([name for name, _ in types]))
         if update is not None:
-            compiled_set = compiled_update(update, names, types)
-            used_names, used_values = compiled_set.names, compiled_set.values
-            if compiled_set.late_checks:
+            update_form = compiled_update(update, names, types)
+            used_names, used_values = update_form.names, update_form.values
+            if update_form.late_checks:
                 return None
         if condition is not None:
-            wanted = compiled_condition(condition, CONDITION, names, types)
-            used_names, used_values = used_names | wanted.names, used_values | wanted.values
-            if wanted.late_checks or wanted.problem is not None:
+            condition_form = compiled_condition(condition, CONDITION, names, types)
+            used_names, used_values = used_names | condition_form.names, used_values | condition_form.values
+            if condition_form.late_checks or condition_form.problem is not None:
                 return None
     except DynamoError:
         return None
     if len(used_names) < len(names) or len(used_values) < len(types):
         return None
     bound = (
-        None if compiled_set is None else BoundUpdate(compiled_set, {}),
-        None if wanted is None else BoundCondition(wanted, {}),
+        None if update_form is None else BoundUpdate(update_form, {}),
+        None if condition_form is None else BoundCondition(condition_form, {}),
     )
-    return _Form(compiled_set, wanted, bound)
+    return _Form(update_form, condition_form, bound)
