@@ -5,8 +5,8 @@
 The plain twin is ``bursar simulator`` (``bursar.paygov.simulator.server.simulator_server``): the same service, the same
 books, and replies that are equal to the byte. The app of the twin answers every request that is not whole and plain,
 every request that fails, and every request while misbehaviours are in force.
-tests/bench/test_fast_simulator.py compares both. Measured gain: 0.12 instead of 0.37 ms of CPU a payment, with its
-client; the portal that the benchmark measures costs about 2 ms.
+tests/bench/portal_bench/test_fast_simulator.py compares both. Measured gain: 0.12 instead of 0.37 ms of CPU a payment,
+with its client; the portal that the benchmark measures costs about 2 ms.
 
     python bench/portal_bench/fast_simulator.py --port PORT
 """

@@ -6,7 +6,7 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.status import STATUSES, event_names
 from tools.pages.payments_page import payments_page
 
-DOCS = Path(__file__).parents[2] / "docs" / "payments.md"
+DOCS = Path(__file__).parents[3] / "docs" / "payments.md"
 
 
 def test_the_page_is_current() -> None:
