@@ -59,7 +59,7 @@ class Report:
     def _lines(self) -> Iterator[str]:
         yield "# The engine beside other DynamoDBs"
         yield ""
-        yield "Written by a run of `make bench-dynamo` (`bench/bench_dynamo.py`); do not edit."
+        yield "`make bench-dynamo` (`bench/bench_dynamo.py`) wrote this page; do not edit it."
         yield ""
         yield from self._circumstances()
         if self.best:
@@ -76,16 +76,22 @@ class Report:
 
     def _circumstances(self) -> Iterator[str]:
         machine = self.machine
-        yield f"- Command: `{self.command}`; all servers run and are loaded in turn, the median of {self.rounds}"
-        yield f"  rounds of {self.seconds:g} s each after a warm-up, {CONNECTIONS} connections"
-        yield f"  ({CONNECTIONS_SMALL} for moto; batches take four times as long),"
-        yield f"  items of {ITEM_BYTES} bytes, wrk with one thread as the load generator on the same machine."
-        yield f"- Machine: {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB; load average"
-        yield f"  {machine['load']} before and {machine.get('load_after', '?')} after (the run makes 2)."
+        yield f"- Command: `{self.command}`."
+        yield (
+            f"- Rounds: all servers run at once and are loaded in turn; the median of {self.rounds} rounds of "
+            f"{self.seconds:g} s after a warm-up counts."
+        )
+        yield "  Rounds of batches are four times as long."
+        yield (
+            f"- Load: wrk with one thread on the same machine, {CONNECTIONS} connections ({CONNECTIONS_SMALL} for "
+            f"moto), items of {ITEM_BYTES} bytes."
+        )
+        yield f"- Machine: {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB."
+        yield f"- Load average: {machine['load']} before and {machine.get('load_after', '?')} after (the run adds 2)."
         for name, version in self.versions.items():
             yield f"- {name}: {version}."
         for name in self.missing:
-            yield f"- {name}: not run, it is not installed (`tools/install-oracles`)."
+            yield f"- {name}: not measured, because it is not installed (`tools/install-oracles`)."
         yield ""
 
     def _servers(self) -> list[str]:
@@ -110,7 +116,7 @@ class Report:
         yield ""
 
     def _details(self) -> Iterator[str]:
-        yield "Each server at its better setting (pinned: one core for it, the other for wrk; free: neither pinned)."
+        yield "The table has each server at its better setting: pinned (one core for it, the other for wrk) or free."
         yield "CPU is the server's processor time per request."
         yield ""
         yield "| operation | server | setting | p50 ms | p99 ms | CPU µs | RSS MiB | refused |"
@@ -129,7 +135,7 @@ class Report:
     def _in_process(self) -> Iterator[str]:
         yield "## In process, without HTTP"
         yield ""
-        yield "The asyncio engine on the same kind of file, 64 concurrent callers."
+        yield "The asyncio engine runs on the same kind of file, with 64 concurrent callers."
         yield ""
         yield f"| operation | per second | CPU µs | ÷ our HTTP figure (target: {IN_PROCESS_RATIO_MIN}) |"
         yield "|---|---:|---:|---:|"
@@ -142,14 +148,17 @@ class Report:
     def _syncs(self, syncs: Syncs) -> Iterator[str]:
         yield "## Group commit"
         yield ""
-        yield f"Under strace, {syncs.requests:,} PutItem were acknowledged with {syncs.calls:,} calls of fsync and"
-        yield f"fdatasync: {syncs.requests / max(1, syncs.calls):.0f} requests per call."
+        yield (
+            f"Under strace, {syncs.calls:,} calls of fsync and fdatasync sufficed for {syncs.requests:,} acknowledged "
+            f"PutItem: {syncs.requests / max(1, syncs.calls):.0f} requests per call."
+        )
         yield ""
 
     def _starts(self) -> Iterator[str]:
         yield "## From the command to the first answer"
         yield ""
-        yield "The median of five starts on existing files; Python's bytecode is cached, as in an installed package."
+        yield "Each figure is the median of five starts on existing files."
+        yield "Python's bytecode is cached, as in an installed package."
         yield ""
         for name, took_ms in self.starts_ms.items():
             wanted = f" (target: under {START_MS_MAX})" if name == OURS else ""
@@ -160,7 +169,8 @@ class Report:
         names = list(self.growth[0].rates)
         yield "## As the table grows"
         yield ""
-        yield "One of our servers on each file, pinned and loaded in turn; the median of three rounds; random keys."
+        yield "One of our servers runs on each file; all are pinned and loaded in turn, with random keys."
+        yield "The median of three rounds counts."
         yield f"Targets: processor time within {GROWTH_MAX:g} of the smallest table's; 200 MB for a million items."
         yield ""
         heads = [f"{name}/s (CPU µs, ÷ the first)" for name in names]

@@ -94,12 +94,13 @@ class Report:
         if self.stored:
             taken = f", made in {self.storing_s:.0f} s" if self.storing_s else ""
             stored = (
-                f"\n\nThe store of {self.stored:,} payments has {self.store_bytes / 1e9:.2f} GB{taken}; it was\nread "
-                "once before, so it is in the machine's memory, as the peer's database is after it was filled."
+                f"\n\nThe store of {self.stored:,} payments has {self.store_bytes / 1e9:.2f} GB{taken}.\n"
+                "It was read once before the run, so it is in the machine's memory, like the "
+                "peer's database after it was filled."
             )
         return f"""# Full payments per second
 
-*Written on {time.strftime("%Y-%m-%d", time.gmtime())} by the command below; do not edit.*
+*The command below wrote this page on {time.strftime("%Y-%m-%d", time.gmtime())}; do not edit it.*
 
 ```
 {self.command}
@@ -115,15 +116,16 @@ Signatures are not checked, requests are not logged, the lake is not written.
 The load is Python on uvloop with httptools.
 Its cost and the simulator's are shown beside the cost of the portals, which includes a database in other processes.
 
-Machine: {os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release()}; load average
-{self.load_before:.1f} before and {self.load_after:.1f} after.
-The load before should be near 0: more is other work, and the rates are those of a part of the machine.
-Python {platform.python_version()} ({_home()}); the portal on {_versions(PORTAL_PACKAGES)};
-the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
+- Machine: {os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release()}.
+- Load average: {self.load_before:.1f} before and {self.load_after:.1f} after.
+  The load before should be near 0; with more, other work had a part of the machine.
+- Python: {platform.python_version()} ({_home()}).
+- Portal: {_versions(PORTAL_PACKAGES)}.
+- Simulator: {_versions(SIMULATOR_PACKAGES)}.{stored}"""
 
     def _against(self) -> list[str]:
         beside = any(not row.ours for row in self.rows)
-        lines = ["Against the peer of the table, in the same run:"] if beside else [_OTHER_DAY]
+        lines = ["Compared with the peer of the table, in the same run:"] if beside else [_OTHER_DAY]
         lines.append("")
         for row in self.rows:
             lines += self._beside(row) if row.ours else []
@@ -160,7 +162,7 @@ the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
             return []
         share = row.per_s / empty.per_s
         target = f" (target: {STORED_SHARE_MIN:.0%}; {_verdict(share >= STORED_SHARE_MIN)})" if row.ours else ""
-        return [f"- {_who(row)}: {share:.0%} of its rate without{target}"]
+        return [f"- {_who(row)}: {share:.0%} of its rate without stored payments{target}"]
 
     def _row(self, name: str, stored: int, clients: int) -> Row | None:
         target = (name, stored, clients)
@@ -172,7 +174,7 @@ the simulator is served by {_versions(SIMULATOR_PACKAGES)}.{stored}"""
 
 
 _OTHER_DAY = (
-    "Against the closest existing portal, which was not measured in this run: with its figures of another day, on two "
+    "Compared with the closest existing portal, which this run did not measure; its figures are of another day, on two "
     "shared cores of another machine:"
 )
 _HEADER = """| portal | clients | flows/s | init p50 / p99, ms | process p50 / p99, ms | details p50 / p99, ms | \

@@ -41,21 +41,24 @@ def test_a_peer_of_the_same_run_is_compared_with_client_by_client() -> None:
 
 def test_without_a_peer_the_figures_are_of_another_day_and_the_page_says_so() -> None:
     text = page(row("Bursar", 32, 536, 20))
-    assert "not measured in this run" in text
+    assert "which this run did not measure" in text
     assert "32 clients: 4.0 times its 134.0 flows/s (target: 4; met)" in text
 
 
 def test_stored_payments_are_compared_with_none_and_failures_are_listed() -> None:
     text = page(row("Bursar", 8, 400, 20), row("Bursar", 8, 200, 20, stored=1_000_000, failures=("503",)))
-    assert "Bursar, 1,000,000 payments stored, 8 clients: 50% of its rate without (target: 75%; missed)" in text
+    assert (
+        "Bursar, 1,000,000 payments stored, 8 clients: 50% of its rate without stored payments (target: 75%; missed)"
+        in text
+    )
     assert "Failed:\n\n- Bursar, 1,000,000 payments stored, 8 clients: 503" in text
 
 
-def test_the_page_tells_the_packages_that_the_portal_runs_on() -> None:
+def test_the_page_names_the_packages_that_the_portal_runs_on() -> None:
     loaded = subprocess.run([sys.executable, "-c", A_PORTAL], capture_output=True, text=True, check=True).stdout.split()
     own = {"bursar", "__main__", "cython_runtime"}
     packages = {name.replace("_", "-") for name in loaded if name not in own and not name.startswith("_")}
     assert packages | {"uvloop"} == set(PORTAL_PACKAGES)
     text = page(row("Bursar", 8, 400, 20))
-    assert f"the simulator is served by uvicorn {version('uvicorn')}." in text
+    assert f"- Simulator: uvicorn {version('uvicorn')}." in text
     assert all(f"{name} {version(name)}" in text for name in PORTAL_PACKAGES)
