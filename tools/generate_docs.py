@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/ again, from the code that they tell of. Tests hold each page to its code."""
+"""Write the generated pages of docs/ again, from the code that they describe. Tests compare each page with its code."""
 
 import contextlib
 import io

@@ -31,7 +31,7 @@ EXAMPLES = (
         "FROM payments GROUP BY 1 HAVING count(*) > 1 ORDER BY attempts DESC",
     ),
     (
-        "How attempts went, step by step",
+        "The steps of all attempts, counted",
         "SELECT from_status, to_status, event, count(*) FROM payment_events GROUP BY ALL ORDER BY 4 DESC",
     ),
     (
@@ -99,7 +99,7 @@ def _report(report: NamedReport) -> Iterator[str]:
 _INTRODUCTION = f"""
 `bursar sql "SELECT …"` reads the lake up to its watermark and every later change, in one query.
 A payment that was acknowledged before the query is in the answer.
-The answer has the time as of which it holds.
+Each answer includes the time as of which it holds.
 
     store (DynamoDB)  ── changes since the watermark ──►  tail ─┐
          │                                                      ├─► DuckDB ─► answer, as of now
@@ -108,18 +108,18 @@ The answer has the time as of which it holds.
 - `bursar lake write` moves changes older than {SAFETY_MARGIN_S:.0f} s into the lake.
   `bursar up` and `bursar portal` do this periodically.
   Each commit contains its watermark (`{WATERMARK}` in the summary of the Iceberg snapshot).
-  So the command may be killed at any point and run again.
+  So the command may be killed at any point, and continues at its next run.
 - `bursar lake verify` reads the table and the lake completely and compares them by month: counts, sums, a checksum.
-  A lake is derived data: a damaged lake may be deleted, and is then written again.
+  A lake is derived data: delete a damaged lake, and the next `bursar lake write` writes all of it again.
 - Statements are read-only: one SELECT over the two tables.
   Limits: {STATEMENT_BYTES_MAX // 1024} KiB, {QUERY_TIMEOUT_S:.0f} s, {MEMORY_MAX} of memory and {ROWS_MAX:,} rows.
   They cannot read files, use the network or change settings.
-- On Amazon's DynamoDB the tail is read from an index that lags behind the table, usually by milliseconds.
-  On the embedded store there is no lag.
+- On the embedded store the tail has no lag.
+  On Amazon's DynamoDB it is read from an index that lags behind the table, usually by milliseconds.
 - Money is DECIMAL(18,2) in US dollars.
   Times are UTC; months and days of the named reports are New York's.
-  Neither table has tokens.
-  `metadata` has the data that payers entered: treat exports as personal data.
+  Neither table contains tokens.
+  `metadata` contains the data that payers entered: treat exports as personal data.
 """
 
 
