@@ -44,7 +44,12 @@ def main() -> int:
     if shutil.which("wrk") is None:
         print("wrk is not installed (Debian and Ubuntu: apt install wrk): nothing measured", file=sys.stderr)
         return 2
-    report = page.Report(measures.machine(), "python " + " ".join(sys.argv), arguments.seconds, arguments.rounds)
+    report = page.Report(
+        measures.machine(),
+        " ".join(["python -m bench.bench_dynamo", *sys.argv[1:]]),
+        arguments.seconds,
+        arguments.rounds,
+    )
     names = arguments.only.split(",") if arguments.only else [kind.name for kind in KINDS]
     wanted = [kind for kind in KINDS if kind.name in names]
     report.missing += [kind.name for kind in wanted if not kind.present()]

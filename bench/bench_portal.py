@@ -72,7 +72,8 @@ class Contender:
 def main() -> int:
     """Measure and print; write the page if it is requested."""
     arguments = _arguments()
-    report = Report("python " + shlex.join(sys.argv), arguments.seconds, arguments.rounds)
+    command = shlex.join(["python", "-m", "bench.bench_portal", *sys.argv[1:]])
+    report = Report(command, arguments.seconds, arguments.rounds)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
         if not arguments.skip_empty:
             if arguments.peer_empty:

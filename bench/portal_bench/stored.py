@@ -8,8 +8,8 @@ are replaced; they have fixed lengths. Filling writes without fsync and without 
 ``filling``. It continues where it was stopped, and at the end moves the store to its place with its real settings. The
 store shows no wear: a B-tree that grew by payments would be a third larger than this sorted one.
 
-    python stored.py FOLDER COUNT       makes FOLDER/bursar.db, or keeps an existing file
-    bursar audit, bursar dynamo check   verify the store
+    python -m bench.portal_bench.stored FOLDER COUNT   makes FOLDER/bursar.db, or keeps an existing file
+    bursar audit, bursar dynamo check                  verify the store
 """
 
 import asyncio
