@@ -1,4 +1,4 @@
-"""The commands, as they are typed."""
+"""The commands, run as a user runs them."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from tests.support.write_paths import WritePath
 
 REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
 _SEEDS = count()
-"""One for each process that a command stands for: no two give the store the same request tokens."""
+"""A seed for each simulated process, so that no two send the same request tokens to the store."""
 
 
 class NoPayGov:
@@ -66,7 +66,7 @@ def run(write_path: WritePath, tmp_path: Path) -> Callable[..., Result]:
 
 @pytest.fixture
 def unknown(write_path: WritePath, tmp_path: Path) -> str:
-    """An attempt whose outcome is unknown, in the file."""
+    """Return an attempt with an unknown outcome, in the file."""
 
     async def prepare() -> str:
         async with _portal(write_path, tmp_path / "portal.db", 0.0) as portal:

@@ -1,4 +1,4 @@
-"""Who calls: Amazon's own signer against our verification, altered requests, and the two other doors."""
+"""Authentication accepts requests of Amazon's signer, rejects altered ones, and knows API Gateway and loopback."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ CLIENTS = Clients([replace(DAWSON, access_keys=(KEY,)), EXAMS])
 
 
 def _signed(method: str, target: str, body: bytes = b"", *, key: AccessKey = KEY, service: str = "execute-api") -> Any:
-    """The headers that botocore signs a request with, now."""
+    """Return the headers with which botocore signs a request, now."""
     request = AWSRequest(method, f"http://portal.example{target}", data=body, headers={"Host": "portal.example"})
     SigV4Auth(Credentials(key.access_key_id, key.secret), service, "us-east-1").add_auth(request)
     return dict(request.headers.items())

@@ -1,4 +1,4 @@
-"""Log lines are JSON, hold what is named and nothing else."""
+"""Log lines are JSON with the named fields and nothing else."""
 
 import json
 import logging

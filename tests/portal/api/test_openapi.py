@@ -1,4 +1,4 @@
-"""The documentation is made of what is served, and what is served keeps to it: checked by generated requests."""
+"""Every endpoint is documented, and the answers to generated requests match the document."""
 
 import json
 import re
@@ -75,7 +75,7 @@ def test_what_a_door_refuses_before_it_is_a_request_is_documented_everywhere() -
 
 
 def test_the_contract_is_the_one_that_is_tested_here() -> None:
-    """No endpoint is added without a test that names its path."""
+    """Demand a test that names the path of each endpoint."""
     tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     unnamed = [e.path for e in ENDPOINTS if e.path.split("{")[0].rstrip("/") not in tests]
     assert unnamed == []

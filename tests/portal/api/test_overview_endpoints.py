@@ -1,4 +1,4 @@
-"""The dashboard's endpoints over the real reports: a payment made now is in the next answer."""
+"""The dashboard's endpoints over the real reports include a payment in the next answer after it."""
 
 import random
 import uuid

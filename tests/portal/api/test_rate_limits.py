@@ -1,4 +1,4 @@
-"""What one client may ask at once and per second, and that others do not feel it."""
+"""Limits hold for each client, at once and per second, and do not affect other clients."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ class Wall:
 def workers(
     wall: Wall, *, count: int = 2, at_once_max: int = 1000, rate_per_s: float = 1.0, burst: float = 1000.0
 ) -> Iterator[list[ClientLimits]]:
-    """The limits of each worker of one server."""
+    """Yield the limits of each worker of one server."""
     with SharedBuckets(count) as shared:
         yield [
             ClientLimits(wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat)
@@ -38,7 +38,7 @@ def workers(
 
 
 def said(limits: ClientLimits, client: str) -> tuple[str, str] | None:
-    """Why a request is refused and when to retry; None for one that is let in."""
+    """Return why a request is refused and when to retry; None for an accepted one."""
     try:
         limits.enter(client)
     except TooMany as refused:

@@ -1,4 +1,4 @@
-"""The workers of one server share their clients' buckets, whichever worker claims a slot or is killed."""
+"""The workers of one server share their clients' buckets, also if a worker is killed."""
 
 import subprocess
 import sys

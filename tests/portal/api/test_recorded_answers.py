@@ -20,7 +20,7 @@ from tests.support.write_paths import SWAP, WritePath
 
 RECORDED = Path(__file__).with_name("recorded_answers.json")
 NOT_RECORDED = {"/metrics", "/openapi.json", "/docs"}
-"""Paths whose answers have tests of their own."""
+"""Paths whose answers have other tests."""
 
 
 async def _answers(stage: Stage) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Every exception of the rooms below becomes one of the portal's errors, and every error one JSON shape."""
+"""Every exception of a lower room becomes an error of the portal, and all errors have one JSON shape."""
 
 import importlib
 import inspect
@@ -10,7 +10,7 @@ from bursar.portal.contract import errors
 from bursar.portal.contract.errors import LOWER_LAYERS, STORE_BUSY_CODES, PortalError, Unexpected, portal_error
 
 ROOMS = ("bursar.payments.errors", "bursar.paygov.errors", "bursar.rules.errors", "bursar.dynamo.errors")
-# Never raised to the portal by themselves: the roots' own rows are there for what is added to their trees later.
+# Base classes, which are not raised themselves. Their rows are for subclasses that are added later.
 SAID_ELSEWHERE = {"DynamoError"}
 
 

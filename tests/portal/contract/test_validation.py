@@ -1,4 +1,4 @@
-"""What callers send is read without losing a digit, and every problem is told at once."""
+"""Requests are read without losing a digit, and every problem is reported at once."""
 
 import json
 from decimal import Decimal

@@ -81,7 +81,7 @@ async def test_a_retired_fee_begins_nothing_new(stage: Stage) -> None:
     app, body = _app(stage), _init_body(stage)
     await ask(app, "POST", "/init", body)
     _retire_the_fee(stage)
-    await asyncio.sleep(3 * HOUR_S)  # the token is too old by now
+    await asyncio.sleep(3 * HOUR_S)  # the token has expired
     for each in (body, _init_body(stage)):
         refused = await ask(app, "POST", "/init", each)
         assert (refused.status, refused.json["message"]) == (400, "Validation error")
@@ -196,7 +196,7 @@ def test_no_log_line_holds_a_token_a_reference_or_personal_data(
 ) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
-        logging.getLogger("bursar").setLevel(logging.DEBUG)  # the stage gives it its level back
+        logging.getLogger("bursar").setLevel(logging.DEBUG)  # the stage restores the level
         app = _app(stage)
         body = _init_body(stage, fee="COPY_FEE", amount=3.5, metadata={"copyRequestId": "1", "numberOfPages": "Ada"})
         assert (await ask(app, "POST", "/init", body)).status == 400
@@ -269,7 +269,7 @@ def test_a_rule_that_refuses_a_start_is_named_in_the_log_and_nothing_of_the_paym
         stage.portal.ledger = stage.write_path.ledger(
             stage.store, clock=stage.loop.clock, randomness=random.Random(1), fees=known
         )
-        logging.getLogger("bursar").setLevel(logging.ERROR)  # the stage gives it its level back
+        logging.getLogger("bursar").setLevel(logging.ERROR)  # the stage restores the level
         assert (await ask(_app(stage), "POST", "/init", _init_body(stage))).status == 409
 
     scene(write_path)

@@ -1,4 +1,4 @@
-"""The portal served on real sockets: its answers, its bounds, its time limits, and how it ends."""
+"""The portal on real sockets: its answers, its bounds, its time limits, and its end."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ METHODS = ("GET", "POST")
 
 
 class Scene:
-    """A door before one endpoint, /echo, which waits where its query says so until the test lets it go on."""
+    """A door to one endpoint, /echo, which waits for the test if its query says so."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -244,7 +244,7 @@ async def test_an_idle_connection_is_ended(scene: Scene, monkeypatch: pytest.Mon
 
 
 async def test_a_portal_takes_its_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No deadline of the door's runs while the portal has a request."""
+    """Check that no deadline of the door runs while the portal handles a request."""
     monkeypatch.setattr(asgi_server, "SWEEP_S", 0.01)
     monkeypatch.setattr(asgi_server, "BODY_S_MAX", 0.02)
     async with opened(scene) as (_, connect):

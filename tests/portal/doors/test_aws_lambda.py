@@ -1,4 +1,4 @@
-"""API Gateway's events, both formats, over the same application as HTTP."""
+"""API Gateway's events, in both formats, reach the same application as HTTP."""
 
 import base64
 import json

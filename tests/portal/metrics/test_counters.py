@@ -1,4 +1,4 @@
-"""Counts and durations of our own read as prometheus_client's own would."""
+"""Our counts and durations export the same text as the metrics of prometheus_client."""
 
 import json
 import random
@@ -12,13 +12,13 @@ from bursar.portal.metrics.counters import Counts, Durations
 
 BOUNDS = (0.001, 0.5, 1.0, 20.0)
 EXACT_SECONDS = st.integers(0, 40 * 1024).map(lambda ticks: ticks / 1024)
-"""Sums of these are the same in any order."""
+"""Their sums are the same in any order."""
 EVENTS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.sampled_from("xy"), EXACT_SECONDS))
-"""Which process counts it, who, how, how long."""
+"""The process that counts an event, two label values, and its duration."""
 
 
 def _report_text(collector: Collector) -> list[bytes]:
-    """What is scraped, without the times at which prometheus_client's own metrics were made."""
+    """Return the exported text, without the times at which prometheus_client's metrics were created."""
     return [line for line in generate_latest(collector).splitlines() if b"_created" not in line]
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus sees: counts by bounded labels, and the live attempts when it asks."""
+"""Metrics for Prometheus: counts by bounded labels, and the live attempts at each scrape."""
 
 import asyncio
 import logging
@@ -94,7 +94,7 @@ async def test_the_stores_latency_is_seen_by_operation_and_outcome(stage: Stage)
 
 
 class _Observed(ObservedStore):
-    """Both doors of a stage's store, each as the composition root observes it."""
+    """Observes both interfaces of a stage's store, as the composition root does."""
 
     def __init__(self, stage: Stage, metrics: Metrics) -> None:
         super().__init__(stage.store, metrics, stage.loop.clock)
@@ -142,7 +142,7 @@ async def test_contradictions_are_counted_until_somebody_acknowledges_them(stage
 
 
 class Away:
-    """Stands in for the store's answers: ``fails`` while it is away. Counts how often it was asked."""
+    """Replaces the store's answers, which fail while ``fails`` is true. Counts the calls."""
 
     def __init__(self, stage: Stage) -> None:
         self.fails: Exception | None = None
@@ -165,7 +165,7 @@ def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(
 ) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
-        logging.getLogger("bursar").setLevel(logging.WARNING)  # the stage gives it its level back
+        logging.getLogger("bursar").setLevel(logging.WARNING)  # the stage restores the level
         metrics, away = Metrics(), Away(stage)
         metrics.lease_conflict()
         app = portal_app(stage.portal, without_signatures(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
@@ -223,7 +223,7 @@ async def test_a_store_that_does_not_answer_does_not_keep_a_scrape_waiting(stage
 
 
 async def _counted(metrics: Metrics, stage: Stage) -> list[str]:
-    """The lines that tell of counters and histograms, sorted."""
+    """Return the lines of counters and histograms, sorted."""
     text = (await metrics.text(stage.portal)).decode()
     return sorted(re.findall(r"^bursar_\w+_(?:total|bucket|count|sum)\b.*$", text, re.MULTILINE))
 
@@ -288,10 +288,10 @@ async def test_a_killed_workers_successor_goes_on_from_what_was_told(stage: Stag
     _count_everything(stays, 0.5)
     _count_everything(killed, 0.25)
     told = await _counted(killed, stage)
-    killed.lease_conflict()  # after it was asked, and before it is killed: nobody has heard of this one
+    killed.lease_conflict()  # after the scrape and before the kill: this count is in no scrape
     told_without_it = await _counted(stays, stage)
     successor = Metrics(snapshots, 1)
-    assert "bursar_lease_conflicts_total 1.0" in told  # its own: the other had not kept anything yet
+    assert "bursar_lease_conflicts_total 1.0" in told  # only its count: the other worker had published nothing yet
     assert await _counted(successor, stage) == told_without_it
     successor.lease_conflict()
     assert "bursar_lease_conflicts_total 3.0" in await _counted(successor, stage)

@@ -1,4 +1,4 @@
-"""A snapshot that was kept is read whole by any worker, whatever becomes of the one that keeps it."""
+"""Any worker reads whole snapshots of the others, also of a worker that was killed."""
 
 import subprocess
 import sys

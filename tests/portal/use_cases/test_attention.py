@@ -1,4 +1,4 @@
-"""What only a person can settle is listed, and settled as an event with a name and a reason."""
+"""Attempts that only a person can settle are listed, and settled by an event with a name and a reason."""
 
 import asyncio
 from typing import Any

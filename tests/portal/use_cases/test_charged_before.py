@@ -20,7 +20,7 @@ Way = Callable[[Stage, str], Awaitable[object]]
 
 
 async def _charged_then_restored(stage: Stage, reference: str) -> str:
-    """A token that was completed, in a store from before its completion."""
+    """Return a token that was completed, in a store restored from before its completion."""
     token = await stage.paid(reference=reference)
     backup = stage.backup()
     assert (await stage.process(token)).status == "success"
@@ -30,7 +30,7 @@ async def _charged_then_restored(stage: Stage, reference: str) -> str:
 
 
 async def _charged_without_a_token(stage: Stage, reference: str) -> Attempt:
-    """A charged attempt, in a store from the moment before Pay.gov gave it a token."""
+    """Return a charged attempt, in a store restored from before Pay.gov returned its token."""
     asked = stage.request(reference)
     attempt = await stage.ledger.start_attempt(
         DAWSON.name, reference, asked.fee, asked.amount, asked.metadata, asked.url_success, asked.url_cancel

@@ -1,4 +1,4 @@
-"""The breaker: open after a run of failures, one probe when it has cooled down, closed by an answer."""
+"""The breaker opens after a run of failures, admits one probe after the cool-down, and closes after an answer."""
 
 import random
 

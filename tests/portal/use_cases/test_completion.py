@@ -1,4 +1,4 @@
-"""What the ledger adds to a judgement: a tracking id that is taken, a contradiction of the record, a lost lease."""
+"""The ledger can change a judgement: a tracking id is taken, a record is contradicted, a lease is lost."""
 
 import asyncio
 from dataclasses import replace
@@ -33,7 +33,7 @@ async def test_a_tracking_id_that_another_attempt_has_is_unknown_and_alerts(stag
 
 
 async def failed_by_an_operator(stage: Stage) -> tuple[Attempt, str]:
-    """An attempt whose outcome was unknown; as it was when it was claimed, and who claimed it."""
+    """Return an attempt with an unknown outcome, as it was when its lease was taken, and the owner of the lease."""
     token = await stage.paid()
     owner = stage.portal.new_lease_owner()
     claimed = await stage.ledger.take_lease(await stage.attempt(token), owner, 90.0)
@@ -126,9 +126,9 @@ async def test_a_process_that_slept_through_its_lease_cannot_fail_what_another_h
     ask = stage.portal.paygov.complete
 
     async def asleep(*, tcs_app_id: str, token: str) -> object:
-        await asyncio.sleep(91)  # the lease was looked at, then the machine stood still
+        await asyncio.sleep(91)  # the lease was checked, and then the machine was suspended
         taken = await stage.ledger.take_over_lease(await stage.attempt(token), other, 90.0)
-        await ask(tcs_app_id=taken.tcs_app_id, token=token)  # charged, and not recorded yet
+        await ask(tcs_app_id=taken.tcs_app_id, token=token)  # charged, and not yet recorded
         raise Fault("4019", "no such application")
 
     stage.portal.paygov.complete = asleep  # type: ignore[method-assign, assignment]

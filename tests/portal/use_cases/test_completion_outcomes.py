@@ -1,4 +1,4 @@
-"""One test for each row of the table that says what a completion leaves us knowing."""
+"""Each row of the table of completion outcomes has a test."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -70,7 +70,7 @@ CHARGED_TWICE = [
     [replace(PAID, transaction_status="Received"), replace(OTHER, transaction_status="Pending")],
     [replace(PAID, transaction_status="Failed"), OTHER, replace(PAID, paygov_tracking_id="3FTHIRD")],
 ]
-# Written by the ledger's word, after the judgement: tests/portal/use_cases/test_completion.py.
+# The ledger decides these after the judgement: tests/portal/use_cases/test_completion.py.
 OF_THE_LEDGER = {"id taken", "contradiction"}
 
 

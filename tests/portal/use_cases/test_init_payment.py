@@ -1,4 +1,4 @@
-"""POST /init as a use case: one live attempt per obligation, and a way on from every dead one."""
+"""POST /init as a use case: one live attempt per obligation, and a new one after every dead one."""
 
 import asyncio
 from dataclasses import replace

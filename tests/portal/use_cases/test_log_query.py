@@ -1,4 +1,4 @@
-"""The log's parameters: defaults, bounds, and a 400 that names each that is wrong."""
+"""The log's parameters have defaults and bounds, and a 400 names each wrong one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""GET /details and …/events: the record, refreshed where only Pay.gov knows."""
+"""GET /details and …/events return the record, refreshed if only Pay.gov knows the state."""
 
 import asyncio
 
@@ -64,7 +64,7 @@ async def test_an_answer_stays_stale_until_paygov_is_heard_again(stage: Stage) -
     await stage.process(token)
     reference = await _of(stage, token)
     stage.misbehave("refuse", times=1)
-    replies = [await details(stage.portal, DAWSON, reference) for _ in range(2)]  # the second asks nobody
+    replies = [await details(stage.portal, DAWSON, reference) for _ in range(2)]  # the second does not ask Pay.gov
     await asyncio.sleep(2)
     replies += [await details(stage.portal, DAWSON, reference) for _ in range(2)]
     assert [reply.stale for reply in replies] == [True, True, False, False]

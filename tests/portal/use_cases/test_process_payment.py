@@ -1,4 +1,4 @@
-"""POST /process as a use case: one completion, whoever asks and whatever Pay.gov answers."""
+"""POST /process as a use case: one completion, for any number of callers and any answer of Pay.gov."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The sweeper: settles, resolves, expires; bounded, in many processes at once, through Pay.gov's outages."""
+"""The sweeper settles, resolves and expires: bounded, in many processes at once, during Pay.gov's outages."""
 
 import asyncio
 from unittest.mock import patch
@@ -77,7 +77,7 @@ async def test_a_payer_who_was_charged_twice_has_paid_and_a_person_hears_of_it(s
     with pytest.raises(GatewayTimeout):
         await stage.process(token)
     attempt = await stage.attempt(token)
-    second = await stage.portal.paygov.start(  # by whatever accident
+    second = await stage.portal.paygov.start(  # by an accident
         tcs_app_id=attempt.tcs_app_id,
         agency_tracking_id=attempt.agency_tracking_id,
         amount=attempt.amount,

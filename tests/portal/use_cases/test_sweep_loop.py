@@ -1,4 +1,4 @@
-"""The sweeper's loop: it outlives what goes wrong, catches up when there is much, and ends when cancelled."""
+"""The sweeper's loop continues after errors, catches up after a full pass, and ends when it is cancelled."""
 
 import asyncio
 from typing import Any

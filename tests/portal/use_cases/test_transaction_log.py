@@ -1,4 +1,4 @@
-"""The dashboard's endpoints over a log in memory: shapes, who may ask, what an export leaves out."""
+"""The dashboard's endpoints over a log in memory: shapes, authorisation, exports."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Asking an ASGI application without a socket."""
+"""Send requests to an ASGI application without a socket."""
 
 import json
 from dataclasses import dataclass
@@ -9,12 +9,15 @@ from bursar.portal.doors.asgi import AsgiApp
 
 @dataclass
 class Answer:
+    """The status, headers and body of an answer."""
+
     status: int
     headers: dict[str, str]
     body: bytes
 
     @property
     def json(self) -> Any:
+        """The body as JSON."""
         return json.loads(self.body)
 
 
@@ -26,7 +29,7 @@ async def ask(
     headers: dict[str, str] | None = None,
     chunks: list[bytes] | None = None,
 ) -> Answer:
-    """Sends one request; ``body`` is JSON unless it is bytes, ``chunks`` are sent one by one."""
+    """Send one request and return the answer. ``body`` is JSON unless it is bytes; ``chunks`` are sent one by one."""
     path, _, query = target.partition("?")
     if chunks is None:
         chunks = [body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()]

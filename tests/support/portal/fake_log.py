@@ -1,4 +1,4 @@
-"""A transaction log in memory: the entries it is given, and what it was asked."""
+"""A transaction log in memory, with given entries, that records each call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +26,8 @@ ENTRY: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Counts:
+    """Fixed counts of attempts by payment status."""
+
     success: int
     failed: int
     pending: int
@@ -37,6 +39,8 @@ class Counts:
 
 @dataclass
 class FakeLog:
+    """A :class:`~bursar.portal.use_cases.transaction_log.TransactionLog` that records its calls in ``asked``."""
+
     entries: list[Mapping[str, Any]] = field(default_factory=lambda: [ENTRY])
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 

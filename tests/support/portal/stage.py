@@ -1,4 +1,4 @@
-"""A whole portal for a test: the real ledger on an engine in memory, the simulated Pay.gov, and virtual time."""
+"""A whole portal for a test, with a real ledger in memory, the simulated Pay.gov, and virtual time."""
 
 import functools
 import logging
@@ -31,7 +31,7 @@ EXAMS = Client("exams", "arn:aws:iam::123456789012:role/exams", frozenset({"*"})
 
 @dataclass
 class RecordingObserver:
-    """An observer that keeps what it is told."""
+    """An observer that records every report."""
 
     calls: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class RecordingObserver:
 
 
 class Stage:
-    """One portal and everything around it. ``plan`` holds Pay.gov's misbehaviours."""
+    """One portal and its surroundings. ``plan``: Pay.gov's misbehaviours."""
 
     def __init__(
         self, loop: VirtualLoop, write_path: WritePath, store: AsyncEngine, *, query: bool, settings: SimulatorSettings
@@ -82,7 +82,7 @@ class Stage:
         self.portal = self.another_portal(self.watcher)
 
     def another_portal(self, watcher: RecordingObserver | None = None) -> Portal:
-        """A portal on the same table and the same Pay.gov, as another process has it."""
+        """Return a portal on the same table and the same Pay.gov, like that of another process."""
         return Portal(
             self.ledger,
             PayGov(self.paygov_config, self.transport),
@@ -95,12 +95,15 @@ class Stage:
         )
 
     def misbehave(self, kind: str, **how: Any) -> None:
+        """Add a misbehaviour to the plan of Pay.gov."""
         self.plan.add(Misbehaviour(kind=kind, **how))
 
     def reference(self) -> str:
+        """Return a new transaction reference id."""
         return str(uuid.UUID(int=self.seed.getrandbits(128), version=4))
 
     def request(self, reference: str | None = None, **changes: Any) -> InitRequest:
+        """Return a valid init request with ``changes``."""
         fee = self.fees.fee("PETITION_FILING_FEE", self.loop.clock())
         assert fee is not None
         usual: dict[str, Any] = {
@@ -114,38 +117,41 @@ class Stage:
         return InitRequest(**{**usual, **changes})
 
     async def init(self, reference: str | None = None, **changes: Any) -> str:
-        """A token for a new payment."""
+        """Start a payment and return its token."""
         return (await init_payment(self.portal, DAWSON, self.request(reference, **changes))).token
 
     async def paid(self, method: str = "PLASTIC_CARD", outcome: str = "Success", **changes: Any) -> str:
-        """A token that the payer has paid on the hosted page, not yet processed."""
+        """Return a token that the payer has paid on the hosted page, not yet processed."""
         token = await self.init(**changes)
         self.simulator.pay(token, method, outcome)
         return token
 
     async def process(self, token: str) -> Payment:
+        """Process ``token`` as its client."""
         return await process_payment(self.portal, DAWSON, token)
 
     async def attempt(self, token: str) -> Attempt:
+        """Return the attempt of ``token``."""
         found = await self.ledger.attempt_by_token(token)
         assert found is not None
         return found
 
     async def events_of(self, attempt: Attempt) -> list[str]:
+        """Return the names of the attempt's events, oldest first."""
         view = await self.ledger.obligation(attempt.client, attempt.reference)
         assert view is not None
         return [e.name for e in view.events if e.agency_tracking_id == attempt.agency_tracking_id]
 
     def backup(self) -> bytes:
-        """The store as it is now."""
+        """Return a backup of the store as it is now."""
         return backup_of(self.store)
 
     def restore(self, backup: bytes) -> None:
-        """The store goes back to ``backup``: what was acknowledged since is lost."""
+        """Restore the store from ``backup``: acknowledged writes since then are lost."""
         restore_into(self.store, backup)
 
     def charges(self) -> int:
-        """How many charges Pay.gov has made, to anybody."""
+        """Return the number of all charges at Pay.gov."""
         return len(list(self.simulator.books.all_charges()))
 
 
@@ -165,7 +171,7 @@ def on_stage(
     query: bool = True,
     settings: SimulatorSettings | None = None,
 ) -> Test | Callable[[Scene], Test]:
-    """Makes ``async def test(stage)`` a test that runs in virtual time, on each write path.
+    """Make ``async def test(stage)`` a test that runs in virtual time, on each write path.
 
     ``query``: Pay.gov's query service is there. A scene inside a test is called with the test's ``write_path``.
     """
