@@ -85,7 +85,7 @@ def unknown(write_path: WritePath, tmp_path: Path) -> str:
     return asyncio.run(prepare())
 
 
-def test_a_sweep_says_what_it_did(run: Callable[..., Result], unknown: str) -> None:
+def test_a_sweep_prints_its_results(run: Callable[..., Result], unknown: str) -> None:
     assert run(sweep, "--once").output == "swept 0: nothing due\n"
     later = run(sweep, "--once", ahead_s=600)
     assert (later.exit_code, later.output) == (0, "swept 1: unanswered 1\n")
@@ -93,7 +93,7 @@ def test_a_sweep_says_what_it_did(run: Callable[..., Result], unknown: str) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("once", [True, False])
-def test_a_sweep_that_is_stopped_finishes_what_it_has_begun(
+def test_a_stopped_sweep_finishes_its_work(
     run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, number: signal.Signals, once: bool
 ) -> None:
     finished = []
@@ -115,7 +115,7 @@ def test_a_sweep_that_is_stopped_finishes_what_it_has_begun(
     assert (done.exit_code, done.output, finished) == (0, "Stopped.\n" if once else "", [None])
 
 
-def test_attention_lists_and_its_exit_code_tells(run: Callable[..., Result], unknown: str) -> None:
+def test_attention_lists_attempts_and_then_exits_with_1(run: Callable[..., Result], unknown: str) -> None:
     quiet = run(attention)
     assert (quiet.exit_code, quiet.output) == (0, "Nothing needs attention.\n")
     wanted = run(attention, ahead_s=2 * 3600)
@@ -135,7 +135,7 @@ def test_resolve_settles_and_refuses(run: Callable[..., Result], unknown: str) -
     assert run(resolve, unknown, "--as", "maybe", "--by", "Ada", "--reason", "x").exit_code == 2
 
 
-def test_what_pay_gov_contradicts_is_listed_and_acknowledged(
+def test_a_contradiction_is_listed_and_acknowledged(
     write_path: WritePath, run: Callable[..., Result], unknown: str, tmp_path: Path
 ) -> None:
     said = ("--by", "Ada", "--reason", "refunded")
@@ -163,7 +163,7 @@ def test_what_pay_gov_contradicts_is_listed_and_acknowledged(
 @pytest.mark.parametrize(
     "said", [(), ("--as", "failed", "--acknowledge"), ("--acknowledge", "--paygov-tracking-id", "3F")]
 )
-def test_resolve_takes_one_of_settling_and_acknowledging(
+def test_resolve_takes_either_as_or_acknowledge(
     run: Callable[..., Result], unknown: str, said: tuple[str, ...]
 ) -> None:
     assert run(resolve, unknown, "--by", "Ada", "--reason", "x", *said).exit_code == 2

@@ -74,7 +74,7 @@ async def test_no_or_broken_signatures(headers: dict[str, str], message: str) ->
     assert "nonsense" not in refused.value.message
 
 
-async def test_a_key_that_nobody_has_is_not_registered() -> None:
+async def test_an_unknown_key_is_not_registered() -> None:
     with pytest.raises(Forbidden, match=r"^Client not registered$"):
         await _caller(_signed("POST", "/init", key=AccessKey("AKIANOBODY", KEY.secret)))
 
@@ -101,7 +101,7 @@ async def test_api_gateways_arn_is_matched_to_its_role(arn: str, client: str | N
     assert (found.name if found else None) == client
 
 
-async def test_without_an_arn_nobody_is_let_in() -> None:
+async def test_a_call_without_an_arn_is_refused() -> None:
     with pytest.raises(Forbidden, match="Missing IAM principal"):
         await api_gateway(CLIENTS)(Call("POST", "/init", "", {}))
 
@@ -141,7 +141,7 @@ async def test_a_client_that_is_not_registered_gets_403_as_json(stage: Stage) ->
         ({"host": "127.0.0.1:8080", "origin": "null"}, False),
     ],
 )
-async def test_without_signatures_no_page_of_another_site_is_answered(headers: dict[str, str], let_in: bool) -> None:
+async def test_without_signatures_pages_of_other_sites_are_refused(headers: dict[str, str], let_in: bool) -> None:
     authenticate = without_signatures(DAWSON, listens_on=["127.0.0.1"])
     call = Call("POST", "/init", "", headers)
     if let_in:

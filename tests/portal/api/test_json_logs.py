@@ -20,13 +20,13 @@ def _line(**extra: object) -> dict[str, object]:
     return parsed
 
 
-def test_a_line_names_what_happened_and_where() -> None:
+def test_a_line_names_the_error_and_its_place() -> None:
     line = _line(requestId="r-1", status=500)
     assert (line["level"], line["message"], line["requestId"], line["status"]) == ("error", "went wrong", "r-1", 500)
     assert line["error"] == "ValueError"
     assert "test_json_logs.py" in str(line["trace"])
 
 
-def test_what_is_not_named_and_the_text_of_errors_stay_out() -> None:
+def test_other_fields_and_the_text_of_errors_are_left_out() -> None:
     assert "ada" not in str(_line(metadata={"email": "ada@example.org"}, token="0" * 32))
     assert "0000" not in str(_line(token="0" * 32))

@@ -68,13 +68,13 @@ def test_every_error_status_has_a_meaning() -> None:
     assert used <= set(ERROR_MEANINGS)
 
 
-def test_what_a_door_refuses_before_it_is_a_request_is_documented_everywhere() -> None:
+def test_the_refusals_of_the_door_are_documented_everywhere() -> None:
     for methods in DOCUMENT["paths"].values():
         for operation in methods.values():
             assert {"408", "413", "431"} <= set(operation["responses"])
 
 
-def test_the_contract_is_the_one_that_is_tested_here() -> None:
+def test_every_path_is_named_by_a_test() -> None:
     """Demand a test that names the path of each endpoint."""
     tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     unnamed = [e.path for e in ENDPOINTS if e.path.split("{")[0].rstrip("/") not in tests]
@@ -98,7 +98,7 @@ async def test_docs_and_document_are_served_without_a_signature_and_load_nothing
 
 @API.parametrize()
 @examples(EXAMPLES_MAX, suppress_health_check=list(HealthCheck))
-def test_what_is_served_keeps_to_the_document(write_path: WritePath, case: Any) -> None:
+def test_answers_match_the_document(write_path: WritePath, case: Any) -> None:
     sent = requests.Request(**case.as_transport_kwargs(base_url="http://portal.example")).prepare()
     answered: list[Any] = []
 

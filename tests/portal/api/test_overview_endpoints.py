@@ -33,7 +33,9 @@ async def _pay(app: PortalApp, simulator: Simulator, docket: str, method: str, o
     assert (await ask(app, "POST", "/process", {"token": token})).status == 200
 
 
-async def test_what_was_paid_a_moment_ago_is_listed_counted_and_totalled(write_path: WritePath, tmp_path: Path) -> None:
+async def test_a_payment_made_a_moment_ago_is_listed_counted_and_totalled(
+    write_path: WritePath, tmp_path: Path
+) -> None:
     store = write_path.open(str(tmp_path / "portal.db"), clock=system_clock, randomness=random.Random(1))
     fees = FeeCatalogue.default()
     ledger = write_path.ledger(store, clock=system_clock, randomness=random.Random(2), fees=fees)

@@ -18,7 +18,7 @@ from tests.support.portal.asgi import ask
 from tests.support.portal.stage import DAWSON, Stage, on_stage
 
 
-class Wall:
+class ManualClock:
     now = 1000.0
 
     def __call__(self) -> float:
@@ -27,17 +27,17 @@ class Wall:
 
 @contextlib.contextmanager
 def workers(
-    wall: Wall, *, count: int = 2, at_once_max: int = 1000, rate_per_s: float = 1.0, burst: float = 1000.0
+    clock: ManualClock, *, count: int = 2, at_once_max: int = 1000, rate_per_s: float = 1.0, burst: float = 1000.0
 ) -> Iterator[list[ClientLimits]]:
     """Yield the limits of each worker of one server."""
     with SharedBuckets(count) as shared:
         yield [
-            ClientLimits(wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat)
+            ClientLimits(clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat)
             for seat in range(count)
         ]
 
 
-def said(limits: ClientLimits, client: str) -> tuple[str, str] | None:
+def refusal_of(limits: ClientLimits, client: str) -> tuple[str, str] | None:
     """Return why a request is refused and when to retry; None for an accepted one."""
     try:
         limits.enter(client)
@@ -47,23 +47,23 @@ def said(limits: ClientLimits, client: str) -> tuple[str, str] | None:
 
 
 def test_a_burst_then_a_rate() -> None:
-    wall = Wall()
-    limits = ClientLimits(wall, rate_per_s=2.0, burst=3.0)
+    clock = ManualClock()
+    limits = ClientLimits(clock, rate_per_s=2.0, burst=3.0)
     for _ in range(3):
         limits.enter("a")
     with pytest.raises(TooMany) as refused:
         limits.enter("a")
     assert refused.value.headers["retry-after"] == "1"
     limits.enter("b")
-    wall.now += 0.5
+    clock.now += 0.5
     limits.enter("a")
-    wall.now += 100
+    clock.now += 100
     for _ in range(3):
         limits.enter("a")
 
 
 def test_at_once() -> None:
-    limits = ClientLimits(Wall(), at_once_max=2)
+    limits = ClientLimits(ManualClock(), at_once_max=2)
     limits.enter("a")
     limits.enter("a")
     with pytest.raises(TooMany, match="at once"):
@@ -72,8 +72,8 @@ def test_at_once() -> None:
     limits.enter("a")
 
 
-def test_memory_is_bounded_and_nobody_at_work_is_forgotten() -> None:
-    limits = ClientLimits(Wall())
+def test_memory_is_bounded_and_no_active_client_is_forgotten() -> None:
+    limits = ClientLimits(ManualClock())
     limits.enter("busy")
     for number in range(CLIENTS_REMEMBERED_MAX + 10):
         limits.enter(f"c{number}")
@@ -83,7 +83,7 @@ def test_memory_is_bounded_and_nobody_at_work_is_forgotten() -> None:
 
 
 def test_at_once_is_counted_over_all_workers() -> None:
-    with workers(Wall(), at_once_max=2) as (one, other):
+    with workers(ManualClock(), at_once_max=2) as (one, other):
         one.enter("a")
         other.enter("a")
         for limits in (one, other):
@@ -98,59 +98,59 @@ def test_at_once_is_counted_over_all_workers() -> None:
 
 
 def test_a_burst_then_a_rate_over_all_workers() -> None:
-    wall = Wall()
-    with workers(wall, rate_per_s=0.25, burst=4.0) as (one, other):
+    clock = ManualClock()
+    with workers(clock, rate_per_s=0.25, burst=4.0) as (one, other):
         for limits in (one, other, one, one):
             limits.enter("a")
         for limits in (one, other, one):
             with pytest.raises(TooMany, match="retry later") as refused:
                 limits.enter("a")
             assert refused.value.headers["retry-after"] == "4"
-        wall.now += 3.0
+        clock.now += 3.0
         with pytest.raises(TooMany) as refused:
             other.enter("a")
         assert refused.value.headers["retry-after"] == "1"
-        wall.now += 1.0
+        clock.now += 1.0
         other.enter("a")
         with pytest.raises(TooMany):
             one.enter("a")
 
 
-def test_what_others_took_from_a_full_bucket_is_not_owed_by_a_worker_that_did_not_look() -> None:
-    wall = Wall()
-    with workers(wall, rate_per_s=2.0, burst=4.0) as (one, other):
+def test_a_bucket_that_stayed_full_is_full_for_an_idle_worker() -> None:
+    clock = ManualClock()
+    with workers(clock, rate_per_s=2.0, burst=4.0) as (one, other):
         other.enter("a")
         for _ in range(1000):
-            wall.now += 0.5
+            clock.now += 0.5
             one.enter("a")
             one.leave("a")
-        wall.now += 0.5
+        clock.now += 0.5
         for _ in range(4):
             other.enter("a")
         with pytest.raises(TooMany):
             one.enter("a")
 
 
-def test_a_replaced_worker_has_nothing_under_way_and_has_given_nothing_back() -> None:
-    wall = Wall()
+def test_a_new_worker_has_nothing_under_way_and_the_bucket_as_it_was() -> None:
+    clock = ManualClock()
     with SharedBuckets(2) as shared:
         one, first = (
-            ClientLimits(wall, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=seat) for seat in range(2)
+            ClientLimits(clock, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=seat) for seat in range(2)
         )
         for limits in (one, first, first):
             limits.enter("a")
-        assert said(one, "a") == ("Too many requests at once: retry later", "1")
-        second = ClientLimits(wall, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=1)
+        assert refusal_of(one, "a") == ("Too many requests at once: retry later", "1")
+        second = ClientLimits(clock, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=1)
         one.enter("a")
         second.enter("a")
         second.leave("a")
-        assert said(one, "a") == said(second, "a") == ("Too many requests: retry later", "1")
+        assert refusal_of(one, "a") == refusal_of(second, "a") == ("Too many requests: retry later", "1")
 
 
-def test_when_no_slot_is_left_a_worker_limits_the_rest_for_itself_and_says_so_once(
+def test_when_no_slot_is_left_a_worker_limits_alone_and_logs_it_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with workers(Wall(), at_once_max=1) as (one, other):
+    with workers(ManualClock(), at_once_max=1) as (one, other):
         for number in range(SLOTS_MAX):
             one.enter(f"c{number}")
         assert caplog.messages == []
@@ -165,21 +165,31 @@ def test_when_no_slot_is_left_a_worker_limits_the_rest_for_itself_and_says_so_on
 
 
 def test_after_the_clock_was_set_back_a_client_gains_nothing_until_it_has_caught_up() -> None:
-    wall = Wall()
-    alone = ClientLimits(wall, rate_per_s=1.0, burst=4.0)
-    with workers(wall, rate_per_s=1.0, burst=4.0) as (one, other):
+    clock = ManualClock()
+    alone = ClientLimits(clock, rate_per_s=1.0, burst=4.0)
+    with workers(clock, rate_per_s=1.0, burst=4.0) as (one, other):
         for limits in (alone, alone, one, other):
             limits.enter("a")
-        wall.now -= 10.0
-        assert said(alone, "a") == said(one, "a") == said(other, "a") == ("Too many requests: retry later", "9")
-        wall.now += 9.0
+        clock.now -= 10.0
+        assert (
+            refusal_of(alone, "a")
+            == refusal_of(one, "a")
+            == refusal_of(other, "a")
+            == ("Too many requests: retry later", "9")
+        )
+        clock.now += 9.0
         for limits in (alone, one):
             limits.enter("a")
-        assert said(alone, "a") == said(one, "a") == said(other, "a") == ("Too many requests: retry later", "1")
+        assert (
+            refusal_of(alone, "a")
+            == refusal_of(one, "a")
+            == refusal_of(other, "a")
+            == ("Too many requests: retry later", "1")
+        )
 
 
-def test_memory_is_bounded_and_what_is_shared_outlasts_being_forgotten() -> None:
-    with workers(Wall(), at_once_max=1) as (one, other):
+def test_memory_is_bounded_and_shared_buckets_remain() -> None:
+    with workers(ManualClock(), at_once_max=1) as (one, other):
         one.enter("busy")
         other.enter("elsewhere")
         for number in range(CLIENTS_REMEMBERED_MAX + 10):
@@ -204,25 +214,25 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.integers(1, 6), st.sampled_from([0.25, 1.0, 2.0, 8.0]), st.sampled_from([1.0, 2.5, 8.0]))
-def test_all_workers_together_let_in_what_one_process_would(
+def test_all_workers_together_admit_the_same_requests_as_one_process(
     steps: list[tuple[str, int, str, float]], at_once_max: int, rate_per_s: float, burst: float
 ) -> None:
-    wall = Wall()
-    alone = ClientLimits(wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst)
+    clock = ManualClock()
+    alone = ClientLimits(clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst)
     under_way = [Counter[str]() for _ in range(SEATS)]
     with SharedBuckets(SEATS) as shared:
 
         def begin(seat: int) -> ClientLimits:
             return ClientLimits(
-                wall, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat
+                clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat
             )
 
         together = [begin(seat) for seat in range(SEATS)]
         for step, seat, client, later_s in steps:
-            wall.now += later_s
+            clock.now += later_s
             if step == "enter":
-                answer = said(together[seat], client)
-                assert answer == said(alone, client)
+                answer = refusal_of(together[seat], client)
+                assert answer == refusal_of(alone, client)
                 under_way[seat][client] += answer is None
             elif step == "leave" and under_way[seat][client]:
                 under_way[seat][client] -= 1

@@ -124,7 +124,7 @@ def test_workers_that_claim_at_the_same_moment_get_one_slot_for_each_client() ->
     assert run(ALL_CLAIM_AT_ONCE) == ("one slot each\n", "")
 
 
-def test_workers_that_race_for_one_bucket_let_in_its_burst_and_no_more() -> None:
+def test_workers_that_race_for_one_bucket_admit_its_burst_and_no_more() -> None:
     assert run(ALL_ENTER_AT_ONCE) == ("the burst and no more\n", "")
 
 

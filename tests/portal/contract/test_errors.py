@@ -11,7 +11,7 @@ from bursar.portal.contract.errors import LOWER_LAYERS, STORE_BUSY_CODES, Portal
 
 ROOMS = ("bursar.payments.errors", "bursar.paygov.errors", "bursar.rules.errors", "bursar.dynamo.errors")
 # Base classes, which are not raised themselves. Their rows are for subclasses that are added later.
-SAID_ELSEWHERE = {"DynamoError"}
+TRANSLATED_ELSEWHERE = {"DynamoError"}
 
 
 def _exceptions(module: str) -> list[type[Exception]]:
@@ -21,7 +21,7 @@ def _exceptions(module: str) -> list[type[Exception]]:
 
 @pytest.mark.parametrize("error", [e for room in ROOMS for e in _exceptions(room)], ids=lambda e: e.__name__)
 def test_every_lower_exception_has_a_row(error: type[Exception]) -> None:
-    assert error.__name__ in SAID_ELSEWHERE or any(issubclass(error, lower) for lower, _, _ in LOWER_LAYERS)
+    assert error.__name__ in TRANSLATED_ELSEWHERE or any(issubclass(error, lower) for lower, _, _ in LOWER_LAYERS)
 
 
 def test_no_row_stands_behind_one_that_hides_it() -> None:
@@ -36,7 +36,7 @@ def test_a_busy_store_is_503_with_retry_after(code: str) -> None:
     assert (known.status, known.headers["retry-after"]) == (503, "1")
 
 
-def test_what_nobody_foresaw_is_500_and_says_nothing() -> None:
+def test_an_unexpected_exception_is_500_without_details() -> None:
     for error in (RuntimeError("secret"), DynamoError("ValidationException", "secret")):
         known = portal_error(error)
         assert isinstance(known, Unexpected)

@@ -44,7 +44,7 @@ def test_a_good_request() -> None:
     assert request.metadata == GOOD["metadata"]
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     error = _refused({"fee": 7, "urlSuccess": "javascript:alert(1)", "extra": 1, "metadata": []})
     assert error.message == "Validation error"
     assert {(tuple(p["path"]), p["code"]) for p in error.errors} == {
@@ -63,7 +63,7 @@ def test_problems_of_the_fees_metadata_come_with_the_others() -> None:
     assert {("metadata", "email"), ("metadata", "fullName"), ("metadata", "accessCode"), ("urlCancel",)} <= paths
 
 
-def test_no_message_repeats_what_was_sent() -> None:
+def test_no_message_repeats_the_request() -> None:
     body = {**GOOD, "urlSuccess": "ada@example.org", "fee": "SECRET", "transactionReferenceId": "SECRET"}
     told = str(_refused(body).errors)
     assert "ada" not in told
@@ -142,7 +142,7 @@ def test_every_amount_that_is_taken_can_be_kept_and_asked_of_paygov() -> None:
         "0.30000000000000004",
     ],
 )
-def test_what_is_no_amount(text: str) -> None:
+def test_invalid_amounts(text: str) -> None:
     body = json.dumps(COPY).encode()[:-1] + b', "amount": ' + text.encode() + b"}"
     problems = _refused(body).errors
     assert {tuple(p["path"]) for p in problems} == {("amount",)}
@@ -177,19 +177,19 @@ def test_bad_json(body: bytes) -> None:
     assert _refused(body).message == "invalid JSON in request body"
 
 
-def test_a_key_given_twice_is_told() -> None:
+def test_a_duplicate_key_is_reported() -> None:
     error = _refused(b'{"fee": "A", "metadata": {"x": 1, "x": 2}}')
     assert error.message == "invalid JSON in request body"
     assert error.errors[0]["path"] == ["x"]
 
 
-def test_half_a_character_given_twice_is_told_without_it() -> None:
+def test_a_duplicate_key_with_a_lone_surrogate_is_reported_without_it() -> None:
     refused = _refused(rb'{"\ud800": 1, "\ud800": 2}')
     assert refused.errors[0]["path"] == ["?"]
     json_reply(refused.body())
 
 
-def test_what_is_nested_too_deep_is_refused_whatever_it_is() -> None:
+def test_deep_nesting_is_refused_in_any_value() -> None:
     with_lists = json.dumps({**GOOD, "metadata": {"docketNumber": "123-26", "deep": "@"}})
     for levels in (DEPTH_MAX, DEPTH_MAX + 1, 300, 480, 2_000):
         lists = "[" * (levels - 2) + "]" * (levels - 2)

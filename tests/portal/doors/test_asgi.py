@@ -124,7 +124,7 @@ async def test_405_says_what_is_allowed_and_head_is_served_as_get(stage: Stage) 
 
 
 @on_stage
-async def test_a_fault_of_ours_is_500_without_a_trace(stage: Stage) -> None:
+async def test_a_bug_of_the_portal_is_500_without_a_trace(stage: Stage) -> None:
     async def broken(*given: Any) -> Any:
         raise RuntimeError("secret detail")
 
@@ -181,7 +181,7 @@ async def test_a_request_id_is_given_back_or_made(stage: Stage) -> None:
 
 
 @on_stage
-async def test_paths_that_are_not_ours_go_to_the_others(stage: Stage) -> None:
+async def test_other_paths_go_to_the_other_application(stage: Stage) -> None:
     async def pages(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 299, "headers": []})
         await send({"type": "http.response.body", "body": b"a page"})
@@ -216,7 +216,7 @@ def test_no_log_line_holds_a_token_a_reference_or_personal_data(
 
 
 @on_stage
-async def test_lifespan_drains_what_has_begun(stage: Stage) -> None:
+async def test_lifespan_waits_for_unfinished_work(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("delay", operations=("complete",), delay_s=5.0)
     app = _app(stage)
@@ -238,7 +238,7 @@ async def test_lifespan_drains_what_has_begun(stage: Stage) -> None:
 
 
 @on_stage
-async def test_a_body_that_drips_is_given_up(stage: Stage) -> None:
+async def test_a_slow_body_is_refused(stage: Stage) -> None:
     sent: list[Any] = []
 
     async def drip() -> Any:

@@ -144,7 +144,7 @@ async def test_head_has_a_length_and_no_body(scene: Scene) -> None:
         assert (await client.ask(request("GET")))[0] == 200
 
 
-async def test_who_asks_whether_to_continue_is_told(scene: Scene) -> None:
+async def test_a_request_that_expects_continue_gets_it(scene: Scene) -> None:
     async with opened(scene) as (_, connect):
         client = await connect()
         whole = request(body=b"hello", Expect="100-continue")
@@ -190,7 +190,7 @@ MANY: dict[str, Any] = {f"X_{n}": "x" for n in range(200)}
         (request(Content_Length="1", **CHUNKED), 400, "This is not an HTTP request", "none"),
     ],
 )
-async def test_what_cannot_become_a_request_is_told_so_logged_and_counted(
+async def test_an_unreadable_request_is_answered_logged_and_counted(
     raw: bytes, status: int, message: str, counted: str, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "bursar.portal.api.application")
@@ -221,7 +221,7 @@ async def test_a_refusal_waits_for_the_answers_before_it(scene: Scene) -> None:
     assert sorted(status for *_, status in scene.counted) == [200, 413]
 
 
-async def test_a_body_that_drips_is_told_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_body_is_answered_408(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asgi_server, "SWEEP_S", 0.01)
     monkeypatch.setattr(asgi_server, "BODY_S_MAX", 0.02)
     async with opened(scene) as (_, connect):
@@ -256,7 +256,7 @@ async def test_a_portal_takes_its_time(scene: Scene, monkeypatch: pytest.MonkeyP
         assert (await client.reply())[0] == 200
 
 
-async def test_too_many_connections_are_told_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_connections_are_answered_503(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asgi_server, "CONNECTIONS_MAX", 1)
     async with opened(scene) as (_, connect):
         first, second = await connect(), await connect()
@@ -265,7 +265,7 @@ async def test_too_many_connections_are_told_so(scene: Scene, monkeypatch: pytes
         assert (await first.ask(request("GET")))[0] == 200
 
 
-async def test_a_caller_who_leaves_does_not_stop_what_has_begun(scene: Scene) -> None:
+async def test_a_caller_that_disconnects_does_not_stop_the_work(scene: Scene) -> None:
     async with opened(scene) as (server, connect):
         client = await connect()
         await client.send(request("GET", "/echo?wait"))
@@ -276,7 +276,7 @@ async def test_a_caller_who_leaves_does_not_stop_what_has_begun(scene: Scene) ->
     assert scene.finished == 1
 
 
-async def test_a_closing_door_finishes_what_it_began_and_takes_nothing_new(scene: Scene) -> None:
+async def test_a_closing_door_finishes_its_requests_and_accepts_no_new_ones(scene: Scene) -> None:
     async with opened(scene) as (server, connect):
         busy, idle = await connect(), await connect()
         assert (await idle.ask(request("GET")))[0] == 200
@@ -292,7 +292,7 @@ async def test_a_closing_door_finishes_what_it_began_and_takes_nothing_new(scene
     assert scene.finished == 2
 
 
-async def test_what_must_be_finished_outlives_its_door_and_is_waited_for() -> None:
+async def test_a_completion_outlives_its_door_and_drain_waits_for_it() -> None:
     portal = Portal(*[cast(Any, None)] * 4, clock=system_clock, randomness=random.Random(1))
 
     class Finishing(Scene):
@@ -311,7 +311,7 @@ async def test_what_must_be_finished_outlives_its_door_and_is_waited_for() -> No
     assert scene.finished == 1
 
 
-async def test_a_door_that_closes_at_once_cancels_what_it_began(scene: Scene) -> None:
+async def test_a_door_that_closes_at_once_cancels_its_requests(scene: Scene) -> None:
     async with opened(scene) as (server, connect):
         client = await connect()
         await client.send(request("GET", "/echo?wait"))

@@ -119,7 +119,7 @@ async def test_errors_are_json(stage: Stage) -> None:
         (None, 400, "The event is not an object"),
     ],
 )
-def test_an_event_that_is_none_is_refused_in_the_one_shape(
+def test_an_invalid_event_is_refused_with_the_usual_error(
     write_path: WritePath, event: Any, status: int, message: str | None
 ) -> None:
     @on_stage
@@ -133,7 +133,7 @@ def test_an_event_that_is_none_is_refused_in_the_one_shape(
     scene(write_path)
 
 
-def test_half_a_character_is_passed_on_for_its_reader_to_refuse() -> None:
+def test_a_lone_surrogate_is_passed_on_and_refused_by_its_reader() -> None:
     assert call_of_event(_rest("GET", "/x", queryStringParameters={"a": "\ud800"})).query == "a=%ED%A0%80"
     assert call_of_event(_http("GET", "/x", rawQueryString="a=%41&b=\ud800")).query == "a=%41&b=%ED%A0%80"
 

@@ -17,7 +17,7 @@ EVENTS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.sample
 """The process that counts an event, two label values, and its duration."""
 
 
-def _report_text(collector: Collector) -> list[bytes]:
+def _exported(collector: Collector) -> list[bytes]:
     """Return the exported text, without the times at which prometheus_client's metrics were created."""
     return [line for line in generate_latest(collector).splitlines() if b"_created" not in line]
 
@@ -37,26 +37,26 @@ def test_they_read_as_prometheus_clients_own() -> None:
         counts.add(who, how)
         histogram.labels(who).observe(seconds)
         durations.add(seconds, who)
-    assert _report_text(ours) == _report_text(theirs)
+    assert _exported(ours) == _exported(theirs)
 
 
-def test_what_has_no_labels_is_told_before_anything_was_counted() -> None:
+def test_a_metric_without_labels_is_exported_from_the_start() -> None:
     theirs, ours = CollectorRegistry(), CollectorRegistry()
     counter = Counter("a_calls", "How many", registry=theirs)
     histogram = Histogram("a_seconds", "How long", registry=theirs, buckets=BOUNDS)
     counts, durations = Counts("a_calls", "How many"), Durations("a_seconds", "How long", [], BOUNDS)
     ours.register(counts)
     ours.register(durations)
-    assert _report_text(ours) == _report_text(theirs)
+    assert _exported(ours) == _exported(theirs)
     counter.inc(3)
     counts.add_many(3)
     histogram.observe(0.25)
     durations.add(0.25)
-    assert _report_text(ours) == _report_text(theirs)
+    assert _exported(ours) == _exported(theirs)
 
 
 @given(EVENTS)
-def test_the_sum_of_what_several_processes_counted_is_what_one_would_have_counted(
+def test_the_sum_over_processes_equals_the_count_of_one_process(
     events: list[tuple[int, str, str, float]],
 ) -> None:
     counts = Counts("a_calls", "How many", ["who", "how"])
@@ -70,21 +70,21 @@ def test_the_sum_of_what_several_processes_counted_is_what_one_would_have_counte
     for some_counts, some_durations in parts:
         summed_counts.absorb(json.loads(json.dumps(some_counts.dump())))
         summed_durations.absorb(json.loads(json.dumps(some_durations.dump())))
-    assert sorted(_report_text(summed_counts)) == sorted(_report_text(counts))
-    assert sorted(_report_text(summed_durations)) == sorted(_report_text(durations))
+    assert sorted(_exported(summed_counts)) == sorted(_exported(counts))
+    assert sorted(_exported(summed_durations)) == sorted(_exported(durations))
 
 
-def test_who_absorbs_counts_on_by_itself() -> None:
+def test_absorbing_copies_the_counts() -> None:
     first, second = (Durations("a_seconds", "How long", ["who"], BOUNDS) for _ in range(2))
     first.add(0.25, "a")
     second.absorb(first.dump())
-    before = _report_text(first)
+    before = _exported(first)
     second.add(0.25, "a")
-    assert _report_text(first) == before
-    assert b'a_seconds_count{who="a"} 2.0' in _report_text(second)
+    assert _exported(first) == before
+    assert b'a_seconds_count{who="a"} 2.0' in _exported(second)
 
 
 def test_nothing_counted_is_nothing_but_a_heading() -> None:
     registry = CollectorRegistry()
     registry.register(Counts("a", "How many", ["who"]))
-    assert _report_text(registry) == [b"# HELP a_total How many", b"# TYPE a_total counter"]
+    assert _exported(registry) == [b"# HELP a_total How many", b"# TYPE a_total counter"]

@@ -32,7 +32,7 @@ from tests.support.write_paths import WritePath
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
-def _watched(stage: Stage, metrics: Metrics) -> Portal:
+def _observed_portal(stage: Stage, metrics: Metrics) -> Portal:
     return Portal(
         stage.ledger,
         stage.portal.paygov,
@@ -47,7 +47,7 @@ def _watched(stage: Stage, metrics: Metrics) -> Portal:
 @on_stage
 async def test_a_payments_way_is_counted(stage: Stage) -> None:
     metrics = Metrics()
-    stage.portal = portal = _watched(stage, metrics)
+    stage.portal = portal = _observed_portal(stage, metrics)
     app = portal_app(portal, without_signatures(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
     lost = await stage.paid()
     stage.misbehave("drop", operations=("complete",), times=1)
@@ -74,7 +74,7 @@ async def test_a_payments_way_is_counted(stage: Stage) -> None:
 @on_stage
 async def test_a_sweep_is_counted(stage: Stage) -> None:
     metrics = Metrics()
-    stage.portal = _watched(stage, metrics)
+    stage.portal = _observed_portal(stage, metrics)
     await stage.process(await stage.paid("ACH"))
     await asyncio.sleep(20)
     await sweep(stage.portal)
@@ -125,7 +125,7 @@ async def test_a_ledgers_requests_are_counted_by_operation_and_outcome(stage: St
 
 
 @on_stage
-async def test_contradictions_are_counted_until_somebody_acknowledges_them(stage: Stage) -> None:
+async def test_contradictions_are_counted_until_they_are_acknowledged(stage: Stage) -> None:
     metrics = Metrics()
     token = await stage.paid()
     await stage.process(token)
@@ -141,7 +141,7 @@ async def test_contradictions_are_counted_until_somebody_acknowledges_them(stage
     assert b"bursar_open_contradictions 0.0" in await metrics.text(stage.portal)
 
 
-class Away:
+class UnreliableStore:
     """Replaces the store's answers, which fail while ``fails`` is true. Counts the calls."""
 
     def __init__(self, stage: Stage) -> None:
@@ -166,7 +166,7 @@ def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(
     @on_stage
     async def scene(stage: Stage) -> None:
         logging.getLogger("bursar").setLevel(logging.WARNING)  # the stage restores the level
-        metrics, away = Metrics(), Away(stage)
+        metrics, away = Metrics(), UnreliableStore(stage)
         metrics.lease_conflict()
         app = portal_app(stage.portal, without_signatures(DAWSON, listens_on=["127.0.0.1"]), metrics=metrics)
         caplog.clear()
@@ -185,7 +185,7 @@ def test_a_store_that_is_away_takes_the_gauges_away_and_not_the_counters(
 
 @on_stage
 async def test_a_look_that_succeeds_is_good_for_a_while_and_one_that_fails_is_not(stage: Stage) -> None:
-    metrics, away = Metrics(), Away(stage)
+    metrics, away = Metrics(), UnreliableStore(stage)
     away.fails = StoreUnreachable("nobody there")
     await metrics.text(stage.portal)
     await metrics.text(stage.portal)
@@ -197,8 +197,8 @@ async def test_a_look_that_succeeds_is_good_for_a_while_and_one_that_fails_is_no
 
 
 @on_stage
-async def test_scrapes_at_once_share_one_look_and_all_tell_what_it_found(stage: Stage) -> None:
-    metrics, away = Metrics(), Away(stage)
+async def test_scrapes_at_once_share_one_read_of_the_store(stage: Stage) -> None:
+    metrics, away = Metrics(), UnreliableStore(stage)
     await stage.init()
     told = await asyncio.gather(*(metrics.text(stage.portal) for _ in range(3)))
     assert away.asked == 1
@@ -239,7 +239,7 @@ def _count_everything(metrics: Metrics, seconds: float) -> None:
 
 
 @on_stage
-async def test_any_worker_tells_what_all_have_counted(stage: Stage) -> None:
+async def test_any_worker_exports_the_counts_of_all(stage: Stage) -> None:
     alone, snapshots = Metrics(), Snapshots(3)
     workers = [Metrics(snapshots, seat) for seat in range(3)]
     for worker in (workers[0], workers[2], workers[2]):
@@ -263,7 +263,7 @@ async def test_workers_tell_the_same_seconds_to_the_last_bit(stage: Stage) -> No
 
 
 @on_stage
-async def test_a_worker_tells_of_itself_time_and_again(stage: Stage) -> None:
+async def test_a_worker_publishes_regularly(stage: Stage) -> None:
     snapshots = Snapshots(2)
     asked, other = Metrics(snapshots, 0), Metrics(snapshots, 1)
     keeping = asyncio.create_task(other.publish_regularly())
@@ -282,7 +282,7 @@ async def test_a_worker_that_is_alone_has_nothing_to_keep() -> None:
 
 
 @on_stage
-async def test_a_killed_workers_successor_goes_on_from_what_was_told(stage: Stage) -> None:
+async def test_the_successor_of_a_killed_worker_continues_from_its_last_snapshot(stage: Stage) -> None:
     snapshots = Snapshots(2)
     stays, killed = Metrics(snapshots, 0), Metrics(snapshots, 1)
     _count_everything(stays, 0.5)
@@ -299,7 +299,7 @@ async def test_a_killed_workers_successor_goes_on_from_what_was_told(stage: Stag
 
 
 @on_stage
-async def test_every_metric_is_told_to_operators(stage: Stage) -> None:
+async def test_every_metric_is_documented_for_operators(stage: Stage) -> None:
     names = re.findall(r"^# TYPE (\w+) \w+$", (await Metrics().text(stage.portal)).decode(), re.MULTILINE)
     told = re.findall(r"^\| `(bursar_\w+)`", OPERATIONS.read_text(), re.MULTILINE)
     assert {name for name in names if not name.endswith("_created")} == set(told)

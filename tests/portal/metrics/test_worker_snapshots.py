@@ -7,7 +7,7 @@ import pytest
 
 from bursar.portal.metrics.worker_snapshots import SNAPSHOT_BYTES_MAX, Snapshots, _header
 
-KILLED_WHILE_IT_KEEPS = """
+KILLED_WHILE_IT_WRITES = """
 import itertools, os, signal
 from bursar.portal.metrics.worker_snapshots import Snapshots
 
@@ -40,9 +40,9 @@ def test_each_seat_has_the_last_that_was_kept_there() -> None:
     assert [snapshots.latest(seat) for seat in range(2)] == [b"third", b"another's"]
 
 
-def test_a_worker_killed_while_it_keeps_one_leaves_the_last_whole_one() -> None:
+def test_a_worker_killed_while_it_writes_leaves_its_last_whole_snapshot() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", KILLED_WHILE_IT_KEEPS], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", KILLED_WHILE_IT_WRITES], capture_output=True, text=True, timeout=120, check=False
     )
     assert (ran.stdout, ran.stderr) == ("whole\n", "")
 

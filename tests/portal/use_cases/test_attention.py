@@ -54,7 +54,7 @@ async def test_a_lease_that_ran_out_and_that_no_sweeper_could_note_is_listed(sta
 
 
 @on_stage
-async def test_what_the_sweeper_should_have_ended_is_listed(stage: Stage) -> None:
+async def test_an_attempt_that_no_sweeper_ended_is_listed(stage: Stage) -> None:
     token = await stage.init()
     await asyncio.sleep(4 * HOUR_S)
     assert await attention(stage.portal) == []
@@ -63,7 +63,7 @@ async def test_what_the_sweeper_should_have_ended_is_listed(stage: Stage) -> Non
 
 
 @on_stage
-async def test_a_list_that_may_not_be_whole_says_so(stage: Stage) -> None:
+async def test_an_incomplete_list_is_logged(stage: Stage) -> None:
     await stage.init()
     with patch("bursar.portal.use_cases.attention._log") as log:
         await attention(stage.portal, limit=2)
@@ -91,7 +91,7 @@ async def test_an_operators_word_is_kept_as_an_event(stage: Stage) -> None:
 
 
 @on_stage
-async def test_what_cannot_be_resolved(stage: Stage) -> None:
+async def test_resolve_refuses_other_attempts_and_bad_reasons(stage: Stage) -> None:
     token = await stage.init()
     initiated = (await stage.attempt(token)).agency_tracking_id
 
@@ -144,7 +144,7 @@ async def test_a_tracking_id_is_taken_without_spaces_around_it_and_only_in_pay_g
 
 
 @on_stage
-async def test_what_pay_gov_contradicts_is_listed_until_it_is_acknowledged(stage: Stage) -> None:
+async def test_a_contradiction_is_listed_until_it_is_acknowledged(stage: Stage) -> None:
     failed = await resolve(
         stage.portal, (await _unknown(stage)).agency_tracking_id, settled_as="failed", by="Ada", reason="no charge"
     )
@@ -167,7 +167,7 @@ async def test_what_pay_gov_contradicts_is_listed_until_it_is_acknowledged(stage
 
 
 @on_stage
-async def test_two_who_acknowledge_at_once_are_told(stage: Stage) -> None:
+async def test_of_two_acknowledgements_at_once_one_is_refused(stage: Stage) -> None:
     attempt = await _unknown(stage)
 
     async def busy(*given: object, **named: object) -> object:

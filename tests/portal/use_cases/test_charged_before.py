@@ -120,7 +120,7 @@ async def test_an_ach_debit_of_a_restored_store_goes_on_settling(stage: Stage) -
 
 
 @on_stage
-async def test_a_restored_store_whose_token_is_given_back_unsent_finds_the_charge(stage: Stage) -> None:
+async def test_a_restored_store_with_a_lease_released_unsent_finds_the_charge(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("refuse", operations=("complete",), times=1)
     with pytest.raises(GatewayTimeout):
@@ -215,7 +215,7 @@ def test_an_expired_token_is_not_failed_while_paygov_cannot_be_asked(
 
 
 @on_stage
-async def test_what_paygov_cannot_be_asked_about_for_long_is_listed_for_a_person(stage: Stage) -> None:
+async def test_an_attempt_without_a_lookup_for_long_is_listed_for_a_person(stage: Stage) -> None:
     await stage.init()
     stage.misbehave("refuse", operations=("query",))
     for _ in range(5):
@@ -239,7 +239,7 @@ async def test_a_collection_that_does_not_fit_keeps_a_restored_attempt_blocking(
 
 
 @on_stage(query=False)
-async def test_without_query_only_time_ends_what_nobody_completed(stage: Stage) -> None:
+async def test_without_query_only_time_ends_an_attempt_that_was_not_completed(stage: Stage) -> None:
     token = await stage.init()
     await asyncio.sleep(3 * HOUR_S)
     with pytest.raises(Gone, match="expired"):

@@ -5,15 +5,15 @@ import random
 from bursar.portal.use_cases.circuit_breaker import COOL_DOWN_MAX_S, COOL_DOWN_MIN_S, FAILURES_MAX, JITTER, Breaker
 
 
-class Wall:
+class ManualClock:
     now = 1000.0
 
     def __call__(self) -> float:
         return self.now
 
 
-def _opened(wall: Wall) -> Breaker:
-    breaker = Breaker(wall, random.Random(1))
+def _opened(clock: ManualClock) -> Breaker:
+    breaker = Breaker(clock, random.Random(1))
     for _ in range(FAILURES_MAX):
         assert breaker.admit()
         breaker.report(answered=False)
@@ -21,20 +21,20 @@ def _opened(wall: Wall) -> Breaker:
 
 
 def test_it_opens_after_a_run_of_failures_only() -> None:
-    breaker = Breaker(Wall(), random.Random(1))
+    breaker = Breaker(ManualClock(), random.Random(1))
     for _ in range(10 * FAILURES_MAX):
         breaker.report(answered=False)
         breaker.report(answered=True)
     assert breaker.admit()
-    assert _opened(Wall()).is_open
+    assert _opened(ManualClock()).is_open
 
 
 def test_after_the_cool_down_one_probe_goes_through() -> None:
-    wall = Wall()
-    breaker = _opened(wall)
+    clock = ManualClock()
+    breaker = _opened(clock)
     assert not breaker.admit()
     assert COOL_DOWN_MIN_S <= breaker.open_for_s <= COOL_DOWN_MIN_S * (1 + JITTER)
-    wall.now += breaker.open_for_s
+    clock.now += breaker.open_for_s
     assert [breaker.admit() for _ in range(3)] == [True, False, False]
     breaker.report(answered=True)
     assert breaker.admit()
@@ -42,12 +42,12 @@ def test_after_the_cool_down_one_probe_goes_through() -> None:
 
 
 def test_failed_probes_make_it_wait_longer_up_to_a_bound() -> None:
-    wall = Wall()
-    breaker = _opened(wall)
+    clock = ManualClock()
+    breaker = _opened(clock)
     waits = []
     for _ in range(12):
         waits.append(breaker.open_for_s)
-        wall.now += breaker.open_for_s
+        clock.now += breaker.open_for_s
         assert breaker.admit()
         breaker.report(answered=False)
     assert waits[1] > waits[0]
@@ -55,17 +55,17 @@ def test_failed_probes_make_it_wait_longer_up_to_a_bound() -> None:
 
 
 def test_late_failures_of_questions_asked_before_do_not_restart_it() -> None:
-    wall = Wall()
-    breaker = _opened(wall)
+    clock = ManualClock()
+    breaker = _opened(clock)
     wait = breaker.open_for_s
     breaker.report(answered=False)
     assert breaker.open_for_s == wait
 
 
-def test_a_probe_that_tells_nothing_lets_another_through() -> None:
-    wall = Wall()
-    breaker = _opened(wall)
-    wall.now += breaker.open_for_s
+def test_a_probe_without_a_result_admits_another() -> None:
+    clock = ManualClock()
+    breaker = _opened(clock)
+    clock.now += breaker.open_for_s
     assert breaker.admit()
     breaker.report(answered=None)
     assert [breaker.admit(), breaker.admit()] == [True, False]

@@ -119,7 +119,7 @@ async def test_the_same_outcome_twice_changes_nothing(stage: Stage) -> None:
 
 
 @on_stage
-async def test_a_process_that_slept_through_its_lease_cannot_fail_what_another_has_completed(stage: Stage) -> None:
+async def test_a_process_suspended_past_its_lease_cannot_fail_a_completed_attempt(stage: Stage) -> None:
     token = await stage.paid()
     sleeper, other = stage.portal.new_lease_owner(), stage.portal.new_lease_owner()
     claimed = await stage.ledger.take_lease(await stage.attempt(token), sleeper, 90.0)

@@ -71,7 +71,7 @@ CHARGED_TWICE = [
     [replace(PAID, transaction_status="Failed"), OTHER, replace(PAID, paygov_tracking_id="3FTHIRD")],
 ]
 # The ledger decides these after the judgement: tests/portal/use_cases/test_completion.py.
-OF_THE_LEDGER = {"id taken", "contradiction"}
+DECIDED_BY_THE_LEDGER = {"id taken", "contradiction"}
 
 
 @pytest.mark.parametrize(("row", "said"), FIRST)
@@ -86,7 +86,7 @@ def test_a_fault_after_doubt_proves_nothing(code: str) -> None:
 
 
 def test_every_row_has_a_test() -> None:
-    assert {row for row, _ in FIRST} | {"fault after doubt", "charged twice"} | OF_THE_LEDGER == set(OUTCOMES)
+    assert {row for row, _ in FIRST} | {"fault after doubt", "charged twice"} | DECIDED_BY_THE_LEDGER == set(OUTCOMES)
 
 
 @pytest.mark.parametrize("row", OUTCOMES.values(), ids=lambda row: row.name)
@@ -105,7 +105,7 @@ def test_only_a_definite_outcome_is_recorded_and_only_an_indefinite_one_is_an_er
         ("unforeseen", 500, "unexpected"),
     ],
 )
-def test_what_the_caller_hears(name: str, status: int, says: str) -> None:
+def test_each_indefinite_outcome_has_its_error(name: str, status: int, says: str) -> None:
     said = next(said for row, said in FIRST if row == name)
     error = judge_completion(ATTEMPT, said, first=True).error()
     assert error.status == status
@@ -156,13 +156,13 @@ def test_how_many_further_collections_are_named_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("words", [("Success", "Success"), ("Received", "Success"), ("Failed", "Success")])
-def test_one_collection_told_twice_is_one(words: tuple[str, str]) -> None:
+def test_a_collection_listed_twice_counts_once(words: tuple[str, str]) -> None:
     judgement = judge_collections(ATTEMPT, [replace(PAID, transaction_status=word) for word in words])
     assert (judgement.row.name, judgement.others) == ("paid", ())
 
 
 @pytest.mark.parametrize("word", ["Failed", "Cancelled", "Retired"])
-def test_a_collection_that_came_to_nothing_beside_a_paid_one_is_nobodys_worry(word: str) -> None:
+def test_a_failed_collection_beside_a_paid_one_raises_no_alert(word: str) -> None:
     judgement = judge_collections(ATTEMPT, [replace(OTHER, transaction_status=word), PAID])
     assert (judgement.row.name, judgement.others) == ("paid", ())
 

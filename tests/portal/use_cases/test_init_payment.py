@@ -64,7 +64,7 @@ async def test_another_amount_or_metadata_is_a_conflict(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("method", "message"), [("PLASTIC_CARD", "already been paid"), ("ACH", "still settling")])
-def test_what_is_paid_or_settling_takes_no_other_attempt(write_path: WritePath, method: str, message: str) -> None:
+def test_a_paid_or_settling_obligation_takes_no_other_attempt(write_path: WritePath, method: str, message: str) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         reference = stage.reference()

@@ -30,7 +30,7 @@ def test_by_default_the_courts_today_newest_first() -> None:
     )
 
 
-def test_iso_frames_are_exact_and_court_days_whole() -> None:
+def test_iso_frames_are_exact_and_court_days_are_whole() -> None:
     exact = read_log_query("from=2026-11-01T00:00:00Z&to=2026-11-01T12:30:00.5-05:00", NOW)
     assert (iso_ms(exact.since), iso_ms(exact.until)) == ("2026-11-01T00:00:00.000Z", "2026-11-01T17:30:00.500Z")
     days = read_log_query("from=10%2F31%2F2026&to=11%2F01%2F2026", NOW)
@@ -81,14 +81,14 @@ def test_iso_frames_are_exact_and_court_days_whole() -> None:
         ("&".join(f"a{n}=1" for n in range(60)), [("", "malformed")]),
     ],
 )
-def test_what_is_wrong_is_named(query: str, names: list[tuple[str, str]]) -> None:
+def test_each_wrong_parameter_is_named(query: str, names: list[tuple[str, str]]) -> None:
     assert _names(query) == names
 
 
 @pytest.mark.parametrize(
     "query", ["pageSize=200", "pageSize=5000&export=true", *(f"sort={sort}" for sort in LOG_SORTS)]
 )
-def test_what_is_taken(query: str) -> None:
+def test_valid_moments_are_read(query: str) -> None:
     read_log_query(query, NOW)
 
 

@@ -10,7 +10,7 @@ from bursar.portal.use_cases.payment_details import details, events
 from tests.support.portal.stage import DAWSON, EXAMS, Stage, on_stage
 
 
-async def _of(stage: Stage, token: str) -> str:
+async def _reference_of(stage: Stage, token: str) -> str:
     return (await stage.attempt(token)).reference
 
 
@@ -18,7 +18,7 @@ async def _of(stage: Stage, token: str) -> str:
 async def test_a_pending_payment_is_refreshed_until_it_settles(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)
-    reference = await _of(stage, token)
+    reference = await _reference_of(stage, token)
     assert (await details(stage.portal, DAWSON, reference)).status == "pending"
     await asyncio.sleep(15)
     settled = await details(stage.portal, DAWSON, reference.upper())
@@ -29,7 +29,7 @@ async def test_a_pending_payment_is_refreshed_until_it_settles(stage: Stage) -> 
 async def test_a_poll_that_learns_nothing_changes_nothing(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)
-    reference = await _of(stage, token)
+    reference = await _reference_of(stage, token)
     before = payment_json(await details(stage.portal, DAWSON, reference))
     await asyncio.sleep(5)
     assert payment_json(await details(stage.portal, DAWSON, reference)) == before
@@ -40,7 +40,7 @@ async def test_a_poll_that_learns_nothing_changes_nothing(stage: Stage) -> None:
 async def test_paygov_is_asked_once_for_many_callers_and_not_again_at_once(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)
-    reference = await _of(stage, token)
+    reference = await _reference_of(stage, token)
     portals = [stage.portal] * 5 + [stage.another_portal(stage.watcher)] * 5
     await asyncio.gather(*(details(portal, DAWSON, reference) for portal in portals))
     assert stage.watcher.calls.count(("details", "answered")) == 1
@@ -54,15 +54,15 @@ async def test_when_paygov_cannot_be_asked_the_record_is_given_as_stale(stage: S
     token = await stage.paid("ACH")
     await stage.process(token)
     stage.misbehave("refuse")
-    reply = await details(stage.portal, DAWSON, await _of(stage, token))
+    reply = await details(stage.portal, DAWSON, await _reference_of(stage, token))
     assert (reply.status, reply.stale) == ("pending", True)
 
 
 @on_stage
-async def test_an_answer_stays_stale_until_paygov_is_heard_again(stage: Stage) -> None:
+async def test_an_answer_stays_stale_until_paygov_answers_again(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)
-    reference = await _of(stage, token)
+    reference = await _reference_of(stage, token)
     stage.misbehave("refuse", times=1)
     replies = [await details(stage.portal, DAWSON, reference) for _ in range(2)]  # the second does not ask Pay.gov
     await asyncio.sleep(2)
@@ -76,7 +76,7 @@ async def test_an_unknown_outcome_is_found_by_asking(stage: Stage) -> None:
     stage.misbehave("drop", operations=("complete",), times=1)
     with pytest.raises(GatewayTimeout):
         await stage.process(token)
-    reply = await details(stage.portal, DAWSON, await _of(stage, token))
+    reply = await details(stage.portal, DAWSON, await _reference_of(stage, token))
     assert (reply.status, reply.stale) == ("success", False)
 
 
@@ -86,7 +86,7 @@ async def test_details_never_completes_anything(stage: Stage) -> None:
     stage.misbehave("http", operations=("complete",), times=1)
     with pytest.raises(Exception, match="ask details"):
         await stage.process(token)
-    reply = await details(stage.portal, DAWSON, await _of(stage, token))
+    reply = await details(stage.portal, DAWSON, await _reference_of(stage, token))
     assert (reply.status, stage.charges()) == ("pending", 0)
 
 
@@ -96,13 +96,13 @@ async def test_an_unknown_outcome_without_a_query_service_is_stale(stage: Stage)
     stage.misbehave("drop", operations=("complete",), times=1)
     with pytest.raises(GatewayTimeout):
         await stage.process(token)
-    reply = await details(stage.portal, DAWSON, await _of(stage, token))
+    reply = await details(stage.portal, DAWSON, await _reference_of(stage, token))
     assert (reply.status, reply.stale) == ("pending", True)
 
 
 @on_stage
 async def test_a_reference_of_another_client_is_not_found(stage: Stage) -> None:
-    reference = await _of(stage, await stage.init())
+    reference = await _reference_of(stage, await stage.init())
     for unknown in (reference, "not a uuid", stage.reference()):
         with pytest.raises(NotFound, match=r"^Transaction Reference Id was not found$"):
             await details(stage.portal, EXAMS, unknown)
@@ -112,6 +112,6 @@ async def test_a_reference_of_another_client_is_not_found(stage: Stage) -> None:
 async def test_the_history_holds_every_event_and_no_token(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)
-    history = await events(stage.portal, DAWSON, await _of(stage, token))
+    history = await events(stage.portal, DAWSON, await _reference_of(stage, token))
     assert [each.name for each in history.events] == ["started", "token_given", "claimed", "accepted"]
     assert token not in str(history)

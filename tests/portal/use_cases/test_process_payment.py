@@ -57,7 +57,7 @@ async def test_a_refused_card_is_failed_and_a_new_attempt_may_follow(stage: Stag
 
 
 @on_stage
-async def test_a_definite_refusal_is_what_paygov_says_it_is(stage: Stage) -> None:
+async def test_a_definite_refusal_keeps_paygovs_code_and_detail(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("fault", operations=("complete",), code="4019")
     reply = await stage.process(token)
@@ -67,7 +67,7 @@ async def test_a_definite_refusal_is_what_paygov_says_it_is(stage: Stage) -> Non
 
 
 @on_stage
-async def test_nobody_has_paid_yet_leaves_it_unknown_and_the_payer_may_still_pay(stage: Stage) -> None:
+async def test_processing_before_the_payer_paid_leaves_it_unknown_and_the_payer_may_still_pay(stage: Stage) -> None:
     token = await stage.init()
     with pytest.raises(GatewayTimeout, match="ask details"):
         await stage.process(token)
@@ -83,7 +83,7 @@ async def test_nobody_has_paid_yet_leaves_it_unknown_and_the_payer_may_still_pay
 
 
 @on_stage
-async def test_a_token_that_nobody_pays_fails_once_it_is_long_dead(stage: Stage) -> None:
+async def test_an_unpaid_token_fails_after_its_grace(stage: Stage) -> None:
     reference = stage.reference()
     token = await stage.init(reference)
     with pytest.raises(GatewayTimeout):
@@ -110,7 +110,7 @@ async def test_without_query_a_token_that_paygov_cannot_use_stays_unknown(stage:
 
 
 @on_stage
-async def test_a_token_that_nobody_was_given_is_not_found(stage: Stage) -> None:
+async def test_an_unknown_token_is_not_found(stage: Stage) -> None:
     with pytest.raises(NotFound, match=r"^Transaction could not be found$"):
         await stage.process("f" * 32)
 
@@ -131,7 +131,7 @@ async def test_a_client_that_lost_its_permission_is_refused(stage: Stage) -> Non
 
 
 @on_stage
-async def test_of_two_calls_at_once_one_completes_and_one_hears_409(stage: Stage) -> None:
+async def test_of_two_calls_at_once_one_completes_and_one_gets_409(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("delay", operations=("complete",), delay_s=5.0)
     results = await asyncio.gather(stage.process(token), stage.process(token), return_exceptions=True)
@@ -151,7 +151,7 @@ async def test_a_finished_token_is_gone(stage: Stage) -> None:
 
 
 @on_stage
-async def test_a_failed_token_whose_sibling_lives_is_gone_and_says_so(stage: Stage) -> None:
+async def test_a_failed_token_with_a_live_sibling_is_gone_and_the_message_says_so(stage: Stage) -> None:
     reference = stage.reference()
     first = await stage.paid(outcome="Failed", reference=reference)
     await stage.process(first)
@@ -255,7 +255,7 @@ async def test_not_sent_and_past_its_life_is_expired(stage: Stage) -> None:
 
 
 @on_stage
-async def test_what_cannot_be_sent_is_tried_so_often_and_then_to_be_initialized_again(stage: Stage) -> None:
+async def test_after_too_many_unsent_completes_the_payment_must_be_initialized_again(stage: Stage) -> None:
     reference = stage.reference()
     token = await stage.paid(reference=reference)
     stage.misbehave("refuse", operations=("complete",))
@@ -309,7 +309,7 @@ def test_a_reply_about_something_else_is_no_success_and_alerts(write_path: Write
 
 
 @on_stage
-async def test_a_caller_who_leaves_does_not_abandon_the_completion(stage: Stage) -> None:
+async def test_a_caller_that_disconnects_does_not_cancel_the_completion(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("delay", operations=("complete",), delay_s=5.0)
     caller = asyncio.create_task(stage.process(token))

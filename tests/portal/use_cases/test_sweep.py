@@ -38,7 +38,7 @@ async def test_ach_settles_and_bounces_by_itself(stage: Stage) -> None:
 
 
 @on_stage
-async def test_polls_thin_out_with_age(stage: Stage) -> None:
+async def test_polls_become_rarer_with_age(stage: Stage) -> None:
     stage.simulator.settings = type(stage.simulator.settings)(ach_settle_s=4 * 24 * HOUR_S)
     await stage.process(await stage.paid("ACH"))
     await _sweep_for(stage, 24 * HOUR_S, every=300)
@@ -71,7 +71,7 @@ async def test_a_lost_success_is_found_and_recorded_once(stage: Stage) -> None:
 
 
 @on_stage
-async def test_a_payer_who_was_charged_twice_has_paid_and_a_person_hears_of_it(stage: Stage) -> None:
+async def test_a_payer_charged_twice_has_paid_and_an_alert_is_raised(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("drop", operations=("complete",), times=1)
     with pytest.raises(GatewayTimeout):
@@ -113,7 +113,7 @@ async def test_a_complete_that_never_arrived_is_sent_once_more(stage: Stage) -> 
 
 
 @on_stage
-async def test_what_paygov_surely_never_charged_is_failed_once_its_token_is_long_dead(stage: Stage) -> None:
+async def test_an_attempt_without_a_charge_fails_after_the_grace_of_its_token(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("http", operations=("complete",))
     with pytest.raises(PortalError):
@@ -127,7 +127,7 @@ async def test_what_paygov_surely_never_charged_is_failed_once_its_token_is_long
 
 
 @on_stage(query=False)
-async def test_without_query_what_cannot_be_known_alerts_and_keeps_blocking(stage: Stage) -> None:
+async def test_without_query_an_unknown_outcome_alerts_and_blocks(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("drop", operations=("complete",), times=1)
     with pytest.raises(GatewayTimeout):

@@ -10,7 +10,7 @@ from tests.support.portal.stage import Stage, on_stage
 
 
 @on_stage
-async def test_it_settles_what_comes(stage: Stage) -> None:
+async def test_the_loop_settles_new_payments(stage: Stage) -> None:
     sweeping = asyncio.create_task(run_sweeper(stage.portal, 5.0))
     token = await stage.paid("ACH")
     await stage.process(token)
@@ -22,7 +22,7 @@ async def test_it_settles_what_comes(stage: Stage) -> None:
 
 
 @on_stage
-async def test_it_outlives_a_store_that_is_away(stage: Stage) -> None:
+async def test_the_loop_continues_after_the_store_was_unreachable(stage: Stage) -> None:
     due, failures = stage.ledger.due, 3
 
     async def flaky(*given: Any) -> Any:

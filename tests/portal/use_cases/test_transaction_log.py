@@ -37,13 +37,13 @@ async def test_the_newest_transactions(stage: Stage) -> None:
 
 
 @on_stage
-async def test_a_status_that_there_is_not(stage: Stage) -> None:
+async def test_an_unknown_status_is_400(stage: Stage) -> None:
     answer = await _get(stage, "/transactions/nonsense")
     assert (answer.status, answer.json["errors"][0]["path"]) == (400, ["paymentStatus"])
 
 
 @on_stage
-async def test_how_many_there_are(stage: Stage) -> None:
+async def test_the_status_counts(stage: Stage) -> None:
     answer = await _get(stage, "/transaction-payment-status")
     assert answer.json == {"pending": 1, "success": 3, "failed": 2, "total": 6}
 
@@ -87,7 +87,7 @@ async def test_totals_are_of_the_current_periods_to_date(stage: Stage) -> None:
 
 
 @on_stage
-async def test_an_exports_later_pages_leave_out_what_the_first_has_said(stage: Stage) -> None:
+async def test_later_pages_of_an_export_leave_out_counts_and_totals(stage: Stage) -> None:
     first = (await _get(stage, "/transaction-log?export=true&pageSize=5000&includeTotals=true")).json
     later = (await _get(stage, "/transaction-log?export=true&pageSize=5000&includeTotals=true&page=2")).json
     assert {"counts", "total", "totals"} <= set(first)
