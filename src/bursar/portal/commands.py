@@ -72,22 +72,22 @@ def attention(ctx: click.Context, limit: int) -> None:
 
     Exit code 1 when there are any.
     """
-    wanted = _run(ctx, RECORD, lambda portal: find_attention(portal, limit))
-    if not wanted:
+    items = _run(ctx, RECORD, lambda portal: find_attention(portal, limit))
+    if not items:
         click.echo("Nothing needs attention.")
         return
-    for each in wanted:
+    for each in items:
         attempt = each.attempt
         click.echo(
             f"{attempt.agency_tracking_id}  {attempt.status:<10}  since {iso_ms(each.since)}  "
             f"{attempt.amount} USD  {attempt.client}  {each.reason}"
         )
     click.echo()
-    if any(not each.contradicted for each in wanted):
+    if any(not each.contradicted for each in items):
         click.echo(
             "Find each in Pay.gov's reports, then: bursar resolve ATTEMPT --as processed|failed --by … --reason …"
         )
-    if any(each.contradicted for each in wanted):
+    if any(each.contradicted for each in items):
         click.echo('After "Pay.gov says", correct it, then: bursar resolve ATTEMPT --acknowledge --by … --reason …')
     sys.exit(1)
 

@@ -93,7 +93,7 @@ def test_every_row_has_a_test() -> None:
 def test_only_a_definite_outcome_is_recorded_and_only_an_indefinite_one_is_an_error(row: object) -> None:
     outcome = next((judge_completion(ATTEMPT, said, first=True) for name, said in FIRST if OUTCOMES[name] is row), None)
     if outcome is not None:
-        assert (outcome.outcome is not None) == (outcome.known == "definite") == (outcome.row.answer is None)
+        assert (outcome.outcome is not None) == (outcome.known == "definite") == (outcome.row.error is None)
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,8 @@ class Application:
         if isinstance(known, Unexpected):
             _log.error("request %s failed", call.request_id, exc_info=error, extra={"requestId": call.request_id})
         elif isinstance(error, RuleRefused):  # no caller can cause it, so a person should investigate
-            said = "request %s would have broken the rule %s"
-            _log.error(said, call.request_id, error.rule, extra={"requestId": call.request_id})
+            message = "request %s would have broken the rule %s"
+            _log.error(message, call.request_id, error.rule, extra={"requestId": call.request_id})
         return error_reply(known)
 
     def _log_and_count(self, operation: str, call: Call, status: int, seconds: float) -> None:

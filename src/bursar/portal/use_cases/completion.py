@@ -77,20 +77,22 @@ async def look_up(portal: Portal, attempt: Attempt) -> tuple[Collection, ...] | 
 
 
 async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
-    said: Collection | Exception
+    answer: Collection | Exception
     failure: Exception | None = None
     # Taking the lease can be slow. A complete must not be under way after its lease, when another caller may send one.
     if not attempt.leased(portal.clock() + portal.settings.paygov_timeout_s):
         return Judgement(OUTCOMES["not sent"])
     try:
         assert attempt.token is not None
-        said = await portal.ask("complete", portal.paygov.complete(tcs_app_id=attempt.tcs_app_id, token=attempt.token))
+        answer = await portal.ask(
+            "complete", portal.paygov.complete(tcs_app_id=attempt.tcs_app_id, token=attempt.token)
+        )
     except Exception as error:  # every way in which it can end is judged, also a bug of the portal
-        said = failure = error
-    judgement = judge_completion(attempt, said, first=first)
+        answer = failure = error
+    judgement = judge_completion(attempt, answer, first=first)
     if judgement.row.name == "unforeseen":
         _log.error("completing %s failed", attempt.agency_tracking_id, exc_info=failure)
-    if isinstance(said, Fault) and said.token_unusable:
+    if isinstance(answer, Fault) and answer.token_unusable:
         return await _look_up_before_judging(portal, attempt, judgement)
     return judgement
 
@@ -137,7 +139,7 @@ async def _record_doubt(
             # The repeated complete was not sent, so the outcome stays unknown for the same reason as before.
             await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)
         else:
-            code, detail = (said.return_code, said.return_detail) if (said := judgement.refusal) else (None, None)
+            code, detail = (fault.return_code, fault.return_detail) if (fault := judgement.refusal) else (None, None)
             await portal.ledger.record_unknown(
                 attempt, reason, actor=actor, repeat_used=not first, return_code=code, return_detail=detail
             )

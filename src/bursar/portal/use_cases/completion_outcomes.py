@@ -32,16 +32,16 @@ Known = Literal["definite", "not sent", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CompletionOutcome:
     """One way in which a completion can end.
 
-    ``reason``: the text in the attempt's event. ``answer``: the error that the caller gets; None if the caller gets the
+    ``reason``: the text in the attempt's event. ``error``: the error that the caller gets; None if the caller gets the
     payment. ``alerts``: whether a person must inspect the attempt at once.
     """
 
     name: OutcomeName
     known: Known
-    answer: type[PortalError] | None
+    error: type[PortalError] | None
     reason: str
     alerts: bool = False
 
@@ -50,28 +50,29 @@ _DEFINITE: Final = "definite"
 _NOT_SENT: Final = "not sent"
 _UNKNOWN: Final = "unknown"
 _ALERTS: Final = True
+_row: Final = CompletionOutcome
 
 # fmt: off
-OUTCOMES: Final[Mapping[OutcomeName, Ending]] = {row.name: row for row in (
-    Ending("paid",              _DEFINITE, None,           "Pay.gov says that it is paid"),
-    Ending("settling",          _DEFINITE, None,           "Pay.gov accepted it and it is settling"),
-    Ending("refused",           _DEFINITE, None,           "Pay.gov says that it failed, was cancelled or retired"),
-    Ending("fault",             _DEFINITE, None,           "Pay.gov refused the only complete with a return code"),
-    Ending("charged twice",     _DEFINITE, None,           "Pay.gov has several collections that take money", _ALERTS),
-    Ending("not sent",          _NOT_SENT, GatewayTimeout, "Pay.gov could not be reached: nothing was sent"),
-    Ending("timed out",         _UNKNOWN,  GatewayTimeout, "no whole answer from Pay.gov in time"),
-    Ending("lost",              _UNKNOWN,  GatewayTimeout, "the connection to Pay.gov broke before its answer arrived"),
-    Ending("nonsense",          _UNKNOWN,  BadGateway,     "Pay.gov's answer cannot be understood"),
-    Ending("fault, no code",    _UNKNOWN,  BadGateway,     "Pay.gov's fault names no return code"),
-    Ending("token unusable",    _UNKNOWN,  GatewayTimeout, "Pay.gov says that its token cannot be used"),
-    Ending("fault after doubt", _UNKNOWN,  GatewayTimeout, "its refusal does not decide the first complete", _ALERTS),
-    Ending("unidentified",      _UNKNOWN,  BadGateway,     "Pay.gov's answer lacks an id or the amount", _ALERTS),
-    Ending("another id",        _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another collection", _ALERTS),
-    Ending("another amount",    _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another amount", _ALERTS),
-    Ending("unknown status",    _UNKNOWN,  BadGateway,     "Pay.gov's answer holds an unknown status", _ALERTS),
-    Ending("id taken",          _UNKNOWN,  BadGateway,     "Pay.gov's tracking id belongs to another attempt", _ALERTS),
-    Ending("contradiction",     _UNKNOWN,  BadGateway,     "Pay.gov's answer contradicts what is recorded", _ALERTS),
-    Ending("unforeseen",        _UNKNOWN,  Unexpected,     "the completion ended in an error of the portal", _ALERTS),
+OUTCOMES: Final[Mapping[OutcomeName, CompletionOutcome]] = {row.name: row for row in (
+    _row("paid",              _DEFINITE, None,           "Pay.gov says that it is paid"),
+    _row("settling",          _DEFINITE, None,           "Pay.gov accepted it and it is settling"),
+    _row("refused",           _DEFINITE, None,           "Pay.gov says that it failed, was cancelled or retired"),
+    _row("fault",             _DEFINITE, None,           "Pay.gov refused the only complete with a return code"),
+    _row("charged twice",     _DEFINITE, None,           "Pay.gov has several collections that take money", _ALERTS),
+    _row("not sent",          _NOT_SENT, GatewayTimeout, "Pay.gov could not be reached: nothing was sent"),
+    _row("timed out",         _UNKNOWN,  GatewayTimeout, "no whole answer from Pay.gov in time"),
+    _row("lost",              _UNKNOWN,  GatewayTimeout, "the connection to Pay.gov broke before its answer arrived"),
+    _row("nonsense",          _UNKNOWN,  BadGateway,     "Pay.gov's answer cannot be understood"),
+    _row("fault, no code",    _UNKNOWN,  BadGateway,     "Pay.gov's fault names no return code"),
+    _row("token unusable",    _UNKNOWN,  GatewayTimeout, "Pay.gov says that its token cannot be used"),
+    _row("fault after doubt", _UNKNOWN,  GatewayTimeout, "its refusal does not decide the first complete", _ALERTS),
+    _row("unidentified",      _UNKNOWN,  BadGateway,     "Pay.gov's answer lacks an id or the amount", _ALERTS),
+    _row("another id",        _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another collection", _ALERTS),
+    _row("another amount",    _UNKNOWN,  BadGateway,     "Pay.gov's answer is about another amount", _ALERTS),
+    _row("unknown status",    _UNKNOWN,  BadGateway,     "Pay.gov's answer holds an unknown status", _ALERTS),
+    _row("id taken",          _UNKNOWN,  BadGateway,     "Pay.gov's tracking id belongs to another attempt", _ALERTS),
+    _row("contradiction",     _UNKNOWN,  BadGateway,     "Pay.gov's answer contradicts what is recorded", _ALERTS),
+    _row("unforeseen",        _UNKNOWN,  Unexpected,     "the completion ended in an error of the portal", _ALERTS),
 )}
 # fmt: on
 
@@ -101,7 +102,7 @@ class Judgement:
     Pay.gov's fault with a code, if it decides nothing.
     """
 
-    row: Ending
+    row: CompletionOutcome
     outcome: Outcome | None = None
     others: tuple[Outcome, ...] = ()
     refusal: Fault | None = None
@@ -116,17 +117,19 @@ class Judgement:
         """The reason of the row, with Pay.gov's tracking ids if the payer was charged more than once."""
         if self.outcome is None or not self.others:
             return self.row.reason
-        told = [f"{each.paygov_tracking_id} ({each.transaction_status})" for each in (self.outcome, *self.others)]
-        return f"{self.row.reason}: {', '.join(told)}"
+        collections = [
+            f"{each.paygov_tracking_id} ({each.transaction_status})" for each in (self.outcome, *self.others)
+        ]
+        return f"{self.row.reason}: {', '.join(collections)}"
 
     def error(self) -> PortalError:
         """Return the error that the caller gets if the completion is not definite."""
-        if self.row.answer is None or self.row.answer is Unexpected:
+        if self.row.error is None or self.row.error is Unexpected:
             return Unexpected()
-        return self.row.answer(NO_ANSWER_IN_TIME if self.known == "not sent" else OUTCOME_UNKNOWN)
+        return self.row.error(NO_ANSWER_IN_TIME if self.known == "not sent" else OUTCOME_UNKNOWN)
 
 
-def judge_completion(attempt: Attempt, said: Collection | BaseException, *, first: bool) -> Judgement:
+def judge_completion(attempt: Attempt, answer: Collection | BaseException, *, first: bool) -> Judgement:
     """Judge what ``complete`` returned or raised for ``attempt``.
 
     ``first``: no complete of this token is known to have reached Pay.gov before. Otherwise a fault proves nothing: the
@@ -134,19 +137,19 @@ def judge_completion(attempt: Attempt, said: Collection | BaseException, *, firs
     either: the network may have delivered the complete twice and returned the second reply, or the store may have been
     restored from a backup that is older than an earlier complete.
     """
-    if isinstance(said, Collection):
-        return judge_collection(attempt, said, identified=False)
-    if isinstance(said, Fault):
+    if isinstance(answer, Collection):
+        return judge_collection(attempt, answer, identified=False)
+    if isinstance(answer, Fault):
         if not first:
             return Judgement(OUTCOMES["fault after doubt"])
-        if not said.return_code:
+        if not answer.return_code:
             return Judgement(OUTCOMES["fault, no code"])
-        if said.token_unusable:
-            return Judgement(OUTCOMES["token unusable"], refusal=said)
-        outcome = Outcome(FAILED, return_code=said.return_code, return_detail=said.return_detail)
+        if answer.token_unusable:
+            return Judgement(OUTCOMES["token unusable"], refusal=answer)
+        outcome = Outcome(FAILED, return_code=answer.return_code, return_detail=answer.return_detail)
         return Judgement(OUTCOMES["fault"], outcome)
     for error, name in _ROW_OF_ERROR:
-        if isinstance(said, error):
+        if isinstance(answer, error):
             return Judgement(OUTCOMES[name])
     return Judgement(OUTCOMES["unforeseen"])
 

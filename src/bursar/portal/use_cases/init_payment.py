@@ -114,11 +114,13 @@ def _no_token(error: PayGovError | IdentifierTaken) -> PortalError:
 
 
 async def _fail_start(portal: Portal, attempt: Attempt, error: PayGovError | IdentifierTaken) -> None:
-    code, said = None, f"Pay.gov gave no usable token: {type(error).__name__}"
+    code, return_detail = None, f"Pay.gov gave no usable token: {type(error).__name__}"
     if isinstance(error, Fault):
-        code, said = error.return_code or None, error.return_detail
+        code, return_detail = error.return_code or None, error.return_detail
     try:
-        await portal.ledger.fail(attempt, event="start_failed", actor="portal", return_code=code, return_detail=said)
+        await portal.ledger.fail(
+            attempt, event="start_failed", actor="portal", return_code=code, return_detail=return_detail
+        )
     except Exception as failure:  # the caller must get Pay.gov's error, and the sweeper fails the attempt later
         known = portal_error(failure)
         if known.status >= 500 and not isinstance(failure, LedgerError):

@@ -41,7 +41,7 @@ NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its tok
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LookupResult:
     """An attempt after a lookup. ``answered``: Pay.gov gave its state; False: the attempt is as it was before.
 
     ``reached``: whether Pay.gov can be reached at all; None if it was not asked, or if its answer does not show it.
@@ -104,7 +104,7 @@ async def end_uncompleted(
     return (await _record_found(portal, doubted, judge_collections(doubted, found), actor)).attempt
 
 
-async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> Found:
+async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> LookupResult:
     """Ask Pay.gov about ``attempt``, and record the answer. Only for an attempt that :func:`needs_lookup`.
 
     ``may_complete``: whether the one repeated complete may be used. Raises ``AttemptMoved`` if another process changed
@@ -127,14 +127,14 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
             return_code=TOKEN_EXPIRED_CODE,
             return_detail=NEVER_COLLECTED,
         )
-        return Found(failed, answered=True, reached=True)
+        return LookupResult(failed, answered=True, reached=True)
     if may_complete and may_complete_again(portal, attempt):
         return await _complete_again(portal, attempt, actor)
     asked = found is not None
-    return Found(attempt, answered=asked, reached=asked or None)
+    return LookupResult(attempt, answered=asked, reached=asked or None)
 
 
-async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> Found:
+async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> LookupResult:
     assert attempt.paygov_tracking_id is not None, "a pending attempt has Pay.gov's tracking id"
     try:
         found = await portal.ask(
@@ -146,17 +146,17 @@ async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> Fou
     return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
 
 
-async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, actor: Actor) -> Found:
+async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, actor: Actor) -> LookupResult:
     if judgement.outcome is not None:
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if judgement.row.alerts:
         portal.alert(judgement.row.name, attempt, judgement.reason)
-    return Found(attempt, answered=judgement.known == "definite", reached=True)
+    return LookupResult(attempt, answered=judgement.known == "definite", reached=True)
 
 
-def _not_answered(attempt: Attempt, error: PayGovError) -> Found:
+def _not_answered(attempt: Attempt, error: PayGovError) -> LookupResult:
     """Return the unchanged attempt. A refusal shows that Pay.gov can be reached, but says nothing about the attempt."""
-    return Found(attempt, answered=False, reached=error.certainty is Certainty.REFUSED)
+    return LookupResult(attempt, answered=False, reached=error.certainty is Certainty.REFUSED)
 
 
 async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
@@ -168,14 +168,14 @@ async def _end_lease(portal: Portal, attempt: Attempt, actor: Actor) -> Attempt:
     return await portal.ledger.record_unknown(attempt, LEASE_RAN_OUT, actor=actor, repeat_used=repeat_used)
 
 
-async def _complete_again(portal: Portal, attempt: Attempt, actor: Actor) -> Found:
+async def _complete_again(portal: Portal, attempt: Attempt, actor: Actor) -> LookupResult:
     owner = portal.new_lease_owner()
     leased = await portal.ledger.take_over_lease(attempt, owner, portal.settings.lease_s, actor=actor)
     try:
         completed = await portal.finish(complete(portal, leased, owner, first=False, actor=actor))
     except (GatewayTimeout, BadGateway, Unexpected):
-        return Found(await portal.ledger.reread(leased), answered=False)
-    return Found(completed, answered=True, reached=True)
+        return LookupResult(await portal.ledger.reread(leased), answered=False)
+    return LookupResult(completed, answered=True, reached=True)
 
 
 def _token_is_dead(portal: Portal, attempt: Attempt) -> bool:
@@ -183,7 +183,7 @@ def _token_is_dead(portal: Portal, attempt: Attempt) -> bool:
     return portal.ledger.due_policy.token_expired(attempt, portal.clock() - portal.settings.token_grace_s)
 
 
-async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> Found:
+async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> LookupResult:
     """Call :func:`ask_paygov`, but at most once in ``refresh_min_s`` for one attempt over all processes.
 
     Each lookup begins with a conditional write of its time, which one of several processes wins. An attempt that was
@@ -191,18 +191,18 @@ async def refresh(portal: Portal, attempt: Attempt, *, actor: Actor, may_complet
     """
     now = portal.clock()
     if attempt.refreshed_at is not None and now - attempt.refreshed_at < portal.settings.refresh_min_s:
-        return Found(attempt, answered=portal.last_lookup_answered(attempt.agency_tracking_id))
+        return LookupResult(attempt, answered=portal.last_lookup_answered(attempt.agency_tracking_id))
 
-    async def once() -> Found:
+    async def once() -> LookupResult:
         try:
             # Keep the due time that exists: callers that poll details must not postpone the sweeper again and again.
             due_at = next_lookup_at(portal, attempt) if attempt.due_at is None else attempt.due_at
-            noted = await portal.ledger.set_due(attempt, due_at, refreshed_at=now)
-            found = await ask_paygov(portal, noted, actor=actor, may_complete=may_complete)
+            marked = await portal.ledger.set_due(attempt, due_at, refreshed_at=now)
+            found = await ask_paygov(portal, marked, actor=actor, may_complete=may_complete)
             portal.remember_lookup(attempt.agency_tracking_id, found.answered)
             return found
         except AttemptMoved:
-            return Found(await portal.ledger.reread(attempt), answered=True)
+            return LookupResult(await portal.ledger.reread(attempt), answered=True)
 
     return await portal.single_flight(attempt.agency_tracking_id, once)
 

@@ -153,8 +153,8 @@ async def _ask(portal: Portal, attempt: Attempt) -> SweepResult:
         return "postponed"
     answered: bool | None = None
     try:
-        noted = await portal.ledger.set_due(attempt, next_lookup_at(portal, attempt), refreshed_at=portal.clock())
-        found = await ask_paygov(portal, noted, actor="sweeper", may_complete=not token_was_refused(noted))
+        marked = await portal.ledger.set_due(attempt, next_lookup_at(portal, attempt), refreshed_at=portal.clock())
+        found = await ask_paygov(portal, marked, actor="sweeper", may_complete=not token_was_refused(marked))
         answered = found.reached
         portal.remember_lookup(attempt.agency_tracking_id, found.answered)
     finally:
