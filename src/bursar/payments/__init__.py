@@ -17,7 +17,7 @@ from bursar.payments.errors import (
     ObligationTaken,
     OutcomeContradicts,
 )
-from bursar.payments.fees import Fee, FeeCatalogue, FeesError, MetadataProblem
+from bursar.payments.fees import Fee, FeeCatalogue, FeesError
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Event, Obligation, ObligationView, Outcome
 from bursar.payments.rules import payment_rules
@@ -41,7 +41,6 @@ __all__ = [
     "LedgerBusy",
     "LedgerError",
     "MetadataDiffers",
-    "MetadataProblem",
     "NoSuchEdge",
     "Obligation",
     "ObligationTaken",

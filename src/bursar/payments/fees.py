@@ -30,6 +30,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from bursar.payments.records import money
+from bursar.payments.schema_messages import MESSAGES, SchemaMessage, SchemaProblem, schema_problems
 
 COURT_ZONE: Final = "America/New_York"
 DEFAULT_FEES: Final = Path(__file__).with_name("fees.toml")
@@ -41,18 +42,6 @@ _VERSION_KEYS: Final = frozenset({"active_from", "amount", "variable"})
 
 class FeesError(ValueError):
     """The catalogue's file is invalid; the text names the file, the key and the problem, one line per problem."""
-
-
-@dataclass(frozen=True, slots=True)
-class MetadataProblem:
-    """One error in a caller's metadata, at ``path``; ``code`` is the JSON Schema keyword that fails.
-
-    The message states what is expected and never repeats the value, which may be personal.
-    """
-
-    path: tuple[str | int, ...]
-    message: str
-    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +65,9 @@ class Fee:
         """Whether the caller chooses the amount."""
         return self.amount is None
 
-    def metadata_problems(self, metadata: object) -> tuple[MetadataProblem, ...]:
+    def metadata_problems(self, metadata: object) -> tuple[SchemaProblem, ...]:
         """Return all errors in ``metadata``, ordered by path. Extra keys are allowed."""
-        problems = (_problem(error) for error in self._validator.iter_errors(metadata))
+        problems = schema_problems(self._validator, metadata, messages=_METADATA_MESSAGES, other=_OTHER_MESSAGE)
         return tuple(sorted(problems, key=lambda p: ([str(step) for step in p.path], p.code)))
 
 
@@ -190,41 +179,13 @@ def _court_day(at: float) -> date:
     return datetime.fromtimestamp(at, ZoneInfo(COURT_ZONE)).date()
 
 
-# The message of a problem, by JSON Schema keyword. The library's messages repeat the caller's value; these do not.
-_MESSAGES: Final[dict[str, str]] = {
-    "required": "is required",
-    "type": "must be of type {type}",
-    "minLength": "must have at least {minLength} characters",
-    "maxLength": "must have at most {maxLength} characters",
-    "minimum": "must be at least {minimum}",
-    "maximum": "must be at most {maximum}",
-    "pattern": "must match {pattern}",
-    "format": "must be a valid {format}",
-    "enum": "must be one of {enum}",
+# A metadata schema may use any keyword. The message of a keyword that is not here names the keyword.
+_METADATA_KEYWORDS: Final = ("required", "type", "minLength", "maxLength", "minimum", "maximum", "format", "enum")
+_METADATA_MESSAGES: Final[Mapping[str, SchemaMessage]] = {
+    **{keyword: MESSAGES[keyword] for keyword in _METADATA_KEYWORDS},
+    "pattern": SchemaMessage("must match {}", "pattern"),
 }
-
-
-def _problem(error: Any) -> MetadataProblem:
-    code = str(error.kind.name)
-    path: tuple[str | int, ...] = tuple(error.instance_path)
-    if code == "required":
-        path = (*path, str(error.kind.property))
-    template = _MESSAGES.get(code, "does not fit the fee's metadata schema ({keyword})")
-    expected = getattr(error.kind, _KIND_VALUE.get(code, ""), "")
-    return MetadataProblem(path, template.format(keyword=code, **{code: expected}), code)
-
-
-# The attribute of jsonschema-rs's error kind that has the expected value, by JSON Schema keyword.
-_KIND_VALUE: Final[dict[str, str]] = {
-    "type": "types",
-    "minLength": "limit",
-    "maxLength": "limit",
-    "minimum": "limit",
-    "maximum": "limit",
-    "pattern": "pattern",
-    "format": "format",
-    "enum": "options",
-}
+_OTHER_MESSAGE: Final = "does not fit the fee's metadata schema ({})"
 
 
 class _Reader:
