@@ -88,14 +88,19 @@ def attention(ctx: click.Context, limit: int) -> None:
             "Find each in Pay.gov's reports, then: bursar resolve ATTEMPT --as processed|failed --by … --reason …"
         )
     if any(each.contradicted for each in items):
-        click.echo('After "Pay.gov says", correct it, then: bursar resolve ATTEMPT --acknowledge --by … --reason …')
+        click.echo(
+            'If the reason begins with "Pay.gov says", correct the difference, then: '
+            "bursar resolve ATTEMPT --acknowledge --by … --reason …"
+        )
     sys.exit(1)
 
 
 @click.command()
 @click.argument("attempt")
 @click.option("--as", "settled_as", type=click.Choice(["processed", "failed"]), help="Settle it as this.")
-@click.option("--acknowledge", is_flag=True, help="Instead: acknowledge its contradictions.")
+@click.option(
+    "--acknowledge", is_flag=True, help="Instead: acknowledge its contradictions, after they have been corrected."
+)
 @click.option("--by", required=True, metavar="NAME", help="The person who decides.")
 @click.option("--reason", required=True, metavar="TEXT", help="The evidence, or what was done.")
 @click.option("--paygov-tracking-id", metavar="ID", help="With --as: Pay.gov's id of the collection that was found.")

@@ -23,7 +23,7 @@ from bursar.portal.use_cases.circuit_breaker import Breaker
 from bursar.portal.use_cases.observer import AlertName, NoObserver, Observer, PayGovOperation
 
 LEASE_S: Final = 90.0
-"""How long a completion may take: it covers Pay.gov's timeout and the attempts to record its answer."""
+"""How long a completion may take: it covers Pay.gov's timeout and the tries to record its answer."""
 REFRESH_MIN_S: Final = 2.0
 ALERT_AFTER_S: Final = 3600.0
 PENDING_ALERT_AFTER_S: Final = 10 * 24 * 3600.0  # ACH debits settle within days
