@@ -74,16 +74,9 @@ def test_a_missing_page_and_a_missing_anchor_are_noticed(tmp_path: Path) -> None
 
 DOUBLE_NAMES = {
     "AccessKey": "the engine's server and the portal's clients each check keys of their own",
-    "Answer": "a reply of API Gateway / of a SQL session",
     "Condition": "an expression's condition / a policy's",
     "Connection": "a connection of the engine's server / of the ASGI server",
-    "Made": "to be resolved: what a function made, in two modules",
-    "Parameter": "a parameter of an endpoint / of a named report",
     "Refusal": "a guard's refusal of a write / the answer to a request that cannot be read",
-    "Row": "a row of outcomes / a row of the lake",
-    "Statement": "a policy's statement / a SQL statement",
-    "StatusCounts": "the counts of a page of the log / of the whole log, which the lake answers",
-    "TransactionLog": "the port that the portal asks / the lake's answer to it",
     "_Reader": "reads one TOML file",
 }
 """Class names and type aliases that several files of ``src`` define, each with the reason why."""
