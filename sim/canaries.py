@@ -337,7 +337,7 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("writes are not pinned to what was read", _unpinned, 22),
     Canary("the store's silence is taken for yes", _silence_is_written, 30),
     Canary("\"none\" is believed while the token lives",
-           lambda: patch.object(resolution, "_surely_dead", lambda portal, attempt: True), 29),
+           lambda: patch.object(resolution, "_token_is_dead", lambda portal, attempt: True), 29),
     Canary("doubt expires with the token", _doubt_expires, 5),
     Canary("an attempt in doubt gives way to another", _doubt_gives_way, 1),
     Canary("the sweeper ignores what is received", _sweeper_ignores("received"), 13),
