@@ -1,7 +1,7 @@
-"""``python -m sim --seeds N`` runs N seeds and prints what was injected and found; ``--seed K`` replays one, told.
+"""Run the simulation: ``--seeds N`` runs N seeds and prints injected faults and findings; ``--seed K`` replays one.
 
-``--canaries`` plants every fault and writes where the judge caught it to docs/simulation.md. ``--matrix`` runs every
-cell of the fault matrix and writes docs/faults.md; ``--transcript`` prints one lost reply from start to resolution.
+``--canaries`` plants every fault and writes to docs/simulation.md where the judge caught it. ``--matrix`` runs every
+cell of the fault matrix and writes docs/faults.md. ``--transcript`` prints one lost reply from start to resolution.
 """
 
 import argparse
@@ -20,10 +20,11 @@ from sim.run import Verdict, simulate
 SIMULATION_PAGE = Path(__file__).resolve().parent.parent / "docs" / "simulation.md"
 _CANARIES_TABLE = re.compile(r"(?<=<!-- canaries -->\n).*?(?=<!-- /canaries -->)", re.DOTALL)
 _IDS = ((re.compile(r"\bb[a-z0-9]{20}\b"), "attempt"), (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b"), "obligation"))
-"""Whose an id is: other ones in every version, and nobody looks them up."""
+"""Ids, and what replaces them in the table: they differ in every version, and no reader needs them."""
 
 
 def main() -> int:
+    """Run the command line and return its exit code: 1 if anything was found."""
     parser = argparse.ArgumentParser(prog="python -m sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from --first on")
     parser.add_argument("--first", type=int, default=1, help="the first seed")

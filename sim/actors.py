@@ -1,8 +1,8 @@
-"""The people of a simulated run: applications that retry as real ones do, and payers who do as they please.
+"""The people of a simulated run: applications that retry like real ones, and payers that behave in many ways.
 
-An application collects one bill: init until it has a token, send the payer off, process when the payer is back, ask
-details when in doubt, and start again after a failure, but never after a doubt. Payers pay by any means, are declined,
-pay in two tabs, cancel, come back too late, or walk away.
+An application collects one bill. It calls init until it has a token, sends the payer to Pay.gov, calls process when
+the payer is back, asks details when in doubt, and starts again after a failure, but never after an unknown outcome.
+Payers pay by any method, are declined, pay in two tabs, cancel, come back too late, or walk away.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from sim.world import Gone, World
 
 STARTS_MAX = 3
 PATIENCE = (2, 4, 30, 30)
-"""How often an application asks before it gives up, drawn for each."""
+"""The requests that an application makes before it gives up; one is drawn for each application."""
 FIRST_WAIT_S = 2.0
 WAIT_MAX_S = 600.0
 ACTS: tuple[tuple[str, int], ...] = (
@@ -44,7 +44,7 @@ METHODS = ("PLASTIC_CARD", "PLASTIC_CARD", "ACH", "PAYPAL")
 
 @dataclass
 class Bill:
-    """What is owed to one client, and what its applications heard: the judge compares it with the books."""
+    """A debt to one client, and the answers that its applications got: the judge compares them with the books."""
 
     client: str
     reference: str
@@ -57,7 +57,7 @@ class Bill:
 
 
 def bills(world: World, count: int) -> list[Bill]:
-    """``count`` bills of two clients; now and then both use the same reference."""
+    """Return ``count`` bills of two clients; sometimes both use the same reference."""
     chance = world.randomness
     made: list[Bill] = []
     for number in range(count):
@@ -84,6 +84,7 @@ class Application:
         self.tries_max = self.chance.choice(PATIENCE)
 
     async def run(self, after_s: float) -> None:
+        """Collect the bill, from ``after_s`` seconds on."""
         await asyncio.sleep(after_s)
         for _ in range(STARTS_MAX):
             token = await self.begin()
@@ -95,7 +96,7 @@ class Application:
             await asyncio.sleep(self.chance.uniform(1, 600))
 
     async def begin(self) -> str | None:
-        """A token to send the payer off with; None when there is nothing to pay any more, or patience ends."""
+        """Return a token for the payer; None if the bill is paid already or the application gives up."""
         wait_s = FIRST_WAIT_S
         for _ in range(self.tries_max):
             answer = await self.ask("init", self.init)
@@ -109,7 +110,7 @@ class Application:
         return None
 
     async def send_off(self, token: str) -> str | None:
-        """The payer does something at Pay.gov; what the payment is after that, as far as this application hears."""
+        """Let the payer act at Pay.gov, and return the payment's status as this application receives it."""
         (act,) = self.chance.choices([each for each, _ in ACTS], [share for _, share in ACTS])
         self.world.note(f"{self.name}: payer {act}")
         await asyncio.sleep(self.chance.uniform(5, 300))
@@ -137,10 +138,11 @@ class Application:
         return first
 
     def pay(self, token: str, outcome: str) -> None:
+        """Pay at Pay.gov's pages by a random method."""
         self.pay_by(token, self.chance.choice(METHODS), outcome)
 
     def pay_by(self, token: str, method: str, outcome: str) -> None:
-        """The payer at Pay.gov's pages."""
+        """Pay at Pay.gov's pages."""
         try:
             self.world.paygov.pay(token, method, outcome)
             self.world.note(f"{self.name}: paid by {method}, {outcome}")
@@ -148,6 +150,7 @@ class Application:
             self.world.note(f"{self.name}: Pay.gov refused the payer: {refused}")
 
     async def process(self, token: str) -> str | None:
+        """Call process until the payment is final, and return its status; None if the application gives up."""
         wait_s = FIRST_WAIT_S
         for _ in range(self.tries_max):
             answer = await self.ask_process(token)
@@ -163,14 +166,14 @@ class Application:
                     return None
                 if answer.status == 410:
                     return await self.follow()
-                # In doubt: some applications ask details, some call process again.
+                # The outcome is unknown: some applications ask details, some call process again.
                 if "was lost" in answer.message and self.chance.random() < 0.6:
                     return await self.follow()
             wait_s = await self.pause(wait_s)
         return None
 
     async def follow(self) -> str | None:
-        """Asks details until the payment is no longer pending, or patience ends."""
+        """Ask details until the payment is no longer pending, and return its status; None if it gives up."""
         wait_s = FIRST_WAIT_S
         for _ in range(self.tries_max):
             answer = await self.ask("details", self.details)
@@ -185,20 +188,22 @@ class Application:
         return None
 
     def hear(self, status: str) -> str:
+        """Note ``status`` as the answer that the application received, and return it."""
         self.bill.heard.append((self.world.loop.clock(), status))
         return status
 
     async def ask_process(self, token: str) -> Any:
+        """Call process once; see :meth:`ask`."""
         return await self.ask("process", lambda portal: process_payment(portal, self._client, token))
 
     async def ask(self, what: str, use_case: Callable[[Portal], Awaitable[Any]]) -> Any:
-        """The portal's answer, its error, or None when nobody answered."""
+        """Return the portal's answer or its error; None without an answer."""
         try:
             answer = await self.world.ask(use_case)
         except Gone:
             self.world.note(f"{self.name}: {what}: nobody answered")
             return None
-        except Exception as error:  # the portal's own table says what a caller would hear of it
+        except Exception as error:  # the portal's table maps it to the error that a caller would receive
             heard = portal_error(error)
             self.world.note(f"{self.name}: {what}: {heard.status} {heard.message} ({type(error).__name__})")
             if isinstance(heard, Unexpected):
@@ -208,6 +213,7 @@ class Application:
         return answer
 
     async def pause(self, wait_s: float) -> float:
+        """Wait about ``wait_s`` seconds, and return the next wait."""
         await asyncio.sleep(wait_s * self.chance.uniform(0.5, 1.5))
         return min(wait_s * 2, WAIT_MAX_S)
 
@@ -216,6 +222,7 @@ class Application:
         return self.world.client(self.bill.client)
 
     async def init(self, portal: Portal) -> StartedPayment:
+        """Call init on ``portal``."""
         reference = self.bill.reference.upper() if self.chance.random() < 0.3 else self.bill.reference
         body: dict[str, Any] = {
             "transactionReferenceId": reference,
@@ -230,4 +237,5 @@ class Application:
         return await init_payment(portal, self._client, request)
 
     async def details(self, portal: Portal) -> Payment:
+        """Ask ``portal`` for the payment's details."""
         return await payment_details(portal, self._client, self.bill.reference)

@@ -9,7 +9,7 @@ def backup_of(store: Store) -> bytes:
 
 
 def restore_into(store: Store, backup: bytes) -> None:
-    """Put ``store`` back to ``backup``. Nothing may be under way in it."""
+    """Restore ``store`` to ``backup``. No request may be in progress in it."""
     engine = _engine(store)
     engine._storage.connection.deserialize("main", backup)
     engine._core.discard_cache()

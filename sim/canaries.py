@@ -1,7 +1,7 @@
 """Planted faults: each weakens the product in one place, and the judge must catch each within CATCH_SEEDS_MAX seeds.
 
-A judge that finds nothing is worth what it would have found. Known seeds are tried first, so that the test is fast;
-when the simulation changes, a canary is searched for again from seed 1. ``python -m sim --canaries`` writes the table.
+They prove that the judge can find faults. Known seeds are tried first, so that the test is fast. When the simulation
+changes, the search for a canary starts again at seed 1. ``python -m sim --canaries`` writes the table.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ Plant = Callable[[], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class Canary:
-    """One planted fault; ``seed``: one that is known to catch it."""
+    """A planted fault; ``seed`` is known to catch it."""
 
     name: str
     plant: Plant
@@ -49,7 +49,7 @@ class Canary:
 
 @dataclass(frozen=True)
 class Catch:
-    """Where a canary was caught. ``finding`` is the judge's first line; None: it never was."""
+    """The seed that caught a canary. ``finding`` is the judge's first line, None if no seed caught it."""
 
     canary: Canary
     seed: int
@@ -58,7 +58,7 @@ class Catch:
 
 
 def catch(canary: Canary) -> Catch:
-    """Runs the canary's known seed, then from seed 1 on, until the judge finds something."""
+    """Run the canary's known seed, then seeds from 1 on, until the judge finds something."""
     with canary.plant():
         for tried, seed in enumerate((canary.seed, *range(1, CATCH_SEEDS_MAX + 1)), start=1):
             findings = simulate(seed).findings
@@ -244,7 +244,7 @@ def _silence_is_written() -> AbstractContextManager[Any]:
     return patch.object(ruled_table._TransactionSender, "_settle_unknown", done)
 
 
-# --- sweeping, and what is told
+# --- sweeping, and what is reported
 
 
 async def _nothing(portal: Portal, attempt: Attempt) -> str:

@@ -1,7 +1,7 @@
-"""The judge: an independent model of what must be true at rest. It trusts Pay.gov's books only.
+"""The judge: an independent model of what must be true at the end. It trusts Pay.gov's books only.
 
-It knows nothing of rules, graphs or ledgers: what it demands is written down here once more, by hand, so that a mistake
-in those cannot hide itself. The demands are listed in docs/simulation.md.
+It does not use rules, graphs or ledgers. Its demands are written here a second time, by hand, so that a mistake in the
+product cannot hide itself. docs/simulation.md lists the demands.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from bursar.rules.audit.table_audit import audit_table
 from sim.actors import Bill
 from sim.world import TABLE, World, catalogue
 
-# What may follow what, by hand: not derived from payments.status.
+# The allowed moves, written by hand and not derived from payments.status.
 MOVES: Final = {
     (None, "received"),
     ("received", "initiated"),
@@ -35,13 +35,13 @@ MOVES: Final = {
 }
 BY_HAND: Final = ("resolved_processed", "resolved_failed")
 RULES: Final = payment_rules(catalogue())
-EVENT_TIME_S: Final = 0.001
-"""An event's time is a whole millisecond, the nearest: a caller may hear of it within the same one."""
 """Made when this module is loaded, so that a canary that weakens the rules of a run does not weaken the audit."""
+EVENT_TIME_S: Final = 0.001
+"""The precision of an event's time, in seconds: a caller may receive the result within the same millisecond."""
 
 
 async def judge(world: World, made: Iterable[Bill]) -> list[str]:
-    """Everything that is not as it must be, one line each; none when the run was good."""
+    """Return one line for each violated demand; none for a good run."""
     findings = list(world.findings)
     views: list[ObligationView] = []
     for bill in made:
@@ -60,7 +60,7 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
 
 
 def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
-    """Each charge has exactly one processed attempt, with its id and amount; each processed attempt one charge."""
+    """Check that each charge has one processed attempt with its id and amount, and each such attempt one charge."""
     findings = []
     attempts = {attempt.agency_tracking_id: attempt for view in views for attempt in view.attempts}
     by_hand = {event.agency_tracking_id for view in views for event in view.events if event.name in BY_HAND}
@@ -87,7 +87,7 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
 
 
 def _beyond_asking(world: World, attempt: Attempt) -> bool:
-    """Whether the attempt failed by time in a restored store that cannot ask Pay.gov: the gap that no lookup closes."""
+    """Return whether the attempt failed by time in a restored store that cannot ask Pay.gov: the known gap."""
     if world.restored_at is None or world.sky.query_available:
         return False
     by_time = attempt.status == "failed" and attempt.return_code in (TOKEN_EXPIRED_CODE, None)
@@ -107,13 +107,13 @@ def _judge_bill(world: World, bill: Bill, view: ObligationView) -> list[str]:
 
 
 def _judge_what_was_heard(world: World, bill: Bill, view: ObligationView) -> list[str]:
-    """Success was told only of what was processed by then, failure only of what is never charged after."""
+    """Check that callers received success only after processing, and failure only for payments without a charge."""
     findings = []
     processed_at = min((e.at for e in view.events if e.to_status == "processed"), default=None)
     charged = [a for a in view.attempts if world.books.charges(a.agency_tracking_id) and not _beyond_asking(world, a)]
     for at, status in bill.heard:
         if world.restored_at is not None and at < world.restored_at:
-            continue  # what was acknowledged before is lost with the store that knew it
+            continue  # the restored store has lost what was acknowledged before
         if status == "success" and (processed_at is None or processed_at > at + EVENT_TIME_S):
             findings.append(f"{bill.reference}: a caller heard success at {iso_ms(at)}, before it was processed")
         if status == "failed" and any(attempt.created_at <= at for attempt in charged):

@@ -1,11 +1,11 @@
-"""Virtual time: an event loop that never waits. When nothing is ready, its clock jumps to the next timer.
+"""Virtual time: an event loop that never waits. When no task is ready, its clock jumps to the next timer.
 
     real loop      |-- run ready --|· · · · · waits 20 s · · · · ·|-- run ready --|
     virtual loop   |-- run ready --||-- run ready --|      (time() moved by 20 s)
 
-``asyncio.sleep``, ``asyncio.timeout`` and ``loop.call_later`` work unchanged, and everything runs in an order that
-depends on nothing but the program and its seed. A loop with nothing ready and no timer left would wait for ever: that
-is a deadlock of the simulated system, and is raised as one.
+``asyncio.sleep``, ``asyncio.timeout`` and ``loop.call_later`` work unchanged, and the order of execution depends only
+on the program and its seed. A loop without a ready task and without a timer would wait permanently: that is a deadlock
+of the simulated system, and it is raised as one.
 """
 
 import asyncio
@@ -16,20 +16,21 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 EPOCH_S = 1_795_000_000.0
-"""Where virtual time begins, Unix seconds: a day in November 2026, so that periods and fee versions mean something."""
+"""The start of virtual time in Unix seconds: a day in November 2026, so that periods and fee versions are realistic."""
 
 
 class Deadlock(RuntimeError):
-    """Everything waits for something that can no longer happen."""
+    """Every task waits for an event that can no longer happen."""
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Reports no I/O ever, and turns the wait that the loop asks for into a jump of the clock."""
+    """Never reports I/O, and converts each wait of the loop into a jump of the clock."""
 
     def __init__(self, jump: Callable[[float], None]) -> None:
         super().__init__()
         self._jump = jump
 
+    # Called by the loop when it has nothing to run.
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise Deadlock("no task is ready and no timer is set")
@@ -49,18 +50,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual_s += seconds
 
     def time(self) -> float:
+        """Return the virtual seconds since the loop began."""
         return self._virtual_s
 
     def clock(self) -> float:
-        """The :data:`bursar.clock.Clock` of everything that runs on this loop."""
+        """Return the time, as the :data:`bursar.clock.Clock` of every part that runs on this loop."""
         return EPOCH_S + self._virtual_s
 
 
 def run_virtual(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
-    """Runs ``main(loop)`` to its end on a new virtual loop, ends what it left running, and gives its result.
+    """Run ``main(loop)`` on a new virtual loop, cancel the tasks that it left, and return its result.
 
     Raises:
-        Deadlock: when ``main`` waits for something that can no longer happen.
+        Deadlock: ``main`` waits for an event that can no longer happen.
     """
     loop = VirtualLoop()
     try:

@@ -1,8 +1,8 @@
 """The fault matrix: {where the process dies} × {what Pay.gov did} × {what comes next}, every cell run and judged.
 
-One payment by one process: init, the payer pays, process, one sweep. Its steps are found by running it undisturbed: the
-process dies before the first of its requests, or after any of them (which is before the next). Then comes what comes
-next, then the sweeper, then a person where nobody else can tell, then the judge. docs/faults.md is written from here.
+A cell is one payment by one process: init, the payer pays, process, one sweep. A run without faults finds its steps.
+The process dies before its first request, or after any request (which is before the next). Then follows the sequel,
+then the sweeper, then an operator where only a person can decide, then the judge. docs/faults.md is generated from it.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ RETRIES_AFTER_S: Final = (2.0, 30.0, 120.0, 600.0)
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What Pay.gov does with the first complete (``spoilt``), after the payer paid by ``method``."""
+    """Pay.gov's fault at the first complete (``spoilt``), after the payer paid by ``method``."""
 
     name: str
     spoilt: Misbehaviour | None = None
@@ -71,7 +71,7 @@ BEHAVIOURS: Final = (
 
 @dataclass(frozen=True)
 class Death:
-    """In ``phase``, after its request number ``after`` (0: before the first), which is ``request``."""
+    """A death in ``phase``, after its request number ``after`` (0: before the first), which is ``request``."""
 
     phase: str
     after: int
@@ -93,8 +93,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Fate:
-    """How a cell ended: each attempt's status, charges, and who or what resolved the last attempt. ``steps``: requests
-    of each phase, by name."""
+    """The end of a cell: the status of each attempt, the charges, and the event that resolved the last attempt.
+
+    ``steps`` has the requests of each phase, by name.
+    """
 
     statuses: tuple[str, ...]
     charges: int
@@ -110,7 +112,7 @@ class Fate:
 
 
 class Stage:
-    """One cell being played."""
+    """One cell that is being run."""
 
     def __init__(self, world: World, cell: Cell) -> None:
         self.world, self.cell = world, cell
@@ -129,10 +131,14 @@ class Stage:
 
     @property
     def process(self) -> Process:
+        """The process that runs now."""
         return self.world.processes[0]
 
     def _dies_at(self, where: str) -> bool:
-        """Counts the phase's requests; the sweep's first look at the index is none of them, it changes nothing."""
+        """Count the phase's requests, and return whether the process dies here.
+
+        The sweep's first query of the index does not count, because it changes nothing.
+        """
         if self.phase not in self.steps or where.endswith("the query of due"):
             return False
         when, request = where.split(" ", 1)
@@ -146,13 +152,14 @@ class Stage:
         return death is not None and (death.phase, death.after) == (self.phase, len(steps))
 
     async def run(self, phase: str, what: Callable[[], Awaitable[Any]]) -> bool:
-        """``what`` as the phase ``phase``; False when the process died in it (another takes its place)."""
+        """Run ``what`` as ``phase``; return False if the process died in it (another replaces it)."""
         self.phase = phase
         await what()
         self.phase = "after"
         return await self.revive()
 
     async def revive(self) -> bool:
+        """Replace the process if it is dead; return whether it was alive."""
         if not self.process.dead:
             return True
         self.world.counts["deaths"] += 1
@@ -162,6 +169,7 @@ class Stage:
         return False
 
     async def init(self) -> Any:
+        """Call init; with a new token, the payer pays."""
         answer = await self.caller.ask("init", self.caller.init)
         if isinstance(answer, StartedPayment) and answer.token != self.token:
             self.token = answer.token
@@ -170,12 +178,16 @@ class Stage:
         return answer
 
     async def complete(self) -> Any:
+        """Call process, and return the payment's final status; None if there is none."""
         return self._heard(await self.caller.ask_process(self.token)) if self.token else None
 
     async def details(self) -> Any:
+        """Ask details, and return the payment's final status; None if there is none."""
         return self._heard(await self.caller.ask("details", self.caller.details))
 
     async def sweep(self) -> None:
+        """Run one sweep in the process."""
+
         async def once(portal: Portal) -> SweepReport:
             return await sweep(portal)
 
@@ -238,7 +250,7 @@ SEQUELS: Final[Mapping[str, Callable[[Stage], Awaitable[None]]]] = {
 
 
 def play(cell: Cell) -> Fate:
-    """Runs one cell in a world of its own."""
+    """Run one cell in a separate world."""
     logging.disable(logging.CRITICAL)
     try:
         return run_virtual(lambda loop: _play(loop, cell))
@@ -247,7 +259,7 @@ def play(cell: Cell) -> Fate:
 
 
 def cells() -> Iterator[Cell]:
-    """Every cell; where the process can die is found by one undisturbed run for each behaviour."""
+    """Yield every cell; one run without a death for each behaviour finds where the process can die."""
     for query in (True, False):
         for behaviour in BEHAVIOURS:
             for death in (None, *_deaths(query, behaviour)):
@@ -265,7 +277,7 @@ def _deaths(query: bool, behaviour: Behaviour) -> Iterator[Death]:
 
 
 def _ordinal(steps: tuple[str, ...], number: int) -> str:
-    """``2nd `` for the second request of its kind in the phase."""
+    """Return ``2nd `` for the second request of its kind in the phase, nothing for the only one."""
     place = steps[:number].count(steps[number - 1])
     return "" if steps.count(steps[number - 1]) == 1 else ("1st ", "2nd ", "3rd ")[min(place, 3) - 1]
 

@@ -1,4 +1,4 @@
-"""docs/faults.md: the fault matrix as tables, written from its run and read back by its test."""
+"""docs/faults.md: the fault matrix as tables, generated from its run and read by its test."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -41,11 +41,12 @@ Key = tuple[bool, str, str, str]
 
 
 def key_of(cell: Cell) -> Key:
+    """Return the place of ``cell`` on the page."""
     return cell.query, cell.behaviour.name, str(cell.death or NOBODY_DIES), cell.sequel
 
 
 def render(fates: Mapping[Key, Fate]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     settled = Counter(fate.resolved_by for fate in fates.values())
     head = _HEAD.format(
         count=len(fates),
@@ -61,7 +62,7 @@ def render(fates: Mapping[Key, Fate]) -> str:
 
 
 def read(page: str) -> dict[Key, str]:
-    """Every cell of a rendered page, as it is written there."""
+    """Return every cell of a rendered page, with its text."""
     cells: dict[Key, str] = {}
     query, behaviour, columns = False, "", []
     titles = {f"## {title}": value for value, title in _QUERY.items()}
@@ -79,7 +80,7 @@ def read(page: str) -> dict[Key, str]:
 
 
 def _table(fates: Mapping[Key, Fate], query: bool, behaviour: str) -> str:
-    """Deaths with the same fates share a row."""
+    """Return the table of one behaviour; deaths with the same fates share a row."""
     deaths = dict.fromkeys(key[2] for key in fates if key[:2] == (query, behaviour))
     rows: dict[tuple[str, ...], list[str]] = {}
     for death in deaths:

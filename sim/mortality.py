@@ -1,13 +1,13 @@
-"""A process that can die between any two steps, and the doors through which it reaches the world.
+"""A process that can die between any two steps, and the wrappers through which it reaches the store and Pay.gov.
 
-Every call to the store and to Pay.gov passes one of these doors, before and after:
+Every call to the store and to Pay.gov passes one of these wrappers, before and after:
 
-    portal ──►│ may die │──► request takes place ──►│ may die │──► portal goes on
-                   ✘ it never arrived                   ✘ it took place, nobody here knows
+    portal ──►│ may die │──► request takes place ──►│ may die │──► portal continues
+                   ✘ it never arrived                   ✘ it took place, and the process does not know
 
-Between two such steps a process changes nothing but its own memory, so dying elsewhere is dying at the step before;
-a kill at a moment of the clock strikes requests in flight besides. A dead process's tasks wait for ever: no ``finally``
-runs, as after SIGKILL. What it held in memory is gone; the store and Pay.gov live on.
+Between two such steps a process changes only its memory, so death elsewhere equals death at the step before. A kill at
+a moment of the clock also strikes requests in progress. The tasks of a dead process never wake: no ``finally`` runs, as
+after SIGKILL. Its memory is lost; the store and Pay.gov continue.
 """
 
 import asyncio
@@ -24,9 +24,10 @@ T = TypeVar("T")
 
 
 class Process:
-    """One portal process's life. ``death`` is done once it has died.
+    """The life of one portal process. ``death`` is done once it has died.
 
-    ``dies_at``: asked at each step ("before writing claimed", "after asking complete", …) whether it dies there.
+    ``dies_at`` is called at each step ("before writing claimed", "after asking complete", …) and returns whether the
+    process dies there.
     """
 
     def __init__(
@@ -44,18 +45,20 @@ class Process:
 
     @property
     def dead(self) -> bool:
+        """Whether the process has died."""
         return self.death.done()
 
     def kill(self) -> None:
+        """End the process."""
         if not self.dead:
             self.death.set_result(None)
 
     def live_on(self) -> None:
-        """From now on it dies no more: the storm is over."""
+        """Stop dying at random: the storm is over."""
         self._death_probability = 0.0
 
     async def step(self, where: str) -> None:
-        """A point between two statements: it may die here, and then never comes back."""
+        """Mark a point between two statements: if the process dies here, the call never returns."""
         if not self.dead and (
             (self._dies_at is not None and self._dies_at(where)) or self._randomness.random() < self._death_probability
         ):
@@ -65,41 +68,45 @@ class Process:
 
 
 class MortalStore:
-    """A store as one process sees it."""
+    """A store as one process uses it."""
 
     def __init__(self, inner: Store, process: Process) -> None:
         self._inner = inner
         self._process = process
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out the request; the process may die before and after it."""
         return await _mortally(self._process, spoken(operation, request), lambda: self._inner.call(operation, request))
 
     async def close(self) -> None:
-        """The store outlives its processes."""
+        """Do nothing: the store outlives its processes."""
 
 
 class MortalCompareAndSwap:
-    """The direct door of a store in the process itself: the file outlives it, what it had in hand does not."""
+    """Swaps of a store in the process itself: the file outlives the process, its memory does not."""
 
     def __init__(self, inner: CompareAndSwap, process: Process) -> None:
         self._inner = inner
         self._process = process
 
     async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
+        """Return the item at ``key``; the process may die before and after it."""
         what = spoken("GetItem", {"Key": key})
         return await _mortally(self._process, what, lambda: self._inner.get(table, key))
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
+        """Return the items of a partition; the process may die before and after it."""
         return await _mortally(self._process, spoken("Query", {}), lambda: self._inner.partition(table, value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        """Swap the items; the process may die before and after it."""
         puts = [{"Put": {"Item": new}} for _, new in swaps if new is not None]
         what = spoken("TransactWriteItems", {"TransactItems": puts})
         await _mortally(self._process, what, lambda: self._inner.swap(table, swaps, rules))
 
 
 def spoken(operation: str, request: Mapping[str, Any]) -> str:
-    """A request to the store as a person calls it: by its index, by the event that it writes, by what it reads."""
+    """Return a request's name for people: its index, the event that it writes, or the item that it reads."""
     if "IndexName" in request:
         return f"the query of {request['IndexName']}"
     if operation == "TransactWriteItems":
@@ -112,18 +119,19 @@ def spoken(operation: str, request: Mapping[str, Any]) -> str:
 
 
 class MortalTransport:
-    """Pay.gov as one process sees it."""
+    """Pay.gov as one process uses it."""
 
     def __init__(self, inner: Transport, process: Process) -> None:
         self._inner = inner
         self._process = process
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        """Send the request; the process may die before and after it."""
         what = f"asking {operation_of(body)}"
         return await _mortally(self._process, what, lambda: self._inner.post(url, body, headers, timeout_s))
 
     async def close(self) -> None:
-        """Pay.gov outlives its callers."""
+        """Do nothing: Pay.gov outlives its callers."""
 
 
 async def _mortally(process: Process, what: str, work: Callable[[], Awaitable[T]]) -> T:

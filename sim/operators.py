@@ -1,4 +1,4 @@
-"""The people who settle what is left to them, by Pay.gov's books, with `bursar attention` and `bursar resolve`."""
+"""Operators: they settle what is left to them by Pay.gov's books, with `bursar attention` and `bursar resolve`."""
 
 from typing import Final, Literal
 
@@ -15,17 +15,17 @@ BY: Final = "Ada of finance"
 
 
 async def live_attempts(world: World) -> list[Attempt]:
-    """Every attempt that is not final, by the index (which is never behind in the engine itself)."""
+    """Return every attempt that is not final, from the index (which is never behind in the engine)."""
     return await world.reader.due(world.loop.clock() + FAR_S, LIVE_MAX)
 
 
 def operators_portal(world: World) -> Portal:
-    """A portal as `bursar resolve` opens it: on the store directly, for one command."""
+    """Return a portal as `bursar resolve` opens it: directly on the store, for one command."""
     return world.portal(world.ledger(world.engine), world.transport, f"operator {world.loop.time()}")
 
 
 async def settle_charged(world: World) -> int:
-    """While all goes on: what wants a person and has a charge in the books is settled as processed. How many."""
+    """Settle listed attempts with a charge in the books as processed, during the run, and return their number."""
     portal, settled = operators_portal(world), 0
     for wanted in await attention(portal):
         if world.books.charges(wanted.attempt.agency_tracking_id):
@@ -34,7 +34,7 @@ async def settle_charged(world: World) -> int:
 
 
 async def take_over(world: World) -> list[str]:
-    """At the end: everything left is settled; what should not have been left, or is not listed, comes back as lines."""
+    """Settle every live attempt at the end. Return a line for each that should not be left, or is not listed."""
     findings: list[str] = []
     left = await live_attempts(world)
     if not left:
@@ -53,7 +53,7 @@ async def take_over(world: World) -> list[str]:
 
 
 def _only_a_person_can(world: World, attempt: Attempt) -> bool:
-    """Without a query service Pay.gov cannot be asked; a charge of another amount must never settle by itself."""
+    """Return whether only an operator can settle it: Pay.gov cannot be asked, or it charged another amount."""
     if attempt.status == "pending":
         return _another_amount(world, attempt)
     if attempt.status != "processing" or not attempt.outcome_unknown or not attempt.unknown_reason:

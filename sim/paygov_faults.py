@@ -1,12 +1,12 @@
-"""A Pay.gov on a bad day, beyond what the simulator's own plan of misbehaviours can do.
+"""A Pay.gov on a bad day, with faults beyond the simulator's plan of misbehaviours.
 
 | fault | what the portal sees | what took place |
 |---|---|---|
-| everything of the plan | refused, late, lost, garbled, another's id or amount | as drawn |
+| all of the plan | refused, late, lost, garbled, another payment's id or amount | as drawn |
 | outage | every call refused, silent or HTTP 503 for 10 to 60 minutes | nothing |
-| crossed reply | the whole, sound reply of a stranger's collection | the completion, or nothing |
-| another amount | a sound reply that says so, now and whenever asked | a charge of another amount |
-| echo | nothing: the network delivers the request once more, later | the same again, for all Pay.gov knows |
+| crossed reply | the whole, valid reply about another payer's collection | the completion, or nothing |
+| another amount | a valid reply with that amount, now and later | a charge of another amount |
+| echo | nothing: the network delivers the request once more, later | the same again, for Pay.gov a second request |
 | twice (of the plan) | the reply to the second of two deliveries: 4117 | the completion, once |
 """
 
@@ -25,7 +25,7 @@ from bursar.paygov.simulator.books import Entry
 from bursar.paygov.transport import HttpReply, Transport
 
 COMPLETES_MAX: Final = 2
-"""How often the complete of one token may be sent: once, and once more after an outcome that is unknown."""
+"""The completes that may be sent for one token: one, and another after an unknown outcome."""
 ECHO_S: Final = (1.0, 600.0)
 OUTAGE_S: Final = (600.0, 3600.0)
 OUTAGES: Final = (
@@ -35,7 +35,7 @@ OUTAGES: Final = (
     Misbehaviour(kind="http", status=503),
 )
 
-# What Pay.gov does wrong, each with its share of the faults.
+# Pay.gov's faults, each with its share of all faults.
 FAULTS: Final[tuple[tuple[dict[str, Any], int], ...]] = (
     ({"kind": "delay", "delay_s": 30.0}, 3),
     ({"kind": "delay", "delay_s": 400.0}, 1),
@@ -58,7 +58,7 @@ FAULTS: Final[tuple[tuple[dict[str, Any], int], ...]] = (
 )
 FAULT_SHARES: Final = sum(share for _, share in FAULTS)
 
-# An operation's name in a request's body → what the portal calls it.
+# An operation's name in a request's body → the portal's name for it.
 _OPERATIONS: Final = (
     (b"startOnlineCollection", "start"),
     (b"completeOnlineCollection", "complete"),
@@ -68,13 +68,13 @@ _TOKEN: Final = re.compile(rb"<token>([^<]+)</token>")
 
 
 def operation_of(body: bytes) -> str:
-    """start, complete, details or query: what a request to Pay.gov asks."""
+    """Return the operation of a request to Pay.gov: start, complete, details or query."""
     return next((name for mark, name in _OPERATIONS if mark in body), "query")
 
 
 @dataclass(frozen=True)
 class Outage:
-    """From ``since`` to ``until`` (Unix seconds) every call goes as ``misbehaviour`` says."""
+    """From ``since`` to ``until`` (Unix seconds), ``misbehaviour`` applies to every call."""
 
     since: float
     until: float
@@ -82,7 +82,7 @@ class Outage:
 
 
 class CountingPlan(MisbehaviourPlan):
-    """A plan with outages, which counts and tells what it made happen."""
+    """A plan with outages, which counts and notes the faults that it injects."""
 
     def __init__(
         self,
@@ -98,9 +98,10 @@ class CountingPlan(MisbehaviourPlan):
         self._note = note
 
     def __len__(self) -> int:
-        return 1  # never skipped: outages and the timeline want every call
+        return 1  # never skipped: outages and the timeline need every call
 
     def choose(self, operation: str, token: str | None, agency_tracking_id: str | None) -> Misbehaviour | None:
+        """Return the fault for this call; None for a good answer."""
         now = self._clock()
         outage = next((each for each in self.outages if each.since <= now < each.until), None)
         chosen = outage.misbehaviour if outage else super().choose(operation, token, agency_tracking_id)
@@ -113,15 +114,16 @@ class CountingPlan(MisbehaviourPlan):
 
 
 class OddPayGov(Simulator):
-    """A Pay.gov that now and then charges another amount, or answers with a stranger's collection.
+    """A Pay.gov that sometimes charges another amount, or answers with another payer's collection.
 
-    ``oddity``: probability of each, for one completion.
+    ``oddity`` is the probability of each, for one completion.
     """
 
     oddity = 0.0
     counts: Counter[str]
 
     def complete(self, tcs_app_id: str, token: str) -> Entry:
+        """Complete the collection, with an oddity if one is drawn."""
         entry = self.books.entry(token)
         drawn = self.randomness.random() if self.oddity and entry is not None and entry.paid_at is not None else 1.0
         if entry is None or not self.usable(entry) or drawn >= 2 * self.oddity:
@@ -139,7 +141,7 @@ class OddPayGov(Simulator):
 
 
 class EchoingTransport:
-    """The network to Pay.gov: delivers a request a second time now and then, and sees who completes what at once."""
+    """The network to Pay.gov: sometimes delivers a request twice, and finds concurrent completes of one token."""
 
     def __init__(
         self, inner: Transport, randomness: random.Random, counts: Counter[str], find: Callable[[str], None]
@@ -154,10 +156,11 @@ class EchoingTransport:
         self.echo_rate = 0.0
 
     def forget(self) -> None:
-        """The store went back, so nobody knows any more which completes were sent."""
+        """Forget which completes were sent, as a restored store does."""
         self._completed.clear()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        """Send the request, and sometimes again later."""
         token = _TOKEN.search(body)
         key = token.group(1) if token and operation_of(body) == "complete" else None
         if key is not None:
@@ -192,11 +195,12 @@ class EchoingTransport:
                 self._echoes.append(asyncio.get_running_loop().create_task(echo))
 
     async def close(self) -> None:
+        """Close the transport behind it."""
         await self._inner.close()
 
     async def _echo(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> None:
         await asyncio.sleep(self._randomness.uniform(*ECHO_S))
         try:
             await self._inner.post(url, body, headers, timeout_s)
-        except Exception:  # nobody waits for an echo's answer
+        except Exception:  # no caller waits for the answer to an echo
             return

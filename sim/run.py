@@ -15,12 +15,12 @@ from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 BILLS_MIN, BILLS_MAX = 2, 6
 QUIET_STEP_S = 3600.0
 QUIET_STEPS_MAX = 7
-"""Longer than a token's life and its grace together, so that everything has its chance; less when nothing is left."""
+"""Longer than a token's life and its grace period, so that every attempt can end; fewer when none is left."""
 
 
 @dataclass
 class Verdict:
-    """What one seed showed. ``findings`` is empty for a good run; ``timeline`` is for reading a bad one."""
+    """The result of one seed. ``findings`` is empty for a good run; ``timeline`` explains a bad one."""
 
     seed: int
     findings: list[str]
@@ -33,10 +33,10 @@ class Verdict:
 
 
 def simulate(seed: int) -> Verdict:
-    """Runs ``seed``. The same seed gives the same run, to the last event."""
+    """Run ``seed``. The same seed gives the same run, to the last event."""
     logging.disable(logging.CRITICAL)
     collecting = gc.isenabled()
-    gc.disable()  # a run is short and its garbage goes with it
+    gc.disable()  # a run is short, and its process frees the garbage
     try:
         return run_virtual(lambda loop: _simulate(loop, seed))
     except Deadlock as deadlock:

@@ -1,4 +1,4 @@
-"""A store that behaves as Amazon's does on a bad day: late, busy, throttled, silent, its indexes behind.
+"""A store that behaves like Amazon's on a bad day: late, busy, throttled, silent, with indexes that are behind.
 
 | fault | what the portal sees | what took place |
 |---|---|---|
@@ -7,7 +7,7 @@
 | unreachable, away for a while | StoreUnreachable | nothing |
 | unanswered | StoreOutcomeUnknown | the write, or nothing, or the write a little later |
 | delivered twice | the answer | the write, and once more a little later |
-| stale index | what the same question was answered before | |
+| stale index | an earlier answer to the same query | |
 
 A store in the portal's own process has a disk instead of a network (:class:`FaultyCompareAndSwap`):
 
@@ -33,7 +33,7 @@ TRANSACT: Final = "TransactWriteItems"
 
 
 class FaultyStore:
-    """``inner`` on a bad day. ``rate``: probability that one of the faults happens to a request."""
+    """``inner`` on a bad day. ``rate`` is the probability of a fault for each request."""
 
     def __init__(
         self, inner: Store, randomness: random.Random, counts: Counter[str], rate: float, clock: Callable[[], float]
@@ -49,16 +49,17 @@ class FaultyStore:
         self.generation = 0
 
     def calm(self) -> None:
-        """From now on it is a good day."""
+        """Inject no more faults."""
         self._rate = 0.0
         self.away.clear()
 
     def forget(self) -> None:
-        """The store is replaced by an earlier one: what is under way, or late, never reaches it."""
+        """Drop requests that are in progress or late: an earlier store replaces this one."""
         self.generation += 1
         self._seen.clear()
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out the request, with a fault if one is drawn."""
         generation = self.generation
         await asyncio.sleep(self._randomness.uniform(0.001, 0.03))
         if generation != self.generation:
@@ -74,6 +75,7 @@ class FaultyStore:
         return await self._inner.call(operation, request)
 
     async def close(self) -> None:
+        """Close the store behind it."""
         await self._inner.close()
 
     async def _strike(self, operation: str, request: Mapping[str, Any]) -> None:
@@ -111,7 +113,7 @@ class FaultyStore:
             try:
                 await self._inner.call(operation, request)
             except DynamoError:
-                return  # its conditions no longer hold, and nobody waits for the answer
+                return  # its conditions no longer hold, and no caller waits for the answer
 
         task = late(self._randomness.uniform(*LATE_S))
         self._late.append(asyncio.get_running_loop().create_task(task))
@@ -130,7 +132,7 @@ class FaultyStore:
 
 
 class FaultyCompareAndSwap:
-    """The direct door of a store in the portal's process, on a disk that fails now and then; ``rate`` as above."""
+    """Swaps of a store in the portal's process, on a disk that sometimes fails; ``rate`` as above."""
 
     def __init__(self, inner: CompareAndSwap, randomness: random.Random, counts: Counter[str], rate: float) -> None:
         self._inner = inner
@@ -140,22 +142,25 @@ class FaultyCompareAndSwap:
         self.generation = 0
 
     def forget(self) -> None:
-        """As :meth:`FaultyStore.forget`."""
+        """Drop requests that are in progress, as :meth:`FaultyStore.forget` does."""
         self.generation += 1
 
     def calm(self) -> None:
-        """From now on it is a good disk."""
+        """Inject no more faults."""
         self._rate = 0.0
 
     async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
+        """Return the item at ``key``."""
         await asyncio.sleep(0)
         return await self._inner.get(table, key)
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
+        """Return the items of a partition."""
         await asyncio.sleep(0)
         return await self._inner.partition(table, value, begins)
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
+        """Swap the items, with a fault of the disk if one is drawn."""
         generation = self.generation
         await asyncio.sleep(self._randomness.uniform(0.0, 0.01))
         if generation != self.generation:

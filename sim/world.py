@@ -1,7 +1,7 @@
-"""Everything that takes part in one simulated run: the store, Pay.gov, the portal's processes, and who may die when.
+"""All parts of one simulated run: the store, Pay.gov, the portal's processes, and their deaths.
 
 applications ─► processes (die, come back) ─► faulty store ─► the engine, in memory
-                          └────────────────► misbehaving Pay.gov (the simulator) with its own books
+                          └────────────────► misbehaving Pay.gov (the simulator) with separate books
 """
 
 import asyncio
@@ -42,19 +42,19 @@ PROCESSES: Final = (1, 2, 2, 3)
 STORM_S: Final = 5_000.0
 SWEEP_INTERVAL_S: Final = 300.0
 QUIET_SWEEP_INTERVAL_S: Final = 1500.0
-"""How often a process sweeps while nothing much happens: every pass costs a query per shard."""
+"""The interval of a process's sweeps after the storm: every pass costs a query per shard."""
 LIFETIME_MEAN_S: Final = 1500.0
 REBIRTH_S: Final = (1.0, 40.0)
-HANG_UP_MAX_S: Final = 8.0  # most hang up in the first second, while something is under way
+HANG_UP_MAX_S: Final = 8.0  # most hang up in the first second, while a request is in progress
 RESTORES_SHARE: Final = 0.25
-"""On how many days of all the store goes back to a backup."""
+"""The share of days on which the store is restored from a backup."""
 SETTLING_S: Final = 0.1
 BACKUP_AFTER_S: Final = (30.0, 1200.0)
-"""When that backup is taken: while most payments are under way."""
+"""The time at which that backup is taken: while most payments are in progress."""
 RESTORED_AFTER_S: Final = (60.0, 3600.0)
-"""How old it is when the store goes back to it."""
+"""The age of the backup when the store is restored from it."""
 SKEW_MAX_S: Final = 120.0
-"""How far Pay.gov's clock may be from ours: its tokens then live longer, or shorter, than we believe."""
+"""The largest difference between Pay.gov's clock and ours: its tokens then live longer, or shorter, than we assume."""
 ACH_SETTLE_S: Final = 900.0
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ catalogue = cache(FeeCatalogue.default)
 
 @dataclass(frozen=True)
 class Weather:
-    """How bad the day is. Probabilities are per call (``deaths``: per step, ``disconnects``: per request)."""
+    """The faults of one day. Probabilities are per call (``deaths``: per step, ``disconnects``: per request)."""
 
     paygov_faults: float = 0.0
     paygov_oddity: float = 0.0
@@ -79,6 +79,7 @@ class Weather:
 
     @classmethod
     def drawn(cls, randomness: random.Random) -> "Weather":
+        """Return a random day."""
         return cls(
             paygov_faults=randomness.choice((0.0, 0.05, 0.2, 0.5)),
             paygov_oddity=randomness.choice((0.0, 0.0, 0.0, 0.08)),
@@ -93,12 +94,12 @@ class Weather:
 
     @property
     def kind_to_leases(self) -> bool:
-        """Whether nothing can end a lease but its holder: nobody dies and the store behaves."""
+        """Whether only the holder can end a lease: no process dies and the store has no faults."""
         return self.deaths == 0 and self.store_faults == 0
 
 
 class Gone(Exception):
-    """Nobody answers: the process died, or the caller itself hung up."""
+    """There is no answer: the process died, or the caller hung up."""
 
 
 class CountingAlerts(NoObserver):
@@ -108,13 +109,17 @@ class CountingAlerts(NoObserver):
         self._alerts = alerts
 
     def alerted(self, alert: str) -> None:
+        """Count the alert."""
         self._alerts[alert] += 1
 
 
 @dataclass
 class World:
-    """One run. ``counts``: faults injected, by kind. ``findings``: what the world itself saw go wrong. ``reader``: the
-    ledger as it is, past every fault. ``lost``: the attempts that a restored store does not hold."""
+    """One run.
+
+    ``counts`` has the injected faults by kind, ``findings`` the violations that the world itself found. ``reader`` is
+    a ledger without faults. ``lost`` has the attempts that a restored store does not hold.
+    """
 
     loop: VirtualLoop
     seed: int | str
@@ -160,7 +165,7 @@ class World:
         self.reader = self.ledger(self.engine)
 
     async def start(self) -> None:
-        """The table with its rules inside, the weather, and the first processes."""
+        """Create the table with its rules, draw the weather, and start the first processes."""
         await self.reader.create_table()
         self.engine.engine.put_rules_document(TABLE, rules_to_toml(self.reader.rules))
         self._brew()
@@ -176,6 +181,7 @@ class World:
             self._background.append(self.loop.create_task(self._go_back(taken_after_s, restored_after_s)))
 
     def ledger(self, store: Store, compare_and_swap: CompareAndSwap | None = None) -> Ledger:
+        """Return a new ledger on ``store``."""
         self._ledgers += 1
         randomness = self.branch(f"ledger {self._ledgers}")
         return Ledger(
@@ -188,12 +194,13 @@ class World:
         )
 
     def client(self, name: str) -> Client:
+        """Return the client with this name."""
         client = self.clients.by_name(name)
         assert client is not None
         return client
 
     async def ask(self, use_case: Callable[[Portal], Awaitable[T]]) -> T:
-        """Runs ``use_case`` on one of the processes, as a request over a network. Raises :class:`Gone`."""
+        """Run ``use_case`` on one of the processes, as a request over a network. Raises :class:`Gone`."""
         number = self.randomness.randrange(len(self.portals))
         process, portal = self.processes[number], self.portals[number]
         patience_s = None
@@ -208,7 +215,7 @@ class World:
         use_case: Callable[[Portal], Awaitable[T]],
         patience_s: float | None = None,
     ) -> T:
-        """``use_case`` on ``portal``; the caller hangs up after ``patience_s``. Raises :class:`Gone`."""
+        """Run ``use_case`` on ``portal``; the caller hangs up after ``patience_s``. Raises :class:`Gone`."""
         if process.dead:
             raise Gone
 
@@ -226,7 +233,7 @@ class World:
         raise Gone
 
     def calm(self) -> None:
-        """The storm is over: Pay.gov and the store behave, nobody dies any more. An outage lasts as long as it does."""
+        """End the storm: no more faults of Pay.gov and the store, no more deaths. An outage lasts to its end."""
         self._calm = True
         self.plan.clear()
         self.paygov.oddity = self.transport.echo_rate = 0.0
@@ -238,7 +245,7 @@ class World:
             self._sweepers[number] = self._sweep_with(number)
 
     async def sweep_together(self) -> None:
-        """All processes sweep at the same moment, as a schedule would have them."""
+        """Start a sweep in all processes at the same moment, as a schedule does."""
         for process, portal in zip(self.processes, self.portals, strict=True):
             if not process.dead:
                 self._background.append(self.loop.create_task(_one_sweep(portal)))
@@ -250,18 +257,20 @@ class World:
         return [f"a part of the simulation broke: {failure!r}" for failure in failures]
 
     def note(self, line: str) -> None:
+        """Add ``line`` to the timeline."""
         self.timeline.append((self.loop.clock(), line))
 
     def told(self) -> list[str]:
-        """The timeline as lines, in order of time."""
+        """Return the timeline as lines, in order of time."""
         return [f"{iso_ms(at)[5:]} {line}" for at, line in sorted(self.timeline, key=lambda entry: entry[0])]
 
     def new_process(self, number: int, dies_at: Callable[[str], bool] | None = None) -> Process:
+        """Return a new process with this number."""
         deaths = 0.0 if self._calm else self.sky.deaths
         return Process(f"process {number}", self.branch(f"death {number} {self.loop.time()}"), deaths, dies_at)
 
     def new_portal(self, process: Process) -> Portal:
-        """What runs in ``process``: everything anew but the store and Pay.gov."""
+        """Return the portal of ``process``: a new one, except for the store and Pay.gov."""
         wire, name = MortalTransport(self.transport, process), f"{process.name} {self.loop.time()}"
         if self.sky.embedded:
             ledger = self.ledger(
@@ -272,6 +281,7 @@ class World:
         return self.portal(ledger, wire, name)
 
     def portal(self, ledger: Ledger, transport: Transport, name: str) -> Portal:
+        """Return a portal on ``ledger`` that reaches Pay.gov through ``transport``."""
         addresses = Addresses("http://paygov")
         config = PayGovConfig(
             url=addresses.url,
@@ -291,11 +301,11 @@ class World:
         )
 
     def branch(self, name: str) -> random.Random:
-        """Randomness of its own for one part, so that one part's draws do not move another's."""
+        """Return separate randomness for one part, so that the draws of one part do not change another's."""
         return random.Random(f"{self.seed} {name}")
 
     def _brew(self) -> None:
-        """The storm's faults, outages and kills, drawn from the weather."""
+        """Draw the storm's faults, outages and kills from the weather."""
         sky, chance, now = self.sky, self.branch("weather"), self.loop.clock()
         for values, share in FAULTS if sky.paygov_faults else ():
             probability = sky.paygov_faults * share / FAULT_SHARES
@@ -313,7 +323,7 @@ class World:
         return self.loop.create_task(run_sweeper(self.portals[number], interval_s))
 
     async def _go_back(self, taken_after_s: float, restored_after_s: float) -> None:
-        """Takes a backup, and later puts the store back to it; every process dies with the store that it used."""
+        """Take a backup, and later restore the store from it; every process dies with the store that it used."""
         await asyncio.sleep(taken_after_s)
         backup = backup_of(self.engine)
         await asyncio.sleep(restored_after_s)
@@ -322,7 +332,7 @@ class World:
         self.store.forget()
         self.compare_and_swap.forget()
         self.transport.forget()
-        await asyncio.sleep(SETTLING_S)  # what the old store has begun ends in the old store
+        await asyncio.sleep(SETTLING_S)  # requests that the old store has begun end in the old store
         self.lost |= await self._attempt_ids()
         restore_into(self.engine, backup)
         self.lost -= await self._attempt_ids()
@@ -331,13 +341,13 @@ class World:
         self.note("the store is restored from a backup")
 
     async def _attempt_ids(self) -> set[str]:
-        """The agency tracking ids that the store holds."""
+        """Return the agency tracking ids that the store holds."""
         request: dict[str, Any] = {"TableName": TABLE}
         items = (await self.engine.call("Scan", request))["Items"]
         return {item["agencyTrackingId"]["S"] for item in items if item.get("kind") == {"S": ATTEMPT}}
 
     async def _keep_alive(self, number: int) -> None:
-        """Kills process ``number`` at a moment of the clock, and starts it anew whenever it has died."""
+        """Kill process ``number`` at random times, and start it again each time it has died."""
         chance = self.branch(f"life {number}")
         while True:
             process = self.processes[number]
