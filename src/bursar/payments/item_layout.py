@@ -40,21 +40,21 @@ class Layout(Generic[RecordT]):
         A field of ``nullable`` whose attribute is absent is None. Any other has its default, if it has one.
         """
         self._record = record
-        self._fields = dict(fields)
+        self._rows = [(name, attribute, *codec) for name, (attribute, codec) in fields.items()]
         self._nullable = tuple(nullable)
 
     @property
     def attributes(self) -> frozenset[str]:
         """The names of all attributes."""
-        return frozenset(attribute for attribute, _ in self._fields.values())
+        return frozenset(attribute for _, attribute, *_ in self._rows)
 
     def encode(self, record: RecordT) -> Item:
         """Return the attributes of ``record``."""
         item: Item = {}
-        for name, (attribute, codec) in self._fields.items():
+        for name, attribute, kind, encode, _ in self._rows:
             value = getattr(record, name)
             if value is not None and value is not False:
-                item[attribute] = {codec.type: codec.encode(value) if codec.encode else value}
+                item[attribute] = {kind: encode(value) if encode else value}
         return item
 
     def decode(self, item: Item, **more: Any) -> RecordT:
@@ -63,8 +63,9 @@ class Layout(Generic[RecordT]):
         Raises ``TypeError`` for an item without the attribute of a field that has no default.
         """
         values: dict[str, Any] = dict.fromkeys(self._nullable)
-        for name, (attribute, codec) in self._fields.items():
+        for name, attribute, kind, _, decode in self._rows:
             if attribute in item:
-                value = item[attribute][codec.type]
-                values[name] = codec.decode(value) if codec.decode else value
-        return self._record(**values | more)
+                value = item[attribute][kind]
+                values[name] = decode(value) if decode else value
+        values.update(more)
+        return self._record(**values)
