@@ -1,4 +1,4 @@
-"""What the tests of the payments room share: a clock that is moved by hand, an engine in memory, one attempt."""
+"""Fixtures for the tests of the payments package: a clock moved by hand, a store in memory, a ledger, one attempt."""
 
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,7 +19,7 @@ def wall() -> Wall:
 
 @pytest.fixture
 async def store(write_path: WritePath, wall: Wall) -> AsyncIterator[Listening]:
-    """A store with the payments table, as ``write_path`` has it."""
+    """Open a store with the payments table, for ``write_path``."""
     opened = write_path.open(clock=wall, randomness=random.Random(1))
     await write_path.create_table(opened)
     yield Listening(opened)
@@ -40,7 +40,7 @@ def fee() -> Fee:
 
 @pytest.fixture
 def start(ledger: Ledger, fee: Fee) -> Callable[..., Any]:
-    """Starts an attempt; what is not said is usual."""
+    """Return a function that starts an attempt; arguments that are not given have usual values."""
 
     async def started(
         client: str = "dawson",
@@ -58,7 +58,7 @@ def start(ledger: Ledger, fee: Fee) -> Callable[..., Any]:
 
 @pytest.fixture
 def attempt() -> Attempt:
-    """An attempt as a start leaves it, without a table."""
+    """Return an attempt in the state after a start, without a table."""
     return Attempt(
         agency_tracking_id="b0000000000000000001",
         client="dawson",

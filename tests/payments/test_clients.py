@@ -23,7 +23,7 @@ fees = "*"
 
 
 class Wall:
-    """A clock that stands until it is moved."""
+    """A clock that tests move by hand."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -51,7 +51,7 @@ def clients(path: Path, wall: Wall) -> Clients:
 
 
 def rewrite(path: Path, text: str, wall: Wall) -> None:
-    """Another content with another stamp, seen at the next look."""
+    """Write another content with another stamp, and move the clock to the next check."""
     path.write_text(text)
     os.utime(path, (wall.now + 60, wall.now + 60))
     wall.now += RELOAD_CHECK_INTERVAL_S

@@ -1,4 +1,4 @@
-"""What can come again is bounded, and what ends an attempt always has room."""
+"""Steps that an attempt can repeat are bounded, and steps that end an attempt always have room."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from bursar.payments.records import EVENT_SEQ_MAX
 from bursar.payments.status import EDGES
 from tests.support.payments.stage import PAID, Start, Wall, history, processing
 
-# payments/history_bounds.py says why these need no bound of their own.
+# payments/history_bounds.py explains why these need no separate bound.
 BOUNDED_BY_ANOTHER = {"released", "outcome_unknown"}
 ROOM_FOR_THE_REST = 1_000
 

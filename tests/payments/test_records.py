@@ -1,4 +1,4 @@
-"""Records and their items: nothing is lost, nothing is added, nothing secret is shown."""
+"""Records and their items: no value is lost or added, and no secret is shown."""
 
 import json
 from dataclasses import FrozenInstanceError, fields, replace

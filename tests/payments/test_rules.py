@@ -1,4 +1,4 @@
-"""The payments table's rules: derived from the graph, and each refuses what it is there to refuse."""
+"""The payments table's rules: they are derived from the graph, and each refuses the changes that it forbids."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -19,7 +19,7 @@ RULES = payment_rules(FeeCatalogue.default())
 
 
 def refusing(old: Item | None, new: Item | None) -> str | None:
-    """The name of the rule that refuses old → new, judged on the item alone."""
+    """Return the name of the rule that refuses old → new, judged on the item alone."""
     found = RulesPlan(RULES).judge(old, new)
     return None if found is None else found.rule
 

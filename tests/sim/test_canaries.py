@@ -1,4 +1,4 @@
-"""Every planted fault is caught by the judge, within 200 seeds; without one the same seed is good."""
+"""The judge catches every planted fault within 200 seeds; without the fault the same seed has no findings."""
 
 import pytest
 

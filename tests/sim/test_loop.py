@@ -1,4 +1,4 @@
-"""Virtual time passes without being waited for, in one order, and a deadlock is seen."""
+"""Virtual time passes without waiting, in one order, and a deadlock is reported."""
 
 import asyncio
 

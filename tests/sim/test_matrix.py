@@ -1,4 +1,4 @@
-"""The fault matrix is complete on its page, and a share of its cells, run again, are good and as the page says."""
+"""The page has every cell of the fault matrix, and a share of the cells, run again, give what the page states."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sim.matrix import BEHAVIOURS, PHASES, SEQUELS, Cell, cells, play
 from sim.matrix_page import PAGE, key_of, read
 
 EVERY = 19
-"""One cell in so many is run by this test; ``python -m sim --matrix`` runs all and writes the page."""
+"""This test runs one cell of this many; ``python -m sim --matrix`` runs all and writes the page."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Ordinary seeds are good, and a seed is one run for good: in this process, in another, under another hash seed."""
+"""Ordinary seeds have no findings, and a seed always gives the same run, in any process and under any hash seed."""
 
 import hashlib
 import os

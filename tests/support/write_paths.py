@@ -1,11 +1,11 @@
-"""The two ways a ledger writes, and what a test needs to run on each of them.
+"""The two write paths of a ledger, and support for tests that run on each of them.
 
-    swap         the embedded store, the default: it keeps the payment rules itself, and whole items are swapped under
-                 its guard; a swap that it refuses is repeated as a transaction, which gives the reason
-    transaction  every other DynamoDB: the store knows no rules, and each write is one compiled TransactWriteItems
+    swap         the embedded store, the default: it enforces the payment rules, and whole items are swapped under its
+                 guard; a swap that it refuses is repeated as a transaction, which gives the reason
+    transaction  every other DynamoDB: the store has no rules, and each write is one compiled TransactWriteItems
 
-A test asks for the fixture ``write_path`` (tests/conftest.py), directly or through a stage, and runs once on each.
-Only this module makes ledgers for the use-case tests; tests/test_write_paths.py holds them to it.
+A test requests the fixture ``write_path`` (tests/conftest.py), directly or through a stage, and runs once on each.
+Only this module makes ledgers for the use-case tests, which tests/test_write_paths.py checks.
 """
 
 import random
@@ -32,7 +32,7 @@ IN_MEMORY: Final = ":memory:"
 MARKER: Final = "only_write_path"
 
 
-# Both are immutable, and every ledger and store of a test needs them: reading them once halves the cost of a stage.
+# Every ledger and store of a test needs these immutable values. Reading them once halves the cost of a stage.
 _guard_of: Final = cache(load_guard)
 
 
@@ -48,7 +48,7 @@ def _shipped_rules() -> str:
 
 
 class EmbeddedStore(Store, Protocol):
-    """An embedded store, or a wrapper of one that both of its doors lead through."""
+    """An embedded store, or a wrapper that passes on both its API and its swaps."""
 
     @property
     def compare_and_swap(self) -> CompareAndSwap: ...
@@ -56,14 +56,14 @@ class EmbeddedStore(Store, Protocol):
 
 @dataclass(frozen=True)
 class WritePath:
-    """One of the two ways. ``write_operation`` is the name under which :class:`Wrapped` sees its writes."""
+    """One of the two write paths. ``write_operation`` is the name that :class:`Wrapped` gives its writes."""
 
     name: str
     swaps: bool
     write_operation: str
 
     def open(self, path: str = IN_MEMORY, *, clock: Clock, randomness: random.Random) -> AsyncEngine:
-        """Open the store at ``path``; a missing file is created."""
+        """Open the store at ``path``, and create a missing file."""
         return AsyncEngine(Engine.open(path, clock=clock, randomness=randomness, guard_loader=_guard_of))
 
     def ledger(
@@ -76,7 +76,7 @@ class WritePath:
         )
 
     async def create_table(self, store: AsyncEngine) -> None:
-        """Create the payments table unless it is there; where writes are swaps, the store gets the shipped rules."""
+        """Create the payments table unless it exists; if writes are swaps, the store gets the shipped rules."""
         await create_table(store, TABLE_NAME)
         if self.swaps and store.engine.rules_document(TABLE_NAME) is None:
             store.engine.put_rules_document(TABLE_NAME, _shipped_rules())
@@ -100,16 +100,16 @@ def paths_of(marker: pytest.Mark | None) -> list[WritePath]:
 
 
 class Wrapped:
-    """A store in front of an embedded one. Every request, through either door, goes through :meth:`passing`.
+    """A store in front of an embedded one. Every request, by API or by swap, goes through :meth:`passing`.
 
-    The door's requests have the names that the API has for them, except that a swap is a ``Swap``.
+    Requests have their names in the API, except that a swap is a ``Swap``.
     """
 
     def __init__(self, behind: EmbeddedStore) -> None:
         self.behind = behind
 
     async def passing(self, operation: str, request: Mapping[str, Any], go_on: Callable[[], Awaitable[T]]) -> T:
-        """Carry out one request by ``go_on``. Subclasses note it, delay it or spoil it."""
+        """Carry out one request by ``go_on``. Subclasses note it, delay it or make it fail."""
         return await go_on()
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Any sequence of calls, with fresh and stale attempts in hand, against a tiny model.
+"""Any sequence of calls, with fresh and stale attempts, against a small model.
 
-The model knows one obligation's attempts as (status, lease end, unknown) and, for a fresh attempt, which calls must be
-taken and where they lead. After every call the whole obligation is read back: a call that raised changed nothing, a
-status moved only along the graph, at most one attempt is not failed, and the events tell exactly what happened.
+The model knows the attempts of one obligation as (status, lease end, unknown) and, for a fresh attempt, which calls
+must succeed and which status they lead to. After every call the whole obligation is read. A call that raised must have
+changed nothing, a status moves only along the graph, at most one attempt is not failed, and the events match the calls.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from tests.support.write_paths import WritePath, shipped_fees
 
 LEASE_S = 30.0
 
-# (call, status, leased, unknown) → the status that a fresh attempt must come to. What is not here must be refused,
-# or change nothing.
+# (call, status, leased, unknown) → the status to which the call must move a fresh attempt. Any other call must be
+# refused, or change nothing.
 MUST: dict[tuple[str, str, bool, bool], str] = {
     ("token", "received", False, False): "initiated",
     ("abandon", "received", False, False): "failed",
@@ -48,7 +48,7 @@ CALLS = sorted({call for call, *_ in MUST} | {"touch"})
 
 
 class AnySequence(RuleBasedStateMachine):
-    """One obligation, one ledger, whatever is asked of it."""
+    """Any sequence of calls on one ledger for one obligation."""
 
     write_path: ClassVar[WritePath]
 
@@ -56,7 +56,7 @@ class AnySequence(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.wall = Wall()
-        self.held: list[Attempt] = []  # every attempt as any call ever returned it
+        self.held: list[Attempt] = []  # every state of an attempt that any call returned
         self.seen: dict[str, str] = {}  # agency tracking id → its last status
 
     @initialize(seed=st.integers(0, 2**32))
@@ -101,7 +101,7 @@ class AnySequence(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(pick=st.integers(0, 1000))
     def go_on(self, pick: int) -> None:
-        """A call that must be taken, so that sequences reach every status."""
+        """Make a call that must succeed, so that sequences reach every status."""
         before = self.view()
         assert before is not None
         options = [call for call in CALLS if self.expected(call, before.attempts[-1])]
@@ -121,10 +121,10 @@ class AnySequence(RuleBasedStateMachine):
             assert after is None or after.status == latest.status, (call, latest)
 
     def expected(self, call: str, latest: Attempt) -> str | None:
-        """Where ``latest`` must come to by ``call``; None when nothing may move."""
+        """Return the status to which ``call`` must move ``latest``; None if it may change nothing."""
         leased = latest.leased(self.wall.now)
         ran_out = latest.lease_owner is not None and not leased
-        # A lease that ran out is still one to its holder; to everybody else the outcome is unknown.
+        # A lease that ran out is still valid for its holder; for every other caller the outcome is unknown.
         as_holder = ran_out and call in ("release", "unknown")
         unknown = latest.outcome_unknown or (ran_out and not as_holder)
         return MUST.get((call, latest.status, leased or as_holder, unknown))
@@ -167,7 +167,7 @@ class AnySequence(RuleBasedStateMachine):
         return view
 
     def attempted(self, before: ObligationView | None, call: Awaitable[Attempt]) -> Attempt | None:
-        """Carries out ``call``: what it returned, or None when it raised, in which case nothing may have changed."""
+        """Make ``call`` and return its result; None if it raised, in which case nothing may have changed."""
         try:
             attempt: Attempt = self.run(call)
         except (LedgerError, NoSuchEdge):

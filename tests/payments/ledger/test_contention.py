@@ -1,4 +1,4 @@
-"""Many callers at one obligation at once: exactly one wins, and the others are told what won."""
+"""Many concurrent callers at one obligation: exactly one succeeds, and the others receive the current attempt."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ CALLERS = 12
 
 
 async def all_at_once(calls: Sequence[Awaitable[Attempt]]) -> tuple[list[Attempt], list[BaseException]]:
-    """What came back and what was raised, every call having begun before any ended."""
+    """Return the results and the errors of ``calls``; every call begins before any ends."""
     answers = await asyncio.gather(*calls, return_exceptions=True)
     won = [answer for answer in answers if isinstance(answer, Attempt)]
     return won, [answer for answer in answers if isinstance(answer, BaseException)]

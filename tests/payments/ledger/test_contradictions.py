@@ -1,4 +1,4 @@
-"""What Pay.gov says against the record is kept, once, until a person acknowledges it, and after."""
+"""A report by Pay.gov that contradicts the record is stored once, and stays after a person has acknowledged it."""
 
 import random
 from decimal import Decimal

@@ -1,9 +1,9 @@
-"""What one payment costs to write on Amazon's DynamoDB, in write capacity units (WCU), held to a budget.
+"""The cost of one payment's writes on Amazon's DynamoDB, in write capacity units (WCU), against a budget.
 
-A transaction's write costs two units per item of up to 1 KB (the engine's own accounting is read for that). An index
-entry costs one, two when its key moves; a transaction does not double it. Source: Developer Guide, "Global secondary
-indexes: provisioned throughput considerations"; that the factor stops at the table is nobody's documentation but what
-was measured against Amazon (nubo-db/dynoxide pull request 188). Index units are therefore counted here, independently.
+A transaction's write costs two units per item of up to 1 KB (the engine's accounting is read for that). An index entry
+costs one unit, two if its key moves; a transaction does not double it. Source: Developer Guide, "Global secondary
+indexes: provisioned throughput considerations". No documentation states that the factor applies only to the table; it
+was measured against Amazon (nubo-db/dynoxide pull request 188). So the test counts index units independently.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,7 +41,7 @@ ITEM_BYTES_MAX = 1024
 
 @dataclass
 class Metered:
-    """A store that adds up the write units of what passes it."""
+    """A store that sums the write units of its requests."""
 
     behind: Store
     wall: Wall
@@ -83,7 +83,7 @@ def written_key(action: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def index_wcu(old: Mapping[str, Any], new: Mapping[str, Any]) -> int:
-    """What both indexes cost for old → new: both project everything."""
+    """Return the cost of old → new in both indexes, which project all attributes."""
     cost = 0
     for names in INDEXES:
         was, now = [[item[name] for name in names] if names[1] in item else None for item in (old, new)]

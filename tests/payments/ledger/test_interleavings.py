@@ -1,8 +1,8 @@
-"""Whole payments by several workers at once, every request of theirs interleaved by a seed.
+"""Whole payments by several concurrent workers; a seed interleaves all their requests.
 
-Each worker does what a portal does: start or join the attempt, fetch a token, claim, complete, record. Pay.gov is a
-dictionary that counts. Whatever the order: one charge, one processed attempt, one unbroken history. Runs on both write
-paths, and with compiled transactions to an engine that guards the same rules itself.
+Each worker does what a portal does: start or join the attempt, get a token, take the lease, complete, record. Pay.gov
+is a dictionary that counts. Every order must give one charge, one processed attempt and one unbroken history. The tests
+run on both write paths, and with compiled transactions to an engine that guards the same rules.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ TURNS_MAX = 3
 
 
 class Jittery(Wrapped):
-    """A store that lets others go first, for a while that ``randomness`` decides, before and after each request."""
+    """A store that yields to other tasks, a random number of times, before and after each request."""
 
     def __init__(self, behind: EmbeddedStore, randomness: random.Random) -> None:
         super().__init__(behind)
@@ -41,13 +41,13 @@ class Jittery(Wrapped):
 
 
 class Worker:
-    """One process of a portal, trying to see the obligation paid."""
+    """One process of a portal that tries to get the obligation paid."""
 
     def __init__(self, name: str, ledger: Ledger, fee: Fee, charges: dict[str, int]) -> None:
         self.name = name
         self.ledger = ledger
         self.fee = fee
-        self.charges = charges  # token → how often it was completed
+        self.charges = charges  # token → number of completes
 
     async def pay(self) -> None:
         try:

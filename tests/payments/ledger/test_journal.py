@@ -1,4 +1,4 @@
-"""What the journal makes of a store that is slow to say what happened."""
+"""The journal with a store that is busy, or whose answer is lost."""
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,9 +22,9 @@ WRITES = frozenset(path.write_operation for path in WRITE_PATHS)
 
 
 class Unreliable(Wrapped):
-    """A store that spoils the answers of its writes while there is something to spoil them with.
+    """A store that answers its next writes with the errors in ``spoils``.
 
-    A write whose outcome is to be unknown takes place all the same; any other does not.
+    A write with an unknown outcome takes place; any other does not.
     """
 
     def __init__(self, behind: EmbeddedStore, spoils: list[DynamoError | StoreOutcomeUnknown]) -> None:
@@ -42,7 +42,7 @@ class Unreliable(Wrapped):
 
 @pytest.fixture
 def unreliable(write_path: WritePath, store: Listening, ledger: Ledger) -> Callable[..., None]:
-    """Spoils the next writes of ``ledger`` with what it is called with."""
+    """Return a function that makes the next writes of ``ledger`` fail with the given errors."""
 
     def spoil(*spoils: DynamoError | StoreOutcomeUnknown) -> None:
         wrapped = Unreliable(store, list(spoils))
@@ -56,7 +56,7 @@ def unreliable(write_path: WritePath, store: Listening, ledger: Ledger) -> Calla
 async def test_a_lost_answer_is_settled_and_nothing_is_written_twice(
     write_path: WritePath, ledger: Ledger, start: Start, unreliable: Callable[..., None]
 ) -> None:
-    # No answer of an embedded store is lost on its way, but its commit can fail halfway.
+    # An embedded store cannot lose an answer, but its commit can fail halfway.
     lost = DynamoError("InternalServerError", "disk") if write_path.swaps else StoreOutcomeUnknown("reset")
     unreliable(lost)
     attempt = await start()
@@ -76,7 +76,7 @@ def conflict() -> DynamoError:
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(_seconds: float) -> None:
-        """Retries follow each other without a pause."""
+        """Return at once, so that retries follow each other without a pause."""
 
     monkeypatch.setattr("bursar.rules.table.asyncio.sleep", at_once)
 

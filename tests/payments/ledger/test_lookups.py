@@ -1,4 +1,4 @@
-"""Reading: how many requests each question takes, and what each answer holds."""
+"""Reads of the ledger: the number of requests of each, and their answers."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ Start = Callable[..., Awaitable[Attempt]]
 
 
 def consistent(write_path: WritePath, store: Listening) -> bool:
-    """Whether every read that ``store`` noted was strongly consistent. The embedded store knows no other reads."""
+    """Return whether every read that ``store`` noted was strongly consistent, as all of an embedded store are."""
     return write_path.swaps or all(request["ConsistentRead"] for _, request in store.requests)
 
 

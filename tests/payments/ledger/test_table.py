@@ -1,4 +1,4 @@
-"""Making the table."""
+"""Creation of the payments table."""
 
 import asyncio
 from typing import Any
@@ -27,7 +27,7 @@ class StaysCreating:
         return {"Table": {"TableStatus": "CREATING"}}
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the store is not open."""
 
 
 async def test_a_table_that_never_becomes_active_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

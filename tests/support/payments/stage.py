@@ -1,5 +1,4 @@
-"""What stands around a ledger under test: a clock that is moved by hand, a store that notes what passes it, and how to
-bring an attempt to each stage of its life."""
+"""Support for tests of a ledger: a clock moved by hand, a store that notes its requests, attempts in each status."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ STARTED = from_iso_ms("2026-11-22T19:30:00.125Z")
 
 @dataclass
 class Wall:
-    """A clock that stands until it is moved."""
+    """A clock that tests move by hand."""
 
     now: float = STARTED
 
@@ -29,10 +28,10 @@ class Wall:
 
 
 class Listening(Wrapped):
-    """A store that notes each request on its way to the one behind it, and each answer on its way back.
+    """A store that notes each request to the store behind it, and each answer.
 
-    ``fault``, while it is set, is awaited with the operation's name before the request goes on; what it raises is the
-    answer.
+    ``fault``, while it is set, is awaited with the operation's name before the request is sent. An error that it raises
+    is the answer.
     """
 
     def __init__(self, behind: EmbeddedStore) -> None:
@@ -50,7 +49,7 @@ class Listening(Wrapped):
         return answer
 
     def clear(self) -> None:
-        """Forget what was noted so far."""
+        """Forget the noted requests and answers."""
         self.requests.clear()
         self.answers.clear()
 
