@@ -6,7 +6,7 @@ import re
 from bursar.payments.attempt_ids import new_agency_tracking_id
 
 
-def test_an_id_is_21_characters_that_nobody_takes_for_a_number() -> None:
+def test_an_id_has_21_characters_and_is_not_a_number() -> None:
     made = {new_agency_tracking_id(random.Random(seed)) for seed in range(500)}
     assert len(made) == 500
     assert all(re.fullmatch(r"b[0-9a-hjkmnp-tv-z]{20}", one) for one in made)

@@ -123,7 +123,7 @@ def test_a_changed_file_is_read_again(clients: Clients, path: Path, wall: Wall) 
     assert clients.by_name("other") is not None
 
 
-def test_the_file_is_looked_at_no_more_than_once_an_interval(clients: Clients, path: Path, wall: Wall) -> None:
+def test_the_file_is_checked_at_most_once_an_interval(clients: Clients, path: Path, wall: Wall) -> None:
     rewrite(path, OTHER, wall)
     wall.now -= RELOAD_CHECK_INTERVAL_S / 2
     assert clients.by_name("other") is None
@@ -131,7 +131,7 @@ def test_the_file_is_looked_at_no_more_than_once_an_interval(clients: Clients, p
     assert clients.by_name("other") is not None
 
 
-def test_a_broken_file_leaves_the_old_clients_in_force_and_says_so(
+def test_a_broken_file_leaves_the_old_clients_in_force_and_logs_an_error(
     clients: Clients, path: Path, wall: Wall, caplog: pytest.LogCaptureFixture
 ) -> None:
     rewrite(path, DAWSON.replace("fees", "fee"), wall)
@@ -223,7 +223,7 @@ def test_a_repaired_file_comes_into_force(
         ),
     ],
 )
-def test_a_broken_file_says_where(text: str, problem: str) -> None:
+def test_a_broken_file_names_the_place_of_the_problem(text: str, problem: str) -> None:
     with pytest.raises(ClientsError) as caught:
         parse_clients(text.encode(), source="clients.toml", known_fees={"PETITION_FILING_FEE"})
     assert any(line.startswith(problem) for line in str(caught.value).splitlines()), str(caught.value)

@@ -22,8 +22,8 @@ def test_processing_waits_for_its_lease_then_for_paygov(attempt: Attempt) -> Non
     assert POLICY.due_at(leased) == start + 30
     unknown = replace(leased, lease_owner=None, lease_until=None, outcome_unknown=True, updated_at=start + 9)
     assert POLICY.due_at(unknown) == start + 14
-    given_back = replace(leased, lease_owner=None, lease_until=None)
-    assert POLICY.due_at(given_back) == start + 1000
+    released = replace(leased, lease_owner=None, lease_until=None)
+    assert POLICY.due_at(released) == start + 1000
 
 
 def test_pending_is_polled_soon(attempt: Attempt) -> None:

@@ -80,7 +80,7 @@ def test_a_retired_fee_is_as_one_unknown_from_its_court_day(at: datetime, amount
     assert (None if fee is None else str(fee.amount)) == amount
 
 
-def test_a_retired_fee_can_be_had_as_it_last_was_to_repeat_what_was_started() -> None:
+def test_the_last_version_of_a_retired_fee_is_available_for_repeated_starts() -> None:
     fees = catalogue(RETIRED)
     before, after = datetime(2027, 1, 1, 4, 59, 59, tzinfo=UTC), datetime(2027, 1, 1, 5, 0, tzinfo=UTC)
     assert fees.retired("F", before.timestamp()) is None
@@ -107,7 +107,7 @@ def test_a_retired_fee_keeps_its_name_and_its_payments() -> None:
         ("2026-07-01", "must be after 2026-07-01"),
     ],
 )
-def test_a_broken_retirement_says_where(day: str, problem: str) -> None:
+def test_a_broken_retirement_names_the_place_of_the_problem(day: str, problem: str) -> None:
     with pytest.raises(FeesError) as caught:
         catalogue(RETIRED.replace("2027-01-01", day))
     assert str(caught.value).startswith(f"fees.toml: fees.F.retired_from: {problem}")
@@ -120,7 +120,7 @@ def test_a_version_is_called_by_its_day() -> None:
     assert catalogue(TWO_VERSIONS).active_since("F") == datetime(2026, 1, 1, 5, tzinfo=UTC).timestamp()
 
 
-def test_all_metadata_problems_are_told_at_once_and_without_the_values() -> None:
+def test_all_metadata_problems_are_reported_at_once_and_without_the_values() -> None:
     fee = FeeCatalogue.default().fee("NONATTORNEY_EXAM_REGISTRATION_FEE", NOW)
     assert fee is not None
     problems = fee.metadata_problems({"email": "secret-not-an-address", "fullName": ""})
@@ -195,7 +195,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "problem"), BROKEN)
-def test_a_broken_file_says_where(text: str, problem: str) -> None:
+def test_a_broken_file_names_the_place_of_the_problem(text: str, problem: str) -> None:
     with pytest.raises(FeesError) as caught:
         catalogue(text)
     assert any(line.startswith(problem) for line in str(caught.value).splitlines()), str(caught.value)
@@ -220,18 +220,18 @@ def test_a_broken_file_says_where(text: str, problem: str) -> None:
         ),
     ],
 )
-def test_a_broken_version_says_where(version: str, problem: str) -> None:
+def test_a_broken_version_names_the_place_of_the_problem(version: str, problem: str) -> None:
     with pytest.raises(FeesError) as caught:
         catalogue(f"[fees.F]\nname = 'F'\ntcs_app_id = 'A'\nversions = [{version}]")
     assert str(caught.value).startswith(f"fees.toml: fees.F.versions{problem}")
 
 
-def test_a_broken_schema_says_where() -> None:
+def test_a_broken_schema_names_the_place_of_the_problem() -> None:
     with pytest.raises(FeesError, match=r"fees.toml: fees.F.metadata: must be a JSON Schema"):
         catalogue(TWO_VERSIONS + "[fees.F.metadata]\ntype = 'objekt'")
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(FeesError) as caught:
         catalogue("[fees.A]\nname = 'A'\n[fees.B]\nname = 'B'")
     assert len(str(caught.value).splitlines()) == 4

@@ -21,11 +21,11 @@ def test_the_bounds_leave_room_below_the_last_event_that_sorts() -> None:
     assert max(EVENTS_MAX.values()) < EVENT_SEQ_MAX - ROOM_FOR_THE_REST
 
 
-def test_what_comes_later_has_events_of_its_own_left() -> None:
+def test_later_steps_have_events_left() -> None:
     assert EVENTS_MAX["reclaimed"] < EVENTS_MAX["lease_taken_over"] < EVENTS_MAX["noted"]
 
 
-async def test_what_is_given_back_unsent_is_claimed_again_so_often_and_then_can_only_fail(
+async def test_an_attempt_released_unsent_is_leased_a_bounded_number_of_times_and_then_can_only_fail(
     ledger: Ledger, start: Start
 ) -> None:
     attempt = await ledger.release_lease(await processing(ledger, start), "worker-1", "connection refused")

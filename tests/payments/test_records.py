@@ -104,7 +104,7 @@ def test_the_latest_event_describes_how_the_attempt_came_into_its_state(attempt:
 
 
 @given(attempts, attempts)
-def test_a_later_state_is_written_without_a_trace_of_the_stored_item(old: Attempt, other: Attempt) -> None:
+def test_the_item_of_a_later_state_does_not_depend_on_the_stored_item(old: Attempt, other: Attempt) -> None:
     new = replace(other, stored_item=to_item(old))
     assert to_item(new) == to_item(other)
 
@@ -140,7 +140,7 @@ def test_an_item_that_lacks_an_attribute_is_no_record(attempt: Attempt) -> None:
         from_item(item)
 
 
-def test_an_event_without_detail_has_one_of_its_own(attempt: Attempt) -> None:
+def test_events_without_detail_do_not_share_a_dictionary(attempt: Attempt) -> None:
     item = to_item(latest_event(attempt, None, "started", "portal"))
     del item["detail"]
     one, other = from_item(item), from_item(item)
@@ -150,7 +150,7 @@ def test_an_event_without_detail_has_one_of_its_own(attempt: Attempt) -> None:
     assert one.detail is not other.detail
 
 
-def test_an_attempt_lies_where_the_layout_says(attempt: Attempt) -> None:
+def test_an_attempt_has_the_keys_of_the_layout(attempt: Attempt) -> None:
     item = to_item(replace(attempt, due_at=attempt.created_at + 1))
     assert item["pk"] == {"S": "o#dawson#0b5c6f6e-0000-4000-8000-000000000001"}
     assert item["sk"] == {"S": "attempt#2026-11-22T19:30:00.125Z#b0000000000000000001"}
@@ -185,7 +185,7 @@ def test_neither_token_nor_metadata_is_shown(attempt: Attempt) -> None:
     assert "ada" not in shown
 
 
-def test_a_reference_is_one_whatever_its_case() -> None:
+def test_references_that_differ_in_case_are_one() -> None:
     assert records.partition_key("c", "ABC-Def") == records.partition_key("c", "abc-dEF")
 
 
@@ -230,7 +230,7 @@ def test_canonical_json(left: dict[str, Any], right: dict[str, Any], equal: bool
     assert (records.canonical_json(left) == records.canonical_json(right)) is equal
 
 
-def test_a_view_knows_which_attempt_is_in_the_way(attempt: Attempt) -> None:
+def test_a_view_names_the_blocking_attempt(attempt: Attempt) -> None:
     obligation = Obligation("dawson", attempt.reference, "F", {}, 0.0)
     failed = replace(attempt, status="failed")
     processed = replace(attempt, status="processed")

@@ -66,7 +66,7 @@ def test_an_attempt_starts_received(attempt: Attempt, status: Any) -> None:
         ({"payGovTrackingId": {"S": "other"}}, "paygov-ids-once"),
     ],
 )
-def test_what_never_changes(attempt: Attempt, change: Item, rule: str) -> None:
+def test_identities_never_change(attempt: Attempt, change: Item, rule: str) -> None:
     item = to_item(replace(attempt, token="t" * 32, paygov_tracking_id="p"))
     assert refusing(item, {**item, **change}) == rule
 

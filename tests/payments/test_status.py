@@ -44,7 +44,7 @@ def test_a_step_is_named_by_where_it_leaves_and_its_event() -> None:
     assert len(steps) == len(set(steps))
 
 
-def test_every_edge_says_who_may_take_it_and_what_it_means() -> None:
+def test_every_edge_names_its_actors_and_its_meaning() -> None:
     for e in EDGES:
         assert e.actors
         assert set(e.actors) <= set(get_args(status.Actor))
@@ -55,7 +55,7 @@ def test_the_event_names_are_those_of_the_steps() -> None:
     assert set(get_args(status.EventName)) == set(status.event_names())
 
 
-def test_only_a_definite_no_ends_what_may_have_been_charged() -> None:
+def test_only_a_definite_no_fails_an_attempt_that_may_have_been_charged() -> None:
     ends = {e.event for e in EDGES if e.source == "processing" and e.target == "failed"}
     assert ends == {"refused", "expired_unsent", "never_charged", "resolved_failed"}
 

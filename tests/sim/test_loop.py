@@ -15,7 +15,7 @@ def test_an_hour_of_sleep_moves_the_clock_by_an_hour() -> None:
     assert run_virtual(main) == EPOCH_S + 3600
 
 
-def test_sleepers_wake_in_the_order_of_their_times_whatever_the_order_of_their_start() -> None:
+def test_sleepers_wake_in_the_order_of_their_times_in_any_order_of_their_start() -> None:
     async def main(loop: VirtualLoop) -> list[tuple[str, float]]:
         woken: list[tuple[str, float]] = []
 
@@ -39,7 +39,7 @@ def test_a_timeout_fires_at_its_virtual_time() -> None:
     assert run_virtual(main) == 20.0
 
 
-def test_waiting_for_what_cannot_happen_is_a_deadlock() -> None:
+def test_waiting_for_an_event_that_cannot_happen_is_a_deadlock() -> None:
     async def main(loop: VirtualLoop) -> None:
         await asyncio.Event().wait()
 

@@ -24,7 +24,7 @@ def test_no_cell_on_the_page_is_bad_or_charges_twice() -> None:
     assert not any("BAD" in fate for fate in fates)
 
 
-def test_cells_run_again_are_good_and_as_the_page_says(every_cell: list[Cell]) -> None:
+def test_cells_run_again_have_no_findings_and_give_what_the_page_states(every_cell: list[Cell]) -> None:
     written = read(PAGE.read_text())
     chosen = every_cell[::EVERY]
     assert {cell.sequel for cell in chosen} == set(SEQUELS)

@@ -28,10 +28,10 @@ MUST: dict[tuple[str, str, bool, bool], str] = {
     ("token", "received", False, False): "initiated",
     ("abandon", "received", False, False): "failed",
     ("expire", "initiated", False, False): "failed",
-    ("claim", "initiated", False, False): "processing",
-    ("claim", "processing", False, False): "processing",
+    ("take_lease", "initiated", False, False): "processing",
+    ("take_lease", "processing", False, False): "processing",
     ("release", "processing", True, False): "processing",
-    ("steal", "processing", False, True): "processing",
+    ("take_over", "processing", False, True): "processing",
     ("unknown", "processing", True, False): "processing",
     ("unknown", "processing", True, True): "processing",
     ("unknown", "processing", False, True): "processing",
@@ -44,7 +44,7 @@ MUST: dict[tuple[str, str, bool, bool], str] = {
     ("bounced", "pending", False, False): "failed",
     ("resolve", "pending", False, False): "processed",
 }
-CALLS = sorted({call for call, *_ in MUST} | {"touch"})
+CALLS = sorted({call for call, *_ in MUST} | {"set_due"})
 
 
 class AnySequence(RuleBasedStateMachine):
@@ -131,7 +131,7 @@ class AnySequence(RuleBasedStateMachine):
 
     def call(self, call: str, attempt: Attempt) -> Awaitable[Attempt]:
         ledger, failure = self.ledger, {"actor": "sweeper", "return_code": "5009", "return_detail": None}
-        said = f"3F{attempt.agency_tracking_id}"
+        paygov_id = f"3F{attempt.agency_tracking_id}"
         match call:
             case "token":
                 return ledger.record_token(attempt, attempt.agency_tracking_id.ljust(32, "t"))
@@ -141,22 +141,24 @@ class AnySequence(RuleBasedStateMachine):
                 return ledger.fail(attempt, event="expired", **failure)  # type: ignore[arg-type]
             case "refuse":
                 return ledger.fail(attempt, event="refused", **failure)  # type: ignore[arg-type]
-            case "claim":
+            case "take_lease":
                 return ledger.take_lease(attempt, "worker", LEASE_S)
             case "release":
                 return ledger.release_lease(
                     attempt, "worker" if attempt.lease_owner == "worker" else "sweeper", "not sent"
                 )
-            case "steal":
+            case "take_over":
                 return ledger.take_over_lease(attempt, "sweeper", LEASE_S)
             case "unknown":
                 return ledger.record_unknown(attempt, "reply lost")
             case "paid":
-                return ledger.record_outcome(attempt, Outcome("processed", said, "Success", "ACH"), actor="sweeper")
+                return ledger.record_outcome(
+                    attempt, Outcome("processed", paygov_id, "Success", "ACH"), actor="sweeper"
+                )
             case "accepted":
-                return ledger.record_outcome(attempt, Outcome("pending", said, "Received", "ACH"), actor="portal")
+                return ledger.record_outcome(attempt, Outcome("pending", paygov_id, "Received", "ACH"), actor="portal")
             case "bounced":
-                return ledger.record_outcome(attempt, Outcome("failed", said, "Failed", "ACH"), actor="sweeper")
+                return ledger.record_outcome(attempt, Outcome("failed", paygov_id, "Failed", "ACH"), actor="sweeper")
             case "resolve":
                 return ledger.resolve(attempt, settled_as="processed", by="Ada", reason="asked")
             case _:

@@ -43,7 +43,7 @@ async def test_of_many_starters_after_a_failure_one_wins(ledger: Ledger, start: 
     assert await statuses(ledger, first) == ["failed", "received"]
 
 
-async def test_of_many_claimers_one_wins(ledger: Ledger, start: Start) -> None:
+async def test_of_many_callers_one_takes_the_lease(ledger: Ledger, start: Start) -> None:
     there = await ledger.record_token(await start(), "t" * 32)
     won, lost = await all_at_once([ledger.take_lease(there, f"worker-{n}", 30) for n in range(CALLERS)])
     (winner,) = won
@@ -70,7 +70,7 @@ async def test_many_resolvers_with_one_answer_write_one_event(ledger: Ledger, st
 
 
 @pytest.mark.parametrize("first", ["claim", "expire"])
-async def test_claim_and_expiry_exclude_each_other(ledger: Ledger, start: Start, first: str) -> None:
+async def test_lease_and_expiry_exclude_each_other(ledger: Ledger, start: Start, first: str) -> None:
     there = await ledger.record_token(await start(), "t" * 32)
     calls = [
         ledger.take_lease(there, "worker", 30),

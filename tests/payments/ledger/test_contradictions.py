@@ -19,7 +19,9 @@ async def _failed_by_hand(ledger: Ledger, start: Start) -> Attempt:
 
 
 @pytest.mark.parametrize("said", [PAID, SETTLING], ids=["processed", "under way"])
-async def test_a_collection_of_what_an_operator_failed_is_kept(ledger: Ledger, start: Start, said: Outcome) -> None:
+async def test_a_collection_of_an_attempt_that_an_operator_failed_is_kept(
+    ledger: Ledger, start: Start, said: Outcome
+) -> None:
     failed = await _failed_by_hand(ledger, start)
     with pytest.raises(OutcomeContradicts):
         await ledger.record_outcome(failed, said, actor="portal")
@@ -35,7 +37,7 @@ async def test_a_collection_of_what_an_operator_failed_is_kept(ledger: Ledger, s
     assert (await history(ledger, failed))[-1] == "resolved_failed"
 
 
-async def test_another_tracking_id_of_what_is_paid_or_settling_is_kept(ledger: Ledger, start: Start) -> None:
+async def test_another_tracking_id_of_a_paid_or_settling_attempt_is_kept(ledger: Ledger, start: Start) -> None:
     waiting = await pending(ledger, start)
     other = Outcome("processed", "3FOTHER", "Success")
     for _ in range(2):
@@ -79,7 +81,7 @@ async def test_a_second_collection_that_cannot_be_kept_is_not_forgotten_by_recor
     assert await ledger.reread(unknown) == unknown
 
 
-async def test_acknowledged_it_is_listed_no_more_nor_when_said_again(
+async def test_an_acknowledged_contradiction_is_not_listed_even_when_reported_again(
     ledger: Ledger, start: Start, wall: Wall, store: Listening
 ) -> None:
     failed = await _failed_by_hand(ledger, start)
@@ -95,7 +97,7 @@ async def test_acknowledged_it_is_listed_no_more_nor_when_said_again(
     assert await ledger.contradictions.acknowledge(failed.agency_tracking_id, by="Bob", reason="again") == []
 
 
-async def test_a_store_that_is_away_is_told_so_that_the_word_is_recorded_again(
+async def test_an_unreachable_store_raises_so_that_the_report_is_recorded_again(
     ledger: Ledger, start: Start, store: Listening
 ) -> None:
     failed = await _failed_by_hand(ledger, start)

@@ -25,11 +25,11 @@ Start = Callable[..., Awaitable[Attempt]]
 BUDGET_WCU = {
     "start": 13,  # obligation, attempt (+due +changes), event (+changes), two sentinels
     "token": 11,  # attempt (+due moves +changes moves), event (+changes), a sentinel
-    "claim": 9,  # attempt (+due moves +changes moves), event (+changes)
+    "lease": 9,  # attempt (+due moves +changes moves), event (+changes)
     "complete": 10,  # attempt (+due ends +changes moves), event (+changes), a sentinel
     "accept": 11,  # as a token: Pay.gov's tracking id has its sentinel
     "settle": 8,  # attempt (+due ends +changes moves), event (+changes)
-    "touch": 5,  # attempt (+due moves, +changes is rewritten: it projects everything)
+    "set_due": 5,  # attempt (+due moves, +changes is rewritten: it projects everything)
 }
 CARD_PAYMENT_WCU_MAX = 43
 ACH_PAYMENT_WCU_MAX = 52
@@ -108,10 +108,10 @@ def metered(ledger: Ledger, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Mete
 async def test_a_card_payment_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
     attempt = await metered.spend("start", start())
     attempt = await metered.spend("token", ledger.record_token(attempt, "t" * 32))
-    attempt = await metered.spend("claim", ledger.take_lease(attempt, "worker-1", 30))
+    attempt = await metered.spend("lease", ledger.take_lease(attempt, "worker-1", 30))
     paid = Outcome("processed", "3FPAID1234567", "Success", "PLASTIC_CARD")
     attempt = await metered.spend("complete", ledger.record_outcome(attempt, paid, actor="portal"))
-    assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "claim", "complete")}
+    assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "lease", "complete")}
     assert metered.wcu <= CARD_PAYMENT_WCU_MAX
 
 
@@ -119,12 +119,12 @@ async def test_a_card_payment_keeps_its_budget(ledger: Ledger, start: Start, met
 async def test_an_ach_payment_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
     attempt = await metered.spend("start", start())
     attempt = await metered.spend("token", ledger.record_token(attempt, "t" * 32))
-    attempt = await metered.spend("claim", ledger.take_lease(attempt, "worker-1", 30))
+    attempt = await metered.spend("lease", ledger.take_lease(attempt, "worker-1", 30))
     accepted = Outcome("pending", "3FPAID1234567", "Received", "ACH")
     attempt = await metered.spend("accept", ledger.record_outcome(attempt, accepted, actor="portal"))
     settled = Outcome("processed", "3FPAID1234567", "Success", "ACH")
     attempt = await metered.spend("settle", ledger.record_outcome(attempt, settled, actor="sweeper"))
-    assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "claim", "accept", "settle")}
+    assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "lease", "accept", "settle")}
     assert metered.wcu <= ACH_PAYMENT_WCU_MAX
 
 
@@ -133,8 +133,8 @@ async def test_a_poll_that_learns_nothing_costs_one_touch(
     ledger: Ledger, start: Start, metered: Metered, wall: Wall
 ) -> None:
     attempt = await start()
-    await metered.spend("touch", ledger.set_due(attempt, wall.now + 60))
-    assert metered.spent["touch"] <= BUDGET_WCU["touch"]
+    await metered.spend("set_due", ledger.set_due(attempt, wall.now + 60))
+    assert metered.spent["set_due"] <= BUDGET_WCU["set_due"]
 
 
 async def test_only_a_start_reads_before_it_writes(

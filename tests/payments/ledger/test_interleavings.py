@@ -79,7 +79,7 @@ class Worker:
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("failed_before", [False, True], ids=["first attempt", "after a failed one"])
-async def test_one_charge_whatever_the_order(
+async def test_every_order_gives_one_charge(
     write_path: WritePath, store: Listening, wall: Wall, fee: Fee, seed: int, failed_before: bool
 ) -> None:
     await _pay_once(write_path, store, wall, fee, seed, failed_before)
@@ -88,7 +88,7 @@ async def test_one_charge_whatever_the_order(
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("failed_before", [False, True], ids=["first attempt", "after a failed one"])
 @pytest.mark.only_write_path("transaction", reason="a swap always runs under the engine's guard")
-async def test_one_charge_where_the_engine_guards_what_is_compiled(
+async def test_one_charge_where_the_engine_guards_compiled_transactions(
     write_path: WritePath, wall: Wall, fee: Fee, seed: int, failed_before: bool
 ) -> None:
     store = SWAP.open(clock=wall, randomness=random.Random(1))

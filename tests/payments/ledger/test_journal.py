@@ -82,7 +82,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-async def test_a_store_that_stays_busy_is_said_so_and_nothing_is_written(
+async def test_a_store_that_stays_busy_raises_and_nothing_is_written(
     ledger: Ledger, start: Start, unreliable: Callable[..., None]
 ) -> None:
     attempt = await start()
@@ -122,7 +122,7 @@ async def test_bookkeeping_that_never_stops_ends_in_attempt_moved(
     assert touches == CHANGE_TRIES_MAX
 
 
-async def test_a_refusal_that_is_this_rooms_mistake_is_passed_on(ledger: Ledger, start: Start) -> None:
+async def test_a_refusal_by_another_rule_is_raised_unchanged(ledger: Ledger, start: Start) -> None:
     attempt = await start()
     with pytest.raises(RuleRefused) as caught:
         await ledger._journal.record_bookkeeping(attempt, fee_version="2021-01-01")

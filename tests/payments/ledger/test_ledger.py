@@ -211,7 +211,7 @@ async def test_an_event_that_cannot_end_the_attempt_is_refused(ledger: Ledger, s
     assert await ledger.reread(held) == held
 
 
-async def test_what_may_have_been_sent_is_not_expired_unsent(ledger: Ledger, start: Start) -> None:
+async def test_an_attempt_that_may_have_been_sent_is_not_expired_unsent(ledger: Ledger, start: Start) -> None:
     held = await processing(ledger, start)
     unknown = await ledger.record_unknown(held, "reply lost")
     for maybe_sent in (held, unknown):
@@ -221,7 +221,7 @@ async def test_what_may_have_been_sent_is_not_expired_unsent(ledger: Ledger, sta
             )
 
 
-async def test_a_lease_taken_over_is_not_given_back_as_unsent(ledger: Ledger, start: Start, wall: Wall) -> None:
+async def test_a_lease_taken_over_is_not_released_as_unsent(ledger: Ledger, start: Start, wall: Wall) -> None:
     held = await processing(ledger, start, lease_s=30)
     wall.pass_s(30)
     taken = await ledger.take_over_lease(held, "sweeper-1", 60)
@@ -235,10 +235,10 @@ async def test_a_definite_no_ends_the_lease(ledger: Ledger, start: Start) -> Non
     assert (failed.status, failed.lease_owner, failed.lease_until, failed.due_at) == ("failed", None, None, None)
 
 
-async def test_what_was_given_back_unsent_may_expire(ledger: Ledger, start: Start) -> None:
-    given_back = await ledger.release_lease(await processing(ledger, start), "worker-1", "connection refused")
+async def test_an_attempt_released_unsent_may_expire(ledger: Ledger, start: Start) -> None:
+    released = await ledger.release_lease(await processing(ledger, start), "worker-1", "connection refused")
     failed = await ledger.fail(
-        given_back, event="expired_unsent", actor="sweeper", return_code="5009", return_detail=None
+        released, event="expired_unsent", actor="sweeper", return_code="5009", return_detail=None
     )
     assert failed.status == "failed"
 
@@ -246,14 +246,14 @@ async def test_what_was_given_back_unsent_may_expire(ledger: Ledger, start: Star
 # ---- leases
 
 
-async def test_a_claim_takes_the_lease(ledger: Ledger, start: Start, wall: Wall) -> None:
+async def test_take_lease_leases_the_attempt_to_its_owner(ledger: Ledger, start: Start, wall: Wall) -> None:
     held = await processing(ledger, start, lease_s=30)
     assert (held.lease_owner, held.lease_until, held.due_at) == ("worker-1", wall.now + 30, wall.now + 30)
     assert held.leased(wall.now + 29.999)
     assert not held.leased(wall.now + 30)
 
 
-async def test_a_held_lease_is_not_claimed_nor_stolen(ledger: Ledger, start: Start) -> None:
+async def test_a_held_lease_is_neither_taken_nor_taken_over(ledger: Ledger, start: Start) -> None:
     before = await initiated(ledger, start)
     held = await ledger.take_lease(before, "worker-1", 30)
     for attempt in (before, held):
@@ -264,7 +264,7 @@ async def test_a_held_lease_is_not_claimed_nor_stolen(ledger: Ledger, start: Sta
         await ledger.take_over_lease(held, "sweeper-1", 30)
 
 
-async def test_a_lease_that_ran_out_is_never_claimed_again_but_taken_over_as_unknown(
+async def test_a_lease_that_ran_out_can_only_be_taken_over_with_an_unknown_outcome(
     ledger: Ledger, start: Start, wall: Wall
 ) -> None:
     held = await processing(ledger, start, lease_s=30)
@@ -284,17 +284,17 @@ async def test_only_a_processing_attempt_has_a_lease_to_steal(ledger: Ledger, st
         await ledger.take_over_lease(await initiated(ledger, start), "sweeper-1", 60)
 
 
-async def test_a_lease_given_back_unsent_may_be_claimed_again(ledger: Ledger, start: Start, wall: Wall) -> None:
+async def test_a_lease_released_unsent_may_be_taken_again(ledger: Ledger, start: Start, wall: Wall) -> None:
     held = await processing(ledger, start)
-    given_back = await ledger.release_lease(held, "worker-1", "connection refused")
-    assert (given_back.lease_owner, given_back.outcome_unknown) == (None, False)
-    assert given_back.due_at == wall.now + TOKEN_AGE_MAX_S
-    again = await ledger.take_lease(given_back, "worker-2", 30)
+    released = await ledger.release_lease(held, "worker-1", "connection refused")
+    assert (released.lease_owner, released.outcome_unknown) == (None, False)
+    assert released.due_at == wall.now + TOKEN_AGE_MAX_S
+    again = await ledger.take_lease(released, "worker-2", 30)
     assert again.lease_owner == "worker-2"
     assert (await history(ledger, again))[-2:] == ["released", "reclaimed"]
 
 
-async def test_only_the_owner_gives_a_lease_back(ledger: Ledger, start: Start) -> None:
+async def test_only_the_owner_releases_a_lease(ledger: Ledger, start: Start) -> None:
     held = await processing(ledger, start)
     with pytest.raises(AttemptMoved, match="cannot be released unsent by worker-2"):
         await ledger.release_lease(held, "worker-2", "connection refused")

@@ -42,7 +42,9 @@ async def test_an_unknown_outcome_stays_processing_and_blocks(ledger: Ledger, st
         await ledger.take_lease(unknown, "worker-2", 30)
 
 
-async def test_still_unknown_for_the_same_reason_tells_nothing_new(ledger: Ledger, start: Start, wall: Wall) -> None:
+async def test_a_repeated_reason_for_an_unknown_outcome_writes_no_event(
+    ledger: Ledger, start: Start, wall: Wall
+) -> None:
     unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
     wall.pass_s(5)
     assert await ledger.record_unknown(unknown, "reply lost") == unknown
@@ -63,7 +65,7 @@ async def test_still_unknown_after_a_take_over_gives_the_lease_back_quietly(
     assert (await history(ledger, back))[-1] == "lease_taken_over"
 
 
-async def test_an_unknown_outcome_is_resolved_by_what_paygov_says(ledger: Ledger, start: Start) -> None:
+async def test_an_unknown_outcome_is_resolved_by_paygovs_report(ledger: Ledger, start: Start) -> None:
     unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
     paid = await ledger.record_outcome(unknown, PAID, actor="sweeper")
     assert (paid.status, paid.outcome_unknown, paid.unknown_reason) == ("processed", False, None)
@@ -89,7 +91,7 @@ async def test_a_late_no_is_not_recorded_over_a_taken_lease(ledger: Ledger, star
 
 
 @pytest.mark.parametrize("theirs", ["under way", "unknown", "settling"])
-async def test_a_late_refusal_of_one_complete_says_nothing_of_the_next(
+async def test_a_late_refusal_of_one_complete_does_not_apply_to_the_next(
     ledger: Ledger, start: Start, wall: Wall, theirs: str
 ) -> None:
     held = await processing(ledger, start, lease_s=30)
@@ -104,21 +106,21 @@ async def test_a_late_refusal_of_one_complete_says_nothing_of_the_next(
     assert caught.value.attempt == current
 
 
-async def test_a_refusal_whose_recording_was_not_heard_of_is_recorded_once(ledger: Ledger, start: Start) -> None:
+async def test_a_refusal_recorded_without_an_answer_is_recorded_once(ledger: Ledger, start: Start) -> None:
     held = await processing(ledger, start)
     refused = Outcome("failed", return_code="4117")
     failed = await ledger.record_outcome(held, refused, actor="portal")
     assert await ledger.record_outcome(held, refused, actor="portal") == failed
 
 
-async def test_what_was_given_back_unsent_is_not_an_operators_to_settle(ledger: Ledger, start: Start) -> None:
+async def test_an_operator_cannot_settle_an_attempt_released_unsent(ledger: Ledger, start: Start) -> None:
     back = await ledger.release_lease(await processing(ledger, start), "worker-1", "Pay.gov could not be reached")
     for settled_as in ("processed", "failed"):
         with pytest.raises(NoSuchEdge, match="unsent"):
             await ledger.resolve(back, settled_as=settled_as, by="Ada", reason="asked")
 
 
-async def test_what_tells_nothing_new_answers_with_the_attempt_as_it_is_now(ledger: Ledger, start: Start) -> None:
+async def test_a_call_that_writes_nothing_returns_the_current_attempt(ledger: Ledger, start: Start) -> None:
     unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
     settling = await ledger.record_outcome(unknown, SETTLING, actor="sweeper")
     with pytest.raises(AttemptMoved) as caught:
@@ -156,7 +158,7 @@ async def test_another_word_for_pending_is_noted(ledger: Ledger, start: Start) -
     assert (await history(ledger, noted))[-1] == "noted"
 
 
-async def test_words_for_pending_that_go_on_changing_are_noted_no_more_and_it_still_settles(
+async def test_changing_words_for_pending_are_noted_a_bounded_number_of_times_and_it_still_settles(
     ledger: Ledger, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(EVENTS_MAX, "noted", 8)
@@ -179,7 +181,7 @@ async def test_an_older_answer_after_the_end_changes_nothing(ledger: Ledger, sta
     "answer",
     [Outcome("failed", "3FPAID", "Failed"), Outcome("processed", "3FOTHER", "Success")],
 )
-async def test_an_answer_that_contradicts_is_told_and_not_written(
+async def test_a_contradicting_answer_raises_and_is_not_written_to_the_attempt(
     ledger: Ledger, start: Start, answer: Outcome
 ) -> None:
     paid = await ledger.record_outcome(await processing(ledger, start), PAID, actor="portal")
@@ -227,9 +229,7 @@ async def test_an_operator_waits_for_a_lease_and_settles_only_what_is_open(ledge
 # ---- bookkeeping
 
 
-async def test_touching_due_tells_no_event_and_keeps_the_time_of_change(
-    ledger: Ledger, start: Start, wall: Wall
-) -> None:
+async def test_set_due_writes_no_event_and_keeps_the_time_of_change(ledger: Ledger, start: Start, wall: Wall) -> None:
     waiting = await pending(ledger, start)
     wall.pass_s(60)
     later = await ledger.set_due(waiting, wall.now + 600, refreshed_at=wall.now)
@@ -289,7 +289,7 @@ async def test_a_refusal_that_decides_nothing_is_kept_until_an_outcome_is_known(
     assert (paid.return_code, paid.return_detail) == (None, "found in the report")
 
 
-async def test_what_paygov_has_a_collection_of_is_put_in_doubt(ledger: Ledger, start: Start) -> None:
+async def test_an_attempt_of_which_paygov_has_a_collection_is_put_in_doubt(ledger: Ledger, start: Start) -> None:
     received = await start()
     doubted = await ledger.put_in_doubt(received, "Pay.gov has it", actor="sweeper")
     assert (doubted.status, doubted.outcome_unknown, doubted.lease_owner) == ("processing", True, None)

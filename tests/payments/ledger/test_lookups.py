@@ -30,7 +30,7 @@ async def test_details_are_one_strongly_consistent_query(
     assert consistent(write_path, store)
 
 
-async def test_who_wants_no_history_reads_none(
+async def test_a_read_without_events_reads_no_history(
     write_path: WritePath, ledger: Ledger, start: Start, store: Listening, wall: Wall
 ) -> None:
     first = await start()
@@ -69,19 +69,19 @@ async def test_an_attempt_is_found_by_any_of_its_names(ledger: Ledger, start: St
     assert await ledger.attempt_by_paygov_id("3FP") == attempt
 
 
-async def test_a_missing_value_is_none(ledger: Ledger) -> None:
+async def test_an_absent_obligation_or_attempt_is_none(ledger: Ledger) -> None:
     assert await ledger.obligation("dawson", "nothing") is None
     assert await ledger.attempt_by_token("t" * 32) is None
     assert await ledger.attempt_by_agency_id("b") is None
     assert await ledger.attempt_by_paygov_id("") is None
 
 
-async def test_an_attempt_that_is_gone_is_said_so(ledger: Ledger, attempt: Attempt) -> None:
+async def test_an_attempt_that_is_gone_raises(ledger: Ledger, attempt: Attempt) -> None:
     with pytest.raises(LookupError, match=attempt.agency_tracking_id):
         await ledger.reread(attempt)
 
 
-async def test_events_of_several_attempts_are_told_in_their_order(ledger: Ledger, start: Start, wall: Wall) -> None:
+async def test_events_of_several_attempts_are_in_order(ledger: Ledger, start: Start, wall: Wall) -> None:
     failure = {"event": "start_failed", "actor": "portal", "return_code": None, "return_detail": None}
     first = await start()
     wall.pass_s(1)
@@ -149,7 +149,7 @@ def named(record: Attempt | Event) -> str:
     return record.status if isinstance(record, Attempt) else record.name
 
 
-async def test_changes_are_told_in_order_across_hours(ledger: Ledger, start: Start, wall: Wall) -> None:
+async def test_changes_are_in_order_across_hours(ledger: Ledger, start: Start, wall: Wall) -> None:
     began = wall.now
     attempt = await start()
     wall.pass_s(BUCKET_S)

@@ -10,7 +10,7 @@ from bursar.payments.ledger.table import TABLE_NAME, create_table
 from tests.support.payments.stage import Listening
 
 
-async def test_making_the_table_twice_is_making_it_once(ledger: Ledger, store: Listening) -> None:
+async def test_creating_the_table_twice_creates_it_once(ledger: Ledger, store: Listening) -> None:
     await asyncio.gather(ledger.create_table(), ledger.create_table())
     table = (await store.call("DescribeTable", {"TableName": TABLE_NAME}))["Table"]
     assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"due", "changes"}
@@ -30,7 +30,7 @@ class StaysCreating:
         """Do nothing: the store is not open."""
 
 
-async def test_a_table_that_never_becomes_active_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_table_that_never_becomes_active_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bursar.payments.ledger.table.ACTIVE_POLL_INTERVAL_S", 0.0)
     monkeypatch.setattr("bursar.payments.ledger.table.ACTIVE_POLLS_MAX", 3)
     store = StaysCreating()
