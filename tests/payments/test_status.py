@@ -82,7 +82,7 @@ def test_edge_refuses_what_the_graph_does_not_have(
 
 
 @pytest.mark.parametrize(
-    ("said", "means"),
+    ("word", "means"),
     [
         ("Success", "processed"),
         ("Settled", "processed"),
@@ -97,8 +97,8 @@ def test_edge_refuses_what_the_graph_does_not_have(
         ("success", None),
     ],
 )
-def test_paygov_words(said: str, means: str | None) -> None:
-    assert status.from_paygov(said) == means
+def test_paygov_words(word: str, means: str | None) -> None:
+    assert status.from_paygov(word) == means
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ TAKEOVER_EVENTS_MAX: Final = 1_500
 NOTED_EVENTS_MAX: Final = 2_000
 """At this number of events, a new status word from Pay.gov for a settling attempt is no longer stored."""
 
-_EVENTS_GIVEN_BACK: Final = 4  # started, token_given, claimed, released: there is no other way
+_EVENTS_RELEASED: Final = 4  # started, token_given, claimed, released: there is no other way
 _EVENTS_OF_A_RECLAIM: Final = 2  # reclaimed, released
 EVENTS_MAX: Final[Mapping[EventName, int]] = {
-    "reclaimed": _EVENTS_GIVEN_BACK + _EVENTS_OF_A_RECLAIM * RECLAIMS_MAX,
+    "reclaimed": _EVENTS_RELEASED + _EVENTS_OF_A_RECLAIM * RECLAIMS_MAX,
     "lease_taken_over": TAKEOVER_EVENTS_MAX,
     "noted": NOTED_EVENTS_MAX,
 }

@@ -192,8 +192,8 @@ class AnySequence(RuleBasedStateMachine):
             assert events[-1].to_status == attempt.status
             assert [event.from_status for event in events] == [None, *(event.to_status for event in events[:-1])]
             for event in events:
-                told = (event.from_status, event.to_status, event.name)
-                steps = [e for e in EDGES if (e.source, e.target, e.event) == told]
+                taken = (event.from_status, event.to_status, event.name)
+                steps = [e for e in EDGES if (e.source, e.target, e.event) == taken]
                 assert len(steps) == 1
                 assert event.actor in steps[0].actors
             assert (attempt.due_at is None) == (attempt.status in ("processed", "failed"))

@@ -69,14 +69,14 @@ async def test_many_resolvers_with_one_answer_write_one_event(ledger: Ledger, st
     assert [event.name for event in view.events].count("completed") == 1
 
 
-@pytest.mark.parametrize("first", ["claim", "expire"])
+@pytest.mark.parametrize("first", ["lease", "expire"])
 async def test_lease_and_expiry_exclude_each_other(ledger: Ledger, start: Start, first: str) -> None:
     there = await ledger.record_token(await start(), "t" * 32)
     calls = [
         ledger.take_lease(there, "worker", 30),
         ledger.fail(there, event="expired", actor="sweeper", return_code="5009", return_detail=None),
     ]
-    won, lost = await all_at_once(calls if first == "claim" else calls[::-1])
+    won, lost = await all_at_once(calls if first == "lease" else calls[::-1])
     assert (len(won), len(lost)) == (1, 1)
     assert isinstance(lost[0], AttemptMoved)
     assert lost[0].attempt == won[0]

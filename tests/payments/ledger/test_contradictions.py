@@ -18,21 +18,21 @@ async def _failed_by_hand(ledger: Ledger, start: Start) -> Attempt:
     return await ledger.resolve(unknown, settled_as="failed", by="Ada", reason="no charge found")
 
 
-@pytest.mark.parametrize("said", [PAID, SETTLING], ids=["processed", "under way"])
+@pytest.mark.parametrize("report", [PAID, SETTLING], ids=["processed", "under way"])
 async def test_a_collection_of_an_attempt_that_an_operator_failed_is_kept(
-    ledger: Ledger, start: Start, said: Outcome
+    ledger: Ledger, start: Start, report: Outcome
 ) -> None:
     failed = await _failed_by_hand(ledger, start)
     with pytest.raises(OutcomeContradicts):
-        await ledger.record_outcome(failed, said, actor="portal")
+        await ledger.record_outcome(failed, report, actor="portal")
     [kept] = await ledger.contradictions.unacknowledged()
     assert (kept.agency_tracking_id, kept.client, kept.reference) == (
         failed.agency_tracking_id,
         failed.client,
         failed.reference,
     )
-    assert kept.summary == f"Pay.gov says {said.status} as 3FPAID, recorded is failed"
-    assert kept.reported_transaction_status == said.transaction_status
+    assert kept.summary == f"Pay.gov says {report.status} as 3FPAID, recorded is failed"
+    assert kept.reported_transaction_status == report.transaction_status
     assert await ledger.reread(failed) == failed
     assert (await history(ledger, failed))[-1] == "resolved_failed"
 

@@ -115,5 +115,5 @@ async def _pay_once(
     view = await ledgers[0].obligation("c", REFERENCE)
     assert view is not None
     assert [attempt.status for attempt in view.attempts] == ["failed"] * failed_before + ["processed"]
-    told = [event.name for event in view.events][2 * failed_before :]
-    assert told == ["started", "token_given", "claimed", "completed"]
+    names = [event.name for event in view.events][2 * failed_before :]
+    assert names == ["started", "token_given", "claimed", "completed"]

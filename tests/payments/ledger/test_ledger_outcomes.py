@@ -277,8 +277,8 @@ async def test_that_the_second_complete_is_used_is_never_forgotten(ledger: Ledge
     assert (await ledger.record_outcome(still, PAID, actor="sweeper")).repeat_used
     view = await ledger.obligation(still.client, still.reference)
     assert view is not None
-    told = [event.detail.get("repeat_used") for event in view.events if event.name == "outcome_unknown"]
-    assert told == [None, True, True]
+    flags = [event.detail.get("repeat_used") for event in view.events if event.name == "outcome_unknown"]
+    assert flags == [None, True, True]
 
 
 async def test_a_refusal_that_decides_nothing_is_kept_until_an_outcome_is_known(ledger: Ledger, start: Start) -> None:

@@ -156,11 +156,11 @@ async def test_changes_are_in_order_across_hours(ledger: Ledger, start: Start, w
     attempt = await ledger.record_token(attempt, "t" * 32)
     wall.pass_s(3 * BUCKET_S)
     attempt = await ledger.take_lease(attempt, "worker-1", 30)
-    told = [record async for record in ledger.changes(began, wall.now + 1)]
-    assert sorted(map(named, told[2:])) == ["claimed", "processing"]
-    assert [named(record) for record in told[:2]] == ["started", "token_given"]
+    records = [record async for record in ledger.changes(began, wall.now + 1)]
+    assert sorted(map(named, records[2:])) == ["claimed", "processing"]
+    assert [named(record) for record in records[:2]] == ["started", "token_given"]
     backwards = [record async for record in ledger.changes(began, wall.now + 1, newest_first=True)]
-    assert backwards == told[::-1]
+    assert backwards == records[::-1]
 
 
 async def test_the_end_of_a_span_is_outside_and_its_beginning_inside(ledger: Ledger, start: Start, wall: Wall) -> None:
