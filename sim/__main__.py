@@ -50,7 +50,7 @@ def main() -> int:
 def _replay(seed: int) -> int:
     verdict = simulate(seed)
     print(*verdict.timeline, sep="\n")
-    _tell(verdict)
+    _print_verdict(verdict)
     return bool(verdict.findings)
 
 
@@ -67,7 +67,7 @@ def _run_many(seeds: range, workers: int) -> int:
             given_up += verdict.given_up
             if verdict.findings:
                 bad += 1
-                _tell(verdict)
+                _print_verdict(verdict)
     print(
         f"\n{len(seeds)} seeds in {time.monotonic() - began:.0f} s: {payments} obligations, {charges} charges, ", end=""
     )
@@ -98,7 +98,7 @@ def _catch_all(workers: int) -> int:
     with ProcessPoolExecutor(workers) as pool:
         for name, finding, seed in pool.map(_catch, CANARIES):
             missed += finding is None
-            table.append(f"| {name} | {seed if finding else 'never'} | {_nameless(finding or 'nothing')} |")
+            table.append(f"| {name} | {seed if finding else 'never'} | {_without_ids(finding or 'nothing')} |")
             print(table[-1], flush=True)
     written = "\n".join(table) + "\n"
     SIMULATION_PAGE.write_text(_CANARIES_TABLE.sub(lambda _: written, SIMULATION_PAGE.read_text()))
@@ -106,9 +106,9 @@ def _catch_all(workers: int) -> int:
     return bool(missed)
 
 
-def _nameless(finding: str) -> str:
-    for ids, whose in _IDS:
-        finding = ids.sub(whose, finding)
+def _without_ids(finding: str) -> str:
+    for ids, replacement in _IDS:
+        finding = ids.sub(replacement, finding)
     return finding
 
 
@@ -117,7 +117,7 @@ def _catch(name: str) -> tuple[str, str | None, int]:
     return name, found.finding, found.seed
 
 
-def _tell(verdict: Verdict) -> None:
+def _print_verdict(verdict: Verdict) -> None:
     print(f"seed {verdict.seed}: {'; '.join(verdict.findings) or 'good'}", flush=True)
     if verdict.findings:
         print(f"  replay: python -m sim --seed {verdict.seed}", flush=True)

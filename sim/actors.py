@@ -52,7 +52,7 @@ class Bill:
     metadata: dict[str, Any]
     amount: float | None = None
     tokens: list[str] = field(default_factory=list)
-    heard: list[tuple[float, str]] = field(default_factory=list)  # (Unix seconds, payment status)
+    received: list[tuple[float, str]] = field(default_factory=list)  # (Unix seconds, payment status)
     findings: list[str] = field(default_factory=list)
 
 
@@ -104,7 +104,7 @@ class Application:
                 self.bill.tokens.append(answer.token)
                 return answer.token
             if isinstance(answer, PortalError) and answer.status == 409 and "already been paid" in answer.message:
-                self.hear("success")
+                self.receive("success")
                 return None
             wait_s = await self.pause(wait_s)
         return None
@@ -156,7 +156,7 @@ class Application:
             answer = await self.ask_process(token)
             if isinstance(answer, Payment):
                 if answer.status != "pending":
-                    return self.hear(answer.status)
+                    return self.receive(answer.status)
                 return await self.follow()
             if isinstance(answer, PortalError):
                 if answer.status == 404:
@@ -178,7 +178,7 @@ class Application:
         for _ in range(self.tries_max):
             answer = await self.ask("details", self.details)
             if isinstance(answer, Payment) and answer.status != "pending":
-                return self.hear(answer.status)
+                return self.receive(answer.status)
             if isinstance(answer, PortalError) and answer.status == 404:
                 if self.world.restored_at is not None:
                     return None  # a restored store may not know the payment
@@ -187,9 +187,9 @@ class Application:
             wait_s = await self.pause(wait_s)
         return None
 
-    def hear(self, status: str) -> str:
+    def receive(self, status: str) -> str:
         """Note ``status`` as the answer that the application received, and return it."""
-        self.bill.heard.append((self.world.loop.clock(), status))
+        self.bill.received.append((self.world.loop.clock(), status))
         return status
 
     async def ask_process(self, token: str) -> Any:
@@ -201,14 +201,14 @@ class Application:
         try:
             answer = await self.world.ask(use_case)
         except Gone:
-            self.world.note(f"{self.name}: {what}: nobody answered")
+            self.world.note(f"{self.name}: {what}: no answer")
             return None
         except Exception as error:  # the portal's table maps it to the error that a caller would receive
-            heard = portal_error(error)
-            self.world.note(f"{self.name}: {what}: {heard.status} {heard.message} ({type(error).__name__})")
-            if isinstance(heard, Unexpected):
+            received = portal_error(error)
+            self.world.note(f"{self.name}: {what}: {received.status} {received.message} ({type(error).__name__})")
+            if isinstance(received, Unexpected):
                 self.bill.findings.append(f"{self.name}: {what} was answered with 500: {error!r}")
-            return heard
+            return received
         self.world.note(f"{self.name}: {what}: 200 {answer.status if isinstance(answer, Payment) else 'token'}")
         return answer
 

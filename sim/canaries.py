@@ -233,11 +233,11 @@ def _lease_kept() -> AbstractContextManager[Any]:
     return patch.object(ledger, "_OUTCOME_KNOWN", known)
 
 
-def _unpinned() -> AbstractContextManager[Any]:
+def _writes_compare_nothing() -> AbstractContextManager[Any]:
     return patch.object(compiling, "compared_attributes", lambda plan, change: {plan.kind_attribute})
 
 
-def _silence_is_written() -> AbstractContextManager[Any]:
+def _missing_answer_is_written() -> AbstractContextManager[Any]:
     async def done(self: Any, unknown: Exception) -> bool:
         return True
 
@@ -255,7 +255,7 @@ def _sweeper_ignores(status: str) -> Plant:
     return lambda: patch.dict(sweep.STEPS, {status: _nothing})
 
 
-def _doubt_expires() -> AbstractContextManager[Any]:
+def _unknown_expires() -> AbstractContextManager[Any]:
     async def processing(portal: Portal, attempt: Attempt) -> str:
         if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
             await _never_charged(portal, attempt, "sweeper")
@@ -264,7 +264,7 @@ def _doubt_expires() -> AbstractContextManager[Any]:
     return patch.dict(sweep.STEPS, processing=processing)
 
 
-def _doubt_gives_way() -> AbstractContextManager[Any]:
+def _unknown_gives_way() -> AbstractContextManager[Any]:
     async def processing(portal: Portal, attempt: Attempt, request: Any) -> bool:
         await _never_charged(portal, attempt, "portal")
         return True
@@ -278,7 +278,7 @@ async def _never_charged(portal: Portal, attempt: Attempt, actor: Any) -> None:
     )
 
 
-def _breaker_opens_for_good() -> AbstractContextManager[Any]:
+def _breaker_opens_permanently() -> AbstractContextManager[Any]:
     def report(self: Breaker, answered: bool) -> None:
         if not answered:
             self._open_until = self._clock() + A_YEAR_S
@@ -289,14 +289,14 @@ def _breaker_opens_for_good() -> AbstractContextManager[Any]:
 def _pending_is_success() -> AbstractContextManager[Any]:
     honest = answers.payment_status
 
-    def told(statuses: Any) -> str:
+    def summarise(statuses: Any) -> str:
         status = str(honest(statuses))
         return "success" if status == "pending" else status
 
-    return patch.object(answers, "payment_status", told)
+    return patch.object(answers, "payment_status", summarise)
 
 
-def _nobody_is_told() -> AbstractContextManager[Any]:
+def _nothing_is_listed() -> AbstractContextManager[Any]:
     return patch.object(attention, "attention_reason", lambda portal, attempt: None)
 
 
@@ -312,12 +312,12 @@ def _sweeper_hangs() -> AbstractContextManager[Any]:
 CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("a timeout is judged as failed", _completion_judged(TimedOut, _failed), 1),
     Canary("a lost reply is judged as failed", _completion_judged(Lost, _failed), 1),
-    Canary("what was never sent is judged as paid", _completion_judged(NotSent, _paid), 1),
+    Canary("an unsent complete is judged as paid", _completion_judged(NotSent, _paid), 1),
     Canary("complete is repeated blindly", _repeated_blindly, 1),
     Canary("the refusal of a second complete is definite", _second_refusal_is_definite, 1),
     Canary("fault 4117 on the first complete is definite", _unusable_is_definite, 3),
     Canary("the second complete is not remembered", _repeat_forgotten, 1),
-    Canary("time fails what a restored store does not know to be charged", _expires_unasked, 13),
+    Canary("time fails an attempt that a restored store does not know to be charged", _expires_unasked, 13),
     Canary("the lease is ignored", _lease_ignored, 5),
     Canary("a completion ends with its caller", _abandoned_with_its_caller, 2),
     Canary("the amount is not checked",
@@ -334,18 +334,18 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("an outcome is answered and not recorded", _never_recorded, 1),
     Canary("an event is not written", _event_forgotten, 3),
     Canary("a lease never ends", _lease_kept, 1),
-    Canary("writes are not pinned to what was read", _unpinned, 22),
-    Canary("the store's silence is taken for yes", _silence_is_written, 30),
+    Canary("writes do not compare what was read", _writes_compare_nothing, 22),
+    Canary("a missing answer of the store counts as written", _missing_answer_is_written, 30),
     Canary("\"none\" is believed while the token lives",
            lambda: patch.object(resolution, "_token_is_dead", lambda portal, attempt: True), 29),
-    Canary("doubt expires with the token", _doubt_expires, 5),
-    Canary("an attempt in doubt gives way to another", _doubt_gives_way, 1),
-    Canary("the sweeper ignores what is received", _sweeper_ignores("received"), 13),
-    Canary("the sweeper ignores what is initiated", _sweeper_ignores("initiated"), 2),
-    Canary("the sweeper ignores what is pending", _sweeper_ignores("pending"), 2),
-    Canary("the sweeper hangs on what is in doubt", _sweeper_hangs, 2),
-    Canary("one unanswered question opens the breaker for good", _breaker_opens_for_good, 1),
-    Canary("a pending payment is told as success", _pending_is_success, 1),
-    Canary("nobody is told of what only a person can settle", _nobody_is_told, 1),
+    Canary("an unknown outcome expires with the token", _unknown_expires, 5),
+    Canary("an attempt with an unknown outcome gives way to another", _unknown_gives_way, 1),
+    Canary("the sweeper ignores received attempts", _sweeper_ignores("received"), 13),
+    Canary("the sweeper ignores initiated attempts", _sweeper_ignores("initiated"), 2),
+    Canary("the sweeper ignores pending attempts", _sweeper_ignores("pending"), 2),
+    Canary("the sweeper hangs on unknown outcomes", _sweeper_hangs, 2),
+    Canary("one unanswered request opens the breaker permanently", _breaker_opens_permanently, 1),
+    Canary("a pending payment is reported as success", _pending_is_success, 1),
+    Canary("attempts that only a person can settle are not listed", _nothing_is_listed, 1),
 )}
 # fmt: on

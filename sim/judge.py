@@ -49,10 +49,10 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
         view = await world.reader.obligation(bill.client, bill.reference)
         if view is not None:
             views.append(view)
-            world.timeline += [(event.at, _spoken(event)) for event in view.events]
+            world.timeline += [(event.at, _event_line(event)) for event in view.events]
             findings += _judge_bill(world, bill, view)
         elif bill.tokens and world.restored_at is None:
-            findings.append(f"{bill.reference}: acknowledged and then forgotten")
+            findings.append(f"{bill.reference}: acknowledged and not found again")
     findings += _judge_books(world, views)
     report = await audit_table(world.engine, TABLE, RULES, randomness=world.randomness)
     findings += [f"audit: {finding.kind}: {finding.rule}: {finding.message}" for finding in report.findings]
@@ -68,10 +68,10 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
     for charge in world.books.all_charges():
         name = charge.agency_tracking_id
         attempt = attempts.get(name)
-        if name in world.lost or (attempt is not None and _beyond_asking(world, attempt)):
+        if name in world.lost or (attempt is not None and _is_in_known_gap(world, attempt)):
             continue
         if attempt is None:
-            findings.append(f"a charge of {name} that no attempt knows")
+            findings.append(f"{name} was charged and no attempt has this id")
         elif attempt.status != "processed":
             findings.append(f"{name} was charged and is {attempt.status}")
         elif attempt.paygov_tracking_id != charge.paygov_tracking_id:
@@ -86,7 +86,7 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
     return findings
 
 
-def _beyond_asking(world: World, attempt: Attempt) -> bool:
+def _is_in_known_gap(world: World, attempt: Attempt) -> bool:
     """Return whether the attempt failed by time in a restored store that cannot ask Pay.gov: the known gap."""
     if world.restored_at is None or world.sky.query_available:
         return False
@@ -96,28 +96,28 @@ def _beyond_asking(world: World, attempt: Attempt) -> bool:
 
 def _judge_bill(world: World, bill: Bill, view: ObligationView) -> list[str]:
     findings = []
-    charged = [attempt.agency_tracking_id for attempt in view.attempts if not _beyond_asking(world, attempt)]
+    charged = [attempt.agency_tracking_id for attempt in view.attempts if not _is_in_known_gap(world, attempt)]
     charges = world.books.charges_for(charged)
     if len(charges) > 1:
         findings.append(f"{bill.reference}: the payer was charged {len(charges)} times")
-    findings += _judge_what_was_heard(world, bill, view)
+    findings += _judge_answers(world, bill, view)
     for attempt in view.attempts:
         findings += _judge_attempt(world, attempt, view.events)
     return findings
 
 
-def _judge_what_was_heard(world: World, bill: Bill, view: ObligationView) -> list[str]:
+def _judge_answers(world: World, bill: Bill, view: ObligationView) -> list[str]:
     """Check that callers received success only after processing, and failure only for payments without a charge."""
     findings = []
     processed_at = min((e.at for e in view.events if e.to_status == "processed"), default=None)
-    charged = [a for a in view.attempts if world.books.charges(a.agency_tracking_id) and not _beyond_asking(world, a)]
-    for at, status in bill.heard:
+    charged = [a for a in view.attempts if world.books.charges(a.agency_tracking_id) and not _is_in_known_gap(world, a)]
+    for at, status in bill.received:
         if world.restored_at is not None and at < world.restored_at:
             continue  # the restored store has lost what was acknowledged before
         if status == "success" and (processed_at is None or processed_at > at + EVENT_TIME_S):
-            findings.append(f"{bill.reference}: a caller heard success at {iso_ms(at)}, before it was processed")
+            findings.append(f"{bill.reference}: a caller received success at {iso_ms(at)}, before it was processed")
         if status == "failed" and any(attempt.created_at <= at for attempt in charged):
-            findings.append(f"{bill.reference}: a caller heard failed at {iso_ms(at)} of what was charged")
+            findings.append(f"{bill.reference}: a caller received failed at {iso_ms(at)} for a charged payment")
     return findings
 
 
@@ -134,20 +134,22 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
         findings.append(f"{name}: events are missing or doubled: {[event.seq for event in history]}")
     if attempt.event_seq != len(history) or attempt.version < attempt.event_seq:
         findings.append(f"{name}: version {attempt.version}, {attempt.event_seq} events counted, {len(history)} kept")
-    nobody_died = world.sky.kind_to_leases and not world.counts["deaths"]
+    no_process_died = world.sky.only_holders_end_leases and not world.counts["deaths"]
     status: str | None = None
     for event in history:
         if event.from_status != status or (status, event.to_status) not in MOVES:
             findings.append(f"{name}: {event.name} moves {event.from_status} to {event.to_status} out of {status}")
         status = event.to_status
-        if nobody_died and LEASE_RAN_OUT in str(event.detail.get("reason")):
-            findings.append(f"{name}: a lease ran out although nobody died and the store was there")
+        if no_process_died and LEASE_RAN_OUT in str(event.detail.get("reason")):
+            findings.append(f"{name}: a lease ran out although no process died and the store had no faults")
     if status != attempt.status:
         findings.append(f"{name} is {attempt.status} and its history ends in {status}")
     return findings
 
 
-def _spoken(event: Event) -> str:
+def _event_line(event: Event) -> str:
     moved = event.to_status if event.from_status == event.to_status else f"{event.from_status} → {event.to_status}"
-    told = ", ".join(f"{name}: {value}" for name, value in event.detail.items())
-    return f"ledger: {event.agency_tracking_id}: {event.name} ({moved}) by the {event.actor}" + (told and f"; {told}")
+    detail = ", ".join(f"{name}: {value}" for name, value in event.detail.items())
+    return f"ledger: {event.agency_tracking_id}: {event.name} ({moved}) by the {event.actor}" + (
+        detail and f"; {detail}"
+    )

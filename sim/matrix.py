@@ -34,38 +34,38 @@ RETRIES_AFTER_S: Final = (2.0, 30.0, 120.0, 600.0)
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Pay.gov's fault at the first complete (``spoilt``), after the payer paid by ``method``."""
+    """Pay.gov's fault at the first complete (``misbehaviour``), after the payer paid by ``method``."""
 
     name: str
-    spoilt: Misbehaviour | None = None
+    misbehaviour: Misbehaviour | None = None
     method: str = "PLASTIC_CARD"
     outcome: str = "Success"
     outage: bool = False
 
 
-def _spoilt(name: str, kind: str, takes_place: bool | None = None, **rest: Any) -> Behaviour:
+def _misbehaving(name: str, kind: str, takes_place: bool | None = None, **rest: Any) -> Behaviour:
     misbehaviour = Misbehaviour(kind=kind, takes_place=takes_place, operations=("complete",), times=1, **rest)
     return Behaviour(name, misbehaviour)
 
 
 BEHAVIOURS: Final = (
-    Behaviour("charges the card and says so"),
+    Behaviour("charges the card and reports it"),
     Behaviour("declines the card", outcome="Failed"),
     Behaviour("accepts an ACH debit, which settles", method="ACH"),
     Behaviour("accepts an ACH debit, which bounces", method="ACH", outcome="Failed"),
-    _spoilt("charges and never answers", "drop", True),
-    _spoilt("never answers and does not charge", "drop", False),
-    _spoilt("charges and resets the connection", "reset", True),
-    _spoilt("resets the connection and does not charge", "reset", False),
-    _spoilt("charges 400 s later, when nobody waits", "delay", delay_s=400.0),
-    _spoilt("refuses the connection", "refuse"),
-    _spoilt("charges and answers HTTP 500", "http", True, status=500),
-    _spoilt("charges and answers garbage", "garbage"),
-    _spoilt("charges and answers with another amount", "wrong_amount"),
-    _spoilt("charges and answers with another's id", "wrong_agency"),
-    _spoilt("answers with fault 4019", "fault", code="4019"),
-    _spoilt("charges, is asked twice by the network and answers the second with 4117", "twice"),
-    Behaviour("is out for an hour from here on", outage=True),
+    _misbehaving("charges and never answers", "drop", True),
+    _misbehaving("never answers and does not charge", "drop", False),
+    _misbehaving("charges and resets the connection", "reset", True),
+    _misbehaving("resets the connection and does not charge", "reset", False),
+    _misbehaving("charges 400 s later, after the timeout", "delay", delay_s=400.0),
+    _misbehaving("refuses the connection", "refuse"),
+    _misbehaving("charges and answers HTTP 500", "http", True, status=500),
+    _misbehaving("charges and answers garbage", "garbage"),
+    _misbehaving("charges and answers with another amount", "wrong_amount"),
+    _misbehaving("charges and answers with another payment's id", "wrong_agency"),
+    _misbehaving("answers with fault 4019", "fault", code="4019"),
+    _misbehaving("charges, is asked twice by the network and answers the second with 4117", "twice"),
+    Behaviour("is out for an hour from then on", outage=True),
 )
 
 
@@ -122,9 +122,9 @@ class Stage:
         self.phase = "after"
         self.steps: dict[str, list[str]] = {phase: [] for phase in PHASES}
         self._begun: set[str] = set()
-        self._raise_process()
+        self._start_process()
 
-    def _raise_process(self) -> None:
+    def _start_process(self) -> None:
         process = self.world.new_process(0, self._dies_at)
         self.world.processes[:] = [process]
         self.world.portals[:] = [self.world.new_portal(process)]
@@ -156,16 +156,16 @@ class Stage:
         self.phase = phase
         await what()
         self.phase = "after"
-        return await self.revive()
+        return await self.replace_dead()
 
-    async def revive(self) -> bool:
+    async def replace_dead(self) -> bool:
         """Replace the process if it is dead; return whether it was alive."""
         if not self.process.dead:
             return True
         self.world.counts["deaths"] += 1
         self.world.note(f"the process died in {self.cell.death}")
         await asyncio.sleep(1.0)
-        self._raise_process()
+        self._start_process()
         return False
 
     async def init(self) -> Any:
@@ -179,11 +179,11 @@ class Stage:
 
     async def complete(self) -> Any:
         """Call process, and return the payment's final status; None if there is none."""
-        return self._heard(await self.caller.ask_process(self.token)) if self.token else None
+        return self._receive(await self.caller.ask_process(self.token)) if self.token else None
 
     async def details(self) -> Any:
         """Ask details, and return the payment's final status; None if there is none."""
-        return self._heard(await self.caller.ask("details", self.caller.details))
+        return self._receive(await self.caller.ask("details", self.caller.details))
 
     async def sweep(self) -> None:
         """Run one sweep in the process."""
@@ -196,9 +196,9 @@ class Stage:
         except Gone:
             return
 
-    def _heard(self, answer: Any) -> Any:
+    def _receive(self, answer: Any) -> Any:
         if isinstance(answer, Payment) and answer.status != "pending":
-            self.caller.hear(answer.status)
+            self.caller.receive(answer.status)
             return answer.status
         return None
 
@@ -288,8 +288,8 @@ async def _play(loop: VirtualLoop, cell: Cell) -> Fate:
     await world.start()
     stage = Stage(world, cell)
     alive = await stage.run("init", stage.init)
-    if cell.behaviour.spoilt is not None:
-        world.plan.add(cell.behaviour.spoilt)
+    if cell.behaviour.misbehaviour is not None:
+        world.plan.add(cell.behaviour.misbehaviour)
     if cell.behaviour.outage:
         world.plan.outages.append(Outage(loop.clock(), loop.clock() + OUTAGE_S, Misbehaviour(kind="refuse")))
     if alive:
@@ -312,12 +312,12 @@ async def _fate(world: World, stage: Stage, findings: list[str]) -> Fate:
     findings += await judge(world, [stage.bill])
     view = await world.reader.obligation(stage.bill.client, stage.bill.reference)
     attempts = view.attempts if view else ()
-    told = [e for e in view.events if e.agency_tracking_id == attempts[-1].agency_tracking_id] if view else []
+    history = [e for e in view.events if e.agency_tracking_id == attempts[-1].agency_tracking_id] if view else []
     return Fate(
         statuses=tuple(attempt.status for attempt in attempts),
         charges=sum(1 for _ in world.books.all_charges()),
-        resolved_by=f"{told[-1].name} by the {told[-1].actor}" if told else "nobody came back",
+        resolved_by=f"{history[-1].name} by the {history[-1].actor}" if history else "no attempt",
         findings=tuple(findings),
         steps={phase: tuple(steps) for phase, steps in stage.steps.items()},
-        timeline=tuple(world.told()),
+        timeline=tuple(world.timeline_lines()),
     )

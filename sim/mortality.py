@@ -53,7 +53,7 @@ class Process:
         if not self.dead:
             self.death.set_result(None)
 
-    def live_on(self) -> None:
+    def stop_dying(self) -> None:
         """Stop dying at random: the storm is over."""
         self._death_probability = 0.0
 
@@ -76,7 +76,9 @@ class MortalStore:
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out the request; the process may die before and after it."""
-        return await _mortally(self._process, spoken(operation, request), lambda: self._inner.call(operation, request))
+        return await _with_deaths(
+            self._process, request_name(operation, request), lambda: self._inner.call(operation, request)
+        )
 
     async def close(self) -> None:
         """Do nothing: the store outlives its processes."""
@@ -91,21 +93,23 @@ class MortalCompareAndSwap:
 
     async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
         """Return the item at ``key``; the process may die before and after it."""
-        what = spoken("GetItem", {"Key": key})
-        return await _mortally(self._process, what, lambda: self._inner.get(table, key))
+        what = request_name("GetItem", {"Key": key})
+        return await _with_deaths(self._process, what, lambda: self._inner.get(table, key))
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
         """Return the items of a partition; the process may die before and after it."""
-        return await _mortally(self._process, spoken("Query", {}), lambda: self._inner.partition(table, value, begins))
+        return await _with_deaths(
+            self._process, request_name("Query", {}), lambda: self._inner.partition(table, value, begins)
+        )
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """Swap the items; the process may die before and after it."""
         puts = [{"Put": {"Item": new}} for _, new in swaps if new is not None]
-        what = spoken("TransactWriteItems", {"TransactItems": puts})
-        await _mortally(self._process, what, lambda: self._inner.swap(table, swaps, rules))
+        what = request_name("TransactWriteItems", {"TransactItems": puts})
+        await _with_deaths(self._process, what, lambda: self._inner.swap(table, swaps, rules))
 
 
-def spoken(operation: str, request: Mapping[str, Any]) -> str:
+def request_name(operation: str, request: Mapping[str, Any]) -> str:
     """Return a request's name for people: its index, the event that it writes, or the item that it reads."""
     if "IndexName" in request:
         return f"the query of {request['IndexName']}"
@@ -128,13 +132,13 @@ class MortalTransport:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         """Send the request; the process may die before and after it."""
         what = f"asking {operation_of(body)}"
-        return await _mortally(self._process, what, lambda: self._inner.post(url, body, headers, timeout_s))
+        return await _with_deaths(self._process, what, lambda: self._inner.post(url, body, headers, timeout_s))
 
     async def close(self) -> None:
         """Do nothing: Pay.gov outlives its callers."""
 
 
-async def _mortally(process: Process, what: str, work: Callable[[], Awaitable[T]]) -> T:
+async def _with_deaths(process: Process, what: str, work: Callable[[], Awaitable[T]]) -> T:
     await process.step(f"before {what}")
     try:
         result = await work()

@@ -27,9 +27,9 @@ def operators_portal(world: World) -> Portal:
 async def settle_charged(world: World) -> int:
     """Settle listed attempts with a charge in the books as processed, during the run, and return their number."""
     portal, settled = operators_portal(world), 0
-    for wanted in await attention(portal):
-        if world.books.charges(wanted.attempt.agency_tracking_id):
-            settled += await _settle(world, portal, wanted.attempt)
+    for listed in await attention(portal):
+        if world.books.charges(listed.attempt.agency_tracking_id):
+            settled += await _settle(world, portal, listed.attempt)
     return settled
 
 
@@ -40,11 +40,11 @@ async def take_over(world: World) -> list[str]:
     if not left:
         return findings
     portal = operators_portal(world)
-    listed = {wanted.attempt.agency_tracking_id for wanted in await attention(portal)}
+    listed = {listed.attempt.agency_tracking_id for listed in await attention(portal)}
     for attempt in left:
         name = attempt.agency_tracking_id
         if name not in listed:
-            findings.append(f"{name} is still {attempt.status} after the quiet period, and nobody is told")
+            findings.append(f"{name} is still {attempt.status} after the quiet period, and not listed for an operator")
         elif not _only_a_person_can(world, attempt):
             findings.append(f"{name} is still {attempt.status} after the quiet period: {attempt.unknown_reason}")
         if not await _settle(world, portal, attempt):

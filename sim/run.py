@@ -82,7 +82,7 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         given_up=given_up,
         faults=world.counts,
         alerts=world.alerts,
-        timeline=world.told(),
+        timeline=world.timeline_lines(),
     )
 
 

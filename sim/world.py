@@ -93,7 +93,7 @@ class Weather:
         )
 
     @property
-    def kind_to_leases(self) -> bool:
+    def only_holders_end_leases(self) -> bool:
         """Whether only the holder can end a lease: no process dies and the store has no faults."""
         return self.deaths == 0 and self.store_faults == 0
 
@@ -168,7 +168,7 @@ class World:
         """Create the table with its rules, draw the weather, and start the first processes."""
         await self.reader.create_table()
         self.engine.engine.put_rules_document(TABLE, rules_to_toml(self.reader.rules))
-        self._brew()
+        self._draw_faults()
         drawn = self.branch("processes").choice(PROCESSES)
         for number in range(drawn if self.process_count is None else self.process_count):
             self.processes.append(self.new_process(number))
@@ -178,7 +178,7 @@ class World:
         chance = self.branch("backup")
         if self.weather is None and chance.random() < RESTORES_SHARE:
             taken_after_s, restored_after_s = chance.uniform(*BACKUP_AFTER_S), chance.uniform(*RESTORED_AFTER_S)
-            self._background.append(self.loop.create_task(self._go_back(taken_after_s, restored_after_s)))
+            self._background.append(self.loop.create_task(self._restore_from_backup(taken_after_s, restored_after_s)))
 
     def ledger(self, store: Store, compare_and_swap: CompareAndSwap | None = None) -> Ledger:
         """Return a new ledger on ``store``."""
@@ -240,7 +240,7 @@ class World:
         self.store.calm()
         self.compare_and_swap.calm()
         for number, process in enumerate(self.processes):
-            process.live_on()
+            process.stop_dying()
             self._sweepers[number].cancel()
             self._sweepers[number] = self._sweep_with(number)
 
@@ -260,7 +260,7 @@ class World:
         """Add ``line`` to the timeline."""
         self.timeline.append((self.loop.clock(), line))
 
-    def told(self) -> list[str]:
+    def timeline_lines(self) -> list[str]:
         """Return the timeline as lines, in order of time."""
         return [f"{iso_ms(at)[5:]} {line}" for at, line in sorted(self.timeline, key=lambda entry: entry[0])]
 
@@ -304,7 +304,7 @@ class World:
         """Return separate randomness for one part, so that the draws of one part do not change another's."""
         return random.Random(f"{self.seed} {name}")
 
-    def _brew(self) -> None:
+    def _draw_faults(self) -> None:
         """Draw the storm's faults, outages and kills from the weather."""
         sky, chance, now = self.sky, self.branch("weather"), self.loop.clock()
         for values, share in FAULTS if sky.paygov_faults else ():
@@ -322,7 +322,7 @@ class World:
         interval_s = QUIET_SWEEP_INTERVAL_S if self._calm else SWEEP_INTERVAL_S
         return self.loop.create_task(run_sweeper(self.portals[number], interval_s))
 
-    async def _go_back(self, taken_after_s: float, restored_after_s: float) -> None:
+    async def _restore_from_backup(self, taken_after_s: float, restored_after_s: float) -> None:
         """Take a backup, and later restore the store from it; every process dies with the store that it used."""
         await asyncio.sleep(taken_after_s)
         backup = backup_of(self.engine)
