@@ -19,6 +19,7 @@ PAGES = {
 
 
 def main() -> None:
+    """Write every generated page."""
     sys.path.insert(0, str(ROOT))  # run as a script, Python puts tools/ there, and the pages' modules are not found
     for page, module in PAGES.items():
         printed = io.StringIO()
