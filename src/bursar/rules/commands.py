@@ -206,7 +206,8 @@ _DOCUMENT = click.option(
 def put(context: click.Context, data: str | None, table: str, file: Path) -> None:
     """Store rules with a table, which then refuses writes that break them.
 
-    Fails while the table itself breaks them."""
+    Fails while the table itself breaks them.
+    """
     _rules_from_file(file)
     _on_engine(_path(context, data), lambda engine: engine.put_rules_document(table, file.read_text()))
     click.echo(f"{table} now has the rules of {file}")
