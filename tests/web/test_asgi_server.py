@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bursar.web import asgi_server
+from bursar.web import asgi_server, http_server
 from bursar.web.asgi_server import AsgiServer, start_asgi_server
-from bursar.web.connection_balancing import Balancing
-from bursar.web.refusals import Refusal, Refused, plain_refusal
+from bursar.web.connection_balancing import ConnectionBalancer
+from bursar.web.refusals import Refusal, RefusalReply, plain_refusal
 from tests.support.raw_client import RawClient
 
 Connect = Callable[[], Awaitable[RawClient]]
@@ -57,7 +57,7 @@ class Scene:
             await _answer(send, self.name or body)
         self.ends.append("answered")
 
-    def refuse(self, refusal: Refusal, scope: dict[str, Any] | None) -> Refused:
+    def refuse(self, refusal: Refusal, scope: dict[str, Any] | None) -> RefusalReply:
         self.refusals.append((refusal, None if scope is None else scope["path"]))
         return plain_refusal(refusal, scope)
 
@@ -91,7 +91,7 @@ def scene() -> Scene:
 
 
 async def test_a_head_that_drips_is_refused_in_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi_server, "SWEEP_S", 0.01)
+    monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
     monkeypatch.setattr(asgi_server, "HEAD_S_MAX", 0.02)
     async with served(scene) as (_, connect):
         client = await connect()
@@ -101,7 +101,7 @@ async def test_a_head_that_drips_is_refused_in_time(scene: Scene, monkeypatch: p
 
 
 async def test_a_body_that_drips_is_refused_in_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi_server, "SWEEP_S", 0.01)
+    monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
     monkeypatch.setattr(asgi_server, "BODY_S_MAX", 0.02)
     async with served(scene) as (_, connect):
         client = await connect()
@@ -111,7 +111,7 @@ async def test_a_body_that_drips_is_refused_in_time(scene: Scene, monkeypatch: p
 
 
 async def test_a_client_that_never_asks_is_cut_off(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi_server, "SWEEP_S", 0.01)
+    monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
     monkeypatch.setattr(asgi_server, "IDLE_S_MAX", 0.02)
     async with served(scene) as (_, connect):
         assert await (await connect()).ended() == b""
@@ -227,11 +227,11 @@ async def test_a_server_without_words_of_its_application_refuses_in_plain_text(s
 
 
 async def test_workers_share_connections_evenly() -> None:
-    balancing = Balancing(2)
+    balancer = ConnectionBalancer(2)
     listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]  # the clients know the first alone
     scenes = [Scene(b"first"), Scene(b"second")]
     servers = [
-        await start_asgi_server(scenes[number].app, listening[number], seat=balancing.seat(number))
+        await start_asgi_server(scenes[number].app, listening[number], share=balancer.share(number))
         for number in range(2)
     ]
     address = listening[0].getsockname()
@@ -244,4 +244,4 @@ async def test_workers_share_connections_evenly() -> None:
             client.close()
         for server in servers:
             await server.close(0)
-        balancing.close()
+        balancer.close()

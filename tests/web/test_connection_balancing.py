@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bursar.dynamo.server.serve import RunningServer, start_server
-from bursar.web.connection_balancing import Balancing
+from bursar.web.connection_balancing import ConnectionBalancer
 from tests.support.dynamo.door_clients import EchoEngine, raw_request
 from tests.support.dynamo.served import served
 from tests.support.raw_client import RawClient
@@ -50,18 +50,18 @@ class Two:
     """Two workers in this loop, of which the kernel knows the first alone."""
 
     def __init__(self) -> None:
-        self.balancing = Balancing(2)
+        self.balancer = ConnectionBalancer(2)
         self.servers: list[RunningServer] = []
 
     async def start(self, number: int) -> RunningServer:
-        seat = self.balancing.seat(number)
-        self.servers.append(await start_server(EchoEngine(), seat=seat, process_id_bytes=bytes([number + 1] * 16)))
+        share = self.balancer.share(number)
+        self.servers.append(await start_server(EchoEngine(), share=share, process_id_bytes=bytes([number + 1] * 16)))
         return self.servers[-1]
 
     async def close(self) -> None:
         for server in self.servers:
             await server.close(within_s=0)
-        self.balancing.close()
+        self.balancer.close()
 
 
 @pytest.fixture
@@ -109,48 +109,46 @@ async def test_nothing_is_passed_to_a_worker_that_is_gone(two: Two, stack: Async
     assert await caller.answered_by() == [CALLERS]
 
 
-async def test_the_one_that_takes_a_dead_workers_seat_takes_what_was_passed_to_it(
-    two: Two, stack: AsyncExitStack
-) -> None:
+async def test_a_worker_that_replaces_a_dead_one_takes_what_was_passed_to_it(two: Two, stack: AsyncExitStack) -> None:
     first = await two.start(0)
-    two.balancing._held[1] = 0  # a worker that is about to die: it takes nothing any more
+    two.balancer._held[1] = 0  # a worker that is about to die: it takes nothing any more
     caller = calling(stack, first)
     for _ in range(2):
         await caller.connect()
     asked = [asyncio.ensure_future(client.ask(raw_request("ListTables"))) for client in caller.clients]
     await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-    two.balancing.vacate(1)
+    two.balancer.vacate(1)
     await two.start(1)
     assert [reply.status for reply in await asyncio.gather(*asked)] == [200, 200]
     assert await caller.answered_by() == [1, 1]
 
 
 async def test_a_connection_passed_to_a_worker_that_ends_is_closed(two: Two) -> None:
-    seat, other = two.balancing.seat(0), two.balancing.seat(1)
+    share, other = two.balancer.share(0), two.balancer.share(1)
     other.open(lambda connection: pytest.fail("taken after its end"))
-    seat.open(lambda connection: pytest.fail("passed to the wrong one"))
-    seat.holds(1)
+    share.open(lambda connection: pytest.fail("passed to the wrong one"))
+    share.report(1)
     ours, client = socket.socketpair()
     with client:
-        assert seat.pass_on(ours.fileno())
+        assert share.pass_on(ours.fileno())
         ours.close()
         other.close()
         assert client.recv(1) == b""
-    seat.close()
+    share.close()
 
 
 async def test_a_connection_that_cannot_be_passed_is_kept(two: Two) -> None:
-    seat = two.balancing.seat(0)
-    seat.open(lambda connection: connection.close())
-    two.balancing._held[1] = 0  # it never takes what it gets
-    seat.holds(1_000_000)
+    share = two.balancer.share(0)
+    share.open(lambda connection: connection.close())
+    two.balancer._held[1] = 0  # it never takes what it gets
+    share.report(1_000_000)
     ours, client = socket.socketpair()
     with ours, client:
         passed = 0
-        while seat.pass_on(ours.fileno()):
+        while share.pass_on(ours.fileno()):
             passed += 1
     assert 0 < passed < 1_000_000
-    seat.close()
+    share.close()
 
 
 @pytest.mark.parametrize("workers", [2, 3])

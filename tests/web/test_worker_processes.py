@@ -10,11 +10,11 @@ from bursar.web.worker_processes import RESTARTS_MAX
 
 SCRIPT = """
 import os, signal, sys
-from bursar.web.worker_processes import Workers
+from bursar.web.worker_processes import WorkerProcesses
 
 folder, deaths = sys.argv[1], int(sys.argv[2])
 
-def work(lifeline, ready, seat):
+def work(lifeline, ready, share):
     for number in range(deaths):
         try:
             os.close(os.open(f"{folder}/{number}", os.O_CREAT | os.O_EXCL))
@@ -28,7 +28,7 @@ def told():
     print("ready", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
-print(Workers(3, work).run(told), flush=True)
+print(WorkerProcesses(3, work).run(told), flush=True)
 """
 
 

@@ -17,8 +17,8 @@ from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.settings import Settings
 from bursar.startup import CannotStart
-from bursar.web.connection_balancing import Seat
-from bursar.web.worker_processes import Workers
+from bursar.web.connection_balancing import WorkerShare
+from bursar.web.worker_processes import WorkerProcesses
 
 IN_MEMORY = "file::memory:"
 
@@ -38,7 +38,7 @@ def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
         port = kept.getsockname()[1]
         snapshots = Snapshots(settings.workers)
 
-        def work(lifeline: int, ready: Callable[[], None], seat: Seat) -> None:
+        def work(lifeline: int, ready: Callable[[], None], share: WorkerShare) -> None:
             with bind(settings.host, port, "the portal", shared=True) as listening:
                 serving = serve_portal(
                     settings,
@@ -46,14 +46,14 @@ def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
                     on_ready=ready,
                     on_stop=_print_nothing,
                     lifeline=lifeline,
-                    seat=seat,
-                    metrics=Metrics(snapshots, seat.number),
-                    limits=client_limits(settings, use, seat.number),
+                    share=share,
+                    metrics=Metrics(snapshots, share.worker),
+                    limits=client_limits(settings, use, share.worker),
                 )
                 uvloop.run(serving)
 
         lines = portal_lines(settings, kept)
-        failed = Workers(settings.workers, work).run(lambda: print_line(lines))
+        failed = WorkerProcesses(settings.workers, work).run(lambda: print_line(lines))
     if failed:
         raise CannotStart(failed)
     print_line("Stopped.")

@@ -17,8 +17,9 @@ from starlette.types import ASGIApp
 
 from bursar.startup import CannotStart
 from bursar.web import binding
-from bursar.web.asgi_server import BACKLOG, start_asgi_server
-from bursar.web.connection_balancing import Seat
+from bursar.web.asgi_server import start_asgi_server
+from bursar.web.connection_balancing import WorkerShare
+from bursar.web.http_server import BACKLOG
 from bursar.web.refusals import Refuse, plain_refusal
 
 REQUEST_GRACE_S: Final = 30
@@ -49,14 +50,14 @@ def address(listening: socket.socket) -> str:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, listening: socket.socket, *, refuse: Refuse = plain_refusal, seat: Seat | None = None
+    app: ASGIApp, listening: socket.socket, *, refuse: Refuse = plain_refusal, share: WorkerShare | None = None
 ) -> AsyncIterator[None]:
     """Serve ``app`` for the length of a ``with``; leaving it waits ``REQUEST_GRACE_S`` for requests under way.
 
-    ``refuse`` makes the answers to requests that cannot be read. ``seat`` is this process's place among the workers of
-    one port.
+    ``refuse`` makes the answers to requests that cannot be read. ``share`` is this process's share of the
+    connections, if several workers serve one port.
     """
-    server = await start_asgi_server(app, listening, refuse=refuse, seat=seat)
+    server = await start_asgi_server(app, listening, refuse=refuse, share=share)
     try:
         yield
     finally:

@@ -38,7 +38,7 @@ from bursar.reports.transaction_log import SqlTransactionLog
 from bursar.settings import Settings
 from bursar.startup import CannotStart
 from bursar.web.binding import is_loopback
-from bursar.web.connection_balancing import Seat
+from bursar.web.connection_balancing import WorkerShare
 
 BOOKS_FILE: Final = "paygov-books.jsonl"
 DEVELOPMENT_CLIENT_ACCEPTED: Final = (
@@ -136,13 +136,13 @@ async def serve_portal(
     on_ready: Callable[[], None],
     on_stop: Callable[[], None],
     lifeline: int | None = None,
-    seat: Seat | None = None,
+    share: WorkerShare | None = None,
     metrics: Metrics | None = None,
     limits: ClientLimits | None = None,
 ) -> None:
     """Serve the portal on ``listening`` until a signal (:func:`~bursar.bootstrap.serving.until_stopped`).
 
-    ``seat``, ``metrics`` and ``limits`` belong to this process if it is one of several that serve one port.
+    ``share``, ``metrics`` and ``limits`` belong to this process if it is one of several that serve one port.
     """
     metrics = metrics or Metrics()
     limits = limits or client_limits(settings)
@@ -155,7 +155,7 @@ async def serve_portal(
         tasks = [*await _tasks(parts, portal, reports), metrics.publish_regularly()]
         await stack.enter_async_context(background(tasks))
         app = _app(parts, portal, reports, authenticate, limits)
-        await stack.enter_async_context(serving(app, listening, refuse=app.refuse, seat=seat))
+        await stack.enter_async_context(serving(app, listening, refuse=app.refuse, share=share))
         await until_stopped(lifeline, on_ready=on_ready)
         on_stop()
 

@@ -17,34 +17,26 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from bursar.web.connection_balancing import Seat
+from bursar.web.connection_balancing import WorkerShare
+from bursar.web.http_server import IDLE_S_MAX, LINGER_S_MAX, WRITE_STALL_S_MAX, HttpServer, head_without_offers
 from bursar.web.refusals import HEAD_BYTES_MAX, Refusal, Refuse, plain_refusal
 
-BACKLOG: Final = 1024
 REQUEST_BYTES_MAX: Final = 1024 * 1024
 """A whole request, with its chunk sizes and trailers, which an application does not see."""
-CONNECTIONS_MAX: Final = 10_000
 HEAD_S_MAX: Final = 20.0
 """From the first byte of a request to the end of its head."""
 BODY_S_MAX: Final = 20.0
 """From the end of a head to the end of its body."""
-IDLE_S_MAX: Final = 300.0
-WRITE_STALL_S_MAX: Final = 60.0
-"""How long a client may leave answers unread."""
-LINGER_S_MAX: Final = 2.0
-"""How long a refused client may go on sending: closing the socket at once could destroy the answer on its way."""
-SWEEP_S: Final = 1.0
-
-_OFFER_HEADERS: Final = (b"upgrade", b"http2-settings", b"connection")
 
 
-class AsgiServer:
+class AsgiServer(HttpServer["AsgiConnection"]):
     """The connections of one process to one application. Start it with :func:`start_asgi_server`."""
 
-    def __init__(self, app: Any, *, refuse: Refuse = plain_refusal, seat: Seat | None = None) -> None:
+    def __init__(self, app: Any, *, refuse: Refuse = plain_refusal, share: WorkerShare | None = None) -> None:
+        super().__init__(share)
         self.config = uvicorn.Config(
             app,
-            http=Connection,
+            http=AsgiConnection,
             interface="asgi3",
             ws="none",
             lifespan="off",
@@ -53,95 +45,55 @@ class AsgiServer:
             proxy_headers=False,
         )
         self.config.load()
-        self.state = ServerState()
         self.refuse = refuse
-        self.seat = seat
-        self.loop = asyncio.get_running_loop()
-        self.now_s = self.loop.time()
-        self.closing = False
-        self._listener: asyncio.Server | None = None
-        self._adopting: set[asyncio.Task[Any]] = set()
-        self._empty = asyncio.Event()
-        self._sweep()
+        self.state = ServerState()
+        self.state.connections = cast(Any, self.connections)  # uvicorn adds and removes them
+        self.renew_date()
 
     @property
     def tasks(self) -> "set[asyncio.Task[None]]":
         """The requests that the application is handling."""
         return self.state.tasks
 
-    @property
-    def connections(self) -> "set[Connection]":
-        """The open connections."""
-        return cast("set[Connection]", self.state.connections)
+    def connection(self, *, adopted: bool = False) -> "AsgiConnection":
+        """Return the protocol of a new connection."""
+        return AsgiConnection(self, adopted=adopted)
 
-    async def listen(self, listening: socket.socket) -> None:
-        """Accept connections from a bound socket, and from the other workers if there are any."""
-        if self.seat is not None:
-            self.seat.open(self._adopt)
-        self._listener = await self.loop.create_server(lambda: Connection(self), sock=listening, backlog=BACKLOG)
+    def renew_date(self) -> None:
+        """Put the current second into the headers that uvicorn adds to each answer."""
+        self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
 
     async def close(self, within_s: float) -> None:
-        """Stop listening, answer what was asked, and cut off after ``within_s`` what is still open.
+        """Stop listening, answer what was asked, and cut off after ``within_s`` seconds what is still open.
 
         Requests that are cut off are cancelled.
         """
-        self.closing = True
-        if self.seat is not None:
-            self.seat.close()
-        if self._listener is not None:
-            self._listener.close()
-        for connection in list(self.connections):
-            connection.shutdown()
         try:
-            if self.connections:
-                await asyncio.wait_for(self._empty.wait(), within_s)
-        except TimeoutError:
-            for connection in list(self.connections):
-                connection.abort()
+            await super().close(within_s)
         finally:
-            self._sweeping.cancel()
             tasks = list(self.tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def count(self) -> None:
-        """Note that a connection came or went."""
-        if self.seat is not None:
-            self.seat.holds(len(self.connections))
-        if self.closing and not self.connections:
-            self._empty.set()
-
-    def _adopt(self, connection: socket.socket) -> None:
-        """Serve a connection that another worker has accepted."""
-        made = self.loop.connect_accepted_socket(lambda: Connection(self, adopted=True), connection)
-        adopting = self.loop.create_task(made)
-        self._adopting.add(adopting)
-        adopting.add_done_callback(self._adopting.discard)
-
-    def _sweep(self) -> None:
-        self._sweeping = self.loop.call_later(SWEEP_S, self._sweep)
-        self.now_s = now_s = self.loop.time()
-        self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-        for connection in [each for each in self.connections if each.deadline_s < now_s]:
-            connection.time_out()
-
 
 async def start_asgi_server(
-    app: Any, listening: socket.socket, *, refuse: Refuse = plain_refusal, seat: Seat | None = None
+    app: Any, listening: socket.socket, *, refuse: Refuse = plain_refusal, share: WorkerShare | None = None
 ) -> AsgiServer:
     """Serve ``app`` on a bound socket.
 
     Args:
+        app: the ASGI application.
+        listening: the bound socket. It may listen already.
         refuse: words the answers that the server gives in the application's place.
-        seat: this process's place among the workers that serve one port.
+        share: this process's share of the connections, if several workers serve one port.
     """
-    server = AsgiServer(app, refuse=refuse, seat=seat)
+    server = AsgiServer(app, refuse=refuse, share=share)
     await server.listen(listening)
     return server
 
 
-class Connection(HttpToolsProtocol):
+class AsgiConnection(HttpToolsProtocol):
     """One client. Phases: idle → head → body → handled → idle. A refused client ends by ``linger``."""
 
     transport: Any  # a _Writer, None before connection_made; uvicorn declares asyncio.Transport
@@ -159,15 +111,13 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's has no common base class
-        seat = self.asgi_server.seat
-        if seat is not None and not self.adopted and seat.pass_on(transport.get_extra_info("socket").fileno()):
-            transport.abort()  # this descriptor only: the other worker has its own
+        if self.asgi_server.pass_on(transport, adopted=self.adopted):
             return
         super().connection_made(cast(asyncio.Transport, _Writer(self, transport)))
         self.asgi_server.count()
         self._start_phase()
-        if len(self.connections) > CONNECTIONS_MAX or self.asgi_server.closing:
-            self.refuse(Refusal.TOO_MANY_CONNECTIONS)
+        if self.asgi_server.is_full:
+            self.refuse(Refusal.TOO_BUSY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport is None:  # another worker has it
@@ -242,14 +192,13 @@ class Connection(HttpToolsProtocol):
         if method == b"CONNECT":
             self.refuse(Refusal.NOT_HTTP)
             return
-        kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _OFFER_HEADERS]
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, self.url, b"".join(kept), rest))
+        self.data_received(head_without_offers(method, self.url, self.headers) + rest)
 
     # --- uvicorn's calls
 
     def on_response_complete(self) -> None:
-        """Start the next pipelined request. uvicorn's own method also starts a timer, where one sweep is enough."""
+        """Start the next pipelined request. uvicorn's method would start a timer; housekeeping is enough."""
         self.transport.flush()
         if not self.transport.is_closing():
             self.flow.resume_reading()
@@ -333,7 +282,7 @@ class _Writer:
     uvicorn writes them apart, and uvloop sends each write at once: the client would be woken twice.
     """
 
-    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+    def __init__(self, connection: AsgiConnection, transport: asyncio.Transport) -> None:
         self._connection = connection
         self._transport = transport
         self._begun: Any = None  # the request whose answer has begun

@@ -16,28 +16,28 @@ from collections.abc import Callable
 from typing import Final
 
 VACANT: Final = 2**31 - 1
-"""Held by a seat that nobody sits on: more than anybody, so that nothing is passed there."""
+"""Count of a worker that does not run: more than any other, so that nothing is passed there."""
 _HELD_BYTES: Final = 4
 
 
-class Balancing:
-    """What the workers of one server share; made before they are forked, one seat for each."""
+class ConnectionBalancer:
+    """What the workers of one server share; made before they are forked, one share for each."""
 
-    def __init__(self, seats: int) -> None:
-        self._held = memoryview(mmap.mmap(-1, seats * _HELD_BYTES)).cast("i")
-        self._inboxes = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(seats)]
-        for number, (inbox, outbox) in enumerate(self._inboxes):
-            self.vacate(number)
+    def __init__(self, workers: int) -> None:
+        self._held = memoryview(mmap.mmap(-1, workers * _HELD_BYTES)).cast("i")
+        self._inboxes = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(workers)]
+        for worker, (inbox, outbox) in enumerate(self._inboxes):
+            self.vacate(worker)
             inbox.setblocking(False)
             outbox.setblocking(False)
 
-    def seat(self, number: int) -> "Seat":
-        """The place of worker ``number``, from 0."""
-        return Seat(number, self._held, self._inboxes[number][0], [outbox for _, outbox in self._inboxes])
+    def share(self, worker: int) -> "WorkerShare":
+        """Return the share of ``worker``, counted from 0."""
+        return WorkerShare(worker, self._held, self._inboxes[worker][0], [outbox for _, outbox in self._inboxes])
 
-    def vacate(self, number: int) -> None:
+    def vacate(self, worker: int) -> None:
         """That worker is gone: what was passed to it and not taken waits for the one that takes its place."""
-        self._held[number] = VACANT
+        self._held[worker] = VACANT
 
     def close(self) -> None:
         """Closes this process's ends; connections that nobody took are closed with the last of them."""
@@ -46,26 +46,26 @@ class Balancing:
             outbox.close()
 
 
-class Seat:
+class WorkerShare:
     """One worker's place, ``number`` from 0. ``open`` and what follows run in the worker's loop."""
 
     def __init__(
-        self, number: int, held: "memoryview[int]", inbox: socket.socket, outboxes: list[socket.socket]
+        self, worker: int, held: "memoryview[int]", inbox: socket.socket, outboxes: list[socket.socket]
     ) -> None:
-        self.number = number
+        self.worker = worker
         self._held = held
         self._inbox = inbox
         self._outboxes = outboxes
 
     def open(self, adopt: Callable[[socket.socket], None]) -> None:
         """Takes part from now on; ``adopt`` gets each connection that another worker passes on."""
-        self._held[self.number] = 0
+        self._held[self.worker] = 0
         asyncio.get_running_loop().add_reader(self._inbox, self._take, adopt)
 
-    def holds(self, connections: int) -> None:
+    def report(self, connections: int) -> None:
         """Tells the others how many connections this worker has."""
-        if self._held[self.number] != VACANT:
-            self._held[self.number] = connections
+        if self._held[self.worker] != VACANT:
+            self._held[self.worker] = connections
 
     def pass_on(self, descriptor: int) -> bool:
         """Gives a connection that just came to the worker with the fewest, if it has fewer than this one.
@@ -74,7 +74,7 @@ class Seat:
         """
         held = self._held
         fewest = min(range(len(held)), key=held.__getitem__)
-        if held[fewest] >= held[self.number]:
+        if held[fewest] >= held[self.worker]:
             return False
         try:
             socket.send_fds(self._outboxes[fewest], [b"c"], [descriptor])
@@ -85,7 +85,7 @@ class Seat:
 
     def close(self) -> None:
         """Takes no more; a connection passed meanwhile is closed before its first request was read."""
-        self._held[self.number] = VACANT
+        self._held[self.worker] = VACANT
         asyncio.get_running_loop().remove_reader(self._inbox)
         self._take(socket.socket.close)
 

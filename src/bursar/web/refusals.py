@@ -16,21 +16,23 @@ class Refusal(enum.Enum):
     TOO_SLOW = HTTPStatus.REQUEST_TIMEOUT
     TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     HEAD_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    TOO_MANY_CONNECTIONS = HTTPStatus.SERVICE_UNAVAILABLE
+    FAILED = HTTPStatus.INTERNAL_SERVER_ERROR
+    TOO_BUSY = HTTPStatus.SERVICE_UNAVAILABLE
+    """Too many connections, or too many bytes that are still arriving."""
 
 
-class Refused(NamedTuple):
+class RefusalReply(NamedTuple):
     """The answer to a refused request: ASGI headers, ``content-length`` among them, and the body."""
 
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes
 
 
-Refuse = Callable[[Refusal, dict[str, Any] | None], Refused]
+Refuse = Callable[[Refusal, dict[str, Any] | None], RefusalReply]
 """Words a refusal. The second argument is the request's ASGI scope, or None if its head was not read."""
 
 
-def plain_refusal(refusal: Refusal, scope: dict[str, Any] | None) -> Refused:
+def plain_refusal(refusal: Refusal, scope: dict[str, Any] | None) -> RefusalReply:
     """Return ``refusal`` as plain text, for applications without an error format."""
     body = refusal.value.phrase.encode()
-    return Refused([(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))], body)
+    return RefusalReply([(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))], body)

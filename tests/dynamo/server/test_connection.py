@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from bursar.dynamo.server import connection as http_door
+from bursar.dynamo.server import connection
 from bursar.dynamo.server.admission import BODY_BYTES_MAX
 from bursar.dynamo.server.serve import RunningServer
+from bursar.web import http1_server, http_server
 from tests.support.dynamo.door_clients import EchoEngine, connected, raw_request, serving
 from tests.support.raw_client import RawClient
 
@@ -133,7 +134,7 @@ async def test_a_body_beyond_16_mb_is_answered_413(server: RunningServer, header
 async def test_bodies_still_arriving_are_bounded_together(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_door, "BUFFERED_BYTES_MAX", 1024 * 1024)
+    monkeypatch.setattr(http1_server, "BUFFERED_BYTES_MAX", 1024 * 1024)
     async with connected(server) as client, connected(server) as other:
         client.writer.write(raw_request(body=b"a" * 5_000_000))
         assert (await client.ended()).startswith(b"HTTP/1.1 503 ")
@@ -152,11 +153,12 @@ async def test_too_many_headers_are_answered_431(client: RawClient) -> None:
     assert (await client.ended()).startswith(b"HTTP/1.1 431 ")
 
 
-async def test_a_trailer_without_end_is_cut_off(client: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "WIRE_BYTES_MAX", 100_000)
+async def test_a_trailer_without_end_is_cut_off(engine: EchoEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BODY_BYTES_MAX", 20_000)
     head = raw_request(body=b"", headers={"Content-Length": None, "Transfer-Encoding": "chunked"})
-    client.writer.write(head + b"2\r\n{}\r\n0\r\n" + b"X-Filler: 0123456789\r\n" * 50_000)
-    assert (await client.ended()).startswith(b"HTTP/1.1 413 ")
+    async with serving(engine) as server, connected(server) as client:
+        client.writer.write(head + b"2\r\n{}\r\n0\r\n" + b"X-Filler: 0123456789\r\n" * 50_000)
+        assert (await client.ended()).startswith(b"HTTP/1.1 413 ")
 
 
 async def test_garbage_after_a_request_does_not_cost_its_answer(client: RawClient, engine: EchoEngine) -> None:
@@ -240,8 +242,8 @@ async def test_large_answers_are_compressed_where_asked_for(client: RawClient) -
 
 
 async def test_a_slow_sender_is_cut_off(engine: EchoEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "SWEEP_S", 0.01)
-    monkeypatch.setattr(http_door, "RECEIVE_S_MAX", 0.02)
+    monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
+    monkeypatch.setattr(http1_server, "RECEIVE_S_MAX", 0.02)
     async with serving(engine) as server, connected(server) as slow, connected(server) as idle:
         await slow.send(raw_request()[:-1])
         assert await slow.ended() == b""
@@ -249,8 +251,8 @@ async def test_a_slow_sender_is_cut_off(engine: EchoEngine, monkeypatch: pytest.
 
 
 async def test_an_idle_client_is_cut_off(engine: EchoEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "SWEEP_S", 0.01)
-    monkeypatch.setattr(http_door, "IDLE_S_MAX", 0.02)
+    monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
+    monkeypatch.setattr(http1_server, "IDLE_S_MAX", 0.02)
     async with serving(engine) as server, connected(server) as client:
         assert await client.ended() == b""
 
@@ -275,7 +277,7 @@ async def test_too_many_connections_are_turned_away(
     server: RunningServer, client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (await client.ask(raw_request())).status == 200
-    monkeypatch.setattr(http_door, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(http_server, "CONNECTIONS_MAX", 1)
     async with connected(server) as second:
         assert (await second.ended()).startswith(b"HTTP/1.1 503 ")
     assert (await client.ask(raw_request())).status == 200

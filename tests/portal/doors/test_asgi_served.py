@@ -20,7 +20,7 @@ from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.doors.asgi import PortalApp
 from bursar.portal.use_cases.portal import Portal
-from bursar.web import asgi_server
+from bursar.web import asgi_server, http_server
 from bursar.web.asgi_server import AsgiServer, start_asgi_server
 from tests.support.portal.stage import DAWSON
 from tests.support.raw_client import REPLY_WITHIN_S, RawClient
@@ -222,7 +222,7 @@ async def test_a_refusal_waits_for_the_answers_before_it(scene: Scene) -> None:
 
 
 async def test_a_slow_body_is_answered_408(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi_server, "SWEEP_S", 0.01)
+    monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
     monkeypatch.setattr(asgi_server, "BODY_S_MAX", 0.02)
     async with opened(scene) as (_, connect):
         client = await connect()
@@ -235,7 +235,7 @@ async def test_a_slow_body_is_answered_408(scene: Scene, monkeypatch: pytest.Mon
 
 
 async def test_an_idle_connection_is_ended(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi_server, "SWEEP_S", 0.01)
+    monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
     monkeypatch.setattr(asgi_server, "IDLE_S_MAX", 0.02)
     async with opened(scene) as (_, connect):
         client = await connect()
@@ -245,7 +245,7 @@ async def test_an_idle_connection_is_ended(scene: Scene, monkeypatch: pytest.Mon
 
 async def test_a_portal_takes_its_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that no deadline of the door runs while the portal handles a request."""
-    monkeypatch.setattr(asgi_server, "SWEEP_S", 0.01)
+    monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
     monkeypatch.setattr(asgi_server, "BODY_S_MAX", 0.02)
     async with opened(scene) as (_, connect):
         client = await connect()
@@ -257,7 +257,7 @@ async def test_a_portal_takes_its_time(scene: Scene, monkeypatch: pytest.MonkeyP
 
 
 async def test_too_many_connections_are_answered_503(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi_server, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(http_server, "CONNECTIONS_MAX", 1)
     async with opened(scene) as (_, connect):
         first, second = await connect(), await connect()
         status, headers, _ = await second.reply()

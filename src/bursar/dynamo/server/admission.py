@@ -1,9 +1,9 @@
 """What a request passes before the engine sees it: content type, JSON, target, signature, policy.
 
-That is Amazon's order: a body that is no JSON is answered as such whoever sent it.
+That is Amazon's order: a body that is not JSON is answered as such before the sender is known.
 
-:class:`Reception` takes a request apart into (operation, request) or raises :class:`Turned`, the ready answer. It does
-no I/O and keeps nothing of a request.
+:class:`Admission` returns the operation and its request, or raises :class:`NotAdmitted`, which holds the answer. It
+does no I/O and stores nothing of a request.
 """
 
 import zlib
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import orjson
 
 from bursar.clock import Clock
-from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.server import responses as answers
+from bursar.dynamo.server import responses
 from bursar.dynamo.server.x_amz_target import TARGETS
 from bursar.dynamo.storage.table import REGION
+from bursar.web.http1_server import Request
 from bursar.web.sigv4 import Identity, SignatureRefused, check_form, verify
 
 SERVICE = "dynamodb"  # streams are signed for it too
@@ -30,9 +30,9 @@ BODY_BYTES_MAX = 16 * 1024 * 1024
 Headers = Mapping[bytes, bytes]
 """Lower-case names."""
 
-_JSON_TYPES: Final = (answers.AMZ_JSON, answers.JSON)
+_JSON_TYPES: Final = (responses.AMZ_JSON, responses.JSON)
 
-_NO_BROWSERS: Final = answers.coral_error(
+_NO_BROWSERS: Final = responses.coral_error(
     "AccessDeniedException",
     "Requests from web pages are answered only when access keys are configured (--credentials).",
 )
@@ -49,17 +49,17 @@ class Access(Protocol):
         """Raises ``DynamoError`` AccessDeniedException when the key's policy does not allow the request."""
 
 
-class Turned(Exception):
+class NotAdmitted(Exception):
     """The request goes no further; this is its answer. ``extra`` is header lines, each ended by CRLF."""
 
-    def __init__(self, status: int, body: bytes, content_type: bytes = answers.AMZ_JSON, extra: str = "") -> None:
+    def __init__(self, status: int, body: bytes, content_type: bytes = responses.AMZ_JSON, extra: str = "") -> None:
         self.status = status
         self.body = body
         self.content_type = content_type
         self.extra = extra
 
 
-class Reception:
+class Admission:
     """Receives requests for one process. Without ``access`` a signature's form is looked at, not its truth."""
 
     def __init__(self, access: Access | None, clock: Clock, partition_names: "PartitionNames") -> None:
@@ -67,28 +67,35 @@ class Reception:
         self._partition_names = partition_names
         self._clock = clock
 
-    def receive(self, method: bytes, url: bytes, headers: Headers, body: bytes) -> tuple[str, dict[str, Any]]:
-        """The operation and its request. Raises :class:`Turned`, or ``DynamoError`` AccessDenied."""
-        if b"origin" in headers or method != b"POST":
-            self._receive_unusual(method, headers)
-        if headers.get(b"content-type") != answers.AMZ_JSON:
+    def admit(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """Return the operation and its request.
+
+        Raises:
+            NotAdmitted: the request does not reach the engine.
+            DynamoError: AccessDeniedException by the key's policy.
+        """
+        headers, body = request.headers, request.body
+        if b"origin" in headers or request.method != b"POST":
+            self._check_unusual(request.method, headers)
+        if headers.get(b"content-type") != responses.AMZ_JSON:
             _check_content_type(headers, body)
         text = body if b"content-encoding" not in headers else self._decompressed(headers, body)
         try:
-            request = orjson.loads(text) if text else None
+            parsed = orjson.loads(text) if text else None
         except orjson.JSONDecodeError:
-            raise self._turned(headers, answers.SERIALIZATION) from None
+            raise self._not_admitted(headers, responses.SERIALIZATION) from None
         operation = TARGETS.get(headers.get(b"x-amz-target", b""))
         if operation is None:
-            raise self._turned(headers, answers.UNKNOWN_OPERATION)
-        identity = self._authenticate(method, url, headers, body)
-        if type(request) is not dict:
-            raise self._turned(headers, answers.SERIALIZATION)
+            raise self._not_admitted(headers, responses.UNKNOWN_OPERATION)
+        identity = self._authenticate(request)
+        if type(parsed) is not dict:
+            raise self._not_admitted(headers, responses.SERIALIZATION)
         if identity is not None and self._access is not None:
-            self._access.authorise(identity, operation, request, self._partition_names)
-        return operation, request
+            self._access.authorise(identity, operation, parsed, self._partition_names)
+        return operation, parsed
 
-    def _authenticate(self, method: bytes, url: bytes, headers: Headers, body: bytes) -> Identity | None:
+    def _authenticate(self, request: Request) -> Identity | None:
+        headers = request.headers
         authorization = headers.get(b"authorization", b"")
         if self._access is None:
             if (
@@ -99,20 +106,20 @@ class Reception:
                 return None  # the form of every SDK: nothing more to see without a secret
             refusal = check_form(
                 authorization.decode("latin-1"),
-                url.partition(b"?")[2].decode("latin-1"),
+                request.url.partition(b"?")[2].decode("latin-1"),
                 has_date=b"x-amz-date" in headers or b"date" in headers,
             )
             if refusal is not None:
                 raise self._refused(headers, refusal)
             return None
-        path, _, query = url.decode("latin-1").partition("?")
+        path, _, query = request.url.decode("latin-1").partition("?")
         try:
             return verify(
-                method.decode("latin-1"),
+                request.method.decode("latin-1"),
                 path,
                 query,
                 {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()},
-                body,
+                request.body,
                 secret_for=self._access.secret_for,
                 service=SERVICE,
                 region=None,  # one store answers for every region, as the SDK of its caller is configured
@@ -121,17 +128,17 @@ class Reception:
         except SignatureRefused as refusal:
             raise self._refused(headers, refusal) from None
 
-    def _receive_unusual(self, method: bytes, headers: Headers) -> None:
+    def _check_unusual(self, method: bytes, headers: Headers) -> None:
         """Browsers, health checks and what Amazon answers with 404. Returns when the request is an ordinary one."""
         if b"origin" in headers and self._access is None:
             # Any web page that the user visits could otherwise read and write a store on loopback.
-            raise Turned(400, _NO_BROWSERS)
+            raise NotAdmitted(400, _NO_BROWSERS)
         if method == b"OPTIONS" and b"origin" in headers:
-            raise Turned(200, b"", answers.AMZ_JSON, _preflight(headers))
+            raise NotAdmitted(200, b"", responses.AMZ_JSON, _preflight(headers))
         if method == b"HEAD":
-            raise Turned(404, b"", b"text/xml")  # its answer may have no body
+            raise NotAdmitted(404, b"", b"text/xml")  # its answer may have no body
         if method == b"GET":
-            raise Turned(200, f"healthy: dynamodb.{REGION}.amazonaws.com ".encode(), b"text/plain")
+            raise NotAdmitted(200, f"healthy: dynamodb.{REGION}.amazonaws.com ".encode(), b"text/plain")
         if method != b"POST":
             raise _not_found()
 
@@ -143,19 +150,19 @@ class Reception:
         except zlib.error:
             unpacked = b""
         if headers[b"content-encoding"].strip().lower() != b"gzip" or not unpacker.eof:
-            raise self._turned(headers, answers.SERIALIZATION)
+            raise self._not_admitted(headers, responses.SERIALIZATION)
         return unpacked
 
-    def _turned(self, headers: Headers, body: bytes) -> Turned:
-        return Turned(400, body, content_type_of(headers), cors_of(headers))
+    def _not_admitted(self, headers: Headers, body: bytes) -> NotAdmitted:
+        return NotAdmitted(400, body, content_type_of(headers), cors_of(headers))
 
-    def _refused(self, headers: Headers, refusal: SignatureRefused) -> Turned:
-        return self._turned(headers, answers.coral_error(refusal.code, str(refusal)))
+    def _refused(self, headers: Headers, refusal: SignatureRefused) -> NotAdmitted:
+        return self._not_admitted(headers, responses.coral_error(refusal.code, str(refusal)))
 
 
 def content_type_of(headers: Headers) -> bytes:
     """The content type in which this request is to be answered: its own."""
-    return answers.JSON if _media_type(headers) in (answers.JSON, b"") else answers.AMZ_JSON
+    return responses.JSON if _media_type(headers) in (responses.JSON, b"") else responses.AMZ_JSON
 
 
 def cors_of(headers: Headers) -> str:
@@ -181,12 +188,12 @@ def _media_type(headers: Headers) -> bytes:
     return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
 
-def _not_found() -> Turned:
-    return Turned(404, answers.XML_UNKNOWN, b"text/xml")
+def _not_found() -> NotAdmitted:
+    return NotAdmitted(404, responses.XML_UNKNOWN, b"text/xml")
 
 
 def _preflight(headers: Headers) -> str:
-    lines = f"Access-Control-Allow-Origin: *\r\nAccess-Control-Max-Age: {answers.PREFLIGHT_AGE_S}\r\n"
+    lines = f"Access-Control-Allow-Origin: *\r\nAccess-Control-Max-Age: {responses.PREFLIGHT_AGE_S}\r\n"
     for asked, answered in _PREFLIGHT_ECHOES.items():
         if asked in headers:
             lines += f"{answered}: {headers[asked].decode('latin-1')}\r\n"
@@ -197,5 +204,3 @@ _PREFLIGHT_ECHOES: Final = {
     b"access-control-request-headers": "Access-Control-Allow-Headers",
     b"access-control-request-method": "Access-Control-Allow-Methods",
 }
-
-INTERNAL_ERROR: Final = orjson.dumps(DynamoError("InternalServerError", "The request could not be processed.").body())

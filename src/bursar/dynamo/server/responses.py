@@ -7,9 +7,13 @@ renewed once a second (it holds the date).
 import gzip
 import time
 from binascii import crc32
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
+
+from bursar.dynamo.errors import DynamoError
+from bursar.web.refusals import Refusal
 
 JSON: Final = b"application/json"
 AMZ_JSON: Final = b"application/x-amz-json-1.0"
@@ -35,20 +39,23 @@ _BASE32 = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 SERIALIZATION: Final = b'{"__type":"com.amazon.coral.service#SerializationException"}'
 UNKNOWN_OPERATION: Final = b'{"__type":"com.amazon.coral.service#UnknownOperationException"}'
 
-# Sent when there is no request to answer: what arrived is not HTTP, or too much of it. The connection ends with them.
-NOT_HTTP: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-HEAD_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-)
-BODY_TOO_LARGE: Final = (
-    b"HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-)
-FAILED: Final = b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-TOO_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+INTERNAL_ERROR: Final = orjson.dumps(DynamoError("InternalServerError", "The request could not be processed.").body())
+
+_NO_BODY: Final = b"Connection: close\r\nContent-Length: 0\r\n\r\n"
+REFUSALS: Final[Mapping[Refusal, bytes]] = {
+    Refusal.NOT_HTTP: b"HTTP/1.1 400 Bad Request\r\n" + _NO_BODY,
+    Refusal.TOO_SLOW: b"HTTP/1.1 408 Request Timeout\r\n" + _NO_BODY,
+    Refusal.TOO_LARGE: (
+        b"HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    Refusal.HEAD_TOO_LARGE: b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _NO_BODY,
+    Refusal.FAILED: b"HTTP/1.1 500 Internal Server Error\r\n" + _NO_BODY,
+    Refusal.TOO_BUSY: b"HTTP/1.1 503 Service Unavailable\r\n" + _NO_BODY,
+}
+"""Whole answers to requests that cannot be read. The connection ends after them."""
 
 
-class Answers:
+class Responses:
     """Makes the answers of one process. ``process_id_bytes`` (10 random bytes) keeps request ids of processes apart."""
 
     def __init__(self, process_id_bytes: bytes) -> None:
@@ -63,12 +70,12 @@ class Answers:
         self._date = date
         self._ok_head = self._head(200, AMZ_JSON, "keep-alive", "")
 
-    def ok(self, body: bytes) -> bytes:
+    def ok_head(self, body: bytes) -> bytes:
         """The head of the commonest answer: 200, keep-alive, JSON 1.0, uncompressed."""
         self._count = count = self._count + 1
         return self._ok_head % (len(body), count, crc32(body))
 
-    def answer(
+    def head_and_body(
         self,
         status: int,
         body: bytes,
@@ -77,7 +84,7 @@ class Answers:
         keep_alive: bool = True,
         compress: bool = False,
         extra: str = "",
-    ) -> bytes:
+    ) -> tuple[bytes, bytes]:
         """A whole answer, head and body. ``extra`` is further header lines, each ended by CRLF."""
         if compress and len(body) >= GZIP_BYTES_MIN:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
@@ -85,7 +92,7 @@ class Answers:
         self._count = count = self._count + 1
         head = self._head(status, content_type, "keep-alive" if keep_alive else "close", extra)
         # The checksum is of the bytes on the wire, compressed or not.
-        return head % (len(body), count, crc32(body)) + body
+        return head % (len(body), count, crc32(body)), body
 
     def _head(self, status: int, content_type: bytes, connection: str, extra: str) -> bytes:
         return (

@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING
 
 from bursar.clock import Clock, system_clock
 from bursar.dynamo.server.admission import Access
-from bursar.dynamo.server.connection import HttpDoor, Submits
+from bursar.dynamo.server.connection import CallbackEngine, DynamoServer
 from bursar.startup import CannotStart
 from bursar.web.binding import bind, is_loopback
-from bursar.web.connection_balancing import Seat
+from bursar.web.connection_balancing import WorkerShare
 
 if TYPE_CHECKING:
     from bursar.dynamo.engine.engine import Engine
 
 DEFAULT_PORT = 8000  # where SDK examples expect a local DynamoDB
-BACKLOG_CONNECTIONS = 2048
 SHUTDOWN_S_MAX = 10.0
 
 COLLECT_AFTER_ALLOCATIONS = 50_000
@@ -51,22 +50,19 @@ class ServerSettings:
 class RunningServer:
     """A server in this process's loop; ``url`` is where it listens."""
 
-    def __init__(self, door: HttpDoor, servers: list[asyncio.Server], host: str, port: int) -> None:
-        self._door = door
-        self._servers = servers
+    def __init__(self, server: DynamoServer, host: str, port: int) -> None:
+        self._server = server
         self.host = host
         self.port = port
         self.url = url_of(host, port)
 
     async def close(self, within_s: float = SHUTDOWN_S_MAX) -> None:
         """Stops listening, answers what has been asked, ends every connection; the engine stays open."""
-        for server in self._servers:
-            server.close()
-        await self._door.close(within_s)
+        await self._server.close(within_s)
 
 
 async def start_server(
-    engine: Submits,
+    engine: CallbackEngine,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -75,24 +71,27 @@ async def start_server(
     clock: Clock = system_clock,
     process_id_bytes: bytes | None = None,
     listener: socket.socket | None = None,
-    seat: Seat | None = None,
+    share: WorkerShare | None = None,
 ) -> RunningServer:
-    """Serves ``engine`` in the running loop. Port 0 takes any free one; ``seat`` is this process's among several.
+    """Serve ``engine`` in the running event loop. Port 0 takes any free port.
 
-    Raises :class:`CannotStart`.
+    ``share`` is this process's share of the connections, if several workers serve one port.
+
+    Raises:
+        CannotStart: other hosts could use the server without access keys, or the port cannot be bound.
     """
     require_safe(host, access, open_to_anyone)
     listener = listener or bind(host, port, shared=False)
-    door = HttpDoor(
+    server = DynamoServer(
         engine,
         access=access,
         clock=clock,
         process_id_bytes=process_id_bytes or os.urandom(16),
+        share=share,
     )
-    if seat is not None:
-        door.sit(seat)
-    server = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=BACKLOG_CONNECTIONS)
-    return RunningServer(door, [server], host, listener.getsockname()[1])
+    port = listener.getsockname()[1]
+    await server.listen(listener)
+    return RunningServer(server, host, port)
 
 
 def serve(
@@ -117,7 +116,7 @@ def serve(
             engine = open_or_explain(open_engine, settings.path)
             _run_worker(engine, listener, settings, access, announce)
         return
-    from bursar.web.worker_processes import Workers
+    from bursar.web.worker_processes import WorkerProcesses
 
     # The first socket refuses a port that another server shares; the second keeps it, without listening, so that
     # every worker, and every later one, gets the same.
@@ -126,12 +125,12 @@ def serve(
         port = placeholder.getsockname()[1]
         open_or_explain(open_engine, settings.path).close()  # what is wrong with the file is said once, before any fork
 
-        def work(lifeline: int, ready: Callable[[], None], seat: Seat) -> None:
+        def work(lifeline: int, ready: Callable[[], None], share: WorkerShare) -> None:
             listener = bind(settings.host, port, shared=True)
             engine = open_or_explain(open_engine, settings.path)
-            _run_worker(engine, listener, settings, access, lambda _url: ready(), lifeline, seat)
+            _run_worker(engine, listener, settings, access, lambda _url: ready(), lifeline, share)
 
-        failed = Workers(settings.workers, work).run(lambda: announce(url_of(settings.host, port)))
+        failed = WorkerProcesses(settings.workers, work).run(lambda: announce(url_of(settings.host, port)))
     if failed:
         raise CannotStart(failed)
 
@@ -185,9 +184,9 @@ def _run_worker(
     access: Access | None,
     announce: Callable[[str], None],
     lifeline: int | None = None,
-    seat: Seat | None = None,
+    share: WorkerShare | None = None,
 ) -> None:
-    """One process's whole life as a server, until it is told to stop or the other end of ``lifeline`` is closed."""
+    """Serve in this process until a signal to stop, or until the other end of ``lifeline`` is closed."""
     if sys.platform == "win32":
         new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     else:
@@ -198,26 +197,26 @@ def _run_worker(
     gc.freeze()  # the modules themselves are never garbage
     gc.set_threshold(COLLECT_AFTER_ALLOCATIONS)
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve_until_told(engine, listener, settings, access, announce, lifeline, seat))
+        runner.run(_serve_until_stopped(engine, listener, settings, access, announce, lifeline, share))
 
 
-async def _serve_until_told(
+async def _serve_until_stopped(
     engine: "Engine",
     listener: socket.socket,
     settings: ServerSettings,
     access: Access | None,
     announce: Callable[[str], None],
     lifeline: int | None,
-    seat: Seat | None,
+    share: WorkerShare | None,
 ) -> None:
     from bursar.dynamo.engine.group_commit import AsyncEngine
 
-    told = asyncio.Event()
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stop_requested.set)
     if lifeline is not None:
-        loop.add_reader(lifeline, told.set)
+        loop.add_reader(lifeline, stop_requested.set)
     shared = AsyncEngine(engine)
     try:
         server = await start_server(
@@ -226,12 +225,12 @@ async def _serve_until_told(
             access=access,
             open_to_anyone=settings.open_to_anyone,
             listener=listener,
-            seat=seat,
+            share=share,
         )
         engine.set_address(server.url.removeprefix("http://"))
         shared.start_housekeeping()
         announce(server.url)
-        await told.wait()
+        await stop_requested.wait()
         if lifeline is not None:
             loop.remove_reader(lifeline)
         await server.close()

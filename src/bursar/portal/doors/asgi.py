@@ -23,12 +23,13 @@ from bursar.portal.contract.errors import (
     TooLarge,
     TooSlow,
     Unavailable,
+    Unexpected,
 )
 from bursar.portal.contract.messages import Call, Reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
-from bursar.web.refusals import HEAD_BYTES_MAX, Refusal, Refused
+from bursar.web.refusals import HEAD_BYTES_MAX, Refusal, RefusalReply
 
 if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
@@ -44,7 +45,8 @@ _REFUSALS: Final[Mapping[Refusal, Callable[[], PortalError]]] = {
     Refusal.TOO_SLOW: TooSlow,
     Refusal.TOO_LARGE: lambda: TooLarge(TOO_LARGE),
     Refusal.HEAD_TOO_LARGE: lambda: HeadTooLarge(HEAD_TOO_LARGE),
-    Refusal.TOO_MANY_CONNECTIONS: lambda: Unavailable("The portal cannot take more connections: retry"),
+    Refusal.FAILED: Unexpected,
+    Refusal.TOO_BUSY: lambda: Unavailable("The portal cannot take more connections: retry"),
 }
 
 AsgiScope = MutableMapping[str, Any]
@@ -111,11 +113,11 @@ class PortalApp:
         except TimeoutError:
             raise TooSlow from None
 
-    def refuse(self, refusal: Refusal, scope: AsgiScope | None) -> Refused:
+    def refuse(self, refusal: Refusal, scope: AsgiScope | None) -> RefusalReply:
         """Return the answer to a request that the server could not read, in JSON, logged and counted."""
         call = Call("", "/", "", {}) if scope is None else _call(scope, _path_of(scope))
         reply = self.application.refuse(call, _REFUSALS[refusal]())
-        return Refused(_reply_headers(reply, call), reply.body)
+        return RefusalReply(_reply_headers(reply, call), reply.body)
 
     def _has_endpoint(self, path: str) -> bool:
         try:
