@@ -73,10 +73,6 @@ def test_a_missing_page_and_a_missing_anchor_are_noticed(tmp_path: Path) -> None
 
 
 DOUBLE_NAMES = {
-    "AccessKey": "the engine's server and the portal's clients each check keys of their own",
-    "Condition": "an expression's condition / a policy's",
-    "Connection": "a connection of the engine's server / of the ASGI server",
-    "Refusal": "a guard's refusal of a write / the answer to a request that cannot be read",
     "_Reader": "reads one TOML file",
 }
 """Class names and type aliases that several files of ``src`` define, each with the reason why."""

@@ -11,7 +11,7 @@ import pytest
 from bursar.web import asgi_server, http_server
 from bursar.web.asgi_server import AsgiServer, start_asgi_server
 from bursar.web.connection_balancing import ConnectionBalancer
-from bursar.web.refusals import Refusal, RefusalReply, plain_refusal
+from bursar.web.refusals import RefusalReason, RefusalReply, plain_refusal
 from tests.support.raw_client import RawClient
 
 Connect = Callable[[], Awaitable[RawClient]]
@@ -27,7 +27,7 @@ class Scene:
         self.name = name
         self.scopes: list[Any] = []
         self.ends: list[str] = []
-        self.refusals: list[tuple[Refusal, str | None]] = []
+        self.refusals: list[tuple[RefusalReason, str | None]] = []
         self.began, self.go_on = asyncio.Event(), asyncio.Event()
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -57,7 +57,7 @@ class Scene:
             await _answer(send, self.name or body)
         self.ends.append("answered")
 
-    def refuse(self, refusal: Refusal, scope: dict[str, Any] | None) -> RefusalReply:
+    def refuse(self, refusal: RefusalReason, scope: dict[str, Any] | None) -> RefusalReply:
         self.refusals.append((refusal, None if scope is None else scope["path"]))
         return plain_refusal(refusal, scope)
 
@@ -97,7 +97,7 @@ async def test_a_head_that_drips_is_refused_in_time(scene: Scene, monkeypatch: p
         client = await connect()
         assert (await client.ask(GET[:-2])).status == 408
         assert await client.ended() == b""
-    assert scene.refusals == [(Refusal.TOO_SLOW, None)]
+    assert scene.refusals == [(RefusalReason.TOO_SLOW, None)]
 
 
 async def test_a_body_that_drips_is_refused_in_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ async def test_a_body_that_drips_is_refused_in_time(scene: Scene, monkeypatch: p
         client = await connect()
         assert (await client.ask(POST + b"Content-Length: 5\r\n\r\nhell")).status == 408
         assert await client.ended() == b""
-    assert (scene.refusals, scene.ends) == ([(Refusal.TOO_SLOW, "/mail")], ["disconnected"])
+    assert (scene.refusals, scene.ends) == ([(RefusalReason.TOO_SLOW, "/mail")], ["disconnected"])
 
 
 async def test_a_client_that_never_asks_is_cut_off(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ async def test_a_chunk_that_is_none_is_refused_and_the_application_ends(scene: S
         await scene.began.wait()
         assert (await client.ask(b"no length\r\n")).status == 400
         assert await client.ended() == b""
-    assert (scene.refusals, scene.ends) == ([(Refusal.NOT_HTTP, "/mail")], ["disconnected"])
+    assert (scene.refusals, scene.ends) == ([(RefusalReason.NOT_HTTP, "/mail")], ["disconnected"])
 
 
 async def test_a_refusal_comes_after_the_answers_to_earlier_requests(scene: Scene) -> None:

@@ -271,7 +271,7 @@ def test_a_date_header_serves_where_there_is_no_x_amz_date() -> None:
 def test_what_is_missing_is_told_in_amazons_words(
     authorization: str | None, query: str, has_date: bool, error: type[SignatureRefused], text: str
 ) -> None:
-    refusal = sigv4.check_form(authorization, query, has_date=has_date)
+    refusal = sigv4.form_refusal(authorization, query, has_date=has_date)
     assert type(refusal) is error
     assert str(refusal) == text
 

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from bursar.web.connection_balancing import WorkerShare
 from bursar.web.http_server import IDLE_S_MAX, LINGER_S_MAX, WRITE_STALL_S_MAX, HttpServer, head_without_offers
-from bursar.web.refusals import HEAD_BYTES_MAX, Refusal, Refuse, plain_refusal
+from bursar.web.refusals import HEAD_BYTES_MAX, RefusalReason, Refuse, plain_refusal
 
 REQUEST_BYTES_MAX: Final = 1024 * 1024
 """A whole request, with its chunk sizes and trailers, which an application does not see."""
@@ -104,7 +104,7 @@ class AsgiConnection(HttpToolsProtocol):
         self.adopted = adopted
         self.in_head = self.receiving = self.lingering = False
         self.received_bytes = 0
-        self.refusal: Refusal | None = None
+        self.refusal: RefusalReason | None = None
         self.deadline_s = float("inf")
 
     # --- the transport's calls
@@ -117,7 +117,7 @@ class AsgiConnection(HttpToolsProtocol):
         self.asgi_server.count()
         self._start_phase()
         if self.asgi_server.is_full:
-            self.refuse(Refusal.TOO_BUSY)
+            self.refuse(RefusalReason.TOO_BUSY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport is None:  # another worker has it
@@ -134,14 +134,14 @@ class AsgiConnection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._decline_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self.refuse(Refusal.NOT_HTTP)
+            self.refuse(RefusalReason.NOT_HTTP)
         if self.receiving:
             # The read in which a request begins may hold other requests before it: it is not counted.
             self.received_bytes = self.received_bytes + len(data) if self.received_bytes >= 0 else 0
             if self.in_head and self.received_bytes > HEAD_BYTES_MAX:
-                self.refuse(Refusal.HEAD_TOO_LARGE)
+                self.refuse(RefusalReason.HEAD_TOO_LARGE)
             elif self.received_bytes > REQUEST_BYTES_MAX:
-                self.refuse(Refusal.TOO_LARGE)
+                self.refuse(RefusalReason.TOO_LARGE)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn never keeps a half-closed connection
         if not self._is_handled:
@@ -190,7 +190,7 @@ class AsgiConnection(HttpToolsProtocol):
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self.refuse(Refusal.NOT_HTTP)
+            self.refuse(RefusalReason.NOT_HTTP)
             return
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(head_without_offers(method, self.url, self.headers) + rest)
@@ -234,7 +234,7 @@ class AsgiConnection(HttpToolsProtocol):
     def time_out(self) -> None:
         """End a connection that has stayed in its phase for too long."""
         if self.receiving and (self.in_head or not self.cycle.response_complete):
-            self.refuse(Refusal.TOO_SLOW)
+            self.refuse(RefusalReason.TOO_SLOW)
         else:
             self.abort()
 
@@ -244,7 +244,7 @@ class AsgiConnection(HttpToolsProtocol):
         """Cut the client off."""
         self.transport.abort()
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: RefusalReason) -> None:
         """Answer in the application's place, after the answers to whole requests before, and end."""
         if self.refusal or self.transport.is_closing():
             return
@@ -252,7 +252,7 @@ class AsgiConnection(HttpToolsProtocol):
         if not self._is_handled:
             self._answer_refusal(refusal)
 
-    def _answer_refusal(self, refusal: Refusal) -> None:
+    def _answer_refusal(self, refusal: RefusalReason) -> None:
         head_is_read = self.receiving and not self.in_head
         if head_is_read and self.cycle.response_complete:  # answered before all of it was there
             self.transport.close()

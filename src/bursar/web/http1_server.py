@@ -1,6 +1,6 @@
 """An HTTP/1.1 server without tasks: httptools parses, and a subclass of :class:`Http1Connection` answers by callback.
 
-    bytes ─► httptools ─► Request ─► handle(request) ─► … ─► reply(head, body) ─► bytes
+    bytes ─► httptools ─► HttpRequest ─► handle(request) ─► … ─► reply(head, body) ─► bytes
                    └─ not HTTP, or too much of it ─► refusal_reply(reason) ─► bytes, end
 
 No task and no future is made for a request. Requests of one connection are answered in order, one at a time: a
@@ -19,7 +19,7 @@ import httptools
 
 from bursar.web.connection_balancing import WorkerShare
 from bursar.web.http_server import IDLE_S_MAX, LINGER_S_MAX, WRITE_STALL_S_MAX, HttpServer, head_without_offers
-from bursar.web.refusals import HEAD_BYTES_MAX, Refusal
+from bursar.web.refusals import HEAD_BYTES_MAX, RefusalReason
 
 HEADERS_MAX: Final = 100
 PIPELINED_MAX: Final = 64
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Request:
+class HttpRequest:
     """A whole request. Header names are lower case; of repeated headers the first counts. Trailers are ignored."""
 
     method: bytes
@@ -104,14 +104,14 @@ class Http1Connection(asyncio.Protocol, ABC):
     def __init__(self, server: Http1Server, *, adopted: bool = False) -> None:
         self.server = server
         self.deadline_s = server.now_s + IDLE_S_MAX
-        self.request: Request | None = None
+        self.request: HttpRequest | None = None
         """The request in hand: :meth:`handle` has it, and its answer is due."""
         self._adopted = adopted
-        self._waiting: deque[Request] = deque()
+        self._waiting: deque[HttpRequest] = deque()
         self._paused = self._pumping = False
         self._eof = self._lingering = self._gone = False
         self._receiving = self._in_head = False
-        self._refusal: Refusal | None = None
+        self._refusal: RefusalReason | None = None
         self._raw_headers: dict[bytes, bytes] = {}
         # The parser calls this for each header. A Python method would cost 5 % of a GetItem (of its instructions).
         self.on_header = self._raw_headers.setdefault
@@ -123,11 +123,11 @@ class Http1Connection(asyncio.Protocol, ABC):
     # --- the hooks
 
     @abstractmethod
-    def handle(self, request: Request) -> None:
+    def handle(self, request: HttpRequest) -> None:
         """Start to handle ``request``; the subclass calls :meth:`reply` once, now or later."""
 
     @abstractmethod
-    def refusal_reply(self, refusal: Refusal) -> bytes:
+    def refusal_reply(self, refusal: RefusalReason) -> bytes:
         """Return the whole answer, head and body, to something that cannot be read. The connection ends after it."""
 
     # --- the transport's calls
@@ -142,7 +142,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         self.server.connections.add(self)
         self.server.count()
         if self.server.is_full:
-            self._refuse(Refusal.TOO_BUSY)
+            self._refuse(RefusalReason.TOO_BUSY)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Drop what was received. An answer that is still due is not written."""
@@ -181,22 +181,22 @@ class Http1Connection(asyncio.Protocol, ABC):
             self._decline_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError:
             _log.exception("unhandled exception while reading a request")
-            self._refuse(Refusal.FAILED)
+            self._refuse(RefusalReason.FAILED)
         except httptools.HttpParserError:
-            self._refuse(Refusal.NOT_HTTP)
+            self._refuse(RefusalReason.NOT_HTTP)
         if self._receiving:
             # The read in which a request begins may hold other requests before it: it is not counted.
             self._received_bytes = self._received_bytes + len(data) if self._received_bytes >= 0 else 0
             if self._in_head and self._received_bytes > HEAD_BYTES_MAX:
-                self._refuse(Refusal.HEAD_TOO_LARGE)
+                self._refuse(RefusalReason.HEAD_TOO_LARGE)
             elif self._received_bytes > self.server.request_bytes_max:
-                self._refuse(Refusal.TOO_LARGE)
+                self._refuse(RefusalReason.TOO_LARGE)
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read a request again without its offer of another protocol. ``rest`` is what the parser has not read."""
         method = self._parser.get_method()
         if method == b"CONNECT":
-            self._refuse(Refusal.NOT_HTTP)
+            self._refuse(RefusalReason.NOT_HTTP)
             return
         self._parser = httptools.HttpRequestParser(self)
         self.data_received(head_without_offers(method, self._url, self._headers.items()) + rest)
@@ -222,9 +222,9 @@ class Http1Connection(asyncio.Protocol, ABC):
         # A copy: the parser adds trailers to the raw headers, and trailers are ignored.
         self._headers = headers = {name.lower(): value for name, value in self._raw_headers.items()}
         if len(headers) > HEADERS_MAX:
-            self._refuse(Refusal.HEAD_TOO_LARGE)
+            self._refuse(RefusalReason.HEAD_TOO_LARGE)
         elif int(headers.get(b"content-length", b"0")) > self.server.body_bytes_max:
-            self._refuse(Refusal.TOO_LARGE)
+            self._refuse(RefusalReason.TOO_LARGE)
         elif b"expect" in headers and self.request is None:
             self._transport.write(_CONTINUE)
 
@@ -243,9 +243,9 @@ class Http1Connection(asyncio.Protocol, ABC):
         self._parts_bytes += len(part)
         self.server.buffered_bytes += len(part)
         if self._parts_bytes > self.server.body_bytes_max:
-            self._refuse(Refusal.TOO_LARGE)
+            self._refuse(RefusalReason.TOO_LARGE)
         elif self.server.buffered_bytes > BUFFERED_BYTES_MAX:
-            self._refuse(Refusal.TOO_BUSY)
+            self._refuse(RefusalReason.TOO_BUSY)
 
     def _drop_parts(self) -> None:
         self.server.buffered_bytes -= self._parts_bytes
@@ -261,7 +261,7 @@ class Http1Connection(asyncio.Protocol, ABC):
             self._body = b"".join(self._parts)
             self._drop_parts()
         parser = self._parser
-        request = Request(parser.get_method(), self._url, self._headers, self._body, parser.should_keep_alive())
+        request = HttpRequest(parser.get_method(), self._url, self._headers, self._body, parser.should_keep_alive())
         if self.request or self._paused or self._waiting:
             self._waiting.append(request)
             if len(self._waiting) >= PIPELINED_MAX:
@@ -271,7 +271,7 @@ class Http1Connection(asyncio.Protocol, ABC):
 
     # --- one request
 
-    def _start(self, request: Request) -> None:
+    def _start(self, request: HttpRequest) -> None:
         self.request = request
         self.deadline_s = float("inf")  # the subclass may take its time
         self.handle(request)
@@ -297,7 +297,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         elif self._waiting and not self._pumping:
             self._pump()
 
-    def stays_open(self, request: Request) -> bool:
+    def stays_open(self, request: HttpRequest) -> bool:
         """Return whether the connection stays open after the answer to ``request``."""
         return request.keep_alive and not self.server.closing
 
@@ -326,7 +326,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         """Close the connection at once."""
         self._transport.abort()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: RefusalReason) -> None:
         """Answer something that cannot become a request, after the answers before it, and end."""
         if self._lingering:
             return
@@ -337,7 +337,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         else:
             self._answer_refusal(refusal)
 
-    def _answer_refusal(self, refusal: Refusal) -> None:
+    def _answer_refusal(self, refusal: RefusalReason) -> None:
         self._transport.write(self.refusal_reply(refusal))
         self._linger()
 

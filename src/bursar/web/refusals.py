@@ -9,7 +9,7 @@ HEAD_BYTES_MAX: Final = 64 * 1024
 """The request line and the headers of a request."""
 
 
-class Refusal(enum.Enum):
+class RefusalReason(enum.Enum):
     """Why the server answers itself; the value is the HTTP status."""
 
     NOT_HTTP = HTTPStatus.BAD_REQUEST
@@ -28,11 +28,11 @@ class RefusalReply(NamedTuple):
     body: bytes
 
 
-Refuse = Callable[[Refusal, dict[str, Any] | None], RefusalReply]
+Refuse = Callable[[RefusalReason, dict[str, Any] | None], RefusalReply]
 """Words a refusal. The second argument is the request's ASGI scope, or None if its head was not read."""
 
 
-def plain_refusal(refusal: Refusal, scope: dict[str, Any] | None) -> RefusalReply:
+def plain_refusal(refusal: RefusalReason, scope: dict[str, Any] | None) -> RefusalReply:
     """Return ``refusal`` as plain text, for applications without an error format."""
     body = refusal.value.phrase.encode()
     return RefusalReply([(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))], body)

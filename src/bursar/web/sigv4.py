@@ -132,7 +132,7 @@ def _read_authorization(headers: Mapping[str, str], query: str) -> tuple[str, di
     parts = _parameters(rest)
     whole = has_date and all(map(parts.get, _HEADER_PARTS))
     if not whole or algorithm != ALGORITHM or "X-Amz-Algorithm" in query:
-        refusal = check_form(authorization, query, has_date=has_date)
+        refusal = form_refusal(authorization, query, has_date=has_date)
         if refusal is not None:
             raise refusal
         if not authorization:
@@ -140,7 +140,7 @@ def _read_authorization(headers: Mapping[str, str], query: str) -> tuple[str, di
     return algorithm, parts
 
 
-def check_form(authorization: str | None, query: str, *, has_date: bool) -> SignatureRefused | None:
+def form_refusal(authorization: str | None, query: str, *, has_date: bool) -> SignatureRefused | None:
     """What is visibly missing from a signature, without knowing any key; None when every part is there."""
     in_query = _query_parameters(query) if "X-Amz-Algorithm" in query else {}
     if "X-Amz-Algorithm" in in_query:
@@ -236,11 +236,11 @@ def _check_clock(timestamp: str, signed_at: float, now: float) -> None:
 
 def _signing_time(headers: Mapping[str, str]) -> tuple[str, float]:
     """The moment of the signature as it stands in the string to sign, and in epoch seconds."""
-    return _moment(headers.get("x-amz-date") or headers.get("date", ""))
+    return _parsed_time(headers.get("x-amz-date") or headers.get("date", ""))
 
 
 @lru_cache(8)  # the requests of one second share it
-def _moment(text: str) -> tuple[str, float]:
+def _parsed_time(text: str) -> tuple[str, float]:
     moment = None
     try:
         # strptime alone would let "2026112T1T…" shapes through: its fields may be short.

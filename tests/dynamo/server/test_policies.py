@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.server.iam_scope import touches
-from bursar.dynamo.server.policies import PolicyError, policy_of, wildcard
+from bursar.dynamo.server.iam_scope import required_permissions
+from bursar.dynamo.server.policies import PolicyError, matches_wildcard, parse_policy
 from tests.support.dynamo.stream_readers import HandClock, arn_of, described, iterator, opened, streamed
 
 PARTITIONS = {("invoices", None): ("owner",), ("invoices", "by-day"): ("day",), ("other", None): ("pk",)}
@@ -18,9 +18,9 @@ def partition_names(table: str, index: str | None) -> tuple[str, ...]:
 
 
 def allowed(statement: dict[str, Any] | list[dict[str, Any]], operation: str, request: dict[str, Any]) -> bool:
-    policy = policy_of("ann", {"Version": "2012-10-17", "Statement": statement})
+    policy = parse_policy("ann", {"Version": "2012-10-17", "Statement": statement})
     try:
-        policy.require(touches(operation, request, partition_names))
+        policy.require(required_permissions(operation, request, partition_names))
     except DynamoError as error:
         return error.code != "AccessDeniedException"
     return True
@@ -35,17 +35,17 @@ PUT = {"TableName": "invoices", "Item": {"owner": {"S": "ann"}, "total": {"N": "
 
 
 def test_the_text_is_amazons() -> None:
-    policy = policy_of("ann", {"Statement": statement(Action="dynamodb:GetItem")})
+    policy = parse_policy("ann", {"Statement": statement(Action="dynamodb:GetItem")})
     with pytest.raises(DynamoError) as refused:
-        policy.require(touches("PutItem", PUT, partition_names))
+        policy.require(required_permissions("PutItem", PUT, partition_names))
     assert refused.value.body() == {
         "__type": "com.amazon.coral.service#AccessDeniedException",
         "Message": "User: arn:aws:iam::000000000000:user/ann is not authorized to perform: dynamodb:PutItem "
         f"on resource: {ARN}invoices because no identity-based policy allows the dynamodb:PutItem action",
     }
-    policy = policy_of("ann", {"Statement": [statement(), statement(Effect="Deny", Action="dynamodb:Put*")]})
+    policy = parse_policy("ann", {"Statement": [statement(), statement(Effect="Deny", Action="dynamodb:Put*")]})
     with pytest.raises(DynamoError, match="with an explicit deny in an identity-based policy"):
-        policy.require(touches("PutItem", PUT, partition_names))
+        policy.require(required_permissions("PutItem", PUT, partition_names))
 
 
 @pytest.mark.parametrize(
@@ -277,11 +277,11 @@ def test_an_iterator_that_the_engine_would_not_read_takes_every_resource(text: o
 )
 def test_a_document_that_cannot_be_judged_is_refused(document: dict[str, Any], text: str) -> None:
     with pytest.raises(PolicyError, match=text.replace("$", r"\$")):
-        policy_of("ann", document)
+        parse_policy("ann", document)
 
 
 def test_wildcards_are_iams() -> None:
-    assert wildcard("a*c", "abbbc")
-    assert wildcard("a?c", "a\nc")
-    assert not wildcard("a.c", "abc")
-    assert not wildcard("a*", "ba")
+    assert matches_wildcard("a*c", "abbbc")
+    assert matches_wildcard("a?c", "a\nc")
+    assert not matches_wildcard("a.c", "abc")
+    assert not matches_wildcard("a*", "ba")

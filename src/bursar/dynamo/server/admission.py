@@ -16,8 +16,8 @@ from bursar.clock import Clock
 from bursar.dynamo.server import responses
 from bursar.dynamo.server.x_amz_target import TARGETS
 from bursar.dynamo.storage.table import REGION
-from bursar.web.http1_server import Request
-from bursar.web.sigv4 import Identity, SignatureRefused, check_form, verify
+from bursar.web.http1_server import HttpRequest
+from bursar.web.sigv4 import Identity, SignatureRefused, form_refusal, verify
 
 SERVICE = "dynamodb"  # streams are signed for it too
 
@@ -67,7 +67,7 @@ class Admission:
         self._partition_names = partition_names
         self._clock = clock
 
-    def admit(self, request: Request) -> tuple[str, dict[str, Any]]:
+    def admit(self, request: HttpRequest) -> tuple[str, dict[str, Any]]:
         """Return the operation and its request.
 
         Raises:
@@ -94,7 +94,7 @@ class Admission:
             self._access.authorise(identity, operation, parsed, self._partition_names)
         return operation, parsed
 
-    def _authenticate(self, request: Request) -> Identity | None:
+    def _authenticate(self, request: HttpRequest) -> Identity | None:
         headers = request.headers
         authorization = headers.get(b"authorization", b"")
         if self._access is None:
@@ -104,7 +104,7 @@ class Admission:
                 and b"x-amz-date" in headers
             ):
                 return None  # the form of every SDK: nothing more to see without a secret
-            refusal = check_form(
+            refusal = form_refusal(
                 authorization.decode("latin-1"),
                 request.url.partition(b"?")[2].decode("latin-1"),
                 has_date=b"x-amz-date" in headers or b"date" in headers,

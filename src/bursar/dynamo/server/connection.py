@@ -1,6 +1,6 @@
 """DynamoDB over HTTP: admission, the engine, and the answer, on the HTTP/1.1 server of :mod:`bursar.web.http1_server`.
 
-    Request ─► Admission ─► engine.submit ─► (commit of the event loop's iteration) ─► Responses ─► reply
+    HttpRequest ─► Admission ─► engine.submit ─► (commit of the event loop's iteration) ─► Responses ─► reply
 
 The engine calls back. Requests that arrive on different connections in one iteration of the event loop share a commit.
 """
@@ -24,8 +24,8 @@ from bursar.dynamo.server.admission import (
     cors_of,
 )
 from bursar.web.connection_balancing import WorkerShare
-from bursar.web.http1_server import Http1Connection, Http1Server, Request
-from bursar.web.refusals import Refusal
+from bursar.web.http1_server import Http1Connection, Http1Server, HttpRequest
+from bursar.web.refusals import RefusalReason
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class DynamoConnection(Http1Connection):
 
     server: DynamoServer
 
-    def handle(self, request: Request) -> None:
+    def handle(self, request: HttpRequest) -> None:
         """Answer ``request``, or have the engine answer it."""
         try:
             operation, parsed = self.server.admit(request)
@@ -101,7 +101,7 @@ class DynamoConnection(Http1Connection):
         else:
             self.server.submit(operation, parsed, self._answer)
 
-    def refusal_reply(self, refusal: Refusal) -> bytes:
+    def refusal_reply(self, refusal: RefusalReason) -> bytes:
         """Return Amazon's answer to something that cannot be read."""
         return responses.REFUSALS[refusal]
 
@@ -115,7 +115,7 @@ class DynamoConnection(Http1Connection):
         status, body = (200, outcome) if isinstance(outcome, bytes) else _error_response(outcome)
         self._respond(request, status, body, content_type_of(request.headers), cors_of(request.headers))
 
-    def _respond(self, request: Request, status: int, body: bytes, content_type: bytes, extra: str) -> None:
+    def _respond(self, request: HttpRequest, status: int, body: bytes, content_type: bytes, extra: str) -> None:
         keep_alive = self.stays_open(request)
         head, body = self.server.responses.head_and_body(
             status,

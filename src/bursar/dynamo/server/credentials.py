@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bursar.dynamo.server.iam_scope import PartitionNames, touches
-from bursar.dynamo.server.policies import Policy, PolicyError, policy_of
+from bursar.dynamo.server.iam_scope import PartitionNames, required_permissions
+from bursar.dynamo.server.policies import Policy, PolicyError, parse_policy
 from bursar.private_files import TooOpen, require_private
 from bursar.web.sigv4 import Identity
 
@@ -29,7 +29,7 @@ class CredentialsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class AccessKey:
+class KeyGrant:
     """One key; ``policy`` None allows everything."""
 
     secret: str
@@ -39,7 +39,7 @@ class AccessKey:
 class AccessKeys:
     """The keys that a server knows."""
 
-    def __init__(self, keys: Mapping[str, AccessKey]) -> None:
+    def __init__(self, keys: Mapping[str, KeyGrant]) -> None:
         self._keys = dict(keys)
 
     @classmethod
@@ -57,7 +57,7 @@ class AccessKeys:
         entries = document.get("key")
         if not isinstance(entries, list) or not entries or set(document) != {"key"}:
             raise CredentialsError(f"{path} has one or more [[key]] tables and nothing else")
-        keys: dict[str, AccessKey] = {}
+        keys: dict[str, KeyGrant] = {}
         for number, entry in enumerate(entries, 1):
             try:
                 name, key = _read_key(path, entry)
@@ -79,10 +79,10 @@ class AccessKeys:
         """Raises ``DynamoError`` AccessDeniedException when the key's policy does not allow the request."""
         policy = self._keys[identity.access_key].policy
         if policy is not None:
-            policy.require(touches(operation, request, partition_names))
+            policy.require(required_permissions(operation, request, partition_names))
 
 
-def _read_key(path: Path, entry: Any) -> tuple[str, AccessKey]:
+def _read_key(path: Path, entry: Any) -> tuple[str, KeyGrant]:
     if not isinstance(entry, dict) or set(entry) - _MEMBERS:
         raise PolicyError(f"a key has {', '.join(sorted(_MEMBERS))} and nothing else")
     for member in ("access_key", "secret"):
@@ -97,5 +97,5 @@ def _read_key(path: Path, entry: Any) -> tuple[str, AccessKey]:
     if document is not None and not isinstance(document, dict):
         raise PolicyError("policy is a file name or a table")
     user = str(entry.get("user", entry["access_key"]))
-    policy = None if document is None else policy_of(user, document)
-    return entry["access_key"], AccessKey(entry["secret"], policy)
+    policy = None if document is None else parse_policy(user, document)
+    return entry["access_key"], KeyGrant(entry["secret"], policy)

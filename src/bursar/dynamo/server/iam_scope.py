@@ -1,6 +1,6 @@
 """What a request touches, in IAM's terms: which actions on which resources, and the values of the condition keys.
 
-One request may touch several resources (a batch, a transaction); each has its own :class:`Touch`, and all must be
+One request may touch several resources (a batch, a transaction); each has its own :class:`Permission`, and all must be
 allowed. Source: "Actions, resources, and condition keys for Amazon DynamoDB" in the service authorization reference.
 """
 
@@ -25,7 +25,7 @@ CONDITION_KEYS: Final = frozenset(
     {LEADING_KEYS, ATTRIBUTES, SELECT, RETURN_VALUES, RETURN_CONSUMED_CAPACITY, ENCLOSING_OPERATION}
 )
 
-Values = tuple[str, ...] | None
+ConditionValues = tuple[str, ...] | None
 """The values of a condition key; None when they cannot be told (a scan's leading keys: it reads them all)."""
 
 PartitionNames = Callable[[str, str | None], tuple[str, ...]]
@@ -33,23 +33,25 @@ PartitionNames = Callable[[str, str | None], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
+class Permission:
     """One action on one resource. A condition key that is not in ``values`` does not exist for the action."""
 
     action: str
     resource: str
-    values: Mapping[str, Values] = field(default_factory=dict)
+    values: Mapping[str, ConditionValues] = field(default_factory=dict)
 
 
-def touches(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> list[Touch]:
+def required_permissions(
+    operation: str, request: Mapping[str, Any], partition_names: PartitionNames
+) -> list[Permission]:
     """Everything that the request touches. A malformed part touches ``*``: what it is cannot be allowed by name."""
     try:
-        return list(_READERS.get(operation, _table_touch)(operation, request, partition_names))
+        return list(_READERS.get(operation, _table_permission)(operation, request, partition_names))
     except (AttributeError, KeyError, TypeError, ValueError):
-        return [Touch(operation, "*", dict.fromkeys(CONDITION_KEYS))]
+        return [Permission(operation, "*", dict.fromkeys(CONDITION_KEYS))]
 
 
-Reader = Callable[[str, Mapping[str, Any], PartitionNames], Iterator[Touch]]
+PermissionReader = Callable[[str, Mapping[str, Any], PartitionNames], Iterator[Permission]]
 
 
 def _arn(table: str, index: str | None = None) -> str:
@@ -57,11 +59,13 @@ def _arn(table: str, index: str | None = None) -> str:
     return f"{arn}/index/{index}" if index else arn
 
 
-def _table_touch(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+def _table_permission(
+    operation: str, request: Mapping[str, Any], partition_names: PartitionNames
+) -> Iterator[Permission]:
     table = request[_RESOURCE_MEMBERS[operation]]
     # Members that the operation does not read must not count: they could name something that the caller may use.
     index = request.get("IndexName") if operation in ("Query", "Scan") else None
-    yield Touch(operation, _arn(table, index), _item_values(operation, request, partition_names, table, index))
+    yield Permission(operation, _arn(table, index), _item_values(operation, request, partition_names, table, index))
 
 
 _RESOURCE_MEMBERS: Final = {
@@ -74,7 +78,7 @@ _RESOURCE_MEMBERS: Final = {
     **dict.fromkeys(("PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"), "ResourceArn"),
     **dict.fromkeys(("DescribeStream", "GetShardIterator"), "StreamArn"),
 }
-"""The member that names the resource. What other operations touch cannot be told by name: it takes ``*``."""
+"""The member that names the resource. Other operations need a permission on ``*``."""
 
 
 def _item_values(
@@ -84,8 +88,8 @@ def _item_values(
     table: str,
     index: str | None = None,
     enclosing: str | None = None,
-) -> dict[str, Values]:
-    values: dict[str, Values] = {}
+) -> dict[str, ConditionValues]:
+    values: dict[str, ConditionValues] = {}
     if operation in _ITEM_ACTIONS:
         values[LEADING_KEYS] = _leading_keys(operation, request, partition_names(table, index))
         values[ATTRIBUTES] = _attributes(request)
@@ -112,7 +116,7 @@ def _projects(request: Mapping[str, Any]) -> bool:
     return bool(request.get("ProjectionExpression") or request.get("AttributesToGet"))
 
 
-def _leading_keys(operation: str, request: Mapping[str, Any], names: tuple[str, ...]) -> Values:
+def _leading_keys(operation: str, request: Mapping[str, Any], names: tuple[str, ...]) -> ConditionValues:
     if operation == "Scan" or not names:
         return None
     if operation == "Query":
@@ -121,7 +125,7 @@ def _leading_keys(operation: str, request: Mapping[str, Any], names: tuple[str, 
     return tuple(_key_text(item[name]) for name in names)
 
 
-def _queried_keys(request: Mapping[str, Any], names: tuple[str, ...]) -> Values:
+def _queried_keys(request: Mapping[str, Any], names: tuple[str, ...]) -> ConditionValues:
     legacy = request.get("KeyConditions")
     if legacy:
         return tuple(_key_text(value) for name in names for value in legacy[name]["AttributeValueList"])
@@ -148,7 +152,7 @@ _EXPRESSIONS: Final = (
 )
 
 
-def _attributes(request: Mapping[str, Any]) -> Values:
+def _attributes(request: Mapping[str, Any]) -> ConditionValues:
     """Every top-level attribute that the request names."""
     named = set(request.get("AttributesToGet") or ())
     for member in _ITEM_MEMBERS:
@@ -174,16 +178,16 @@ def _attributes_in(expression: str, placeholders: Mapping[str, str]) -> Iterator
             yield placeholders.get(token.text, token.text)
 
 
-def _batch_get(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+def _batch_get(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Permission]:
     for table, wanted in request["RequestItems"].items():
         values = _batch_values(partition_names(table, None), wanted["Keys"])
         values[ATTRIBUTES] = _attributes({**wanted, "Key": dict.fromkeys(n for key in wanted["Keys"] for n in key)})
         if _projects(wanted):
             values[SELECT] = ("SPECIFIC_ATTRIBUTES",)
-        yield Touch(operation, _arn(table), values)
+        yield Permission(operation, _arn(table), values)
 
 
-def _batch_write(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+def _batch_write(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Permission]:
     for table, writes in request["RequestItems"].items():
         items = [
             write[member][part]
@@ -191,10 +195,10 @@ def _batch_write(operation: str, request: Mapping[str, Any], partition_names: Pa
             for member, part in (("PutRequest", "Item"), ("DeleteRequest", "Key"))
             if write.get(member)
         ]
-        yield Touch(operation, _arn(table), _batch_values(partition_names(table, None), items))
+        yield Permission(operation, _arn(table), _batch_values(partition_names(table, None), items))
 
 
-def _batch_values(names: tuple[str, ...], items: list[Mapping[str, Any]]) -> dict[str, Values]:
+def _batch_values(names: tuple[str, ...], items: list[Mapping[str, Any]]) -> dict[str, ConditionValues]:
     return {
         LEADING_KEYS: tuple(_key_text(item[name]) for item in items for name in names) if names else None,
         ATTRIBUTES: tuple(sorted({name for item in items for name in item})),
@@ -210,14 +214,16 @@ _TRANSACT_ACTIONS: Final = {
 }
 
 
-def _transact(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+def _transact(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Permission]:
     for element in request["TransactItems"]:
         for member, part in element.items():
             action, table = _TRANSACT_ACTIONS[member], part["TableName"]
-            yield Touch(action, _arn(table), _item_values(action, part, partition_names, table, enclosing=operation))
+            yield Permission(
+                action, _arn(table), _item_values(action, part, partition_names, table, enclosing=operation)
+            )
 
 
-def _statements(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+def _statements(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Permission]:
     # Loaded when a policy meets a statement: other requests do without.
     from bursar.dynamo.partiql import ExistsStatement, SelectStatement, parse_statement
 
@@ -226,24 +232,24 @@ def _statements(operation: str, request: Mapping[str, Any], partition_names: Par
             statement = parse_statement(one["Statement"])
         except DynamoError:
             # It will be refused, or fail by itself among others; it touches nothing that could be named.
-            yield Touch(operation, "*", dict.fromkeys(CONDITION_KEYS))
+            yield Permission(operation, "*", dict.fromkeys(CONDITION_KEYS))
             continue
-        values: dict[str, Values] = dict.fromkeys((LEADING_KEYS, ATTRIBUTES, SELECT))
+        values: dict[str, ConditionValues] = dict.fromkeys((LEADING_KEYS, ATTRIBUTES, SELECT))
         if operation == "ExecuteTransaction":
             values[ENCLOSING_OPERATION] = (operation,)
         if isinstance(statement, ExistsStatement):
             statement = statement.select
         index = statement.index if isinstance(statement, SelectStatement) else None
-        yield Touch(f"PartiQL{statement.verb}", _arn(statement.table, index), values)
+        yield Permission(f"PartiQL{statement.verb}", _arn(statement.table, index), values)
 
 
-def _get_records(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Touch]:
+def _get_records(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Permission]:
     """The stream that the iterator is a position in: it begins with its ARN, by which the engine finds the stream."""
     arn, _version, _position = request["ShardIterator"].split("|")
-    yield Touch(operation, _arn(arn))
+    yield Permission(operation, _arn(arn))
 
 
-_READERS: Final[dict[str, Reader]] = {
+_READERS: Final[dict[str, PermissionReader]] = {
     "GetRecords": _get_records,
     "BatchGetItem": _batch_get,
     "BatchWriteItem": _batch_write,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.server.iam_scope import CONDITION_KEYS, Touch, Values
+from bursar.dynamo.server.iam_scope import CONDITION_KEYS, ConditionValues, Permission
 from bursar.dynamo.storage.table import ACCOUNT
 
 USER_NAME = "aws:username"
@@ -33,7 +33,7 @@ class PolicyError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class PolicyCondition:
     """One line of a statement's Condition: an operator on a key."""
 
     key: str
@@ -43,7 +43,7 @@ class Condition:
     if_exists: bool
     wanted: tuple[str, ...]
 
-    def holds(self, values: Mapping[str, Values]) -> bool | None:
+    def holds(self, values: Mapping[str, ConditionValues]) -> bool | None:
         """None when the key's values cannot be told."""
         if self.key not in values:
             if self.operator.name == "Null":
@@ -71,7 +71,7 @@ class Operator:
         return any(self.matches(value, each) for each in wanted) != self.negated
 
 
-def wildcard(pattern: str, text: str) -> bool:
+def matches_wildcard(pattern: str, text: str) -> bool:
     """IAM's patterns: ``*`` is any run of characters, ``?`` one."""
     return _compiled(pattern).fullmatch(text) is not None
 
@@ -90,7 +90,7 @@ def _equal_ignoring_case(value: str, wanted: str) -> bool:
 
 
 def _like(value: str, wanted: str) -> bool:
-    return wildcard(wanted, value)
+    return matches_wildcard(wanted, value)
 
 
 _OPERATORS: Final = {
@@ -108,7 +108,7 @@ _OPERATORS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class PolicyStatement:
     """One statement. ``but`` flags turn a list round (NotAction, NotResource)."""
 
     allows: bool
@@ -116,14 +116,14 @@ class Statement:
     all_actions_but: bool
     resources: tuple[str, ...]
     all_resources_but: bool
-    conditions: tuple[Condition, ...]
+    conditions: tuple[PolicyCondition, ...]
 
-    def covers(self, touch: Touch, values: Mapping[str, Values]) -> bool:
-        """Does the statement speak of this touch? An untold condition counts against whoever asks."""
-        action = (SERVICE_PREFIX + touch.action).lower()
-        if any(wildcard(pattern, action) for pattern in self.actions) == self.all_actions_but:
+    def covers(self, permission: Permission, values: Mapping[str, ConditionValues]) -> bool:
+        """Does the statement speak of this permission? An untold condition counts against whoever asks."""
+        action = (SERVICE_PREFIX + permission.action).lower()
+        if any(matches_wildcard(pattern, action) for pattern in self.actions) == self.all_actions_but:
             return False
-        if any(wildcard(pattern, touch.resource) for pattern in self.resources) == self.all_resources_but:
+        if any(matches_wildcard(pattern, permission.resource) for pattern in self.resources) == self.all_resources_but:
             return False
         verdicts = [condition.holds(values) for condition in self.conditions]
         return all((not self.allows) if verdict is None else verdict for verdict in verdicts)
@@ -134,28 +134,28 @@ class Policy:
     """What one user may do."""
 
     user: str
-    statements: tuple[Statement, ...]
+    statements: tuple[PolicyStatement, ...]
 
-    def require(self, touches: Sequence[Touch]) -> None:
-        """Raises AccessDeniedException, in Amazon's words, for the first touch that is not allowed."""
-        for touch in touches:
-            values = {**touch.values, USER_NAME: (self.user,)}
-            covering = [statement for statement in self.statements if statement.covers(touch, values)]
+    def require(self, permissions: Sequence[Permission]) -> None:
+        """Raises AccessDeniedException, in Amazon's words, for the first permission that is not allowed."""
+        for permission in permissions:
+            values = {**permission.values, USER_NAME: (self.user,)}
+            covering = [statement for statement in self.statements if statement.covers(permission, values)]
             if any(not statement.allows for statement in covering):
-                raise self._refusal(touch, "with an explicit deny in an identity-based policy")
+                raise self._refusal(permission, "with an explicit deny in an identity-based policy")
             if not covering:
-                action = SERVICE_PREFIX + touch.action
-                raise self._refusal(touch, f"because no identity-based policy allows the {action} action")
+                action = SERVICE_PREFIX + permission.action
+                raise self._refusal(permission, f"because no identity-based policy allows the {action} action")
 
-    def _refusal(self, touch: Touch, why: str) -> DynamoError:
+    def _refusal(self, permission: Permission, why: str) -> DynamoError:
         return DynamoError(
             "AccessDeniedException",
             f"User: arn:aws:iam::{ACCOUNT}:user/{self.user} is not authorized to perform: "
-            f"{SERVICE_PREFIX}{touch.action} on resource: {touch.resource} {why}",
+            f"{SERVICE_PREFIX}{permission.action} on resource: {permission.resource} {why}",
         )
 
 
-def policy_of(user: str, document: Mapping[str, Any]) -> Policy:
+def parse_policy(user: str, document: Mapping[str, Any]) -> Policy:
     """The policy that ``document`` (parsed JSON or TOML) gives to ``user``. Raises :class:`PolicyError`."""
     statements = document.get("Statement")
     if isinstance(statements, Mapping):
@@ -165,7 +165,7 @@ def policy_of(user: str, document: Mapping[str, Any]) -> Policy:
     return Policy(user, tuple(_statement(user, number, each) for number, each in enumerate(statements, 1)))
 
 
-def _statement(user: str, number: int, raw: Any) -> Statement:
+def _statement(user: str, number: int, raw: Any) -> PolicyStatement:
     where = f"statement {number}"
     if not isinstance(raw, Mapping):
         raise PolicyError(f"{where} is not an object")
@@ -176,7 +176,7 @@ def _statement(user: str, number: int, raw: Any) -> Statement:
         raise PolicyError(f"{where}: Effect is Allow or Deny, not {raw.get('Effect')!r}")
     actions, all_actions_but = _either(where, raw, "Action", "NotAction")
     resources, all_resources_but = _either(where, raw, "Resource", "NotResource")
-    return Statement(
+    return PolicyStatement(
         allows=raw["Effect"] == "Allow",
         actions=tuple(action.lower() for action in actions),
         all_actions_but=all_actions_but,
@@ -207,7 +207,7 @@ def _filled_in(where: str, text: str, user: str) -> str:
     return filled
 
 
-def _conditions(where: str, raw: Any, user: str) -> Iterable[Condition]:
+def _conditions(where: str, raw: Any, user: str) -> Iterable[PolicyCondition]:
     if not isinstance(raw, Mapping):
         raise PolicyError(f"{where}: Condition is an object")
     for spelled, keys in raw.items():
@@ -222,7 +222,7 @@ def _conditions(where: str, raw: Any, user: str) -> Iterable[Condition]:
             if key not in CONDITION_KEYS and key != USER_NAME:
                 raise PolicyError(f"{where}: condition key {key} is not understood here")
             wanted = tuple(_filled_in(where, text, user) for text in _condition_texts(where, key, keys))
-            yield Condition(key, operator, quantifier, rest != name, wanted)
+            yield PolicyCondition(key, operator, quantifier, rest != name, wanted)
 
 
 def _condition_texts(where: str, key: str, keys: Mapping[str, Any]) -> list[str]:

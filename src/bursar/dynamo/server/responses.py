@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from bursar.dynamo.errors import DynamoError
-from bursar.web.refusals import Refusal
+from bursar.web.refusals import RefusalReason
 
 JSON: Final = b"application/json"
 AMZ_JSON: Final = b"application/x-amz-json-1.0"
@@ -42,15 +42,15 @@ UNKNOWN_OPERATION: Final = b'{"__type":"com.amazon.coral.service#UnknownOperatio
 INTERNAL_ERROR: Final = orjson.dumps(DynamoError("InternalServerError", "The request could not be processed.").body())
 
 _NO_BODY: Final = b"Connection: close\r\nContent-Length: 0\r\n\r\n"
-REFUSALS: Final[Mapping[Refusal, bytes]] = {
-    Refusal.NOT_HTTP: b"HTTP/1.1 400 Bad Request\r\n" + _NO_BODY,
-    Refusal.TOO_SLOW: b"HTTP/1.1 408 Request Timeout\r\n" + _NO_BODY,
-    Refusal.TOO_LARGE: (
+REFUSALS: Final[Mapping[RefusalReason, bytes]] = {
+    RefusalReason.NOT_HTTP: b"HTTP/1.1 400 Bad Request\r\n" + _NO_BODY,
+    RefusalReason.TOO_SLOW: b"HTTP/1.1 408 Request Timeout\r\n" + _NO_BODY,
+    RefusalReason.TOO_LARGE: (
         b"HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     ),
-    Refusal.HEAD_TOO_LARGE: b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _NO_BODY,
-    Refusal.FAILED: b"HTTP/1.1 500 Internal Server Error\r\n" + _NO_BODY,
-    Refusal.TOO_BUSY: b"HTTP/1.1 503 Service Unavailable\r\n" + _NO_BODY,
+    RefusalReason.HEAD_TOO_LARGE: b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _NO_BODY,
+    RefusalReason.FAILED: b"HTTP/1.1 500 Internal Server Error\r\n" + _NO_BODY,
+    RefusalReason.TOO_BUSY: b"HTTP/1.1 503 Service Unavailable\r\n" + _NO_BODY,
 }
 """Whole answers to requests that cannot be read. The connection ends after them."""
 

@@ -29,7 +29,7 @@ from bursar.portal.contract.messages import Call, Reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
-from bursar.web.refusals import HEAD_BYTES_MAX, Refusal, RefusalReply
+from bursar.web.refusals import HEAD_BYTES_MAX, RefusalReason, RefusalReply
 
 if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
@@ -40,13 +40,13 @@ HEAD_TOO_LARGE: Final = f"The request's head is larger than {HEAD_BYTES_MAX} byt
 BODY_TIMEOUT_S: Final = 20.0
 """How long a body may take. 64 KiB arrive in that time on any line; a client that sends slower is refused."""
 
-_REFUSALS: Final[Mapping[Refusal, Callable[[], PortalError]]] = {
-    Refusal.NOT_HTTP: lambda: InvalidRequest("This is not an HTTP request"),
-    Refusal.TOO_SLOW: TooSlow,
-    Refusal.TOO_LARGE: lambda: TooLarge(TOO_LARGE),
-    Refusal.HEAD_TOO_LARGE: lambda: HeadTooLarge(HEAD_TOO_LARGE),
-    Refusal.FAILED: Unexpected,
-    Refusal.TOO_BUSY: lambda: Unavailable("The portal cannot take more connections: retry"),
+_REFUSALS: Final[Mapping[RefusalReason, Callable[[], PortalError]]] = {
+    RefusalReason.NOT_HTTP: lambda: InvalidRequest("This is not an HTTP request"),
+    RefusalReason.TOO_SLOW: TooSlow,
+    RefusalReason.TOO_LARGE: lambda: TooLarge(TOO_LARGE),
+    RefusalReason.HEAD_TOO_LARGE: lambda: HeadTooLarge(HEAD_TOO_LARGE),
+    RefusalReason.FAILED: Unexpected,
+    RefusalReason.TOO_BUSY: lambda: Unavailable("The portal cannot take more connections: retry"),
 }
 
 AsgiScope = MutableMapping[str, Any]
@@ -113,7 +113,7 @@ class PortalApp:
         except TimeoutError:
             raise TooSlow from None
 
-    def refuse(self, refusal: Refusal, scope: AsgiScope | None) -> RefusalReply:
+    def refuse(self, refusal: RefusalReason, scope: AsgiScope | None) -> RefusalReply:
         """Return the answer to a request that the server could not read, in JSON, logged and counted."""
         call = Call("", "/", "", {}) if scope is None else _call(scope, _path_of(scope))
         reply = self.application.refuse(call, _REFUSALS[refusal]())
