@@ -4,7 +4,7 @@
 
 uvicorn parses requests and runs the application. :class:`Connection` adds what uvicorn leaves to a proxy: bounds on
 heads and on the number of connections, a time limit for each phase of a connection, an answer to requests that cannot
-be read, and connections spread evenly over worker processes. Bodies are the application's to bound.
+be read, and connections spread evenly over worker processes. The application bounds the bodies.
 """
 
 import asyncio
@@ -110,6 +110,7 @@ class AsgiConnection(HttpToolsProtocol):
     # --- the transport's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection, pass it on to another worker, or refuse it."""
         transport = cast(asyncio.Transport, transport)  # uvloop's has no common base class
         if self.asgi_server.pass_on(transport, adopted=self.adopted):
             return
@@ -120,6 +121,7 @@ class AsgiConnection(HttpToolsProtocol):
             self.refuse(RefusalReason.TOO_BUSY)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Drop the connection; uvicorn reports it to the application."""
         if self.transport is None:  # another worker has it
             return
         self.receiving = False
@@ -127,6 +129,7 @@ class AsgiConnection(HttpToolsProtocol):
         self.asgi_server.count()
 
     def data_received(self, data: bytes) -> None:
+        """Parse ``data``, and refuse a request that is not HTTP or larger than its bounds."""
         if self.refusal or self.lingering:
             return
         try:
@@ -144,37 +147,44 @@ class AsgiConnection(HttpToolsProtocol):
                 self.refuse(RefusalReason.TOO_LARGE)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn never keeps a half-closed connection
+        """Return whether to keep the connection: a client may close its half and still wait for its answer."""
         if not self._is_handled:
             return None
         self.cycle.keep_alive = False
         return True
 
     def pause_writing(self) -> None:
+        """Start the time that a client may leave its answers unread."""
         super().pause_writing()
         self._start_phase()
 
     def resume_writing(self) -> None:
+        """Start the phase that follows when the client reads its answers."""
         super().resume_writing()
         self._start_phase()
 
     # --- the parser's calls
 
     def on_message_begin(self) -> None:
+        """Start a request."""
         super().on_message_begin()
         self.in_head = self.receiving = True
         self.received_bytes = -1
         self._start_phase()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.in_head:  # a trailer is not a header
+        """Add a header; ignore a trailer."""
+        if self.in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        """Start the body."""
         super().on_headers_complete()
         self.in_head = False
         self._start_phase()
 
     def on_message_complete(self) -> None:
+        """Start to wait for the answer."""
         super().on_message_complete()
         self.receiving = False
         self._start_phase()
@@ -241,7 +251,7 @@ class AsgiConnection(HttpToolsProtocol):
     # --- endings
 
     def abort(self) -> None:
-        """Cut the client off."""
+        """Close the connection at once."""
         self.transport.abort()
 
     def refuse(self, refusal: RefusalReason) -> None:
@@ -293,7 +303,7 @@ class _Writer:
         self.resume_reading = transport.resume_reading
 
     def is_closing(self) -> bool:
-        """Whether nothing more can be written."""
+        """Return whether nothing more can be written."""
         return self._connection.lingering or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:

@@ -30,7 +30,8 @@ class CannotBind(CannotStart):
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach ``host``: a loopback IP address, or exactly ``localhost``.
 
-    Any other name is not loopback, whatever it resolves to. An IPv4-mapped IPv6 address counts as the IPv4 address.
+    Any other name is not loopback, also if it resolves to a loopback address. An IPv4-mapped IPv6 address counts as
+    the IPv4 address.
     """
     try:
         found = ipaddress.ip_address(host)

@@ -1,11 +1,12 @@
-"""Connections spread evenly over worker processes.
+"""Spread connections evenly over worker processes.
 
-The kernel gives a new connection to any worker that listens, by a hash of its addresses: eight callers that keep
-theirs open may all sit at one worker. So a worker that holds more than another passes a new one on:
+The kernel gives a new connection to any worker that listens, by a hash of the addresses. Eight callers that keep their
+connections open could all get the same worker. So a worker that holds more than another passes a new connection on:
 
     kernel ──► worker A, holds 5 ── the connection itself (SCM_RIGHTS) ──► worker B, holds 3
 
-The workers see one another's numbers in shared memory. They are hints: a stale one costs balance, never a connection.
+The workers see one another's counts in shared memory. The counts are hints: a stale one costs balance, never a
+connection.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ _HELD_BYTES: Final = 4
 
 
 class ConnectionBalancer:
-    """What the workers of one server share; made before they are forked, one share for each."""
+    """The counts and the sockets that the workers of one server share. Create it before forking the workers."""
 
     def __init__(self, workers: int) -> None:
         self._held = memoryview(mmap.mmap(-1, workers * _HELD_BYTES)).cast("i")
@@ -36,18 +37,18 @@ class ConnectionBalancer:
         return WorkerShare(worker, self._held, self._inboxes[worker][0], [outbox for _, outbox in self._inboxes])
 
     def vacate(self, worker: int) -> None:
-        """That worker is gone: what was passed to it and not taken waits for the one that takes its place."""
+        """Note that ``worker`` has ended. Connections that it was passed and did not take wait for its replacement."""
         self._held[worker] = VACANT
 
     def close(self) -> None:
-        """Closes this process's ends; connections that nobody took are closed with the last of them."""
+        """Close this process's sockets. Connections that no worker took are closed with the last process."""
         for inbox, outbox in self._inboxes:
             inbox.close()
             outbox.close()
 
 
 class WorkerShare:
-    """One worker's place, ``number`` from 0. ``open`` and what follows run in the worker's loop."""
+    """The connections of one worker, numbered from 0. Call :meth:`open` and the others in the worker's event loop."""
 
     def __init__(
         self, worker: int, held: "memoryview[int]", inbox: socket.socket, outboxes: list[socket.socket]
@@ -58,19 +59,20 @@ class WorkerShare:
         self._outboxes = outboxes
 
     def open(self, adopt: Callable[[socket.socket], None]) -> None:
-        """Takes part from now on; ``adopt`` gets each connection that another worker passes on."""
+        """Take part from now on. ``adopt`` is called with each connection that another worker passes on."""
         self._held[self.worker] = 0
         asyncio.get_running_loop().add_reader(self._inbox, self._take, adopt)
 
     def report(self, connections: int) -> None:
-        """Tells the others how many connections this worker has."""
+        """Report to the other workers how many connections this worker holds."""
         if self._held[self.worker] != VACANT:
             self._held[self.worker] = connections
 
     def pass_on(self, descriptor: int) -> bool:
-        """Gives a connection that just came to the worker with the fewest, if it has fewer than this one.
+        """Pass a new connection to the worker with the fewest, and return whether it was passed.
 
-        True: it is that worker's; the caller closes its own descriptor and says nothing to the client.
+        It is kept if no worker holds fewer than this one. The caller closes its descriptor of a passed connection and
+        sends nothing to the client.
         """
         held = self._held
         fewest = min(range(len(held)), key=held.__getitem__)
@@ -78,13 +80,13 @@ class WorkerShare:
             return False
         try:
             socket.send_fds(self._outboxes[fewest], [b"c"], [descriptor])
-        except OSError:  # it has not taken what it got before, or there are too many descriptors: kept
+        except OSError:  # its socket is full, or there are too many descriptors
             return False
-        held[fewest] += 1  # until it tells its number itself: several may come in one turn
+        held[fewest] += 1  # until that worker reports: more may arrive in this loop iteration
         return True
 
     def close(self) -> None:
-        """Takes no more; a connection passed meanwhile is closed before its first request was read."""
+        """Take no more connections. One that was passed meanwhile is closed before its first request is read."""
         self._held[self.worker] = VACANT
         asyncio.get_running_loop().remove_reader(self._inbox)
         self._take(socket.socket.close)

@@ -104,7 +104,7 @@ class HttpClient:
             ReplyUnreadable: the reply is not HTTP, or is larger than ``reply_bytes_max``.
         """
         loop = self._loop
-        if loop is None:  # kept, because Python 3.11 makes a system call for each get_running_loop
+        if loop is None:  # kept: Python 3.11 makes a system call for each get_running_loop
             loop = self._loop = asyncio.get_running_loop()
         now = loop.time()
         place, head = _head(url, tuple(headers.items()))

@@ -1,4 +1,4 @@
-"""What the HTTP servers of the house share: connections, their bounds and deadlines, and an orderly end.
+"""The base of the HTTP servers of the house: connections, their bounds and deadlines, and an orderly end.
 
     bound socket ───┐                         ┌── once a second: the date, connections past their deadline
                     ├──► connection ──► open ─┤
@@ -97,7 +97,7 @@ class HttpServer(ABC, Generic[OpenConnection]):
             self._housekeeping.cancel()
 
     def pass_on(self, transport: asyncio.Transport, *, adopted: bool) -> bool:
-        """Return whether another worker gets this new connection, because it holds fewer; then end it here.
+        """Pass a new connection to a worker that holds fewer, if there is one, and return whether it was passed.
 
         An adopted connection stays: workers must not pass one to and fro.
         """

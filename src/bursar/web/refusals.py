@@ -10,13 +10,14 @@ HEAD_BYTES_MAX: Final = 64 * 1024
 
 
 class RefusalReason(enum.Enum):
-    """Why the server answers itself; the value is the HTTP status."""
+    """Why a server answers in its application's place; the value is the HTTP status."""
 
     NOT_HTTP = HTTPStatus.BAD_REQUEST
     TOO_SLOW = HTTPStatus.REQUEST_TIMEOUT
     TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     HEAD_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     FAILED = HTTPStatus.INTERNAL_SERVER_ERROR
+    """The server has a bug: an exception while it read the request."""
     TOO_BUSY = HTTPStatus.SERVICE_UNAVAILABLE
     """Too many connections, or too many bytes that are still arriving."""
 
@@ -29,7 +30,7 @@ class RefusalReply(NamedTuple):
 
 
 Refuse = Callable[[RefusalReason, dict[str, Any] | None], RefusalReply]
-"""Words a refusal. The second argument is the request's ASGI scope, or None if its head was not read."""
+"""Makes the answer to a refused request. The second argument is the ASGI scope, or None if the head was not read."""
 
 
 def plain_refusal(refusal: RefusalReason, scope: dict[str, Any] | None) -> RefusalReply:

@@ -1,15 +1,15 @@
-"""AWS Signature Version 4, verified: which access key signed this request, and is it the request that was signed?
+"""Verify AWS Signature Version 4: which access key signed a request, and whether the request was changed since.
 
-Knows nothing of DynamoDB: the portal uses it for ``execute-api``, the HTTP door for ``dynamodb``. Signatures in the
-``Authorization`` header are verified; presigned query strings are refused, since their lifetime (up to a week) would
+The portal uses it for the service ``execute-api``, the DynamoDB server for ``dynamodb``. Signatures in the
+``Authorization`` header are verified. Presigned query strings are refused: they are valid for up to a week, which would
 defeat the bounded replay window. Source: "AWS Signature Version 4 for API requests" in the IAM user guide; the error
 texts are Amazon's.
 
     SignatureRefused
     ├── MissingAuthentication   no signature at all
     ├── IncompleteSignature     a part of it is missing or malformed
-    ├── UnknownAccessKey        nobody here has that access key
-    └── InvalidSignature        wrong scope, or signed something else than what arrived
+    ├── UnknownAccessKey        the access key is not known
+    └── InvalidSignature        wrong scope, or another request was signed
         └── ClockSkew           signed more than CLOCK_SKEW_S_MAX from now
 """
 
@@ -40,24 +40,32 @@ _HEADER_PARTS = ("Credential", "Signature", "SignedHeaders")
 
 
 class SignatureRefused(Exception):
-    """The request is not let in. ``code`` is AWS's name for the reason, ``str()`` its text."""
+    """The request is refused. ``code`` is AWS's name of the reason, ``str()`` its text."""
 
     code: ClassVar[str]
 
 
 class MissingAuthentication(SignatureRefused):
+    """The request has no signature."""
+
     code = "MissingAuthenticationTokenException"
 
 
 class IncompleteSignature(SignatureRefused):
+    """A part of the signature is missing or malformed."""
+
     code = "IncompleteSignatureException"
 
 
 class UnknownAccessKey(SignatureRefused):
+    """The access key is not known."""
+
     code = "UnrecognizedClientException"
 
 
 class InvalidSignature(SignatureRefused):
+    """The scope is wrong, or another request was signed."""
+
     code = "InvalidSignatureException"
 
 
@@ -67,7 +75,7 @@ class ClockSkew(InvalidSignature):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signed: the access key, and the scope (region, service) and moment (epoch seconds) of the signature."""
+    """The signer: the access key, and the scope (region, service) and time (epoch seconds) of the signature."""
 
     access_key: str
     region: str
@@ -87,11 +95,21 @@ def verify(
     region: str | None,
     now: float,
 ) -> Identity:
-    """Who signed this request. Raises :class:`SignatureRefused`.
+    """Return the signer of a request.
 
-    ``path`` and ``query`` are as on the wire, still percent-encoded, the query without its question mark. ``headers``
-    has lower-case names and Latin-1 text, as ASGI gives them. ``secret_for``
-    gives the secret of an access key or None. ``region`` None accepts any region. ``now`` is in epoch seconds.
+    Args:
+        method: as on the wire.
+        path: as on the wire, percent-encoded.
+        query: as on the wire, percent-encoded, without its question mark.
+        headers: lower-case names and Latin-1 text, as in ASGI.
+        body: as on the wire.
+        secret_for: returns the secret of an access key, or None.
+        service: the service that the signature must be for.
+        region: the region that the signature must be for; None accepts any.
+        now: epoch seconds.
+
+    Raises:
+        SignatureRefused: one of its subclasses, with Amazon's text.
     """
     algorithm, parts = _read_authorization(headers, query)
     if algorithm != ALGORITHM:
@@ -114,7 +132,7 @@ def verify(
         f"{header_lines}\n{signed_headers}\n{body_hash}"
     )
     scope = f"{date}/{scope_region}/{scope_service}/{TERMINATOR}"
-    # "replace" cannot make two different requests equal: what is not Latin-1 was never signed as a question mark.
+    # "replace" cannot make two different requests equal: no client signs a question mark for other characters.
     hashed = sha256(canonical.encode("latin-1", "replace")).hexdigest()
     to_sign = f"{ALGORITHM}\n{timestamp}\n{scope}\n{hashed}"
     key = _signing_key(secret, date, scope_region, scope_service)
@@ -125,7 +143,7 @@ def verify(
 
 
 def _read_authorization(headers: Mapping[str, str], query: str) -> tuple[str, dict[str, str]]:
-    """The algorithm and the three parameters of the Authorization header."""
+    """Return the algorithm and the three parameters of the Authorization header."""
     authorization = headers.get("authorization", "")
     has_date = "x-amz-date" in headers or "date" in headers
     algorithm, _, rest = authorization.partition(" ")
@@ -141,7 +159,7 @@ def _read_authorization(headers: Mapping[str, str], query: str) -> tuple[str, di
 
 
 def form_refusal(authorization: str | None, query: str, *, has_date: bool) -> SignatureRefused | None:
-    """What is visibly missing from a signature, without knowing any key; None when every part is there."""
+    """Return the refusal of a signature that lacks a part, or None. No key is needed for that."""
     in_query = _query_parameters(query) if "X-Amz-Algorithm" in query else {}
     if "X-Amz-Algorithm" in in_query:
         if authorization:
@@ -166,7 +184,7 @@ def form_refusal(authorization: str | None, query: str, *, has_date: bool) -> Si
 
 
 def canonical_query(query: str) -> str:
-    """``query`` with every name and value decoded, encoded in the one canonical way, and sorted."""
+    """Return ``query`` with every name and value decoded, encoded in the canonical way, and sorted."""
     pairs = []
     for part in query.split("&"):
         if part:
@@ -176,7 +194,7 @@ def canonical_query(query: str) -> str:
 
 
 def _encode(text: str) -> str:
-    # Latin-1 in and out: unquoting must not care whether the bytes are valid UTF-8, only keep them.
+    # Latin-1 in and out keeps all bytes, also those that are not valid UTF-8.
     return quote(unquote(text.replace("+", " "), "latin-1"), safe="-_.~", encoding="latin-1", errors="replace")
 
 
@@ -235,7 +253,7 @@ def _check_clock(timestamp: str, signed_at: float, now: float) -> None:
 
 
 def _signing_time(headers: Mapping[str, str]) -> tuple[str, float]:
-    """The moment of the signature as it stands in the string to sign, and in epoch seconds."""
+    """Return the time of the signature as it is in the string to sign, and in epoch seconds."""
     return _parsed_time(headers.get("x-amz-date") or headers.get("date", ""))
 
 
@@ -243,7 +261,7 @@ def _signing_time(headers: Mapping[str, str]) -> tuple[str, float]:
 def _parsed_time(text: str) -> tuple[str, float]:
     moment = None
     try:
-        # strptime alone would let "2026112T1T…" shapes through: its fields may be short.
+        # strptime alone would accept "2026112T1T…": its fields may be short.
         if len(text) == _TIMESTAMP_CHARACTERS:
             moment = datetime.strptime(text, _TIMESTAMP).replace(tzinfo=UTC)
         else:
@@ -259,7 +277,7 @@ def _canonical_headers(signed: str, headers: Mapping[str, str]) -> str:
     names = signed.split(";")
     if "host" not in names:
         raise InvalidSignature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-    # Whatever AWS's own headers say (the operation, the token) must be what was signed.
+    # AWS's headers (the operation, the token) must be signed.
     unsigned = [name for name in headers if name not in names and name.startswith("x-amz-")]
     if unsigned:
         raise InvalidSignature(
@@ -286,7 +304,7 @@ def _canonical_path(path: str) -> str:
         elif segment and segment != ".":
             kept.append(segment)
     trailing = "/" if kept and path.endswith("/") else ""
-    # Encoded a second time, as every service but S3 wants it.
+    # Encoded a second time, as every service except S3 requires.
     return quote("/" + "/".join(kept) + trailing, safe="/~", encoding="latin-1", errors="replace")
 
 

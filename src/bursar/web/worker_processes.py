@@ -1,8 +1,8 @@
-"""Worker processes: forked, kept alive, told to stop together.
+"""Fork worker processes, replace those that crash, and stop all together.
 
-    parent ──fork──► worker 1 … n         each holds the reading end of the lifeline; the parent alone holds the writing
-       │                                  end, so that a parent killed outright takes its workers with it
-       └── waits; replaces a worker that dies unasked; passes SIGINT and SIGTERM on and then waits for all to end
+    parent ──fork──► worker 0 … n-1       each worker holds the reading end of the lifeline; only the parent holds the
+       │                                  writing end, so the workers also stop if the parent is killed
+       └── waits; replaces a worker that crashes; passes SIGINT and SIGTERM on, then waits for all to end
 
 Each has a share of the connections (:mod:`bursar.web.connection_balancing`).
 
@@ -21,21 +21,21 @@ from types import FrameType
 from bursar.web.connection_balancing import ConnectionBalancer, WorkerShare
 
 RESTARTS_MAX = 5
-"""Workers that die unasked are replaced so many times, all together; then the parent gives up."""
+"""Total restarts of crashed workers before the parent gives up."""
 
 READY_POLL_S = 0.1
-"""How often the parent looks for workers that have died, while it waits for all to be ready."""
+"""Time between two checks for crashed workers, while the parent waits for all to be ready."""
 _PROCESS_ID = struct.Struct("=i")
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Work = Callable[[int, Callable[[], None], WorkerShare], None]
-"""A worker's life: takes the lifeline (a descriptor, readable when the parent is gone), what to call when ready, and
-its share of the connections."""
+"""The work of a worker: a function of the lifeline (a descriptor that is readable once the parent has ended), of a
+callback for when the worker is ready, and of its share of the connections."""
 
 
 class WorkerProcesses:
-    """``count`` processes that each do ``work``."""
+    """Run ``work`` in ``count`` processes."""
 
     def __init__(self, count: int, work: Work) -> None:
         self._count = count
@@ -47,7 +47,10 @@ class WorkerProcesses:
         self._failure: str | None = None
 
     def run(self, when_ready: Callable[[], None]) -> str | None:
-        """Runs them until told to stop; ``when_ready`` is called once all are. Returns why it gave up, or None."""
+        """Run the workers until a signal, and return why the parent gave up, or None.
+
+        ``when_ready`` is called once all workers are ready.
+        """
         previous = {number: signal.signal(number, self._stop) for number in _STOP_SIGNALS}
         self._lifeline = os.pipe()
         ready_reader, self._ready_writer = os.pipe()
@@ -70,13 +73,13 @@ class WorkerProcesses:
                 signal.signal(number, handler)
 
     def _all_ready(self, ready_reader: int) -> bool:
-        """Waits until each worker there is, also one that replaces another, has told so. False: told to stop first."""
+        """Wait until every running worker, replacements included, is ready. Return False if a signal comes first."""
         ready: set[int] = set()
         while self._children and not self._stopping:
             if select.select([ready_reader], [], [], READY_POLL_S)[0]:
                 reported = os.read(
                     ready_reader, _PROCESS_ID.size * self._count
-                )  # whole ones: a pipe keeps them together
+                )  # whole ids: a pipe does not split such short writes
                 ready.update(process for (process,) in _PROCESS_ID.iter_unpack(reported))
                 if self._children.keys() <= ready:
                     return True
@@ -87,7 +90,7 @@ class WorkerProcesses:
         return False
 
     def _replace(self, child: int, status: int) -> None:
-        """A worker has ended: replaces it, unless it was told to end or too many have."""
+        """Replace a worker that has ended, unless all are stopping or too many have crashed."""
         worker = self._children.pop(child)
         self._balancer.vacate(worker)
         if self._stopping:
@@ -107,7 +110,7 @@ class WorkerProcesses:
                 os.kill(child, signal.SIGTERM)
 
     def _fork(self, worker: int) -> None:
-        # Held: a signal that came between the fork and the note of it would leave a worker that nobody tells to stop.
+        # Blocked: a signal between the fork and the note of the child would leave a worker that is never stopped.
         with _signals_held():
             if self._stopping:
                 return
@@ -120,26 +123,26 @@ class WorkerProcesses:
         self._run_worker(worker)
 
     def _run_worker(self, worker: int) -> None:
-        """The worker's side of the fork: does the work and ends the process without the parent's exit handlers."""
+        """Do the work in the forked process, and end it without the parent's exit handlers."""
         code = 1
         try:
             os.close(self._lifeline[1])
             self._work(self._lifeline[0], self._report_ready, self._balancer.share(worker))
             code = 0
-        except BaseException:  # whatever it was: a worker has nobody above it to tell
+        except BaseException:  # nothing above could report it
             traceback.print_exc()
         finally:
             os._exit(code)
 
     def _report_ready(self) -> None:
-        if self._ready_writer >= 0:  # once all were ready, a worker that replaces another has nobody waiting for it
+        if self._ready_writer >= 0:  # the parent no longer waits once all were ready
             os.write(self._ready_writer, _PROCESS_ID.pack(os.getpid()))
             os.close(self._ready_writer)
 
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """Signals that stop a server wait until the block ends."""
+    """Delay signals that stop a server until the block ends."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
         yield

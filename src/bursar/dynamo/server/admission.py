@@ -1,4 +1,4 @@
-"""What a request passes before the engine sees it: content type, JSON, target, signature, policy.
+"""Check a request before the engine gets it: content type, JSON, target, signature, policy.
 
 That is Amazon's order: a body that is not JSON is answered as such before the sender is known.
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bursar.dynamo.server.iam_scope import PartitionNames
 
 BODY_BYTES_MAX = 16 * 1024 * 1024
-"""Amazon's own bound on a request's body."""
+"""Amazon's bound on the body of a request."""
 
 Headers = Mapping[bytes, bytes]
 """Lower-case names."""
@@ -39,18 +39,18 @@ _NO_BROWSERS: Final = responses.coral_error(
 
 
 class Access(Protocol):
-    """Who may do what: the access keys that the door knows, and what each of them may ask for."""
+    """The access keys that the server knows, and the requests that each of them allows."""
 
     def secret_for(self, access_key: str) -> str | None: ...
 
     def authorise(
         self, identity: Identity, operation: str, request: Mapping[str, Any], partition_names: "PartitionNames"
     ) -> None:
-        """Raises ``DynamoError`` AccessDeniedException when the key's policy does not allow the request."""
+        """Raise ``DynamoError`` AccessDeniedException if the key's policy does not allow the request."""
 
 
 class NotAdmitted(Exception):
-    """The request goes no further; this is its answer. ``extra`` is header lines, each ended by CRLF."""
+    """The request does not reach the engine; this is its answer. ``extra`` is header lines, each ended by CRLF."""
 
     def __init__(self, status: int, body: bytes, content_type: bytes = responses.AMZ_JSON, extra: str = "") -> None:
         self.status = status
@@ -60,7 +60,7 @@ class NotAdmitted(Exception):
 
 
 class Admission:
-    """Receives requests for one process. Without ``access`` a signature's form is looked at, not its truth."""
+    """Admit the requests of one process. Without ``access``, only the form of a signature is checked."""
 
     def __init__(self, access: Access | None, clock: Clock, partition_names: "PartitionNames") -> None:
         self._access = access
@@ -103,7 +103,7 @@ class Admission:
                 and b"Signature=" in authorization
                 and b"x-amz-date" in headers
             ):
-                return None  # the form of every SDK: nothing more to see without a secret
+                return None  # the form of every SDK; without a secret there is nothing more to check
             refusal = form_refusal(
                 authorization.decode("latin-1"),
                 request.url.partition(b"?")[2].decode("latin-1"),
@@ -122,16 +122,16 @@ class Admission:
                 request.body,
                 secret_for=self._access.secret_for,
                 service=SERVICE,
-                region=None,  # one store answers for every region, as the SDK of its caller is configured
+                region=None,  # one store serves every region, because SDKs are configured with any
                 now=self._clock(),
             )
         except SignatureRefused as refusal:
             raise self._refused(headers, refusal) from None
 
     def _check_unusual(self, method: bytes, headers: Headers) -> None:
-        """Browsers, health checks and what Amazon answers with 404. Returns when the request is an ordinary one."""
+        """Raise the answers to browsers, to health checks and to methods that Amazon answers with 404."""
         if b"origin" in headers and self._access is None:
-            # Any web page that the user visits could otherwise read and write a store on loopback.
+            # Otherwise any web page that the user visits could read and write a store on loopback.
             raise NotAdmitted(400, _NO_BROWSERS)
         if method == b"OPTIONS" and b"origin" in headers:
             raise NotAdmitted(200, b"", responses.AMZ_JSON, _preflight(headers))
@@ -143,7 +143,7 @@ class Admission:
             raise _not_found()
 
     def _decompressed(self, headers: Headers, body: bytes) -> bytes:
-        """A gzip body unpacked, within the bound of a body."""
+        """Return a gzip body unpacked. A body larger than ``BODY_BYTES_MAX`` is refused."""
         unpacker = zlib.decompressobj(wbits=31)
         try:
             unpacked = unpacker.decompress(body, BODY_BYTES_MAX)
@@ -161,17 +161,17 @@ class Admission:
 
 
 def content_type_of(headers: Headers) -> bytes:
-    """The content type in which this request is to be answered: its own."""
+    """Return the content type of the answer: that of the request."""
     return responses.JSON if _media_type(headers) in (responses.JSON, b"") else responses.AMZ_JSON
 
 
 def cors_of(headers: Headers) -> str:
-    """The header line that lets a web page read the answer, for requests that a web page makes."""
+    """Return the header line that lets a web page read the answer; empty for requests of other clients."""
     return "Access-Control-Allow-Origin: *\r\n" if b"origin" in headers else ""
 
 
 def accepts_gzip(headers: Headers) -> bool:
-    """Has the client asked for a compressed answer?"""
+    """Return whether the client accepts a compressed answer."""
     for coding in headers.get(b"accept-encoding", b"").lower().split(b","):
         name, _, weight = coding.partition(b";")
         if name.strip() == b"gzip":

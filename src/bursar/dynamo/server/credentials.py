@@ -1,12 +1,12 @@
-"""The credentials file of a server: which access keys there are, their secrets, and what each may do.
+"""Read the credentials file of a server: the access keys, their secrets, and what each of them allows.
 
     [[key]]
     access_key = "AKIAEXAMPLE"
     secret = "…"
-    user = "reports"                  # how errors and policies name it; the access key if not given
-    policy = "reports-policy.json"    # beside this file, or the document itself as a TOML table; without: everything
+    user = "reports"                  # the name in errors and policies; the access key by default
+    policy = "reports-policy.json"    # beside this file, or the document as a TOML table; without it: everything
 
-The file holds secrets, so a file that others may read is refused.
+The file holds secrets, so a file that other users can read is refused.
 """
 
 import json
@@ -25,26 +25,30 @@ _MEMBERS = {"access_key", "secret", "user", "policy"}
 
 
 class CredentialsError(ValueError):
-    """The credentials file cannot be used: which file, which key, and why."""
+    """The credentials file cannot be used. The text names the file, the key and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyGrant:
-    """One key; ``policy`` None allows everything."""
+    """The secret and the policy of an access key; ``policy`` None allows everything."""
 
     secret: str
     policy: Policy | None = None
 
 
 class AccessKeys:
-    """The keys that a server knows."""
+    """The access keys that a server knows."""
 
     def __init__(self, keys: Mapping[str, KeyGrant]) -> None:
         self._keys = dict(keys)
 
     @classmethod
     def load(cls, path: Path) -> "AccessKeys":
-        """Reads a credentials file. Raises :class:`CredentialsError`."""
+        """Return the keys of a credentials file.
+
+        Raises:
+            CredentialsError: the file cannot be read, is not private, or does not describe keys.
+        """
         try:
             require_private(path)
             document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -69,14 +73,14 @@ class AccessKeys:
         return cls(keys)
 
     def secret_for(self, access_key: str) -> str | None:
-        """The secret of an access key, or None."""
+        """Return the secret of an access key, or None."""
         key = self._keys.get(access_key)
         return key.secret if key else None
 
     def authorise(
         self, identity: Identity, operation: str, request: Mapping[str, Any], partition_names: PartitionNames
     ) -> None:
-        """Raises ``DynamoError`` AccessDeniedException when the key's policy does not allow the request."""
+        """Raise ``DynamoError`` AccessDeniedException if the key's policy does not allow the request."""
         policy = self._keys[identity.access_key].policy
         if policy is not None:
             policy.require(required_permissions(operation, request, partition_names))

@@ -1,6 +1,6 @@
-"""What a request touches, in IAM's terms: which actions on which resources, and the values of the condition keys.
+"""Read from a request the permissions that it needs, in IAM's terms: actions, resources, values of condition keys.
 
-One request may touch several resources (a batch, a transaction); each has its own :class:`Permission`, and all must be
+A request that touches several resources (a batch, a transaction) needs a :class:`Permission` for each, and all must be
 allowed. Source: "Actions, resources, and condition keys for Amazon DynamoDB" in the service authorization reference.
 """
 
@@ -26,10 +26,10 @@ CONDITION_KEYS: Final = frozenset(
 )
 
 ConditionValues = tuple[str, ...] | None
-"""The values of a condition key; None when they cannot be told (a scan's leading keys: it reads them all)."""
+"""The values of a condition key; None if they are unknown (a scan reads all leading keys)."""
 
 PartitionNames = Callable[[str, str | None], tuple[str, ...]]
-"""The partition key attributes of a table or of one of its indexes; empty when there is no such table."""
+"""The partition key attributes of a table or of one of its indexes; empty if the table does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,10 @@ class Permission:
 def required_permissions(
     operation: str, request: Mapping[str, Any], partition_names: PartitionNames
 ) -> list[Permission]:
-    """Everything that the request touches. A malformed part touches ``*``: what it is cannot be allowed by name."""
+    """Return the permissions that a request needs.
+
+    A malformed request needs one on ``*``, because its resources cannot be named.
+    """
     try:
         return list(_READERS.get(operation, _table_permission)(operation, request, partition_names))
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -63,7 +66,7 @@ def _table_permission(
     operation: str, request: Mapping[str, Any], partition_names: PartitionNames
 ) -> Iterator[Permission]:
     table = request[_RESOURCE_MEMBERS[operation]]
-    # Members that the operation does not read must not count: they could name something that the caller may use.
+    # Members that the operation does not read must not count: they could name a resource that the caller may use.
     index = request.get("IndexName") if operation in ("Query", "Scan") else None
     yield Permission(operation, _arn(table, index), _item_values(operation, request, partition_names, table, index))
 
@@ -133,7 +136,7 @@ def _queried_keys(request: Mapping[str, Any], names: tuple[str, ...]) -> Conditi
     try:
         conditions = parse_key_condition(request["KeyConditionExpression"]).bind(binding).conditions()
     except DynamoError:
-        return None  # the engine will say what is wrong with it to those who may ask
+        return None  # the engine reports the error to callers that are allowed
     return tuple(_key_text(operand) for name in names for operand in conditions[name][1])
 
 
@@ -153,7 +156,7 @@ _EXPRESSIONS: Final = (
 
 
 def _attributes(request: Mapping[str, Any]) -> ConditionValues:
-    """Every top-level attribute that the request names."""
+    """Return every top-level attribute that the request names; None if an expression cannot be read."""
     named = set(request.get("AttributesToGet") or ())
     for member in _ITEM_MEMBERS:
         named.update(request.get(member) or ())
@@ -171,7 +174,7 @@ def _attributes_in(expression: str, placeholders: Mapping[str, str]) -> Iterator
     tokens = tokens_of(expression, "expression")
     for before, token, after in zip([tokens[-1], *tokens], tokens, tokens[1:], strict=False):
         if before.text == "." or after.text == "(":
-            continue  # a nested part of a path; a function
+            continue  # a nested part of a path, or a function
         if token.kind == WORD:
             yield token.text
         elif token.kind == NAME:
@@ -224,14 +227,14 @@ def _transact(operation: str, request: Mapping[str, Any], partition_names: Parti
 
 
 def _statements(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Permission]:
-    # Loaded when a policy meets a statement: other requests do without.
+    # Loaded only for statements under a policy.
     from bursar.dynamo.partiql import ExistsStatement, SelectStatement, parse_statement
 
     for one in request.get("Statements") or request.get("TransactStatements") or [request]:
         try:
             statement = parse_statement(one["Statement"])
         except DynamoError:
-            # It will be refused, or fail by itself among others; it touches nothing that could be named.
+            # The engine refuses it, alone or in its batch. It names no resource.
             yield Permission(operation, "*", dict.fromkeys(CONDITION_KEYS))
             continue
         values: dict[str, ConditionValues] = dict.fromkeys((LEADING_KEYS, ATTRIBUTES, SELECT))
@@ -244,7 +247,7 @@ def _statements(operation: str, request: Mapping[str, Any], partition_names: Par
 
 
 def _get_records(operation: str, request: Mapping[str, Any], partition_names: PartitionNames) -> Iterator[Permission]:
-    """The stream that the iterator is a position in: it begins with its ARN, by which the engine finds the stream."""
+    """Yield the permission on the stream of an iterator, which starts with the stream's ARN."""
     arn, _version, _position = request["ShardIterator"].split("|")
     yield Permission(operation, _arn(arn))
 

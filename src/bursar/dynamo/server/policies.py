@@ -1,12 +1,12 @@
-"""IAM-style policies: may this access key do what this request does? Documents are Amazon's own, in JSON or TOML.
+"""Judge requests by IAM policies. Documents have Amazon's form, in JSON or TOML.
 
     {"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:Query"],
          "Resource": "arn:aws:dynamodb:*:*:table/invoices",
          "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["${aws:username}"]}}}]}
 
-As in IAM, what no statement allows is refused, and a Deny wins. A document that says something this module cannot judge
-is refused when it is loaded (:class:`PolicyError`), never passed over. Where a condition's values cannot be told (the
+As in IAM, a request that no statement allows is refused, and a Deny wins. A document with an element that this module
+cannot judge is refused when it is loaded (:class:`PolicyError`). If the values of a condition key are unknown (the
 leading keys of a scan, the attributes of a PartiQL statement), an Allow that depends on them does not allow, and a Deny
 that depends on them denies. Source: "IAM JSON policy elements" in the IAM user guide.
 """
@@ -29,12 +29,12 @@ _STATEMENT_MEMBERS: Final = {
 
 
 class PolicyError(ValueError):
-    """A policy document that cannot be judged: which statement, which member, and what is wrong with it."""
+    """The policy document cannot be judged. The text names the statement, the member and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyCondition:
-    """One line of a statement's Condition: an operator on a key."""
+    """One line of a statement's Condition: an operator on a condition key."""
 
     key: str
     operator: "Operator"
@@ -44,7 +44,7 @@ class PolicyCondition:
     wanted: tuple[str, ...]
 
     def holds(self, values: Mapping[str, ConditionValues]) -> bool | None:
-        """None when the key's values cannot be told."""
+        """Return whether the condition holds; None if the values of its key are unknown."""
         if self.key not in values:
             if self.operator.name == "Null":
                 return self.wanted == ("true",)
@@ -60,25 +60,25 @@ class PolicyCondition:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A condition operator: does one value of the request match any of the wanted ones (or, negated, none)?"""
+    """A condition operator. One value of the request must match a value of the condition (or, negated, none)."""
 
     name: str
     matches: Callable[[str, str], bool]
     negated: bool = False
 
     def judge(self, value: str, wanted: Iterable[str]) -> bool:
-        """The verdict for one value."""
+        """Return whether ``value`` meets the operator for the condition's values."""
         return any(self.matches(value, each) for each in wanted) != self.negated
 
 
 def matches_wildcard(pattern: str, text: str) -> bool:
-    """IAM's patterns: ``*`` is any run of characters, ``?`` one."""
+    """Return whether ``text`` matches an IAM pattern: ``*`` is any run of characters, ``?`` is one."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
-    return re.compile("".join(parts), re.DOTALL)  # `re` keeps the compiled ones
+    return re.compile("".join(parts), re.DOTALL)  # `re` caches compiled patterns
 
 
 def _equal(value: str, wanted: str) -> bool:
@@ -109,7 +109,7 @@ _OPERATORS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PolicyStatement:
-    """One statement. ``but`` flags turn a list round (NotAction, NotResource)."""
+    """One statement. The flags ``all_…_but`` invert a list (NotAction, NotResource)."""
 
     allows: bool
     actions: tuple[str, ...]
@@ -119,7 +119,7 @@ class PolicyStatement:
     conditions: tuple[PolicyCondition, ...]
 
     def covers(self, permission: Permission, values: Mapping[str, ConditionValues]) -> bool:
-        """Does the statement speak of this permission? An untold condition counts against whoever asks."""
+        """Return whether the statement applies to a permission. An unknown condition counts against the caller."""
         action = (SERVICE_PREFIX + permission.action).lower()
         if any(matches_wildcard(pattern, action) for pattern in self.actions) == self.all_actions_but:
             return False
@@ -131,13 +131,13 @@ class PolicyStatement:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one user may do."""
+    """The statements that apply to one user."""
 
     user: str
     statements: tuple[PolicyStatement, ...]
 
     def require(self, permissions: Sequence[Permission]) -> None:
-        """Raises AccessDeniedException, in Amazon's words, for the first permission that is not allowed."""
+        """Raise AccessDeniedException, with Amazon's text, for the first permission that is not allowed."""
         for permission in permissions:
             values = {**permission.values, USER_NAME: (self.user,)}
             covering = [statement for statement in self.statements if statement.covers(permission, values)]
@@ -156,7 +156,11 @@ class Policy:
 
 
 def parse_policy(user: str, document: Mapping[str, Any]) -> Policy:
-    """The policy that ``document`` (parsed JSON or TOML) gives to ``user``. Raises :class:`PolicyError`."""
+    """Return the policy that ``document`` (parsed JSON or TOML) gives to ``user``.
+
+    Raises:
+        PolicyError: the document has an element that cannot be judged.
+    """
     statements = document.get("Statement")
     if isinstance(statements, Mapping):
         statements = [statements]

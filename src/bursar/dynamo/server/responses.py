@@ -1,7 +1,7 @@
-"""HTTP answers as Amazon's endpoint sends them: the head with request id and CRC32, gzip, and the door's own refusals.
+"""Make HTTP responses as Amazon's endpoint sends them: the head with request id and CRC32, gzip, refusals.
 
-An answer's body comes from the engine as bytes and is not touched again; only the head is made here, from a template
-renewed once a second (it holds the date).
+The engine makes the body of a response as bytes. Only the head is made here, from a template that is renewed once a
+second, because it holds the date.
 """
 
 import gzip
@@ -26,7 +26,7 @@ GZIP_LEVEL = 1
 PREFLIGHT_AGE_S = 172_800
 
 _REQUEST_ID_PREFIX_CHARACTERS = 16
-_REQUEST_ID_SUFFIX = "VV4KQNSO5AEMVJF66Q9ASUAAJG"  # every id that Amazon gives ends so
+_REQUEST_ID_SUFFIX = "VV4KQNSO5AEMVJF66Q9ASUAAJG"  # Amazon's request ids all have this ending
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -56,7 +56,7 @@ REFUSALS: Final[Mapping[RefusalReason, bytes]] = {
 
 
 class Responses:
-    """Makes the answers of one process. ``process_id_bytes`` (10 random bytes) keeps request ids of processes apart."""
+    """The responses of one process. ``process_id_bytes`` (10 random bytes) keeps request ids of processes apart."""
 
     def __init__(self, process_id_bytes: bytes) -> None:
         number = int.from_bytes(process_id_bytes[:10], "big")
@@ -65,13 +65,13 @@ class Responses:
         self.renew_date()
 
     def renew_date(self) -> None:
-        """Puts the current second into the heads; the door calls it once a second."""
+        """Put the current second into the heads. The server calls it once a second."""
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
         self._date = date
         self._ok_head = self._head(200, AMZ_JSON, "keep-alive", "")
 
     def ok_head(self, body: bytes) -> bytes:
-        """The head of the commonest answer: 200, keep-alive, JSON 1.0, uncompressed."""
+        """Return the head of the most frequent response: 200, keep-alive, JSON 1.0, uncompressed."""
         self._count = count = self._count + 1
         return self._ok_head % (len(body), count, crc32(body))
 
@@ -85,7 +85,7 @@ class Responses:
         compress: bool = False,
         extra: str = "",
     ) -> tuple[bytes, bytes]:
-        """A whole answer, head and body. ``extra`` is further header lines, each ended by CRLF."""
+        """Return the head and the body of any response. ``extra`` is further header lines, each ended by CRLF."""
         if compress and len(body) >= GZIP_BYTES_MIN:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             extra += "Content-Encoding: gzip\r\n"
@@ -99,11 +99,11 @@ class Responses:
             f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}\r\nServer: Server\r\nDate: {self._date}\r\n"
             f"Content-Type: {content_type.decode()}\r\nContent-Length: %d\r\nConnection: {connection}\r\n"
             f"x-amzn-RequestId: {self._prefix}%010X{_REQUEST_ID_SUFFIX}\r\nx-amz-crc32: %d\r\n"
-            # Header text that came from the client may hold a percent sign.
+            # Header text from the client may hold a percent sign.
             f"{extra.replace('%', '%%')}\r\n"
         ).encode("latin-1")
 
 
 def coral_error(code: str, message: str) -> bytes:
-    """The body of an error of Amazon's service framework (signatures, say); ``message`` is in lower case."""
+    """Return the body of an error of Amazon's service framework, whose member ``message`` is in lower case."""
     return orjson.dumps({"__type": f"com.amazon.coral.service#{code}", "message": message})

@@ -1,8 +1,8 @@
-"""Serving a store over HTTP: :func:`start_server` inside a running loop, :func:`serve` as a process with its workers.
+"""Serve a store over HTTP: :func:`start_server` in a running event loop, :func:`serve` in processes.
 
-Workers are processes that each open the file and each listen on the port (SO_REUSEPORT: the kernel shares connections
-out among them, and they pass on what one has too many of). What keeps a server from starting is a :class:`CannotStart`:
-one clear line for whoever typed the command, which ends with exit code 2.
+Workers are processes that each open the file and each listen on the port (SO_REUSEPORT: the kernel distributes the
+connections, and the workers even them out). A server that cannot start raises
+:class:`CannotStart`, whose one-line text the command prints before it exits with code 2.
 """
 
 import asyncio
@@ -30,15 +30,15 @@ DEFAULT_PORT = 8000  # where SDK examples expect a local DynamoDB
 SHUTDOWN_S_MAX = 10.0
 
 COLLECT_AFTER_ALLOCATIONS = 50_000
-"""The cycle collector's threshold. A request is some hundred dicts that live until its answer and hold no cycles: at
-Python's own threshold of 700 the collector runs after every few requests and finds nothing, for a tenth of the time."""
+"""The threshold of the cycle collector. A request creates some hundred dicts without cycles. At Python's default of 700
+the collector would run every few requests, find nothing, and take a tenth of the time."""
 
 MEMORY = ":memory:"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What :func:`serve` serves and where. ``open_to_anyone``: other hosts may use a server without access keys."""
+    """The settings of :func:`serve`. ``open_to_anyone``: other hosts may use a server without access keys."""
 
     path: str
     host: str = "127.0.0.1"
@@ -48,7 +48,7 @@ class ServerSettings:
 
 
 class RunningServer:
-    """A server in this process's loop; ``url`` is where it listens."""
+    """A server in the event loop of this process. It listens at ``url``."""
 
     def __init__(self, server: DynamoServer, host: str, port: int) -> None:
         self._server = server
@@ -57,7 +57,7 @@ class RunningServer:
         self.url = url_of(host, port)
 
     async def close(self, within_s: float = SHUTDOWN_S_MAX) -> None:
-        """Stops listening, answers what has been asked, ends every connection; the engine stays open."""
+        """Stop listening, answer what was asked, and end every connection. The engine stays open."""
         await self._server.close(within_s)
 
 
@@ -101,9 +101,12 @@ def serve(
     access: Access | None = None,
     announce: Callable[[str], None],
 ) -> None:
-    """Serves a store until SIGINT or SIGTERM, then shuts down gracefully. Raises :class:`CannotStart`.
+    """Serve a store until SIGINT or SIGTERM, then answer what was asked and end.
 
-    ``open_engine`` opens the store in each worker; ``announce`` gets the URL once connections are accepted.
+    ``open_engine`` opens the store in each worker. ``announce`` is called with the URL once connections are accepted.
+
+    Raises:
+        CannotStart: by the settings, the port or the file, or because workers crash.
     """
     require_safe(settings.host, access, settings.open_to_anyone)
     if settings.workers < 1:
@@ -112,18 +115,18 @@ def serve(
         raise CannotStart("several workers cannot share a store in memory: give --data a file, or use one worker")
     if settings.workers == 1:
         listener = bind(settings.host, settings.port, shared=False)
-        with listener:  # the loop's server keeps a descriptor of its own
+        with listener:  # the event loop duplicates the descriptor
             engine = open_or_explain(open_engine, settings.path)
             _run_worker(engine, listener, settings, access, announce)
         return
     from bursar.web.worker_processes import WorkerProcesses
 
-    # The first socket refuses a port that another server shares; the second keeps it, without listening, so that
-    # every worker, and every later one, gets the same.
+    # The first socket finds out whether another server has the port. The second reserves it without listening, so that
+    # every worker can bind it, replacements included.
     bind(settings.host, settings.port, shared=False).close()
     with bind(settings.host, settings.port, shared=True) as placeholder:
         port = placeholder.getsockname()[1]
-        open_or_explain(open_engine, settings.path).close()  # what is wrong with the file is said once, before any fork
+        open_or_explain(open_engine, settings.path).close()  # an error of the file is reported once, before any fork
 
         def work(lifeline: int, ready: Callable[[], None], share: WorkerShare) -> None:
             listener = bind(settings.host, port, shared=True)
@@ -136,7 +139,7 @@ def serve(
 
 
 def require_safe(host: str, access: Access | None, open_to_anyone: bool) -> None:
-    """Raises :class:`CannotStart` when other machines could read and write without being asked who they are."""
+    """Raise :class:`CannotStart` if other machines could read and write without access keys."""
     if access is None and not open_to_anyone and not is_loopback(host):
         raise CannotStart(
             f"will not listen on {host} without access keys: give --credentials FILE, or say --open-to-anyone"
@@ -144,13 +147,13 @@ def require_safe(host: str, access: Access | None, open_to_anyone: bool) -> None
 
 
 def url_of(host: str, port: int) -> str:
-    """The URL under which a server listening on ``host`` is reached from this machine."""
+    """Return the URL at which this machine reaches a server that listens on ``host``."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def open_or_explain(open_engine: "Callable[[str], Engine]", path: str) -> "Engine":
-    """Opens a store. Raises :class:`CannotStart` with what a person can do about a file that cannot be opened."""
+    """Open a store. Raise :class:`CannotStart` with the reason if the file cannot be opened."""
     import apsw
 
     from bursar.dynamo.storage.sqlite_file import StoreFormatError
@@ -164,7 +167,7 @@ def open_or_explain(open_engine: "Callable[[str], Engine]", path: str) -> "Engin
 
 
 def _file_reason(path: str) -> str | None:
-    """What a person can do about a file that SQLite cannot open."""
+    """Return the reason why SQLite cannot open a file, if it can be found."""
     file = Path(path)
     if file.is_dir():
         return "it is a folder"
@@ -194,7 +197,7 @@ def _run_worker(
 
         new_loop = uvloop.new_event_loop
     gc.collect()
-    gc.freeze()  # the modules themselves are never garbage
+    gc.freeze()  # modules are never garbage
     gc.set_threshold(COLLECT_AFTER_ALLOCATIONS)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve_until_stopped(engine, listener, settings, access, announce, lifeline, share))

@@ -1,7 +1,7 @@
-"""Every operation that Amazon's two endpoints know, whether or not the engine offers it.
+"""Every operation that Amazon's two endpoints know, including those that the engine does not offer.
 
-What is not among them is an UnknownOperationException at the door; what is, and the engine does not offer, is the
-engine's to refuse. A test compares this list with botocore's service models.
+The server answers any other operation with UnknownOperationException. The engine refuses those that it does not offer.
+A test compares this list with botocore's service models.
 """
 
 from typing import Final
