@@ -155,7 +155,9 @@ def test_a_command_needs_a_store() -> None:
 def test_serving_beyond_loopback_without_keys_is_refused(tmp_path: Path) -> None:
     refused = run("--data", tmp_path / "store.db", "--host", "0.0.0.0", "--port", "0")
     assert refused.exit_code == 2
-    assert refused.stderr.startswith("bursar dynamo: will not listen on 0.0.0.0 without access keys")
+    assert refused.stderr.startswith(
+        "bursar dynamo: --host: must be a loopback address without access keys; got 0.0.0.0"
+    )
 
 
 def test_unusable_credentials_are_reported(tmp_path: Path) -> None:

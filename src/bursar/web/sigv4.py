@@ -70,7 +70,7 @@ class InvalidSignature(SignatureRefused):
 
 
 class ClockSkew(InvalidSignature):
-    pass
+    """The request was signed more than ``CLOCK_SKEW_S_MAX`` from now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,18 +56,22 @@ def test_a_policy_may_be_a_file_beside(write: Write, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "has one or more"),
-        ("[[key]", "is not TOML"),
-        ("[[key]]\nsecret = 's'", "key 1: access_key is missing"),
-        ("[[key]]\naccess_key = 'A'\nsecret = ''", "key 1: secret is missing"),
+        ("", "must hold one or more"),
+        ("[[key]", "must be TOML"),
+        ("key = [1]", "key 1: must be a table; got int"),
+        ("[[key]]\nsecret = 's'", "key 1: access_key: must be a non-empty string"),
+        ("[[key]]\naccess_key = 'A'\nsecret = ''", "key 1: secret: must be a non-empty string"),
         (
             "[[key]]\naccess_key = 'A'\nsecret = 's'\ncolour = 'red'",
-            "key 1: a key has access_key, policy, secret, user",
+            "key 1: must hold only access_key, policy, secret, user; got colour",
         ),
-        ("[[key]]\naccess_key = 'A'\nsecret = 's'\n[[key]]\naccess_key = 'A'\nsecret = 't'", "A is there twice"),
-        ("[[key]]\naccess_key = 'A'\nsecret = 's'\npolicy = 'absent.json'", "cannot read the policy absent.json"),
-        ("[[key]]\naccess_key = 'A'\nsecret = 's'\npolicy = 5", "policy is a file name or a table"),
-        ("[[key]]\naccess_key = 'A'\nsecret = 's'\npolicy = {}", "key 1: a policy has a list Statement"),
+        (
+            "[[key]]\naccess_key = 'A'\nsecret = 's'\n[[key]]\naccess_key = 'A'\nsecret = 't'",
+            "key 2: access_key: must differ from those of the other keys; got A",
+        ),
+        ("[[key]]\naccess_key = 'A'\nsecret = 's'\npolicy = 'absent.json'", "policy: cannot read absent.json"),
+        ("[[key]]\naccess_key = 'A'\nsecret = 's'\npolicy = 5", "policy: must be a file name or a table; got 5"),
+        ("[[key]]\naccess_key = 'A'\nsecret = 's'\npolicy = {}", "key 1: Statement: must be a non-empty list"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(write: Write, text: str, problem: str) -> None:

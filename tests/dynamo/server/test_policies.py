@@ -256,23 +256,29 @@ def test_an_iterator_that_the_engine_would_not_read_takes_every_resource(text: o
 @pytest.mark.parametrize(
     ("document", "text"),
     [
-        ({}, "has a list Statement"),
-        ({"Statement": []}, "has a list Statement"),
-        ({"Statement": ["x"]}, "statement 1 is not an object"),
-        ({"Statement": statement(Effect="Maybe")}, "Effect is Allow or Deny, not 'Maybe'"),
-        ({"Statement": statement(Principal="*")}, "has Principal, which is not understood here"),
-        ({"Statement": [statement(), statement(NotAction="x")]}, "statement 2 has one of Action and NotAction"),
-        ({"Statement": statement(Action=[])}, "Action is a string or a list of strings"),
-        ({"Statement": statement(Resource="${aws:userid}")}, "the only policy variable"),
+        ({}, "^Statement: must be a non-empty list"),
+        ({"Statement": []}, "^Statement: must be a non-empty list"),
+        ({"Statement": ["x"]}, "statement 1: must be an object; got 'x'"),
+        ({"Statement": statement(Effect="Maybe")}, "Effect: must be Allow or Deny; got 'Maybe'"),
+        ({"Statement": statement(Principal="*")}, "must hold only Action, .*; got Principal"),
+        ({"Statement": [statement(), statement(NotAction="x")]}, "statement 2: must hold either Action or NotAction"),
+        ({"Statement": statement(Action=[])}, "Action: must be a string or a non-empty list"),
+        (
+            {"Statement": statement(Resource="${aws:userid}")},
+            "policy variable: must be .*; got ${aws:userid}".replace("{", r"\{"),
+        ),
         (
             {"Statement": statement(Condition={"IpAddress": {"aws:SourceIp": "::1"}})},
-            "operator IpAddress is not understood",
+            "must hold only supported operators; got IpAddress",
         ),
         (
             {"Statement": statement(Condition={"StringEquals": {"aws:SourceIp": "::1"}})},
-            "key aws:SourceIp is not understood",
+            "must hold only supported condition keys; got aws:SourceIp",
         ),
-        ({"Statement": statement(Condition={"ForNone:StringEquals": {}})}, "ForNone:StringEquals is not understood"),
+        (
+            {"Statement": statement(Condition={"ForNone:StringEquals": {}})},
+            "must hold only supported operators; got ForNone:StringEquals",
+        ),
     ],
 )
 def test_a_document_that_cannot_be_judged_is_refused(document: dict[str, Any], text: str) -> None:

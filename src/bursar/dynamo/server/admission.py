@@ -41,7 +41,8 @@ _NO_BROWSERS: Final = responses.coral_error(
 class Access(Protocol):
     """The access keys that the server knows, and the requests that each of them allows."""
 
-    def secret_for(self, access_key: str) -> str | None: ...
+    def secret_for(self, access_key: str) -> str | None:
+        """Return the secret of an access key, or None if the key is not known."""
 
     def authorise(
         self, identity: Identity, operation: str, request: Mapping[str, Any], partition_names: "PartitionNames"

@@ -57,10 +57,10 @@ class AccessKeys:
         except OSError as error:
             raise CredentialsError(f"cannot read {path}: {error.strerror}") from None
         except ValueError as error:
-            raise CredentialsError(f"{path} is not TOML: {error}") from None
+            raise CredentialsError(f"{path}: must be TOML; {error}") from None
         entries = document.get("key")
         if not isinstance(entries, list) or not entries or set(document) != {"key"}:
-            raise CredentialsError(f"{path} has one or more [[key]] tables and nothing else")
+            raise CredentialsError(f"{path}: must hold one or more [[key]] tables, and nothing else")
         keys: dict[str, KeyGrant] = {}
         for number, entry in enumerate(entries, 1):
             try:
@@ -68,7 +68,9 @@ class AccessKeys:
             except PolicyError as error:
                 raise CredentialsError(f"{path}: key {number}: {error}") from None
             if name in keys:
-                raise CredentialsError(f"{path}: access key {name} is there twice")
+                raise CredentialsError(
+                    f"{path}: key {number}: access_key: must differ from those of the other keys; got {name}"
+                )
             keys[name] = key
         return cls(keys)
 
@@ -87,19 +89,22 @@ class AccessKeys:
 
 
 def _read_key(path: Path, entry: Any) -> tuple[str, KeyGrant]:
-    if not isinstance(entry, dict) or set(entry) - _MEMBERS:
-        raise PolicyError(f"a key has {', '.join(sorted(_MEMBERS))} and nothing else")
+    unknown = set(entry) - _MEMBERS if isinstance(entry, dict) else None
+    if unknown is None:
+        raise PolicyError(f"must be a table; got {type(entry).__name__}")
+    if unknown:
+        raise PolicyError(f"must hold only {', '.join(sorted(_MEMBERS))}; got {', '.join(sorted(unknown))}")
     for member in ("access_key", "secret"):
         if not isinstance(entry.get(member), str) or not entry[member]:
-            raise PolicyError(f"{member} is missing")
+            raise PolicyError(f"{member}: must be a non-empty string")
     document = entry.get("policy")
     if isinstance(document, str):
         try:
             document = json.loads((path.parent / document).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise PolicyError(f"cannot read the policy {document}: {error}") from None
+            raise PolicyError(f"policy: cannot read {document}: {error}") from None
     if document is not None and not isinstance(document, dict):
-        raise PolicyError("policy is a file name or a table")
+        raise PolicyError(f"policy: must be a file name or a table; got {document!r}")
     user = str(entry.get("user", entry["access_key"]))
     policy = None if document is None else parse_policy(user, document)
     return entry["access_key"], KeyGrant(entry["secret"], policy)

@@ -165,19 +165,19 @@ def parse_policy(user: str, document: Mapping[str, Any]) -> Policy:
     if isinstance(statements, Mapping):
         statements = [statements]
     if not isinstance(statements, list) or not statements:
-        raise PolicyError("a policy has a list Statement")
+        raise PolicyError("Statement: must be a non-empty list of statements")
     return Policy(user, tuple(_statement(user, number, each) for number, each in enumerate(statements, 1)))
 
 
 def _statement(user: str, number: int, raw: Any) -> PolicyStatement:
     where = f"statement {number}"
     if not isinstance(raw, Mapping):
-        raise PolicyError(f"{where} is not an object")
+        raise PolicyError(f"{where}: must be an object; got {raw!r}")
     unknown = sorted(set(raw) - _STATEMENT_MEMBERS)
     if unknown:
-        raise PolicyError(f"{where} has {', '.join(unknown)}, which is not understood here")
+        raise PolicyError(f"{where}: must hold only {', '.join(sorted(_STATEMENT_MEMBERS))}; got {', '.join(unknown)}")
     if raw.get("Effect") not in ("Allow", "Deny"):
-        raise PolicyError(f"{where}: Effect is Allow or Deny, not {raw.get('Effect')!r}")
+        raise PolicyError(f"{where}: Effect: must be Allow or Deny; got {raw.get('Effect')!r}")
     actions, all_actions_but = _either(where, raw, "Action", "NotAction")
     resources, all_resources_but = _either(where, raw, "Resource", "NotResource")
     return PolicyStatement(
@@ -192,7 +192,7 @@ def _statement(user: str, number: int, raw: Any) -> PolicyStatement:
 
 def _either(where: str, raw: Mapping[str, Any], plain: str, inverted: str) -> tuple[list[str], bool]:
     if (plain in raw) == (inverted in raw):
-        raise PolicyError(f"{where} has one of {plain} and {inverted}")
+        raise PolicyError(f"{where}: must hold either {plain} or {inverted}")
     return _texts(where, inverted if inverted in raw else plain, raw), inverted in raw
 
 
@@ -200,31 +200,31 @@ def _texts(where: str, member: str, raw: Mapping[str, Any]) -> list[str]:
     value = raw[member]
     texts = value if isinstance(value, list) else [value]
     if not texts or not all(isinstance(text, str) for text in texts):
-        raise PolicyError(f"{where}: {member} is a string or a list of strings")
+        raise PolicyError(f"{where}: {member}: must be a string or a non-empty list of strings; got {value!r}")
     return texts
 
 
 def _filled_in(where: str, text: str, user: str) -> str:
     filled = text.replace("${aws:username}", user)
     if "${" in filled:
-        raise PolicyError(f"{where}: the only policy variable understood here is ${{aws:username}}: {text}")
+        raise PolicyError(f"{where}: policy variable: must be ${{aws:username}}; got {text}")
     return filled
 
 
 def _conditions(where: str, raw: Any, user: str) -> Iterable[PolicyCondition]:
     if not isinstance(raw, Mapping):
-        raise PolicyError(f"{where}: Condition is an object")
+        raise PolicyError(f"{where}: Condition: must be an object; got {raw!r}")
     for spelled, keys in raw.items():
         quantifier, _, rest = spelled.rpartition(":")
         name = rest.removesuffix("IfExists")
         operator = _OPERATORS.get(name)
         if operator is None or quantifier not in ("", "ForAllValues", "ForAnyValue"):
-            raise PolicyError(f"{where}: condition operator {spelled} is not understood here")
+            raise PolicyError(f"{where}: Condition: must hold only supported operators; got {spelled}")
         if not isinstance(keys, Mapping):
-            raise PolicyError(f"{where}: {spelled} is an object")
+            raise PolicyError(f"{where}: Condition: {spelled}: must be an object; got {keys!r}")
         for key in keys:
             if key not in CONDITION_KEYS and key != USER_NAME:
-                raise PolicyError(f"{where}: condition key {key} is not understood here")
+                raise PolicyError(f"{where}: Condition: {spelled}: must hold only supported condition keys; got {key}")
             wanted = tuple(_filled_in(where, text, user) for text in _condition_texts(where, key, keys))
             yield PolicyCondition(key, operator, quantifier, rest != name, wanted)
 

@@ -110,9 +110,11 @@ def serve(
     """
     require_safe(settings.host, access, settings.open_to_anyone)
     if settings.workers < 1:
-        raise CannotStart(f"--workers must be at least 1, not {settings.workers}")
+        raise CannotStart(f"--workers: must be at least 1; got {settings.workers}")
     if settings.workers > 1 and settings.path == MEMORY:
-        raise CannotStart("several workers cannot share a store in memory: give --data a file, or use one worker")
+        raise CannotStart(
+            f"--workers: must be 1 for a store in memory; got {settings.workers}. Give --data a file, or use one worker"
+        )
     if settings.workers == 1:
         listener = bind(settings.host, settings.port, shared=False)
         with listener:  # the event loop duplicates the descriptor
@@ -142,7 +144,8 @@ def require_safe(host: str, access: Access | None, open_to_anyone: bool) -> None
     """Raise :class:`CannotStart` if other machines could read and write without access keys."""
     if access is None and not open_to_anyone and not is_loopback(host):
         raise CannotStart(
-            f"will not listen on {host} without access keys: give --credentials FILE, or say --open-to-anyone"
+            f"--host: must be a loopback address without access keys; got {host}. "
+            "Give --credentials FILE or --open-to-anyone"
         )
 
 
@@ -176,7 +179,7 @@ def _file_reason(path: str) -> str | None:
     if not os.access(file.parent, os.W_OK):
         return f"the folder {file.parent} is not writable"
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
-        return "the file may not be read and written by this user"
+        return "this user cannot read and write the file"
     return None
 
 
