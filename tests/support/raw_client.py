@@ -1,4 +1,4 @@
-"""A raw HTTP client for the tests of our doors: sockets on loopback, nothing hidden."""
+"""A raw HTTP client for tests of servers: bytes on a loopback socket."""
 
 import asyncio
 from typing import Any, NamedTuple, cast
@@ -34,15 +34,15 @@ class RawClient:
 
     @property
     def transport(self) -> asyncio.Transport:
-        """The connection itself, which can be kept from reading."""
-        return cast("asyncio.Transport", self.writer.transport)  # uvloop's has the methods, but not the class
+        """The connection, whose reading can be paused."""
+        return cast("asyncio.Transport", self.writer.transport)  # uvloop's has no common base class
 
     async def send(self, raw: bytes) -> None:
         self.writer.write(raw)
         await self.writer.drain()
 
     async def reply(self, *, head_only: bool = False) -> Reply:
-        """The next reply; ``head_only`` is for HEAD, whose content-length tells of a body that does not come."""
+        """Return the next reply. ``head_only`` is for HEAD, whose content-length is that of a body that is not sent."""
         async with asyncio.timeout(REPLY_WITHIN_S):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             status_line, *lines = head.rstrip().split("\r\n")
@@ -58,7 +58,7 @@ class RawClient:
         return await self.reply(head_only=head_only)
 
     async def ended(self) -> bytes:
-        """What still came before the server ended the connection."""
+        """Return the bytes that arrive until the server ends the connection."""
         async with asyncio.timeout(REPLY_WITHIN_S):
             return await self.reader.read()
 

@@ -1,4 +1,4 @@
-"""The ASGI server on real sockets: its own answers, its time limits, one packet per answer, and workers that share."""
+"""The ASGI server on real sockets: refusals, time limits, one packet per answer, connections shared by workers."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ CALLERS = 6
 
 
 class Scene:
-    """An application that answers with the body of its request, and waits for the test if the path says so."""
+    """An application that answers with the body of its request, and waits for the test at some paths."""
 
     def __init__(self, name: bytes = b"") -> None:
         self.name = name
@@ -200,7 +200,7 @@ async def test_head_and_body_of_an_answer_are_one_write(scene: Scene) -> None:
 
 
 class Recording:
-    """A transport that remembers what was written."""
+    """A transport that records what is written."""
 
     def __init__(self, transport: asyncio.Transport, written: list[bytes]) -> None:
         self._transport = transport
@@ -228,7 +228,7 @@ async def test_a_server_without_words_of_its_application_refuses_in_plain_text(s
 
 async def test_workers_share_connections_evenly() -> None:
     balancer = ConnectionBalancer(2)
-    listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]  # the clients know the first alone
+    listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]  # clients connect only to the first
     scenes = [Scene(b"first"), Scene(b"second")]
     servers = [
         await start_asgi_server(scenes[number].app, listening[number], share=balancer.share(number))

@@ -1,4 +1,4 @@
-"""Loopback is decided by the address and never by how a name begins; a port that cannot be bound is one clear line."""
+"""An address, not the start of a name, decides what is loopback. A port that cannot be bound is a one-line error."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""New connections go to the worker that holds the fewest, and none is lost on the way."""
+"""New connections go to the worker that holds the fewest, and none is lost when it is passed on."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ CALLERS = 8
 
 
 class Caller:
-    """Connections to one server, and which worker answers on each."""
+    """Connections to one server, and the worker that answers on each."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -30,7 +30,7 @@ class Caller:
         return self.clients[-1]
 
     async def answered_by(self) -> list[int]:
-        """How many of the connections each worker answers, the busiest first."""
+        """Return how many of the connections each worker answers, the largest number first."""
         replies = [await client.ask(raw_request("ListTables")) for client in self.clients]
         assert {reply.status for reply in replies} <= {200}
         return sorted(Counter(reply.headers["x-amzn-requestid"][:10] for reply in replies).values(), reverse=True)
@@ -47,7 +47,7 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 
 
 class Two:
-    """Two workers in this loop, of which the kernel knows the first alone."""
+    """Two workers in this event loop. Clients connect only to the first."""
 
     def __init__(self) -> None:
         self.balancer = ConnectionBalancer(2)
@@ -89,7 +89,7 @@ async def test_what_was_closed_counts_no_more(two: Two, stack: AsyncExitStack) -
     first = await two.start(0)
     await two.start(1)
     gone, stays = calling(stack, first), calling(stack, first)
-    for caller in (gone, stays, gone, stays):  # by turns to the first worker and to the second
+    for caller in (gone, stays, gone, stays):  # alternately to the first worker and to the second
         await caller.connect()
         await caller.answered_by()
     assert [len(gone.clients), await gone.answered_by(), await stays.answered_by()] == [2, [2], [2]]
@@ -111,7 +111,7 @@ async def test_nothing_is_passed_to_a_worker_that_is_gone(two: Two, stack: Async
 
 async def test_a_worker_that_replaces_a_dead_one_takes_what_was_passed_to_it(two: Two, stack: AsyncExitStack) -> None:
     first = await two.start(0)
-    two.balancer._held[1] = 0  # a worker that is about to die: it takes nothing any more
+    two.balancer._held[1] = 0  # a worker that crashes before it takes any connection
     caller = calling(stack, first)
     for _ in range(2):
         await caller.connect()
@@ -140,7 +140,7 @@ async def test_a_connection_passed_to_a_worker_that_ends_is_closed(two: Two) -> 
 async def test_a_connection_that_cannot_be_passed_is_kept(two: Two) -> None:
     share = two.balancer.share(0)
     share.open(lambda connection: connection.close())
-    two.balancer._held[1] = 0  # it never takes what it gets
+    two.balancer._held[1] = 0  # a worker that never takes a connection
     share.report(1_000_000)
     ours, client = socket.socketpair()
     with ours, client:

@@ -1,4 +1,4 @@
-"""Signatures: what botocore signs is accepted, and nothing that was altered since."""
+"""Signatures: a request that botocore signed is accepted, and refused once it is altered."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -214,7 +214,7 @@ def test_a_date_header_serves_where_there_is_no_x_amz_date() -> None:
     moment = datetime.fromtimestamp(signed.now, UTC)
     signed.headers["date"] = moment.strftime("%a, %d %b %Y %H:%M:%S GMT")
     del signed.headers["x-amz-date"]
-    # x-amz-date was among the signed headers, so the form is read and the signature is not the same.
+    # x-amz-date is a signed header, so without it the form is complete but the signature differs.
     with pytest.raises(InvalidSignature):
         signed.verify()
     signed.headers["date"] = (moment + timedelta(minutes=6)).strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -1,4 +1,4 @@
-"""Workers that die before they are ready are replaced, and that all are ready is told all the same."""
+"""Workers that crash before they are ready are replaced, and the parent still reports when all are ready."""
 
 import subprocess
 import sys

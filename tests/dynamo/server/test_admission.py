@@ -1,4 +1,4 @@
-"""What is answered before the engine is asked, in Amazon's order and bytes."""
+"""Requests are checked before the engine gets them, in Amazon's order and with Amazon's bytes."""
 
 import gzip
 from collections.abc import AsyncIterator
@@ -131,7 +131,7 @@ async def test_a_compressed_body_is_read(client: RawClient) -> None:
         ("gzip", b"{}"),
         ("gzip", gzip.compress(b"{}", mtime=0)[:-1]),
         ("br", b"{}"),
-        ("gzip", gzip.compress(orjson.dumps({"a": "x" * (17 * 1024 * 1024)}), mtime=0)),  # a bomb
+        ("gzip", gzip.compress(orjson.dumps({"a": "x" * (17 * 1024 * 1024)}), mtime=0)),  # expands beyond the bound
     ],
 )
 async def test_a_body_that_cannot_be_unpacked_cannot_be_read(client: RawClient, coding: str, body: bytes) -> None:

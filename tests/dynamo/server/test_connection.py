@@ -1,4 +1,4 @@
-"""The HTTP door: what it answers, in which order, within which bounds, and how it ends."""
+"""The DynamoDB server on real sockets: answers, their order, bounds, time limits and the end of connections."""
 
 import asyncio
 import gzip
@@ -138,7 +138,7 @@ async def test_bodies_still_arriving_are_bounded_together(
     async with connected(server) as client, connected(server) as other:
         client.writer.write(raw_request(body=b"a" * 5_000_000))
         assert (await client.ended()).startswith(b"HTTP/1.1 503 ")
-        # What the refused one had sent is no longer counted.
+        # The bytes of the refused client are no longer counted.
         assert (await other.ask(raw_request(body=orjson.dumps({"f": "x" * 500_000})))).status == 200
 
 

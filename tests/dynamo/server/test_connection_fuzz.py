@@ -1,6 +1,6 @@
-"""The door with the real engine behind it: whatever is sent gets Amazon's error or a closed connection, never a 500.
+"""The server with the real engine: any input gets an error of Amazon's or a closed connection, never a 500.
 
-Each example ends with an honest request on another connection, which must be answered: no worker is ever stuck.
+Each example ends with a valid request on another connection, which must be answered: the server never hangs.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ wild = st.recursive(
     ),
     max_leaves=12,
 )
-# One valid request of each kind; the fuzzer puts something else in place of one of its parts.
+# One valid request of each kind; the fuzzer replaces some of its parts.
 NAMES = {"#n": "n"}
 VALUES = {":v": {"N": "1"}}
 KEY = {"pk": {"S": "a"}}
@@ -109,7 +109,7 @@ MEMBERS = {operation: sorted(SERVICE.operation_model(operation).input_shape.memb
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, Any]:
-    """A valid request with some parts replaced, removed or added."""
+    """Draw a valid request with some parts replaced, removed or added."""
     operation, request = draw(st.sampled_from(VALID_REQUESTS))
     request = copy.deepcopy(request)
     for _ in range(draw(st.integers(1, 3))):
@@ -124,7 +124,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, Any]:
 
 
 def _spots(container: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in a JSON document."""
+    """Yield every place in a JSON document: its container, and its key or index."""
     places = container.items() if isinstance(container, dict) else enumerate(container)
     for place, value in list(places):
         yield container, place
@@ -133,7 +133,7 @@ def _spots(container: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def exchange(raw: bytes, judge: Callable[[int, bytes], None]) -> None:
-    """Sends ``raw``, lets ``judge`` see status and body of every answer, and asks honestly afterwards."""
+    """Send ``raw``, pass status and body of each answer to ``judge``, then require an answer to a valid request."""
 
     async def once() -> None:
         engine = Engine.open(":memory:")
@@ -189,7 +189,7 @@ def test_wild_values_get_amazons_errors(operation: str, body: Any) -> None:
 
 @pytest.mark.parametrize(("operation", "request_"), VALID_REQUESTS)
 def test_what_is_damaged_was_valid_or_refused_for_one_reason(operation: str, request_: dict[str, Any]) -> None:
-    """The fuzzer starts from requests that the engine carries out (or whose condition fails on an empty table)."""
+    """Check that the fuzzer starts from requests that succeed, or whose condition fails on an empty table."""
     answered: list[Any] = []
     exchange(sent(operation, request_), lambda status, body: answered.append((status, body)))
     ((status, body),) = answered

@@ -1,4 +1,4 @@
-"""The credentials file: what it may say, and a real SDK that is let in or not by what it says."""
+"""The credentials file: its form, and a real SDK that is admitted or refused by it."""
 
 from collections.abc import Callable
 from pathlib import Path

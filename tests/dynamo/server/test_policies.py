@@ -1,4 +1,4 @@
-"""Policies: what is not allowed is refused, a Deny wins, and a document that cannot be judged is not accepted."""
+"""Policies: a request that is not allowed is refused, a Deny wins, and unsupported documents are rejected."""
 
 from typing import Any
 
@@ -113,7 +113,7 @@ LEGACY_QUERY = {
         ("GetItem", {"TableName": "invoices", "Key": BOB}, False),
         ("PutItem", PUT, True),
         ("PutItem", {"TableName": "invoices", "Item": BOB}, False),
-        # Members that an operation does not read must not lend it a key, a table or an index.
+        # Members that an operation does not read must not count as its key, table or index.
         ("GetItem", {"TableName": "invoices", "Key": BOB, "Item": ANN}, False),
         ("PutItem", {"TableName": "invoices", "Item": BOB, "Key": ANN}, False),
         ("Scan", {"TableName": "invoices"}, False),
@@ -167,7 +167,7 @@ def test_a_statement_is_allowed_by_its_verb_and_its_table(texts: list[str], expe
         ({**GET, "ProjectionExpression": "total.secret"}, True),
         ({**GET, "AttributesToGet": ["total"]}, True),
         ({**GET, "AttributesToGet": ["secret"]}, False),
-        (GET, False),  # no projection: everything would be read
+        (GET, False),  # no projection: the request would read every attribute
     ],
 )
 def test_attributes_bound_what_is_read(request_: dict[str, Any], expected: bool) -> None:

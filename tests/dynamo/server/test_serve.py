@@ -1,4 +1,4 @@
-"""Serving: who may be served, what keeps a server from starting, and servers that really run, workers and all."""
+"""Servers as processes, with and without workers, and the errors that keep a server from starting."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ TABLE: dict[str, Any] = {
 
 
 class Served:
-    """`bursar dynamo` as a process of its own."""
+    """`bursar dynamo` in a separate process."""
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
@@ -157,7 +157,7 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-# --- what keeps a server from starting
+# --- errors that keep a server from starting
 
 
 def serve_nothing(**settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the door's tests ask with, and a stand-in for the engine."""
+"""Requests and clients for tests of the DynamoDB server, and a fake engine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,7 +20,7 @@ AUTHORIZATION = (
 
 
 class EchoEngine:
-    """Answers every operation with what it was asked, and keeps that. A Query is answered when the test says so."""
+    """Answers every operation with its request, and records it. A Query is answered when the test releases it."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
@@ -69,7 +69,7 @@ def raw_request(
     path: str = "/",
     headers: Mapping[str, str | None] | None = None,
 ) -> bytes:
-    """A request as an SDK sends it; ``headers`` adds to its headers, replaces them, or (None) takes them away."""
+    """Return a request as an SDK sends it. ``headers`` adds headers, replaces them, or (None) removes them."""
     sent: dict[str, str | None] = {
         "Host": "127.0.0.1",
         "Content-Type": "application/x-amz-json-1.0",

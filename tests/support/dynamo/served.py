@@ -1,4 +1,4 @@
-"""`bursar dynamo` as a process with workers of its own, and connections that tell an answer from a loss."""
+"""`bursar dynamo` in a separate process with workers, and connections that distinguish an answer from a loss."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class Lost(Exception):
-    """The connection ended before the answer came: the request may have taken place or not."""
+    """The connection ended before the answer arrived. The request may have been carried out or not."""
 
 
 class Served:
-    """A server process, the leader of its own process group, and its workers."""
+    """A server process, the leader of a process group, and its workers."""
 
     def __init__(self, path: str, *, workers: int = 1, command: tuple[str, ...] = ()) -> None:
-        """``command`` goes before the server's own, such as a shell that sets a limit."""
+        """Start a server. ``command`` precedes the command of the server, such as a shell that sets a limit."""
         self.process = subprocess.Popen(
             [*command, sys.executable, "-m", "bursar", "dynamo", "--port=0", f"--data={path}", f"--workers={workers}"],
             stdout=subprocess.PIPE,
@@ -39,12 +39,12 @@ class Served:
         self.port = int(self.url.rpartition(":")[2])
 
     def workers(self) -> list[int]:
-        """The process ids of the workers."""
+        """Return the process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(child) for child in children.split()]
 
     def kill(self) -> None:
-        """kill -9 of every process of the server at once."""
+        """Kill every process of the server at once (SIGKILL)."""
         if self.process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -52,7 +52,7 @@ class Served:
         self.process.communicate()
 
     def stop(self) -> int:
-        """Asks it to stop; its exit code."""
+        """Stop the server by SIGTERM, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         self.process.communicate(timeout=ENDS_WITHIN_S)
         return self.process.returncode
@@ -60,7 +60,7 @@ class Served:
 
 @contextlib.contextmanager
 def served(path: str, *, workers: int = 1, command: tuple[str, ...] = ()) -> Iterator[Served]:
-    """A server that is gone at the end, killed if need be."""
+    """Run a server for the length of a ``with``, and kill it at the end if it still runs."""
     server = Served(path, workers=workers, command=command)
     try:
         yield server
@@ -69,14 +69,19 @@ def served(path: str, *, workers: int = 1, command: tuple[str, ...] = ()) -> Ite
 
 
 class Connection:
-    """One connection, made anew after a loss; one request at a time."""
+    """A connection that carries one request at a time and is replaced after a loss."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def call(self, operation: str, request: dict[str, Any]) -> Answer:
-        """Sends a request once. Raises :class:`Lost`, and ``ConnectionRefusedError`` when nobody listens."""
+        """Send a request once, and return its answer.
+
+        Raises:
+            Lost: the connection ended before the answer arrived.
+            ConnectionRefusedError: nothing listens on the port.
+        """
         body = orjson.dumps(request)
         head = (
             f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Amz-Target: DynamoDB_20120810.{operation}\r\n"
@@ -95,7 +100,7 @@ class Connection:
             raise Lost(operation) from error
 
     def close(self) -> None:
-        """Ends the connection; the next call makes another."""
+        """End the connection; the next call opens another."""
         if self._streams is not None:
             self._streams[1].transport.abort()
             self._streams = None
