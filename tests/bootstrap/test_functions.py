@@ -25,7 +25,7 @@ from bursar.paygov.simulator.server import serving as serving_paygov
 from bursar.portal.doors.aws_lambda import LambdaDoor
 from bursar.settings import Settings
 from bursar.startup import CannotStart
-from tests.support.dynamo.door_clients import serving as serving_dynamo
+from tests.support.dynamo.server_clients import serving as serving_dynamo
 
 ARN = "arn:aws:sts::123456789012:assumed-role/dawson/session-1"
 CLIENTS = '[clients.dawson]\nrole_arn = "arn:aws:iam::123456789012:role/dawson"\nfees = "*"\n'

@@ -110,14 +110,14 @@ async def test_a_body_that_drips_is_refused_in_time(scene: Scene, monkeypatch: p
     assert (scene.refusals, scene.ends) == ([(RefusalReason.TOO_SLOW, "/mail")], ["disconnected"])
 
 
-async def test_a_client_that_never_asks_is_cut_off(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_client_is_cut_off(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "HOUSEKEEPING_S", 0.01)
     monkeypatch.setattr(asgi_server, "IDLE_S_MAX", 0.02)
     async with served(scene) as (_, connect):
         assert await (await connect()).ended() == b""
 
 
-async def test_a_chunk_that_is_none_is_refused_and_the_application_ends(scene: Scene) -> None:
+async def test_a_malformed_chunk_is_refused_and_the_application_learns_of_it(scene: Scene) -> None:
     async with served(scene) as (_, connect):
         client = await connect()
         await client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
@@ -157,7 +157,7 @@ async def test_a_trailer_is_not_a_header(scene: Scene) -> None:
     assert dict(scene.scopes[0]["headers"])[b"host"] == b"x"
 
 
-async def test_a_client_that_closed_its_half_is_answered(scene: Scene) -> None:
+async def test_a_client_that_closed_its_sending_half_is_answered(scene: Scene) -> None:
     async with served(scene) as (_, connect):
         client = await connect()
         await client.send(GET.replace(b"/", b"/wait", 1))
@@ -214,7 +214,7 @@ class Recording:
         return getattr(self._transport, name)
 
 
-async def test_a_server_without_words_of_its_application_refuses_in_plain_text(scene: Scene) -> None:
+async def test_without_an_application_format_refusals_are_plain_text(scene: Scene) -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     server = await start_asgi_server(scene.app, listening)
     client = RawClient(*await asyncio.open_connection(*listening.getsockname()))

@@ -10,7 +10,7 @@ from bursar.web.binding import CannotBind, bind, is_loopback, listen
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.8.8.8", "127.255.255.255", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "localhost"]
 )
-def test_addresses_of_this_machine_alone_are_loopback(host: str) -> None:
+def test_addresses_that_only_this_machine_reaches_are_loopback(host: str) -> None:
     assert is_loopback(host)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from bursar.dynamo.server.serve import RunningServer, start_server
 from bursar.web.connection_balancing import ConnectionBalancer
-from tests.support.dynamo.door_clients import EchoEngine, raw_request
 from tests.support.dynamo.served import served
+from tests.support.dynamo.server_clients import EchoEngine, raw_request
 from tests.support.raw_client import RawClient
 
 CALLERS = 8
@@ -46,7 +46,7 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
-class Two:
+class TwoWorkers:
     """Two workers in this event loop. Clients connect only to the first."""
 
     def __init__(self) -> None:
@@ -65,54 +65,56 @@ class Two:
 
 
 @pytest.fixture
-async def two(stack: AsyncExitStack) -> Two:
-    two = Two()
+async def two(stack: AsyncExitStack) -> TwoWorkers:
+    two = TwoWorkers()
     stack.push_async_callback(two.close)
     return two
 
 
-def calling(stack: AsyncExitStack, server: RunningServer) -> Caller:
+def caller_of(stack: AsyncExitStack, server: RunningServer) -> Caller:
     caller = Caller(server.port)
     stack.callback(caller.close)
     return caller
 
 
-async def test_a_worker_that_holds_more_passes_new_connections_on(two: Two, stack: AsyncExitStack) -> None:
+async def test_a_worker_that_holds_more_passes_new_connections_on(two: TwoWorkers, stack: AsyncExitStack) -> None:
     first = await two.start(0)
     await two.start(1)
-    caller = calling(stack, first)
+    caller = caller_of(stack, first)
     await asyncio.gather(*(caller.connect() for _ in range(CALLERS)))
     assert await caller.answered_by() == [CALLERS // 2, CALLERS // 2]
 
 
-async def test_what_was_closed_counts_no_more(two: Two, stack: AsyncExitStack) -> None:
+async def test_a_closed_connection_no_longer_counts(two: TwoWorkers, stack: AsyncExitStack) -> None:
     first = await two.start(0)
     await two.start(1)
-    gone, stays = calling(stack, first), calling(stack, first)
-    for caller in (gone, stays, gone, stays):  # alternately to the first worker and to the second
+    leaving, staying = caller_of(stack, first), caller_of(stack, first)
+    for caller in (leaving, staying, leaving, staying):  # alternately to the first worker and to the second
         await caller.connect()
         await caller.answered_by()
-    assert [len(gone.clients), await gone.answered_by(), await stays.answered_by()] == [2, [2], [2]]
-    gone.close()
-    await stays.answered_by()
+    assert [len(leaving.clients), await leaving.answered_by(), await staying.answered_by()] == [2, [2], [2]]
+    leaving.close()
+    await staying.answered_by()
     for _ in range(2):
-        await stays.connect()
-        await stays.answered_by()
-    assert await stays.answered_by() == [2, 2]
+        await staying.connect()
+        await staying.answered_by()
+    assert await staying.answered_by() == [2, 2]
 
 
-async def test_nothing_is_passed_to_a_worker_that_is_gone(two: Two, stack: AsyncExitStack) -> None:
+async def test_nothing_is_passed_to_a_worker_that_has_ended(two: TwoWorkers, stack: AsyncExitStack) -> None:
     first, second = await two.start(0), await two.start(1)
     await second.close(within_s=0)
-    caller = calling(stack, first)
+    caller = caller_of(stack, first)
     await asyncio.gather(*(caller.connect() for _ in range(CALLERS)))
     assert await caller.answered_by() == [CALLERS]
 
 
-async def test_a_worker_that_replaces_a_dead_one_takes_what_was_passed_to_it(two: Two, stack: AsyncExitStack) -> None:
+async def test_a_worker_that_replaces_a_dead_one_takes_what_was_passed_to_it(
+    two: TwoWorkers, stack: AsyncExitStack
+) -> None:
     first = await two.start(0)
     two.balancer._held[1] = 0  # a worker that crashes before it takes any connection
-    caller = calling(stack, first)
+    caller = caller_of(stack, first)
     for _ in range(2):
         await caller.connect()
     asked = [asyncio.ensure_future(client.ask(raw_request("ListTables"))) for client in caller.clients]
@@ -123,7 +125,7 @@ async def test_a_worker_that_replaces_a_dead_one_takes_what_was_passed_to_it(two
     assert await caller.answered_by() == [1, 1]
 
 
-async def test_a_connection_passed_to_a_worker_that_ends_is_closed(two: Two) -> None:
+async def test_a_connection_passed_to_a_worker_that_ends_is_closed(two: TwoWorkers) -> None:
     share, other = two.balancer.share(0), two.balancer.share(1)
     other.open(lambda connection: pytest.fail("taken after its end"))
     share.open(lambda connection: pytest.fail("passed to the wrong one"))
@@ -137,7 +139,7 @@ async def test_a_connection_passed_to_a_worker_that_ends_is_closed(two: Two) -> 
     share.close()
 
 
-async def test_a_connection_that_cannot_be_passed_is_kept(two: Two) -> None:
+async def test_a_connection_that_cannot_be_passed_is_kept(two: TwoWorkers) -> None:
     share = two.balancer.share(0)
     share.open(lambda connection: connection.close())
     two.balancer._held[1] = 0  # a worker that never takes a connection

@@ -64,7 +64,7 @@ class Signed:
         )
 
 
-def test_what_botocore_signs_is_accepted() -> None:
+def test_a_request_that_botocore_signs_is_accepted() -> None:
     signed = Signed(headers={"X-Amz-Target": "DynamoDB_20120810.GetItem", "Content-Type": "application/x-amz-json-1.0"})
     assert signed.verify(region="us-east-1") == Identity("AKIDEXAMPLE", "us-east-1", "dynamodb", signed.now)
 
@@ -87,7 +87,7 @@ safe_text = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max
     body=st.binary(max_size=64),
     extra=safe_text.map(str.strip),
 )
-def test_whatever_botocore_signs_is_accepted(
+def test_every_request_that_botocore_signs_is_accepted(
     segments: list[str], pairs: list[tuple[str, str]], body: bytes, extra: str
 ) -> None:
     from urllib.parse import quote
@@ -144,7 +144,7 @@ def test_an_altered_request_is_refused(what: str, place: int, replacement: str) 
     st.text(max_size=30),
     st.dictionaries(st.sampled_from(["x-amz-date", "date", "host"]), st.text()),
 )
-def test_whatever_arrives_is_refused_and_nothing_else_happens(
+def test_any_other_input_is_refused_without_another_error(
     authorization: str, query: str, headers: dict[str, str]
 ) -> None:
     for prefix in ("", "AWS4-", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/r/s/aws4_request, Signature=a, "):
@@ -162,7 +162,7 @@ def test_whatever_arrives_is_refused_and_nothing_else_happens(
             )
 
 
-def test_the_clock_may_differ_by_five_minutes_and_no_more() -> None:
+def test_the_clock_may_differ_by_five_minutes_at_most() -> None:
     signed = Signed()
     for later_s in (-sigv4.CLOCK_SKEW_S_MAX, sigv4.CLOCK_SKEW_S_MAX):
         signed.verify(later_s=later_s)
@@ -174,12 +174,12 @@ def test_the_clock_may_differ_by_five_minutes_and_no_more() -> None:
         signed.verify(later_s=-sigv4.CLOCK_SKEW_S_MAX - 1)
 
 
-def test_another_secret_signs_nothing() -> None:
+def test_a_signature_by_another_secret_is_refused() -> None:
     with pytest.raises(InvalidSignature, match="does not match the signature you provided"):
         Signed(secret="another").verify()
 
 
-def test_an_unknown_key_is_told() -> None:
+def test_an_unknown_key_is_refused() -> None:
     signed = Signed()
     signed.headers["authorization"] = signed.headers["authorization"].replace("AKIDEXAMPLE", "AKIDOTHER")
     with pytest.raises(UnknownAccessKey, match="The security token included in the request is invalid"):
@@ -197,19 +197,19 @@ def test_the_scope_must_be_this_service_and_region() -> None:
         signed.verify()
 
 
-def test_the_body_hash_that_is_told_must_be_the_bodys() -> None:
+def test_the_announced_body_hash_must_be_that_of_the_body() -> None:
     with pytest.raises(InvalidSignature, match="x-amz-content-sha256"):
         Signed(headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}).verify()
 
 
-def test_an_empty_date_is_no_date() -> None:
+def test_an_empty_date_counts_as_missing() -> None:
     signed = Signed()
     signed.headers["x-amz-date"] = ""
     with pytest.raises(IncompleteSignature, match="basic format"):
         signed.verify()
 
 
-def test_a_date_header_serves_where_there_is_no_x_amz_date() -> None:
+def test_a_date_header_replaces_x_amz_date() -> None:
     signed = Signed()
     moment = datetime.fromtimestamp(signed.now, UTC)
     signed.headers["date"] = moment.strftime("%a, %d %b %Y %H:%M:%S GMT")
@@ -268,7 +268,7 @@ def test_a_date_header_serves_where_there_is_no_x_amz_date() -> None:
         ),
     ],
 )
-def test_what_is_missing_is_told_in_amazons_words(
+def test_a_missing_part_is_refused_with_amazons_text(
     authorization: str | None, query: str, has_date: bool, error: type[SignatureRefused], text: str
 ) -> None:
     refusal = sigv4.form_refusal(authorization, query, has_date=has_date)

@@ -24,16 +24,16 @@ def work(lifeline, ready, share):
     ready()
     os.read(lifeline, 1)
 
-def told():
+def on_ready():
     print("ready", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
-print(WorkerProcesses(3, work).run(told), flush=True)
+print(WorkerProcesses(3, work).run(on_ready), flush=True)
 """
 
 
 @pytest.mark.parametrize(
-    ("deaths", "said"),
+    ("deaths", "output"),
     [
         (0, "ready\nNone\n"),
         (1, "ready\nNone\n"),
@@ -41,7 +41,7 @@ print(WorkerProcesses(3, work).run(told), flush=True)
         (RESTARTS_MAX + 1, f"a worker died (exit 3) after {RESTARTS_MAX} restarts\n"),
     ],
 )
-def test_all_are_ready_although_some_died_before_they_were(tmp_path: Path, deaths: int, said: str) -> None:
+def test_crashed_workers_are_replaced_until_all_are_ready(tmp_path: Path, deaths: int, output: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path), str(deaths)],
         capture_output=True,
@@ -49,4 +49,4 @@ def test_all_are_ready_although_some_died_before_they_were(tmp_path: Path, death
         timeout=120,
         check=True,
     )
-    assert (ran.stdout, ran.stderr) == (said, "")
+    assert (ran.stdout, ran.stderr) == (output, "")

@@ -16,7 +16,7 @@ from bursar.clock import system_clock
 from bursar.dynamo import AsyncEngine, DynamoError, Engine, Store, StoreOutcomeUnknown, StoreUnreachable, open_store
 from bursar.dynamo.clients import remote_store as remote
 from bursar.dynamo.clients.remote_store import open_remote_store
-from tests.support.dynamo.door_clients import serving
+from tests.support.dynamo.server_clients import serving
 
 TABLE: dict[str, Any] = {
     "TableName": "notes",

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from bursar.dynamo.server.serve import RunningServer
-from tests.support.dynamo.door_clients import EchoEngine, connected, raw_request, serving
+from tests.support.dynamo.server_clients import EchoEngine, connected, raw_request, serving
 from tests.support.raw_client import RawClient, Reply
 
 SERIALIZATION = "com.amazon.coral.service#SerializationException"
@@ -55,7 +55,7 @@ def assert_error(reply: Reply, error: str, crc32: str | None = None) -> None:
         b"[" * 100_000,
     ],
 )
-async def test_a_body_that_is_no_json_object_cannot_be_read(client: RawClient, body: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_a_serialization_error(client: RawClient, body: bytes) -> None:
     assert_error(await client.ask(raw_request(body=body)), SERIALIZATION, "3948637019")
     assert (await client.ask(raw_request())).status == 200
 
@@ -75,7 +75,7 @@ async def test_an_unknown_target_is_an_unknown_operation(client: RawClient, targ
     assert_error(await client.ask(raw_request(headers={"X-Amz-Target": target})), UNKNOWN_OPERATION, "1368724161")
 
 
-async def test_an_incomplete_signature_is_told(client: RawClient) -> None:
+async def test_an_incomplete_signature_is_refused(client: RawClient) -> None:
     reply = await client.ask(raw_request(headers={"Authorization": "AWS4- Signature=b Credential=a"}))
     assert_error(reply, "com.amazon.coral.service#IncompleteSignatureException")
     reply = await client.ask(raw_request(path="/?X-Amz-Algorithm", headers={"Authorization": "X"}))
@@ -97,14 +97,14 @@ async def test_the_answer_has_the_content_type_of_the_request(client: RawClient,
 
 
 @pytest.mark.parametrize("content_type", [None, "whatever", "application/x-amz-json-1.1", "application/jsonx"])
-async def test_another_content_type_is_not_found(client: RawClient, content_type: str | None) -> None:
+async def test_another_content_type_is_answered_404(client: RawClient, content_type: str | None) -> None:
     reply = await client.ask(raw_request(headers={"Content-Type": content_type}))
     assert (reply.status, reply.body) == (404, b"<UnknownOperationException/>\n")
     assert reply.headers["x-amz-crc32"] == "3552371480"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-async def test_another_method_is_not_found(client: RawClient, method: str) -> None:
+async def test_another_method_is_answered_404(client: RawClient, method: str) -> None:
     reply = await client.ask(raw_request(body=b"", method=method, headers={"Content-Length": None}))
     assert (reply.status, reply.body) == (404, b"<UnknownOperationException/>\n")
 
@@ -134,12 +134,14 @@ async def test_a_compressed_body_is_read(client: RawClient) -> None:
         ("gzip", gzip.compress(orjson.dumps({"a": "x" * (17 * 1024 * 1024)}), mtime=0)),  # expands beyond the bound
     ],
 )
-async def test_a_body_that_cannot_be_unpacked_cannot_be_read(client: RawClient, coding: str, body: bytes) -> None:
+async def test_a_body_that_cannot_be_unpacked_is_a_serialization_error(
+    client: RawClient, coding: str, body: bytes
+) -> None:
     reply = await client.ask(raw_request(body=body, headers={"Content-Encoding": coding}))
     assert_error(reply, SERIALIZATION)
 
 
-async def test_a_web_page_is_answered_only_where_keys_protect_the_store(client: RawClient, engine: EchoEngine) -> None:
+async def test_a_request_of_a_web_page_is_refused_without_access_keys(client: RawClient, engine: EchoEngine) -> None:
     for request in (
         raw_request(headers={"Origin": "http://evil.test"}),
         raw_request(method="OPTIONS", headers={"Origin": "x"}),

@@ -11,7 +11,7 @@ from bursar.dynamo.server import connection
 from bursar.dynamo.server.admission import BODY_BYTES_MAX
 from bursar.dynamo.server.serve import RunningServer
 from bursar.web import http1_server, http_server
-from tests.support.dynamo.door_clients import EchoEngine, connected, raw_request, serving
+from tests.support.dynamo.server_clients import EchoEngine, connected, raw_request, serving
 from tests.support.raw_client import RawClient
 
 
@@ -32,7 +32,7 @@ async def client(server: RunningServer) -> AsyncIterator[RawClient]:
         yield one
 
 
-async def test_an_answer_carries_what_amazons_does(client: RawClient) -> None:
+async def test_an_answer_has_the_headers_of_amazons(client: RawClient) -> None:
     reply = await client.ask(raw_request("GetItem", b'{"TableName":"t"}'))
     assert reply.status == 200
     assert reply.json == {"operation": "GetItem", "request": {"TableName": "t"}}
@@ -53,7 +53,7 @@ async def test_streams_have_their_own_target(client: RawClient, engine: EchoEngi
     assert engine.asked == [("ListStreams", {})]
 
 
-async def test_a_refusal_carries_its_item(client: RawClient) -> None:
+async def test_a_failed_condition_returns_the_item(client: RawClient) -> None:
     reply = await client.ask(raw_request("DeleteItem"))
     assert reply.status == 400
     assert reply.json == {
@@ -63,7 +63,9 @@ async def test_a_refusal_carries_its_item(client: RawClient) -> None:
     }
 
 
-async def test_a_defect_is_a_500_that_tells_nothing(client: RawClient, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_is_answered_500_without_details_and_logged(
+    client: RawClient, caplog: pytest.LogCaptureFixture
+) -> None:
     reply = await client.ask(raw_request("DeleteTable"))
     assert reply.status == 500
     assert reply.error.endswith("#InternalServerError")
@@ -99,7 +101,7 @@ async def test_many_pipelined_reads_do_not_recurse(client: RawClient, engine: Ec
         assert (await client.reply()).status == 200
 
 
-async def test_a_request_may_come_byte_by_byte(client: RawClient) -> None:
+async def test_a_request_can_arrive_byte_by_byte(client: RawClient) -> None:
     for byte in raw_request("GetItem", b'{"TableName":"t"}'):
         await client.send(bytes([byte]))
         await asyncio.sleep(0)
@@ -161,7 +163,7 @@ async def test_a_trailer_without_end_is_cut_off(engine: EchoEngine, monkeypatch:
         assert (await client.ended()).startswith(b"HTTP/1.1 413 ")
 
 
-async def test_garbage_after_a_request_does_not_cost_its_answer(client: RawClient, engine: EchoEngine) -> None:
+async def test_garbage_after_a_request_leaves_its_answer(client: RawClient, engine: EchoEngine) -> None:
     await client.send(raw_request("PutItem") + raw_request("Query") + b"garbage\r\n\r\n")
     answer_query = await engine.held.get()
     answer_query()
@@ -184,7 +186,7 @@ async def test_garbage_after_a_request_does_not_cost_its_answer(client: RawClien
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-async def test_what_is_not_http_is_answered_400_and_ended(client: RawClient, raw: bytes) -> None:
+async def test_bytes_that_are_not_http_are_answered_400_and_end_the_connection(client: RawClient, raw: bytes) -> None:
     client.writer.write(raw)
     assert (await client.ended()).startswith(b"HTTP/1.1 400 ")
 
@@ -196,7 +198,7 @@ async def test_expect_100_is_answered_before_the_body(client: RawClient) -> None
     assert (await client.ask(body)).json["request"] == {"TableName": "t"}
 
 
-async def test_an_offer_of_http_2_is_passed_over(client: RawClient) -> None:
+async def test_an_offer_of_http_2_is_ignored(client: RawClient) -> None:
     upgrade = raw_request(headers={"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AA"})
     assert (await client.ask(upgrade)).status == 200
     assert (await client.ask(raw_request())).status == 200
@@ -212,7 +214,7 @@ async def test_http_1_0_and_close_end_the_connection(server: RunningServer) -> N
         assert (await client.ended()).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_a_client_may_close_its_half_and_wait(client: RawClient, engine: EchoEngine) -> None:
+async def test_a_client_that_closes_its_sending_half_gets_its_answers(client: RawClient, engine: EchoEngine) -> None:
     await client.send(raw_request("Query") + raw_request("GetItem"))
     client.writer.write_eof()
     answer_query = await engine.held.get()
@@ -221,7 +223,7 @@ async def test_a_client_may_close_its_half_and_wait(client: RawClient, engine: E
     assert (await client.ended()).count(b"HTTP/1.1 200") == 2
 
 
-async def test_a_client_that_leaves_disturbs_nobody(server: RunningServer, engine: EchoEngine) -> None:
+async def test_a_client_that_leaves_does_not_affect_others(server: RunningServer, engine: EchoEngine) -> None:
     async with connected(server) as client:
         await client.send(raw_request("Query") + raw_request("GetItem")[:-1])
         answer_query = await engine.held.get()
@@ -231,7 +233,7 @@ async def test_a_client_that_leaves_disturbs_nobody(server: RunningServer, engin
         assert (await other.ask(raw_request())).status == 200
 
 
-async def test_large_answers_are_compressed_where_asked_for(client: RawClient) -> None:
+async def test_large_answers_are_compressed_on_request(client: RawClient) -> None:
     body = orjson.dumps({"filler": "x" * 5000})
     reply = await client.ask(raw_request(body=body, headers={"Accept-Encoding": "br, gzip;q=0.5"}))
     assert reply.headers["content-encoding"] == "gzip"
@@ -273,7 +275,7 @@ async def test_a_client_that_does_not_read_is_not_read_from(
             assert (await client.reply()).status == 200
 
 
-async def test_too_many_connections_are_turned_away(
+async def test_a_connection_too_many_is_answered_503(
     server: RunningServer, client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (await client.ask(raw_request())).status == 200
@@ -283,7 +285,7 @@ async def test_too_many_connections_are_turned_away(
     assert (await client.ask(raw_request())).status == 200
 
 
-async def test_closing_answers_what_was_asked(engine: EchoEngine) -> None:
+async def test_closing_answers_pending_requests(engine: EchoEngine) -> None:
     async with serving(engine) as server, connected(server) as busy, connected(server) as idle:
         await busy.send(raw_request("Query"))
         assert (await idle.ask(raw_request())).status == 200

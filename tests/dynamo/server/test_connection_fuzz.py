@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.operations.dispatch import OPERATIONS
 from bursar.dynamo.server.x_amz_target import TARGETS
-from tests.support.dynamo.door_clients import connected, raw_request, serving
+from tests.support.dynamo.server_clients import connected, raw_request, serving
 from tests.support.hypothesis_profiles import examples
 from tests.support.raw_client import REPLY_WITHIN_S
 
@@ -159,7 +159,7 @@ def exchange(raw: bytes, judge: Callable[[int, bytes], None]) -> None:
     asyncio.run(once())
 
 
-def is_amazons(status: int, body: bytes) -> None:
+def assert_is_amazons(status: int, body: bytes) -> None:
     assert status in (200, 400), body
     answer = orjson.loads(body)
     if status == 400:
@@ -167,7 +167,7 @@ def is_amazons(status: int, body: bytes) -> None:
         assert set(answer) <= {"__type", "message", "Message", "Item", "CancellationReasons"}
 
 
-def is_no_fault_of_ours(status: int, body: bytes) -> None:
+def assert_is_no_server_error(status: int, body: bytes) -> None:
     assert status < 500, body
 
 
@@ -178,17 +178,17 @@ def sent(operation: str, body: Any) -> bytes:
 @fuzzed
 @given(damaged())
 def test_requests_with_a_wrong_part_get_amazons_errors(request: tuple[str, Any]) -> None:
-    exchange(sent(*request), is_amazons)
+    exchange(sent(*request), assert_is_amazons)
 
 
 @fuzzed
 @given(st.sampled_from(sorted(OPERATIONS)), wild)
 def test_wild_values_get_amazons_errors(operation: str, body: Any) -> None:
-    exchange(sent(operation, body), is_amazons)
+    exchange(sent(operation, body), assert_is_amazons)
 
 
 @pytest.mark.parametrize(("operation", "request_"), VALID_REQUESTS)
-def test_what_is_damaged_was_valid_or_refused_for_one_reason(operation: str, request_: dict[str, Any]) -> None:
+def test_the_requests_before_damage_are_valid(operation: str, request_: dict[str, Any]) -> None:
     """Check that the fuzzer starts from requests that succeed, or whose condition fails on an empty table."""
     answered: list[Any] = []
     exchange(sent(operation, request_), lambda status, body: answered.append((status, body)))
@@ -219,7 +219,7 @@ def test_damaged_requests_are_answered_or_ended(data: st.DataObject) -> None:
                 del raw[at + 1 :]
         if not raw:
             raw = bytearray(b" ")
-    exchange(bytes(raw), is_no_fault_of_ours)
+    exchange(bytes(raw), assert_is_no_server_error)
 
 
 HEADERS = [
@@ -240,13 +240,13 @@ header_values = st.one_of(
     st.sampled_from(["/", "/?X-Amz-Algorithm=a", "//..//", "/\xff", "*", "http://x/"]),
 )
 def test_wild_headers_are_answered_or_ended(headers: dict[str, str | None], method: str, path: str) -> None:
-    exchange(raw_request("ListTables", method=method, path=path, headers=headers), is_no_fault_of_ours)
+    exchange(raw_request("ListTables", method=method, path=path, headers=headers), assert_is_no_server_error)
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_every_operation_of_amazons_is_answered(target: bytes) -> None:
     for body in (b"{}", b'{"TableName":"notes"}'):
-        exchange(raw_request(body=body, headers={"X-Amz-Target": target.decode()}), is_amazons)
+        exchange(raw_request(body=body, headers={"X-Amz-Target": target.decode()}), assert_is_amazons)
 
 
 def nested(levels: int) -> bytes:
@@ -258,7 +258,7 @@ def test_deep_nesting_is_bounded(levels: int) -> None:
     statuses = []
 
     def judge(status: int, body: bytes) -> None:
-        is_amazons(status, body)
+        assert_is_amazons(status, body)
         statuses.append(status)
 
     item = b'{"TableName":"notes","Item":{"pk":{"S":"a"},"deep":%b}}' % nested(levels)
@@ -266,18 +266,19 @@ def test_deep_nesting_is_bounded(levels: int) -> None:
     assert statuses == [200 if levels < 32 else 400]
     condition = b"(" * levels + b"pk = :v" + b")" * levels
     exchange(
-        raw_request("Scan", orjson.dumps({"TableName": "notes", "FilterExpression": condition.decode()})), is_amazons
+        raw_request("Scan", orjson.dumps({"TableName": "notes", "FilterExpression": condition.decode()})),
+        assert_is_amazons,
     )
 
 
 @pytest.mark.parametrize("size", [400 * 1024, 1024 * 1024, 5 * 1024 * 1024])
 def test_large_bodies_get_amazons_limits(size: int) -> None:
     item = {"pk": {"S": "a"}, "filler": {"S": "x" * size}}
-    exchange(raw_request("PutItem", orjson.dumps({"TableName": "notes", "Item": item})), is_amazons)
+    exchange(raw_request("PutItem", orjson.dumps({"TableName": "notes", "Item": item})), assert_is_amazons)
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\\ud800", b"\x00", b"\xf8\x88\x80\x80\x80"])
-def test_text_that_is_no_utf_8_is_refused(text: bytes) -> None:
+def test_text_that_is_not_utf_8_is_refused(text: bytes) -> None:
     def judge(status: int, body: bytes) -> None:
         assert (status, orjson.loads(body)["__type"]) == (400, "com.amazon.coral.service#SerializationException")
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.server.credentials import AccessKeys, CredentialsError
-from tests.support.dynamo.door_clients import connected, raw_request, serving
+from tests.support.dynamo.server_clients import connected, raw_request, serving
 
 WHOLE = """
 [[key]]
@@ -48,7 +48,7 @@ def test_a_key_has_its_secret(write: Write) -> None:
     assert keys.secret_for("AKIAOTHER") is None
 
 
-def test_a_policy_may_be_a_file_beside(write: Write, tmp_path: Path) -> None:
+def test_a_policy_can_be_a_file_in_the_same_folder(write: Write, tmp_path: Path) -> None:
     (tmp_path / "ann.json").write_text('{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}')
     AccessKeys.load(write('[[key]]\naccess_key = "A"\nsecret = "s"\npolicy = "ann.json"'))
 
@@ -79,14 +79,14 @@ def test_a_file_that_cannot_be_used_is_refused(write: Write, text: str, problem:
         AccessKeys.load(write(text))
 
 
-def test_a_file_that_others_may_read_is_refused(write: Write) -> None:
+def test_a_file_that_other_users_can_read_is_refused(write: Write) -> None:
     file = write(WHOLE)
     file.chmod(0o644)
     with pytest.raises(CredentialsError, match=f"^{file}: must be usable .*; got mode 644. Run: chmod 600 {file}$"):
         AccessKeys.load(file)
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match=r"cannot read .*absent: No such file"):
         AccessKeys.load(tmp_path / "absent")
 
@@ -99,7 +99,7 @@ NOTES: dict[str, Any] = {
 }
 
 
-async def test_an_sdk_is_let_in_by_its_key_and_policy(write: Write) -> None:
+async def test_an_sdk_is_admitted_by_its_key_and_policy(write: Write) -> None:
     engine = Engine.open(":memory:")
     engine.execute("CreateTable", NOTES)
     shared = AsyncEngine(engine)

@@ -34,7 +34,7 @@ GET = {"TableName": "invoices", "Key": {"owner": {"S": "ann"}}}
 PUT = {"TableName": "invoices", "Item": {"owner": {"S": "ann"}, "total": {"N": "1"}}}
 
 
-def test_the_text_is_amazons() -> None:
+def test_a_refusal_has_amazons_text() -> None:
     policy = parse_policy("ann", {"Statement": statement(Action="dynamodb:GetItem")})
     with pytest.raises(DynamoError) as refused:
         policy.require(required_permissions("PutItem", PUT, partition_names))
@@ -67,7 +67,7 @@ def test_actions_and_resources_match_by_wildcard(members: dict[str, Any], expect
     assert allowed(statement(**members), "GetItem", GET) is expected
 
 
-def test_not_action_and_not_resource_turn_the_list_round() -> None:
+def test_not_action_and_not_resource_invert_the_list() -> None:
     but_delete = {"Effect": "Allow", "NotAction": "dynamodb:Delete*", "Resource": "*"}
     assert allowed(but_delete, "GetItem", GET)
     assert not allowed(but_delete, "DeleteItem", GET)
@@ -134,7 +134,7 @@ LEGACY_QUERY = {
         ("GetItem", {"TableName": "unknown", "Key": ANN}, False),
     ],
 )
-def test_leading_keys_bind_a_user_to_its_own_items(operation: str, request_: dict[str, Any], expected: bool) -> None:
+def test_leading_keys_restrict_a_user_to_some_items(operation: str, request_: dict[str, Any], expected: bool) -> None:
     assert allowed(statement(Condition=OWN), operation, request_) is expected
 
 
@@ -212,7 +212,7 @@ def test_condition_operators(condition: dict[str, Any], expected: bool) -> None:
     assert allowed(statement(Condition=condition), "PutItem", PUT) is expected
 
 
-def test_what_names_no_table_takes_every_resource() -> None:
+def test_a_request_without_a_table_needs_every_resource() -> None:
     on_one = statement(Resource=f"{ARN}invoices")
     assert not allowed(on_one, "ListTables", {"TableName": "invoices"})
     assert not allowed(on_one, "ImportTable", {"TableName": "invoices"})
@@ -248,7 +248,7 @@ def test_reading_a_stream_is_allowed_by_the_streams_name(resource: str, expected
 @pytest.mark.parametrize(
     "text", ["", "|", "orders", f"{ARN}orders/stream/1|1", f"{ARN}orders/stream/1|1|e30=|x", 5, None]
 )
-def test_an_iterator_that_the_engine_would_not_read_takes_every_resource(text: object) -> None:
+def test_an_unreadable_iterator_needs_every_resource(text: object) -> None:
     assert not allowed(statement(Resource=f"{ARN}orders/stream/*"), "GetRecords", {"ShardIterator": text})
     assert allowed(statement(), "GetRecords", {"ShardIterator": text})
 
@@ -286,7 +286,7 @@ def test_a_document_that_cannot_be_judged_is_refused(document: dict[str, Any], t
         parse_policy("ann", document)
 
 
-def test_wildcards_are_iams() -> None:
+def test_wildcards_match_as_in_iam() -> None:
     assert matches_wildcard("a*c", "abbbc")
     assert matches_wildcard("a?c", "a\nc")
     assert not matches_wildcard("a.c", "abc")

@@ -19,7 +19,7 @@ from bursar.dynamo import Engine
 from bursar.dynamo.server.serve import ServerSettings, require_safe, serve, url_of
 from bursar.startup import CannotStart
 from bursar.web.binding import bind
-from tests.support.dynamo.door_clients import EchoEngine, connected, raw_request, serving
+from tests.support.dynamo.server_clients import EchoEngine, connected, raw_request, serving
 
 STARTS_WITHIN_S = 120.0
 TABLE: dict[str, Any] = {
@@ -132,7 +132,7 @@ def test_a_store_in_memory_is_served_by_one_worker(start: Serve) -> None:
     served.stop()
 
 
-def test_start_to_first_answer_is_told_once_ready(start: Serve, tmp_path: Path) -> None:
+def test_a_request_is_answered_once_the_server_is_ready(start: Serve, tmp_path: Path) -> None:
     served = start("--data", str(tmp_path / "store.db"))
     host, port = served.url.removeprefix("http://").split(":")
     socket.create_connection((host, int(port)), timeout=STARTS_WITHIN_S).close()
@@ -167,7 +167,7 @@ def serve_nothing(**settings: Any) -> None:
     serve(ServerSettings(**settings), open_engine=Engine.open, announce=announce)
 
 
-def test_a_busy_port_is_told() -> None:
+def test_a_busy_port_is_one_line() -> None:
     with bind("127.0.0.1", 0, shared=False) as taken:
         taken.listen()
         port = taken.getsockname()[1]
@@ -183,7 +183,7 @@ def test_a_port_shared_by_another_servers_workers_is_busy_too() -> None:
             serve_nothing(path="/tmp/never.db", port=taken.getsockname()[1], workers=2)
 
 
-def test_what_is_wrong_with_the_file_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     other.write_text("hello, I am no database at all, but long enough to be looked at" * 20)
     newer = tmp_path / "newer.db"
@@ -203,7 +203,7 @@ def test_what_is_wrong_with_the_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_explained(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(CannotStart, match=f"the folder {tmp_path} is not writable"):
         serve_nothing(path=str(tmp_path / "store.db"), port=0)
@@ -214,7 +214,7 @@ def test_workers_cannot_share_memory() -> None:
         serve_nothing(path=":memory:", port=0, workers=2)
 
 
-def test_an_address_that_is_not_ours_is_told() -> None:
+def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(CannotStart, match=r"192\.0\.2\.1"):
         bind("192.0.2.1", 0, shared=False)
 
@@ -225,13 +225,13 @@ def test_loopback_needs_no_keys(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.test"])
-def test_other_hosts_need_keys_or_plain_words(host: str) -> None:
+def test_other_hosts_need_keys_or_the_option(host: str) -> None:
     with pytest.raises(CannotStart, match="--host: must be a loopback address without access keys; got"):
         require_safe(host, None, open_to_anyone=False)
     require_safe(host, None, open_to_anyone=True)
 
 
-def test_a_url_is_one_that_can_be_reached() -> None:
+def test_a_url_can_be_reached_from_this_machine() -> None:
     assert url_of("0.0.0.0", 1) == "http://127.0.0.1:1"
     assert url_of("::1", 1) == "http://[::1]:1"
 

@@ -16,5 +16,5 @@ def test_the_operations_are_those_that_botocore_knows() -> None:
         assert target == model.metadata["targetPrefix"]
 
 
-def test_every_operation_of_the_engine_can_be_asked_for() -> None:
+def test_every_operation_of_the_engine_has_a_target() -> None:
     assert set(OPERATIONS) <= set(TARGETS.values())

@@ -16,7 +16,7 @@ from bursar.dynamo.commands import dynamo
 from bursar.dynamo.errors import StoreUnreachable
 from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.dynamo.tools.partiql_shell import CELL_LONGEST, ROWS_PER_PAGE, Shell, history_path, literal
-from tests.support.dynamo.door_clients import serving
+from tests.support.dynamo.server_clients import serving
 from tests.support.dynamo.tables import item, put, table
 
 
