@@ -30,11 +30,12 @@ test: lint .tools/.browser .tools/.oracles ## Lint, type-check and run every tes
 coverage: .venv/.synced .tools/.browser .tools/.oracles ## Run every test, and print the coverage of every room
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov=bursar --cov-report=term --cov-fail-under=0
 
-lint: .venv/.synced ## Format check, lint, types, and the layers of the house
+lint: .venv/.synced ## Format check, lint, types, the layers of the house, and the prose
 	@$(BIN)/ruff format --check --quiet . || { echo "make format mends the above"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tools/prose_check.py --folders src,tests,sim,bench,tools
 
 format: .venv/.synced ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .

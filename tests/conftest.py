@@ -1,4 +1,4 @@
-"""What every folder of tests shares: Hypothesis's profile, and the write path that a test runs on."""
+"""Fixtures for every folder of tests: the Hypothesis profile, and the write path that a test runs on."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def leads_somewhere(page: Path, target: str, anchor: str) -> bool:
-    """Return whether ``target`` exists beside ``page`` and, if it is a page of ours, has the heading ``anchor``."""
+    """Return whether ``target`` exists beside ``page`` and, if it is one of our pages, has the heading ``anchor``."""
     found = page.parent / target if target else page
     if not anchor or found.suffix != ".md":
         return found.exists()

@@ -1,4 +1,4 @@
-"""Private files: created with mode 600 whatever the umask, and refused when others may use them."""
+"""Private files: created with mode 600 with any umask, and refused when others may use them."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def test_a_file_is_created_for_its_owner_alone_whatever_the_umask(tmp_path: Path
 
 
 def test_a_file_never_has_a_wider_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mode is the one of the very call that creates the file: what comes after can only confirm it."""
+    """Check the mode that the creating call itself sets: a later call could only confirm it."""
     before = os.umask(0)
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     try:

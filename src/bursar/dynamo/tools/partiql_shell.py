@@ -1,4 +1,4 @@
-"""A PartiQL prompt: reads statements, draws tables, and reports each error in one line.
+r"""A PartiQL prompt: reads statements, draws tables, and reports each error in one line.
 
     orders> SELECT pk, total FROM orders WHERE pk = 'a'
 
