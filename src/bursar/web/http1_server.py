@@ -124,7 +124,10 @@ class Http1Connection(asyncio.Protocol, ABC):
 
     @abstractmethod
     def handle(self, request: HttpRequest) -> None:
-        """Start to handle ``request``; the subclass calls :meth:`reply` once, now or later."""
+        """Start to handle ``request``; the subclass calls :meth:`reply` once, now or later.
+
+        An exception is logged and answered by :meth:`refusal_reply`, and ends the connection.
+        """
 
     @abstractmethod
     def refusal_reply(self, refusal: RefusalReason) -> bytes:
@@ -274,7 +277,12 @@ class Http1Connection(asyncio.Protocol, ABC):
     def _start(self, request: HttpRequest) -> None:
         self.request = request
         self.deadline_s = float("inf")  # the subclass may take its time
-        self.handle(request)
+        try:
+            self.handle(request)
+        except Exception:
+            _log.exception("unhandled exception while handling a request")
+            self.request = None
+            self._answer_refusal(RefusalReason.FAILED)
 
     def reply(self, head: bytes, body: bytes, *, keep_alive: bool) -> None:
         """Write the answer to the request in hand, and start the next one or end the connection.

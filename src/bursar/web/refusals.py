@@ -17,7 +17,7 @@ class RefusalReason(enum.Enum):
     TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     HEAD_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     FAILED = HTTPStatus.INTERNAL_SERVER_ERROR
-    """The server has a bug: an exception while it read the request."""
+    """The server has a bug: an exception while it read or started to handle the request."""
     TOO_BUSY = HTTPStatus.SERVICE_UNAVAILABLE
     """Too many connections, or too many bytes that are still arriving."""
 
