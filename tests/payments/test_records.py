@@ -1,8 +1,11 @@
 """Records and their items: no value is lost or added, and no secret is shown."""
 
+import ast
 import json
+import re
 from dataclasses import FrozenInstanceError, fields, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from bursar.payments.records import (
     Event,
     Obligation,
     ObligationView,
+    Outcome,
     attempt_from_item,
     from_item,
     latest_event,
@@ -126,11 +130,28 @@ def test_a_record_read_from_an_item_is_as_one_that_was_made(kind: str, attempt: 
     }
     read = from_item(to_item(made[kind]))
     assert repr(read) == repr(made[kind])
-    assert hash(read) == hash(made[kind])
-    assert read is not None
-    for field in fields(read):
-        with pytest.raises(FrozenInstanceError):
-            setattr(read, field.name, None)
+    assert read == made[kind]
+
+
+@pytest.mark.parametrize("kind", [Obligation, Event, Outcome, ObligationView])
+def test_a_record_other_than_an_attempt_is_frozen(kind: type[Any]) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(object.__new__(kind), fields(kind)[0].name, None)
+
+
+def test_only_the_ledger_sets_a_field_of_an_attempt() -> None:
+    """Find each assignment to an attribute named like a field of Attempt, which is not frozen."""
+    names = {field.name for field in fields(Attempt)}
+    source = Path(records.__file__).parents[1]
+    setters = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"\bAttempt\b", path.read_text(encoding="utf-8"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr in names
+        if ast.unparse(node.value) != "self"
+    }
+    assert setters == {"payments/ledger/journal.py", "payments/ledger/ledger.py"}
 
 
 def test_an_item_that_lacks_an_attribute_is_no_record(attempt: Attempt) -> None:

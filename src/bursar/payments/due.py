@@ -1,7 +1,9 @@
 """The time at which the sweeper must check an attempt: a small policy, made of named bounds."""
 
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
 
 from bursar.payments.records import Attempt, whole_ms
 
@@ -20,8 +22,8 @@ class DuePolicy:
     poll_interval_min_s: float = POLL_INTERVAL_MIN_S
     poll_interval_max_s: float = POLL_INTERVAL_MAX_S
 
-    def due_at(self, attempt: Attempt) -> float | None:
-        """Return when an attempt that has just changed is due, in Unix seconds; None if it is final.
+    def due_at(self, attempt: Attempt, changes: Mapping[str, Any] = MappingProxyType({})) -> float | None:
+        """Return when ``attempt`` is due after ``changes`` (field → value), in Unix seconds; None if it is final then.
 
         | status | due |
         |---|---|
@@ -32,24 +34,24 @@ class DuePolicy:
         | processing, outcome unknown | after the shortest polling interval |
         | pending | after the shortest polling interval |
         """
-        match attempt.status:
+
+        def after(field: str) -> Any:
+            return changes[field] if field in changes else getattr(attempt, field)
+
+        match after("status"):
             case "received":
-                return attempt.created_at + self.received_age_max_s
-            case "initiated":
-                return self.token_expires_at(attempt)
-            case "processing" if attempt.lease_until is not None:
-                return attempt.lease_until
-            case "processing" if not attempt.outcome_unknown:
-                return self.token_expires_at(attempt)
-            case "processing" | "pending":
-                return attempt.updated_at + self.poll_interval_min_s
+                due_at = attempt.created_at + self.received_age_max_s
+            case "processing" if after("lease_until") is not None:
+                due_at = after("lease_until")
+            case "processing" if after("outcome_unknown"):
+                due_at = after("updated_at") + self.poll_interval_min_s
+            case "initiated" | "processing":
+                due_at = (after("token_at") or attempt.created_at) + self.token_age_max_s
+            case "pending":
+                due_at = after("updated_at") + self.poll_interval_min_s
             case _:
                 return None
-
-    def scheduled(self, attempt: Attempt) -> Attempt:
-        """Return ``attempt``, due when :meth:`due_at` says."""
-        due_at = self.due_at(attempt)
-        return replace(attempt, due_at=None if due_at is None else whole_ms(due_at))
+        return whole_ms(due_at)
 
     def next_poll_at(self, attempt: Attempt, now: float) -> float:
         """Return when to ask Pay.gov again after a poll at ``now`` that decided nothing.

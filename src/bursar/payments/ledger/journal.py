@@ -62,21 +62,20 @@ class Journal:
             raise NoSuchEdge(f"{event}: must be recorded by {' or '.join(step.actors)}; got {actor}")
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
-            changed = self._due_policy.scheduled(
-                replace(
-                    current,
-                    **changes,
-                    status=step.target,
-                    updated_at=max(whole_ms(self._clock()), current.updated_at),
-                    version=current.version + 1,
-                    event_seq=current.event_seq + 1,
-                )
-            )
+            values: dict[str, Any] = {
+                **changes,
+                "status": step.target,
+                "updated_at": max(whole_ms(self._clock()), current.updated_at),
+                "version": current.version + 1,
+                "event_seq": current.event_seq + 1,
+            }
+            changed = replace(current, **values, due_at=self._due_policy.due_at(current, values))
             item = attempt_to_item(changed)
             written = event_to_item(latest_event(changed, current.status, event, actor, detail))
             try:
                 await self._ruled.write([Update(_as_read(current), item), Put(written)])
-                return replace(changed, stored_item=item)
+                changed.stored_item = item
+                return changed
             except (Contention, RuleRefused) as refusal:
                 current = await self._changed_since(current, refusal)
                 if current.event_seq != attempt.event_seq:
@@ -89,7 +88,8 @@ class Journal:
         item = attempt_to_item(changed)
         try:
             await self._ruled.write([Update(_as_read(attempt), item)])
-            return replace(changed, stored_item=item)
+            changed.stored_item = item
+            return changed
         except (Contention, RuleRefused) as refusal:
             raise AttemptMoved(await self._changed_since(attempt, refusal)) from None
 

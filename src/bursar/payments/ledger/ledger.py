@@ -139,31 +139,31 @@ class Ledger(Lookups):
             created_at = now if view is None else _created_at_or_conflict(view, now, fee.key, metadata)
             if fee.retired:
                 raise FeeRetired(fee.key)
-            attempt = self.due_policy.scheduled(
-                Attempt(
-                    agency_tracking_id=new_agency_tracking_id(self._randomness),
-                    client=client,
-                    reference=normal_reference(reference),
-                    fee=fee.key,
-                    fee_version=fee.version,
-                    tcs_app_id=fee.tcs_app_id,
-                    amount=amount,
-                    metadata=dict(metadata),
-                    url_success=url_success,
-                    url_cancel=url_cancel,
-                    created_at=created_at,
-                    updated_at=created_at,
-                    status=RECEIVED,
-                    event_seq=1,
-                )
+            attempt = Attempt(
+                agency_tracking_id=new_agency_tracking_id(self._randomness),
+                client=client,
+                reference=normal_reference(reference),
+                fee=fee.key,
+                fee_version=fee.version,
+                tcs_app_id=fee.tcs_app_id,
+                amount=amount,
+                metadata=dict(metadata),
+                url_success=url_success,
+                url_cancel=url_cancel,
+                created_at=created_at,
+                updated_at=created_at,
+                status=RECEIVED,
+                event_seq=1,
             )
+            attempt.due_at = self.due_policy.due_at(attempt)
             item = attempt_to_item(attempt)
             writes = [Put(item), Put(event_to_item(latest_event(attempt, None, "started", "portal")))]
             if view is None:
                 writes.insert(0, Put(obligation_to_item(obligation_of(attempt))))
             try:
                 await self._ruled.write(writes)
-                return replace(attempt, stored_item=item)
+                attempt.stored_item = item
+                return attempt
             except StoreBusy as busy:
                 raise LedgerBusy(str(busy)) from busy
             except Contention:

@@ -16,8 +16,8 @@ from bursar.rules.language.writes import Delete, LogicalWrite, Put
 def swaps_of(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> list[Swap]:
     """Return (old, new) of each item that ``writes`` change; empty when nothing changes.
 
-    Raises ``ValueError`` for the item has no kind, which only the compiled form can name. Everything else is judged by
-    the swap itself: two writes at one key, an item that is not as its caller read it, and every rule.
+    Raises ``ValueError`` for an item without a kind, which only the compiled form can name. The swap itself judges
+    everything else: two writes at one key, an item that is not as its caller read it, and every rule.
     """
     swaps: list[Swap] = []
     for write in writes:
