@@ -259,7 +259,7 @@ def test_the_payer_is_sent_to_the_hosted_pages() -> None:
 )
 def test_a_configuration_that_cannot_work_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError):
-        PayGovConfig(url=BASE, payment_url=BASE, **wrong)  # type: ignore[arg-type]
+        PayGovConfig(url=BASE, payment_url=BASE, **wrong)  # type: ignore[arg-type]  # wrong values are the subject
 
 
 def test_the_bearer_token_is_not_shown() -> None:

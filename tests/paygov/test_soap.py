@@ -140,7 +140,7 @@ def test_a_completed_collection_keeps_the_text_of_every_field() -> None:
         "number_of_installments": "01",
     }
     expected = fields | {"transaction_amount": Decimal("60.50")}
-    assert read(COMPLETE_WITH_DETAILS, completed(**fields)) == Collection(**expected)  # type: ignore[arg-type]
+    assert read(COMPLETE_WITH_DETAILS, completed(**fields)) == Collection(**expected)  # type: ignore[arg-type]  # the fields of one table
 
 
 def test_empty_fields_are_absent() -> None:

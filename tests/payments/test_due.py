@@ -32,7 +32,7 @@ def test_pending_is_polled_soon(attempt: Attempt) -> None:
 
 @pytest.mark.parametrize("final", ["processed", "failed"])
 def test_final_is_never_due(attempt: Attempt, final: str) -> None:
-    assert POLICY.due_at(replace(attempt, status=final)) is None  # type: ignore[arg-type]
+    assert POLICY.due_at(replace(attempt, status=final)) is None  # type: ignore[arg-type]  # the status is a parameter
 
 
 def test_polls_thin_out_by_doubling_within_bounds(attempt: Attempt) -> None:

@@ -242,7 +242,7 @@ def test_a_token_that_may_be_forgotten_is_not_sent_again() -> None:
     async def late(tries: int, first_s: float, most_s: float) -> None:
         store.now = ruled_table_began + TOKEN_AGE_MAX_S + 1
 
-    ruled_table.wait = late  # type: ignore[method-assign]
+    ruled_table.wait = late
     finish(ruled_table.write([Put(order())]))
     assert len(store.tokens) == 1
 

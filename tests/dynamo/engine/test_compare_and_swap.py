@@ -206,7 +206,7 @@ def commits(store: AsyncEngine) -> list[str]:
         made.append("")
         commit()
 
-    store.engine._storage.commit = counted  # type: ignore[method-assign]
+    store.engine._storage.commit = counted
     return made
 
 

@@ -132,7 +132,7 @@ async def test_after_too_many_tries_the_engine_blocks_until_the_other_process_ha
             other.execute("COMMIT")
         return looked_in[-1]
 
-    door.engine.begin_if_free = begin_if_free  # type: ignore[method-assign]  # the other process, acted out
+    door.engine.begin_if_free = begin_if_free  # the other process, acted out
     await door.call("PutItem", put("a"))
     assert looked_in == [False] * TURNS_UNTIL_FREE_MAX
     assert await count(door) == 1

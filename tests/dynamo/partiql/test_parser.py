@@ -45,7 +45,7 @@ def number(value: str) -> Literal:
 
 
 def op(operator: str, *operands: object) -> OperatorExpression:
-    return OperatorExpression(operator, operands, "")  # type: ignore[arg-type]
+    return OperatorExpression(operator, operands, "")  # type: ignore[arg-type]  # the operator is drawn at random
 
 
 def where(condition: str) -> object:

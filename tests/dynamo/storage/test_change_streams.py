@@ -164,11 +164,11 @@ def test_a_write_that_a_failed_commit_undoes_is_in_neither(turns: list[tuple[lis
         commit = storage.commit
         for turn, fails in turns:
             before = held(engine.engine)
-            storage.commit = failing if fails else commit  # type: ignore[method-assign]
+            storage.commit = failing if fails else commit
             await asyncio.gather(*(ask(engine, request) for request in turn))
             check_in_step(engine.engine, "NEW_AND_OLD_IMAGES")
             assert not fails or held(engine.engine) == before
-        storage.commit = commit  # type: ignore[method-assign]
+        storage.commit = commit
         await engine.close()
 
     def failing() -> None:

@@ -20,14 +20,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1_000_000.0
-        really_select = self._selector.select  # type: ignore[attr-defined]
+        really_select = self._selector.select  # type: ignore[attr-defined]  # asyncio keeps its selector private
 
         def select(wait_s: float | None) -> Any:
             assert wait_s is not None, "everybody waits for nothing"
             self.now += wait_s
             return really_select(0)
 
-        self._selector.select = select  # type: ignore[attr-defined]
+        self._selector.select = select  # type: ignore[attr-defined]  # asyncio keeps its selector private
 
     def time(self) -> float:
         return self.now
@@ -43,7 +43,7 @@ def world(loop: VirtualLoop, seed: int = 1, latency_s: tuple[float, float] = (0.
     simulator = Simulator(loop.time, random.Random(seed))
     transport = SimulatorTransport(simulator, MisbehaviourPlan(simulator.randomness), latency_s=latency_s)
     paygov = client(BASE, transport, 20.0)
-    return World(None, simulator, transport.plan, paygov, paygov)  # type: ignore[arg-type]
+    return World(None, simulator, transport.plan, paygov, paygov)  # type: ignore[arg-type]  # this world has no clock
 
 
 def test_a_dropped_reply_takes_the_whole_timeout_of_its_caller() -> None:

@@ -130,17 +130,18 @@ class AnySequence(RuleBasedStateMachine):
         return MUST.get((call, latest.status, leased or as_holder, unknown))
 
     def call(self, call: str, attempt: Attempt) -> Awaitable[Attempt]:
-        ledger, failure = self.ledger, {"actor": "sweeper", "return_code": "5009", "return_detail": None}
+        ledger = self.ledger
+        failure: dict[str, Any] = {"actor": "sweeper", "return_code": "5009", "return_detail": None}
         paygov_id = f"3F{attempt.agency_tracking_id}"
         match call:
             case "token":
                 return ledger.record_token(attempt, attempt.agency_tracking_id.ljust(32, "t"))
             case "abandon":
-                return ledger.fail(attempt, event="start_abandoned", **failure)  # type: ignore[arg-type]
+                return ledger.fail(attempt, event="start_abandoned", **failure)
             case "expire":
-                return ledger.fail(attempt, event="expired", **failure)  # type: ignore[arg-type]
+                return ledger.fail(attempt, event="expired", **failure)
             case "refuse":
-                return ledger.fail(attempt, event="refused", **failure)  # type: ignore[arg-type]
+                return ledger.fail(attempt, event="refused", **failure)
             case "take_lease":
                 return ledger.take_lease(attempt, "worker", LEASE_S)
             case "release":

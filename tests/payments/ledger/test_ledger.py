@@ -193,10 +193,10 @@ async def test_an_expired_token_fails_its_attempt(ledger: Ledger, start: Start, 
 
 async def test_failing_twice_writes_one_event(ledger: Ledger, start: Start) -> None:
     there = await initiated(ledger, start)
-    expiry = {"event": "expired", "actor": "sweeper", "return_code": "5009", "return_detail": None}
-    once = await ledger.fail(there, **expiry)  # type: ignore[arg-type]
-    assert await ledger.fail(there, **expiry) == once  # type: ignore[arg-type]
-    assert await ledger.fail(once, **expiry) == once  # type: ignore[arg-type]
+    expiry: dict[str, Any] = {"event": "expired", "actor": "sweeper", "return_code": "5009", "return_detail": None}
+    once = await ledger.fail(there, **expiry)
+    assert await ledger.fail(there, **expiry) == once
+    assert await ledger.fail(once, **expiry) == once
     assert await history(ledger, once) == ["started", "token_given", "expired"]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,10 +83,10 @@ async def test_an_attempt_that_is_gone_raises(ledger: Ledger, attempt: Attempt) 
 
 
 async def test_events_of_several_attempts_are_in_order(ledger: Ledger, start: Start, wall: Wall) -> None:
-    failure = {"event": "start_failed", "actor": "portal", "return_code": None, "return_detail": None}
+    failure: dict[str, Any] = {"event": "start_failed", "actor": "portal", "return_code": None, "return_detail": None}
     first = await start()
     wall.pass_s(1)
-    await ledger.fail(first, **failure)  # type: ignore[arg-type]
+    await ledger.fail(first, **failure)
     wall.pass_s(1)
     second = await start()
     view = await ledger.obligation(first.client, first.reference)

@@ -89,7 +89,7 @@ async def test_errors_are_json(stage: Stage) -> None:
         (_rest("POST", "/init", "e30", isBase64Encoded=True), 400, "invalid base64 in request body"),
         (_rest("POST", "/init", "!!!!", isBase64Encoded=True), 400, "invalid base64 in request body"),
         (_rest("POST", "/init", "\u00e9", isBase64Encoded=True), 400, "invalid base64 in request body"),
-        (_rest("POST", "/init", {"a": 1}), 400, "body of the event is not text"),  # type: ignore[arg-type]
+        (_rest("POST", "/init", {"a": 1}), 400, "body of the event is not text"),  # type: ignore[arg-type]  # a malformed event is the subject
         (_rest("POST", "/init", "{}", headers=["content-type"]), 400, "headers of the event is not an object"),
         (_rest("POST", "/init", "{}", requestContext="r-1"), 403, "Missing IAM principal"),
         (_http("POST", "/init", "{}", requestContext=["r-1"]), 403, "Missing IAM principal"),
@@ -111,7 +111,7 @@ async def test_errors_are_json(stage: Stage) -> None:
         (_rest("GET", "/x", multiValueQueryStringParameters=["a"]), 400, None),
         (_rest("GET", "/\ud800"), 404, None),
         (_http("GET", "/details/\ud800"), 404, None),
-        (_http("GET", 7), 404, None),  # type: ignore[arg-type]
+        (_http("GET", 7), 404, None),  # type: ignore[arg-type]  # a malformed event is the subject
         (_rest("\ud800", "/init"), 405, None),
         (_http("GET", "/transaction-log", rawQueryString="\ud800=1"), 404, None),
         (_rest("POST", "/init", "\ud800"), 400, None),

@@ -173,7 +173,7 @@ async def test_of_two_acknowledgements_at_once_one_is_refused(stage: Stage) -> N
     async def busy(*given: object, **named: object) -> object:
         raise LedgerBusy("moved")
 
-    stage.ledger.contradictions.acknowledge = busy  # type: ignore[method-assign, assignment]
+    stage.ledger.contradictions.acknowledge = busy  # type: ignore[assignment]  # a stand-in
     with pytest.raises(Conflict, match="moved"):
         await acknowledge(stage.portal, attempt.agency_tracking_id, by="Ada", reason="refunded")
 

@@ -24,7 +24,7 @@ async def test_a_tracking_id_that_another_attempt_has_is_unknown_and_alerts(stag
     async def same_id(*, tcs_app_id: str, token: str) -> object:
         return replace(await ask(tcs_app_id=tcs_app_id, token=token), paygov_tracking_id=taken)
 
-    stage.portal.paygov.complete = same_id  # type: ignore[method-assign, assignment]
+    stage.portal.paygov.complete = same_id  # type: ignore[assignment]  # a stand-in
     with pytest.raises(BadGateway, match="ask details"):
         await stage.process(second)
     attempt = await stage.attempt(second)
@@ -65,7 +65,7 @@ async def test_a_contradiction_is_kept_even_when_the_store_is_away_for_a_moment(
             raise refusal
         await keep(attempt, said)
 
-    stage.ledger.contradictions.keep = kept_at_last  # type: ignore[method-assign, assignment]
+    stage.ledger.contradictions.keep = kept_at_last  # type: ignore[assignment]  # a stand-in
     with pytest.raises(BadGateway):
         await complete(stage.portal, claimed, owner, first=True, actor="portal")
     assert len(await attention(stage.portal)) == 1
@@ -102,7 +102,7 @@ async def test_a_fault_of_our_own_is_unknown_and_alerts(stage: Stage) -> None:
     async def broken(*, tcs_app_id: str, token: str) -> object:
         raise ZeroDivisionError
 
-    stage.portal.paygov.complete = broken  # type: ignore[method-assign, assignment]
+    stage.portal.paygov.complete = broken  # type: ignore[assignment]  # a stand-in
     with pytest.raises(Exception, match="unexpected"):
         await stage.process(token)
     assert (await stage.attempt(token)).outcome_unknown
@@ -131,7 +131,7 @@ async def test_a_process_suspended_past_its_lease_cannot_fail_a_completed_attemp
         await ask(tcs_app_id=taken.tcs_app_id, token=token)  # charged, and not yet recorded
         raise Fault("4019", "no such application")
 
-    stage.portal.paygov.complete = asleep  # type: ignore[method-assign, assignment]
+    stage.portal.paygov.complete = asleep  # type: ignore[assignment]  # a stand-in
     with pytest.raises(AttemptMoved, match="has another lease"):
         await complete(stage.portal, claimed, sleeper, first=True, actor="portal")
     attempt = await stage.attempt(token)

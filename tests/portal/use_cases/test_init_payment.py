@@ -145,6 +145,6 @@ async def test_a_token_that_another_attempt_has_is_refused(stage: Stage) -> None
     async def same_again(**asked: object) -> str:
         return token
 
-    stage.portal.paygov.start = same_again  # type: ignore[method-assign]
+    stage.portal.paygov.start = same_again
     with pytest.raises(BadGateway, match="Nothing was charged"):
         await stage.init()

@@ -345,7 +345,7 @@ async def test_a_store_that_is_away_for_a_moment_does_not_lose_paygovs_word(stag
             raise StoreUnreachable("away")
         return await record(*given, **named)
 
-    stage.ledger.record_outcome = flaky  # type: ignore[method-assign]
+    stage.ledger.record_outcome = flaky
     assert (await stage.process(token)).status == "success"
     assert tries == 4
 
