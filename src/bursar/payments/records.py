@@ -393,4 +393,5 @@ def _event_id(event: Event) -> str:
 
 def _change_keys(changed_at: float, record_id: str) -> Item:
     """Return the key of a record in the ``changes`` index."""
-    return {"changeBucket": {"S": change_bucket(changed_at)}, "changedAt": {"S": f"{iso_ms(changed_at)}#{record_id}"}}
+    changed = iso_ms(changed_at)
+    return {"changeBucket": {"S": changed[:CHANGE_BUCKET_CHARS]}, "changedAt": {"S": f"{changed}#{record_id}"}}

@@ -53,10 +53,6 @@ class AsyncEngine:
         self._pending_reads: list[PendingRequest] = []
         self._housekeeping_timer: asyncio.TimerHandle | None = None
 
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
-
     @cached_property
     def compare_and_swap(self) -> EngineCompareAndSwap:
         """The port for swaps of whole items."""
@@ -77,7 +73,7 @@ class AsyncEngine:
 
     async def write(self, known: Operation, request: Mapping[str, Any]) -> bytes:
         """Carry out one writing request together with the others of this iteration."""
-        answer: asyncio.Future[bytes] = self._loop.create_future()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def settle(outcome: RequestOutcome) -> None:
             if answer.done():
@@ -107,12 +103,12 @@ class AsyncEngine:
 
     def _add_write(self, waiting: PendingRequest) -> None:
         if not self._pending_writes:
-            self._loop.call_soon(self._commit_after, TURNS_BEFORE_COMMIT)
+            asyncio.get_running_loop().call_soon(self._commit_after, TURNS_BEFORE_COMMIT)
         self._pending_writes.append(waiting)
 
     def _add_read(self, reading: PendingRequest) -> None:
         if not self._pending_reads:
-            self._loop.call_soon(self._read)
+            asyncio.get_running_loop().call_soon(self._read)
         self._pending_reads.append(reading)
 
     def _read(self) -> None:
@@ -123,7 +119,7 @@ class AsyncEngine:
 
     def _commit_after(self, turns: int) -> None:
         if turns:
-            self._loop.call_soon(self._commit_after, turns - 1)
+            asyncio.get_running_loop().call_soon(self._commit_after, turns - 1)
         else:
             self._commit_when_free(TURNS_UNTIL_FREE_MAX, 0)
 
@@ -131,7 +127,7 @@ class AsyncEngine:
         if turns and self._pending_writes and not self.engine.begin_if_free():
             if len(self._pending_writes) == pending_before:
                 time.sleep(TURN_WAIT_S)  # the loop's timers are too coarse
-            self._loop.call_soon(self._commit_when_free, turns - 1, len(self._pending_writes))
+            asyncio.get_running_loop().call_soon(self._commit_when_free, turns - 1, len(self._pending_writes))
         else:
             self._commit()
 
@@ -139,7 +135,7 @@ class AsyncEngine:
         group = self._pending_writes[:GROUP_REQUESTS_MAX]
         self._pending_writes = self._pending_writes[GROUP_REQUESTS_MAX:]
         if self._pending_writes:
-            self._loop.call_soon(self._commit_when_free, TURNS_UNTIL_FREE_MAX, 0)
+            asyncio.get_running_loop().call_soon(self._commit_when_free, TURNS_UNTIL_FREE_MAX, 0)
         if not group:
             return
         outcomes = self.engine.run_group([(operation, request) for operation, request, _ in group])
@@ -154,7 +150,7 @@ class AsyncEngine:
     def start_housekeeping(self) -> None:
         """Run the housekeeping every second from now on; called in the engine's event loop."""
         self.engine.run_housekeeping_if_due()
-        self._housekeeping_timer = self._loop.call_later(HOUSEKEEPING_EVERY_S, self.start_housekeeping)
+        self._housekeeping_timer = asyncio.get_running_loop().call_later(HOUSEKEEPING_EVERY_S, self.start_housekeeping)
 
     async def close(self) -> None:
         """Carry out the pending reads and writes, then close the engine."""

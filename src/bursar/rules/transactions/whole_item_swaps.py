@@ -8,7 +8,6 @@ passes only the items. A swap that does not go through is sent in the compiled f
 from collections.abc import Sequence
 
 from bursar.dynamo.engine.compare_and_swap import Swap
-from bursar.rules.judging.local_rules import changed_attributes
 from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.language.writes import Delete, LogicalWrite, Put
 
@@ -23,7 +22,7 @@ def swaps_of(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> list[Swap]:
     for write in writes:
         old = None if isinstance(write, Put) else write.old
         new = None if isinstance(write, Delete) else write.item if isinstance(write, Put) else write.new
-        if old is not None and new is not None and not changed_attributes(old, new):
+        if old == new:
             continue
         if plan.kind_of(new or old or {}) is None:
             raise ValueError("the item has no kind")
