@@ -286,11 +286,6 @@ def attempt_key(attempt: Attempt) -> Item:
     return _key(partition_key(attempt.client, attempt.reference), sk)
 
 
-def event_key(event: Event) -> Item:
-    """Return the key of the event's item."""
-    return _key(partition_key(event.client, event.reference), f"event#{_event_id(event)}")
-
-
 def obligation_of(first: Attempt) -> Obligation:
     """Return the obligation of its first attempt, ``first``: the rules keep the values of the two equal."""
     return Obligation(first.client, first.reference, first.fee, first.metadata, first.created_at)
@@ -337,11 +332,12 @@ def attempt_to_item(attempt: Attempt) -> Item:
 
 def event_to_item(event: Event) -> Item:
     """Return the item that stores ``event``."""
+    event_id = f"{event.agency_tracking_id}#{event.seq:04d}"
     return {
-        **event_key(event),
+        **_key(partition_key(event.client, event.reference), f"event#{event_id}"),
         "kind": {"S": EVENT},
         **_EVENT_LAYOUT.encode(event),
-        **_change_keys(event.at, _event_id(event)),
+        **_change_keys(event.at, event_id),
     }
 
 
@@ -385,10 +381,6 @@ _READERS: Final[Mapping[str, Callable[[Item], Obligation | Attempt | Event]]] = 
 
 def _key(pk: str, sk: str) -> Item:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
-
-
-def _event_id(event: Event) -> str:
-    return f"{event.agency_tracking_id}#{event.seq:04d}"
 
 
 def _change_keys(changed_at: float, record_id: str) -> Item:

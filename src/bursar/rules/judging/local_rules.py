@@ -65,8 +65,8 @@ class UnchangedVerdict(ChangesOnlyVerdict):
     def __call__(self, old: Item | None, new: Item) -> str | None:
         """Return which attribute changes although it must not, or None."""
         for name in self._attributes:
-            before = None if old is None else old.get(name)
-            if (before is not None or not self._once) and not same(before, new.get(name)):
+            before, after = None if old is None else old.get(name), new.get(name)
+            if before != after and (before is not None or not self._once) and not same(before, after):
                 return f"{name} is already written" if self._once else f"{name} never changes"
         return None
 
