@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ from bursar.web.asgi_server import AsgiServer, start_asgi_server
 from bursar.web.connection_balancing import ConnectionBalancer
 from bursar.web.refusals import RefusalReason, RefusalReply, plain_refusal
 from tests.support.raw_client import RawClient
+from tests.support.web.asgi_served import Connect, asgi_served
 
-Connect = Callable[[], Awaitable[RawClient]]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /mail HTTP/1.1\r\nHost: x\r\n"
 CALLERS = 6
@@ -67,22 +66,8 @@ async def _answer(send: Any, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-@asynccontextmanager
-async def served(scene: Scene) -> AsyncIterator[tuple[AsgiServer, Connect]]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = await start_asgi_server(scene.app, listening, refuse=scene.refuse)
-    clients: list[RawClient] = []
-
-    async def connect() -> RawClient:
-        clients.append(RawClient(*await asyncio.open_connection(*listening.getsockname())))
-        return clients[-1]
-
-    try:
-        yield server, connect
-    finally:
-        await server.close(0)
-        for client in clients:
-            client.close()
+def served(scene: Scene) -> AbstractAsyncContextManager[tuple[AsgiServer, Connect]]:
+    return asgi_served(scene.app, scene.refuse)
 
 
 @pytest.fixture

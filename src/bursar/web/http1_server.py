@@ -279,7 +279,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         self.deadline_s = float("inf")  # the subclass may take its time
         try:
             self.handle(request)
-        except Exception:
+        except Exception:  # a bug of the subclass: without an answer the connection would hang
             _log.exception("unhandled exception while handling a request")
             self.request = None
             self._answer_refusal(RefusalReason.FAILED)

@@ -4,9 +4,7 @@ import asyncio
 import json
 import logging
 import random
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -21,9 +19,10 @@ from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.doors.asgi import PortalApp
 from bursar.portal.use_cases.portal import Portal
 from bursar.web import asgi_server, http_server
-from bursar.web.asgi_server import AsgiServer, start_asgi_server
+from bursar.web.asgi_server import AsgiServer
 from tests.support.portal.stage import DAWSON
-from tests.support.raw_client import REPLY_WITHIN_S, RawClient
+from tests.support.raw_client import REPLY_WITHIN_S
+from tests.support.web.asgi_served import Connect, asgi_served
 
 METHODS = ("GET", "POST")
 
@@ -64,26 +63,9 @@ def request(method: str = "POST", target: str = "/echo", body: bytes = b"", **he
     return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
 
 
-Connect = Callable[[], Awaitable[RawClient]]
-
-
-@asynccontextmanager
-async def opened(scene: Scene) -> AsyncIterator[tuple[AsgiServer, Connect]]:
+def opened(scene: Scene) -> AbstractAsyncContextManager[tuple[AsgiServer, Connect]]:
     app = PortalApp(scene.application, body_timeout_s=None)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = await start_asgi_server(app, listening, refuse=app.refuse)
-    clients: list[RawClient] = []
-
-    async def connect() -> RawClient:
-        clients.append(RawClient(*await asyncio.open_connection(*listening.getsockname())))
-        return clients[-1]
-
-    try:
-        yield server, connect
-    finally:
-        await server.close(0)
-        for client in clients:
-            client.close()
+    return asgi_served(app, app.refuse)
 
 
 @pytest.fixture
