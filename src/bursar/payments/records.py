@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from bursar.clock import iso_ms
 from bursar.dynamo.items.attribute_values import Item as Item
+from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH
 from bursar.payments.item_layout import FLAG, TEXT, TIME, WHOLE_NUMBER, Codec, Layout
 from bursar.payments.status import LIVE, PROCESSING, Actor, EventName, OutcomeStatus, Status
 
@@ -109,6 +110,7 @@ class Attempt:
     repeat_used: bool = False  # the one repeated complete may have been sent: never send another
     refreshed_at: float | None = None
     due_at: float | None = None
+    event_hash: str | None = None  # of its last event; None in stores written before events were chained
     stored_item: Item | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -135,6 +137,7 @@ class Event:
     from_status: Status | None
     to_status: Status
     detail: dict[str, Any] = field(default_factory=dict, hash=False)
+    previous_hash: str | None = None  # payments.event_chain; None in stores written before events were chained
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +256,7 @@ _ATTEMPT_LAYOUT: Final = Layout(
         "repeat_used": ("repeatUsed", FLAG),
         "refreshed_at": ("refreshedAt", TIME),
         "due_at": ("dueAt", TIME),
+        "event_hash": (EVENT_HASH, TEXT),
     },
 )
 _EVENT_LAYOUT: Final = Layout(
@@ -268,6 +272,7 @@ _EVENT_LAYOUT: Final = Layout(
         "from_status": ("fromStatus", TEXT),
         "to_status": ("toStatus", TEXT),
         "detail": ("detail", _JSON),
+        "previous_hash": (PREVIOUS_HASH, TEXT),
     },
     nullable=("from_status",),
 )
@@ -292,9 +297,18 @@ def obligation_of(first: Attempt) -> Obligation:
 
 
 def latest_event(
-    attempt: Attempt, source: Status | None, name: EventName, actor: Actor, detail: Mapping[str, Any] | None = None
+    attempt: Attempt,
+    source: Status | None,
+    name: EventName,
+    actor: Actor,
+    detail: Mapping[str, Any] | None = None,
+    *,
+    previous_hash: str | None = None,
 ) -> Event:
-    """Return the event that describes how ``attempt`` came into its state from ``source`` (None: it is new)."""
+    """Return the event that describes how ``attempt`` came into its state from ``source`` (None: it is new).
+
+    ``previous_hash`` is the hash of the event before it; None if no event before it is chained.
+    """
     return Event(
         client=attempt.client,
         reference=attempt.reference,
@@ -306,6 +320,7 @@ def latest_event(
         from_status=source,
         to_status=attempt.status,
         detail=dict(detail or {}),
+        previous_hash=previous_hash or CHAIN_BEGINS,
     )
 
 

@@ -14,6 +14,7 @@ from bursar.clock import Clock
 from bursar.payments import rules
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
+from bursar.payments.event_chain import event_hash
 from bursar.payments.records import Attempt, Item, attempt_to_item, event_to_item, latest_event, whole_ms
 from bursar.payments.status import Actor, EventName, NoSuchEdge, Status, edge
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
@@ -70,8 +71,10 @@ class Journal:
                 "event_seq": current.event_seq + 1,
             }
             changed = replace(current, **values, due_at=self._due_policy.due_at(current, values))
+            described = latest_event(changed, current.status, event, actor, detail, previous_hash=current.event_hash)
+            written = event_to_item(described)
+            changed.event_hash = event_hash(written)
             item = attempt_to_item(changed)
-            written = event_to_item(latest_event(changed, current.status, event, actor, detail))
             try:
                 await self._ruled.write([Update(_as_read(current), item), Put(written)])
                 changed.stored_item = item

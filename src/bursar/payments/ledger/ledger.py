@@ -31,6 +31,7 @@ from bursar.payments.errors import (
     ObligationTaken,
     OutcomeContradicts,
 )
+from bursar.payments.event_chain import event_hash
 from bursar.payments.fees import Fee, FeeCatalogue
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.contradictions import Contradictions
@@ -156,8 +157,11 @@ class Ledger(Lookups):
                 event_seq=1,
             )
             attempt.due_at = self.due_policy.due_at(attempt)
+            previous_hash = None if view is None else view.attempts[-1].event_hash
+            event = event_to_item(latest_event(attempt, None, "started", "portal", previous_hash=previous_hash))
+            attempt.event_hash = event_hash(event)
             item = attempt_to_item(attempt)
-            writes = [Put(item), Put(event_to_item(latest_event(attempt, None, "started", "portal")))]
+            writes = [Put(item), Put(event)]
             if view is None:
                 writes.insert(0, Put(obligation_to_item(obligation_of(attempt))))
             try:
