@@ -11,6 +11,7 @@ of both.
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 from xml.parsers import expat
 
 DOCUMENT_BYTES_MAX = 256 * 1024
@@ -26,15 +27,12 @@ class XmlRefused(ValueError):
     """Not well-formed XML, or XML that is refused. The message gives the reason."""
 
 
-class Element:
+class Element(NamedTuple):
     """One element: its local name, its text (stripped of XML white space) and its children in order."""
 
-    __slots__ = ("children", "name", "text")
-
-    def __init__(self, name: str, text: str = "") -> None:
-        self.name = name
-        self.text = text
-        self.children: list[Element] = []
+    name: str
+    text: str
+    children: list["Element"]
 
     def named(self, name: str) -> Iterator["Element"]:
         """Return the children with that local name, in order."""
@@ -74,32 +72,36 @@ def parse_xml(body: bytes, content_type: str = "") -> Element:
     except (expat.ExpatError, LookupError, ValueError) as error:
         # LookupError and ValueError: an encoding that is unknown or that expat does not support.
         raise XmlRefused(f"not well-formed XML: {error}") from None
-    return tree.path[0].children[0]
+    return tree.children[0][0]
 
 
 class _Tree:
-    """Receives the parser's callbacks, and stops the parser as soon as a bound is exceeded."""
+    """Receives the parser's callbacks, and stops the parser as soon as a bound is exceeded.
 
-    __slots__ = ("elements", "path", "pieces")
+    An element is made at its end. ``children`` holds the finished children of the document and of each open element,
+    and ``pieces`` the pieces of each open element's text.
+    """
+
+    __slots__ = ("children", "elements", "pieces")
 
     def __init__(self) -> None:
-        self.path = [Element("")]
-        self.pieces: list[list[str]] = []  # of the text of each element on the path
+        self.children: list[list[Element]] = [[]]
+        self.pieces: list[list[str]] = []
         self.elements = 0
 
-    def start(self, tag: str, _attributes: dict[str, str]) -> None:
+    def start(self, _tag: str, _attributes: dict[str, str]) -> None:
         self.elements += 1
         if self.elements > ELEMENTS_MAX:
             raise XmlRefused(f"more than {ELEMENTS_MAX} elements")
-        if len(self.path) > DEPTH_MAX:
+        if len(self.pieces) == DEPTH_MAX:
             raise XmlRefused(f"elements nested more than {DEPTH_MAX} deep")
-        element = Element(tag.rpartition("}")[2])
-        self.path[-1].children.append(element)
-        self.path.append(element)
+        self.children.append([])
         self.pieces.append([])
 
-    def end(self, _tag: str) -> None:
-        self.path.pop().text = "".join(self.pieces.pop()).strip(_XML_SPACE)
+    def end(self, tag: str) -> None:
+        text = "".join(self.pieces.pop()).strip(_XML_SPACE)
+        children = self.children.pop()
+        self.children[-1].append(Element(tag.rpartition("}")[2], text, children))
 
     def text(self, text: str) -> None:
         self.pieces[-1].append(text)
