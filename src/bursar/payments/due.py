@@ -34,21 +34,19 @@ class DuePolicy:
         | processing, outcome unknown | after the shortest polling interval |
         | pending | after the shortest polling interval |
         """
-
-        def after(field: str) -> Any:
-            return changes[field] if field in changes else getattr(attempt, field)
-
-        match after("status"):
+        updated_at: float = changes.get("updated_at", attempt.updated_at)
+        lease_until: float | None = changes.get("lease_until", attempt.lease_until)
+        match changes.get("status", attempt.status):
             case "received":
                 due_at = attempt.created_at + self.received_age_max_s
-            case "processing" if after("lease_until") is not None:
-                due_at = after("lease_until")
-            case "processing" if after("outcome_unknown"):
-                due_at = after("updated_at") + self.poll_interval_min_s
+            case "processing" if lease_until is not None:
+                due_at = lease_until
+            case "processing" if changes.get("outcome_unknown", attempt.outcome_unknown):
+                due_at = updated_at + self.poll_interval_min_s
             case "initiated" | "processing":
-                due_at = (after("token_at") or attempt.created_at) + self.token_age_max_s
+                due_at = (changes.get("token_at", attempt.token_at) or attempt.created_at) + self.token_age_max_s
             case "pending":
-                due_at = after("updated_at") + self.poll_interval_min_s
+                due_at = updated_at + self.poll_interval_min_s
             case _:
                 return None
         return whole_ms(due_at)
