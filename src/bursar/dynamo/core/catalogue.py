@@ -5,6 +5,7 @@ Nothing here blocks, reads the system clock or uses global randomness. A write h
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,10 +45,13 @@ class Core:
         self._guard_loader = guard_loader
         self._tables: dict[str, Table] = {}
         self._guards: dict[str, Guard] = {}
-        self._counts: dict[Counted, list[int]] = {}
+        self._items_added: defaultdict[Counted, int] = defaultdict(int)
+        self._bytes_added: defaultdict[Counted, int] = defaultdict(int)
+        """What the open transaction has added so far to each table and index."""
         self._ttl_indexes: dict[int, TtlIndex] = {}
         self._streams: dict[int, Stream] = {}
-        self._version = UNKNOWN_VERSION
+        self.version = UNKNOWN_VERSION
+        """The catalogue's version at the last refresh: while it is the same, every table is defined as it was."""
         self.streams = Streams(storage, randomness)
         self.address = "localhost"
         """The address of the server of this store, which DescribeEndpoints returns."""
@@ -76,7 +80,7 @@ class Core:
     def refresh(self) -> None:
         """Read the definitions again if any process changed one."""
         version = self.storage.catalogue_version()
-        if version == self._version:
+        if version == self.version:
             return
         self._streams = self.streams.enabled()
         self._ttl_indexes = {}
@@ -86,7 +90,7 @@ class Core:
         }
         for table in self._tables.values():
             self._attach_followers(table)
-        self._version = version
+        self.version = version
 
     def _attach_followers(self, table: Table) -> None:
         ttl_index = ttl_index_of(self.storage, table)
@@ -101,18 +105,14 @@ class Core:
         """Return the expiry times of a table's items, as of the last :meth:`refresh`; None without a time to live."""
         return self._ttl_indexes.get(table.id)
 
-    @property
-    def version(self) -> int:
-        """The catalogue's version at the last refresh: while it is the same, every table is defined as it was."""
-        return self._version
-
     def discard_cache(self) -> None:
         """Discard the cached definitions and counts of an undone transaction."""
-        self._version = UNKNOWN_VERSION
+        self.version = UNKNOWN_VERSION
         self._tables = {}
         self._ttl_indexes = {}
         self._streams = {}
-        self._counts.clear()
+        self._items_added.clear()
+        self._bytes_added.clear()
 
     def create_table(self, name: str, document: dict[str, Any]) -> Table:
         """Add a table with its indexes."""
@@ -185,7 +185,7 @@ class Core:
                 index.entries.insert(entry + key, row_id)
                 items += 1
                 size_bytes += item_size(index.project(item))
-        self.storage.count(table.id, index.number, items, size_bytes)
+        self.storage.add_counts([(items, size_bytes, *index.counted)])
 
     # Rules ----------------------------------------------------------------------------------------------------
 
@@ -273,19 +273,19 @@ class Core:
         if new is None:
             if row is None:
                 return
-            row_id = row[0]
+            row_id, items, grown_bytes = row[0], -1, -row[1]
             table.rows.delete(row_id)
-            self._count(table.counted, -1, -row[1])
         elif row is None:
+            items, grown_bytes = 1, write.size
             row_id = table.rows.insert(write.key, write.size, write.body)
-            self._count(table.counted, 1, write.size)
         else:
-            row_id = row[0]
             # The item is unchanged: writing it would dirty a page of the file for nothing.
             if row[2] == write.body:
                 return
+            row_id, items, grown_bytes = row[0], 0, write.size - row[1]
             table.rows.update(row_id, write.size, write.body)
-            self._count(table.counted, 0, write.size - row[1])
+        self._items_added[table.counted] += items
+        self._bytes_added[table.counted] += grown_bytes
         if row is not None or not table.index_key_names.isdisjoint(new or ()):
             self._apply_to_indexes(write, row_id)
         for follow in table.followers:
@@ -294,36 +294,29 @@ class Core:
     def _apply_to_indexes(self, write: ItemWrite, row_id: int) -> None:
         old, new, row = write.old, write.new, write.row
         for index in write.table.indexes.values():
+            items = grown_bytes = 0
             if old is not None and new is not None and index.same_key(old, new):
-                grown = _grown_bytes(index, write, old, new)
-                if grown:
-                    self._count(index.counted, 0, grown)
-                continue
-            if old is not None and row is not None:
-                before = index.key_of(old)
-                if before is not None:
-                    index.entries.delete(before + write.key)
-                    self._count(index.counted, -1, -_held_bytes(index, old, row[1]))
-            if new is not None:
-                after = index.key_of(new)
-                if after is not None:
-                    index.entries.insert(after + write.key, row_id)
-                    self._count(index.counted, 1, _held_bytes(index, new, write.size))
-
-    def _count(self, counted: Counted, items: int, size_bytes: int) -> None:
-        count = self._counts.get(counted)
-        if count is None:
-            self._counts[counted] = [items, size_bytes]
-        else:
-            count[0] += items
-            count[1] += size_bytes
+                grown_bytes = _grown_bytes(index, write, old, new)
+            else:
+                if old is not None and row is not None:
+                    before = index.key_of(old)
+                    if before is not None:
+                        index.entries.delete(before + write.key)
+                        items, grown_bytes = -1, -_held_bytes(index, old, row[1])
+                if new is not None:
+                    after = index.key_of(new)
+                    if after is not None:
+                        index.entries.insert(after + write.key, row_id)
+                        items, grown_bytes = items + 1, grown_bytes + _held_bytes(index, new, write.size)
+            self._items_added[index.counted] += items
+            self._bytes_added[index.counted] += grown_bytes
 
     def flush_counts(self) -> None:
         """Write the counts that the open transaction changed, immediately before its commit."""
-        for (table_id, number), (items, size_bytes) in self._counts.items():
-            if items or size_bytes:
-                self.storage.count(table_id, number, items, size_bytes)
-        self._counts.clear()
+        rows = [(items, self._bytes_added[counted], *counted) for counted, items in self._items_added.items()]
+        self.storage.add_counts([row for row in rows if row[0] or row[1]])
+        self._items_added.clear()
+        self._bytes_added.clear()
 
 
 def _raise_if_refused(refusal: Refusal | None, positions: Sequence[int]) -> None:
@@ -336,8 +329,9 @@ def _grown_bytes(index: SecondaryIndex, write: ItemWrite, old: Item, new: Item) 
     for name, _ in index.key_types:
         if name not in new:
             return 0
-    before = write.row[1] if write.row else 0
-    return _held_bytes(index, new, write.size) - _held_bytes(index, old, before)
+    if index.projected is None:
+        return write.size - (write.row[1] if write.row else 0)
+    return item_size(index.project(new)) - item_size(index.project(old))
 
 
 def _held_bytes(index: SecondaryIndex, item: Item, whole_bytes: int) -> int:

@@ -8,7 +8,7 @@ it raises, the transaction is rolled back and the file is as before.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -293,11 +293,10 @@ class Storage:
 
     # Counters -------------------------------------------------------------------------------------------------
 
-    def count(self, table_id: int, number: int, items: int, size_bytes: int) -> None:
-        """Add to the item count and size of a table (``TABLE_ITSELF``) or of one of its indexes."""
-        self.cursor.execute(
-            "UPDATE counters SET items = items + ?, bytes = bytes + ? WHERE table_id = ? AND index_number = ?",
-            (items, size_bytes, table_id, number),
+    def add_counts(self, added: Sequence[tuple[int, int, int, int]]) -> None:
+        """Add to counters; each of ``added`` is (items, bytes, table id, ``TABLE_ITSELF`` or index number)."""
+        self.cursor.executemany(
+            "UPDATE counters SET items = items + ?, bytes = bytes + ? WHERE table_id = ? AND index_number = ?", added
         )
 
     def counts(self, table_id: int, number: int) -> tuple[int, int]:
