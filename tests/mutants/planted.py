@@ -255,14 +255,14 @@ def _() -> None:
 def _() -> None:
     from bursar.rules.judging.plan import RulesPlan
 
-    judged = RulesPlan.judge
+    judged = RulesPlan.judge_local_rules
 
     def relaxed(self: RulesPlan, old: Any, new: Any, changed: Any = None) -> Any:
         if old and new and self.kind_of(old) and self.kind_of(new):
             old = {**old, self.kind_attribute: new[self.kind_attribute]}
         return judged(self, old, new, changed)
 
-    RulesPlan.judge = relaxed
+    RulesPlan.judge_local_rules = relaxed
 
 
 @mutant("kinds-open", "an item of any other kind keeps the first kind's rules")

@@ -14,7 +14,7 @@ value without its sentinel leaves a stale sentinel. It blocks no write here, and
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -58,26 +58,6 @@ def load_guard(document: str) -> "NativeGuard":
     return NativeGuard(rules_from_toml(document))
 
 
-class _ItemSource(Protocol):
-    """The items in which parents and owners of sentinels are looked up."""
-
-    def get(self, table: str, key: dict[str, Any]) -> Item | None: ...
-
-
-class _ItemsAfterRequest:
-    """Items in the state that the request leaves: written items from the request, others from the table."""
-
-    def __init__(self, changes: Sequence[Change], view: GuardView) -> None:
-        self._changes = changes
-        self._view = view
-
-    def get(self, table: str, key: dict[str, Any]) -> Item | None:
-        for change in self._changes:
-            if change.key == key and change.table == table:
-                return change.new
-        return self._view.get(table, key)
-
-
 class NativeGuard:
     """The rules of one table, checked by the engine before each commit."""
 
@@ -88,7 +68,7 @@ class NativeGuard:
     def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
         """Return the first refusal among ``changes`` by a local rule, or the check that needs the table."""
         judged = self._judge_locally(changes)
-        return judged if isinstance(judged, Refusal) else self._table_check(changes, judged)
+        return judged if isinstance(judged, Refusal) else self._table_check(judged)
 
     def judge_swap(self, changes: Sequence[Change]) -> Refusal | JudgedSwap:
         """Judge the changes of a writer that writes no sentinels, and add the sentinels' changes."""
@@ -96,7 +76,7 @@ class NativeGuard:
         if isinstance(judged, Refusal):
             return judged
         added = self._sentinel_changes(judged)
-        return added if isinstance(added, Refusal) else JudgedSwap(added, self._table_check(changes, judged, added))
+        return added if isinstance(added, Refusal) else JudgedSwap(added, self._table_check(judged, added))
 
     def _judge_locally(self, changes: Sequence[Change]) -> Refusal | _Judged:
         """Return the first refusal by a local rule, or what of ``changes`` must be checked in the table."""
@@ -107,13 +87,10 @@ class NativeGuard:
             if (old is None or old.get(attribute) == sentinel) and (new is None or new.get(attribute) == sentinel):
                 judged.sentinels.append((index, change))
                 continue
-            changed = None if old is None or new is None else changed_attributes(old, new)
-            found = plan.judge(old, new, changed)
-            if found is not None:
-                return Refusal(index, found.message)
-            kind = plan.kind_of(new or old or {})
-            assert kind is not None  # judged above
-            touched = kind.on_creation if changed is None else kind.touched_by(changed)
+            changed = None if old is None or new is None else changed_attributes(old, new, change.unlike)
+            touched = plan.judge_local_rules(old, new, changed)
+            if isinstance(touched, Violation):
+                return Refusal(index, touched.message)
             for unique in touched.unique_values:
                 before, after = unique.given_up_and_taken(old, new)
                 if before is not None:
@@ -122,7 +99,6 @@ class NativeGuard:
                     judged.taken.append((index, change, unique, after))
             if new is not None:
                 judged.children.extend((index, change, parent) for parent in touched.parents)
-
         return judged
 
     def _sentinel_changes(self, judged: _Judged) -> Refusal | list[Change]:
@@ -153,7 +129,7 @@ class NativeGuard:
         plan = self._plan
         return sentinel_item(plan.key_names, plan.kind_attribute, value, unique.rule.name, owner.key)
 
-    def _table_check(self, changes: Sequence[Change], judged: _Judged, added: Sequence[Change] = ()) -> TableCheck:
+    def _table_check(self, judged: _Judged, added: Sequence[Change] = ()) -> TableCheck:
         """Return the check that needs the table. ``added`` sentinels follow from ``judged`` and need no check."""
         names = self._plan.key_names
         written_sentinels = [*(change for _, change in judged.sentinels), *added]
@@ -162,11 +138,10 @@ class NativeGuard:
         def look_up(view: GuardView) -> Refusal | None:
             for value, change, _ in judged.given_up:
                 self._give_up(view, value, change.key)
-            written = _ItemsAfterRequest(changes, view)
             return (
-                self._taken_refusal(judged.taken, sentinels_after, view, written)
-                or self._parent_refusal(judged.children, written)
-                or self._sentinel_refusal(judged.sentinels, judged.taken, written)
+                self._taken_refusal(judged.taken, sentinels_after, view)
+                or self._parent_refusal(judged.children, view)
+                or self._sentinel_refusal(judged.sentinels, judged.taken, view)
             )
 
         return look_up
@@ -202,7 +177,7 @@ class NativeGuard:
             for unique in kind.unique_values:
                 value = unique.partition_of(item)
                 if value is not None:
-                    taken = self._own(change, unique, value, self._sentinel_of(value, change, view), view, view)
+                    taken = self._own(change, unique, value, self._sentinel_of(value, change, view), view)
                     if taken is not None:
                         yield taken.message
             for parent in kind.parents:
@@ -213,37 +188,27 @@ class NativeGuard:
     # --- unique values -------------------------------------------------------------------------------------------
 
     def _taken_refusal(
-        self,
-        taken: Sequence[_Taken],
-        sentinels_after: Mapping[str | None, Item | None],
-        view: GuardView,
-        written: _ItemSource,
+        self, taken: Sequence[_Taken], sentinels_after: Mapping[str | None, Item | None], view: GuardView
     ) -> Refusal | None:
         """Return the refusal of the first value in ``taken`` that another item owns, or None.
 
         ``sentinels_after``: value → its sentinel in the state that the request leaves, for those that it writes.
         """
         for index, change, unique, value in taken:
-            sentinel = sentinels_after[value] if value in sentinels_after else self._sentinel_of(value, change, written)
-            found = self._own(change, unique, value, sentinel, view, written)
+            sentinel = sentinels_after[value] if value in sentinels_after else self._sentinel_of(value, change, view)
+            found = self._own(change, unique, value, sentinel, view)
             if found is not None:
                 return Refusal(index, found.message)
         return None
 
-    def _sentinel_of(self, value: str, change: Change, written: _ItemSource) -> Item | None:
+    def _sentinel_of(self, value: str, change: Change, view: GuardView) -> Item | None:
         """Return the sentinel of ``value`` in the table of ``change``; None in a table whose keys are not all text."""
         if not all("S" in part for part in change.key.values()):
             return None
-        return written.get(change.table, sentinel_key(self._plan.key_names, value))
+        return view.get(change.table, sentinel_key(self._plan.key_names, value))
 
     def _own(
-        self,
-        change: Change,
-        unique: UniqueValue,
-        value: str,
-        sentinel: Item | None,
-        view: GuardView,
-        written: _ItemSource,
+        self, change: Change, unique: UniqueValue, value: str, sentinel: Item | None, view: GuardView
     ) -> Violation | None:
         """Make the item of ``change`` the owner of ``value``; return a violation if another item owns it.
 
@@ -254,7 +219,7 @@ class NativeGuard:
         named = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
         if named == key:
             present = view.owner(_OWNERS, value.encode())
-        elif named is not None and self._owns({"M": named}, value, change.table, written):
+        elif named is not None and self._owns({"M": named}, value, change.table, view):
             return self._plan.taken_violation(unique, change.old, change.new, named)
         else:
             present = view.own(_OWNERS, value.encode(), owner_bytes(key))
@@ -269,14 +234,14 @@ class NativeGuard:
 
     # --- parents -------------------------------------------------------------------------------------------------
 
-    def _parent_refusal(self, children: Sequence[tuple[int, Change, ParentRule]], view: _ItemSource) -> Refusal | None:
+    def _parent_refusal(self, children: Sequence[tuple[int, Change, ParentRule]], view: GuardView) -> Refusal | None:
         for index, change, parent in children:
             found = self._orphaned(change, parent, view)
             if found is not None:
                 return Refusal(index, found.message)
         return None
 
-    def _orphaned(self, change: Change, parent: ParentRule, view: _ItemSource) -> Violation | None:
+    def _orphaned(self, change: Change, parent: ParentRule, view: GuardView) -> Violation | None:
         assert change.new is not None
         key = parent.key(change.new)
         if key is None:
@@ -286,8 +251,10 @@ class NativeGuard:
     # --- sentinels -----------------------------------------------------------------------------------------------
 
     def _sentinel_refusal(
-        self, sentinels: Sequence[tuple[int, Change]], taken: Sequence[_Taken], view: _ItemSource
+        self, sentinels: Sequence[tuple[int, Change]], taken: Sequence[_Taken], view: GuardView
     ) -> Refusal | None:
+        if not sentinels:
+            return None
         owners = {value: change.key for _, change, _, value in taken}
         for index, change in sentinels:
             message = self._sentinel_violation(change, view, owners)
@@ -296,7 +263,7 @@ class NativeGuard:
         return None
 
     def _sentinel_violation(
-        self, change: Change, view: _ItemSource, owners: Mapping[str, Item] = _NO_OWNERS
+        self, change: Change, view: GuardView, owners: Mapping[str, Item] = _NO_OWNERS
     ) -> str | None:
         """Return why a sentinel may not be as the request leaves it, or None.
 
@@ -316,7 +283,7 @@ class NativeGuard:
             return None
         return plan.violation(_SENTINEL, _SENTINEL, reason, (OWNER,), change.old, change.new).message
 
-    def _owns(self, owner: Mapping[Any, Any] | None, partition: str, table: str, view: _ItemSource) -> bool:
+    def _owns(self, owner: Mapping[Any, Any] | None, partition: str, table: str, view: GuardView) -> bool:
         key = None if owner is None else owner.get("M")
         if not isinstance(key, dict) or set(key) != set(self._plan.key_names):
             return False

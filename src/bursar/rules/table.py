@@ -24,11 +24,10 @@ from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.errors import RuleRefused, StoreBusy
 from bursar.rules.judging.plan import RulesPlan
-from bursar.rules.judging.sentinels import OWNER, sentinel_key, sentinel_prefix, value_text
+from bursar.rules.judging.sentinels import OWNER, sentinel_key, value_text
 from bursar.rules.language.predicates import Plain, typed_value
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.toml import rules_to_toml
-from bursar.rules.language.vocabulary import Unique, UniqueWhile
 from bursar.rules.language.writes import LogicalWrite
 from bursar.rules.transactions.actions import CompiledAction
 from bursar.rules.transactions.cancellations import (
@@ -110,7 +109,7 @@ class RuledTable:
         unclear = False
         if self._compare_and_swap is not None and token is None:
             try:
-                swaps = swaps_of(self.plan, writes)
+                swaps = swaps_of(writes)
                 if swaps:
                     await self._compare_and_swap.swap(self.name, swaps, self._document)
                 return
@@ -131,14 +130,14 @@ class RuledTable:
         Raises ``KeyError`` for an unknown rule and ``ValueError`` for a rule of another kind or a wrong number of
         values.
         """
-        named = self.rules[rule]
-        if not isinstance(named, Unique | UniqueWhile):
-            raise ValueError(f"rule {rule!r}: must be unique or unique while; got {named.keyword}")
-        if len(values) != len(named.attributes):
+        unique = self.plan.unique_values.get(rule)
+        if unique is None:
+            raise ValueError(f"rule {rule!r}: must be unique or unique while; got {self.rules[rule].keyword}")
+        if len(values) != len(unique.attributes):
             raise ValueError(
-                f"values of rule {rule!r}: must be one for each of {', '.join(named.attributes)}; got {len(values)}"
+                f"values of rule {rule!r}: must be one for each of {', '.join(unique.attributes)}; got {len(values)}"
             )
-        partition = sentinel_prefix(named) + value_text([typed_value(value) for value in values])
+        partition = unique.prefix + value_text([typed_value(value) for value in values])
         sentinel = await self.get(sentinel_key(self.rules.key_names, partition))
         return None if sentinel is None else dict(sentinel[OWNER]["M"])
 

@@ -34,8 +34,10 @@ class NoFour(Guard):
 
     def __init__(self, document: str) -> None:
         assert document == NO_FOUR
+        self.judged: list[Change] = []
 
     def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
+        self.judged += changes
         for at, change in enumerate(changes):
             if change.new and change.new.get("n") == {"N": "4"}:
                 return Refusal(at, NO_FOUR)
@@ -138,6 +140,18 @@ async def test_the_rules_counted_on_must_be_the_tables(store: AsyncEngine) -> No
     with pytest.raises(Unswapped, match="rules"):
         await store.compare_and_swap.swap("things", [(None, item("1"))], NO_FOUR)
     assert everything(store) == []
+
+
+async def test_the_guard_gets_the_comparison_of_the_two_items(store: AsyncEngine) -> None:
+    old = item("1", n={"N": "1"}, kept={"S": "k"}, gone={"S": "g"}, text={"S": "a"})
+    new = item("1", n={"N": "1.0"}, kept={"S": "k"}, text={"S": "b"}, come={"S": "c"})
+    await store.compare_and_swap.swap("things", [(None, old)], NO_FOUR)
+    await store.compare_and_swap.swap("things", [(old, new)], NO_FOUR)
+    guard = store.engine._core.guard(NO_FOUR)
+    assert isinstance(guard, NoFour)
+    created, changed = guard.judged
+    assert created.unlike is None
+    assert changed.unlike == {"n", "gone", "text", "come"}
 
 
 async def test_of_two_swaps_of_one_item_in_one_iteration_one_succeeds(store: AsyncEngine) -> None:

@@ -11,7 +11,7 @@ guard's view shows the state that the request would produce (:mod:`bursar.dynamo
 ``judge`` needs only the changes, so callers can run it before they take the write lock.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -34,6 +34,8 @@ class Change(NamedTuple):
     key: Item
     old: Item | None
     new: Item | None
+    unlike: Collection[str] | None = None
+    """The attributes that are absent in one of the items or differ as JSON; None if they are not compared yet."""
 
 
 @dataclass(frozen=True)

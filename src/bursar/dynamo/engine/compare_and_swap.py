@@ -15,7 +15,7 @@ is not looked up, since the item is nearly always new: the insertion fails if an
 undone, and each of its requests runs in a separate transaction.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import apsw
@@ -125,6 +125,8 @@ class _PreparedSwap(NamedTuple):
     """``new`` as it will be stored."""
     bytes_more: int
     """The size of ``new``; if there is an ``old``, the difference to its size."""
+    unlike: Collection[str] | None = None
+    """The attributes in which ``old`` and ``new`` differ as JSON; None if one of the two is None."""
 
 
 class _SwapPlan(NamedTuple):
@@ -140,7 +142,9 @@ def _plan_swaps(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Sw
     if table.rules != rules:
         raise Unswapped("the table has other rules")
     prepared = [_prepare(table, old, new) for old, new in swaps]
-    changes = [Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new) for one in prepared]
+    changes = [
+        Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new, one.unlike) for one in prepared
+    ]
     judged = core.guard(rules).judge_swap(changes)
     if isinstance(judged, Refusal):
         raise Unswapped(judged.message)
@@ -167,13 +171,14 @@ def _prepare(table: Table, old: WholeItem | None, new: WholeItem | None) -> _Pre
     old_item: Item = dict(old)
     # Attributes that equal the stored ones are valid, canonical and measured already.
     changed = {name: value for name, value in item.items() if old_item.get(name) != value}
-    removed_or_changed = old_item.keys() - item.keys() | old_item.keys() & changed.keys()
+    removed = old_item.keys() - item.keys()
+    replaced = old_item.keys() & changed.keys()
     canonical_changes, changed_bytes = normalise_and_measure(changed)
     if canonical_changes is not changed:
         item.update(canonical_changes)
     table.check_index_keys(canonical_changes)
-    bytes_more = changed_bytes - item_size({name: old_item[name] for name in removed_or_changed})
-    return _PreparedSwap(key, old_item, stored, item, orjson.dumps(item), bytes_more)
+    bytes_more = changed_bytes - item_size({name: old_item[name] for name in removed | replaced})
+    return _PreparedSwap(key, old_item, stored, item, orjson.dumps(item), bytes_more, removed | changed.keys())
 
 
 def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:

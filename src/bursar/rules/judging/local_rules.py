@@ -1,6 +1,6 @@
 """Local rules: the verdict of one rule on one item's old and new state, and DynamoDB's comparison of values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -91,19 +91,19 @@ class CheckVerdict:
         return None if self._holds(new) else f"{self._description} does not hold"
 
 
-def changed_attributes(old: Item, new: Item) -> frozenset[str]:
-    """Return the attributes that differ under DynamoDB's comparison: sets in any order, numbers by value."""
-    changed = differing_attributes(old, new)
-    changed += [name for name in old if name not in new]
+def changed_attributes(old: Item, new: Item, unlike: Iterable[str] | None = None) -> frozenset[str]:
+    """Return the attributes that differ under DynamoDB's comparison: sets in any order, numbers by value.
+
+    ``unlike``: the attributes that are absent in one of the items or differ as JSON, if the caller has compared them;
+    others may be among them.
+    """
+    changed = []
+    for name in old.keys() | new.keys() if unlike is None else unlike:
+        before, after = old.get(name), new.get(name)
+        # A text has one representation, so different text is a different value.
+        if before != after and (after is None or "S" in after or not same(before, after)):
+            changed.append(name)
     return frozenset(changed)
-
-
-def differing_attributes(old: Item, new: Item) -> list[str]:
-    """Return the attributes of ``new`` that are absent or different in ``old``."""
-    look = old.get
-    unlike = [name for name, value in new.items() if look(name) != value]
-    # A text has one representation, so different text is a different value.
-    return [name for name in unlike if "S" in new[name] or not same(look(name), new[name])]
 
 
 def same(left: Any, right: Any) -> bool:

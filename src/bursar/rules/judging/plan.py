@@ -149,13 +149,23 @@ class RulesPlan:
 
         ``changed`` saves the comparison when the caller already has the changed attributes.
         """
+        judged = self.judge_local_rules(old, new, changed)
+        return judged if isinstance(judged, Violation) else None
+
+    def judge_local_rules(
+        self, old: Item | None, new: Item | None, changed: frozenset[str] | None = None
+    ) -> Violation | TouchedRules:
+        """Return the violation of the first local rule that refuses old → new, or the rules that the change concerns.
+
+        A removed item concerns the rules that its creation concerns: it gives up its unique values.
+        """
         item = old if new is None else new
         assert item is not None  # a change has at least one of the two
         kind = self.kind_of(item)
         if kind is None:
             return self._kind_violation(old, new)
         if new is None:
-            return None if kind.removal is None else self.violation(*kind.removal, (), old, None)
+            return kind.on_creation if kind.removal is None else self.violation(*kind.removal, (), old, None)
         if old is None:
             if self._is_at_sentinel_key(new):
                 return self._kind_violation(None, new)
@@ -163,17 +173,18 @@ class RulesPlan:
                 reason = local.verdict(None, new)
                 if reason is not None:
                     return self.violation(local.rule, local.keyword, reason, local.shown, None, new)
-            return None
+            return kind.on_creation
         before = old.get(self.kind_attribute)
         if before != new.get(self.kind_attribute) and (self.single_kind is None or before == _SENTINEL):
             return self._kind_violation(old, new)
         if changed is None:
             changed = changed_attributes(old, new)
-        for local in kind.touched_by(changed).local_rules:
+        touched = kind.touched_by(changed)
+        for local in touched.local_rules:
             reason = local.verdict(old, new)
             if reason is not None:
                 return self.violation(local.rule, local.keyword, reason, local.shown, old, new)
-        return None
+        return touched
 
     def state_violations(self, item: Item) -> list[Violation]:
         """Return a violation for every local rule that the item breaks in its present state.

@@ -8,23 +8,18 @@ passes only the items. A swap that does not go through is sent in the compiled f
 from collections.abc import Sequence
 
 from bursar.dynamo.engine.compare_and_swap import Swap
-from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.language.writes import Delete, LogicalWrite, Put
 
 
-def swaps_of(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> list[Swap]:
+def swaps_of(writes: Sequence[LogicalWrite]) -> list[Swap]:
     """Return (old, new) of each item that ``writes`` change; empty when nothing changes.
 
-    Raises ``ValueError`` for an item without a kind, which only the compiled form can name. The swap itself judges
-    everything else: two writes at one key, an item that is not as its caller read it, and every rule.
+    The swap judges everything else: two writes at one key, an item that is not as its caller read it, and every rule.
     """
     swaps: list[Swap] = []
     for write in writes:
         old = None if isinstance(write, Put) else write.old
         new = None if isinstance(write, Delete) else write.item if isinstance(write, Put) else write.new
-        if old == new:
-            continue
-        if plan.kind_of(new or old or {}) is None:
-            raise ValueError("the item has no kind")
-        swaps.append((old, new))
+        if old != new:
+            swaps.append((old, new))
     return swaps
