@@ -160,7 +160,7 @@ async def serve_portal(
         on_stop()
 
 
-def client_limits(settings: Settings, shared: SharedBuckets | None = None, seat: int = 0) -> ClientLimits:
+def client_limits(settings: Settings, shared: SharedBuckets | None = None, worker: int = 0) -> ClientLimits:
     """Return the limits of each client. ``shared``: the memory that the workers of a server share, if any."""
     return ClientLimits(
         steady_clock,
@@ -168,7 +168,7 @@ def client_limits(settings: Settings, shared: SharedBuckets | None = None, seat:
         rate_per_s=settings.rate_per_s,
         burst=max(1.0, BURST_S * settings.rate_per_s),
         shared=shared,
-        seat=seat,
+        worker=worker,
     )
 
 

@@ -32,8 +32,10 @@ def workers(
     """Yield the limits of each worker of one server."""
     with SharedBuckets(count) as shared:
         yield [
-            ClientLimits(clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat)
-            for seat in range(count)
+            ClientLimits(
+                clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, worker=worker
+            )
+            for worker in range(count)
         ]
 
 
@@ -135,12 +137,13 @@ def test_a_new_worker_has_nothing_under_way_and_the_bucket_as_it_was() -> None:
     clock = ManualClock()
     with SharedBuckets(2) as shared:
         one, first = (
-            ClientLimits(clock, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=seat) for seat in range(2)
+            ClientLimits(clock, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, worker=worker)
+            for worker in range(2)
         )
         for limits in (one, first, first):
             limits.enter("a")
         assert refusal_of(one, "a") == ("Too many requests at once: retry later", "1")
-        second = ClientLimits(clock, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, seat=1)
+        second = ClientLimits(clock, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, worker=1)
         one.enter("a")
         second.enter("a")
         second.leave("a")
@@ -201,11 +204,11 @@ def test_memory_is_bounded_and_shared_buckets_remain() -> None:
                 one.enter(client)
 
 
-SEATS = 3
+WORKERS = 3
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["enter", "enter", "enter", "leave", "replace"]),
-        st.integers(0, SEATS - 1),
+        st.integers(0, WORKERS - 1),
         st.sampled_from(["a", "b"]),
         st.sampled_from([0.0, 0.0, 0.125, 0.5, 3.0, 100.0, -0.5, -3.0]),
     ),
@@ -219,30 +222,30 @@ def test_all_workers_together_admit_the_same_requests_as_one_process(
 ) -> None:
     clock = ManualClock()
     alone = ClientLimits(clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst)
-    under_way = [Counter[str]() for _ in range(SEATS)]
-    with SharedBuckets(SEATS) as shared:
+    under_way = [Counter[str]() for _ in range(WORKERS)]
+    with SharedBuckets(WORKERS) as shared:
 
-        def begin(seat: int) -> ClientLimits:
+        def begin(worker: int) -> ClientLimits:
             return ClientLimits(
-                clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, seat=seat
+                clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, worker=worker
             )
 
-        together = [begin(seat) for seat in range(SEATS)]
-        for step, seat, client, later_s in steps:
+        together = [begin(worker) for worker in range(WORKERS)]
+        for step, worker, client, later_s in steps:
             clock.now += later_s
             if step == "enter":
-                answer = refusal_of(together[seat], client)
+                answer = refusal_of(together[worker], client)
                 assert answer == refusal_of(alone, client)
-                under_way[seat][client] += answer is None
-            elif step == "leave" and under_way[seat][client]:
-                under_way[seat][client] -= 1
-                together[seat].leave(client)
+                under_way[worker][client] += answer is None
+            elif step == "leave" and under_way[worker][client]:
+                under_way[worker][client] -= 1
+                together[worker].leave(client)
                 alone.leave(client)
             elif step == "replace":
-                for lost in under_way[seat].elements():
+                for lost in under_way[worker].elements():
                     alone.leave(lost)
-                under_way[seat].clear()
-                together[seat] = begin(seat)
+                under_way[worker].clear()
+                together[worker] = begin(worker)
 
 
 @on_stage

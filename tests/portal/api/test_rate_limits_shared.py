@@ -12,15 +12,15 @@ from bursar.portal.api.rate_limits_shared import SharedBuckets
 WORKERS, CLIENTS = 4, 300
 with SharedBuckets(WORKERS) as shared:
     waits, go = os.pipe()
-    for seat in range(WORKERS):
+    for worker in range(WORKERS):
         if not os.fork():
             os.close(go)
             os.read(waits, 1)
             names = [f"c{number}" for number in range(CLIENTS)]
-            random.Random(seat).shuffle(names)
+            random.Random(worker).shuffle(names)
             for name in names:
-                bucket = shared.bucket(name, seat, 0.0, 1000.0)
-                with bucket:
+                bucket = shared.bucket(name, worker, 0.0, 1000.0)
+                with bucket.lock:
                     _, left, seen_at = bucket.read()
                     bucket.begin_request(left - 1, seen_at)
             os._exit(0)
@@ -30,7 +30,7 @@ with SharedBuckets(WORKERS) as shared:
     assert [shared.bucket(f"c{number}", 0, 0.0, 1000.0).read() for number in range(CLIENTS)] == [
         (WORKERS, 1000.0 - WORKERS, 0.0)
     ] * CLIENTS
-    assert shared._words[0] == CLIENTS
+    assert sum(any(slot[:16]) for slot in shared.slots) == CLIENTS
 print("one slot each")
 """
 
@@ -44,10 +44,10 @@ WORKERS, BURST = 4, 40_000
 with SharedBuckets(WORKERS) as shared:
     waits, go = os.pipe()
     heard, says = os.pipe()
-    for seat in range(WORKERS):
+    for worker in range(WORKERS):
         if not os.fork():
             os.close(go)
-            limits = ClientLimits(lambda: 1000.0, rate_per_s=1.0, burst=BURST, shared=shared, seat=seat)
+            limits = ClientLimits(lambda: 1000.0, rate_per_s=1.0, burst=BURST, shared=shared, worker=worker)
             os.read(waits, 1)
             let_in = 0
             for _ in range(BURST // 2):
@@ -73,17 +73,17 @@ from bursar.portal.api.rate_limits import ClientLimits
 from bursar.portal.api.rate_limits_shared import SharedBuckets
 
 with SharedBuckets(2) as shared:
-    limits = ClientLimits(lambda: 0.0, rate_per_s=1.0, burst=10.0, shared=shared, seat=1)
+    limits = ClientLimits(lambda: 0.0, rate_per_s=1.0, burst=10.0, shared=shared, worker=1)
     limits.enter("a")
     heard, says = os.pipe()
     holder = os.fork()
     if not holder:
-        with shared.bucket("a", 0, 0.0, 10.0):
+        with shared.bucket("a", 0, 0.0, 10.0).lock:
             os.write(says, b".")
             signal.pause()
     os.read(heard, 1)
     try:
-        fcntl.lockf(shared.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(shared.lock.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         print("held")
     os.kill(holder, signal.SIGKILL)
@@ -95,22 +95,22 @@ print("released")
 
 KILLED_WHILE_CLAIMING = """
 import os, signal
-from bursar.portal.api.rate_limits_shared import SharedBuckets, _LEVEL
+from bursar.portal.api.rate_limits_shared import Bucket, SharedBuckets
 
 with SharedBuckets(2) as shared:
     heard, says = os.pipe()
     holder = os.fork()
     if not holder:
-        def begin(slot):
+        def fill(bucket, left, now):
             os.write(says, b".")
             signal.pause()
-        shared._begin = begin
+        Bucket.fill = fill
         shared.bucket("half", 0, 0.0, 10.0)
     os.read(heard, 1)
     os.kill(holder, signal.SIGKILL)
     assert shared.bucket("whole", 1, 0.0, 10.0).read() == (0, 10.0, 0.0)
     os.waitpid(holder, 0)
-    assert shared._words[0] == 1
+    assert sum(any(slot[:16]) for slot in shared.slots) == 1
 print("claimed nothing")
 """
 
@@ -136,9 +136,9 @@ def test_a_worker_killed_while_it_claims_a_slot_has_claimed_nothing() -> None:
     assert run(KILLED_WHILE_CLAIMING) == ("claimed nothing\n", "")
 
 
-def test_a_client_has_one_bucket_for_all_seats() -> None:
+def test_a_client_has_one_bucket_for_all_workers() -> None:
     with SharedBuckets(2) as shared:
-        first, second = (shared.bucket("a", seat, 100.0, 10.0) for seat in range(2))
+        first, second = (shared.bucket("a", worker, 100.0, 10.0) for worker in range(2))
         assert first is not None
         assert second is not None
         first.begin_request(9.0, 101.0)

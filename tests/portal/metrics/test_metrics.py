@@ -241,7 +241,7 @@ def _count_everything(metrics: Metrics, seconds: float) -> None:
 @on_stage
 async def test_any_worker_exports_the_counts_of_all(stage: Stage) -> None:
     alone, snapshots = Metrics(), Snapshots(3)
-    workers = [Metrics(snapshots, seat) for seat in range(3)]
+    workers = [Metrics(snapshots, worker) for worker in range(3)]
     for worker in (workers[0], workers[2], workers[2]):
         _count_everything(worker, 0.25)
         _count_everything(alone, 0.25)
@@ -254,7 +254,7 @@ async def test_any_worker_exports_the_counts_of_all(stage: Stage) -> None:
 @on_stage
 async def test_workers_tell_the_same_seconds_to_the_last_bit(stage: Stage) -> None:
     snapshots = Snapshots(3)
-    workers = [Metrics(snapshots, seat) for seat in range(3)]
+    workers = [Metrics(snapshots, worker) for worker in range(3)]
     for worker, seconds in zip(workers, (0.3, 0.2, 0.1), strict=True):
         worker.request_answered("initPayment", "POST", 200, seconds)
         worker.publish()

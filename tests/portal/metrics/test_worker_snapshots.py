@@ -30,14 +30,14 @@ print("whole")
 """
 
 
-def test_each_seat_has_the_last_that_was_kept_there() -> None:
+def test_each_worker_has_its_last_one() -> None:
     snapshots = Snapshots(2)
-    assert [snapshots.latest(seat) for seat in range(2)] == [b"", b""]
+    assert [snapshots.latest(worker) for worker in range(2)] == [b"", b""]
     for text in (b"first, and longer", b"second", b"third"):
         snapshots.keep(0, text)
-        assert [snapshots.latest(seat) for seat in range(2)] == [text, b""]
+        assert [snapshots.latest(worker) for worker in range(2)] == [text, b""]
     snapshots.keep(1, b"another's")
-    assert [snapshots.latest(seat) for seat in range(2)] == [b"third", b"another's"]
+    assert [snapshots.latest(worker) for worker in range(2)] == [b"third", b"another's"]
 
 
 def test_a_worker_killed_while_it_writes_leaves_its_last_whole_snapshot() -> None:

@@ -12,7 +12,7 @@ import math
 from typing import Final
 
 from bursar.clock import Clock
-from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedBucket, SharedBuckets
+from bursar.portal.api.rate_limits_shared import SLOTS_MAX, Bucket, PrivateBucket, SharedBuckets
 from bursar.portal.contract.errors import TooMany
 
 AT_ONCE_MAX: Final = 256
@@ -30,8 +30,8 @@ class ClientLimits:
 
     clock: seconds, the same clock for all workers that share. If it is set back by ``d`` seconds, a client gains
     nothing for ``d`` seconds. shared: the buckets that this worker shares with the others of one server, which have the
-    same limits; None for a process without others. seat: this worker's number among them. A new worker on a seat has
-    no requests under way.
+    same limits; None for a process without others. worker: this worker's number among them. A worker begins without
+    requests under way.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ClientLimits:
         rate_per_s: float = RATE_PER_S,
         burst: float = BURST,
         shared: SharedBuckets | None = None,
-        seat: int = 0,
+        worker: int = 0,
     ) -> None:
         if at_once_max < 1 or rate_per_s <= 0 or burst < 1:
             raise ValueError(
@@ -54,11 +54,11 @@ class ClientLimits:
         self._rate_per_s = rate_per_s
         self._burst = burst
         self._shared = shared
-        self._seat = seat
+        self._worker = worker
         self._logged_full = False
-        self._buckets: dict[str, _OwnBucket | SharedBucket] = {}
+        self._buckets: dict[str, Bucket] = {}
         if shared is not None:
-            shared.take_seat(seat)
+            shared.start_worker(worker)
 
     def enter(self, client: str) -> None:
         """Count a request of ``client`` in. Raises ``TooMany``; such a request must not :meth:`leave`."""
@@ -66,7 +66,7 @@ class ClientLimits:
         if bucket is None:
             self._forget_idle_clients()
             bucket = self._buckets[client] = self._new_bucket(client)
-        with bucket:
+        with bucket.lock:
             now = self._clock()
             under_way, left, seen_at = bucket.read()
             left = min(self._burst, left + (now - seen_at) * self._rate_per_s)
@@ -80,46 +80,17 @@ class ClientLimits:
         """Count a request of ``client`` out that :meth:`enter` counted in."""
         self._buckets[client].end_request()
 
-    def _new_bucket(self, client: str) -> "_OwnBucket | SharedBucket":
+    def _new_bucket(self, client: str) -> Bucket:
         now = self._clock()
         if self._shared is not None:
-            bucket = self._shared.bucket(client, self._seat, now, self._burst)
+            bucket = self._shared.bucket(client, self._worker, now, self._burst)
             if bucket is not None:
                 return bucket
             if not self._logged_full:
                 self._logged_full = True
                 _log.error("more than %d clients: this worker limits the others without the other workers", SLOTS_MAX)
-        return _OwnBucket(self._burst, now)
+        return PrivateBucket(self._burst, now)
 
     def _forget_idle_clients(self) -> None:
         if len(self._buckets) >= CLIENTS_REMEMBERED_MAX:
             self._buckets = {name: bucket for name, bucket in self._buckets.items() if bucket.in_use}
-
-
-class _OwnBucket:
-    """One client's bucket in this process alone, with the methods of :class:`SharedBucket`. It needs no lock."""
-
-    __slots__ = ("_left", "_seen_at", "_under_way")
-
-    def __init__(self, left: float, seen_at: float) -> None:
-        self._left = left
-        self._seen_at = seen_at
-        self._under_way = 0
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *failure: object) -> None: ...
-
-    @property
-    def in_use(self) -> bool:
-        return self._under_way > 0
-
-    def read(self) -> tuple[int, float, float]:
-        return self._under_way, self._left, self._seen_at
-
-    def begin_request(self, left: float, now: float) -> None:
-        self._left, self._seen_at = left, now
-        self._under_way += 1
-
-    def end_request(self) -> None:
-        self._under_way -= 1

@@ -1,7 +1,7 @@
-"""Store the buckets of all clients in memory that the workers of one server share, under one lock.
+"""Token buckets in memory that the workers of one server share, under one lock.
 
-    memory │ number of claimed slots │ digest of each slot's client │ slot 0 │ slot 1 │ …
-    slot   │ requests left in the bucket │ when that was, seconds │ under way: worker 0, 1 … │
+    memory │ slot 0 │ slot 1 │ …
+    slot   │ digest of the client's name │ requests left │ when that was, seconds │ under way: worker 0, 1 … │
 
 A worker reads and changes a bucket while it holds the lock. The lock is a record lock on a file without a name, so the
 kernel releases it if the worker dies. A worker that is killed inside the lock leaves either the old or the new bucket.
@@ -13,116 +13,128 @@ import hashlib
 import mmap
 import os
 import struct
+from contextlib import AbstractContextManager, nullcontext
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, Self
 
 SLOTS_MAX: Final = 4096
 """Clients with a slot as long as the server runs, including clients that have been removed from the clients' file."""
 
-_WORD_BYTES: Final = 8
 _DIGEST_BYTES: Final = 16
-_SLOTS_BEGIN: Final = _WORD_BYTES + SLOTS_MAX * _DIGEST_BYTES
+_FREE: Final = bytes(_DIGEST_BYTES)
 _LEVEL: Final = struct.Struct("=dd")  # requests left, Unix seconds
+_WORD_BYTES: Final = 8
+
+
+class Bucket:
+    """One client's bucket, as one worker uses it; :meth:`end_request` alone needs no ``lock``."""
+
+    __slots__ = ("_slot", "_under_way", "_worker", "lock")
+
+    def __init__(self, slot: memoryview, worker: int, lock: AbstractContextManager[object]) -> None:
+        self.lock = lock
+        self._slot = slot
+        self._under_way = slot[_DIGEST_BYTES + _LEVEL.size :].cast("q")
+        self._worker = worker
+
+    @property
+    def in_use(self) -> bool:
+        """Whether this worker has requests of the client under way."""
+        return self._under_way[self._worker] > 0
+
+    def read(self) -> tuple[int, float, float]:
+        """Return the requests under way at all workers, the requests left, and when they were left (seconds)."""
+        return sum(self._under_way), *_LEVEL.unpack_from(self._slot, _DIGEST_BYTES)
+
+    def fill(self, left: float, now: float) -> None:
+        """Store the requests left at ``now`` in a new bucket."""
+        _LEVEL.pack_into(self._slot, _DIGEST_BYTES, left, now)
+
+    def begin_request(self, left: float, now: float) -> None:
+        """Store the requests left at ``now``, and count one more request of this worker under way."""
+        _LEVEL.pack_into(self._slot, _DIGEST_BYTES, left, now)
+        self._under_way[self._worker] += 1
+
+    def end_request(self) -> None:
+        """Count one request of this worker less: no other worker writes this word."""
+        self._under_way[self._worker] -= 1
+
+    def end_all_requests(self) -> None:
+        """Count no requests of this worker: its predecessor's ended with it."""
+        self._under_way[self._worker] = 0
+
+
+class PrivateBucket(Bucket):
+    """A bucket in this process alone, full at first. It needs no lock."""
+
+    def __init__(self, left: float, now: float) -> None:
+        super().__init__(memoryview(bytearray(_slot_bytes(1))), 0, nullcontext())
+        self.fill(left, now)
 
 
 class SharedBuckets:
-    """The buckets of one server's clients. Create it before forking the workers; ``seats`` is their number.
+    """The buckets of one server's clients, for ``workers`` workers. Create it before forking them.
 
     As a context manager it closes the lock's file at the end. The memory goes with the last process.
     """
 
-    def __init__(self, seats: int) -> None:
-        self.seats = seats
-        self._slot_bytes = _LEVEL.size + seats * _WORD_BYTES
-        self.memory = mmap.mmap(-1, _SLOTS_BEGIN + SLOTS_MAX * self._slot_bytes)
-        self._words = memoryview(self.memory).cast("q")
-        self.lock_file = _nameless_file()
+    def __init__(self, workers: int) -> None:
+        size = _slot_bytes(workers)
+        memory = memoryview(mmap.mmap(-1, SLOTS_MAX * size))
+        self.slots = [memory[begin : begin + size] for begin in range(0, len(memory), size)]
+        self.lock = _RecordLock()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self.lock_file.close()
+        self.lock.file.close()
 
-    def take_seat(self, seat: int) -> None:
-        """Set the requests under way on ``seat`` to 0: those of the worker that had it before ended with it."""
-        for slot in range(self._words[0]):
-            self._under_way(slot)[seat] = 0
+    def start_worker(self, worker: int) -> None:
+        """Count no requests of a new worker, which has the number of one that has ended."""
+        for slot in self.slots:
+            if slot[:_DIGEST_BYTES] == _FREE:
+                return
+            Bucket(slot, worker, self.lock).end_all_requests()
 
-    def bucket(self, client: str, seat: int, now: float, burst: float) -> "SharedBucket | None":
-        """Return the bucket of ``client`` for the worker on ``seat``; None if other clients have all slots.
+    def bucket(self, client: str, worker: int, now: float, burst: float) -> Bucket | None:
+        """Return the bucket of ``client`` for ``worker``; None if other clients have all slots.
 
         A new client's bucket is full: ``burst`` requests at ``now``, in seconds.
         """
         digest = hashlib.blake2b(client.encode(), digest_size=_DIGEST_BYTES).digest()
-        # lockf and not flock: a lock of flock belongs to every process that inherited the file.
-        fcntl.lockf(self.lock_file, fcntl.LOCK_EX)
-        try:
-            slot = self._find_or_claim(digest, now, burst)
-        finally:
-            fcntl.lockf(self.lock_file, fcntl.LOCK_UN)
-        return None if slot is None else SharedBucket(self, self._begin(slot), self._under_way(slot), seat)
-
-    def _find_or_claim(self, digest: bytes, now: float, burst: float) -> int | None:
-        claimed = self._words[0]
-        at = self.memory.find(digest, _WORD_BYTES, _WORD_BYTES + claimed * _DIGEST_BYTES)
-        if at >= 0:
-            return (at - _WORD_BYTES) // _DIGEST_BYTES
-        if claimed == SLOTS_MAX:
-            return None
-        at = _WORD_BYTES + claimed * _DIGEST_BYTES
-        self.memory[at : at + _DIGEST_BYTES] = digest
-        _LEVEL.pack_into(self.memory, self._begin(claimed), burst, now)
-        self._words[0] = claimed + 1  # last: a worker that is killed before this has claimed nothing
-        return claimed
-
-    def _begin(self, slot: int) -> int:
-        return _SLOTS_BEGIN + slot * self._slot_bytes
-
-    def _under_way(self, slot: int) -> "memoryview[int]":
-        end = self._begin(slot + 1) // _WORD_BYTES
-        return self._words[end - self.seats : end]
+        with self.lock:
+            for slot in self.slots:
+                if slot[:_DIGEST_BYTES] == digest:
+                    return Bucket(slot, worker, self.lock)
+                if slot[:_DIGEST_BYTES] == _FREE:
+                    bucket = Bucket(slot, worker, self.lock)
+                    bucket.fill(burst, now)
+                    slot[:_DIGEST_BYTES] = digest  # last: a worker that is killed before this has claimed nothing
+                    return bucket
+        return None
 
 
-class SharedBucket:
-    """One client's bucket, as one worker uses it. As a context manager it holds the lock of all buckets."""
+class _RecordLock:
+    """A lock that one process at a time has, on a file that has no other use."""
 
-    __slots__ = ("_begin", "_lock_file", "_memory", "_seat", "_under_way")
-
-    def __init__(self, buckets: SharedBuckets, begin: int, under_way: "memoryview[int]", seat: int) -> None:
-        self._memory = buckets.memory
-        self._lock_file = buckets.lock_file
-        self._begin = begin
-        self._under_way = under_way
-        self._seat = seat
+    def __init__(self) -> None:
+        self.file = _nameless_file()
 
     def __enter__(self) -> None:
-        fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
+        # lockf and not flock: a lock of flock belongs to every process that inherited the file.
+        fcntl.lockf(self.file, fcntl.LOCK_EX)
 
     def __exit__(self, *failure: object) -> None:
-        fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+        fcntl.lockf(self.file, fcntl.LOCK_UN)
 
-    @property
-    def in_use(self) -> bool:
-        """Whether this worker has requests of the client under way."""
-        return self._under_way[self._seat] > 0
 
-    def read(self) -> tuple[int, float, float]:
-        """Return the requests under way at all workers, the requests left, and when they were left (seconds)."""
-        return sum(self._under_way), *_LEVEL.unpack_from(self._memory, self._begin)
-
-    def begin_request(self, left: float, now: float) -> None:
-        """Store the requests left at ``now``, and count one more request of this worker under way."""
-        _LEVEL.pack_into(self._memory, self._begin, left, now)
-        self._under_way[self._seat] += 1
-
-    def end_request(self) -> None:
-        """Count one request of this worker less. It needs no lock: no other worker writes this word."""
-        self._under_way[self._seat] -= 1
+def _slot_bytes(workers: int) -> int:
+    return _DIGEST_BYTES + _LEVEL.size + workers * _WORD_BYTES
 
 
 def _nameless_file() -> BinaryIO:
-    """Return a file to lock and for nothing else; where the system can, one that needs no folder to write to."""
+    """Return an empty file; where the system can, one that needs no folder to write to."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("bursar-clients"), "r+b")
     return TemporaryFile()

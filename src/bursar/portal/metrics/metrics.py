@@ -60,12 +60,12 @@ class Metrics:
     """An :class:`~bursar.portal.use_cases.observer.Observer` and a request observer that counts.
 
     snapshots: the counts that the workers of one server share, so that each can export all of them; None for a process
-    without others. seat: this worker's number among them. It starts with the counts of the worker that had the seat.
+    without others. worker: this worker's number among them. It starts with the counts of its predecessor.
     """
 
-    def __init__(self, snapshots: Snapshots | None = None, seat: int = 0) -> None:
+    def __init__(self, snapshots: Snapshots | None = None, worker: int = 0) -> None:
         self._snapshots = snapshots
-        self._seat = seat
+        self._worker = worker
         self._requests = Counts("bursar_requests", "Requests", ["operation", "method", "status"])
         self._request_s = Durations("bursar_request_seconds", "Seconds to a reply", ["operation"], _SECONDS)
         self._paygov = Counts("bursar_paygov_calls", "Calls to Pay.gov", ["operation", "outcome"])
@@ -91,7 +91,7 @@ class Metrics:
             self._store_s,
         )
         if snapshots is not None:
-            _add_snapshot(self._counters, snapshots.latest(seat))
+            _add_snapshot(self._counters, snapshots.latest(worker))
         self._gauges = registry = CollectorRegistry()
         self._live = Gauge("bursar_live_attempts", "Live attempts", ["status"], registry=registry)
         self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
@@ -136,7 +136,7 @@ class Metrics:
     def publish(self) -> None:
         """Write the counts to the memory that the workers share. Do nothing if there are no other workers."""
         if self._snapshots is not None:
-            self._snapshots.keep(self._seat, orjson.dumps([counter.dump() for counter in self._counters]))
+            self._snapshots.keep(self._worker, orjson.dumps([counter.dump() for counter in self._counters]))
 
     async def publish_regularly(self) -> None:
         """Publish the counts regularly until the task is cancelled. Return at once if there are no other workers."""
@@ -167,16 +167,16 @@ class Metrics:
     def _counters_of_all_workers(self) -> Sequence[Counts | Durations]:
         """Return the counts of all workers: of this one up to now, of the others up to their last snapshots.
 
-        This worker publishes first. If it is then killed, its successor exports no less. Seats are always added up in
-        their order: the last bit of a sum of seconds depends on the order, and Prometheus reads a smaller value as a
+        This worker publishes first. If it is then killed, its successor exports no less. Workers are always added up in
+        order: the last bit of a sum of seconds depends on the order, and Prometheus reads a smaller value as a
         restart.
         """
         if self._snapshots is None:
             return self._counters
         self.publish()
         whole = [counter.empty() for counter in self._counters]
-        for seat in range(self._snapshots.seats):
-            _add_snapshot(whole, self._snapshots.latest(seat))
+        for worker in range(self._snapshots.workers):
+            _add_snapshot(whole, self._snapshots.latest(worker))
         return whole
 
     async def _read_store(self, portal: Portal) -> None:
