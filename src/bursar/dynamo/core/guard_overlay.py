@@ -55,7 +55,7 @@ class OverlayView(TransactionView):
     def get(self, table: str, key: Item) -> Item | None:
         """See ``GuardView``."""
         stored_table = self._tables(table)
-        encoded = stored_table.key_of(key)[1]
+        encoded = stored_table.encoded_key(key)
         items = self._overlay.items
         if (stored_table.id, encoded) in items:
             return items[stored_table.id, encoded]

@@ -117,7 +117,7 @@ class TransactionView:
     def get(self, table: str, key: Item) -> Item | None:
         """See :class:`GuardView`."""
         stored_table = self._tables(table)
-        row = stored_table.rows.get(stored_table.key_of(key)[1])
+        row = stored_table.rows.get(stored_table.encoded_key(key))
         return None if row is None else orjson.loads(row[2])
 
     def owner(self, space: str, value: bytes) -> bytes | None:

@@ -100,7 +100,7 @@ class EngineCompareAndSwap:
 
 
 def _get(table: Table, key: WholeItem) -> Item | None:
-    row = table.rows.get(table.key_of(key)[1])
+    row = table.rows.get(table.encoded_key(key))
     return None if row is None else orjson.loads(row[2])
 
 

@@ -118,10 +118,10 @@ class AsyncEngine:
             settle(outcome)
 
     def _commit_after(self, turns: int) -> None:
-        if turns:
+        if turns > 1:
             asyncio.get_running_loop().call_soon(self._commit_after, turns - 1)
         else:
-            self._commit_when_free(TURNS_UNTIL_FREE_MAX, 0)
+            asyncio.get_running_loop().call_soon(self._commit_when_free, TURNS_UNTIL_FREE_MAX, 0)
 
     def _commit_when_free(self, turns: int, pending_before: int) -> None:
         if turns and self._pending_writes and not self.engine.begin_if_free():

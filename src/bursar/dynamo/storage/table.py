@@ -196,6 +196,11 @@ class Table:
                 return {name: key[name] for name in self.key_names}, fast
         return self._key_of(key)
 
+    def encoded_key(self, key: Mapping[str, Any]) -> bytes:
+        """Return a request's ``Key`` encoded. Raises as :meth:`key_of` does."""
+        fast = encode_ascii_key(self.key_types, key) if len(key) == len(self.key_types) else None
+        return self._key_of(key)[1] if fast is None else fast
+
     def _key_of(self, key: Mapping[str, Any]) -> tuple[Item, bytes]:
         if len(key) != len(self.key_types) or not key.keys() >= self.types.keys():
             # DynamoDB reports a value that is no attribute value before a key that does not fit.

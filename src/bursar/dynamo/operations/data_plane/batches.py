@@ -129,7 +129,7 @@ def _table_reads(core: Core, request_items: Mapping[str, Mapping[str, Any]]) -> 
     reads = []
     for (name, table_request), projection in zip(request_items.items(), projections, strict=True):
         table = core.table(name)
-        keys = [table.key_of(key)[1] for key in table_request["Keys"]]
+        keys = [table.encoded_key(key) for key in table_request["Keys"]]
         if len(set(keys)) != len(keys):
             raise invalid(DUPLICATES)
         reads.append((name, table, keys, table_request, projection))
@@ -199,7 +199,7 @@ def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any], int]:
 
 def _write(table: Table, kind: str, item: dict[str, Any], size: int) -> ItemWrite:
     if kind == "delete":
-        key = table.key_of(item)[1]
+        key = table.encoded_key(item)
         return ItemWrite(table, key, table.rows.get(key), None, None)
     key = table.key_of_item(item)
     table.check_index_keys(item)

@@ -178,13 +178,13 @@ def delete_action(
 ) -> DeleteAction:
     """Return the action of a DeleteItem, or of a transaction's Delete."""
     table, condition = _conditional(core, request, parameters)
-    return DeleteAction(table, table.key_of(request["Key"])[1], condition, returns_old=_returns_old(request))
+    return DeleteAction(table, table.encoded_key(request["Key"]), condition, returns_old=_returns_old(request))
 
 
 def check_action(core: Core, request: Mapping[str, Any]) -> CheckAction:
     """Return the action of a transaction's ConditionCheck."""
     table, condition = _conditional(core, request, CONDITIONAL)
-    return CheckAction(table, table.key_of(request["Key"])[1], condition, returns_old=_returns_old(request))
+    return CheckAction(table, table.encoded_key(request["Key"]), condition, returns_old=_returns_old(request))
 
 
 def update_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = UPDATING) -> UpdateAction:

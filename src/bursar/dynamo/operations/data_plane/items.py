@@ -88,7 +88,7 @@ def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         projection = bound_projection(request, binding)
         binding.check_all_used()
     table = core.table(request["TableName"])
-    row = table.rows.get(table.key_of(request["Key"])[1])
+    row = table.rows.get(table.encoded_key(request["Key"]))
     response: dict[str, Any] = {}
     if row is not None:
         response["Item"] = orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))

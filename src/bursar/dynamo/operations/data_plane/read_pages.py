@@ -113,7 +113,7 @@ class Reading:
         key = {name: normalise(value) for name, value in start_key.items()}
         if any(kind not in key[name] for name, kind in self.table.key_types):
             raise wrong
-        encoded = self.table.key_of({name: key[name] for name in self.table.key_names})[1]
+        encoded = self.table.encoded_key({name: key[name] for name in self.table.key_names})
         if self.index is None:
             return key, b"", encoded
         index_key = self.index.key_of(key)

@@ -160,7 +160,7 @@ def _action(core: Core, statement: PartiqlStatement, request: Mapping[str, Any])
         return _insert(table, plan_insert(statement, values, table), returns_old)
     if isinstance(statement, DeleteStatement):
         changes = plan_delete(statement, values, table)
-        return DeleteAction(table, table.key_of(changes.key)[1], changes.condition, returns_old=returns_old)
+        return DeleteAction(table, table.encoded_key(changes.key), changes.condition, returns_old=returns_old)
     changes = plan_update(statement, values, table)
     key_item, key = table.key_of(changes.key)
     action = UpdateAction(table, key, changes.condition, returns_old=returns_old)
@@ -310,7 +310,7 @@ class _Found:
         if reads.key is None:
             raise invalid(ONLY_ONE_ITEM)
         self.table = core.table(select.table)
-        self.key = self.table.key_of(reads.key)[1]
+        self.key = self.table.encoded_key(reads.key)
         self._projection = reads.projection
         self._size = 0
 
@@ -385,7 +385,7 @@ def _transactional(core: Core, step: tuple[int, PartiqlStatement, Mapping[str, A
         if changes is None:
             raise _invalid_at(at, ONE_CONDITION)
         returns_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-        return CheckAction(table, table.key_of(changes.key)[1], changes.condition, returns_old=returns_old)
+        return CheckAction(table, table.encoded_key(changes.key), changes.condition, returns_old=returns_old)
     try:
         return _action(core, statement, request)
     except DynamoError as error:
