@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_condition, parse_update
-from bursar.dynamo.expressions.syntax_tree import Condition, PathAction
-from bursar.dynamo.expressions.update import INVALID_PATH
-from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
+from bursar.dynamo.expressions.evaluation.update import INVALID_PATH
+from bursar.dynamo.expressions.evaluation.update_actions import MISSING, WRONG_TYPE
+from bursar.dynamo.expressions.parsing.syntax_tree import Condition, PathAction
 from tests.support.dynamo.dynamodb_local import Local, comparable
 from tests.support.dynamo.oracle_runs import oracle_settings, same_requests_in_each_run  # noqa: F401 - fixtures
 from tests.support.dynamo.peers import missing

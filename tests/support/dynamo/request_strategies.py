@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bursar.dynamo.expressions.syntax_tree import PathAction
+from bursar.dynamo.expressions.parsing.syntax_tree import PathAction
 from tests.support.dynamo.tables import table
 from tests.support.dynamo.tree_strategies import conditions, new_values, paths, placeholders
 from tests.support.dynamo.value_strategies import values

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from bursar.dynamo.expressions.syntax_tree import (
+from bursar.dynamo.expressions.parsing.syntax_tree import (
     Between,
     Comparison,
     Condition,

@@ -21,17 +21,22 @@ An operation uses them in DynamoDB's order of checks::
 Every function raises ``DynamoError`` (a ValidationException with Amazon's text) and no other exception.
 """
 
-from bursar.dynamo.expressions.condition import BoundCondition, ParsedCondition, parse_condition
-from bursar.dynamo.expressions.key_condition import (
+from bursar.dynamo.expressions.evaluation.condition import BoundCondition, ParsedCondition, parse_condition
+from bursar.dynamo.expressions.evaluation.key_condition import (
     BoundKeyCondition,
     KeyRange,
     ParsedKeyCondition,
     parse_key_condition,
     resolve_key_conditions,
 )
-from bursar.dynamo.expressions.placeholders import Binding
-from bursar.dynamo.expressions.projection import BoundProjection, ParsedProjection, parse_projection, values_at_paths
-from bursar.dynamo.expressions.update import BoundUpdate, ParsedUpdate, parse_update
+from bursar.dynamo.expressions.evaluation.placeholders import Binding
+from bursar.dynamo.expressions.evaluation.projection import (
+    BoundProjection,
+    ParsedProjection,
+    parse_projection,
+    values_at_paths,
+)
+from bursar.dynamo.expressions.evaluation.update import BoundUpdate, ParsedUpdate, parse_update
 
 __all__ = [
     "Binding",

@@ -6,7 +6,7 @@ Only the syntax is checked here. The user of an expression checks whether its ki
 from collections.abc import Callable
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.expressions.syntax_tree import PathPart
+from bursar.dynamo.expressions.parsing.syntax_tree import PathPart
 from bursar.dynamo.items.attribute_values import AttributeValue, normalise
 from bursar.dynamo.partiql.lexer import (
     END,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.expressions import BoundCondition, BoundUpdate
-from bursar.dynamo.expressions.paths import value_at
-from bursar.dynamo.expressions.syntax_tree import Condition, FunctionCall, Logical
+from bursar.dynamo.expressions.evaluation.paths import value_at
+from bursar.dynamo.expressions.parsing.syntax_tree import Condition, FunctionCall, Logical
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.partiql.key_ranges import (
     KeyLayout,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
-from bursar.dynamo.expressions.syntax_tree import PathPart
+from bursar.dynamo.expressions.parsing.syntax_tree import PathPart
 from bursar.dynamo.items.attribute_values import AttributeValue
 
 

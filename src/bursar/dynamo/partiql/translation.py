@@ -8,8 +8,9 @@ SET s = set_add(s, <<'x'>>)    →   ADD s :0
 from collections.abc import Sequence
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.expressions.static_checks import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
-from bursar.dynamo.expressions.syntax_tree import (
+from bursar.dynamo.expressions.evaluation.tree_builder import TreeBuilder
+from bursar.dynamo.expressions.parsing.static_checks import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
+from bursar.dynamo.expressions.parsing.syntax_tree import (
     Between,
     Comparison,
     Condition,
@@ -21,7 +22,6 @@ from bursar.dynamo.expressions.syntax_tree import (
     Path,
     PathAction,
 )
-from bursar.dynamo.expressions.tree_builder import TreeBuilder
 from bursar.dynamo.partiql.expression_parser import NESTING_MAX, too_deep
 from bursar.dynamo.partiql.statement_values import StatementValues, missing
 from bursar.dynamo.partiql.syntax_tree import (

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_key_condition
-from bursar.dynamo.expressions.lexer import NAME, WORD, tokens_of
+from bursar.dynamo.expressions.parsing.lexer import NAME, WORD, tokens_of
 from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.dynamo.storage.table import TABLE_ARN
 

@@ -17,9 +17,12 @@ from typing import Any
 
 from bursar.dynamo.errors import invalid, invalid_parameter
 from bursar.dynamo.expressions import BoundCondition, BoundProjection, BoundUpdate
-from bursar.dynamo.expressions.key_condition import TOO_MANY, KeyConditions
-from bursar.dynamo.expressions.placeholders import ExpressionScope, ResolvedPath
-from bursar.dynamo.expressions.syntax_tree import (
+from bursar.dynamo.expressions.evaluation.key_condition import TOO_MANY, KeyConditions
+from bursar.dynamo.expressions.evaluation.placeholders import ExpressionScope, ResolvedPath
+from bursar.dynamo.expressions.evaluation.tree_builder import NO_EXPRESSION, TreeBuilder
+from bursar.dynamo.expressions.evaluation.update import compiled_from_leaves
+from bursar.dynamo.expressions.evaluation.update_actions import LONG_NAMES, Leaf, add_value, delete_members
+from bursar.dynamo.expressions.parsing.syntax_tree import (
     Between,
     Comparison,
     Condition,
@@ -30,9 +33,6 @@ from bursar.dynamo.expressions.syntax_tree import (
     Path,
     Value,
 )
-from bursar.dynamo.expressions.tree_builder import NO_EXPRESSION, TreeBuilder
-from bursar.dynamo.expressions.update import compiled_from_leaves
-from bursar.dynamo.expressions.update_actions import LONG_NAMES, Leaf, add_value, delete_members
 from bursar.dynamo.items.attribute_values import EMPTY_NAME, AttributeValue, Item, compare, normalise
 from bursar.dynamo.operations.requests.common_members import ATTRIBUTE_MAP, STRING
 from bursar.dynamo.operations.requests.shapes import (

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import BoundCondition, BoundUpdate
-from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition
-from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Pairs, check_names, check_value_keys
-from bursar.dynamo.expressions.update import CompiledUpdate, compiled_update
+from bursar.dynamo.expressions.evaluation.condition import CompiledCondition, compiled_condition
+from bursar.dynamo.expressions.evaluation.placeholders import COMPILED_MAX, Pairs, check_names, check_value_keys
+from bursar.dynamo.expressions.evaluation.update import CompiledUpdate, compiled_update
 from bursar.dynamo.items.attribute_values import Item, normalise
 
 CONDITION = "ConditionExpression"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.expressions.placeholders import ExpressionScope, ResolvedPath
-from bursar.dynamo.expressions.syntax_tree import Path
+from bursar.dynamo.expressions.evaluation.placeholders import ExpressionScope, ResolvedPath
+from bursar.dynamo.expressions.parsing.syntax_tree import Path
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 Getter: TypeAlias = Callable[[Item, Item], AttributeValue | None]

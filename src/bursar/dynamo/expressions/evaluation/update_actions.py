@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from bursar.dynamo.errors import invalid
-from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
-from bursar.dynamo.expressions.placeholders import ExpressionScope
-from bursar.dynamo.expressions.static_checks import UPDATE_FUNCTIONS
-from bursar.dynamo.expressions.syntax_tree import FunctionCall, Operand, Path, Value
+from bursar.dynamo.expressions.evaluation.paths import Getter, getter, not_distinct
+from bursar.dynamo.expressions.evaluation.placeholders import ExpressionScope
+from bursar.dynamo.expressions.parsing.static_checks import UPDATE_FUNCTIONS
+from bursar.dynamo.expressions.parsing.syntax_tree import FunctionCall, Operand, Path, Value
 from bursar.dynamo.items import numbers
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 

@@ -15,10 +15,16 @@ from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 
 from bursar.dynamo.errors import invalid, invalid_parameter
-from bursar.dynamo.expressions.condition import CompiledCondition, compiled_condition, use_compiled
-from bursar.dynamo.expressions.parser import CACHED_TREES, condition_tree
-from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, ExpressionScope, Pairs, ResolvedPath
-from bursar.dynamo.expressions.syntax_tree import (
+from bursar.dynamo.expressions.evaluation.condition import CompiledCondition, compiled_condition, use_compiled
+from bursar.dynamo.expressions.evaluation.placeholders import (
+    COMPILED_MAX,
+    Binding,
+    ExpressionScope,
+    Pairs,
+    ResolvedPath,
+)
+from bursar.dynamo.expressions.parsing.parser import CACHED_TREES, condition_tree
+from bursar.dynamo.expressions.parsing.syntax_tree import (
     Between,
     Comparison,
     Condition,

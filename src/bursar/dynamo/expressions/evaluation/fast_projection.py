@@ -1,8 +1,8 @@
 """Project whole attributes without a tree of paths.
 
 ``whole_attributes`` has the plain twin ``projection.pick``; a property test in
-tests/dynamo/expressions/test_fast_projection.py holds the two equal. Gain: 6 % of a GetItem and 13 % of a Scan with a
-projection.
+tests/dynamo/expressions/evaluation/test_fast_projection.py holds the two equal. Gain: 6 % of a GetItem and 13 %
+of a Scan with a projection.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dynamo.expressions.parser import condition_tree, projection_tree, update_tree
-from bursar.dynamo.expressions.syntax_tree import Condition, Operand, Path, PathAction, Value
+from bursar.dynamo.expressions.parsing.parser import condition_tree, projection_tree, update_tree
+from bursar.dynamo.expressions.parsing.syntax_tree import Condition, Operand, Path, PathAction, Value
 from tests.support.dynamo.tree_strategies import conditions, new_values, paths, placeholders
 
 

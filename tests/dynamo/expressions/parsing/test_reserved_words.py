@@ -1,6 +1,6 @@
 """The reserved words."""
 
-from bursar.dynamo.expressions.reserved_words import RESERVED_WORDS, is_reserved
+from bursar.dynamo.expressions.parsing.reserved_words import RESERVED_WORDS, is_reserved
 
 
 def test_all_words_of_the_developer_guide_are_reserved() -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.expressions.condition_operands import (
+from bursar.dynamo.expressions.evaluation.condition_operands import (
     SIZE_TYPE,
     ConditionOperand,
     bind_operand,
@@ -20,10 +20,9 @@ from bursar.dynamo.expressions.condition_operands import (
     check_distinct,
     check_ordered,
 )
-from bursar.dynamo.expressions.fast_attribute_tests import ATTRIBUTE_TESTS, VALUE_TESTS
-from bursar.dynamo.expressions.parser import CACHED_TREES, OPERATORS_MAX, condition_tree, too_many_operators
-from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, ExpressionScope, LateCheck, Pairs
-from bursar.dynamo.expressions.predicates import (
+from bursar.dynamo.expressions.evaluation.fast_attribute_tests import ATTRIBUTE_TESTS, VALUE_TESTS
+from bursar.dynamo.expressions.evaluation.placeholders import COMPILED_MAX, Binding, ExpressionScope, LateCheck, Pairs
+from bursar.dynamo.expressions.evaluation.predicates import (
     EQUALITY,
     FUNCTION_TESTS,
     ORDERINGS,
@@ -32,7 +31,8 @@ from bursar.dynamo.expressions.predicates import (
     one_of,
     size_of,
 )
-from bursar.dynamo.expressions.syntax_tree import (
+from bursar.dynamo.expressions.parsing.parser import CACHED_TREES, OPERATORS_MAX, condition_tree, too_many_operators
+from bursar.dynamo.expressions.parsing.syntax_tree import (
     Between,
     Comparison,
     Condition,

@@ -3,8 +3,8 @@
 import pytest
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.expressions.lexer import tokens_of
-from bursar.dynamo.expressions.parser import condition_tree, projection_tree, update_tree
+from bursar.dynamo.expressions.parsing.lexer import tokens_of
+from bursar.dynamo.expressions.parsing.parser import condition_tree, projection_tree, update_tree
 
 KIND = "ConditionExpression"
 

@@ -4,7 +4,7 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_projection
-from bursar.dynamo.expressions.paths import path_text, path_tree, value_at
+from bursar.dynamo.expressions.evaluation.paths import path_text, path_tree, value_at
 from bursar.dynamo.items.attribute_values import Item
 
 ITEM: Item = {"a": {"M": {"b": {"L": [{"S": "x"}, {"M": {"c": {"N": "1"}}}]}}}, "s": {"S": "y"}}

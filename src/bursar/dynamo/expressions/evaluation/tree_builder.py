@@ -11,10 +11,10 @@ names an expression. Attribute names may be any text, so each of them gets a pla
 from collections.abc import Sequence
 
 from bursar.dynamo.errors import invalid
-from bursar.dynamo.expressions.condition import BoundCondition, compile_condition, use_compiled
-from bursar.dynamo.expressions.placeholders import Binding, ExpressionScope
-from bursar.dynamo.expressions.syntax_tree import Condition, Path, PathAction, PathPart, UpdateTree, Value
-from bursar.dynamo.expressions.update import BoundUpdate, compile_update
+from bursar.dynamo.expressions.evaluation.condition import BoundCondition, compile_condition, use_compiled
+from bursar.dynamo.expressions.evaluation.placeholders import Binding, ExpressionScope
+from bursar.dynamo.expressions.evaluation.update import BoundUpdate, compile_update
+from bursar.dynamo.expressions.parsing.syntax_tree import Condition, Path, PathAction, PathPart, UpdateTree, Value
 from bursar.dynamo.items.attribute_values import EMPTY_NAME, AttributeValue, Item
 
 NO_EXPRESSION = ""

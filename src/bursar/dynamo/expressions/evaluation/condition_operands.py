@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.expressions.paths import Getter, getter, not_distinct
-from bursar.dynamo.expressions.placeholders import ExpressionScope, ResolvedPath
-from bursar.dynamo.expressions.static_checks import CONDITION_FUNCTIONS
-from bursar.dynamo.expressions.syntax_tree import Path, Value
+from bursar.dynamo.expressions.evaluation.paths import Getter, getter, not_distinct
+from bursar.dynamo.expressions.evaluation.placeholders import ExpressionScope, ResolvedPath
+from bursar.dynamo.expressions.parsing.static_checks import CONDITION_FUNCTIONS
+from bursar.dynamo.expressions.parsing.syntax_tree import Path, Value
 from bursar.dynamo.items.attribute_values import ORDERS, TYPES, AttributeValue, Item, compare
 
 SIZE_TYPE = "N"

@@ -7,8 +7,8 @@ function before its operands, reserved words and functions that are unknown or m
 from collections.abc import Iterator
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.expressions.reserved_words import is_reserved
-from bursar.dynamo.expressions.syntax_tree import (
+from bursar.dynamo.expressions.parsing.reserved_words import is_reserved
+from bursar.dynamo.expressions.parsing.syntax_tree import (
     Between,
     Comparison,
     Condition,

@@ -4,10 +4,10 @@ The parser checks only syntax: DynamoDB reports a syntax error before any other 
 """
 
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.expressions import lexer
-from bursar.dynamo.expressions.lexer import ExpressionToken, syntax_error, tokens_of
-from bursar.dynamo.expressions.static_checks import check_condition, check_projection, check_update
-from bursar.dynamo.expressions.syntax_tree import (
+from bursar.dynamo.expressions.parsing import lexer
+from bursar.dynamo.expressions.parsing.lexer import ExpressionToken, syntax_error, tokens_of
+from bursar.dynamo.expressions.parsing.static_checks import check_condition, check_projection, check_update
+from bursar.dynamo.expressions.parsing.syntax_tree import (
     Between,
     Comparison,
     Condition,

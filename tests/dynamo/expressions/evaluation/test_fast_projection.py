@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dynamo.expressions.fast_projection import whole_attributes
-from bursar.dynamo.expressions.projection import pick
+from bursar.dynamo.expressions.evaluation.fast_projection import whole_attributes
+from bursar.dynamo.expressions.evaluation.projection import pick
 from bursar.dynamo.items.attribute_values import Item
 from tests.support.dynamo.value_strategies import items, names
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo.errors import DynamoError
-from bursar.dynamo.expressions.parser import condition_tree, projection_tree, update_tree
+from bursar.dynamo.expressions.parsing.parser import condition_tree, projection_tree, update_tree
 
 
 def shape(text: str) -> str:

@@ -7,7 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from bursar.dynamo.expressions.paths import Getter
+from bursar.dynamo.expressions.evaluation.paths import Getter
 from bursar.dynamo.items.attribute_values import AttributeValue, Item, compare, equal
 
 Test: TypeAlias = Callable[[Item, Item], bool]

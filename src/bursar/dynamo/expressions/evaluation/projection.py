@@ -10,10 +10,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar.dynamo.expressions.fast_projection import whole_attributes
-from bursar.dynamo.expressions.parser import CACHED_TREES, projection_tree
-from bursar.dynamo.expressions.paths import child, path_tree, resolve_apart
-from bursar.dynamo.expressions.placeholders import COMPILED_MAX, Binding, ExpressionScope, Pairs, ResolvedPath
+from bursar.dynamo.expressions.evaluation.fast_projection import whole_attributes
+from bursar.dynamo.expressions.evaluation.paths import child, path_tree, resolve_apart
+from bursar.dynamo.expressions.evaluation.placeholders import (
+    COMPILED_MAX,
+    Binding,
+    ExpressionScope,
+    Pairs,
+    ResolvedPath,
+)
+from bursar.dynamo.expressions.parsing.parser import CACHED_TREES, projection_tree
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 

@@ -5,13 +5,13 @@
 | ``VALUE_TESTS``       | ``EQUALITY`` of an attribute and a request's value  |
 | ``ATTRIBUTE_TESTS``   | ``FUNCTION_TESTS`` of the same names                |
 
-A property test in tests/dynamo/expressions/test_fast_attribute_tests.py holds each pair equal. Gain: 13 % of a Scan
-with a filter of two such tests.
+A property test in tests/dynamo/expressions/evaluation/test_fast_attribute_tests.py holds each pair equal. Gain: 13 % of
+a Scan with a filter of two such tests.
 """
 
 from collections.abc import Callable
 
-from bursar.dynamo.expressions.predicates import Test
+from bursar.dynamo.expressions.evaluation.predicates import Test
 from bursar.dynamo.items.attribute_values import Item, equal
 
 

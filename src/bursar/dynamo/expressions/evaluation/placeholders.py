@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
-from bursar.dynamo.expressions.syntax_tree import Path
+from bursar.dynamo.expressions.parsing.syntax_tree import Path
 from bursar.dynamo.items.attribute_values import TOO_DEEP, Item, normalise, normalise_item
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_update, values_at_paths
-from bursar.dynamo.expressions.update import INVALID_PATH
-from bursar.dynamo.expressions.update_actions import MISSING, WRONG_TYPE
+from bursar.dynamo.expressions.evaluation.update import INVALID_PATH
+from bursar.dynamo.expressions.evaluation.update_actions import MISSING, WRONG_TYPE
 from tests.support.dynamo.value_strategies import items, values
 
 ITEM: dict[str, Any] = {

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dynamo.expressions.fast_attribute_tests import ATTRIBUTE_TESTS, VALUE_TESTS
-from bursar.dynamo.expressions.paths import getter
-from bursar.dynamo.expressions.predicates import EQUALITY, FUNCTION_TESTS
+from bursar.dynamo.expressions.evaluation.fast_attribute_tests import ATTRIBUTE_TESTS, VALUE_TESTS
+from bursar.dynamo.expressions.evaluation.paths import getter
+from bursar.dynamo.expressions.evaluation.predicates import EQUALITY, FUNCTION_TESTS
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 from tests.support.dynamo.value_strategies import items, names, values
 

@@ -12,9 +12,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bursar.dynamo.errors import invalid, invalid_parameter
-from bursar.dynamo.expressions.parser import CACHED_TREES, OPERATORS_MAX, too_many_operators, update_tree
-from bursar.dynamo.expressions.paths import path_tree, resolve_apart
-from bursar.dynamo.expressions.placeholders import (
+from bursar.dynamo.expressions.evaluation.paths import path_tree, resolve_apart
+from bursar.dynamo.expressions.evaluation.placeholders import (
     COMPILED_MAX,
     Binding,
     ExpressionScope,
@@ -22,8 +21,9 @@ from bursar.dynamo.expressions.placeholders import (
     Pairs,
     ResolvedPath,
 )
-from bursar.dynamo.expressions.syntax_tree import UpdateTree
-from bursar.dynamo.expressions.update_actions import Leaf, compile_action
+from bursar.dynamo.expressions.evaluation.update_actions import Leaf, compile_action
+from bursar.dynamo.expressions.parsing.parser import CACHED_TREES, OPERATORS_MAX, too_many_operators, update_tree
+from bursar.dynamo.expressions.parsing.syntax_tree import UpdateTree
 from bursar.dynamo.items.attribute_values import AttributeValue, Item, check_nesting
 
 REMOVING = frozenset({"REMOVE", "DELETE"})

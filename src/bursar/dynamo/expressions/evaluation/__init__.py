@@ -1,0 +1,1 @@
+"""Bind syntax trees to names and values, and evaluate them on items."""
