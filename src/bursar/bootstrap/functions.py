@@ -44,7 +44,7 @@ async def _pass(parts: "tuple[Portal, Dispatcher | None]") -> dict[str, Any]:
     await portal.drain(DRAIN_TIMEOUT_S)
     deliveries = None if webhooks is None else await webhooks.run_once()
     return {
-        "lookedAt": report.swept,
+        "swept": report.swept,
         "results": report.results,
         "attention": list(report.attention),
         "breakerOpen": report.breaker_open,
@@ -52,7 +52,7 @@ async def _pass(parts: "tuple[Portal, Dispatcher | None]") -> dict[str, Any]:
         and {
             "queued": deliveries.queued,
             "delivered": deliveries.delivered,
-            "putOff": deliveries.put_off,
+            "postponed": deliveries.postponed,
             "died": deliveries.died,
         },
     }

@@ -174,7 +174,9 @@ def retry(ctx: click.Context, letter: str) -> None:
 def deliver(ctx: click.Context) -> None:
     """Queue new deliveries and send the due ones, in one pass."""
     report = _with_webhooks(ctx, lambda dispatcher: dispatcher.run_once())
-    click.echo(f"queued {report.queued}, delivered {report.delivered}, put off {report.put_off}, dead {report.died}")
+    click.echo(
+        f"queued {report.queued}, delivered {report.delivered}, postponed {report.postponed}, dead {report.died}"
+    )
 
 
 def _report_text(report: SweepReport) -> str:

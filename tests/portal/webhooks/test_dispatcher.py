@@ -87,7 +87,7 @@ async def test_a_receiver_that_is_down_gets_its_events_later_in_order(stage: Sta
     dispatcher = await _dispatcher(stage, receiver)
     token = await stage.paid()
     receiver.down = True
-    assert (await dispatcher.run_once()).put_off == 1
+    assert (await dispatcher.run_once()).postponed == 1
     waiting = (await dispatcher.status()).waiting
     assert [(each.problem, each.tries) for each in waiting] == [("HTTP 503", 1)]
     await stage.process(token)
@@ -113,7 +113,7 @@ async def test_after_three_days_a_delivery_is_a_dead_letter_and_can_be_retried(s
     tries = 0
     for _ in range(2 * 3 * 24 + 4):
         report = await dispatcher.run_once()
-        tries += report.put_off
+        tries += report.postponed
         await asyncio.sleep(HOUR_S / 2)
     assert 45 <= tries <= 90, "backoff grows to an hour"
     dead = (await dispatcher.status()).dead

@@ -46,11 +46,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DispatchReport:
-    """The counts of one pass: events queued; deliveries made, postponed (``put_off``) and abandoned (``died``)."""
+    """The counts of one pass: events queued; deliveries made, postponed and abandoned (``died``)."""
 
     queued: int = 0
     delivered: int = 0
-    put_off: int = 0
+    postponed: int = 0
     died: int = 0
 
 
@@ -103,8 +103,8 @@ class Dispatcher:
                 return await self._deliver(item)
 
         results = await asyncio.gather(*(deliver_one(item) for item in due))
-        delivered, put_off, died = (sum(column) for column in zip(*results, strict=True)) if results else (0, 0, 0)
-        return DispatchReport(queued, delivered, put_off, died)
+        delivered, postponed, died = (sum(column) for column in zip(*results, strict=True)) if results else (0, 0, 0)
+        return DispatchReport(queued, delivered, postponed, died)
 
     async def status(self) -> WebhookStatus:
         """Return the deliveries that have not succeeded: all dead letters, and at most ``PASS_LIMIT`` that wait."""
