@@ -35,7 +35,7 @@ from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
-from bursar.payments.attempt_ids import new_agency_tracking_id
+from bursar.payments.attempt_ids import attempt_id
 from bursar.payments.clients import Client
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.rules import payment_rules
@@ -60,6 +60,7 @@ ORDER: Final = {
     "urlCancel": "https://court.example/cancelled",
     "metadata": {"docketNumber": "1234-26"},
 }
+CLIENT: Final = "development"
 TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 HOUR: Final = r"\d{4}-\d\d-\d\dT\d\d"
 
@@ -80,9 +81,10 @@ class Stamp:
     def values(self, number: int, draw: random.Random) -> dict[bytes, bytes]:
         """Return the values of the placeholders for payment ``number``."""
         at = FIRST_AT + number * APART_S
+        reference = str(UUID(int=draw.getrandbits(128), version=4))
         values = {
-            b"reference": str(UUID(int=draw.getrandbits(128), version=4)).encode(),
-            b"agency": new_agency_tracking_id(draw).encode(),
+            b"reference": reference.encode(),
+            b"agency": attempt_id(CLIENT, reference, 1).encode(),
             b"token": b"%032x" % draw.getrandbits(128),
             b"tracking": b"P%020X" % draw.getrandbits(80),
         }

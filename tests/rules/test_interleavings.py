@@ -362,7 +362,7 @@ def test_payments_take_leases_at_once(fates: Sequence[str]) -> None:
         world = Payments()
         owners = ["one", "two", "three"] if len(fates) == 1 else ["one", "two"]
         return world.store, [
-            world.stepped(seed).take_lease(world.attempt, owner, 30.0) for seed, owner in enumerate(owners)
+            world.stepped(seed).take_lease(world.attempt, owner, 30.0) for seed, owner in enumerate(owners, start=1)
         ]
 
     def judge(store: JudgedStore, run: Run) -> None:

@@ -8,6 +8,7 @@ from bursar.payments.clients import Client, Clients, ClientsError
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptMoved,
+    AttemptsExhausted,
     FeeRetired,
     IdentifierTaken,
     LeaseHeld,
@@ -26,6 +27,7 @@ from bursar.payments.status import NoSuchEdge, payment_status
 __all__ = [
     "Attempt",
     "AttemptMoved",
+    "AttemptsExhausted",
     "Client",
     "Clients",
     "ClientsError",

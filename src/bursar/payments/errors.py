@@ -15,6 +15,7 @@ refuses a step that the graph allows: a mistake in this package) and the store's
 ``StoreUnreachable``, ``DynamoError``).
 """
 
+from bursar.payments.attempt_ids import ATTEMPTS_MAX
 from bursar.payments.records import Attempt, Obligation
 
 
@@ -36,6 +37,13 @@ class FeeRetired(LedgerError):
 
     def __init__(self, fee: str) -> None:
         super().__init__(f"{fee} is retired")
+
+
+class AttemptsExhausted(LedgerError):
+    """The obligation has had ``ATTEMPTS_MAX`` attempts, and all have failed: it can have no further one."""
+
+    def __init__(self, client: str, reference: str) -> None:
+        super().__init__(f"{client}, {reference}: must have at most {ATTEMPTS_MAX} attempts")
 
 
 class MetadataDiffers(LedgerError):

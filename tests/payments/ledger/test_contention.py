@@ -36,6 +36,16 @@ async def test_of_many_starters_one_wins(ledger: Ledger, start: Start) -> None:
     assert await statuses(ledger, won[0]) == ["received"]
 
 
+async def test_of_many_first_starters_at_different_times_one_wins(ledger: Ledger, start: Start, wall: Wall) -> None:
+    async def a_moment_later() -> Attempt:
+        wall.pass_s(0.001)
+        return await start()
+
+    won, lost = await all_at_once([a_moment_later() for _ in range(CALLERS)])
+    assert len(won) == 1
+    assert [type(error) for error in lost] == [ObligationTaken] * (CALLERS - 1)
+
+
 async def test_of_many_starters_after_a_failure_one_wins(ledger: Ledger, start: Start) -> None:
     first = await start()
     await ledger.fail(first, event="start_failed", actor="portal", return_code=None, return_detail=None)

@@ -1,6 +1,5 @@
 """The ledger's calls up to the lease, one by one: what each writes, what it refuses, and what stays as it is."""
 
-import random
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 
 from bursar.payments import (
     AttemptMoved,
+    AttemptsExhausted,
     Fee,
     FeeCatalogue,
     IdentifierTaken,
@@ -19,11 +19,11 @@ from bursar.payments import (
     ObligationTaken,
     Outcome,
 )
-from bursar.payments.attempt_ids import new_agency_tracking_id
+from bursar.payments.attempt_ids import ATTEMPTS_MAX, attempt_id
 from bursar.payments.due import POLL_INTERVAL_MIN_S, RECEIVED_AGE_MAX_S, TOKEN_AGE_MAX_S
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.status import TOKEN_EXPIRED_CODE
-from tests.support.payments.stage import PAID, TOKEN, Start, Wall, history, initiated, pending, processing
+from tests.support.payments.stage import PAID, REFERENCE, TOKEN, Start, Wall, history, initiated, pending, processing
 
 
 async def test_a_start_writes_obligation_attempt_and_event(ledger: Ledger, start: Start, fee: Fee, wall: Wall) -> None:
@@ -140,12 +140,22 @@ async def test_two_clients_may_use_one_reference(ledger: Ledger, start: Start) -
     assert other.agency_tracking_id != one.agency_tracking_id
 
 
-async def test_an_id_that_is_taken_is_made_again(ledger: Ledger, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = await start(client="one")
-    ids = iter([first.agency_tracking_id, first.agency_tracking_id, new_agency_tracking_id(random.Random(9))])
-    monkeypatch.setattr("bursar.payments.ledger.ledger.new_agency_tracking_id", lambda _: next(ids))
-    second = await start(client="other")
-    assert second.agency_tracking_id == new_agency_tracking_id(random.Random(9))
+async def test_attempts_have_the_ids_of_their_numbers(ledger: Ledger, start: Start) -> None:
+    for number in range(1, 4):
+        attempt = await start(reference=REFERENCE.upper())
+        assert attempt.agency_tracking_id == attempt_id("dawson", REFERENCE, number)
+        await ledger.fail(attempt, event="start_failed", actor="portal", return_code=None, return_detail=None)
+
+
+async def test_an_obligation_has_a_bounded_number_of_attempts(ledger: Ledger, start: Start, wall: Wall) -> None:
+    for _ in range(ATTEMPTS_MAX):
+        wall.pass_s(1)
+        attempt = await start()
+        await ledger.fail(attempt, event="start_failed", actor="portal", return_code=None, return_detail=None)
+    with pytest.raises(AttemptsExhausted, match=r"must have at most 32 attempts"):
+        await start()
+    with pytest.raises(MetadataDiffers):
+        await start(metadata={})
 
 
 # ---- tokens

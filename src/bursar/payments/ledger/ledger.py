@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import Clock
 from bursar.payments import rules
-from bursar.payments.attempt_ids import new_agency_tracking_id
+from bursar.payments.attempt_ids import next_attempt_id
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptMoved,
+    AttemptsExhausted,
     FeeRetired,
     LeaseHeld,
     LedgerBusy,
@@ -103,7 +104,6 @@ class Ledger(Lookups):
         self.rules = rules.payment_rules(fees or FeeCatalogue.default())
         self.due_policy = due or DuePolicy()
         self._clock = clock
-        self._randomness = randomness
         ruled = RuledTable(
             store, table, self.rules, randomness=randomness, clock=clock, compare_and_swap=compare_and_swap
         )
@@ -128,8 +128,8 @@ class Ledger(Lookups):
         """Start an attempt, ``received``, and with the first one its obligation. ``amount`` is in dollars.
 
         Raises ``MetadataDiffers`` (checked first, so that a caller with other metadata learns nothing about the live
-        attempt), ``ObligationTaken`` with the blocking attempt, ``FeeRetired`` if no attempt blocks, ``LedgerBusy``,
-        and ``ValueError`` for an amount that is not the fee's.
+        attempt), ``ObligationTaken`` with the blocking attempt, ``FeeRetired`` if no attempt blocks,
+        ``AttemptsExhausted``, ``LedgerBusy``, and ``ValueError`` for an amount that is not the fee's.
         """
         amount = money(amount)
         if fee.amount is not None and amount != fee.amount:
@@ -140,10 +140,15 @@ class Ledger(Lookups):
             created_at = now if view is None else _created_at_or_conflict(view, now, fee.key, metadata)
             if fee.retired:
                 raise FeeRetired(fee.key)
+            normal = normal_reference(reference)
+            attempts = () if view is None else view.attempts
+            agency_tracking_id = next_attempt_id(client, normal, (each.agency_tracking_id for each in attempts))
+            if agency_tracking_id is None:
+                raise AttemptsExhausted(client, normal)
             attempt = Attempt(
-                agency_tracking_id=new_agency_tracking_id(self._randomness),
+                agency_tracking_id=agency_tracking_id,
                 client=client,
-                reference=normal_reference(reference),
+                reference=normal,
                 fee=fee.key,
                 fee_version=fee.version,
                 tcs_app_id=fee.tcs_app_id,
@@ -172,8 +177,9 @@ class Ledger(Lookups):
                 raise LedgerBusy(str(busy)) from busy
             except Contention:
                 continue
-            except RuleRefused as refusal:
-                if refusal.rule not in (rules.ONE_LIVE_ATTEMPT, rules.AGENCY_TRACKING_ID):
+            except RuleRefused:
+                # Two starts at once write the same keys, so any rule can refuse the second one. It has lost a race.
+                if await self.obligation(client, reference, events=False) == view:
                     raise
         raise ObligationTaken(None)
 

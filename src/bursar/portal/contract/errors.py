@@ -33,8 +33,10 @@ from bursar.paygov.errors import (
     PayGovError,
     QueryUnavailable,
 )
+from bursar.payments.attempt_ids import ATTEMPTS_MAX
 from bursar.payments.errors import (
     AttemptMoved,
+    AttemptsExhausted,
     FeeRetired,
     IdentifierTaken,
     LeaseHeld,
@@ -55,6 +57,10 @@ ALREADY_PROCESSING: Final = "A payment is already being processed for this trans
 TOKEN_IN_USE: Final = "A payment is already being processed for this token"
 FEE_OR_METADATA_DIFFERS: Final = (
     "This transactionReferenceId was used with another fee or other metadata; use a new one for another payment"
+)
+TOO_MANY_ATTEMPTS: Final = (
+    f"This transactionReferenceId has had {ATTEMPTS_MAX} attempts, and each of them failed; "
+    "use a new one for another attempt"
 )
 OUTCOME_UNKNOWN: Final = (
     "Pay.gov's answer was lost, so the payment may or may not have been made. "
@@ -190,6 +196,7 @@ class GatewayTimeout(PortalError):
 LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], str], ...]] = (
     (ObligationTaken, Conflict, ALREADY_PROCESSING),
     (MetadataDiffers, Conflict, FEE_OR_METADATA_DIFFERS),
+    (AttemptsExhausted, Conflict, TOO_MANY_ATTEMPTS),
     (FeeRetired, InvalidRequest, "This fee is no longer available"),
     (LeaseHeld, Conflict, TOKEN_IN_USE),
     (OutcomeContradicts, BadGateway, OUTCOME_UNKNOWN),
