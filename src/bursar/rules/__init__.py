@@ -6,6 +6,7 @@ nothing of payments.
 """
 
 from bursar.rules.errors import Contention, RuleRefused, RulesError, StoreBusy, TransactionTooLarge
+from bursar.rules.language.named_rule import Kind, RulesInvalid
 from bursar.rules.language.predicates import Where, one_of
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.vocabulary import (
@@ -13,9 +14,7 @@ from bursar.rules.language.vocabulary import (
     AppendOnly,
     Check,
     Immutable,
-    Kind,
     References,
-    RulesInvalid,
     Transitions,
     Unique,
     UniqueWhile,

@@ -17,10 +17,11 @@ import orjson
 
 from bursar.clock import system_clock
 from bursar.private_files import TooOpen
+from bursar.rules.language.named_rule import RulesInvalid
 from bursar.rules.language.render import rules_table, transitions_diagram
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
-from bursar.rules.language.vocabulary import RulesInvalid, Transitions
+from bursar.rules.language.vocabulary import Transitions
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store

@@ -25,9 +25,9 @@ from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import OWNER, is_sentinel, sentinel_item, sentinel_key, sentinel_partition
 from bursar.rules.judging.unique_and_parent import ParentRule, UniqueValue
 from bursar.rules.judging.violation import Violation
+from bursar.rules.language.named_rule import SENTINEL_KIND
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.toml import rules_from_toml
-from bursar.rules.language.vocabulary import SENTINEL_KIND
 
 ADOPTION_VIOLATIONS_MAX = 100
 """The most violations listed when a table's rules are refused; the audit lists all of them."""

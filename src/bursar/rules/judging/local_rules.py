@@ -7,8 +7,9 @@ from typing import Any
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item, equal, normalise
 from bursar.dynamo.items.numbers import canonical
+from bursar.rules.language.named_rule import RulesInvalid
 from bursar.rules.language.predicates import Where
-from bursar.rules.language.vocabulary import Rule, RulesInvalid, Transitions
+from bursar.rules.language.vocabulary import Rule, Transitions
 
 Verdict = Callable[[Item | None, Item], str | None]
 """(old, new) → the reason why the rule refuses, or None. ``new`` is never None: removals are judged separately."""

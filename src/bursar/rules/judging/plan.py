@@ -24,10 +24,10 @@ from bursar.rules.judging.local_rules import (
 from bursar.rules.judging.sentinels import PREFIX
 from bursar.rules.judging.unique_and_parent import ParentRule, UniqueValue
 from bursar.rules.judging.violation import Violation
+from bursar.rules.language.named_rule import SENTINEL_KIND
 from bursar.rules.language.predicates import plain_text
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.vocabulary import (
-    SENTINEL_KIND,
     Agrees,
     AppendOnly,
     Check,

@@ -14,7 +14,8 @@ from typing import Any
 
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 from bursar.dynamo.items.numbers import canonical
-from bursar.rules.language.vocabulary import SENTINEL_KIND, Unique, UniqueWhile
+from bursar.rules.language.named_rule import SENTINEL_KIND
+from bursar.rules.language.vocabulary import Unique, UniqueWhile
 
 VALUE_BYTES_MAX = 1024
 """A longer value's sentinel is keyed by its SHA-256, because DynamoDB's partition keys have at most 2,048 bytes."""

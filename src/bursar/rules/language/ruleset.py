@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from bursar.rules.language.vocabulary import Agrees, Kind, References, Rule, RulesInvalid
+from bursar.rules.language.named_rule import Kind, RulesInvalid
+from bursar.rules.language.vocabulary import Agrees, References, Rule
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,10 @@ from typing import Any
 
 import orjson
 
+from bursar.rules.language.named_rule import Kind, RulesInvalid
 from bursar.rules.language.predicates import Where
 from bursar.rules.language.ruleset import Rules
-from bursar.rules.language.vocabulary import RULE_CLASSES, Kind, Rule, RulesInvalid
+from bursar.rules.language.vocabulary import RULE_CLASSES, Rule
 
 _TABLE_KEYS = ("partition_key", "sort_key", "kind_attribute", "secrets")
 _KNOWN_KEYS = frozenset({*_TABLE_KEYS, "kinds", "rules"})

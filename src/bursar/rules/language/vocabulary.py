@@ -17,83 +17,19 @@ An absent attribute is like NULL in SQL: it is not unique, and a reference made 
 
 import re
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from bursar.rules.language.named_rule import NamedRule, and_list, belong, change, equal, or_list
 from bursar.rules.language.predicates import Where
 
-NAME_CHARACTERS_MAX = 64
-SENTINEL_KIND = "sentinel"
-"""The kind of the items that record the owners of unique values; no rule may be about it."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
-class RulesInvalid(ValueError):
-    """The rules contradict themselves or each other, or cannot be enforced.
-
-    The message names the rule and the reason.
-    """
-
-
 @dataclass(frozen=True)
-class Kind:
-    """One kind of item in a table, given by the kind attribute. ``kept``: its items are never removed."""
-
-    name: str
-    _: KW_ONLY
-    kept: bool = False
-
-    def __post_init__(self) -> None:
-        _check_name("kind", self.name)
-        if self.name == SENTINEL_KIND:
-            raise RulesInvalid(f"kind {SENTINEL_KIND!r}: reserved for sentinels; choose another name")
-
-
-@dataclass(frozen=True)
-class _NamedRule:
-    """The common part of every rule: its name and the kind it is about (None: every item of the table)."""
-
-    name: str
-    _: KW_ONLY
-    kind: str | None = None
-
-    keyword: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        _check_name(f"{self.keyword} rule", self.name)
-        self._check()
-
-    def _check(self) -> None:
-        """Raise :class:`RulesInvalid` when the rule makes no sense by itself."""
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """The attributes on which this rule's verdict depends."""
-        return frozenset()
-
-    def describe(self) -> str:
-        """Return the rule as the end of a sentence: "token belongs to one item"."""
-        return self.keyword
-
-    def _invalid(self, problem: str) -> RulesInvalid:
-        return RulesInvalid(f"{self.keyword} rule {self.name!r}: {problem}")
-
-    def _check_attributes(self, field_name: str) -> None:
-        given: Any = getattr(self, field_name)
-        names = (given,) if isinstance(given, str) else tuple(given)
-        object.__setattr__(self, field_name, names)
-        if not names or not all(isinstance(name, str) and name for name in names):
-            raise self._invalid(f"{field_name} must be at least one attribute; got {given!r}")
-        if len(set(names)) != len(names):
-            raise self._invalid(f"{field_name} must be different attributes; got {', '.join(names)}")
-
-
-@dataclass(frozen=True)
-class Unique(_NamedRule):
+class Unique(NamedRule):
     """``attributes`` (one, or several together) belong to at most one item. Values: text, numbers or binary."""
 
     attributes: tuple[str, ...] = ()
@@ -109,11 +45,11 @@ class Unique(_NamedRule):
 
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
-        return f"{_and(self.attributes)} {_belong(self.attributes)} to at most one item"
+        return f"{and_list(self.attributes)} {belong(self.attributes)} to at most one item"
 
 
 @dataclass(frozen=True)
-class UniqueWhile(_NamedRule):
+class UniqueWhile(NamedRule):
     """At most one item per ``group`` (attributes) for which ``where`` holds: a partial unique constraint."""
 
     group: tuple[str, ...] = ()
@@ -135,11 +71,11 @@ class UniqueWhile(_NamedRule):
 
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
-        return f"at most one item per {_and(self.group)} while {self.where.describe()}"
+        return f"at most one item per {and_list(self.group)} while {self.where.describe()}"
 
 
 @dataclass(frozen=True)
-class Transitions(_NamedRule):
+class Transitions(NamedRule):
     """``attribute`` (text) starts at one of ``initial``, moves only along ``edges`` and stays at a ``final`` value.
 
     A write that does not change the value always passes. The graph checks itself: an initial value leads to every
@@ -182,7 +118,7 @@ class Transitions(_NamedRule):
             frontier.extend(targets)
         for state in self.states:
             if state not in reached:
-                raise self._invalid(f"value {state!r} must be reachable from {_or(self.initial)}")
+                raise self._invalid(f"value {state!r} must be reachable from {or_list(self.initial)}")
 
     @cached_property
     def targets(self) -> Mapping[str, frozenset[str]]:
@@ -205,11 +141,11 @@ class Transitions(_NamedRule):
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
         edges = ", ".join(f"{source} → {target}" for source, target in self.edges)
-        return f"{self.attribute} starts as {_or(self.initial)} and moves only {edges}"
+        return f"{self.attribute} starts as {or_list(self.initial)} and moves only {edges}"
 
 
 @dataclass(frozen=True)
-class Immutable(_NamedRule):
+class Immutable(NamedRule):
     """``attributes`` never change: neither their values, nor from absent to present or back."""
 
     attributes: tuple[str, ...] = ()
@@ -225,11 +161,11 @@ class Immutable(_NamedRule):
 
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
-        return f"{_and(self.attributes)} never {_change(self.attributes)}"
+        return f"{and_list(self.attributes)} never {change(self.attributes)}"
 
 
 @dataclass(frozen=True)
-class WriteOnce(_NamedRule):
+class WriteOnce(NamedRule):
     """``attributes`` may be absent at first; once written they are neither changed nor removed."""
 
     attributes: tuple[str, ...] = ()
@@ -245,11 +181,11 @@ class WriteOnce(_NamedRule):
 
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
-        return f"{_and(self.attributes)}, once written, never {_change(self.attributes)}"
+        return f"{and_list(self.attributes)}, once written, never {change(self.attributes)}"
 
 
 @dataclass(frozen=True)
-class Check(_NamedRule):
+class Check(NamedRule):
     """``where`` holds for every item."""
 
     where: Where = field(default_factory=lambda: Where("attribute_exists(x)"))
@@ -266,7 +202,7 @@ class Check(_NamedRule):
 
 
 @dataclass(frozen=True)
-class References(_NamedRule):
+class References(NamedRule):
     """The parent exists: an item of kind ``parent`` at ``key``.
 
     ``key`` gives the parent's key in the child's attributes: ``{"pk": "{pk}", "sk": "obligation"}``. ``"{pk}"`` alone
@@ -319,11 +255,11 @@ class Agrees(References):
 
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
-        return f"{_and(self.attributes)} {_equal(self.attributes)} its {self.parent}'s"
+        return f"{and_list(self.attributes)} {equal(self.attributes)} its {self.parent}'s"
 
 
 @dataclass(frozen=True)
-class AppendOnly(_NamedRule):
+class AppendOnly(NamedRule):
     """Items of this kind are never changed or removed."""
 
     keyword: ClassVar[str] = "append-only"
@@ -344,31 +280,3 @@ RULE_CLASSES: Mapping[str, type[Rule]] = MappingProxyType(
     }
 )  # fmt: skip
 """Each rule's keyword in TOML and in messages → its class."""
-
-
-def _check_name(what: str, name: str) -> None:
-    if not isinstance(name, str) or not _NAME.match(name) or len(name) > NAME_CHARACTERS_MAX:
-        raise RulesInvalid(
-            f"name of a {what}: must be letters, digits, - and _, "
-            f"at most {NAME_CHARACTERS_MAX} characters; got {name!r}"
-        )
-
-
-def _and(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _or(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _belong(names: tuple[str, ...]) -> str:
-    return "belongs" if len(names) == 1 else "together belong"
-
-
-def _change(names: tuple[str, ...]) -> str:
-    return "changes" if len(names) == 1 else "change"
-
-
-def _equal(names: tuple[str, ...]) -> str:
-    return "equals" if len(names) == 1 else "equal"
