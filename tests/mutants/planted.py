@@ -447,6 +447,7 @@ for _method, _sort in {
     "_report_violations": "items that break rules by themselves",
     "_check_duplicate": "values owned twice",
     "_check_orphan": "orphans",
+    "_check_totals": "wrong totals",
     "_check_stale": "stale sentinels",
     "_check_missing": "missing sentinels",
 }.items():

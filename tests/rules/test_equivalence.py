@@ -57,7 +57,7 @@ def test_four_ways_one_meaning(data: st.DataObject, world: tuple[Rules, dict[str
     accepted = 0
     TALLY["sequences"] += 1
     for _ in range(data.draw(st.integers(1, STEPS_MAX), label="steps")):
-        changes = data.draw(steps(state), label="changes")
+        changes = data.draw(steps(state, rules), label="changes")
         violated = broken(rules, meanings, state, state_after(state, changes))
         by_compiled = compiled(table, changes)
         assert compiled(direct, changes) == by_compiled
@@ -98,7 +98,7 @@ def test_a_stale_reader_never_breaks_a_rule(data: st.DataObject, world: tuple[Ru
     state: dict[Key, Item] = {}
     for _ in range(data.draw(st.integers(1, STEPS_MAX), label="steps")):
         then = data.draw(st.sampled_from(seen), label="read")
-        changes = data.draw(steps(then), label="changes")
+        changes = data.draw(steps(then, rules), label="changes")
         outcome = compiled(table, changes)
         by_swap = compiled(direct, changes)
         assert (by_swap is None) == (outcome is None)

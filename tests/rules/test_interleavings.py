@@ -38,6 +38,7 @@ from bursar.rules import (
 )
 from bursar.rules.audit.table_audit import audit_table
 from tests.support.rules.reference import broken
+from tests.support.rules.samples import RETURNS, part_returned, sale
 from tests.support.rules.stepping import Run, SteppedStore, Writer, interleavings
 from tests.support.rules.worlds import TABLE, Key, PlainStore, finish, ruled
 
@@ -286,6 +287,33 @@ def test_writers_of_different_attributes_do_not_disturb_each_other() -> None:
         assert (item["state"], item["note"], item["memo"]) == ({"S": "paid"}, {"S": "x"}, {"S": "y"})
 
     stepped_through("disjoint × 3", start, judge)
+
+
+def test_two_writers_add_children_of_which_only_one_fits() -> None:
+    """Let both read the sale and add a return of 6 of 10; each repeats after contention; one is refused."""
+
+    def start() -> tuple[JudgedStore, Sequence[Writer]]:
+        store = JudgedStore(RETURNS, {})
+        finish(ruled(store, RETURNS).write([Put(sale())]))
+        table = ruled(SteppedStore(store), RETURNS, seed=1)
+
+        def adding(number: int) -> Callable[[dict[str, Any]], Any]:
+            def change(old: dict[str, Any]) -> Any:
+                total = int(old.get("returned", {"N": "0"})["N"]) + 6
+                return [
+                    Put(part_returned(number=number, amount=6)),
+                    Update(old, {**old, "returned": {"N": str(total)}}),
+                ]
+
+            return change
+
+        return store, [changing(table, sale(), adding(number)) for number in (1, 2)]
+
+    def judge(store: JudgedStore, run: Run) -> None:
+        assert outcomes(run) == ["done", "returned"]
+        assert len(store.state) == 2
+
+    stepped_through("bounded sum × 2", start, judge, FATES)
 
 
 # --- the payments' own operations ------------------------------------------------------------------------------------

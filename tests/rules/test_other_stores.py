@@ -118,7 +118,7 @@ def test_compiled_writes_keep_the_rules(
     state: dict[Key, Item] = {}
     for _ in range(data.draw(st.integers(1, 8), label="steps")):
         then = data.draw(st.sampled_from([state, state, seen[0], seen[-1]]), label="read")
-        changes = data.draw(steps(then), label="changes")
+        changes = data.draw(steps(then, rules), label="changes")
         said = other.run(outcome(table, changes))
         after, owners = other.items(table)
         if then == state:

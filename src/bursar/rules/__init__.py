@@ -12,10 +12,12 @@ from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.vocabulary import (
     Agrees,
     AppendOnly,
+    BoundedSum,
     Check,
     Immutable,
     References,
     Transitions,
+    TwoActors,
     Unique,
     UniqueWhile,
     WriteOnce,
@@ -26,6 +28,7 @@ from bursar.rules.table import RuledTable
 __all__ = [
     "Agrees",
     "AppendOnly",
+    "BoundedSum",
     "Check",
     "Contention",
     "Delete",
@@ -41,6 +44,7 @@ __all__ = [
     "StoreBusy",
     "TransactionTooLarge",
     "Transitions",
+    "TwoActors",
     "Unique",
     "UniqueWhile",
     "Update",

@@ -20,6 +20,7 @@ import orjson
 
 from bursar.dynamo.core.guards import Change, GuardView, JudgedSwap, Refusal, TableCheck
 from bursar.dynamo.items.attribute_values import Item
+from bursar.rules.judging.bounded_sum import Balances, OpenSums
 from bursar.rules.judging.local_rules import changed_attributes
 from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import OWNER, is_sentinel, sentinel_item, sentinel_key, sentinel_partition
@@ -82,6 +83,7 @@ class NativeGuard:
         """Return the first refusal by a local rule, or what of ``changes`` must be checked in the table."""
         plan, attribute, sentinel = self._plan, self._plan.kind_attribute, self._sentinel
         judged = _Judged([], [], [], [])
+        balances = Balances(plan)
         for index, change in enumerate(changes):
             old, new = change.old, change.new
             if (old is None or old.get(attribute) == sentinel) and (new is None or new.get(attribute) == sentinel):
@@ -99,7 +101,10 @@ class NativeGuard:
                     judged.taken.append((index, change, unique, after))
             if new is not None:
                 judged.children.extend((index, change, parent) for parent in touched.parents)
-        return judged
+            if touched.sums_as_child or touched.sums_as_parent:
+                balances.add(index, old, new, touched)
+        unbalanced = balances.violation()
+        return judged if unbalanced is None else Refusal(unbalanced[0], unbalanced[1].message)
 
     def _sentinel_changes(self, judged: _Judged) -> Refusal | list[Change]:
         """Return the changes of the sentinels of all values taken and given up, one for each value.
@@ -161,6 +166,7 @@ class NativeGuard:
 
     def _violations(self, view: GuardView, table: str) -> Iterator[str]:
         plan = self._plan
+        sums = OpenSums(plan)
         for item in view.scan(table):
             key = plan.key(item)
             if is_sentinel(item, plan.kind_attribute):
@@ -184,6 +190,8 @@ class NativeGuard:
                 orphaned = self._orphaned(change, parent, view)
                 if orphaned is not None:
                     yield orphaned.message
+            sums.add(item, kind)
+        yield from sums.messages()
 
     # --- unique values -------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bursar.rules.language.render import rules_table, transitions_diagram
-from tests.support.rules.samples import ORDERS
+from tests.support.rules.samples import ORDERS, RETURNS
 
 
 def test_the_table_has_a_row_for_every_rule() -> None:
@@ -15,6 +15,13 @@ def test_the_table_has_a_row_for_every_rule() -> None:
     ]
     assert lines[-1] == "| kept-fixed | fixed | kept | never removed |"
     assert len(lines) == 2 + len(ORDERS.rules) + 1
+
+
+def test_the_table_shows_sums_and_actors() -> None:
+    assert rules_table(RETURNS).splitlines()[3:] == [
+        "| returned | return | bounded sum | the sum of amount is its sale's returned, which is at most paid |",
+        "| checked | return | two actors | asked_by and approved_by are two different people, each written once |",
+    ]
 
 
 def test_the_graph_as_mermaid() -> None:

@@ -9,12 +9,13 @@ from bursar.payments import FeeCatalogue, payment_rules
 from bursar.rules import Check, Rules, RulesInvalid, Where
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from tests.support.hypothesis_profiles import examples
-from tests.support.rules.samples import ORDERS
+from tests.support.rules.samples import ORDERS, RETURNS
 from tests.support.rules.worlds import rule_sets
 
 
 def test_the_samples_read_back_equal() -> None:
     assert rules_from_toml(rules_to_toml(ORDERS)) == ORDERS
+    assert rules_from_toml(rules_to_toml(RETURNS)) == RETURNS
 
 
 def test_the_payments_rules_read_back_equal() -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from bursar.rules import (
     Agrees,
+    AppendOnly,
+    BoundedSum,
     Check,
     Immutable,
     Kind,
@@ -14,19 +16,28 @@ from bursar.rules import (
     Rules,
     RulesInvalid,
     Transitions,
+    TwoActors,
     Unique,
     UniqueWhile,
     Where,
     one_of,
 )
 from bursar.rules.judging.plan import RulesPlan
-from tests.support.rules.samples import ORDERS
+from tests.support.rules.samples import ORDERS, RETURNS
 
 KEY = {"pk": "{pk}", "sk": "order"}
 
 
 def graph(**values: Any) -> Transitions:
     return Transitions("g", **{"attribute": "s", "initial": ("a",), "edges": (("a", "b"),), "final": ("b",), **values})
+
+
+def total(**values: Any) -> BoundedSum:
+    names = {"amount": "amount", "total": "sum", "limit": "most"}
+    return BoundedSum("s", **{"kind": "line", "parent": "order", "key": KEY, **names, **values})
+
+
+STAYS = AppendOnly("stays", kind="line")
 
 
 def table(*rules: Any, **values: Any) -> Rules:
@@ -53,6 +64,17 @@ ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: References("r", parent="", key=KEY), "parent must be a kind; got none"),
     (lambda: References("r", parent="order", key={}), "key must be the parent's key; got none"),
     (lambda: References("r", parent="order", key={"pk": "x", "sk": "y"}), "must contain at least one attribute"),
+    (lambda: total(kind=None), "kind must be a kind other than the parent's; got None"),
+    (lambda: total(kind="order"), "kind must be a kind other than the parent's; got 'order'"),
+    (lambda: total(amount=""), "bounded sum rule 's': amount must be an attribute; got none"),
+    (lambda: total(limit="sum"), "total and limit must be different attributes; got 'sum' for both"),
+    (lambda: table(total()), "kind must be append-only, or a change of a child would change the sum; got 'line'"),
+    (lambda: table(AppendOnly("l", kind="order"), total()), "kind must be append-only"),
+    (lambda: table(AppendOnly("all"), total()), "parent must not be append-only, because each child changes its total"),
+    (lambda: table(STAYS, total(total="pk")), "total and limit must not be keys or the kind"),
+    (lambda: table(STAYS, total(parent="x")), "parent must be a kind of the table; got 'x'"),
+    (lambda: TwoActors("t", first="a", second=""), "first and second must be two different attributes; got 'a' and ''"),
+    (lambda: TwoActors("t", first="a", second="a"), "first and second must be two different attributes"),
     (lambda: Where("a = :v"), ":v: must be given, because 'a = :v' uses it"),
     (lambda: Where("a = :v", values={":v": 1, ":w": 2}), ":w: must not be given"),
     (lambda: Where("  "), "condition: must not be empty"),
@@ -91,6 +113,11 @@ DESCRIPTIONS = {
     "noted": "its order exists at pk = {about}, sk = order",
     "entries": "never changed or removed",
 }
+
+
+def test_rules_about_sums_and_people_have_descriptions() -> None:
+    assert RETURNS["returned"].describe() == "the sum of amount is its sale's returned, which is at most paid"
+    assert RETURNS["checked"].describe() == "asked_by and approved_by are two different people, each written once"
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)

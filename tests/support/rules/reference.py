@@ -12,11 +12,13 @@ from typing import Any
 from bursar.rules import (
     Agrees,
     AppendOnly,
+    BoundedSum,
     Check,
     Immutable,
     References,
     Rules,
     Transitions,
+    TwoActors,
     Unique,
     UniqueWhile,
     WriteOnce,
@@ -62,6 +64,10 @@ def broken(rules: Rules, holds: Mapping[str, Meaning], before: State, after: Sta
                     o and o["kind"]["S"] == rule.parent and (n is None or any(o.get(a) != n.get(a) for a in names))
                     for o, n in steps
                 )
+                bad = bad or (isinstance(rule, BoundedSum) and unbalanced(rule, about, after))
+            case TwoActors(first=a, second=b):
+                bad = any(o.get(a) != n.get(a) or (b in o and o[b] != n.get(b)) for o, n in changed)
+                bad = bad or any(same_or_no_people([x[name] for name in (a, b) if name in x]) for x in about)
             case AppendOnly():
                 bad = any(o for o, _ in moved)
         found |= {rule.name} if bad else set()
@@ -79,3 +85,31 @@ def parentless(rule: References, names: tuple[str, ...], child: Mapping[str, Any
     if parent is None or parent["kind"] != {"S": rule.parent}:
         return True
     return any(child.get(name) != parent.get(name) for name in names)
+
+
+def unbalanced(rule: BoundedSum, children: list[Mapping[str, Any]], state: State) -> bool:
+    """Return whether a child has no positive amount, or a parent's total is not its children's sum within its limit."""
+    if any(int(child.get(rule.amount, {}).get("N", 0)) <= 0 for child in children):
+        return True
+    for (pk, sk), parent in state.items():
+        if parent["kind"] == {"S": rule.parent}:
+            amounts = [int(child[rule.amount]["N"]) for child in children if is_parent(rule, child, pk, sk)]
+            most = parent.get(rule.limit, {}).get("N", "-1") if rule.total in parent else "0"
+            total = parent.get(rule.total, {"N": "0"}).get("N", "-1")
+            if int(total) != sum(amounts) or int(total) > int(most):
+                return True
+    return False
+
+
+def is_parent(rule: References, child: Mapping[str, Any], pk: str, sk: str) -> bool:
+    """Return whether the key (pk, sk) is that of the child's parent."""
+    if any("S" not in child.get(name, {}) for name in rule.key_attributes):
+        return False
+    fill = {name: child[name]["S"] for name in rule.key_attributes}
+    return (rule.key["pk"].format(**fill), rule.key["sk"].format(**fill)) == (pk, sk)
+
+
+def same_or_no_people(names: list[Mapping[str, Any]]) -> bool:
+    """Return whether one of ``names`` is not a text with a letter, or two of them differ only in case or spaces."""
+    folded = [name.get("S", "").lower().strip() for name in names]
+    return "" in folded or len(set(folded)) < len(folded)

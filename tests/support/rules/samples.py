@@ -5,12 +5,14 @@ from typing import Any
 from bursar.rules import (
     Agrees,
     AppendOnly,
+    BoundedSum,
     Check,
     Immutable,
     Kind,
     References,
     Rules,
     Transitions,
+    TwoActors,
     Unique,
     UniqueWhile,
     Where,
@@ -75,3 +77,34 @@ def changed(old: dict[str, Any], **values: Any) -> dict[str, Any]:
     for name in ("pk", "sk", "kind"):
         new[name] = old[name]
     return {name: value for name, value in new.items() if name not in values or values[name] is not None}
+
+
+RETURNS = Rules(
+    "pk",
+    "sk",
+    kinds=(Kind("sale"), Kind("return")),
+    rules=(
+        AppendOnly("returns-stay", kind="return"),
+        BoundedSum(
+            "returned",
+            kind="return",
+            parent="sale",
+            key={"pk": "{pk}", "sk": "sale"},
+            amount="amount",
+            total="returned",
+            limit="paid",
+        ),
+        TwoActors("checked", kind="return", first="asked_by", second="approved_by"),
+    ),
+)
+"""Sales and what was returned of each; a return needs two people."""
+
+
+def sale(name: str = "a", **values: Any) -> dict[str, Any]:
+    """Return a sale of 10."""
+    return item(name, "sale", "sale", **{"paid": 10, **values})
+
+
+def part_returned(name: str = "a", number: int = 1, amount: int = 4, **values: Any) -> dict[str, Any]:
+    """Return a return of a part of a sale."""
+    return item(name, f"return-{number}", "return", amount=amount, **values)

@@ -14,6 +14,7 @@ from bursar.dynamo.operations.dispatch import Operation
 from bursar.rules import (
     Agrees,
     AppendOnly,
+    BoundedSum,
     Check,
     Immutable,
     Kind,
@@ -21,6 +22,7 @@ from bursar.rules import (
     RuledTable,
     Rules,
     Transitions,
+    TwoActors,
     Unique,
     UniqueWhile,
     Where,
@@ -30,6 +32,7 @@ from bursar.rules import (
 from bursar.rules.judging.sentinels import is_sentinel
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
+from tests.support.rules.reference import is_parent
 
 TABLE = "ruled"
 DEFINITION = {
@@ -171,6 +174,8 @@ def rule_sets(draw: st.DrawFn) -> tuple[Rules, dict[str, Any]]:
     words = draw(st.lists(st.sampled_from(sorted(MAKERS)), min_size=1, max_size=4))
     for position, word in enumerate(words):
         rules.append(MAKERS[word](draw, f"{word}-{position}", predicate))
+    if any(isinstance(rule, BoundedSum) for rule in rules) and not any(isinstance(rule, AppendOnly) for rule in rules):
+        rules.append(AppendOnly("append-sum", kind="log"))
     secrets = draw(st.sampled_from([frozenset(), frozenset({"a"})]))
     return Rules("pk", "sk", kinds=KINDS, rules=tuple(rules), secrets=secrets), meanings
 
@@ -193,6 +198,16 @@ MAKERS: dict[str, Any] = {
     "agrees": lambda draw, name, _: Agrees(
         name, kind="child", parent="parent", key=draw(st.sampled_from(PARENT_KEYS)), attributes=draw(NAMES)
     ),
+    "sum": lambda draw, name, _: BoundedSum(
+        name,
+        kind="log",
+        parent="parent",
+        key=draw(st.sampled_from(PARENT_KEYS)),
+        amount="n",
+        total="total",
+        limit="limit",
+    ),
+    "actors": lambda draw, name, _: TwoActors(name, kind=draw(ABOUT), first="made_by", second="checked_by"),
     "append": lambda _, name, __: AppendOnly(name, kind="log"),
 }
 
@@ -205,6 +220,10 @@ VALUES: dict[str, list[Any]] = {
     "n": [None, {"N": "1"}, {"N": "2"}, {"N": "3"}],
     "s": [{"S": "open"}, {"S": "busy"}, {"S": "done"}, None],
     "up": [None, {"S": "p0"}, {"S": "p1"}],
+    "total": [None, None, {"N": "0"}, {"N": "1"}, {"S": "1"}],
+    "limit": [{"N": "3"}, {"N": "5"}, {"S": "9"}, None],
+    "made_by": [None, {"S": "ann"}, {"S": "Bob"}, {"N": "1"}],
+    "checked_by": [None, {"S": " Ann"}, {"S": "bob"}, {"S": " "}],
     "idle": [None, {"L": [{"S": "x"}]}, {"SS": ["x", "y"]}],
 }
 # Mostly children and parents: most rules are about them. The last two values are not kinds.
@@ -243,7 +262,25 @@ def next_states(draw: st.DrawFn, key: Key, old: Item | None) -> dict[str, Any] |
 
 
 @st.composite
-def steps(draw: st.DrawFn, state: Mapping[Key, Item]) -> dict[Key, tuple[Item | None, Item | None]]:
-    """Draw one transaction: one to three items, each with its state before and after."""
+def steps(
+    draw: st.DrawFn, state: Mapping[Key, Item], rules: Rules | None = None
+) -> dict[Key, tuple[Item | None, Item | None]]:
+    """Draw one transaction: one to three items, each with its state before and after.
+
+    If ``rules`` have a bounded sum, every second transaction adds a child and changes its parent's total, mostly right.
+    """
     keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, max_size=3, unique=True))
-    return {key: (state.get(key), draw(next_states(key, state.get(key)))) for key in keys}
+    changes = {key: (state.get(key), draw(next_states(key, state.get(key)))) for key in keys}
+    sums = [rule for rule in rules.rules if isinstance(rule, BoundedSum)] if rules is not None else []
+    adds_child: bool = draw(st.booleans()) if sums else False
+    if adds_child:
+        key = draw(st.sampled_from(KEYS))
+        child = {**draw(new_items(key)), "kind": {"S": "log"}, "n": draw(st.sampled_from(VALUES["n"][1:]))}
+        parent = next((at for at, item in state.items() if is_parent(sums[0], child, *at)), key)
+        changes = {**(changes if draw(st.integers(0, 3)) == 0 else {}), key: (state.get(key), child)}
+        if parent != key:
+            before = state[parent]
+            grown = int(before.get("total", {}).get("N", "0")) + int(child["n"]["N"])
+            after = {**before, "total": {"N": str(grown + draw(st.sampled_from([0, 0, 0, 0, -1])))}}
+            changes[parent] = (before, after)
+    return changes

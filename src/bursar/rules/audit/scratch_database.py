@@ -6,6 +6,7 @@ reads all the items involved at one instant (:mod:`bursar.rules.audit.table_audi
 """
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +14,7 @@ import apsw
 import orjson
 
 from bursar.dynamo.items.attribute_values import Item
+from bursar.rules.judging.bounded_sum import EXACT, ZERO
 
 CACHE_KIB = 16 * 1024
 TEMPORARY = ""
@@ -24,6 +26,10 @@ CREATE TABLE sentinels (partition TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT
 CREATE TABLE parents (rule TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (rule, key))
     WITHOUT ROWID;
 CREATE TABLE children (rule TEXT NOT NULL, parent TEXT NOT NULL, digest BLOB NOT NULL, key TEXT NOT NULL);
+CREATE TABLE amounts (rule TEXT NOT NULL, child TEXT NOT NULL, parent TEXT NOT NULL, amount TEXT NOT NULL,
+    PRIMARY KEY (rule, child)) WITHOUT ROWID;
+CREATE TABLE totals (rule TEXT NOT NULL, parent TEXT NOT NULL, total TEXT NOT NULL, PRIMARY KEY (rule, parent))
+    WITHOUT ROWID;
 """
 
 _DUPLICATES = """
@@ -43,15 +49,36 @@ SELECT children.rule, children.key FROM children LEFT JOIN parents
 ON parents.rule = children.rule AND parents.key = children.parent
 WHERE parents.digest IS NOT children.digest
 """
+_WRONG_TOTALS = """
+WITH sums AS (SELECT rule, parent, exact_sum(amount) AS added FROM amounts GROUP BY rule, parent)
+SELECT rule, parent, coalesce(added, '0') FROM totals LEFT JOIN sums USING (rule, parent) WHERE added IS NOT total
+UNION ALL
+SELECT rule, parent, added FROM sums LEFT JOIN totals USING (rule, parent) WHERE total IS NULL
+"""
+_SUM = "SELECT exact_sum(amount) FROM amounts WHERE rule = ? AND parent = ?"
+
+
+class _ExactSum:
+    """The SQL aggregate ``exact_sum``: the canonical text of the sum of numbers given as text; '0' of none."""
+
+    def __init__(self) -> None:
+        self._sum = ZERO
+
+    def step(self, *amount: Any) -> None:
+        self._sum = EXACT.add(self._sum, Decimal(amount[0]))
+
+    def final(self) -> str:
+        return number_text(self._sum)
 
 
 class ScratchDatabase:
-    """Owned values, sentinels, parents and children, as the scan read them."""
+    """Owned values, sentinels, parents, children and their amounts, as the scan read them."""
 
     def __init__(self) -> None:
         self._database = apsw.Connection(TEMPORARY)
         self._database.execute(f"PRAGMA cache_size=-{CACHE_KIB}; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF")
         self._database.execute(_CREATE)
+        self._database.create_aggregate_function("exact_sum", _ExactSum, 1)
 
     def close(self) -> None:
         """Close the database, which removes its file."""
@@ -70,6 +97,23 @@ class ScratchDatabase:
             self._database.executemany("INSERT OR REPLACE INTO sentinels VALUES (?, ?)", sentinels)
             self._database.executemany("INSERT OR REPLACE INTO parents VALUES (?, ?, ?)", parents)
             self._database.executemany("INSERT INTO children VALUES (?, ?, ?, ?)", children)
+
+    def note_sums(
+        self, amounts: Iterable[tuple[str, str, str, Decimal]], totals: Iterable[tuple[str, str, Decimal]]
+    ) -> None:
+        """Store (rule, child, parent, amount) and (rule, parent, total) of one page.
+
+        Totals of 0 are not stored. A page read twice changes nothing.
+        """
+        with self._database:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO amounts VALUES (?, ?, ?, ?)",
+                ((rule, child, parent, number_text(amount)) for rule, child, parent, amount in amounts),
+            )
+            self._database.executemany(
+                "INSERT OR REPLACE INTO totals VALUES (?, ?, ?)",
+                ((rule, parent, number_text(total)) for rule, parent, total in totals if total),
+            )
 
     def index_owned_values(self) -> None:
         """Create the index for the queries. Call it once, after the last page."""
@@ -98,6 +142,21 @@ class ScratchDatabase:
     def orphans(self) -> Iterator[tuple[str, str]]:
         """Return (rule, child's key) for each parent that was not seen, or was seen not to agree."""
         return iter(self._database.execute(_ORPHANS))
+
+    def wrong_totals(self) -> Iterator[tuple[str, str, Decimal]]:
+        """Return (rule, parent's key, sum of the children seen) for each parent that was seen with another total."""
+        for rule, parent, added in self._database.execute(_WRONG_TOTALS):
+            yield rule, parent, Decimal(added)
+
+    def sum_of_children(self, rule: str, parent: str) -> Decimal:
+        """Return the sum of the amounts of the children of ``parent`` that were seen."""
+        ((added,),) = self._database.execute(_SUM, (rule, parent))
+        return Decimal(added)
+
+
+def number_text(number: Decimal) -> str:
+    """Return a number as text: the same text for the same value."""
+    return f"{number.normalize(EXACT):f}" if number else "0"
 
 
 def key_text(key: Item) -> str:

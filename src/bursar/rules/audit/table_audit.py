@@ -12,8 +12,9 @@ no longer true.
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from bursar.dynamo.errors import DynamoError
@@ -36,9 +37,10 @@ TRIES_MAX = 8
 WAIT_MAX_S = 2.0
 
 OnProgress = Callable[[int], None]
+NotePage = Callable[[list[dict[str, Any]]], Awaitable[None]]
 
 
-FindingKind = Literal["violation", "duplicate", "orphan", "missing sentinel", "stale sentinel"]
+FindingKind = Literal["violation", "duplicate", "orphan", "wrong total", "missing sentinel", "stale sentinel"]
 
 
 @dataclass(frozen=True)
@@ -126,12 +128,13 @@ class _Audit:
                     agreed.append((parent.rule.name, parent.attributes))
 
     async def run(self, segments: int) -> Report:
-        await _run_all([self._scan(segment, segments) for segment in range(segments)])
+        await self._scan_all(segments, self._note_page)
         self.scratch.index_owned_values()
         for partition, owners in self.scratch.duplicates():
             await self._check_duplicate(partition, [key_from_text(owner) for owner in owners])
         for rule, child in self.scratch.orphans():
             await self._check_orphan(rule, key_from_text(child))
+        await self._check_totals(segments)
         for partition, owner in self.scratch.without_owner():
             await self._check_stale(partition, owner)
         if self.sentinels:
@@ -141,13 +144,16 @@ class _Audit:
 
     # --- the scan --------------------------------------------------------------------------------------------------
 
-    async def _scan(self, segment: int, segments: int) -> None:
+    async def _scan_all(self, segments: int, note_page: NotePage) -> None:
+        await _run_all([self._scan(segment, segments, note_page) for segment in range(segments)])
+
+    async def _scan(self, segment: int, segments: int, note_page: NotePage) -> None:
         request = {"TableName": self.table, "ConsistentRead": True}
         if segments > 1:
             request.update(Segment=segment, TotalSegments=segments)
         while True:
             page = await self._call("Scan", request)
-            await self._note_page(page.get("Items", []))
+            await note_page(page.get("Items", []))
             if "LastEvaluatedKey" not in page:
                 return
             request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -179,10 +185,27 @@ class _Audit:
             for rule, attributes in self._children.get(kind.name, ()):
                 parents.append((rule, text, digest(item, attributes)))
         self.scratch.note(owned, sentinels, parents, children)
+        self._note_sums(items)
         self.report.items_read += len(items) - len(sentinels)
         self.report.sentinels_read += len(sentinels)
         if self.on_progress is not None:
             self.on_progress(self.report.items_read + self.report.sentinels_read)
+
+    def _note_sums(self, items: list[dict[str, Any]]) -> None:
+        """Note the amounts of the children and the totals of the parents of each bounded sum."""
+        plan = self.plan
+        amounts, totals = [], []
+        for item in items:
+            kind = plan.kind_of(item)
+            if kind is None or not (kind.sums_as_child or kind.sums_as_parent):
+                continue
+            text = key_text(plan.key(item))
+            for rule in kind.sums_as_child:
+                parent = None if rule.verdict(None, item) else rule.key(item)
+                if parent is not None:
+                    amounts.append((rule.rule.name, text, key_text(parent), rule.amount(item)))
+            totals += [(rule.rule.name, text, rule.total(item)) for rule in kind.sums_as_parent]
+        self.scratch.note_sums(amounts, totals)
 
     async def _check_each_missing(self, missing: Iterator[tuple[str, str]]) -> None:
         """Check the remaining values of ``missing``, an iterator that several such tasks share."""
@@ -226,6 +249,46 @@ class _Audit:
         found = self.plan.parent_violation(parent, None, item, actual)
         if found is not None:
             self.report.add(Finding("orphan", rule, child, found.message))
+
+    async def _check_totals(self, segments: int) -> None:
+        """Report each parent whose total is not the sum of its children.
+
+        A read does not cover a parent with all its children, some of which may be unknown. But children are never
+        removed, so these two are true at one instant:
+
+            seen children > a later total      they existed when the total was read: a finding
+            seen children < a total            a finding if a scan that began after the total was read also finds less
+        """
+        larger = []
+        for rule, parent, added in self.scratch.wrong_totals():
+            total = await self._total_of(rule, key_from_text(parent))
+            if total is not None and added > total:
+                self._report_total(rule, parent, total, added)
+            elif total is not None and added < total:
+                larger.append((rule, parent, total))
+        if not larger:
+            return
+
+        async def note_page(items: list[dict[str, Any]]) -> None:
+            self._note_sums(items)
+
+        await self._scan_all(segments, note_page)
+        for rule, parent, total in larger:
+            added = self.scratch.sum_of_children(rule, parent)
+            if added < total:
+                self._report_total(rule, parent, total, added)
+
+    async def _total_of(self, rule: str, parent: Item) -> Decimal | None:
+        """Return the total of ``parent`` as it is now; None for an absent parent, which is an orphan's finding."""
+        (item,) = await self._read_together([parent])
+        kind = None if item is None else self.plan.kind_of(item)
+        sums = [] if kind is None else [one for one in kind.sums_as_parent if one.rule.name == rule]
+        return sums[0].total(item) if sums else None
+
+    def _report_total(self, rule: str, parent: str, total: Decimal, added: Decimal) -> None:
+        key = key_from_text(parent)
+        message = self.plan.wrong_total_message(rule, key, total - added)
+        self.report.add(Finding("wrong total", rule, key, message))
 
     async def _check_missing(self, partition: str, owner: Item) -> None:
         key = sentinel_key(self.plan.key_names, partition)

@@ -9,7 +9,7 @@ from bursar.dynamo.items.attribute_values import Item, equal, normalise
 from bursar.dynamo.items.numbers import canonical
 from bursar.rules.language.named_rule import RulesInvalid
 from bursar.rules.language.predicates import Where
-from bursar.rules.language.vocabulary import Rule, Transitions
+from bursar.rules.language.vocabulary import Rule, Transitions, TwoActors
 
 Verdict = Callable[[Item | None, Item], str | None]
 """(old, new) → the reason why the rule refuses, or None. ``new`` is never None: removals are judged separately."""
@@ -72,6 +72,28 @@ class UnchangedVerdict(ChangesOnlyVerdict):
         return None
 
 
+class TwoActorsVerdict:
+    """Two actors: the first never changes, the second is written once, and they name different people."""
+
+    def __init__(self, rule: TwoActors) -> None:
+        self._first, self._second = rule.first, rule.second
+        self._first_unchanged = UnchangedVerdict((rule.first,), once=False)
+        self._second_unchanged = UnchangedVerdict((rule.second,), once=True)
+
+    def __call__(self, old: Item | None, new: Item) -> str | None:
+        """Return why the two attributes may not be as they are in ``new``, or None."""
+        if old is not None:
+            reason = self._first_unchanged(old, new) or self._second_unchanged(old, new)
+            if reason is not None:
+                return reason
+        for name in (self._first, self._second):
+            if name in new and not _person(new[name]):
+                return f"{name} must be text that names a person"
+        if self._first in new and self._second in new and _person(new[self._first]) == _person(new[self._second]):
+            return f"{self._second} must be another person than {self._first}"
+        return None
+
+
 class AppendOnlyVerdict(ChangesOnlyVerdict):
     """Append-only: refuses every change."""
 
@@ -90,6 +112,11 @@ class CheckVerdict:
     def __call__(self, _old: Item | None, new: Item) -> str | None:
         """Return the predicate that does not hold, or None."""
         return None if self._holds(new) else f"{self._description} does not hold"
+
+
+def _person(value: Any) -> str:
+    """Return the name in the form that is compared: "" for a value that is not text."""
+    return str(value.get("S", "")).strip().casefold()
 
 
 def changed_attributes(old: Item, new: Item, unlike: Iterable[str] | None = None) -> frozenset[str]:

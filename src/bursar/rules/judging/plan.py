@@ -5,16 +5,20 @@ a refusal) and the native guard. A *local* rule is judged on one item's old and 
 unique while) and *parents* (references, agrees) also need other items, which each caller reads in its own way.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
+from bursar.rules.judging.bounded_sum import SumRule
 from bursar.rules.judging.local_rules import (
     AppendOnlyVerdict,
     ChangesOnlyVerdict,
     CheckVerdict,
     TransitionsVerdict,
+    TwoActorsVerdict,
     UnchangedVerdict,
     Verdict,
     changed_attributes,
@@ -30,11 +34,13 @@ from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.vocabulary import (
     Agrees,
     AppendOnly,
+    BoundedSum,
     Check,
     Immutable,
     References,
     Rule,
     Transitions,
+    TwoActors,
     Unique,
     UniqueWhile,
     WriteOnce,
@@ -67,6 +73,8 @@ class TouchedRules:
     local_rules: tuple[LocalRule, ...]
     unique_values: tuple[UniqueValue, ...]
     parents: tuple[ParentRule, ...]
+    sums_as_child: tuple[SumRule, ...]
+    sums_as_parent: tuple[SumRule, ...]
 
 
 class KindPlan:
@@ -76,15 +84,25 @@ class KindPlan:
         self.name = name
         self.unique_values: list[UniqueValue] = []
         self.parents: list[ParentRule] = []
+        self.sums_as_child: list[SumRule] = []
+        self.sums_as_parent = [SumRule(rule, rules) for rule in rules.sums_of_parent(name)]
         about = rules.about(name)
         locals_ = [_local(rule, self._verdict(rule, rules), rules) for rule in about]
         locals_.extend(_rules_of_parents(name, rules))
+        locals_.extend(_rules_of_totals(self.sums_as_parent))
         self.on_put = tuple(local for local in locals_ if not isinstance(local.verdict, ChangesOnlyVerdict))
         self.on_change = tuple(locals_)
-        self.on_creation = TouchedRules(self.on_put, tuple(self.unique_values), tuple(self.parents))
+        self.on_creation = TouchedRules(
+            self.on_put,
+            tuple(self.unique_values),
+            tuple(self.parents),
+            tuple(self.sums_as_child),
+            tuple(self.sums_as_parent),
+        )
         self.removal = _removal(name, rules)
         footprints = {unique.reads for unique in self.unique_values} | {parent.reads for parent in self.parents}
-        footprints |= {rule.reads for rule in about if isinstance(rule, Check)}
+        footprints |= {rule.reads for rule in about if isinstance(rule, Check | TwoActors)}
+        footprints |= {sums.rule.parent_reads for sums in self.sums_as_parent}
         # A footprint of one attribute adds no condition: the changed attribute is compared already.
         self.footprints = tuple(sorted((reads for reads in footprints if len(reads) > 1), key=sorted))
         self.unique_reads = frozenset().union(*(unique.reads for unique in self.unique_values))
@@ -99,6 +117,8 @@ class KindPlan:
             ),
             tuple(unique for unique in self.unique_values if not changed.isdisjoint(unique.reads)),
             tuple(parent for parent in self.parents if not changed.isdisjoint(parent.reads)),
+            (),  # children of sums are append-only
+            tuple(sums for sums in self.sums_as_parent if sums.rule.total in changed),
         )
 
     def _verdict(self, rule: Rule, rules: Rules) -> Verdict:
@@ -106,6 +126,10 @@ class KindPlan:
             case Unique() | UniqueWhile():
                 self.unique_values.append(UniqueValue(rule))
                 return self.unique_values[-1].verdict
+            case BoundedSum():
+                self.sums_as_child.append(SumRule(rule, rules))
+                self.parents.append(self.sums_as_child[-1])
+                return self.sums_as_child[-1].verdict
             case References():
                 self.parents.append(ParentRule(rule, rules))
                 return self.parents[-1].verdict
@@ -115,6 +139,8 @@ class KindPlan:
                 return UnchangedVerdict(rule.attributes, once=False)
             case WriteOnce():
                 return UnchangedVerdict(rule.attributes, once=True)
+            case TwoActors():
+                return TwoActorsVerdict(rule)
             case AppendOnly():
                 return AppendOnlyVerdict()
             case Check():
@@ -237,6 +263,16 @@ class RulesPlan:
         shown = tuple(sorted(parent.reads.difference(self.key_names)))
         return self.violation(parent.rule.name, parent.rule.keyword, reason, shown, old, new)
 
+    def wrong_total_message(self, name: str, parent: Item, excess: Decimal) -> str:
+        """Return the message for a parent whose total is ``excess`` more than the sum of its children."""
+        rule = self.rules[name]
+        assert isinstance(rule, BoundedSum)
+        direction = "more" if excess > 0 else "less"
+        return (
+            f"Rule {name} ({rule.keyword}): {rule.total} of {rule.parent} {self.shown_key(parent)} is "
+            f"{abs(excess):f} {direction} than the sum of {rule.amount} of each {rule.kind}"
+        )
+
     def violation(
         self,
         rule: str,
@@ -315,6 +351,20 @@ def _rules_of_parents(kind: str | None, rules: Rules) -> list[LocalRule]:
         )
         for rule in rules.rules
         if isinstance(rule, Agrees) and rule.parent == kind
+    ]
+
+
+def _rules_of_totals(sums: Iterable[SumRule]) -> list[LocalRule]:
+    """Return the local rules of a parent: the total of its children is at most its limit."""
+    return [
+        LocalRule(
+            one.rule.name,
+            one.rule.keyword,
+            one.rule.parent_reads,
+            one.parent_verdict,
+            (one.rule.total, one.rule.limit),
+        )
+        for one in sums
     ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bursar.rules.language.named_rule import Kind, RulesInvalid
-from bursar.rules.language.vocabulary import Agrees, References, Rule
+from bursar.rules.language.vocabulary import Agrees, AppendOnly, BoundedSum, References, Rule
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,23 @@ class Rules:
             raise RulesInvalid(
                 f"agrees rule {rule.name!r}: attributes must not be keys or the kind, which always differ"
             )
+        if isinstance(rule, BoundedSum):
+            self._check_bounded_sum(rule)
+
+    def _check_bounded_sum(self, rule: BoundedSum) -> None:
+        append_only = {other.kind for other in self.rules if isinstance(other, AppendOnly)}
+        if append_only.isdisjoint((rule.kind, None)):
+            raise RulesInvalid(
+                f"bounded sum rule {rule.name!r}: kind must be append-only, "
+                f"or a change of a child would change the sum; got {rule.kind!r}"
+            )
+        if not append_only.isdisjoint((rule.parent, None)):
+            raise RulesInvalid(
+                f"bounded sum rule {rule.name!r}: parent must not be append-only, "
+                f"because each child changes its total; got {rule.parent!r}"
+            )
+        if rule.parent_reads & {*self.key_names, self.kind_attribute}:
+            raise RulesInvalid(f"bounded sum rule {rule.name!r}: total and limit must not be keys or the kind")
 
     @cached_property
     def key_names(self) -> tuple[str, ...]:
@@ -73,6 +90,10 @@ class Rules:
     def about(self, kind: str | None) -> tuple[Rule, ...]:
         """Return the rules that apply to items of ``kind``, in order."""
         return tuple(rule for rule in self.rules if rule.kind is None or rule.kind == kind)
+
+    def sums_of_parent(self, kind: str | None) -> tuple[BoundedSum, ...]:
+        """Return the bounded-sum rules whose parents are of ``kind``, in order."""
+        return tuple(rule for rule in self.rules if isinstance(rule, BoundedSum) and rule.parent == kind)
 
 
 def _check_distinct(what: str, names: Iterable[str]) -> None:

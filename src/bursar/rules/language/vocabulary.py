@@ -10,6 +10,8 @@
 | ``Check`` | a predicate holds for every item |
 | ``References`` | the parent item exists (and is therefore never removed) |
 | ``Agrees`` | attributes equal the parent's (which never change) |
+| ``BoundedSum`` | the amounts of an item's children add up to its total, which never exceeds its limit |
+| ``TwoActors`` | two attributes name two different people, and neither is ever changed |
 | ``AppendOnly`` | items are never changed or removed |
 
 An absent attribute is like NULL in SQL: it is not unique, and a reference made of it refers to nothing.
@@ -259,6 +261,72 @@ class Agrees(References):
 
 
 @dataclass(frozen=True)
+class BoundedSum(References):
+    """The ``amount`` of all children of one parent add up to the parent's ``total``, which is at most its ``limit``.
+
+    A child's amount is a number greater than 0. The parent's total (absent: 0) is written in the same transaction as
+    each new child, and by no other write. Children must be append-only, so that the sum changes only by new children.
+    """
+
+    amount: str = ""
+    total: str = ""
+    limit: str = ""
+    keyword: ClassVar[str] = "bounded sum"
+
+    def _check(self) -> None:
+        super()._check()
+        if self.kind is None or self.kind == self.parent:
+            raise self._invalid(f"kind must be a kind other than the parent's; got {self.kind!r}")
+        for name in ("amount", "total", "limit"):
+            if not getattr(self, name):
+                raise self._invalid(f"{name} must be an attribute; got none")
+        if self.total == self.limit:
+            raise self._invalid(f"total and limit must be different attributes; got {self.total!r} for both")
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The child's attributes in the parent's key, and its amount."""
+        return super().reads | {self.amount}
+
+    @property
+    def parent_reads(self) -> frozenset[str]:
+        """The parent's attributes on which the verdict depends."""
+        return frozenset((self.total, self.limit))
+
+    def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
+        return f"the sum of {self.amount} is its {self.parent}'s {self.total}, which is at most {self.limit}"
+
+
+@dataclass(frozen=True)
+class TwoActors(NamedRule):
+    """``first`` and ``second`` name two different people: a maker and a checker.
+
+    ``first`` never changes; ``second`` may be written later, once. Names are text, and are compared without case and
+    without spaces around them.
+    """
+
+    first: str = ""
+    second: str = ""
+    keyword: ClassVar[str] = "two actors"
+
+    def _check(self) -> None:
+        if not self.first or not self.second or self.first == self.second:
+            raise self._invalid(
+                f"first and second must be two different attributes; got {self.first!r} and {self.second!r}"
+            )
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Both attributes."""
+        return frozenset((self.first, self.second))
+
+    def describe(self) -> str:
+        """Return the rule as the end of a sentence."""
+        return f"{self.first} and {self.second} are two different people, each written once"
+
+
+@dataclass(frozen=True)
 class AppendOnly(NamedRule):
     """Items of this kind are never changed or removed."""
 
@@ -269,13 +337,26 @@ class AppendOnly(NamedRule):
         return "never changed or removed"
 
 
-Rule = Unique | UniqueWhile | Transitions | Immutable | WriteOnce | Check | References | Agrees | AppendOnly
+Rule = (
+    Unique
+    | UniqueWhile
+    | Transitions
+    | Immutable
+    | WriteOnce
+    | Check
+    | References
+    | Agrees
+    | BoundedSum
+    | TwoActors
+    | AppendOnly
+)
 
 RULE_CLASSES: Mapping[str, type[Rule]] = MappingProxyType(
     {
         rule_class.keyword: rule_class
         for rule_class in (
-            Unique, UniqueWhile, Transitions, Immutable, WriteOnce, Check, References, Agrees, AppendOnly
+            Unique, UniqueWhile, Transitions, Immutable, WriteOnce, Check, References, Agrees, BoundedSum, TwoActors,
+            AppendOnly,
         )
     }
 )  # fmt: skip

@@ -22,6 +22,7 @@ from typing import Any
 from bursar.dynamo.items.attribute_values import Item, item_size
 from bursar.dynamo.items.numbers import canonical
 from bursar.rules.errors import Contention, RuleRefused, TransactionTooLarge
+from bursar.rules.judging.bounded_sum import Balances
 from bursar.rules.judging.local_rules import canonical_item, changed_attributes, same
 from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.unique_and_parent import ParentRule
@@ -63,6 +64,7 @@ def compile_writes(plan: RulesPlan, table: str, writes: Sequence[LogicalWrite]) 
         found = plan.judge(change.old, change.new, change.changed)
         if found is not None:
             raise RuleRefused.by(found)
+    _check_sums(plan, changes.values())
     sentinels = SentinelActions(plan, table)
     checks: dict[Any, list[tuple[ItemChange, ParentRule]]] = {}
     also_compared: dict[Any, set[str]] = {}
@@ -179,6 +181,20 @@ def compared_attributes(plan: RulesPlan, change: ItemChange) -> set[str]:
     if plan.single_kind is None:
         compared.add(plan.kind_attribute)
     return compared
+
+
+# --- sums ------------------------------------------------------------------------------------------------------------
+
+
+def _check_sums(plan: RulesPlan, changes: Iterable[ItemChange]) -> None:
+    """Judge the bounded sums. A parent's total and limit are compared as read when they change: see the footprints."""
+    balances = Balances(plan)
+    for index, change in enumerate(changes):
+        touched = change.kind.on_creation if change.old is None else change.kind.touched_by(change.changed)
+        balances.add(index, change.old, change.new, touched)
+    found = balances.violation()
+    if found is not None:
+        raise RuleRefused.by(found[1])
 
 
 # --- parents ---------------------------------------------------------------------------------------------------------
