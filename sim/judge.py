@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bursar.clock import iso_ms
+from bursar.payments.audit.chain_audit import audit_chains
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt, Event, ObligationView
 from bursar.payments.rules import payment_rules
@@ -56,6 +57,8 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
     findings += _judge_books(world, views)
     report = await audit_table(world.engine, TABLE, RULES, randomness=world.randomness)
     findings += [f"audit: {finding.kind}: {finding.rule}: {finding.message}" for finding in report.findings]
+    chains = await audit_chains(world.engine, TABLE)
+    findings += [f"chain: {line}" for line, _ in chains.lines()]
     return findings
 
 

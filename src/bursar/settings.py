@@ -95,6 +95,13 @@ def _lake_url(value: Any) -> str:
     return text
 
 
+def _root_copies(value: Any) -> str:
+    text = _nonempty_text(value)
+    if text.startswith("s3:") and not urlsplit(text).netloc:
+        raise ValueError("must be a file or s3://BUCKET/PREFIX")
+    return text
+
+
 def _one_of(*choices: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         text = _nonempty_text(value)
@@ -171,6 +178,12 @@ class Settings:
         2.0, _seconds, "the shortest time between two lookups of one attempt by `details`, seconds"
     )
     lake_interval_s: float = _setting(60.0, _seconds, "the pause between two writes of the lake, seconds")
+    audit_roots: str | None = _setting(
+        None,
+        _root_copies,
+        "where the daily roots of all events are copied: a file, or `s3://BUCKET/PREFIX` in a bucket with Object Lock; "
+        "unset: the roots are in the store and the log only",
+    )
     simulator_port: int = _setting(3366, _port, "the port of Pay.gov's simulator")
     ach_settle_s: float = _setting(15.0, _seconds, "the time after which the simulator settles an ACH debit, seconds")
     log_level: str = _setting(

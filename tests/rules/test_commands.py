@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from bursar.dynamo.engine.engine import Engine
 from bursar.rules import Put
-from bursar.rules.commands import Defaults, audit, dynamo_rules, rules
+from bursar.rules.command_inputs import Defaults
+from bursar.rules.commands import audit, dynamo_rules, rules
 from bursar.rules.language.render import rules_table, transitions_diagram
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.transactions.iam_policy import iam_policies

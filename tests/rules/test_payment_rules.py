@@ -96,6 +96,7 @@ BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
     "fee-active": lambda s: (None, changed(another(_freed(s)), createdAt="1999-01-01T00:00:00.000Z")),
     "obligation-agrees": lambda s: (None, changed(another(_freed(s)), metadata={"M": {"docketNumber": {"S": "2-26"}}})),
     "events-append-only": lambda s: (found(s, "event"), None),
+    "daily-roots-append-only": lambda s: _daily_root(s, root="x"),
     "kept-obligation": lambda s: (found(s, "obligation"), None),
     "kept-attempt": _attempt(lambda item: None),
     "contradiction-told": lambda s: _contradiction(s, saidStatus="failed"),
@@ -124,6 +125,13 @@ def _contradiction(store: PlainStore, **values: str) -> Ends:
     texts = {"saidStatus": "processed", "acknowledgedBy": "Ada"}
     there = changed({}, pk="contradictions", sk="a1#processed#p1", kind="contradiction", **texts)
     finish(ruled(store, payment_rules(FEES), 7).write([Put(there)]))
+    return there, changed(there, **values)
+
+
+def _daily_root(store: PlainStore, **values: str) -> Ends:
+    """Return a stored daily root, and the same with other values."""
+    there = changed({}, pk="daily-roots", sk="2026-11-28", kind="daily-root", date="2026-11-28", root="r")
+    finish(ruled(store, payment_rules(FEES), 9).write([Put(there)]))
     return there, changed(there, **values)
 
 

@@ -37,6 +37,7 @@ from bursar.startup import CannotStart
 if TYPE_CHECKING:
     from bursar.paygov.client import PayGov
     from bursar.paygov.transport import HttpReply
+    from bursar.payments.audit.root_copies import RootCopies
     from bursar.portal.metrics.metrics import Metrics
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
@@ -193,6 +194,7 @@ class Composition:
         ``asks_paygov``: False for a portal that never calls Pay.gov, which then needs no address of Pay.gov. Raises
         :class:`CannotStart`.
         """
+        from bursar.portal.use_cases.daily_sealing import DailySealing
         from bursar.portal.use_cases.portal import Portal, PortalSettings
 
         settings, store = self.settings, await self.store()
@@ -212,7 +214,19 @@ class Composition:
             observer=self.metrics,
             # The disk of any other store is monitored where that store runs.
             write_trouble=store.write_error if isinstance(store, AsyncEngine) else None,
+            sealing=DailySealing(
+                (await self.ledger()).daily_roots, self.root_copies, clock=self.clock, randomness=self.randomness
+            ),
         )
+
+    @property
+    def root_copies(self) -> "RootCopies | None":
+        """The copies of the daily roots at ``BURSAR_AUDIT_ROOTS``, or None if it is not set."""
+        if self.settings.audit_roots is None:
+            return None
+        from bursar.payments.audit.root_copies import root_copies
+
+        return root_copies(self.settings.audit_roots)
 
     async def reports(self) -> "Reports":
         """Return SQL over every payment of the store and its lake. Raises :class:`CannotStart`."""

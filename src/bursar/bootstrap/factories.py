@@ -14,13 +14,15 @@ import click
 
 from bursar.bootstrap.commands import UNUSABLE, settings_from
 from bursar.bootstrap.composition import Composition
+from bursar.payments.ledger.ledger import Ledger
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
+    from bursar.dynamo.clients.store import Store
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports.reports import Reports
-    from bursar.rules.commands import Defaults
+    from bursar.rules.command_inputs import Defaults
 
 
 @asynccontextmanager
@@ -56,16 +58,23 @@ async def webhooks() -> "AsyncIterator[Dispatcher]":
 
 def rules() -> "Defaults":
     """Return the payments table and its rules, for ``bursar audit`` and ``rules``."""
+    from bursar.payments.audit.payment_history import PaymentHistory
     from bursar.payments.rules import payment_rules
-    from bursar.rules.commands import Defaults
+    from bursar.rules.command_inputs import Defaults
 
     settings = settings_from({})
     parts = Composition(settings)
+
+    def history(store: "Store", table: str) -> PaymentHistory:
+        ledger = Ledger(store, clock=parts.clock, randomness=parts.randomness, table=table, fees=parts.fees)
+        return PaymentHistory(store, table, ledger.daily_roots, parts.root_copies, clock=parts.clock)
+
     return Defaults(
         store_url=settings.store_url,
         store_setting=settings.store_setting,
         table=settings.table,
         rules=lambda: payment_rules(parts.fees),
+        history=history,
     )
 
 

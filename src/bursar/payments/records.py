@@ -36,6 +36,8 @@ EVENT: Final = "event"
 """The ``kind`` of each item."""
 ATTEMPTS_BEGIN: Final = "attempt#"
 """The beginning of the sort key of every attempt, and of no other item."""
+EVENTS_BEGIN: Final = "event#"
+"""The beginning of the sort key of every event, and of no other item."""
 CENT: Final = Decimal("0.01")
 REPEAT_USED: Final = "repeatUsed"
 _REPEAT_USED_BEFORE: Final = "second complete: "
@@ -349,7 +351,7 @@ def event_to_item(event: Event) -> Item:
     """Return the item that stores ``event``."""
     event_id = f"{event.agency_tracking_id}#{event.seq:04d}"
     return {
-        **_key(partition_key(event.client, event.reference), f"event#{event_id}"),
+        **_key(partition_key(event.client, event.reference), f"{EVENTS_BEGIN}{event_id}"),
         "kind": {"S": EVENT},
         **_EVENT_LAYOUT.encode(event),
         **_change_keys(event.at, event_id),

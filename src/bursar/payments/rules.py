@@ -11,6 +11,7 @@ from bursar.clock import iso_ms
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
+from bursar.payments.ledger.daily_roots import KIND as DAILY_ROOT
 from bursar.payments.records import AMOUNT_MAX, CENT, REPEAT_USED
 from bursar.payments.status import BLOCKING, FINAL, RECEIVED, STATUSES, moves
 from bursar.rules import (
@@ -52,6 +53,7 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             Kind("attempt", kept=True),
             Kind("event"),
             Kind(CONTRADICTION, kept=True),
+            Kind(DAILY_ROOT),
         ),
         secrets=SECRETS,
         rules=(
@@ -86,6 +88,7 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 attributes=("client", "reference", "fee", "metadata"),
             ),
             AppendOnly("events-append-only", kind="event"),
+            AppendOnly("daily-roots-append-only", kind=DAILY_ROOT),
             Immutable("contradiction-told", kind=CONTRADICTION, attributes=REPORT_ATTRIBUTES),
             WriteOnce("contradiction-acknowledged-once", kind=CONTRADICTION, attributes=ACKNOWLEDGEMENT_ATTRIBUTES),
         ),

@@ -7,50 +7,42 @@ the document stored with the table. Exit codes: 0 nothing is wrong, 1 a rule is 
 import asyncio
 import random
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
-from bursar.clock import system_clock
-from bursar.private_files import TooOpen
-from bursar.rules.language.named_rule import RulesInvalid
+from bursar.rules.command_inputs import (
+    BROKEN,
+    HistoryReport,
+    data_path,
+    defaults_of,
+    exit_on_errors,
+    exit_unusable,
+    found_rules,
+    item_count,
+    on_engine,
+    open_store,
+    required,
+    rules_for,
+    rules_from_file,
+)
 from bursar.rules.language.render import rules_table, transitions_diagram
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.language.vocabulary import Transitions
 
 if TYPE_CHECKING:
-    from bursar.dynamo.clients.store import Store
     from bursar.rules.audit.table_audit import Finding, Report
 
-BROKEN = 1
-UNUSABLE = 2
 SHOWN_FINDINGS_MAX = 200
-
-DYNAMO_PATH = "bursar.dynamo.path"
-"""The key in click's ``meta`` under which the dynamo command keeps its ``--data``."""
 
 REPAIRED = {"stale sentinel": " (removed)", "missing sentinel": " (written)"}
 """The text for the repair of a finding, by its kind."""
 
 FORMS = ("table", "toml", "mermaid", "ascii")
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """Values that the program around these commands knows already; each may be None.
-
-    ``store_setting``: the name of the setting that names the store when ``--store`` is absent.
-    """
-
-    store_url: str | None = None
-    store_setting: str | None = None
-    table: str | None = None
-    rules: Callable[[], Rules] | None = None
 
 
 _STORE = click.option("--store", "store_url", envvar="BURSAR_STORE", metavar="URL", help="The store's URL.")
@@ -71,6 +63,15 @@ _RULES = click.option("--rules", "file", type=click.Path(path_type=Path, dir_oka
     type=click.File("rb"),
     help="Audit a change stream instead: stream records, one JSON object per line, `-` for stdin.",
 )
+@click.option("--chain", is_flag=True, help="Check the chains of events and the daily roots instead of the rules.")
+@click.option(
+    "--root",
+    "day",
+    is_flag=False,
+    flag_value="yesterday",
+    metavar="[DATE]",
+    help="Compute the root of one day (UTC) from the table instead.  [default: yesterday]",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def audit(
@@ -83,27 +84,36 @@ def audit(
     adopt: bool,
     native: bool,
     changes: Any,
+    chain: bool,
+    day: str | None,
     form: str,
 ) -> None:
     """Read a whole table and report every broken rule, orphan and missing sentinel.
 
-    Exit code 0: nothing is wrong (or all was repaired); 1: a rule is broken; 2: the audit could not run.
+    With --chain, report instead every event that was altered, removed or reordered.
+
+    Exit code 0: nothing is wrong (or all was repaired); 1: something is wrong; 2: the audit could not run.
     """
-    defaults = _defaults(context)
+    defaults = defaults_of(context)
+    if chain or day is not None:
+        if repair or adopt or native or changes is not None or file is not None or (chain and day is not None):
+            raise click.UsageError("--chain, --root: must be given without other kinds of audit")
+        _audit_history(context, store_url, table, segments, day, form)
+        return
     if adopt and native:
         raise click.UsageError("--adopt: must not be combined with --native, which expects no sentinels")
     if changes is not None:
-        _audit_lines(changes, _rules_for(defaults, file, None, None), form)
+        _audit_lines(changes, rules_for(defaults, file, None, None), form)
         return
 
     async def run() -> "Report":
         from bursar.rules.audit.table_audit import audit_table
 
-        name = _required(table or defaults.table, "--table")
-        store = await _open_store(store_url, defaults, "--store")
+        name = required(table or defaults.table, "--table")
+        store = await open_store(store_url, defaults, "--store")
         try:
-            rules = _rules_for(defaults, file, store, name)
-            with _Progress(await _item_count(store, name)) as progress:
+            rules = rules_for(defaults, file, store, name)
+            with _Progress(await item_count(store, name)) as progress:
                 return await audit_table(
                     store,
                     name,
@@ -118,7 +128,7 @@ def audit(
         finally:
             await store.close()
 
-    report = asyncio.run(_exit_on_errors(run()))
+    report = asyncio.run(exit_on_errors(run()))
     _print_findings(report.findings, form)
     summary = f"{report.items_read} items and {report.sentinels_read} sentinels read, {report.count} findings"
     if report.repaired:
@@ -128,6 +138,46 @@ def audit(
     else:
         click.echo(orjson.dumps({"items": report.items_read, "findings": report.count, "repaired": report.repaired}))
     if not report.clean:
+        context.exit(BROKEN)
+
+
+def _audit_history(
+    context: click.Context, store_url: str | None, table: str | None, segments: int, day: str | None, form: str
+) -> None:
+    """Check the table's history and print the findings, or print the root of ``day``."""
+    defaults = defaults_of(context)
+    if defaults.history is None:
+        raise click.UsageError("--chain, --root: must be used on the payments table")
+    make_history = defaults.history
+
+    async def run() -> "HistoryReport | Mapping[str, Any]":
+        name = required(table or defaults.table, "--table")
+        store = await open_store(store_url, defaults, "--store")
+        try:
+            history = make_history(store, name)
+            if day is not None:
+                return await history.root(day)
+            with _Progress(await item_count(store, name)) as progress:
+                return await history.check(segments=segments, on_progress=progress)
+        finally:
+            await store.close()
+
+    found: Any = asyncio.run(exit_on_errors(run()))
+    if day is not None:
+        click.echo(orjson.dumps(found) if form == "json" else "  ".join(f"{name} {found[name]}" for name in found))
+        return
+    for number, (line, finding_json) in enumerate(found.lines()):
+        if form == "json":
+            click.echo(orjson.dumps(finding_json))
+        elif number < SHOWN_FINDINGS_MAX:
+            click.echo(line)
+    if form == "json":
+        click.echo(orjson.dumps(found.totals))
+    else:
+        if found.count > SHOWN_FINDINGS_MAX:
+            click.echo(f"… {found.count - SHOWN_FINDINGS_MAX} more; --format json lists them")
+        click.echo(", ".join(f"{count} {name}" for name, count in found.totals.items()))
+    if found.count:
         context.exit(BROKEN)
 
 
@@ -147,7 +197,7 @@ def show(
     context: click.Context, store_url: str | None, table: str | None, file: Path | None, form: str, name: str | None
 ) -> None:
     """Print the rules as a table, as TOML, or a transitions rule as a diagram."""
-    shown = _found_rules(context, store_url, table, file)
+    shown = found_rules(context, store_url, table, file)
     match form:
         case "table":
             click.echo(rules_table(shown), nl=False)
@@ -156,13 +206,13 @@ def show(
         case _:
             graphs = [rule.name for rule in shown.rules if isinstance(rule, Transitions)]
             if name is None and len(graphs) != 1:
-                _exit_unusable(
+                exit_unusable(
                     f"choose one with --name: {', '.join(graphs)}" if graphs else "no transitions rule to draw"
                 )
             try:
                 click.echo(transitions_diagram(shown, name or graphs[0], form), nl=False)
             except (KeyError, ValueError) as fault:
-                _exit_unusable(str(fault.args[0]))
+                exit_unusable(str(fault.args[0]))
 
 
 @rules.command(name="iam-policy")
@@ -183,7 +233,7 @@ def iam_policy(
     """Print the policies that leave rule-keeping transactions as the only way to write."""
     from bursar.rules.transactions.iam_policy import iam_policies
 
-    policies = iam_policies(_found_rules(context, store_url, table, file), table_arn, writers)
+    policies = iam_policies(found_rules(context, store_url, table, file), table_arn, writers)
     click.echo(orjson.dumps(policies, option=orjson.OPT_INDENT_2))
 
 
@@ -209,8 +259,8 @@ def put(context: click.Context, data: str | None, table: str, file: Path) -> Non
 
     Fails while the table itself breaks them.
     """
-    _rules_from_file(file)
-    _on_engine(_path(context, data), lambda engine: engine.put_rules_document(table, file.read_text()))
+    rules_from_file(file)
+    on_engine(data_path(context, data), lambda engine: engine.put_rules_document(table, file.read_text()))
     click.echo(f"{table} now has the rules of {file}")
 
 
@@ -221,9 +271,9 @@ def put(context: click.Context, data: str | None, table: str, file: Path) -> Non
 @click.pass_context
 def show_stored(context: click.Context, data: str | None, table: str, form: str) -> None:
     """Print the rules that are stored with a table."""
-    document = _on_engine(_path(context, data), lambda engine: engine.rules_document(table))
+    document = on_engine(data_path(context, data), lambda engine: engine.rules_document(table))
     if document is None:
-        _exit_unusable(f"{table} has no rules")
+        exit_unusable(f"{table} has no rules")
     click.echo(document if form == "toml" else rules_table(rules_from_toml(document)), nl=False)
 
 
@@ -235,7 +285,7 @@ def show_stored(context: click.Context, data: str | None, table: str, form: str)
 def check(context: click.Context, data: str | None, table: str, file: Path) -> None:
     """Report what in a table breaks the rules of FILE; store nothing."""
     context.invoke(
-        audit, store_url=f"file:{Path(_path(context, data)).absolute()}", table=table, file=file, native=True
+        audit, store_url=f"file:{Path(data_path(context, data)).absolute()}", table=table, file=file, native=True
     )
 
 
@@ -245,135 +295,8 @@ def check(context: click.Context, data: str | None, table: str, file: Path) -> N
 @click.pass_context
 def drop(context: click.Context, data: str | None, table: str) -> None:
     """Remove a table's rules: writes are no longer checked."""
-    _on_engine(_path(context, data), lambda engine: engine.put_rules_document(table, None))
+    on_engine(data_path(context, data), lambda engine: engine.put_rules_document(table, None))
     click.echo(f"{table} has no rules now")
-
-
-# --- where the commands take their input from ------------------------------------------------------------------------
-
-
-def _defaults(context: click.Context) -> Defaults:
-    # The program around these commands puts a factory into click's context object, under "rules".
-    return context.obj["rules"]() if context.obj else Defaults()
-
-
-def _path(context: click.Context, data: str | None) -> str:
-    return _required(data or context.meta.get(DYNAMO_PATH), "--data")
-
-
-def _required(value: str | None, option: str) -> str:
-    if not value:
-        _exit_unusable(f"{option}: must be given")
-    return value
-
-
-def _exit_unusable(message: str) -> NoReturn:
-    click.echo(f"bursar: {message}", err=True)
-    sys.exit(UNUSABLE)
-
-
-def _rules_from_file(file: Path) -> Rules:
-    try:
-        return rules_from_toml(file.read_text())
-    except (OSError, RulesInvalid, UnicodeDecodeError) as fault:
-        _exit_unusable(f"{file}: {fault}")
-
-
-def _rules_for(defaults: Defaults, file: Path | None, store: "Store | None", table: str | None) -> Rules:
-    if file is not None:
-        return _rules_from_file(file)
-    if defaults.rules is not None:
-        return defaults.rules()
-    from bursar.dynamo.engine.group_commit import AsyncEngine
-
-    if isinstance(store, AsyncEngine) and table is not None:
-        document = store.engine.rules_document(table)
-        if document is not None:
-            return rules_from_toml(document)
-    _exit_unusable("no rules found; give a file with --rules")
-
-
-def _found_rules(context: click.Context, store_url: str | None, table: str | None, file: Path | None) -> Rules:
-    defaults = _defaults(context)
-    if file is not None or defaults.rules is not None:
-        return _rules_for(defaults, file, None, None)
-
-    async def stored() -> Rules:
-        store = await _open_store(store_url, defaults, "--rules or --store")
-        try:
-            return _rules_for(defaults, None, store, _required(table or defaults.table, "--table"))
-        finally:
-            await store.close()
-
-    found: Rules = asyncio.run(_exit_on_errors(stored()))
-    return found
-
-
-async def _open_store(given: str | None, defaults: Defaults, option: str) -> "Store":
-    """Return the store, which must exist: the audit of a new, empty store would find nothing wrong."""
-    from bursar.dynamo.clients.store import open_store
-    from bursar.rules.native import load_guard
-
-    url = _required(given or defaults.store_url, option)
-    try:
-        return await open_store(
-            url,
-            clock=system_clock,
-            randomness=random.SystemRandom(),
-            guard_loader=load_guard,
-            must_exist=True,
-            private=True,
-        )
-    except (FileNotFoundError, TooOpen) as error:
-        _exit_unusable(f"{'BURSAR_STORE or --store' if given else defaults.store_setting}: {error}")
-
-
-async def _exit_on_errors(work: Any) -> Any:
-    """Return the result of ``work``; print the environment's errors as one line and exit with code 2."""
-    import apsw
-
-    from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
-    from bursar.dynamo.storage.sqlite_file import StoreFormatError
-
-    try:
-        return await work
-    except* (DynamoError, StoreOutcomeUnknown, StoreUnreachable) as group:
-        _exit_unusable(str(_first(group)))
-    except* (apsw.Error, StoreFormatError, ValueError, OSError) as group:
-        _exit_unusable(str(_first(group)))
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    inner: BaseException = group
-    while isinstance(inner, BaseExceptionGroup):
-        inner = inner.exceptions[0]
-    return inner
-
-
-def _on_engine(data: str, work: Callable[[Any], Any]) -> Any:
-    """Return the result of ``work`` on the engine of the file ``data``."""
-    import apsw
-
-    from bursar.dynamo.engine.engine import Engine, RulesRefused
-    from bursar.dynamo.errors import DynamoError
-    from bursar.dynamo.storage.sqlite_file import StoreFormatError
-    from bursar.rules.native import load_guard
-
-    try:
-        engine = Engine.open(data, guard_loader=load_guard)
-    except (apsw.Error, StoreFormatError) as fault:
-        _exit_unusable(f"{data}: {fault}")
-    try:
-        return work(engine)
-    except DynamoError as fault:
-        _exit_unusable(str(fault))
-    except RulesRefused as refused:
-        for violation in refused.violations:
-            click.echo(violation, err=True)
-        click.echo("bursar: the table breaks these rules; nothing was stored", err=True)
-        sys.exit(BROKEN)
-    finally:
-        engine.close()
 
 
 # --- what is printed -------------------------------------------------------------------------------------------------
@@ -389,7 +312,7 @@ def _audit_lines(lines: Any, judged: Rules, form: str) -> None:
             found += 1
             _print_findings([finding], form)
     except NotAChange as fault:
-        _exit_unusable(str(fault))
+        exit_unusable(str(fault))
     if form == "text":
         click.echo(f"{found} findings")
     if found:
@@ -405,11 +328,6 @@ def _print_findings(findings: "list[Finding]", form: str) -> None:
             click.echo(f"{finding.kind}: {finding.message}{REPAIRED[finding.kind] if finding.repaired else ''}")
     if form == "text" and len(findings) > SHOWN_FINDINGS_MAX:
         click.echo(f"… {len(findings) - SHOWN_FINDINGS_MAX} more; --format json lists them")
-
-
-async def _item_count(store: "Store", table: str) -> int:
-    described = await store.call("DescribeTable", {"TableName": table})
-    return int(described["Table"].get("ItemCount", 0))
 
 
 class _Progress:

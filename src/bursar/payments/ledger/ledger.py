@@ -36,6 +36,7 @@ from bursar.payments.event_chain import event_hash
 from bursar.payments.fees import Fee, FeeCatalogue
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.contradictions import Contradictions
+from bursar.payments.ledger.daily_roots import DailyRoots
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.lookups import Lookups
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
@@ -110,6 +111,7 @@ class Ledger(Lookups):
         super().__init__(store, ruled, table)
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
         self.contradictions = Contradictions(ruled, clock=clock)
+        self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
 
     async def create_table(self) -> None:
         """Create the table unless it exists."""

@@ -22,6 +22,7 @@ from bursar.payments.records import (
     ATTEMPTS_BEGIN,
     DUE_SHARDS,
     EVENT,
+    EVENTS_BEGIN,
     OBLIGATION,
     Attempt,
     Event,
@@ -119,6 +120,21 @@ class Lookups:
         DynamoDB, so a caller that must not miss a change reads an overlap. Raises ``ValueError`` for a span beyond
         ``CHANGES_SPAN_MAX_S``.
         """
+        async for item in self._changed_items(since, until, newest_first=newest_first):
+            record = from_item(item)
+            if isinstance(record, Attempt | Event):
+                yield record
+
+    async def event_items(self, since: float, until: float) -> AsyncIterator[Item]:
+        """Yield the items of the events in ``since`` ≤ t < ``until``, in order of time, attempt and number.
+
+        The items are as they are stored, also if they are no valid events. Raises ``ValueError`` as ``changes``.
+        """
+        async for item in self._changed_items(since, until):
+            if item["sk"].get("S", "").startswith(EVENTS_BEGIN):
+                yield item
+
+    async def _changed_items(self, since: float, until: float, *, newest_first: bool = False) -> AsyncIterator[Item]:
         if until - since > CHANGES_SPAN_MAX_S:
             raise ValueError(f"until - since: must be at most {CHANGES_SPAN_MAX_S} s; got {until - since:.0f} s")
         first, last = int(since // BUCKET_S), int(until // BUCKET_S)
@@ -136,9 +152,7 @@ class Lookups:
                 "ScanIndexForward": not newest_first,
             }
             async for item in self._query(request):
-                record = from_item(item)
-                if isinstance(record, Attempt | Event):
-                    yield record
+                yield item
 
     async def _due_in(self, shard: str, now: float, limit: int) -> list[Attempt]:
         request = {

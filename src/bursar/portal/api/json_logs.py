@@ -8,7 +8,19 @@ from typing import Any, Final
 from bursar.clock import iso_ms
 
 # The names in `extra` that are logged. None of them is personal data or a token.
-FIELDS: Final = ("requestId", "operation", "method", "status", "durationMs", "client", "alert", "agencyTrackingId")
+FIELDS: Final = (
+    "requestId",
+    "operation",
+    "method",
+    "status",
+    "durationMs",
+    "client",
+    "alert",
+    "agencyTrackingId",
+    "date",
+    "root",
+    "events",
+)
 
 
 class JsonFormatter(logging.Formatter):

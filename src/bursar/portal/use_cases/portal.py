@@ -20,6 +20,7 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt
 from bursar.portal.use_cases.circuit_breaker import Breaker
+from bursar.portal.use_cases.daily_sealing import DailySealing
 from bursar.portal.use_cases.observer import AlertName, NoObserver, Observer, PayGovOperation
 
 LEASE_S: Final = 90.0
@@ -83,8 +84,12 @@ class Portal:
         randomness: random.Random,
         observer: Observer | None = None,
         write_trouble: Callable[[], str | None] | None = None,
+        sealing: DailySealing | None = None,
     ) -> None:
-        """Create a portal. ``write_trouble`` returns why the store's last write failed, or None; /health reports it."""
+        """Create a portal. ``write_trouble`` returns why the store's last write failed, or None; /health reports it.
+
+        ``sealing``: what the sweeper calls after each pass, so that days that are over get their roots.
+        """
         self.ledger = ledger
         self.paygov = paygov
         self.fees = fees
@@ -94,6 +99,7 @@ class Portal:
         self.randomness = randomness
         self.observer: Observer = observer or NoObserver()
         self.write_trouble = write_trouble or _no_write_trouble
+        self.sealing = sealing
         self.breaker = Breaker(clock, randomness)
         self.paygov_healthy_until = 0.0  # until then /health does not ask Pay.gov again, Unix seconds
         self._name = f"{randomness.getrandbits(48):012x}"

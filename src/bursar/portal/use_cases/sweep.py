@@ -67,6 +67,8 @@ class SweepReport:
 async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
     """Make one pass over at most ``limit`` attempts that are due. An error with one attempt does not stop the others.
 
+    Then seal the days that are over, if the portal does so.
+
     Raises only what reading the due attempts raises.
     """
     began = portal.clock()
@@ -86,6 +88,8 @@ async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
 
     await asyncio.gather(*(visit(attempt) for attempt in due))
     portal.observer.swept(dict(results), portal.clock() - began)
+    if portal.sealing is not None:
+        await portal.sealing.run_if_due()
     return SweepReport(len(due), dict(results), tuple(sorted(attention)), portal.breaker.is_open)
 
 

@@ -1,0 +1,1 @@
+"""Find what was changed in the payments table without the portal."""
