@@ -47,7 +47,7 @@ class Core:
         self._guards: dict[str, Guard] = {}
         self._items_added: defaultdict[Counted, int] = defaultdict(int)
         self._bytes_added: defaultdict[Counted, int] = defaultdict(int)
-        """What the open transaction has added so far to each table and index."""
+        """The items and bytes that the open transaction has added so far to each table and index."""
         self._ttl_indexes: dict[int, TtlIndex] = {}
         self._streams: dict[int, Stream] = {}
         self.version = UNKNOWN_VERSION

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Snapshots:
-    """The last snapshot of each of ``workers`` workers. Create it before forking them. Each keeps its own."""
+    """The last snapshot of each of ``workers`` workers. Create it before forking them."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
