@@ -15,6 +15,7 @@ PAGES = {
     # page: the module that prints it
     "payments.md": "tools.pages.payments_page",
     "reports.md": "tools.pages.reports_page",
+    "errors.md": "tools.pages.errors_page",
 }
 
 

@@ -149,6 +149,9 @@ class Settings:
         "`true`: accept the development client if `BURSAR_CLIENTS` is not set; its key is public and it may charge "
         "every fee; loopback only",
     )
+    environment: str = _setting(
+        "unknown", _nonempty_text, "the name of the deployment, as `prod` or `dev`; `GET /health` reports it"
+    )
     webhooks: str | None = _setting(
         None,
         _nonempty_text,

@@ -208,6 +208,8 @@ class Composition:
                 lease_s=max(PortalSettings().lease_s, 3 * settings.paygov_timeout_s),
                 refresh_min_s=settings.refresh_min_s,
                 development_client=settings.accepts_development_client,
+                environment=settings.environment,
+                paygov_certificate=settings.paygov_client_cert is not None,
             ),
             clock=self.clock,
             randomness=self.randomness,

@@ -69,6 +69,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
         settings,
         auth="none",
         development_client=True,
+        environment="local",
         sweep_interval_s=min(settings.sweep_interval_s, FORCED_INTERVAL_S),
     )
     async with AsyncExitStack() as stack:

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bursar.dashboard.try_payment import TryPayment, pages
-from bursar.portal.api.authentication import NOT_THIS_MACHINE, is_from_another_site
-from bursar.portal.api.endpoints import ROUTE_NOT_FOUND
+from bursar.portal.api.authentication import is_from_another_site
+from bursar.portal.contract.error_catalogue import NOT_THIS_MACHINE, ROUTE_NOT_FOUND
 from bursar.portal.contract.errors import Forbidden, MethodNotAllowed, NotFound, PortalError
 
 

@@ -28,7 +28,8 @@ from bursar.payments.clients import Client
 from bursar.payments.fees import Fee
 from bursar.payments.records import Attempt, Event
 from bursar.payments.status import payment_status
-from bursar.portal.contract.errors import InvalidRequest, PortalError, portal_error
+from bursar.portal.contract.error_catalogue import REFERENCE_NOT_FOUND
+from bursar.portal.contract.errors import NotFound, PortalError, portal_error
 from bursar.portal.contract.validation import read_init, read_reference
 from bursar.portal.contract.views import payment_method_label
 from bursar.portal.use_cases.init_payment import init_payment
@@ -192,7 +193,7 @@ class _Views:
         return view.attempts[-1] if view is not None else None
 
     async def _unknown(self) -> Response:
-        return await self._form("", {}, portal_error(InvalidRequest("There is no such payment")))
+        return await self._form("", {}, NotFound(REFERENCE_NOT_FOUND.saying("There is no such payment")))
 
     async def _report(self) -> dict[str, Any]:
         answer = await self._parts.reports.report(REPORT)

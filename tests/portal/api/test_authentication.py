@@ -117,7 +117,10 @@ def test_signatures_are_switched_off_on_loopback_only() -> None:
 async def test_a_client_that_is_not_registered_gets_403_as_json(stage: Stage) -> None:
     app = portal_app(stage.portal, api_gateway(stage.clients))
     answer = await ask(app, "POST", "/init", {})
-    assert (answer.status, answer.json) == (403, {"message": "Missing IAM principal", "errors": []})
+    assert (answer.status, answer.json) == (
+        403,
+        {"message": "Missing IAM principal", "code": "missing_principal", "errors": []},
+    )
 
     async def unknown(call: Call) -> None:
         return None

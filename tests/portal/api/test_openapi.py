@@ -1,10 +1,13 @@
 """Every endpoint is documented, and the answers to generated requests match the document."""
 
+import html
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck
@@ -18,7 +21,8 @@ from schemathesis.specs.openapi.checks import (
 
 from bursar.portal.api.all_endpoints import all_endpoints
 from bursar.portal.api.authentication import without_signatures
-from bursar.portal.api.openapi import ERROR_MEANINGS, openapi
+from bursar.portal.api.openapi import STATUS_MEANINGS, docs_page, errors_by_status, openapi
+from bursar.portal.contract.examples import EXAMPLES
 from bursar.portal.contract.schemas import COMPONENTS
 from bursar.portal.doors.asgi import portal_app
 from bursar.portal.metrics.metrics import Metrics
@@ -64,8 +68,8 @@ def test_every_component_is_referred_to_and_every_reference_leads_somewhere() ->
 
 
 def test_every_error_status_has_a_meaning() -> None:
-    used = {status for endpoint in ENDPOINTS for status in endpoint.errors}
-    assert used <= set(ERROR_MEANINGS)
+    used = {status for endpoint in ENDPOINTS for status in errors_by_status(endpoint)}
+    assert used == set(STATUS_MEANINGS) - {405}
 
 
 def test_the_refusals_of_the_door_are_documented_everywhere() -> None:
@@ -129,3 +133,33 @@ def test_answers_match_the_document(write_path: WritePath, case: Any) -> None:
         ),
         checks=list(CHECKS),
     )
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_every_example_is_of_its_schema(name: str) -> None:
+    _valid({"$ref": f"#/components/schemas/{name}"}, EXAMPLES[name])
+
+
+def test_every_body_has_an_example_and_every_error_one_for_each_code() -> None:
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            for message in (operation.get("requestBody"), *operation["responses"].values()):
+                content = (message or {}).get("content", {}).get("application/json", {})
+                if not content.get("schema"):
+                    continue  # a body of any shape, such as this document
+                codes = content["schema"]["allOf"][1]["properties"]["code"]["enum"] if "examples" in content else []
+                assert list(content.get("examples", {})) == codes
+                assert codes or content["example"]
+                for example in content.get("examples", {}).values():
+                    _valid(content["schema"], example["value"])
+
+
+def test_the_page_shows_an_example_of_each_body_and_each_error() -> None:
+    page = html.unescape(docs_page(DOCUMENT))
+    assert all(json.dumps(example, indent=2, ensure_ascii=False) in page for example in EXAMPLES.values())
+    assert all(f"<code>{each.code}</code>" in page for endpoint in ENDPOINTS for each in endpoint.errors)
+
+
+def _valid(schema: Any, value: Any) -> None:
+    whole = json.loads(json.dumps({**schema, "components": DOCUMENT["components"]}, default=str))
+    jsonschema_rs.validator_for(whole).validate(json.loads(json.dumps(value)))

@@ -7,6 +7,7 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError
 from bursar.portal.contract import errors
+from bursar.portal.contract.error_catalogue import UNEXPECTED
 from bursar.portal.contract.errors import LOWER_LAYERS, STORE_BUSY_CODES, PortalError, Unexpected, portal_error
 
 ROOMS = ("bursar.payments.errors", "bursar.paygov.errors", "bursar.rules.errors", "bursar.dynamo.errors")
@@ -40,7 +41,7 @@ def test_an_unexpected_exception_is_500_without_details() -> None:
     for error in (RuntimeError("secret"), DynamoError("ValidationException", "secret")):
         known = portal_error(error)
         assert isinstance(known, Unexpected)
-        assert known.body() == {"message": errors.UNEXPECTED_MESSAGE, "errors": []}
+        assert known.body() == {"message": UNEXPECTED.message, "code": "unexpected", "errors": []}
 
 
 def test_the_docstring_draws_every_error_with_its_status() -> None:

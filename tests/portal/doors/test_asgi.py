@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -105,11 +106,11 @@ async def test_errors_are_json_whatever_goes_wrong(stage: Stage) -> None:
         (await ask(app, "POST", "/init", b"{"), 400, "invalid JSON in request body"),
         (await ask(app, "POST", "/process", {}), 400, "Validation error"),
         (await ask(app, "POST", "/process", {"token": "0" * 32}), 404, "Transaction could not be found"),
-        (await ask(app, "GET", "/details/nothing"), 404, "Transaction Reference Id was not found"),
+        (await ask(app, "GET", "/details/nothing"), 400, "Validation error"),
     ]
     for answer, status, message in cases:
         assert answer.status == status
-        assert set(answer.json) == {"message", "errors"}
+        assert set(answer.json) == {"message", "code", "errors"}
         assert message in (None, answer.json["message"])
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["x-request-id"]
@@ -133,6 +134,7 @@ async def test_a_bug_of_the_portal_is_500_without_a_trace(stage: Stage) -> None:
     assert answer.status == 500
     assert answer.json == {
         "message": "An unexpected error occurred while processing the request",
+        "code": "unexpected",
         "errors": [],
     }
 
@@ -142,9 +144,19 @@ async def test_health_names_each_dependency(stage: Stage) -> None:
     well = await ask(_app(stage), "GET", "/health")
     assert (well.status, well.json["status"]) == (200, "healthy")
     assert {name: check["status"] for name, check in well.json["checks"].items()} == dict.fromkeys(
-        ("store", "payGov", "clients"), "ok"
+        ("store", "payGov", "clients", "secrets"), "ok"
     )
     assert well.json["developmentClient"] is False
+    assert well.json["environment"] == "unknown"
+    assert well.json["checks"]["secrets"]["details"] == {"mtlsEnabled": False}
+    stage.portal.settings = replace(stage.portal.settings, environment="prod", paygov_certificate=True)
+    well = await ask(_app(stage), "GET", "/health")
+    assert well.json["environment"] == "prod"
+    assert well.json["checks"]["secrets"]["details"] == {
+        "certificate": True,
+        "privateKey": True,
+        "passphraseConfigured": False,
+    }
     stage.misbehave("refuse")
     stage.portal.paygov_healthy_until = 0
     ill = await ask(_app(stage), "GET", "/health")
@@ -166,7 +178,7 @@ async def test_a_store_that_cannot_write_is_not_well_until_it_can(stage: Stage) 
     assert (await ask(_app(stage), "POST", "/init", init)).status == 503
     ill = await ask(_app(stage), "GET", "/health")
     assert (ill.status, ill.json["status"]) == (503, "unhealthy")
-    assert ill.json["checks"]["store"]["message"] == "the last write failed: ReadOnlyError"
+    assert ill.json["checks"]["store"]["error"] == "the last write failed: ReadOnlyError"
     engine._storage.connection.execute("PRAGMA query_only=0")
     assert (await ask(_app(stage), "POST", "/init", init)).status == 200
     assert (await ask(_app(stage), "GET", "/health")).status == 200
@@ -254,7 +266,11 @@ async def test_a_slow_body_is_refused(stage: Stage) -> None:
     assert (b"x-request-id", b"mine") in sent[0]["headers"]
     assert (sent[0]["status"], stage.loop.clock() - began) == (408, BODY_TIMEOUT_S)
     assert (b"connection", b"close") in sent[0]["headers"]
-    assert json.loads(sent[1]["body"]) == {"message": "The request body did not arrive in time", "errors": []}
+    assert json.loads(sent[1]["body"]) == {
+        "message": "The request body did not arrive in time",
+        "code": "request_too_slow",
+        "errors": [],
+    }
 
 
 def test_a_rule_that_refuses_a_start_is_named_in_the_log_and_nothing_of_the_payment(

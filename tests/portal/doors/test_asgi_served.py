@@ -212,7 +212,11 @@ async def test_a_slow_body_is_answered_408(scene: Scene, monkeypatch: pytest.Mon
         status, headers, body = await client.reply()
         assert await client.ended() == b""
     assert (status, headers["x-request-id"], headers["connection"]) == (408, "mine", "close")
-    assert json.loads(body) == {"message": "The request body did not arrive in time", "errors": []}
+    assert json.loads(body) == {
+        "message": "The request body did not arrive in time",
+        "code": "request_too_slow",
+        "errors": [],
+    }
     assert scene.counted == [("echo", "POST", 408)]
 
 

@@ -80,7 +80,7 @@ async def test_errors_are_json(stage: Stage) -> None:
     ]:
         reply = await handle_event(application, event)
         assert reply["statusCode"] == status
-        assert set(json.loads(reply["body"])) == {"message", "errors"}
+        assert set(json.loads(reply["body"])) == {"message", "code", "errors"}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ async def test_errors_are_json(stage: Stage) -> None:
         (_rest("GET", "/x", multiValueQueryStringParameters={"a": "b"}), 400, None),
         (_rest("GET", "/x", multiValueQueryStringParameters=["a"]), 400, None),
         (_rest("GET", "/\ud800"), 404, None),
-        (_http("GET", "/details/\ud800"), 404, None),
+        (_http("GET", "/details/\ud800"), 400, None),
         (_http("GET", 7), 404, None),  # type: ignore[arg-type]  # a malformed event is the subject
         (_rest("\ud800", "/init"), 405, None),
         (_http("GET", "/transaction-log", rawQueryString="\ud800=1"), 404, None),
@@ -126,7 +126,7 @@ def test_an_invalid_event_is_refused_with_the_usual_error(
     async def scene(stage: Stage) -> None:
         reply = await handle_event(Application(stage.portal, api_gateway(stage.clients)), event)
         body = json.loads(reply["body"])
-        assert (reply["statusCode"], set(body)) == (status, {"message", "errors"})
+        assert (reply["statusCode"], set(body)) == (status, {"message", "code", "errors"})
         assert message in (None, body["message"])
         assert reply["headers"]["x-request-id"]
 

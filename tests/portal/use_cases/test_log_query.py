@@ -75,9 +75,8 @@ def test_iso_frames_are_exact_and_court_days_are_whole() -> None:
         ("order=up", [("order", "malformed")]),
         ("export=1", [("export", "malformed")]),
         ("page=1&page=1", [("page", "repeated")]),
-        ("stauts=failed", [("stauts", "unknown")]),
-        ("page=0&order=up&x=1", [("x", "unknown"), ("page", "malformed"), ("order", "malformed")]),
-        ("%ff=1", [("\ufffd", "unknown")]),
+        ("from=", [("from", "malformed"), ("to", "required")]),
+        ("page=0&order=up&x=1", [("page", "malformed"), ("order", "malformed")]),
         ("&".join(f"a{n}=1" for n in range(60)), [("", "malformed")]),
     ],
 )
@@ -90,6 +89,16 @@ def test_each_wrong_parameter_is_named(query: str, names: list[tuple[str, str]])
 )
 def test_valid_moments_are_read(query: str) -> None:
     read_log_query(query, NOW)
+
+
+@pytest.mark.parametrize("query", ["from=&to=", "from=&to=11/22/2026", "from=11/22/2026&to="])
+def test_an_empty_frame_is_todays(query: str) -> None:
+    assert read_log_query(query, NOW) == read_log_query("", NOW)
+
+
+@pytest.mark.parametrize("query", ["stauts=failed", "_=1795375800&_=2", "%ff=1", "x="])
+def test_unknown_parameters_are_ignored(query: str) -> None:
+    assert read_log_query(query, NOW) == read_log_query("", NOW)
 
 
 def test_every_parameter_is_described() -> None:

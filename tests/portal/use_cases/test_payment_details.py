@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bursar.portal.contract.errors import GatewayTimeout, NotFound
+from bursar.portal.contract.errors import GatewayTimeout, InvalidRequest, NotFound
 from bursar.portal.contract.views import payment_json
 from bursar.portal.use_cases.payment_details import details, events
 from tests.support.portal.stage import DAWSON, EXAMS, Stage, on_stage
@@ -103,9 +103,18 @@ async def test_an_unknown_outcome_without_a_query_service_is_stale(stage: Stage)
 @on_stage
 async def test_a_reference_of_another_client_is_not_found(stage: Stage) -> None:
     reference = await _reference_of(stage, await stage.init())
-    for unknown in (reference, "not a uuid", stage.reference()):
+    for unknown in (reference, stage.reference()):
         with pytest.raises(NotFound, match=r"^Transaction Reference Id was not found$"):
             await details(stage.portal, EXAMS, unknown)
+
+
+@on_stage
+async def test_a_reference_that_is_no_uuid_is_a_validation_error(stage: Stage) -> None:
+    for wrong in ("nothing", stage.reference()[:-1], "00000000-0000-1000-8000-000000000000"):
+        for ask in (details, events):
+            with pytest.raises(InvalidRequest, match=r"^Validation error$") as refused:
+                await ask(stage.portal, DAWSON, wrong)
+            assert [each["path"] for each in refused.value.errors] == [["transactionReferenceId"]]
 
 
 @on_stage

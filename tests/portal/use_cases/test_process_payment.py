@@ -13,6 +13,7 @@ from bursar.payments.history_bounds import EVENTS_MAX, RECLAIMS_MAX
 from bursar.payments.records import AMOUNT_MAX
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, GatewayTimeout, Gone, NotFound
+from bursar.portal.contract.views import payment_json
 from bursar.portal.use_cases.process_payment import NEVER_SENT_DETAIL, process_payment
 from bursar.portal.use_cases.sweep import sweep
 from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
@@ -156,8 +157,47 @@ async def test_a_failed_token_with_a_live_sibling_is_gone_and_the_message_says_s
     first = await stage.paid(outcome="Failed", reference=reference)
     await stage.process(first)
     await stage.process(await stage.paid(reference=reference))
-    with pytest.raises(Gone, match="Another transaction is already fulfilling this obligation"):
+    with pytest.raises(Gone, match="Another transaction is already fulfilling this obligation") as gone:
         await stage.process(first)
+    body = gone.value.body()
+    assert (body["code"], body["paymentStatus"]) == ("sibling", "success")
+    assert [each["transactionStatus"] for each in body["transactions"]] == ["failed", "processed"]
+
+
+@pytest.mark.parametrize(
+    ("method", "outcome", "status", "transaction"),
+    [
+        ("PLASTIC_CARD", "Success", "success", "processed"),
+        ("ACH", "Success", "pending", "pending"),
+        ("PAYPAL", "Failed", "failed", "failed"),
+    ],
+)
+def test_a_repeated_process_says_how_the_payment_stands(
+    write_path: WritePath, method: str, outcome: str, status: str, transaction: str
+) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        token = await stage.paid(method, outcome)
+        first = payment_json(await stage.process(token))
+        with pytest.raises(Gone) as gone:
+            await stage.process(token)
+        body = gone.value.body()
+        assert body == {"message": "This token is no longer valid.", "code": "token_used", "errors": [], **first}
+        assert (body["paymentStatus"], body["transactions"][0]["transactionStatus"]) == (status, transaction)
+
+    scene(write_path)
+
+
+@on_stage
+async def test_an_expired_token_says_how_the_payment_stands(stage: Stage) -> None:
+    token = await stage.init()
+    await asyncio.sleep(3 * HOUR_S)
+    for _ in range(2):
+        with pytest.raises(Gone) as gone:
+            await stage.process(token)
+        body = gone.value.body()
+        assert (body["code"], body["paymentStatus"]) == ("token_expired", "failed")
+        assert body["transactions"][0]["returnCode"] == "5009"
 
 
 @on_stage

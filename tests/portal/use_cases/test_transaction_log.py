@@ -74,7 +74,22 @@ async def test_numbers_of_any_length_do_not_spoil_a_page(stage: Stage) -> None:
     for target in ("/transactions", "/transaction-log"):
         answer = await _get(stage, target, FakeLog([{**ENTRY, "metadata": metadata, "returnCode": code}]))
         assert answer.status == 200
-        assert (answer.json["data"][0]["metadata"], answer.json["data"][0]["returnCode"]) == (metadata, code)
+        texts = {name: str(value) for name, value in metadata.items()}
+        assert (answer.json["data"][0]["metadata"], answer.json["data"][0]["returnCode"]) == (texts, code)
+
+
+@on_stage
+async def test_metadata_values_are_texts(stage: Stage) -> None:
+    metadata = {"docketNumber": "123-26", "pages": 3, "certified": True, "none": None, "names": ["Ada", "É"], "o": {}}
+    data = (await _get(stage, "/transactions", FakeLog([{**ENTRY, "metadata": metadata}]))).json["data"]
+    assert data[0]["metadata"] == {
+        "docketNumber": "123-26",
+        "pages": "3",
+        "certified": "true",
+        "none": "null",
+        "names": '["Ada","É"]',
+        "o": "{}",
+    }
 
 
 @on_stage

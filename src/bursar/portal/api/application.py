@@ -10,13 +10,13 @@ from typing import Final, Protocol
 from bursar.portal.api.authentication import Authenticate
 from bursar.portal.api.endpoints import PAYMENT_ENDPOINTS, Endpoint, Routes
 from bursar.portal.contract.authorisation import registered
+from bursar.portal.contract.error_catalogue import TOO_LARGE
 from bursar.portal.contract.errors import PortalError, TooLarge, Unexpected, portal_error
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import Portal
 from bursar.rules.errors import RuleRefused
 
-TOO_LARGE: Final = f"The request body is larger than {BODY_BYTES_MAX} bytes"
 UNROUTED: Final = "none"
 REQUEST_ID_MAX: Final = 2**64 - 1
 

@@ -15,15 +15,13 @@ from urllib.parse import urlsplit
 
 from bursar.clock import Clock
 from bursar.payments.clients import Client, Clients
-from bursar.portal.contract.authorisation import NOT_REGISTERED
+from bursar.portal.contract.error_catalogue import MISSING_PRINCIPAL, NOT_REGISTERED, NOT_SIGNED, NOT_THIS_MACHINE
 from bursar.portal.contract.errors import Forbidden
 from bursar.portal.contract.messages import Call
 from bursar.web.binding import is_loopback
 from bursar.web.sigv4 import SignatureRefused, UnknownAccessKey, verify
 
 SERVICE: Final = "execute-api"
-MISSING_PRINCIPAL: Final = "Missing IAM principal"
-NOT_THIS_MACHINE: Final = "Signatures are not verified here, so only this machine's own addresses are answered"
 
 Authenticate = Callable[[Call], Awaitable[Client | None]]
 """Returns the client that makes a call; None if it is not registered. Raises ``Forbidden`` for a bad signature."""
@@ -85,7 +83,7 @@ def sigv4(clients: Clients, *, clock: Clock, region: str | None = None) -> Authe
         except UnknownAccessKey:
             raise Forbidden(NOT_REGISTERED) from None
         except SignatureRefused as refused:
-            raise Forbidden(_message_of(refused)) from None
+            raise Forbidden(NOT_SIGNED.saying(_message_of(refused))) from None
         found = clients.by_access_key(identity.access_key)
         return None if found is None else found[0]
 

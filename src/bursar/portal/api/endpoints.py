@@ -6,6 +6,35 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
+from bursar.portal.contract.error_catalogue import (
+    ALREADY_PAID,
+    ALREADY_PROCESSING,
+    AMOUNT_NOT_ALLOWED,
+    AMOUNT_REQUIRED,
+    DIFFERS,
+    INVALID_JSON,
+    LOST_RACE,
+    MISSING_BODY,
+    NO_TOKEN,
+    NOT_ACCEPTED_BY_PAYGOV,
+    NOT_AUTHORIZED,
+    NOTHING_SENT,
+    OUTCOME_UNKNOWN,
+    PAYGOV_REFUSED,
+    REFERENCE_NOT_FOUND,
+    ROUTE_NOT_FOUND,
+    RULE_REFUSED,
+    SIBLING_LIVE,
+    STILL_SETTLING,
+    STORE_OUTCOME_UNKNOWN,
+    STORE_UNAVAILABLE,
+    TOKEN_EXPIRED,
+    TOKEN_NOT_FOUND,
+    TOKEN_USED,
+    TOO_MANY_ATTEMPTS,
+    VALIDATION_ERROR,
+    ErrorCode,
+)
 from bursar.portal.contract.errors import MethodNotAllowed, NotFound
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import REFERENCE, Schema
@@ -17,7 +46,6 @@ from bursar.portal.use_cases.payment_details import details, events
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import process_payment
 
-ROUTE_NOT_FOUND: Final = "Not found"
 Handler = Callable[[Portal, Call], Awaitable[Reply]]
 
 
@@ -35,7 +63,7 @@ class EndpointParameter:
 class Endpoint:
     """One operation. ``path`` has ``{name}`` for each parameter. ``replies``: the component of each success status.
 
-    ``errors``: the error statuses that not every endpoint may answer.
+    ``errors``: the errors that not every endpoint may answer, as rows of the catalogue.
     """
 
     method: str
@@ -44,7 +72,7 @@ class Endpoint:
     summary: str
     run: Handler
     replies: Mapping[int, str]
-    errors: tuple[int, ...] = ()
+    errors: tuple[ErrorCode, ...] = ()
     request: str | None = None
     parameters: tuple[EndpointParameter, ...] = ()
     authenticated: bool = True
@@ -78,6 +106,19 @@ _REFERENCE_IN_PATH: Final = EndpointParameter(
     "transactionReferenceId", "path", REFERENCE, "The reference that the client gave to init."
 )
 
+_BODY_ERRORS: Final = (VALIDATION_ERROR, MISSING_BODY, INVALID_JSON)
+_STORE_ERRORS: Final = (STORE_UNAVAILABLE, STORE_OUTCOME_UNKNOWN)
+_INIT_ERRORS: Final = (
+    *(*_BODY_ERRORS, *_STORE_ERRORS, AMOUNT_NOT_ALLOWED, AMOUNT_REQUIRED, NOT_ACCEPTED_BY_PAYGOV, NOT_AUTHORIZED),
+    *(ALREADY_PAID, STILL_SETTLING, ALREADY_PROCESSING, DIFFERS, TOO_MANY_ATTEMPTS, LOST_RACE, RULE_REFUSED),
+    *(NO_TOKEN, PAYGOV_REFUSED, NOTHING_SENT),
+)
+_PROCESS_ERRORS: Final = (
+    *(*_BODY_ERRORS, *_STORE_ERRORS, NOT_AUTHORIZED, TOKEN_NOT_FOUND, ALREADY_PROCESSING, LOST_RACE, RULE_REFUSED),
+    *(TOKEN_USED, TOKEN_EXPIRED, SIBLING_LIVE, OUTCOME_UNKNOWN, NOTHING_SENT),
+)
+_DETAILS_ERRORS: Final = (VALIDATION_ERROR, NOT_AUTHORIZED, REFERENCE_NOT_FOUND, *_STORE_ERRORS)
+
 PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
         "POST",
@@ -86,7 +127,7 @@ PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "Begin a payment and get the address to send the payer to",
         _init,
         {200: "InitReply"},
-        errors=(400, 403, 409, 502, 504),
+        errors=_INIT_ERRORS,
         request="InitRequest",
         description="Repeated while the payer is on Pay.gov's pages, it returns the same token. It charges no payer.",
     ),
@@ -97,11 +138,11 @@ PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "Complete the payment after the payer has returned",
         _process,
         {200: "Payment"},
-        errors=(400, 403, 404, 409, 410, 502, 504),
+        errors=_PROCESS_ERRORS,
         request="ProcessRequest",
         description=(
-            "After 502 or 504 the payment may have been made: ask details, do not begin another. "
-            "After 409 retry with backoff."
+            "After `outcome_unknown` the payment may have been made: ask details, do not begin another. "
+            "After `in_process` retry with backoff. Repeated, it answers 410 with the state of the payment."
         ),
     ),
     Endpoint(
@@ -111,7 +152,7 @@ PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "The state of a payment, asked of Pay.gov if only Pay.gov knows it",
         _details,
         {200: "Payment"},
-        errors=(403, 404),
+        errors=_DETAILS_ERRORS,
         parameters=(_REFERENCE_IN_PATH,),
     ),
     Endpoint(
@@ -121,7 +162,7 @@ PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "Every event of every attempt at a payment",
         _events,
         {200: "History"},
-        errors=(403, 404),
+        errors=_DETAILS_ERRORS,
         parameters=(_REFERENCE_IN_PATH,),
     ),
     Endpoint(

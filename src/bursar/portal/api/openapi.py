@@ -5,37 +5,57 @@ Every endpoint that is served is documented.
 
 import html
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
 from bursar import __version__
 from bursar.portal.api.endpoints import Endpoint, EndpointParameter
+from bursar.portal.contract.error_catalogue import (
+    HEAD_TOO_LARGE,
+    MISSING_PRINCIPAL,
+    NOT_REGISTERED,
+    NOT_SIGNED,
+    NOT_THIS_MACHINE,
+    REQUEST_TOO_SLOW,
+    TOO_BUSY,
+    TOO_LARGE,
+    TOO_MANY_AT_ONCE,
+    TOO_MANY_PER_SECOND,
+    UNEXPECTED,
+    VALIDATION_ERROR,
+    ErrorCode,
+)
+from bursar.portal.contract.errors import Gone
+from bursar.portal.contract.examples import EXAMPLES, GONE_PAYMENTS
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import COMPONENTS, Schema
 from bursar.portal.use_cases.portal import Portal
 
 DESCRIPTION: Final = (
     "Collects fees through Pay.gov. Call `init`, send the payer to `paymentRedirect`, call `process` when the payer is "
-    "back, and ask `details` until the payment is `success` or `failed`. Every error has one shape."
+    "back, and ask `details` until the payment is `success` or `failed`. Every error has one shape and a stable `code`."
 )
-ERROR_MEANINGS: Final[dict[int, str]] = {
-    400: "The request cannot be read, or breaks its schema; `errors` lists every problem",
-    403: "Not signed, not registered, or not allowed this fee",
+STATUS_MEANINGS: Final[dict[int, str]] = {
+    400: "The request is malformed",
+    403: "Not signed, not registered, or not allowed",
     404: "No such payment of this client",
-    408: "The body did not arrive in time",
-    409: "Another call or attempt is under way: retry with backoff, or ask details",
-    410: "This token can never be processed again",
-    413: "The body is larger than 64 KiB",
-    429: "Over this client's rate or concurrency; see Retry-After",
-    431: "The request line and the headers are larger than 64 KiB, or more than 100 headers",
+    408: "The request is too slow",
+    409: "The payment does not allow this now",
+    410: "This token can never be processed again; the body has the state of the payment",
+    413: "The body is too large",
+    429: "The client sends too much; see Retry-After",
+    431: "The head is too large",
     500: "An error inside the portal",
-    502: "Pay.gov's answer decides nothing",
-    503: "The payment store is not available; see Retry-After",
+    502: "Pay.gov refused, or its answer decides nothing",
+    503: "The portal is not available; see Retry-After",
     504: "Pay.gov could not be reached, or its answer was lost",
 }
-EVERY_ENDPOINT: Final = (408, 413, 431, 500, 503)
-EVERY_CLIENT: Final = (403, 429)
+EVERY_ENDPOINT: Final = (REQUEST_TOO_SLOW, TOO_LARGE, HEAD_TOO_LARGE, UNEXPECTED, TOO_BUSY)
+EVERY_CLIENT: Final = (
+    *(NOT_REGISTERED, NOT_SIGNED, MISSING_PRINCIPAL, NOT_THIS_MACHINE, TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND),
+)
 
 
 def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -120,27 +140,50 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "summary": endpoint.summary,
         "responses": {str(status): _success(endpoint, name) for status, name in endpoint.replies.items()},
     }
-    errors = {*endpoint.errors, *EVERY_ENDPOINT, *(EVERY_CLIENT if endpoint.authenticated else ())}
-    for status in sorted(errors - set(endpoint.replies)):
-        operation["responses"][str(status)] = _reply(ERROR_MEANINGS[status], _reference("Error"), "application/json")
+    for status, codes in sorted(errors_by_status(endpoint).items()):
+        operation["responses"][str(status)] = _error_reply(status, codes)
     if endpoint.description:
         operation["description"] = endpoint.description
     if endpoint.parameters:
         operation["parameters"] = [_parameter(parameter) for parameter in endpoint.parameters]
     if endpoint.request:
-        body = {"application/json": {"schema": _reference(endpoint.request)}}
-        operation["requestBody"] = {"required": True, "content": body}
+        body = {"schema": _reference(endpoint.request), "example": EXAMPLES[endpoint.request]}
+        operation["requestBody"] = {"required": True, "content": {"application/json": body}}
     if endpoint.authenticated:
         operation["security"] = [{"sigv4": []}]
     return operation
 
 
+def errors_by_status(endpoint: Endpoint) -> dict[int, list[ErrorCode]]:
+    """Return every error that ``endpoint`` may answer, by HTTP status."""
+    by_status: dict[int, list[ErrorCode]] = {}
+    for code in (*endpoint.errors, *(EVERY_CLIENT if endpoint.authenticated else ()), *EVERY_ENDPOINT):
+        for status in code.statuses:
+            if status not in endpoint.replies:
+                by_status.setdefault(status, []).append(code)
+    return by_status
+
+
 def _success(endpoint: Endpoint, name: str) -> dict[str, Any]:
-    return _reply(endpoint.summary, _reference(name) if name in COMPONENTS else {}, endpoint.content_type)
+    content: dict[str, Any] = {"schema": _reference(name) if name in COMPONENTS else {}}
+    if name in EXAMPLES:
+        content["example"] = EXAMPLES[name]
+    return {"description": endpoint.summary, "content": {endpoint.content_type: content}}
 
 
-def _reply(description: str, schema: Schema, content_type: str) -> dict[str, Any]:
-    return {"description": description, "content": {content_type: {"schema": schema}}}
+def _error_reply(status: int, codes: Iterable[ErrorCode]) -> dict[str, Any]:
+    shape = "Gone" if status == Gone.status else "Error"
+    examples = {each.code: {"summary": each.meaning, "value": _error_example(status, each)} for each in codes}
+    code = {"type": "object", "properties": {"code": {"type": "string", "enum": list(examples)}}}
+    content = {"schema": {"allOf": [_reference(shape), code]}, "examples": examples}
+    return {"description": STATUS_MEANINGS[status], "content": {"application/json": content}}
+
+
+def _error_example(status: int, code: ErrorCode) -> dict[str, Any]:
+    body: dict[str, Any] = {"message": code.message, "code": code.code, "errors": []}
+    if code is VALIDATION_ERROR:
+        body["errors"] = [{"path": ["urlSuccess"], "message": "is required", "code": "required"}]
+    return body | (GONE_PAYMENTS[code.code] if status == Gone.status else {})
 
 
 def _reference(name: str) -> Schema:
@@ -162,20 +205,43 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
         f"<tr><td><code>{html.escape(p['name'])}</code></td><td>{html.escape(p['description'])}</td></tr>"
         for p in operation.get("parameters", [])
     )
-    body = operation.get("requestBody", {}).get("content", {})
-    schemas = [content["schema"].get("$ref", "").rpartition("/")[2] for content in body.values()]
-    request = "".join(f"<p>Request: <a href='#{name}'>{name}</a></p>" for name in schemas)
-    replies = "".join(
-        f"<tr><td><code>{status}</code></td><td>{html.escape(reply['description'])}</td></tr>"
+    request = _body("Request", operation.get("requestBody", {}))
+    replies = {status: reply for status, reply in operation["responses"].items() if not _is_error(reply)}
+    answers = "".join(_body(f"Answer {status}", reply) for status, reply in replies.items())
+    errors = "".join(
+        f"<tr><td>{status}</td><td><code>{code}</code></td><td>{html.escape(example['summary'])}</td></tr>"
         for status, reply in operation["responses"].items()
+        for code, example in _content(reply).get("examples", {}).items()
     )
+    gone = operation["responses"].get(str(Gone.status))
     return (
         f"<section><h2><code>{method.upper()} {html.escape(path)}</code></h2>"
         f"<p><b>{html.escape(operation['summary'])}</b></p><p>{html.escape(operation.get('description', ''))}</p>"
-        f"{request}<table>{parameters}</table><table>{replies}</table></section>"
+        f"<table>{parameters}</table>{request}{answers}{_body('Answer 410', gone) if gone else ''}"
+        f"<h3>Errors</h3><table>{errors}</table></section>"
     )
 
 
+def _body(title: str, message: dict[str, Any]) -> str:
+    """Return the schema and an example of a request or an answer; nothing for one that is not JSON."""
+    content = _content(message)
+    example = content.get("example") or next((each["value"] for each in content.get("examples", {}).values()), None)
+    if example is None:
+        return ""
+    name = next(iter(_COMPONENT.findall(json.dumps(content["schema"]))), "")
+    shown = html.escape(json.dumps(example, indent=2, ensure_ascii=False))
+    return f"<h3>{title}: <a href='#{name}'>{name}</a></h3><pre>{shown}</pre>"
+
+
+def _is_error(reply: dict[str, Any]) -> bool:
+    return "examples" in _content(reply)
+
+
+def _content(message: dict[str, Any]) -> dict[str, Any]:
+    return next(iter(message.get("content", {}).values()), {})
+
+
+_COMPONENT: Final = re.compile(r"#/components/schemas/(\w+)")
 _PAGE_HEADERS: Final = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>

@@ -4,9 +4,10 @@ from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from bursar.portal.api.endpoints import Endpoint, EndpointParameter
+from bursar.portal.contract.error_catalogue import LOG_UNAVAILABLE, NO_OVERVIEW, VALIDATION_ERROR
 from bursar.portal.contract.errors import InvalidRequest, Unavailable
 from bursar.portal.contract.messages import Call, Reply, json_reply
-from bursar.portal.contract.validation import VALIDATION_ERROR, problem
+from bursar.portal.contract.validation import problem
 from bursar.portal.contract.views import entries_json, log_page_json, status_counts_json
 from bursar.portal.use_cases.log_query import DESCRIBED, STATUSES, read_log_query
 from bursar.portal.use_cases.portal import Portal
@@ -19,7 +20,7 @@ from bursar.portal.use_cases.transaction_log import (
 
 T = TypeVar("T")
 
-LOG_UNAVAILABLE: Final = "The transaction log is not available: retry"
+_ERRORS: Final = (NO_OVERVIEW, LOG_UNAVAILABLE)
 _STATUS_IN_PATH: Final = EndpointParameter(
     "paymentStatus", "path", {"type": "string", "enum": list(STATUSES)}, "Only this payment status."
 )
@@ -44,7 +45,15 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
 
     parameters = tuple(EndpointParameter(name, "query", schema, text) for name, (schema, text) in DESCRIBED.items())
     return (
-        Endpoint("GET", "/transactions", "getTransactions", "The newest 100 attempts", _newest, {200: "Transactions"}),
+        Endpoint(
+            "GET",
+            "/transactions",
+            "getTransactions",
+            "The newest 100 attempts",
+            _newest,
+            {200: "Transactions"},
+            errors=_ERRORS,
+        ),
         Endpoint(
             "GET",
             "/transactions/{paymentStatus}",
@@ -52,7 +61,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
             "The newest 100 attempts of one payment status",
             _newest,
             {200: "Transactions"},
-            errors=(400,),
+            errors=(VALIDATION_ERROR, *_ERRORS),
             parameters=(_STATUS_IN_PATH,),
         ),
         Endpoint(
@@ -62,6 +71,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
             "How many attempts there are in each payment status",
             _counts,
             {200: "StatusCounts"},
+            errors=_ERRORS,
         ),
         Endpoint(
             "GET",
@@ -70,7 +80,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
             "The attempts that last changed in a time frame, page by page",
             _log,
             {200: "TransactionLog"},
-            errors=(400,),
+            errors=(VALIDATION_ERROR, *_ERRORS),
             parameters=parameters,
         ),
     )

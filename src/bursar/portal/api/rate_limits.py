@@ -13,14 +13,13 @@ from typing import Final
 
 from bursar.clock import Clock
 from bursar.portal.api.rate_limits_shared import SLOTS_MAX, Bucket, PrivateBucket, SharedBuckets
+from bursar.portal.contract.error_catalogue import TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND
 from bursar.portal.contract.errors import TooMany
 
 AT_ONCE_MAX: Final = 256
 RATE_PER_S: Final = 5000.0
 BURST: Final = 10_000.0
 CLIENTS_REMEMBERED_MAX: Final = 10_000
-TOO_MANY_AT_ONCE: Final = "Too many requests at once: retry later"
-TOO_MANY_PER_SECOND: Final = "Too many requests: retry later"
 
 _log = logging.getLogger(__name__)
 

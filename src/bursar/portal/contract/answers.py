@@ -38,22 +38,27 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """How one dependency answered, and in how many milliseconds; ``message`` is the reason of a failure."""
+    """How one dependency answered, and in how many milliseconds.
+
+    ``message``: the reason of a failure. ``details``: what is configured, without any value of it.
+    """
 
     status: CheckStatus
     latency_ms: float
     message: str | None = None
+    details: Mapping[str, bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """The checks by dependency, made at ``at`` (Unix seconds).
+    """The checks by dependency, made at ``at`` (Unix seconds). ``environment``: the name of the deployment.
 
     ``development_client``: the portal accepts the development client, whose key is public.
     """
 
     at: float
     checks: Mapping[str, HealthCheck]
+    environment: str
     development_client: bool
 
     @property

@@ -1,13 +1,8 @@
 """Check what a client may do: charge its fees, and, for some clients, see every payment."""
 
-from typing import Final
-
 from bursar.payments.clients import EVERY_FEE, Client
+from bursar.portal.contract.error_catalogue import NO_OVERVIEW, NOT_AUTHORIZED, NOT_REGISTERED
 from bursar.portal.contract.errors import Forbidden
-
-NOT_REGISTERED: Final = "Client not registered"
-NOT_AUTHORIZED: Final = "Client not authorized for fee"
-NO_OVERVIEW: Final = "Client not authorized to see every payment"
 
 
 def registered(client: Client | None) -> Client:

@@ -16,8 +16,9 @@
     ├── Unavailable           503   the store cannot be reached, is busy or did not answer, with Retry-After
     └── GatewayTimeout        504   Pay.gov could not be reached, or its answer was lost
 
-The JSON of each is ``{"message": str, "errors": [...]}``. :func:`portal_error` translates any exception of the rooms
-below by :data:`LOWER_LAYERS`; the first row that matches wins, so a subclass is above its base class.
+The JSON of each is ``{"message": str, "code": str, "errors": [...]}``; the codes are in
+:mod:`bursar.portal.contract.error_catalogue`. :func:`portal_error` translates any exception of the rooms below by
+:data:`LOWER_LAYERS`; the first row that matches wins, so a subclass is above its base class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,6 @@ from bursar.paygov.errors import (
     PayGovError,
     QueryUnavailable,
 )
-from bursar.payments.attempt_ids import ATTEMPTS_MAX
 from bursar.payments.errors import (
     AttemptMoved,
     AttemptsExhausted,
@@ -46,50 +46,58 @@ from bursar.payments.errors import (
     ObligationTaken,
     OutcomeContradicts,
 )
+from bursar.portal.contract.answers import Payment
+from bursar.portal.contract.error_catalogue import (
+    DIFFERS,
+    LOST_RACE,
+    NOT_ACCEPTED_BY_PAYGOV,
+    NOTHING_SENT,
+    OUTCOME_UNKNOWN,
+    PAYGOV_REFUSED,
+    REQUEST_TOO_SLOW,
+    RULE_REFUSED,
+    STORE_OUTCOME_UNKNOWN,
+    STORE_UNAVAILABLE,
+    TOKEN_IN_USE,
+    TOO_MANY_ATTEMPTS,
+    UNEXPECTED,
+    UNREADABLE_ANSWER,
+    VALIDATION_ERROR,
+    WRONG_METHOD,
+    ErrorCode,
+)
+from bursar.portal.contract.views import payment_json
 from bursar.rules.errors import Contention, RuleRefused, RulesError
 
 Problem = Mapping[str, Any]
 """One entry of ``errors``: ``path`` (keys and indexes), ``message``, ``code`` (the schema keyword that is broken)."""
 
 RETRY_AFTER_S: Final = 1
-UNEXPECTED_MESSAGE: Final = "An unexpected error occurred while processing the request"
-ALREADY_PROCESSING: Final = "A payment is already being processed for this transaction reference"
-TOKEN_IN_USE: Final = "A payment is already being processed for this token"
-FEE_OR_METADATA_DIFFERS: Final = (
-    "This transactionReferenceId was used with another fee or other metadata; use a new one for another payment"
-)
-TOO_MANY_ATTEMPTS: Final = (
-    f"This transactionReferenceId has had {ATTEMPTS_MAX} attempts, and each of them failed; "
-    "use a new one for another attempt"
-)
-OUTCOME_UNKNOWN: Final = (
-    "Pay.gov's answer was lost, so the payment may or may not have been made. "
-    "Do not start another: ask details until it is resolved"
-)
-NO_ANSWER_IN_TIME: Final = "Pay.gov could not be reached. Nothing was charged: retry"
-NO_ANSWER_TO_START: Final = "Pay.gov did not answer in time. Nothing was charged: retry"
-NONSENSE_TO_START: Final = "Pay.gov answered with something that cannot be understood. Nothing was charged: retry"
-START_REFUSED: Final = "Pay.gov refused to begin the payment. Nothing was charged"
-NONSENSE_FROM_PAYGOV: Final = "Pay.gov answered with something that cannot be understood"
-STORE_UNAVAILABLE: Final = "The payment store is not available: retry"
 
 
 class PortalError(Exception):
-    """The root. ``status``: the HTTP status. ``message``: for the caller. ``errors``: the problems, one by one."""
+    """The root. ``status``: the HTTP status. ``code``: the row of the catalogue. ``errors``: every problem."""
 
     status: ClassVar[int] = 500
 
     def __init__(
-        self, message: str, errors: Sequence[Problem] = (), *, headers: Mapping[str, str] | None = None
+        self, code: ErrorCode, errors: Sequence[Problem] = (), *, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(code.message)
+        if self.status not in code.statuses:
+            raise ValueError(f"status of {code.code}: must be one of {code.statuses}; got {self.status}")
+        self.code = code
         self.errors = tuple(errors)
         self.headers: Mapping[str, str] = headers or {}
 
+    @property
+    def message(self) -> str:
+        """The message for the caller."""
+        return self.code.message
+
     def body(self) -> dict[str, Any]:
         """Return the body that is the same for every error."""
-        return {"message": self.message, "errors": list(self.errors)}
+        return {"message": self.message, "code": self.code.code, "errors": list(self.errors)}
 
 
 class InvalidRequest(PortalError):
@@ -116,7 +124,7 @@ class MethodNotAllowed(PortalError):
     status = 405
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        super().__init__("Method not allowed", headers={"allow": ", ".join(sorted(allowed))})
+        super().__init__(WRONG_METHOD, headers={"allow": ", ".join(sorted(allowed))})
 
 
 class TooSlow(PortalError):
@@ -125,7 +133,7 @@ class TooSlow(PortalError):
     status = 408
 
     def __init__(self) -> None:
-        super().__init__("The request body did not arrive in time")
+        super().__init__(REQUEST_TOO_SLOW)
 
 
 class Conflict(PortalError):
@@ -135,9 +143,17 @@ class Conflict(PortalError):
 
 
 class Gone(PortalError):
-    """The token can never be processed again: 410."""
+    """The token can never be processed again: 410. ``payment``: the payment, whose state is in the body too."""
 
     status = 410
+
+    def __init__(self, code: ErrorCode, payment: Payment | None = None) -> None:
+        super().__init__(code)
+        self.payment = payment
+
+    def body(self) -> dict[str, Any]:
+        """Return the body of every error, and beside it ``paymentStatus`` and ``transactions``."""
+        return super().body() | ({} if self.payment is None else payment_json(self.payment))
 
 
 class TooLarge(PortalError):
@@ -151,8 +167,8 @@ class TooMany(PortalError):
 
     status = 429
 
-    def __init__(self, message: str, retry_after_s: int) -> None:
-        super().__init__(message, headers={"retry-after": str(max(1, retry_after_s))})
+    def __init__(self, code: ErrorCode, retry_after_s: int) -> None:
+        super().__init__(code, headers={"retry-after": str(max(1, retry_after_s))})
 
 
 class HeadTooLarge(PortalError):
@@ -167,7 +183,7 @@ class Unexpected(PortalError):
     status = 500
 
     def __init__(self) -> None:
-        super().__init__(UNEXPECTED_MESSAGE)
+        super().__init__(UNEXPECTED)
 
 
 class BadGateway(PortalError):
@@ -181,8 +197,8 @@ class Unavailable(PortalError):
 
     status = 503
 
-    def __init__(self, message: str = STORE_UNAVAILABLE) -> None:
-        super().__init__(message, headers={"retry-after": str(RETRY_AFTER_S)})
+    def __init__(self, code: ErrorCode = STORE_UNAVAILABLE) -> None:
+        super().__init__(code, headers={"retry-after": str(RETRY_AFTER_S)})
 
 
 class GatewayTimeout(PortalError):
@@ -191,31 +207,31 @@ class GatewayTimeout(PortalError):
     status = 504
 
 
-# The exception of a room below → the portal's error and its message. A use case that knows more raises a PortalError
+# The exception of a room below → the portal's error and its code. A use case that knows more raises a PortalError
 # itself. The message of a room below never reaches a caller: it may name tables, keys or other payments.
-LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], str], ...]] = (
-    (ObligationTaken, Conflict, ALREADY_PROCESSING),
-    (MetadataDiffers, Conflict, FEE_OR_METADATA_DIFFERS),
+LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], ErrorCode], ...]] = (
+    (ObligationTaken, Conflict, LOST_RACE),
+    (MetadataDiffers, Conflict, DIFFERS),
     (AttemptsExhausted, Conflict, TOO_MANY_ATTEMPTS),
-    (FeeRetired, InvalidRequest, "This fee is no longer available"),
+    (FeeRetired, InvalidRequest, VALIDATION_ERROR.saying("This fee is no longer available")),
     (LeaseHeld, Conflict, TOKEN_IN_USE),
     (OutcomeContradicts, BadGateway, OUTCOME_UNKNOWN),
-    (AttemptMoved, Conflict, ALREADY_PROCESSING),
-    (IdentifierTaken, BadGateway, NONSENSE_FROM_PAYGOV),
+    (AttemptMoved, Conflict, LOST_RACE),
+    (IdentifierTaken, BadGateway, UNREADABLE_ANSWER),
     (LedgerBusy, Unavailable, STORE_UNAVAILABLE),
-    (LedgerError, Unexpected, UNEXPECTED_MESSAGE),
-    (RuleRefused, Conflict, "This change is not allowed as the payment stands; ask details"),
+    (LedgerError, Unexpected, UNEXPECTED),
+    (RuleRefused, Conflict, RULE_REFUSED),
     (Contention, Unavailable, STORE_UNAVAILABLE),
-    (RulesError, Unexpected, UNEXPECTED_MESSAGE),
+    (RulesError, Unexpected, UNEXPECTED),
     (StoreUnreachable, Unavailable, STORE_UNAVAILABLE),
-    (StoreOutcomeUnknown, Unavailable, "The payment store did not answer: ask details before you retry"),
-    (ArgumentRefused, InvalidRequest, "Pay.gov cannot take what was sent"),
-    (NotSent, GatewayTimeout, NO_ANSWER_IN_TIME),
-    (Nonsense, BadGateway, NONSENSE_FROM_PAYGOV),
+    (StoreOutcomeUnknown, Unavailable, STORE_OUTCOME_UNKNOWN),
+    (ArgumentRefused, InvalidRequest, NOT_ACCEPTED_BY_PAYGOV),
+    (NotSent, GatewayTimeout, NOTHING_SENT),
+    (Nonsense, BadGateway, UNREADABLE_ANSWER),
     (OutcomeUnknown, GatewayTimeout, OUTCOME_UNKNOWN),
-    (Fault, BadGateway, "Pay.gov refused the request"),
-    (QueryUnavailable, BadGateway, "Pay.gov's query service is not available here"),
-    (PayGovError, BadGateway, NONSENSE_FROM_PAYGOV),
+    (Fault, BadGateway, PAYGOV_REFUSED),
+    (QueryUnavailable, BadGateway, PAYGOV_REFUSED.saying("Pay.gov's query service is not available here")),
+    (PayGovError, BadGateway, UNREADABLE_ANSWER),
 )
 
 # DynamoDB's codes for "retry later". Source: AWS DynamoDB developer guide, "Error handling with DynamoDB".
@@ -240,7 +256,7 @@ def portal_error(error: BaseException) -> PortalError:
         return error
     if isinstance(error, DynamoError):
         return Unavailable() if error.code in STORE_BUSY_CODES else Unexpected()
-    for lower, portal, message in LOWER_LAYERS:
+    for lower, portal, code in LOWER_LAYERS:
         if isinstance(error, lower):
-            return portal(message) if portal is not Unexpected else Unexpected()
+            return portal(code) if portal is not Unexpected else Unexpected()
     return Unexpected()

@@ -1,6 +1,5 @@
 """A call and its reply, the same for every door, and the JSON of replies."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -53,11 +52,6 @@ class Reply(NamedTuple):
 def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
     """Return ``value`` as JSON. A ``Decimal`` is an amount and becomes a number with exactly two decimals."""
     return Reply(status, orjson.dumps(value, default=_amount), headers=headers or NO_HEADERS)
-
-
-def any_json(value: Any) -> orjson.Fragment:
-    """Return ``value`` for :func:`json_reply`, with integers of any size: orjson rejects those beyond 64 bits."""
-    return orjson.Fragment(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _amount(value: Any) -> Any:

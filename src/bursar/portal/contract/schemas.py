@@ -83,11 +83,15 @@ INIT_REPLY: Final[Schema] = {
 }
 TRANSACTION_SUMMARY: Final[Schema] = {
     "type": "object",
-    "required": ["transactionStatus", "createdTimestamp", "updatedTimestamp"],
+    "required": ["agencyTrackingId", "fee", "amount", "transactionStatus", "createdTimestamp", "updatedTimestamp"],
     "properties": {
+        "agencyTrackingId": {"type": "string", "description": "The attempt, as Pay.gov's reports name it too."},
         "payGovTrackingId": {"type": "string"},
+        "fee": {"type": "string"},
+        "amount": {"type": "number", "description": "Dollars."},
         "transactionStatus": _TRANSACTION_STATUS,
         "paymentMethod": {"type": "string", "examples": ["Credit/Debit Card", "ACH", "PayPal"]},
+        "returnCode": {"type": "string", "description": "Pay.gov's return code, or 5009 for an expired token."},
         "returnDetail": {"type": "string"},
         "createdTimestamp": _TIMESTAMP,
         "updatedTimestamp": _TIMESTAMP,
@@ -128,9 +132,10 @@ HISTORY: Final[Schema] = {
 }
 HEALTH: Final[Schema] = {
     "type": "object",
-    "required": ["status", "timestamp", "checks", "developmentClient"],
+    "required": ["status", "environment", "timestamp", "checks", "developmentClient"],
     "properties": {
         "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
+        "environment": {"type": "string", "description": "The setting BURSAR_ENVIRONMENT."},
         "timestamp": _TIMESTAMP,
         "developmentClient": {
             "type": "boolean",
@@ -144,7 +149,8 @@ HEALTH: Final[Schema] = {
                 "properties": {
                     "status": {"type": "string", "enum": ["ok", "failed"]},
                     "latencyMs": {"type": "number", "minimum": 0},
-                    "message": {"type": "string"},
+                    "error": {"type": "string"},
+                    "details": {"type": "object", "additionalProperties": {"type": "boolean"}},
                 },
             },
         },
@@ -152,9 +158,10 @@ HEALTH: Final[Schema] = {
 }
 ERROR: Final[Schema] = {
     "type": "object",
-    "required": ["message", "errors"],
+    "required": ["message", "code", "errors"],
     "properties": {
-        "message": {"type": "string"},
+        "message": {"type": "string", "description": "For people."},
+        "code": {"type": "string", "description": "Stable, for programs: a code of the catalogue, docs/errors.md."},
         "errors": {
             "type": "array",
             "items": {
@@ -168,6 +175,11 @@ ERROR: Final[Schema] = {
             },
         },
     },
+}
+
+GONE: Final[Schema] = {
+    "description": "An error, and beside it the state of the payment.",
+    "allOf": [{"$ref": "#/components/schemas/Error"}, {"$ref": "#/components/schemas/Payment"}],
 }
 
 _NULLABLE_TEXT: Final[Schema] = {"type": ["string", "null"]}
@@ -185,7 +197,7 @@ LOG_ENTRY: Final[Schema] = {
         "paymentStatus": _PAYMENT_STATUS,
         "transactionStatus": _TRANSACTION_STATUS,
         "paymentMethod": _NULLABLE_TEXT,
-        "metadata": {"type": "object"},
+        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
         "createdAt": _TIMESTAMP,
         "lastUpdatedAt": _TIMESTAMP,
         "returnCode": {"type": ["integer", "string", "null"]},
@@ -241,6 +253,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "History": HISTORY,
     "Health": HEALTH,
     "Error": ERROR,
+    "Gone": GONE,
     "LogEntry": LOG_ENTRY,
     "Transactions": TRANSACTIONS,
     "StatusCounts": STATUS_COUNTS,

@@ -15,12 +15,17 @@ from typing import Any, Final
 from bursar.payments.fees import Fee, FeeCatalogue
 from bursar.payments.records import money, normal_reference
 from bursar.payments.schema_messages import schema_problems
+from bursar.portal.contract.error_catalogue import (
+    AMOUNT_NOT_ALLOWED,
+    AMOUNT_REQUIRED,
+    INVALID_JSON,
+    MISSING_BODY,
+    TOO_LARGE,
+    VALIDATION_ERROR,
+)
 from bursar.portal.contract.errors import InvalidRequest, Problem, TooLarge
 from bursar.portal.contract.schemas import BODY_BYTES_MAX, INIT_REQUEST, PROCESS_REQUEST, UUID_V4, Schema
 
-MISSING_BODY: Final = "missing body"
-INVALID_JSON: Final = "invalid JSON in request body"
-VALIDATION_ERROR: Final = "Validation error"
 NUMBER_CHARS_MAX: Final = 100
 EXPONENT_MAX: Final = 400  # a double's range; 1e999999999 would cost memory for its zeros
 PROBLEMS_MAX: Final = 100
@@ -95,7 +100,7 @@ def read_json(body: bytes) -> Any:
     Raises ``InvalidRequest`` for a duplicate key, NaN, Infinity, and nesting deeper than ``DEPTH_MAX``; ``TooLarge``.
     """
     if len(body) > BODY_BYTES_MAX:
-        raise TooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes")
+        raise TooLarge(TOO_LARGE)
     if not body.strip():
         raise InvalidRequest(MISSING_BODY)
     try:
@@ -141,6 +146,11 @@ def not_a_fee() -> Problem:
     return problem(["fee"], "is not a fee of the catalogue", "enum")
 
 
+def not_a_reference() -> Problem:
+    """Return the problem of a path whose reference is not a UUID v4."""
+    return problem(["transactionReferenceId"], "must be a UUID v4", "pattern")
+
+
 def _fee_of(sent: Any, fees: FeeCatalogue, now: float, problems: list[Problem]) -> Fee | None:
     key = sent.get("fee") if isinstance(sent, dict) else None
     if not isinstance(key, str) or not key:
@@ -154,10 +164,10 @@ def _fee_of(sent: Any, fees: FeeCatalogue, now: float, problems: list[Problem]) 
 def _amount(fee: Fee, sent: int | Decimal | None) -> Decimal:
     if fee.amount is not None:
         if sent is not None:
-            raise InvalidRequest(f"Fee {fee.key} does not allow variable amounts")
+            raise InvalidRequest(AMOUNT_NOT_ALLOWED.saying(f"Fee {fee.key} does not allow variable amounts"))
         return fee.amount
     if sent is None:
-        raise InvalidRequest(f"Fee {fee.key} requires an amount")
+        raise InvalidRequest(AMOUNT_REQUIRED.saying(f"Fee {fee.key} requires an amount"))
     return money(Decimal(sent))
 
 

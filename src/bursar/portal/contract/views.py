@@ -3,6 +3,7 @@
 No body holds the token of an attempt except the answer to init: the token is as good as a session.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from bursar.portal.contract.answers import (
     StartedPayment,
     StatusCounts,
 )
-from bursar.portal.contract.messages import any_json
 
 RETURN_CODE_DIGITS_MAX: Final = 9
 """Pay.gov's return codes have fewer digits. A longer one stays text."""
@@ -73,6 +73,7 @@ def health_json(report: HealthReport) -> dict[str, Any]:
     """Return the report of /health."""
     return {
         "status": "healthy" if report.healthy else "unhealthy",
+        "environment": report.environment,
         "timestamp": iso_ms(report.at),
         "checks": {name: _check_json(check) for name, check in report.checks.items()},
         "developmentClient": report.development_client,
@@ -115,9 +116,13 @@ def log_page_json(page: LogPage) -> dict[str, Any]:
 def _attempt_json(attempt: Attempt) -> dict[str, Any]:
     return _without_none(
         {
+            "agencyTrackingId": attempt.agency_tracking_id,
             "payGovTrackingId": attempt.paygov_tracking_id,
+            "fee": attempt.fee,
+            "amount": attempt.amount,
             "transactionStatus": attempt.status,
             "paymentMethod": payment_method_label(attempt.payment_method),
+            "returnCode": attempt.return_code,
             "returnDetail": attempt.return_detail,
             "createdTimestamp": iso_ms(attempt.created_at),
             "updatedTimestamp": iso_ms(attempt.updated_at),
@@ -141,19 +146,31 @@ def _event_json(event: Event) -> dict[str, Any]:
 
 
 def _check_json(check: HealthCheck) -> dict[str, Any]:
-    return _without_none({"status": check.status, "message": check.message, "latencyMs": check.latency_ms})
+    return _without_none(
+        {
+            "status": check.status,
+            "error": check.message,
+            "latencyMs": check.latency_ms,
+            "details": None if check.details is None else dict(check.details),
+        }
+    )
 
 
 def _entry_json(entry: LogEntry) -> dict[str, Any]:
-    """Return ``entry`` with the label of its payment method, and a return code of digits as a number."""
+    """Return ``entry`` with the label of its payment method, metadata as texts, a return code of digits as a number."""
     code = entry["returnCode"]
     number = isinstance(code, str) and code.isascii() and code.isdigit() and len(code) <= RETURN_CODE_DIGITS_MAX
     return {
         **entry,
         "paymentMethod": payment_method_label(entry["paymentMethod"]),
-        "metadata": any_json(entry["metadata"]),
+        "metadata": {name: _text(value) for name, value in entry["metadata"].items()},
         "returnCode": int(code) if number else code,
     }
+
+
+def _text(value: Any) -> str:
+    """Return a metadata value as the text that the dashboard shows: a text as it is, any other value as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _without_none(body: dict[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.portal.api.all_endpoints import all_endpoints
-from bursar.portal.api.application import TOO_LARGE, Application, Limits
+from bursar.portal.api.application import Application, Limits
 from bursar.portal.api.authentication import Authenticate
 from bursar.portal.api.rate_limits import ClientLimits
+from bursar.portal.contract.error_catalogue import HEAD_TOO_LARGE, TOO_BUSY, TOO_LARGE, UNREADABLE_REQUEST
 from bursar.portal.contract.errors import (
     HeadTooLarge,
     InvalidRequest,
@@ -36,17 +37,19 @@ if TYPE_CHECKING:
 
 REQUEST_ID_CHARS_MAX: Final = 64
 HEADERS_MAX: Final = 100
-HEAD_TOO_LARGE: Final = f"The request's head is larger than {HEAD_BYTES_MAX} bytes, or more than {HEADERS_MAX} headers"
+_HEAD_TOO_LARGE: Final = HEAD_TOO_LARGE.saying(
+    f"The request's head is larger than {HEAD_BYTES_MAX} bytes, or more than {HEADERS_MAX} headers"
+)
 BODY_TIMEOUT_S: Final = 20.0
 """How long a body may take. 64 KiB arrive in that time on any line; a client that sends slower is refused."""
 
 _REFUSALS: Final[Mapping[RefusalReason, Callable[[], PortalError]]] = {
-    RefusalReason.NOT_HTTP: lambda: InvalidRequest("This is not an HTTP request"),
+    RefusalReason.NOT_HTTP: lambda: InvalidRequest(UNREADABLE_REQUEST),
     RefusalReason.TOO_SLOW: TooSlow,
     RefusalReason.TOO_LARGE: lambda: TooLarge(TOO_LARGE),
-    RefusalReason.HEAD_TOO_LARGE: lambda: HeadTooLarge(HEAD_TOO_LARGE),
+    RefusalReason.HEAD_TOO_LARGE: lambda: HeadTooLarge(_HEAD_TOO_LARGE),
     RefusalReason.FAILED: Unexpected,
-    RefusalReason.TOO_BUSY: lambda: Unavailable("The portal cannot take more connections: retry"),
+    RefusalReason.TOO_BUSY: lambda: Unavailable(TOO_BUSY),
 }
 
 AsgiScope = MutableMapping[str, Any]
@@ -94,7 +97,7 @@ class PortalApp:
         call = _call(scope, path)
         try:
             if len(scope["headers"]) > HEADERS_MAX:
-                raise HeadTooLarge(HEAD_TOO_LARGE)
+                raise HeadTooLarge(_HEAD_TOO_LARGE)
             call.body = await self._body(call.headers, receive)
             reply = await self.application.handle(call)
         except (HeadTooLarge, TooLarge, TooSlow) as error:

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from bursar.portal.api.application import Application
-from bursar.portal.api.authentication import MISSING_PRINCIPAL
+from bursar.portal.contract.error_catalogue import MISSING_PRINCIPAL, UNREADABLE_REQUEST
 from bursar.portal.contract.errors import Forbidden, InvalidRequest, PortalError
 from bursar.portal.contract.messages import Call, Reply
 
@@ -94,7 +94,7 @@ def call_of_event(event: Any) -> Call:
     Raises ``InvalidRequest`` and, if the event cannot hold the caller's ARN, ``Forbidden``.
     """
     if not isinstance(event, Mapping):
-        raise InvalidRequest("The event is not an object")
+        raise _unreadable("The event is not an object")
     call = _head_of_event(event)
     if not isinstance(event.get("requestContext") or {}, Mapping):
         raise Forbidden(MISSING_PRINCIPAL)
@@ -138,20 +138,20 @@ def _query(event: Mapping[str, Any]) -> str:
     if not several:
         return urlencode(list(_object_or_refuse(event, "queryStringParameters").items()), errors=LONE_SURROGATES)
     if not all(isinstance(values, list) for values in several.values()):
-        raise InvalidRequest("multiValueQueryStringParameters of the event holds what is not a list")
+        raise _unreadable("multiValueQueryStringParameters of the event holds what is not a list")
     return urlencode([(name, value) for name, values in several.items() for value in values], errors=LONE_SURROGATES)
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
     if not isinstance(body, str):
-        raise InvalidRequest("body of the event is not text")
+        raise _unreadable("body of the event is not text")
     if not event.get("isBase64Encoded"):
         return body.encode("utf-8", LONE_SURROGATES)
     try:
         return base64.b64decode(body, validate=True)
     except ValueError:  # binascii.Error is one
-        raise InvalidRequest("invalid base64 in request body") from None
+        raise _unreadable("invalid base64 in request body") from None
 
 
 def _role_arn(context: Mapping[str, Any]) -> str | None:
@@ -170,8 +170,12 @@ def _object_or_refuse(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the object ``name`` of ``event``, empty for null. Raises ``InvalidRequest`` for any other type."""
     value = event.get(name)
     if value is not None and not isinstance(value, Mapping):
-        raise InvalidRequest(f"{name} of the event is not an object")
+        raise _unreadable(f"{name} of the event is not an object")
     return value or {}
+
+
+def _unreadable(message: str) -> InvalidRequest:
+    return InvalidRequest(UNREADABLE_REQUEST.saying(message))
 
 
 def _event_reply(call: Call, reply: Reply) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt
 from bursar.payments.status import NoSuchEdge
+from bursar.portal.contract.error_catalogue import ATTEMPT_NOT_FOUND, NOT_RESOLVABLE, VALIDATION_ERROR
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import returned_unsent
@@ -100,10 +101,12 @@ async def resolve(
     _check_words(by, reason)
     paygov_tracking_id = (paygov_tracking_id or "").strip() or None
     if paygov_tracking_id and not PAYGOV_TRACKING_ID.fullmatch(paygov_tracking_id):
-        raise InvalidRequest(f"Pay.gov tracking id: must have the form of Pay.gov's ids; got {paygov_tracking_id!r}")
+        problem = f"Pay.gov tracking id: must have the form of Pay.gov's ids; got {paygov_tracking_id!r}"
+        raise InvalidRequest(VALIDATION_ERROR.saying(problem))
     attempt = await _attempt(portal, agency_tracking_id)
     if paygov_tracking_id and attempt.paygov_tracking_id not in (None, paygov_tracking_id):
-        raise Conflict(f"{agency_tracking_id} has another Pay.gov tracking id: {attempt.paygov_tracking_id}")
+        other = f"{agency_tracking_id} has another Pay.gov tracking id: {attempt.paygov_tracking_id}"
+        raise Conflict(NOT_RESOLVABLE.saying(other))
     try:
         return await portal.ledger.resolve(
             attempt,
@@ -113,9 +116,10 @@ async def resolve(
             paygov_tracking_id=paygov_tracking_id,
         )
     except (AttemptMoved, IdentifierTaken) as refused:
-        raise Conflict(str(refused)) from None
+        raise Conflict(NOT_RESOLVABLE.saying(str(refused))) from None
     except NoSuchEdge:
-        raise Conflict(f"{agency_tracking_id} is {attempt.status}: there is nothing to resolve") from None
+        settled = f"{agency_tracking_id} is {attempt.status}: there is nothing to resolve"
+        raise Conflict(NOT_RESOLVABLE.saying(settled)) from None
 
 
 async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reason: str) -> int:
@@ -135,20 +139,22 @@ async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reaso
             attempt.agency_tracking_id, by=by.strip(), reason=reason.strip()
         )
     except LedgerBusy as busy:
-        raise Conflict(str(busy)) from None
+        raise Conflict(NOT_RESOLVABLE.saying(str(busy))) from None
     if not done:
-        raise Conflict(f"{agency_tracking_id} has no contradiction that is not acknowledged")
+        none_left = f"{agency_tracking_id} has no contradiction that is not acknowledged"
+        raise Conflict(NOT_RESOLVABLE.saying(none_left))
     return len(done)
 
 
 def _check_words(by: str, reason: str) -> None:
     for name, text in (("name", by), ("reason", reason)):
         if not text.strip() or len(text) > TEXT_CHARS_MAX:
-            raise InvalidRequest(f"{name}: must have 1 to {TEXT_CHARS_MAX} characters; got {len(text.strip())}")
+            problem = f"{name}: must have 1 to {TEXT_CHARS_MAX} characters; got {len(text.strip())}"
+            raise InvalidRequest(VALIDATION_ERROR.saying(problem))
 
 
 async def _attempt(portal: Portal, agency_tracking_id: str) -> Attempt:
     attempt = await portal.ledger.attempt_by_agency_id(agency_tracking_id)
     if attempt is None:
-        raise NotFound(f"There is no attempt {agency_tracking_id}")
+        raise NotFound(ATTEMPT_NOT_FOUND.saying(f"There is no attempt {agency_tracking_id}"))
     return attempt

@@ -17,14 +17,8 @@ from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Fault, Lost, Nonsense, NotSent, PayGovError, QueryUnavailable, TimedOut
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import FAILED, PENDING, PROCESSED, Status, from_paygov
-from bursar.portal.contract.errors import (
-    NO_ANSWER_IN_TIME,
-    OUTCOME_UNKNOWN,
-    BadGateway,
-    GatewayTimeout,
-    PortalError,
-    Unexpected,
-)
+from bursar.portal.contract.error_catalogue import NOTHING_SENT, OUTCOME_UNKNOWN
+from bursar.portal.contract.errors import BadGateway, GatewayTimeout, PortalError, Unexpected
 from bursar.portal.use_cases.observer import OutcomeName
 
 Known = Literal["definite", "not sent", "unknown"]
@@ -126,7 +120,7 @@ class Judgement:
         """Return the error that the caller gets if the completion is not definite."""
         if self.row.error is None or self.row.error is Unexpected:
             return Unexpected()
-        return self.row.error(NO_ANSWER_IN_TIME if self.known == "not sent" else OUTCOME_UNKNOWN)
+        return self.row.error(NOTHING_SENT if self.known == "not sent" else OUTCOME_UNKNOWN)
 
 
 def judge_completion(attempt: Attempt, answer: Collection | BaseException, *, first: bool) -> Judgement:

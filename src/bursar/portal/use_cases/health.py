@@ -23,23 +23,31 @@ async def health(portal: Portal) -> HealthReport:
     names = list(CHECKS)
     checks = await asyncio.gather(*(_timed(portal, CHECKS[name]) for name in names))
     return HealthReport(
-        portal.clock(), dict(zip(names, checks, strict=True)), development_client=portal.settings.development_client
+        portal.clock(),
+        dict(zip(names, checks, strict=True)),
+        environment=portal.settings.environment,
+        development_client=portal.settings.development_client,
     )
 
 
-async def _timed(portal: Portal, check: Callable[[Portal], Awaitable[None]]) -> HealthCheck:
+DependencyCheck = Callable[[Portal], Awaitable[Mapping[str, bool] | None]]
+"""Returns what is configured, if the dependency is configured in several ways. Raises if the dependency fails."""
+
+
+async def _timed(portal: Portal, check: DependencyCheck) -> HealthCheck:
     began = portal.clock()
     status: CheckStatus = "failed"
     message: str | None = None
+    details: Mapping[str, bool] | None = None
     try:
         async with asyncio.timeout(HEALTH_TIMEOUT_S):
-            await check(portal)
+            details = await check(portal)
         status = "ok"
     except Unhealthy as error:
         message = str(error)
     except Exception as error:  # its text may name tables or addresses, so only its class is reported
         message = type(error).__name__
-    return HealthCheck(status, round((portal.clock() - began) * 1000, 3), message)
+    return HealthCheck(status, round((portal.clock() - began) * 1000, 3), message, details)
 
 
 async def _store(portal: Portal) -> None:
@@ -76,8 +84,16 @@ async def _ask_paygov(portal: Portal) -> None:
     portal.paygov_healthy_until = portal.clock() + HEALTH_AGE_MAX_S
 
 
-CHECKS: Final[Mapping[str, Callable[[Portal], Awaitable[None]]]] = {
+async def _secrets(portal: Portal) -> Mapping[str, bool]:
+    """Return which credentials for Pay.gov are configured. The portal does not start with one that it cannot load."""
+    if not portal.settings.paygov_certificate:
+        return {"mtlsEnabled": False}
+    return {"certificate": True, "privateKey": True, "passphraseConfigured": False}
+
+
+CHECKS: Final[Mapping[str, DependencyCheck]] = {
     "store": _store,
     "payGov": _paygov,
     "clients": _clients,
+    "secrets": _secrets,
 }

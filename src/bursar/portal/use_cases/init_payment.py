@@ -19,11 +19,19 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.contract.answers import StartedPayment
 from bursar.portal.contract.authorisation import authorise
-from bursar.portal.contract.errors import (
+from bursar.portal.contract.error_catalogue import (
+    ALREADY_PAID,
     ALREADY_PROCESSING,
-    NO_ANSWER_TO_START,
-    NONSENSE_TO_START,
+    LOST_RACE,
+    NO_TOKEN,
+    OTHER_AMOUNT,
     START_REFUSED,
+    STILL_SETTLING,
+    UNREADABLE_TOKEN,
+    VALIDATION_ERROR,
+    ErrorCode,
+)
+from bursar.portal.contract.errors import (
     BadGateway,
     Conflict,
     GatewayTimeout,
@@ -31,14 +39,11 @@ from bursar.portal.contract.errors import (
     PortalError,
     portal_error,
 )
-from bursar.portal.contract.validation import VALIDATION_ERROR, InitRequest, not_a_fee
+from bursar.portal.contract.validation import InitRequest, not_a_fee
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted
 
 INIT_TRIES_MAX: Final = 4
-ALREADY_PAID: Final = "This transaction reference has already been paid"
-STILL_SETTLING: Final = "A payment for this transaction reference is still settling"
-OTHER_AMOUNT: Final = "A payment of another amount is already under way for this transaction reference"
 ABANDONED_DETAIL: Final = "Pay.gov was asked for a token and the answer was never recorded"
 
 _log = logging.getLogger(__name__)
@@ -74,7 +79,7 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
         except FeeRetired:
             raise InvalidRequest(VALIDATION_ERROR, [not_a_fee()]) from None
         return _started(portal, await portal.finish(_fetch_token(portal, attempt)))
-    raise Conflict(ALREADY_PROCESSING)
+    raise Conflict(LOST_RACE)
 
 
 async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
@@ -97,19 +102,19 @@ async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
     # AttemptMoved: the sweeper has failed the slow attempt, and the token stays unused. Store errors: the sweeper.
 
 
-# The error instead of a token → the error and message for the caller. portal_error translates every other error.
-NO_TOKEN: Final[tuple[tuple[type[Exception], type[PortalError], str], ...]] = (
-    (Nonsense, BadGateway, NONSENSE_TO_START),
-    (OutcomeUnknown, GatewayTimeout, NO_ANSWER_TO_START),
+# The error instead of a token → the error and code for the caller. portal_error translates every other error.
+INSTEAD_OF_A_TOKEN: Final[tuple[tuple[type[Exception], type[PortalError], ErrorCode], ...]] = (
+    (Nonsense, BadGateway, UNREADABLE_TOKEN),
+    (OutcomeUnknown, GatewayTimeout, NO_TOKEN),
     (Fault, BadGateway, START_REFUSED),
-    (IdentifierTaken, BadGateway, NONSENSE_TO_START),
+    (IdentifierTaken, BadGateway, UNREADABLE_TOKEN),
 )
 
 
 def _no_token(error: PayGovError | IdentifierTaken) -> PortalError:
-    for raised, portal, message in NO_TOKEN:
+    for raised, portal, code in INSTEAD_OF_A_TOKEN:
         if isinstance(error, raised):
-            return portal(message)
+            return portal(code)
     return portal_error(error)
 
 
@@ -161,9 +166,9 @@ async def _end(portal: Portal, attempt: Attempt, event: EventName, code: str | N
     return True
 
 
-def _conflict(message: str) -> Callable[[Portal, Attempt, InitRequest], Awaitable[bool]]:
+def _conflict(code: ErrorCode) -> Callable[[Portal, Attempt, InitRequest], Awaitable[bool]]:
     async def refuse(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
-        raise Conflict(message)
+        raise Conflict(code)
 
     return refuse
 
@@ -179,6 +184,6 @@ BLOCKED_BY: Final[Mapping[str, Callable[[Portal, Attempt, InitRequest], Awaitabl
 
 def _started(portal: Portal, attempt: Attempt) -> StartedPayment:
     if attempt.token is None:
-        raise BadGateway("Pay.gov gave no token")
+        raise BadGateway(NO_TOKEN.saying("Pay.gov gave no token"))
     redirect = portal.paygov.payment_redirect(tcs_app_id=attempt.tcs_app_id, token=attempt.token)
     return StartedPayment(attempt.token, redirect)

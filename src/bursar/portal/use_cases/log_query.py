@@ -1,4 +1,8 @@
-"""Read the query of GET /transaction-log. Each parameter may be given once; each problem names its parameter."""
+"""Read the query of GET /transaction-log. Each parameter may be given once; each problem names its parameter.
+
+Unknown parameters are ignored, and so are ``from`` and ``to`` if both are given and one is empty: clients of the portal
+that Bursar replaces send such queries.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from bursar.portal.contract.error_catalogue import VALIDATION_ERROR
 from bursar.portal.contract.errors import InvalidRequest, Problem
 from bursar.portal.contract.periods import court_day, day_of, read_moment
 from bursar.portal.contract.schemas import Schema
-from bursar.portal.contract.validation import VALIDATION_ERROR, problem
+from bursar.portal.contract.validation import problem
 from bursar.reports.log_sorts import LOG_SORTS
 
 PAGE_MAX: Final = 1_000_000
@@ -17,7 +22,6 @@ PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 200
 EXPORT_PAGE_SIZE_MAX: Final = 5000
 PARAMETERS_MAX: Final = 50
-PARAMETER_CHARS_MAX: Final = 100
 
 STATUSES: Final = ("success", "failed", "pending")
 ORDERS: Final = ("asc", "desc")
@@ -43,10 +47,10 @@ class LogQuery:
 def read_log_query(query: str, now: float) -> LogQuery:
     """Return the query in the query string ``query``. Without ``from`` and ``to`` its frame is today's court day.
 
-    Raises ``InvalidRequest`` with every parameter that is unknown, repeated or malformed.
+    Raises ``InvalidRequest`` with every parameter that is repeated or malformed.
     """
     problems: list[Problem] = []
-    sent = _once_each(query, problems)
+    sent = _without_empty_frame(_once_each(query, problems))
     values: dict[str, Any] = {}
     for name, text in sent.items():
         try:
@@ -86,13 +90,18 @@ def _once_each(query: str, problems: list[Problem]) -> dict[str, str]:
         raise InvalidRequest(VALIDATION_ERROR, [problem([], "the query cannot be read", "malformed")]) from None
     sent: dict[str, str] = {}
     for name, text in pairs:
-        shown = name[:PARAMETER_CHARS_MAX]
         if name not in _READERS:
-            problems.append(problem([shown], "is not known here", "unknown"))
-        elif name in sent:
-            problems.append(problem([shown], "is given twice", "repeated"))
+            continue
+        if name in sent:
+            problems.append(problem([name], "is given twice", "repeated"))
         else:
             sent[name] = text
+    return sent
+
+
+def _without_empty_frame(sent: dict[str, str]) -> dict[str, str]:
+    if {"from", "to"} <= sent.keys() and not (sent["from"] and sent["to"]):
+        return {name: text for name, text in sent.items() if name not in ("from", "to")}
     return sent
 
 

@@ -1,17 +1,14 @@
 """GET /details/{transactionReferenceId} and …/events: return a payment, after asking Pay.gov if only Pay.gov knows."""
 
-from typing import Final
-
 from bursar.payments.clients import Client
 from bursar.payments.records import ObligationView
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
-from bursar.portal.contract.errors import NotFound
-from bursar.portal.contract.validation import read_reference
+from bursar.portal.contract.error_catalogue import REFERENCE_NOT_FOUND, VALIDATION_ERROR
+from bursar.portal.contract.errors import InvalidRequest, NotFound
+from bursar.portal.contract.validation import not_a_reference, read_reference
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import needs_lookup, refresh
-
-REFERENCE_NOT_FOUND: Final = "Transaction Reference Id was not found"
 
 
 async def details(portal: Portal, client: Client, reference: str) -> Payment:
@@ -20,7 +17,8 @@ async def details(portal: Portal, client: Client, reference: str) -> Payment:
     It is stale if Pay.gov could not be asked.
 
     Raises:
-        NotFound: not a UUID v4, or this client has no such reference.
+        InvalidRequest: ``reference`` is not a UUID v4.
+        NotFound: this client has no such reference.
         Forbidden: the client may not charge the payment's fee.
     """
     view = await _own(portal, client, reference, events=False)
@@ -41,7 +39,9 @@ async def events(portal: Portal, client: Client, reference: str) -> ObligationVi
 
 async def _own(portal: Portal, client: Client, reference: str, *, events: bool) -> ObligationView:
     normal = read_reference(reference)
-    view = None if normal is None else await portal.ledger.obligation(client.name, normal, events=events)
+    if normal is None:
+        raise InvalidRequest(VALIDATION_ERROR, [not_a_reference()])
+    view = await portal.ledger.obligation(client.name, normal, events=events)
     if view is None:
         raise NotFound(REFERENCE_NOT_FOUND)
     authorise(client, view.obligation.fee)

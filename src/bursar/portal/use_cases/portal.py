@@ -46,8 +46,9 @@ class PortalSettings:
     person. pending_alert_after_s: the same for a payment that is settling. token_grace_s: how long after the end of its
     token an attempt may be failed because Pay.gov has no collection of it.
 
-    development_client is no bound. It says whether the portal accepts the development client, whose key is public;
-    /health reports it.
+    The last three are no bounds; /health reports them. development_client: whether the portal accepts the development
+    client, whose key is public. environment: the name of the deployment. paygov_certificate: whether a client
+    certificate for Pay.gov, with its key, is configured.
     """
 
     paygov_timeout_s: float = 20.0
@@ -57,6 +58,8 @@ class PortalSettings:
     pending_alert_after_s: float = PENDING_ALERT_AFTER_S
     token_grace_s: float = TOKEN_GRACE_S
     development_client: bool = False
+    environment: str = "unknown"
+    paygov_certificate: bool = False
 
     def __post_init__(self) -> None:
         if self.lease_s < 2 * self.paygov_timeout_s:

@@ -17,17 +17,20 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import FAILED, PROCESSING, TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
-from bursar.portal.contract.errors import OUTCOME_UNKNOWN, TOKEN_IN_USE, Conflict, GatewayTimeout, Gone, NotFound
+from bursar.portal.contract.error_catalogue import (
+    LOST_RACE,
+    OUTCOME_UNKNOWN,
+    SIBLING_LIVE,
+    TOKEN_EXPIRED,
+    TOKEN_IN_USE,
+    TOKEN_NOT_FOUND,
+    TOKEN_USED,
+)
+from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone, NotFound
 from bursar.portal.use_cases.completion import complete
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted, refresh, returned_unsent
 
-TOKEN_NOT_FOUND: Final = "Transaction could not be found"
-TOKEN_OVER: Final = "This token is no longer valid."
-SIBLING_LIVE: Final = (
-    "This token is no longer valid. Another transaction is already fulfilling this obligation: ask details"
-)
-TOKEN_EXPIRED: Final = "This token has expired: initialize the payment again with the same reference"
 NEVER_SENT_DETAIL: Final = (
     f"Pay.gov could not be reached in {RECLAIMS_MAX + 1} tries to complete the payment: nothing was charged"
 )
@@ -41,18 +44,26 @@ async def process_payment(portal: Portal, client: Client, token: str) -> Payment
         NotFound: no attempt of this client has the token.
         Forbidden: the client may not charge its fee.
         Conflict: another call is completing it.
-        Gone: the attempt is finished, its token has expired, or Pay.gov could not be reached too often.
+        Gone: the attempt is finished, its token has expired, or Pay.gov could not be reached too often. The error holds
+            the payment.
         GatewayTimeout, BadGateway: nothing was sent, or the outcome is unknown; the message says which.
     """
     attempt = await portal.ledger.attempt_by_token(token)
     if attempt is None or attempt.client != client.name:
         raise NotFound(TOKEN_NOT_FOUND)
     authorise(client, attempt.fee)
-    await portal.finish(_process(portal, attempt))
+    gone: Gone | None = None
+    try:
+        await portal.finish(_process(portal, attempt))
+    except Gone as refused:
+        gone = refused
     view = await portal.ledger.obligation(client.name, attempt.reference, events=False)
     if view is None:
         raise NotFound(TOKEN_NOT_FOUND)
-    return Payment(view.attempts)
+    payment = Payment(view.attempts)
+    if gone is not None:
+        raise Gone(gone.code, payment)
+    return payment
 
 
 async def _process(portal: Portal, attempt: Attempt) -> None:
@@ -64,7 +75,7 @@ async def _process(portal: Portal, attempt: Attempt) -> None:
             raise Conflict(TOKEN_IN_USE) from None
         except AttemptMoved as moved:
             attempt = moved.attempt
-    raise Conflict(TOKEN_IN_USE)
+    raise Conflict(LOST_RACE)
 
 
 async def _initiated(portal: Portal, attempt: Attempt) -> None:
@@ -114,12 +125,12 @@ async def _expire(portal: Portal, attempt: Attempt, event: EventName, detail: st
 
 
 async def _finished(portal: Portal, attempt: Attempt) -> None:
-    message = TOKEN_EXPIRED if attempt.return_code == TOKEN_EXPIRED_CODE else TOKEN_OVER
+    code = TOKEN_EXPIRED if attempt.return_code == TOKEN_EXPIRED_CODE else TOKEN_USED
     view = await portal.ledger.obligation(attempt.client, attempt.reference, events=False)
     blocking = view.blocking if view else None
     if blocking is not None and blocking.agency_tracking_id != attempt.agency_tracking_id:
-        message = SIBLING_LIVE
-    raise Gone(message)
+        code = SIBLING_LIVE
+    raise Gone(code)
 
 
 async def _not_begun(portal: Portal, attempt: Attempt) -> None:

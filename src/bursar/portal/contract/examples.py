@@ -1,0 +1,127 @@
+"""Examples of request and reply bodies, for OpenAPI and the page /docs. A test checks each against its schema."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_REFERENCE: Final = "550e8400-e29b-41d4-a716-446655440000"
+_TOKEN: Final = "0123456789abcdef0123456789abcdef"
+_ATTEMPT: Final = "bnr86aqwgh5kn0jxb5tdm"
+_TRACKING_ID: Final = "3FOR8CGH"
+_STARTED_AT: Final = "2026-11-22T19:30:00.125Z"
+_PAID_AT: Final = "2026-11-22T19:33:41.902Z"
+_PAID: Final = {
+    "agencyTrackingId": _ATTEMPT,
+    "payGovTrackingId": _TRACKING_ID,
+    "fee": "PETITION_FILING_FEE",
+    "amount": 60.0,
+    "transactionStatus": "processed",
+    "paymentMethod": "Credit/Debit Card",
+    "createdTimestamp": _STARTED_AT,
+    "updatedTimestamp": _PAID_AT,
+}
+_ENTRY: Final = {
+    "agencyTrackingId": _ATTEMPT,
+    "paygovTrackingId": _TRACKING_ID,
+    "feeName": "Petition filing fee",
+    "fee": "PETITION_FILING_FEE",
+    "transactionAmount": 60.0,
+    "clientName": "dawson",
+    "transactionReferenceId": _REFERENCE,
+    "paymentStatus": "success",
+    "transactionStatus": "processed",
+    "paymentMethod": "Credit/Debit Card",
+    "metadata": {"docketNumber": "123-26"},
+    "createdAt": _STARTED_AT,
+    "lastUpdatedAt": _PAID_AT,
+    "returnCode": None,
+    "returnDetail": None,
+}
+
+_EXPIRED: Final = {
+    "agencyTrackingId": "b36qtt3c7kfgqh27hkxj5",
+    "fee": "PETITION_FILING_FEE",
+    "amount": 60.0,
+    "transactionStatus": "failed",
+    "returnCode": "5009",
+    "returnDetail": "The token expired before the payment was completed",
+    "createdTimestamp": "2026-11-22T13:02:10.000Z",
+    "updatedTimestamp": "2026-11-22T16:17:15.310Z",
+}
+_PAYMENT: Final = {"paymentStatus": "success", "transactions": [_PAID]}
+
+GONE_PAYMENTS: Final[Mapping[str, Any]] = {
+    "token_used": _PAYMENT,
+    "token_expired": {"paymentStatus": "failed", "transactions": [_EXPIRED]},
+    "sibling": {"paymentStatus": "success", "transactions": [_EXPIRED, _PAID]},
+}
+"""Code of a 410 → the payment in its body."""
+
+EXAMPLES: Final[Mapping[str, Any]] = {
+    "InitRequest": {
+        "transactionReferenceId": _REFERENCE,
+        "fee": "PETITION_FILING_FEE",
+        "urlSuccess": "https://client.example/paid",
+        "urlCancel": "https://client.example/cancelled",
+        "metadata": {"docketNumber": "123-26"},
+    },
+    "InitReply": {
+        "token": _TOKEN,
+        "paymentRedirect": f"https://pay.gov.example/pay?token={_TOKEN}&tcsAppID=TCSUSTAXCOURTPETITION",
+    },
+    "ProcessRequest": {"token": _TOKEN},
+    "Payment": _PAYMENT,
+    "History": {
+        "transactionReferenceId": _REFERENCE,
+        "events": [
+            {
+                "agencyTrackingId": _ATTEMPT,
+                "seq": 1,
+                "at": _STARTED_AT,
+                "name": "started",
+                "actor": "portal",
+                "toStatus": "received",
+                "detail": {},
+            },
+            {
+                "agencyTrackingId": _ATTEMPT,
+                "seq": 4,
+                "at": _PAID_AT,
+                "name": "completed",
+                "actor": "portal",
+                "fromStatus": "processing",
+                "toStatus": "processed",
+                "detail": {"payGovTrackingId": _TRACKING_ID, "payGovTransactionStatus": "Success"},
+            },
+        ],
+    },
+    "Transactions": {"data": [_ENTRY], "total": 1},
+    "StatusCounts": {"pending": 4, "success": 210, "failed": 12, "total": 226},
+    "TransactionLog": {
+        "data": [_ENTRY],
+        "counts": {"all": 3, "success": 1, "failed": 1, "pending": 1},
+        "from": "2026-11-22T05:00:00.000Z",
+        "to": "2026-11-23T05:00:00.000Z",
+        "page": 1,
+        "pageSize": 50,
+        "sort": "lastUpdatedAt",
+        "order": "desc",
+        "total": 3,
+    },
+    "Health": {
+        "status": "healthy",
+        "environment": "prod",
+        "timestamp": _PAID_AT,
+        "developmentClient": False,
+        "checks": {
+            "store": {"status": "ok", "latencyMs": 0.412},
+            "payGov": {"status": "ok", "latencyMs": 83.107},
+            "clients": {"status": "ok", "latencyMs": 0.004},
+            "secrets": {
+                "status": "ok",
+                "latencyMs": 0.051,
+                "details": {"certificate": True, "privateKey": True, "passphraseConfigured": False},
+            },
+        },
+    },
+}
+"""Component → an example of it."""
