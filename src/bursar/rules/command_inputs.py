@@ -12,9 +12,9 @@ import click
 
 from bursar.clock import system_clock
 from bursar.private_files import TooOpen
+from bursar.rules.language.named_rule import RulesInvalid
 from bursar.rules.language.ruleset import Rules
 from bursar.rules.language.toml import rules_from_toml
-from bursar.rules.language.named_rule import RulesInvalid
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
