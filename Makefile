@@ -14,7 +14,7 @@ export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 
 .DEFAULT_GOAL := list
-.PHONY: list up test coverage lint format mutants sim nightly bench bench-dynamo bench-portal bench-reports docs clean
+.PHONY: list up test coverage lint format mutants sim spec nightly bench bench-dynamo bench-portal bench-reports docs clean
 
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -23,11 +23,11 @@ up: .venv/.run-synced ## Start the portal, Pay.gov's simulator and the pages (PO
 	@$(BIN)/bursar up --port $(PORT) --simulator-port $(SIMULATOR_PORT) --data $(DATA) || { code=$$?; \
 	  [ $$code -ne 2 ] || echo "If a port is busy: make up PORT=$$(( $(PORT) + 1 )) SIMULATOR_PORT=$$(( $(SIMULATOR_PORT) + 1 ))" >&2; exit $$code; }
 
-test: lint .tools/.browser .tools/.oracles ## Lint, type-check and run every test; the money code has a floor of coverage
+test: lint .tools/.browser .tools/.oracles .tools/.spin ## Lint, type-check and run every test; the money code has a floor of coverage
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term $(MONEY_TESTS)
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(MONEY_TESTS))
 
-coverage: .venv/.synced .tools/.browser .tools/.oracles ## Run every test, and print the coverage of every room
+coverage: .venv/.synced .tools/.browser .tools/.oracles .tools/.spin ## Run every test, and print the coverage of every room
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov=bursar --cov-report=term --cov-fail-under=0
 
 lint: .venv/.synced ## Format check, lint, types, the layers of the house, and the prose
@@ -46,7 +46,10 @@ sim: .venv/.synced ## Simulate the whole system under SEEDS seeds
 mutants: .venv/.synced ## Weaken every rule in turn and see the tests catch it
 	@$(BIN)/python -m tests.mutants
 
-nightly: .venv/.synced .tools/.oracles ## Run the long things; writes docs/nightly.md (NIGHTLY_SIM_S, NIGHTLY_STEPS, NIGHTLY_SUITE)
+spec: .venv/.synced .tools/.spin ## Search every state of the protocol's model and plant its mutants; writes spec/README.md
+	@$(BIN)/python -m tools.check_spec --write
+
+nightly: .venv/.synced .tools/.oracles .tools/.spin ## Run the long things; writes docs/nightly.md (NIGHTLY_SIM_S, NIGHTLY_STEPS, NIGHTLY_SUITE)
 	@$(BIN)/python tools/nightly.py $(if $(NIGHTLY_STEPS),--steps $(NIGHTLY_STEPS))
 
 bench: bench-dynamo bench-portal bench-reports ## Run every benchmark; results go to docs/benchmarks
@@ -90,4 +93,8 @@ $(UV):
 
 .tools/.oracles: tools/install-oracles | $(UV)
 	@tools/install-oracles
+	@touch $@
+
+.tools/.spin: tools/install-spin | $(UV)
+	@tools/install-spin
 	@touch $@

@@ -6,6 +6,7 @@
     simulation    `python -m sim` from new seeds until the time is used up              NIGHTLY_SIM_S (3600)
     canaries      every planted fault; the judge must find each
     matrix        every cell of the fault matrix
+    model         every state of the protocol's model with three attempts (spec/)
     mutants       every weakened rule; the tests must fail for each                     NIGHTLY_MUTANTS (all)
     properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
     oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
@@ -19,6 +20,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -108,6 +110,13 @@ def canaries(_settings: Environment) -> Result:
     return _last_line(sys.executable, "-m", "sim", "--canaries")
 
 
+def model(_settings: Environment) -> Result:
+    """Search the larger model of the protocol; this writes spec/README.md."""
+    if shutil.which("spin") is None or shutil.which("gcc") is None:
+        return Result(NOT_RUN, "Spin or gcc is not installed (tools/install-spin)")
+    return _last_line(sys.executable, "-m", "tools.check_spec", "--attempts", "3", "--write")
+
+
 def matrix(_settings: Environment) -> Result:
     """Run every cell of the fault matrix; this writes docs/faults.md."""
     return _last_line(sys.executable, "-m", "sim", "--matrix")
@@ -177,7 +186,7 @@ def _engine(folder: Path) -> Iterator[str]:
 
 
 STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
-    each.__name__: each for each in (simulation, canaries, matrix, mutants, properties, oracles, conformance)
+    each.__name__: each for each in (simulation, canaries, matrix, model, mutants, properties, oracles, conformance)
 }
 
 
