@@ -16,9 +16,9 @@ from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Lost, NotSent, OutcomeUnknown, TimedOut
 from bursar.payments import records
 from bursar.payments import rules as payment_rules
-from bursar.payments.ledger import ledger
+from bursar.payments.ledger import journal, ledger
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.records import EVENT, Attempt, Outcome
+from bursar.payments.records import EVENT, Attempt, Event, Outcome
 from bursar.payments.status import TOKEN_EXPIRED_CODE
 from bursar.portal.contract import answers, validation
 from bursar.portal.use_cases import attention, completion, init_payment, process_payment, resolution, sweep
@@ -228,6 +228,26 @@ def _is_outcome_unknown(item: Mapping[str, Any]) -> bool:
     return (item["kind"], item.get("name")) == ({"S": EVENT}, {"S": "outcome_unknown"})
 
 
+def _another_step_written() -> AbstractContextManager[Any]:
+    honest = journal.latest_event
+
+    def latest_event(attempt: Attempt, source: Any, name: Any, actor: Any, detail: Any = None) -> Event:
+        written: Event = honest(attempt, source, "settled" if name == "completed" else name, actor, detail)
+        return written
+
+    return patch.object(journal, "latest_event", latest_event)
+
+
+def _another_actor_written() -> AbstractContextManager[Any]:
+    honest = journal.latest_event
+
+    def latest_event(attempt: Attempt, source: Any, name: Any, actor: Any, detail: Any = None) -> Event:
+        written: Event = honest(attempt, source, name, "sweeper" if name == "claimed" else actor, detail)
+        return written
+
+    return patch.object(journal, "latest_event", latest_event)
+
+
 def _lease_kept() -> AbstractContextManager[Any]:
     known = {name: value for name, value in ledger._OUTCOME_KNOWN.items() if not name.startswith("lease")}
     return patch.object(ledger, "_OUTCOME_KNOWN", known)
@@ -333,6 +353,8 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("a reference's case makes another obligation", _case_kept, 5),
     Canary("an outcome is answered and not recorded", _never_recorded, 1),
     Canary("an event is not written", _event_forgotten, 3),
+    Canary("an event has the name of another step", _another_step_written, 1),
+    Canary("an event names another actor", _another_actor_written, 1),
     Canary("a lease never ends", _lease_kept, 1),
     Canary("writes do not compare what was read", _writes_compare_nothing, 22),
     Canary("a missing answer of the store counts as written", _missing_answer_is_written, 30),

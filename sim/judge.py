@@ -1,7 +1,8 @@
 """The judge: an independent model of what must be true at the end. It trusts Pay.gov's books only.
 
 It does not use rules, graphs or ledgers. Its demands are written here a second time, by hand, so that a mistake in the
-product cannot hide itself. docs/simulation.md lists the demands.
+product cannot hide itself. Only sim/transition_check.py replays the events through the product's transition table.
+docs/simulation.md lists the demands.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ from bursar.payments.rules import payment_rules
 from bursar.payments.status import TOKEN_EXPIRED_CODE
 from bursar.rules.audit.table_audit import audit_table
 from sim.actors import Bill
+from sim.transition_check import steps_outside_the_table
 from sim.world import TABLE, World, catalogue
 
 # The allowed moves, written by hand and not derived from payments.status.
@@ -145,6 +147,7 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
         status = event.to_status
         if no_process_died and LEASE_RAN_OUT in str(event.detail.get("reason")):
             findings.append(f"{name}: a lease ran out although no process died and the store had no faults")
+    findings += steps_outside_the_table(history)
     if status != attempt.status:
         findings.append(f"{name} is {attempt.status} and its history ends in {status}")
     return findings
