@@ -93,3 +93,29 @@ def test_each_default_is_a_value_that_the_setting_itself_takes() -> None:
 
 def test_the_documented_table_is_the_one_in_the_code() -> None:
     assert settings_table() in DOCS.read_text()
+
+
+def test_origins_are_as_a_browser_sends_them(tmp_path: Path) -> None:
+    text = "https://dashboard.example,http://localhost:5173,http://[::1]:5173"
+    settings = load_settings({}, {"BURSAR_CORS_ORIGINS": text}, tmp_path)
+    assert settings.browser_origins == tuple(text.split(","))
+    assert Settings().browser_origins == ()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("*", "null", "dashboard.example", "https://dashboard.example/", "https://Dashboard.example", "ftp://x"),
+        *(
+            "https://u@dashboard.example",
+            "https://dashboard.example:443",
+            "http://x:80",
+            "https://x,",
+            "https://x, http://y",
+        ),
+        *("https://", "https://x?y", "https://x:65536"),
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="BURSAR_CORS_ORIGINS"):
+        load_settings({}, {"BURSAR_CORS_ORIGINS": wrong}, tmp_path)

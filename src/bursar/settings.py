@@ -81,6 +81,22 @@ def _http_url(value: Any) -> str:
     return text
 
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Scheme of a page's origin → the port that a browser leaves out."""
+
+
+def _origins(value: Any) -> str:
+    """Return origins that are separated by commas, each exactly as a browser sends it."""
+    text = _nonempty_text(value)
+    for origin in text.split(","):
+        parts = urlsplit(origin)
+        whole = origin == f"{parts.scheme}://{parts.netloc}".lower() and "@" not in parts.netloc
+        shown_port = parts.port != _DEFAULT_PORTS.get(parts.scheme)
+        if not (whole and parts.hostname and parts.scheme in _DEFAULT_PORTS and shown_port):
+            raise ValueError("must be origins such as https://dashboard.example, in lower case, separated by commas")
+    return text
+
+
 def _store_url(value: Any) -> str:
     text = _nonempty_text(value)
     if text.split(":", 1)[0] not in ("file", "dynamodb", "dynamodb+http", "dynamodb+https") or ":" not in text:
@@ -158,6 +174,12 @@ class Settings:
         "the webhooks and their signing secrets, a TOML file that only its owner may read (`chmod 600`); "
         "unset: no webhooks",
     )
+    cors_origins: str | None = _setting(
+        None,
+        _origins,
+        "the origins whose pages may read the dashboard's endpoints in a browser, as "
+        "`https://dashboard.example,https://test.example`; unset: none",
+    )
     rate_per_s: float = _setting(
         5000.0, _rate, "requests per second of one client to all workers together; more are answered with 429"
     )
@@ -209,6 +231,11 @@ class Settings:
     def accepts_development_client(self) -> bool:
         """Whether the portal accepts the development client, whose key is public: allowed, and no clients are set."""
         return self.clients is None and self.development_client
+
+    @property
+    def browser_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may read the dashboard's endpoints."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
 
     @property
     def lake_url(self) -> str:

@@ -197,7 +197,14 @@ def _app(
     fees = parts.fees
     log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys}, PAYMENT_METHOD_LABELS)
     return portal_app(
-        portal, authenticate, log=log, metrics=parts.metrics, limits=limits, others=others, body_timeout_s=None
+        portal,
+        authenticate,
+        log=log,
+        metrics=parts.metrics,
+        limits=limits,
+        others=others,
+        body_timeout_s=None,
+        cors_origins=parts.settings.browser_origins,
     )
 
 

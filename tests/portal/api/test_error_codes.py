@@ -128,6 +128,12 @@ CASES |= {
     "token_not_found": lambda door: door.process("0" * 32),
     "reference_not_found": lambda door: door.details(),
     "method_not_allowed": lambda door: ask(door.app(), "DELETE", "/init"),
+    "origin_not_allowed": lambda door: ask(
+        door.app(cors_origins=["https://dashboard.example"]),
+        "OPTIONS",
+        "/transactions",
+        headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"},
+    ),
     "body_too_large": lambda door: door.ask("POST", "/init", b" " * (BODY_BYTES_MAX + 1)),
     "head_too_large": lambda door: door.ask("GET", "/health", headers={f"x-{n}": "1" for n in range(101)}),
 }

@@ -63,7 +63,8 @@ class EndpointParameter:
 class Endpoint:
     """One operation. ``path`` has ``{name}`` for each parameter. ``replies``: the component of each success status.
 
-    ``errors``: the errors that not every endpoint may answer, as rows of the catalogue.
+    ``errors``: the errors that not every endpoint may answer, as rows of the catalogue. ``for_browsers``: pages of the
+    origins in ``BURSAR_CORS_ORIGINS`` may read its answers.
     """
 
     method: str
@@ -76,6 +77,7 @@ class Endpoint:
     request: str | None = None
     parameters: tuple[EndpointParameter, ...] = ()
     authenticated: bool = True
+    for_browsers: bool = False
     content_type: str = "application/json"
     description: str = field(default="", repr=False)
 

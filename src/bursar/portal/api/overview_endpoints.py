@@ -53,6 +53,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
             _newest,
             {200: "Transactions"},
             errors=_ERRORS,
+            for_browsers=True,
         ),
         Endpoint(
             "GET",
@@ -62,6 +63,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
             _newest,
             {200: "Transactions"},
             errors=(VALIDATION_ERROR, *_ERRORS),
+            for_browsers=True,
             parameters=(_STATUS_IN_PATH,),
         ),
         Endpoint(
@@ -72,6 +74,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
             _counts,
             {200: "StatusCounts"},
             errors=_ERRORS,
+            for_browsers=True,
         ),
         Endpoint(
             "GET",
@@ -81,6 +84,7 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
             _log,
             {200: "TransactionLog"},
             errors=(VALIDATION_ERROR, *_ERRORS),
+            for_browsers=True,
             parameters=parameters,
         ),
     )

@@ -123,6 +123,14 @@ NO_OVERVIEW: Final = ErrorCode(
     "Use the dashboard's client",
 )
 
+ORIGIN_NOT_ALLOWED: Final = ErrorCode(
+    "origin_not_allowed",
+    (403,),
+    "This origin, method or header is not allowed",
+    "A browser asked whether a page of another origin may send a request, and it may not",
+    "Ask the operator of the portal to add the page's origin to `BURSAR_CORS_ORIGINS`",
+)
+
 # 404 and 405: the address leads nowhere.
 ROUTE_NOT_FOUND: Final = ErrorCode("route_not_found", (404,), "Not found", "There is no such path", CORRECT)
 TOKEN_NOT_FOUND: Final = ErrorCode(
@@ -345,7 +353,15 @@ CATALOGUE: Final[Mapping[str, ErrorCode]] = {
     for each in (
         *(VALIDATION_ERROR, MISSING_BODY, INVALID_JSON, AMOUNT_NOT_ALLOWED, AMOUNT_REQUIRED, NOT_ACCEPTED_BY_PAYGOV),
         *(UNREADABLE_REQUEST, NOT_REGISTERED, NOT_SIGNED, MISSING_PRINCIPAL, NOT_THIS_MACHINE, NOT_AUTHORIZED),
-        *(NO_OVERVIEW, ROUTE_NOT_FOUND, TOKEN_NOT_FOUND, REFERENCE_NOT_FOUND, ATTEMPT_NOT_FOUND, WRONG_METHOD),
+        *(
+            NO_OVERVIEW,
+            ORIGIN_NOT_ALLOWED,
+            ROUTE_NOT_FOUND,
+            TOKEN_NOT_FOUND,
+            REFERENCE_NOT_FOUND,
+            ATTEMPT_NOT_FOUND,
+            WRONG_METHOD,
+        ),
         *(REQUEST_TOO_SLOW, ALREADY_PAID, STILL_SETTLING, ALREADY_PROCESSING, DIFFERS, LOST_RACE, RULE_REFUSED),
         *(TOO_MANY_ATTEMPTS,),
         *(NOT_RESOLVABLE, TOKEN_USED, TOKEN_EXPIRED, SIBLING_LIVE, TOO_LARGE, TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND),

@@ -8,7 +8,7 @@ app = portal_app(portal, authenticate, others=pages)    # all other paths go to 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.portal.api.all_endpoints import all_endpoints
@@ -19,6 +19,7 @@ from bursar.portal.contract.error_catalogue import HEAD_TOO_LARGE, TOO_BUSY, TOO
 from bursar.portal.contract.errors import (
     HeadTooLarge,
     InvalidRequest,
+    MethodNotAllowed,
     NotFound,
     PortalError,
     TooLarge,
@@ -73,16 +74,23 @@ class PortalApp:
         others: AsgiApp | None = None,
         *,
         body_timeout_s: float | None = BODY_TIMEOUT_S,
+        cors_origins: Collection[str] = (),
     ) -> None:
-        """Create an ASGI application; :func:`portal_app` describes ``others`` and ``body_timeout_s``."""
+        """Create an ASGI application; :func:`portal_app` describes the other parameters."""
         self.application = application
+        self._for_browsers: AsgiApp | None = None
+        if cors_origins:
+            from bursar.portal.doors.cors import Cors  # here: a Lambda function has no CORS and no Starlette
+
+            self._for_browsers = Cors(self._http, cors_origins)
         self._others = others
         self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Handle a request or the lifespan; close websockets."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            answer = self._for_browsers if self._for_browsers and self._is_for_browsers(scope) else self._http
+            await answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
@@ -131,6 +139,12 @@ class PortalApp:
             return True
         return True
 
+    def _is_for_browsers(self, scope: AsgiScope) -> bool:
+        try:
+            return self.application.routes.find("GET", _path_of(scope))[0].for_browsers
+        except (NotFound, MethodNotAllowed):
+            return False
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -150,6 +164,7 @@ def portal_app(
     limits: Limits | None = None,
     others: AsgiApp | None = None,
     body_timeout_s: float | None = BODY_TIMEOUT_S,
+    cors_origins: Collection[str] = (),
 ) -> PortalApp:
     """Return the portal as an ASGI application.
 
@@ -157,6 +172,7 @@ def portal_app(
     /metrics; pass it to the portal as its observer too. limits: each client's limits; the default is
     :class:`~bursar.portal.api.rate_limits.ClientLimits`. others: the application for all other paths, which are a 404
     in JSON without it. body_timeout_s: how long a body may take; None for a server that limits the time itself.
+    cors_origins: the origins whose pages may read the answers of the dashboard's endpoints.
     """
     application = Application(
         portal,
@@ -165,7 +181,7 @@ def portal_app(
         limits=limits or ClientLimits(portal.clock),
         observer=metrics,
     )
-    return PortalApp(application, others, body_timeout_s=body_timeout_s)
+    return PortalApp(application, others, body_timeout_s=body_timeout_s, cors_origins=cors_origins)
 
 
 def _call(scope: AsgiScope, path: str) -> Call:
