@@ -22,17 +22,20 @@ from pathlib import Path
 from uuid import UUID
 
 from bursar.clock import system_clock
-from bursar.dynamo import open_store
+from bursar.dynamo import AsyncEngine, open_store
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Event, Outcome
 from bursar.payments.status import EventName, Status
 from bursar.reports.lake.lake import Lake
-from bursar.reports.lake.rows import TableRow, attempt_row, event_row
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.rows import TableRow, arrow_table, attempt_row, event_row
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
-from bursar.reports.lake.writer import writing
+from bursar.reports.lake.twin import refresh_twin
+from bursar.reports.lake.writer import Batch, writing
 from bursar.reports.named_reports import named_reports
 from bursar.reports.reports import Reports
+from bursar.reports.tail.stream_source import StreamSource
 
 BATCH_PAYMENTS = 50_000
 SPAN_S = 730 * 86_400.0
@@ -42,6 +45,7 @@ FREE = {
     "count and sum": "SELECT count(*), sum(amount) FROM payments",
     "one reference": "SELECT * FROM payments WHERE reference = '00000000-0000-4000-8000-000000000042'",
     "metadata text": "SELECT count(*) FROM payments WHERE metadata LIKE '%\"1234-26\"%'",
+    "overview from daily sums": "SELECT status, sum(attempts), sum(amount) FROM payment_days GROUP BY 1",
     "steps of all": "SELECT from_status, to_status, count(*) FROM payment_events GROUP BY 1, 2",
 }
 
@@ -104,14 +108,28 @@ def batches(count: int, now: float) -> Iterator[tuple[list[TableRow], list[Table
         yield attempts, events
 
 
+def batch_of(attempts: list[TableRow], events: list[TableRow]) -> Batch:
+    """Return a batch of final attempts and events."""
+    tables = {
+        schema.name: arrow_table(schema, rows) for schema, rows in ((PAYMENTS, attempts), (PAYMENT_EVENTS, events))
+    }
+    return Batch(tables, arrow_table(PAYMENTS, []))
+
+
+def finish(folder: Path, position: Position) -> None:
+    """Set the position of the lake, merge its files and make its twin."""
+    with writing(Lake.at(f"file:{folder}/lake")) as writer:
+        written = writer.commit(batch_of([], []), position, system_clock() - 400)
+        refresh_twin(folder / "lake", written, writer.merge())
+
+
 def build(folder: Path, count: int) -> list[str]:
     """Write the lake and return lines about it."""
     now, writing_s, rows = system_clock(), 0.0, 0
     with writing(Lake.at(f"file:{folder}/lake")) as writer:
         for attempts, events in batches(count, now):
             begun = time.perf_counter()
-            writer.write(PAYMENTS, attempts, now - 400)
-            writer.write(PAYMENT_EVENTS, events, now - 400)
+            writer.commit(batch_of(attempts, events), None, now - 400)
             writing_s += time.perf_counter() - begun
             rows += len(attempts) + len(events)
     size = sum(path.stat().st_size for path in (folder / "lake").rglob("*.parquet"))
@@ -162,6 +180,8 @@ async def measure(folder: Path, repeats: int, fresh_count: int) -> tuple[list[Ti
     store = await open_store(f"file:{folder}/portal.db", clock=system_clock, randomness=randomness)
     ledger = Ledger(store, clock=system_clock, randomness=randomness)
     await ledger.create_table()
+    assert isinstance(store, AsyncEngine)
+    finish(folder, await StreamSource(store, "bursar-payments").position())
     reports = Reports(store, f"file:{folder}/lake", system_clock)
     results: list[Timed] = []
     for name, text in FREE.items():

@@ -16,6 +16,6 @@ def book() -> Book:
 
 @pytest.fixture
 async def reports(book: Book, tmp_path: Path) -> AsyncIterator[Reports]:
-    made = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book)
+    made = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
     yield made
     await made.close()

@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 def run(book: Book, tmp_path: Path) -> Run:
     @asynccontextmanager
     async def reports() -> AsyncIterator[Reports]:
-        made = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book)
+        made = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
         try:
             yield made
         finally:
@@ -95,7 +95,7 @@ def test_the_reconciliation_reads_a_file(book: Book, run: Run, tmp_path: Path) -
 def test_the_lake_is_written_and_verified(book: Book, run: Run) -> None:
     book.pay(10)
     book.now += 3600
-    assert run(lake, "write").output.startswith("moved 10 rows of payments, ")
+    assert run(lake, "write").output.startswith("moved 8 rows of payments, ")
     result = run(lake, "verify")
     assert result.exit_code == 0
     assert "equal" in result.output

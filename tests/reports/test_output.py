@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from bursar.reports.output import as_csv, as_json, as_table
-from bursar.reports.sql.session import SqlAnswer
+from bursar.reports.sql.answer import SqlAnswer
 
 ANSWER = SqlAnswer(
     columns=("fee", "collected", "at", "day", "n", "note"),

@@ -6,19 +6,27 @@ python -m tools.pages.reports_page > docs/reports.md
 import sys
 from collections.abc import Iterator
 
-from bursar.reports.lake.lake import WATERMARK
+from bursar.reports.current import COMMIT_AGE_MAX_S, COMMIT_ROWS_MIN
+from bursar.reports.lake.lake import POSITION
 from bursar.reports.lake.schema import TABLES, TableSchema
-from bursar.reports.lake.tail import SAFETY_MARGIN_S
+from bursar.reports.lake.twin import DAY_COLUMNS, DAYS, NEW_ROWS_MIN
 from bursar.reports.named_reports import NamedReport, named_reports
 from bursar.reports.reports import QUERY_TIMEOUT_S
-from bursar.reports.sql.session import MEMORY_MAX, ROWS_MAX
+from bursar.reports.sql.answer import ROWS_MAX
+from bursar.reports.sql.session import MEMORY_MAX
 from bursar.reports.sql.statement import STATEMENT_BYTES_MAX
+from bursar.reports.tail.index_source import OVERLAP_S
 
 EXAMPLES = (
     (
         "Payments by fee type and month",
-        "SELECT date_trunc('month', created_at AT TIME ZONE 'America/New_York') AS month, fee, count(*), sum(amount)\n"
+        "SELECT date_trunc('month', final_on) AS month, fee, count(*), sum(amount)\n"
         "FROM payments WHERE payment_status = 'success' GROUP BY 1, 2 ORDER BY 1, 2",
+    ),
+    (
+        "The same from the daily sums, which is faster",
+        "SELECT date_trunc('month', final_on) AS month, fee, sum(attempts), sum(amount)\n"
+        "FROM payment_days WHERE payment_status = 'success' GROUP BY 1, 2 ORDER BY 1, 2",
     ),
     (
         "Failed payments above $100",
@@ -58,6 +66,12 @@ def _lines() -> Iterator[str]:
     for schema in TABLES:
         yield from _table(schema)
     yield ""
+    yield f"### {DAYS}"
+    yield ""
+    yield "The attempts of `payments`, counted and summed: one row or more per combination of the first seven columns."
+    yield f"Columns: {', '.join(DAY_COLUMNS)}, attempts, amount."
+    yield "It exists in DuckDB only; in Athena, group `payments`."
+    yield ""
     yield "## Examples"
     for title, statement in EXAMPLES:
         yield from ("", f"{title}:", "", "```sql", statement, "```")
@@ -75,7 +89,7 @@ def _table(schema: TableSchema) -> Iterator[str]:
     yield ""
     yield f"{schema.meaning[0].upper()}{schema.meaning[1:]}."
     yield f"Key: {', '.join(schema.key)}."
-    yield f"Partitioned by the UTC month of {schema.partition_time}."
+    yield f"Partitioned by the month of {schema.partition_day}."
     yield ""
     yield "| column | type | null | meaning |"
     yield "|---|---|---|---|"
@@ -97,28 +111,61 @@ def _report(report: NamedReport) -> Iterator[str]:
 
 
 _INTRODUCTION = f"""
-`bursar sql "SELECT …"` reads the lake up to its watermark and every later change, in one query.
+`bursar sql "SELECT …"` reads the lake and every later change, in one query.
 A payment that was acknowledged before the query is in the answer.
-Each answer includes the time as of which it holds.
+Each answer includes the time as of which it holds, and all parts of one answer come from one state.
 
-    store (DynamoDB)  ── changes since the watermark ──►  tail ─┐
-         │                                                      ├─► DuckDB ─► answer, as of now
-         └── bursar lake write ──►  Iceberg tables, watermark ──┘        (a row of the tail replaces the lake's)
+## How it works
 
-- `bursar lake write` moves changes older than {SAFETY_MARGIN_S:.0f} s into the lake.
-  `bursar up` and `bursar portal` do this periodically.
-  Each commit contains its watermark (`{WATERMARK}` in the summary of the Iceberg snapshot).
-  So the command may be killed at any point, and continues at its next run.
-- `bursar lake verify` reads the table and the lake completely and compares them by month: counts, sums, a checksum.
-  A lake is derived data: delete a damaged lake, and the next `bursar lake write` writes all of it again.
-- Statements are read-only: one SELECT over the two tables.
+    store ── changes since the lake's position ──► tail, in memory ──────────┐
+                                                      │                      ├─ UNION ALL ─► DuckDB ─► answer
+                                               bursar lake write             │
+                                                      ▼                      │
+    lake    payments        finals, append-only, by month of settlement ─────┤
+                            live attempts, replaced by each commit           │
+            payment_events  append-only, by month ───────────────────────────┤
+            twin.duckdb     the same rows in DuckDB's format, and daily sums ┘
+
+- **Final is final.**
+  An attempt that is `processed` or `failed` never changes, and nor does an event, so their rows are written once.
+  Every other attempt is *live*: each commit replaces the small partition of live attempts (`final_on` is null).
+  The tail has the live attempts, and the finals and events that the lake does not hold yet.
+  So lake and tail are disjoint, and a query is their union.
+- **A position, not a clock.**
+  Each commit contains the position of the last change that it holds.
+  It is `{POSITION}` in the summary of the Iceberg snapshot.
+  On the embedded store it is a sequence number of the table's change stream, which follows the order of commits.
+  The clocks of this machine and of others do not matter.
+  Reports enable the stream (KEYS_ONLY) at their first use.
+  On Amazon's DynamoDB it is a time in the index of changes.
+  The {OVERLAP_S / 3600:.0f} hours before it are read again at each look, so clocks may differ by that much.
+- **Founding.**
+  The first writer of a lake reads the whole table by a scan.
+  The age of the table does not matter: a table that was restored, copied or loaded is founded like any other.
+  A lake is also founded again when its position is lost.
+  That is so when the store was replaced, or when its stream was not read for 24 hours.
+- **The twin** holds rows of the lake in DuckDB's own format, which is several times faster to read than Parquet.
+  It is derived: it may be deleted, and is made again with the next {NEW_ROWS_MIN:,} rows.
+- `bursar up` and `bursar portal` commit after {COMMIT_ROWS_MIN:,} rows or {COMMIT_AGE_MAX_S / 60:.0f} minutes.
+  `bursar lake write` commits at once.
+  The writer may be killed at any point, and the next one continues.
+  Small files are merged, and a month that has ended becomes one file.
+- `bursar lake verify` reads table and lake completely and compares them by month: counts, sums, a checksum.
+  A month that differs is reported and written again from the table.
+- A lake is derived data.
+  Delete a damaged lake, and the next query or `bursar lake write` founds it again.
+  A missing data file, or a disk that is full or read-only, does not stop answers: they come from the store.
+
+## Limits
+
+- Statements are read-only: one SELECT over the tables below.
   Limits: {STATEMENT_BYTES_MAX // 1024} KiB, {QUERY_TIMEOUT_S:.0f} s, {MEMORY_MAX} of memory and {ROWS_MAX:,} rows.
   They cannot read files, use the network or change settings.
 - On the embedded store the tail has no lag.
   On Amazon's DynamoDB it is read from an index that lags behind the table, usually by milliseconds.
 - Money is DECIMAL(18,2) in US dollars.
-  Times are UTC; months and days of the named reports are New York's.
-  Neither table contains tokens.
+  Times are UTC; days and months are New York's.
+  No table contains tokens.
   `metadata` contains the data that payers entered: treat exports as personal data.
 """
 

@@ -266,7 +266,7 @@ async def _write_lake(reports: Reports, interval_s: float) -> None:
     while True:
         await asyncio.sleep(interval_s)
         try:
-            await reports.write_lake()
+            await reports.write_lake(only_if_due=True)
         except LakeBusy:
             continue  # another process is writing the lake
         except (ReportError, OSError) as error:

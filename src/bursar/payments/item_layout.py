@@ -48,6 +48,11 @@ class Layout(Generic[RecordT]):
         """The names of all attributes."""
         return frozenset(attribute for _, attribute, *_ in self._rows)
 
+    @property
+    def attribute_of(self) -> dict[str, str]:
+        """Field → the attribute that holds it."""
+        return {name: attribute for name, attribute, *_ in self._rows}
+
     def encode(self, record: RecordT) -> Item:
         """Return the attributes of ``record``."""
         item: Item = {}

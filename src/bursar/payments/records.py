@@ -278,6 +278,11 @@ _EVENT_LAYOUT: Final = Layout(
     },
     nullable=("from_status",),
 )
+ATTRIBUTE_OF: Final[Mapping[str, Mapping[str, str]]] = {
+    ATTEMPT: _ATTEMPT_LAYOUT.attribute_of,
+    EVENT: _EVENT_LAYOUT.attribute_of,
+}
+"""Kind of record → field → the attribute that holds it."""
 _ATTEMPT_ATTRIBUTES: Final = _ATTEMPT_LAYOUT.attributes | {"pk", "sk", "kind", "dueShard", "changeBucket", "changedAt"}
 """Every attribute that this version of Bursar writes."""
 

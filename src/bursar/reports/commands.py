@@ -16,7 +16,7 @@ from bursar.reports.errors import ReportError
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
 from bursar.reports.output import FORMATS
 from bursar.reports.reports import Reports
-from bursar.reports.sql.session import SqlAnswer
+from bursar.reports.sql.answer import SqlAnswer
 
 REPORTS: Final = "reports"
 
@@ -79,21 +79,19 @@ def lake() -> None:
 @lake.command()
 @click.pass_context
 def write(ctx: click.Context) -> None:
-    """Move changes from the table to the lake.
-
-    Only changes older than the safety margin (300 s) are moved.
-    """
+    """Move changes from the table to the lake, and found the lake if there is none."""
     written = _run(ctx, lambda reports: reports.write_lake())
     moved = ", ".join(f"{count} rows of {name}" for name, count in written.rows.items())
-    click.echo(f"moved {moved}; the lake is complete up to {iso_ms(written.watermark)}")
+    watermark = "now; it is empty" if written.watermark is None else iso_ms(written.watermark)
+    click.echo(f"moved {moved}; the lake is complete up to {watermark}")
 
 
 @lake.command()
 @click.pass_context
 def verify(ctx: click.Context) -> None:
-    """Prove that the lake equals the table.
+    """Prove that the lake equals the table, and rebuild what differs.
 
-    They are compared at the lake's watermark, month by month. Exit code 1: they differ.
+    They are compared month by month. Exit code 1: they differed.
     """
     found = _run(ctx, lambda reports: reports.verify_lake())
     for line in found.lines():

@@ -27,7 +27,8 @@ from zoneinfo import ZoneInfo
 from bursar.clock import iso_ms
 from bursar.payments.fees import COURT_ZONE
 from bursar.reports.errors import BadParameter, NoSuchReport
-from bursar.reports.paygov_activity_file import ACTIVITY_TABLE
+from bursar.reports.paygov_activity_file import ACTIVITY_TABLE, read_activity_file
+from bursar.reports.sql.answer import Question
 
 TEXT_CHARS_MAX: Final = 256
 NOW: Final = "now"  # as a default: the time at which the report runs
@@ -94,6 +95,20 @@ def named_report(name: str) -> NamedReport:
     if found is None:
         raise NoSuchReport(f"there is no report {name!r}; the reports are {', '.join(_load())}")
     return found
+
+
+def bound_question(
+    name: str, parameters: Mapping[str, Any], now: float, activity_file: bytes | None, rows_max: int | None
+) -> Question:
+    """Return a named report as a question. Raises :class:`NoSuchReport` and :class:`BadParameter`."""
+    found = named_report(name)
+    bound = found.bind(parameters, now)
+    if found.needs_activity_file != (activity_file is not None):
+        rule = "needs a" if found.needs_activity_file else "takes no"
+        raise BadParameter(f"report {name} {rule} Pay.gov activity file")
+    if activity_file is None:
+        return Question(found.sql, bound, rows_max)
+    return Question(found.sql, bound, rows_max, extra_tables={ACTIVITY_TABLE: read_activity_file(activity_file)})
 
 
 def parse_report(name: str, content: str) -> NamedReport:

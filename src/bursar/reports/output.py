@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bursar.clock import iso_ms
-from bursar.reports.sql.session import SqlAnswer
+from bursar.reports.sql.answer import SqlAnswer
 
 PIPED_COLUMNS: Final = 10_000
 _NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", "SMALLINT", "TINYINT")

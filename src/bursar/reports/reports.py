@@ -3,63 +3,39 @@
     reports = Reports(store, "file:data/lake", system_clock)
     answer = await reports.sql("SELECT fee, sum(amount) FROM payments WHERE status = 'processed' GROUP BY fee")
 
-Every answer covers the lake up to its watermark and every later change, so a payment that was acknowledged before the
-query is in the answer. DuckDB and the lake use separate threads and do not block the event loop.
+Every answer covers the lake and every later change, so a payment that was acknowledged before the query is in the
+answer. DuckDB and the lake use separate threads and do not block the event loop.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import Clock
-from bursar.reports.errors import BadParameter, LakeBroken, LakeBusy
+from bursar.reports.current import Current, Look
+from bursar.reports.errors import LakeBroken
 from bursar.reports.lake.lake import Lake, LakeState
-from bursar.reports.lake.lake_loader import LakeLoader
-from bursar.reports.lake.schema import TABLES
-from bursar.reports.lake.tail import SAFETY_MARGIN_S, ChangesSource, Tail, TailTooLong
-from bursar.reports.lake.verify import Verification, compare, pin, tally_table
-from bursar.reports.lake.writer import writing
-from bursar.reports.named_reports import named_report
-from bursar.reports.paygov_activity_file import ACTIVITY_TABLE, read_activity_file
-from bursar.reports.sql.current_session import CurrentSession
-from bursar.reports.sql.session import Session, SqlAnswer
+from bursar.reports.lake.verify import Verification, verified
+from bursar.reports.named_reports import bound_question
+from bursar.reports.sql.answer import ROWS_MAX, Question, SqlAnswer
+from bursar.reports.tail.sources import ChangeSource
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from bursar.dynamo import Store
-
-    Tables = Mapping[str, pa.Table]
 
 QUERY_TIMEOUT_S: Final = 30.0
 QUERY_THREADS: Final = 2
-TAIL_AGE_MAX_S: Final = 6 * 3600.0  # a longer tail is moved to the lake first
-TAIL_ROWS_MAX: Final = 200_000  # a tail with more rows is moved to the lake first
-_ORIGIN_SLACK_S: Final = 3600.0  # clocks of the store and its writers differ by less
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The result of :meth:`Reports.write_lake`: rows written to each table, and the new watermark (epoch s)."""
+    """The result of :meth:`Reports.write_lake`: rows written to each table, and the lake's watermark (epoch s)."""
 
     rows: dict[str, int]
-    watermark: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A statement, the values of its parameters, and tables that only this statement may read."""
-
-    text: str
-    parameters: Mapping[str, Any]
-    extra_tables: "Tables"
+    watermark: float | None
 
 
 class Reports:
@@ -72,106 +48,98 @@ class Reports:
         clock: Clock,
         *,
         table: str = "bursar-payments",
-        source: ChangesSource | None = None,
+        source: ChangeSource | None = None,
     ) -> None:
-        """Open nothing yet. Changes are read from ``source``, by default the ledger over ``store``.
+        """Open nothing yet. Changes are read from ``source``, by default that of ``store``.
 
         Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
-        self._store = store
-        self._table = table
         self._clock = clock
         self._lake = Lake.at(lake_url)
-        self._source = source if source is not None else _ledger(store, clock, table)
-        self._tail = Tail(self._source, self._origin, clock)
-        self._origin_at: float | None = None
+        self._source = source if source is not None else _source_of(store, clock, table)
         self._query_threads = ThreadPoolExecutor(QUERY_THREADS, "bursar-sql")
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
-        self._session = CurrentSession(self._lake, clock, self._lake_thread)
-        self._writing = asyncio.Lock()
+        self._current = Current(self._lake, self._source, clock, self._lake_thread)
 
-    async def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> SqlAnswer:
-        """Return the answer to one SELECT over ``payments`` and ``payment_events``; ``$name`` is a parameter.
+    async def sql(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        rows_max: int | None = ROWS_MAX,
+        cuts: bool = False,
+    ) -> SqlAnswer:
+        """Return the answer to one SELECT over the tables; ``$name`` is a parameter.
 
-        Raises a :class:`bursar.reports.errors.ReportError`, whose text is meant for the author of the statement.
+        More rows than ``rows_max`` are an error, or cut off if ``cuts``. Raises a
+        :class:`bursar.reports.errors.ReportError`, whose text is meant for the author of the statement.
         """
-        return await self._answer(text, parameters or {}, {})
+        return (await self.answers([Question(text, parameters or {}, rows_max, cuts)]))[0]
+
+    async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
+        """Return the answers to several statements on one state of all payments. Raises as :meth:`sql`."""
+        try:
+            return await self._ask(questions)
+        except LakeBroken:
+            # A newer state may have replaced this one and its files may be deleted: read the lake's state again.
+            self._current.forget()
+        try:
+            return await self._ask(questions)
+        except LakeBroken:
+            # A file is missing or damaged. The store has everything: found the lake again.
+            self._current.forget(founded=True)
+        return await self._ask(questions)
 
     async def report(
-        self, name: str, parameters: Mapping[str, Any] | None = None, *, activity_file: bytes | None = None
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        activity_file: bytes | None = None,
+        rows_max: int | None = ROWS_MAX,
     ) -> SqlAnswer:
         """Return the answer of a named report. ``activity_file`` is a Pay.gov activity file, for reports that need one.
 
         Raises :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter`` and the errors of :meth:`sql`.
         """
-        found = named_report(name)
-        bound = found.bind(parameters or {}, self._clock())
-        if found.needs_activity_file != (activity_file is not None):
-            rule = "needs a" if found.needs_activity_file else "takes no"
-            raise BadParameter(f"report {name} {rule} Pay.gov activity file")
-        extra_tables: Tables = {}
-        if activity_file is not None:
-            extra_tables = {ACTIVITY_TABLE: await asyncio.to_thread(read_activity_file, activity_file)}
-        return await self._answer(found.sql, bound, extra_tables)
+        bind = partial(bound_question, name, parameters or {}, self._clock(), activity_file, rows_max)
+        return (await self.answers([await asyncio.to_thread(bind)]))[0]
 
-    async def write_lake(self) -> Written:
-        """Move every change older than the safety margin into the lake.
+    async def write_lake(self, *, only_if_due: bool = False) -> Written:
+        """Move the changes since the lake's position into the lake; ``only_if_due``: only if they are many or old.
 
         The process may be killed at any point; the next call continues (:mod:`bursar.reports.lake.writer`). Raises
         :class:`bursar.reports.errors.LakeBusy` if another process is writing the lake.
         """
-        async with self._writing:
-            until = self._clock() - SAFETY_MARGIN_S
-            with ExitStack() as stack:
-                writer = await self._in_lake(lambda: stack.enter_context(writing(self._lake)))
-                starts = {schema.name: await self._tail.start(writer.watermark(schema)) for schema in TABLES}
-                loader = LakeLoader(self._source, writer, self._lake_thread, starts)
-                await loader.run(until)
-                await self._in_lake(writer.tidy)
-            self._session.recheck_lake()
-            return Written(loader.loaded, until)
+        rows = await self._current.write(only_if_due=only_if_due)
+        watermarks = [table.watermark for table in (await self._current.state()).values()]
+        known = [watermark for watermark in watermarks if watermark is not None]
+        return Written(rows, min(known, default=None))
 
-    async def verify_lake(self) -> Verification:
-        """Compare the lake with the table at the lake's watermark. Both are read completely."""
-        pinned = await self._in_lake(lambda: pin(self._lake))
-        sides = await tally_table(self._store, self._table, pinned.watermarks)
-        return await self._in_lake(lambda: compare(self._lake, pinned, sides))
+    async def verify_lake(self, *, repairs: bool = True) -> Verification:
+        """Compare the lake with the table. Both are read completely. Months that differ are rebuilt, if ``repairs``."""
+        return await verified(self._current, self._source, self._lake, self._clock, self._lake_thread, repairs=repairs)
 
     async def lake_state(self) -> LakeState:
         """Return the present state of the lake."""
-        return await self._in_lake(self._lake.state)
+        return await self._current.state()
 
     async def close(self) -> None:
         """Wait for running work, close the lake and end the threads."""
-        async with self._writing:
-            self._session.close()
-            await asyncio.to_thread(self._query_threads.shutdown)
-            await asyncio.to_thread(self._lake_thread.shutdown)
+        await self._current.close()
+        await asyncio.to_thread(self._query_threads.shutdown)
+        await asyncio.to_thread(self._lake_thread.shutdown)
 
-    async def _answer(self, text: str, parameters: Mapping[str, Any], extra_tables: "Tables") -> SqlAnswer:
-        question = _Question(text, parameters, extra_tables)
+    async def _ask(self, questions: Sequence[Question]) -> list[SqlAnswer]:
+        look = await self._current.look()
         try:
-            return await self._ask(question, TAIL_AGE_MAX_S, TAIL_ROWS_MAX)
-        except TailTooLong:
-            await self._write_if_free()
-        except LakeBroken:
-            # A newer state may have replaced this one and its files may be deleted: read the lake's state again.
-            self._session.recheck_lake()
-        return await self._ask(question, None, None)
+            return await self._run(look, questions)
+        finally:
+            look.shared.leave()
 
-    async def _ask(self, question: "_Question", tail_age_max_s: float | None, tail_rows_max: int | None) -> SqlAnswer:
-        as_of = self._clock()
-        async with self._session.opened() as session:
-            watermarks = {name: table.watermark for name, table in session.state.items()}
-            if tail_age_max_s is not None:
-                oldest = min([await self._tail.start(watermark) for watermark in watermarks.values()])
-                if as_of - oldest > tail_age_max_s:
-                    raise TailTooLong
-            tail = await self._tail.read(watermarks, tail_rows_max)
-            return await self._run(session, question, tail, as_of)
-
-    async def _run(self, session: Session, question: "_Question", tail: "Tables", as_of: float) -> SqlAnswer:
+    async def _run(self, look: Look, questions: Sequence[Question]) -> list[SqlAnswer]:
         loop = asyncio.get_running_loop()
+        session = look.shared.session
         cursor = session.cursor()
         expired = asyncio.Event()
 
@@ -180,9 +148,7 @@ class Reports:
             cursor.interrupt()
 
         timer = loop.call_later(QUERY_TIMEOUT_S, expire)
-        work = partial(
-            session.ask, cursor, question.text, question.parameters, tail, as_of, expired.is_set, question.extra_tables
-        )
+        work = partial(session.ask, cursor, questions, look.tail, look.as_of, expired.is_set)
         running = loop.run_in_executor(self._query_threads, work)
         try:
             return await asyncio.shield(running)
@@ -194,28 +160,19 @@ class Reports:
             timer.cancel()
             cursor.close()
 
-    async def _write_if_free(self) -> None:
-        try:
-            await self.write_lake()
-        except LakeBusy:
-            return  # another process is writing; the query continues with its long tail
 
-    async def _origin(self) -> float:
-        """Return a time before the first change: the creation of the table, as DescribeTable reports it."""
-        if self._origin_at is None:
-            described = await self._store.call("DescribeTable", {"TableName": self._table})
-            created = described["Table"]["CreationDateTime"]
-            seconds = created.timestamp() if isinstance(created, datetime) else float(created)
-            self._origin_at = seconds - _ORIGIN_SLACK_S
-        return self._origin_at
+def _source_of(store: "Store", clock: Clock, table: str) -> ChangeSource:
+    """Return the source of an embedded store's changes, or of another store's."""
+    from bursar.dynamo import AsyncEngine
 
-    async def _in_lake(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._lake_thread, work)
+    if isinstance(store, AsyncEngine):
+        from bursar.reports.tail.stream_source import StreamSource
 
-
-def _ledger(store: "Store", clock: Clock, table: str) -> ChangesSource:
+        return StreamSource(store, table)
     import random
 
     from bursar.payments.ledger.ledger import Ledger
+    from bursar.reports.tail.index_source import IndexSource
 
-    return Ledger(store, clock=clock, randomness=random.SystemRandom(), table=table)
+    ledger = Ledger(store, clock=clock, randomness=random.SystemRandom(), table=table)
+    return IndexSource(ledger, store, table, clock)

@@ -1,6 +1,5 @@
 """The lake: its place, its form in Iceberg, one writer at a time, and its size after many writes."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -8,10 +7,10 @@ import pytest
 
 from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake import vacuum
-from bursar.reports.lake.lake import Lake, in_months, watermark_of
-from bursar.reports.lake.schema import PAYMENTS, TABLES
-from bursar.reports.lake.tail import SAFETY_MARGIN_S
-from bursar.reports.lake.writer import FILES_PER_MONTH_MAX, writing
+from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.merging import CLASS_FACTOR
+from bursar.reports.lake.schema import PAYMENTS, arrow_schema
+from bursar.reports.lake.writer import Batch, LakeWriter, writing
 from bursar.reports.reports import Reports
 from tests.support.reports.book import DAY_S, Book
 
@@ -36,30 +35,39 @@ def test_reading_a_missing_lake_creates_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_months_end_where_the_next_begin() -> None:
-    december = datetime(2026, 12, 1, tzinfo=UTC)
-    assert in_months(PAYMENTS, [december]) == (
-        "(created_at >= '2026-12-01T00:00:00+00:00' AND created_at < '2027-01-01T00:00:00+00:00')"
-    )
-
-
-async def test_tables_are_iceberg_partitioned_by_month_and_hold_their_watermark(
+async def test_final_attempts_are_in_their_month_and_live_ones_in_a_partition_of_their_own(
     book: Book, reports: Reports, tmp_path: Path
 ) -> None:
-    book.start()
+    book.move(book.start(), "failed")
     book.now += 40 * DAY_S
+    book.move(book.start(), "processed")
     book.start()
     book.now += DAY_S
     await reports.write_lake()
-    lake = Lake.at(f"file:{tmp_path / 'lake'}")
-    with lake.catalog() as catalog:
-        tables = lake.tables(catalog)
-        assert {task.file.file_path.split("/")[-2] for task in tables["payments"].scan().plan_files()} == {
-            "created_at_month=2026-03",
-            "created_at_month=2026-05",
-        }
-        for schema in TABLES:
-            assert watermark_of(tables[schema.name]) == book.now - SAFETY_MARGIN_S
+    state = (await reports.lake_state())["payments"]
+    assert {path.split("/")[-2] for path in state.files} == {"final_on_month=2026-03", "final_on_month=2026-05"}
+    assert [path.split("/")[-2] for path in state.live_files] == ["final_on_month=null"]
+    assert list(state.files.values()) == [1, 1]
+
+
+async def test_a_commit_rewrites_nothing_but_the_live_partition(book: Book, reports: Reports) -> None:
+    book.move(book.start(), "failed")
+    live = book.start()
+    book.now += 3600
+    await reports.write_lake()
+    before = (await reports.lake_state())["payments"]
+    book.move(live, "processed")
+    book.start()
+    book.now += 3600
+    await reports.write_lake()
+    after = (await reports.lake_state())["payments"]
+    assert set(before.files) < set(after.files)
+    assert set(before.live_files).isdisjoint(after.live_files)
+    assert (await reports.sql("SELECT status, count(*) FROM payments GROUP BY 1 ORDER BY 1")).rows == [
+        ("failed", 1),
+        ("processed", 1),
+        ("received", 1),
+    ]
 
 
 async def test_a_second_writer_is_refused_while_the_lake_is_locked(
@@ -83,10 +91,10 @@ async def test_the_slower_of_two_committing_writers_changes_nothing(
     with lake.catalog() as catalog:
         late = lake.tables(catalog)["payments"]
         await reports.write_lake()
-        from bursar.reports.lake.writer import LakeWriter
-
+        tables = {"payments": late, "payment_events": late}
+        nothing = {name: arrow_schema(PAYMENTS).empty_table() for name in tables}
         with pytest.raises(LakeBusy, match="at the same time"):
-            LakeWriter(catalog, {"payments": late}).write(PAYMENTS, [], book.now)
+            LakeWriter(catalog, tables).commit(Batch(nothing, None), None, book.now)
     assert (await reports.verify_lake()).equal
 
 
@@ -96,29 +104,68 @@ async def test_a_lake_of_a_newer_format_is_refused(book: Book, reports: Reports,
     await reports.write_lake()
     lake = Lake.at(f"file:{tmp_path / 'lake'}")
     with lake.catalog() as catalog, lake.tables(catalog)["payments"].transaction() as change:
-        change.set_properties({"bursar.format": "2"})
-    with pytest.raises(LakeBroken, match="has format 2; this Bursar reads format 1"):
+        change.set_properties({"bursar.format": "3"})
+    with pytest.raises(LakeBroken, match="has format 3; this Bursar reads formats up to 2"):
         lake.state()
-    with pytest.raises(LakeBroken, match="format 2"):
-        await reports.write_lake()
+    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    with pytest.raises(LakeBroken, match="format 3"):
+        await other.write_lake()
+    await other.close()
+
+
+async def test_a_lake_of_an_older_format_is_founded_again(book: Book, reports: Reports, tmp_path: Path) -> None:
+    book.pay(10)
+    await reports.write_lake()
+    lake = Lake.at(f"file:{tmp_path / 'lake'}")
+    with lake.catalog() as catalog:
+        for table in lake.tables(catalog).values():
+            with table.transaction() as change:
+                change.set_properties({"bursar.format": "1"})
+    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    assert (await other.sql("SELECT count(*) FROM payments")).rows == [(10,)]
+    await other.write_lake()
+    assert (await other.verify_lake()).equal
+    assert (await other.lake_state())["payments"].row_count > 0
+    await other.close()
 
 
 async def test_a_file_that_is_not_a_catalog_is_a_broken_lake(book: Book, tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     (tmp_path / "lake" / "catalog.db").write_bytes(b"not a database at all" * 100)
-    reports = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book)
+    reports = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
     with pytest.raises(LakeBroken, match="cannot be read"):
         await reports.sql("SELECT 1")
     await reports.close()
 
 
 async def test_many_small_writes_leave_few_files(book: Book, reports: Reports) -> None:
-    for _ in range(FILES_PER_MONTH_MAX + 3):
-        book.start()
+    for _ in range(CLASS_FACTOR + 3):
+        book.move(book.start(), "failed")
         book.now += 600
         await reports.write_lake()
-        assert len((await reports.lake_state())["payments"].files) <= FILES_PER_MONTH_MAX
-    assert (await reports.sql("SELECT count(*) FROM payments")).rows == [(FILES_PER_MONTH_MAX + 3,)]
+        assert len((await reports.lake_state())["payments"].files) < CLASS_FACTOR
+    assert (await reports.sql("SELECT count(*) FROM payments")).rows == [(CLASS_FACTOR + 3,)]
+    book.now += 30 * DAY_S
+    book.move(book.start(), "failed")
+    book.now += 600
+    await reports.write_lake()
+    assert len((await reports.lake_state())["payments"].files) == 2, "a month that has ended is one file"
+    assert (await reports.verify_lake()).equal
+
+
+async def test_writing_again_leaves_no_orphan_metadata(book: Book, reports: Reports, tmp_path: Path) -> None:
+    book.start()
+    book.now += 3600
+    await reports.write_lake()
+    lake = Lake.at(f"file:{tmp_path / 'lake'}")
+    for _ in range(3):
+        await reports.write_lake()
+        with writing(lake):
+            pass
+    for folder in ("payments", "payment_events"):
+        known = sorted(path.name for path in (tmp_path / "lake" / folder / "metadata").glob("*.metadata.json"))
+        numbers = [name.split("-")[0] for name in known]
+        assert numbers == sorted(set(numbers)), known
 
 
 async def test_old_snapshots_and_unreferenced_files_are_deleted(
@@ -132,13 +179,15 @@ async def test_old_snapshots_and_unreferenced_files_are_deleted(
         book.now += 3600
         await reports.write_lake()
         stray.write_bytes(b"left by a writer that died")
-        book.move(attempt, status)
-        attempt = book.attempts[attempt.agency_tracking_id]
+        attempt = book.move(attempt, status)
+    book.now += 3600
+    await reports.write_lake()
+    book.start()
     book.now += 3600
     await reports.write_lake()
     assert not stray.exists()
-    assert len(list((tmp_path / "lake" / "payments" / "data").rglob("*.parquet"))) == 1
-    assert (await reports.sql("SELECT status FROM payments")).rows == [("processed",)]
+    assert len(list((tmp_path / "lake" / "payments" / "data").rglob("*.parquet"))) == 2  # final, live
+    assert (await reports.sql("SELECT status FROM payments ORDER BY 1")).rows == [("processed",), ("received",)]
     assert (await reports.verify_lake()).equal
 
 
@@ -150,10 +199,10 @@ async def test_a_query_whose_files_were_deleted_reads_the_lake_again(
     await reports.write_lake()
     assert (await reports.sql("SELECT count(*) FROM payments")).rows == [(1,)]
     old = set((tmp_path / "lake" / "payments" / "data").rglob("*.parquet"))
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book)
+    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
     book.move(attempt, "failed")
     book.now += 3600
-    with patch("bursar.reports.sql.current_session.LAKE_RECHECK_S", 1e9):
+    with patch("bursar.reports.current.LAKE_RECHECK_S", 1e9):
         await other.write_lake()
         for path in old:
             path.unlink()

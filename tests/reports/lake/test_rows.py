@@ -49,3 +49,4 @@ def test_rows_survive_arrow(book: Book) -> None:
     assert row["amount"] == Decimal("0.10")
     assert row["created_at"].timestamp() == attempt.created_at
     assert row["payment_status"] == "pending"
+    assert row["final_on"] is None

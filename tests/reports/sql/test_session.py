@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from bursar.reports.errors import BadSql, LakeBroken, QueryTooLarge, QueryTooLon
 from bursar.reports.lake.lake import Lake, TableState
 from bursar.reports.lake.schema import PAYMENTS, TABLES, arrow_schema
 from bursar.reports.sql import session
-from bursar.reports.sql.session import Session, SqlAnswer
+from bursar.reports.sql.answer import Question, SqlAnswer
+from bursar.reports.sql.session import Session
+from bursar.reports.tail.tail import TailTables
 
-NOTHING = {schema.name: arrow_schema(schema).empty_table() for schema in TABLES}
+NOTHING = TailTables({schema.name: arrow_schema(schema).empty_table() for schema in TABLES}, ())
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def opened(tmp_path: Path) -> Iterator[Session]:
 def ask(opened: Session, text: str, **parameters: Any) -> SqlAnswer:
     cursor = opened.cursor()
     try:
-        return opened.ask(cursor, text, parameters, NOTHING, 0.0, lambda: True)
+        return opened.ask(cursor, [Question(text, parameters)], NOTHING, 0.0, lambda: True)[0]
     finally:
         cursor.close()
 
@@ -104,7 +107,7 @@ def test_a_python_variable_is_no_table(opened: Session) -> None:
     import duckdb
 
     cursor = opened.cursor()
-    NOTHING_HERE = NOTHING["payments"]  # noqa: N806 - a name that DuckDB could find in this frame
+    NOTHING_HERE = NOTHING.tables["payments"]  # noqa: N806 - a name that DuckDB could find in this frame
     assert NOTHING_HERE.num_rows == 0
     with pytest.raises(duckdb.CatalogException):
         cursor.execute("SELECT * FROM NOTHING_HERE")
@@ -151,13 +154,71 @@ def test_values_come_as_python_has_them(opened: Session) -> None:
     assert others[1:] == [None, True, [1, 2], 12345678901234567890, 0.1]
 
 
-def test_memory_and_rows_are_bounded(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_and_rows_are_bounded(opened: Session) -> None:
     with pytest.raises(QueryTooLarge, match="memory"):
         ask(opened, "SELECT string_agg(repeat('x', 1000000), '') FROM range(5000)")
-    monkeypatch.setattr(session, "ROWS_MAX", 10)
-    assert len(ask(opened, "SELECT * FROM range(10)").rows) == 10
-    with pytest.raises(QueryTooLarge, match="at most 10 rows"):
-        ask(opened, "SELECT * FROM range(11)")
+    assert len(ask(opened, "SELECT * FROM range(100000)").rows) == 100_000
+    with pytest.raises(QueryTooLarge, match="at most 100000 rows"):
+        ask(opened, "SELECT * FROM range(100001)")
+
+
+def test_a_question_can_have_its_rows_cut_off_or_have_any_number(opened: Session) -> None:
+    cursor = opened.cursor()
+    cut, whole = Question("FROM range(11)", rows_max=10, cuts=True), Question("FROM range(100001)", rows_max=None)
+    first, second = opened.ask(cursor, [cut, whole], NOTHING, 0.0, lambda: False)
+    cursor.close()
+    assert (len(first.rows), first.cut) == (10, True)
+    assert (len(second.rows), second.cut) == (100_001, False)
+
+
+@pytest.mark.parametrize("name", ["sqlite_master", "lake_payments", "duckdb_views", "twin_files"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        "WITH {} AS (SELECT * FROM {}) SELECT * FROM {}",
+        "SELECT (WITH {} AS (SELECT 1 AS x) SELECT x FROM {}), (SELECT count(*) FROM {})",
+        "WITH a AS (SELECT count(*) FROM {}), {} AS (SELECT 1) SELECT * FROM a, {}",
+        "SELECT * FROM {}, (WITH {} AS (SELECT 1) SELECT * FROM {}) AS b",
+    ],
+)
+def test_a_common_table_expression_hides_a_table_only_where_it_is_visible(
+    opened: Session, around: str, name: str
+) -> None:
+    with pytest.raises(BadSql, match=f"there is no table {name}"):
+        ask(opened, around.replace("{}", name))
+
+
+def test_a_common_table_expression_is_visible_after_it_and_below(opened: Session) -> None:
+    text = "WITH a AS (SELECT 1 AS x), b AS (SELECT x FROM a) SELECT (SELECT x FROM b), c.x FROM (SELECT x FROM a) c"
+    assert ask(opened, text).rows == [(1, 1)]
+    text = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT sum(n) FROM t"
+    assert ask(opened, text).rows == [(6,)]
+
+
+def test_values_that_python_cannot_show_are_named(opened: Session) -> None:
+    for text in ("SELECT DATE '0044-03-15 (BC)'", "SELECT TIMESTAMP '0044-03-15 (BC) 12:00:00'"):
+        with pytest.raises(BadSql, match="cannot be shown"):
+            ask(opened, text)
+
+
+def test_a_very_long_sum_is_an_answer_or_one_line(opened: Session) -> None:
+    with suppress(BadSql):
+        assert ask(opened, f"SELECT {' + '.join(['1'] * 990)}").rows == [(990,)]
+    with pytest.raises(BadSql):
+        ask(opened, f"SELECT {' + '.join(['1'] * 9_000)}")
+    with pytest.raises(BadSql, match="valid Unicode"):
+        ask(opened, "SELECT '\ud800'")
+
+
+def test_an_interval_is_shown_as_sql_shows_it(opened: Session) -> None:
+    text = "SELECT INTERVAL '14 months 3 days 4.5 seconds', INTERVAL '-90 minutes', INTERVAL '0 days', to_days(1)"
+    assert ask(opened, text).rows == [("1 year 2 months 3 days 00:00:04.5", "-01:30:00", "00:00:00", "1 day")]
+
+
+def test_the_bytes_of_an_answer_are_bounded(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "ANSWER_BYTES_MAX", 1 << 20)
+    with pytest.raises(QueryTooLarge, match="at most 1 MB"):
+        ask(opened, "SELECT repeat('x', 1000) FROM range(10000)")
 
 
 def test_an_interrupt_ends_the_query_and_says_why(opened: Session) -> None:
@@ -177,8 +238,7 @@ def test_an_interrupt_ends_the_query_and_says_why(opened: Session) -> None:
         with pytest.raises(QueryTooLong, match="reached its time limit"):
             opened.ask(
                 cursor,
-                "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3",
-                {},
+                [Question("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3")],
                 NOTHING,
                 0.0,
                 lambda: True,
@@ -194,8 +254,8 @@ def test_a_missing_lake_file_is_another_error_than_bad_sql(tmp_path: Path) -> No
     state = Lake.at(f"file:{tmp_path}/lake").state()
     import pyarrow.parquet as pq
 
-    pq.write_table(NOTHING["payments"], path)
-    gone = Session({**state, "payments": TableState(PAYMENTS, 1, 0.0, (path,), 0)}, {path: path})
+    pq.write_table(NOTHING.tables["payments"], path)
+    gone = Session({**state, "payments": TableState(PAYMENTS, 1, None, 0.0, {path: 0}, ())}, {path: path})
     Path(path).unlink()
     with pytest.raises(LakeBroken):
         ask(gone, "SELECT * FROM payments")

@@ -1,76 +1,59 @@
-"""The tail: the rows that it holds, the rows that it reads again, and its limit."""
+"""The index of changes as a source: the overlap that it reads again, and its position."""
 
-import pytest
+from collections.abc import Mapping
 
 from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
-from bursar.reports.lake.tail import READ_AHEAD_S, SAFETY_MARGIN_S, Tail, TailTooLong, changes_between
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.rows import micros
+from bursar.reports.tail.index_source import OVERLAP_S, READ_AHEAD_S, SAFETY_MARGIN_S, SOURCE, changes_between
+from bursar.reports.tail.sources import Change
 from tests.support.reports.book import DAY_S, START, Book
 
-FROM_THE_START = {"payments": None, "payment_events": None}
+
+async def changes(book: Book, position: Position) -> tuple[Mapping[tuple[object, ...], Change], Position]:
+    found: dict[tuple[object, ...], Change] = {}
+    async for page in book.source.changes(position):
+        found |= {change.key: change for change in page.changes}
+        position = page.position
+    return found, position
 
 
-def tail_of(book: Book) -> Tail:
-    async def origin() -> float:
-        return START - 3600
-
-    return Tail(book, origin, book.clock)
-
-
-async def test_the_tail_holds_each_attempt_once_and_every_event(book: Book) -> None:
-    tail = tail_of(book)
-    attempt = book.move(book.start(), "initiated")
-    book.now += 1
-    book.move(attempt, "failed")
-    tables = await tail.read(FROM_THE_START)
-    assert tables["payments"]["status"].to_pylist() == ["failed"]
-    assert tables["payment_events"]["to_status"].to_pylist() == ["received", "initiated", "failed"]
-
-
-async def test_a_change_that_appears_late_within_the_margin_is_read(book: Book) -> None:
-    tail = tail_of(book)
-    book.now += 1000
-    await tail.read(FROM_THE_START)
-    seen_at = book.now
-    book.now = seen_at - SAFETY_MARGIN_S + 1  # stamped before the read above, visible after it
+async def test_a_change_that_was_stamped_before_the_position_is_read(book: Book) -> None:
+    position = Position(SOURCE, micros(book.now))
+    book.now -= OVERLAP_S - 1  # another machine's clock
     book.start()
-    book.now = seen_at + 1
-    assert (await tail.read(FROM_THE_START))["payments"].num_rows == 1
+    book.now += OVERLAP_S
+    found, _ = await changes(book, position)
+    assert set(found) == {("atid000000",), ("atid000000", 1)}
 
 
-async def test_only_the_margin_is_read_again(book: Book) -> None:
-    tail = tail_of(book)
-    book.now += DAY_S
-    await tail.read(FROM_THE_START)
-    book.reads.clear()
-    await tail.read(FROM_THE_START)
-    assert book.reads == [(book.now - SAFETY_MARGIN_S, book.now + READ_AHEAD_S)]
-
-
-async def test_rows_below_the_watermark_are_dropped(book: Book) -> None:
-    tail = tail_of(book)
+async def test_a_change_ahead_of_this_clock_is_read(book: Book) -> None:
+    position = await book.source.position()
+    book.now += READ_AHEAD_S - 1
     book.start()
-    book.now += 10
-    book.start()
-    assert (await tail.read(FROM_THE_START))["payments"].num_rows == 2
-    tables = await tail.read({"payments": START + 5, "payment_events": START})
-    assert (tables["payments"].num_rows, tables["payment_events"].num_rows) == (1, 2)
+    book.now -= READ_AHEAD_S - 1
+    found, _ = await changes(book, position)
+    assert len(found) == 2
 
 
-async def test_a_lower_watermark_is_read_from_again(book: Book) -> None:
-    tail = tail_of(book)
+async def test_the_position_passes_neither_the_newest_change_nor_the_margin(book: Book) -> None:
+    position = await book.source.position()
     book.start()
     book.now += DAY_S
-    assert (await tail.read({"payments": book.now, "payment_events": book.now}))["payments"].num_rows == 0
-    assert (await tail.read(FROM_THE_START))["payments"].num_rows == 1
+    _, after = await changes(book, position)
+    assert after == Position(SOURCE, micros(START) + 1)
+    book.start()
+    _, after = await changes(book, after)
+    assert after == Position(SOURCE, micros(book.now - SAFETY_MARGIN_S))
 
 
-async def test_a_tail_beyond_its_row_limit_is_refused_and_freed(book: Book) -> None:
-    tail = tail_of(book)
-    for _ in range(6):
-        book.start()
-    with pytest.raises(TailTooLong):
-        await tail.read(FROM_THE_START, rows_max=11)
-    assert (await tail.read(FROM_THE_START, rows_max=12))["payments"].num_rows == 6
+async def test_the_position_does_not_go_back_with_the_clock(book: Book) -> None:
+    book.start()
+    book.now += DAY_S
+    position = await book.source.position()
+    book.now -= 2 * DAY_S
+    _, after = await changes(book, position)
+    assert after == position
 
 
 async def test_a_long_span_is_read_in_steps_that_the_ledger_takes(book: Book) -> None:

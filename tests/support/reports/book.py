@@ -9,6 +9,7 @@ from typing import Any, cast
 from bursar.clock import from_iso_ms
 from bursar.payments.records import Attempt, Event, to_item
 from bursar.payments.status import EventName, Status
+from bursar.reports.tail.index_source import IndexSource
 
 START = from_iso_ms("2026-03-30T12:00:00.000Z")
 DAY_S = 86_400.0
@@ -22,6 +23,7 @@ class Book:
     def __init__(self, start: float = START) -> None:
         self.now = start
         self.born = start
+        self.source = IndexSource(self, self, "bursar-payments", self.clock)
         self.attempts: dict[str, Attempt] = {}
         self.events: list[Event] = []
         self.reads: list[tuple[float, float]] = []
@@ -82,7 +84,7 @@ class Book:
 
     def _write(self, attempt: Attempt, event: str, before: Any) -> Attempt:
         seq = attempt.event_seq + 1
-        attempt = replace(attempt, event_seq=seq)
+        attempt = replace(attempt, event_seq=seq, version=seq)
         self.attempts[attempt.agency_tracking_id] = attempt
         self.events.append(
             Event(

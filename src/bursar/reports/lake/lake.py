@@ -1,8 +1,12 @@
-"""The lake: two Iceberg tables in a folder or in S3, their watermarks, and how to open and read them.
+"""The lake: two Iceberg tables in a folder or in S3, their positions, and how to open and read them.
 
-The summary of a table's snapshot has the watermark, so data and watermark are one commit. Every change before the
-watermark is in the snapshot, changes at the watermark may be, and the tail (:mod:`bursar.reports.lake.tail`) has the
-rest. Only :mod:`bursar.reports.lake.writer` writes here.
+    payments         final attempts, append-only, by month of settlement │ the live partition, replaced by each commit
+    payment_events   events, append-only, by month
+
+The summary of a table's snapshot has the position of the last change that the snapshot holds, so data and position are
+one commit. The tail (:mod:`bursar.reports.tail`) has all later changes. A table without a position is not founded yet.
+The watermark beside the position is for people: the newest change time up to which the snapshot is complete. Only
+:mod:`bursar.reports.lake.writer` writes here.
 
     file:FOLDER            FOLDER/catalog.db (Iceberg's SQL catalog on SQLite), FOLDER/<tables>
     s3://BUCKET/PREFIX     the same tables on S3; the catalog is AWS Glue, so Athena can read them at once. Query
@@ -20,17 +24,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bursar.clock import from_iso_ms
 from bursar.reports.errors import LakeBroken
+from bursar.reports.lake.position import Position
 from bursar.reports.lake.schema import TABLES, TableSchema, iceberg_partitions, iceberg_schema
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
 NAMESPACE: Final = "bursar"
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Format 2: append-only finals and a live partition. A lake of format 1 is founded again."""
 WATERMARK: Final = "bursar.watermark"  # in a snapshot's summary: ISO ms
+POSITION: Final = "bursar.position"  # in a snapshot's summary: see Position.text
 _FORMAT_PROPERTY: Final = "bursar.format"
 _METADATA_VERSIONS_MAX: Final = 20
 
@@ -48,13 +53,22 @@ _TABLE_PROPERTIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TableState:
-    """One snapshot of one table: its data files and the watermark up to which they are complete."""
+    """One snapshot of one table: its data files with their numbers of rows, and how far they are complete.
+
+    ``live_files`` are the files of the live partition; ``files`` are all others.
+    """
 
     schema: TableSchema
     snapshot_id: int | None
+    position: Position | None
     watermark: float | None
-    files: tuple[str, ...]
-    row_count: int
+    files: dict[str, int]
+    live_files: tuple[str, ...]
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows in ``files``."""
+        return sum(self.files.values())
 
 
 LakeState = dict[str, TableState]
@@ -105,26 +119,39 @@ class Lake:
                 close()
 
     def tables(self, catalog: "Catalog") -> "dict[str, Table]":
-        """Return both tables; create missing ones. Raise :class:`LakeBroken` for a lake of a newer format."""
+        """Return both tables; create missing ones, and replace tables of an older format.
+
+        Raises :class:`LakeBroken` for a lake of a newer format.
+        """
         catalog.create_namespace_if_not_exists(NAMESPACE)
         return {schema.name: self._table(catalog, schema) for schema in TABLES}
 
     def _table(self, catalog: "Catalog", schema: TableSchema) -> "Table":
-        identifier = (NAMESPACE, schema.name)
-        table = catalog.create_table_if_not_exists(
-            identifier,
+        from pyiceberg.exceptions import NoSuchTableError
+
+        # Loaded first: creating a table that exists would leave an orphan metadata file.
+        try:
+            table = catalog.load_table((NAMESPACE, schema.name))
+        except NoSuchTableError:
+            return self._create(catalog, schema)
+        if self._format(table) == FORMAT:
+            return table
+        catalog.drop_table((NAMESPACE, schema.name))
+        return self._create(catalog, schema)
+
+    def _create(self, catalog: "Catalog", schema: TableSchema) -> "Table":
+        return catalog.create_table(
+            (NAMESPACE, schema.name),
             iceberg_schema(schema),
             location=f"{self.warehouse}/{schema.name}",
             partition_spec=iceberg_partitions(schema),
             properties=_TABLE_PROPERTIES,
         )
-        self._check_format(table)
-        return table
 
     def state(self) -> LakeState:
         """Return the present state of the lake; create nothing. Raise :class:`LakeBroken` if it cannot be read."""
         if not self.exists:
-            return {schema.name: _nothing(schema) for schema in TABLES}
+            return no_state()
         try:
             with self.catalog() as catalog:
                 return {schema.name: self._state(catalog, schema) for schema in TABLES}
@@ -140,51 +167,49 @@ class Lake:
             table = catalog.load_table((NAMESPACE, schema.name))
         except NoSuchTableError:
             return _nothing(schema)
-        self._check_format(table)
-        return table_state(schema, table)
+        return table_state(schema, table) if self._format(table) == FORMAT else _nothing(schema)
 
-    def _check_format(self, table: "Table") -> None:
+    def _format(self, table: "Table") -> int:
         found = int(table.properties.get(_FORMAT_PROPERTY, "0"))
-        if found != FORMAT:
-            raise LakeBroken(f"the lake at {self.warehouse} has format {found}; this Bursar reads format {FORMAT}")
+        if found > FORMAT:
+            raise LakeBroken(
+                f"the lake at {self.warehouse} has format {found}; this Bursar reads formats up to {FORMAT}"
+            )
+        return found
+
+
+def no_state() -> LakeState:
+    """Return the state of a lake that holds nothing."""
+    return {schema.name: _nothing(schema) for schema in TABLES}
 
 
 def _nothing(schema: TableSchema) -> TableState:
-    return TableState(schema, snapshot_id=None, watermark=None, files=(), row_count=0)
+    return TableState(schema, None, None, None, {}, ())
 
 
-def watermark_of(table: "Table") -> float | None:
-    """Return the watermark of the table's current snapshot, epoch seconds; None before the first write."""
+def summary_of(table: "Table", name: str) -> str | None:
+    """Return a value of the summary of the table's current snapshot; None if it has none."""
     snapshot = table.current_snapshot()
-    if snapshot is None or snapshot.summary is None:
-        return None
-    text = snapshot.summary.get(WATERMARK)
-    return None if text is None else from_iso_ms(text)
+    return None if snapshot is None or snapshot.summary is None else snapshot.summary.get(name)
 
 
 def table_state(schema: TableSchema, table: "Table") -> TableState:
     """Return the table's current snapshot as a :class:`TableState`."""
-    snapshot = table.current_snapshot()
-    files, row_count = [], 0
+    snapshot, watermark, position = table.current_snapshot(), summary_of(table, WATERMARK), summary_of(table, POSITION)
+    files: dict[str, int] = {}
+    live_files: list[str] = []
     for task in table.scan().plan_files() if snapshot is not None else ():
         if task.delete_files:
             raise LakeBroken(f"{schema.name} has Iceberg delete files: another program wrote to the lake")
-        files.append(task.file.file_path)
-        row_count += task.file.record_count
+        if task.file.partition[0] is None:
+            live_files.append(task.file.file_path)
+            continue
+        files[task.file.file_path] = task.file.record_count
     return TableState(
         schema=schema,
         snapshot_id=None if snapshot is None else snapshot.snapshot_id,
-        watermark=watermark_of(table),
-        files=tuple(sorted(files)),
-        row_count=row_count,
+        position=None if position is None else Position.parse(position),
+        watermark=None if watermark is None else from_iso_ms(watermark),
+        files=files,
+        live_files=tuple(sorted(live_files)),
     )
-
-
-def in_months(schema: TableSchema, months: "list[datetime]") -> str:
-    """Return the Iceberg predicate for exactly the rows of these UTC months, given by their first moments."""
-    column = schema.partition_time
-    ranges = []
-    for start in months:
-        end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
-        ranges.append(f"({column} >= '{start.isoformat()}' AND {column} < '{end.isoformat()}')")
-    return " OR ".join(ranges)

@@ -1,14 +1,19 @@
 """Convert a record to its row: a tuple in the order of the table's columns.
 
-Times are whole microseconds since the epoch, money is ``Decimal`` with two decimals, metadata and details are JSON
-text. :func:`arrow_table` converts rows to Arrow without a Python datetime for each time.
+Times are whole microseconds since the epoch, days are ``date``, money is ``Decimal`` with two decimals, metadata and
+details are JSON text. :func:`arrow_table` converts rows to Arrow without a Python datetime for each time.
+:mod:`bursar.reports.lake.fast_rows` makes the same rows from stored items.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
+from bursar.payments.fees import COURT_ZONE
 from bursar.payments.records import Attempt, Event, canonical_json
-from bursar.payments.status import payment_status
+from bursar.payments.status import FINAL, payment_status
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, Column, TableSchema, arrow_schema
 
 if TYPE_CHECKING:
@@ -17,8 +22,11 @@ if TYPE_CHECKING:
 TableRow = tuple[Any, ...]
 RowKey = tuple[Any, ...]
 
-# The ledger writes details freely. If one ever contains a token, it is dropped here.
-_SECRET_DETAILS: Final = frozenset({"token"})
+SECRET_DETAILS: Final = frozenset({"token"})
+"""The ledger writes details freely. If one ever contains a token, it is dropped."""
+_COURT: Final = ZoneInfo(COURT_ZONE)
+_HOUR_S: Final = 3600
+_STATUS: Final = PAYMENTS.position("status")
 
 
 def micros(seconds: float) -> int:
@@ -26,37 +34,58 @@ def micros(seconds: float) -> int:
     return int(seconds * 1000 + 0.5) * 1000
 
 
-def _time(value: float | None) -> int | None:
-    return None if value is None else micros(value)
+def court_day(seconds: float) -> date:
+    """Return the day in New York. Its offset from UTC is a whole number of hours and changes at a whole hour."""
+    return _court_day_of_hour(int(seconds // _HOUR_S))
+
+
+@lru_cache(maxsize=4096)
+def _court_day_of_hour(hour: int) -> date:
+    return datetime.fromtimestamp(hour * _HOUR_S, _COURT).date()
+
+
+def public_detail(detail: dict[str, Any]) -> str:
+    """Return an event's detail as JSON, without secrets."""
+    return canonical_json({name: value for name, value in detail.items() if name not in SECRET_DETAILS})
+
+
+def is_final(row: TableRow) -> bool:
+    """Return whether a row of ``payments`` can never change."""
+    return row[_STATUS] in FINAL
+
+
+def _optional(convert: Callable[[float], Any]) -> Callable[[float | None], Any]:
+    return lambda value: None if value is None else convert(value)
 
 
 def _same(value: Any) -> Any:
     return value
 
 
-def _public_detail(detail: dict[str, Any]) -> str:
-    return canonical_json({name: value for name, value in detail.items() if name not in _SECRET_DETAILS})
-
-
 # Columns that differ from their source attribute.
 _DERIVED: Final[dict[str, Callable[[Any], Any]]] = {
     "payment_status": lambda status: payment_status((status,)),
     "metadata": canonical_json,
-    "detail": _public_detail,
+    "detail": public_detail,
 }
+_BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {"time": _optional(micros), "day": _optional(court_day)}
 
 
 def _conversion(column: Column) -> tuple[str, Callable[[Any], Any]]:
-    return column.source, _DERIVED.get(column.name, _time if column.type == "time" else _same)
+    return column.source, _DERIVED.get(column.name, _BY_TYPE.get(column.type, _same))
 
 
+_FINAL_ON: Final = PAYMENTS.position("final_on")
 _ATTEMPT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENTS.columns)
 _EVENT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENT_EVENTS.columns)
 
 
 def attempt_row(attempt: Attempt) -> TableRow:
     """Return the attempt's row in ``payments``."""
-    return tuple(convert(getattr(attempt, source)) for source, convert in _ATTEMPT_CONVERSIONS)
+    row = [convert(getattr(attempt, source)) for source, convert in _ATTEMPT_CONVERSIONS]
+    if attempt.live:
+        row[_FINAL_ON] = None
+    return tuple(row)
 
 
 def event_row(event: Event) -> TableRow:
@@ -89,3 +118,14 @@ def arrow_table(table: TableSchema, rows: Iterable[TableRow]) -> "pa.Table":
         else:
             arrays.append(pa.array(values, field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def plain_rows(schema: TableSchema, batch: Any) -> Iterable[TableRow]:
+    """Yield the rows of an Arrow batch or table of any column order, as the functions above make them."""
+    import pyarrow as pa
+
+    columns = []
+    for name in schema.column_names:
+        column = batch.column(batch.schema.get_field_index(name))
+        columns.append((column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist())
+    return zip(*columns, strict=True)

@@ -1,12 +1,13 @@
 """The two tables of every query, ``payments`` and ``payment_events``, as data.
 
 :data:`TABLES` is the only place that names a column. The Arrow schema of the tail, the Iceberg schema of the lake, the
-rows and docs/reports.md are derived from it. Neither table has the token of a payment, which is as powerful as a
-session.
+twin, the rows and docs/reports.md are derived from it. Neither table has the token of a payment, which is as powerful
+as a session.
 
-Changes are found by the time of a record's last change. So a column is only here if that time changes with it; any
-other column would be stale in the lake. Leases, the sweeper's due time and the time of the last poll are not here.
-Columns are only added, at the end and nullable, so earlier files stay readable.
+A final attempt and an event never change, so their rows are written once. Leases, the sweeper's due time and the time
+of the last poll change without an event, so they are not here. A day is a day in New York: it is stored, because
+deriving it from a time is half of the cost of a monthly sum. Columns are only added, at the end and nullable, so
+earlier files stay readable.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
 
-ColumnType = Literal["text", "money", "time", "whole", "boolean"]
+ColumnType = Literal["text", "money", "time", "day", "whole", "boolean"]
 
 MONEY_DIGITS: Final = 18
 MONEY_DECIMALS: Final = 2
@@ -28,6 +29,7 @@ SQL_TYPES: Final[dict[ColumnType, str]] = {
     "text": "VARCHAR",
     "money": f"DECIMAL({MONEY_DIGITS},{MONEY_DECIMALS})",
     "time": "TIMESTAMP WITH TIME ZONE",
+    "day": "DATE",
     "whole": "BIGINT",
     "boolean": "BOOLEAN",
 }
@@ -51,15 +53,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """One table: its columns, its key, the time whose UTC month partitions it, and the time of a row's last change.
+    """One table: its columns, its key, the day whose month partitions it, and the time of a row's last change.
 
-    A row's partition time never changes, so a row never leaves its partition.
+    A row whose partition day is null is live: it is in the partition that each commit replaces.
     """
 
     name: str
     meaning: str
     key: tuple[str, ...]
-    partition_time: str
+    partition_day: str
     change_time: str
     columns: tuple[Column, ...]
 
@@ -81,7 +83,7 @@ PAYMENTS: Final = TableSchema(
     name="payments",
     meaning="one row per attempt at a payment, in its present state",
     key=("agency_tracking_id",),
-    partition_time="created_at",
+    partition_day="final_on",
     change_time="updated_at",
     columns=(
         Column("agency_tracking_id", "text", "agency_tracking_id", "the attempt's id, unique"),
@@ -116,6 +118,10 @@ PAYMENTS: Final = TableSchema(
         Column("updated_at", "time", "updated_at", "when its state last changed"),
         _optional("token_at", "time", "token_at", "when Pay.gov gave it a token"),
         _optional("unknown_reason", "text", "unknown_reason", "the reason why the outcome is not known"),
+        Column("created_on", "day", "created_at", "the day in New York on which the attempt started"),
+        _optional(
+            "final_on", "day", "updated_at", "the day in New York on which it was processed or failed; null while live"
+        ),
     ),
 )
 
@@ -123,7 +129,7 @@ PAYMENT_EVENTS: Final = TableSchema(
     name="payment_events",
     meaning="one row per event of an attempt's history; rows are only added",
     key=("agency_tracking_id", "seq"),
-    partition_time="occurred_at",
+    partition_day="occurred_on",
     change_time="occurred_at",
     columns=(
         Column("agency_tracking_id", "text", "agency_tracking_id", "the attempt whose history this is"),
@@ -136,6 +142,7 @@ PAYMENT_EVENTS: Final = TableSchema(
         _optional("from_status", "text", "from_status", "the attempt's status before; null at its start"),
         Column("to_status", "text", "to_status", "the attempt's status after"),
         Column("detail", "text", "detail", "further facts about the event, as JSON"),
+        Column("occurred_on", "day", "at", "the day in New York on which the event happened"),
     ),
 )
 
@@ -144,13 +151,14 @@ TABLES: Final[tuple[TableSchema, ...]] = (PAYMENTS, PAYMENT_EVENTS)
 
 @cache
 def arrow_schema(table: TableSchema) -> "pa.Schema":
-    """Return the table's Arrow schema: times as ``timestamp[us, UTC]``, money as ``decimal128(18, 2)``."""
+    """Return the table's Arrow schema: times as ``timestamp[us, UTC]``, days as ``date32``, money as decimals."""
     import pyarrow as pa
 
     types: dict[ColumnType, Any] = {
         "text": pa.string(),
         "money": pa.decimal128(MONEY_DIGITS, MONEY_DECIMALS),
         "time": pa.timestamp("us", tz="UTC"),
+        "day": pa.date32(),
         "whole": pa.int64(),
         "boolean": pa.bool_(),
     }
@@ -162,12 +170,13 @@ def arrow_schema(table: TableSchema) -> "pa.Schema":
 def iceberg_schema(table: TableSchema) -> "Schema":
     """Return the table's Iceberg schema. Field ids are the positions of the columns, from 1."""
     from pyiceberg.schema import Schema
-    from pyiceberg.types import BooleanType, DecimalType, LongType, NestedField, StringType, TimestamptzType
+    from pyiceberg.types import BooleanType, DateType, DecimalType, LongType, NestedField, StringType, TimestamptzType
 
     types: dict[ColumnType, Any] = {
         "text": StringType(),
         "money": DecimalType(MONEY_DIGITS, MONEY_DECIMALS),
         "time": TimestamptzType(),
+        "day": DateType(),
         "whole": LongType(),
         "boolean": BooleanType(),
     }
@@ -180,15 +189,15 @@ def iceberg_schema(table: TableSchema) -> "Schema":
 
 
 def iceberg_partitions(table: TableSchema) -> "PartitionSpec":
-    """Return the partitioning by the UTC month of the partition time."""
+    """Return the partitioning by the month of the partition day."""
     from pyiceberg.partitioning import PartitionField, PartitionSpec
     from pyiceberg.transforms import MonthTransform
 
     return PartitionSpec(
         PartitionField(
-            source_id=table.position(table.partition_time) + 1,
+            source_id=table.position(table.partition_day) + 1,
             field_id=_PARTITION_FIELD_ID,
             transform=MonthTransform(),
-            name=f"{table.partition_time}_month",
+            name=f"{table.partition_day}_month",
         )
     )

@@ -1,31 +1,41 @@
-"""Prove that the lake equals the table at the lake's watermark, month by month: counts, sums and a checksum.
+"""Prove that the lake equals the table, month by month: counts, sums and a checksum. Rebuild what differs.
 
-The proof shares no path with the loader: it reads the table by Scan, not through the index of changes, and the lake
-through Iceberg, not through DuckDB. Rows that changed at or after the watermark are left out on both sides. An attempt
-that changes during the proof is compared if it was scanned before its change, and left out otherwise.
+The proof shares little with the writer: it reads the table by Scan, not through the changes, and the lake through
+Iceberg, not through DuckDB or the twin. Final attempts and events are compared, because they never change. The rows of
+the tail are left out on both sides: the lake does not hold them yet.
 
-The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order.
+The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order, and a row can be
+taken out again.
 """
 
+import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from bursar.clock import iso_ms
-from bursar.payments.records import Attempt, Event, from_item
-from bursar.reports.lake.lake import NAMESPACE, Lake
-from bursar.reports.lake.rows import RowKey, TableRow, changed_at, record_row
-from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
+from bursar.clock import Clock, iso_ms
+from bursar.reports.lake.lake import NAMESPACE, Lake, LakeState
+from bursar.reports.lake.rows import RowKey, TableRow, arrow_table, is_final, micros, plain_rows
+from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES, TableSchema
 
 if TYPE_CHECKING:
-    from bursar.dynamo import Store
+    from bursar.reports.current import Current
+    from bursar.reports.lake.writer import LakeWriter
+    from bursar.reports.tail.sources import ChangeSource
+    from bursar.reports.tail.tail import Tail
 
+RECENT_S: Final = 2 * 3600.0
+"""Rows that changed this shortly before the scan are compared at its end, when it is known which of them are new."""
+REPAIR_TRIES: Final = 3
 _HASH_BYTES: Final = 8
 _HASHES: Final = 1 << (8 * _HASH_BYTES)
-_MICROS: Final = 1_000_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -36,13 +46,13 @@ class Tally:
     amount: Decimal = Decimal(0)
     checksum: int = 0
 
-    def add(self, schema: TableSchema, row: TableRow) -> None:
-        """Add one row of the table."""
-        self.rows += 1
+    def add(self, schema: TableSchema, row: TableRow, times: int = 1) -> None:
+        """Add one row of the table; take it out if ``times`` is -1."""
+        self.rows += times
         if schema is PAYMENTS:
-            self.amount += row[schema.position("amount")]
+            self.amount += times * row[schema.position("amount")]
         digest = blake2b(repr(row).encode(), digest_size=_HASH_BYTES).digest()
-        self.checksum = (self.checksum + int.from_bytes(digest)) % _HASHES
+        self.checksum = (self.checksum + times * int.from_bytes(digest)) % _HASHES
 
     def __str__(self) -> str:
         return f"{self.rows} rows, {self.amount} dollars, checksum {self.checksum:016x}"
@@ -65,14 +75,18 @@ class MonthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Every month of both tables, and the watermarks (epoch s) at which they were compared."""
+    """Every month of both tables, the watermarks (epoch s) at which they were compared, and the rebuilt months.
+
+    ``rebuilt`` has (table, month) of each month that differed and was written again from the table.
+    """
 
     watermarks: Mapping[str, float | None]
     months: tuple[MonthCheck, ...]
+    rebuilt: tuple[tuple[str, str], ...] = ()
 
     @property
     def equal(self) -> bool:
-        """Whether every month is equal."""
+        """Whether every month was equal."""
         return all(check.equal for check in self.months)
 
     def lines(self) -> list[str]:
@@ -88,98 +102,140 @@ class Verification:
                 else:
                     lines.append(f"  {check.month}  DIFFERS  table: {check.stored}")
                     lines.append(f"                    lake:  {check.lake}")
+                if (name, check.month) in self.rebuilt:
+                    lines.append("                    rebuilt from the table")
         return lines
+
+
+Months = dict[str, dict[str, Tally]]
+"""Table name → month → its tally."""
 
 
 @dataclass(slots=True)
 class _StoredSide:
-    """One table in the store: its tallies by month, and the keys that changed since the watermark."""
+    """The store: its tallies, and the recent rows that are not in them yet."""
 
-    months: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    changed_since: set[RowKey] = field(default_factory=set)
+    recent_from: int
+    months: Months = field(default_factory=lambda: {schema.name: defaultdict(Tally) for schema in TABLES})
+    recent: dict[tuple[str, RowKey], TableRow] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """The lake at one moment: watermark and snapshot of each table."""
-
-    watermarks: dict[str, float | None]
-    snapshots: dict[str, int | None]
-
-
-def pin(lake: Lake) -> Pinned:
-    """Return the present watermarks and snapshots of the lake. It blocks."""
-    state = lake.state()
-    return Pinned(
-        {name: table.watermark for name, table in state.items()},
-        {name: table.snapshot_id for name, table in state.items()},
-    )
-
-
-async def tally_table(store: "Store", table: str, watermarks: Mapping[str, float | None]) -> dict[str, _StoredSide]:
-    """Return the tallies of the store, from one strongly consistent Scan. The store's errors are raised."""
-    sides = {schema.name: _StoredSide() for schema in TABLES}
-    async for record in _scan(store, table):
-        schema, key, row = record_row(record)
-        watermark = watermarks[schema.name]
-        side = sides[schema.name]
-        if watermark is None or changed_at(record) >= watermark:
-            side.changed_since.add(key)
+    def add(self, schema: TableSchema, key: RowKey, row: TableRow) -> None:
+        if row[schema.position(schema.change_time)] >= self.recent_from:
+            self.recent[schema.name, key] = row
         else:
-            side.months[_month(schema, row)].add(schema, row)
-    return sides
+            self.months[schema.name][month_of(schema, row)].add(schema, row)
+
+    def leave_out(self, tail: "Tail") -> None:
+        """Take out the rows of the tail, and add the other recent rows."""
+        for schema, rows in ((PAYMENTS, tail.finals), (PAYMENT_EVENTS, tail.events)):
+            for key in rows:
+                row = rows.row(key)
+                if row is None or self.recent.pop((schema.name, key), None) is not None:
+                    continue
+                if row[schema.position(schema.change_time)] < self.recent_from:
+                    self.months[schema.name][month_of(schema, row)].add(schema, row, -1)
+        for (name, _), row in self.recent.items():
+            schema = _schema(name)
+            self.months[name][month_of(schema, row)].add(schema, row)
+        self.recent.clear()
 
 
-def compare(lake: Lake, pinned: Pinned, sides: Mapping[str, _StoredSide]) -> Verification:
-    """Tally the lake and compare it with ``sides``, the tallies of the store. It blocks."""
-    checks: list[MonthCheck] = []
-    for schema in TABLES:
-        side = sides[schema.name]
-        months = _tally_lake(lake, schema, pinned.snapshots[schema.name], side.changed_since)
-        checks += [
-            MonthCheck(schema.name, month, side.months.get(month, Tally()), months.get(month, Tally()))
-            for month in sorted({*side.months, *months})
-        ]
-    return Verification(pinned.watermarks, tuple(checks))
+async def verified(
+    current: "Current", source: "ChangeSource", lake: Lake, clock: Clock, thread: Executor, *, repairs: bool
+) -> Verification:
+    """Compare the lake with the table, and rebuild the months that differ, if ``repairs``.
+
+    The store's errors are raised, :class:`bursar.reports.errors.LakeBroken` and ``LakeBusy``.
+    """
+    stored = _StoredSide(micros(clock() - RECENT_S))
+    await current.with_tail(lambda tail, state: None)  # a lake that cannot be continued is founded first
+    async for page in source.scan():
+        for change in page:
+            if change.schema is not PAYMENTS or is_final(change.row):
+                stored.add(change.schema, change.key, change.row)
+
+    def finish(tail: "Tail", state: LakeState) -> tuple[LakeState, frozenset[str]]:
+        stored.leave_out(tail)
+        return state, frozenset(tail.replaced)
+
+    state, replaced = await current.with_tail(finish)
+    loop = asyncio.get_running_loop()
+    in_lake = await loop.run_in_executor(thread, _tally_lake, lake, state, replaced)
+    checks = tuple(
+        MonthCheck(name, month, stored.months[name].get(month, Tally()), in_lake[name].get(month, Tally()))
+        for name in stored.months
+        for month in sorted({*stored.months[name], *in_lake[name]})
+        if state[name].snapshot_id is not None
+    )
+    checks = tuple(check for check in checks if check.stored.rows or check.lake.rows)
+    wrong = tuple((check.table, check.month) for check in checks if not check.equal)
+    if wrong and repairs:
+        _log.error("the lake differs from the table and is rebuilt: %s", ", ".join(map(" ".join, wrong)))
+        await _rebuild(current, source, wrong)
+    watermarks = {name: table.watermark for name, table in state.items()}
+    return Verification(watermarks, checks, wrong if repairs else ())
 
 
-async def _scan(store: "Store", table: str) -> AsyncIterator[Attempt | Event]:
-    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
-    while True:
-        reply = await store.call("Scan", request)
-        for item in reply["Items"]:
-            record = from_item(item)
-            if isinstance(record, Attempt | Event):
-                yield record
-        if "LastEvaluatedKey" not in reply:
+async def _rebuild(current: "Current", source: "ChangeSource", wrong: tuple[tuple[str, str], ...]) -> None:
+    """Write the wrong months again from a scan. Raise ``LakeBusy`` if the lake is written again and again meanwhile."""
+    from bursar.reports.errors import LakeBusy
+
+    for _ in range(REPAIR_TRIES):
+        before = await current.with_tail(lambda tail, state: state)
+        rows: dict[tuple[str, str], dict[RowKey, TableRow]] = {place: {} for place in wrong}
+        async for page in source.scan():
+            for change in page:
+                if change.schema is PAYMENTS and not is_final(change.row):
+                    continue
+                found = rows.get((change.schema.name, month_of(change.schema, change.row)))
+                if found is not None:
+                    found[change.key] = change.row
+        if await current.rewrite(before, _rewriting(rows)):
             return
-        request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+    raise LakeBusy("the lake was written while a month was rebuilt; run the verification again")
 
 
-def _tally_lake(lake: Lake, schema: TableSchema, snapshot: int | None, changed_since: set[RowKey]) -> dict[str, Tally]:
-    months: dict[str, Tally] = defaultdict(Tally)
-    if snapshot is None:
-        return months
-    key_at = [schema.position(name) for name in schema.key]
-    with lake.catalog() as catalog:
-        scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
-        for batch in scan.to_arrow_batch_reader():
-            for row in _plain_rows(schema, batch):
-                if tuple(row[place] for place in key_at) not in changed_since:
-                    months[_month(schema, row)].add(schema, row)
+def _rewriting(
+    rows: "Mapping[tuple[str, str], Mapping[RowKey, TableRow]]",
+) -> "Callable[[LakeWriter, Tail], LakeState]":
+    def rewrite(writer: "LakeWriter", tail: "Tail") -> LakeState:
+        for (name, month), found in rows.items():
+            schema = _schema(name)
+            later = tail.finals if schema is PAYMENTS else tail.events
+            kept = [row for key, row in found.items() if key not in later]
+            writer.replace_month(schema, _month_number(month), arrow_table(schema, kept))
+        return writer.state()
+
+    return rewrite
+
+
+def _tally_lake(lake: Lake, state: LakeState, replaced: frozenset[str]) -> Months:
+    months: Months = {schema.name: defaultdict(Tally) for schema in TABLES}
+    for schema in TABLES:
+        snapshot = state[schema.name].snapshot_id
+        if snapshot is None:
+            continue
+        with lake.catalog() as catalog:
+            scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
+            for batch in scan.to_arrow_batch_reader():
+                for row in plain_rows(schema, batch):
+                    if row[schema.position(schema.partition_day)] is None:
+                        continue  # live
+                    if schema is not PAYMENTS or row[0] not in replaced:
+                        months[schema.name][month_of(schema, row)].add(schema, row)
     return months
 
 
-def _plain_rows(schema: TableSchema, batch: Any) -> Any:
-    """Return the batch's rows as :mod:`bursar.reports.lake.rows` makes them: times as whole microseconds."""
-    import pyarrow as pa
-
-    columns = []
-    for name in schema.column_names:
-        column = batch.column(batch.schema.get_field_index(name))
-        columns.append((column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist())
-    return zip(*columns, strict=True)
+def month_of(schema: TableSchema, row: TableRow) -> str:
+    """Return the month of a final row's partition, as ``2026-11``."""
+    day: date = row[schema.position(schema.partition_day)]
+    return f"{day:%Y-%m}"
 
 
-def _month(schema: TableSchema, row: TableRow) -> str:
-    return iso_ms(row[schema.position(schema.partition_time)] / _MICROS)[:7]
+def _month_number(month: str) -> int:
+    year, number = map(int, month.split("-"))
+    return (year - 1970) * 12 + number - 1
+
+
+def _schema(name: str) -> TableSchema:
+    return next(schema for schema in TABLES if schema.name == name)

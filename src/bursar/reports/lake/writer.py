@@ -1,39 +1,54 @@
-"""The only writer of the lake: writes a batch of rows and the new watermark as one commit.
+"""The only writer of the lake: commits rows and the position after them.
 
-A row replaces the lake's row of the same key, so writing a batch twice has the same result as writing it once. After a
-writer that died at any point, the next writer starts again at the watermark:
+Final attempts and events are appended, and the live partition is replaced, so the cost of a commit does not depend on
+the size of the month. Each table is one Iceberg commit with its own position, and a writer that dies at any point
+leaves each table complete up to its own position:
 
-    die before the commit     nothing changed; the vacuum deletes files that belong to no snapshot
-    die between two commits   some months are ahead of the watermark; they are written again, the same
-    die after the commit      done
+    die before a commit          nothing changed; the vacuum deletes files that belong to no snapshot
+    die between the two tables   one table is ahead; readers and the next writer use the position of each
+    die after both               done
 
-New rows are appended to their month. A month in which a row is replaced, or that has many small files, is rewritten. So
-a batch costs at most the months that it touches. One process writes at a time, under a lock that the operating system
-frees when the process dies. If two writers meet on S3, Iceberg refuses the commit of the slower one.
+A founding makes several commits without a position, so a founding that died begins again. Small files are merged
+(:mod:`bursar.reports.lake.merging`). One process writes at a time, under a lock that the operating system frees when
+the process dies. If two writers meet on S3, Iceberg refuses the commit of the slower one.
 """
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import iso_ms
-from bursar.reports.errors import LakeBusy
-from bursar.reports.lake.lake import WATERMARK, Lake, in_months, watermark_of
-from bursar.reports.lake.rows import TableRow, arrow_table
-from bursar.reports.lake.schema import TABLES, TableSchema
+from bursar.reports.errors import LakeBroken, LakeBusy
+from bursar.reports.lake.iceberg import commit_files, data_files, months_of, read_files, rows_of_file
+from bursar.reports.lake.lake import POSITION, WATERMARK, Lake, LakeState, summary_of, table_state
+from bursar.reports.lake.merging import to_merge
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
 from bursar.reports.lake.vacuum import vacuum
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
-FILES_PER_MONTH_MAX: Final = 8
-COMMIT_ROWS_MAX: Final = 500_000  # rows in one commit that rewrites months; a larger batch is several commits
 _LOCK_FILE: Final = "writer.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one commit: final attempts and events by table name, and all live attempts.
+
+    ``replaced`` are the keys of final attempts whose rows in the lake are wrong and must go. ``live`` is None if the
+    live partition stays as it is.
+    """
+
+    rows: "Mapping[str, pa.Table]"
+    live: "pa.Table | None"
+    replaced: Collection[str] = ()
 
 
 class LakeWriter:
@@ -43,42 +58,58 @@ class LakeWriter:
         self._catalog = catalog
         self._tables = tables
 
-    def watermark(self, schema: TableSchema) -> float | None:
-        """Return the table's watermark, epoch seconds; None before the first write."""
-        return watermark_of(self._tables[schema.name])
+    def state(self) -> LakeState:
+        """Return the present state of the lake."""
+        return {schema.name: table_state(schema, self._tables[schema.name]) for schema in TABLES}
 
-    def write(self, schema: TableSchema, rows: list[TableRow], watermark: float) -> int:
-        """Write ``rows`` (one per key) to the lake and move the table's watermark to ``watermark``.
+    def clear(self) -> None:
+        """Remove all rows and positions: a founding begins."""
+        for schema in TABLES:
+            table = self._tables[schema.name]
+            files = data_files(table)
+            if files or summary_of(table, POSITION) is not None:
+                self._commit(schema, files, [], {})
 
-        Returns the number of rewritten months. Raises :class:`LakeBusy` if another writer committed in between.
+    def commit(self, batch: Batch, position: Position | None, watermark: float | None) -> LakeState:
+        """Add a batch and move both positions to ``position``. Return the new state.
+
+        Without a position, the lake stays a lake that is being founded. Raises :class:`LakeBusy` if another writer
+        committed in between.
         """
-        from pyiceberg.exceptions import CommitFailedException
+        summary: dict[str, str] = {} if position is None else {POSITION: position.text()}
+        if watermark is not None:
+            summary[WATERMARK] = iso_ms(watermark)
+        for schema in TABLES:
+            self._commit_batch(schema, batch, summary)
+        return self.state()
 
-        try:
-            return self._write(schema, rows, watermark)
-        except CommitFailedException as error:
-            raise LakeBusy("another process wrote the lake at the same time; nothing was changed") from error
-
-    def _write(self, schema: TableSchema, rows: list[TableRow], watermark: float) -> int:
+    def replace_month(self, schema: TableSchema, month: int, rows: "pa.Table") -> LakeState:
+        """Replace the rows of one month, counted from 1970-01; the position stays. Return the new state."""
         table = self._tables[schema.name]
-        before = watermark_of(table)
-        appended_rows: list[pa.Table] = []
-        rewritten_rows: list[pa.Table] = []
-        months: list[datetime] = []
-        rewritten = 0
-        for month, arriving in _by_month(schema, arrow_table(schema, rows)):
-            kept = _kept_when_rewritten(schema, table, month, arriving)
-            if kept is None:
-                appended_rows.append(arriving)
-                continue
-            rewritten += 1
-            rewritten_rows += [kept, arriving]
-            months.append(month)
-            if sum(map(len, rewritten_rows)) > COMMIT_ROWS_MAX:
-                _commit(schema, table, rewritten_rows, months, before)
-                rewritten_rows, months = [], []
-        _commit(schema, table, appended_rows + rewritten_rows, months, watermark)
-        return rewritten
+        removed = [file for file in data_files(table) if file.partition[0] == month]
+        self._commit(schema, removed, [rows.sort_by(schema.change_time)], self._present(table))
+        return self.state()
+
+    def merge(self) -> LakeState:
+        """Merge small files, each group in a separate commit; no row changes. Return the new state."""
+        for schema in TABLES:
+            table = self._tables[schema.name]
+            while group := self._group_to_merge(table):
+                merged = read_files(schema, table, group).sort_by(schema.change_time)
+                self._commit(schema, group, [merged], self._present(table))
+        return self.state()
+
+    def needs_merge(self) -> bool:
+        """Return whether :meth:`merge` has something to do."""
+        return any(self._group_to_merge(table) for table in self._tables.values())
+
+    def _group_to_merge(self, table: "Table") -> "list[DataFile]":
+        months = list(months_of(data_files(table)))
+        for place, (_, files) in enumerate(months, start=1):
+            group = to_merge(files, is_newest=place == len(months))
+            if group:
+                return group
+        return []
 
     def tidy(self) -> int:
         """Expire old snapshots and delete files that no snapshot needs. Return the number of files deleted."""
@@ -86,12 +117,81 @@ class LakeWriter:
         now = time.time()
         return sum(vacuum(self._tables[schema.name], now) for schema in TABLES)
 
+    def _present(self, table: "Table") -> dict[str, str]:
+        found = {name: summary_of(table, name) for name in (POSITION, WATERMARK)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _commit_batch(self, schema: TableSchema, batch: Batch, summary: Mapping[str, str]) -> None:
+        table = self._tables[schema.name]
+        added, removed = [batch.rows[schema.name].sort_by(schema.change_time)], []
+        files = data_files(table)
+        if schema is PAYMENTS:
+            if batch.live is not None:
+                removed += [file for file in files if file.partition[0] is None]
+                added.append(batch.live)
+            if batch.replaced:
+                rewritten, kept = _without(table, files, batch.replaced)
+                removed += rewritten
+                added.append(kept)
+        if removed or any(rows.num_rows for rows in added) or summary != self._present(table):
+            self._commit(schema, removed, added, summary)
+
+    def _commit(
+        self,
+        schema: TableSchema,
+        removed: "list[DataFile]",
+        added: "list[pa.Table]",
+        summary: Mapping[str, str],
+    ) -> None:
+        from pyiceberg.exceptions import CommitFailedException
+
+        try:
+            commit_files(self._tables[schema.name], removed, added, summary)
+        except CommitFailedException as error:
+            raise LakeBusy("another process wrote the lake at the same time; nothing was changed") from error
+
+
+def _without(table: "Table", files: "list[DataFile]", keys: Collection[str]) -> "tuple[list[DataFile], pa.Table]":
+    """Return the files of final attempts that have any of the keys, and the rows of these files without the keys."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pa.array(sorted(keys))
+    found, kept = [], []
+    for file in files:
+        if file.partition[0] is None:
+            continue
+        rows = rows_of_file(PAYMENTS, table.io, file.file_path)
+        is_replaced = pc.is_in(rows[PAYMENTS.key[0]], value_set=wanted)
+        if pc.any(is_replaced).as_py():
+            found.append(file)
+            kept.append(rows.filter(pc.invert(is_replaced)))
+    return found, pa.concat_tables(kept) if kept else read_files(PAYMENTS, table, [])
+
 
 @contextmanager
 def writing(lake: Lake) -> Iterator[LakeWriter]:
-    """Open the lake for writing; create it if it is missing. Raise :class:`LakeBusy` if another process has it."""
-    with _locked(lake), lake.catalog() as catalog:
-        yield LakeWriter(catalog, lake.tables(catalog))
+    """Open the lake for writing; create it if it is missing.
+
+    Raises :class:`LakeBusy` if another process writes it, and :class:`LakeBroken` if it cannot be opened or written: a
+    full or read-only disk, for example.
+    """
+    try:
+        with _locked(lake), lake.catalog() as catalog:
+            yield LakeWriter(catalog, lake.tables(catalog))
+    except OSError as error:
+        raise LakeBroken(f"the lake at {lake.warehouse} cannot be written: {error}") from error
+    except Exception as error:
+        if _is_database_error(error):
+            reason = str(error).splitlines()[0]
+            raise LakeBroken(f"the lake at {lake.warehouse} cannot be written: {reason}") from error
+        raise
+
+
+def _is_database_error(error: Any) -> bool:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, SQLAlchemyError)
 
 
 @contextmanager
@@ -106,68 +206,3 @@ def _locked(lake: Lake) -> Iterator[None]:
         except BlockingIOError:
             raise LakeBusy(f"another process is writing the lake at {lake.folder}") from None
         yield
-
-
-def _by_month(schema: TableSchema, rows: "pa.Table") -> "Iterator[tuple[datetime, pa.Table]]":
-    """Yield the rows of each UTC month of their partition time, oldest month first."""
-    import pyarrow.compute as pc
-
-    starts = pc.floor_temporal(rows[schema.partition_time], unit="month")
-    for start in sorted(pc.unique(starts).to_pylist()):
-        month = datetime(start.year, start.month, 1, tzinfo=UTC)
-        yield month, rows.filter(pc.equal(starts, _scalar(start, starts.type)))
-
-
-def _scalar(value: Any, kind: "pa.DataType") -> Any:
-    import pyarrow as pa
-
-    return pa.scalar(value, kind)
-
-
-def _kept_when_rewritten(
-    schema: TableSchema, table: "Table", month: datetime, arriving: "pa.Table"
-) -> "pa.Table | None":
-    """Return the month's rows that stay when it is rewritten, or None if the arriving rows can be appended."""
-    import pyarrow.compute as pc
-
-    scan = table.scan(row_filter=in_months(schema, [month]))
-    file_count = sum(1 for _ in scan.plan_files())
-    if file_count == 0:
-        return None
-    taken = pc.is_in(_keys(schema, scan.select(*schema.key).to_arrow()), value_set=_keys(schema, arriving))
-    if file_count < FILES_PER_MONTH_MAX and not pc.any(taken).as_py():
-        return None
-    stored = scan.to_arrow()
-    return stored.filter(pc.invert(pc.is_in(_keys(schema, stored), value_set=_keys(schema, arriving))))
-
-
-def _keys(schema: TableSchema, rows: "pa.Table") -> Any:
-    """Return one text per row. Two texts are equal only if all columns of the key are equal."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    parts = [rows[name].cast(pa.string()) for name in schema.key]
-    joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "\x1f")
-    return joined.combine_chunks()
-
-
-def _commit(
-    schema: TableSchema,
-    table: "Table",
-    parts: "list[pa.Table]",
-    months: list[datetime],
-    watermark: float | None,
-) -> None:
-    """Make one Iceberg commit: empty ``months``, add ``parts`` and set the watermark."""
-    import pyarrow as pa
-
-    from bursar.reports.lake.schema import arrow_schema
-
-    # pyiceberg reads text as large_string, so all parts are cast to one schema.
-    whole = pa.concat_tables([part.cast(arrow_schema(schema)) for part in parts]) if parts else None
-    rows = arrow_schema(schema).empty_table() if whole is None else whole.sort_by(schema.partition_time)
-    properties = {} if watermark is None else {WATERMARK: iso_ms(watermark)}
-    if months:
-        table.overwrite(rows, overwrite_filter=in_months(schema, months), snapshot_properties=properties)
-    else:
-        table.append(rows, snapshot_properties=properties)

@@ -6,11 +6,17 @@ state no longer names are deleted.
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from bursar.reports.lake.lake import Lake, LakeState
+from bursar.reports.lake.rows import TableRow, plain_rows
+from bursar.reports.lake.schema import PAYMENTS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -24,7 +30,7 @@ class LocalFiles:
 
     def paths(self, state: LakeState) -> dict[str, str]:
         """Return each data file of ``state`` → its path here. It blocks. Raises ``OSError`` if S3 cannot be read."""
-        files = [name for table in state.values() for name in table.files]
+        files = [name for table in state.values() for name in (*table.files, *table.live_files)]
         if self._lake.folder is not None:
             return {name: name.removeprefix("file://") for name in files}
         if self._folder is None:
@@ -34,6 +40,12 @@ class LocalFiles:
         for path in set(self._folder.iterdir()) - set(paths.values()):
             path.unlink()
         return {name: str(path) for name, path in paths.items()}
+
+    def live_rows(self, state: LakeState) -> Iterable[TableRow]:
+        """Return the rows of the live partition. It blocks. Raises ``OSError`` if a file cannot be read."""
+        paths = self.paths(state)
+        files = state[PAYMENTS.name].live_files
+        return [row for file in files for row in plain_rows(PAYMENTS, _rows(paths[file]))]
 
     def _fetch(self, missing: dict[str, Path]) -> None:
         if not missing:
@@ -52,3 +64,11 @@ class LocalFiles:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def _rows(path: str) -> "pa.Table":
+    import pyarrow.parquet as pq
+
+    from bursar.reports.lake.iceberg import in_schema
+
+    return in_schema(PAYMENTS, pq.ParquetFile(path).read())

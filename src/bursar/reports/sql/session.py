@@ -1,28 +1,32 @@
 """One DuckDB over one state of the lake. It runs many queries and is closed when the lake has a newer state.
 
-A query sees ``payments`` and ``payment_events`` as views: the rows of the tail, and the rows of the lake that the tail
-does not replace. The lake is read in place from its Parquet files. DuckDB keeps their metadata between queries, so only
-the tail is new for each query. Before the first statement DuckDB is restricted: it may read exactly these files, and
-its settings are locked.
+    twin.duckdb (most rows) ┐
+    newer Parquet files     ├─ UNION ALL ─► payments, payment_events, payment_days
+    the tail, as Arrow      ┘
+
+The parts are disjoint and do not change while a query runs, so all statements of one answer see one state. Before the
+first statement DuckDB is restricted: it may read exactly these files, and its settings are locked.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from types import MappingProxyType
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
-from bursar.reports.lake.lake import LakeState, TableState
-from bursar.reports.lake.schema import TABLES, TableSchema
+from bursar.reports.lake.lake import LakeState
+from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
+from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
+from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source
+from bursar.reports.sql.answer import Question, SqlAnswer
 from bursar.reports.sql.statement import check_statement
+from bursar.reports.tail.tail import TailTables
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 MEMORY_MAX: Final = "1GB"
-ROWS_MAX: Final = 100_000
+ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 _BATCH_ROWS: Final = 10_000
 
 _SETTINGS: Final = (
@@ -39,71 +43,114 @@ _SETTINGS: Final = (
 _CLOSING: Final = ("SET enable_external_access = false", "SET lock_configuration = true")
 
 
-@dataclass(frozen=True, slots=True)
-class SqlAnswer:
-    """The answer to a statement: columns, their SQL types, rows, and the time as of which it holds (epoch s)."""
-
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-    as_of: float
-
-    def dicts(self) -> list[dict[str, Any]]:
-        """Return each row as column name → value."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
 class Session:
     """DuckDB over one state of the lake. Its methods block, so call them in a worker thread."""
 
-    def __init__(self, state: LakeState, paths: Mapping[str, str]) -> None:
-        """Open DuckDB and restrict it. ``paths``: each data file of the lake → its path on this machine."""
+    def __init__(self, state: LakeState, paths: Mapping[str, str], twin: Path | None = None) -> None:
+        """Open DuckDB and restrict it.
+
+        ``paths``: each data file of the lake → its path on this machine. ``twin``: the twin's path, if it exists.
+        Raises :class:`LakeBroken`.
+        """
         import duckdb
 
         self.state = state
         self._connection = duckdb.connect(":memory:")
+        try:
+            self._restrict(paths, twin)
+        except duckdb.Error as error:
+            self._connection.close()
+            raise _report_error(error, expired=False) from error
+
+    def _restrict(self, paths: Mapping[str, str], twin: Path | None) -> None:
+        state = self.state
         for setting in _SETTINGS:
             self._connection.execute(setting)
-        allowed = ", ".join(_quoted(path) for path in paths.values())
+        held = self._attached(twin, state)
+        rest = {
+            name: [paths[file] for file in table.files if file not in held.get(name, ())]
+            for name, table in state.items()
+        }
+        allowed = ", ".join(_quoted(path) for each in rest.values() for path in each)
         self._connection.execute(f"SET allowed_paths = [{allowed}]")
-        for table in state.values():
-            self._connection.execute(_lake_source(table, paths))
+        for schema in TABLES:
+            self._connection.execute(_lake_view(schema, has_twin=bool(held), files=rest[schema.name]))
+        self._connection.execute(_days_view(has_twin=bool(held), files=rest[PAYMENTS.name]))
         for setting in _CLOSING:
             self._connection.execute(setting)
 
+    def _attached(self, twin: Path | None, state: LakeState) -> TwinFiles:
+        """Attach the twin and return its files; nothing if it cannot serve this state of the lake."""
+        import duckdb
+
+        if twin is None or not twin.exists():
+            return {}
+        try:
+            self._connection.execute(f"ATTACH {_quoted(str(twin))} AS twin (READ_ONLY)")
+        except duckdb.Error:
+            return {}  # damaged, or another program's: the Parquet files have all its rows
+        held = files_of_twin(self._connection, "twin")
+        return held if held is not None and is_part_of(held, state) else {}
+
     def cursor(self) -> "DuckDBPyConnection":
-        """Return a connection for one query. Another thread may interrupt it."""
+        """Return a connection for one answer. Another thread may interrupt it."""
         return self._connection.cursor()
 
     def ask(
         self,
         cursor: "DuckDBPyConnection",
-        text: str,
-        parameters: Mapping[str, Any],
-        tail: "Mapping[str, pa.Table]",
+        questions: Sequence[Question],
+        tail: TailTables,
         as_of: float,
         expired: Callable[[], bool],
-        extra_tables: "Mapping[str, pa.Table]" = MappingProxyType({}),
-    ) -> SqlAnswer:
-        """Run one SELECT. Raise a :class:`ReportError`.
+    ) -> list[SqlAnswer]:
+        """Run SELECTs on one state. Raise a :class:`ReportError`.
 
-        ``expired`` returns whether the time limit caused an interrupt. ``extra_tables``: name → table, for this query
-        only.
+        ``expired`` returns whether the time limit caused an interrupt.
         """
         import duckdb
 
         try:
-            statement = check_statement(cursor, text, extra_tables)
-            for schema in TABLES:
-                if schema.name in statement.tables:
-                    _make_view(cursor, schema, tail[schema.name])
-            for name, table in extra_tables.items():
-                cursor.register(name, table)
-            relation = cursor.sql(statement.text, params=dict(parameters) or None)
-            columns, types = tuple(relation.columns), tuple(str(kind) for kind in relation.types)
-            return SqlAnswer(columns, types, _rows(relation, types), as_of)
+            _make_views(cursor, tail)
+            return [self._answer(cursor, question, as_of) for question in questions]
         except duckdb.Error as error:
             raise _report_error(error, expired()) from error
+        except MemoryError as error:
+            raise QueryTooLarge(f"the query needs more than {MEMORY_MAX} of memory") from error
+
+    def _answer(self, cursor: "DuckDBPyConnection", question: Question, as_of: float) -> SqlAnswer:
+        statement = check_statement(cursor, question.text, question.extra_tables)
+        for name, table in question.extra_tables.items():
+            cursor.register(name, table)
+        relation = cursor.sql(statement.text, params=dict(question.parameters) or None)
+        columns, types = tuple(relation.columns), tuple(str(kind) for kind in relation.types)
+        rows, cut = _rows(relation, types, question)
+        return SqlAnswer(columns, types, rows, as_of, cut)
+
+    def find(self, name: str, rows: list[TableRow]) -> dict[RowKey, TableRow]:
+        """Return the lake's rows with the keys of ``rows``, by key. Raises :class:`LakeBroken`."""
+        import duckdb
+
+        from bursar.reports.lake.rows import arrow_table
+
+        schema = next(schema for schema in TABLES if schema.name == name)
+        cursor = self.cursor()
+        same = " AND ".join(f"lake.{column} = wanted.{column}" for column in schema.key)
+        columns = ", ".join(f"lake.{column}" for column in schema.column_names)
+        # The smallest start lets DuckDB skip the older rows; it never changes.
+        started = "created_at" if schema is PAYMENTS else "occurred_at"
+        try:
+            cursor.register("wanted", arrow_table(schema, rows))
+            found = cursor.sql(
+                f"SELECT {columns} FROM lake_{name} AS lake INNER JOIN wanted ON {same} "
+                f"WHERE lake.{started} >= (SELECT min({started}) FROM wanted)"
+            ).to_arrow_table()
+        except duckdb.Error as error:
+            raise _report_error(error, expired=False) from error
+        finally:
+            cursor.close()
+        places = [schema.position(column) for column in schema.key]
+        return {tuple(row[place] for place in places): row for row in plain_rows(schema, found)}
 
     def close(self) -> None:
         """Close DuckDB."""
@@ -114,58 +161,100 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _lake_source(table: TableState, paths: Mapping[str, str]) -> str:
-    schema = table.schema
-    if not table.files:
-        columns = ", ".join(f"{column.name} {column.sql_type}" for column in schema.columns)
-        return f"CREATE TABLE lake_{schema.name} ({columns})"
-    files = ", ".join(_quoted(paths[name]) for name in table.files)
-    # By Iceberg's field ids: a file from before a column was added gives null for it, and no file has to be opened for
-    # its columns. DuckDB must not guess partitions from folder names.
-    fields = ", ".join(
-        f"{place}: {{name: '{column.name}', type: '{column.sql_type}', default_value: NULL}}"
-        for place, column in enumerate(schema.columns, start=1)
-    )
-    return (
-        f"CREATE VIEW lake_{schema.name} AS SELECT {', '.join(schema.column_names)} "
-        f"FROM read_parquet([{files}], schema = MAP {{{fields}}}, hive_partitioning = false)"
-    )
-
-
-def _make_view(cursor: "DuckDBPyConnection", schema: TableSchema, tail: "pa.Table") -> None:
-    """Create the table as the query sees it: rows of the tail replace rows of the lake with the same key."""
+def _lake_view(schema: TableSchema, *, has_twin: bool, files: Sequence[str]) -> str:
     columns = ", ".join(schema.column_names)
-    lake = f"SELECT {columns} FROM lake_{schema.name}"
-    if tail.num_rows:
-        cursor.register(f"tail_{schema.name}", tail)
-        same = " AND ".join(f"tail.{name} = lake.{name}" for name in schema.key)
-        lake = (
-            f"SELECT {columns} FROM tail_{schema.name} UNION ALL "
-            f"SELECT {columns} FROM lake_{schema.name} AS lake "
-            f"WHERE NOT EXISTS (SELECT 1 FROM tail_{schema.name} AS tail WHERE {same})"
+    parts = [f"SELECT {columns} FROM twin.{schema.name}"] if has_twin else []
+    if files:
+        parts.append(f"SELECT {columns} FROM {parquet_source(schema, files)}")
+    if not parts:
+        typed = ", ".join(f"{column.name} {column.sql_type}" for column in schema.columns)
+        return f"CREATE TABLE lake_{schema.name} ({typed})"
+    return f"CREATE VIEW lake_{schema.name} AS {' UNION ALL '.join(parts)}"
+
+
+def _days_view(*, has_twin: bool, files: Sequence[str]) -> str:
+    parts = [f"SELECT * FROM twin.{DAYS}"] if has_twin else []
+    if files or not parts:
+        parts.append(days_of(parquet_source(PAYMENTS, files) if files else f"lake_{PAYMENTS.name}"))
+    return f"CREATE VIEW lake_{DAYS} AS {' UNION ALL '.join(f'({part})' for part in parts)}"
+
+
+def _make_views(cursor: "DuckDBPyConnection", tail: TailTables) -> None:
+    """Create the tables as queries see them."""
+    kept = ""
+    if tail.replaced:
+        keys = ", ".join(map(_quoted, tail.replaced))
+        kept = f" WHERE {PAYMENTS.key[0]} NOT IN ({keys})"
+    for schema in TABLES:
+        columns = ", ".join(schema.column_names)
+        cursor.register(f"tail_{schema.name}", tail.tables[schema.name])
+        cursor.execute(
+            f"CREATE TEMP VIEW {schema.name} AS "
+            f"SELECT {columns} FROM lake_{schema.name}{kept if schema is PAYMENTS else ''} "
+            f"UNION ALL SELECT {columns} FROM tail_{schema.name}"
         )
-    cursor.execute(f"CREATE TEMP VIEW {schema.name} AS {lake}")
+    days = f"SELECT * FROM lake_{DAYS} UNION ALL ({days_of(f'tail_{PAYMENTS.name}')})"
+    cursor.execute(f"CREATE TEMP VIEW {DAYS} AS {days if not kept else days_of(PAYMENTS.name)}")
 
 
-def _rows(relation: Any, types: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """Return all rows as Python values, through Arrow: DuckDB's Python values need another time zone library."""
-    whole = [kind == "HUGEINT" for kind in types]
+def _rows(relation: Any, types: tuple[str, ...], question: Question) -> tuple[list[tuple[Any, ...]], bool]:
+    """Return the rows as Python values, and whether some were cut off.
+
+    They come through Arrow: DuckDB's Python values need another time zone library.
+    """
     rows: list[tuple[Any, ...]] = []
-    reader = relation.to_arrow_reader(_BATCH_ROWS)
-    for batch in reader:
-        if len(rows) + batch.num_rows > ROWS_MAX:
-            raise QueryTooLarge(f"the answer: must have at most {ROWS_MAX} rows; add a LIMIT, a WHERE or a GROUP BY")
-        columns = [
-            _integers(column.to_pylist()) if is_whole else column.to_pylist()
-            for column, is_whole in zip(batch.columns, whole, strict=True)
-        ]
-        rows.extend(zip(*columns, strict=True))
-    return rows
+    size_bytes = 0
+    for batch in relation.to_arrow_reader(_BATCH_ROWS):
+        size_bytes += batch.nbytes
+        if size_bytes > ANSWER_BYTES_MAX:
+            raise QueryTooLarge(f"the answer: must have at most {ANSWER_BYTES_MAX >> 20} MB; got more; add a LIMIT")
+        rows.extend(zip(*map(_values, batch.columns, types), strict=True))
+        if question.rows_max is not None and len(rows) > question.rows_max:
+            if question.cuts:
+                return rows[: question.rows_max], True
+            raise QueryTooLarge(
+                f"the answer: must have at most {question.rows_max} rows; add a LIMIT, a WHERE or a GROUP BY"
+            )
+    return rows, False
+
+
+def _values(column: Any, kind: str) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError) as error:  # Python's calendar has the years 1 to 9999
+        raise BadSql(f"a {kind} of the answer cannot be shown: {error}; cast it to VARCHAR") from error
+    if kind == "HUGEINT":
+        return _integers(values)
+    return [_interval(value) for value in values] if kind == "INTERVAL" else values
 
 
 def _integers(values: list[Decimal | None]) -> list[int | None]:
     """Convert sums of whole numbers, which Arrow returns as decimals of scale 0, to integers."""
     return [None if value is None else int(value) for value in values]
+
+
+def _interval(value: Any) -> str | None:
+    """Return an interval as DuckDB prints it: ``1 year 2 months 3 days 04:05:06.5``."""
+    if value is None:
+        return None
+    months, days, nanoseconds = value
+    years, months = int(months / 12), months - 12 * int(months / 12)
+    parts = [
+        f"{number} {unit}{'' if abs(number) == 1 else 's'}"
+        for number, unit in ((years, "year"), (months, "month"), (days, "day"))
+        if number
+    ]
+    if nanoseconds or not parts:
+        parts.append(_clock_time(nanoseconds // 1000 if nanoseconds >= 0 else -(-nanoseconds // 1000)))
+    return " ".join(parts)
+
+
+def _clock_time(micros: int) -> str:
+    seconds, fraction = divmod(abs(micros), 1_000_000)
+    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    if fraction:
+        text += f".{fraction:06d}".rstrip("0")
+    return f"-{text}" if micros < 0 else text
 
 
 def _report_error(error: Exception, expired: bool) -> ReportError:

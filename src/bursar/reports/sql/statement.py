@@ -1,4 +1,4 @@
-"""Check a user's statement: one SELECT that reads only ``payments`` and ``payment_events``.
+"""Check a user's statement: one SELECT that reads only the tables that queries may read.
 
 DuckDB parses the text and returns its tree as JSON, which is checked here. This is the second protection. The first is
 DuckDB's configuration: no file, no network, no extension, no setting (:mod:`bursar.reports.sql.session`).
@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql
 from bursar.reports.lake.schema import TABLES
+from bursar.reports.lake.twin import DAYS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 STATEMENT_BYTES_MAX: Final = 64 * 1024
-READABLE: Final = tuple(schema.name for schema in TABLES)
+READABLE: Final = (*(schema.name for schema in TABLES), DAYS)
 # Table functions that read nothing. All others (read_csv, glob, duckdb_settings, query, …) are refused.
 _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedStatement:
-    """One SELECT without its closing semicolon, and the names of the tables that it reads, in lower case."""
+    """One SELECT without its closing semicolon, and the readable tables that it reads, in lower case."""
 
     text: str
     tables: frozenset[str]
@@ -34,14 +35,21 @@ def check_statement(
 ) -> CheckedStatement:
     """Return the checked statement. Raise :class:`BadSql` if it is not one SELECT over the readable tables.
 
-    ``extra_tables``: names of tables that may be read in addition to the two.
+    ``extra_tables``: names of tables that may be read in addition.
     """
-    if len(text.encode()) > STATEMENT_BYTES_MAX:
-        raise BadSql(f"the statement: must be at most {STATEMENT_BYTES_MAX} bytes; got {len(text.encode())}")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise BadSql("the statement: must be valid Unicode; got half of a surrogate pair") from None
+    if size > STATEMENT_BYTES_MAX:
+        raise BadSql(f"the statement: must be at most {STATEMENT_BYTES_MAX} bytes; got {size}")
     if not text.strip().strip(";"):
         raise BadSql("the statement: must not be empty")
     found = connection.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [text]).fetchall()
-    tree = json.loads(found[0][0])
+    try:
+        tree = json.loads(found[0][0])
+    except RecursionError:
+        raise BadSql("the statement: its expressions are nested too deeply") from None
     if tree.get("error"):
         raise BadSql(_message(tree))
     if len(tree["statements"]) != 1:
@@ -57,19 +65,16 @@ def _message(tree: dict[str, Any]) -> str:
 
 
 def _check_sources(statement: Any, readable: set[str]) -> set[str]:
-    """Return the names of the tables that the statement reads, including its common table expressions."""
-    nodes = list(_nodes(statement))
-    named = readable | {
-        entry["key"].lower()
-        for node in nodes
-        for entry in node.get("cte_map", {}).get("map", ())
-        if isinstance(entry, dict)
-    }
+    """Return the names of the readable tables that the statement reads. Raise :class:`BadSql` for any other source.
+
+    A common table expression is a table only where SQL makes it visible: in the query that defines it, after its own
+    definition. Everywhere else its name is the name of a table of the database.
+    """
     found: set[str] = set()
-    for node in nodes:
+    for node, visible in _nodes(statement):
         kind = node.get("type")
         if kind == "BASE_TABLE":
-            found.add(_checked_table(node, named))
+            found |= _checked_table(node, readable, visible)
         elif kind == "SHOW_REF" and node.get("query") is None:
             _refuse(str(node.get("table_name", "")).strip('"'))
         elif kind == "TABLE_FUNCTION":
@@ -79,25 +84,39 @@ def _check_sources(statement: Any, readable: set[str]) -> set[str]:
     return found
 
 
-def _checked_table(node: dict[str, Any], named: set[str]) -> str:
+def _checked_table(node: dict[str, Any], readable: set[str], visible: frozenset[str]) -> set[str]:
     path = node.get("qualified_name", {}).get("path") or [node.get("table_name", "")]
-    name = str(path[-1])
-    if len(path) > 1 or node.get("schema_name") or name.lower() not in named:
+    name = str(path[-1]).lower()
+    is_qualified = len(path) > 1 or bool(node.get("schema_name")) or bool(node.get("catalog_name"))
+    if not is_qualified and name in visible:
+        return set()
+    if is_qualified or name not in readable:
         _refuse(".".join(map(str, path)))
-    return name.lower()
+    return {name}
 
 
 def _refuse(name: str) -> None:
-    raise BadSql(f"there is no table {name}; the tables are {' and '.join(READABLE)}")
+    raise BadSql(f"there is no table {name}; the tables are {', '.join(READABLE)}")
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """Yield every JSON object in the tree, without recursion: a statement may be nested to any depth."""
-    waiting = [tree]
+def _nodes(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Yield every JSON object in the tree with the common table expressions that are visible there, in lower case.
+
+    There is no recursion: a statement may be nested to any depth.
+    """
+    waiting: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
+        node, visible = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend((each, visible) for each in node)
+        elif isinstance(node, dict):
+            for entry in node.get("cte_map", _NO_EXPRESSIONS)["map"]:
+                waiting.append((entry["value"], visible))
+                visible |= {entry["key"].lower()}
+            if node.get("type") == "RECURSIVE_CTE_NODE":
+                visible |= {str(node["cte_name"]).lower()}
+            yield node, visible
+            waiting.extend((value, visible) for name, value in node.items() if name != "cte_map")
+
+
+_NO_EXPRESSIONS: Final[dict[str, list[Any]]] = {"map": []}

@@ -1,130 +1,155 @@
-"""The tail: every change since the lake's watermark, read from the store for each query, as Arrow tables.
+"""The tail: every row that the lake does not hold, in memory, current at each read of the store.
 
-A writer stamps a change before it commits it. So a change may become visible after a later change was already read, by
-the duration of a write plus the difference of clocks. :data:`SAFETY_MARGIN_S` is larger than both together, so the
-changes before now − margin are complete.
+    cold     final attempts and events before the lake's position              never change
+    tail     live attempts, and final attempts and events since the position   this module
 
-    ────────┬────────────────────────────┬──────────────────┬──────►
-        watermark                  read up to − margin     now
-            │  kept from earlier queries │  read every time │
-
-The lake never moves its watermark into the margin. Changes before the margin are read once and kept.
-
-Reading has no upper end. An attempt that changes during the read moves forward in the index, and a reader that goes on
-to the end reads it there. A reader that stopped at "now" could miss it at both places.
+The two are disjoint, so a query reads ``cold UNION ALL tail``. A change whose row the lake may hold already is a
+*suspect*: the tail asks the lake for it before it takes the row. Suspects are rare where the source follows the order
+of commits, and are the re-read overlap where it does not.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING
 
-from bursar.clock import Clock
-from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
-from bursar.payments.records import Attempt, Event
-from bursar.reports.lake.rows import RowKey, TableRow, arrow_table, micros, record_row
-from bursar.reports.lake.schema import TABLES, TableSchema
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.rows import RowKey, TableRow, is_final
+from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES
+from bursar.reports.tail.sources import Change
+from bursar.reports.tail.tail_rows import TailRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SAFETY_MARGIN_S: Final = 300.0
-READ_AHEAD_S: Final = 3600.0  # "no upper end": the index has a bucket per hour, so the next bucket is read too
+Find = Callable[[str, list[TableRow]], Mapping[RowKey, TableRow]]
+"""A function of a table's name and rows: the rows of the lake with the same keys, by key."""
 
 
-class ChangesSource(Protocol):
-    """The source of changes: the ledger."""
+@dataclass(frozen=True, slots=True)
+class TailTables:
+    """The tail at one moment, as Arrow by table name, and the keys of payments that replace rows of the lake."""
 
-    def changes(self, since: float, until: float) -> AsyncIterator[Attempt | Event]:
-        """Yield attempts and events that changed in ``since`` ≤ t < ``until``, oldest first.
-
-        The span is at most ``CHANGES_SPAN_MAX_S``.
-        """
-        ...
-
-
-class TailTooLong(Exception):
-    """The tail has more rows than its reader allows. The lake must be written first."""
-
-
-async def changes_between(source: ChangesSource, since: float, until: float) -> AsyncIterator[Attempt | Event]:
-    """Yield the source's changes in ``since`` ≤ t < ``until``, oldest first, over a span of any length."""
-    while since < until:
-        step = min(since + CHANGES_SPAN_MAX_S, until)
-        async for record in source.changes(since, step):
-            yield record
-        since = step
-
-
-Watermarks = Mapping[str, float | None]
-"""Table name → the time from which the tail must hold every change. None: from the first change."""
+    tables: "Mapping[str, pa.Table]"
+    replaced: tuple[str, ...]
 
 
 @dataclass(slots=True)
-class _Kept:
-    """The tail of one table: its rows by key, complete from ``start`` on, and their Arrow form until they change."""
-
-    start: float
-    rows: dict[RowKey, TableRow] = field(default_factory=dict)
-    arrow: "pa.Table | None" = None
-
-
 class Tail:
-    """The changes since the watermarks, current at each :meth:`read`."""
+    """The tail of one process. ``positions``: for each table, the lake holds the changes before it."""
 
-    def __init__(self, source: ChangesSource, origin: Callable[[], Awaitable[float]], clock: Clock) -> None:
-        """Read nothing yet. ``origin`` returns a time before the first change of the store."""
-        self._source = source
-        self._origin = origin
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._kept: dict[str, _Kept] = {}
-        self._complete_to = 0.0  # the kept rows have every change before this time
+    position: Position
+    positions: dict[str, Position]
+    live: TailRows = field(default_factory=lambda: TailRows(PAYMENTS))
+    finals: TailRows = field(default_factory=lambda: TailRows(PAYMENTS))
+    events: TailRows = field(default_factory=lambda: TailRows(PAYMENT_EVENTS))
+    replaced: set[str] = field(default_factory=set)
+    _suspects: list[Change] = field(default_factory=list)
+    _in_lake: dict[tuple[str, RowKey], TableRow] = field(default_factory=dict)
 
-    async def read(self, watermarks: Watermarks, rows_max: int | None = None) -> "dict[str, pa.Table]":
-        """Return every row that changed since its table's watermark, up to now: table name → Arrow table.
+    @classmethod
+    def at(cls, position: Position) -> "Tail":
+        """Return an empty tail whose lake holds the changes before ``position``."""
+        return cls(position, {schema.name: position for schema in TABLES})
 
-        Raises :class:`TailTooLong` if there are more than ``rows_max``.
-        """
-        async with self._lock:
-            starts = {name: await self.start(watermark) for name, watermark in watermarks.items()}
-            await self._catch_up(starts, rows_max)
-            return {schema.name: self._since(schema, starts[schema.name]) for schema in TABLES}
+    def __len__(self) -> int:
+        return len(self.live) + len(self.finals) + len(self.events)
 
-    async def start(self, watermark: float | None) -> float:
-        """Return the time at which reading begins for a watermark."""
-        return await self._origin() if watermark is None else watermark
+    @property
+    def final_rows(self) -> int:
+        """The number of rows that a commit can move to the lake."""
+        return len(self.finals) + len(self.events)
 
-    async def _catch_up(self, starts: Mapping[str, float], rows_max: int | None) -> None:
-        now = self._clock()
-        if any(name not in self._kept or start < self._kept[name].start for name, start in starts.items()):
-            # The first read, or a lake that was deleted and written again: the kept rows begin too late.
-            self._kept = {name: _Kept(start) for name, start in starts.items()}
-            self._complete_to = min(starts.values())
-        since = max(self._complete_to, min(starts.values()))
-        async for record in changes_between(self._source, since, now + READ_AHEAD_S):
-            schema, key, row = record_row(record)
-            self._keep(schema, key, row)
-            if rows_max is not None and sum(len(kept.rows) for kept in self._kept.values()) > rows_max:
-                self._kept = {}  # frees the memory; the next read begins again
-                raise TailTooLong
-        self._complete_to = max(self._complete_to, now - SAFETY_MARGIN_S)
+    def put_found(self, changes: Iterable[Change]) -> None:
+        """Add rows that a scan found, or that the lake has as live."""
+        for change in changes:
+            if change.schema is PAYMENT_EVENTS:
+                self.events.put(change.key, change.row, change.order)
+            else:
+                rows = self.finals if is_final(change.row) else self.live
+                rows.put(change.key, change.row, change.order, change.version)
 
-    def _keep(self, schema: TableSchema, key: RowKey, row: TableRow) -> None:
-        kept = self._kept[schema.name]
-        changed = schema.position(schema.change_time)
-        known = kept.rows.get(key)
-        # An index of Amazon's may return an older state than in the read before. Keep the newer state.
-        if known is None or (known != row and known[changed] <= row[changed]):
-            kept.rows[key] = row
-            kept.arrow = None
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Take changes in their order. :meth:`resolve` must follow, because some of them may be suspects."""
+        for change in changes:
+            if change.schema is PAYMENT_EVENTS:
+                self._apply_event(change)
+            else:
+                self._apply_attempt(change)
 
-    def _since(self, schema: TableSchema, start: float) -> "pa.Table":
-        kept = self._kept[schema.name]
-        if start > kept.start:
-            changed, oldest = schema.position(schema.change_time), micros(start)
-            kept.rows = {key: row for key, row in kept.rows.items() if row[changed] >= oldest}
-            kept.start, kept.arrow = start, None
-        if kept.arrow is None:
-            kept.arrow = arrow_table(schema, kept.rows.values())
-        return kept.arrow
+    def _apply_event(self, change: Change) -> None:
+        if change.key in self.events:
+            return
+        if change.order >= self.positions[PAYMENT_EVENTS.name].order:
+            self.events.put(change.key, change.row, change.order)
+        elif not self._known_in_lake(change):
+            self._suspects.append(change)
+
+    def _apply_attempt(self, change: Change) -> None:
+        key, row = change.key, change.row
+        if key in self.finals:
+            if is_final(row):
+                self.finals.put(key, row, change.order, change.version)
+        elif key in self.live:
+            if is_final(row):
+                self.live.remove(key)
+                self.finals.put(key, row, change.order, change.version)
+            else:
+                self.live.put(key, row, change.order, change.version)
+        elif change.inserted and change.order >= self.positions[PAYMENTS.name].order:
+            self._take(change)
+        elif not self._known_in_lake(change):
+            self._suspects.append(change)
+
+    def _take(self, change: Change) -> None:
+        rows = self.finals if is_final(change.row) else self.live
+        rows.put(change.key, change.row, change.order, change.version)
+
+    def _known_in_lake(self, change: Change) -> bool:
+        return self._in_lake.get((change.schema.name, change.key)) == change.row
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether :meth:`resolve` has something to ask the lake."""
+        return bool(self._suspects)
+
+    def resolve(self, find: Find) -> None:
+        """Take the suspects that the lake does not hold. ``find`` may block."""
+        suspects, self._suspects = self._suspects, []
+        for schema in TABLES:
+            ours = {change.key: change for change in suspects if change.schema is schema}
+            if not ours:
+                continue
+            stored = find(schema.name, [change.row for change in ours.values()])
+            for key, change in ours.items():
+                self._resolve(change, stored.get(key))
+
+    def _resolve(self, change: Change, stored: TableRow | None) -> None:
+        if stored is None:
+            if change.schema is PAYMENT_EVENTS:
+                self.events.put(change.key, change.row, change.order)
+            else:
+                self._take(change)
+            return
+        self._in_lake[change.schema.name, change.key] = stored
+        if change.schema is PAYMENTS and stored != change.row and is_final(change.row):
+            # A final attempt never changes through the ledger: the store itself was changed, and the store is right.
+            self.finals.put(change.key, change.row, change.order, change.version)
+            self.replaced.add(change.key[0])
+
+    def rebase(self, positions: Mapping[str, Position]) -> None:
+        """Forget the rows that the lake holds now: its positions have moved to ``positions``."""
+        payments, events = positions[PAYMENTS.name], positions[PAYMENT_EVENTS.name]
+        self.finals.drop_below(payments.order)
+        self.events.drop_below(events.order)
+        self.replaced.intersection_update(key for (key,) in self.finals)
+        self.positions = dict(positions)
+        self._in_lake.clear()
+
+    def tables(self) -> TailTables:
+        """Return the present rows as Arrow."""
+        import pyarrow as pa
+
+        payments = pa.concat_tables([self.live.arrow(), self.finals.arrow()])
+        return TailTables(
+            {PAYMENTS.name: payments, PAYMENT_EVENTS.name: self.events.arrow()}, tuple(sorted(self.replaced))
+        )

@@ -1,0 +1,369 @@
+"""The present state of all payments: the lake's last state, a session over it, and the tail, kept together.
+
+Every method runs under one lock, so session and tail always belong to the same state of the lake:
+
+    look    follow the changes of the store to their end ─► (session, tail tables) for the answers
+    write   follow, commit the tail to the lake, merge and vacuum, make the twin ─► a session over the new state
+
+A look that begins after a request arrived serves the request; requests that arrive together share one look.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from bursar.clock import Clock
+from bursar.reports.errors import LakeBroken, LakeBusy
+from bursar.reports.lake.lake import Lake, LakeState, no_state
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.rows import TableRow, arrow_table
+from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES
+from bursar.reports.lake.twin import refresh_twin
+from bursar.reports.lake.writer import Batch, LakeWriter, writing
+from bursar.reports.sql.shared_session import Sessions, SharedSession
+from bursar.reports.tail.founding import found
+from bursar.reports.tail.index_source import SAFETY_MARGIN_S
+from bursar.reports.tail.sources import FOUND_ORDER, Change, ChangeSource, PositionLost
+from bursar.reports.tail.tail import Tail, TailTables
+
+LAKE_RECHECK_S: Final = 30.0
+"""An older state of the lake gives the same answers with a longer tail."""
+TAIL_ROWS_MAX: Final = 50_000
+"""A longer tail is moved to the lake first."""
+TAIL_ROWS_LIMIT: Final = 400_000
+"""The longest tail while the lake cannot be written."""
+OTHER_WRITER_WAIT_S: Final = 30.0
+OTHER_WRITER_POLL_S: Final = 0.25
+COMMIT_ROWS_MIN: Final = 5_000
+COMMIT_AGE_MAX_S: Final = 3600.0
+"""A commit is due at this many rows or this age: each commit is a file that must be merged later."""
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class _TailReplaced(Exception):
+    """The lake is ahead of the tail, which begins again at the lake's position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One state of everything: a session over the lake, the tail, and the time as of which they are current."""
+
+    number: int
+    shared: SharedSession
+    tail: TailTables
+    as_of: float
+
+
+class Current:
+    """The state of one process. ``thread`` runs the work on the lake, one piece at a time."""
+
+    def __init__(self, lake: Lake, source: ChangeSource, clock: Clock, thread: Executor) -> None:
+        self._lake = lake
+        self._source = source
+        self._clock = clock
+        self._thread = thread
+        self._sessions = Sessions(lake)
+        self._lock = asyncio.Lock()
+        self._state: LakeState = no_state()
+        self._shared: SharedSession | None = None
+        self._tail: Tail | None = None
+        self._founded_at: float | None = None  # when a founding began that the lake does not have yet
+        self._founded_over: list[int | None] = []  # the lake's snapshots at that time
+        self._must_found = False  # the lake on disk cannot be continued
+        self._checked_at = float("-inf")
+        self._committed_at = clock()
+        self._looks_begun = 0
+        self._last_look: Look | None = None
+
+    async def look(self) -> Look:
+        """Return the present state, with every change that was acknowledged before this call. ``shared`` is entered.
+
+        Raises the store's errors, :class:`LakeBroken` and :class:`LakeBusy`.
+        """
+        begun_before = self._looks_begun
+        async with self._lock:
+            known = self._last_look
+            if known is None or known.number <= begun_before:
+                self._looks_begun += 1
+                number, as_of = self._looks_begun, self._clock()
+                tail = await self._follow()
+                known = self._last_look = Look(number, self._session(), tail.tables(), as_of)
+            known.shared.enter()
+            return known
+
+    async def write(self, *, only_if_due: bool = False) -> dict[str, int]:
+        """Move the tail to the lake. Return the rows of each table that were moved.
+
+        ``only_if_due``: only if the tail is long or old. Raises as :meth:`look`.
+        """
+        async with self._lock:
+            tail = await self._follow()
+            if only_if_due and not self._is_due(tail):
+                return {}
+            for _ in range(2):
+                try:
+                    return await self._commit(tail)
+                except _TailReplaced:
+                    tail = await self._follow()
+            raise LakeBusy("another process is writing the lake")
+
+    async def state(self) -> LakeState:
+        """Return the present state of the lake on disk."""
+        return await self._blocking(self._lake.state)
+
+    async def with_tail(self, work: "Callable[[Tail, LakeState], T]") -> T:
+        """Follow the store to its end and return the result of ``work`` on the tail and its state of the lake."""
+        async with self._lock:
+            return work(await self._follow(), self._state)
+
+    async def rewrite(self, before: LakeState, work: "Callable[[LakeWriter, Tail], LakeState]") -> bool:
+        """Run ``work`` on the open lake and the present tail; it may rewrite months, but not move a position.
+
+        Return False, and do nothing, if the lake is not in the state ``before`` any more. Raises
+        :class:`bursar.reports.errors.LakeBusy` if another process is writing the lake.
+        """
+        async with self._lock:
+            tail = await self._follow()
+
+            def written() -> LakeState | None:
+                with writing(self._lake) as writer:
+                    if not _snapshots(writer.state()) == _snapshots(self._state) == _snapshots(before):
+                        return None
+                    state = work(writer, tail)
+                    self._make_twin(state, state)
+                    return state
+
+            state = await self._blocking(written)
+            if state is not None:
+                await self._set_state(state)
+            return state is not None
+
+    def forget(self, *, founded: bool = False) -> None:
+        """Begin again at the next look: a file of the lake is missing. ``founded``: with a founding, not the lake."""
+        self._tail = None
+        self._checked_at = float("-inf")
+        self._must_found = self._must_found or founded
+
+    async def close(self) -> None:
+        """Close the session and remove local files."""
+        async with self._lock:
+            if self._shared is not None:
+                self._shared.retire()
+                self._shared = None
+            self._sessions.close()
+
+    # Following the store --------------------------------------------------------------------------------------
+
+    async def _follow(self) -> Tail:
+        """Return the tail with every change that is committed now."""
+        for _ in range(3):
+            try:
+                if self._tail is None:
+                    self._tail = await self._opened()
+                elif self._clock() - self._checked_at > LAKE_RECHECK_S or self._clock() < self._checked_at:
+                    await self._adopt(await self._blocking(self._lake.state))
+                return await self._caught_up(self._tail)
+            except _TailReplaced:
+                self._tail = None
+            except PositionLost as error:
+                _log.warning("the lake is founded again: %s", error)
+                self._tail, self._must_found = None, True
+        raise LakeBusy("another process is writing the lake faster than this one can follow")
+
+    async def _caught_up(self, tail: Tail) -> Tail:
+        async for page in self._source.changes(tail.position):
+            tail.apply(page.changes)
+            await self._resolve(tail)
+            tail.position = page.position
+            if tail.final_rows > TAIL_ROWS_MAX:
+                await self._relieve(tail)
+        return tail
+
+    async def _resolve(self, tail: Tail) -> None:
+        if tail.has_suspects:
+            session = self._session().session
+            await self._blocking(lambda: tail.resolve(session.find))
+
+    async def _opened(self) -> Tail:
+        """Return a tail at the lake's position, or of a founding if the lake has no position that is still good."""
+        state = await self._blocking(self._lake.state)
+        self._checked_at = self._clock()
+        positions = _positions(state)
+        if not self._must_found and positions is not None and self._source.accepts(_earliest(positions)):
+            await self._set_state(state)
+            self._founded_at = None
+            tail = Tail(_earliest(positions), positions)
+            rows = await self._blocking(lambda: self._sessions.live_rows(state))
+            tail.put_found(Change(PAYMENTS, row[:1], row, FOUND_ORDER) for row in rows)
+            return tail
+        return await self._founded(state)
+
+    async def _founded(self, state: LakeState) -> Tail:
+        await self._set_state(no_state())
+        self._founded_at, self._founded_over = self._clock(), _snapshots(state)
+        _log.info("founding the lake by a scan of the table")
+        return await found(self._source, self._relieve_founding, self._resolve)
+
+    async def _relieve_founding(self, tail: Tail) -> None:
+        try:
+            await self._commit(tail, founding=True)
+        except LakeBusy:
+            await self._wait_for_other_founding(tail)
+        except LakeBroken:
+            if len(tail) > TAIL_ROWS_LIMIT:
+                raise
+
+    async def _relieve(self, tail: Tail) -> None:
+        """Move the tail to the lake, or let another process's commits shorten it."""
+        try:
+            await self._commit(tail)
+        except LakeBusy:
+            await self._wait_for_other_writer(tail)
+        except LakeBroken:
+            if tail.final_rows > TAIL_ROWS_LIMIT:
+                raise
+
+    async def _wait_for_other_writer(self, tail: Tail) -> None:
+        waited_s = 0.0
+        while waited_s < OTHER_WRITER_WAIT_S:
+            await asyncio.sleep(OTHER_WRITER_POLL_S)
+            waited_s += OTHER_WRITER_POLL_S
+            await self._adopt(await self._blocking(self._lake.state))
+            if tail.final_rows <= TAIL_ROWS_MAX:
+                return
+        if tail.final_rows > TAIL_ROWS_LIMIT:
+            raise LakeBusy("another process is writing the lake; try again")
+
+    async def _wait_for_other_founding(self, tail: Tail) -> None:
+        """Wait for another process that founds the lake; then raise :class:`_TailReplaced`, to use its lake."""
+        waited_s = 0.0
+        while waited_s < OTHER_WRITER_WAIT_S:
+            state = await self._blocking(self._lake.state)
+            if _positions(state) is not None and _snapshots(state) != self._founded_over:
+                raise _TailReplaced
+            await asyncio.sleep(OTHER_WRITER_POLL_S)
+            waited_s += OTHER_WRITER_POLL_S
+        if len(tail) > TAIL_ROWS_LIMIT:
+            raise LakeBusy("another process is founding the lake; try again")
+
+    # States of the lake ---------------------------------------------------------------------------------------
+
+    async def _adopt(self, state: LakeState) -> None:
+        """Take a newer state of the lake that another process wrote. Raise :class:`_TailReplaced` if it is ahead."""
+        self._checked_at = self._clock()
+        tail, positions = self._tail, _positions(state)
+        if tail is None or positions is None or self._founded_at is not None or state == self._state:
+            return  # a lake that another process is founding does not concern this tail yet
+        if any(at.source != tail.position.source or at.order > tail.position.order for at in positions.values()):
+            raise _TailReplaced
+        await self._set_state(state)
+        tail.rebase(positions)
+
+    async def _set_state(self, state: LakeState) -> None:
+        fresh = await self._blocking(lambda: self._sessions.open(state))
+        if self._shared is not None:
+            self._shared.retire()
+        self._shared, self._state, self._last_look = fresh, state, None
+
+    def _session(self) -> SharedSession:
+        assert self._shared is not None
+        return self._shared
+
+    # Writing --------------------------------------------------------------------------------------------------
+
+    def _is_due(self, tail: Tail) -> bool:
+        age_s = self._clock() - self._committed_at
+        return tail.final_rows >= COMMIT_ROWS_MIN or (tail.final_rows > 0 and not 0 <= age_s < COMMIT_AGE_MAX_S)
+
+    async def _commit(self, tail: Tail, *, founding: bool = False) -> dict[str, int]:
+        """Commit the rows before the tail's position. ``founding``: all its rows, without a position."""
+        position = None if founding else tail.position
+        below = tail.position.order
+        moved = {PAYMENTS.name: tail.finals.below(below), PAYMENT_EVENTS.name: tail.events.below(below)}
+        expected = _positions(self._state)
+        is_first = self._founded_at is not None and _is_empty(self._state)
+        if not any(moved.values()) and expected == {schema.name: position for schema in TABLES}:
+            return dict.fromkeys(moved, 0)
+        batch = Batch(
+            {schema.name: arrow_table(schema, moved[schema.name]) for schema in TABLES},
+            None if founding else tail.live.arrow(),
+            tuple(tail.replaced),
+        )
+        watermark = self._watermark(moved)
+
+        def work() -> LakeState:
+            with writing(self._lake) as writer:
+                if _snapshots(writer.state()) != (self._founded_over if is_first else _snapshots(self._state)):
+                    if self._founded_at is not None and not is_first:
+                        raise LakeBusy("another process is founding the lake")
+                    raise _TailReplaced
+                if is_first:
+                    writer.clear()
+                written = writer.commit(batch, position, watermark)
+                merged = writer.merge() if writer.needs_merge() else written
+                self._make_twin(written, merged)
+                writer.tidy()
+                return merged
+
+        state = await self._blocking(work)
+        self._committed_at = self._checked_at = self._clock()
+        await self._set_state(state)
+        if position is None:
+            tail.finals.drop_below(below)
+            tail.events.drop_below(below)
+            tail.replaced.clear()
+        else:
+            self._founded_at, self._must_found = None, False
+            tail.rebase(dict.fromkeys(moved, position))
+        return {name: len(rows) for name, rows in moved.items()}
+
+    def _watermark(self, moved: dict[str, list[TableRow]]) -> float | None:
+        """Return the newest change time in the lake after this commit: the store's time, not this process's clock.
+
+        A founded lake is complete up to the start of the scan less the margin.
+        """
+        if self._founded_at is not None:
+            return self._founded_at - SAFETY_MARGIN_S
+        known = [table.watermark for table in self._state.values() if table.watermark is not None]
+        newest = [
+            max(row[schema.position(schema.change_time)] for row in rows) / 1e6
+            for schema in TABLES
+            if (rows := moved[schema.name])
+        ]
+        return max([*known, *newest], default=None)
+
+    def _make_twin(self, written: LakeState, merged: LakeState) -> None:
+        import duckdb
+
+        if self._lake.folder is None:
+            return
+        try:
+            refresh_twin(self._lake.folder, written, merged)
+        except (OSError, duckdb.Error) as error:
+            _log.warning("the twin of the lake was not made; queries read the Parquet files: %s", error)
+
+    async def _blocking(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _positions(state: LakeState) -> dict[str, Position] | None:
+    """Return the position of each table; None if a table has none, so that the lake is not founded."""
+    found = {name: table.position for name, table in state.items() if table.position is not None}
+    return found if len(found) == len(state) else None
+
+
+def _earliest(positions: dict[str, Position]) -> Position:
+    return min(positions.values(), key=lambda position: position.order)
+
+
+def _snapshots(state: LakeState) -> list[int | None]:
+    return [table.snapshot_id for table in state.values()]
+
+
+def _is_empty(state: LakeState) -> bool:
+    return all(table.snapshot_id is None for table in state.values())

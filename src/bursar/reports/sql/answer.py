@@ -1,0 +1,59 @@
+"""A question in SQL, and its answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_MAX: Final = 100_000
+"""Rows of an answer, unless the question has another limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement and the values of its parameters.
+
+    ``rows_max``: more rows are an error, or cut off if ``cuts``; None for no limit but the size of the answer.
+    ``extra_tables``: tables that only this statement may read.
+    """
+
+    text: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    rows_max: int | None = ROWS_MAX
+    cuts: bool = False
+    extra_tables: "Mapping[str, pa.Table]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlAnswer:
+    """The answer to a statement: columns, their SQL types, rows, and the time as of which it holds (epoch s).
+
+    ``cut`` is True if there are more rows than the question asked for.
+    """
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    as_of: float
+    cut: bool = False
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return each row as column name → value. A name that occurs again has a number: ``x``, ``x_2``."""
+        names = distinct_names(self.columns)
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+def distinct_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names with a number after each that occurred before, so that no column is lost."""
+    taken: set[str] = set()
+    result = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in taken or (number > 1 and candidate in names):
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.add(candidate)
+        result.append(candidate)
+    return tuple(result)

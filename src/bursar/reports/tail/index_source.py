@@ -1,0 +1,100 @@
+"""Changes of any DynamoDB, by the index of changes, which orders them by the time that their writer stamped on them.
+
+A writer stamps a change before it commits it, and the clocks of writers differ. So a change may become visible after a
+later one was read:
+
+    ──────┬──────────────────────┬──────────────┬───────►
+      position − overlap     position          now
+          │   read every time,   │              │   and no upper end: an attempt that changes during the read moves
+          │   mostly known       │              │   forward in the index, and is read there
+
+The position goes to the newest change that was seen, and not past now − margin. The overlap covers clocks that differ
+by up to two hours.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bursar.clock import Clock
+from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
+from bursar.payments.records import Attempt, Event
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.rows import changed_at, micros, record_row
+from bursar.reports.tail.scan import scan_table
+from bursar.reports.tail.sources import Change, ChangePage
+
+if TYPE_CHECKING:
+    from bursar.dynamo import Store
+
+SOURCE: Final = "index"
+SAFETY_MARGIN_S: Final = 300.0
+"""Longer than a write takes, plus the usual difference of clocks and the lag of the index."""
+OVERLAP_S: Final = 2 * 3600.0
+READ_AHEAD_S: Final = 3 * 3600.0
+"""How far beyond now to read: a writer's clock may be ahead."""
+PAGE_CHANGES: Final = 1_000
+_MICROS: Final = 1_000_000
+
+
+class LedgerChanges(Protocol):
+    """The ledger, as far as this source needs it."""
+
+    def changes(self, since: float, until: float) -> AsyncIterator[Attempt | Event]:
+        """Yield attempts and events that changed in ``since`` ≤ t < ``until``, oldest first.
+
+        The span is at most ``CHANGES_SPAN_MAX_S``.
+        """
+        ...
+
+
+class IndexSource:
+    """The changes that ``ledger`` lists, and the rows of its table in ``store``."""
+
+    def __init__(self, ledger: LedgerChanges, store: "Store", table: str, clock: Clock) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._table = table
+        self._clock = clock
+
+    async def position(self) -> Position:
+        """Return the position of now − margin."""
+        return Position(SOURCE, micros(self._clock() - SAFETY_MARGIN_S))
+
+    def accepts(self, position: Position) -> bool:
+        """Return whether this source made the position, within the span that the index is read for."""
+        return position.source == SOURCE and self._clock() - position.order / _MICROS < CHANGES_SPAN_MAX_S / 2
+
+    async def changes(self, position: Position) -> AsyncIterator[ChangePage]:
+        """Yield every visible change since ``position`` − overlap."""
+        now = self._clock()
+        settled = max(position.order, micros(now - SAFETY_MARGIN_S))
+        newest = position.order
+        page: list[Change] = []
+        since = position.order / _MICROS - OVERLAP_S
+        async for record in changes_between(self._ledger, since, now + READ_AHEAD_S):
+            change = _change(record)
+            if len(page) >= PAGE_CHANGES and change.order >= newest:
+                yield ChangePage(page, Position(SOURCE, min(newest, settled)))
+                page = []
+            newest = max(newest, change.order + 1)
+            page.append(change)
+        yield ChangePage(page, Position(SOURCE, min(newest, settled)))
+
+    def scan(self) -> AsyncIterator[Sequence[Change]]:
+        """Yield every row of the table."""
+        return scan_table(self._store, self._table, lambda schema, row: row[schema.position(schema.change_time)])
+
+
+async def changes_between(ledger: LedgerChanges, since: float, until: float) -> AsyncIterator[Attempt | Event]:
+    """Yield the changes in ``since`` ≤ t < ``until``, oldest first, over a span of any length."""
+    while since < until:
+        step = min(since + CHANGES_SPAN_MAX_S, until)
+        async for record in ledger.changes(since, step):
+            yield record
+        since = step
+
+
+def _change(record: Attempt | Event) -> Change:
+    schema, key, row = record_row(record)
+    version = record.version if isinstance(record, Attempt) else 0
+    return Change(schema, key, row, micros(changed_at(record)), version=version)

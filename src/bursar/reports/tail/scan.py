@@ -1,0 +1,31 @@
+"""Read the rows of a whole table by strongly consistent scans."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.reports.lake.fast_rows import item_row
+from bursar.reports.lake.rows import TableRow
+from bursar.reports.lake.schema import TableSchema
+from bursar.reports.tail.sources import Change
+
+if TYPE_CHECKING:
+    from bursar.dynamo import Store
+
+PAGE_ITEMS: Final = 500
+"""Items of one page: the event loop of this process runs other work between two pages."""
+
+
+async def scan_table(
+    store: "Store", table: str, order_of: Callable[[TableSchema, TableRow], int]
+) -> AsyncIterator[Sequence[Change]]:
+    """Yield the rows of ``table``, page by page, each with its ``order_of``. The store's errors are raised."""
+    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "Limit": PAGE_ITEMS}
+    while True:
+        reply = await store.call("Scan", request)
+        found = (item_row(item) for item in reply["Items"])
+        yield [Change(*row, order=order_of(row[0], row[2])) for row in found if row is not None]
+        if "LastEvaluatedKey" not in reply:
+            return
+        request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+        await asyncio.sleep(0)

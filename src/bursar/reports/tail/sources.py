@@ -1,0 +1,64 @@
+"""The port through which the tail reads a store: a position in the order of changes, the changes after it, all rows.
+
+Two sources exist: the change stream of the embedded engine (:mod:`bursar.reports.tail.stream_source`), and the index of
+changes of any other DynamoDB (:mod:`bursar.reports.tail.index_source`).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.rows import RowKey, TableRow
+from bursar.reports.lake.schema import TableSchema
+
+
+class PositionLost(Exception):
+    """The source cannot continue at a position: the lake must be founded again."""
+
+
+FOUND_ORDER: Final = 0
+"""The order of a row whose place is not known, but which is before every change to come."""
+
+
+class Change(NamedTuple):
+    """One changed row. ``order`` is its place; ``inserted`` is True if the source knows that the row is new.
+
+    ``version`` grows with each change of an attempt; a source that always reads the present state may leave it 0.
+    """
+
+    schema: TableSchema
+    key: RowKey
+    row: TableRow
+    order: int
+    inserted: bool = False
+    version: int = 0
+
+
+class ChangePage(NamedTuple):
+    """Some changes in their order, and the position after them."""
+
+    changes: Sequence[Change]
+    position: Position
+
+
+class ChangeSource(Protocol):
+    """The source of changes of one store."""
+
+    async def position(self) -> Position:
+        """Return a position from which :meth:`changes` yields every change that is acknowledged after this call."""
+        ...
+
+    def accepts(self, position: Position) -> bool:
+        """Return whether :meth:`changes` can continue at this position."""
+        ...
+
+    def changes(self, position: Position) -> AsyncIterator[ChangePage]:
+        """Yield every change since ``position`` that is committed now. A change may be yielded again.
+
+        Raises :class:`PositionLost`.
+        """
+        ...
+
+    def scan(self) -> AsyncIterator[Sequence[Change]]:
+        """Yield every row of the store, each once, with its order as far as the source knows it."""
+        ...

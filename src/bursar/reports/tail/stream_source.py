@@ -1,0 +1,85 @@
+"""Changes of an embedded store, by the engine's change stream: complete, in commit order, independent of clocks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from bursar.reports.lake.fast_rows import item_row
+from bursar.reports.lake.position import Position
+from bursar.reports.tail.scan import scan_table
+from bursar.reports.tail.sources import FOUND_ORDER, Change, ChangePage, PositionLost
+
+if TYPE_CHECKING:
+    from bursar.dynamo import AsyncEngine
+    from bursar.dynamo.engine.change_feed import ChangedItem, ChangeFeed, FeedPosition
+
+PAGE_CHANGES: Final = 1_000
+SOURCE: Final = "stream"
+
+
+class StreamSource:
+    """The changes of ``table`` in an embedded store."""
+
+    def __init__(self, store: "AsyncEngine", table: str) -> None:
+        self._store = store
+        self._table = table
+        self._feed_of_table: ChangeFeed | None = None
+
+    async def position(self) -> Position:
+        """Return the position after the last committed change."""
+        return _position(self._feed().position())
+
+    def accepts(self, position: Position) -> bool:
+        """Return whether the stream still has the changes since ``position``."""
+        from bursar.dynamo.engine import change_feed
+
+        if position.source != SOURCE:
+            return False
+        try:
+            self._feed().since(_feed_position(position), 1)
+        except change_feed.PositionLost:
+            return False
+        return True
+
+    async def changes(self, position: Position) -> AsyncIterator[ChangePage]:
+        """Yield every committed change since ``position``. Raises :class:`PositionLost`."""
+        from bursar.dynamo.engine import change_feed
+
+        feed, at = self._feed(), _feed_position(position)
+        while True:
+            try:
+                items, after = feed.since(at, PAGE_CHANGES)
+            except change_feed.PositionLost as error:
+                raise PositionLost(str(error)) from error
+            if after == at:
+                return
+            yield ChangePage([change for item in items for change in _change(item)], _position(after))
+            at = after
+            await asyncio.sleep(0)
+
+    def scan(self) -> AsyncIterator[Sequence[Change]]:
+        """Yield every row of the table."""
+        return scan_table(self._store, self._table, lambda schema, row: FOUND_ORDER)
+
+    def _feed(self) -> "ChangeFeed":
+        from bursar.dynamo.engine.change_feed import ChangeFeed
+
+        if self._feed_of_table is None:
+            self._feed_of_table = ChangeFeed(self._store.engine, self._table)
+        return self._feed_of_table
+
+
+def _change(item: "ChangedItem") -> list[Change]:
+    found = item_row(item.item)
+    return [] if found is None else [Change(*found, order=item.sequence, inserted=item.inserted)]
+
+
+def _position(at: "FeedPosition") -> Position:
+    return Position(SOURCE, at.sequence + 1, [at.label, at.recorded_at])
+
+
+def _feed_position(position: Position) -> "FeedPosition":
+    from bursar.dynamo.engine.change_feed import FeedPosition
+
+    label, recorded_at = position.mark
+    return FeedPosition(str(label), position.order - 1, recorded_at)

@@ -1,0 +1,85 @@
+"""Rows of the tail by key, with the order of their last change, and their Arrow form, which grows with them."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from bursar.reports.lake.rows import RowKey, TableRow, arrow_table
+from bursar.reports.lake.schema import TableSchema, arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PARTS_MAX: Final = 32
+"""Arrow tables that are kept apart; more are joined, because a query pays for each."""
+
+
+class TailRows:
+    """Some rows of one table."""
+
+    def __init__(self, schema: TableSchema) -> None:
+        self._schema = schema
+        self._rows: dict[RowKey, tuple[int, TableRow, int]] = {}
+        self._waiting: list[TableRow] = []  # rows that the Arrow parts do not have yet
+        self._parts: list[pa.Table] = []
+        self._stale = False  # a row that the parts have was replaced or removed
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, key: RowKey) -> bool:
+        return key in self._rows
+
+    def row(self, key: RowKey) -> TableRow | None:
+        """Return the row of ``key``, or None."""
+        found = self._rows.get(key)
+        return None if found is None else found[1]
+
+    def put(self, key: RowKey, row: TableRow, order: int, version: int = 0) -> None:
+        """Add a row, or replace the row of this key by one of the same or a later version."""
+        known = self._rows.get(key)
+        if known is None:
+            self._waiting.append(row)
+        elif version < known[2]:
+            return
+        elif known[1] != row:
+            self._stale = True
+        self._rows[key] = (order, row, version)
+
+    def remove(self, key: RowKey) -> None:
+        """Remove the row of ``key``, if there is one."""
+        if self._rows.pop(key, None) is not None:
+            self._stale = True
+
+    def below(self, order: int) -> list[TableRow]:
+        """Return the rows whose last change is before ``order``."""
+        return [row for at, row, _ in self._rows.values() if at < order]
+
+    def drop_below(self, order: int) -> None:
+        """Remove the rows whose last change is before ``order``."""
+        kept = {key: value for key, value in self._rows.items() if value[0] >= order}
+        if len(kept) != len(self._rows):
+            self._rows = kept
+            self._stale = True
+
+    def rows(self) -> list[TableRow]:
+        """Return all rows."""
+        return [row for _, row, _ in self._rows.values()]
+
+    def __iter__(self) -> Iterator[RowKey]:
+        """Yield all keys."""
+        return iter(self._rows)
+
+    def arrow(self) -> "pa.Table":
+        """Return all rows as Arrow. Later changes do not change the returned table."""
+        import pyarrow as pa
+
+        if self._stale:
+            self._parts, self._waiting, self._stale = [], self.rows(), False
+        if self._waiting:
+            self._parts.append(arrow_table(self._schema, self._waiting))
+            self._waiting = []
+        if not self._parts:
+            return arrow_schema(self._schema).empty_table()
+        if len(self._parts) > PARTS_MAX:
+            self._parts = [pa.concat_tables(self._parts).combine_chunks()]
+        return pa.concat_tables(self._parts)

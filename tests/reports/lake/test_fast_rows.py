@@ -1,0 +1,58 @@
+"""Rows that are made from items equal the rows that are made from records."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bursar.payments.records import Attempt, Event, from_item, obligation_of, to_item, whole_ms
+from bursar.payments.status import STATUSES
+from bursar.reports.lake.fast_rows import item_row
+from bursar.reports.lake.rows import record_row
+from tests.support.hypothesis_profiles import examples
+from tests.support.reports.book import Book
+
+times = st.floats(0, 4e9).map(whole_ms)
+texts = st.none() | st.text(min_size=1, max_size=5)
+
+
+@examples(50)
+@given(
+    st.sampled_from(STATUSES),
+    times,
+    times,
+    st.none() | times,
+    st.integers(1, 99_999_999_999),
+    texts,
+    texts,
+    st.booleans(),
+    st.dictionaries(st.sampled_from(("token", "a", 'a "token" b')), st.text(max_size=3) | st.integers()),
+)
+def test_a_row_of_an_item_equals_the_row_of_its_record(
+    status: str, created: float, updated: float, token: float | None, cents: int, code: str | None, reason: str | None,
+    unknown: bool, detail: dict[str, object],
+) -> None:  # fmt: skip
+    book = Book()
+    attempt = replace(
+        book.start(token="t" * 32),
+        status=status,  # type: ignore[arg-type] # one of the statuses
+        created_at=created,
+        updated_at=updated,
+        token_at=token,
+        amount=Decimal(cents) / 100,
+        return_code=code,
+        unknown_reason=reason,
+        outcome_unknown=unknown,
+    )
+    event = replace(book.events[0], at=updated, detail=detail)
+    for record in (attempt, event):
+        item = to_item(record)
+        stored = from_item(item)
+        assert isinstance(stored, Attempt | Event)
+        assert item_row(item) == record_row(stored)
+
+
+def test_other_items_have_no_row(book: Book) -> None:
+    assert item_row(to_item(obligation_of(book.start()))) is None
+    assert item_row({"pk": {"S": "a sentinel"}}) is None

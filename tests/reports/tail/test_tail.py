@@ -1,0 +1,113 @@
+"""The tail: live attempts, finals and events that the lake does not hold, and suspects that it may hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bursar.payments.records import Attempt, Event
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.rows import RowKey, TableRow, record_row
+from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
+from bursar.reports.tail.sources import Change
+from bursar.reports.tail.tail import Tail
+from tests.support.reports.book import Book
+
+AT_10 = Position("stream", 10)
+
+
+def change(record: Attempt | Event, order: int, *, inserted: bool = False, version: int = 0) -> Change:
+    return Change(*record_row(record), order=order, inserted=inserted, version=version)
+
+
+def column(tail: Tail, table: str, name: str) -> list[Any]:
+    values: list[Any] = tail.tables().tables[table][name].to_pylist()
+    return values
+
+
+def nothing(table: str, rows: list[TableRow]) -> Mapping[RowKey, TableRow]:
+    return {}
+
+
+def test_an_attempt_is_live_until_it_is_final_and_is_there_once(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    attempt = book.start()
+    tail.apply([change(attempt, 10, inserted=True)])
+    attempt = book.move(attempt, "initiated")
+    tail.apply([change(attempt, 11)])
+    assert column(tail, "payments", "status") == ["initiated"]
+    tail.apply([change(book.move(attempt, "failed"), 12)])
+    assert column(tail, "payments", "status") == ["failed"]
+    assert (len(tail.live), len(tail.finals)) == (0, 1)
+
+
+def test_an_event_is_there_once_however_often_it_is_read(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    book.start()
+    for order in (10, 10, 11):
+        tail.apply([change(book.events[0], order, inserted=True)])
+    assert column(tail, "payment_events", "seq") == [1]
+
+
+def test_a_row_that_the_lake_holds_is_not_taken(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    final = book.move(book.start(), "processed")
+    schema, key, row = record_row(final)
+    tail.apply([change(final, 11)])
+    assert tail.has_suspects
+    tail.resolve(lambda table, rows: {key: row} if table == schema.name else {})
+    assert len(tail) == 0
+    tail.apply([change(final, 12)])
+    assert not tail.has_suspects, "the lake is asked once"
+
+
+def test_an_event_from_before_the_position_is_taken_only_if_the_lake_lacks_it(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    book.start()
+    tail.apply([change(book.events[0], 9)])
+    assert tail.has_suspects
+    tail.resolve(nothing)
+    assert column(tail, "payment_events", "seq") == [1]
+
+
+def test_a_final_that_was_changed_in_the_store_replaces_the_lakes_row(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    stored = book.move(book.start(), "processed")
+    changed = book.move(stored, "failed")
+    tail.apply([change(changed, 11)])
+    tail.resolve(lambda table, rows: {(stored.agency_tracking_id,): record_row(stored)[2]})
+    assert column(tail, "payments", "status") == ["failed"]
+    assert tail.tables().replaced == (stored.agency_tracking_id,)
+
+
+def test_an_older_state_that_an_index_still_shows_changes_nothing(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    first = book.start()
+    second = book.move(first, "initiated")
+    tail.apply([change(second, 12, version=2)])
+    tail.resolve(nothing)
+    tail.apply([change(first, 11, version=1)])
+    assert column(tail, "payments", "status") == ["initiated"]
+    final = book.move(second, "failed")
+    tail.apply([change(final, 13, version=3), change(second, 12, version=2)])
+    assert column(tail, "payments", "status") == ["failed"]
+
+
+def test_what_the_lake_has_taken_is_forgotten(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    live, final = book.start(), book.move(book.start(), "failed")
+    tail.apply([change(live, 10, inserted=True), change(final, 11, inserted=True)])
+    tail.apply([change(event, 12 + place) for place, event in enumerate(book.events)])
+    tail.rebase({PAYMENTS.name: Position("stream", 12), PAYMENT_EVENTS.name: Position("stream", 13)})
+    assert column(tail, "payments", "agency_tracking_id") == [live.agency_tracking_id]
+    assert len(tail.events) == len(book.events) - 1
+    tail.apply([change(book.events[0], 12)])
+    assert tail.has_suspects, "the lake may hold it"
+
+
+def test_tables_that_were_taken_do_not_change(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    tail.apply([change(book.start(), 10, inserted=True)])
+    before = tail.tables().tables["payments"]
+    for order in range(11, 60):
+        tail.apply([change(book.move(book.start(), "failed"), order, inserted=True)])
+        assert tail.tables().tables["payments"].num_rows == order - 9
+    assert before.num_rows == 1
