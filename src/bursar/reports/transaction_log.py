@@ -6,16 +6,16 @@ token, because no table has one.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from bursar.clock import iso_ms
 from bursar.payments.status import FAILED, PENDING
 from bursar.reports.log_sorts import LOG_SORTS
-from bursar.reports.reports import Reports
+from bursar.reports.sql.answer import Question, SqlAnswer
 
 RECENT_MAX: Final = 100
 PAGE_ROWS_MAX: Final = 5_000
@@ -47,6 +47,10 @@ _IN_FRAME: Final = (
 )
 
 
+_COUNTS: Final = "SELECT payment_status, count(*)"
+NO_PERIODS: Final[Mapping[str, tuple[float, float]]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class LogCounts:
     """Attempts by payment status."""
@@ -61,6 +65,23 @@ class LogCounts:
         return self.success + self.failed + self.pending
 
 
+@dataclass(frozen=True, slots=True)
+class LogAnswer:
+    """One page of the log, of one state: entries, counts of the frame, and the amount of each period in dollars."""
+
+    entries: list[dict[str, Any]]
+    counts: LogCounts | None
+    totals: Mapping[str, Decimal]
+
+
+class Answers(Protocol):
+    """The object that answers questions: reports in this process or in another one."""
+
+    async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
+        """Return the answers to several statements on one state of all payments."""
+        ...
+
+
 class SqlTransactionLog:
     """The log over ``reports``.
 
@@ -70,7 +91,7 @@ class SqlTransactionLog:
 
     def __init__(
         self,
-        reports: Reports,
+        reports: Answers,
         fee_names: Callable[[], Mapping[str, str]],
         method_labels: Mapping[str, str] = NO_LABELS,
     ) -> None:
@@ -80,9 +101,11 @@ class SqlTransactionLog:
 
     async def recent(self, payment_status: str | None = None, limit: int = RECENT_MAX) -> list[dict[str, Any]]:
         """Return the newest attempts by start, at most ``limit``, of one payment status or of all."""
-        return await self._entries(
+        question = self._entries(
             "TRUE", {}, payment_status, "created_at DESC, agency_tracking_id", _bounded(limit, RECENT_MAX), 0
         )
+        [answer] = await self._reports.answers([question])
+        return [_entry(row) for row in answer.dicts()]
 
     async def page(
         self,
@@ -94,51 +117,40 @@ class SqlTransactionLog:
         order: str = "desc",
         limit: int,
         offset: int,
-    ) -> list[dict[str, Any]]:
+        counted: bool = True,
+        periods: Mapping[str, tuple[float, float]] = NO_PERIODS,
+    ) -> LogAnswer:
         """Return entries that last changed in the frame, from ``offset`` on; nulls last, ties by agencyTrackingId.
 
-        Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order`` than asc and desc.
+        With ``counted``, the answer has the counts of the frame, and with ``periods`` the successful amount of each.
+        All parts are of one state. Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order``
+        than asc and desc.
         """
         if sort not in LOG_SORTS or order not in _ORDERS:
             raise ValueError(f"sort: must be one of {', '.join(LOG_SORTS)}, and order asc or desc; got {sort} {order}")
         by = f"{_SORTED_BY.get(sort, _FIELDS[sort])} {_ORDERS[order]} NULLS LAST, agency_tracking_id"
-        limit = _bounded(limit, PAGE_ROWS_MAX)
-        return await self._entries(_IN_FRAME, _frame(since, until), status, by, limit, max(offset, 0))
-
-    async def counts(self, since: float | None = None, until: float | None = None) -> LogCounts:
-        """Return the number of attempts that last changed in the frame, by payment status; all without a frame."""
-        framed = since is not None and until is not None
-        where = _IN_FRAME if framed else "TRUE"
-        parameters = _frame(since, until) if since is not None and until is not None else {}
-        answer = await self._reports.sql(
-            f"SELECT payment_status, count(*) FROM payments WHERE {where} GROUP BY payment_status", parameters
+        frame = _frame(since, until)
+        questions = [self._entries(_IN_FRAME, frame, status, by, _bounded(limit, PAGE_ROWS_MAX), max(offset, 0))]
+        if counted:
+            questions.append(Question(f"{_COUNTS} FROM payments WHERE {_IN_FRAME} GROUP BY payment_status", frame))
+        if periods:
+            questions.append(_totals(periods))
+        answers = await self._reports.answers(questions)
+        return LogAnswer(
+            [_entry(row) for row in answers[0].dicts()],
+            _counts(answers[1]) if counted else None,
+            _amounts(periods, answers[-1]) if periods else {},
         )
-        found = dict(answer.rows)
-        return LogCounts(found.get("success", 0), found.get(FAILED, 0), found.get(PENDING, 0))
 
-    async def totals(self, periods: Mapping[str, tuple[float, float]]) -> dict[str, Decimal]:
-        """Return the successful amount of each period in dollars. One statement, so one state of the table."""
-        if not periods:
-            return {}
-        sums: list[str] = []
-        parameters: dict[str, str] = {}
-        for place, (since, until) in enumerate(periods.values()):
-            frame = _IN_FRAME.replace("$since", f"$since{place}").replace("$until", f"$until{place}")
-            sums.append(f"sum(CASE WHEN {frame} THEN amount END)")
-            parameters |= {f"since{place}": _instant(since), f"until{place}": _instant(until)}
-        # The frame around all periods lets the lake skip the files of other months.
-        parameters |= _frame(min(since for since, _ in periods.values()), max(until for _, until in periods.values()))
-        answer = await self._reports.sql(
-            f"SELECT {', '.join(sums)} FROM payments WHERE payment_status = 'success' AND {_IN_FRAME}", parameters
-        )
-        return {
-            name: Decimal("0.00") if total is None else total
-            for name, total in zip(periods, answer.rows[0], strict=True)
-        }
+    async def counts(self) -> LogCounts:
+        """Return the number of all attempts, by payment status."""
+        text = "SELECT payment_status, CAST(sum(attempts) AS BIGINT) FROM payment_days GROUP BY payment_status"
+        [answer] = await self._reports.answers([Question(text)])
+        return _counts(answer)
 
-    async def _entries(
-        self, where: str, parameters: dict[str, Any], status: str | None, by: str, limit: int, offset: int
-    ) -> list[dict[str, Any]]:
+    def _entries(
+        self, where: str, parameters: Mapping[str, Any], status: str | None, by: str, limit: int, offset: int
+    ) -> Question:
         fee_name, names = _labelled("fee", self._fee_names())
         method_label, labels = _labelled("payment_method", self._method_labels)
         parameters = {**parameters, **names, **labels}
@@ -146,13 +158,38 @@ class SqlTransactionLog:
             where += " AND payment_status = $status"
             parameters["status"] = status
         fields = ", ".join(f'{expression} AS "{name}"' for name, expression in _FIELDS.items())
-        answer = await self._reports.sql(
+        return Question(
             f"WITH named AS (SELECT *, {fee_name} AS fee_name, {method_label} AS method_label "
             f"FROM payments WHERE {where}) "
             f"SELECT {fields} FROM named ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}",
             parameters,
         )
-        return [_entry(row) for row in answer.dicts()]
+
+
+def _totals(periods: Mapping[str, tuple[float, float]]) -> Question:
+    """Return the question for the successful amount of each period, in the order of the periods."""
+    sums: list[str] = []
+    parameters: dict[str, str] = {}
+    for place, (since, until) in enumerate(periods.values()):
+        frame = _IN_FRAME.replace("$since", f"$since{place}").replace("$until", f"$until{place}")
+        sums.append(f"sum(CASE WHEN {frame} THEN amount END)")
+        parameters |= {f"since{place}": _instant(since), f"until{place}": _instant(until)}
+    # The frame around all periods lets DuckDB skip the rows of other months.
+    parameters |= _frame(min(since for since, _ in periods.values()), max(until for _, until in periods.values()))
+    return Question(
+        f"SELECT {', '.join(sums)} FROM payments WHERE payment_status = 'success' AND {_IN_FRAME}", parameters
+    )
+
+
+def _amounts(periods: Mapping[str, tuple[float, float]], answer: SqlAnswer) -> dict[str, Decimal]:
+    return {
+        name: Decimal("0.00") if total is None else total for name, total in zip(periods, answer.rows[0], strict=True)
+    }
+
+
+def _counts(answer: SqlAnswer) -> LogCounts:
+    found = dict(answer.rows)
+    return LogCounts(found.get("success", 0), found.get(FAILED, 0), found.get(PENDING, 0))
 
 
 def _labelled(column: str, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:

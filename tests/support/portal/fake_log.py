@@ -48,14 +48,20 @@ class FakeLog:
         self.asked.append(("recent", {"status": payment_status, "limit": limit}))
         return [dict(each) for each in self.entries]
 
-    async def page(self, since: float, until: float, **asked: Any) -> list[dict[str, Any]]:
+    async def page(self, since: float, until: float, **asked: Any) -> "FakeAnswer":
         self.asked.append(("page", {"since": since, "until": until, **asked}))
-        return [dict(each) for each in self.entries]
+        counts = Counts(3, 2, 1) if asked["counted"] else None
+        return FakeAnswer([dict(each) for each in self.entries], counts, dict.fromkeys(asked["periods"], Decimal("60")))
 
-    async def counts(self, since: float | None = None, until: float | None = None) -> Counts:
-        self.asked.append(("counts", {"since": since, "until": until}))
+    async def counts(self) -> Counts:
+        self.asked.append(("counts", {}))
         return Counts(3, 2, 1)
 
-    async def totals(self, periods: Mapping[str, tuple[float, float]]) -> dict[str, Decimal]:
-        self.asked.append(("totals", dict(periods)))
-        return dict.fromkeys(periods, Decimal("60"))
+
+@dataclass(frozen=True)
+class FakeAnswer:
+    """A page of the log."""
+
+    entries: list[dict[str, Any]]
+    counts: Counts | None
+    totals: Mapping[str, Decimal]

@@ -8,7 +8,7 @@ An entry is an attempt, found by the time of its last change. Entries hold perso
 every payment may ask (:func:`~bursar.portal.contract.authorisation.authorise_overview`). No entry holds a token.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -35,17 +35,42 @@ class TransactionLog(Protocol):
         ...
 
     async def page(
-        self, since: float, until: float, *, status: str | None, sort: str, order: str, limit: int, offset: int
-    ) -> list[dict[str, Any]]:
-        """Return one page of a frame; nulls last in both directions, ties by agencyTrackingId."""
+        self,
+        since: float,
+        until: float,
+        *,
+        status: str | None,
+        sort: str,
+        order: str,
+        limit: int,
+        offset: int,
+        counted: bool,
+        periods: Mapping[str, tuple[float, float]],
+    ) -> "LogAnswer":
+        """Return one page of a frame, of one state; nulls last in both directions, ties by agencyTrackingId."""
         ...
 
-    async def counts(self, since: float | None = None, until: float | None = None) -> StatusCounts:
-        """Return how many attempts last changed in the frame, by payment status; of all time without a frame."""
+    async def counts(self) -> StatusCounts:
+        """Return how many attempts there are, by payment status."""
         ...
 
-    async def totals(self, periods: Mapping[str, tuple[float, float]]) -> Mapping[str, Decimal]:
-        """Return the successful amounts of each period, by its name, in dollars."""
+
+class LogAnswer(Protocol):
+    """One page of the log: entries, the counts of the frame if they were asked for, the amount of each period."""
+
+    @property
+    def entries(self) -> Sequence[LogEntry]:
+        """The attempts."""
+        ...
+
+    @property
+    def counts(self) -> StatusCounts | None:
+        """How many attempts last changed in the frame, by payment status."""
+        ...
+
+    @property
+    def totals(self) -> Mapping[str, Decimal]:
+        """The successful amount of each period, by its name, in dollars."""
         ...
 
 
@@ -65,10 +90,13 @@ async def transaction_log(portal: Portal, log: TransactionLog, client: Client, q
     """Return one page of the log. Raises ``Forbidden``.
 
     Counts ignore the payment status of the query. Pages of an export after the first have no counts and no totals: the
-    caller has them from the first page. Pages are no snapshot: an attempt that changes meanwhile moves.
+    caller has them from the first page. Rows, counts and totals of one answer are of one state. Several pages are no
+    snapshot: an attempt that changes meanwhile moves.
     """
     authorise_overview(client)
-    entries = await log.page(
+    counted = not (query.export and query.page > 1)
+    periods = _periods(portal.clock()) if counted and query.include_totals else {}
+    found = await log.page(
         query.since,
         query.until,
         status=query.status,
@@ -76,18 +104,19 @@ async def transaction_log(portal: Portal, log: TransactionLog, client: Client, q
         order=query.order,
         limit=query.page_size,
         offset=(query.page - 1) * query.page_size,
+        counted=counted,
+        periods={name: (period.begin, period.end) for name, period in periods.items()},
     )
-    page = LogPage(entries, Period(query.since, query.until), query.page, query.page_size, query.sort, query.order)
-    if query.export and query.page > 1:
+    frame = Period(query.since, query.until)
+    page = LogPage(list(found.entries), frame, query.page, query.page_size, query.sort, query.order)
+    if found.counts is None:
         return page
-    counts = await log.counts(query.since, query.until)
+    counts = found.counts
     by_status = {None: counts.total, "success": counts.success, "failed": counts.failed, "pending": counts.pending}
-    totals = await _totals(log, portal.clock()) if query.include_totals else None
+    totals = {name: PeriodTotal(period, found.totals[name]) for name, period in periods.items()} or None
     return replace(page, counts=counts, total=by_status[query.status], totals=totals)
 
 
-async def _totals(log: TransactionLog, now: float) -> dict[PeriodName, PeriodTotal]:
-    """Return what was collected in each current period from its beginning to ``now``."""
-    periods = {name: Period(begin_of(name, now), now) for name in PERIODS}
-    totals = await log.totals({name: (period.begin, period.end) for name, period in periods.items()})
-    return {name: PeriodTotal(period, totals[name]) for name, period in periods.items()}
+def _periods(now: float) -> dict[PeriodName, Period]:
+    """Return each current period from its beginning to ``now``."""
+    return {name: Period(begin_of(name, now), now) for name in PERIODS}
