@@ -177,7 +177,7 @@ def test_a_clients_limits_hold_for_all_workers_together_also_for_a_new_one(
     ):
         one, other = (stack.enter_context(contextlib.closing(Caller(url))) for _ in range(2))
         asked = [caller.answer("/details/nothing")[0] for caller in (one, other, one, other)]
-        assert asked == [404, 429, 429, 429]
+        assert asked == [400, 429, 429, 429]
         first = workers_of(parent)
         for worker in first:
             os.kill(worker, signal.SIGKILL)
