@@ -20,6 +20,8 @@ def test_processing_waits_for_its_lease_then_for_paygov(attempt: Attempt) -> Non
     start = attempt.created_at
     leased = replace(attempt, status="processing", token_at=start, lease_owner="a", lease_until=start + 30)
     assert POLICY.due_at(leased) == start + 30
+    assert POLICY.due_at(replace(leased, lease_until=start + 90)) == start + 30, "a complete usually has its answer"
+    assert POLICY.due_at(replace(leased, lease_until=start + 9)) == start + 9
     unknown = replace(leased, lease_owner=None, lease_until=None, outcome_unknown=True, updated_at=start + 9)
     assert POLICY.due_at(unknown) == start + 14
     released = replace(leased, lease_owner=None, lease_until=None)

@@ -24,7 +24,7 @@ from bursar.clock import iso_ms
 from bursar.dynamo.items.attribute_values import Item as Item
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH
 from bursar.payments.item_layout import FLAG, TEXT, TIME, WHOLE_NUMBER, Codec, Layout
-from bursar.payments.status import LIVE, PROCESSING, Actor, EventName, OutcomeStatus, Status
+from bursar.payments.status import LIVE, PENDING, PROCESSING, Actor, EventName, OutcomeStatus, Status
 
 DUE_SHARDS: Final = 8
 EVENT_SEQ_MAX: Final = 9999
@@ -74,7 +74,9 @@ class Attempt:
 
     ``amount`` is in dollars. ``outcome_unknown`` is only true while processing: Pay.gov may have charged the payer.
     ``repeat_used`` stays true once it is true. ``lease_owner`` may complete the attempt until ``lease_until``.
-    ``due_at`` is when the sweeper should check it, None once it is final. ``event_seq`` is its number of events.
+    ``unsettled_since`` is when it began to wait for Pay.gov, settling or with an unknown outcome: a further event in
+    that state changes ``updated_at`` and not this time. ``due_at`` is when the sweeper should check it, None once it is
+    final. ``event_seq`` is its number of events.
 
     ``stored_item`` is the item that was last read or written, None for an attempt that is not stored. A write compares
     it with the store, and copies from it the attributes that this version of Bursar does not know.
@@ -110,6 +112,7 @@ class Attempt:
     outcome_unknown: bool = False
     unknown_reason: str | None = None  # in one line for a person
     repeat_used: bool = False  # the one repeated complete may have been sent: never send another
+    unsettled_since: float | None = None
     refreshed_at: float | None = None
     due_at: float | None = None
     event_hash: str | None = None  # of its last event; None in stores written before events were chained
@@ -171,6 +174,18 @@ class ObligationView:
 def whole_ms(seconds: float) -> float:
     """Return ``seconds`` at the precision of items, so that a record equals itself after it is stored and read."""
     return int(seconds * 1000 + 0.5) / 1000
+
+
+def unsettled_since(before: Attempt, changes: Mapping[str, Any]) -> float | None:
+    """Return ``unsettled_since`` after ``changes`` (field → value) of ``before``; None unless it waits for Pay.gov."""
+    status = changes["status"]
+    if status != PENDING and not changes.get("outcome_unknown", before.outcome_unknown):
+        return None
+    started_before = before.status == PENDING or before.outcome_unknown
+    if status == before.status and started_before:
+        return before.unsettled_since or before.updated_at
+    updated_at: float = changes["updated_at"]
+    return updated_at
 
 
 def money(value: Decimal) -> Decimal:
@@ -256,6 +271,7 @@ _ATTEMPT_LAYOUT: Final = Layout(
         "outcome_unknown": ("outcomeUnknown", FLAG),
         "unknown_reason": ("unknownReason", TEXT),
         "repeat_used": ("repeatUsed", FLAG),
+        "unsettled_since": ("unsettledSince", TIME),
         "refreshed_at": ("refreshedAt", TIME),
         "due_at": ("dueAt", TIME),
         "event_hash": (EVENT_HASH, TEXT),

@@ -120,6 +120,45 @@ async def test_an_operator_cannot_settle_an_attempt_released_unsent(ledger: Ledg
             await ledger.resolve(back, settled_as=settled_as, by="Ada", reason="asked")
 
 
+async def test_the_refusal_of_a_superseded_complete_is_no_contradiction(
+    ledger: Ledger, start: Start, wall: Wall
+) -> None:
+    held = await processing(ledger, start)
+    wall.pass_s(31)
+    taken = await ledger.take_over_lease(held, "worker-2", 30)
+    paid = await ledger.record_outcome(taken, PAID, actor="sweeper")
+    refused = Outcome("failed", return_code="4019", return_detail="no such application")
+    assert await ledger.record_outcome(held, refused, actor="portal") == paid
+    assert await ledger.contradictions.unacknowledged() == []
+
+
+async def test_the_age_of_a_settling_attempt_does_not_restart_when_paygov_changes_its_word(
+    ledger: Ledger, start: Start, wall: Wall
+) -> None:
+    waiting = await pending(ledger, start)
+    since = wall.now
+    assert waiting.unsettled_since == since
+    wall.pass_s(1000)
+    noted = await ledger.record_outcome(waiting, replace(SETTLING, transaction_status="Submitted"), actor="sweeper")
+    assert (noted.unsettled_since, noted.updated_at, noted.due_at) == (since, since + 1000, since + 2000)
+    assert (await ledger.record_outcome(noted, PAID, actor="sweeper")).unsettled_since is None
+
+
+async def test_the_age_of_an_unknown_outcome_does_not_restart_with_another_reason(
+    ledger: Ledger, start: Start, wall: Wall
+) -> None:
+    unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
+    since = wall.now
+    wall.pass_s(10)
+    taken = await ledger.take_over_lease(unknown, "worker-2", 30)
+    wall.pass_s(10)
+    again = await ledger.record_unknown(taken, "another amount")
+    assert (unknown.unsettled_since, again.unsettled_since) == (since, since)
+    wall.pass_s(10)
+    accepted = await ledger.record_outcome(again, SETTLING, actor="sweeper")
+    assert accepted.unsettled_since == wall.now, "settling is another state"
+
+
 async def test_a_call_that_writes_nothing_returns_the_current_attempt(ledger: Ledger, start: Start) -> None:
     unknown = await ledger.record_unknown(await processing(ledger, start), "reply lost")
     settling = await ledger.record_outcome(unknown, SETTLING, actor="sweeper")

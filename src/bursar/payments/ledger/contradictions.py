@@ -112,6 +112,10 @@ class Contradictions:
         found = [_LAYOUT.decode(item) for item in await self._items("") if "acknowledgedAt" not in item]
         return sorted(found, key=lambda each: (each.created_at, each.agency_tracking_id))
 
+    async def of(self, agency_tracking_id: str) -> list[Contradiction]:
+        """Return every contradiction of one attempt, acknowledged or not. The read is strongly consistent."""
+        return [_LAYOUT.decode(item) for item in await self._items(f"{agency_tracking_id}#")]
+
     async def acknowledge(self, agency_tracking_id: str, *, by: str, reason: str) -> list[Contradiction]:
         """Acknowledge the open contradictions of one attempt and return them. Raises ``LedgerBusy``."""
         items = [item for item in await self._items(f"{agency_tracking_id}#") if "acknowledgedAt" not in item]

@@ -15,7 +15,15 @@ from bursar.payments import rules
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, LedgerBusy
 from bursar.payments.event_chain import event_hash
-from bursar.payments.records import Attempt, Item, attempt_to_item, event_to_item, latest_event, whole_ms
+from bursar.payments.records import (
+    Attempt,
+    Item,
+    attempt_to_item,
+    event_to_item,
+    latest_event,
+    unsettled_since,
+    whole_ms,
+)
 from bursar.payments.status import Actor, EventName, NoSuchEdge, Status, edge
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
 
@@ -70,6 +78,7 @@ class Journal:
                 "version": current.version + 1,
                 "event_seq": current.event_seq + 1,
             }
+            values["unsettled_since"] = unsettled_since(current, values)
             changed = replace(current, **values, due_at=self._due_policy.due_at(current, values))
             described = latest_event(changed, current.status, event, actor, detail, previous_hash=current.event_hash)
             written = event_to_item(described)

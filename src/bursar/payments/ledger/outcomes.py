@@ -28,6 +28,8 @@ def adds_nothing(recorded: Attempt, outcome: Outcome) -> bool:
     if known is not None and reported is not None and known != reported:
         raise OutcomeContradicts(recorded, "another Pay.gov tracking id")
     if recorded.status in FINAL:
+        if outcome.status == FAILED and reported is None:
+            return True  # the refusal of a superseded complete: it took nothing, and says nothing about the collection
         # The attempt failed because Pay.gov had no collection of it, and now has one: the payer may be charged.
         is_new_collection = recorded.status == FAILED and known is None and reported is not None
         if outcome.status == recorded.status or (outcome.status == PENDING and not is_new_collection):

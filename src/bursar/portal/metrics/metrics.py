@@ -191,7 +191,9 @@ class Metrics:
         for status in sorted(LIVE):
             self._live.labels(status).set(by_status[status])
         self._unknown.set(sum(attempt.outcome_unknown for attempt in live))
-        pending = [now - attempt.updated_at for attempt in live if attempt.status == "pending"]
+        pending = [
+            now - (attempt.unsettled_since or attempt.updated_at) for attempt in live if attempt.status == "pending"
+        ]
         self._oldest_s.set(max(pending, default=0.0))
         self._contradictions.set(open_contradictions)
 
