@@ -128,6 +128,21 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
     return parse
 
 
+def _some_of(*choices: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        names = [name.strip() for name in _nonempty_text(value).split(",")]
+        if names != ["none"] and (not set(names) <= set(choices) or len(set(names)) != len(names)):
+            raise ValueError(f"must be none, or a comma list of {', '.join(choices)}, each once")
+        return ",".join(names)
+
+    return parse
+
+
+def list_of(text: str) -> tuple[str, ...]:
+    """Return the names in a setting that is a comma list; ``none`` is an empty list."""
+    return () if text == "none" else tuple(text.split(","))
+
+
 def _setting(default: Any, parse: Callable[[Any], Any], meaning: str) -> Any:
     return field(default=default, metadata={"parse": parse, "meaning": meaning})
 
@@ -188,7 +203,21 @@ class Settings:
     )
     paygov_url: str | None = _setting(None, _http_url, "the URL of Pay.gov's SOAP service TCSOnlineService")
     paygov_query_url: str | None = _setting(
-        None, _http_url, "the URL of Pay.gov's SOAP service TCSSingleQueryService; unset: there is no lookup"
+        None,
+        _http_url,
+        "the URL of Pay.gov's SOAP service TCSSingleQueryService; unset: the lookup `query` is not there",
+    )
+    paygov_lookups: str = _setting(
+        "details,query",
+        _some_of("details", "query"),
+        "the lookups by agency tracking id to ask, in this order: `details` (getDetails), `query` "
+        "(TCSSingleQueryService), or `none`; a collection that one of them finds is always believed",
+    )
+    paygov_lookups_confirmed: str = _setting(
+        "query",
+        _some_of("details", "query"),
+        'the lookups whose answer "none" is believed, because the agency has confirmed them; a wrong one '
+        "would fail attempts that were charged",
     )
     payment_url: str | None = _setting(None, _http_url, "the URL of Pay.gov's hosted pages, to which payers are sent")
     paygov_namespace: str | None = _setting(None, _nonempty_text, "the XML namespace of TCSOnlineService's operations")

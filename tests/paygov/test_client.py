@@ -48,7 +48,7 @@ async def test_ach_is_received_and_settles_later(world: World, outcome: str) -> 
     assert completed.paygov_tracking_id is not None
 
     world.clock.move(14.9)
-    (before,) = await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+    (before,) = await world.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
     world.clock.move(0.2)
     (after,) = await world.paygov.details(tcs_app_id=APP, paygov_tracking_id=completed.paygov_tracking_id)
 
@@ -97,15 +97,15 @@ async def test_an_unpaid_token_is_4117_and_stays_usable(world: World) -> None:
 
 async def test_the_query_finds_none_until_a_collection_is_completed(world: World) -> None:
     token = await world.paid()
-    assert await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == ()
+    assert await world.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == ()
     completed = await world.paygov.complete(tcs_app_id=APP, token=token)
-    assert await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == (completed,)
+    assert await world.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == (completed,)
 
 
 async def test_the_query_lists_every_collection_of_an_id(world: World) -> None:
     for token in [await world.paid(), await world.paid()]:
         await world.paygov.complete(tcs_app_id=APP, token=token)
-    assert len(await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)) == 2
+    assert len(await world.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)) == 2
     assert len(world.books.charges_for([AGENCY_ID, "another"])) == 2
 
 
@@ -153,7 +153,7 @@ async def test_without_a_query_service_nothing_is_sent() -> None:
     config = PayGovConfig(url=BASE, payment_url=BASE)
     paygov = PayGov(config, SimulatorTransport(Simulator(HandClock(), random.Random(1))))
     with pytest.raises(QueryUnavailable):
-        await paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+        await paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ async def bad_argument(_serve: Serve) -> None:
 
 async def no_query(_serve: Serve) -> None:
     paygov = PayGov(PayGovConfig(url="http://x", payment_url="http://x"), HttpTransport())
-    await paygov.query(tcs_app_id=APP, agency_tracking_id="a")
+    await paygov.find("query", tcs_app_id=APP, agency_tracking_id="a")
 
 
 CAUSED: dict[str, Callable[[Serve], Awaitable[Any]]] = {

@@ -31,11 +31,12 @@ from bursar.private_files import TooOpen, make_private_folder, require_private
 from bursar.rules import Rules
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.native import load_guard
-from bursar.settings import Settings
+from bursar.settings import Settings, list_of
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.paygov.client import PayGov
+    from bursar.paygov.protocol import LookupName
     from bursar.paygov.transport import HttpReply
     from bursar.payments.audit.root_copies import RootCopies
     from bursar.portal.metrics.metrics import Metrics
@@ -172,6 +173,8 @@ class Composition:
                     client_cert=settings.paygov_client_cert,
                     client_key=settings.paygov_client_key,
                     bearer=settings.paygov_bearer,
+                    lookups=_lookups(settings.paygov_lookups),
+                    confirmed_lookups=_lookups(settings.paygov_lookups_confirmed),
                 )
             except ValueError as error:
                 raise CannotStart(f"BURSAR_PAYGOV_…: {error}") from error
@@ -200,7 +203,7 @@ class Composition:
         settings, store = self.settings, await self.store()
         return Portal(
             await self.ledger(),
-            await self.paygov() if asks_paygov else _paygov_without_network(),
+            await self.paygov() if asks_paygov else _paygov_without_network(settings),
             self.fees,
             self.clients,
             PortalSettings(
@@ -294,11 +297,26 @@ class Composition:
         return ObservedCompareAndSwap(store.compare_and_swap, self.metrics, self.clock)
 
 
-def _paygov_without_network() -> "PayGov":
+def _lookups(text: str) -> "tuple[LookupName, ...]":
+    from bursar.paygov.protocol import LOOKUPS
+
+    chosen = list_of(text)
+    return tuple(sorted((name for name in LOOKUPS if name in chosen), key=chosen.index))
+
+
+def _paygov_without_network(settings: Settings) -> "PayGov":
+    """Return a client that never calls Pay.gov. It knows which lookups the sweeper can use."""
     from bursar.paygov.client import PayGov
     from bursar.paygov.config import PayGovConfig
 
-    return PayGov(PayGovConfig(url="http://paygov.invalid/", payment_url="http://paygov.invalid/"), _NoTransport())
+    config = PayGovConfig(
+        url="http://paygov.invalid/",
+        query_url=settings.paygov_query_url,
+        payment_url="http://paygov.invalid/",
+        lookups=_lookups(settings.paygov_lookups),
+        confirmed_lookups=_lookups(settings.paygov_lookups_confirmed),
+    )
+    return PayGov(config, _NoTransport())
 
 
 class _NoTransport:

@@ -79,7 +79,11 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
         )
         where = addresses(paygov_socket)
         settings = replace(
-            settings, paygov_url=where.url, paygov_query_url=where.query_url, payment_url=where.payment_url
+            settings,
+            paygov_url=where.url,
+            paygov_query_url=where.query_url,
+            payment_url=where.payment_url,
+            paygov_lookups_confirmed="details,query",
         )
         parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
         portal, reports = await parts.portal(), await parts.reports()

@@ -1,8 +1,8 @@
 """The client: four calls to Pay.gov, each sent once. The client never repeats a call or guesses an outcome.
 
 start ──► token          charges no payer: it can be repeated
-complete ──► Collection  charges the payer: after OutcomeUnknown call `query` or `details`, never just repeat
-details, query           charge no payer: they can be repeated
+complete ──► Collection  charges the payer: after OutcomeUnknown call `find` or `details`, never just repeat
+details, find            charge no payer: they can be repeated
 """
 
 import re
@@ -13,8 +13,8 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from bursar.paygov.collection import Collection
-from bursar.paygov.config import PayGovConfig
-from bursar.paygov.errors import ArgumentRefused, Nonsense, QueryUnavailable
+from bursar.paygov.config import Lookup, PayGovConfig
+from bursar.paygov.errors import ArgumentRefused, Fault, Nonsense, QueryUnavailable
 from bursar.paygov.protocol import (
     AGENCY_TRACKING_ID_CHARACTERS_MAX,
     AMOUNT_MAX,
@@ -22,7 +22,9 @@ from bursar.paygov.protocol import (
     COMPLETE_WITH_DETAILS,
     CONTENT_TYPE,
     GET_DETAILS,
+    GET_DETAILS_BY_AGENCY_ID,
     LANGUAGE,
+    LOOKUP_FAULTS_MEANING_NONE,
     PAYGOV_TRACKING_ID,
     QUERY,
     QUERY_NAMESPACE,
@@ -31,6 +33,7 @@ from bursar.paygov.protocol import (
     TOKEN_CHARACTERS,
     TRANSACTION_TYPE,
     URL_CHARACTERS_MAX,
+    LookupName,
     SoapOperation,
 )
 from bursar.paygov.safe_xml import Element
@@ -59,6 +62,7 @@ class PayGov:
     def __init__(self, config: PayGovConfig, transport: Transport) -> None:
         self._config = config
         self._transport = transport
+        self._lookups = config.available_lookups
         separator = "&" if urlsplit(config.payment_url).query else "?"
         self._redirect_start = f"{config.payment_url}{separator}token="
         self._headers = {"Content-Type": CONTENT_TYPE, "SOAPAction": '""'}
@@ -66,9 +70,14 @@ class PayGov:
             self._headers[BEARER_HEADER] = f"Bearer {config.bearer}"
 
     @property
-    def can_query(self) -> bool:
-        """Whether the configuration names a query service, which finds collections by their agency tracking id."""
-        return self._config.query_url is not None
+    def lookups(self) -> tuple[Lookup, ...]:
+        """The lookups by agency tracking id to ask, in the order of the configuration."""
+        return self._lookups
+
+    @property
+    def can_rule_out(self) -> bool:
+        """Whether a lookup is configured whose "Pay.gov has none" is believed."""
+        return any(lookup.confirmed for lookup in self._lookups)
 
     async def start(
         self, *, tcs_app_id: str, agency_tracking_id: str, amount: Decimal, url_success: str, url_cancel: str
@@ -108,19 +117,30 @@ class PayGov:
             raise Nonsense("details without any transaction")
         return _only_about("paygov_tracking_id", paygov_tracking_id, found)
 
-    async def query(self, *, tcs_app_id: str, agency_tracking_id: str) -> tuple[Collection, ...]:
-        """Return the collections with an agency tracking id. An empty result is certain: Pay.gov has none now.
+    async def find(self, lookup: LookupName, *, tcs_app_id: str, agency_tracking_id: str) -> tuple[Collection, ...]:
+        """Return the collections with an agency tracking id, by one of the lookups. Empty: Pay.gov says it has none.
 
-        Raises QueryUnavailable if no query service is configured.
+        Whether "none" is believed depends on :attr:`Lookup.confirmed`. A fault is no answer, except for the codes in
+        ``protocol.LOOKUP_FAULTS_MEANING_NONE``. Raises QueryUnavailable if no query service is configured.
         """
-        if self._config.query_url is None:
-            raise QueryUnavailable("no query service is configured (query_url)")
         values = {
             "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
             "agency_tracking_id": _checked("agency_tracking_id", agency_tracking_id),
         }
-        fields = await self._call(QUERY, self._config.query_url, QUERY_NAMESPACE, values)
+        try:
+            fields = await self._find(lookup, values)
+        except Fault as fault:
+            if fault.return_code in LOOKUP_FAULTS_MEANING_NONE:
+                return ()
+            raise
         return _only_about("agency_tracking_id", agency_tracking_id, read_collections(fields))
+
+    def _find(self, lookup: LookupName, values: Mapping[str, str]) -> Awaitable[Element]:
+        if lookup == "details":
+            return self._call_online(GET_DETAILS_BY_AGENCY_ID, values)
+        if self._config.query_url is None:
+            raise QueryUnavailable("no query service is configured (query_url)")
+        return self._call(QUERY, self._config.query_url, QUERY_NAMESPACE, values)
 
     def payment_redirect(self, *, tcs_app_id: str, token: str) -> str:
         """Return the URL to send the payer to: ``PAYMENT_URL?token=…&tcsAppID=…``."""

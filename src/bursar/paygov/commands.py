@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bursar.clock import system_clock
+from bursar.paygov.protocol import LOOKUPS, LookupName
 from bursar.paygov.simulator.core import ACH_SETTLE_S
 
 if TYPE_CHECKING:
@@ -59,6 +60,20 @@ class CannotServe(click.ClickException):
     metavar="'KIND [FIELD=VALUE …]'",
     help="A misbehaviour, such as 'drop operations=complete probability=0.1'; can be repeated.",
 )
+@click.option(
+    "--lookups",
+    default=",".join(LOOKUPS),
+    show_default=True,
+    callback=lambda _context, _option, value: _lookups(value),
+    help="The lookups by agency tracking id to offer: a comma list of details and query, or none.",
+)
+@click.option(
+    "--lookup-delay-s",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="The seconds for which the lookups do not show a fresh completion.",
+)
 @click.option("--seed", type=int, help="The seed that makes ids, tokens and misbehaviours repeatable.")
 def simulator(
     port: int,
@@ -68,6 +83,8 @@ def simulator(
     bearer: str | None,
     applications: tuple[str, ...],
     misbehaviours: tuple[str, ...],
+    lookups: frozenset[LookupName],
+    lookup_delay_s: float,
     seed: int | None,
 ) -> None:
     """Run Pay.gov's simulator alone."""
@@ -79,11 +96,25 @@ def simulator(
         books = Books(None if data is None else data / JOURNAL)
     except BooksError as error:
         raise CannotServe(str(error)) from None
-    settings = SimulatorSettings(ach_settle_s=ach_settle_s, bearer=bearer, applications=frozenset(applications) or None)
+    settings = SimulatorSettings(
+        ach_settle_s=ach_settle_s,
+        bearer=bearer,
+        applications=frozenset(applications) or None,
+        lookups=lookups,
+        lookup_delay_s=lookup_delay_s,
+    )
     try:
         _serve(Simulator(system_clock, randomness, books, settings), plan, host, port)
     finally:
         books.close()
+
+
+def _lookups(text: str) -> frozenset[LookupName]:
+    names = [] if text == "none" else text.split(",")
+    chosen = frozenset(each for each in LOOKUPS if each in names)
+    if len(chosen) != len(names):
+        raise click.BadParameter(f"must be none, or a comma list of {' and '.join(LOOKUPS)}; got {text!r}")
+    return chosen
 
 
 def _misbehaviours(texts: tuple[str, ...]) -> list["Misbehaviour"]:
@@ -108,8 +139,13 @@ def _serve(simulator: "Simulator", plan: "MisbehaviourPlan", host: str, port: in
     where = addresses(listening)
     click.echo(f"Pay.gov's simulator is at {where.base} (Ctrl-C stops it)")
     click.echo(f"  BURSAR_PAYGOV_URL={where.url}")
-    click.echo(f"  BURSAR_PAYGOV_QUERY_URL={where.query_url}")
+    offered = simulator.settings.lookups
+    if "query" in offered:
+        click.echo(f"  BURSAR_PAYGOV_QUERY_URL={where.query_url}")
     click.echo(f"  BURSAR_PAYMENT_URL={where.payment_url}")
+    lookups = ",".join(each for each in LOOKUPS if each in offered) or "none"
+    click.echo(f"  BURSAR_PAYGOV_LOOKUPS={lookups}")
+    click.echo(f"  BURSAR_PAYGOV_LOOKUPS_CONFIRMED={lookups}")
     server = simulator_server(simulator, plan)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

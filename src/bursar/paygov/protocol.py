@@ -11,13 +11,20 @@ public test server; each guess is marked GUESS.
 import re
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from bursar.paygov.collection import Collection
 
 SOAP_NAMESPACE = "http://schemas.xmlsoap.org/soap/envelope/"
 NAMESPACE = "http://fms.treas.gov/services/tcsonline_3_3"
 """Namespace of the operations. Older clients use …/tcsonline or …/tcsonline_3_1: it is a setting."""
+NAMESPACES: Final = (
+    "http://fms.treas.gov/services/tcsonline",
+    "http://fms.treas.gov/services/tcsonline_3_0",
+    "http://fms.treas.gov/services/tcsonline_3_1",
+    NAMESPACE,
+)
+"""Every version that a public client has been seen to use. `bursar paygov probe` asks which of them answer."""
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 BEARER_HEADER = "Authentication"
@@ -106,6 +113,8 @@ COMPLETE_WITH_DETAILS: Final = SoapOperation(
     "completeOnlineCollectionWithDetails", ("tcs_app_id", "token"), harmless=False
 )
 GET_DETAILS: Final = SoapOperation("getDetails", ("tcs_app_id", "paygov_tracking_id"), harmless=True)
+GET_DETAILS_BY_AGENCY_ID: Final = SoapOperation("getDetails", ("tcs_app_id", "agency_tracking_id"), harmless=True)
+"""The same operation with the other id. Public classes of version 3_0 have it; not checked for 3_3."""
 
 # TCSSingleQueryService. Its field-level form is not public: these lines are a GUESS as a whole. An agency has to
 # correct nothing else to query by agency tracking id.
@@ -114,6 +123,14 @@ QUERY: Final = SoapOperation("singleQuery", ("tcs_app_id", "agency_tracking_id")
 LIST_ELEMENT, LIST_ITEM_ELEMENT = "transactions", "transaction"
 """The list of getDetails (public) and of the query (GUESS): transactions/transaction, none, one or many. The list
 element must be present: an empty list means "there are none", and a missing list means nothing."""
+LOOKUP_FAULTS_MEANING_NONE: Final[frozenset[str]] = frozenset()
+"""GUESS: the return codes by which a lookup by agency tracking id says that Pay.gov has no such collection. Empty: only
+an empty list says so, and any fault is no answer. `bursar paygov probe` shows what an agency's Pay.gov answers. Never
+add 4117: it is also the answer to a lookup of another application."""
+
+LookupName = Literal["details", "query"]
+LOOKUPS: Final[tuple[LookupName, ...]] = ("details", "query")
+"""The ways to find a collection by its agency tracking id: getDetails, and TCSSingleQueryService."""
 
 ONLINE_OPERATIONS: Final = {each.name: each for each in (START, COMPLETE, COMPLETE_WITH_DETAILS, GET_DETAILS)}
 QUERY_OPERATIONS: Final = {QUERY.name: QUERY}

@@ -250,9 +250,12 @@ async def test_callers_must_send_the_bearer_token_that_is_configured(clock: Hand
         browser = Browser(at.base, session)
         for bearer in (None, "wrong", "s3cre", "s3crets"):
             with pytest.raises(Nonsense) as denied:
-                await client(at.base, transport, bearer=bearer).query(tcs_app_id=APP, agency_tracking_id="a")
+                await client(at.base, transport, bearer=bearer).find("query", tcs_app_id=APP, agency_tracking_id="a")
             assert denied.value.status == 401
-        assert await client(at.base, transport, bearer="s3cret").query(tcs_app_id=APP, agency_tracking_id="a") == ()
+        assert (
+            await client(at.base, transport, bearer="s3cret").find("query", tcs_app_id=APP, agency_tracking_id="a")
+            == ()
+        )
         for path in ("/books", "/misbehave"):
             assert (await browser.json("GET", path))[0] == 401
             assert (await browser.json("GET", path, headers={"Authentication": "Bearer s3cret"}))[0] == 200
@@ -286,7 +289,7 @@ async def test_a_server_that_cannot_reset_loses_the_reply_too(simulator: Simulat
         running = asyncio.create_task(server.serve(sockets=[listening]))
         paygov = client(addresses(listening).base, transport)
         with pytest.raises(Lost):
-            await paygov.query(tcs_app_id=APP, agency_tracking_id="a")
+            await paygov.find("query", tcs_app_id=APP, agency_tracking_id="a")
         await transport.close()
         server.should_exit = True
         await running

@@ -69,9 +69,9 @@ def test_a_late_request_takes_place_after_its_callers_query_found_none() -> None
         here.plan.add(Misbehaviour(kind="delay", delay_s=60.0, operations=("complete",)))
         with pytest.raises(TimedOut):
             await here.paygov.complete(tcs_app_id=APP, token=token)
-        found = [len(await here.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID))]
+        found = [len(await here.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID))]
         await asyncio.sleep(60.0)
-        return [*found, len(await here.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID))]
+        return [*found, len(await here.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID))]
 
     assert run_virtually(work) == [0, 1]
 
@@ -81,7 +81,7 @@ def test_ach_settles_and_tokens_expire_by_the_loops_time() -> None:
         here = world(loop)
         completed = await here.paygov.complete(tcs_app_id=APP, token=await here.paid("ACH", "Failed"))
         await asyncio.sleep(16.0)
-        (settled,) = await here.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+        (settled,) = await here.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
         return [completed.transaction_status, settled.transaction_status]
 
     assert run_virtually(work) == ["Received", "Failed"]
@@ -136,7 +136,7 @@ async def test_other_tasks_run_during_an_instant_request(simulator: Simulator) -
         turns.append("other")
 
     async def ask() -> None:
-        await client(BASE, SimulatorTransport(simulator)).query(tcs_app_id=APP, agency_tracking_id="a")
+        await client(BASE, SimulatorTransport(simulator)).find("query", tcs_app_id=APP, agency_tracking_id="a")
         turns.append("asked")
 
     await asyncio.gather(ask(), other())

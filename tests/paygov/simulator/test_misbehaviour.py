@@ -56,7 +56,7 @@ async def test_matrix(world: World, request: pytest.FixtureRequest, kind: str, t
         # A delayed request takes place long after its caller has timed out.
         while len(world.books.charges(AGENCY_ID)) != int(takes_place):  # noqa: ASYNC110 - the server tells no event
             await asyncio.sleep(0.02)
-    found = await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+    found = await world.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
     assert len(found) == int(takes_place)
 
 
@@ -79,7 +79,7 @@ async def test_a_query_answered_with_another_payers_collection_is_nonsense(world
     assert completed.paygov_tracking_id is not None
     world.plan.add(Misbehaviour(kind="wrong_agency"))
     with pytest.raises(Nonsense, match="another agency_tracking_id"):
-        await world.paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+        await world.paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
 
 
 async def test_a_slow_reply_within_the_timeout_is_a_reply(world: World) -> None:

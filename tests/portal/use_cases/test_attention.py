@@ -8,7 +8,7 @@ import pytest
 
 from bursar.payments import Attempt, LedgerBusy, Outcome, OutcomeContradicts
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
-from bursar.portal.use_cases.attention import NOT_SWEPT, REPEAT_USED, acknowledge, attention, resolve
+from bursar.portal.use_cases.attention import NO_LOOKUP, NOT_SWEPT, REPEAT_USED, acknowledge, attention, resolve
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 
@@ -186,4 +186,4 @@ async def test_an_attempt_whose_second_complete_is_used_is_listed_at_once(stage:
         await stage.process(attempt.token)
     [wanted] = await attention(stage.portal)
     assert wanted.attempt.repeat_used
-    assert wanted.reason.startswith(f"{REPEAT_USED}: ")
+    assert wanted.reason.startswith(f"{REPEAT_USED}, and {NO_LOOKUP}: ")

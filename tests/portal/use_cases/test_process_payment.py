@@ -335,7 +335,7 @@ async def test_an_unknown_outcome_whose_second_complete_is_never_sent_stays_unkn
 
 @pytest.mark.parametrize("kind", ["wrong_agency", "wrong_amount"])
 def test_a_reply_about_something_else_is_no_success_and_alerts(write_path: WritePath, kind: str) -> None:
-    @on_stage
+    @on_stage(query=False)
     async def scene(stage: Stage) -> None:
         token = await stage.paid()
         stage.misbehave(kind, operations=("complete",), times=1)

@@ -10,7 +10,7 @@ from typing import Any, overload
 
 from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.paygov import PayGov, PayGovConfig
-from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
+from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH, LookupName
 from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
 from bursar.payments import Attempt, Client, Clients
 from bursar.portal.contract.answers import Payment
@@ -59,7 +59,14 @@ class Stage:
     """One portal and its surroundings. ``plan``: Pay.gov's misbehaviours."""
 
     def __init__(
-        self, loop: VirtualLoop, write_path: WritePath, store: AsyncEngine, *, query: bool, settings: SimulatorSettings
+        self,
+        loop: VirtualLoop,
+        write_path: WritePath,
+        store: AsyncEngine,
+        *,
+        lookups: tuple[LookupName, ...],
+        confirmed: tuple[LookupName, ...],
+        settings: SimulatorSettings,
     ) -> None:
         self.loop = loop
         self.write_path = write_path
@@ -74,7 +81,9 @@ class Stage:
         url = "http://paygov.example"
         self.paygov_config = PayGovConfig(
             url=f"{url}{ONLINE_PATH}",
-            query_url=f"{url}{QUERY_PATH}" if query else None,
+            query_url=f"{url}{QUERY_PATH}",
+            lookups=lookups,
+            confirmed_lookups=confirmed,
             payment_url=f"{url}/pay",
             timeout_s=PAYGOV_TIMEOUT_S,
         )
@@ -164,22 +173,40 @@ Test = Callable[[WritePath], None]
 @overload
 def on_stage(scene: Scene) -> Test: ...
 @overload
-def on_stage(*, query: bool = True, settings: SimulatorSettings | None = None) -> Callable[[Scene], Test]: ...
+def on_stage(
+    *,
+    query: bool = True,
+    lookups: tuple[LookupName, ...] | None = None,
+    confirmed: tuple[LookupName, ...] | None = None,
+    settings: SimulatorSettings | None = None,
+) -> Callable[[Scene], Test]: ...
 def on_stage(
     scene: Scene | None = None,
     *,
     query: bool = True,
+    lookups: tuple[LookupName, ...] | None = None,
+    confirmed: tuple[LookupName, ...] | None = None,
     settings: SimulatorSettings | None = None,
 ) -> Test | Callable[[Scene], Test]:
     """Make ``async def test(stage)`` a test that runs in virtual time, on each write path.
 
-    ``query``: Pay.gov's query service is there. A scene inside a test is called with the test's ``write_path``.
+    ``lookups`` are configured, and those in ``confirmed`` are believed (default: all of them). Without ``lookups``,
+    ``query`` says whether the query service is the only one, or there is none. A scene inside a test is called with the
+    test's ``write_path``.
     """
+    asked: tuple[LookupName, ...] = lookups if lookups is not None else ("query",) if query else ()
 
     def decorate(play: Scene) -> Test:
         async def run(loop: VirtualLoop, write_path: WritePath) -> None:
             store = write_path.open(clock=loop.clock, randomness=random.Random(1))
-            stage = Stage(loop, write_path, store, query=query, settings=settings or SimulatorSettings())
+            stage = Stage(
+                loop,
+                write_path,
+                store,
+                lookups=asked,
+                confirmed=asked if confirmed is None else confirmed,
+                settings=settings or SimulatorSettings(),
+            )
             await write_path.create_table(store)
             try:
                 await play(stage)

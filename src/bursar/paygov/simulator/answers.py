@@ -20,19 +20,22 @@ from bursar.paygov.protocol import (
     COMPLETE_WITH_DETAILS,
     FAULT_DETAILS,
     GET_DETAILS,
+    GET_DETAILS_BY_AGENCY_ID,
     LIST_ELEMENT,
     LIST_ITEM_ELEMENT,
     PAYMENT_FREQUENCY,
     QUERY,
+    QUERY_OPERATIONS,
     START,
     TOKEN_FIELD,
     TRANSACTION_TYPE,
+    LookupName,
     SoapOperation,
 )
 from bursar.paygov.safe_xml import XmlRefused
 from bursar.paygov.simulator.books import BooksError, Entry
 from bursar.paygov.simulator.core import RequestRefused, Simulator
-from bursar.paygov.simulator.misbehaviour import Misbehaviour, MisbehaviourPlan
+from bursar.paygov.simulator.misbehaviour import Misbehaviour, MisbehaviourPlan, planned_name
 from bursar.paygov.simulator.wire import (
     Ending,
     SimulatorAnswer,
@@ -64,7 +67,8 @@ class SoapService:
             COMPLETE: self._complete,
             COMPLETE_WITH_DETAILS: self._complete_with_details,
             GET_DETAILS: self._details,
-            QUERY: self._query,
+            GET_DETAILS_BY_AGENCY_ID: functools.partial(self._find, "details"),
+            QUERY: functools.partial(self._find, "query"),
         }
 
     async def answer(
@@ -76,7 +80,7 @@ class SoapService:
             return request
         if len(self.plan):
             token, agency_tracking_id = self._subject(request)
-            chosen = self.plan.choose(request.operation.name, token, agency_tracking_id)
+            chosen = self.plan.choose(planned_name(request.operation), token, agency_tracking_id)
             if chosen is not None:
                 return await self._misbehave(chosen, request)
         return self.carry_out(request)
@@ -87,6 +91,8 @@ class SoapService:
         """Return the request, or the answer to a body that is not a request."""
         if not self.admits(authentication):
             return SimulatorAnswer(401, PLAIN_TYPE, b"The Authentication header must be: Bearer <token>\n")
+        if operations is QUERY_OPERATIONS and "query" not in self._simulator.settings.lookups:
+            return SimulatorAnswer(404, PLAIN_TYPE, b"Not found\n")
         try:
             return read_request(operations, body, content_type)
         except (XmlRefused, RequestRefused) as refused:
@@ -147,9 +153,9 @@ class SoapService:
         tracking_id = fields.get("paygov_tracking_id", "")
         return self._listed(self._simulator.details(fields.get("tcs_app_id", ""), tracking_id))
 
-    def _query(self, fields: dict[str, str]) -> bytes:
+    def _find(self, lookup: LookupName, fields: dict[str, str]) -> bytes:
         tracking_id = fields.get("agency_tracking_id", "")
-        return self._listed(self._simulator.query(fields.get("tcs_app_id", ""), tracking_id))
+        return self._listed(self._simulator.find(lookup, fields.get("tcs_app_id", ""), tracking_id))
 
     def _listed(self, entries: tuple[Entry, ...]) -> bytes:
         items = "".join(f"<{LIST_ITEM_ELEMENT}>{self._transaction(entry)}</{LIST_ITEM_ELEMENT}>" for entry in entries)

@@ -21,10 +21,12 @@ from bursar.paygov.protocol import (
     FAULT_TOKEN_UNUSABLE,
     FAULT_UNPAID,
     LANGUAGE,
+    LOOKUPS,
     PAYMENT_TYPES,
     TOKEN_LIFE_S,
     TRANSACTION_TYPE,
     URL_CHARACTERS_MAX,
+    LookupName,
 )
 from bursar.paygov.simulator.books import FAILED, OUTCOMES, SUCCESS, Books, Entry
 
@@ -57,6 +59,8 @@ class SimulatorSettings:
     which a token is valid. applications: the tcs app ids that exist; None: all. bearer: the token that callers must
     send in the Authentication header; None: no token. unpaid_code: the fault that answers a complete of an unpaid
     token, which stays usable; None: complete it as a successful card payment, as the public test server does.
+    lookups: the lookups by agency tracking id that are offered. lookup_delay_s: the seconds for which these lookups do
+    not show a fresh completion.
     """
 
     ach_settle_s: float = ACH_SETTLE_S
@@ -64,6 +68,8 @@ class SimulatorSettings:
     applications: frozenset[str] | None = None
     bearer: str | None = None
     unpaid_code: str | None = FAULT_UNPAID
+    lookups: frozenset[LookupName] = frozenset(LOOKUPS)
+    lookup_delay_s: float = 0.0
 
 
 class Simulator:
@@ -125,13 +131,19 @@ class Simulator:
             raise Fault(FAULT_TOKEN_UNUSABLE, "No collection found for given paygov_tracking_id.")
         return (entry,)
 
-    def query(self, tcs_app_id: str, agency_tracking_id: str) -> tuple[Entry, ...]:
-        """Return the completed collections with an agency tracking id. A token that is not completed is left out."""
+    def find(self, lookup: LookupName, tcs_app_id: str, agency_tracking_id: str) -> tuple[Entry, ...]:
+        """Return the completed collections with an agency tracking id. A token that is not completed is left out.
+
+        Raises RequestRefused if ``lookup`` is not offered.
+        """
         self._check_application(tcs_app_id)
+        if lookup not in self.settings.lookups:
+            raise RequestRefused(f"{lookup}: must be an operation that this Pay.gov offers by agency_tracking_id")
+        visible_until = self.clock() - self.settings.lookup_delay_s
         return tuple(
             entry
             for entry in self.books.entries(agency_tracking_id)
-            if entry.completed_at is not None and entry.tcs_app_id == tcs_app_id
+            if entry.completed_at is not None and entry.completed_at <= visible_until and entry.tcs_app_id == tcs_app_id
         )
 
     def status(self, entry: Entry) -> str:

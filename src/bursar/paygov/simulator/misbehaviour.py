@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from bursar.paygov.protocol import COMPLETE, COMPLETE_WITH_DETAILS, GET_DETAILS, QUERY, START
+from bursar.paygov.protocol import (
+    COMPLETE,
+    COMPLETE_WITH_DETAILS,
+    GET_DETAILS,
+    GET_DETAILS_BY_AGENCY_ID,
+    QUERY,
+    START,
+    SoapOperation,
+)
 
 DELAY_MAX_S = 3_600.0
 PLAN_MAX = 10_000
@@ -49,12 +57,20 @@ KINDS: Final[Mapping[str, MisbehaviourKind]] = {
     "wrong_amount": MisbehaviourKind("the reply with another amount", True, True),
 }
 
+FIND_DETAILS: Final = f"{GET_DETAILS_BY_AGENCY_ID.name} by agency_tracking_id"
+
 OPERATIONS: Final[Mapping[str, frozenset[str]]] = {
     "start": frozenset((START.name,)),
     "complete": frozenset((COMPLETE.name, COMPLETE_WITH_DETAILS.name)),
-    "details": frozenset((GET_DETAILS.name,)),
+    "details": frozenset((GET_DETAILS.name, FIND_DETAILS)),
+    "details_by_agency_id": frozenset((FIND_DETAILS,)),
     "query": frozenset((QUERY.name,)),
 }
+
+
+def planned_name(operation: SoapOperation) -> str:
+    """Return the name by which a plan knows ``operation``: getDetails has two, one for each kind of id."""
+    return FIND_DETAILS if operation is GET_DETAILS_BY_AGENCY_ID else operation.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +78,9 @@ class Misbehaviour:
     """One misbehaviour.
 
     kind: one of KINDS. takes_place: whether the operation is carried out; None: the default of the kind.
-    operations: of start, complete, details, query; empty: all. token, agency_tracking_id: only calls about these.
-    probability: 0 to 1. times: the most calls; None: no bound. delay_s: the delay before anything else happens (for a
-    drip: spread over the reply). status: of an ``http``. code: of a ``fault``.
+    operations: of start, complete, details, details_by_agency_id, query; empty: all. token, agency_tracking_id: only
+    calls about these. probability: 0 to 1. times: the most calls; None: no bound. delay_s: the delay before anything
+    else happens (for a drip: spread over the reply). status: of an ``http``. code: of a ``fault``.
 
     Raises ValueError for values that make no sense; the message names the field.
     """

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from bursar.paygov.protocol import CONTENT_TYPE, FAULT_ELEMENT, SOAP_NAMESPACE, SoapOperation
+from bursar.paygov.protocol import (
+    CONTENT_TYPE,
+    FAULT_ELEMENT,
+    GET_DETAILS,
+    GET_DETAILS_BY_AGENCY_ID,
+    SOAP_NAMESPACE,
+    SoapOperation,
+)
 from bursar.paygov.safe_xml import parse_xml
 from bursar.paygov.simulator.core import RequestRefused
 from bursar.paygov.soap import escape
@@ -56,6 +63,8 @@ def read_request(operations: Mapping[str, SoapOperation], body: bytes, content_t
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise RequestRefused(f"{operation.request_element}: must not repeat a field")
+    if operation is GET_DETAILS and "agency_tracking_id" in fields and "paygov_tracking_id" not in fields:
+        operation = GET_DETAILS_BY_AGENCY_ID
     return SoapRequest(operation, fields)
 
 

@@ -2,8 +2,11 @@
 
 | attempt | needs a person when |
 |---|---|
+| processing, Pay.gov's collection does not fit it | at once |
 | processing, outcome unknown or its lease run out | for longer than ``alert_after_s`` |
-| processing, second complete used up | at once |
+| … whose token Pay.gov refused, if a lookup decides it | ``alert_after_s`` after the token's grace: the payer may pay |
+| … whose second complete is used, if no lookup decides it | at once |
+| processing, under a lease longer than any lease lasts | at once: a clock was set back |
 | pending | for longer than ``pending_alert_after_s`` |
 | any other, not yet ended by the sweeper | ``alert_after_s`` after it was due |
 | any, also a final one, whose record contradicts Pay.gov | at once, until a person acknowledges it |
@@ -22,13 +25,20 @@ from bursar.payments.status import NoSuchEdge
 from bursar.portal.contract.error_catalogue import ATTEMPT_NOT_FOUND, NOT_RESOLVABLE, VALIDATION_ERROR
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.resolution import returned_unsent
+from bursar.portal.use_cases.resolution import (
+    is_contradicted,
+    lease_is_implausible,
+    returned_unsent,
+    token_was_refused,
+)
 
 ATTENTION_MAX: Final = 10_000
 FAR_FUTURE_S: Final = 100 * 365 * 24 * 3600.0
 TEXT_CHARS_MAX: Final = 500
 NOT_SWEPT: Final = "overdue: no sweeper runs, or none can end it"
 REPEAT_USED: Final = "the second complete has been used"
+NO_LOOKUP: Final = "no lookup can say that Pay.gov has no collection of it"
+CLOCK_SET_BACK: Final = "was a clock set back?"
 
 _log = logging.getLogger(__name__)
 
@@ -49,20 +59,44 @@ class AttentionItem:
 def attention_reason(portal: Portal, attempt: Attempt) -> str | None:
     """Return why ``attempt`` needs a person; None if it does not."""
     now = portal.clock()
-    age_s = now - attempt.updated_at
-    if attempt.status == "processing" and not attempt.leased(now) and not returned_unsent(attempt):
-        reason = attempt.unknown_reason or LEASE_RAN_OUT
-        if attempt.repeat_used:
-            return f"{REPEAT_USED}: {reason}"
-        return reason if age_s > portal.settings.alert_after_s else None
+    if attempt.status == "processing" and attempt.leased(now):
+        return _implausible_lease(portal, attempt, now)
+    if attempt.status == "processing" and not returned_unsent(attempt):
+        return _unknown_reason(portal, attempt, now)
     if attempt.status == "pending":
-        late = age_s > portal.settings.pending_alert_after_s
+        late = now - _waits_since(attempt) > portal.settings.pending_alert_after_s
         return f"Pay.gov has not settled it: {attempt.transaction_status or 'no status'}" if late else None
     # The policy's time and not the attempt's, which moves on while Pay.gov cannot be asked about the attempt.
     due_at = portal.ledger.due_policy.due_at(attempt)
     if due_at is not None and now - due_at > portal.settings.alert_after_s:
         return NOT_SWEPT
     return None
+
+
+def _unknown_reason(portal: Portal, attempt: Attempt, now: float) -> str | None:
+    reason = attempt.unknown_reason or LEASE_RAN_OUT
+    if is_contradicted(attempt):
+        return reason
+    since = _waits_since(attempt)
+    if portal.paygov.can_rule_out:
+        if token_was_refused(attempt):
+            since = portal.ledger.due_policy.token_expires_at(attempt) + portal.settings.token_grace_s
+        return reason if now - since > portal.settings.alert_after_s else None
+    if attempt.repeat_used:
+        return f"{REPEAT_USED}, and {NO_LOOKUP}: {reason}"
+    return f"{reason}; {NO_LOOKUP}" if now - since > portal.settings.alert_after_s else None
+
+
+def _implausible_lease(portal: Portal, attempt: Attempt, now: float) -> str | None:
+    if not lease_is_implausible(portal, attempt):
+        return None
+    assert attempt.lease_until is not None, "a leased attempt has a lease"
+    minutes = (attempt.lease_until - now) / 60
+    return f"{CLOCK_SET_BACK}: its lease ends in {minutes:.0f} minutes and lasts {portal.settings.lease_s:g} s"
+
+
+def _waits_since(attempt: Attempt) -> float:
+    return attempt.unsettled_since or attempt.updated_at
 
 
 async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[AttentionItem]:
@@ -75,7 +109,7 @@ async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Attentio
     if len(live) >= limit:
         _log.warning("read only the %d live attempts that are due first: there may be more", limit)
     reasons = [(attempt, attention_reason(portal, attempt)) for attempt in live]
-    items = [AttentionItem(attempt, attempt.updated_at, reason) for attempt, reason in reasons if reason is not None]
+    items = [AttentionItem(attempt, _waits_since(attempt), reason) for attempt, reason in reasons if reason is not None]
     for each in await portal.ledger.contradictions.unacknowledged():
         attempt = await _attempt(portal, each.agency_tracking_id)
         items.append(AttentionItem(attempt, each.created_at, each.summary, contradicted=True))

@@ -2,11 +2,12 @@
 
     claim or steal the lease ──► complete ──► judge ──┬─ definite ──► recorded, tried again while the store is away
                                                 │     ├─ not sent ──► lease given back
-                        fault 4117 ──► look up ─┘     └─ unknown  ──► outcome unknown, for the sweeper to resolve
+                    decides nothing ──► look up ┘     └─ unknown  ──► outcome unknown, for the sweeper to resolve
 
-Fault 4117 (token unusable) does not say whether the payer was charged, so Pay.gov is asked for a collection of the
-attempt before the answer is judged. Without one the outcome is unknown, also when Pay.gov answers that it has none: a
-complete that was delivered twice may be too fresh for the lookup to show it.
+Two answers decide nothing: fault 4117 (token unusable), which does not say whether the payer was charged, and a
+collection that does not fit the attempt. Pay.gov is then asked for the collections of the attempt before the answer is
+judged. Without one the outcome is unknown, also when Pay.gov answers that it has none: a complete that was delivered
+twice may be too fresh for the lookup to show it.
 
 Callers run this inside ``Portal.finish``, so a completion that has begun continues if its caller disconnects. A process
 that is killed leaves a lease that runs out, and the sweeper reads such a lease as "unknown".
@@ -14,7 +15,7 @@ that is killed leaves a lease that runs out, and the sweeper reads such a lease 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from bursar.paygov.collection import Collection
@@ -23,7 +24,13 @@ from bursar.payments.errors import AttemptMoved, IdentifierTaken, OutcomeContrad
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import Actor
 from bursar.portal.contract.errors import Unavailable, portal_error
-from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement, judge_collections, judge_completion
+from bursar.portal.use_cases.completion_outcomes import (
+    FOUND_CHARS_MAX,
+    OUTCOMES,
+    Judgement,
+    judge_collections,
+    judge_completion,
+)
 from bursar.portal.use_cases.portal import Portal
 
 RECORD_TRIES_MAX: Final = 8
@@ -43,12 +50,18 @@ async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool,
     portal.observer.outcome_known(judgement.row.name)
     if judgement.outcome is not None:
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
-    if judgement.row.alerts:
+    if needs_person(portal, judgement):
         portal.alert(judgement.row.name, attempt, judgement.reason)
     if judgement.known == "definite":
         return attempt
     await _record_doubt(portal, attempt, owner, judgement, first, actor)
     raise judgement.error()
+
+
+def needs_person(portal: Portal, judgement: Judgement) -> bool:
+    """Return whether ``judgement`` needs a person at once. A refused second complete does not: a lookup decides it."""
+    decided_by_lookup = judgement.row.name == "fault after doubt" and portal.paygov.can_rule_out
+    return judgement.row.alerts and not decided_by_lookup
 
 
 async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, actor: Actor) -> tuple[Attempt, Judgement]:
@@ -60,20 +73,58 @@ async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, acto
     try:
         return await _record_persistently(portal, attempt, judgement.outcome, judgement.others, actor), judgement
     except IdentifierTaken:
-        return attempt, Judgement(OUTCOMES["id taken"])
+        found = f"Pay.gov tracking id {judgement.outcome.paygov_tracking_id}"[:FOUND_CHARS_MAX]
+        return attempt, Judgement(OUTCOMES["id taken"], found=found)
     except OutcomeContradicts as contradicts:
         return contradicts.attempt, Judgement(OUTCOMES["contradiction"])
 
 
 async def look_up(portal: Portal, attempt: Attempt) -> tuple[Collection, ...] | None:
-    """Return Pay.gov's collections of ``attempt``, found by its agency tracking id; None when no lookup is configured.
+    """Return Pay.gov's collections of ``attempt``, found by its agency tracking id. Only this function knows the order.
 
-    Raises :class:`PayGovError` when Pay.gov does not answer the question.
+        each lookup in turn ──┬─ collections ──────────► return them: what is found is always believed
+                              ├─ none, confirmed ──────► return (): Pay.gov has none
+                              ├─ none, not confirmed ──► ask the next one: this answer proves nothing
+                              └─ refused, unreachable ─► ask the next one: a refusal is never "none"
+
+    None: no lookup is configured whose "none" is believed, and the others found nothing. Raises :class:`PayGovError`
+    when such a lookup is configured and none of them answered.
     """
-    if not portal.paygov.can_query:
-        return None
-    question = portal.paygov.query(tcs_app_id=attempt.tcs_app_id, agency_tracking_id=attempt.agency_tracking_id)
-    return await portal.ask("query", question)
+    unanswered: PayGovError | None = None
+    for lookup in portal.paygov.lookups:
+        question = portal.paygov.find(
+            lookup.name, tcs_app_id=attempt.tcs_app_id, agency_tracking_id=attempt.agency_tracking_id
+        )
+        try:
+            found = await portal.ask(lookup.name, question)
+        except PayGovError as error:
+            if lookup.confirmed:
+                unanswered = unanswered or error
+            continue
+        if found or lookup.confirmed:
+            return found
+    if unanswered is not None:
+        raise unanswered
+    return None
+
+
+async def judged_twice(
+    attempt: Attempt,
+    found: tuple[Collection, ...],
+    ask_again: Callable[[], Awaitable[tuple[Collection, ...] | None]],
+) -> Judgement:
+    """Judge ``found``; if it does not fit the attempt, judge the answer to ``ask_again`` instead, if there is one.
+
+    A misdelivered answer is about another payer, so a contradiction is one only if Pay.gov repeats it.
+    """
+    judgement = judge_collections(attempt, found)
+    if judgement.known == "definite":
+        return judgement
+    try:
+        again = await ask_again()
+    except PayGovError:
+        return judgement
+    return judge_collections(attempt, again) if again else judgement
 
 
 async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
@@ -92,9 +143,14 @@ async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
     judgement = judge_completion(attempt, answer, first=first)
     if judgement.row.name == "unforeseen":
         _log.error("completing %s failed", attempt.agency_tracking_id, exc_info=failure)
-    if isinstance(answer, Fault) and answer.token_unusable:
-        return await _look_up_before_judging(portal, attempt, judgement)
-    return judgement
+    return await _look_up_before_judging(portal, attempt, judgement) if _is_doubtful(answer, judgement) else judgement
+
+
+def _is_doubtful(answer: Collection | Exception, judgement: Judgement) -> bool:
+    """Return whether Pay.gov's answer arrived and decides nothing: fault 4117, or a collection that does not fit."""
+    if isinstance(answer, Fault):
+        return answer.token_unusable
+    return isinstance(answer, Collection) and judgement.known == "unknown"
 
 
 async def _look_up_before_judging(portal: Portal, attempt: Attempt, judgement: Judgement) -> Judgement:
@@ -103,7 +159,7 @@ async def _look_up_before_judging(portal: Portal, attempt: Attempt, judgement: J
         found = await look_up(portal, attempt)
     except PayGovError:
         return judgement
-    return judge_collections(attempt, found) if found else judgement
+    return await judged_twice(attempt, found, lambda: look_up(portal, attempt)) if found else judgement
 
 
 async def _record_persistently(
@@ -131,7 +187,7 @@ async def _record_doubt(
     portal: Portal, attempt: Attempt, owner: str, judgement: Judgement, first: bool, actor: Actor
 ) -> None:
     """Release the lease as unsent, or record "unknown". If the store fails, the lease runs out: "unknown" as well."""
-    reason = judgement.row.reason
+    reason = judgement.reason
     try:
         if judgement.known == "not sent" and first:
             await portal.ledger.release_lease(attempt, owner, reason, actor=actor)

@@ -70,6 +70,10 @@ OUTCOMES: Final[Mapping[OutcomeName, CompletionOutcome]] = {row.name: row for ro
 )}
 # fmt: on
 
+CONTRADICTIONS: Final[tuple[str, ...]] = tuple(
+    OUTCOMES[name].reason for name in ("unidentified", "another id", "another amount", "unknown status", "id taken")
+)
+"""The beginnings of the reasons of an unknown outcome that asking again does not change: only a person can decide."""
 _NAME_OF_STATUS: Final[Mapping[Status, OutcomeName]] = {PROCESSED: "paid", PENDING: "settling", FAILED: "refused"}
 # The first match wins, so a subclass is above its base class. After any other error the complete may be sent.
 _ROW_OF_ERROR: Final[tuple[tuple[type[BaseException], OutcomeName], ...]] = (
@@ -84,6 +88,8 @@ _TAKES_MONEY: Final = frozenset({PENDING, PROCESSED})
 _STRENGTH: Final[Mapping[Status, int]] = {FAILED: 1, PENDING: 2, PROCESSED: 3}
 
 
+FOUND_CHARS_MAX: Final = 60
+"""Of Pay.gov's own words in a reason."""
 OTHERS_MAX: Final = 10
 """Further collections of one attempt that are stored and named. A person asks Pay.gov for the rest."""
 
@@ -93,13 +99,14 @@ class Judgement:
     """A row of the table, and the outcome to record if it is definite.
 
     ``others``: further collections of the same attempt that also take money, at most ``OTHERS_MAX``. ``refusal``:
-    Pay.gov's fault with a code, if it decides nothing.
+    Pay.gov's fault with a code, if it decides nothing. ``found``: what Pay.gov has instead, for a person.
     """
 
     row: CompletionOutcome
     outcome: Outcome | None = None
     others: tuple[Outcome, ...] = ()
     refusal: Fault | None = None
+    found: str = ""
 
     @property
     def known(self) -> Known:
@@ -108,9 +115,9 @@ class Judgement:
 
     @property
     def reason(self) -> str:
-        """The reason of the row, with Pay.gov's tracking ids if the payer was charged more than once."""
+        """The reason of the row, with what Pay.gov has instead, or its ids if the payer was charged more than once."""
         if self.outcome is None or not self.others:
-            return self.row.reason
+            return f"{self.row.reason}: {self.found}" if self.found else self.row.reason
         collections = [
             f"{each.paygov_tracking_id} ({each.transaction_status})" for each in (self.outcome, *self.others)
         ]
@@ -135,7 +142,7 @@ def judge_completion(attempt: Attempt, answer: Collection | BaseException, *, fi
         return judge_collection(attempt, answer, identified=False)
     if isinstance(answer, Fault):
         if not first:
-            return Judgement(OUTCOMES["fault after doubt"])
+            return Judgement(OUTCOMES["fault after doubt"], refusal=answer if answer.return_code else None)
         if not answer.return_code:
             return Judgement(OUTCOMES["fault, no code"])
         if answer.token_unusable:
@@ -157,18 +164,20 @@ def judge_collection(attempt: Attempt, collection: Collection, *, identified: bo
     agency_id, amount = collection.agency_tracking_id, collection.transaction_amount
     tracking_id = collection.paygov_tracking_id or (attempt.paygov_tracking_id if identified else None)
     if agency_id is not None and agency_id != attempt.agency_tracking_id:
-        return Judgement(OUTCOMES["another id"])
+        return Judgement(OUTCOMES["another id"], found=f"agency tracking id {agency_id[:FOUND_CHARS_MAX]}")
     if attempt.paygov_tracking_id is not None and tracking_id != attempt.paygov_tracking_id:
-        return Judgement(OUTCOMES["another id"])
+        return Judgement(OUTCOMES["another id"], found=f"Pay.gov tracking id {tracking_id}"[:FOUND_CHARS_MAX])
     if amount is not None and amount != attempt.amount:
-        return Judgement(OUTCOMES["another amount"])
+        return Judgement(OUTCOMES["another amount"], found=f"{amount} instead of {attempt.amount}")
     # The amount may be missing only if an earlier, complete answer has been checked.
     known_before = identified and attempt.paygov_tracking_id is not None
     if not tracking_id or (agency_id is None and not identified) or (amount is None and not known_before):
         return Judgement(OUTCOMES["unidentified"])
     status = from_paygov(collection.transaction_status or "")
     if status is None:
-        return Judgement(OUTCOMES["unknown status"])
+        return Judgement(
+            OUTCOMES["unknown status"], found=(collection.transaction_status or "no status")[:FOUND_CHARS_MAX]
+        )
     outcome = Outcome(
         status=status,
         paygov_tracking_id=tracking_id,

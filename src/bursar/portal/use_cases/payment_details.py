@@ -23,7 +23,7 @@ async def details(portal: Portal, client: Client, reference: str) -> Payment:
     """
     view = await _own(portal, client, reference, events=False)
     attempt = view.blocking
-    if attempt is None or not needs_lookup(attempt, portal.clock()):
+    if attempt is None or not needs_lookup(portal, attempt):
         return Payment(view.attempts)
     found = await refresh(portal, attempt, actor="portal", may_complete=False)
     attempts = [

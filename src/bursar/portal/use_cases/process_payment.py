@@ -29,7 +29,7 @@ from bursar.portal.contract.error_catalogue import (
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone, NotFound
 from bursar.portal.use_cases.completion import complete
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
-from bursar.portal.use_cases.resolution import end_uncompleted, refresh, returned_unsent
+from bursar.portal.use_cases.resolution import end_uncompleted, lease_is_late, refresh, returned_unsent
 
 NEVER_SENT_DETAIL: Final = (
     f"Pay.gov could not be reached in {RECLAIMS_MAX + 1} tries to complete the payment: nothing was charged"
@@ -85,7 +85,7 @@ async def _initiated(portal: Portal, attempt: Attempt) -> None:
 
 
 async def _processing(portal: Portal, attempt: Attempt) -> None:
-    if attempt.leased(portal.clock()):
+    if attempt.leased(portal.clock()) and not lease_is_late(portal, attempt):
         raise LeaseHeld(attempt)
     if returned_unsent(attempt):
         if portal.ledger.due_policy.token_expired(attempt, portal.clock()):

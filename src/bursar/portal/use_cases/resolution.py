@@ -1,42 +1,51 @@
 """Resolve an attempt by asking Pay.gov, for ``details``, ``process`` and the sweeper alike.
 
-Order of resolution of an unknown outcome (docs/paygov.md):
+Order of resolution of an unknown outcome (docs/paygov.md). ``completion.look_up`` knows which lookups are asked:
 
-    query by agency tracking id ──┬─ a collection ──────────► record it
+    look up by agency tracking id ┬─ a collection ──────────► record it
+                                  ├─ it does not fit ───────► ask again; if repeated, a person must decide
                                   ├─ none, token long dead ─► failed: no payer was charged, and none can be
                                   ├─ none, token alive ─────► may be completed once more (never twice)
                                   └─ no answer ─────────────► stays unknown, ask again later
-    no query service ──► token alive: may be completed once more; else a person settles it (`bursar resolve`)
+    no lookup says "none" ► token alive: may be completed once more; else a person settles it (`bursar resolve`)
 
 An attempt without a recorded complete ends by time (:func:`end_uncompleted`). The store may be restored from a backup
 that is older than the complete, so Pay.gov is asked first if a lookup is configured:
 
-    query by agency tracking id ──┬─ a collection ─► processing, outcome unknown ──► record the collection
+    look up by agency tracking id ┬─ a collection ─► processing, outcome unknown ──► record the collection
                                   ├─ none ─────────► failed
                                   └─ no answer ────► stays as it is, ask again later
-    no query service ──► failed. After a restore this can fail a charged attempt: a deployment without a lookup must
-                         compare Pay.gov's reports with the store before it serves again (docs/operations.md).
+    no lookup says "none" ► failed. After a restore this can fail a charged attempt: a deployment without a lookup must
+                            compare Pay.gov's reports with the store before it serves again (docs/operations.md).
 
 A second complete can succeed only if the first never arrived, because a token of Pay.gov works once. If Pay.gov refuses
 the second complete, the first may have succeeded, so the outcome stays unknown.
+
+A settling payment is asked about by its Pay.gov tracking id. Pay.gov may have a further collection of the same attempt,
+so before the payment fails, every collection of it is asked about (:func:`_other_that_takes_money`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from typing import Final
 
+from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Certainty, PayGovError
 from bursar.paygov.protocol import FAULT_TOKEN_UNUSABLE
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
-from bursar.payments.records import Attempt
-from bursar.payments.status import PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor, EventName
+from bursar.payments.records import Attempt, Outcome
+from bursar.payments.status import FAILED, PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor, EventName
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout, Unexpected
-from bursar.portal.use_cases.completion import complete, look_up, record
-from bursar.portal.use_cases.completion_outcomes import Judgement, judge_collections
+from bursar.portal.use_cases.completion import complete, judged_twice, look_up, record
+from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS, Judgement, judge_collection
 from bursar.portal.use_cases.portal import Portal
 
+CLOCK_STEP_MIN_S: Final = 60.0
+"""A smaller difference between the clocks of two machines is not reported."""
 FOUND_UNCOMPLETED: Final = "Pay.gov has a collection of an attempt without a recorded complete"
+OTHER_TAKES_MONEY: Final = "its collection failed and another one of it takes the payer's money"
 NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its token has expired"
 
 
@@ -52,11 +61,30 @@ class LookupResult:
     reached: bool | None = None
 
 
-def needs_lookup(attempt: Attempt, now: float) -> bool:
+def needs_lookup(portal: Portal, attempt: Attempt) -> bool:
     """Return whether only Pay.gov knows the state of ``attempt``: it is settling, or its outcome is unknown."""
     if attempt.status == PENDING:
         return True
-    return attempt.status == PROCESSING and not attempt.leased(now) and not returned_unsent(attempt)
+    if attempt.status != PROCESSING or returned_unsent(attempt):
+        return False
+    return not attempt.leased(portal.clock()) or lease_is_late(portal, attempt)
+
+
+def lease_is_late(portal: Portal, attempt: Attempt) -> bool:
+    """Return whether the holder of the lease has not recorded an answer for so long that a lookup may find it first.
+
+    The holder may be dead or may still complete the attempt, so no other caller does until the lease ends. But a
+    collection that Pay.gov has is recorded, no matter which caller holds the lease.
+    """
+    late = portal.clock() - attempt.updated_at >= portal.ledger.due_policy.leased_poll_s
+    return bool(portal.paygov.lookups) and (late or lease_is_implausible(portal, attempt))
+
+
+def lease_is_implausible(portal: Portal, attempt: Attempt) -> bool:
+    """Return whether the lease of ``attempt`` ends later than any lease that is taken now: a clock was set back."""
+    if attempt.lease_until is None:
+        return False
+    return attempt.lease_until - portal.clock() > portal.settings.lease_s + CLOCK_STEP_MIN_S
 
 
 def returned_unsent(attempt: Attempt) -> bool:
@@ -101,24 +129,30 @@ async def end_uncompleted(
         )
     portal.alert("found uncompleted", attempt, f"{FOUND_UNCOMPLETED}: was the store restored from a backup?")
     doubted = await portal.ledger.put_in_doubt(attempt, FOUND_UNCOMPLETED, actor=actor)
-    return (await _record_found(portal, doubted, judge_collections(doubted, found), actor)).attempt
+    return (await _record_found(portal, doubted, await _judged(portal, doubted, found), actor)).attempt
 
 
 async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_complete: bool) -> LookupResult:
     """Ask Pay.gov about ``attempt``, and record the answer. Only for an attempt that :func:`needs_lookup`.
 
+    While another caller may hold its lease (:func:`lease_is_late`), only a collection is recorded.
     ``may_complete``: whether the one repeated complete may be used. Raises ``AttemptMoved`` if another process changed
     the attempt first, and what the store raises.
     """
     if attempt.status == PENDING:
         return await _ask_of_pending(portal, attempt, actor)
-    attempt = await _end_lease(portal, attempt, actor)
+    leased = attempt.leased(portal.clock())
+    if not leased:
+        attempt = await _end_lease(portal, attempt, actor)
     try:
         found = await look_up(portal, attempt)
     except PayGovError as error:
         return _not_answered(attempt, error)
     if found:
-        return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
+        return await _record_found(portal, attempt, await _judged(portal, attempt, found), actor)
+    asked = found is not None
+    if leased:
+        return LookupResult(attempt, answered=asked, reached=asked or None)
     if found is not None and _token_is_dead(portal, attempt):
         failed = await portal.ledger.fail(
             attempt,
@@ -130,20 +164,67 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
         return LookupResult(failed, answered=True, reached=True)
     if may_complete and may_complete_again(portal, attempt):
         return await _complete_again(portal, attempt, actor)
-    asked = found is not None
     return LookupResult(attempt, answered=asked, reached=asked or None)
+
+
+async def _judged(portal: Portal, attempt: Attempt, found: tuple[Collection, ...]) -> Judgement:
+    return await judged_twice(attempt, found, lambda: look_up(portal, attempt))
 
 
 async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> LookupResult:
     assert attempt.paygov_tracking_id is not None, "a pending attempt has Pay.gov's tracking id"
+    tracking_id = attempt.paygov_tracking_id
     try:
-        found = await portal.ask(
-            "details",
-            portal.paygov.details(tcs_app_id=attempt.tcs_app_id, paygov_tracking_id=attempt.paygov_tracking_id),
-        )
+        found = await _details(portal, attempt, tracking_id)
+        judgement = await judged_twice(attempt, found, lambda: _details(portal, attempt, tracking_id))
+        if judgement.outcome is not None and judgement.outcome.status == FAILED:
+            other = await _other_that_takes_money(portal, attempt)
+            if other is not None:
+                return await _keep_other(portal, attempt, other)
     except PayGovError as error:
         return _not_answered(attempt, error)
-    return await _record_found(portal, attempt, judge_collections(attempt, found), actor)
+    return await _record_found(portal, attempt, judgement, actor)
+
+
+def _details(portal: Portal, attempt: Attempt, tracking_id: str) -> Awaitable[tuple[Collection, ...]]:
+    question = portal.paygov.details(tcs_app_id=attempt.tcs_app_id, paygov_tracking_id=tracking_id)
+    return portal.ask("details", question)
+
+
+async def _other_that_takes_money(portal: Portal, attempt: Attempt) -> Outcome | None:
+    """Return another collection of a settling ``attempt`` that is paid or may still be; None if there is none.
+
+    It is looked for at Pay.gov by the agency tracking id, and among the contradictions that were kept. Raises
+    :class:`PayGovError` if Pay.gov does not answer: then the attempt must not fail yet.
+    """
+    found = list(await look_up(portal, attempt) or ())
+    listed = {each.paygov_tracking_id for each in found}
+    for kept in await portal.ledger.contradictions.of(attempt.agency_tracking_id):
+        if kept.reported_paygov_id is not None and kept.reported_paygov_id not in listed:
+            found += await _details(portal, attempt, kept.reported_paygov_id)
+            listed.add(kept.reported_paygov_id)
+    unidentified = replace(attempt, paygov_tracking_id=None)
+    for each in found:
+        outcome = judge_collection(unidentified, each, identified=True).outcome
+        if (
+            outcome is not None
+            and outcome.paygov_tracking_id != attempt.paygov_tracking_id
+            and outcome.status != FAILED
+        ):
+            return outcome
+    return None
+
+
+async def _keep_other(portal: Portal, attempt: Attempt, other: Outcome) -> LookupResult:
+    """Keep that another collection takes the money of a settling attempt whose own one failed. It stays pending.
+
+    Its Pay.gov tracking id never changes, so a person settles it once the other collection is paid.
+    """
+    await portal.ledger.contradictions.keep(attempt, other)
+    portal.alert(
+        "charged twice", attempt, f"{OTHER_TAKES_MONEY}: {other.paygov_tracking_id} ({other.transaction_status})"
+    )
+    return LookupResult(attempt, answered=True, reached=True)
 
 
 async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, actor: Actor) -> LookupResult:
@@ -151,7 +232,14 @@ async def _record_found(portal: Portal, attempt: Attempt, judgement: Judgement, 
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if judgement.row.alerts:
         portal.alert(judgement.row.name, attempt, judgement.reason)
+    if judgement.row.reason in CONTRADICTIONS and attempt.outcome_unknown and not is_contradicted(attempt):
+        attempt = await portal.ledger.record_unknown(attempt, judgement.reason, actor=actor)
     return LookupResult(attempt, answered=judgement.known == "definite", reached=True)
+
+
+def is_contradicted(attempt: Attempt) -> bool:
+    """Return whether the outcome of ``attempt`` is unknown because Pay.gov's collection does not fit it."""
+    return (attempt.unknown_reason or "").startswith(CONTRADICTIONS)
 
 
 def _not_answered(attempt: Attempt, error: PayGovError) -> LookupResult:

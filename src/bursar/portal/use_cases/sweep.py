@@ -5,6 +5,7 @@
     initiated, token expired      fails it: no complete was sent                             if a lookup is configured
     processing, returned unsent   fails it after its token has expired: no complete was sent if a lookup is configured
     processing, outcome unknown   resolves it (resolution.py)                                always
+    processing, leased for long   records what Pay.gov has: its holder may be dead           if a lookup is configured
     pending                       asks whether it has settled                                always
 
 The reasons of the first three rows hold for what the store knows. After a restore from a backup the store may be behind
@@ -123,7 +124,7 @@ async def _end(
     portal: Portal, attempt: Attempt, failed: SweepResult, event: EventName, code: str | None, detail: str
 ) -> SweepResult:
     """Fail an attempt whose time is over, after asking Pay.gov if a lookup is configured; then return ``failed``."""
-    asks = portal.paygov.can_query
+    asks = bool(portal.paygov.lookups)
     if asks and not portal.breaker.admit():
         await portal.ledger.set_due(attempt, _after_cool_down(portal))
         return "postponed"
@@ -132,7 +133,7 @@ async def _end(
         ended = await end_uncompleted(
             portal, attempt, event=event, actor="sweeper", return_code=code, return_detail=detail
         )
-        answered = True
+        answered = True if portal.paygov.can_rule_out else None  # other lookups may have been refused or unreachable
     except PayGovError as error:
         answered = error.certainty is Certainty.REFUSED
         await portal.ledger.set_due(attempt, next_lookup_at(portal, attempt))
@@ -150,14 +151,17 @@ async def _processing(portal: Portal, attempt: Attempt) -> SweepResult:
 
 
 async def _ask(portal: Portal, attempt: Attempt) -> SweepResult:
-    if not needs_lookup(attempt, portal.clock()):
+    if not needs_lookup(portal, attempt):
         return "not_due"
     if not portal.breaker.admit():
         await portal.ledger.set_due(attempt, _after_cool_down(portal))
         return "postponed"
     answered: bool | None = None
     try:
-        marked = await portal.ledger.set_due(attempt, next_lookup_at(portal, attempt), refreshed_at=portal.clock())
+        next_at = next_lookup_at(portal, attempt)
+        if attempt.lease_until is not None and attempt.leased(portal.clock()):
+            next_at = min(next_at, attempt.lease_until)
+        marked = await portal.ledger.set_due(attempt, next_at, refreshed_at=portal.clock())
         found = await ask_paygov(portal, marked, actor="sweeper", may_complete=not token_was_refused(marked))
         answered = found.reached
         portal.remember_lookup(attempt.agency_tracking_id, found.answered)
