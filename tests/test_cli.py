@@ -42,6 +42,7 @@ Ran = tuple[int, str, str]
 
 GROUPS = {
     "lake": ("write", "verify"),
+    "paygov": ("probe",),
     "rules": ("show", "iam-policy"),
     "webhooks": ("retry", "deliver"),
     "dynamo": ("ls", "shell", "rules"),
@@ -53,6 +54,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "portal": "portal",
     "portal --workers 2": "portal",
     "simulator --port 0": "portal",
+    "paygov probe": "portal",
     "sql 'SELECT 1'": "reports",
     "report": None,
     "report fees_by_month": "reports",

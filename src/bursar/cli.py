@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Run the portal and its sweeper against the configured store.",
     ),
     "simulator": ("bursar.paygov.commands:simulator", "Run only Pay.gov's simulator."),
+    "paygov": ("bursar.paygov.commands:paygov", "Probe which assumptions about Pay.gov hold."),
     "sql": ("bursar.reports.commands:sql", "Query all payments in SQL."),
     "report": ("bursar.reports.commands:report", "Run a named report, or list the reports."),
     "lake": ("bursar.reports.commands:lake", "Write the lake, or prove that it equals the table."),

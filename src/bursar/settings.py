@@ -216,7 +216,7 @@ class Settings:
     paygov_lookups_confirmed: str = _setting(
         "query",
         _some_of("details", "query"),
-        'the lookups whose answer "none" is believed, because the agency has confirmed them; a wrong one '
+        'the lookups whose answer "none" is believed, because `bursar paygov probe` has confirmed them; a wrong one '
         "would fail attempts that were charged",
     )
     payment_url: str | None = _setting(None, _http_url, "the URL of Pay.gov's hosted pages, to which payers are sent")

@@ -36,6 +36,8 @@ from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.paygov.client import PayGov
+    from bursar.paygov.config import PayGovConfig
+    from bursar.paygov.http_transport import HttpTransport
     from bursar.paygov.protocol import LookupName
     from bursar.paygov.transport import HttpReply
     from bursar.payments.audit.root_copies import RootCopies
@@ -155,41 +157,46 @@ class Composition:
         """Return the client of Pay.gov. Raises :class:`CannotStart` if the address of Pay.gov is not set."""
         if self._paygov is None:
             from bursar.paygov.client import PayGov
-            from bursar.paygov.config import PayGovConfig
-            from bursar.paygov.http_transport import HttpTransport
-            from bursar.paygov.protocol import NAMESPACE
 
-            settings = self.settings
-            if settings.paygov_url is None or settings.payment_url is None:
-                missing = "BURSAR_PAYGOV_URL" if settings.paygov_url is None else "BURSAR_PAYMENT_URL"
-                raise CannotStart(f"{missing} is not set: the portal needs the address of Pay.gov")
-            try:
-                config = PayGovConfig(
-                    url=settings.paygov_url,
-                    query_url=settings.paygov_query_url,
-                    payment_url=settings.payment_url,
-                    namespace=settings.paygov_namespace or NAMESPACE,
-                    timeout_s=settings.paygov_timeout_s,
-                    client_cert=settings.paygov_client_cert,
-                    client_key=settings.paygov_client_key,
-                    bearer=settings.paygov_bearer,
-                    lookups=_lookups(settings.paygov_lookups),
-                    confirmed_lookups=_lookups(settings.paygov_lookups_confirmed),
-                )
-            except ValueError as error:
-                raise CannotStart(f"BURSAR_PAYGOV_…: {error}") from error
-            try:
-                if config.client_key is not None and self._other_users:
-                    require_private(config.client_key)
-            except (TooOpen, OSError) as error:
-                raise CannotStart(f"BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
-            try:
-                transport = HttpTransport(client_cert=config.client_cert, client_key=config.client_key)
-            except OSError as error:  # ssl.SSLError is one
-                raise CannotStart(f"BURSAR_PAYGOV_CLIENT_CERT, BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
-            self._ending.push_async_callback(transport.close)
-            self._paygov = PayGov(config, transport)
+            self._paygov = PayGov(*self.paygov_connection())
         return self._paygov
+
+    def paygov_connection(self) -> "tuple[PayGovConfig, HttpTransport]":
+        """Return how Pay.gov is reached, and a new transport to it. Raises :class:`CannotStart`."""
+        from bursar.paygov.config import PayGovConfig
+        from bursar.paygov.http_transport import HttpTransport
+        from bursar.paygov.protocol import NAMESPACE
+
+        settings = self.settings
+        if settings.paygov_url is None or settings.payment_url is None:
+            missing = "BURSAR_PAYGOV_URL" if settings.paygov_url is None else "BURSAR_PAYMENT_URL"
+            raise CannotStart(f"{missing} is not set: the portal needs the address of Pay.gov")
+        try:
+            config = PayGovConfig(
+                url=settings.paygov_url,
+                query_url=settings.paygov_query_url,
+                payment_url=settings.payment_url,
+                namespace=settings.paygov_namespace or NAMESPACE,
+                timeout_s=settings.paygov_timeout_s,
+                client_cert=settings.paygov_client_cert,
+                client_key=settings.paygov_client_key,
+                bearer=settings.paygov_bearer,
+                lookups=_lookups(settings.paygov_lookups),
+                confirmed_lookups=_lookups(settings.paygov_lookups_confirmed),
+            )
+        except ValueError as error:
+            raise CannotStart(f"BURSAR_PAYGOV_…: {error}") from error
+        try:
+            if config.client_key is not None and self._other_users:
+                require_private(config.client_key)
+        except (TooOpen, OSError) as error:
+            raise CannotStart(f"BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
+        try:
+            transport = HttpTransport(client_cert=config.client_cert, client_key=config.client_key)
+        except OSError as error:  # ssl.SSLError is one
+            raise CannotStart(f"BURSAR_PAYGOV_CLIENT_CERT, BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
+        self._ending.push_async_callback(transport.close)
+        return config, transport
 
     async def portal(self, *, asks_paygov: bool = True) -> "Portal":
         """Return a portal over the ledger and the client of Pay.gov.

@@ -19,6 +19,7 @@ from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
+    from bursar.paygov.commands import Connection
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports.reports import Reports
@@ -54,6 +55,17 @@ async def webhooks() -> "AsyncIterator[Dispatcher]":
         if dispatcher is None:
             raise CannotStart("BURSAR_WEBHOOKS is not set: there are no webhooks")
         yield dispatcher
+
+
+@asynccontextmanager
+async def paygov() -> "AsyncIterator[Connection]":
+    """Make a connection to Pay.gov, for ``bursar paygov probe``."""
+    from bursar.paygov.commands import Connection
+
+    async with _composition() as parts:
+        fees = [parts.fees.fee(key, parts.clock()) for key in parts.fees.keys]
+        tcs_app_ids = tuple(fee.tcs_app_id for fee in fees if fee is not None)
+        yield Connection(*parts.paygov_connection(), tcs_app_ids)
 
 
 def rules() -> "Defaults":
@@ -92,6 +104,7 @@ async def _composition() -> AsyncIterator[Composition]:
 
 FACTORIES: Mapping[str, Any] = {
     "reports": reports,
+    "paygov": paygov,
     "portal": portal,
     "record": record,
     "rules": rules,

@@ -43,6 +43,9 @@ from bursar.paygov.transport import Transport
 URLS_KEPT_MAX: Final = 256
 """URLs whose check is remembered. Applications send their payers back to a few addresses."""
 
+NO_TRANSACTION: Final = "details without any transaction"
+"""The reason of Nonsense when getDetails by paygov_tracking_id returns an empty list."""
+
 _CENT = Decimal("0.01")
 
 _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
@@ -114,7 +117,7 @@ class PayGov:
         }
         found = read_collections(await self._call_online(GET_DETAILS, values))
         if not found:
-            raise Nonsense("details without any transaction")
+            raise Nonsense(NO_TRANSACTION)
         return _only_about("paygov_tracking_id", paygov_tracking_id, found)
 
     async def find(self, lookup: LookupName, *, tcs_app_id: str, agency_tracking_id: str) -> tuple[Collection, ...]:
