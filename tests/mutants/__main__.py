@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import tests.mutants.planted_erasure
 import tests.mutants.planted_native
-import tests.mutants.planted_sums  # noqa: F401 - the mutants of both join the others
+import tests.mutants.planted_sums  # noqa: F401 - the mutants of all three join the others
 from tests.mutants.planted import MUTANTS, Mutate, never
 
 TESTS = Path(__file__).parents[1]

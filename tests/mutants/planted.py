@@ -204,7 +204,11 @@ def _() -> None:
     from bursar.rules.judging.local_rules import UnchangedVerdict
 
     made = UnchangedVerdict.__init__
-    UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=True)
+
+    def always_once(self: UnchangedVerdict, attributes: Any, *, once: bool, **how: Any) -> None:
+        made(self, attributes, once=True, **how)
+
+    UnchangedVerdict.__init__ = always_once
 
 
 @mutant("write-once-is-immutable", "a write-once attribute may not be written later")
@@ -212,7 +216,11 @@ def _() -> None:
     from bursar.rules.judging.local_rules import UnchangedVerdict
 
     made = UnchangedVerdict.__init__
-    UnchangedVerdict.__init__ = lambda self, attributes, *, once: made(self, attributes, once=False)
+
+    def always_immutable(self: UnchangedVerdict, attributes: Any, *, once: bool, **how: Any) -> None:
+        made(self, attributes, once=False, **how)
+
+    UnchangedVerdict.__init__ = always_immutable
 
 
 @mutant("write-once-may-be-removed", "a write-once attribute may be removed")

@@ -53,6 +53,14 @@ ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: Unique("a#b", attributes=("a",)), "name of a unique rule: must be letters"),
     (lambda: UniqueWhile("w", group=(), where=one_of("s", ["a"])), "group must be at least one attribute; got ()"),
     (lambda: Immutable("i", attributes=()), "immutable rule 'i': attributes must be at least one attribute"),
+    (
+        lambda: Immutable("i", attributes=("a",), erasable=("b",)),
+        "immutable rule 'i': erasable must be among the attributes; got 'b'",
+    ),
+    (
+        lambda: Agrees("r", parent="order", key=KEY, attributes=("a",), erasable="b"),  # type: ignore[arg-type]  # TOML
+        "agrees rule 'r': erasable must be among the attributes; got 'b'",
+    ),
     (lambda: Kind("sentinel"), "kind 'sentinel': reserved for sentinels"),
     (lambda: graph(attribute=""), "transitions rule 'g': attribute must not be empty"),
     (lambda: graph(initial=()), "initial must be at least one attribute; got ()"),

@@ -53,7 +53,7 @@ def broken(rules: Rules, holds: Mapping[str, Meaning], before: State, after: Sta
                     or (None, None) in paths
                 )
             case Immutable():
-                bad = any(o.get(a) != n.get(a) for o, n in changed for a in rule.attributes)
+                bad = any(altered(rule, a, o, n) for o, n in changed for a in rule.attributes)
             case WriteOnce():
                 bad = any(a in o and o[a] != n.get(a) for o, n in changed for a in rule.attributes)
             case Check():
@@ -61,7 +61,7 @@ def broken(rules: Rules, holds: Mapping[str, Meaning], before: State, after: Sta
             case References():
                 names = rule.attributes if isinstance(rule, Agrees) else ()
                 bad = any(parentless(rule, names, x, after) for x in about) or any(
-                    o and o["kind"]["S"] == rule.parent and (n is None or any(o.get(a) != n.get(a) for a in names))
+                    o and o["kind"]["S"] == rule.parent and (n is None or any(altered(rule, a, o, n) for a in names))
                     for o, n in steps
                 )
                 bad = bad or (isinstance(rule, BoundedSum) and unbalanced(rule, about, after))
@@ -84,7 +84,15 @@ def parentless(rule: References, names: tuple[str, ...], child: Mapping[str, Any
     parent = state.get((rule.key["pk"].format(**fill), rule.key["sk"].format(**fill)))
     if parent is None or parent["kind"] != {"S": rule.parent}:
         return True
-    return any(child.get(name) != parent.get(name) for name in names)
+    return any(
+        child.get(name) != parent.get(name) and not (name in getattr(rule, "erasable", ()) and name not in parent)
+        for name in names
+    )
+
+
+def altered(rule: Any, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Return whether an immutable attribute changes, other than by an erasure that the rule allows."""
+    return old.get(name) != new.get(name) and not (name in getattr(rule, "erasable", ()) and name not in new)
 
 
 def unbalanced(rule: BoundedSum, children: list[Mapping[str, Any]], state: State) -> bool:

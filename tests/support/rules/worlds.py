@@ -180,6 +180,13 @@ def rule_sets(draw: st.DrawFn) -> tuple[Rules, dict[str, Any]]:
     return Rules("pk", "sk", kinds=KINDS, rules=tuple(rules), secrets=secrets), meanings
 
 
+@st.composite
+def erasable_names(draw: st.DrawFn) -> dict[str, tuple[str, ...]]:
+    """Draw attributes, and which of them may be erased."""
+    names = draw(NAMES)
+    return {"attributes": names, "erasable": draw(st.sampled_from([(), names[:1], names]))}
+
+
 MAKERS: dict[str, Any] = {
     "unique": lambda draw, name, _: Unique(name, kind=draw(ABOUT), attributes=draw(GROUPS)),
     "while": lambda draw, name, p: UniqueWhile(name, kind=draw(ABOUT), group=draw(GROUPS), where=p(name)),
@@ -189,14 +196,14 @@ MAKERS: dict[str, Any] = {
         attribute="s",
         **dict(zip(("initial", "edges", "final"), draw(st.sampled_from(GRAPHS)), strict=True)),
     ),
-    "immutable": lambda draw, name, _: Immutable(name, kind=draw(ABOUT), attributes=draw(NAMES)),
+    "immutable": lambda draw, name, _: Immutable(name, kind=draw(ABOUT), **draw(erasable_names())),
     "once": lambda draw, name, _: WriteOnce(name, kind=draw(ABOUT), attributes=draw(NAMES)),
     "check": lambda draw, name, p: Check(name, kind=draw(ABOUT), where=p(name)),
     "references": lambda draw, name, _: References(
         name, kind="child", parent="parent", key=draw(st.sampled_from(PARENT_KEYS))
     ),
     "agrees": lambda draw, name, _: Agrees(
-        name, kind="child", parent="parent", key=draw(st.sampled_from(PARENT_KEYS)), attributes=draw(NAMES)
+        name, kind="child", parent="parent", key=draw(st.sampled_from(PARENT_KEYS)), **draw(erasable_names())
     ),
     "sum": lambda draw, name, _: BoundedSum(
         name,

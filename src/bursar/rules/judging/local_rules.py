@@ -57,17 +57,20 @@ class TransitionsVerdict:
 
 
 class UnchangedVerdict(ChangesOnlyVerdict):
-    """Immutable, and write once."""
+    """Immutable, and write once. An ``erasable`` attribute may become absent."""
 
-    def __init__(self, attributes: tuple[str, ...], *, once: bool) -> None:
+    def __init__(self, attributes: tuple[str, ...], *, once: bool, erasable: tuple[str, ...] = ()) -> None:
         self._attributes = attributes
         self._once = once
+        self._erasable = erasable
 
     def __call__(self, old: Item | None, new: Item) -> str | None:
         """Return which attribute changes although it must not, or None."""
         for name in self._attributes:
             before, after = None if old is None else old.get(name), new.get(name)
             if before != after and (before is not None or not self._once) and not same(before, after):
+                if after is None and name in self._erasable:
+                    continue
                 return f"{name} is already written" if self._once else f"{name} never changes"
         return None
 

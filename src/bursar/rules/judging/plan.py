@@ -136,7 +136,7 @@ class KindPlan:
             case Transitions():
                 return TransitionsVerdict(rule)
             case Immutable():
-                return UnchangedVerdict(rule.attributes, once=False)
+                return UnchangedVerdict(rule.attributes, once=False, erasable=rule.erasable)
             case WriteOnce():
                 return UnchangedVerdict(rule.attributes, once=True)
             case TwoActors():
@@ -346,7 +346,7 @@ def _rules_of_parents(kind: str | None, rules: Rules) -> list[LocalRule]:
             rule.name,
             rule.keyword,
             frozenset(rule.attributes),
-            UnchangedVerdict(rule.attributes, once=False),
+            UnchangedVerdict(rule.attributes, once=False, erasable=rule.erasable),
             rule.attributes,
         )
         for rule in rules.rules

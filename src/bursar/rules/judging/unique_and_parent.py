@@ -73,6 +73,7 @@ class ParentRule:
         self.rule = rule
         self.reads = rule.reads
         self.attributes = rule.attributes if isinstance(rule, Agrees) else ()
+        self.erasable = frozenset(rule.erasable) if isinstance(rule, Agrees) else frozenset()
         self._parts = tuple((name, _filler(rule.key[name])) for name in rules.key_names)
         self._key_attributes = rule.key_attributes
         mixed = [text for text in rule.key.values() if not _WHOLE.match(text)]
@@ -99,6 +100,8 @@ class ParentRule:
         if parent is None or parent.get(self._kind_attribute) != self._kind:
             return f"its {self.rule.parent} does not exist"
         for attribute in self.attributes:
+            if attribute not in parent and attribute in self.erasable:
+                continue
             if not same(child.get(attribute), parent.get(attribute)):
                 return f"{attribute} is not its {self.rule.parent}'s"
         return None

@@ -5,11 +5,11 @@
 | ``Unique`` | one attribute, or several together, belong to one item |
 | ``UniqueWhile`` | at most one item per group while a predicate holds (a partial unique constraint) |
 | ``Transitions`` | an attribute's value moves along a graph, from an initial value, and stays at a final one |
-| ``Immutable`` | attributes never change once the item exists |
+| ``Immutable`` | attributes never change once the item exists; some may be erased |
 | ``WriteOnce`` | attributes may be absent at first; once written they never change |
 | ``Check`` | a predicate holds for every item |
 | ``References`` | the parent item exists (and is therefore never removed) |
-| ``Agrees`` | attributes equal the parent's (which never change) |
+| ``Agrees`` | attributes equal the parent's (which never change, except that some may be erased) |
 | ``BoundedSum`` | the amounts of an item's children add up to its total, which never exceeds its limit |
 | ``TwoActors`` | two attributes name two different people, and neither is ever changed |
 | ``AppendOnly`` | items are never changed or removed |
@@ -22,9 +22,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from bursar.rules.language.named_rule import NamedRule, and_list, belong, change, equal, or_list
+from bursar.rules.language.named_rule import NamedRule, RulesInvalid, and_list, belong, change, equal, or_list
 from bursar.rules.language.predicates import Where
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
@@ -148,13 +148,18 @@ class Transitions(NamedRule):
 
 @dataclass(frozen=True)
 class Immutable(NamedRule):
-    """``attributes`` never change: neither their values, nor from absent to present or back."""
+    """``attributes`` never change: neither their values, nor from absent to present or back.
+
+    Those that are ``erasable`` too may become absent, and then stay absent: for data that the law wants removed.
+    """
 
     attributes: tuple[str, ...] = ()
+    erasable: tuple[str, ...] = ()
     keyword: ClassVar[str] = "immutable"
 
     def _check(self) -> None:
         self._check_attributes("attributes")
+        _check_erasable(self)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -163,7 +168,7 @@ class Immutable(NamedRule):
 
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
-        return f"{and_list(self.attributes)} never {change(self.attributes)}"
+        return f"{and_list(self.attributes)} never {change(self.attributes)}{_but_erasable(self.erasable)}"
 
 
 @dataclass(frozen=True)
@@ -241,14 +246,20 @@ class References(NamedRule):
 
 @dataclass(frozen=True)
 class Agrees(References):
-    """The parent exists and its ``attributes`` equal the child's (absent equals absent). The parent's never change."""
+    """The parent exists and its ``attributes`` equal the child's (absent equals absent). The parent's never change.
+
+    The parent's ``erasable`` attributes may become absent, and then stay absent. A child agrees in such an attribute
+    with a parent that lacks it, no matter which value the child has.
+    """
 
     attributes: tuple[str, ...] = ()
+    erasable: tuple[str, ...] = ()
     keyword: ClassVar[str] = "agrees"
 
     def _check(self) -> None:
         super()._check()
         self._check_attributes("attributes")
+        _check_erasable(self)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -257,7 +268,7 @@ class Agrees(References):
 
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
-        return f"{and_list(self.attributes)} {equal(self.attributes)} its {self.parent}'s"
+        return f"{and_list(self.attributes)} {equal(self.attributes)} its {self.parent}'s{_but_erasable(self.erasable)}"
 
 
 @dataclass(frozen=True)
@@ -335,6 +346,20 @@ class AppendOnly(NamedRule):
     def describe(self) -> str:
         """Return the rule as the end of a sentence."""
         return "never changed or removed"
+
+
+def _check_erasable(rule: Immutable | Agrees) -> None:
+    given: Any = rule.erasable
+    object.__setattr__(rule, "erasable", (given,) if isinstance(given, str) else tuple(given))
+    for name in rule.erasable:
+        if name not in rule.attributes:
+            raise RulesInvalid(
+                f"{rule.keyword} rule {rule.name!r}: erasable must be among the attributes; got {name!r}"
+            )
+
+
+def _but_erasable(erasable: tuple[str, ...]) -> str:
+    return f", but {and_list(erasable)} may be erased" if erasable else ""
 
 
 Rule = (

@@ -232,22 +232,24 @@ def _parent_check(plan: RulesPlan, table: str, children: list[tuple[ItemChange, 
     """Return one ConditionCheck for all children of one parent: it exists, has its kind, and agrees with each."""
     change, parent = children[0]
     assert change.new is not None
-    expected: dict[str, list[Any]] = {plan.kind_attribute: [{"S": parent.rule.parent}]}
+    expected: dict[tuple[str, bool], list[Any]] = {(plan.kind_attribute, False): [{"S": parent.rule.parent}]}
     for child, rule in children:
         assert child.new is not None
-        _expect(expected, plan.kind_attribute, {"S": rule.rule.parent})
+        _expect(expected, (plan.kind_attribute, False), {"S": rule.rule.parent})
         for attribute in rule.attributes:
-            _expect(expected, attribute, child.new.get(attribute))
+            _expect(expected, (attribute, attribute in rule.erasable), child.new.get(attribute))
     names, values, conditions = {}, {}, []
-    for attribute, wanted in expected.items():
+    for (attribute, erasable), wanted in expected.items():
         name = placeholder(attribute)
         names[name] = attribute
         for position, value in enumerate(wanted):
             if value is None:
                 conditions.append(f"attribute_not_exists({name})")
-            else:
-                values[f":p{position}_{name[1:]}"] = value
-                conditions.append(f"{name} = :p{position}_{name[1:]}")
+                continue
+            placed = f":{'e' if erasable else 'p'}{position}_{name[1:]}"
+            values[placed] = value
+            equal = f"{name} = {placed}"
+            conditions.append(f"(attribute_not_exists({name}) OR {equal})" if erasable else equal)
     body = {
         "TableName": table,
         "Key": parent.key(change.new),
@@ -259,8 +261,11 @@ def _parent_check(plan: RulesPlan, table: str, children: list[tuple[ItemChange, 
     return CompiledAction({"ConditionCheck": body}, "parent", change, children=tuple(children))
 
 
-def _expect(expected: dict[str, list[Any]], attribute: str, value: Any) -> None:
-    """Note another expected value. Children may expect different values: all are checked, and DynamoDB decides."""
+def _expect(expected: dict[tuple[str, bool], list[Any]], attribute: tuple[str, bool], value: Any) -> None:
+    """Note another expected value of an attribute, which the parent may have erased if the second element is true.
+
+    Children may expect different values: all are checked, and DynamoDB decides.
+    """
     wanted = expected.setdefault(attribute, [])
     if not any(same(value, known) for known in wanted):
         wanted.append(value)
