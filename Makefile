@@ -11,7 +11,7 @@ SEEDS ?= 200
 WORKERS ?= 2
 MONEY_TESTS := tests/payments tests/portal/contract tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
-export NIGHTLY_SIM_S NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
+export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 
 .DEFAULT_GOAL := list
 .PHONY: list up test coverage lint format mutants sim spec nightly bench bench-dynamo bench-portal bench-reports docs clean

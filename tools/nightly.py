@@ -7,6 +7,7 @@
     canaries      every planted fault; the judge must find each
     matrix        every cell of the fault matrix
     model         every state of the protocol's model with three attempts (spec/)
+    disk          crashes on a disk that fails and lies (tests/disk)                    NIGHTLY_CRASHES (10000)
     mutants       every weakened rule; the tests must fail for each                     NIGHTLY_MUTANTS (all)
     properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
     oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
@@ -39,6 +40,7 @@ START, END = "<!-- last results -->", "<!-- end of last results -->"
 HEADER: Final = "| step | date | commit | outcome | figure | seconds |\n|---|---|---|---|---|---:|"
 SIMULATION_S: Final = 3600.0
 SEEDS_AT_ONCE: Final = 100
+CRASHES: Final = 10_000
 SEEDS_A_DAY: Final = 1_000_000
 """The seeds of two days do not overlap: a day's first seed is its ordinal number times this."""
 SERVER_WAIT_S: Final = 60.0
@@ -117,6 +119,21 @@ def model(_settings: Environment) -> Result:
     return _last_line(sys.executable, "-m", "tools.check_spec", "--attempts", "3", "--write")
 
 
+def disk(settings: Environment) -> Result:
+    """Crash the engine on a disk that fails and lies; only a lie may lose an acknowledged write."""
+    if shutil.which("gcc") is None or sys.platform != "linux":
+        return Result(NOT_RUN, "the library of the disk needs Linux and gcc (tools/install-spin)")
+    count = settings.get("NIGHTLY_CRASHES", str(CRASHES))
+    first = datetime.now(UTC).date().toordinal() * SEEDS_A_DAY
+    code, output = run(sys.executable, "-m", "tests.disk", "--json", "--crashes", count, "--first", str(first))
+    try:
+        totals = json.loads(output.splitlines()[-1])
+    except (IndexError, ValueError):
+        return Result(FAILED, f"the crashes from seed {first} ended with code {code}")
+    names = ("crashes", "acknowledged writes", "lost or damaged without a lie", "lost or damaged after a lie")
+    return Result(FAILED if code else PASSED, ", ".join(f"{totals[name]} {name}" for name in names))
+
+
 def matrix(_settings: Environment) -> Result:
     """Run every cell of the fault matrix; this writes docs/faults.md."""
     return _last_line(sys.executable, "-m", "sim", "--matrix")
@@ -186,7 +203,8 @@ def _engine(folder: Path) -> Iterator[str]:
 
 
 STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
-    each.__name__: each for each in (simulation, canaries, matrix, model, mutants, properties, oracles, conformance)
+    each.__name__: each
+    for each in (simulation, canaries, matrix, model, disk, mutants, properties, oracles, conformance)
 }
 
 

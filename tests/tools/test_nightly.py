@@ -78,3 +78,18 @@ def test_the_simulation_counts_seeds_and_fails_on_a_finding(monkeypatch: pytest.
 def test_a_simulation_that_crashes_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nightly, "run", lambda *_: (1, "Traceback"))
     assert nightly.simulation({"NIGHTLY_SIM_S": "60"}).outcome == FAILED
+
+
+def test_the_crashes_are_counted_and_a_loss_without_a_lie_fails_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = '{"crashes": 3, "acknowledged writes": 9, "lost or damaged after a lie": 1, '
+    totals = counted + '"lost or damaged without a lie": %d}'
+    monkeypatch.setattr(nightly, "shutil", SimpleNamespace(which=lambda _: "/usr/bin/gcc"))
+    monkeypatch.setattr(nightly, "sys", SimpleNamespace(platform="linux", executable="python"))
+    monkeypatch.setattr(nightly, "run", lambda *_: (0, totals % 0))
+    assert nightly.disk({}) == Result(
+        PASSED, "3 crashes, 9 acknowledged writes, 0 lost or damaged without a lie, 1 lost or damaged after a lie"
+    )
+    monkeypatch.setattr(nightly, "run", lambda *_: (1, totals % 1))
+    assert nightly.disk({}).outcome == FAILED
+    monkeypatch.setattr(nightly, "run", lambda *_: (1, "Traceback"))
+    assert nightly.disk({}).outcome == FAILED
