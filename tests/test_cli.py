@@ -44,7 +44,7 @@ GROUPS = {
     "lake": ("write", "verify"),
     "paygov": ("probe",),
     "rules": ("show", "iam-policy"),
-    "webhooks": ("retry", "deliver"),
+    "webhooks": ("retry", "deliver", "test", "replay"),
     "dynamo": ("ls", "shell", "rules"),
 }
 

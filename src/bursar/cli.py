@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Settle an attempt by hand; an event records the person and the reason.",
     ),
     "webhooks": (
-        "bursar.portal.commands:webhooks",
+        "bursar.portal.webhook_commands:webhooks",
         "List and retry deliveries and dead letters of webhooks.",
     ),
     "dynamo": ("bursar.dynamo.commands:dynamo", "DynamoDB in a file: serve, inspect and copy it."),

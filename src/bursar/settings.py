@@ -4,6 +4,7 @@
 """
 
 import difflib
+import ipaddress
 import math
 import tomllib
 from collections.abc import Callable, Mapping
@@ -83,6 +84,16 @@ def _http_url(value: Any) -> str:
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 """Scheme of a page's origin → the port that a browser leaves out."""
+
+
+def _networks(value: Any) -> str:
+    text = _nonempty_text(value)
+    for network in text.split(","):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            raise ValueError("must be networks such as 10.20.0.0/16, separated by commas") from None
+    return text
 
 
 def _origins(value: Any) -> str:
@@ -189,6 +200,15 @@ class Settings:
         "the webhooks and their signing secrets, a TOML file that only its owner may read (`chmod 600`); "
         "unset: no webhooks",
     )
+    webhooks_private_targets: str | None = _setting(
+        None,
+        _networks,
+        "networks whose addresses webhooks may reach although they are not public, as `10.20.0.0/16,127.0.0.0/8`; "
+        "a WARNING at start",
+    )
+    webhooks_plain_http: bool = _setting(
+        False, _boolean, "`true`: webhooks may have http URLs, for development; a WARNING at start"
+    )
     cors_origins: str | None = _setting(
         None,
         _origins,
@@ -260,6 +280,12 @@ class Settings:
     def accepts_development_client(self) -> bool:
         """Whether the portal accepts the development client, whose key is public: allowed, and no clients are set."""
         return self.clients is None and self.development_client
+
+    @property
+    def private_webhook_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """The networks whose addresses webhooks may reach although they are not public."""
+        networks = self.webhooks_private_targets
+        return tuple(ipaddress.ip_network(each) for each in networks.split(",")) if networks else ()
 
     @property
     def browser_origins(self) -> tuple[str, ...]:

@@ -203,6 +203,35 @@ async def test_a_webhook_of_an_unknown_client_is_refused_at_start(tmp_path: Path
         assert await composition.webhooks() is not None
 
 
+async def test_a_private_webhook_is_refused_at_start_unless_it_is_allowed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "webhooks.toml"
+    file.touch(0o600)
+    secret = 'secret = "a secret of more than thirty-two characters"\n'
+    file.write_text(f'[webhooks.mine]\nclient = "development"\nurl = "https://127.0.0.1:9000/"\n{secret}')
+    settings = Settings(data=str(tmp_path), webhooks=str(file))
+    async with Composition(settings) as composition:
+        with pytest.raises(CannotStart) as refused:
+            await composition.webhooks()
+    assert str(refused.value) == (
+        f"BURSAR_WEBHOOKS: {file}: webhooks.mine.url: 127.0.0.1 is not a public address; "
+        "BURSAR_WEBHOOKS_PRIVATE_TARGETS can allow its network"
+    )
+    file.write_text(file.read_text().replace("https:", "http:"))
+    private = replace(settings, webhooks_private_targets="127.0.0.0/8")
+    async with Composition(private) as composition:
+        with pytest.raises(CannotStart, match="BURSAR_WEBHOOKS_PLAIN_HTTP=true"):
+            await composition.webhooks()
+    with caplog.at_level("WARNING", "bursar.bootstrap"):
+        async with Composition(replace(private, webhooks_plain_http=True)) as composition:
+            assert await composition.webhooks() is not None
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "WEBHOOKS MAY USE PLAIN HTTP",
+        "WEBHOOKS MAY REACH PRIVATE ADDRESSES",
+    ]
+
+
 async def test_the_portals_health_knows_how_the_stores_last_write_went(tmp_path: Path) -> None:
     async with Composition(Settings(data=str(tmp_path))) as composition:
         portal, store = await composition.portal(asks_paygov=False), await composition.store()

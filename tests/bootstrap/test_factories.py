@@ -19,6 +19,8 @@ BESIDE_A_PORTAL = (
     ["webhooks"],
     ["webhooks", "deliver"],
     ["webhooks", "retry", "a/b/1"],
+    ["webhooks", "test", "status"],
+    ["webhooks", "replay", "--from", "11/01/2026"],
 )
 
 

@@ -23,6 +23,8 @@ from bursar.paygov.simulator import Simulator
 from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.simulator.server import serving as serving_paygov
 from bursar.portal.doors.aws_lambda import LambdaDoor
+from bursar.portal.webhooks.sender import ReceiverReply
+from bursar.portal.webhooks.targets import AllowedTargets
 from bursar.settings import Settings
 from bursar.startup import CannotStart
 from tests.support.dynamo.server_clients import serving as serving_dynamo
@@ -173,14 +175,18 @@ class Receiver:
 
     taken: ClassVar[list[str]] = []
 
+    def __init__(self, *, allowed: AllowedTargets) -> None:
+        assert allowed("10.0.0.1") is not None
+
     async def __aenter__(self) -> "Receiver":
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         pass
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> ReceiverReply:
         self.taken.append(json.loads(body)["type"])
+        return ReceiverReply(204)
 
 
 def test_a_scheduled_pass_delivers_webhooks(

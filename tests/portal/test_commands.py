@@ -17,9 +17,8 @@ from bursar.clock import system_clock
 from bursar.paygov import NotSent, PayGov, PayGovConfig
 from bursar.payments import Clients, FeeCatalogue, Outcome, OutcomeContradicts
 from bursar.portal import commands
-from bursar.portal.commands import attention, resolve, sweep, webhooks
+from bursar.portal.commands import attention, resolve, sweep
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.webhooks.dispatcher import DispatchReport
 from tests.support.write_paths import WritePath
 
 REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
@@ -168,22 +167,3 @@ def test_resolve_takes_either_as_or_acknowledge(
     run: Callable[..., Result], unknown: str, said: tuple[str, ...]
 ) -> None:
     assert run(resolve, unknown, "--by", "Ada", "--reason", "x", *said).exit_code == 2
-
-
-def test_without_webhooks_the_command_says_so(run: Callable[..., Result]) -> None:
-    result = run(webhooks)
-    assert result.exit_code == 2
-    assert "webhooks: must be configured for this command" in result.output
-
-
-def test_a_pass_of_the_webhooks_prints_its_counts() -> None:
-    class OnePass:
-        async def run_once(self) -> DispatchReport:
-            return DispatchReport(queued=4, delivered=3, postponed=2, died=1)
-
-    @asynccontextmanager
-    async def dispatcher() -> AsyncIterator[OnePass]:
-        yield OnePass()
-
-    result = CliRunner().invoke(webhooks, ["deliver"], obj={"webhooks": dispatcher})
-    assert result.output == "queued 4, delivered 3, postponed 2, dead 1\n"

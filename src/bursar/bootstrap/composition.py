@@ -7,6 +7,7 @@
 If a part cannot be made, :class:`CannotStart` gives the reason in one line.
 """
 
+import logging
 import random
 import sqlite3
 from collections.abc import Mapping
@@ -44,7 +45,12 @@ if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
+    from bursar.portal.webhooks.subscriptions import Subscriptions
+    from bursar.portal.webhooks.targets import AllowedTargets
     from bursar.reports.reports import Reports
+
+
+_log = logging.getLogger(__name__)
 
 
 class Composition:
@@ -262,20 +268,47 @@ class Composition:
         from bursar.portal.webhooks.dispatcher import Dispatcher
         from bursar.portal.webhooks.queue import WebhookQueue
         from bursar.portal.webhooks.sender import HttpSender
-        from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
+        from bursar.portal.webhooks.targets import AllowedTargets
 
-        try:
-            if self._other_users:
-                require_private(self.settings.webhooks)
-            subscriptions = Subscriptions.load(self.settings.webhooks, known_clients=self.clients.names)
-        except (SubscriptionsError, TooOpen, OSError) as error:
-            raise CannotStart(f"BURSAR_WEBHOOKS: {error}") from error
+        allowed = AllowedTargets(self.settings.private_webhook_networks)
+        subscriptions = await self._subscriptions(self.settings.webhooks, allowed)
         queue = WebhookQueue(await self.store())
         await queue.create_table()
-        sender = await self._ending.enter_async_context(HttpSender())
-        return Dispatcher(
-            await self.ledger(), queue, subscriptions, sender, clock=self.clock, randomness=self.randomness
+        sender = await self._ending.enter_async_context(HttpSender(allowed=allowed))
+        dispatcher = Dispatcher(
+            await self.ledger(),
+            queue,
+            subscriptions,
+            sender,
+            clock=self.clock,
+            randomness=self.randomness,
+            observer=self.metrics,
         )
+        if self.metrics is not None:
+            self.metrics.watch_webhooks(dispatcher.backlog)
+        return dispatcher
+
+    async def _subscriptions(self, path: str, allowed: "AllowedTargets") -> "Subscriptions":
+        """Return the webhooks' subscriptions. Raises :class:`CannotStart`, also for a target that is not allowed."""
+        from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
+        from bursar.portal.webhooks.targets import refused_targets
+
+        plain_http, private = self.settings.webhooks_plain_http, self.settings.webhooks_private_targets
+        try:
+            if self._other_users:
+                require_private(path)
+            subscriptions = Subscriptions.load(path, known_clients=self.clients.names, plain_http=plain_http)
+        except (SubscriptionsError, TooOpen, OSError) as error:
+            raise CannotStart(f"BURSAR_WEBHOOKS: {error}") from error
+        refused = "; ".join(await refused_targets(subscriptions.all, allowed))
+        if refused:
+            remedy = "BURSAR_WEBHOOKS_PRIVATE_TARGETS can allow its network"
+            raise CannotStart(f"BURSAR_WEBHOOKS: {path}: {refused}; {remedy}")
+        if plain_http:
+            _log.warning("WEBHOOKS MAY USE PLAIN HTTP: others on the network can read and change deliveries")
+        if private:
+            _log.warning("WEBHOOKS MAY REACH PRIVATE ADDRESSES: %s", private)
+        return subscriptions
 
     async def _expect_table(self, store: Store) -> None:
         table = self.settings.table

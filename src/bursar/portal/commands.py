@@ -1,10 +1,9 @@
-"""The commands ``bursar sweep``, ``bursar attention``, ``bursar resolve`` and ``bursar webhooks``.
+"""The commands ``bursar sweep``, ``bursar attention`` and ``bursar resolve``.
 
 Each command takes its parts from click's context, so that only the composition root reads settings. ``ctx.obj`` holds
 functions that return async context managers: under :data:`PORTAL` of a
-:class:`~bursar.portal.use_cases.portal.Portal`, under :data:`WEBHOOKS` of a
-:class:`~bursar.portal.webhooks.dispatcher.Dispatcher`, and under :data:`RECORD` of a portal that works on the record
-alone, for which Pay.gov need not be configured.
+:class:`~bursar.portal.use_cases.portal.Portal`, and under :data:`RECORD` of a portal that works on the record alone,
+for which Pay.gov need not be configured.
 Exit codes: 0 done; 1 refused, or an attempt needs a person; 2 bad usage.
 """
 
@@ -13,7 +12,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import click
 
@@ -28,12 +27,8 @@ from bursar.portal.use_cases.sweep import SWEEP_LIMIT, SweepReport
 from bursar.portal.use_cases.sweep import sweep as sweep_once
 from bursar.portal.use_cases.sweep_loop import SWEEP_INTERVAL_S, run_sweeper
 
-if TYPE_CHECKING:
-    from bursar.portal.webhooks.dispatcher import Dispatcher
-
 PORTAL: Final = "portal"
 RECORD: Final = "record"
-WEBHOOKS: Final = "webhooks"
 
 T = TypeVar("T")
 
@@ -72,7 +67,7 @@ def attention(ctx: click.Context, limit: int) -> None:
 
     Exit code 1 when there are any.
     """
-    items = _run(ctx, RECORD, lambda portal: find_attention(portal, limit))
+    items = run_with(ctx, RECORD, lambda portal: find_attention(portal, limit))
     if not items:
         click.echo("Nothing needs attention.")
         return
@@ -136,47 +131,8 @@ def resolve(
             paygov_tracking_id=paygov_tracking_id,
         )
 
-    _run(ctx, RECORD, work)
+    run_with(ctx, RECORD, work)
     click.echo(f"{attempt} is {settled_as or 'acknowledged'}.")
-
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def webhooks(ctx: click.Context) -> None:
-    """List the webhooks' deliveries and dead letters; retry them."""
-    if ctx.invoked_subcommand is not None:
-        return
-    report = _with_webhooks(ctx, lambda dispatcher: dispatcher.status())
-    for each in report.waiting:
-        click.echo(
-            f"waiting  {each.subscription}  {each.agency_tracking_id}  next {iso_ms(each.due_at)}  {each.problem}"
-        )
-    for letter in report.dead:
-        click.echo(
-            f"dead     {letter.subscription}  {letter.letter_id}  since {iso_ms(letter.died_at)}  {letter.problem}"
-        )
-    if not report.waiting and not report.dead:
-        click.echo("Everything is delivered.")
-
-
-@webhooks.command()
-@click.argument("letter")
-@click.pass_context
-def retry(ctx: click.Context, letter: str) -> None:
-    """Deliver the dead LETTER (SUBSCRIPTION/ATTEMPT/NUMBER as listed) once more, now."""
-    if not _with_webhooks(ctx, lambda dispatcher: dispatcher.retry(letter)):
-        raise click.ClickException(f"{letter} was not delivered, or is not a dead letter")
-    click.echo(f"{letter} is delivered.")
-
-
-@webhooks.command()
-@click.pass_context
-def deliver(ctx: click.Context) -> None:
-    """Queue new deliveries and send the due ones, in one pass."""
-    report = _with_webhooks(ctx, lambda dispatcher: dispatcher.run_once())
-    click.echo(
-        f"queued {report.queued}, delivered {report.delivered}, postponed {report.postponed}, dead {report.died}"
-    )
 
 
 def _report_text(report: SweepReport) -> str:
@@ -210,14 +166,14 @@ async def _until_stopped(portal: Portal, work: Awaitable[T]) -> T | None:
 
 
 def _with_portal(ctx: click.Context, work: Callable[[Portal], Awaitable[T]]) -> T:
-    return _run(ctx, PORTAL, work)
+    return run_with(ctx, PORTAL, work)
 
 
-def _with_webhooks(ctx: click.Context, work: "Callable[[Dispatcher], Awaitable[T]]") -> T:
-    return _run(ctx, WEBHOOKS, work)
+def run_with(ctx: click.Context, made_by: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    """Return the result of ``work`` for the object that the factory ``made_by`` of click's context makes.
 
-
-def _run(ctx: click.Context, made_by: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    An error of the portal ends the command with its message and exit code 1; a bug is raised.
+    """
     factories = ctx.obj or {}
     try:
         factory: Callable[[], AbstractAsyncContextManager[Any]] = factories[made_by]

@@ -25,6 +25,7 @@ from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.portal.use_cases.attention import acknowledge
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.sweep import sweep
+from bursar.portal.webhooks.queue import WebhookQueue
 from tests.support.portal.asgi import ask
 from tests.support.portal.stage import DAWSON, Stage, on_stage
 from tests.support.write_paths import WritePath
@@ -300,6 +301,36 @@ async def test_the_successor_of_a_killed_worker_continues_from_its_last_snapshot
 
 @on_stage
 async def test_every_metric_is_documented_for_operators(stage: Stage) -> None:
-    names = re.findall(r"^# TYPE (\w+) \w+$", (await Metrics().text(stage.portal)).decode(), re.MULTILINE)
+    metrics, queue = Metrics(), WebhookQueue(stage.store)
+    await queue.create_table()
+    metrics.watch_webhooks(lambda: queue.backlog([]))
+    names = re.findall(r"^# TYPE (\w+) \w+$", (await metrics.text(stage.portal)).decode(), re.MULTILINE)
     told = re.findall(r"^\| `(bursar_\w+)`", OPERATIONS.read_text(), re.MULTILINE)
     assert {name for name in names if not name.endswith("_created")} == set(told)
+
+
+@on_stage
+async def test_webhooks_are_counted_and_their_backlog_is_a_gauge(stage: Stage) -> None:
+    metrics = Metrics()
+    assert b"bursar_webhooks_" not in await metrics.text(stage.portal), "there are no webhooks"
+    backlog = {"waiting": 3, "failing": 2, "dead": 1}
+
+    async def read() -> dict[str, int]:
+        return backlog
+
+    metrics.watch_webhooks(read)
+    for outcome in ("delivered", "failed", "failed", "abandoned"):
+        metrics.webhook_tried("status", outcome)
+    await asyncio.sleep(GAUGES_AGE_MAX_S)
+    text = await metrics.text(stage.portal)
+    for line in (
+        b'bursar_webhook_deliveries_total{outcome="delivered",webhook="status"} 1.0',
+        b'bursar_webhook_deliveries_total{outcome="failed",webhook="status"} 2.0',
+        b"bursar_webhooks_waiting 3.0",
+        b"bursar_webhooks_failing 2.0",
+        b"bursar_webhooks_dead 1.0",
+    ):
+        assert line in text
+    backlog["waiting"] = 0
+    await asyncio.sleep(GAUGES_AGE_MAX_S)
+    assert b"bursar_webhooks_waiting 0.0" in await metrics.text(stage.portal)

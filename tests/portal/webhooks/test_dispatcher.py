@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import logging
 import random
 from collections.abc import Mapping
 
+import pytest
+
 from bursar.portal.webhooks.dispatcher import Dispatcher, DispatchReport
 from bursar.portal.webhooks.queue import WebhookQueue
-from bursar.portal.webhooks.sender import NotDelivered
+from bursar.portal.webhooks.sender import NotDelivered, ReceiverReply
 from bursar.portal.webhooks.signing import SIGNATURE_HEADER, verified
 from bursar.portal.webhooks.subscriptions import Subscription, Subscriptions
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
@@ -25,18 +28,30 @@ class Receiver:
         self.down = False
         self.slow_s = 0.0
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> ReceiverReply:
         await asyncio.sleep(self.slow_s)
         if self.down:
-            raise NotDelivered("HTTP 503")
+            raise NotDelivered("HTTP 503", ReceiverReply(503))
         assert verified(SECRET, body, headers[SIGNATURE_HEADER], self.stage.loop.clock())
         self.bodies.append(body)
+        return ReceiverReply(204)
 
     def received(self, attempt: str) -> list[str]:
         return [each["type"] for each in map(json.loads, self.bodies) if each["agencyTrackingId"] == attempt]
 
 
-async def _dispatcher(stage: Stage, receiver: Receiver) -> Dispatcher:
+class Tries:
+    """An observer that records each try."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def webhook_tried(self, subscription: str, outcome: str) -> None:
+        assert subscription == "status"
+        self.outcomes.append(outcome)
+
+
+async def _dispatcher(stage: Stage, receiver: Receiver, observer: Tries | None = None) -> Dispatcher:
     queue = WebhookQueue(stage.store)
     await queue.create_table()
     made = Dispatcher(
@@ -46,6 +61,7 @@ async def _dispatcher(stage: Stage, receiver: Receiver) -> Dispatcher:
         receiver,
         clock=stage.loop.clock,
         randomness=random.Random(5),
+        observer=observer,
     )
     await made.run_once()
     return made
@@ -186,3 +202,54 @@ async def test_payments_of_other_clients_are_not_delivered(stage: Stage) -> None
         "exams", asked.reference, asked.fee, asked.amount, asked.metadata, asked.url_success, asked.url_cancel
     )
     assert await dispatcher.run_once() == DispatchReport()
+
+
+@on_stage
+async def test_each_try_is_reported_and_counted_and_each_failure_logged(stage: Stage) -> None:
+    receiver, tries = Receiver(stage), Tries()
+    dispatcher = await _dispatcher(stage, receiver, tries)
+    lines: list[str] = []
+    log = logging.getLogger("bursar.portal.webhooks.dispatcher")
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING)
+    try:
+        token = await stage.init()
+        attempt = (await stage.attempt(token)).agency_tracking_id
+        receiver.down = True
+        await dispatcher.run_once()
+        assert await dispatcher.backlog() == {"waiting": 1, "failing": 1, "dead": 0}
+        for _ in range(2 * 3 * 24 + 4):
+            await asyncio.sleep(HOUR_S / 2)
+            await dispatcher.run_once()
+        assert (await dispatcher.backlog())["dead"] == 1
+        receiver.down = False
+        await asyncio.sleep(HOUR_S)
+        await dispatcher.run_once()
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+    assert await dispatcher.backlog() == {"waiting": 0, "failing": 0, "dead": 1}
+    assert (tries.outcomes[0], tries.outcomes.count("abandoned"), tries.outcomes[-1]) == ("failed", 1, "delivered")
+    assert lines[0] == f"webhook status: delivery {attempt}-1 failed: HTTP 503"
+    assert len([line for line in lines if "failed: HTTP 503" in line]) == len(tries.outcomes) - 1
+
+
+@on_stage
+async def test_a_test_delivery_is_signed_and_about_no_payment(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    assert await dispatcher.send_test("status") == ReceiverReply(204)
+    sent = json.loads(receiver.bodies[0])
+    assert (sent["type"], sent["id"][:5], sent["transactionReferenceId"]) == ("webhook.test", "test-", None)
+    await stage.init()
+    await dispatcher.run_once()
+    assert sent.keys() == json.loads(receiver.bodies[1]).keys()
+    receiver.down = True
+    with pytest.raises(NotDelivered) as failed:
+        await dispatcher.send_test("status")
+    assert failed.value.reply == ReceiverReply(503)
+    with pytest.raises(LookupError, match=r"must be the name of a webhook \(status\); got other"):
+        await dispatcher.send_test("other")
+    assert (await dispatcher.status()).waiting == ()

@@ -9,20 +9,24 @@
 | bursar_alerts_total | alerts for a person, by name |
 | bursar_swept_total, bursar_sweep_seconds | swept attempts by result; durations of passes |
 | bursar_store_seconds | durations of requests to the store, by operation and outcome (:class:`ObservedStore`) |
+| bursar_webhook_deliveries_total | tries to deliver an event, by webhook and outcome: delivered, failed, abandoned |
 | bursar_live_attempts | live attempts by status, at the time of the scrape |
 | bursar_unknown_outcomes | attempts whose outcome is unknown |
 | bursar_oldest_pending_seconds | age of the oldest payment that is settling |
 | bursar_open_contradictions | contradictions between Pay.gov and a record that no person has acknowledged |
+| bursar_webhooks_waiting, bursar_webhooks_failing | attempts with undelivered events; those whose last try failed |
+| bursar_webhooks_dead | deliveries that were abandoned after three days |
 
 A scrape of any worker adds up the counts of all workers of one server
-(:mod:`bursar.portal.metrics.worker_snapshots`). The last four metrics are read from the store, so every worker reports
-the same. They are left out while the store cannot be read: an old figure or a 0 would be read as a current one.
+(:mod:`bursar.portal.metrics.worker_snapshots`). The gauges (from bursar_live_attempts on) are read from the store, so
+every worker reports the same. They are left out while the store cannot be read: an old figure or a 0 would be read as a
+current one.
 """
 
 import asyncio
 import logging
 from collections import Counter as Tally
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -78,6 +82,7 @@ class Metrics:
         self._store_s = Durations(
             "bursar_store_seconds", "Seconds of a store request", ["operation", "outcome"], _SECONDS
         )
+        self._webhooks = Counts("bursar_webhook_deliveries", "Tries to deliver an event", ["webhook", "outcome"])
         self._counters: tuple[Counts | Durations, ...] = (
             self._requests,
             self._request_s,
@@ -89,6 +94,7 @@ class Metrics:
             self._swept,
             self._sweep_s,
             self._store_s,
+            self._webhooks,
         )
         if snapshots is not None:
             _add_snapshot(self._counters, snapshots.latest(worker))
@@ -97,6 +103,8 @@ class Metrics:
         self._unknown = Gauge("bursar_unknown_outcomes", "Outcomes unknown", registry=registry)
         self._oldest_s = Gauge("bursar_oldest_pending_seconds", "Age of the oldest pending", registry=registry)
         self._contradictions = Gauge("bursar_open_contradictions", "Not acknowledged", registry=registry)
+        self._read_backlog: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+        self._backlog: dict[str, Gauge] = {}
         self._store_read_at: float | None = None
 
     def request_answered(self, operation: str, method: str, status: int, seconds: float) -> None:
@@ -132,6 +140,14 @@ class Metrics:
     def store_answered(self, operation: str, outcome: str, seconds: float) -> None:
         """Count a request to the store."""
         self._store_s.add(seconds, operation, outcome)
+
+    def webhook_tried(self, subscription: str, outcome: str) -> None:
+        """Count a try to deliver an event."""
+        self._webhooks.add(subscription, outcome)
+
+    def watch_webhooks(self, backlog: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
+        """Export the counts that ``backlog`` returns as gauges ``bursar_webhooks_<name>``."""
+        self._read_backlog = backlog
 
     def publish(self) -> None:
         """Write the counts to the memory that the workers share. Do nothing if there are no other workers."""
@@ -184,6 +200,10 @@ class Metrics:
         live = await portal.ledger.due(now + FAR_FUTURE_S, LIVE_READ_MAX)
         open_contradictions = len(await portal.ledger.contradictions.unacknowledged())
         self._set_gauges(live, open_contradictions, now)
+        for name, count in (await self._read_backlog() if self._read_backlog else {}).items():
+            if name not in self._backlog:
+                self._backlog[name] = Gauge(f"bursar_webhooks_{name}", f"Deliveries: {name}", registry=self._gauges)
+            self._backlog[name].set(count)
         self._store_read_at = now
 
     def _set_gauges(self, live: list[Attempt], open_contradictions: int, now: float) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal, Protocol
 
 import orjson
 
@@ -22,7 +22,8 @@ from bursar.clock import Clock, iso_ms
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Event
 from bursar.portal.webhooks.queue import DeadLetter, QueuedAttempt, ReservedByAnother, WebhookQueue
-from bursar.portal.webhooks.sender import NotDelivered, Sender
+from bursar.portal.webhooks.replay import ReplayReport, replay
+from bursar.portal.webhooks.sender import NotDelivered, ReceiverReply, Sender
 from bursar.portal.webhooks.signing import SIGNATURE_HEADER, signature
 from bursar.portal.webhooks.subscriptions import Subscription, Subscriptions
 
@@ -40,6 +41,7 @@ KNOWN_MAX: Final = 50_000
 SENDS_AT_ONCE_MAX: Final = 8
 DISPATCH_INTERVAL_S: Final = 5.0
 EVENT_HEADER: Final = "Bursar-Event"
+TEST_TYPE: Final = "webhook.test"
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +64,17 @@ class WebhookStatus:
     dead: tuple[DeadLetter, ...]
 
 
+DeliveryOutcome = Literal["delivered", "failed", "abandoned"]
+
+
+class WebhookObserver(Protocol):
+    """The interface to which each try to deliver an event is reported."""
+
+    def webhook_tried(self, subscription: str, outcome: DeliveryOutcome) -> None:
+        """Report a try. ``abandoned``: it failed after three days, and the event is a dead letter now."""
+        ...
+
+
 class Dispatcher:
     """Delivers the events of ``ledger`` to ``subscriptions``."""
 
@@ -74,6 +87,7 @@ class Dispatcher:
         *,
         clock: Clock,
         randomness: random.Random,
+        observer: WebhookObserver | None = None,
     ) -> None:
         self._ledger = ledger
         self._queue = queue
@@ -81,6 +95,7 @@ class Dispatcher:
         self._sender = sender
         self._clock = clock
         self._randomness = randomness
+        self._observer = observer
         self._known: dict[tuple[str, str], int] = {}
 
     async def run(self, interval_s: float = DISPATCH_INTERVAL_S) -> None:
@@ -134,6 +149,27 @@ class Dispatcher:
         await self._queue.remove_dead_letter(letter)
         return True
 
+    async def send_test(self, name: str) -> ReceiverReply:
+        """Send a signed test delivery to a subscription now, and return the receiver's reply.
+
+        Raises ``LookupError`` if there is no such subscription, and :class:`NotDelivered`.
+        """
+        subscription = self._subscriptions.get(name)
+        if subscription is None:
+            known = ", ".join(each.name for each in self._subscriptions.all)
+            raise LookupError(f"must be the name of a webhook ({known}); got {name}")
+        test_id = f"test-{self._randomness.getrandbits(64):016x}"
+        return await self._post(subscription, test_id, test_body(test_id, self._clock()))
+
+    async def replay(self, since: float, until: float, client: str | None = None) -> ReplayReport:
+        """Queue again the events in ``since`` ≤ t < ``until`` (:func:`bursar.portal.webhooks.replay.replay`)."""
+        now = self._clock()
+        return await replay(self._ledger, self._queue, self._subscriptions, since, until, client=client, now=now)
+
+    async def backlog(self) -> dict[str, int]:
+        """Return how many deliveries are ``waiting``, ``failing`` and ``dead``, for the metrics."""
+        return await self._queue.backlog(each.name for each in self._subscriptions.all)
+
     async def _queue_changes(self) -> int:
         now = self._clock()
         cursor = await self._queue.cursor()
@@ -177,12 +213,15 @@ class Dispatcher:
                 try:
                     await self._send(subscription, event)
                 except NotDelivered as failed:
+                    _log_failure(subscription, delivery_id(event), str(failed))
                     item, gave_up = await self._failed(item, event, str(failed))
+                    self._report(subscription, "abandoned" if gave_up else "failed")
                     if not gave_up:
                         return delivered, 1, died
                     died += 1
                     continue
                 delivered += 1
+                self._report(subscription, "delivered")
                 item = await self._queue.save(self._marked_delivered(item, event.seq))
         except ReservedByAnother:
             pass  # another dispatcher continues with this attempt
@@ -216,14 +255,30 @@ class Dispatcher:
         events = [] if view is None else [e for e in view.events if e.agency_tracking_id == attempt]
         return sorted(events, key=lambda event: event.seq)
 
+    def _report(self, subscription: Subscription, outcome: DeliveryOutcome) -> None:
+        if self._observer is not None:
+            self._observer.webhook_tried(subscription.name, outcome)
+
     async def _send(self, subscription: Subscription, event: Event) -> None:
-        body = delivery_body(event)
+        await self._post(subscription, delivery_id(event), delivery_body(event))
+
+    async def _post(self, subscription: Subscription, event_id: str, body: bytes) -> ReceiverReply:
         headers = {
             "Content-Type": "application/json",
-            EVENT_HEADER: delivery_id(event),
+            EVENT_HEADER: event_id,
             SIGNATURE_HEADER: signature(subscription.secret, body, self._clock()),
         }
-        await self._sender.post(subscription.url, body, headers)
+        return await self._sender.post(subscription.url, body, headers)
+
+
+def test_body(test_id: str, at: float) -> bytes:
+    """Return the JSON body of a test delivery: the fields of every delivery, about no payment."""
+    nothing = dict.fromkeys(("transactionReferenceId", "agencyTrackingId", "seq", "fromStatus", "toStatus"))
+    return orjson.dumps({"id": test_id, "type": TEST_TYPE, "at": iso_ms(at), **nothing})
+
+
+def _log_failure(subscription: Subscription, event_id: str, problem: str) -> None:
+    _log.warning("webhook %s: delivery %s failed: %s", subscription.name, event_id, problem)
 
 
 def delivery_id(event: Event) -> str:

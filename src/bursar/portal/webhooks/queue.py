@@ -11,7 +11,7 @@ never overlap, and after the death of a dispatcher another one tries again.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ TABLE_NAME: Final = "bursar-webhooks"
 DUE_INDEX: Final = "due"
 DUE_SHARD: Final = "0"
 DEAD_LISTED_MAX: Final = 1000
+BACKLOG_COUNTED_MAX: Final = 100_000
 ACTIVE_POLLS_MAX: Final = 300
 ACTIVE_POLL_INTERVAL_S: Final = 1.0
 
@@ -102,15 +103,26 @@ class WebhookQueue:
         await self._put({**_key("cursor", "cursor"), "kind": {"S": "cursor"}, "until": {"S": iso_ms(until)}})
 
     async def note_event(
-        self, subscription: str, client: str, reference: str, attempt: str, seq: int, now: float
+        self,
+        subscription: str,
+        client: str,
+        reference: str,
+        attempt: str,
+        seq: int,
+        now: float,
+        *,
+        delivered: int = 0,
     ) -> bool:
-        """Note that ``attempt`` has an event ``seq``, and return whether it is new."""
+        """Note that ``attempt`` has an event ``seq``, and return whether it is new.
+
+        ``delivered``: the last event that counts as delivered, if the queue does not know the attempt yet.
+        """
         request = {
             "TableName": self._table,
             "Key": _key(f"q#{subscription}#{attempt}", "queue"),
             "UpdateExpression": (
                 "SET known = :seq, #k = :kind, subscription = :s, #c = :c, #r = :r, attempt = :a, dueShard = :shard, "
-                "dueAt = if_not_exists(dueAt, :now), delivered = if_not_exists(delivered, :zero), "
+                "dueAt = if_not_exists(dueAt, :now), delivered = if_not_exists(delivered, :delivered), "
                 "version = if_not_exists(version, :zero)"
             ),
             "ConditionExpression": "attribute_not_exists(known) OR known < :seq",
@@ -125,8 +137,43 @@ class WebhookQueue:
                 ":shard": {"S": DUE_SHARD},
                 ":now": {"S": iso_ms(now)},
                 ":zero": {"N": "0"},
+                ":delivered": {"N": str(delivered)},
             },
         }
+        return await self._update_if(request)
+
+    async def rewind(
+        self, subscription: str, client: str, reference: str, attempt: str, first: int, last: int, now: float
+    ) -> None:
+        """Let the events from ``first`` on, at least up to ``last``, be delivered again; remove their dead letters.
+
+        A dispatcher that is delivering the attempt stops, because the item changes.
+        """
+        await self.note_event(subscription, client, reference, attempt, last, now, delivered=first - 1)
+        request = {
+            "TableName": self._table,
+            "Key": _key(f"q#{subscription}#{attempt}", "queue"),
+            "UpdateExpression": (
+                "SET delivered = :before, dueShard = :shard, dueAt = :now, version = version + :one, tries = :zero, "
+                "problem = :none REMOVE failingSince"
+            ),
+            "ConditionExpression": "delivered > :before",
+            "ExpressionAttributeValues": {
+                ":before": {"N": str(first - 1)},
+                ":shard": {"S": DUE_SHARD},
+                ":now": {"S": iso_ms(now)},
+                ":one": {"N": "1"},
+                ":zero": {"N": "0"},
+                ":none": {"S": ""},
+            },
+        }
+        await self._update_if(request)
+        for letter in await self.dead_letters(subscription):
+            if letter.agency_tracking_id == attempt and letter.seq >= first:
+                await self.remove_dead_letter(letter)
+
+    async def _update_if(self, request: Mapping[str, Any]) -> bool:
+        """Send an UpdateItem, and return whether its condition held."""
         try:
             await self._store.call("UpdateItem", request)
         except DynamoError as error:
@@ -134,6 +181,33 @@ class WebhookQueue:
                 return False
             raise
         return True
+
+    async def backlog(self, subscriptions: Iterable[str]) -> dict[str, int]:
+        """Return how many attempts are ``waiting``, how many of them are ``failing``, and the ``dead`` letters.
+
+        waiting: they have undelivered events. failing: their last delivery failed. dead: of ``subscriptions``. Each is
+        counted up to ``BACKLOG_COUNTED_MAX``.
+        """
+        shard: dict[str, Any] = {":shard": {"S": DUE_SHARD}}
+        due = {"IndexName": DUE_INDEX, "KeyConditionExpression": "dueShard = :shard"}
+        failed = {"FilterExpression": "tries > :zero", "ExpressionAttributeValues": {**shard, ":zero": {"N": "0"}}}
+        dead = 0
+        for name in subscriptions:
+            letters = {":pk": {"S": f"dead#{name}"}}
+            dead += await self._count({"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": letters})
+        waiting = await self._count({**due, "ExpressionAttributeValues": shard})
+        return {"waiting": waiting, "failing": await self._count({**due, **failed}), "dead": dead}
+
+    async def _count(self, query: Mapping[str, Any]) -> int:
+        request = {"TableName": self._table, "Select": "COUNT", **query}
+        count = 0
+        while count < BACKLOG_COUNTED_MAX:
+            reply = await self._store.call("Query", request)
+            count += int(reply["Count"])
+            if "LastEvaluatedKey" not in reply:
+                return count
+            request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+        return BACKLOG_COUNTED_MAX
 
     async def due(self, now: float, limit: int) -> list[QueuedAttempt]:
         """Return at most ``limit`` attempts that are due, longest overdue first."""

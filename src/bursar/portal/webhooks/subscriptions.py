@@ -2,7 +2,7 @@
 
 [webhooks.dawson-status]
 client = "dawson"                        # the client whose payments are reported: a name in the clients' file
-url = "https://dawson.example/bursar"    # https; a public address
+url = "https://dawson.example/bursar"    # https; a public address, or one that the operator allows
 secret = "…"                             # at least 32 characters; signs every delivery
 """
 
@@ -41,16 +41,27 @@ class Subscriptions:
         self._by_name = {each.name: each for each in subscriptions}
 
     @classmethod
-    def load(cls, path: str | Path, *, known_clients: Collection[str] | None = None) -> "Subscriptions":
+    def load(
+        cls, path: str | Path, *, known_clients: Collection[str] | None = None, plain_http: bool = False
+    ) -> "Subscriptions":
         """Read and validate ``path``. With ``known_clients``, a client outside them is a problem too.
 
-        Raises :class:`SubscriptionsError` with every problem, and ``OSError``.
+        ``plain_http``: http URLs are allowed, for development. Raises :class:`SubscriptionsError` with every problem,
+        and ``OSError``.
         """
-        return cls.parse(Path(path).read_bytes(), source=str(path), known_clients=known_clients)
+        content = Path(path).read_bytes()
+        return cls.parse(content, source=str(path), known_clients=known_clients, plain_http=plain_http)
 
     @classmethod
-    def parse(cls, content: bytes, *, source: str, known_clients: Collection[str] | None = None) -> "Subscriptions":
-        """Return the subscriptions in ``content``. Problems name it ``source``. Raises :class:`SubscriptionsError`."""
+    def parse(
+        cls,
+        content: bytes,
+        *,
+        source: str,
+        known_clients: Collection[str] | None = None,
+        plain_http: bool = False,
+    ) -> "Subscriptions":
+        """Return the subscriptions in ``content``. Problems name it ``source``. Raises as :meth:`load`."""
         try:
             tree = tomllib.loads(content.decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -60,7 +71,7 @@ class Subscriptions:
         if not isinstance(tables, dict):
             raise SubscriptionsError(f"{source}: webhooks: must be tables [webhooks.NAME]")
         for name, table in tables.items():
-            problems += [f"webhooks.{name}{problem}" for problem in _problems(name, table, known_clients)]
+            problems += [f"webhooks.{name}{problem}" for problem in _problems(name, table, known_clients, plain_http)]
         if problems:
             raise SubscriptionsError("\n".join(f"{source}: {problem}" for problem in problems))
         return cls([Subscription(name, **table) for name, table in tables.items()])
@@ -79,7 +90,7 @@ class Subscriptions:
         return self._by_name.get(name)
 
 
-def _problems(name: str, table: Any, known_clients: Collection[str] | None) -> list[str]:
+def _problems(name: str, table: Any, known_clients: Collection[str] | None, plain_http: bool) -> list[str]:
     if not isinstance(table, dict):
         return [": must be a table"]
     problems = [
@@ -93,15 +104,17 @@ def _problems(name: str, table: Any, known_clients: Collection[str] | None) -> l
         problems.append(f".client: must be the name of a client; got {client!r}")
     if isinstance(table.get("secret"), str) and len(table["secret"]) < SECRET_CHARS_MIN:
         problems.append(f".secret: must have at least {SECRET_CHARS_MIN} characters")
-    if isinstance(table.get("url"), str) and not _is_https(table["url"]):
-        problems.append(".url: must be an absolute https URL without user information")
+    schemes = ("https", "http") if plain_http else ("https",)
+    if isinstance(table.get("url"), str) and not _has_scheme(table["url"], schemes):
+        also = "" if plain_http else " (or http with BURSAR_WEBHOOKS_PLAIN_HTTP=true, for development)"
+        problems.append(f".url: must be an absolute https URL without user information{also}")
     return problems
 
 
-def _is_https(url: str) -> bool:
+def _has_scheme(url: str, schemes: Collection[str]) -> bool:
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname) and parts.port != 0  # port raises ValueError for an impossible port
-        return parts.scheme == "https" and named and "@" not in parts.netloc and len(url) <= URL_CHARS_MAX
+        return parts.scheme in schemes and named and "@" not in parts.netloc and len(url) <= URL_CHARS_MAX
     except ValueError:
         return False
