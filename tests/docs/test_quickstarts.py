@@ -1,0 +1,116 @@
+"""The quickstarts run as they are, against a portal that verifies signatures, and Pay.gov's simulator."""
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bursar.bootstrap.composition import Composition
+from bursar.clock import system_clock
+from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator, SimulatorSettings
+from bursar.paygov.simulator.server import serving
+from bursar.portal.api.authentication import sigv4
+from bursar.portal.doors.asgi import portal_app
+from bursar.settings import Settings
+from bursar.web.asgi_server import start_asgi_server
+from bursar.web.binding import listen
+from tests.support.docs.programs import ANSWER_S_MAX, LANGUAGES, command, line_of, running
+
+KEY = {"AWS_ACCESS_KEY_ID": "AKIADAWSON", "AWS_SECRET_ACCESS_KEY": "at least sixteen characters"}
+CLIENTS = f"""
+[clients.dawson]
+role_arn = "arn:aws:iam::123456789012:role/dawson"
+fees = ["PETITION_FILING_FEE"]
+[[clients.dawson.access_keys]]
+access_key_id = "{KEY["AWS_ACCESS_KEY_ID"]}"
+secret = "{KEY["AWS_SECRET_ACCESS_KEY"]}"
+"""
+
+
+class Served:
+    """A portal that verifies signatures, on a socket, and the simulator that it calls."""
+
+    def __init__(self, url: str, simulator: Simulator, plan: MisbehaviourPlan) -> None:
+        self.url = url
+        self.simulator = simulator
+        self.plan = plan
+
+
+@contextlib.asynccontextmanager
+async def portal_served(tmp_path: Path) -> AsyncIterator[Served]:
+    clients = tmp_path / "clients.toml"
+    clients.touch(0o600)
+    clients.write_text(CLIENTS)
+    simulator = Simulator(system_clock, random.Random(1), settings=SimulatorSettings(ach_settle_s=0.5))
+    plan = MisbehaviourPlan(random.Random(2))
+    async with serving(simulator, plan) as paygov:
+        settings = Settings(
+            data=str(tmp_path / "data"),
+            clients=str(clients),
+            paygov_url=paygov.url,
+            paygov_query_url=paygov.query_url,
+            payment_url=paygov.payment_url,
+            refresh_min_s=0.1,
+        )
+        async with Composition(settings) as parts:
+            portal = await parts.portal()
+            app = portal_app(portal, sigv4(parts.clients, clock=parts.clock))
+            listening = listen("127.0.0.1", 0, 16)
+            server = await start_asgi_server(app, listening, refuse=app.refuse)
+            try:
+                yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", simulator, plan)
+            finally:
+                await portal.drain()
+                await server.close(1)
+
+
+async def collected(served: Served, language: str, method: str, outcome: str, misbehaviour: str = "") -> list[str]:
+    """Run the quickstart to its end, with a payer who pays on the hosted page, and return what it printed last."""
+    async with running(f"quickstart.{language}", PORTAL_URL=served.url, **KEY) as program:
+        redirect = await line_of(program)
+        token = re.search(r"token=(\w{32})", redirect)
+        assert token, redirect
+        served.simulator.pay(token.group(1), method, outcome)
+        if misbehaviour:
+            served.plan.add(Misbehaviour(kind=misbehaviour, operations=("complete",), times=1))
+        async with asyncio.timeout(ANSWER_S_MAX):
+            printed, _ = await program.communicate(b"\n")
+        assert program.returncode == 0
+        return printed.decode().replace("Press Enter when the payer is back. ", "").splitlines()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_quickstart_collects_a_fee(language: str, tmp_path: Path) -> None:
+    async with portal_served(tmp_path) as served:
+        assert await collected(served, language, "PLASTIC_CARD", "Success") == ["The payment is success"]
+        assert await collected(served, language, "PAYPAL", "Failed") == ["The payment is failed"]
+        assert await collected(served, language, "ACH", "Success") == ["The payment is success"]
+        assert len(list(served.simulator.books.all_charges())) == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_quickstart_never_charges_twice_when_an_answer_is_lost(language: str, tmp_path: Path) -> None:
+    async with portal_served(tmp_path) as served:
+        printed = await collected(served, language, "PLASTIC_CARD", "Success", "drop")
+        assert printed == ["process: outcome_unknown", "The payment is success"]
+        assert len(list(served.simulator.books.all_charges())) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_quickstart_names_the_code_of_a_refusal(language: str, tmp_path: Path) -> None:
+    async with portal_served(tmp_path) as served:
+        wrong = {**KEY, "AWS_SECRET_ACCESS_KEY": "another secret"}
+        process = await asyncio.create_subprocess_exec(
+            *command(f"quickstart.{language}"),
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **wrong, "PORTAL_URL": served.url},
+        )
+        async with asyncio.timeout(ANSWER_S_MAX):
+            _, error = await process.communicate()
+        assert process.returncode == 1
+        assert b"init: signature_refused: The request signature we calculated does not match" in error
