@@ -18,7 +18,7 @@ REPLY_BYTES_MAX: Final = 64 * 1024
 
 
 class ReceiverReply(NamedTuple):
-    """What a receiver answered. ``body`` is empty for a reply that is too large."""
+    """The answer of a receiver. ``body`` is empty for a reply that is too large."""
 
     status: int
     body: bytes = b""
@@ -27,7 +27,7 @@ class ReceiverReply(NamedTuple):
 class NotDelivered(Exception):
     """A delivery failed. The text gives the reason, and holds nothing of the delivery.
 
-    ``reply``: what the receiver answered instead of 2xx; None if it did not answer.
+    ``reply``: the answer that is not 2xx; None if the receiver did not answer.
     """
 
     def __init__(self, reason: str, reply: ReceiverReply | None = None) -> None:
