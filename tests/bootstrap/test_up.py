@@ -97,6 +97,22 @@ async def test_the_development_client_is_for_loopback_alone(host: str, auth: str
         await check_portal(settings)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_portal_does_not_start_with_a_webhook_to_a_private_address(workers: str, tmp_path: Path) -> None:
+    webhooks = tmp_path / "webhooks.toml"
+    webhooks.touch(0o600)
+    secret = 'secret = "a secret of more than thirty-two characters"\n'
+    webhooks.write_text(f'[webhooks.mine]\nclient = "development"\nurl = "https://169.254.169.254/"\n{secret}')
+    settings = 'development_client = true\nwebhooks = "webhooks.toml"\n'
+    (tmp_path / "bursar.toml").write_text(PAYGOV_NOWHERE + settings)
+    done = bursar("portal", "--port", "0", "--workers", workers, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (UNUSABLE, "")
+    assert done.stderr.splitlines()[-1] == (
+        "bursar: BURSAR_WEBHOOKS: webhooks.toml: webhooks.mine.url: 169.254.169.254 is not a public address; "
+        "BURSAR_WEBHOOKS_PRIVATE_TARGETS can allow its network"
+    )
+
+
 @pytest.mark.parametrize("auth", ["sigv4", "none"])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_portal_does_not_start_without_clients(auth: str, workers: str, tmp_path: Path) -> None:

@@ -187,6 +187,7 @@ async def check_portal(settings: Settings) -> None:
         _authentication(settings, parts)
         await parts.portal()
         await parts.reports()
+        await parts.webhooks()
 
 
 def _app(
