@@ -57,7 +57,7 @@ def walk() -> Calls:
 
 async def _walk(loop: VirtualLoop, path: str) -> Calls:
     store = SWAP.open(path, clock=loop.clock, randomness=random.Random(1))
-    stage = Stage(loop, SWAP, store, query=True, settings=SimulatorSettings())
+    stage = Stage(loop, SWAP, store, lookups=("query",), confirmed=("query",), settings=SimulatorSettings())
     await SWAP.create_table(store)
     app = portal_app(stage.portal, without_signatures(DAWSON, listens_on=["127.0.0.1"]))
     calls: Calls = Counter()

@@ -150,7 +150,7 @@ class Transitions(NamedRule):
 class Immutable(NamedRule):
     """``attributes`` never change: neither their values, nor from absent to present or back.
 
-    Those that are ``erasable`` too may become absent, and then stay absent: for data that the law wants removed.
+    Those that are ``erasable`` too may become absent, and then stay absent: for data that must be removed by law.
     """
 
     attributes: tuple[str, ...] = ()
