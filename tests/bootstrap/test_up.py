@@ -145,7 +145,7 @@ def test_an_unknown_path_is_an_error_in_json(tmp_path: Path) -> None:
             reply = connection.getresponse()
             return reply.status, reply.headers["allow"], json.loads(reply.read()).keys()
 
-    shape = {"message": 0, "errors": 0}.keys()
+    shape = {"message": 0, "code": 0, "errors": 0}.keys()
     with running_up(tmp_path / "data") as up:
         assert ask("GET", "/nowhere") == (404, None, shape)
         assert ask("GET", "/try") == (405, "POST", shape)
@@ -179,7 +179,7 @@ def test_the_portal_warns_that_it_accepts_the_development_client(tmp_path: Path)
     assert "SIGNATURES ARE NOT VERIFIED" in warnings
     assert "THE DEVELOPMENT CLIENT IS ACCEPTED" in warnings
     assert health["developmentClient"] is True
-    assert health.keys() == {"status", "timestamp", "checks", "developmentClient"}
+    assert health.keys() == {"status", "environment", "timestamp", "checks", "developmentClient"}
 
 
 def test_demo_makes_payments_and_prints_the_report(tmp_path: Path) -> None:
