@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from bursar.paygov.commands import simulator
 from bursar.paygov.simulator import Misbehaviour
 from bursar.paygov.simulator.books import Charge
 from bursar.paygov.simulator.misbehaviour import KINDS
@@ -22,3 +23,8 @@ def test_every_field_of_a_misbehaviour_and_of_a_charge_is_named() -> None:
     named = [each.name for each in fields(Misbehaviour)]
     assert [name for name in named if not re.search(rf"`{name}[`=]|\"{name}\"|{name.upper()}", PAGE)] == []
     assert [each.name for each in fields(Charge) if f'"{each.name}":' not in PAGE] == []
+
+
+def test_every_option_of_the_command_is_named() -> None:
+    options = [option for each in simulator.params for option in each.opts if option.startswith("--")]
+    assert [option for option in options if f"`{option}`" not in PAGE] == []
