@@ -128,7 +128,7 @@ def docs_page(document: dict[str, Any]) -> str:
     info = document["info"]
     return _PAGE.format(
         title=html.escape(f"{info['title']} {info['version']}"),
-        description=html.escape(info["description"]),
+        description=_prose(info["description"]),
         sections="".join(sections),
         schemas=schemas,
     )
@@ -173,7 +173,10 @@ def _success(endpoint: Endpoint, name: str) -> dict[str, Any]:
 
 def _error_reply(status: int, codes: Iterable[ErrorCode]) -> dict[str, Any]:
     shape = "Gone" if status == Gone.status else "Error"
-    examples = {each.code: {"summary": each.meaning, "value": _error_example(status, each)} for each in codes}
+    examples = {
+        each.code: {"summary": each.meaning, "description": each.action, "value": _error_example(status, each)}
+        for each in codes
+    }
     code = {"type": "object", "properties": {"code": {"type": "string", "enum": list(examples)}}}
     content = {"schema": {"allOf": [_reference(shape), code]}, "examples": examples}
     return {"description": STATUS_MEANINGS[status], "content": {"application/json": content}}
@@ -202,21 +205,22 @@ def _parameter(parameter: EndpointParameter) -> dict[str, Any]:
 
 def _section(method: str, path: str, operation: dict[str, Any]) -> str:
     parameters = "".join(
-        f"<tr><td><code>{html.escape(p['name'])}</code></td><td>{html.escape(p['description'])}</td></tr>"
+        f"<tr><td><code>{html.escape(p['name'])}</code></td><td>{_prose(p['description'])}</td></tr>"
         for p in operation.get("parameters", [])
     )
     request = _body("Request", operation.get("requestBody", {}))
     replies = {status: reply for status, reply in operation["responses"].items() if not _is_error(reply)}
     answers = "".join(_body(f"Answer {status}", reply) for status, reply in replies.items())
     errors = "".join(
-        f"<tr><td>{status}</td><td><code>{code}</code></td><td>{html.escape(example['summary'])}</td></tr>"
+        f"<tr><td>{status}</td><td><code>{code}</code></td><td>{_prose(example['summary'])}. "
+        f"<i>{_prose(example['description'])}.</i></td></tr>"
         for status, reply in operation["responses"].items()
         for code, example in _content(reply).get("examples", {}).items()
     )
     gone = operation["responses"].get(str(Gone.status))
     return (
         f"<section><h2><code>{method.upper()} {html.escape(path)}</code></h2>"
-        f"<p><b>{html.escape(operation['summary'])}</b></p><p>{html.escape(operation.get('description', ''))}</p>"
+        f"<p><b>{_prose(operation['summary'])}</b></p><p>{_prose(operation.get('description', ''))}</p>"
         f"<table>{parameters}</table>{request}{answers}{_body('Answer 410', gone) if gone else ''}"
         f"<h3>Errors</h3><table>{errors}</table></section>"
     )
@@ -231,6 +235,11 @@ def _body(title: str, message: dict[str, Any]) -> str:
     name = next(iter(_COMPONENT.findall(json.dumps(content["schema"]))), "")
     shown = html.escape(json.dumps(example, indent=2, ensure_ascii=False))
     return f"<h3>{title}: <a href='#{name}'>{name}</a></h3><pre>{shown}</pre>"
+
+
+def _prose(text: str) -> str:
+    """Return ``text`` as HTML, with the names in backquotes as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _is_error(reply: dict[str, Any]) -> bool:
