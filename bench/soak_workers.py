@@ -54,7 +54,7 @@ FINAL: Final = ("success", "failed")
 
 @dataclass
 class Seen:
-    """What the clients saw: HTTP statuses (0: no answer), and how the payments ended for them."""
+    """The answers that the clients received, by status (0: none), and the results of their payments."""
 
     answers: Counter[int] = field(default_factory=Counter)
     payments: Counter[str] = field(default_factory=Counter)
@@ -69,7 +69,7 @@ class Payer:
         self._client = HttpClient()
 
     async def run(self, until: float) -> None:
-        """Pay, one payment after the other, until a time of ``time.monotonic``."""
+        """Make payments, one after the other, until a time of ``time.monotonic``."""
         try:
             while time.monotonic() < until:
                 self._seen.payments[await self._pay()] += 1

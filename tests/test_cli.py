@@ -66,6 +66,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "sweep --once": "portal",
     "attention": "portal",
     "resolve x --as failed --by me --reason test": "portal",
+    "erase --ended-before-days 1 --by me --reason test": "portal",
     "webhooks": "portal",
     "webhooks deliver": "portal",
     "dynamo ls --data data/bursar.db": None,

@@ -39,6 +39,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "bursar.portal.commands:resolve",
         "Settle an attempt by hand; an event records the person and the reason.",
     ),
+    "erase": (
+        "bursar.portal.commands:erase",
+        "Erase the personal data of obligations that ended long ago.",
+    ),
     "webhooks": (
         "bursar.portal.webhook_commands:webhooks",
         "List and retry deliveries and dead letters of webhooks.",

@@ -10,6 +10,7 @@ from bursar.cli import bursar
 BESIDE_A_PORTAL = (
     ["attention"],
     ["audit"],
+    ["erase", "--ended-before-days", "30", "--by", "Ada", "--reason", "a test"],
     ["lake", "verify"],
     ["lake", "write"],
     ["report", "fees_by_month"],

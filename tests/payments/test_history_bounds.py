@@ -9,7 +9,7 @@ from bursar.payments.status import EDGES
 from tests.support.payments.stage import PAID, Start, Wall, history, processing
 
 # payments/history_bounds.py explains why these need no separate bound.
-BOUNDED_BY_ANOTHER = {"released", "outcome_unknown"}
+BOUNDED_BY_ANOTHER = {"released", "outcome_unknown", "metadata_erased"}
 ROOM_FOR_THE_REST = 1_000
 
 

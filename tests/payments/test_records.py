@@ -151,7 +151,7 @@ def test_only_the_ledger_sets_a_field_of_an_attempt() -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr in names
         if ast.unparse(node.value) != "self"
     }
-    assert setters == {"payments/ledger/journal.py", "payments/ledger/ledger.py"}
+    assert setters == {f"payments/ledger/{name}.py" for name in ("erasure", "journal", "ledger")}
 
 
 def test_an_item_that_lacks_an_attribute_is_no_record(attempt: Attempt) -> None:
@@ -203,7 +203,7 @@ def test_a_sentinel_is_no_record() -> None:
 def test_neither_token_nor_metadata_is_shown(attempt: Attempt) -> None:
     shown = repr(replace(attempt, token="t" * 32, metadata={"email": "ada@example.org"}))
     assert "ttt" not in shown
-    assert "ada" not in shown
+    assert "ada@" not in shown
 
 
 def test_references_that_differ_in_case_are_one() -> None:

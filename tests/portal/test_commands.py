@@ -17,7 +17,7 @@ from bursar.clock import system_clock
 from bursar.paygov import NotSent, PayGov, PayGovConfig
 from bursar.payments import Clients, FeeCatalogue, Outcome, OutcomeContradicts
 from bursar.portal import commands
-from bursar.portal.commands import attention, resolve, sweep
+from bursar.portal.commands import attention, erase, resolve, sweep
 from bursar.portal.use_cases.portal import Portal
 from tests.support.write_paths import WritePath
 
@@ -133,6 +133,32 @@ def test_resolve_settles_and_refuses(run: Callable[..., Result], unknown: str) -
     assert again.output.startswith("Error: ")
     assert run(resolve, "nobody", *said).exit_code == 1
     assert run(resolve, unknown, "--as", "maybe", "--by", "Ada", "--reason", "x").exit_code == 2
+
+
+def test_erase_removes_the_metadata_of_what_ended(
+    write_path: WritePath, run: Callable[..., Result], unknown: str, tmp_path: Path
+) -> None:
+    said = ("--by", "Ada", "--reason", "retention")
+    assert run(erase, "--ended-before-days", "0", *said).output == (
+        "erased the metadata of 0 obligations with 0 attempts\n"
+        "kept 0 that ended too recently and 1 with a live attempt\n"
+    )
+    run(resolve, unknown, "--as", "failed", "--by", "Ada", "--reason", "not in the report")
+    dry = run(erase, "--ended-before-days", "0", "--dry-run", *said, ahead_s=1)
+    assert dry.output.startswith("would erase the metadata of 1 obligations with 1 attempts\n")
+    done = run(erase, "--ended-before-days", "0", *said, ahead_s=1)
+    assert (done.exit_code, done.output.splitlines()[0]) == (
+        0,
+        "erased the metadata of 1 obligations with 1 attempts",
+    )
+    assert run(erase, "--ended-before-days", "0", *said, ahead_s=1).output.startswith("erased the metadata of 0 ")
+
+
+def test_erase_needs_an_age_a_person_and_a_reason(run: Callable[..., Result]) -> None:
+    assert run(erase, "--by", "Ada", "--reason", "x").exit_code == 2
+    assert run(erase, "--ended-before-days", "30", "--reason", "x").exit_code == 2
+    assert run(erase, "--ended-before-days", "30", "--by", "Ada").exit_code == 2
+    assert run(erase, "--ended-before-days", "-1", "--by", "Ada", "--reason", "x").exit_code == 2
 
 
 def test_a_contradiction_is_listed_and_acknowledged(

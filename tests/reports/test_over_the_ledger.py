@@ -103,3 +103,21 @@ async def test_neither_table_holds_a_token(portal: tuple[Ledger, Reports], momen
     assert attempt.token is not None
     for statement in ("SELECT * FROM payments", "SELECT * FROM payment_events"):
         assert attempt.token not in repr((await reports.sql(statement)).rows)
+
+
+async def test_an_erasure_replaces_the_row_of_a_payment_and_moves_no_money(
+    portal: tuple[Ledger, Reports], moment: Moment
+) -> None:
+    ledger, reports = portal
+    attempt = await paid(ledger, moment, 1)
+    await reports.write_lake()
+    totals = "SELECT count(*), sum(amount), min(final_on), max(final_on) FROM payments"
+    before = (await reports.sql(totals)).rows
+    moment.now += 100 * 24 * 3600
+    await ledger.erasure.erase("dawson", attempt.reference, ended_before=moment(), by="Ada", reason="retention")
+    for _ in range(2):
+        assert (await reports.sql(totals)).rows == before
+        assert (await reports.sql("SELECT metadata FROM payments")).rows == [("{}",)]
+        assert (await reports.sql("SELECT count(*) FROM payment_events")).rows == [(5,)]
+        await reports.write_lake()
+    assert (await reports.verify_lake()).equal

@@ -52,8 +52,9 @@ def another(item: dict[str, Any], **values: str) -> dict[str, Any]:
 
 
 def changed(item: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """Return ``item`` with other values; None removes one."""
     typed = {name: {"S": value} if isinstance(value, str) else value for name, value in values.items()}
-    return {**item, **typed}
+    return {name: value for name, value in {**item, **typed}.items() if value is not None}
 
 
 Ends = tuple[dict[str, Any] | None, dict[str, Any] | None]
@@ -89,6 +90,10 @@ BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
     "status-moves": _attempt(lambda item: changed(item, status="processed")),
     "attempt-identity": _attempt(lambda item: changed(item, amount={"N": "61"})),
     "obligation-identity": lambda s: (found(s, "obligation"), changed(found(s, "obligation"), createdAt="2026")),
+    "obligation-metadata": lambda s: (found(s, "obligation"), changed(found(s, "obligation"), metadata=None)),
+    "attempt-metadata": lambda s: (_freed(s), changed(found(s, "attempt"), metadata=None)),
+    "erased-once-final": _attempt(lambda item: changed(item, metadata=None, metadataErasedAt="2026")),
+    "erased-once": lambda s: (_erased(s), changed(found(s, "obligation"), metadataErasedAt="2027")),
     "paygov-ids-once": _attempt(lambda item: changed(item, token="c" * 32)),
     "second-complete-once": lambda s: (_repeated(s), changed(found(s, "attempt"), repeatUsed={"BOOL": False})),
     "amount": lambda s: (None, changed(another(_freed(s)), amount={"N": "-1"})),
@@ -110,6 +115,14 @@ def _paid(store: PlainStore, reference: str) -> dict[str, Any]:
     old = found(store, "attempt", reference)
     finish(ruled(store, payment_rules(FEES), 8).write([Update(old, changed(old, payGovTrackingId="p1"))]))
     return old
+
+
+def _erased(store: PlainStore) -> dict[str, Any]:
+    """Erase the first obligation's metadata and return it."""
+    old = found(store, "obligation")
+    new = changed(old, metadata=None, metadataErasedAt="2026")
+    finish(ruled(store, payment_rules(FEES), 4).write([Update(old, new)]))
+    return new
 
 
 def _repeated(store: PlainStore) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bursar.payments.errors import (
     LedgerBusy,
     LedgerError,
     MetadataDiffers,
+    MetadataErased,
     ObligationTaken,
     OutcomeContradicts,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "LedgerBusy",
     "LedgerError",
     "MetadataDiffers",
+    "MetadataErased",
     "NoSuchEdge",
     "Obligation",
     "ObligationTaken",

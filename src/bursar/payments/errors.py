@@ -4,6 +4,7 @@
     ├── ObligationTaken        another attempt is live or processed; has that attempt (None: it won a race and ended)
     ├── FeeRetired             no new attempt can start with this fee
     ├── MetadataDiffers        fee or metadata differ from those of the obligation's first attempt
+    ├── MetadataErased         the obligation's metadata are erased: it can have no further attempt
     ├── IdentifierTaken        Pay.gov gave a token or tracking id that already belongs to another attempt
     ├── LedgerBusy             the store is too contended to write now; nothing was written
     └── AttemptMoved           the attempt has changed since the caller read it; has the attempt as it is now
@@ -53,6 +54,14 @@ class MetadataDiffers(LedgerError):
         super().__init__(f"{', '.join(attributes)}: must be as in the obligation's first attempt")
         self.obligation = obligation
         self.attributes = attributes
+
+
+class MetadataErased(LedgerError):
+    """The obligation's metadata are erased, so no further attempt can be compared with its first one."""
+
+    def __init__(self, obligation: Obligation) -> None:
+        super().__init__(f"{obligation.client}, {obligation.reference}: the metadata are erased")
+        self.obligation = obligation
 
 
 class IdentifierTaken(LedgerError):

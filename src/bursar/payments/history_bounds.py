@@ -9,6 +9,7 @@ Most steps change the status and so happen once. These keep the status, in the o
 | `lease_taken_over` | until the attempt has ``TAKEOVER_EVENTS_MAX`` events |
 | `outcome_unknown` | twice: once under the last lease that was taken, and once under the last one that was taken over |
 | `noted` | until the attempt has ``NOTED_EVENTS_MAX`` events |
+| `metadata_erased` | once: there is nothing left to erase |
 
 The bounds on events rise in that order, so that no step uses up the events of another. A step that changes the status
 is never refused because of the history: there is room for it below ``records.EVENT_SEQ_MAX``.

@@ -39,6 +39,8 @@ ATTEMPTS_BEGIN: Final = "attempt#"
 EVENTS_BEGIN: Final = "event#"
 """The beginning of the sort key of every event, and of no other item."""
 CENT: Final = Decimal("0.01")
+METADATA: Final = "metadata"
+METADATA_ERASED_AT: Final = "metadataErasedAt"
 REPEAT_USED: Final = "repeatUsed"
 _REPEAT_USED_BEFORE: Final = "second complete: "
 """The beginning of ``unknownReason`` that records the second complete in stores written before ``repeatUsed``."""
@@ -53,8 +55,9 @@ class Obligation:
     client: str
     reference: str
     fee: str
-    metadata: dict[str, Any] = field(repr=False, hash=False)  # personal data: never in a log line
+    metadata: dict[str, Any] = field(repr=False, hash=False)  # personal data: never in a log line; {} once erased
     created_at: float
+    metadata_erased_at: float | None = None
 
     def differences(self, fee: str, metadata: Mapping[str, Any]) -> tuple[str, ...]:
         """Return which of ``fee`` and ``metadata`` differ from the obligation's.
@@ -115,6 +118,7 @@ class Attempt:
     unsettled_since: float | None = None
     refreshed_at: float | None = None
     due_at: float | None = None
+    metadata_erased_at: float | None = None  # then ``metadata`` is {}
     event_hash: str | None = None  # of its last event; None in stores written before events were chained
     stored_item: Item | None = field(default=None, repr=False, compare=False)
 
@@ -239,6 +243,7 @@ _OBLIGATION_LAYOUT: Final = Layout(
         "fee": ("fee", TEXT),
         "metadata": ("metadata", _JSON),
         "created_at": ("createdAt", TIME),
+        "metadata_erased_at": (METADATA_ERASED_AT, TIME),
     },
 )
 _ATTEMPT_LAYOUT: Final = Layout(
@@ -274,6 +279,7 @@ _ATTEMPT_LAYOUT: Final = Layout(
         "unsettled_since": ("unsettledSince", TIME),
         "refreshed_at": ("refreshedAt", TIME),
         "due_at": ("dueAt", TIME),
+        "metadata_erased_at": (METADATA_ERASED_AT, TIME),
         "event_hash": (EVENT_HASH, TEXT),
     },
 )
@@ -316,7 +322,9 @@ def attempt_key(attempt: Attempt) -> Item:
 
 def obligation_of(first: Attempt) -> Obligation:
     """Return the obligation of its first attempt, ``first``: the rules keep the values of the two equal."""
-    return Obligation(first.client, first.reference, first.fee, first.metadata, first.created_at)
+    return Obligation(
+        first.client, first.reference, first.fee, first.metadata, first.created_at, first.metadata_erased_at
+    )
 
 
 def latest_event(
@@ -350,7 +358,10 @@ def latest_event(
 def obligation_to_item(obligation: Obligation) -> Item:
     """Return the item that stores ``obligation``."""
     key = obligation_key(obligation.client, obligation.reference)
-    return {**key, "kind": {"S": OBLIGATION}, **_OBLIGATION_LAYOUT.encode(obligation)}
+    item: Item = {**key, "kind": {"S": OBLIGATION}, **_OBLIGATION_LAYOUT.encode(obligation)}
+    if obligation.metadata_erased_at is not None:
+        del item[METADATA]
+    return item
 
 
 def attempt_to_item(attempt: Attempt) -> Item:
@@ -360,11 +371,13 @@ def attempt_to_item(attempt: Attempt) -> Item:
         **attempt_key(attempt),
         "kind": {"S": ATTEMPT},
         **_ATTEMPT_LAYOUT.encode(attempt),
-        **_change_keys(attempt.updated_at, attempt.agency_tracking_id),
+        **_change_keys(max(attempt.updated_at, attempt.metadata_erased_at or 0.0), attempt.agency_tracking_id),
         **{name: value for name, value in stored.items() if name not in _ATTEMPT_ATTRIBUTES},
     }
     if attempt.due_at is not None:
         item["dueShard"] = {"S": due_shard(attempt.agency_tracking_id)}
+    if attempt.metadata_erased_at is not None:
+        del item[METADATA]
     return item
 
 
@@ -381,14 +394,14 @@ def event_to_item(event: Event) -> Item:
 
 def obligation_from_item(item: Item) -> Obligation:
     """Return the obligation in ``item``. Raises ``TypeError`` when an attribute is missing."""
-    return _OBLIGATION_LAYOUT.decode(item)
+    return _OBLIGATION_LAYOUT.decode(item, **_erased(item))
 
 
 def attempt_from_item(item: Item) -> Attempt:
     """Return the attempt in ``item``. Raises ``TypeError`` when an attribute is missing."""
     if item.get("unknownReason", {}).get("S", "").startswith(_REPEAT_USED_BEFORE):
-        return _ATTEMPT_LAYOUT.decode(item, stored_item=item, repeat_used=True)
-    return _ATTEMPT_LAYOUT.decode(item, stored_item=item)
+        return _ATTEMPT_LAYOUT.decode(item, stored_item=item, repeat_used=True, **_erased(item))
+    return _ATTEMPT_LAYOUT.decode(item, stored_item=item, **_erased(item))
 
 
 def event_from_item(item: Item) -> Event:
@@ -415,6 +428,11 @@ _READERS: Final[Mapping[str, Callable[[Item], Obligation | Attempt | Event]]] = 
     ATTEMPT: attempt_from_item,
     EVENT: event_from_item,
 }
+
+
+def _erased(item: Item) -> dict[str, Any]:
+    """Return the metadata of a record that has none because they were erased."""
+    return {"metadata": {}} if METADATA_ERASED_AT in item and METADATA not in item else {}
 
 
 def _key(pk: str, sk: str) -> Item:

@@ -12,8 +12,8 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
 from bursar.payments.ledger.daily_roots import KIND as DAILY_ROOT
-from bursar.payments.records import AMOUNT_MAX, CENT, REPEAT_USED
-from bursar.payments.status import BLOCKING, FINAL, RECEIVED, STATUSES, moves
+from bursar.payments.records import AMOUNT_MAX, CENT, METADATA, METADATA_ERASED_AT, REPEAT_USED
+from bursar.payments.status import BLOCKING, FAILED, FINAL, PROCESSED, RECEIVED, STATUSES, moves
 from bursar.rules import (
     Agrees,
     AppendOnly,
@@ -38,7 +38,7 @@ STATUS_MOVES: Final = "status-moves"
 FEE_ACTIVE: Final = "fee-active"
 
 # Values that no message may show: a token grants access like a session, and metadata is personal.
-SECRETS: Final = frozenset({"token", "metadata"})
+SECRETS: Final = frozenset({"token", METADATA})
 
 
 def payment_rules(fees: FeeCatalogue) -> Rules:
@@ -69,12 +69,17 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 edges=moves(),
                 final=tuple(status for status in STATUSES if status in FINAL),
             ),
-            Immutable("attempt-identity", kind="attempt", attributes=_ATTEMPT_IDENTITY),
+            Immutable("attempt-identity", kind="attempt", attributes=_ATTEMPT_IDENTITY, erasable=(METADATA,)),
             Immutable(
                 "obligation-identity",
                 kind="obligation",
-                attributes=("client", "reference", "fee", "metadata", "createdAt"),
+                attributes=("client", "reference", "fee", METADATA, "createdAt"),
+                erasable=(METADATA,),
             ),
+            Check("obligation-metadata", kind="obligation", where=_METADATA_OR_MARKER),
+            Check("attempt-metadata", kind="attempt", where=_METADATA_OR_MARKER),
+            Check("erased-once-final", kind="attempt", where=_ERASED_ONCE_FINAL),
+            WriteOnce("erased-once", attributes=(METADATA_ERASED_AT,)),
             WriteOnce("paygov-ids-once", kind="attempt", attributes=("token", "payGovTrackingId")),
             WriteOnce("second-complete-once", kind="attempt", attributes=(REPEAT_USED,)),
             Check("amount", kind="attempt", where=_AMOUNT),
@@ -85,7 +90,8 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 kind="attempt",
                 parent="obligation",
                 key=obligation,
-                attributes=("client", "reference", "fee", "metadata"),
+                attributes=("client", "reference", "fee", METADATA),
+                erasable=(METADATA,),
             ),
             AppendOnly("events-append-only", kind="event"),
             AppendOnly("daily-roots-append-only", kind=DAILY_ROOT),
@@ -103,8 +109,16 @@ _ATTEMPT_IDENTITY: Final = (
     "feeVersion",
     "tcsAppId",
     "amount",
-    "metadata",
+    METADATA,
     "createdAt",
+)
+
+# An item without metadata says when they were erased, and no attempt loses them while it is live.
+_METADATA_OR_MARKER: Final = Where(f"attribute_exists({METADATA}) OR attribute_exists({METADATA_ERASED_AT})")
+_ERASED_ONCE_FINAL: Final = Where(
+    f"attribute_not_exists({METADATA_ERASED_AT}) OR #status IN (:processed, :failed)",
+    names={"#status": "status"},
+    values={":processed": PROCESSED, ":failed": FAILED},
 )
 
 # DynamoDB's conditions cannot count a number's decimals; records.money does, when amounts are written and read.

@@ -43,6 +43,7 @@ EventName = Literal[
     "noted",
     "resolved_processed",
     "resolved_failed",
+    "metadata_erased",
 ]
 """The names of the steps in :data:`EDGES`, as events store them."""
 
@@ -110,6 +111,8 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(PROCESSING, PROCESSING, "released",           _PS, "the complete was definitely not sent"),
     Edge(PROCESSING, PROCESSING, "reclaimed",          _PS, "a caller took the lease that was released unsent"),
     Edge(PENDING,    PENDING,    "noted",              _PS, "Pay.gov's word for it changed; it is still settling"),
+    Edge(PROCESSED,  PROCESSED,  "metadata_erased",    _O,  "an operator erased the metadata, which are personal data"),
+    Edge(FAILED,     FAILED,     "metadata_erased",    _O,  "an operator erased the metadata, which are personal data"),
 )
 # fmt: on
 

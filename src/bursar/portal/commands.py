@@ -22,6 +22,7 @@ from bursar.portal.use_cases.attention import ATTENTION_MAX
 from bursar.portal.use_cases.attention import acknowledge as acknowledge_contradiction
 from bursar.portal.use_cases.attention import attention as find_attention
 from bursar.portal.use_cases.attention import resolve as resolve_attempt
+from bursar.portal.use_cases.erasure import ErasureReport, erase_metadata
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.sweep import SWEEP_LIMIT, SweepReport
 from bursar.portal.use_cases.sweep import sweep as sweep_once
@@ -133,6 +134,52 @@ def resolve(
 
     run_with(ctx, RECORD, work)
     click.echo(f"{attempt} is {settled_as or 'acknowledged'}.")
+
+
+@click.command()
+@click.option(
+    "--ended-before-days",
+    required=True,
+    type=click.IntRange(0),
+    metavar="DAYS",
+    help="Only obligations whose attempts all ended before this many days.",
+)
+@click.option("--client", metavar="NAME", help="Only obligations of this client.")
+@click.option("--fee", metavar="KEY", help="Only obligations of this fee.")
+@click.option("--dry-run", is_flag=True, help="Erase nothing; print what would be erased.")
+@click.option("--by", required=True, metavar="NAME", help="The person who decides.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, without personal data of payers.")
+@click.pass_context
+def erase(
+    ctx: click.Context,
+    ended_before_days: int,
+    client: str | None,
+    fee: str | None,
+    dry_run: bool,
+    by: str,
+    reason: str,
+) -> None:
+    """Erase the metadata, which are personal data, of obligations that ended long ago.
+
+    It cannot be undone. Amounts, statuses and the history stay; the name and the reason are stored permanently.
+    """
+
+    def work(portal: Portal) -> Awaitable[ErasureReport]:
+        return erase_metadata(
+            portal,
+            ended_before_days=ended_before_days,
+            client=client,
+            fee=fee,
+            dry_run=dry_run,
+            by=by,
+            reason=reason,
+        )
+
+    report = run_with(ctx, RECORD, work)
+    count = report.obligations
+    verb = "would erase" if dry_run else "erased"
+    click.echo(f"{verb} the metadata of {count['erased']} obligations with {report.attempts} attempts")
+    click.echo(f"kept {count['too recent']} that ended too recently and {count['live']} with a live attempt")
 
 
 def _report_text(report: SweepReport) -> str:

@@ -260,6 +260,17 @@ async def _too_many_attempts(door: Door) -> Answer:
     return await door.ask("POST", "/init", body)  # type: ignore[no-any-return]
 
 
+@case("metadata_erased")
+async def _metadata_erased(door: Door) -> Answer:
+    body = door.body()
+    door.stage.misbehave("refuse", times=1, operations=("start",))
+    await door.ask("POST", "/init", body)
+    ledger, now = door.stage.ledger, door.stage.loop.clock()
+    reference = body["transactionReferenceId"]
+    await ledger.erasure.erase(DAWSON.name, reference, ended_before=now + 1, by="Ada", reason="a test")
+    return await door.ask("POST", "/init", body)  # type: ignore[no-any-return]
+
+
 @case("token_used")
 async def _token_used(door: Door) -> Answer:
     token, _ = await door.paid()

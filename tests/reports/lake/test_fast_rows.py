@@ -27,11 +27,12 @@ texts = st.none() | st.text(min_size=1, max_size=5)
     texts,
     texts,
     st.booleans(),
+    st.none() | times,
     st.dictionaries(st.sampled_from(("token", "a", 'a "token" b')), st.text(max_size=3) | st.integers()),
 )
 def test_a_row_of_an_item_equals_the_row_of_its_record(
     status: str, created: float, updated: float, token: float | None, cents: int, code: str | None, reason: str | None,
-    unknown: bool, detail: dict[str, object],
+    unknown: bool, erased: float | None, detail: dict[str, object],
 ) -> None:  # fmt: skip
     book = Book()
     attempt = replace(
@@ -44,6 +45,8 @@ def test_a_row_of_an_item_equals_the_row_of_its_record(
         return_code=code,
         unknown_reason=reason,
         outcome_unknown=unknown,
+        metadata={"docketNumber": "1-26"} if erased is None else {},
+        metadata_erased_at=erased,
     )
     event = replace(book.events[0], at=updated, detail=detail)
     for record in (attempt, event):

@@ -44,6 +44,9 @@ def histories(draw: st.DrawFn, *, unchained: bool = False) -> list[dict[str, Any
                 changed, attempt.status, step.event, step.actors[0], draw(details), attempt.event_hash, chained
             )
             items.append(event)
+        if attempt.status in FINAL and draw(st.booleans()):
+            attempt, event = _erased(attempt, chained)
+            items.append(event)
         attempts.append(attempt)
         items.append(attempt_to_item(attempt))
     return [obligation_to_item(obligation_of(attempts[0])), *sorted(items, key=lambda item: item["sk"]["S"])]
@@ -57,6 +60,15 @@ def _described(
     if not chained:
         return attempt, {name: value for name, value in event.items() if name != "previousHash"}
     return replace(attempt, event_hash=event_hash(event)), dict(event)
+
+
+def _erased(attempt: Attempt, chained: bool) -> tuple[Attempt, dict[str, Any]]:
+    """Return the attempt without metadata, with the time of its last change, and the event's item."""
+    at = attempt.updated_at + 60.0
+    later = replace(attempt, updated_at=at, event_seq=attempt.event_seq + 1, version=attempt.version + 1)
+    detail = {"by": "Ada", "reason": "retention"}
+    later, event = _described(later, attempt.status, "metadata_erased", "operator", detail, attempt.event_hash, chained)
+    return replace(later, updated_at=attempt.updated_at, metadata={}, metadata_erased_at=at), event
 
 
 def _new_attempt(number: int, at: float) -> Attempt:

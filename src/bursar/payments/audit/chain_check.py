@@ -16,6 +16,7 @@ from typing import Literal
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH, event_hash
+from bursar.payments.ledger.erasure import METADATA_ERASED
 from bursar.payments.records import (
     ATTEMPT,
     ATTEMPTS_BEGIN,
@@ -211,9 +212,14 @@ class _ObligationCheck:
             self._add(
                 "unchained", chain, last_seq, f"it holds no {PREVIOUS_HASH}, but the attempt holds an {EVENT_HASH}"
             )
-        for theirs, ours in (("toStatus", "status"), ("at", "lastUpdatedAt")):
-            if _text(last, theirs) != _text(attempt, ours):
-                self._add("disagrees", chain, None, f"{ours} of the attempt is not {theirs} of event {last_seq}")
+        self._check_same(chain, attempt, "status", last_seq, "toStatus")
+        # An erasure changes nothing about the payment, so it keeps the time of the last change.
+        changes = [seq for seq, event in chain.events.items() if _text(event, "name") != METADATA_ERASED]
+        self._check_same(chain, attempt, "lastUpdatedAt", max(changes, default=last_seq), "at")
+
+    def _check_same(self, chain: _Chain, attempt: Item, name: str, seq: int, of_event: str) -> None:
+        if _text(chain.events[seq], of_event) != _text(attempt, name):
+            self._add("disagrees", chain, None, f"{name} of the attempt is not {of_event} of event {seq}")
 
     def _in_partition(self, item: Item) -> bool:
         client, reference = _text(item, "client"), _text(item, "reference")

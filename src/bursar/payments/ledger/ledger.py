@@ -29,6 +29,7 @@ from bursar.payments.errors import (
     LeaseHeld,
     LedgerBusy,
     MetadataDiffers,
+    MetadataErased,
     ObligationTaken,
     OutcomeContradicts,
 )
@@ -37,6 +38,7 @@ from bursar.payments.fees import Fee, FeeCatalogue
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.contradictions import Contradictions
 from bursar.payments.ledger.daily_roots import DailyRoots
+from bursar.payments.ledger.erasure import Erasure
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.lookups import Lookups
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
@@ -112,6 +114,7 @@ class Ledger(Lookups):
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
         self.contradictions = Contradictions(ruled, clock=clock)
         self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
+        self.erasure = Erasure(ruled, clock=clock)
 
     async def create_table(self) -> None:
         """Create the table unless it exists."""
@@ -130,8 +133,8 @@ class Ledger(Lookups):
         """Start an attempt, ``received``, and with the first one its obligation. ``amount`` is in dollars.
 
         Raises ``MetadataDiffers`` (checked first, so that a caller with other metadata learns nothing about the live
-        attempt), ``ObligationTaken`` with the blocking attempt, ``FeeRetired`` if no attempt blocks,
-        ``AttemptsExhausted``, ``LedgerBusy``, and ``ValueError`` for an amount that is not the fee's.
+        attempt), ``ObligationTaken`` with the blocking attempt, ``MetadataErased`` and ``FeeRetired`` if no attempt
+        blocks, ``AttemptsExhausted``, ``LedgerBusy``, and ``ValueError`` for an amount that is not the fee's.
         """
         amount = money(amount)
         if fee.amount is not None and amount != fee.amount:
@@ -420,12 +423,18 @@ def _check_not_too_often(attempt: Attempt, event: EventName) -> None:
 
 
 def _created_at_or_conflict(view: ObligationView, now: float, fee: str, metadata: Mapping[str, Any]) -> float:
-    """Return the creation time of a further attempt. Raises ``MetadataDiffers`` and ``ObligationTaken``."""
-    differing = view.obligation.differences(fee, metadata)
+    """Return the creation time of a further attempt.
+
+    Raises ``MetadataDiffers``, ``ObligationTaken`` and ``MetadataErased``.
+    """
+    erased = view.obligation.metadata_erased_at is not None
+    differing = view.obligation.differences(fee, {} if erased else metadata)
     if differing:
         raise MetadataDiffers(view.obligation, differing)
     if view.blocking is not None:
         raise ObligationTaken(view.blocking)
+    if erased:
+        raise MetadataErased(view.obligation)
     # Attempts at one obligation are ordered by their creation, so no two may share a millisecond.
     return whole_ms(max(now, *(attempt.created_at + MILLISECOND_S for attempt in view.attempts)))
 

@@ -6,6 +6,7 @@
 | the attempt with this token, agency or Pay.gov tracking id | 2 GetItem, strongly consistent: sentinel, attempt |
 | what is due | 1 Query of the ``due`` index per shard, at once |
 | what changed | 1 Query of the ``changes`` index per hour, in order |
+| which obligations have metadata | a Scan |
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from bursar.payments.records import (
     DUE_SHARDS,
     EVENT,
     EVENTS_BEGIN,
+    METADATA,
     OBLIGATION,
     Attempt,
     Event,
@@ -154,6 +156,29 @@ class Lookups:
             async for item in self._query(request):
                 yield item
 
+    async def obligations_with_metadata(
+        self, client: str | None = None, fee: str | None = None
+    ) -> AsyncIterator[tuple[str, str]]:
+        """Yield (client, reference) of each obligation that has metadata, by a scan of the table.
+
+        ``client`` and ``fee`` narrow the choice. An obligation may be named twice.
+        """
+        narrowed = {"client": client, "fee": fee}
+        wanted = {"kind": ATTEMPT} | {name: value for name, value in narrowed.items() if value is not None}
+        names = {f"#{name}": name for name in ("client", "reference", METADATA, *wanted)}
+        request = {
+            "FilterExpression": " AND ".join((f"attribute_exists(#{METADATA})", *(f"#{n} = :{n}" for n in wanted))),
+            "ProjectionExpression": "#client, #reference",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {f":{name}": {"S": value} for name, value in wanted.items()},
+        }
+        last: tuple[str, str] | None = None
+        async for item in self._pages("Scan", request):
+            found = (item["client"]["S"], item["reference"]["S"])
+            if found != last:
+                yield found
+            last = found
+
     async def _due_in(self, shard: str, now: float, limit: int) -> list[Attempt]:
         request = {
             "IndexName": DUE_INDEX,
@@ -173,11 +198,14 @@ class Lookups:
         item = None if key is None else await self._ruled.get(key)
         return None if item is None else attempt_from_item(item)
 
-    async def _query(self, request: Mapping[str, Any]) -> AsyncIterator[Item]:
+    def _query(self, request: Mapping[str, Any]) -> AsyncIterator[Item]:
+        return self._pages("Query", request)
+
+    async def _pages(self, operation: str, request: Mapping[str, Any]) -> AsyncIterator[Item]:
         """Yield the items of all pages."""
         page: dict[str, Any] = {"TableName": self._table, **request}
         while True:
-            reply = await self._store.call("Query", page)
+            reply = await self._store.call(operation, page)
             for item in reply["Items"]:
                 yield item
             if "LastEvaluatedKey" not in reply:

@@ -208,6 +208,14 @@ DIFFERS: Final = ErrorCode(
     "Repeat the first request unchanged, or use a new reference for another payment",
 )
 OTHER_AMOUNT: Final = DIFFERS.saying("A payment of another amount is already under way for this transaction reference")
+METADATA_ERASED: Final = ErrorCode(
+    "metadata_erased",
+    (409,),
+    "The data of this transactionReferenceId were erased after its payments had failed; "
+    "use a new one for another payment",
+    "The earlier payments failed long ago, and their personal data were erased",
+    "Use a new reference for another payment",
+)
 TOO_MANY_ATTEMPTS: Final = ErrorCode(
     "too_many_attempts",
     (409,),
@@ -363,7 +371,7 @@ CATALOGUE: Final[Mapping[str, ErrorCode]] = {
             WRONG_METHOD,
         ),
         *(REQUEST_TOO_SLOW, ALREADY_PAID, STILL_SETTLING, ALREADY_PROCESSING, DIFFERS, LOST_RACE, RULE_REFUSED),
-        *(TOO_MANY_ATTEMPTS,),
+        *(TOO_MANY_ATTEMPTS, METADATA_ERASED),
         *(NOT_RESOLVABLE, TOKEN_USED, TOKEN_EXPIRED, SIBLING_LIVE, TOO_LARGE, TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND),
         *(HEAD_TOO_LARGE, UNEXPECTED, NO_TOKEN, PAYGOV_REFUSED, OUTCOME_UNKNOWN, STORE_UNAVAILABLE),
         *(STORE_OUTCOME_UNKNOWN, LOG_UNAVAILABLE, TOO_BUSY, NOTHING_SENT),

@@ -43,6 +43,7 @@ from bursar.payments.errors import (
     LedgerBusy,
     LedgerError,
     MetadataDiffers,
+    MetadataErased,
     ObligationTaken,
     OutcomeContradicts,
 )
@@ -50,6 +51,7 @@ from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.error_catalogue import (
     DIFFERS,
     LOST_RACE,
+    METADATA_ERASED,
     NOT_ACCEPTED_BY_PAYGOV,
     NOTHING_SENT,
     OUTCOME_UNKNOWN,
@@ -212,6 +214,7 @@ class GatewayTimeout(PortalError):
 LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], ErrorCode], ...]] = (
     (ObligationTaken, Conflict, LOST_RACE),
     (MetadataDiffers, Conflict, DIFFERS),
+    (MetadataErased, Conflict, METADATA_ERASED),
     (AttemptsExhausted, Conflict, TOO_MANY_ATTEMPTS),
     (FeeRetired, InvalidRequest, VALIDATION_ERROR.saying("This fee is no longer available")),
     (LeaseHeld, Conflict, TOKEN_IN_USE),

@@ -67,6 +67,10 @@ def _text(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else value["S"]
 
 
+def _metadata(value: Mapping[str, Any] | None) -> str:
+    return "{}" if value is None else value["S"]  # absent: they were erased
+
+
 def _detail(value: Mapping[str, Any] | None) -> str:
     text: str = "{}" if value is None else value["S"]
     return text if '"token"' not in text else public_detail(json.loads(text))
@@ -75,6 +79,7 @@ def _detail(value: Mapping[str, Any] | None) -> str:
 _PAYMENT_STATUS: Final = {status: payment_status((status,)) for status in STATUSES}
 _BY_NAME: Final[dict[str, Callable[[Any], Any]]] = {
     "payment_status": lambda value: _PAYMENT_STATUS[value["S"]],
+    "metadata": _metadata,
     "detail": _detail,
 }
 _BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {
