@@ -227,29 +227,51 @@ async def test_a_tracking_id_that_cannot_be_looked_up_is_nonsense(tracking_id: s
         await paygov.details(tcs_app_id=APP, paygov_tracking_id=tracking_id)
 
 
-class Answering:
-    """A Pay.gov whose transactions all have one tracking id."""
+async def test_an_answer_about_an_id_that_differs_in_case_is_nonsense() -> None:
+    paygov = client(BASE, Answering("3Fpaid", AGENCY_ID.upper()))
+    with pytest.raises(Nonsense, match="another agency_tracking_id"):
+        await paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+    with pytest.raises(Nonsense, match="another paygov_tracking_id"):
+        await paygov.details(tcs_app_id=APP, paygov_tracking_id="3FPAID")
 
-    def __init__(self, tracking_id: str) -> None:
+
+async def test_every_call_has_the_timeout_of_the_configuration() -> None:
+    answering = Answering("3FPAID")
+    paygov = client(BASE, answering, timeout_s=7.5)
+    await paygov.complete(tcs_app_id=APP, token="t" * 32)
+    await paygov.details(tcs_app_id=APP, paygov_tracking_id="3FPAID")
+    await paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+    assert answering.timeouts_s == [7.5, 7.5, 7.5]
+
+
+class Answering:
+    """A Pay.gov whose transactions all have the same tracking ids; it notes the timeout of each call."""
+
+    def __init__(self, tracking_id: str, agency_id: str = AGENCY_ID) -> None:
+        self.timeouts_s: list[float] = []
         self.fields = (
             f"<paygov_tracking_id>{escape(tracking_id)}</paygov_tracking_id>"
+            f"<agency_tracking_id>{escape(agency_id)}</agency_tracking_id>"
             "<transaction_status>Received</transaction_status>"
         )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        self.timeouts_s.append(timeout_s)
         if b"completeOnlineCollectionWithDetails" in body:
             reply = soap_reply("completeOnlineCollectionWithDetails", self.fields)
         else:
-            reply = soap_reply("getDetails", f"<transactions><transaction>{self.fields}</transaction></transactions>")
+            operation = "singleQuery" if b"singleQuery" in body else "getDetails"
+            reply = soap_reply(operation, f"<transactions><transaction>{self.fields}</transaction></transactions>")
         return HttpReply(200, {"content-type": "text/xml; charset=utf-8"}, reply)
 
     async def close(self) -> None: ...
 
 
-def test_the_payer_is_sent_to_the_hosted_pages() -> None:
+@pytest.mark.parametrize("token", ["t" * 32, "&=#%+;?/" + "t" * 24])
+def test_the_payer_is_sent_to_the_hosted_pages(token: str) -> None:
     _, paygov = simulated(SimulatorSettings())
-    parts = urlsplit(paygov.payment_redirect(tcs_app_id="A&B", token="t" * 32))
-    assert parse_qs(parts.query) == {"token": ["t" * 32], "tcsAppID": ["A&B"]}
+    parts = urlsplit(paygov.payment_redirect(tcs_app_id="A&B", token=token))
+    assert parse_qs(parts.query) == {"token": [token], "tcsAppID": ["A&B"]}
     assert parts.path == "/pay"
 
 

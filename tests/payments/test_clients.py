@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,13 @@ def test_a_client_charges_only_its_fees(clients: Clients) -> None:
     assert not client.may_charge("COPY_FEE")
 
 
+@pytest.mark.parametrize("other", ["PETITION_FILING_FEE_2", "PETITION_FILING", "FILING_FEE", "petition_filing_fee", ""])
+def test_a_fee_with_a_similar_key_is_another_fee(clients: Clients, other: str) -> None:
+    client = clients.by_name("dawson")
+    assert client is not None
+    assert not client.may_charge(other)
+
+
 def test_an_access_key_leads_to_its_client_and_secret(clients: Clients) -> None:
     found = clients.by_access_key("AKIADAWSON")
     assert found is not None
@@ -121,6 +129,23 @@ def test_a_secret_is_in_no_repr(clients: Clients) -> None:
 def test_a_changed_file_is_read_again(clients: Clients, path: Path, wall: Wall) -> None:
     rewrite(path, DAWSON + OTHER, wall)
     assert clients.by_name("other") is not None
+
+
+@pytest.mark.parametrize(
+    ("find", "name"),
+    [
+        (Clients.by_name, "dawson"),
+        (Clients.by_role_arn, "arn:aws:iam::123456789012:role/apps/dawson"),
+        (Clients.by_access_key, "AKIADAWSON"),
+    ],
+    ids=["name", "role", "access key"],
+)
+def test_a_client_that_was_removed_is_known_by_nothing(
+    clients: Clients, path: Path, wall: Wall, find: Callable[[Clients, str], object], name: str
+) -> None:
+    assert find(clients, name) is not None
+    rewrite(path, OTHER, wall)
+    assert find(clients, name) is None
 
 
 def test_the_file_is_checked_at_most_once_an_interval(clients: Clients, path: Path, wall: Wall) -> None:

@@ -251,6 +251,20 @@ def test_canonical_json(left: dict[str, Any], right: dict[str, Any], equal: bool
     assert (records.canonical_json(left) == records.canonical_json(right)) is equal
 
 
+def test_metadata_differ_as_json_and_not_as_python(attempt: Attempt) -> None:
+    obligation = Obligation("dawson", attempt.reference, "F", {"pages": 1, "rush": True}, 0.0)
+    assert obligation.differences("F", {"rush": True, "pages": 1}) == ()
+    assert obligation.differences("F", {"pages": True, "rush": 1}) == ("metadata",)
+    assert obligation.differences("G", {}) == ("fee", "metadata")
+
+
+@pytest.mark.parametrize(("after_s", "leased"), [(-0.001, True), (0.0, False), (0.001, False)])
+def test_a_lease_ends_at_its_instant(attempt: Attempt, after_s: float, leased: bool) -> None:
+    until = attempt.created_at + 90
+    held = replace(attempt, status="processing", lease_owner="worker", lease_until=until)
+    assert held.leased(until + after_s) is leased
+
+
 def test_a_view_names_the_blocking_attempt(attempt: Attempt) -> None:
     obligation = Obligation("dawson", attempt.reference, "F", {}, 0.0)
     failed = replace(attempt, status="failed")

@@ -335,6 +335,21 @@ async def test_idle_connections_are_closed_in_time(scripted: Serve, monkeypatch:
     await client.close()
 
 
+async def test_a_connection_that_was_idle_too_long_is_not_used_although_it_is_still_open(
+    scripted: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "POOL_IDLE_MAX_S", 0.02)
+    monkeypatch.setattr(HttpClient, "_evict", lambda self: None)  # the loop was too busy to close it in time
+    script = CountingEcho()
+    base = await scripted(script)
+    client = HttpClient()
+    await client.post(base, b"first", {}, PATIENT_S)
+    await asyncio.sleep(0.05)
+    await client.post(base, b"second", {}, PATIENT_S)
+    await client.close()
+    assert script.connections == 2
+
+
 async def test_closing_fails_a_request_that_is_under_way(scripted: Serve) -> None:
     asked = asyncio.Event()
 

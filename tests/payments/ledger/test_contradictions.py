@@ -97,6 +97,15 @@ async def test_an_acknowledged_contradiction_is_not_listed_even_when_reported_ag
     assert await ledger.contradictions.acknowledge(failed.agency_tracking_id, by="Bob", reason="again") == []
 
 
+async def test_an_acknowledgement_is_for_the_attempt_with_exactly_this_id(ledger: Ledger, start: Start) -> None:
+    failed = await _failed_by_hand(ledger, start)
+    with pytest.raises(OutcomeContradicts):
+        await ledger.record_outcome(failed, PAID, actor="portal")
+    for other in (failed.agency_tracking_id[:-1], failed.agency_tracking_id.upper(), ""):
+        assert await ledger.contradictions.acknowledge(other, by="Ada", reason="refunded") == []
+    assert len(await ledger.contradictions.unacknowledged()) == 1
+
+
 async def test_an_unreachable_store_raises_so_that_the_report_is_recorded_again(
     ledger: Ledger, start: Start, store: Listening
 ) -> None:

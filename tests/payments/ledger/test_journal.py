@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 import pytest
 
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
-from bursar.payments import Attempt, Ledger, LedgerBusy
+from bursar.payments import Attempt, Ledger, LedgerBusy, NoSuchEdge
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.payments.records import attempt_key
 from bursar.rules import RuleRefused
 from bursar.rules.transactions.cancellations import UNCLEAR_CODES
-from tests.support.payments.stage import PAID, Listening, Wall, processing
+from tests.support.payments.stage import PAID, Listening, Wall, initiated, processing
 from tests.support.write_paths import WRITE_PATHS, EmbeddedStore, Wrapped, WritePath
 
 Start = Callable[..., Awaitable[Attempt]]
@@ -156,3 +156,12 @@ async def test_an_item_of_another_version_is_written_at_once_and_keeps_its_attri
     assert stored is not None
     assert stored["addedLater"] == {"M": {"a": {"N": "1"}}}
     assert stored["repeatUsed"] == {"BOOL": True}
+
+
+async def test_a_step_of_another_actor_is_refused_and_not_written(ledger: Ledger, start: Start) -> None:
+    given = await initiated(ledger, start)
+    with pytest.raises(NoSuchEdge, match=r"^claimed: must be recorded by portal; got sweeper$"):
+        await ledger.take_lease(given, "sweeper-1", 30, actor="sweeper")
+    with pytest.raises(NoSuchEdge, match="got operator"):
+        await ledger.fail(given, event="expired", actor="operator", return_code=None, return_detail=None)
+    assert await ledger.reread(given) == given

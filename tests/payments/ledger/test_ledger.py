@@ -64,6 +64,13 @@ async def test_an_ach_payment_bounces(ledger: Ledger, start: Start) -> None:
     assert (await history(ledger, bounced))[-1] == "bounced"
 
 
+async def test_the_life_of_a_token_begins_when_it_is_given(ledger: Ledger, start: Start, wall: Wall) -> None:
+    received = await start()
+    wall.pass_s(7)
+    given = await ledger.record_token(received, TOKEN)
+    assert (given.token_at, given.due_at) == (wall.now, wall.now + TOKEN_AGE_MAX_S)
+
+
 # ---- starting
 
 

@@ -5,7 +5,9 @@ import inspect
 
 import pytest
 
-from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
+from bursar.paygov.errors import ArgumentRefused, Fault, Lost, Nonsense, NotSent, QueryUnavailable, TimedOut
+from bursar.payments.errors import AttemptsExhausted, FeeRetired, LedgerBusy, ObligationTaken
 from bursar.portal.contract import errors
 from bursar.portal.contract.error_catalogue import UNEXPECTED
 from bursar.portal.contract.errors import LOWER_LAYERS, STORE_BUSY_CODES, PortalError, Unexpected, portal_error
@@ -29,6 +31,32 @@ def test_no_row_stands_behind_one_that_hides_it() -> None:
     lowers = [lower for lower, _, _ in LOWER_LAYERS]
     hidden = [b for a_at, a in enumerate(lowers) for b in lowers[a_at + 1 :] if issubclass(b, a)]
     assert hidden == []
+
+
+RAISED: tuple[tuple[Exception, int, str], ...] = (
+    (NotSent("no connection"), 504, "nothing_sent"),
+    (ArgumentRefused("amount"), 400, "not_accepted_by_paygov"),
+    (TimedOut("no reply"), 504, "outcome_unknown"),
+    (Lost("reset"), 504, "outcome_unknown"),
+    (Nonsense("garbage"), 502, "outcome_unknown"),
+    (Fault("4019", "no such application"), 502, "paygov_refused"),
+    (QueryUnavailable("not configured"), 502, "paygov_refused"),
+    (StoreUnreachable("away"), 503, "store_unavailable"),
+    (StoreOutcomeUnknown("no answer"), 503, "store_outcome_unknown"),
+    (LedgerBusy("busy"), 503, "store_unavailable"),
+    (ObligationTaken(None), 409, "lost_race"),
+    (FeeRetired("OLD_FEE"), 400, "invalid_request"),
+    (AttemptsExhausted("dawson", "r"), 409, "too_many_attempts"),
+)
+"""A caller acts by the code: `nothing_sent` may be repeated, `outcome_unknown` must not be."""
+
+
+@pytest.mark.parametrize(("error", "status", "code"), RAISED, ids=[type(error).__name__ for error, *_ in RAISED])
+def test_a_lower_exception_has_the_code_that_says_what_a_caller_may_do(
+    error: Exception, status: int, code: str
+) -> None:
+    known = portal_error(error)
+    assert (known.status, known.code.code) == (status, code)
 
 
 @pytest.mark.parametrize("code", sorted(STORE_BUSY_CODES))

@@ -42,6 +42,7 @@ def test_a_good_request() -> None:
     assert request.reference == "550e8400-e29b-41d4-a716-446655440000"
     assert (request.fee.key, request.amount) == ("PETITION_FILING_FEE", Decimal("60.00"))
     assert request.metadata == GOOD["metadata"]
+    assert (request.url_success, request.url_cancel) == (GOOD["urlSuccess"], GOOD["urlCancel"])
 
 
 def test_every_problem_is_reported_at_once() -> None:
@@ -110,6 +111,10 @@ def test_redirects_are_absolute_http_urls(url: object) -> None:
 def test_a_reference_is_a_uuid_v4(reference: str) -> None:
     assert _refused({**GOOD, "transactionReferenceId": reference}).errors[0]["path"] == ["transactionReferenceId"]
     assert read_reference(reference) is None
+
+
+def test_a_reference_of_a_path_is_in_lower_case_like_that_of_a_body() -> None:
+    assert read_reference("550E8400-E29B-41D4-A716-446655440000") == _read(GOOD).reference
 
 
 def test_amounts() -> None:
@@ -206,6 +211,7 @@ def test_deep_nesting_is_refused_in_any_value() -> None:
 
 
 def test_a_body_over_the_bound() -> None:
+    assert read_json(b" " * (BODY_BYTES_MAX - 1) + b"1") == 1
     with pytest.raises(TooLarge):
         read_json(b" " * (BODY_BYTES_MAX + 1))
 

@@ -7,6 +7,8 @@ from unittest.mock import patch
 import pytest
 
 from bursar.payments import Attempt, LedgerBusy, Outcome, OutcomeContradicts
+from bursar.payments.ledger.contradictions import PARTITION
+from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
 from bursar.portal.use_cases.attention import NO_LOOKUP, NOT_SWEPT, REPEAT_USED, acknowledge, attention, resolve
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
@@ -187,3 +189,15 @@ async def test_an_attempt_whose_second_complete_is_used_is_listed_at_once(stage:
     [wanted] = await attention(stage.portal)
     assert wanted.attempt.repeat_used
     assert wanted.reason.startswith(f"{REPEAT_USED}, and {NO_LOOKUP}: ")
+
+
+@on_stage
+async def test_an_acknowledgement_holds_the_operators_name_and_reason(stage: Stage) -> None:
+    unknown = (await _unknown(stage)).agency_tracking_id
+    failed = await resolve(stage.portal, unknown, settled_as="failed", by="Ada", reason="no charge")
+    with pytest.raises(OutcomeContradicts):
+        await stage.ledger.record_outcome(failed, Outcome("processed", "3FLATE", "Success"), actor="sweeper")
+    await acknowledge(stage.portal, unknown, by=" Ada ", reason="refunded\n")
+    items = (await stage.store.call("Scan", {"TableName": TABLE_NAME}))["Items"]
+    [kept] = [item for item in items if item["pk"] == {"S": PARTITION}]
+    assert (kept["acknowledgedBy"], kept["acknowledgedReason"]) == ({"S": "Ada"}, {"S": "refunded"})

@@ -191,15 +191,16 @@ def test_every_way_by_which_a_token_expires_finds_the_charge(write_path: WritePa
     [(_by_init, Conflict), (_by_process, GatewayTimeout), (_by_sweep, None)],
     ids=["init", "process", "sweep"],
 )
+@pytest.mark.parametrize("kind", ["drop", "fault"])
 def test_an_expired_token_is_not_failed_while_paygov_cannot_be_asked(
-    write_path: WritePath, way: Way, error: type[Exception] | None
+    write_path: WritePath, kind: str, way: Way, error: type[Exception] | None
 ) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
         reference = stage.reference()
         token = await _charged_then_restored(stage, reference)
         await asyncio.sleep(3 * HOUR_S)
-        stage.misbehave("drop", operations=("query",))
+        stage.misbehave(kind, operations=("query",))
         if error is None:
             await way(stage, reference)
         else:

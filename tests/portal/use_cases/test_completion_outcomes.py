@@ -54,6 +54,7 @@ FIRST: list[tuple[OutcomeName, Collection | BaseException]] = [
     ("lost", Lost("reset")),
     ("nonsense", Nonsense("garbage", status=502)),
     ("another id", replace(PAID, agency_tracking_id="588234832626439493e93")),
+    ("another id", replace(PAID, agency_tracking_id="588234832626439493E92")),
     ("another amount", replace(PAID, transaction_amount=Decimal("60.01"))),
     ("unknown status", replace(PAID, transaction_status="Perhaps")),
     ("unknown status", replace(PAID, transaction_status=None)),

@@ -148,3 +148,29 @@ async def test_a_token_that_another_attempt_has_is_refused(stage: Stage) -> None
     stage.portal.paygov.start = same_again
     with pytest.raises(BadGateway, match="Nothing was charged"):
         await stage.init()
+
+
+@on_stage
+async def test_a_caller_that_disconnects_does_not_cancel_the_start(stage: Stage) -> None:
+    reference = stage.reference()
+    stage.misbehave("delay", operations=("start",), delay_s=5.0, times=1)
+    caller = asyncio.create_task(stage.init(reference))
+    await asyncio.sleep(2)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert await stage.portal.drain() == 0
+    token = await stage.init(reference)
+    assert await stage.events_of(await stage.attempt(token)) == ["started", "token_given"]
+
+
+@on_stage
+async def test_a_refused_start_keeps_paygovs_code_and_detail(stage: Stage) -> None:
+    reference = stage.reference()
+    stage.misbehave("fault", operations=("start",), code="4019")
+    with pytest.raises(BadGateway):
+        await stage.init(reference)
+    view = await stage.ledger.obligation("dawson", reference)
+    assert view is not None
+    [attempt] = view.attempts
+    assert (attempt.status, attempt.return_code, bool(attempt.return_detail)) == ("failed", "4019", True)

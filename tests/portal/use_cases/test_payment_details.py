@@ -1,10 +1,11 @@
 """GET /details and …/events return the record, refreshed if only Pay.gov knows the state."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from bursar.portal.contract.errors import GatewayTimeout, InvalidRequest, NotFound
+from bursar.portal.contract.errors import Forbidden, GatewayTimeout, InvalidRequest, NotFound
 from bursar.portal.contract.views import payment_json
 from bursar.portal.use_cases.payment_details import details, events
 from tests.support.portal.stage import DAWSON, EXAMS, Stage, on_stage
@@ -106,6 +107,15 @@ async def test_a_reference_of_another_client_is_not_found(stage: Stage) -> None:
     for unknown in (reference, stage.reference()):
         with pytest.raises(NotFound, match=r"^Transaction Reference Id was not found$"):
             await details(stage.portal, EXAMS, unknown)
+
+
+@on_stage
+async def test_a_client_that_may_not_charge_the_fee_sees_neither_the_payment_nor_its_events(stage: Stage) -> None:
+    reference = await _reference_of(stage, await stage.init())
+    other_fee = replace(DAWSON, fees=frozenset({"COPY_FEE"}))
+    for ask in (details, events):
+        with pytest.raises(Forbidden, match=r"^Client not authorized for fee$"):
+            await ask(stage.portal, other_fee, reference)
 
 
 @on_stage

@@ -61,6 +61,20 @@ async def test_tokens_past_their_life_and_stuck_starts_are_failed(stage: Stage) 
 
 
 @on_stage
+async def test_what_the_due_index_names_too_early_is_left_as_it_is(stage: Stage) -> None:
+    initiated, released = await stage.attempt(await stage.init()), await stage.attempt(await stage.paid())
+    leased = await stage.ledger.take_lease(released, "worker", 90.0)
+    released = await stage.ledger.release_lease(leased, "worker", "nothing was sent")
+    asked = stage.request()
+    received = await stage.ledger.start_attempt(
+        "dawson", asked.reference, asked.fee, asked.amount, asked.metadata, asked.url_success, asked.url_cancel
+    )
+    early = [await stage.ledger.set_due(each, stage.loop.clock()) for each in (initiated, released, received)]
+    assert (await sweep(stage.portal)).results == {"not_due": 3}
+    assert [await stage.ledger.reread(each) for each in early] == early
+
+
+@on_stage
 async def test_a_lost_success_is_found_and_recorded_once(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("drop", operations=("complete",), times=1)

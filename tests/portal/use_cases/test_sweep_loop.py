@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bursar.portal.use_cases.sweep_loop import ERROR_PAUSE_MAX_S, pause_s, run_sweeper
-from tests.support.portal.stage import Stage, on_stage
+from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 
 @on_stage
@@ -39,6 +39,19 @@ async def test_the_loop_continues_after_the_store_was_unreachable(stage: Stage) 
     await asyncio.sleep(300)
     sweeping.cancel()
     assert (await stage.attempt(token)).status == "processed"
+
+
+@on_stage
+async def test_another_pass_follows_a_full_one_at_once(stage: Stage) -> None:
+    tokens = [await stage.init() for _ in range(4)]
+    await asyncio.sleep(3 * HOUR_S)
+    first_pass = asyncio.Event()
+    stage.watcher.swept = lambda results, seconds: first_pass.set()
+    sweeping = asyncio.create_task(run_sweeper(stage.portal, 300.0, limit=2))
+    await first_pass.wait()
+    await asyncio.sleep(1)
+    sweeping.cancel()
+    assert {(await stage.attempt(token)).status for token in tokens} == {"failed"}
 
 
 @on_stage

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
@@ -174,6 +174,27 @@ async def test_an_event_that_comes_during_a_delivery_is_not_lost(stage: Stage) -
         await first.run_once()
     received = receiver.received((await stage.attempt(token)).agency_tracking_id)
     assert received == ["payment.started", "payment.token_given", "payment.claimed", "payment.completed"]
+
+
+@on_stage
+async def test_a_change_that_the_index_shows_a_minute_late_is_delivered(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    token = await stage.init()
+    changes = stage.ledger.changes
+
+    async def behind(*span: float) -> AsyncIterator[object]:
+        return
+        yield
+
+    stage.ledger.changes = behind  # type: ignore[assignment]  # a stand-in
+    await asyncio.sleep(5)
+    assert await dispatcher.run_once() == DispatchReport()
+    stage.ledger.changes = changes
+    await asyncio.sleep(60)
+    await dispatcher.run_once()
+    attempt = (await stage.attempt(token)).agency_tracking_id
+    assert receiver.received(attempt) == ["payment.started", "payment.token_given"]
 
 
 @on_stage

@@ -22,6 +22,7 @@ def test_a_signature_holds_for_its_body_and_its_time() -> None:
     assert not verified(SECRET, b"{ }", header, 1_000_100)
     assert not verified("another secret", b"{}", header, 1_000_100)
     assert not verified(SECRET, b"{}", header, 1_000_400)
+    assert not verified(SECRET, b"{}", header, 999_600)
     assert not verified(SECRET, b"{}", header.replace("t=1000000", "t=1000001"), 1_000_100)
     for broken in ("", "t=", "v1=", "t=x,v1=y", "t=\u00b2,v1=\u00e9", "t=1000000,v1=\u00e9"):
         assert not verified(SECRET, b"{}", broken, 1_000_000)

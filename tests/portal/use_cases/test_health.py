@@ -1,0 +1,31 @@
+"""/health asks each dependency: Pay.gov is healthy if it answers in its own words, be it a refusal."""
+
+import pytest
+
+from bursar.portal.use_cases.health import health
+from tests.support.portal.stage import Stage, on_stage
+from tests.support.write_paths import WritePath
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [
+        (None, "ok", None),
+        ("fault", "ok", None),
+        ("refuse", "failed", "NotSent"),
+        ("drop", "failed", "TimeoutError"),
+        ("garbage", "failed", "Nonsense"),
+        ("http", "failed", "Nonsense"),
+    ],
+)
+def test_only_an_answer_of_paygov_is_healthy(
+    write_path: WritePath, kind: str | None, status: str, message: str | None
+) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        if kind is not None:
+            stage.misbehave(kind, operations=("details",))
+        check = (await health(stage.portal)).checks["payGov"]
+        assert (check.status, check.message) == (status, message)
+
+    scene(write_path)
