@@ -61,6 +61,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "report fees_by_month --sql duckdb": None,
     "lake write": "reports",
     "lake verify": "reports",
+    "reports": "portal",
     "audit": "portal",
     "rules show": "portal",
     "sweep --once": "portal",

@@ -28,6 +28,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "sql": ("bursar.reports.commands:sql", "Query all payments in SQL."),
     "report": ("bursar.reports.commands:report", "Run a named report, or list the reports."),
     "lake": ("bursar.reports.commands:lake", "Write the lake, or prove that it equals the table."),
+    "reports": (
+        "bursar.bootstrap.commands:reports",
+        "Serve SQL over every payment to the other processes of this machine.",
+    ),
     "audit": ("bursar.rules.commands:audit", "Read the whole table and report every broken rule."),
     "rules": (
         "bursar.rules.commands:rules",

@@ -1,5 +1,6 @@
-"""The commands ``bursar up``, ``bursar portal``, ``bursar demo`` and ``bursar settings``."""
+"""The commands ``bursar up``, ``portal``, ``reports``, ``demo`` and ``settings``."""
 
+import asyncio
 import logging
 import os
 import random
@@ -88,6 +89,35 @@ def portal(**flags: Any) -> None:
     from bursar.bootstrap.up import run_portal
 
     _run(settings, lambda: run_portal(settings, click.echo))
+
+
+@click.command()
+@_data
+@click.option(
+    "--until-stdin-closes", is_flag=True, help="End when standard input is closed, as by a parent that ended."
+)
+@click.option(
+    "--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form of the log."
+)
+def reports(until_stdin_closes: bool, log: str, **flags: Any) -> None:
+    """Serve SQL over every payment to the other processes of this machine, and write the lake.
+
+    `bursar up` and `bursar portal` start it. It answers on a Unix socket in the data folder.
+    """
+    from bursar.bootstrap.reports_process import run_reports
+
+    settings = settings_from(flags)
+    if log == "json":
+        from bursar.portal.api.json_logs import log_as_json
+
+        log_as_json(settings.log_level)
+    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+    try:
+        code = asyncio.run(run_reports(settings, until_stdin_closes=until_stdin_closes))
+    except CannotStart as error:
+        _refuse(str(error))
+    logging.shutdown()
+    os._exit(code)  # everything is closed; an ordinary end lets DuckDB's binding print objects that it leaks
 
 
 @click.command()

@@ -22,13 +22,23 @@ if TYPE_CHECKING:
     from bursar.paygov.commands import Connection
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
-    from bursar.reports.reports import Reports
+    from bursar.reports.port import PaymentReports
     from bursar.rules.command_inputs import Defaults
 
 
 @asynccontextmanager
-async def reports() -> "AsyncIterator[Reports]":
-    """Make SQL over every payment, for ``bursar sql``, ``report`` and ``lake``."""
+async def reports() -> "AsyncIterator[PaymentReports]":
+    """Make SQL over every payment, for ``bursar sql``, ``report`` and ``lake``.
+
+    The reports process answers, if one runs for these settings; otherwise this process opens the store and the lake.
+    """
+    from bursar.bootstrap.reports_socket import reports_socket
+    from bursar.reports.server.client import RemoteReports
+
+    remote = RemoteReports(reports_socket(settings_from({})), start_wait_s=0.0)
+    if await remote.is_served():
+        yield remote
+        return
     async with _composition() as parts:
         yield await parts.reports()
 

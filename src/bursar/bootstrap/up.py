@@ -1,12 +1,11 @@
-"""``bursar up`` and ``bursar portal``: the whole of Bursar, or the portal alone, in one process until a signal.
+"""``bursar up`` and ``bursar portal``: the whole of Bursar, or the portal alone, until a signal.
 
-    up        portal + pages ── Pay.gov's simulator ── sweeper ── the lake's writer        one data folder
-    portal    portal ───────────────────────────────── sweeper ── the lake's writer        Pay.gov as configured
+    up        portal + pages ── Pay.gov's simulator ── sweeper        keeps a reports process      one data folder
+    portal    portal ───────────────────────────────── sweeper        keeps a reports process      Pay.gov as configured
 
 Several portals may share one store and one port.
 """
 
-import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bursar.bootstrap.composition import Composition
+from bursar.bootstrap.reports_process import keep_reports_process, write_lake_when_due
+from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.clock import steady_clock
 from bursar.dashboard import TryPayment, pages_app
@@ -32,8 +33,8 @@ from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.sweep_loop import run_sweeper
 from bursar.private_files import make_private_folder
-from bursar.reports.errors import LakeBusy, ReportError
-from bursar.reports.reports import Reports
+from bursar.reports.port import PaymentReports
+from bursar.reports.server.client import RemoteReports
 from bursar.reports.transaction_log import SqlTransactionLog
 from bursar.settings import Settings
 from bursar.startup import CannotStart
@@ -86,7 +87,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
             paygov_lookups_confirmed="details,query",
         )
         parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
-        portal, reports = await parts.portal(), await parts.reports()
+        portal, reports = await parts.portal(), await _reports(parts)
         await stack.enter_async_context(serving(simulator_app(_simulator(settings, parts, stack)), paygov_socket))
         authenticate = _authentication(settings, parts)
         client = _first_client(parts)
@@ -98,7 +99,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
             payment_url=where.payment_url,
         )
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        await stack.enter_async_context(background(await _tasks(parts, portal, reports)))
+        await stack.enter_async_context(background(await _tasks(parts, portal, reports, logs_json=False)))
         limits = client_limits(settings)
         app = _app(parts, portal, reports, authenticate, limits, pages_app(try_payment))
         await stack.enter_async_context(serving(app, portal_socket, refuse=app.refuse))
@@ -155,9 +156,9 @@ async def serve_portal(
         stack.callback(metrics.publish)  # after everything has ended, so that all counts are kept
         parts = await stack.enter_async_context(Composition(settings, metrics=metrics))
         authenticate = _authentication(settings, parts)
-        portal, reports = await parts.portal(), await parts.reports()
+        portal, reports = await parts.portal(), await _reports(parts)
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
-        tasks = [*await _tasks(parts, portal, reports), metrics.publish_regularly()]
+        tasks = [*await _tasks(parts, portal, reports, logs_json=True), metrics.publish_regularly()]
         await stack.enter_async_context(background(tasks))
         app = _app(parts, portal, reports, authenticate, limits)
         await stack.enter_async_context(serving(app, listening, refuse=app.refuse, share=share))
@@ -193,7 +194,7 @@ async def check_portal(settings: Settings) -> None:
 def _app(
     parts: Composition,
     portal: Portal,
-    reports: Reports,
+    reports: PaymentReports,
     authenticate: Authenticate,
     limits: ClientLimits,
     others: AsgiApp | None = None,
@@ -260,19 +261,18 @@ def _simulator(settings: Settings, parts: Composition, stack: AsyncExitStack) ->
     return Simulator(parts.clock, parts.randomness, books, SimulatorSettings(ach_settle_s=settings.ach_settle_s))
 
 
-async def _tasks(parts: Composition, portal: Portal, reports: Reports) -> list[Any]:
+async def _reports(parts: Composition) -> PaymentReports:
+    """Return the reports of the reports process; of this process for a store in memory, which no other can read."""
+    local = await parts.reports()  # also reports a lake that cannot be
+    return RemoteReports(reports_socket(parts.settings)) if has_reports_process(parts.settings) else local
+
+
+async def _tasks(parts: Composition, portal: Portal, reports: PaymentReports, *, logs_json: bool) -> list[Any]:
     settings, webhooks = parts.settings, await parts.webhooks()
-    tasks = [run_sweeper(portal, settings.sweep_interval_s), _write_lake(reports, settings.lake_interval_s)]
+    keeper = (
+        keep_reports_process(settings, logs_json=logs_json)
+        if has_reports_process(settings)
+        else write_lake_when_due(reports, settings.lake_interval_s)
+    )
+    tasks = [run_sweeper(portal, settings.sweep_interval_s), keeper]
     return tasks if webhooks is None else [*tasks, webhooks.run()]
-
-
-async def _write_lake(reports: Reports, interval_s: float) -> None:
-    """Move changes into the lake every ``interval_s``. Queries never wait for it: they read the rest from the store."""
-    while True:
-        await asyncio.sleep(interval_s)
-        try:
-            await reports.write_lake(only_if_due=True)
-        except LakeBusy:
-            continue  # another process is writing the lake
-        except (ReportError, OSError) as error:
-            _log.error("writing the lake failed: %s", error)

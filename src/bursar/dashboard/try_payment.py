@@ -36,7 +36,7 @@ from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.payment_details import details
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import process_payment
-from bursar.reports.reports import Reports
+from bursar.reports.port import PaymentReports
 
 REFRESH_S: Final = 2
 LATEST_ROWS: Final = 8
@@ -70,7 +70,7 @@ class TryPayment:
     """The parts of the pages. The pages act as the application ``client``; a payer can reach both URLs."""
 
     portal: Portal
-    reports: Reports
+    reports: PaymentReports
     client: Client
     portal_url: str
     payment_url: str

@@ -1,10 +1,11 @@
 """The commands ``bursar sql``, ``bursar report`` and ``bursar lake``.
 
 Each command finds its reports in click's context: ``ctx.obj[REPORTS]`` is a function that returns an async context
-manager of :class:`bursar.reports.reports.Reports`. So only the composition root reads settings.
+manager of :class:`bursar.reports.port.PaymentReports`. So only the composition root reads settings.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import BinaryIO, Final, TypeVar
@@ -15,12 +16,12 @@ from bursar.clock import iso_ms
 from bursar.reports.errors import ReportError
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
 from bursar.reports.output import FORMATS
-from bursar.reports.reports import Reports
+from bursar.reports.port import PaymentReports
 from bursar.reports.sql.answer import SqlAnswer
 
 REPORTS: Final = "reports"
 
-ReportsFactory = Callable[[], AbstractAsyncContextManager[Reports]]
+ReportsFactory = Callable[[], AbstractAsyncContextManager[PaymentReports]]
 T = TypeVar("T")
 
 _format = click.option(
@@ -118,16 +119,25 @@ def _parameters(params: tuple[str, ...]) -> Mapping[str, str]:
     return given
 
 
-def _run(ctx: click.Context, work: Callable[[Reports], Awaitable[T]]) -> T:
+def _run(ctx: click.Context, work: Callable[[PaymentReports], Awaitable[T]]) -> T:
     factory: ReportsFactory = ctx.obj[REPORTS]
 
+    has_runaway = False
+
     async def within() -> T:
+        nonlocal has_runaway
         async with factory() as reports:
-            return await work(reports)
+            try:
+                return await work(reports)
+            finally:
+                has_runaway = getattr(reports, "has_runaway", False)
 
     try:
         return asyncio.run(within())
     except ReportError as error:
+        if has_runaway:  # a thread still runs the statement, and Python would wait for it
+            click.echo(f"Error: {error}", err=True)
+            os._exit(1)
         raise click.ClickException(str(error)) from error
 
 

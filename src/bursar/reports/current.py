@@ -26,7 +26,7 @@ from bursar.reports.lake.writer import Batch, LakeWriter, writing
 from bursar.reports.sql.shared_session import Sessions, SharedSession
 from bursar.reports.tail.founding import found
 from bursar.reports.tail.index_source import SAFETY_MARGIN_S
-from bursar.reports.tail.sources import FOUND_ORDER, Change, ChangeSource, PositionLost
+from bursar.reports.tail.sources import FOUND_ORDER, ChangeSource, RowChange, SourceLost
 from bursar.reports.tail.tail import Tail, TailTables
 
 LAKE_RECHECK_S: Final = 30.0
@@ -170,7 +170,7 @@ class Current:
                 return await self._caught_up(self._tail)
             except _TailReplaced:
                 self._tail = None
-            except PositionLost as error:
+            except SourceLost as error:
                 _log.warning("the lake is founded again: %s", error)
                 self._tail, self._must_found = None, True
         raise LakeBusy("another process is writing the lake faster than this one can follow")
@@ -199,14 +199,14 @@ class Current:
             self._founded_at = None
             tail = Tail(_earliest(positions), positions)
             rows = await self._blocking(lambda: self._sessions.live_rows(state))
-            tail.put_found(Change(PAYMENTS, row[:1], row, FOUND_ORDER) for row in rows)
+            tail.put_found(RowChange(PAYMENTS, row[:1], row, FOUND_ORDER) for row in rows)
             return tail
         return await self._founded(state)
 
     async def _founded(self, state: LakeState) -> Tail:
         await self._set_state(no_state())
         self._founded_at, self._founded_over = self._clock(), _snapshots(state)
-        _log.info("founding the lake by a scan of the table")
+        _log.debug("founding the lake by a scan of the table")
         return await found(self._source, self._relieve_founding, self._resolve)
 
     async def _relieve_founding(self, tail: Tail) -> None:

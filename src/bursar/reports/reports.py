@@ -8,6 +8,7 @@ answer. DuckDB and the lake use separate threads and do not block the event loop
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,18 +17,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import Clock
 from bursar.reports.current import Current, Look
-from bursar.reports.errors import LakeBroken
+from bursar.reports.errors import LakeBroken, QueryTooLong
 from bursar.reports.lake.lake import Lake, LakeState
-from bursar.reports.lake.verify import Verification, verified
 from bursar.reports.named_reports import bound_question
 from bursar.reports.sql.answer import ROWS_MAX, Question, SqlAnswer
 from bursar.reports.tail.sources import ChangeSource
+from bursar.reports.verification import Verification, verified
 
 if TYPE_CHECKING:
     from bursar.dynamo import Store
 
 QUERY_TIMEOUT_S: Final = 30.0
 QUERY_THREADS: Final = 2
+STOP_GRACE_S: Final = 3.0
+"""How long a statement may take to stop. One that does not is left to run, and its process should end."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class Reports:
         self._query_threads = ThreadPoolExecutor(QUERY_THREADS, "bursar-sql")
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
         self._current = Current(self._lake, self._source, clock, self._lake_thread)
+        self.has_runaway = False
+        """Whether a statement could not be stopped: a thread of this process still runs it."""
 
     async def sql(
         self,
@@ -125,9 +132,12 @@ class Reports:
         return await self._current.state()
 
     async def close(self) -> None:
-        """Wait for running work, close the lake and end the threads."""
+        """Wait for running work, close the lake and end the threads; a statement that cannot be stopped is left."""
         await self._current.close()
-        await asyncio.to_thread(self._query_threads.shutdown)
+        if self.has_runaway:
+            self._query_threads.shutdown(wait=False)
+        else:
+            await asyncio.to_thread(self._query_threads.shutdown)
         await asyncio.to_thread(self._lake_thread.shutdown)
 
     async def _ask(self, questions: Sequence[Question]) -> list[SqlAnswer]:
@@ -151,14 +161,26 @@ class Reports:
         work = partial(session.ask, cursor, questions, look.tail, look.as_of, expired.is_set)
         running = loop.run_in_executor(self._query_threads, work)
         try:
-            return await asyncio.shield(running)
+            await asyncio.wait([running], timeout=QUERY_TIMEOUT_S + STOP_GRACE_S)
         except asyncio.CancelledError:
             cursor.interrupt()
-            await asyncio.wait([running])  # the thread uses the cursor until then
+            await asyncio.wait([running], timeout=STOP_GRACE_S)  # the thread uses the cursor until then
             raise
         finally:
             timer.cancel()
-            cursor.close()
+            if running.done():
+                cursor.close()
+            else:
+                self._note_runaway(running)
+        if not running.done():
+            raise QueryTooLong("the query reached its time limit and could not be stopped")
+        return running.result()
+
+    def _note_runaway(self, running: "asyncio.Future[list[SqlAnswer]]") -> None:
+        """Record that a thread of this process cannot be stopped: a scalar function ignores interrupts."""
+        self.has_runaway = True
+        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        _log.error("a statement does not stop at its time limit; this process should end")
 
 
 def _source_of(store: "Store", clock: Clock, table: str) -> ChangeSource:

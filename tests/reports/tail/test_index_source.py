@@ -6,12 +6,12 @@ from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import micros
 from bursar.reports.tail.index_source import OVERLAP_S, READ_AHEAD_S, SAFETY_MARGIN_S, SOURCE, changes_between
-from bursar.reports.tail.sources import Change
+from bursar.reports.tail.sources import RowChange
 from tests.support.reports.book import DAY_S, START, Book
 
 
-async def changes(book: Book, position: Position) -> tuple[Mapping[tuple[object, ...], Change], Position]:
-    found: dict[tuple[object, ...], Change] = {}
+async def changes(book: Book, position: Position) -> tuple[Mapping[tuple[object, ...], RowChange], Position]:
+    found: dict[tuple[object, ...], RowChange] = {}
     async for page in book.source.changes(position):
         found |= {change.key: change for change in page.changes}
         position = page.position

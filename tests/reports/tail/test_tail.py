@@ -7,15 +7,15 @@ from bursar.payments.records import Attempt, Event
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import RowKey, TableRow, record_row
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
-from bursar.reports.tail.sources import Change
+from bursar.reports.tail.sources import RowChange
 from bursar.reports.tail.tail import Tail
 from tests.support.reports.book import Book
 
 AT_10 = Position("stream", 10)
 
 
-def change(record: Attempt | Event, order: int, *, inserted: bool = False, version: int = 0) -> Change:
-    return Change(*record_row(record), order=order, inserted=inserted, version=version)
+def change(record: Attempt | Event, order: int, *, inserted: bool = False, version: int = 0) -> RowChange:
+    return RowChange(*record_row(record), order=order, inserted=inserted, version=version)
 
 
 def column(tail: Tail, table: str, name: str) -> list[Any]:

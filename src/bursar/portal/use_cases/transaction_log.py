@@ -46,7 +46,7 @@ class TransactionLog(Protocol):
         offset: int,
         counted: bool,
         periods: Mapping[str, tuple[float, float]],
-    ) -> "LogAnswer":
+    ) -> "LoggedPage":
         """Return one page of a frame, of one state; nulls last in both directions, ties by agencyTrackingId."""
         ...
 
@@ -55,7 +55,7 @@ class TransactionLog(Protocol):
         ...
 
 
-class LogAnswer(Protocol):
+class LoggedPage(Protocol):
     """One page of the log: entries, the counts of the frame if they were asked for, the amount of each period."""
 
     @property

@@ -9,6 +9,7 @@ first statement DuckDB is restricted: it may read exactly these files, and its s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -153,8 +154,11 @@ class Session:
         return {tuple(row[place] for place in places): row for row in plain_rows(schema, found)}
 
     def close(self) -> None:
-        """Close DuckDB."""
-        self._connection.close()
+        """Close DuckDB, unless a statement that could not be stopped still uses it."""
+        import duckdb
+
+        with suppress(duckdb.Error):
+            self._connection.close()
 
 
 def _quoted(text: str) -> str:

@@ -21,7 +21,7 @@ from bursar.payments.records import Attempt, Event
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import changed_at, micros, record_row
 from bursar.reports.tail.scan import scan_table
-from bursar.reports.tail.sources import Change, ChangePage
+from bursar.reports.tail.sources import ChangePage, RowChange
 
 if TYPE_CHECKING:
     from bursar.dynamo import Store
@@ -69,7 +69,7 @@ class IndexSource:
         now = self._clock()
         settled = max(position.order, micros(now - SAFETY_MARGIN_S))
         newest = position.order
-        page: list[Change] = []
+        page: list[RowChange] = []
         since = position.order / _MICROS - OVERLAP_S
         async for record in changes_between(self._ledger, since, now + READ_AHEAD_S):
             change = _change(record)
@@ -80,7 +80,7 @@ class IndexSource:
             page.append(change)
         yield ChangePage(page, Position(SOURCE, min(newest, settled)))
 
-    def scan(self) -> AsyncIterator[Sequence[Change]]:
+    def scan(self) -> AsyncIterator[Sequence[RowChange]]:
         """Yield every row of the table."""
         return scan_table(self._store, self._table, lambda schema, row: row[schema.position(schema.change_time)])
 
@@ -94,7 +94,7 @@ async def changes_between(ledger: LedgerChanges, since: float, until: float) -> 
         since = step
 
 
-def _change(record: Attempt | Event) -> Change:
+def _change(record: Attempt | Event) -> RowChange:
     schema, key, row = record_row(record)
     version = record.version if isinstance(record, Attempt) else 0
-    return Change(schema, key, row, micros(changed_at(record)), version=version)
+    return RowChange(schema, key, row, micros(changed_at(record)), version=version)

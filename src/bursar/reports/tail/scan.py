@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.reports.lake.fast_rows import item_row
 from bursar.reports.lake.rows import TableRow
 from bursar.reports.lake.schema import TableSchema
-from bursar.reports.tail.sources import Change
+from bursar.reports.tail.sources import RowChange
 
 if TYPE_CHECKING:
     from bursar.dynamo import Store
@@ -18,13 +18,13 @@ PAGE_ITEMS: Final = 500
 
 async def scan_table(
     store: "Store", table: str, order_of: Callable[[TableSchema, TableRow], int]
-) -> AsyncIterator[Sequence[Change]]:
+) -> AsyncIterator[Sequence[RowChange]]:
     """Yield the rows of ``table``, page by page, each with its ``order_of``. The store's errors are raised."""
     request: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "Limit": PAGE_ITEMS}
     while True:
         reply = await store.call("Scan", request)
         found = (item_row(item) for item in reply["Items"])
-        yield [Change(*row, order=order_of(row[0], row[2])) for row in found if row is not None]
+        yield [RowChange(*row, order=order_of(row[0], row[2])) for row in found if row is not None]
         if "LastEvaluatedKey" not in reply:
             return
         request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]

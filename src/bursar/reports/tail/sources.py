@@ -12,7 +12,7 @@ from bursar.reports.lake.rows import RowKey, TableRow
 from bursar.reports.lake.schema import TableSchema
 
 
-class PositionLost(Exception):
+class SourceLost(Exception):
     """The source cannot continue at a position: the lake must be founded again."""
 
 
@@ -20,7 +20,7 @@ FOUND_ORDER: Final = 0
 """The order of a row whose place is not known, but which is before every change to come."""
 
 
-class Change(NamedTuple):
+class RowChange(NamedTuple):
     """One changed row. ``order`` is its place; ``inserted`` is True if the source knows that the row is new.
 
     ``version`` grows with each change of an attempt; a source that always reads the present state may leave it 0.
@@ -37,7 +37,7 @@ class Change(NamedTuple):
 class ChangePage(NamedTuple):
     """Some changes in their order, and the position after them."""
 
-    changes: Sequence[Change]
+    changes: Sequence[RowChange]
     position: Position
 
 
@@ -55,10 +55,10 @@ class ChangeSource(Protocol):
     def changes(self, position: Position) -> AsyncIterator[ChangePage]:
         """Yield every change since ``position`` that is committed now. A change may be yielded again.
 
-        Raises :class:`PositionLost`.
+        Raises :class:`SourceLost`.
         """
         ...
 
-    def scan(self) -> AsyncIterator[Sequence[Change]]:
+    def scan(self) -> AsyncIterator[Sequence[RowChange]]:
         """Yield every row of the store, each once, with its order as far as the source knows it."""
         ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bursar.reports.lake.fast_rows import item_row
 from bursar.reports.lake.position import Position
 from bursar.reports.tail.scan import scan_table
-from bursar.reports.tail.sources import FOUND_ORDER, Change, ChangePage, PositionLost
+from bursar.reports.tail.sources import FOUND_ORDER, ChangePage, RowChange, SourceLost
 
 if TYPE_CHECKING:
     from bursar.dynamo import AsyncEngine
@@ -42,7 +42,7 @@ class StreamSource:
         return True
 
     async def changes(self, position: Position) -> AsyncIterator[ChangePage]:
-        """Yield every committed change since ``position``. Raises :class:`PositionLost`."""
+        """Yield every committed change since ``position``. Raises :class:`SourceLost`."""
         from bursar.dynamo.engine import change_feed
 
         feed, at = self._feed(), _feed_position(position)
@@ -50,14 +50,14 @@ class StreamSource:
             try:
                 items, after = feed.since(at, PAGE_CHANGES)
             except change_feed.PositionLost as error:
-                raise PositionLost(str(error)) from error
+                raise SourceLost(str(error)) from error
             if after == at:
                 return
             yield ChangePage([change for item in items for change in _change(item)], _position(after))
             at = after
             await asyncio.sleep(0)
 
-    def scan(self) -> AsyncIterator[Sequence[Change]]:
+    def scan(self) -> AsyncIterator[Sequence[RowChange]]:
         """Yield every row of the table."""
         return scan_table(self._store, self._table, lambda schema, row: FOUND_ORDER)
 
@@ -69,9 +69,9 @@ class StreamSource:
         return self._feed_of_table
 
 
-def _change(item: "ChangedItem") -> list[Change]:
+def _change(item: "ChangedItem") -> list[RowChange]:
     found = item_row(item.item)
-    return [] if found is None else [Change(*found, order=item.sequence, inserted=item.inserted)]
+    return [] if found is None else [RowChange(*found, order=item.sequence, inserted=item.inserted)]
 
 
 def _position(at: "FeedPosition") -> Position:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import RowKey, TableRow, is_final
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES
-from bursar.reports.tail.sources import Change
+from bursar.reports.tail.sources import RowChange
 from bursar.reports.tail.tail_rows import TailRows
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Tail:
     finals: TailRows = field(default_factory=lambda: TailRows(PAYMENTS))
     events: TailRows = field(default_factory=lambda: TailRows(PAYMENT_EVENTS))
     replaced: set[str] = field(default_factory=set)
-    _suspects: list[Change] = field(default_factory=list)
+    _suspects: list[RowChange] = field(default_factory=list)
     _in_lake: dict[tuple[str, RowKey], TableRow] = field(default_factory=dict)
 
     @classmethod
@@ -59,7 +59,7 @@ class Tail:
         """The number of rows that a commit can move to the lake."""
         return len(self.finals) + len(self.events)
 
-    def put_found(self, changes: Iterable[Change]) -> None:
+    def put_found(self, changes: Iterable[RowChange]) -> None:
         """Add rows that a scan found, or that the lake has as live."""
         for change in changes:
             if change.schema is PAYMENT_EVENTS:
@@ -68,7 +68,7 @@ class Tail:
                 rows = self.finals if is_final(change.row) else self.live
                 rows.put(change.key, change.row, change.order, change.version)
 
-    def apply(self, changes: Iterable[Change]) -> None:
+    def apply(self, changes: Iterable[RowChange]) -> None:
         """Take changes in their order. :meth:`resolve` must follow, because some of them may be suspects."""
         for change in changes:
             if change.schema is PAYMENT_EVENTS:
@@ -76,7 +76,7 @@ class Tail:
             else:
                 self._apply_attempt(change)
 
-    def _apply_event(self, change: Change) -> None:
+    def _apply_event(self, change: RowChange) -> None:
         if change.key in self.events:
             return
         if change.order >= self.positions[PAYMENT_EVENTS.name].order:
@@ -84,7 +84,7 @@ class Tail:
         elif not self._known_in_lake(change):
             self._suspects.append(change)
 
-    def _apply_attempt(self, change: Change) -> None:
+    def _apply_attempt(self, change: RowChange) -> None:
         key, row = change.key, change.row
         if key in self.finals:
             if is_final(row):
@@ -100,11 +100,11 @@ class Tail:
         elif not self._known_in_lake(change):
             self._suspects.append(change)
 
-    def _take(self, change: Change) -> None:
+    def _take(self, change: RowChange) -> None:
         rows = self.finals if is_final(change.row) else self.live
         rows.put(change.key, change.row, change.order, change.version)
 
-    def _known_in_lake(self, change: Change) -> bool:
+    def _known_in_lake(self, change: RowChange) -> bool:
         return self._in_lake.get((change.schema.name, change.key)) == change.row
 
     @property
@@ -123,7 +123,7 @@ class Tail:
             for key, change in ours.items():
                 self._resolve(change, stored.get(key))
 
-    def _resolve(self, change: Change, stored: TableRow | None) -> None:
+    def _resolve(self, change: RowChange, stored: TableRow | None) -> None:
         if stored is None:
             if change.schema is PAYMENT_EVENTS:
                 self.events.put(change.key, change.row, change.order)

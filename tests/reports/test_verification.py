@@ -10,9 +10,9 @@ import pytest
 
 from bursar.clock import iso_ms
 from bursar.reports.lake.lake import LakeState
-from bursar.reports.lake.verify import Verification
 from bursar.reports.reports import Reports
 from bursar.reports.tail.index_source import OVERLAP_S
+from bursar.reports.verification import Verification
 from tests.support.reports.book import DAY_S, Book
 
 COUNT = "SELECT count(*), sum(amount) FROM payments"

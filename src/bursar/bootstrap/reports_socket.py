@@ -1,0 +1,29 @@
+"""The socket of the reports process for given settings."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from bursar.dynamo.clients.store import file_of
+from bursar.dynamo.storage.sqlite_file import MEMORY
+from bursar.settings import Settings
+
+SOCKET_PATH_BYTES_MAX: Final = 100
+"""Linux takes 107 bytes in the address of a Unix socket, macOS 103."""
+
+
+def has_reports_process(settings: Settings) -> bool:
+    """Return whether another process can read the store: not one in memory."""
+    return file_of(settings.store_url) != MEMORY
+
+
+def reports_socket(settings: Settings) -> Path:
+    """Return the path of the socket for these settings: in the data folder, one per store, table and lake."""
+    served = "\n".join((str(Path(settings.data).absolute()), settings.store_url, settings.table, settings.lake_url))
+    name = f"reports-{hashlib.sha256(served.encode()).hexdigest()[:12]}.sock"
+    path = Path(settings.data).absolute() / name
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        return path
+    return Path(tempfile.gettempdir()) / f"bursar-{os.getuid()}" / name

@@ -1,0 +1,129 @@
+"""Ask the reports process, over its Unix socket."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bursar.reports.errors import LakeBusy, QueryTooLarge
+from bursar.reports.server.messages import answer_from_json, error_from_json, message_bytes, read_message
+from bursar.reports.sql.answer import ROWS_MAX, Question, SqlAnswer
+
+START_WAIT_S: Final = 30.0
+"""How long a request waits for a reports process that is starting."""
+START_POLL_S: Final = 0.05
+TRIES: Final = 2
+"""A request whose connection is lost is sent once more: another caller's statement may have ended the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteWritten:
+    """The result of a write of the lake."""
+
+    rows: Mapping[str, int]
+    watermark: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteVerification:
+    """The result of a verification of the lake."""
+
+    equal: bool
+    text: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return lines for people."""
+        return list(self.text)
+
+
+class RemoteReports:
+    """SQL over every payment, by the reports process at ``path``."""
+
+    def __init__(self, path: Path, *, start_wait_s: float = START_WAIT_S) -> None:
+        self._path = path
+        self._start_wait_s = start_wait_s
+
+    async def is_served(self) -> bool:
+        """Return whether a process answers at the socket."""
+        try:
+            _, writer = await asyncio.open_unix_connection(str(self._path))
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def sql(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        rows_max: int | None = ROWS_MAX,
+        cuts: bool = False,
+    ) -> SqlAnswer:
+        """Return the answer to one SELECT; ``$name`` is a parameter."""
+        return (await self.answers([Question(text, parameters or {}, rows_max, cuts)]))[0]
+
+    async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
+        """Return the answers to several statements on one state of all payments."""
+        asked = [
+            {"text": each.text, "parameters": dict(each.parameters), "rows_max": each.rows_max, "cuts": each.cuts}
+            for each in questions
+        ]
+        reply = await self._request({"ask": "answers", "questions": asked})
+        return [answer_from_json(found) for found in reply["answers"]]
+
+    async def report(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        activity_file: bytes | None = None,
+        rows_max: int | None = ROWS_MAX,
+    ) -> SqlAnswer:
+        """Return the answer of a named report."""
+        content = None if activity_file is None else b64encode(activity_file).decode()
+        request = {"ask": "report", "name": name, "parameters": dict(parameters or {}), "rows_max": rows_max}
+        reply = await self._request({**request, "activity_file": content})
+        return answer_from_json(reply["answers"][0])
+
+    async def write_lake(self, *, only_if_due: bool = False) -> RemoteWritten:
+        """Move changes into the lake."""
+        written = (await self._request({"ask": "write_lake", "only_if_due": only_if_due}))["written"]
+        return RemoteWritten(written["rows"], written["watermark"])
+
+    async def verify_lake(self, *, repairs: bool = True) -> RemoteVerification:
+        """Compare the lake with the table."""
+        verified = (await self._request({"ask": "verify_lake", "repairs": repairs}))["verified"]
+        return RemoteVerification(verified["equal"], tuple(verified["lines"]))
+
+    async def close(self) -> None:
+        """Do nothing: each request has its own connection."""
+
+    async def _request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        for _ in range(TRIES):
+            reader, writer = await self._connected()
+            try:
+                writer.write(message_bytes(request))
+                await writer.drain()
+                reply = await read_message(reader)
+            except (asyncio.IncompleteReadError, OSError):
+                continue
+            finally:
+                writer.close()
+            if "error" in reply:
+                raise error_from_json(reply["error"])
+            return reply
+        raise QueryTooLarge("the reports process ended while it ran this statement: it needs too much memory or time")
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._start_wait_s
+        while True:
+            try:
+                return await asyncio.open_unix_connection(str(self._path))
+            except OSError as error:
+                if loop.time() >= until:
+                    raise LakeBusy("the reports process does not answer; try again") from error
+            await asyncio.sleep(START_POLL_S)
