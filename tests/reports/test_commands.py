@@ -44,6 +44,14 @@ def test_sql_prints_a_table_csv_or_json(book: Book, run: Run) -> None:
     assert body["rows"] == [{"client": "dawson", "total": "60.00"}]
 
 
+def test_a_table_is_cut_with_a_notice_and_csv_has_every_row(run: Run) -> None:
+    statement = "SELECT * FROM range(100001)"
+    drawn = run(sql, statement).output
+    assert drawn.endswith("; there are more: narrow the question, or use --format csv\n")
+    assert "10000 rows" in drawn
+    assert run(sql, statement, "--format", "csv").output.count("\n") == 100_002
+
+
 def test_bad_sql_is_one_message_and_exit_code_1(run: Run) -> None:
     result = run(sql, "SELECT nothing FROM payments")
     assert result.exit_code == 1

@@ -29,6 +29,7 @@ QUESTIONS_OF_DESIGN = {
     "reconciliation",
     "trend",
     "sla",
+    "unresolved",
 }
 
 
@@ -75,7 +76,8 @@ async def test_fees_by_month_counts_and_sums_in_the_courts_months(book: Book, re
     book.move(book.start(amount="0.50", fee="COPY_FEE"), "failed")
     book.start(amount="0.75", fee="COPY_FEE")
     answer = await reports.report("fees_by_month")
-    assert answer.columns == ("month", "fee", "attempts", "successful", "failed", "pending", "collected")
+    assert answer.columns[:2] == ("month_started", "fee")
+    assert answer.columns[2:] == ("attempts", "successful", "failed", "pending", "collected_of_started")
     assert answer.rows == [
         (date(2026, 4, 1), "PETITION_FILING_FEE", 1, 1, 0, 0, Decimal("60.00")),
         (date(2026, 5, 1), "COPY_FEE", 3, 1, 1, 1, Decimal("0.25")),
@@ -199,6 +201,56 @@ async def test_trend_has_a_failure_rate_of_the_day_and_of_seven_days(book: Book,
     assert [row["failure_rate"] for row in rows] == [0.25, 1.0, 0.0]
     assert [row["attempts_7_days"] for row in rows] == [4, 6, 4]
     assert [row["failure_rate_7_days"] for row in rows] == [0.25, 0.5, 0.6667]
+
+
+async def test_trend_counts_seven_days_also_at_the_beginning_of_its_frame(book: Book, reports: Reports) -> None:
+    for day in range(14):
+        book.now = START + day * DAY_S
+        for _ in range(day + 1):
+            book.move(book.start(), "processed")
+    whole = {row["day"]: row["attempts_7_days"] for row in (await reports.report("trend")).dicts()}
+    since = sorted(whole)[9]
+    cut = (await reports.report("trend", {"since": since.isoformat()})).dicts()
+    assert [row["day"] for row in cut] == sorted(whole)[9:]
+    assert {row["day"]: row["attempts_7_days"] for row in cut} == {day: whole[day] for day in whole if day >= since}
+
+
+async def test_a_column_named_collected_is_by_the_day_of_collection(book: Book, reports: Reports) -> None:
+    book.now = from_iso_ms("2026-03-31T12:00:00.000Z")
+    attempt = book.start()
+    book.now = from_iso_ms("2026-04-02T12:00:00.000Z")
+    book.move(attempt, "processed")
+    [finance_row] = await finance(reports)
+    [fees_row] = (await reports.report("fees_by_month")).dicts()
+    assert (finance_row["month"], finance_row["collected"]) == (date(2026, 4, 1), Decimal("60.00"))
+    assert (fees_row["month_started"], fees_row["collected_of_started"]) == (date(2026, 3, 1), Decimal("60.00"))
+    for name in named_reports():
+        if "collected" in re.findall(r"\bAS (\w+)", named_report(name).sql):
+            assert "final_on" in named_report(name).sql, name
+
+
+async def test_unresolved_lists_unknown_outcomes_and_what_is_stuck(book: Book, reports: Reports) -> None:
+    book.start()
+    book.move(book.start(), "initiated")
+    book.move(book.start(), "processing", outcome_unknown=True, unknown_reason="no answer")
+    book.move(book.start(), "processing")
+    book.move(book.start(), "pending", payment_method="ACH")
+    book.move(book.start(), "processed")
+    assert (await reports.report("unresolved")).rows == []
+    book.now += 20 * 60
+    found = (await reports.report("unresolved")).dicts()
+    assert [row["finding"] for row in found] == ["lease expired", "no token", "outcome unknown"]
+    assert found[2]["unknown_reason"] == "no answer"
+    book.now += 6 * DAY_S
+    found = (await reports.report("unresolved")).dicts()
+    assert [(row["finding"], row["status"]) for row in found] == [
+        ("lease expired", "processing"),
+        ("no token", "received"),
+        ("outcome unknown", "processing"),
+        ("still settling", "pending"),
+        ("token expired", "initiated"),
+    ]
+    assert found[0]["hours_unchanged"] == 144.33
 
 
 async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Reports) -> None:

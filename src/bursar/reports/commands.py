@@ -15,7 +15,7 @@ import click
 from bursar.clock import iso_ms
 from bursar.reports.errors import ReportError
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
-from bursar.reports.output import FORMATS
+from bursar.reports.output import FORMATS, TABLE_ROWS_MAX
 from bursar.reports.port import PaymentReports
 from bursar.reports.sql.answer import SqlAnswer
 
@@ -35,7 +35,8 @@ _format = click.option(
 @click.pass_context
 def sql(ctx: click.Context, statement: str, form: str) -> None:
     """Query all payments in SQL: one SELECT over payments and payment_events."""
-    _print(_run(ctx, lambda reports: reports.sql(statement)), form)
+    rows_max = _rows_max(form)
+    _print(_run(ctx, lambda reports: reports.sql(statement, rows_max=rows_max, cuts=True)), form)
 
 
 @click.command()
@@ -69,7 +70,12 @@ def report(
         click.echo(found.sql if show == "duckdb" else found.athena_sql)
         return
     content = None if activity is None else activity.read()
-    _print(_run(ctx, lambda reports: reports.report(name, given, activity_file=content)), form)
+    rows_max = _rows_max(form)
+
+    def work(reports: PaymentReports) -> Awaitable[SqlAnswer]:
+        return reports.report(name, given, activity_file=content, rows_max=rows_max, cuts=True)
+
+    _print(_run(ctx, work), form)
 
 
 @click.group()
@@ -139,6 +145,11 @@ def _run(ctx: click.Context, work: Callable[[PaymentReports], Awaitable[T]]) -> 
             click.echo(f"Error: {error}", err=True)
             os._exit(1)
         raise click.ClickException(str(error)) from error
+
+
+def _rows_max(form: str) -> int | None:
+    """Return the number of rows after which an answer is cut: a table is for people, other forms have all rows."""
+    return TABLE_ROWS_MAX if form == "table" else None
 
 
 def _print(answer: SqlAnswer, form: str) -> None:

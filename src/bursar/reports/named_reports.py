@@ -97,9 +97,7 @@ def named_report(name: str) -> NamedReport:
     return found
 
 
-def bound_question(
-    name: str, parameters: Mapping[str, Any], now: float, activity_file: bytes | None, rows_max: int | None
-) -> Question:
+def bound_question(name: str, parameters: Mapping[str, Any], now: float, activity_file: bytes | None) -> Question:
     """Return a named report as a question. Raises :class:`NoSuchReport` and :class:`BadParameter`."""
     found = named_report(name)
     bound = found.bind(parameters, now)
@@ -107,8 +105,8 @@ def bound_question(
         rule = "needs a" if found.needs_activity_file else "takes no"
         raise BadParameter(f"report {name} {rule} Pay.gov activity file")
     if activity_file is None:
-        return Question(found.sql, bound, rows_max)
-    return Question(found.sql, bound, rows_max, extra_tables={ACTIVITY_TABLE: read_activity_file(activity_file)})
+        return Question(found.sql, bound)
+    return Question(found.sql, bound, extra_tables={ACTIVITY_TABLE: read_activity_file(activity_file)})
 
 
 def parse_report(name: str, content: str) -> NamedReport:

@@ -61,6 +61,7 @@ class PaymentReports(Protocol):
         *,
         activity_file: bytes | None = None,
         rows_max: int | None = ROWS_MAX,
+        cuts: bool = False,
     ) -> SqlAnswer:
         """Return the answer of a named report."""
         ...

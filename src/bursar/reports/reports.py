@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,13 +104,15 @@ class Reports:
         *,
         activity_file: bytes | None = None,
         rows_max: int | None = ROWS_MAX,
+        cuts: bool = False,
     ) -> SqlAnswer:
         """Return the answer of a named report. ``activity_file`` is a Pay.gov activity file, for reports that need one.
 
         Raises :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter`` and the errors of :meth:`sql`.
         """
-        bind = partial(bound_question, name, parameters or {}, self._clock(), activity_file, rows_max)
-        return (await self.answers([await asyncio.to_thread(bind)]))[0]
+        bind = partial(bound_question, name, parameters or {}, self._clock(), activity_file)
+        question = replace(await asyncio.to_thread(bind), rows_max=rows_max, cuts=cuts)
+        return (await self.answers([question]))[0]
 
     async def write_lake(self, *, only_if_due: bool = False) -> Written:
         """Move the changes since the lake's position into the lake; ``only_if_due``: only if they are many or old.

@@ -120,7 +120,10 @@ PAYMENTS: Final = TableSchema(
         _optional("unknown_reason", "text", "unknown_reason", "the reason why the outcome is not known"),
         Column("created_on", "day", "created_at", "the day in New York on which the attempt started"),
         _optional(
-            "final_on", "day", "updated_at", "the day in New York on which it was processed or failed; null while live"
+            "final_on",
+            "day",
+            "updated_at",
+            "the day in New York when Bursar learned its final status; null while live",
         ),
     ),
 )

@@ -12,7 +12,7 @@ WITH accepted AS (
 settled AS (
     SELECT
         p.agency_tracking_id,
-        CAST(date_trunc('month', p.updated_at AT TIME ZONE 'America/New_York') AS DATE) AS month,
+        CAST(date_trunc('month', p.final_on) AS DATE) AS month,
         p.amount,
         CAST(date_diff('second', a.accepted_at, p.updated_at) AS DOUBLE) / 3600 AS hours
     FROM payments AS p

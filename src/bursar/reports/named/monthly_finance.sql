@@ -4,7 +4,7 @@
 
 WITH collected AS (
     SELECT
-        CAST(date_trunc('month', updated_at AT TIME ZONE 'America/New_York') AS DATE) AS month,
+        CAST(date_trunc('month', final_on) AS DATE) AS month,
         client,
         fee,
         tcs_app_id,

@@ -4,13 +4,14 @@
 
 WITH days AS (
     SELECT
-        CAST(created_at AT TIME ZONE 'America/New_York' AS DATE) AS day,
+        created_on AS day,
         count(*) AS attempts,
         sum(CASE WHEN payment_status = 'success' THEN 1 ELSE 0 END) AS successful,
         sum(CASE WHEN payment_status = 'failed' THEN 1 ELSE 0 END) AS failed,
-        sum(CASE WHEN payment_status = 'success' THEN amount ELSE CAST(0 AS DECIMAL(18, 2)) END) AS collected
+        sum(CASE WHEN payment_status = 'success' THEN amount ELSE CAST(0 AS DECIMAL(18, 2)) END) AS collected_of_started
     FROM payments
-    WHERE created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+    -- Six days more than are shown: the seven days up to the first day begin there.
+    WHERE created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE) - INTERVAL '7' DAY
         AND created_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
     GROUP BY 1
 ),
@@ -21,7 +22,7 @@ weeks AS (
         attempts,
         successful,
         failed,
-        collected,
+        collected_of_started,
         sum(attempts) OVER seven_days AS attempts_7_days,
         sum(successful) OVER seven_days AS successful_7_days,
         sum(failed) OVER seven_days AS failed_7_days
@@ -34,10 +35,11 @@ SELECT
     attempts,
     successful,
     failed,
-    collected,
+    collected_of_started,
     -- Of the attempts that have ended; those still open may go either way.
     round(CAST(failed AS DOUBLE) / NULLIF(successful + failed, 0), 4) AS failure_rate,
     attempts_7_days,
     round(CAST(failed_7_days AS DOUBLE) / NULLIF(successful_7_days + failed_7_days, 0), 4) AS failure_rate_7_days
 FROM weeks
+WHERE day >= CAST(CAST($since AS TIMESTAMP WITH TIME ZONE) AT TIME ZONE 'America/New_York' AS DATE)
 ORDER BY day

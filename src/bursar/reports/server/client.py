@@ -81,11 +81,12 @@ class RemoteReports:
         *,
         activity_file: bytes | None = None,
         rows_max: int | None = ROWS_MAX,
+        cuts: bool = False,
     ) -> SqlAnswer:
         """Return the answer of a named report."""
         content = None if activity_file is None else b64encode(activity_file).decode()
         request = {"ask": "report", "name": name, "parameters": dict(parameters or {}), "rows_max": rows_max}
-        reply = await self._request({**request, "activity_file": content})
+        reply = await self._request({**request, "cuts": cuts, "activity_file": content})
         return answer_from_json(reply["answers"][0])
 
     async def write_lake(self, *, only_if_due: bool = False) -> RemoteWritten:

@@ -80,6 +80,7 @@ class ReportsServer:
                     request["parameters"],
                     activity_file=None if content is None else b64decode(content),
                     rows_max=request["rows_max"],
+                    cuts=request["cuts"],
                 )
                 return {"answers": [answer_to_json(answer)]}
             case "write_lake":

@@ -14,7 +14,7 @@ WITH accepted AS (
 ), settled AS (
   SELECT
     p.agency_tracking_id,
-    CAST(DATE_TRUNC('MONTH', AT_TIMEZONE(p.updated_at, 'America/New_York')) AS DATE) AS month,
+    CAST(DATE_TRUNC('MONTH', p.final_on) AS DATE) AS month,
     p.amount,
     CAST(DATE_DIFF('SECOND', DATE_TRUNC('SECOND', a.accepted_at), DATE_TRUNC('SECOND', p.updated_at)) AS DOUBLE) / 3600 AS hours
   FROM payments AS p

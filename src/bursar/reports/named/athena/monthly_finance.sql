@@ -4,7 +4,7 @@
 
 WITH collected AS (
   SELECT
-    CAST(DATE_TRUNC('MONTH', AT_TIMEZONE(updated_at, 'America/New_York')) AS DATE) AS month,
+    CAST(DATE_TRUNC('MONTH', final_on) AS DATE) AS month,
     client,
     fee,
     tcs_app_id,
