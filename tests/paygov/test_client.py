@@ -230,7 +230,7 @@ async def test_a_tracking_id_that_cannot_be_looked_up_is_nonsense(tracking_id: s
 async def test_an_answer_about_an_id_that_differs_in_case_is_nonsense() -> None:
     paygov = client(BASE, Answering("3Fpaid", AGENCY_ID.upper()))
     with pytest.raises(Nonsense, match="another agency_tracking_id"):
-        await paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+        await paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
     with pytest.raises(Nonsense, match="another paygov_tracking_id"):
         await paygov.details(tcs_app_id=APP, paygov_tracking_id="3FPAID")
 
@@ -240,7 +240,7 @@ async def test_every_call_has_the_timeout_of_the_configuration() -> None:
     paygov = client(BASE, answering, timeout_s=7.5)
     await paygov.complete(tcs_app_id=APP, token="t" * 32)
     await paygov.details(tcs_app_id=APP, paygov_tracking_id="3FPAID")
-    await paygov.query(tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+    await paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
     assert answering.timeouts_s == [7.5, 7.5, 7.5]
 
 
