@@ -54,3 +54,16 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 def http_reply(body: bytes, status: str = "200 OK", headers: str = "Content-Type: text/xml\r\n") -> bytes:
     """Return a whole reply."""
     return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+class CountingEcho:
+    """Answer each request with the body of the request, on any number of connections."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while True:
+            writer.write(http_reply(await read_request(reader)))
+            await writer.drain()
