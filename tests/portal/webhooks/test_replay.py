@@ -1,12 +1,14 @@
 """A replay queues the events of a range again, in order per attempt, and takes their dead letters back."""
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Mapping
 
 import pytest
 
+from bursar.portal.contract.errors import Gone
 from bursar.portal.use_cases.payment_details import details
 from bursar.portal.webhooks.dispatcher import Dispatcher
 from bursar.portal.webhooks.queue import WebhookQueue
@@ -171,3 +173,60 @@ async def test_an_impossible_range_is_refused(stage: Stage) -> None:
     for since, until in ((10.0, 10.0), (10.0, 9.0), (0.0, REPLAY_SPAN_MAX_S + 1)):
         with pytest.raises(ValueError, match="must be a range of at most 366 days"):
             await dispatcher.replay(since, until)
+
+
+@on_stage
+async def test_a_replay_of_later_events_skips_no_earlier_one_that_waits(stage: Stage) -> None:
+    receiver = Receiver()
+    dispatcher = await _dispatcher(stage, receiver, "dawson")
+    receiver.down = True
+    token = await stage.paid()
+    await dispatcher.run_once()
+    await asyncio.sleep(HOUR_S)
+    begin = stage.loop.clock()
+    await stage.process(token)
+    await asyncio.sleep(1)
+    receiver.down = False
+    await dispatcher.replay(begin, stage.loop.clock())
+    await asyncio.sleep(HOUR_S)
+    await dispatcher.run_once()
+    attempt = (await stage.attempt(token)).agency_tracking_id
+    assert receiver.ids == [f"{attempt}-{seq}" for seq in (1, 2, 3, 4)]
+
+
+@on_stage
+async def test_a_replay_gives_a_failing_delivery_three_more_days(stage: Stage) -> None:
+    receiver = Receiver()
+    dispatcher = await _dispatcher(stage, receiver, "dawson")
+    begin = stage.loop.clock()
+    token = await stage.init()
+    receiver.down = True
+    await dispatcher.run_once()
+    await asyncio.sleep(4 * 24 * HOUR_S)  # no dispatcher ran meanwhile
+    await dispatcher.replay(begin, begin + HOUR_S)
+    await dispatcher.run_once()
+    assert (await dispatcher.status()).dead == ()
+    receiver.down = False
+    await asyncio.sleep(HOUR_S)
+    await dispatcher.run_once()
+    assert receiver.ids[0] == f"{(await stage.attempt(token)).agency_tracking_id}-1"
+
+
+@on_stage
+async def test_dead_letters_before_the_range_stay(stage: Stage) -> None:
+    receiver = Receiver()
+    dispatcher = await _dispatcher(stage, receiver, "dawson")
+    token = await stage.paid()
+    receiver.down = True
+    for _ in range(2 * 3 * 24 + 4):
+        await dispatcher.run_once()
+        await asyncio.sleep(HOUR_S / 2)
+    (letter,) = (await dispatcher.status()).dead
+    receiver.down = False
+    begin = stage.loop.clock()
+    with contextlib.suppress(Gone):  # the token has expired: another event
+        await stage.process(token)
+    await asyncio.sleep(1)
+    await dispatcher.replay(begin, stage.loop.clock())
+    await dispatcher.run_once()
+    assert (await dispatcher.status()).dead == (letter,)

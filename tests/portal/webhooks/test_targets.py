@@ -1,5 +1,6 @@
 """Targets: public addresses, and private ones in the networks that the operator allows."""
 
+import asyncio
 import ipaddress
 import logging
 
@@ -54,3 +55,13 @@ async def test_refused_targets_are_named_and_unknown_names_are_logged(caplog: py
     assert all(problem.endswith("is not a public address") for problem in problems)
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["webhook d"]
     assert await refused_targets(subscriptions[:1], _allowed("127.0.0.0/8", "::1/128")) == []
+
+
+async def test_one_refused_address_of_several_refuses_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def getaddrinfo(*_asked: object, **_more: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", (address, 443)) for address in ("93.184.216.34", "10.0.0.1")]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    assert await refused_targets([_to("https://dawson.example/")], _allowed()) == [
+        "webhooks.status.url: 10.0.0.1 is not a public address"
+    ]

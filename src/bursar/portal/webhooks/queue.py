@@ -157,7 +157,7 @@ class WebhookQueue:
                 "SET delivered = :before, dueShard = :shard, dueAt = :now, version = version + :one, tries = :zero, "
                 "problem = :none REMOVE failingSince"
             ),
-            "ConditionExpression": "delivered > :before",
+            "ConditionExpression": "delivered >= :before",
             "ExpressionAttributeValues": {
                 ":before": {"N": str(first - 1)},
                 ":shard": {"S": DUE_SHARD},

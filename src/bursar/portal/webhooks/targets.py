@@ -33,7 +33,7 @@ class AllowedTargets:
     def __call__(self, address: str) -> str | None:
         """Return the reason why nothing is sent to ``address`` (the text of an IP address); None if it is allowed."""
         ip = ipaddress.ip_address(address.partition("%")[0])
-        if any(ip in network for network in self._private if network.version == ip.version):
+        if any(ip in network for network in self._private):  # never an address of another IP version
             return None
         embedded = tuple(_embedded(ip))
         known = bool(embedded) or not isinstance(ip, ipaddress.IPv6Address) or ip in GLOBAL_UNICAST
