@@ -43,6 +43,8 @@ def test_a_killed_reports_process_is_replaced_and_ends_with_the_portal(tmp_path:
         assert counts(up.portal_url)["total"] == 0
         [second] = reports_processes(up.process.pid)
         assert second != first
+        maps = Path(f"/proc/{up.process.pid}/maps").read_text(encoding="utf-8")
+        assert "duckdb" not in maps, "no query runs in the process that takes payments"
         done = bursar("sql", "SELECT 41 + 1 AS x", "--format", "csv", cwd=tmp_path)
         assert "42" in done.stdout, done
         up.kill()

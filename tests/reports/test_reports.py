@@ -16,8 +16,10 @@ from bursar.reports.lake.iceberg import commit_files
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.writer import writing
+from bursar.reports.named_reports import named_report
 from bursar.reports.reports import Reports
 from bursar.reports.sql.answer import Question
+from bursar.reports.sql.session import _make_views
 from bursar.reports.tail.index_source import SAFETY_MARGIN_S
 from bursar.reports.tail.sources import ChangePage
 from bursar.reports.tail.tail import Tail
@@ -270,6 +272,22 @@ async def test_parameters_are_values_not_text(book: Book, reports: Reports) -> N
     book.start(client="dawson")
     answer = await reports.sql("SELECT count(*) FROM payments WHERE client = $client", {"client": "x' OR true --"})
     assert answer.rows == [(0,)]
+
+
+@pytest.mark.parametrize("name", ["fees_by_month", "status_by_client"])
+async def test_lake_and_tail_are_added_up_and_never_joined(book: Book, reports: Reports, name: str) -> None:
+    book.pay(20)
+    await reports.write_lake()
+    book.pay(5, seed=2)
+    look = await reports._current.look()
+    cursor = look.shared.session.cursor()
+    _make_views(cursor, look.tail)
+    bound = named_report(name).bind({}, book.now)
+    plan = cursor.execute(f"EXPLAIN {named_report(name).sql}", bound).fetchall()[0][1].upper()
+    assert "UNION" in plan
+    assert "JOIN" not in plan
+    cursor.close()
+    look.shared.leave()
 
 
 async def test_bad_sql_says_what_is_wrong(reports: Reports) -> None:
