@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pyarrow.parquet as pq
 import pytest
 
 from bursar.clock import from_iso_ms
@@ -159,6 +160,35 @@ async def test_a_stream_that_was_not_read_for_a_day_is_made_up_for(
     assert (await reports.sql("SELECT count(*) FROM payments")).rows == [(3,)]
     await reports.write_lake()
     assert (await reports.verify_lake()).equal
+
+
+@pytest.mark.parametrize("has_twin", [False, True])
+async def test_metadata_that_was_erased_leave_the_answers_and_the_files(
+    portal: tuple[Ledger, Reports], moment: Moment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_twin: bool
+) -> None:
+    monkeypatch.setattr("bursar.reports.lake.vacuum.SNAPSHOTS_MAX", 0)
+    monkeypatch.setattr("bursar.reports.lake.vacuum.READER_GRACE_S", -60.0)  # every file is old enough
+    monkeypatch.setattr("bursar.reports.lake.twin.NEW_ROWS_MIN", 0 if has_twin else 1_000)
+    ledger, reports = portal
+    metadata = "SELECT metadata, amount, final_on FROM payments WHERE status = 'processed' ORDER BY agency_tracking_id"
+    for number in range(1, 4):
+        await paid(ledger, moment, number)
+    await reports.write_lake()
+    before = (await reports.sql(metadata)).rows
+    moment.now += 40 * 86_400
+    erased = await ledger.erasure.erase(
+        "dawson", str(UUID(int=2, version=4)), ended_before=moment.now, by="Ada", reason="retention"
+    )
+    assert erased == ("erased", 1)
+    after = (await reports.sql(metadata)).rows
+    assert sorted(row[0] for row in after) == ['{"docketNumber":"1-26"}', '{"docketNumber":"1-26"}', "{}"]
+    assert [row[1:] for row in after] == [row[1:] for row in before]
+    await reports.write_lake()
+    assert (await reports.sql(metadata)).rows == after
+    assert (await reports.verify_lake()).equal
+    files = [str(path) for path in (tmp_path / "a lake" / "payments" / "data").rglob("*.parquet")]
+    stored = [row for path in files for row in pq.ParquetFile(path).read(["metadata"])["metadata"].to_pylist()]
+    assert sorted(stored) == sorted(row[0] for row in after)
 
 
 async def test_neither_table_holds_a_token(portal: tuple[Ledger, Reports], moment: Moment) -> None:

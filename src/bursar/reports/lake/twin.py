@@ -71,6 +71,9 @@ def refresh_twin(folder: Path, written: LakeState, merged: LakeState) -> bool:
         for name, table in written.items()
     }
     serves = kept is None or is_part_of(kept, merged)
+    if kept is None:
+        # It serves no reader, and may have personal data that was erased since.
+        path.unlink(missing_ok=True)
     if serves and sum(written[name].files[file] for name, files in lacking.items() for file in files) < NEW_ROWS_MIN:
         return False
     part = path.with_suffix(".part")
