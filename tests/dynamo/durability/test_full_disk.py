@@ -168,6 +168,23 @@ def test_a_store_finds_out_by_itself_that_there_is_room_again(tmp_path: Path) ->
     assert check_store(path) == []
 
 
+def test_a_store_that_was_opened_on_a_full_disk_reports_it_before_any_write(tmp_path: Path) -> None:
+    engine = Engine.open(path := str(tmp_path / "store.db"))
+    engine.execute("CreateTable", table())
+    engine.close()
+    engine = Engine.open(path)
+    execute = engine._storage.connection.execute
+    execute(f"PRAGMA max_page_count={execute('PRAGMA page_count').get}")
+    assert engine.write_error() == "FullError"
+    execute("PRAGMA max_page_count=1000000")
+    assert engine.write_error() is None
+    changes = engine._storage.connection.total_changes()
+    assert engine.write_error() is None
+    assert engine._storage.connection.total_changes() == changes  # one probe is enough
+    engine.close()
+    assert check_store(path) == []
+
+
 def test_room_for_a_page_is_not_room_for_a_payment(tmp_path: Path) -> None:
     engine = Engine.open(path := str(tmp_path / "store.db"))
     engine.execute("CreateTable", table())

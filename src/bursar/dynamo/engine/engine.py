@@ -58,6 +58,7 @@ class Engine:
         self._housekeeping = Housekeeping(core)
         self._next_housekeeping_at = 0.0
         self._write_error: str | None = None
+        self._has_written = False
         self._log_write_error_at = 0.0
 
     @classmethod
@@ -190,8 +191,8 @@ class Engine:
             self._record_write_error(error)
             return [_failure(error)] * len(requests)
         # A group without a successful request wrote nothing, so the disk may still be full.
-        if self._write_error is not None and storage.connection.total_changes() != rows_changed:
-            self._write_error = None
+        if storage.connection.total_changes() != rows_changed:
+            self._write_error, self._has_written = None, True
         return outcomes
 
     def _undo(self) -> None:
@@ -203,14 +204,15 @@ class Engine:
     def write_error(self) -> str | None:
         """Return SQLite's name of the last write's error (``FullError``), or None if it succeeded.
 
-        After a failure, this call tries to write a probe, unless another process is writing: an unhealthy server gets
-        no requests, and would never find out that the disk has room again.
+        After a failure, and before the first write of this process, this call tries to write a probe, unless another
+        process is writing: an unhealthy server gets no requests, and would never find out that the disk has room again;
+        a server that was restarted would not find out that it has none.
         """
-        if self._write_error is not None:
+        if self._write_error is not None or not self._has_written:
             try:
                 if self._storage.begin_if_free():
                     self._storage.probe_disk()
-                    self._write_error = None
+                    self._write_error, self._has_written = None, True
             except apsw.Error as error:
                 self._undo()
                 self._record_write_error(error)
