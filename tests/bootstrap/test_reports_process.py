@@ -1,5 +1,6 @@
 """The reports process: the portal keeps one, it survives what a statement does, and payments do not wait for it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,9 +8,14 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
-from bursar.bootstrap.reports_process import environment_of
+import pytest
+
+from bursar.bootstrap.reports_process import ask_once, environment_of
 from bursar.bootstrap.reports_socket import SOCKET_PATH_BYTES_MAX, reports_socket
+from bursar.reports.errors import ReportError
+from bursar.reports.port import PaymentReports
 from bursar.settings import Settings, load_settings
 from tests.support.bootstrap.whole_system import bursar, running_up
 
@@ -68,3 +74,27 @@ def test_a_socket_belongs_to_one_store_table_and_lake_and_has_a_short_path(tmp_p
     paths = [reports_socket(each) for each in settings]
     assert len(set(paths)) == len(paths)
     assert all(len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX for path in paths)
+
+
+class Asked:
+    """Reports that note the statements, and fail if ``error`` is set."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.statements: list[str] = []
+        self._error = error
+
+    async def sql(self, statement: str) -> None:
+        self.statements.append(statement)
+        if self._error is not None:
+            raise self._error
+
+
+def test_the_process_asks_a_question_before_its_first_caller_does() -> None:
+    reports = Asked()
+    asyncio.run(ask_once(cast("PaymentReports", reports)))
+    assert reports.statements == ["SELECT status FROM payments LIMIT 0"]
+
+
+def test_a_first_question_that_fails_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    asyncio.run(ask_once(cast("PaymentReports", Asked(ReportError("the lake is broken")))))
+    assert [record.getMessage() for record in caplog.records] == ["the first question failed: the lake is broken"]
