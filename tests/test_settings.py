@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bursar.settings import SETTINGS, SettingError, Settings, load_settings, settings_table
+from bursar.settings import SETTINGS, SettingError, Settings, list_of, load_settings, settings_table
 
 DOCS = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -119,3 +119,16 @@ def test_origins_are_as_a_browser_sends_them(tmp_path: Path) -> None:
 def test_what_no_browser_sends_as_an_origin_is_refused(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="BURSAR_CORS_ORIGINS"):
         load_settings({}, {"BURSAR_CORS_ORIGINS": wrong}, tmp_path)
+
+
+def test_lookups_are_a_list_or_none(tmp_path: Path) -> None:
+    found = load_settings(
+        {}, {"BURSAR_PAYGOV_LOOKUPS": " query , details", "BURSAR_PAYGOV_LOOKUPS_CONFIRMED": "none"}, tmp_path
+    )
+    assert (list_of(found.paygov_lookups), list_of(found.paygov_lookups_confirmed)) == (("query", "details"), ())
+
+
+@pytest.mark.parametrize("wrong", ["guess", "query,query", "none,query", ""])
+def test_lookups_that_do_not_exist_are_refused(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="BURSAR_PAYGOV_LOOKUPS: must be"):
+        load_settings({}, {"BURSAR_PAYGOV_LOOKUPS": wrong}, tmp_path)

@@ -4,13 +4,16 @@ import random
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from bursar.paygov import ArgumentRefused, Fault, HttpReply, Nonsense, NotSent, PayGov, PayGovConfig, QueryUnavailable
+from bursar.paygov import client as client_module
 from bursar.paygov.client import wire_amount
-from bursar.paygov.simulator import Simulator, SimulatorSettings, SimulatorTransport
+from bursar.paygov.protocol import LOOKUPS, LookupName
+from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
 from bursar.paygov.soap import escape
 from tests.support.paygov.world import AGENCY_ID, APP, BASE, HandClock, World, client, soap_reply
 
@@ -93,6 +96,67 @@ async def test_an_unpaid_token_is_4117_and_stays_usable(world: World) -> None:
         await world.paygov.complete(tcs_app_id=APP, token=token)
     world.simulator.pay(token, "PLASTIC_CARD", "Success")
     assert (await world.paygov.complete(tcs_app_id=APP, token=token)).transaction_status == "Success"
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+async def test_a_lookup_finds_a_fresh_completion_once_it_is_visible(world: World, lookup: LookupName) -> None:
+    world.simulator.settings = SimulatorSettings(lookup_delay_s=30.0)
+    completed = await world.paygov.complete(tcs_app_id=APP, token=await world.paid())
+    assert await world.paygov.find(lookup, tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == ()
+    world.clock.move(30.0)
+    assert await world.paygov.find(lookup, tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == (completed,)
+    assert await world.paygov.find(lookup, tcs_app_id="ANOTHER", agency_tracking_id=AGENCY_ID) == ()
+
+
+@pytest.mark.parametrize("offered", LOOKUPS)
+async def test_a_lookup_that_paygov_does_not_offer_is_no_answer(world: World, offered: LookupName) -> None:
+    world.simulator.settings = SimulatorSettings(lookups=frozenset((offered,)))
+    await world.paygov.complete(tcs_app_id=APP, token=await world.paid())
+    for lookup in LOOKUPS:
+        if lookup == offered:
+            assert len(await world.paygov.find(lookup, tcs_app_id=APP, agency_tracking_id=AGENCY_ID)) == 1
+        else:
+            with pytest.raises(Nonsense):
+                await world.paygov.find(lookup, tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+async def test_a_fault_of_a_lookup_means_none_only_if_the_protocol_says_so(world: World, lookup: LookupName) -> None:
+    world.plan.add(Misbehaviour(kind="fault", code="4044"))
+    with pytest.raises(Fault):
+        await world.paygov.find(lookup, tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+    with patch.object(client_module, "LOOKUP_FAULTS_MEANING_NONE", frozenset(("4044",))):
+        assert await world.paygov.find(lookup, tcs_app_id=APP, agency_tracking_id=AGENCY_ID) == ()
+
+
+async def test_get_details_has_two_names_in_a_plan(world: World) -> None:
+    completed = await world.paygov.complete(tcs_app_id=APP, token=await world.paid())
+    assert completed.paygov_tracking_id is not None
+    world.plan.add(Misbehaviour(kind="fault", operations=("details_by_agency_id",)))
+    await world.paygov.details(tcs_app_id=APP, paygov_tracking_id=completed.paygov_tracking_id)
+    with pytest.raises(Fault):
+        await world.paygov.find("details", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
+
+
+@pytest.mark.parametrize(
+    ("config", "available"),
+    [
+        ({}, [("details", False), ("query", True)]),
+        ({"query_url": None}, [("details", False)]),
+        ({"lookups": ()}, []),
+        ({"lookups": ("query", "details"), "confirmed_lookups": LOOKUPS}, [("query", True), ("details", True)]),
+    ],
+)
+def test_the_configuration_says_which_lookups_there_are(config: Any, available: list[tuple[str, bool]]) -> None:
+    usual = {"url": BASE, "payment_url": BASE, "query_url": BASE}
+    found = PayGovConfig(**(usual | config)).available_lookups
+    assert [(each.name, each.confirmed) for each in found] == available
+
+
+@pytest.mark.parametrize("wrong", [{"lookups": ("guess",)}, {"lookups": ("query", "query")}])
+def test_a_lookup_that_does_not_exist_is_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="must be of details, query, each once"):
+        PayGovConfig(url=BASE, payment_url=BASE, **wrong)
 
 
 async def test_the_query_finds_none_until_a_collection_is_completed(world: World) -> None:

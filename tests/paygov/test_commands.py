@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bursar.cli import bursar
 from bursar.paygov.commands import simulator
+from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH
 from bursar.paygov.simulator import Books
 from bursar.paygov.simulator.server import listen
 
@@ -48,6 +50,15 @@ def test_the_command_serves_and_stops_at_ctrl_c(tmp_path: Path) -> None:
     Books(tmp_path / "paygov-books.jsonl").close()
 
 
+@pytest.mark.parametrize(("offered", "found"), [("none", False), ("details", True)])
+def test_the_offered_lookups_are_an_option(offered: str, found: bool) -> None:
+    with running("--lookups", offered) as (_, at):
+        usual = {"BURSAR_PAYGOV_URL": f"{at}{ONLINE_PATH}", "BURSAR_PAYMENT_URL": f"{at}{PAY_PATH}"}
+        probed = CliRunner().invoke(bursar, ["paygov", "probe", "--format", "json"], env=usual)
+    verdicts = {row["name"]: row["verdict"] for row in json.loads(probed.stdout)}
+    assert (verdicts["details-none"], verdicts["query-none"]) == ("holds" if found else "does not hold", "not tried")
+
+
 def refusal(*options: str) -> str:
     """Return what a command prints that cannot start. Its exit code must be 2."""
     result = CliRunner().invoke(simulator, ["--port", "0", *options])
@@ -74,6 +85,8 @@ def test_books_that_cannot_be_opened_are_one_line(tmp_path: Path) -> None:
         (["--misbehave", "explode"], "--misbehave"),
         (["--misbehave", "drop probability=7"], "probability"),
         (["--ach-settle-s", "-1"], "--ach-settle-s"),
+        (["--lookups", "guess"], "details and query"),
+        (["--lookup-delay-s", "-1"], "--lookup-delay-s"),
         (["--port", "70000"], "--port"),
     ],
 )
