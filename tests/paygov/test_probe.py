@@ -201,6 +201,7 @@ async def test_the_command_prints_a_table_and_fails_if_the_configuration_is_cont
         code, output, _ = await asyncio.to_thread(_run, at, BURSAR_PAYGOV_LOOKUPS_CONFIRMED="details,query")
         assert code == 1
         assert "do not hold: details-none\n" in output
+        assert "#the-lookups" in output
         code, _, _ = await asyncio.to_thread(_run, at)
         assert code == 0, "details is not relied on by default"
 

@@ -289,14 +289,14 @@ def _table(rows: "tuple[ProbeRow, ...]") -> str:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("name", "assumption", "sent", "answered", "verdict"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("name", "verdict"))
+    for column in ("name", "assumption", "sent", "answered", "verdict", PAGE):
+        table.add_column(column, overflow="fold", no_wrap=column in ("name", "verdict", PAGE))
     for row in rows:
-        table.add_row(row.name, row.assumption, row.sent, row.answered, row.verdict)
+        section = row.documented.removeprefix(PAGE)
+        table.add_row(row.name, row.assumption, row.sent, row.answered, row.verdict, section)
     page = StringIO()
     Console(file=page, width=TABLE_COLUMNS, markup=False, highlight=False).print(table)
     contradicting = ", ".join(row.name for row in rows if row.contradicts)
     if contradicting:
         page.write(f"The configuration relies on assumptions that do not hold: {contradicting}\n")
-    page.write(f"What each assumption is for: {PAGE}\n")
     return page.getvalue()
