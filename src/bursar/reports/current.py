@@ -306,7 +306,8 @@ class Current:
                     writer.clear()
                 written = writer.commit(batch, position, watermark)
                 merged = writer.merge() if writer.needs_merge() else written
-                self._make_twin(written, merged)
+                if position is not None:  # once per founding is enough
+                    self._make_twin(written, merged)
                 writer.tidy()
                 return merged
 

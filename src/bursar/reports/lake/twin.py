@@ -24,7 +24,7 @@ TWIN_FILE: Final = "twin.duckdb"
 TWIN_FORMAT: Final = 1
 NEW_ROWS_MIN: Final = 20_000
 """Rows that the twin does not have before it is worth another twin; until then they are read from Parquet."""
-MEMORY_MAX: Final = "512MB"
+MEMORY_MAX: Final = "256MB"
 DAYS: Final = "payment_days"
 DAY_COLUMNS: Final = ("created_on", "final_on", "client", "fee", "payment_method", "status", "payment_status")
 """The columns by which ``payment_days`` counts attempts and sums amounts."""
