@@ -39,6 +39,10 @@ ACTS: tuple[tuple[str, int], ...] = (
     ("comes back too late", 4),
     ("pays and never comes back", 4),
 )
+CHECKED_AFTER_S = (900.0, 3600.0, 4 * 3600.0)
+"""How long after a restore an application asks again about its bills, at most."""
+LOST = "lost"
+"""The result of process for a token that a restored store does not know: the application calls init again."""
 METHODS = ("PLASTIC_CARD", "PLASTIC_CARD", "ACH", "PAYPAL")
 
 
@@ -91,9 +95,17 @@ class Application:
             if token is None:
                 return
             status = await self.send_off(token)
-            if status != "failed" or self.chance.random() < 0.3:
+            if status not in ("failed", LOST) or self.chance.random() < 0.3:
                 return
             await asyncio.sleep(self.chance.uniform(1, 600))
+
+    async def check_again(self) -> None:
+        """After a restore, ask whether the bill is paid, and collect it if the portal does not know that it is."""
+        await asyncio.sleep(self.chance.choice(CHECKED_AFTER_S) * self.chance.random())
+        answer = await self.ask("details", self.details)
+        unknown = isinstance(answer, PortalError) and answer.status == 404
+        if unknown or (isinstance(answer, Payment) and answer.status == "failed"):
+            await self.run(0.0)
 
     async def begin(self) -> str | None:
         """Return a token for the payer; None if the bill is paid already or the application gives up."""
@@ -161,7 +173,7 @@ class Application:
             if isinstance(answer, PortalError):
                 if answer.status == 404:
                     if self.world.restored_at is not None:
-                        return None  # a restored store may not know the token
+                        return LOST
                     self.bill.findings.append(f"{self.name}: an acknowledged token was answered with 404")
                     return None
                 if answer.status == 410:

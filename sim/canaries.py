@@ -16,12 +16,21 @@ from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Lost, NotSent, OutcomeUnknown, TimedOut
 from bursar.payments import records
 from bursar.payments import rules as payment_rules
-from bursar.payments.ledger import journal, ledger
+from bursar.payments.ledger import journal, ledger, starts
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import EVENT, Attempt, Event, Outcome
 from bursar.payments.status import TOKEN_EXPIRED_CODE
 from bursar.portal.contract import answers, validation
-from bursar.portal.use_cases import attention, completion, init_payment, process_payment, resolution, sweep
+from bursar.portal.use_cases import (
+    after_restore,
+    attention,
+    completion,
+    init_payment,
+    payment_details,
+    process_payment,
+    resolution,
+    sweep,
+)
 from bursar.portal.use_cases import completion_outcomes as outcomes
 from bursar.portal.use_cases.circuit_breaker import Breaker
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement
@@ -161,7 +170,37 @@ def _expires_unasked() -> AbstractContextManager[Any]:
     stack = ExitStack()
     for module in (init_payment, process_payment, sweep):
         stack.enter_context(patch.object(module, "end_uncompleted", fail))
+    # The check after the restore finds these charges first, so it has to miss them.
+    honest = after_restore._look_up_all
+
+    async def without_the_live_one(portal: Portal, attempts: Any) -> Any:
+        _, *lost = await honest(portal, attempts)
+        return [(), *lost]
+
+    stack.enter_context(patch.object(after_restore, "_look_up_all", without_the_live_one))
     return stack
+
+
+def _restored_unasked() -> AbstractContextManager[Any]:
+    async def unchecked(portal: Portal, like: Attempt, **how: Any) -> bool:
+        return False
+
+    stack = ExitStack()
+    for module in (init_payment, process_payment, payment_details, sweep):
+        stack.enter_context(patch.object(module, "check_obligation", unchecked))
+    return stack
+
+
+def _only_the_live_attempt_is_asked_about() -> AbstractContextManager[Any]:
+    return patch.object(after_restore, "possible_attempt_ids", lambda client, reference, taken: [])
+
+
+def _none_is_believed_at_once() -> AbstractContextManager[Any]:
+    return patch.object(after_restore, "_believed_at", lambda portal, mark: 0.0)
+
+
+def _lost_collections_forgotten() -> AbstractContextManager[Any]:
+    return patch.object(after_restore, "_listed", lambda state, like: [])
 
 
 def _repeat_forgotten() -> AbstractContextManager[Any]:
@@ -202,7 +241,7 @@ def _rule_dropped(name: str) -> Plant:
 
 def _case_kept() -> AbstractContextManager[Any]:
     stack = ExitStack()
-    for module in (records, ledger, validation):
+    for module in (records, starts, validation):
         stack.enter_context(patch.object(module, "normal_reference", lambda reference: reference))
     return stack
 
@@ -337,7 +376,11 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("the refusal of a second complete is definite", _second_refusal_is_definite, 1),
     Canary("fault 4117 on the first complete is definite", _unusable_is_definite, 3),
     Canary("the second complete is not remembered", _repeat_forgotten, 1),
-    Canary("time fails an attempt that a restored store does not know to be charged", _expires_unasked, 13),
+    Canary("time fails an attempt that a restored store does not know to be charged", _expires_unasked, 30),
+    Canary("a restored store asks nothing", _restored_unasked, 36),
+    Canary("a restored store asks about live attempts only", _only_the_live_attempt_is_asked_about, 37),
+    Canary("a restored store believes \"none\" at once", _none_is_believed_at_once, 227),
+    Canary("what an operator found lost is not remembered", _lost_collections_forgotten, 68),
     Canary("the lease is ignored", _lease_ignored, 5),
     Canary("a completion ends with its caller", _abandoned_with_its_caller, 2),
     Canary("the amount is not checked",

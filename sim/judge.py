@@ -14,7 +14,6 @@ from bursar.payments.audit.chain_audit import audit_chains
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt, Event, ObligationView
 from bursar.payments.rules import payment_rules
-from bursar.payments.status import TOKEN_EXPIRED_CODE
 from bursar.rules.audit.table_audit import audit_table
 from sim.actors import Bill
 from sim.transition_check import steps_outside_the_table
@@ -56,7 +55,9 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
             findings += _judge_bill(world, bill, view)
         elif bill.tokens and world.restored_at is None:
             findings.append(f"{bill.reference}: acknowledged and not found again")
-    findings += _judge_books(world, views)
+        findings += _judge_charges(world, bill)
+    lost = (await world.reader.restores.read()).lost
+    findings += _judge_books(world, views, set(lost))
     report = await audit_table(world.engine, TABLE, RULES, randomness=world.randomness)
     findings += [f"audit: {finding.kind}: {finding.rule}: {finding.message}" for finding in report.findings]
     chains = await audit_chains(world.engine, TABLE)
@@ -64,8 +65,17 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
     return findings
 
 
-def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
-    """Check that each charge has one processed attempt with its id and amount, and each such attempt one charge."""
+def _judge_charges(world: World, bill: Bill) -> list[str]:
+    """Check that the payer was charged at most once for the bill, by every token that any caller ever received."""
+    charged = {charge.token for charge in world.books.all_charges()} & set(bill.tokens)
+    return [f"{bill.reference}: the payer was charged {len(charged)} times"] if len(charged) > 1 else []
+
+
+def _judge_books(world: World, views: list[ObligationView], lost: set[str]) -> list[str]:
+    """Check that each charge has one processed attempt with its id and amount, and each such attempt one charge.
+
+    A charge whose attempt a restored store has lost is ``lost``: an operator has recorded it from Pay.gov's books.
+    """
     findings = []
     attempts = {attempt.agency_tracking_id: attempt for view in views for attempt in view.attempts}
     by_hand = {event.agency_tracking_id for view in views for event in view.events if event.name in BY_HAND}
@@ -73,7 +83,7 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
     for charge in world.books.all_charges():
         name = charge.agency_tracking_id
         attempt = attempts.get(name)
-        if name in world.lost or (attempt is not None and _is_in_known_gap(world, attempt)):
+        if attempt is None and name in lost:
             continue
         if attempt is None:
             findings.append(f"{name} was charged and no attempt has this id")
@@ -91,18 +101,9 @@ def _judge_books(world: World, views: list[ObligationView]) -> list[str]:
     return findings
 
 
-def _is_in_known_gap(world: World, attempt: Attempt) -> bool:
-    """Return whether the attempt failed by time in a restored store that cannot ask Pay.gov: the known gap."""
-    if world.restored_at is None or world.sky.query_available:
-        return False
-    by_time = attempt.status == "failed" and attempt.return_code in (TOKEN_EXPIRED_CODE, None)
-    return by_time and attempt.paygov_tracking_id is None and attempt.created_at < world.restored_at
-
-
 def _judge_bill(world: World, bill: Bill, view: ObligationView) -> list[str]:
     findings = []
-    charged = [attempt.agency_tracking_id for attempt in view.attempts if not _is_in_known_gap(world, attempt)]
-    charges = world.books.charges_for(charged)
+    charges = world.books.charges_for(attempt.agency_tracking_id for attempt in view.attempts)
     if len(charges) > 1:
         findings.append(f"{bill.reference}: the payer was charged {len(charges)} times")
     findings += _judge_answers(world, bill, view)
@@ -115,7 +116,7 @@ def _judge_answers(world: World, bill: Bill, view: ObligationView) -> list[str]:
     """Check that callers received success only after processing, and failure only for payments without a charge."""
     findings = []
     processed_at = min((e.at for e in view.events if e.to_status == "processed"), default=None)
-    charged = [a for a in view.attempts if world.books.charges(a.agency_tracking_id) and not _is_in_known_gap(world, a)]
+    charged = [attempt for attempt in view.attempts if world.books.charges(attempt.agency_tracking_id)]
     for at, status in bill.received:
         if world.restored_at is not None and at < world.restored_at:
             continue  # the restored store has lost what was acknowledged before

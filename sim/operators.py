@@ -1,16 +1,19 @@
-"""Operators: they settle what is left to them by Pay.gov's books, with `bursar attention` and `bursar resolve`."""
+"""Operators: they settle what is left to them by Pay.gov's books, with `bursar attention`, `resolve` and `restored`."""
 
+import asyncio
 from typing import Final, Literal
 
 from bursar.payments.due import TOKEN_AGE_MAX_S
 from bursar.payments.records import Attempt
-from bursar.portal.contract.errors import PortalError
+from bursar.portal.contract.errors import Conflict, PortalError
 from bursar.portal.use_cases.attention import attention, resolve
 from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.restored import clear, lost_collections
 from sim.world import World
 
 FAR_S: Final = 10 * 365 * 24 * 3600.0
 LIVE_MAX: Final = 1000
+COMPARE_AGAIN_S: Final = 900.0
 BY: Final = "Ada of finance"
 
 
@@ -31,6 +34,23 @@ async def settle_charged(world: World) -> int:
         if world.books.charges(listed.attempt.agency_tracking_id):
             settled += await _settle(world, portal, listed.attempt)
     return settled
+
+
+async def compare_after_restore(world: World) -> None:
+    """Compare a restored store with Pay.gov's books and clear its mark, as soon as that is possible."""
+    portal = operators_portal(world)
+    while (await portal.ledger.restores.read()).open_mark is not None:
+        charged = [(charge.agency_tracking_id, charge.paygov_tracking_id) for charge in world.books.all_charges()]
+        lost = await lost_collections(portal, charged)
+        try:
+            await clear(portal, by=BY, reason="compared with Pay.gov's activity file", lost=lost)
+        except Conflict as early:
+            world.note(f"operator: {early.message}")
+            await asyncio.sleep(COMPARE_AGAIN_S)
+        else:
+            world.cleared_at = world.loop.clock()
+            world.counts["lost collections recorded by an operator"] += len(lost)
+            world.note(f"operator: the restore mark is cleared; {len(lost)} lost collections")
 
 
 async def take_over(world: World) -> list[str]:

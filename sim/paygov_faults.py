@@ -154,24 +154,36 @@ class EchoingTransport:
         self._completing: dict[bytes, int] = {}
         self._completed: Counter[bytes] = Counter()
         self.echo_rate = 0.0
+        self.holds_back = False
+        """While it is true, completes arrive late, after ECHO_S, and get no answer."""
+        self.held_back = asyncio.Event()
 
     def forget(self) -> None:
-        """Forget which completes were sent, as a restored store does."""
+        """Forget which completes were sent and are under way, as a restored store does."""
         self._completed.clear()
+        self._completing = {}
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         """Send the request, and sometimes again later."""
         token = _TOKEN.search(body)
         key = token.group(1) if token and operation_of(body) == "complete" else None
+        completing = self._completing
         if key is not None:
-            if self._completing.get(key):
+            if completing.get(key):
                 self._find(f"two completes of {key.decode()[:8]}… under way at once")
-            self._completing[key] = self._completing.get(key, 0) + 1
+            completing[key] = completing.get(key, 0) + 1
             self._completed[key] += 1
             if self._completed[key] == COMPLETES_MAX + 1:
                 self._find(f"the complete of {key.decode()[:8]}… was sent more than {COMPLETES_MAX} times")
         may_echo = False
         try:
+            if key is not None and self.holds_back:
+                self._counts["Pay.gov complete held back"] += 1
+                self.held_back.set()
+                echo = self._echo(url, body, headers, timeout_s)
+                self._echoes.append(asyncio.get_running_loop().create_task(echo))
+                await asyncio.sleep(timeout_s)
+                raise TimedOut("held back")
             reply = await self._inner.post(url, body, headers, timeout_s)
             may_echo = b"Fault" not in reply.body
             return reply
@@ -188,7 +200,7 @@ class EchoingTransport:
             raise
         finally:
             if key is not None:
-                self._completing[key] -= 1
+                completing[key] -= 1
             if may_echo and self._randomness.random() < self.echo_rate:
                 self._counts["Pay.gov request delivered twice"] += 1
                 echo = self._echo(url, body, headers, timeout_s)

@@ -4,15 +4,20 @@ import asyncio
 import gc
 import logging
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from sim.actors import Application, bills
 from sim.judge import judge
 from sim.loop import Deadlock, VirtualLoop, run_virtual
-from sim.operators import live_attempts, settle_charged, take_over
+from sim.operators import compare_after_restore, live_attempts, settle_charged, take_over
 from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 
 BILLS_MIN, BILLS_MAX = 2, 6
+COMPARED_AFTER_S = (1200.0, 4 * 3600.0)
+"""How long after a restore an operator compares the store with Pay.gov's activity file."""
 QUIET_STEP_S = 3600.0
 QUIET_STEPS_MAX = 7
 """Longer than a token's life and its grace period, so that every attempt can end; fewer when none is left."""
@@ -56,6 +61,8 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         for tab in range(world.randomness.choice((1, 1, 2))):
             application = Application(world, bill, f"bill {number}{'ab'[tab]}")
             work.append(loop.create_task(application.run(world.randomness.uniform(0, 900))))
+        again = Application(world, bill, f"bill {number} again")
+        world.when_restored.append(partial(_also, loop, work, again.check_again))
     for _ in range(world.randomness.randint(0, 4)):
         loop.create_task(_sweep_at_once(world, world.randomness.uniform(0, STORM_S)))
     await asyncio.sleep(STORM_S)
@@ -63,6 +70,7 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
     world.note("calm")
     if world.randomness.random() < 0.3:
         loop.create_task(_early_operator(world, world.randomness.uniform(0, 3 * 3600)))
+    operators = loop.create_task(_compare_after_restore(world, world.branch("comparison").uniform(*COMPARED_AFTER_S)))
     await asyncio.wait(work)
     for _ in range(QUIET_STEPS_MAX):
         await asyncio.sleep(QUIET_STEP_S)
@@ -72,6 +80,7 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
     findings = [f"an application broke: {task.exception()!r}" for task in work if task.exception()]
     findings += world.broken_parts()
     findings += await take_over(world)
+    await operators
     await asyncio.sleep(2 * QUIET_SWEEP_INTERVAL_S)
     findings += await judge(world, made)
     return Verdict(
@@ -86,9 +95,19 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
     )
 
 
+def _also(loop: VirtualLoop, work: list[asyncio.Task[None]], more: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    work.append(loop.create_task(more()))
+
+
 async def _sweep_at_once(world: World, after_s: float) -> None:
     await asyncio.sleep(after_s)
     await world.sweep_together()
+
+
+async def _compare_after_restore(world: World, after_s: float) -> None:
+    if world.restored_at is not None:
+        await asyncio.sleep(max(0.0, world.restored_at + after_s - world.loop.clock()))
+        await compare_after_restore(world)
 
 
 async def _early_operator(world: World, after_s: float) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -23,7 +24,7 @@ from bursar.paygov.transport import Transport
 from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.records import ATTEMPT
+from bursar.payments.ledger.restores import BY_COMMAND
 from bursar.portal.use_cases.observer import NoObserver
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.sweep import sweep
@@ -48,11 +49,13 @@ REBIRTH_S: Final = (1.0, 40.0)
 HANG_UP_MAX_S: Final = 8.0  # most hang up in the first second, while a request is in progress
 RESTORES_SHARE: Final = 0.25
 """The share of days on which the store is restored from a backup."""
+HELD_BACK_S: Final = 900.0
+"""How long a restore waits, at most, for a complete that the network holds back and that arrives after the restore."""
 SETTLING_S: Final = 0.1
 BACKUP_AFTER_S: Final = (30.0, 1200.0)
 """The time at which that backup is taken: while most payments are in progress."""
-RESTORED_AFTER_S: Final = (60.0, 3600.0)
-"""The age of the backup when the store is restored from it."""
+RESTORED_AFTER_S: Final = ((10.0, 300.0), (60.0, 2700.0))
+"""The age of the backup when the store is restored from it, up to HELD_BACK_S less: one of the two ranges."""
 SKEW_MAX_S: Final = 120.0
 """The largest difference between Pay.gov's clock and ours: its tokens then live longer, or shorter, than we assume."""
 ACH_SETTLE_S: Final = 900.0
@@ -118,7 +121,8 @@ class World:
     """One run.
 
     ``counts`` has the injected faults by kind, ``findings`` the violations that the world itself found. ``reader`` is
-    a ledger without faults. ``lost`` has the attempts that a restored store does not hold.
+    a ledger without faults. ``restored_at`` and ``cleared_at`` are the times of the restore from a backup, and of the
+    operator's clearing of its mark. ``when_restored`` is called at the restore.
     """
 
     loop: VirtualLoop
@@ -130,7 +134,9 @@ class World:
     alerts: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     timeline: list[tuple[float, str]] = field(default_factory=list)
-    lost: set[str] = field(default_factory=set)
+    when_restored: list[Callable[[], None]] = field(default_factory=list)
+    restored_at: float | None = None
+    cleared_at: float | None = None
 
     def __post_init__(self) -> None:
         self.randomness = random.Random(str(self.seed))
@@ -161,7 +167,6 @@ class World:
         self._background: list[asyncio.Task[None]] = []
         self._ledgers = 0
         self._calm = False
-        self.restored_at: float | None = None
         self.reader = self.ledger(self.engine)
 
     async def start(self) -> None:
@@ -177,7 +182,10 @@ class World:
             self._background.append(self.loop.create_task(self._keep_alive(number)))
         chance = self.branch("backup")
         if self.weather is None and chance.random() < RESTORES_SHARE:
-            taken_after_s, restored_after_s = chance.uniform(*BACKUP_AFTER_S), chance.uniform(*RESTORED_AFTER_S)
+            taken_after_s, restored_after_s = (
+                chance.uniform(*BACKUP_AFTER_S),
+                chance.uniform(*chance.choice(RESTORED_AFTER_S)),
+            )
             self._background.append(self.loop.create_task(self._restore_from_backup(taken_after_s, restored_after_s)))
 
     def ledger(self, store: Store, compare_and_swap: CompareAndSwap | None = None) -> Ledger:
@@ -327,24 +335,24 @@ class World:
         await asyncio.sleep(taken_after_s)
         backup = backup_of(self.engine)
         await asyncio.sleep(restored_after_s)
+        self.transport.holds_back = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.transport.held_back.wait(), HELD_BACK_S)
+        self.transport.holds_back = False
         for process in self.processes:
             process.kill()
         self.store.forget()
         self.compare_and_swap.forget()
         self.transport.forget()
         await asyncio.sleep(SETTLING_S)  # requests that the old store has begun end in the old store
-        self.lost |= await self._attempt_ids()
         restore_into(self.engine, backup)
-        self.lost -= await self._attempt_ids()
-        self.restored_at = self.loop.clock()
+        mark = await self.reader.mark_restored(BY_COMMAND)
+        assert mark is not None, "a mark that depends on nothing is written"
+        self.restored_at = mark.restored_at
         self.counts["store restored from a backup"] += 1
         self.note("the store is restored from a backup")
-
-    async def _attempt_ids(self) -> set[str]:
-        """Return the agency tracking ids that the store holds."""
-        request: dict[str, Any] = {"TableName": TABLE}
-        items = (await self.engine.call("Scan", request))["Items"]
-        return {item["agencyTrackingId"]["S"] for item in items if item.get("kind") == {"S": ATTEMPT}}
+        for call in self.when_restored:
+            call()
 
     async def _keep_alive(self, number: int) -> None:
         """Kill process ``number`` at random times, and start it again each time it has died."""

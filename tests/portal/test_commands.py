@@ -2,87 +2,20 @@
 
 import asyncio
 import os
-import random
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from bursar.clock import system_clock
-from bursar.paygov import NotSent, PayGov, PayGovConfig
-from bursar.payments import Clients, FeeCatalogue, Outcome, OutcomeContradicts
+from bursar.payments import Outcome, OutcomeContradicts
 from bursar.portal import commands
 from bursar.portal.commands import attention, erase, resolve, sweep
 from bursar.portal.use_cases.portal import Portal
+from tests.support.portal.commands import REFERENCE, portal_on
 from tests.support.write_paths import WritePath
-
-REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
-_SEEDS = count()
-"""A seed for each simulated process, so that no two send the same request tokens to the store."""
-
-
-class NoPayGov:
-    async def post(self, *given: Any) -> Any:
-        raise NotSent("there is none here")
-
-    async def close(self) -> None: ...
-
-
-@asynccontextmanager
-async def _portal(write_path: WritePath, path: Path, ahead_s: float) -> AsyncIterator[Portal]:
-    def clock() -> float:
-        return system_clock() + ahead_s
-
-    store = write_path.open(str(path), clock=clock, randomness=random.Random(1))
-    ledger = write_path.ledger(store, clock=clock, randomness=random.Random(next(_SEEDS)))
-    await write_path.create_table(store)
-    config = PayGovConfig(url="http://paygov.example", payment_url="http://paygov.example/pay")
-    try:
-        yield Portal(
-            ledger,
-            PayGov(config, NoPayGov()),
-            FeeCatalogue.default(),
-            Clients([]),
-            clock=clock,
-            randomness=random.Random(3),
-        )
-    finally:
-        await store.close()
-
-
-@pytest.fixture
-def run(write_path: WritePath, tmp_path: Path) -> Callable[..., Result]:
-    def typed(command: Any, *arguments: str, ahead_s: float = 0.0) -> Result:
-        factories = dict.fromkeys(("portal", "record"), lambda: _portal(write_path, tmp_path / "portal.db", ahead_s))
-        return CliRunner().invoke(command, list(arguments), obj=factories)
-
-    return typed
-
-
-@pytest.fixture
-def unknown(write_path: WritePath, tmp_path: Path) -> str:
-    """Return an attempt with an unknown outcome, in the file."""
-
-    async def prepare() -> str:
-        async with _portal(write_path, tmp_path / "portal.db", 0.0) as portal:
-            fee = portal.fees.fee("PETITION_FILING_FEE", portal.clock())
-            assert fee is not None
-            assert fee.amount is not None
-            urls = ("https://client.example/a", "https://client.example/b")
-            attempt = await portal.ledger.start_attempt(
-                "dawson", REFERENCE, fee, fee.amount, {"docketNumber": "1"}, *urls
-            )
-            attempt = await portal.ledger.record_token(attempt, "0" * 32)
-            attempt = await portal.ledger.take_lease(attempt, "owner", 90.0)
-            await portal.ledger.record_unknown(attempt, "no whole answer from Pay.gov in time")
-            return attempt.agency_tracking_id
-
-    return asyncio.run(prepare())
 
 
 def test_a_sweep_prints_its_results(run: Callable[..., Result], unknown: str) -> None:
@@ -169,7 +102,7 @@ def test_a_contradiction_is_listed_and_acknowledged(
     assert run(resolve, unknown, "--as", "failed", *said).exit_code == 0
 
     async def contradict() -> None:
-        async with _portal(write_path, tmp_path / "portal.db", 0.0) as portal:
+        async with portal_on(write_path, tmp_path / "portal.db", 0.0) as portal:
             attempt = await portal.ledger.attempt_by_agency_id(unknown)
             assert attempt is not None
             with pytest.raises(OutcomeContradicts):

@@ -107,7 +107,32 @@ BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
     "contradiction-told": lambda s: _contradiction(s, saidStatus="failed"),
     "contradiction-acknowledged-once": lambda s: _contradiction(s, acknowledgedBy="Bob"),
     "kept-contradiction": lambda s: (_contradiction(s)[0], None),
+    "restore-mark-facts": lambda s: _mark(s, way="found at start"),
+    "restore-mark-cleared-once": lambda s: _mark(s, clearedBy="Bob"),
+    "kept-restore-mark": lambda s: (_mark(s)[0], None),
+    "lost-collection-facts": lambda s: _lost(s, payGovTrackingId="p2"),
+    "kept-lost-collection": lambda s: (_lost(s)[0], None),
+    "kept-generation": lambda s: (_stored(s, pk="store", sk="generation", kind="generation"), None),
 }
+
+
+def _stored(store: PlainStore, **texts: str) -> dict[str, Any]:
+    """Store an item of ``texts`` and return it."""
+    item = changed({}, **texts)
+    finish(ruled(store, payment_rules(FEES), 11).write([Put(item)]))
+    return item
+
+
+def _mark(store: PlainStore, **values: str) -> Ends:
+    """Return a restore mark that Ada has cleared, and the same with other values."""
+    there = _stored(store, pk="store", sk="restore#1", kind="restore-mark", way="bursar restore", clearedBy="Ada")
+    return there, changed(there, **values)
+
+
+def _lost(store: PlainStore, **values: str) -> Ends:
+    """Return a lost collection, and the same with other values."""
+    there = _stored(store, pk="store", sk="lost#a1", kind="lost-collection", payGovTrackingId="p1")
+    return there, changed(there, **values)
 
 
 def _paid(store: PlainStore, reference: str) -> dict[str, Any]:
@@ -149,7 +174,7 @@ def _daily_root(store: PlainStore, **values: str) -> Ends:
 
 
 # The first rule that forbids the removal of a kept parent is named; an unknown status is also on no edge.
-SAID_BY = {"kept-obligation": "kept", "kept-attempt": "kept", "kept-contradiction": "kept"}
+SAID_BY = {name: "kept" for name in BREAKS if name.startswith("kept-")}
 SAID_FIRST_BY = {"status-known": "status-moves"}
 
 

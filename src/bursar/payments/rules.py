@@ -12,6 +12,14 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
 from bursar.payments.ledger.daily_roots import KIND as DAILY_ROOT
+from bursar.payments.ledger.restores import (
+    CLEARING_ATTRIBUTES,
+    GENERATION,
+    LOST_ATTRIBUTES,
+    LOST_COLLECTION,
+    MARK_ATTRIBUTES,
+    RESTORE_MARK,
+)
 from bursar.payments.records import AMOUNT_MAX, CENT, METADATA, METADATA_ERASED_AT, REPEAT_USED
 from bursar.payments.status import BLOCKING, FAILED, FINAL, PROCESSED, RECEIVED, STATUSES, moves
 from bursar.rules import (
@@ -54,6 +62,9 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             Kind("event"),
             Kind(CONTRADICTION, kept=True),
             Kind(DAILY_ROOT),
+            Kind(RESTORE_MARK, kept=True),
+            Kind(LOST_COLLECTION, kept=True),
+            Kind(GENERATION, kept=True),
         ),
         secrets=SECRETS,
         rules=(
@@ -97,6 +108,9 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             AppendOnly("daily-roots-append-only", kind=DAILY_ROOT),
             Immutable("contradiction-told", kind=CONTRADICTION, attributes=REPORT_ATTRIBUTES),
             WriteOnce("contradiction-acknowledged-once", kind=CONTRADICTION, attributes=ACKNOWLEDGEMENT_ATTRIBUTES),
+            Immutable("restore-mark-facts", kind=RESTORE_MARK, attributes=MARK_ATTRIBUTES),
+            WriteOnce("restore-mark-cleared-once", kind=RESTORE_MARK, attributes=CLEARING_ATTRIBUTES),
+            Immutable("lost-collection-facts", kind=LOST_COLLECTION, attributes=LOST_ATTRIBUTES),
         ),
     )
 

@@ -13,6 +13,7 @@ from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH, LookupName
 from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
 from bursar.payments import Attempt, Client, Clients
+from bursar.payments.ledger.restores import BY_COMMAND
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.validation import InitRequest
 from bursar.portal.use_cases.init_payment import init_payment
@@ -158,6 +159,12 @@ class Stage:
     def restore(self, backup: bytes) -> None:
         """Restore the store from ``backup``: acknowledged writes since then are lost."""
         restore_into(self.store, backup)
+
+    async def restore_and_mark(self, backup: bytes) -> None:
+        """Restore the store as `bursar restore` does, and start a new portal."""
+        self.restore(backup)
+        await self.ledger.mark_restored(BY_COMMAND)
+        self.portal = self.another_portal(self.watcher)
 
     def charges(self) -> int:
         """Return the number of all charges at Pay.gov."""

@@ -14,46 +14,31 @@ Errors: :mod:`bursar.payments.errors`.
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import Clock
 from bursar.payments import rules
-from bursar.payments.attempt_ids import next_attempt_id
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptMoved,
-    AttemptsExhausted,
-    FeeRetired,
     LeaseHeld,
-    LedgerBusy,
-    MetadataDiffers,
-    MetadataErased,
-    ObligationTaken,
     OutcomeContradicts,
 )
-from bursar.payments.event_chain import event_hash
-from bursar.payments.fees import Fee, FeeCatalogue
+from bursar.payments.fees import FeeCatalogue
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.contradictions import Contradictions
 from bursar.payments.ledger.daily_roots import DailyRoots
 from bursar.payments.ledger.erasure import Erasure
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
-from bursar.payments.ledger.lookups import Lookups
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
+from bursar.payments.ledger.restores import RestoreMark, RestoreRecords
+from bursar.payments.ledger.starts import Starts
 from bursar.payments.ledger.table import TABLE_NAME, create_table
 from bursar.payments.records import (
     Attempt,
-    ObligationView,
     Outcome,
-    attempt_to_item,
-    event_to_item,
-    latest_event,
-    money,
-    normal_reference,
-    obligation_of,
-    obligation_to_item,
     whole_ms,
 )
 from bursar.payments.status import (
@@ -68,15 +53,15 @@ from bursar.payments.status import (
     NoSuchEdge,
     Status,
 )
-from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy
+from bursar.rules import RuledTable
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
     from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 
-START_TRIES_MAX: Final = 4
-"""Tries of a start that loses races, before the obligation counts as taken."""
-MILLISECOND_S: Final = 0.001
+LIVE_MAX: Final = 100_000
+"""Live attempts that a restore makes due at once; the others become due at their own time."""
+_FAR_FUTURE_S: Final = 100 * 365 * 24 * 3600.0
 LEASE_RAN_OUT: Final = "the lease ran out: what its holder did is not known"
 """The reason for an unknown outcome. It is stored in attempts and events, so its text must not change."""
 
@@ -85,12 +70,13 @@ _NO_LEASE: Final[Mapping[str, Any]] = {"lease_owner": None, "lease_until": None}
 _OUTCOME_KNOWN: Final[Mapping[str, Any]] = {**_NO_LEASE, "outcome_unknown": False, "unknown_reason": None}
 
 
-class Ledger(Lookups):
+class Ledger(Starts):
     """All obligations, attempts and events in one table of ``store``. Many processes may use one table at once.
 
     ``fees`` are the fees that the rules allow (default: the catalogue that ships). ``due`` decides when the sweeper
     checks an attempt. ``compare_and_swap`` swaps whole items in a store of this process that enforces the same rules
-    (:class:`bursar.rules.RuledTable`). All reads are in :class:`bursar.payments.ledger.lookups.Lookups`.
+    (:class:`bursar.rules.RuledTable`). All reads are in :class:`bursar.payments.ledger.lookups.Lookups`, and the starts
+    of attempts in :class:`bursar.payments.ledger.starts.Starts`.
     """
 
     def __init__(
@@ -105,88 +91,19 @@ class Ledger(Lookups):
         compare_and_swap: "CompareAndSwap | None" = None,
     ) -> None:
         self.rules = rules.payment_rules(fees or FeeCatalogue.default())
-        self.due_policy = due or DuePolicy()
-        self._clock = clock
         ruled = RuledTable(
             store, table, self.rules, randomness=randomness, clock=clock, compare_and_swap=compare_and_swap
         )
-        super().__init__(store, ruled, table)
+        super().__init__(store, ruled, table, clock=clock, due_policy=due or DuePolicy())
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
         self.contradictions = Contradictions(ruled, clock=clock)
+        self.restores = RestoreRecords(ruled, clock=clock)
         self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
         self.erasure = Erasure(ruled, clock=clock)
 
     async def create_table(self) -> None:
         """Create the table unless it exists."""
         await create_table(self._store, self._table)
-
-    async def start_attempt(
-        self,
-        client: str,
-        reference: str,
-        fee: Fee,
-        amount: Decimal,
-        metadata: Mapping[str, Any],
-        url_success: str,
-        url_cancel: str,
-    ) -> Attempt:
-        """Start an attempt, ``received``, and with the first one its obligation. ``amount`` is in dollars.
-
-        Raises ``MetadataDiffers`` (checked first, so that a caller with other metadata learns nothing about the live
-        attempt), ``ObligationTaken`` with the blocking attempt, ``MetadataErased`` and ``FeeRetired`` if no attempt
-        blocks, ``AttemptsExhausted``, ``LedgerBusy``, and ``ValueError`` for an amount that is not the fee's.
-        """
-        amount = money(amount)
-        if fee.amount is not None and amount != fee.amount:
-            raise ValueError(f"amount: must be {fee.amount}, the price of {fee.key}; got {amount}")
-        now = self._now()
-        for _ in range(START_TRIES_MAX):
-            view = await self.obligation(client, reference, events=False)
-            created_at = now if view is None else _created_at_or_conflict(view, now, fee.key, metadata)
-            if fee.retired:
-                raise FeeRetired(fee.key)
-            normal = normal_reference(reference)
-            attempts = () if view is None else view.attempts
-            agency_tracking_id = next_attempt_id(client, normal, (each.agency_tracking_id for each in attempts))
-            if agency_tracking_id is None:
-                raise AttemptsExhausted(client, normal)
-            attempt = Attempt(
-                agency_tracking_id=agency_tracking_id,
-                client=client,
-                reference=normal,
-                fee=fee.key,
-                fee_version=fee.version,
-                tcs_app_id=fee.tcs_app_id,
-                amount=amount,
-                metadata=dict(metadata),
-                url_success=url_success,
-                url_cancel=url_cancel,
-                created_at=created_at,
-                updated_at=created_at,
-                status=RECEIVED,
-                event_seq=1,
-            )
-            attempt.due_at = self.due_policy.due_at(attempt)
-            previous_hash = None if view is None else view.attempts[-1].event_hash
-            event = event_to_item(latest_event(attempt, None, "started", "portal", previous_hash=previous_hash))
-            attempt.event_hash = event_hash(event)
-            item = attempt_to_item(attempt)
-            writes = [Put(item), Put(event)]
-            if view is None:
-                writes.insert(0, Put(obligation_to_item(obligation_of(attempt))))
-            try:
-                await self._ruled.write(writes)
-                attempt.stored_item = item
-                return attempt
-            except StoreBusy as busy:
-                raise LedgerBusy(str(busy)) from busy
-            except Contention:
-                continue
-            except RuleRefused:
-                # Two starts at once write the same keys, so any rule can refuse the second one. It has lost a race.
-                if await self.obligation(client, reference, events=False) == view:
-                    raise
-        raise ObligationTaken(None)
 
     async def record_token(self, attempt: Attempt, token: str) -> Attempt:
         """Record Pay.gov's token: received → initiated.
@@ -302,6 +219,18 @@ class Ledger(Lookups):
             attempt, "outcome_unknown", actor, detail=detail, **unknown, **refusal, **_NO_LEASE
         )
 
+    async def mark_restored(self, way: str, *, outside: int = 0, only_if_behind: bool = False) -> RestoreMark | None:
+        """Make every live attempt due now, then mark the store as restored (:meth:`RestoreRecords.mark`).
+
+        If the process dies in between, the caller marks the store again. Raises ``LedgerBusy``.
+        """
+        now = self._now()
+        for attempt in await self.due(now + _FAR_FUTURE_S, LIVE_MAX):
+            if attempt.due_at is not None and attempt.due_at > now:
+                with suppress(AttemptMoved):
+                    await self.set_due(attempt, now)
+        return await self.restores.mark(way, outside=outside, only_if_behind=only_if_behind)
+
     async def put_in_doubt(self, attempt: Attempt, reason: str, *, actor: Actor) -> Attempt:
         """Record that Pay.gov has a collection of an attempt for which no complete is recorded.
 
@@ -413,30 +342,10 @@ class Ledger(Lookups):
     def _moved_or_leased(self, attempt: Attempt) -> AttemptMoved:
         return LeaseHeld(attempt) if attempt.leased(self._now()) else AttemptMoved(attempt)
 
-    def _now(self) -> float:
-        return whole_ms(self._clock())
-
 
 def _check_not_too_often(attempt: Attempt, event: EventName) -> None:
     if taken_too_often(attempt, event):
         raise NoSuchEdge(f"{attempt.agency_tracking_id} has {attempt.event_seq} events, too many to be {event} again")
-
-
-def _created_at_or_conflict(view: ObligationView, now: float, fee: str, metadata: Mapping[str, Any]) -> float:
-    """Return the creation time of a further attempt.
-
-    Raises ``MetadataDiffers``, ``ObligationTaken`` and ``MetadataErased``.
-    """
-    erased = view.obligation.metadata_erased_at is not None
-    differing = view.obligation.differences(fee, {} if erased else metadata)
-    if differing:
-        raise MetadataDiffers(view.obligation, differing)
-    if view.blocking is not None:
-        raise ObligationTaken(view.blocking)
-    if erased:
-        raise MetadataErased(view.obligation)
-    # Attempts at one obligation are ordered by their creation, so no two may share a millisecond.
-    return whole_ms(max(now, *(attempt.created_at + MILLISECOND_S for attempt in view.attempts)))
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

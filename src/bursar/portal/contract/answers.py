@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
+from bursar.payments.ledger.restores import RestoreMark
 from bursar.payments.records import Attempt
 from bursar.payments.status import PaymentStatus, payment_status
 from bursar.portal.contract.periods import Period, PeriodName
@@ -53,13 +54,15 @@ class HealthCheck:
 class HealthReport:
     """The checks by dependency, made at ``at`` (Unix seconds). ``environment``: the name of the deployment.
 
-    ``development_client``: the portal accepts the development client, whose key is public.
+    ``development_client``: the portal accepts the development client, whose key is public. ``restored``: the store was
+    restored from a backup, and an operator has not cleared the mark.
     """
 
     at: float
     checks: Mapping[str, HealthCheck]
     environment: str
     development_client: bool
+    restored: RestoreMark | None = None
 
     @property
     def healthy(self) -> bool:

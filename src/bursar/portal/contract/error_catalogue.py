@@ -140,6 +140,10 @@ TOKEN_NOT_FOUND: Final = ErrorCode(
     "No attempt of this client has this token",
     "Use the token that `init` returned to this client",
 )
+TOKEN_LOST: Final = TOKEN_NOT_FOUND.saying(
+    f"{TOKEN_NOT_FOUND.message}. The payment store was restored from a backup: call init with the same reference, "
+    "which finds a payment that was made since"
+)
 REFERENCE_NOT_FOUND: Final = ErrorCode(
     "reference_not_found",
     (404,),
@@ -326,6 +330,14 @@ OUTCOME_UNKNOWN: Final = ErrorCode(
     "Pay.gov may have charged the payer: its answer was lost (504) or decides nothing (502)",
     "Call `details` until the payment is not `pending`; do not start another payment",
 )
+IN_DOUBT_SINCE_RESTORE: Final = ErrorCode(
+    "in_doubt_since_restore",
+    (504,),
+    "The payment store was restored from a backup, and it is not known yet whether this was paid since. "
+    "Nothing was started or charged: ask details, and retry later",
+    "The payment store was restored from a backup, and Pay.gov has not said yet whether the payment was made since",
+    "Repeat the request later; do not start another payment under another reference",
+)
 UNREADABLE_ANSWER: Final = OUTCOME_UNKNOWN.saying("Pay.gov answered with something that cannot be understood")
 STORE_UNAVAILABLE: Final = ErrorCode(
     "store_unavailable",
@@ -374,7 +386,7 @@ CATALOGUE: Final[Mapping[str, ErrorCode]] = {
         *(TOO_MANY_ATTEMPTS, METADATA_ERASED),
         *(NOT_RESOLVABLE, TOKEN_USED, TOKEN_EXPIRED, SIBLING_LIVE, TOO_LARGE, TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND),
         *(HEAD_TOO_LARGE, UNEXPECTED, NO_TOKEN, PAYGOV_REFUSED, OUTCOME_UNKNOWN, STORE_UNAVAILABLE),
-        *(STORE_OUTCOME_UNKNOWN, LOG_UNAVAILABLE, TOO_BUSY, NOTHING_SENT),
+        *(STORE_OUTCOME_UNKNOWN, LOG_UNAVAILABLE, TOO_BUSY, NOTHING_SENT, IN_DOUBT_SINCE_RESTORE),
     )
 }
 """Every code → its row, by HTTP status."""

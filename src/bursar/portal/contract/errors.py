@@ -15,6 +15,7 @@
     ├── BadGateway            502   Pay.gov's answer decides nothing
     ├── Unavailable           503   the store cannot be reached, is busy or did not answer, with Retry-After
     └── GatewayTimeout        504   Pay.gov could not be reached, or its answer was lost
+        └── InDoubt           504   the store was restored, and it is not known yet whether this was paid since
 
 The JSON of each is ``{"message": str, "code": str, "errors": [...]}``; the codes are in
 :mod:`bursar.portal.contract.error_catalogue`. :func:`portal_error` translates any exception of the rooms below by
@@ -50,6 +51,7 @@ from bursar.payments.errors import (
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.error_catalogue import (
     DIFFERS,
+    IN_DOUBT_SINCE_RESTORE,
     LOST_RACE,
     METADATA_ERASED,
     NOT_ACCEPTED_BY_PAYGOV,
@@ -75,6 +77,7 @@ Problem = Mapping[str, Any]
 """One entry of ``errors``: ``path`` (keys and indexes), ``message``, ``code`` (the schema keyword that is broken)."""
 
 RETRY_AFTER_S: Final = 1
+NOTHING_DONE: Final = "Nothing was started or charged: ask details, and retry later"
 
 
 class PortalError(Exception):
@@ -207,6 +210,18 @@ class GatewayTimeout(PortalError):
     """Pay.gov could not be reached, or its answer was lost: 504."""
 
     status = 504
+
+
+class InDoubt(GatewayTimeout):
+    """It is not known whether the obligation was paid after the backup from which the store was restored: 504.
+
+    ``until``: when it can be known at the earliest, Unix seconds; None if only a lookup or an operator can decide it.
+    """
+
+    def __init__(self, why: str, until: float | None = None) -> None:
+        message = f"The payment store was restored from a backup, and {why}. {NOTHING_DONE}"
+        super().__init__(IN_DOUBT_SINCE_RESTORE.saying(message))
+        self.until = until
 
 
 # The exception of a room below → the portal's error and its code. A use case that knows more raises a PortalError

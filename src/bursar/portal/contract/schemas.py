@@ -141,6 +141,12 @@ HEALTH: Final[Schema] = {
             "type": "boolean",
             "description": "Whether the portal accepts the development client, whose key is public.",
         },
+        "restored": {
+            "type": "object",
+            "description": "The store was restored from a backup, and an operator has not cleared the mark.",
+            "required": ["at", "by"],
+            "properties": {"at": _TIMESTAMP, "by": {"type": "string"}},
+        },
         "checks": {
             "type": "object",
             "additionalProperties": {

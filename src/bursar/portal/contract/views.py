@@ -71,13 +71,16 @@ def history_json(view: ObligationView) -> dict[str, Any]:
 
 def health_json(report: HealthReport) -> dict[str, Any]:
     """Return the report of /health."""
-    return {
+    body: dict[str, Any] = {
         "status": "healthy" if report.healthy else "unhealthy",
         "environment": report.environment,
         "timestamp": iso_ms(report.at),
         "checks": {name: _check_json(check) for name, check in report.checks.items()},
         "developmentClient": report.development_client,
     }
+    if report.restored is not None:
+        body["restored"] = {"at": iso_ms(report.restored.restored_at), "by": report.restored.way}
+    return body
 
 
 def entries_json(entries: Sequence[LogEntry]) -> dict[str, Any]:

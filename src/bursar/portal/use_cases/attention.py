@@ -3,6 +3,7 @@
 | attempt | needs a person when |
 |---|---|
 | processing, Pay.gov's collection does not fit it | at once |
+| processing, in doubt since a restore without a lookup | at once |
 | processing, outcome unknown or its lease run out | for longer than ``alert_after_s`` |
 | … whose token Pay.gov refused, if a lookup decides it | ``alert_after_s`` after the token's grace: the payer may pay |
 | … whose second complete is used, if no lookup decides it | at once |
@@ -26,6 +27,7 @@ from bursar.portal.contract.error_catalogue import ATTEMPT_NOT_FOUND, NOT_RESOLV
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import (
+    RESTORED_IN_DOUBT,
     is_contradicted,
     lease_is_implausible,
     returned_unsent,
@@ -75,7 +77,7 @@ def attention_reason(portal: Portal, attempt: Attempt) -> str | None:
 
 def _unknown_reason(portal: Portal, attempt: Attempt, now: float) -> str | None:
     reason = attempt.unknown_reason or LEASE_RAN_OUT
-    if is_contradicted(attempt):
+    if is_contradicted(attempt) or reason == RESTORED_IN_DOUBT:
         return reason
     since = _waits_since(attempt)
     if portal.paygov.can_rule_out:
@@ -132,7 +134,7 @@ async def resolve(
         NotFound: no such attempt.
         Conflict: a caller is completing the attempt; it is not unknown or pending; or it has another tracking id.
     """
-    _check_words(by, reason)
+    check_words(by, reason)
     paygov_tracking_id = (paygov_tracking_id or "").strip() or None
     if paygov_tracking_id and not PAYGOV_TRACKING_ID.fullmatch(paygov_tracking_id):
         problem = f"Pay.gov tracking id: must have the form of Pay.gov's ids; got {paygov_tracking_id!r}"
@@ -166,7 +168,7 @@ async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reaso
         NotFound: no such attempt.
         Conflict: the attempt has no contradiction left, or another operator is acknowledging it at the same time.
     """
-    _check_words(by, reason)
+    check_words(by, reason)
     attempt = await _attempt(portal, agency_tracking_id)
     try:
         done = await portal.ledger.contradictions.acknowledge(
@@ -180,7 +182,8 @@ async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reaso
     return len(done)
 
 
-def _check_words(by: str, reason: str) -> None:
+def check_words(by: str, reason: str) -> None:
+    """Raise ``InvalidRequest`` if the operator's name or reason is empty or too long."""
     for name, text in (("name", by), ("reason", reason)):
         if not text.strip() or len(text) > TEXT_CHARS_MAX:
             problem = f"{name}: must have 1 to {TEXT_CHARS_MAX} characters; got {len(text.strip())}"

@@ -27,6 +27,7 @@ async def health(portal: Portal) -> HealthReport:
         dict(zip(names, checks, strict=True)),
         environment=portal.settings.environment,
         development_client=portal.settings.development_client,
+        restored=portal.restores.last_open_mark,
     )
 
 

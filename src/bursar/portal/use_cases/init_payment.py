@@ -6,6 +6,8 @@
 
 A start charges no payer, so an attempt whose start goes wrong is failed, and init may be called again. An attempt whose
 time is over is failed only after asking Pay.gov, if a lookup is configured: the store may be restored from a backup.
+While a restore mark is open, Pay.gov is first asked about every attempt that the lost part of the store may have held
+(after_restore.py).
 """
 
 import logging
@@ -40,6 +42,7 @@ from bursar.portal.contract.errors import (
     portal_error,
 )
 from bursar.portal.contract.validation import InitRequest, not_a_fee
+from bursar.portal.use_cases.after_restore import check_obligation
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted
 
@@ -57,8 +60,11 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
         InvalidRequest: the fee is retired, and no live attempt exists.
         Conflict: paid, settling or being processed; another fee, other metadata or another amount; a race was lost.
         GatewayTimeout, BadGateway: Pay.gov gave no token; the attempt has failed and init may be called again.
+        InDoubt: the store was restored, and it is not known yet whether this was paid since.
     """
     authorise(client, request.fee.key)
+    if await portal.restores.needs_care():
+        await portal.finish(check_obligation(portal, _draft(portal, client, request), actor="portal"))
     for _ in range(INIT_TRIES_MAX):
         try:
             attempt = await portal.ledger.start_attempt(
@@ -80,6 +86,18 @@ async def init_payment(portal: Portal, client: Client, request: InitRequest) -> 
             raise InvalidRequest(VALIDATION_ERROR, [not_a_fee()]) from None
         return _started(portal, await portal.finish(_fetch_token(portal, attempt)))
     raise Conflict(LOST_RACE)
+
+
+def _draft(portal: Portal, client: Client, request: InitRequest) -> Attempt:
+    return portal.ledger.draft(
+        client.name,
+        request.reference,
+        request.fee,
+        request.amount,
+        request.metadata,
+        request.url_success,
+        request.url_cancel,
+    )
 
 
 async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:

@@ -32,7 +32,7 @@ OutcomeName = Literal[
 ]
 """The rows of :data:`bursar.portal.use_cases.completion_outcomes.OUTCOMES`."""
 
-AlertName = OutcomeName | Literal["attention", "found uncompleted", "not recorded"]
+AlertName = OutcomeName | Literal["attention", "found lost", "found uncompleted", "not recorded"]
 
 SweepResult = Literal[
     "settled",

@@ -7,6 +7,7 @@ from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.error_catalogue import REFERENCE_NOT_FOUND, VALIDATION_ERROR
 from bursar.portal.contract.errors import InvalidRequest, NotFound
 from bursar.portal.contract.validation import not_a_reference, read_reference
+from bursar.portal.use_cases.after_restore import check_obligation
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import needs_lookup, refresh
 
@@ -20,8 +21,11 @@ async def details(portal: Portal, client: Client, reference: str) -> Payment:
         InvalidRequest: ``reference`` is not a UUID v4.
         NotFound: this client has no such reference.
         Forbidden: the client may not charge the payment's fee.
+        InDoubt: it has failed, the store was restored, and it is not known yet whether it was paid since.
     """
     view = await _own(portal, client, reference, events=False)
+    if view.blocking is None and await portal.restores.needs_care():
+        view = await _with_lost_attempts(portal, view)
     attempt = view.blocking
     if attempt is None or not needs_lookup(portal, attempt):
         return Payment(view.attempts)
@@ -30,6 +34,14 @@ async def details(portal: Portal, client: Client, reference: str) -> Payment:
         found.attempt if each.agency_tracking_id == attempt.agency_tracking_id else each for each in view.attempts
     ]
     return Payment(attempts, stale=not found.answered)
+
+
+async def _with_lost_attempts(portal: Portal, view: ObligationView) -> ObligationView:
+    """Return a failed payment with what Pay.gov has of it since a restore. Raises as :func:`check_obligation`."""
+    first = view.attempts[0]
+    if not await portal.finish(check_obligation(portal, first, actor="portal")):
+        return view
+    return await portal.ledger.obligation(first.client, first.reference, events=False) or view
 
 
 async def events(portal: Portal, client: Client, reference: str) -> ObligationView:

@@ -22,6 +22,7 @@ from bursar.payments.records import Attempt
 from bursar.portal.use_cases.circuit_breaker import Breaker
 from bursar.portal.use_cases.daily_sealing import DailySealing
 from bursar.portal.use_cases.observer import AlertName, NoObserver, Observer, PayGovOperation
+from bursar.portal.use_cases.restore_watch import RestoreWatch
 
 LEASE_S: Final = 90.0
 """How long a completion may take: it covers Pay.gov's timeout and the tries to record its answer."""
@@ -104,6 +105,7 @@ class Portal:
         self.write_trouble = write_trouble or _no_write_trouble
         self.sealing = sealing
         self.breaker = Breaker(clock, randomness)
+        self.restores = RestoreWatch(ledger.restores, clock)
         self.paygov_healthy_until = 0.0  # until then /health does not ask Pay.gov again, Unix seconds
         self._name = f"{randomness.getrandbits(48):012x}"
         self._leases = 0

@@ -14,7 +14,7 @@ from bursar.payments.clients import Client
 from bursar.payments.errors import AttemptMoved, LeaseHeld
 from bursar.payments.history_bounds import RECLAIMS_MAX, taken_too_often
 from bursar.payments.records import Attempt
-from bursar.payments.status import FAILED, PROCESSING, TOKEN_EXPIRED_CODE, EventName
+from bursar.payments.status import FAILED, PENDING, PROCESSED, PROCESSING, TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.error_catalogue import (
@@ -23,10 +23,12 @@ from bursar.portal.contract.error_catalogue import (
     SIBLING_LIVE,
     TOKEN_EXPIRED,
     TOKEN_IN_USE,
+    TOKEN_LOST,
     TOKEN_NOT_FOUND,
     TOKEN_USED,
 )
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone, NotFound
+from bursar.portal.use_cases.after_restore import check_obligation
 from bursar.portal.use_cases.completion import complete
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted, lease_is_late, refresh, returned_unsent
@@ -47,10 +49,11 @@ async def process_payment(portal: Portal, client: Client, token: str) -> Payment
         Gone: the attempt is finished, its token has expired, or Pay.gov could not be reached too often. The error holds
             the payment.
         GatewayTimeout, BadGateway: nothing was sent, or the outcome is unknown; the message says which.
+        InDoubt: the store was restored, and it is not known yet whether the obligation was paid since.
     """
     attempt = await portal.ledger.attempt_by_token(token)
     if attempt is None or attempt.client != client.name:
-        raise NotFound(TOKEN_NOT_FOUND)
+        raise NotFound(TOKEN_NOT_FOUND if await portal.restores.open_mark() is None else TOKEN_LOST)
     authorise(client, attempt.fee)
     gone: Gone | None = None
     try:
@@ -69,6 +72,10 @@ async def process_payment(portal: Portal, client: Client, token: str) -> Payment
 async def _process(portal: Portal, attempt: Attempt) -> None:
     for _ in range(PROCESS_TRIES_MAX):
         try:
+            if attempt.live and await check_obligation(portal, attempt, actor="portal"):
+                before, attempt = attempt, await portal.ledger.reread(attempt)
+                if attempt.status != before.status and attempt.status in (PENDING, PROCESSED):
+                    return None  # this call has found what the store had lost
             return await STEPS[attempt.status](portal, attempt)
         except LeaseHeld:
             portal.observer.lease_conflict()

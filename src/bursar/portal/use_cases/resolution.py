@@ -15,8 +15,7 @@ that is older than the complete, so Pay.gov is asked first if a lookup is config
     look up by agency tracking id ┬─ a collection ─► processing, outcome unknown ──► record the collection
                                   ├─ none ─────────► failed
                                   └─ no answer ────► stays as it is, ask again later
-    no lookup says "none" ► failed. After a restore this can fail a charged attempt: a deployment without a lookup must
-                            compare Pay.gov's reports with the store before it serves again (docs/operations.md).
+    no lookup says "none" ► failed; after a restore, after_restore.py puts it in doubt before
 
 A second complete can succeed only if the first never arrived, because a token of Pay.gov works once. If Pay.gov refuses
 the second complete, the first may have succeeded, so the outcome stays unknown.
@@ -46,6 +45,9 @@ CLOCK_STEP_MIN_S: Final = 60.0
 """A smaller difference between the clocks of two machines is not reported."""
 FOUND_UNCOMPLETED: Final = "Pay.gov has a collection of an attempt without a recorded complete"
 OTHER_TAKES_MONEY: Final = "its collection failed and another one of it takes the payer's money"
+RESTORED_IN_DOUBT: Final = (
+    "the store was restored from a backup, the payment may have been made since, and no lookup can rule that out"
+)
 NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its token has expired"
 
 
@@ -95,9 +97,10 @@ def returned_unsent(attempt: Attempt) -> bool:
 def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
     """Return whether the one repeated complete is unused, and its token lives long enough for an answer.
 
-    A repeated complete that was not sent does not count as used, but the number of tries is bounded.
+    A repeated complete that was not sent does not count as used, but the number of tries is bounded. None is sent for
+    an attempt in doubt since a restore: the lost part of the store may have had a later attempt that was paid.
     """
-    if attempt.repeat_used or attempt.token is None:
+    if attempt.repeat_used or attempt.token is None or attempt.unknown_reason == RESTORED_IN_DOUBT:
         return False
     if taken_too_often(attempt, "lease_taken_over"):
         return False
@@ -128,6 +131,13 @@ async def end_uncompleted(
             attempt, event=event, actor=actor, return_code=return_code, return_detail=return_detail
         )
     portal.alert("found uncompleted", attempt, f"{FOUND_UNCOMPLETED}: was the store restored from a backup?")
+    return await record_uncompleted(portal, attempt, found, actor=actor)
+
+
+async def record_uncompleted(
+    portal: Portal, attempt: Attempt, found: tuple[Collection, ...], *, actor: Actor
+) -> Attempt:
+    """Record the collections that Pay.gov has of an attempt without a recorded complete. Raises ``AttemptMoved``."""
     doubted = await portal.ledger.put_in_doubt(attempt, FOUND_UNCOMPLETED, actor=actor)
     return (await _record_found(portal, doubted, await _judged(portal, doubted, found), actor)).attempt
 

@@ -11,6 +11,8 @@
 The reasons of the first three rows hold for what the store knows. After a restore from a backup the store may be behind
 Pay.gov, so Pay.gov is asked first. While Pay.gov cannot be reached, none of the three is failed.
 
+A restore makes every live attempt due. Its obligation is checked first (after_restore.py).
+
 A sweeper moves the attempt's due time before it asks Pay.gov: a conditional write, which one of many sweepers wins. The
 wait until the next question grows with the attempt's age. While the breaker is open, no question is sent, and the due
 times are spread over the time after the cool-down.
@@ -24,9 +26,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bursar.paygov.errors import Certainty, PayGovError
-from bursar.payments.errors import AttemptMoved
+from bursar.payments.errors import AttemptMoved, ObligationTaken
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
+from bursar.portal.contract.errors import InDoubt
+from bursar.portal.use_cases.after_restore import check_obligation, may_be_concerned
 from bursar.portal.use_cases.attention import attention_reason
 from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
 from bursar.portal.use_cases.observer import SweepResult
@@ -96,12 +100,44 @@ async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
 
 async def _sweep_one(portal: Portal, attempt: Attempt) -> SweepResult:
     try:
+        if attempt.live and may_be_concerned(portal, await portal.restores.state(), attempt):
+            checked = await _check_after_restore(portal, attempt)
+            if not isinstance(checked, Attempt):
+                return checked
+            attempt = checked
         return await STEPS[attempt.status](portal, attempt)
-    except AttemptMoved:
+    except (AttemptMoved, ObligationTaken):
         return "lost_race"
     except Exception:  # an error with one attempt must not stop the pass; the attempt stays due
         _log.exception("sweeping attempt %s failed", attempt.agency_tracking_id)
         return "error"
+
+
+async def _check_after_restore(portal: Portal, attempt: Attempt) -> Attempt | SweepResult:
+    """Ask Pay.gov about the attempt's obligation since a restore; return the attempt, or the result if it ends here."""
+    if not portal.breaker.admit():
+        await portal.ledger.set_due(attempt, _after_cool_down(portal))
+        return "postponed"
+    answered: bool | None = None
+    try:
+        changed = await check_obligation(portal, attempt, actor="sweeper")
+        answered = True if changed and portal.paygov.can_rule_out else None
+    except InDoubt as doubt:
+        answered = doubt.until is not None
+        await portal.ledger.set_due(attempt, doubt.until or next_lookup_at(portal, attempt))
+        return "postponed" if answered else "unanswered"
+    finally:
+        portal.breaker.report(answered)
+    if not changed:
+        return attempt
+    current = await portal.ledger.reread(attempt)
+    if not current.live:
+        return _result_of(current)
+    # A restore made the attempt due. It is due again at its own time.
+    due_at = portal.ledger.due_policy.due_at(current)
+    if due_at is not None and due_at > portal.clock() and current.version == attempt.version:
+        return await portal.ledger.set_due(current, due_at)
+    return current
 
 
 async def _received(portal: Portal, attempt: Attempt) -> SweepResult:

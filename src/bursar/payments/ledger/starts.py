@@ -1,0 +1,205 @@
+"""How an attempt starts: with its first event, and with the first attempt its obligation, in one transaction.
+
+Starts at the same time derive the same id and write the same keys, so one of them succeeds and the others read again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from bursar.clock import Clock
+from bursar.payments.attempt_ids import next_attempt_id
+from bursar.payments.due import DuePolicy
+from bursar.payments.errors import (
+    AttemptsExhausted,
+    FeeRetired,
+    LedgerBusy,
+    MetadataDiffers,
+    MetadataErased,
+    ObligationTaken,
+)
+from bursar.payments.event_chain import event_hash
+from bursar.payments.fees import Fee
+from bursar.payments.ledger.lookups import Lookups
+from bursar.payments.records import (
+    Attempt,
+    ObligationView,
+    attempt_to_item,
+    event_to_item,
+    latest_event,
+    money,
+    normal_reference,
+    obligation_of,
+    obligation_to_item,
+    whole_ms,
+)
+from bursar.payments.status import RECEIVED
+from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy
+
+if TYPE_CHECKING:
+    from bursar.dynamo.clients.store import Store
+
+START_TRIES_MAX: Final = 4
+"""Tries of a start that loses races, before the obligation counts as taken."""
+MILLISECOND_S: Final = 0.001
+_IDENTITY: Final = (
+    "client",
+    "reference",
+    "fee",
+    "fee_version",
+    "tcs_app_id",
+    "amount",
+    "metadata",
+    "url_success",
+    "url_cancel",
+)
+"""The fields of an attempt that a lost attempt at the same obligation has too."""
+
+
+class Starts(Lookups):
+    """The part of the ledger that starts attempts."""
+
+    def __init__(self, store: "Store", ruled: RuledTable, table: str, *, clock: Clock, due_policy: DuePolicy) -> None:
+        super().__init__(store, ruled, table)
+        self.due_policy = due_policy
+        self._clock = clock
+
+    async def start_attempt(
+        self,
+        client: str,
+        reference: str,
+        fee: Fee,
+        amount: Decimal,
+        metadata: Mapping[str, Any],
+        url_success: str,
+        url_cancel: str,
+    ) -> Attempt:
+        """Start an attempt, ``received``, and with the first one its obligation. ``amount`` is in dollars.
+
+        Raises ``MetadataDiffers`` (checked first, so that a caller with other metadata learns nothing about the live
+        attempt), ``ObligationTaken`` with the blocking attempt, ``MetadataErased`` and ``FeeRetired`` if no attempt
+        blocks, ``AttemptsExhausted``, ``LedgerBusy``, and ``ValueError`` for an amount that is not the fee's.
+        """
+        if fee.amount is not None and money(amount) != fee.amount:
+            raise ValueError(f"amount: must be {fee.amount}, the price of {fee.key}; got {amount}")
+        attempt = self.draft(client, reference, fee, amount, metadata, url_success, url_cancel)
+        return await self._start(attempt, retired=fee.retired)
+
+    def draft(
+        self,
+        client: str,
+        reference: str,
+        fee: Fee,
+        amount: Decimal,
+        metadata: Mapping[str, Any],
+        url_success: str,
+        url_cancel: str,
+    ) -> Attempt:
+        """Return an attempt, ``received``, that is not stored and has no id. ``amount`` is in dollars.
+
+        Raises ``ValueError`` for an amount with more than two decimals or out of bounds.
+        """
+        now = self._now()
+        return Attempt(
+            agency_tracking_id="",
+            client=client,
+            reference=normal_reference(reference),
+            fee=fee.key,
+            fee_version=fee.version,
+            tcs_app_id=fee.tcs_app_id,
+            amount=money(amount),
+            metadata=dict(metadata),
+            url_success=url_success,
+            url_cancel=url_cancel,
+            created_at=now,
+            updated_at=now,
+            status=RECEIVED,
+            event_seq=1,
+        )
+
+    def lost_attempt(self, like: Attempt, agency_tracking_id: str) -> Attempt:
+        """Return an attempt that is not stored, with an id that the lost part of a restored store may have given.
+
+        It has the identity of ``like``, a draft or another attempt at the obligation.
+        """
+        now = self._now()
+        identity = {name: getattr(like, name) for name in _IDENTITY}
+        return Attempt(
+            agency_tracking_id=agency_tracking_id,
+            created_at=now,
+            updated_at=now,
+            status=RECEIVED,
+            event_seq=1,
+            **identity,
+        )
+
+    async def start_lost_attempt(self, lost: Attempt, created_at: float) -> Attempt:
+        """Start ``lost``, made by :meth:`lost_attempt`, under its id, as created at ``created_at`` at the earliest.
+
+        Return the attempt as it is stored if another caller has started it. Raises ``MetadataDiffers``,
+        ``ObligationTaken``, ``LedgerBusy``.
+        """
+        again = replace(lost, created_at=whole_ms(created_at))
+        return await self._start(again, lost_id=lost.agency_tracking_id)
+
+    async def _start(self, attempt: Attempt, *, retired: bool = False, lost_id: str | None = None) -> Attempt:
+        """Store ``attempt`` as the next one at its obligation; ``lost_id``: its id is known and not the next one."""
+        client, reference = attempt.client, attempt.reference
+        created_at, now = attempt.created_at, attempt.updated_at
+        for _ in range(START_TRIES_MAX):
+            view = await self.obligation(client, reference, events=False)
+            attempts = () if view is None else view.attempts
+            for each in attempts:
+                if each.agency_tracking_id == lost_id:
+                    return each
+            if view is not None:
+                created_at = _created_at_or_conflict(view, created_at, attempt.fee, attempt.metadata)
+            if retired:
+                raise FeeRetired(attempt.fee)
+            new_id = lost_id or next_attempt_id(client, reference, (each.agency_tracking_id for each in attempts))
+            if new_id is None:
+                raise AttemptsExhausted(client, reference)
+            attempt.agency_tracking_id = new_id
+            attempt.created_at, attempt.updated_at = created_at, max(created_at, now)
+            attempt.due_at = self.due_policy.due_at(attempt)
+            previous_hash = None if view is None else view.attempts[-1].event_hash
+            event = event_to_item(latest_event(attempt, None, "started", "portal", previous_hash=previous_hash))
+            attempt.event_hash = event_hash(event)
+            item = attempt_to_item(attempt)
+            writes = [Put(item), Put(event)]
+            if view is None:
+                writes.insert(0, Put(obligation_to_item(obligation_of(attempt))))
+            try:
+                await self._ruled.write(writes)
+                attempt.stored_item = item
+                return attempt
+            except StoreBusy as busy:
+                raise LedgerBusy(str(busy)) from busy
+            except Contention:
+                continue
+            except RuleRefused:
+                # Two starts at once write the same keys, so any rule can refuse the second one. It has lost a race.
+                if await self.obligation(client, reference, events=False) == view:
+                    raise
+        raise ObligationTaken(None)
+
+    def _now(self) -> float:
+        return whole_ms(self._clock())
+
+
+def _created_at_or_conflict(view: ObligationView, now: float, fee: str, metadata: Mapping[str, Any]) -> float:
+    """Return the creation time of a further attempt.
+
+    Raises ``MetadataDiffers``, ``ObligationTaken`` and ``MetadataErased``.
+    """
+    erased = view.obligation.metadata_erased_at is not None
+    differing = view.obligation.differences(fee, {} if erased else metadata)
+    if differing:
+        raise MetadataDiffers(view.obligation, differing)
+    if view.blocking is not None:
+        raise ObligationTaken(view.blocking)
+    if erased:
+        raise MetadataErased(view.obligation)
+    # Attempts at one obligation are ordered by their creation, so no two may share a millisecond.
+    return whole_ms(max(now, *(attempt.created_at + MILLISECOND_S for attempt in view.attempts)))

@@ -1,0 +1,201 @@
+"""Ask Pay.gov about what the lost part of a restored store may have held, before anything is decided from the rest.
+
+While a restore mark is open, this is done for each obligation without an attempt that began after the restore:
+
+    the live attempt and every further id that the obligation may have had ──► ask Pay.gov
+        ├─ a collection of the live attempt ──► record it
+        ├─ a collection of a lost attempt ────► fail the live one, because the lost one began after it had failed;
+        │                                       start the lost one again under its id, and record the collection
+        ├─ none ──────────────────────────────► go on as in normal life
+        └─ no answer ─────────────────────────► InDoubt: no token, no complete, no failure
+    no lookup can say "none" ──► a live attempt is put in doubt and blocks; without a live attempt, InDoubt
+
+"None" counts only ``token_grace_s`` after the restore: until then, a complete that was sent before the restore may
+arrive at Pay.gov. When the mark is cleared, the lost collections that an operator has recorded remain.
+
+Lost ids can be derived (:mod:`bursar.payments.attempt_ids`). The attempts that the check starts again count as begun
+before the restore, so that the check is repeated if the process dies in the middle of it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from bursar.paygov.collection import Collection
+from bursar.paygov.errors import PayGovError
+from bursar.payments.attempt_ids import possible_attempt_ids
+from bursar.payments.errors import ObligationTaken
+from bursar.payments.ledger.restores import LostCollection, RestoreMark, Restores
+from bursar.payments.records import Attempt
+from bursar.payments.status import FAILED, INITIATED, PENDING, PROCESSED, RECEIVED, TOKEN_EXPIRED_CODE, Actor, EventName
+from bursar.portal.contract.errors import InDoubt
+from bursar.portal.use_cases.completion import look_up
+from bursar.portal.use_cases.completion_outcomes import OUTCOMES, judge_collections
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.resolution import FOUND_UNCOMPLETED, RESTORED_IN_DOUBT, record_uncompleted, returned_unsent
+
+FOUND_LOST: Final = "Pay.gov has a collection of an attempt that the restored store did not have"
+LISTED_LOST: Final = "an operator found a collection of an attempt that the restored store did not have"
+SUPERSEDED: Final = "Pay.gov has a later attempt at this obligation, so this one failed before the store was restored"
+CANNOT_ASK: Final = "Pay.gov cannot be asked whether it was paid since: an operator must compare Pay.gov's reports"
+NOT_ANSWERED: Final = "Pay.gov could not be asked whether it was paid since"
+TOO_EARLY: Final = "a payment that was under way then may still arrive at Pay.gov"
+
+
+async def check_obligation(portal: Portal, like: Attempt, *, actor: Actor) -> bool:
+    """Make the record of the obligation of ``like`` agree with Pay.gov. In normal life, do nothing.
+
+    ``like`` is an attempt at the obligation or a draft of one; lost attempts get its identity. Return whether the
+    obligation may have changed.
+
+    Raises:
+        InDoubt: Pay.gov cannot be asked, or its answer is not final yet. Nothing has failed.
+        AttemptMoved, ObligationTaken: another caller has changed the obligation; try again.
+    """
+    state = await portal.restores.state()
+    if not may_be_concerned(portal, state, like):
+        return False
+    mark, listed = state.open_mark, _listed(state, like)
+    view = await portal.ledger.obligation(like.client, like.reference, events=False)
+    attempts = () if view is None else view.attempts
+    if any(each.status == PROCESSED for each in attempts):
+        return True
+    if view is not None and view.obligation.differences(like.fee, like.metadata):
+        return True  # a start refuses it, also without this check
+    live = None if view is None else view.blocking
+    for lost in listed:
+        if not any(each.agency_tracking_id == lost.agency_tracking_id and not each.live for each in attempts):
+            await _record_listed(portal, live, like, lost, state.marks[-1], actor)
+            return True
+    if mark is not None and all(mark.covers(each) for each in attempts):
+        await _ask(portal, mark, live, like, attempts, actor)
+    return True
+
+
+def may_be_concerned(portal: Portal, state: Restores, like: Attempt) -> bool:
+    """Return whether lost attempts at the obligation of ``like`` are recorded or possible. It reads nothing."""
+    if state.lost and _listed(state, like):
+        return True
+    mark = state.open_mark
+    if mark is None or portal.restores.is_checked(like.client, like.reference):
+        return False
+    is_draft = not like.agency_tracking_id
+    return is_draft or mark.covers(like)
+
+
+def _listed(state: Restores, like: Attempt) -> list[LostCollection]:
+    """Return the lost collections of the obligation that an operator has recorded."""
+    return [state.lost[each] for each in possible_attempt_ids(like.client, like.reference, ()) if each in state.lost]
+
+
+async def _ask(
+    portal: Portal, mark: RestoreMark, live: Attempt | None, like: Attempt, attempts: Sequence[Attempt], actor: Actor
+) -> None:
+    if live is not None and live.status == PENDING:
+        return  # it blocks every other attempt, and Pay.gov is asked about it by Pay.gov's own id
+    ids = possible_attempt_ids(like.client, like.reference, (each.agency_tracking_id for each in attempts))
+    lost = [portal.ledger.lost_attempt(like, each) for each in ids]
+    try:
+        own, *found = await _look_up_all(portal, [live, *lost])
+    except PayGovError:
+        raise InDoubt(NOT_ANSWERED) from None
+    later = [(attempt, collections) for attempt, collections in zip(lost, found, strict=True) if collections]
+    blocks = False
+    if live is not None and own:
+        portal.alert("found uncompleted", live, FOUND_UNCOMPLETED)
+        recorded = await record_uncompleted(portal, live, own, actor=actor)
+        blocks = recorded.status != FAILED
+    elif live is not None and later:
+        await _fail_superseded(portal, live, actor)
+    for attempt, collections in later:
+        blocks = await _record_lost(portal, mark, attempt, collections, actor) or blocks
+    if blocks:
+        return
+    if not portal.paygov.can_rule_out:
+        if live is None or own or later:
+            raise InDoubt(CANNOT_ASK)
+        await portal.ledger.put_in_doubt(live, RESTORED_IN_DOUBT, actor=actor)
+        return
+    if portal.clock() < _believed_at(portal, mark):
+        raise InDoubt(TOO_EARLY, _believed_at(portal, mark))
+    portal.restores.remember_checked(like.client, like.reference)
+
+
+def _believed_at(portal: Portal, mark: RestoreMark) -> float:
+    """Return from when on "none" is final: no complete from before the restore is on its way any more."""
+    return mark.restored_at + portal.settings.token_grace_s
+
+
+async def _look_up_all(portal: Portal, attempts: Sequence[Attempt | None]) -> list[tuple[Collection, ...]]:
+    """Return Pay.gov's collections of each attempt, none for None. Raises the first :class:`PayGovError`."""
+
+    async def ask(attempt: Attempt | None) -> tuple[Collection, ...]:
+        if attempt is None or not portal.paygov.lookups:
+            return ()
+        async with portal.restores.lookups:
+            return await look_up(portal, attempt) or ()
+
+    tasks = [asyncio.create_task(ask(attempt)) for attempt in attempts]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()  # after the first error, the other answers are not needed
+
+
+async def _fail_superseded(portal: Portal, live: Attempt, actor: Actor) -> None:
+    await portal.ledger.fail(
+        live, event=_failing_event(live), actor=actor, return_code=TOKEN_EXPIRED_CODE, return_detail=SUPERSEDED
+    )
+
+
+def _failing_event(live: Attempt) -> EventName:
+    if live.status == RECEIVED:
+        return "start_abandoned"
+    if live.status == INITIATED:
+        return "expired"
+    return "expired_unsent" if returned_unsent(live) else "never_charged"
+
+
+async def _record_lost(
+    portal: Portal, mark: RestoreMark, lost: Attempt, collections: tuple[Collection, ...], actor: Actor
+) -> bool:
+    """Start the lost attempt again, and record Pay.gov's collections of it. Return whether it blocks others then."""
+    try:
+        attempt = await portal.ledger.start_lost_attempt(lost, mark.restored_at)
+    except ObligationTaken as taken:
+        # Another attempt was paid too: the lost part of the store, or an operator, has charged the payer twice.
+        outcome = judge_collections(lost, collections).outcome
+        if taken.attempt is None:
+            raise
+        if outcome is not None and outcome.status != FAILED:
+            await portal.ledger.contradictions.keep(taken.attempt, outcome)
+            portal.alert("charged twice", taken.attempt, OUTCOMES["charged twice"].reason)
+        return True
+    portal.alert("found lost", attempt, FOUND_LOST)
+    if attempt.live:
+        attempt = await record_uncompleted(portal, attempt, collections, actor=actor)
+    return attempt.status != FAILED
+
+
+async def _record_listed(
+    portal: Portal, live: Attempt | None, like: Attempt, listed: LostCollection, mark: RestoreMark, actor: Actor
+) -> None:
+    """Record a lost attempt as charged, as an operator found it in Pay.gov's reports."""
+    if live is not None and live.agency_tracking_id != listed.agency_tracking_id:
+        if live.status == PENDING:
+            return  # its own collection decides first
+        await _fail_superseded(portal, live, actor)
+    lost = portal.ledger.lost_attempt(like, listed.agency_tracking_id)
+    attempt = await portal.ledger.start_lost_attempt(lost, mark.restored_at)
+    portal.alert("found lost", attempt, LISTED_LOST)
+    if not attempt.live:
+        return
+    doubted = await portal.ledger.put_in_doubt(attempt, LISTED_LOST, actor=actor)
+    await portal.ledger.resolve(
+        doubted,
+        settled_as=PROCESSED,
+        by=listed.by,
+        reason=listed.reason,
+        paygov_tracking_id=listed.paygov_tracking_id,
+    )

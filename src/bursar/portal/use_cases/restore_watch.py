@@ -1,0 +1,64 @@
+"""The restores from a backup as one process knows them: read once, and again while a restore mark is open.
+
+In normal life there is no mark, so the store is asked once in the life of a process.
+"""
+
+import asyncio
+from typing import Final
+
+from bursar.clock import Clock
+from bursar.payments.ledger.restores import RestoreMark, RestoreRecords, Restores
+from bursar.payments.records import partition_key
+
+READ_AGAIN_AFTER_S: Final = 10.0
+"""How soon a process notices that an operator has cleared the mark."""
+LOST_LOOKUPS_AT_ONCE_MAX: Final = 16
+"""Questions about lost attempts that one process has under way at once."""
+CHECKED_MAX: Final = 100_000
+"""Obligations that a process remembers as checked."""
+
+
+class RestoreWatch:
+    """The restore marks and lost collections of the store, as this process read them last."""
+
+    def __init__(self, records: RestoreRecords, clock: Clock) -> None:
+        self.lookups = asyncio.Semaphore(LOST_LOOKUPS_AT_ONCE_MAX)
+        self._records = records
+        self._clock = clock
+        self._known: Restores | None = None
+        self._read_at = 0.0
+        self._checked: set[str] = set()
+
+    async def state(self) -> Restores:
+        """Return what the store records. Raises the store's errors."""
+        known = self._known
+        if known is None or (known.open_mark is not None and self._clock() - self._read_at >= READ_AGAIN_AFTER_S):
+            before, known = known, await self._records.read()
+            self._known, self._read_at = known, self._clock()
+            if before is not None and before.open_mark != known.open_mark:
+                self._checked.clear()
+        return known
+
+    async def needs_care(self) -> bool:
+        """Return whether a restore mark is open or lost collections are recorded; False in normal life."""
+        state = await self.state()
+        return state.open_mark is not None or bool(state.lost)
+
+    async def open_mark(self) -> RestoreMark | None:
+        """Return the restore open mark; None in normal life. Raises the store's errors."""
+        return (await self.state()).open_mark
+
+    @property
+    def last_open_mark(self) -> RestoreMark | None:
+        """The open mark when the store was last read."""
+        return None if self._known is None else self._known.open_mark
+
+    def is_checked(self, client: str, reference: str) -> bool:
+        """Return whether this process has asked Pay.gov about the obligation since the restore."""
+        return partition_key(client, reference) in self._checked
+
+    def remember_checked(self, client: str, reference: str) -> None:
+        """Remember that Pay.gov has no lost attempt of the obligation, and can have none any more."""
+        if len(self._checked) >= CHECKED_MAX:
+            self._checked.clear()
+        self._checked.add(partition_key(client, reference))
