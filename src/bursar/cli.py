@@ -23,6 +23,15 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "bursar.bootstrap.commands:portal",
         "Run the portal and its sweeper against the configured store.",
     ),
+    "backup": ("bursar.bootstrap.store_commands:backup", "Copy the store while the portal runs, and check the copy."),
+    "restore": (
+        "bursar.bootstrap.store_commands:restore",
+        "Put a backup in the place of the store, and mark the store as restored.",
+    ),
+    "restored": (
+        "bursar.portal.restore_commands:restored",
+        "Show the restores of the store, or clear their mark after comparing with Pay.gov.",
+    ),
     "simulator": ("bursar.paygov.commands:simulator", "Run only Pay.gov's simulator."),
     "paygov": ("bursar.paygov.commands:paygov", "Probe which assumptions about Pay.gov hold."),
     "sql": ("bursar.reports.commands:sql", "Query all payments in SQL."),

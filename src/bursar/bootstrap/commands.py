@@ -25,10 +25,11 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
     try:
         return load_settings(flags, os.environ, Path.cwd())
     except SettingError as error:
-        _refuse(str(error))
+        refuse(str(error))
 
 
-def _run(settings: Settings, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run_command(settings: Settings, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run ``main`` until it ends. If it cannot start, end with one line and exit code 2."""
     import uvloop
 
     _run_processes(settings, lambda: uvloop.run(main()))
@@ -39,10 +40,11 @@ def _run_processes(settings: Settings, main: Callable[[], None]) -> None:
     try:
         main()
     except CannotStart as error:
-        _refuse(str(error))
+        refuse(str(error))
 
 
-def _refuse(line: str) -> NoReturn:
+def refuse(line: str) -> NoReturn:
+    """End the command with one line and exit code 2."""
     click.echo(f"bursar: {line}", err=True)
     sys.exit(UNUSABLE)
 
@@ -66,7 +68,7 @@ def up(**flags: Any) -> None:
     from bursar.bootstrap.up import run_up
 
     settings = settings_from(flags | {"log_level": os.environ.get("BURSAR_LOG_LEVEL", "warning")})
-    _run(settings, lambda: run_up(settings, click.echo))
+    run_command(settings, lambda: run_up(settings, click.echo))
 
 
 @click.command()
@@ -88,7 +90,7 @@ def portal(**flags: Any) -> None:
         return
     from bursar.bootstrap.up import run_portal
 
-    _run(settings, lambda: run_portal(settings, click.echo))
+    run_command(settings, lambda: run_portal(settings, click.echo))
 
 
 @click.command()
@@ -115,7 +117,7 @@ def reports(until_stdin_closes: bool, log: str, **flags: Any) -> None:
     try:
         code = asyncio.run(run_reports(settings, until_stdin_closes=until_stdin_closes))
     except CannotStart as error:
-        _refuse(str(error))
+        refuse(str(error))
     logging.shutdown()
     os._exit(code)  # everything is closed; an ordinary end lets DuckDB's binding print objects that it leaks
 
@@ -136,7 +138,7 @@ def demo(count: int, portal_url: str, simulator_url: str, seed: int | None, data
     Payers pay by card, bank account or PayPal. Some payments are declined, and some payers walk away.
     """
     settings = settings_from({"data": data})
-    _run(settings, lambda: _demo(settings, count, portal_url.rstrip("/"), simulator_url.rstrip("/"), seed))
+    run_command(settings, lambda: _demo(settings, count, portal_url.rstrip("/"), simulator_url.rstrip("/"), seed))
 
 
 async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: str, seed: int | None) -> None:
@@ -154,7 +156,7 @@ async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: 
                 count, portal_url, simulator_url, random.Random(seed), lambda: progress.advance(task)
             )
     except DemoFailed as error:
-        _refuse(str(error))
+        refuse(str(error))
     outcomes = ", ".join(f"{number} {status}" for status, number in sorted(made.statuses.items()))
     click.echo(f"{outcomes or 'none completed'}; {made.walked_away} walked away\n")
     async with Composition(settings, creates_store=False) as parts:

@@ -10,26 +10,29 @@ If a part cannot be made, :class:`CannotStart` gives the reason in one line.
 import logging
 import random
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import apsw
 
-from bursar.clock import Clock, system_clock
+from bursar.bootstrap.generations import Generations
+from bursar.clock import Clock, iso_ms, system_clock
 from bursar.dynamo import AsyncEngine, DynamoError, Store, StoreUnreachable, open_store
 from bursar.dynamo.clients.store import file_of
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 from bursar.dynamo.engine.engine import RulesRefused
+from bursar.dynamo.errors import StoreOutcomeUnknown
 from bursar.dynamo.storage.sqlite_file import MEMORY, StoreFormatError
 from bursar.payments.clients import Clients, ClientsError
+from bursar.payments.errors import LedgerBusy
 from bursar.payments.fees import FeeCatalogue, FeesError
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.rules import only_more_fees
 from bursar.private_files import TooOpen, make_private_folder, require_private
-from bursar.rules import Rules
+from bursar.rules import Rules, RulesError
 from bursar.rules.language.toml import rules_from_toml, rules_to_toml
 from bursar.rules.native import load_guard
 from bursar.settings import Settings, list_of
@@ -50,6 +53,10 @@ if TYPE_CHECKING:
     from bursar.reports.reports import Reports
 
 
+RESTORED: Final = (
+    "THE STORE WAS RESTORED FROM A BACKUP at %s (%s): until an operator clears the mark (`bursar restored --clear`), "
+    "Pay.gov is asked before anything is decided about older payments, and before each new one"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -85,6 +92,7 @@ class Composition:
         self._ledger: Ledger | None = None
         self._paygov: PayGov | None = None
         self._reports: Reports | None = None
+        self._generations: Generations | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -151,7 +159,7 @@ class Composition:
                 if self._creates_store:
                     await ledger.create_table()
                 else:
-                    await self._expect_table(store)
+                    await self.expect_table()
                 if isinstance(store, AsyncEngine):
                     _store_rules(store, table, ledger, self._creates_store)
             except (DynamoError, RulesRefused, StoreUnreachable) as error:
@@ -213,9 +221,10 @@ class Composition:
         from bursar.portal.use_cases.daily_sealing import DailySealing
         from bursar.portal.use_cases.portal import Portal, PortalSettings
 
-        settings, store = self.settings, await self.store()
-        return Portal(
-            await self.ledger(),
+        settings, store, ledger = self.settings, await self.store(), await self.ledger()
+        await self._keep_generation(store, ledger)
+        portal = Portal(
+            ledger,
             await self.paygov() if asks_paygov else _paygov_without_network(settings),
             self.fees,
             self.clients,
@@ -232,10 +241,40 @@ class Composition:
             observer=self.metrics,
             # The disk of any other store is monitored where that store runs.
             write_trouble=store.write_error if isinstance(store, AsyncEngine) else None,
-            sealing=DailySealing(
-                (await self.ledger()).daily_roots, self.root_copies, clock=self.clock, randomness=self.randomness
-            ),
+            sealing=DailySealing(ledger.daily_roots, self.root_copies, clock=self.clock, randomness=self.randomness),
         )
+        await self._report_restore(portal)
+        return portal
+
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """Return the background work of a process that serves the portal: it raises an embedded store's generation."""
+        store = self._store
+        if self._generations is None or not isinstance(store, AsyncEngine):
+            return []
+        return [self._generations.keep_raising(store.engine.rows_changed)]
+
+    async def _keep_generation(self, store: Store, ledger: Ledger) -> None:
+        """Mark an embedded store that was restored by hand, and raise its generation now and at the end."""
+        path = file_of(self.settings.store_url)
+        if path is None or path == MEMORY or self._generations is not None:
+            return
+        self._generations = generations = Generations(ledger, path)
+        try:
+            await generations.mark_if_behind()
+            if self._creates_store:
+                await generations.raise_and_note()
+                self._ending.push_async_callback(generations.raise_if_possible)
+        except (DynamoError, LedgerBusy, RulesError) as error:
+            raise CannotStart(f"the table {self.settings.table} in {self.settings.store_url}: {error}") from error
+
+    async def _report_restore(self, portal: "Portal") -> None:
+        """Read the restore marks, and log the open one. Raises :class:`CannotStart`."""
+        try:
+            mark = await portal.restores.open_mark()
+        except (DynamoError, StoreUnreachable, StoreOutcomeUnknown) as error:
+            raise CannotStart(f"the table {self.settings.table} in {self.settings.store_url}: {error}") from error
+        if mark is not None:
+            _log.error(RESTORED, iso_ms(mark.restored_at), mark.way, extra={"alert": "restored"})
 
     @property
     def root_copies(self) -> "RootCopies | None":
@@ -310,8 +349,9 @@ class Composition:
             _log.warning("WEBHOOKS MAY REACH PRIVATE ADDRESSES: %s", private)
         return subscriptions
 
-    async def _expect_table(self, store: Store) -> None:
-        table = self.settings.table
+    async def expect_table(self) -> None:
+        """Raise :class:`CannotStart` if the store has no payments table."""
+        store, table = await self.store(), self.settings.table
         try:
             await store.call("DescribeTable", {"TableName": table})
         except DynamoError as error:

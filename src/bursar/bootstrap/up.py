@@ -274,5 +274,5 @@ async def _tasks(parts: Composition, portal: Portal, reports: PaymentReports, *,
         if has_reports_process(settings)
         else write_lake_when_due(reports, settings.lake_interval_s)
     )
-    tasks = [run_sweeper(portal, settings.sweep_interval_s), keeper]
+    tasks = [run_sweeper(portal, settings.sweep_interval_s), keeper, *parts.tasks()]
     return tasks if webhooks is None else [*tasks, webhooks.run()]

@@ -15,12 +15,10 @@ from bursar.clock import Clock
 from bursar.dynamo.core.guards import GuardLoader
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.engine.group_commit import AsyncEngine
-from bursar.dynamo.storage.sqlite_file import MEMORY
+from bursar.dynamo.storage.sqlite_file import MEMORY, SQLITE_FILES
 from bursar.private_files import require_private
 
 FILE_SCHEME = "file:"
-SQLITE_FILES = ("", "-wal", "-shm")
-"""What SQLite appends to the file's name for each file of a store."""
 REMOTE_SCHEMES = ("dynamodb:", "dynamodb+http:", "dynamodb+https:")
 
 

@@ -270,6 +270,10 @@ class Engine:
             examined = 0
         self._next_housekeeping_at = now + (HOUSEKEEPING_EVERY_S if examined < ITEMS_PER_RUN_MAX else 0.0)
 
+    def rows_changed(self) -> int:
+        """Return the number of rows that this engine has changed in its file since it was opened."""
+        return int(self._storage.connection.total_changes())
+
     def set_address(self, address: str) -> None:
         """Set the address of the server of this engine (``host:port``), for DescribeEndpoints."""
         self._core.address = address

@@ -21,6 +21,8 @@ FORMAT_VERSION = 3
 """Format 2 added streams. In a file of format 3 a guard may find the owner of a unique value in an item of the table,
 not in the owners table, where an older Bursar would look. Opening a file of an older format upgrades it."""
 MEMORY = ":memory:"
+SQLITE_FILES = ("", "-wal", "-shm")
+"""What SQLite appends to the file's name for each file of a store."""
 TABLE_ITSELF = 0
 """The index number under which a table's own items are counted; indexes count from 1."""
 
