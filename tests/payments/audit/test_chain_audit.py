@@ -66,6 +66,16 @@ async def test_an_altered_event_is_named(engine: AsyncEngine, paid: Attempt) -> 
     assert report.count == 1
 
 
+async def test_an_altered_amount_of_an_attempt_is_named(engine: AsyncEngine, paid: Attempt) -> None:
+    attempt = next(i for i in await items_of(engine, paid.client, paid.reference) if i["kind"] == {"S": "attempt"})
+    engine.engine.put_rules_document(TABLE_NAME, None)  # the sentinel of Pay.gov's id would not fit
+    await put(engine, attempt | {"amount": {"N": "6"}, "payGovTrackingId": {"S": "another"}})
+    assert [finding.check for finding in (await audit_chains(engine, TABLE_NAME)).findings] == [
+        "amount of the attempt is not amount of event 1",
+        "payGovTrackingId of the attempt is not paygov_tracking_id of event 4",
+    ]
+
+
 async def test_a_removed_event_is_named(engine: AsyncEngine, paid: Attempt) -> None:
     items = await items_of(engine, paid.client, paid.reference)
     await remove(engine, next(item for item in items if item["sk"]["S"].endswith("#0003")))

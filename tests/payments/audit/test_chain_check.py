@@ -110,7 +110,8 @@ def test_two_events_that_exchanged_all_but_their_numbers_are_found(items: Items,
 @given(histories(), st.data())
 def test_a_changed_head_is_found(items: Items, data: st.DataObject) -> None:
     attempt = data.draw(st.sampled_from(of_kind(items, "attempt")))
-    name = data.draw(st.sampled_from(["eventHash", "eventSeq", "status", "lastUpdatedAt", "agencyTrackingId"]))
+    names = ["eventHash", "eventSeq", "status", "lastUpdatedAt", "agencyTrackingId", "amount", "fee", "feeVersion"]
+    name = data.draw(st.sampled_from(names))
     value = data.draw(st.sampled_from([None, {"S": "x"}, {"N": "0"}, {"N": "12345678901234567890"}]))
     changed = {other: attempt[other] for other in attempt if other != name} | ({name: value} if value else {})
     findings = found(replaced(items, attempt, changed))

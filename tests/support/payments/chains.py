@@ -28,7 +28,8 @@ def histories(draw: st.DrawFn, *, unchained: bool = False) -> list[dict[str, Any
             break
         attempt = _new_attempt(number, STARTED + 1000 * number)
         previous = attempts[-1].event_hash if attempts else None
-        attempt, event = _described(attempt, None, "started", "portal", {}, previous if chained else None, chained)
+        owed = {"amount": "60.00", "fee": attempt.fee, "fee_version": attempt.fee_version}
+        attempt, event = _described(attempt, None, "started", "portal", owed, previous if chained else None, chained)
         items.append(event)
         while attempt.status not in FINAL and attempt.event_seq < EVENTS_MAX:
             step = draw(st.sampled_from(edges_from(attempt.status)))

@@ -7,12 +7,14 @@ its place, the sort key: its attempt and its number. Its findings, by kind:
     removed     a number is missing in an attempt's events, or events have no attempt
     misplaced   the content of an item belongs to another key, as after a swap or a copy
     unchained   an event or attempt holds no hash although the event before it is chained
-    disagrees   the attempt, or the next event, has other facts than the event
+    disagrees   the attempt, or the next event, has another status, time, amount or id than the event
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from decimal import Decimal
+from typing import Any, Final, Literal
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH, event_hash
@@ -216,10 +218,22 @@ class _ObligationCheck:
         # An erasure changes nothing about the payment, so it keeps the time of the last change.
         changes = [seq for seq, event in chain.events.items() if _text(event, "name") != METADATA_ERASED]
         self._check_same(chain, attempt, "lastUpdatedAt", max(changes, default=last_seq), "at")
+        self._check_facts(chain, attempt)
 
     def _check_same(self, chain: _Chain, attempt: Item, name: str, seq: int, of_event: str) -> None:
         if _text(chain.events[seq], of_event) != _text(attempt, name):
             self._add("disagrees", chain, None, f"{name} of the attempt is not {of_event} of event {seq}")
+
+    def _check_facts(self, chain: _Chain, attempt: Item) -> None:
+        """Check the attempt's facts about money against the events that hold them; older events may not."""
+        held: dict[str, tuple[int, str]] = {}
+        for seq in sorted(chain.events):
+            detail = _detail(chain.events[seq])
+            held |= {name: (seq, str(detail[name])) for name in _FACTS if name in detail}
+        for name, (seq, value) in held.items():
+            attribute, same = _FACTS[name]
+            if not same(attempt.get(attribute, {}), value):
+                self._add("disagrees", chain, None, f"{attribute} of the attempt is not {name} of event {seq}")
 
     def _in_partition(self, item: Item) -> bool:
         client, reference = _text(item, "client"), _text(item, "reference")
@@ -230,6 +244,34 @@ class _ObligationCheck:
         if seq is not None:
             place += f", event {seq}"
         self._findings.append(ChainFinding(kind, place, check, self._client, self._reference, chain.attempt_id, seq))
+
+
+def _is_amount(stored: Any, text: str) -> bool:
+    try:
+        return Decimal(stored.get("N", "")) == Decimal(text)
+    except ArithmeticError:
+        return False
+
+
+def _is_text(stored: Any, text: str) -> bool:
+    return bool(stored == {"S": text})
+
+
+_FACTS: Final[Mapping[str, tuple[str, Callable[[Any, str], bool]]]] = {
+    "amount": ("amount", _is_amount),
+    "fee": ("fee", _is_text),
+    "fee_version": ("feeVersion", _is_text),
+    "paygov_tracking_id": ("payGovTrackingId", _is_text),
+}
+"""Name in an event's detail → the attempt's attribute with the same fact, and how the two are compared."""
+
+
+def _detail(event: Item) -> Mapping[str, Any]:
+    try:
+        detail = json.loads(_text(event, "detail") or "{}")
+    except ValueError:
+        return {}  # it is reported as altered
+    return detail if isinstance(detail, dict) else {}
 
 
 def _is_chained(chain: _Chain) -> bool:

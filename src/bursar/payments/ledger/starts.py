@@ -164,7 +164,9 @@ class Starts(Lookups):
             attempt.created_at, attempt.updated_at = created_at, max(created_at, now)
             attempt.due_at = self.due_policy.due_at(attempt)
             previous_hash = None if view is None else view.attempts[-1].event_hash
-            event = event_to_item(latest_event(attempt, None, "started", "portal", previous_hash=previous_hash))
+            owed = {"amount": f"{attempt.amount:.2f}", "fee": attempt.fee, "fee_version": attempt.fee_version}
+            started = latest_event(attempt, None, "started", "portal", owed, previous_hash=previous_hash)
+            event = event_to_item(started)
             attempt.event_hash = event_hash(event)
             item = attempt_to_item(attempt)
             writes = [Put(item), Put(event)]

@@ -80,7 +80,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
                 "name": "started",
                 "actor": "portal",
                 "toStatus": "received",
-                "detail": {},
+                "detail": {"amount": "60.00", "fee": "PETITION_FILING_FEE", "feeVersion": "2020-01-01"},
             },
             {
                 "agencyTrackingId": _ATTEMPT,

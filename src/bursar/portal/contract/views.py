@@ -36,6 +36,7 @@ DETAIL_NAMES: Final[Mapping[str, str]] = {
     "payment_method": "payGovPaymentType",  # Pay.gov's type, not a label
     "return_code": "returnCode",
     "return_detail": "returnDetail",
+    "fee_version": "feeVersion",
     "repeat_used": "repeatUsed",
 }
 
