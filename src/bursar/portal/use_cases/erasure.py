@@ -1,7 +1,6 @@
 """Erase the metadata, which are personal data, of obligations that ended long ago."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bursar.payments.ledger.erasure import ErasureResult
@@ -27,13 +26,12 @@ async def erase_metadata(
     client: str | None = None,
     fee: str | None = None,
     dry_run: bool = False,
-    on_obligation: Callable[[], None] = lambda: None,
 ) -> ErasureReport:
     """Erase the metadata of every obligation whose attempts all ended more than ``ended_before_days`` ago.
 
     Each obligation is one transaction, so a run that was stopped continues where it was. ``client`` and ``fee`` narrow
-    the choice. ``dry_run``: write nothing, and report what would be erased. ``on_obligation`` is called for each one.
-    Raises ``LedgerBusy`` and the store's errors.
+    the choice. ``dry_run``: write nothing, and report what would be erased. Raises ``LedgerBusy``, and the store's
+    errors.
     """
     ended_before = portal.clock() - ended_before_days * DAY_S
     report = ErasureReport()
@@ -43,5 +41,4 @@ async def erase_metadata(
         )
         report.obligations[result] += 1
         report.attempts += attempts if result == "erased" else 0
-        on_obligation()
     return report
