@@ -209,6 +209,7 @@ def test_a_scheduled_pass_delivers_webhooks(
         ("STORE", None, "BURSAR_STORE: must be dynamodb"),
         ("STORE", "file:/tmp/bursar.db", "got file:/tmp/bursar.db"),
         ("CLIENTS", None, "BURSAR_CLIENTS is not set"),
+        ("AUDIT_ROOTS", "roots.jsonl", "BURSAR_AUDIT_ROOTS: must be s3://BUCKET/PREFIX in a Lambda function"),
         ("PAYGOV_URL", None, "BURSAR_PAYGOV_URL is not set"),
         ("TABLE", "another", "BURSAR_TABLE: there is no table another in "),
         ("TABEL", "x", "did you mean table?"),

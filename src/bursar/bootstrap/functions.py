@@ -79,7 +79,7 @@ async def _composition(ending: AsyncExitStack) -> Composition:
 
 
 def _settings() -> Settings:
-    """Return the settings. Raise :class:`CannotStart`, also for a store whose file would be lost with its instance."""
+    """Return the settings. Raise :class:`CannotStart`, also for files that would be lost with the instance."""
     try:
         settings = load_settings({}, os.environ, Path.cwd())
     except SettingError as error:
@@ -88,6 +88,11 @@ def _settings() -> Settings:
         raise CannotStart(
             "BURSAR_STORE: must be dynamodb:?region=NAME in a Lambda function, which keeps no files; "
             f"got {settings.store_url}"
+        )
+    if settings.audit_roots is not None and not settings.audit_roots.startswith("s3:"):
+        raise CannotStart(
+            "BURSAR_AUDIT_ROOTS: must be s3://BUCKET/PREFIX in a Lambda function, which keeps no files; "
+            f"got {settings.audit_roots}"
         )
     if settings.clients is None:
         raise CannotStart("BURSAR_CLIENTS is not set: the development client has no IAM role")

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from bursar.payments import Attempt, LedgerError, NoSuchEdge, ObligationView, Outcome
+from bursar.payments.audit.chain_check import check_obligation
+from bursar.payments.records import partition_key
 from bursar.payments.status import EDGES, moves
 from tests.support.hypothesis_profiles import examples
 from tests.support.payments.stage import STARTED, Wall
@@ -184,6 +186,8 @@ class AnySequence(RuleBasedStateMachine):
         return attempt
 
     def judge(self, view: ObligationView) -> None:
+        found, _ = check_obligation(self.run(self.ledger._ruled.partition({"S": partition_key("c", "r")})))
+        assert found == []
         assert [one.status != "failed" for one in view.attempts[:-1]].count(True) == 0
         for attempt in view.attempts:
             was, self.seen[attempt.agency_tracking_id] = self.seen.get(attempt.agency_tracking_id), attempt.status
