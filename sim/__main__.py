@@ -12,9 +12,11 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS
 from sim.canaries import CANARIES, Catch, catch
 from sim.matrix import BEHAVIOURS, Cell, cells, play
 from sim.matrix_page import PAGE, key_of, render
+from sim.resolution_times import Cause, summary
 from sim.run import Verdict, simulate
 
 SIMULATION_PAGE = Path(__file__).resolve().parent.parent / "docs" / "simulation.md"
@@ -58,25 +60,44 @@ def _run_many(seeds: range, workers: int) -> int:
     began, bad = time.monotonic(), 0
     faults: Counter[str] = Counter()
     alerts: Counter[str] = Counter()
-    payments = charges = given_up = 0
+    left: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    times_s: dict[bool, list[tuple[Cause, float]]] = {True: [], False: []}
+    obligations = {True: 0, False: 0}
+    charges = 0
     with ProcessPoolExecutor(workers) as pool:
         for verdict in pool.map(simulate, seeds, chunksize=4):
             faults.update(verdict.faults)
             alerts.update(verdict.alerts)
-            payments, charges = payments + verdict.payments, charges + verdict.charges
-            given_up += verdict.given_up
+            charges += verdict.charges
+            obligations[verdict.can_rule_out] += verdict.payments
+            left[verdict.can_rule_out].update(verdict.left)
+            times_s[verdict.can_rule_out] += verdict.resolutions
             if verdict.findings:
                 bad += 1
                 _print_verdict(verdict)
     print(
-        f"\n{len(seeds)} seeds in {time.monotonic() - began:.0f} s: {payments} obligations, {charges} charges, ", end=""
+        f"\n{len(seeds)} seeds in {time.monotonic() - began:.0f} s: {sum(obligations.values())} obligations, ", end=""
     )
-    print(f"{given_up} attempts left to a person and settled by one, {bad} seeds with findings")
+    print(f"{charges} charges, {bad} seeds with findings")
+    for can_rule_out, title in ((True, "with a lookup"), (False, "without a lookup")):
+        print(f"{title}, {obligations[can_rule_out]} obligations")
+        _print_resolution(left[can_rule_out], times_s[can_rule_out])
     for title, counts in (("injected", faults), ("alerts", alerts)):
         print(title)
         for name, count in sorted(counts.items()):
             print(f"  {count:7d}  {name}")
     return bool(bad)
+
+
+def _print_resolution(left: Counter[str], times_s: list[tuple[Cause, float]]) -> None:
+    """Print what was left to a person. A contradiction always is: Pay.gov's collection does not fit the attempt."""
+    contradicted = {reason: count for reason, count in left.items() if reason in CONTRADICTIONS}
+    unknown = {reason: count for reason, count in left.items() if reason not in CONTRADICTIONS}
+    print(*(f"  {line}" for line in summary(times_s)), sep="\n")
+    for kind, counts in (("unknown outcomes", unknown), ("contradictions", contradicted)):
+        print(f"  {sum(counts.values()):7d}  {kind} left to a person")
+        for reason, count in sorted(counts.items()):
+            print(f"           {count:7d}  {reason}")
 
 
 def _run_matrix(workers: int) -> int:

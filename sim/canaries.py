@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 from bursar.paygov.client import PayGov
 from bursar.paygov.collection import Collection
-from bursar.paygov.errors import Lost, NotSent, OutcomeUnknown, TimedOut
+from bursar.paygov.config import Lookup, PayGovConfig
+from bursar.paygov.errors import Lost, NotSent, OutcomeUnknown, PayGovError, TimedOut
 from bursar.payments import records
 from bursar.payments import rules as payment_rules
 from bursar.payments.ledger import journal, ledger, starts
@@ -203,6 +204,24 @@ def _lost_collections_forgotten() -> AbstractContextManager[Any]:
     return patch.object(after_restore, "_listed", lambda state, like: [])
 
 
+def _refused_lookup_means_none() -> AbstractContextManager[Any]:
+    honest = completion.look_up
+
+    async def look_up(portal: Portal, attempt: Attempt) -> Any:
+        try:
+            return await honest(portal, attempt)
+        except PayGovError:
+            return ()
+
+    return patch.object(resolution, "look_up", look_up)
+
+
+def _lookups(altered: Callable[[tuple[Lookup, ...]], tuple[Lookup, ...]]) -> Plant:
+    honest = PayGovConfig.available_lookups.fget
+    assert honest is not None
+    return lambda: patch.object(PayGovConfig, "available_lookups", property(lambda config: altered(honest(config))))
+
+
 def _repeat_forgotten() -> AbstractContextManager[Any]:
     honest = Ledger.record_unknown
 
@@ -370,11 +389,15 @@ def _sweeper_hangs() -> AbstractContextManager[Any]:
 # fmt: off
 CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("a timeout is judged as failed", _completion_judged(TimedOut, _failed), 1),
-    Canary("a lost reply is judged as failed", _completion_judged(Lost, _failed), 1),
-    Canary("an unsent complete is judged as paid", _completion_judged(NotSent, _paid), 1),
+    Canary("a lost reply is judged as failed", _completion_judged(Lost, _failed), 11),
+    Canary("an unsent complete is judged as paid", _completion_judged(NotSent, _paid), 5),
     Canary("complete is repeated blindly", _repeated_blindly, 1),
     Canary("the refusal of a second complete is definite", _second_refusal_is_definite, 1),
-    Canary("fault 4117 on the first complete is definite", _unusable_is_definite, 3),
+    Canary("fault 4117 on the first complete is definite", _unusable_is_definite, 6),
+    Canary("a lookup that is refused means \"none\"", _refused_lookup_means_none, 105),
+    Canary("the \"none\" of a lookup that is not confirmed is believed",
+           _lookups(lambda lookups: tuple(replace(each, confirmed=True) for each in lookups)), 11),
+    Canary("only the first lookup is asked", _lookups(lambda lookups: lookups[:1]), 12),
     Canary("the second complete is not remembered", _repeat_forgotten, 1),
     Canary("time fails an attempt that a restored store does not know to be charged", _expires_unasked, 30),
     Canary("a restored store asks nothing", _restored_unasked, 36),
@@ -382,16 +405,16 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("a restored store believes \"none\" at once", _none_is_believed_at_once, 227),
     Canary("what an operator found lost is not remembered", _lost_collections_forgotten, 68),
     Canary("the lease is ignored", _lease_ignored, 5),
-    Canary("a completion ends with its caller", _abandoned_with_its_caller, 2),
+    Canary("a completion ends with its caller", _abandoned_with_its_caller, 5),
     Canary("the amount is not checked",
-           _collection_judged(lambda attempt, said: replace(said, transaction_amount=attempt.amount)), 26),
+           _collection_judged(lambda attempt, said: replace(said, transaction_amount=attempt.amount)), 28),
     Canary("the agency tracking id is not checked",
-           _collection_judged(lambda attempt, said: replace(said, agency_tracking_id=attempt.agency_tracking_id)), 40),
+           _collection_judged(lambda attempt, said: replace(said, agency_tracking_id=attempt.agency_tracking_id)), 31),
     Canary("Pay.gov's id is kept in lower case",
            _collection_judged(outcome_altered=lambda said: replace(
-               said, paygov_tracking_id=said.paygov_tracking_id and said.paygov_tracking_id.lower())), 2),
-    Canary("an ACH debit that bounces is ignored", _collection_judged(outcome_altered=_bounce_ignored), 2),
-    Canary("an ACH debit is paid once accepted", _collection_judged(outcome_altered=_acceptance_is_payment), 2),
+               said, paygov_tracking_id=said.paygov_tracking_id and said.paygov_tracking_id.lower())), 1),
+    Canary("an ACH debit that bounces is ignored", _collection_judged(outcome_altered=_bounce_ignored), 6),
+    Canary("an ACH debit is paid once accepted", _collection_judged(outcome_altered=_acceptance_is_payment), 6),
     Canary("the rule of one live attempt is dropped", _rule_dropped("one-live-attempt"), 1),
     Canary("a reference's case makes another obligation", _case_kept, 5),
     Canary("an outcome is answered and not recorded", _never_recorded, 1),
@@ -399,16 +422,16 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("an event has the name of another step", _another_step_written, 1),
     Canary("an event names another actor", _another_actor_written, 1),
     Canary("a lease never ends", _lease_kept, 1),
-    Canary("writes do not compare what was read", _writes_compare_nothing, 22),
-    Canary("a missing answer of the store counts as written", _missing_answer_is_written, 30),
+    Canary("writes do not compare what was read", _writes_compare_nothing, 30),
+    Canary("a missing answer of the store counts as written", _missing_answer_is_written, 19),
     Canary("\"none\" is believed while the token lives",
-           lambda: patch.object(resolution, "_token_is_dead", lambda portal, attempt: True), 29),
-    Canary("an unknown outcome expires with the token", _unknown_expires, 5),
+           lambda: patch.object(resolution, "_token_is_dead", lambda portal, attempt: True), 3),
+    Canary("an unknown outcome expires with the token", _unknown_expires, 1),
     Canary("an attempt with an unknown outcome gives way to another", _unknown_gives_way, 1),
-    Canary("the sweeper ignores received attempts", _sweeper_ignores("received"), 13),
-    Canary("the sweeper ignores initiated attempts", _sweeper_ignores("initiated"), 2),
-    Canary("the sweeper ignores pending attempts", _sweeper_ignores("pending"), 2),
-    Canary("the sweeper hangs on unknown outcomes", _sweeper_hangs, 2),
+    Canary("the sweeper ignores received attempts", _sweeper_ignores("received"), 2),
+    Canary("the sweeper ignores initiated attempts", _sweeper_ignores("initiated"), 3),
+    Canary("the sweeper ignores pending attempts", _sweeper_ignores("pending"), 3),
+    Canary("the sweeper hangs on unknown outcomes", _sweeper_hangs, 1),
     Canary("one unanswered request opens the breaker permanently", _breaker_opens_permanently, 1),
     Canary("a pending payment is reported as success", _pending_is_success, 1),
     Canary("attempts that only a person can settle are not listed", _nothing_is_listed, 1),

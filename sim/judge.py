@@ -16,6 +16,7 @@ from bursar.payments.records import Attempt, Event, ObligationView
 from bursar.payments.rules import payment_rules
 from bursar.rules.audit.table_audit import audit_table
 from sim.actors import Bill
+from sim.resolution_times import resolution
 from sim.transition_check import steps_outside_the_table
 from sim.world import TABLE, World, catalogue
 
@@ -136,6 +137,9 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
     if attempt.due_at is not None:
         findings.append(f"{name} is final and still due")
     history = [event for event in events if event.agency_tracking_id == name]
+    resolved = resolution(history)
+    if resolved is not None:
+        world.resolutions.append(resolved)
     if [event.seq for event in history] != list(range(1, len(history) + 1)):
         findings.append(f"{name}: events are missing or doubled: {[event.seq for event in history]}")
     if attempt.event_seq != len(history) or attempt.version < attempt.event_seq:

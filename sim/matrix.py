@@ -22,7 +22,7 @@ from sim.loop import VirtualLoop, run_virtual
 from sim.mortality import Process
 from sim.operators import take_over
 from sim.paygov_faults import Outage
-from sim.world import Gone, Weather, World
+from sim.world import NO_LOOKUP, ONLY_QUERY, Gone, Weather, World
 
 REFERENCE: Final = "6f9619ff-8b86-4d01-b42d-00c04fc964ff"
 OUTAGE_S: Final = 3600.0
@@ -283,7 +283,7 @@ def _ordinal(steps: tuple[str, ...], number: int) -> str:
 
 
 async def _play(loop: VirtualLoop, cell: Cell) -> Fate:
-    world = World(loop, "matrix", Weather(query_available=cell.query), process_count=0)
+    world = World(loop, "matrix", Weather(lookups=ONLY_QUERY if cell.query else NO_LOOKUP), process_count=0)
     world.paygov.settings = replace(world.paygov.settings, ach_settle_s=ACH_SETTLE_S)
     await world.start()
     stage = Stage(world, cell)

@@ -7,11 +7,11 @@ from bursar.payments.due import TOKEN_AGE_MAX_S
 from bursar.payments.records import Attempt
 from bursar.portal.contract.errors import Conflict, PortalError
 from bursar.portal.use_cases.attention import attention, resolve
+from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.restored import clear, lost_collections
-from sim.world import World
+from sim.world import FAR_S, World
 
-FAR_S: Final = 10 * 365 * 24 * 3600.0
 LIVE_MAX: Final = 1000
 COMPARE_AGAIN_S: Final = 900.0
 BY: Final = "Ada of finance"
@@ -31,8 +31,10 @@ async def settle_charged(world: World) -> int:
     """Settle listed attempts with a charge in the books as processed, during the run, and return their number."""
     portal, settled = operators_portal(world), 0
     for listed in await attention(portal):
-        if world.books.charges(listed.attempt.agency_tracking_id):
-            settled += await _settle(world, portal, listed.attempt)
+        charged = world.books.charges(listed.attempt.agency_tracking_id)
+        if charged and await _settle(world, portal, listed.attempt):
+            settled += 1
+            world.left[_without_details(listed.reason)] += 1
     return settled
 
 
@@ -60,9 +62,10 @@ async def take_over(world: World) -> list[str]:
     if not left:
         return findings
     portal = operators_portal(world)
-    listed = {listed.attempt.agency_tracking_id for listed in await attention(portal)}
+    listed = {listed.attempt.agency_tracking_id: listed.reason for listed in await attention(portal)}
     for attempt in left:
         name = attempt.agency_tracking_id
+        world.left[_without_details(listed.get(name, "not listed"))] += 1
         if name not in listed:
             findings.append(f"{name} is still {attempt.status} after the quiet period, and not listed for an operator")
         elif not _only_a_person_can(world, attempt):
@@ -72,13 +75,18 @@ async def take_over(world: World) -> list[str]:
     return findings
 
 
+def _without_details(reason: str) -> str:
+    """Return ``reason`` without what Pay.gov has instead, so that equal reasons are counted together."""
+    return next((row for row in CONTRADICTIONS if reason.startswith(row)), reason)
+
+
 def _only_a_person_can(world: World, attempt: Attempt) -> bool:
     """Return whether only an operator can settle it: Pay.gov cannot be asked, or it charged another amount."""
     if attempt.status == "pending":
         return _another_amount(world, attempt)
     if attempt.status != "processing" or not attempt.outcome_unknown or not attempt.unknown_reason:
         return False
-    return not world.sky.query_available or _another_amount(world, attempt)
+    return not world.sky.can_rule_out or _another_amount(world, attempt)
 
 
 def _another_amount(world: World, attempt: Attempt) -> bool:

@@ -20,6 +20,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bursar.paygov.errors import Lost, NotSent, TimedOut
+from bursar.paygov.protocol import LookupName
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator
 from bursar.paygov.simulator.books import Entry
 from bursar.paygov.transport import HttpReply, Transport
@@ -116,11 +117,21 @@ class CountingPlan(MisbehaviourPlan):
 class OddPayGov(Simulator):
     """A Pay.gov that sometimes charges another amount, or answers with another payer's collection.
 
-    ``oddity`` is the probability of each, for one completion.
+    ``oddity`` is the probability of each, for one completion. If it is ``blind``, getDetails finds no collection by its
+    agency tracking id.
     """
 
     oddity = 0.0
+    blind = False
     counts: Counter[str]
+
+    def find(self, lookup: LookupName, tcs_app_id: str, agency_tracking_id: str) -> tuple[Entry, ...]:
+        """Find the collections, unless it is blind."""
+        found = super().find(lookup, tcs_app_id, agency_tracking_id)
+        if not (self.blind and lookup == "details" and found):
+            return found
+        self.counts["Pay.gov lookup blind to a collection"] += 1
+        return ()
 
     def complete(self, tcs_app_id: str, token: str) -> Entry:
         """Complete the collection, with an oddity if one is drawn."""

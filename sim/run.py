@@ -13,6 +13,7 @@ from sim.actors import Application, bills
 from sim.judge import judge
 from sim.loop import Deadlock, VirtualLoop, run_virtual
 from sim.operators import compare_after_restore, live_attempts, settle_charged, take_over
+from sim.resolution_times import Cause
 from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 
 BILLS_MIN, BILLS_MAX = 2, 6
@@ -25,13 +26,19 @@ QUIET_STEPS_MAX = 7
 
 @dataclass
 class Verdict:
-    """The result of one seed. ``findings`` is empty for a good run; ``timeline`` explains a bad one."""
+    """The result of one seed. ``findings`` is empty for a good run; ``timeline`` explains a bad one.
+
+    ``left``: reason → the attempts that were left to a person. ``resolutions``: cause and time of each lost reply that
+    was resolved. ``can_rule_out``: a lookup could say that Pay.gov has no collection.
+    """
 
     seed: int
     findings: list[str]
     payments: int = 0
     charges: int = 0
-    given_up: int = 0
+    can_rule_out: bool = True
+    left: Counter[str] = field(default_factory=Counter)
+    resolutions: list[tuple[Cause, float]] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
     timeline: list[str] = field(default_factory=list)
@@ -76,7 +83,6 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         await asyncio.sleep(QUIET_STEP_S)
         if not await live_attempts(world):
             break
-    given_up = len(await live_attempts(world))
     findings = [f"an application broke: {task.exception()!r}" for task in work if task.exception()]
     findings += world.broken_parts()
     findings += await take_over(world)
@@ -88,7 +94,9 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         findings,
         payments=len(made),
         charges=sum(1 for _ in world.books.all_charges()),
-        given_up=given_up,
+        can_rule_out=world.sky.can_rule_out,
+        left=world.left,
+        resolutions=world.resolutions,
         faults=world.counts,
         alerts=world.alerts,
         timeline=world.timeline_lines(),

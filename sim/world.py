@@ -18,6 +18,7 @@ from bursar.dynamo import AsyncEngine, Engine, Store
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
+from bursar.paygov.protocol import LOOKUPS, LookupName
 from bursar.paygov.simulator import Books, Misbehaviour, SimulatorSettings, SimulatorTransport
 from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.transport import Transport
@@ -28,22 +29,28 @@ from bursar.payments.ledger.restores import BY_COMMAND
 from bursar.portal.use_cases.observer import NoObserver
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.sweep import sweep
-from bursar.portal.use_cases.sweep_loop import run_sweeper
+from bursar.portal.use_cases.sweep_loop import SWEEP_INTERVAL_S, pause_s, run_sweeper
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 from sim.backups import backup_of, restore_into
 from sim.loop import VirtualLoop
 from sim.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
 from sim.paygov_faults import FAULT_SHARES, FAULTS, OUTAGE_S, OUTAGES, CountingPlan, EchoingTransport, OddPayGov, Outage
+from sim.resolution_times import Cause
+from sim.store_changes import Changes, NoticedCompareAndSwap, NoticedStore
 from sim.store_faults import AWAY_S, FaultyCompareAndSwap, FaultyStore
 
 TABLE: Final = "payments"
 PAYGOV_TIMEOUT_S: Final = 20.0
 PROCESSES: Final = (1, 2, 2, 3)
 STORM_S: Final = 5_000.0
-SWEEP_INTERVAL_S: Final = 300.0
-QUIET_SWEEP_INTERVAL_S: Final = 1500.0
-"""The interval of a process's sweeps after the storm: every pass costs a query per shard."""
+SCHEDULED_SWEEP_INTERVAL_S: Final = 60.0
+"""The interval of sweeps on a day on which a schedule starts them; on other days it is the portal's default."""
+QUIET_SWEEP_INTERVAL_S: Final = 600.0
+"""The interval of scheduled sweeps after the storm: every pass costs a query per shard."""
+CHANGES_NOTHING: Final = frozenset(("not_due", "error", "lost_race"))
+"""The results of a sweep that leave an attempt due."""
+FAR_S: Final = 10 * 365 * 24 * 3600.0
 LIFETIME_MEAN_S: Final = 1500.0
 REBIRTH_S: Final = (1.0, 40.0)
 HANG_UP_MAX_S: Final = 8.0  # most hang up in the first second, while a request is in progress
@@ -66,6 +73,38 @@ catalogue = cache(FeeCatalogue.default)
 
 
 @dataclass(frozen=True)
+class Lookups:
+    """The lookups of one day. ``share``: how often the day comes, of all days.
+
+    ``offered`` by Pay.gov, ``configured`` at the portal, and ``confirmed``, so that their "none" is believed.
+    ``blind``: Pay.gov's getDetails by agency tracking id always answers that there is none.
+    """
+
+    name: str
+    share: int
+    offered: frozenset[LookupName]
+    configured: tuple[LookupName, ...]
+    confirmed: tuple[LookupName, ...]
+    blind: bool = False
+
+
+BOTH_LOOKUPS: Final = Lookups("both", 25, frozenset(LOOKUPS), LOOKUPS, LOOKUPS)
+ONLY_QUERY: Final = Lookups("query only", 15, frozenset(("query",)), ("query",), ("query",))
+NO_LOOKUP: Final = Lookups("none", 12, frozenset(), (), ())
+DAYS_LOOKUPS: Final = (
+    BOTH_LOOKUPS,
+    ONLY_QUERY,
+    Lookups("details only", 15, frozenset(("details",)), ("details",), ("details",)),
+    Lookups("details refused, query second", 10, frozenset(("query",)), LOOKUPS, LOOKUPS),
+    Lookups("blind details not confirmed, query second", 7, frozenset(LOOKUPS), LOOKUPS, ("query",), blind=True),
+    NO_LOOKUP,
+    Lookups("details refused and not confirmed", 5, frozenset(), ("details",), ()),
+    Lookups("details not confirmed", 6, frozenset(("details",)), ("details",), ()),
+    Lookups("blind details not confirmed", 5, frozenset(("details",)), ("details",), (), blind=True),
+)
+
+
+@dataclass(frozen=True)
 class Weather:
     """The faults of one day. Probabilities are per call (``deaths``: per step, ``disconnects``: per request)."""
 
@@ -74,7 +113,9 @@ class Weather:
     store_faults: float = 0.0
     deaths: float = 0.0
     disconnects: float = 0.0
-    query_available: bool = True
+    lookups: Lookups = BOTH_LOOKUPS
+    lookup_delay_s: float = 0.0
+    sweep_interval_s: float = SWEEP_INTERVAL_S
     unpaid_code: str | None = "4117"
     outages: int = 0
     embedded: bool = False
@@ -89,11 +130,18 @@ class Weather:
             store_faults=randomness.choice((0.0, 0.01, 0.05, 0.15)),
             deaths=randomness.choice((0.0, 0.002, 0.01, 0.03)),
             disconnects=randomness.choice((0.0, 0.0, 0.05, 0.3)),
-            query_available=randomness.random() < 0.7,
+            lookups=randomness.choices(DAYS_LOOKUPS, [each.share for each in DAYS_LOOKUPS])[0],
+            lookup_delay_s=randomness.choices((0.0, 20.0, 300.0), (7, 2, 1))[0],
+            sweep_interval_s=randomness.choices((SWEEP_INTERVAL_S, SCHEDULED_SWEEP_INTERVAL_S), (3, 1))[0],
             unpaid_code=randomness.choice(("4117", "4117", None)),
             outages=randomness.choice((0, 0, 0, 1, 2)),
             embedded=randomness.random() < 0.4,
         )
+
+    @property
+    def can_rule_out(self) -> bool:
+        """Whether a lookup can say that Pay.gov has no collection of an attempt."""
+        return bool(self.lookups.confirmed)
 
     @property
     def only_holders_end_leases(self) -> bool:
@@ -122,7 +170,8 @@ class World:
 
     ``counts`` has the injected faults by kind, ``findings`` the violations that the world itself found. ``reader`` is
     a ledger without faults. ``restored_at`` and ``cleared_at`` are the times of the restore from a backup, and of the
-    operator's clearing of its mark. ``when_restored`` is called at the restore.
+    operator's clearing of its mark. ``when_restored`` is called at the restore. ``left`` counts the attempts that a
+    person settled, by reason, and ``resolutions`` has how long each lost reply took.
     """
 
     loop: VirtualLoop
@@ -137,6 +186,8 @@ class World:
     when_restored: list[Callable[[], None]] = field(default_factory=list)
     restored_at: float | None = None
     cleared_at: float | None = None
+    left: Counter[str] = field(default_factory=Counter)
+    resolutions: list[tuple[Cause, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.randomness = random.Random(str(self.seed))
@@ -146,17 +197,27 @@ class World:
             ":memory:", clock=loop.clock, randomness=self.branch("engine"), guard_loader=load_guard_once
         )
         self.engine = AsyncEngine(engine)
-        self.store = FaultyStore(self.engine, self.branch("store"), self.counts, sky.store_faults, loop.clock)
+        self.changes = Changes(loop)
+        noticed = NoticedStore(self.engine, self.changes)
+        self.store = FaultyStore(noticed, self.branch("store"), self.counts, sky.store_faults, loop.clock)
         self.compare_and_swap = FaultyCompareAndSwap(
-            self.engine.compare_and_swap, self.branch("disk"), self.counts, sky.store_faults
+            NoticedCompareAndSwap(self.engine.compare_and_swap, self.changes),
+            self.branch("disk"),
+            self.counts,
+            sky.store_faults,
         )
         self.fees = catalogue()
         self.clients = Clients((_client("court"), _client("registry")))
         self.books = Books()
-        settings = SimulatorSettings(ach_settle_s=ACH_SETTLE_S, unpaid_code=sky.unpaid_code)
+        settings = SimulatorSettings(
+            ach_settle_s=ACH_SETTLE_S,
+            unpaid_code=sky.unpaid_code,
+            lookups=sky.lookups.offered,
+            lookup_delay_s=sky.lookup_delay_s,
+        )
         skew_s = 0.0 if self.weather else self.branch("skew").uniform(-SKEW_MAX_S, SKEW_MAX_S)
         self.paygov = OddPayGov(lambda: loop.clock() + skew_s, self.branch("paygov"), self.books, settings)
-        self.paygov.counts, self.paygov.oddity = self.counts, sky.paygov_oddity
+        self.paygov.counts, self.paygov.oddity, self.paygov.blind = self.counts, sky.paygov_oddity, sky.lookups.blind
         self.plan = CountingPlan(self.branch("plan"), self.counts, loop.clock, self.note)
         wire = SimulatorTransport(self.paygov, self.plan, latency_s=(0.02, 0.6))
         self.transport = EchoingTransport(wire, self.branch("echo"), self.counts, self.findings.append)
@@ -293,7 +354,9 @@ class World:
         addresses = Addresses("http://paygov")
         config = PayGovConfig(
             url=addresses.url,
-            query_url=addresses.query_url if self.sky.query_available else None,
+            query_url=addresses.query_url,
+            lookups=self.sky.lookups.configured,
+            confirmed_lookups=self.sky.lookups.confirmed,
             payment_url=addresses.payment_url,
             timeout_s=PAYGOV_TIMEOUT_S,
         )
@@ -327,8 +390,40 @@ class World:
             self.store.away.append((since, since + chance.uniform(*AWAY_S)))
 
     def _sweep_with(self, number: int) -> asyncio.Task[None]:
-        interval_s = QUIET_SWEEP_INTERVAL_S if self._calm else SWEEP_INTERVAL_S
-        return self.loop.create_task(run_sweeper(self.portals[number], interval_s))
+        portal = self.portals[number]
+        if self.sky.sweep_interval_s == SWEEP_INTERVAL_S:
+            return self.loop.create_task(self._sweep_when_due(portal))
+        interval_s = QUIET_SWEEP_INTERVAL_S if self._calm else self.sky.sweep_interval_s
+        return self.loop.create_task(run_sweeper(portal, interval_s))
+
+    async def _sweep_when_due(self, portal: Portal) -> None:
+        """Sweep as :func:`run_sweeper` does at its default interval, without the passes that would find nothing due.
+
+        After the storm, a pass that changes nothing of what is due will change nothing in 5 s either: a planted fault
+        keeps the attempts due.
+        """
+        failures, interval_s = 0, SWEEP_INTERVAL_S
+        while True:
+            await self._until_due()
+            await asyncio.sleep(pause_s(portal, interval_s, failures))
+            try:
+                report = await sweep(portal)
+                failures = 0
+            except Exception:  # the store is away: the loop continues, as the product's does
+                failures += 1
+                continue
+            stuck = self._calm and report.results.keys() <= CHANGES_NOTHING
+            interval_s = QUIET_SWEEP_INTERVAL_S if stuck else SWEEP_INTERVAL_S
+
+    async def _until_due(self) -> None:
+        """Wait until an attempt in the store is due. An index that is behind may still hide it from a sweeper."""
+        while True:
+            changed = self.changes.next
+            first = await self.reader.due(self.loop.clock() + FAR_S, 1)
+            wait_s = (first[0].due_at or 0.0) - self.loop.clock() if first else None
+            if wait_s is not None and wait_s <= 0:
+                return
+            await asyncio.wait([changed], timeout=wait_s)
 
     async def _restore_from_backup(self, taken_after_s: float, restored_after_s: float) -> None:
         """Take a backup, and later restore the store from it; every process dies with the store that it used."""
@@ -348,6 +443,7 @@ class World:
         restore_into(self.engine, backup)
         mark = await self.reader.mark_restored(BY_COMMAND)
         assert mark is not None, "a mark that depends on nothing is written"
+        self.changes.notice()
         self.restored_at = mark.restored_at
         self.counts["store restored from a backup"] += 1
         self.note("the store is restored from a backup")
