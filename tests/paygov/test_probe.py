@@ -1,4 +1,4 @@
-"""The probe reports which assumptions hold, charges nobody unless it is told to, and shows no whole token."""
+"""The probe reports which assumptions hold, charges no payer unless it is asked to, and shows no whole token."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ def _contradicts(rows: dict[str, ProbeRow]) -> list[str]:
     return [name for name, row in rows.items() if row.contradicts]
 
 
-async def test_by_default_nothing_is_started_and_nobody_is_charged() -> None:
+async def test_by_default_nothing_is_started_and_no_payer_is_charged() -> None:
     stand = Stand()
     rows = await stand.probe()
     assert len(stand.simulator.books) == 0
@@ -79,7 +79,7 @@ async def test_by_default_nothing_is_started_and_nobody_is_charged() -> None:
     assert {verdict for name, verdict in _verdicts(rows).items() if name not in NOT_TRIED_BY_DEFAULT} == {"holds"}
 
 
-async def test_an_unpaid_token_charges_nobody() -> None:
+async def test_an_unpaid_token_charges_no_payer() -> None:
     stand = Stand()
     rows = await stand.probe(completes_unpaid=True)
     assert rows["unpaid-token"].verdict == "holds"
