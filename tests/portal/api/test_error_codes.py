@@ -271,6 +271,12 @@ async def _metadata_erased(door: Door) -> Answer:
     return await door.ask("POST", "/init", body)  # type: ignore[no-any-return]
 
 
+@case("in_doubt_since_restore")
+async def _in_doubt_since_restore(door: Door) -> Answer:
+    await door.stage.restore_and_mark(door.stage.backup())
+    return await door.init()
+
+
 @case("token_used")
 async def _token_used(door: Door) -> Answer:
     token, _ = await door.paid()
