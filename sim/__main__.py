@@ -63,12 +63,12 @@ def _run_many(seeds: range, workers: int) -> int:
     left: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     times_s: dict[bool, list[tuple[Cause, float]]] = {True: [], False: []}
     obligations = {True: 0, False: 0}
-    charges = 0
+    charges = returns = 0
     with ProcessPoolExecutor(workers) as pool:
         for verdict in pool.map(simulate, seeds, chunksize=4):
             faults.update(verdict.faults)
             alerts.update(verdict.alerts)
-            charges += verdict.charges
+            charges, returns = charges + verdict.charges, returns + verdict.returns
             obligations[verdict.can_rule_out] += verdict.payments
             left[verdict.can_rule_out].update(verdict.left)
             times_s[verdict.can_rule_out] += verdict.resolutions

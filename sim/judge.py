@@ -18,7 +18,7 @@ from bursar.rules.audit.table_audit import audit_table
 from sim.actors import Bill
 from sim.resolution_times import resolution
 from sim.transition_check import steps_outside_the_table
-from sim.world import TABLE, World, catalogue
+from sim.world import REOPENING_CLIENT, TABLE, World, catalogue
 
 # The allowed moves, written by hand and not derived from payments.status.
 MOVES: Final = {
@@ -35,7 +35,10 @@ MOVES: Final = {
     ("pending", "pending"),
     ("pending", "processed"),
     ("pending", "failed"),
+    ("processed", "processed"),  # a reversal, or a refund that is requested or decided
 }
+WATCH_S: Final = 62 * 24 * 3600.0
+"""Longer than a settled debit is watched for a return."""
 BY_HAND: Final = ("resolved_processed", "resolved_failed")
 RULES: Final = payment_rules(catalogue())
 """Made when this module is loaded, so that a canary that weakens the rules of a run does not weaken the audit."""
@@ -102,12 +105,46 @@ def _judge_books(world: World, views: list[ObligationView], lost: set[str]) -> l
     return findings
 
 
+def _judge_money_back(world: World, view: ObligationView) -> list[str]:
+    """Check that each return in the books is recorded once, and that net amounts equal the books."""
+    findings = []
+    for attempt in view.attempts:
+        name = attempt.agency_tracking_id
+        own = [reversal for reversal in view.reversals if reversal.agency_tracking_id == name]
+        charges = world.books.charges(name)
+        if attempt.status != "processed" or len(charges) != 1 or charges[0].amount != attempt.amount:
+            if own and attempt.status != "processed":
+                findings.append(f"{name} is {attempt.status} and has reversals")
+            continue
+        returned = charges[0].returned_at is not None
+        recorded = [reversal for reversal in own if reversal.kind == "returned"]
+        if len(recorded) != returned:
+            findings.append(f"{name} was returned {int(returned)} times and {len(recorded)} returns are recorded")
+        net = charges[0].amount * (not returned) - world.went_back[name]
+        if attempt.amount - sum(reversal.amount for reversal in own) != net or attempt.net_amount != net:
+            findings.append(f"{name} has the net amount {attempt.net_amount}, and {net} by the books")
+        if attempt.reopened != (returned and attempt.client == REOPENING_CLIENT):
+            findings.append(f"{name} is {'' if attempt.reopened else 'not '}reopened, returned {int(returned)} times")
+        processed_at = [e.at for e in view.events if e.agency_tracking_id == name and e.from_status != e.to_status]
+        if attempt.updated_at != processed_at[-1]:
+            findings.append(f"{name} says that its status changed at {iso_ms(attempt.updated_at)}")
+    return findings
+
+
+def _may_be_watched(world: World, attempt: Attempt) -> bool:
+    """Return whether a debit settled so recently that it can still be returned."""
+    may_be_debit = attempt.status == "processed" and attempt.payment_method in ("ACH", None)
+    return may_be_debit and world.loop.clock() < attempt.updated_at + WATCH_S
+
+
 def _judge_bill(world: World, bill: Bill, view: ObligationView) -> list[str]:
     findings = []
     charges = world.books.charges_for(attempt.agency_tracking_id for attempt in view.attempts)
-    if len(charges) > 1:
-        findings.append(f"{bill.reference}: the payer was charged {len(charges)} times")
+    kept = [charge for charge in charges if charge.returned_at is None]
+    if len(kept) > 1:
+        findings.append(f"{bill.reference}: the payer was charged {len(kept)} times")
     findings += _judge_answers(world, bill, view)
+    findings += _judge_money_back(world, view)
     for attempt in view.attempts:
         findings += _judge_attempt(world, attempt, view.events)
     return findings
@@ -134,7 +171,7 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
         findings.append(f"{name} is still {attempt.status} after the operators")
     if attempt.lease_owner is not None or attempt.lease_until is not None:
         findings.append(f"{name} leaks a lease")
-    if attempt.due_at is not None:
+    if attempt.due_at is not None and not _may_be_watched(world, attempt):
         findings.append(f"{name} is final and still due")
     history = [event for event in events if event.agency_tracking_id == name]
     resolved = resolution(history)

@@ -1,4 +1,4 @@
-"""One seed: storm, calm, quiet period, operators, verdict."""
+"""One seed: storm, calm, quiet period, operators, in some seeds the weeks after settlement, verdict."""
 
 import asyncio
 import gc
@@ -14,6 +14,7 @@ from sim.judge import judge
 from sim.loop import Deadlock, VirtualLoop, run_virtual
 from sim.operators import compare_after_restore, live_attempts, settle_charged, take_over
 from sim.resolution_times import Cause
+from sim.weeks_after import LONG_SHARE, weeks_after
 from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 
 BILLS_MIN, BILLS_MAX = 2, 6
@@ -39,6 +40,7 @@ class Verdict:
     can_rule_out: bool = True
     left: Counter[str] = field(default_factory=Counter)
     resolutions: list[tuple[Cause, float]] = field(default_factory=list)
+    returns: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
     timeline: list[str] = field(default_factory=list)
@@ -84,10 +86,13 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         if not await live_attempts(world):
             break
     findings = [f"an application broke: {task.exception()!r}" for task in work if task.exception()]
-    findings += world.broken_parts()
     findings += await take_over(world)
     await operators
+    weeks = world.branch("weeks").random() < LONG_SHARE
+    if weeks:
+        await weeks_after(world, made)
     await asyncio.sleep(2 * QUIET_SWEEP_INTERVAL_S)
+    findings += world.broken_parts()
     findings += await judge(world, made)
     return Verdict(
         seed,
@@ -97,6 +102,7 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         can_rule_out=world.sky.can_rule_out,
         left=world.left,
         resolutions=world.resolutions,
+        returns=sum(charge.returned_at is not None for charge in world.books.all_charges()),
         faults=world.counts,
         alerts=world.alerts,
         timeline=world.timeline_lines(),

@@ -6,10 +6,11 @@ applications ─► processes (die, come back) ─► faulty store ─► the en
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -66,6 +67,8 @@ RESTORED_AFTER_S: Final = ((10.0, 300.0), (60.0, 2700.0))
 SKEW_MAX_S: Final = 120.0
 """The largest difference between Pay.gov's clock and ours: its tokens then live longer, or shorter, than we assume."""
 ACH_SETTLE_S: Final = 900.0
+REOPENING_CLIENT: Final = "registry"
+"""The client whose policy lets an obligation be paid again after a full return."""
 T = TypeVar("T")
 
 load_guard_once = cache(load_guard)
@@ -171,7 +174,8 @@ class World:
     ``counts`` has the injected faults by kind, ``findings`` the violations that the world itself found. ``reader`` is
     a ledger without faults. ``restored_at`` and ``cleared_at`` are the times of the restore from a backup, and of the
     operator's clearing of its mark. ``when_restored`` is called at the restore. ``left`` counts the attempts that a
-    person settled, by reason, and ``resolutions`` has how long each lost reply took.
+    person settled, by reason, and ``resolutions`` has how long each lost reply took. ``went_back``:
+    attempt → the dollars that operators have recorded as charged back or refunded.
     """
 
     loop: VirtualLoop
@@ -188,6 +192,7 @@ class World:
     cleared_at: float | None = None
     left: Counter[str] = field(default_factory=Counter)
     resolutions: list[tuple[Cause, float]] = field(default_factory=list)
+    went_back: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def __post_init__(self) -> None:
         self.randomness = random.Random(str(self.seed))
@@ -207,7 +212,7 @@ class World:
             sky.store_faults,
         )
         self.fees = catalogue()
-        self.clients = Clients((_client("court"), _client("registry")))
+        self.clients = Clients((_client("court"), _client(REOPENING_CLIENT)))
         self.books = Books()
         settings = SimulatorSettings(
             ach_settle_s=ACH_SETTLE_S,
@@ -228,6 +233,7 @@ class World:
         self._background: list[asyncio.Task[None]] = []
         self._ledgers = 0
         self._calm = False
+        self._slow: tuple[float, float] | None = None
         self.reader = self.ledger(self.engine)
 
     async def start(self) -> None:
@@ -303,7 +309,7 @@ class World:
 
     def calm(self) -> None:
         """End the storm: no more faults of Pay.gov and the store, no more deaths. An outage lasts to its end."""
-        self._calm = True
+        self._calm, self._slow = True, None
         self.plan.clear()
         self.paygov.oddity = self.transport.echo_rate = 0.0
         self.store.calm()
@@ -312,6 +318,12 @@ class World:
             process.stop_dying()
             self._sweepers[number].cancel()
             self._sweepers[number] = self._sweep_with(number)
+
+    def go_slow(self, sweep_interval_s: float, deaths: float) -> None:
+        """Let weeks pass: sweep at longer intervals, and let the processes die again with this probability per step."""
+        self._slow = sweep_interval_s, deaths
+        for process in self.processes:
+            process.kill()
 
     async def sweep_together(self) -> None:
         """Start a sweep in all processes at the same moment, as a schedule does."""
@@ -335,7 +347,7 @@ class World:
 
     def new_process(self, number: int, dies_at: Callable[[str], bool] | None = None) -> Process:
         """Return a new process with this number."""
-        deaths = 0.0 if self._calm else self.sky.deaths
+        deaths = self._slow[1] if self._slow else 0.0 if self._calm else self.sky.deaths
         return Process(f"process {number}", self.branch(f"death {number} {self.loop.time()}"), deaths, dies_at)
 
     def new_portal(self, process: Process) -> Portal:
@@ -391,6 +403,8 @@ class World:
 
     def _sweep_with(self, number: int) -> asyncio.Task[None]:
         portal = self.portals[number]
+        if self._slow:
+            return self.loop.create_task(run_sweeper(portal, self._slow[0]))
         if self.sky.sweep_interval_s == SWEEP_INTERVAL_S:
             return self.loop.create_task(self._sweep_when_due(portal))
         interval_s = QUIET_SWEEP_INTERVAL_S if self._calm else self.sky.sweep_interval_s
@@ -478,4 +492,5 @@ async def _one_sweep(portal: Portal) -> None:
 
 @cache
 def _client(name: str) -> Client:
-    return Client(name, f"arn:aws:iam::000000000000:role/{name}", frozenset({"*"}), ())
+    role = f"arn:aws:iam::000000000000:role/{name}"
+    return Client(name, role, frozenset({"*"}), (), reopen_after_full_return=name == REOPENING_CLIENT)

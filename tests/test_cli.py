@@ -44,6 +44,7 @@ GROUPS = {
     "lake": ("write", "verify"),
     "paygov": ("probe",),
     "rules": ("show", "iam-policy"),
+    "refunds": ("approve", "reject"),
     "webhooks": ("retry", "deliver", "test", "replay"),
     "dynamo": ("ls", "shell", "rules"),
 }
@@ -71,6 +72,8 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "attention": "portal",
     "resolve x --as failed --by me --reason test": "portal",
     "erase --ended-before-days 1 --by me --reason test": "portal",
+    "refunds": "portal",
+    "reverse x --kind returned --by me --reason test": "portal",
     "webhooks": "portal",
     "webhooks deliver": "portal",
     "dynamo ls --data data/bursar.db": None,

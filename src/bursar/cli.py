@@ -56,6 +56,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "bursar.portal.commands:erase",
         "Erase the personal data of obligations that ended long ago.",
     ),
+    "reverse": (
+        "bursar.portal.reversal_commands:reverse",
+        "Record money that went back: a return, a chargeback, or a request for a refund.",
+    ),
+    "refunds": ("bursar.portal.reversal_commands:refunds", "List, approve and reject the requests for refunds."),
     "webhooks": (
         "bursar.portal.webhook_commands:webhooks",
         "List and retry deliveries and dead letters of webhooks.",

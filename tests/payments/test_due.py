@@ -1,10 +1,11 @@
 """When the sweeper looks."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from bursar.payments.due import DuePolicy
+from bursar.payments.due import RETURN_POLL_AGAIN_S, DuePolicy
 from bursar.payments.records import Attempt
 
 POLICY = DuePolicy(received_age_max_s=100, token_age_max_s=1000, poll_interval_min_s=5, poll_interval_max_s=60)
@@ -35,6 +36,42 @@ def test_pending_is_polled_soon(attempt: Attempt) -> None:
 @pytest.mark.parametrize("final", ["processed", "failed"])
 def test_final_is_never_due(attempt: Attempt, final: str) -> None:
     assert POLICY.due_at(replace(attempt, status=final)) is None  # type: ignore[arg-type]  # the status is a parameter
+
+
+DAY_S = 86_400.0
+WATCH = DuePolicy()
+
+
+def debit(attempt: Attempt, **values: Any) -> Attempt:
+    known = {"status": "processed", "payment_method": "ACH", "paygov_tracking_id": "p", "updated_at": 0.0, **values}
+    return replace(attempt, **known)
+
+
+def test_a_debit_that_settles_is_watched_and_nothing_else_is(attempt: Attempt) -> None:
+    settles = {"status": "processed", "updated_at": 50.0}
+    assert WATCH.due_at(debit(attempt, status="pending"), settles) == 50.0 + DAY_S
+    assert WATCH.due_at(debit(attempt, status="processing", payment_method=None), settles) == 50.0 + DAY_S
+    assert WATCH.due_at(debit(attempt, status="pending", payment_method="PLASTIC_CARD"), settles) is None
+    assert WATCH.due_at(debit(attempt, status="pending", paygov_tracking_id=None), settles) is None
+
+
+def test_a_reversal_leaves_the_watch_unless_all_has_gone_back(attempt: Attempt) -> None:
+    watched = debit(attempt, due_at=77.0)
+    assert WATCH.due_at(watched, {"reversed_amount": attempt.amount - 1}) == 77.0
+    assert WATCH.due_at(watched, {"reversed_amount": attempt.amount}) is None
+
+
+def test_the_questions_about_a_return_grow_and_end_with_the_watch(attempt: Attempt) -> None:
+    watched, now, days = debit(attempt), DAY_S, [1.0]
+    while now < WATCH.return_watch_ends_at(watched):
+        now = WATCH.next_return_poll_at(watched, now)
+        days.append(round(now / DAY_S, 1))
+    assert days == [1.0, 1.5, 2.2, 3.4, 5.1, 7.6, 11.4, 17.1, 25.6, 38.4, 57.7, 61.0]
+    assert WATCH.next_return_poll_at(watched, now) == now + RETURN_POLL_AGAIN_S
+
+
+def test_a_late_question_is_followed_by_one_at_the_same_distance(attempt: Attempt) -> None:
+    assert WATCH.next_return_poll_at(debit(attempt), 20 * DAY_S) == 30 * DAY_S
 
 
 def test_polls_thin_out_by_doubling_within_bounds(attempt: Attempt) -> None:

@@ -9,7 +9,7 @@ from bursar.payments.status import EDGES
 from tests.support.payments.stage import PAID, Start, Wall, history, processing
 
 # payments/history_bounds.py explains why these need no separate bound.
-BOUNDED_BY_ANOTHER = {"released", "outcome_unknown", "metadata_erased"}
+BOUNDED_BY_ANOTHER = {"released", "outcome_unknown", "metadata_erased", "refund_approved", "refund_rejected"}
 ROOM_FOR_THE_REST = 1_000
 
 
@@ -18,7 +18,8 @@ def test_every_step_that_can_come_again_is_bounded() -> None:
 
 
 def test_the_bounds_leave_room_below_the_last_event_that_sorts() -> None:
-    assert max(EVENTS_MAX.values()) < EVENT_SEQ_MAX - ROOM_FOR_THE_REST
+    # Every request for a refund may be decided by one more event.
+    assert 2 * max(EVENTS_MAX.values()) < EVENT_SEQ_MAX - ROOM_FOR_THE_REST
 
 
 def test_later_steps_have_events_left() -> None:

@@ -16,6 +16,7 @@ from bursar.dynamo.items.attribute_values import Item
 from bursar.payments import records
 from bursar.payments.records import (
     Attempt,
+    ClassifiedAmount,
     Event,
     Obligation,
     ObligationView,
@@ -69,6 +70,10 @@ attempts = st.builds(
     unknown_reason=st.none() | texts,
     refreshed_at=st.none() | times,
     due_at=st.none() | times,
+    settled_at=st.none() | times,
+    reversed_amount=st.none() | amounts,
+    reopened=st.booleans(),
+    classification=st.none() | st.lists(st.builds(ClassifiedAmount, texts, amounts), min_size=1, max_size=3).map(tuple),
 )
 events = st.builds(
     Event,

@@ -13,6 +13,7 @@ from click.testing import Result
 from bursar.payments import Outcome, OutcomeContradicts
 from bursar.portal import commands
 from bursar.portal.commands import attention, erase, resolve, sweep
+from bursar.portal.reversal_commands import refunds, reverse
 from bursar.portal.use_cases.portal import Portal
 from tests.support.portal.commands import REFERENCE, portal_on
 from tests.support.write_paths import WritePath
@@ -117,6 +118,52 @@ def test_a_contradiction_is_listed_and_acknowledged(
     done = run(resolve, unknown, "--acknowledge", *said)
     assert (done.exit_code, done.output) == (0, f"{unknown} is acknowledged.\n")
     assert run(attention).output == "Nothing needs attention.\n"
+
+
+BY_ADA = ("--by", "Ada", "--reason", "asked the bank")
+
+
+@pytest.fixture
+def paid(run: Callable[..., Result], unknown: str) -> str:
+    """Return a processed attempt, in the file."""
+    assert run(resolve, unknown, "--as", "processed", *BY_ADA).exit_code == 0
+    return unknown
+
+
+def test_reverse_records_a_chargeback_once(run: Callable[..., Result], paid: str) -> None:
+    said = ("--kind", "charged_back", "--amount", "20", *BY_ADA, "--effective", "2026-12-01", "--voucher", "123456")
+    first = run(reverse, paid, *said)
+    assert (first.exit_code, first.output) == (
+        0,
+        f"{paid}: 20.00 USD charged back, recorded as reversal 1; 40.00 USD are left.\n",
+    )
+    assert run(reverse, paid, *said).output == first.output
+    rest = run(reverse, paid, "--kind", "charged_back", *BY_ADA)
+    assert rest.output == f"{paid}: 40.00 USD charged back, recorded as reversal 2; 0.00 USD are left.\n"
+    assert run(reverse, paid, "--kind", "returned", *BY_ADA).exit_code == 1
+
+
+def test_a_refund_takes_two_people(run: Callable[..., Result], paid: str) -> None:
+    assert run(refunds).output == "No refund waits for a decision.\n"
+    asked = run(reverse, paid, "--kind", "refunded", "--amount", "15.00", *BY_ADA)
+    assert asked.output.startswith(f"The refund of 15.00 USD is requested as {paid}/1. Another person must approve it")
+    listed = run(refunds)
+    assert (listed.exit_code, "15.00 USD  dawson  by Ada: asked the bank" in listed.output) == (0, True)
+    own = run(refunds, "approve", f"{paid}/1", *BY_ADA)
+    assert (own.exit_code, "must be approved by another person than Ada" in own.output) == (1, True)
+    done = run(refunds, "approve", f"{paid}/1", "--by", "Bob", "--reason", "checked")
+    assert (done.exit_code, "15.00 USD are recorded as refunded" in done.output) == (0, True)
+    assert run(reverse, paid, "--kind", "refunded", *BY_ADA).exit_code == 0
+    rejected = run(refunds, "reject", f"{paid}/2", *BY_ADA)
+    assert (rejected.exit_code, rejected.output) == (0, f"{paid}/2 is rejected.\n")
+    assert run(refunds).output == "No refund waits for a decision.\n"
+
+
+@pytest.mark.parametrize(
+    "said", [("--kind", "charged_back", "--amount", "1.001"), ("--kind", "refunded", "--voucher", "1"), ("--kind", "x")]
+)
+def test_reverse_rejects_bad_usage(run: Callable[..., Result], paid: str, said: tuple[str, ...]) -> None:
+    assert run(reverse, paid, *BY_ADA, *said).exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def changed(item: dict[str, Any], **values: Any) -> dict[str, Any]:
     return {name: value for name, value in {**item, **typed}.items() if value is not None}
 
 
+Many = list[tuple[dict[str, Any] | None, dict[str, Any] | None]]
+"""The (old, new) of each item of one transaction; the first is refused."""
 Ends = tuple[dict[str, Any] | None, dict[str, Any] | None]
 
 
@@ -76,7 +78,7 @@ def _freed(store: PlainStore) -> dict[str, Any]:
     return old
 
 
-BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
+BREAKS: dict[str, Callable[[PlainStore], Ends | Many]] = {
     "agency-tracking-id": lambda s: (
         None,
         another(_freed(s), agencyTrackingId=found(s, "attempt", TWO)["agencyTrackingId"]["S"]),
@@ -113,6 +115,45 @@ BREAKS: dict[str, Callable[[PlainStore], Ends]] = {
     "lost-collection-facts": lambda s: _lost(s, payGovTrackingId="p2"),
     "kept-lost-collection": lambda s: (_lost(s)[0], None),
     "kept-generation": lambda s: (_stored(s, pk="store", sk="generation", kind="generation"), None),
+    "settled-and-reopened-once": lambda s: (_processed(s), changed(found(s, "attempt"), settledAt="2027")),
+    "reversed-after-settlement": lambda s: [
+        (found(s, "attempt"), changed(found(s, "attempt"), reversedAmount={"N": "20"})),
+        (None, _reversal(s, "20")),
+    ],
+    "reopened-after-full-return": lambda s: [
+        (_processed(s), changed(found(s, "attempt"), reversedAmount={"N": "20"}, reopened={"BOOL": True})),
+        (None, _reversal(s, "20")),
+    ],
+    "reversals-append-only": lambda s: (_reversed(s), changed(found(s, "reversal"), reasonCode="R02")),
+    "reversals-within-amount": lambda s: [
+        (_processed(s), changed(found(s, "attempt"), reversedAmount={"N": "60.01"})),
+        (None, _reversal(s, "60.01")),
+    ],
+    "reversal-once": lambda s: [
+        (None, changed(_reversed(s), sk="reversal#x#0002")),
+        (found(s, "attempt"), changed(found(s, "attempt"), reversedAmount={"N": "40"})),
+    ],
+    "refunded-two-people": lambda s: [
+        (None, _reversal(s, "20", reversalKind="refunded", requestedBy="Ada", approvedBy="ada")),
+        (_processed(s), changed(found(s, "attempt"), reversedAmount={"N": "20"})),
+    ],
+    "refunded-by-two": lambda s: [
+        (None, _reversal(s, "20", reversalKind="refunded", requestedBy="Ada")),
+        (_processed(s), changed(found(s, "attempt"), reversedAmount={"N": "20"})),
+    ],
+    "refund-of-attempt": lambda s: (None, _refund(s, attemptCreatedAt="2026-01-01T00:00:00.000Z")),
+    "refund-identity": lambda s: (_requested(s), changed(found(s, "refund_request"), amount={"N": "30"})),
+    "refund-two-people": lambda s: (
+        _requested(s),
+        changed(found(s, "refund_request"), status="approved", approvedBy=" ADA"),
+    ),
+    "refund-decided-once": lambda s: (
+        _requested(s, status="rejected", rejectedBy="Bob"),
+        changed(found(s, "refund_request"), rejectedBy="Eve"),
+    ),
+    "refund-moves": lambda s: (None, _refund(s, status="rejected")),
+    "refund-approver": lambda s: (_requested(s), changed(found(s, "refund_request"), status="approved")),
+    "kept-refund_request": lambda s: (_requested(s), None),
 }
 
 
@@ -133,6 +174,47 @@ def _lost(store: PlainStore, **values: str) -> Ends:
     """Return a lost collection, and the same with other values."""
     there = _stored(store, pk="store", sk="lost#a1", kind="lost-collection", payGovTrackingId="p1")
     return there, changed(there, **values)
+
+
+def _processed(store: PlainStore) -> dict[str, Any]:
+    """Return the first obligation's attempt after it was processed."""
+    write = ruled(store, payment_rules(FEES), 15).write
+    for status in ("processing", "processed"):
+        old = found(store, "attempt")
+        finish(write([Update(old, changed(old, status=status, settledAt="2026"))]))
+    return found(store, "attempt")
+
+
+def _reversal(store: PlainStore, amount: str, **values: str) -> dict[str, Any]:
+    """Return a reversal of the first obligation's attempt."""
+    attempt = found(store, "attempt")
+    said = {"sk": "reversal#x#0001", "kind": "reversal", "reversalId": "r1", "reversalKind": "returned", **values}
+    of_attempt = {"attemptCreatedAt": attempt["createdAt"], "agencyTrackingId": attempt["agencyTrackingId"]}
+    return changed({"pk": attempt["pk"], **of_attempt}, amount={"N": amount}, **said)
+
+
+def _reversed(store: PlainStore) -> dict[str, Any]:
+    """Return a reversal of 20 that is recorded."""
+    old, reversal = _processed(store), _reversal(store, "20")
+    update = Update(old, changed(old, reversedAmount={"N": "20"}))
+    finish(ruled(store, payment_rules(FEES), 14).write([update, Put(reversal)]))
+    return reversal
+
+
+def _refund(store: PlainStore, **values: str) -> dict[str, Any]:
+    """Return a request for a refund of 20, open unless ``values`` say otherwise."""
+    said = {"sk": "refund#x#0001", "kind": "refund_request", "status": "open", "requestedBy": "Ada", **values}
+    return {**_reversal(store, "20"), **{name: {"S": value} for name, value in said.items()}}
+
+
+def _requested(store: PlainStore, **decision: str) -> dict[str, Any]:
+    """Return a request that is stored, and decided if ``decision`` is given."""
+    made = _refund(store)
+    write = ruled(store, payment_rules(FEES), 13).write
+    finish(write([Put(made)]))
+    if decision:
+        finish(write([Update(made, changed(made, **decision))]))
+    return found(store, "refund_request")
 
 
 def _paid(store: PlainStore, reference: str) -> dict[str, Any]:
@@ -188,13 +270,16 @@ def test_every_rule_is_tested() -> None:
 @pytest.mark.parametrize("native", [False, True], ids=["compiled", "native"])
 def test_a_write_that_breaks_a_rule_is_refused_by_its_name(name: str, native: bool) -> None:
     store = table(native)
-    old, new = BREAKS[name](store)
+    made = BREAKS[name](store)
+    ends = made if isinstance(made, list) else [made]
     if native:
-        message = put_plainly(store, {key_of(new or old or {}): (old, new)})
+        message = put_plainly(store, {key_of(new or old or {}): (old, new) for old, new in ends})
     else:
-        write = Put(new or {}) if old is None else Delete(old) if new is None else Update(old, new)
+        writes = [
+            Put(new or {}) if old is None else Delete(old) if new is None else Update(old, new) for old, new in ends
+        ]
         with pytest.raises(RuleRefused) as refused:
-            finish(ruled(store, payment_rules(FEES), 10).write([write]))
+            finish(ruled(store, payment_rules(FEES), 10).write(writes))
         message = refused.value.message
     assert (message or "").startswith(f"Rule {SAID_BY.get(name, name)} ("), message
     assert "a" * 32 not in (message or "")

@@ -5,10 +5,12 @@ python -m tools.pages.payments_page > docs/payments.md
 
 import sys
 
+from bursar.payments.due import DAY_S, RETURN_POLL_FIRST_S, DuePolicy
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.history_bounds import NOTED_EVENTS_MAX, RECLAIMS_MAX, TAKEOVER_EVENTS_MAX
+from bursar.payments.records import CENT, Attempt
 from bursar.payments.rules import STATUS_MOVES, payment_rules
-from bursar.payments.status import EDGES, PAYGOV_STATUS, STATUSES, Edge
+from bursar.payments.status import EDGES, PAYGOV_STATUS, PROCESSED, STATUSES, Edge
 from bursar.rules.language.render import rules_table, transitions_diagram
 
 _HEAD = """\
@@ -30,6 +32,28 @@ _BOUNDS = (
     "A step that ends an attempt is always recorded, independent of the length of its history.\n",
     "An unknown outcome is never a failure.",
     "The attempt stays `processing` and blocks its obligation until Pay.gov or an operator reports what happened.\n",
+)
+_AFTER_SETTLEMENT = (
+    "Money may go back after settlement: a debit is returned, a charge is charged back, a payment is refunded.",
+    "Each is a *reversal*, a separate record in the obligation's partition.",
+    "It is written in one transaction with its event and the attempt's new `reversedAmount`.",
+    "The attempt stays `processed`, and its `lastUpdatedAt` stays the time at which its status last changed.\n",
+    "A settled ACH debit stays in the `due` index, in the partition `returns`, and Pay.gov is asked about it:\n",
+)
+_WATCH_COST = (
+    "",
+    "A question that learns nothing is one update of the attempt: 5 write capacity units (WCU).",
+    "tests/payments/ledger/test_cost.py holds the budget:\n",
+    *(
+        "| payment | WCU until it is processed | WCU of the watch | WCU of a return |",
+        "|---|---|---|---|",
+        "| card, PayPal | 43 | 0 | |",
+        "| ACH | 53 (52 before debits were watched) | 64, over 61 days | 12 |\n",
+    ),
+    "A refund is requested by one person and approved by another; the approval writes the reversal.",
+    "It is only recorded: no public form of Pay.gov sends a refund.\n",
+    "A return of the whole amount lets another attempt pay the obligation only under the client's policy "
+    "`reopen_after_full_return`, by the attribute `reopened`.\n",
 )
 _FEES = (
     "A version of a fee is active from the beginning of its day in New York until the next version is active.",
@@ -58,6 +82,10 @@ def payments_page(fees: FeeCatalogue) -> str:
             *_table(("in", "event", "taken by", "when"), [_row_without_move(step) for step in EDGES if not step.moves]),
             "",
             *_BOUNDS,
+            "## After settlement\n",
+            *_AFTER_SETTLEMENT,
+            *_table(("question", "days after settlement"), _watch_rows()),
+            *_WATCH_COST,
             "## Fees\n",
             *_FEES,
             "## Pay.gov's words\n",
@@ -81,6 +109,15 @@ def _row_without_move(step: Edge) -> tuple[str, ...]:
 def _paygov_rows() -> list[tuple[str, ...]]:
     words = {status: [word for word, means in PAYGOV_STATUS.items() if means == status] for status in STATUSES}
     return [(status, ", ".join(of_status)) for status, of_status in words.items() if of_status]
+
+
+def _watch_rows() -> list[tuple[str, ...]]:
+    """Return the number of each question about a return, and its day."""
+    policy, days = DuePolicy(), [RETURN_POLL_FIRST_S / DAY_S]
+    settled = Attempt("", "", "", "", "", "", CENT, {}, "", "", 0.0, 0.0, PROCESSED)
+    while days[-1] * DAY_S < policy.return_watch_s:
+        days.append(policy.next_return_poll_at(settled, days[-1] * DAY_S) / DAY_S)
+    return [(str(number), f"{day:.1f}") for number, day in enumerate(days, 1)]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

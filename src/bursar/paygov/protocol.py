@@ -54,6 +54,8 @@ TRANSACTION_TYPE = "Sale"
 LANGUAGE = "en"
 PAYMENT_FREQUENCY = "ONE_TIME"
 
+STATUS_RETURNED = "Retired"
+"""Of a debit that had settled: the payer's bank returned it. Source: the Social Security Administration, EM-21011."""
 TRANSACTION_STATUSES: Final = frozenset(
     ("Success", "Settled", "Cancelled", "Failed", "Retired", "Pending", "Received", "Waiting", "Submitted")
 )

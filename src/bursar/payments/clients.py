@@ -3,6 +3,7 @@
     [clients.dawson]
     role_arn = "arn:aws:iam::123456789012:role/dawson"
     fees = ["PETITION_FILING_FEE"]               # or "*" for every fee
+    reopen_after_full_return = false             # true: a payment that its bank returned in full may be paid again
 
     [[clients.dawson.access_keys]]               # only for a server without AWS, which verifies signatures itself
     access_key_id = "AKIA…"
@@ -34,7 +35,7 @@ EVERY_FEE: Final = "*"
 _ROLE_ARN: Final = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):role/((?:[\w+=,.@-]+/)*)([\w+=,.@-]{1,64})")
 _ASSUMED_ROLE_ARN: Final = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]{1,64})/[\w+=,.@-]+")
 _CLIENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_CLIENT_KEYS: Final = frozenset({"role_arn", "fees", "access_keys"})
+_CLIENT_KEYS: Final = frozenset({"role_arn", "fees", "access_keys", "reopen_after_full_return"})
 _ACCESS_KEY_KEYS: Final = frozenset({"access_key_id", "secret"})
 
 Stamp = tuple[int, int, int]
@@ -57,12 +58,16 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An application. ``fees`` holds the fee keys that it may charge, or only ``"*"``."""
+    """An application. ``fees`` holds the fee keys that it may charge, or only ``"*"``.
+
+    ``reopen_after_full_return``: after the return of a whole ACH debit, another attempt may pay the obligation.
+    """
 
     name: str
     role_arn: str
     fees: frozenset[str]
     access_keys: tuple[AccessKey, ...]
+    reopen_after_full_return: bool = False
 
     def may_charge(self, fee_key: str) -> bool:
         """Return whether the client may charge this fee."""
@@ -241,7 +246,10 @@ class _Reader:
             self._add_problem(f"{where}.role_arn", f"{rule}; got {role_arn!r}")
         fees = self._fees(f"{where}.fees", table.get("fees"))
         keys = self._access_keys(f"{where}.access_keys", table.get("access_keys", []))
-        return None if len(self.problems) > before else Client(name, str(role_arn), fees, keys)
+        reopens = table.get("reopen_after_full_return", False)
+        if not isinstance(reopens, bool):
+            self._add_problem(f"{where}.reopen_after_full_return", f"must be true or false; got {reopens!r}")
+        return None if len(self.problems) > before else Client(name, str(role_arn), fees, keys, bool(reopens))
 
     def _fees(self, where: str, value: object) -> frozenset[str]:
         if value == EVERY_FEE:

@@ -6,13 +6,22 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from bursar.payments.records import Attempt, whole_ms
-from bursar.payments.status import PENDING
+from bursar.payments.status import PENDING, PROCESSED
 
 RECEIVED_AGE_MAX_S: Final = 120.0  # longer than any request for a token may last
 TOKEN_AGE_MAX_S: Final = 3 * 3600.0  # Pay.gov's tokens are valid for 3 hours (docs/paygov.md)
 LEASED_POLL_S: Final = 30.0  # longer than a complete takes, unless its caller was killed
 POLL_INTERVAL_MIN_S: Final = 5.0
 POLL_INTERVAL_MAX_S: Final = 3600.0
+DAY_S: Final = 24 * 3600.0
+RETURN_WATCH_S: Final = 61 * DAY_S  # an ACH debit may be returned for up to 60 calendar days (docs/paygov.md)
+RETURN_POLL_FIRST_S: Final = DAY_S
+RETURN_POLL_AGAIN_S: Final = DAY_S
+"""The wait for another answer after the end of the watch, if the last question got none."""
+RETURN_POLL_GROWTH: Final = 1.5
+"""Each question about a return is asked at this multiple of the last one's age: 12 questions in 61 days."""
+ACH: Final = "ACH"
+"""Pay.gov's payment_type of a debit that can be returned after it has settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +33,11 @@ class DuePolicy:
     leased_poll_s: float = LEASED_POLL_S
     poll_interval_min_s: float = POLL_INTERVAL_MIN_S
     poll_interval_max_s: float = POLL_INTERVAL_MAX_S
+    return_watch_s: float = RETURN_WATCH_S
+    return_poll_first_s: float = RETURN_POLL_FIRST_S
 
     def due_at(self, attempt: Attempt, changes: Mapping[str, Any] = MappingProxyType({})) -> float | None:
-        """Return when ``attempt`` is due after ``changes`` (field → value), in Unix seconds; None if it is final then.
+        """Return when ``attempt`` is due after ``changes`` (field → value), in Unix seconds; None if it needs no check.
 
         | status | due |
         |---|---|
@@ -36,6 +47,8 @@ class DuePolicy:
         | processing, released unsent | when its token expires |
         | processing, outcome unknown | after the shortest polling interval |
         | pending | after the shortest polling interval; after a further event, after the time it has been settling |
+        | processed, an ACH debit that has just settled | after the first interval of the watch for returns |
+        | processed, an event that keeps the status | as before; never once it is reversed in full |
         """
         updated_at: float = changes.get("updated_at", attempt.updated_at)
         lease_until: float | None = changes.get("lease_until", attempt.lease_until)
@@ -51,6 +64,12 @@ class DuePolicy:
             case "pending":
                 since = changes.get("unsettled_since", attempt.unsettled_since) or updated_at
                 due_at = updated_at + self._poll_interval_s(updated_at - since)
+            case "processed":
+                if not _may_be_returned(attempt, changes):
+                    return None
+                if attempt.status == PROCESSED:
+                    return attempt.due_at
+                due_at = updated_at + self.return_poll_first_s
             case _:
                 return None
         return whole_ms(due_at)
@@ -68,6 +87,21 @@ class DuePolicy:
     def _poll_interval_s(self, waited_s: float) -> float:
         return min(max(waited_s, self.poll_interval_min_s), self.poll_interval_max_s)
 
+    def next_return_poll_at(self, attempt: Attempt, now: float) -> float:
+        """Return when to ask again whether a settled debit was returned, after a question at ``now``.
+
+        The wait grows with the time since the settlement. The last question is asked at the end of the watch.
+        """
+        end = self.return_watch_ends_at(attempt)
+        if now >= end:
+            return now + RETURN_POLL_AGAIN_S
+        age = max(now - attempt.updated_at, self.return_poll_first_s)
+        return min(attempt.updated_at + age * RETURN_POLL_GROWTH, end)
+
+    def return_watch_ends_at(self, attempt: Attempt) -> float:
+        """Return when a settled debit can no longer be returned. A processed attempt settled when it last changed."""
+        return attempt.updated_at + self.return_watch_s
+
     def token_expires_at(self, attempt: Attempt) -> float:
         """Return when the attempt's token expires; without a token, as if it was given at the attempt's creation."""
         return (attempt.token_at or attempt.created_at) + self.token_age_max_s
@@ -75,3 +109,14 @@ class DuePolicy:
     def token_expired(self, attempt: Attempt, now: float) -> bool:
         """Return whether the attempt's token has expired at ``now``."""
         return now >= self.token_expires_at(attempt)
+
+
+def _may_be_returned(attempt: Attempt, changes: Mapping[str, Any]) -> bool:
+    """Return whether a processed attempt is, after ``changes``, an ACH debit that is not reversed in full.
+
+    If an operator has settled it, its method may be unknown: then it may be a debit.
+    """
+    method = changes.get("payment_method", attempt.payment_method)
+    known = changes.get("paygov_tracking_id", attempt.paygov_tracking_id) is not None
+    reversed_amount = changes.get("reversed_amount", attempt.reversed_amount)
+    return method in (ACH, None) and known and reversed_amount != attempt.amount

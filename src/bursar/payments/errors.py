@@ -6,6 +6,10 @@
     ├── MetadataDiffers        fee or metadata differ from those of the obligation's first attempt
     ├── MetadataErased         the obligation's metadata are erased: it can have no further attempt
     ├── IdentifierTaken        Pay.gov gave a token or tracking id that already belongs to another attempt
+    ├── ReversalTooLarge       more would go back than was collected
+    ├── ReversalDiffers        the same reversal is recorded with another amount
+    ├── RefundDecided          the request for a refund is already approved or rejected
+    ├── RefundNeedsSecondPerson  the person who asked for a refund may not approve it
     ├── LedgerBusy             the store is too contended to write now; nothing was written
     └── AttemptMoved           the attempt has changed since the caller read it; has the attempt as it is now
         ├── LeaseHeld          another caller holds its lease
@@ -16,8 +20,11 @@ refuses a step that the graph allows: a mistake in this package) and the store's
 ``StoreUnreachable``, ``DynamoError``).
 """
 
+from decimal import Decimal
+
 from bursar.payments.attempt_ids import ATTEMPTS_MAX
-from bursar.payments.records import Attempt, Obligation
+from bursar.payments.records import ZERO, Attempt, Obligation
+from bursar.payments.reversals import RefundRequest, Reversal
 
 
 class LedgerError(Exception):
@@ -71,6 +78,41 @@ class IdentifierTaken(LedgerError):
         super().__init__(f"{attribute} given to {attempt.agency_tracking_id} belongs to another attempt")
         self.attempt = attempt
         self.attribute = attribute
+
+
+class ReversalTooLarge(LedgerError):
+    """The reversals of ``attempt`` would add up to more than its amount."""
+
+    def __init__(self, attempt: Attempt, amount: Decimal) -> None:
+        super().__init__(
+            f"{attempt.agency_tracking_id}: reversals must be at most its amount, {attempt.amount}; "
+            f"{attempt.reversed_amount or ZERO} has gone back, got {amount} more"
+        )
+        self.attempt = attempt
+
+
+class ReversalDiffers(LedgerError):
+    """The reversal is recorded already, as ``recorded``, with another amount."""
+
+    def __init__(self, recorded: Reversal) -> None:
+        super().__init__(
+            f"{recorded.agency_tracking_id}: reversal {recorded.seq} ({recorded.kind}) is recorded as {recorded.amount}"
+        )
+        self.recorded = recorded
+
+
+class RefundDecided(LedgerError):
+    """The request for a refund is no longer open."""
+
+    def __init__(self, request: RefundRequest) -> None:
+        super().__init__(f"{request.request_id} is {request.status}")
+
+
+class RefundNeedsSecondPerson(LedgerError):
+    """The person who asked for a refund tried to approve it."""
+
+    def __init__(self, request: RefundRequest) -> None:
+        super().__init__(f"{request.request_id}: must be approved by another person than {request.requested_by}")
 
 
 class LedgerBusy(LedgerError):

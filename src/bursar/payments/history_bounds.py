@@ -10,6 +10,8 @@ Most steps change the status and so happen once. These keep the status, in the o
 | `outcome_unknown` | twice: once under the last lease that was taken, and once under the last one that was taken over |
 | `noted` | until the attempt has ``NOTED_EVENTS_MAX`` events |
 | `metadata_erased` | once: there is nothing left to erase |
+| `returned`, `charged_back`, `refund_requested` | until the attempt has ``REVERSAL_EVENTS_MAX`` events |
+| `refund_approved`, `refund_rejected` | once for each request |
 
 The bounds on events rise in that order, so that no step uses up the events of another. A step that changes the status
 is never refused because of the history: there is room for it below ``records.EVENT_SEQ_MAX``.
@@ -27,6 +29,8 @@ TAKEOVER_EVENTS_MAX: Final = 1_500
 """At this number of events, the lease of an unknown attempt can no longer be taken over to complete it again."""
 NOTED_EVENTS_MAX: Final = 2_000
 """At this number of events, a new status word from Pay.gov for a settling attempt is no longer stored."""
+REVERSAL_EVENTS_MAX: Final = 4_000
+"""At this number of events, no further reversal or request for a refund is recorded, only the decision on a request."""
 
 _EVENTS_RELEASED: Final = 4  # started, token_given, claimed, released: there is no other way
 _EVENTS_OF_A_RECLAIM: Final = 2  # reclaimed, released
@@ -34,10 +38,13 @@ EVENTS_MAX: Final[Mapping[EventName, int]] = {
     "reclaimed": _EVENTS_RELEASED + _EVENTS_OF_A_RECLAIM * RECLAIMS_MAX,
     "lease_taken_over": TAKEOVER_EVENTS_MAX,
     "noted": NOTED_EVENTS_MAX,
+    "returned": REVERSAL_EVENTS_MAX,
+    "charged_back": REVERSAL_EVENTS_MAX,
+    "refund_requested": REVERSAL_EVENTS_MAX,
 }
 """Event → the number of events of any name at which an attempt can no longer have this one."""
 
 
 def taken_too_often(attempt: Attempt, event: EventName) -> bool:
-    """Return whether ``attempt`` can have no further ``event``, one of :data:`EVENTS_MAX`."""
-    return attempt.event_seq >= EVENTS_MAX[event]
+    """Return whether ``attempt`` can have no further ``event`` because of :data:`EVENTS_MAX`."""
+    return event in EVENTS_MAX and attempt.event_seq >= EVENTS_MAX[event]

@@ -4,8 +4,10 @@ All kinds share one table. An obligation, its attempts and its events share a pa
 
     kind        pk                          sk                                             indexes
     obligation  o#<client>#<reference>      obligation
-    attempt     (the same)                  attempt#<created iso ms>#<agencyTrackingId>    due (while live), changes
+    attempt     (the same)                  attempt#<created iso ms>#<agencyTrackingId>    due (while watched), changes
     event       (the same)                  event#<agencyTrackingId>#<seq, 4 digits>       changes
+
+Reversals and requests for refunds (:mod:`bursar.payments.reversals`) share the partition too.
 
 Times are Unix seconds with millisecond precision in records and ISO text in items. Amounts are ``Decimal`` with exactly
 two decimals in records and numbers in items. DynamoDB drops trailing zeros, and :func:`money` restores them. Metadata
@@ -18,13 +20,16 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import iso_ms
 from bursar.dynamo.items.attribute_values import Item as Item
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH
 from bursar.payments.item_layout import FLAG, TEXT, TIME, WHOLE_NUMBER, Codec, Layout
-from bursar.payments.status import LIVE, PENDING, PROCESSING, Actor, EventName, OutcomeStatus, Status
+from bursar.payments.status import FAILED, LIVE, PENDING, PROCESSED, PROCESSING, Actor, EventName, OutcomeStatus, Status
+
+if TYPE_CHECKING:
+    from bursar.payments.reversals import Reversal
 
 DUE_SHARDS: Final = 8
 EVENT_SEQ_MAX: Final = 9999
@@ -41,7 +46,13 @@ EVENTS_BEGIN: Final = "event#"
 CENT: Final = Decimal("0.01")
 METADATA: Final = "metadata"
 METADATA_ERASED_AT: Final = "metadataErasedAt"
+ZERO: Final = Decimal("0.00")
+RETURNS_SHARD: Final = "returns"
+"""The partition in the ``due`` index of settled debits that may still be returned. Live attempts are in others."""
 REPEAT_USED: Final = "repeatUsed"
+REVERSED_AMOUNT: Final = "reversedAmount"
+REOPENED: Final = "reopened"
+"""Attributes of an attempt that rules name."""
 _REPEAT_USED_BEFORE: Final = "second complete: "
 """The beginning of ``unknownReason`` that records the second complete in stores written before ``repeatUsed``."""
 AMOUNT_MAX: Final = Decimal("999999999.99")
@@ -71,6 +82,14 @@ class Obligation:
         return tuple(name for name, is_same in same.items() if not is_same)
 
 
+@dataclass(frozen=True, slots=True)
+class ClassifiedAmount:
+    """The part of an amount, in dollars, that belongs to one account of the Treasury."""
+
+    classification_id: str
+    amount: Decimal
+
+
 @dataclass(slots=True)
 class Attempt:
     """One try at paying an obligation, in the state of ``version``.
@@ -78,8 +97,13 @@ class Attempt:
     ``amount`` is in dollars. ``outcome_unknown`` is only true while processing: Pay.gov may have charged the payer.
     ``repeat_used`` stays true once it is true. ``lease_owner`` may complete the attempt until ``lease_until``.
     ``unsettled_since`` is when it began to wait for Pay.gov, settling or with an unknown outcome: a further event in
-    that state changes ``updated_at`` and not this time. ``due_at`` is when the sweeper should check it, None once it is
-    final. ``event_seq`` is its number of events.
+    that state changes ``updated_at`` and not this time.
+    ``due_at`` is when the sweeper should check it: while it is live, and while a settled ACH debit may be returned.
+    ``event_seq`` is its number of events. ``settled_at`` is when it became processed.
+
+    ``reversed_amount`` is the sum of its reversals, None without any. ``reopened`` means that it was returned in full
+    and that its client's policy lets another attempt pay the obligation. ``classification`` is the split of its amount
+    over the Treasury's accounts, None for a fee without one.
 
     ``stored_item`` is the item that was last read or written, None for an attempt that is not stored. A write compares
     it with the store, and copies from it the attributes that this version of Bursar does not know.
@@ -119,6 +143,10 @@ class Attempt:
     refreshed_at: float | None = None
     due_at: float | None = None
     metadata_erased_at: float | None = None  # then ``metadata`` is {}
+    settled_at: float | None = None
+    reversed_amount: Decimal | None = None
+    reopened: bool = False
+    classification: tuple[ClassifiedAmount, ...] | None = None
     event_hash: str | None = None  # of its last event; None in stores written before events were chained
     stored_item: Item | None = field(default=None, repr=False, compare=False)
 
@@ -126,6 +154,12 @@ class Attempt:
     def live(self) -> bool:
         """Whether the attempt can still change its status."""
         return self.status in LIVE
+
+    @property
+    def net_amount(self) -> Decimal:
+        """The dollars that were collected and have not gone back: 0 until the attempt is processed."""
+        collected = self.amount if self.status == PROCESSED else ZERO
+        return collected - (self.reversed_amount or ZERO)
 
     def leased(self, now: float) -> bool:
         """Return whether a caller holds the lease to complete the attempt at ``now``."""
@@ -163,16 +197,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ObligationView:
-    """An obligation with all its attempts, oldest first, and all their events, oldest first."""
+    """An obligation with all its attempts, all their events and reversals, each oldest first."""
 
     obligation: Obligation
     attempts: tuple[Attempt, ...]
     events: tuple[Event, ...]
+    reversals: tuple["Reversal", ...] = ()
 
     @property
     def blocking(self) -> Attempt | None:
         """The attempt that blocks others: the live one, otherwise the processed one, otherwise None."""
-        return next((a for a in reversed(self.attempts) if a.status != "failed"), None)
+        return next((a for a in reversed(self.attempts) if a.status != FAILED and not a.reopened), None)
 
 
 def whole_ms(seconds: float) -> float:
@@ -233,8 +268,15 @@ def change_bucket(seconds: float) -> str:
     return iso_ms(seconds)[:CHANGE_BUCKET_CHARS]
 
 
-_AMOUNT: Final = Codec("N", lambda amount: format(money(amount).normalize(), "f"), lambda text: money(Decimal(text)))
+AMOUNT_CODEC: Final = Codec(
+    "N", lambda amount: format(money(amount).normalize(), "f"), lambda text: money(Decimal(text))
+)
 _JSON: Final = Codec("S", canonical_json, json.loads)
+_CLASSIFICATION: Final = Codec(
+    "S",
+    lambda parts: json.dumps([[part.classification_id, f"{part.amount:f}"] for part in parts], separators=(",", ":")),
+    lambda text: tuple(ClassifiedAmount(name, Decimal(amount)) for name, amount in json.loads(text)),
+)
 _OBLIGATION_LAYOUT: Final = Layout(
     Obligation,
     {
@@ -255,7 +297,7 @@ _ATTEMPT_LAYOUT: Final = Layout(
         "fee": ("fee", TEXT),
         "fee_version": ("feeVersion", TEXT),
         "tcs_app_id": ("tcsAppId", TEXT),
-        "amount": ("amount", _AMOUNT),
+        "amount": ("amount", AMOUNT_CODEC),
         "metadata": ("metadata", _JSON),
         "url_success": ("urlSuccess", TEXT),
         "url_cancel": ("urlCancel", TEXT),
@@ -280,6 +322,10 @@ _ATTEMPT_LAYOUT: Final = Layout(
         "refreshed_at": ("refreshedAt", TIME),
         "due_at": ("dueAt", TIME),
         "metadata_erased_at": (METADATA_ERASED_AT, TIME),
+        "settled_at": ("settledAt", TIME),
+        "reversed_amount": (REVERSED_AMOUNT, AMOUNT_CODEC),
+        "reopened": (REOPENED, FLAG),
+        "classification": ("classification", _CLASSIFICATION),
         "event_hash": (EVENT_HASH, TEXT),
     },
 )
@@ -311,13 +357,13 @@ _ATTEMPT_ATTRIBUTES: Final = _ATTEMPT_LAYOUT.attributes | {"pk", "sk", "kind", "
 
 def obligation_key(client: str, reference: str) -> Item:
     """Return the key of the obligation's item."""
-    return _key(partition_key(client, reference), "obligation")
+    return item_key(partition_key(client, reference), "obligation")
 
 
 def attempt_key(attempt: Attempt) -> Item:
     """Return the key of the attempt's item."""
     sk = f"{ATTEMPTS_BEGIN}{iso_ms(attempt.created_at)}#{attempt.agency_tracking_id}"
-    return _key(partition_key(attempt.client, attempt.reference), sk)
+    return item_key(partition_key(attempt.client, attempt.reference), sk)
 
 
 def obligation_of(first: Attempt) -> Obligation:
@@ -335,17 +381,19 @@ def latest_event(
     detail: Mapping[str, Any] | None = None,
     *,
     previous_hash: str | None = None,
+    at: float | None = None,
 ) -> Event:
     """Return the event that describes how ``attempt`` came into its state from ``source`` (None: it is new).
 
-    ``previous_hash`` is the hash of the event before it; None if no event before it is chained.
+    ``previous_hash`` is the hash of the event before it; None if no event before it is chained. ``at`` is the event's
+    time if that is not the time at which the attempt's status changed.
     """
     return Event(
         client=attempt.client,
         reference=attempt.reference,
         agency_tracking_id=attempt.agency_tracking_id,
         seq=attempt.event_seq,
-        at=attempt.updated_at,
+        at=attempt.updated_at if at is None else at,
         name=name,
         actor=actor,
         from_status=source,
@@ -371,11 +419,11 @@ def attempt_to_item(attempt: Attempt) -> Item:
         **attempt_key(attempt),
         "kind": {"S": ATTEMPT},
         **_ATTEMPT_LAYOUT.encode(attempt),
-        **_change_keys(max(attempt.updated_at, attempt.metadata_erased_at or 0.0), attempt.agency_tracking_id),
+        **change_keys(max(attempt.updated_at, attempt.metadata_erased_at or 0.0), attempt.agency_tracking_id),
         **{name: value for name, value in stored.items() if name not in _ATTEMPT_ATTRIBUTES},
     }
     if attempt.due_at is not None:
-        item["dueShard"] = {"S": due_shard(attempt.agency_tracking_id)}
+        item["dueShard"] = {"S": due_shard(attempt.agency_tracking_id) if attempt.live else RETURNS_SHARD}
     if attempt.metadata_erased_at is not None:
         del item[METADATA]
     return item
@@ -385,10 +433,10 @@ def event_to_item(event: Event) -> Item:
     """Return the item that stores ``event``."""
     event_id = f"{event.agency_tracking_id}#{event.seq:04d}"
     return {
-        **_key(partition_key(event.client, event.reference), f"{EVENTS_BEGIN}{event_id}"),
+        **item_key(partition_key(event.client, event.reference), f"{EVENTS_BEGIN}{event_id}"),
         "kind": {"S": EVENT},
         **_EVENT_LAYOUT.encode(event),
-        **_change_keys(event.at, event_id),
+        **change_keys(event.at, event_id),
     }
 
 
@@ -435,11 +483,12 @@ def _erased(item: Item) -> dict[str, Any]:
     return {"metadata": {}} if METADATA_ERASED_AT in item and METADATA not in item else {}
 
 
-def _key(pk: str, sk: str) -> Item:
+def item_key(pk: str, sk: str) -> Item:
+    """Return the key of an item of the table."""
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
-def _change_keys(changed_at: float, record_id: str) -> Item:
+def change_keys(changed_at: float, record_id: str) -> Item:
     """Return the key of a record in the ``changes`` index."""
     changed = iso_ms(changed_at)
     return {"changeBucket": {"S": changed[:CHANGE_BUCKET_CHARS]}, "changedAt": {"S": f"{changed}#{record_id}"}}

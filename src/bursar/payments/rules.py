@@ -20,16 +20,37 @@ from bursar.payments.ledger.restores import (
     MARK_ATTRIBUTES,
     RESTORE_MARK,
 )
-from bursar.payments.records import AMOUNT_MAX, CENT, METADATA, METADATA_ERASED_AT, REPEAT_USED
+from bursar.payments.records import (
+    AMOUNT_MAX,
+    CENT,
+    METADATA,
+    METADATA_ERASED_AT,
+    REOPENED,
+    REPEAT_USED,
+    REVERSED_AMOUNT,
+)
+from bursar.payments.reversals import (
+    APPROVED,
+    DECISION_ATTRIBUTES,
+    OPEN,
+    REFUND_REQUEST,
+    REJECTED,
+    REQUEST_ATTRIBUTES,
+    REVERSAL,
+    REVERSAL_KINDS,
+)
 from bursar.payments.status import BLOCKING, FAILED, FINAL, PROCESSED, RECEIVED, STATUSES, moves
 from bursar.rules import (
     Agrees,
     AppendOnly,
+    BoundedSum,
     Check,
     Immutable,
     Kind,
+    References,
     Rules,
     Transitions,
+    TwoActors,
     Unique,
     UniqueWhile,
     Where,
@@ -37,6 +58,7 @@ from bursar.rules import (
     one_of,
 )
 from bursar.rules.language.toml import rules_to_toml
+from bursar.rules.language.vocabulary import Rule
 
 AGENCY_TRACKING_ID: Final = "agency-tracking-id"
 TOKEN: Final = "token"
@@ -44,6 +66,9 @@ PAYGOV_TRACKING_ID: Final = "paygov-tracking-id"
 ONE_LIVE_ATTEMPT: Final = "one-live-attempt"
 STATUS_MOVES: Final = "status-moves"
 FEE_ACTIVE: Final = "fee-active"
+REVERSALS_WITHIN_AMOUNT: Final = "reversals-within-amount"
+REFUND_TWO_PEOPLE: Final = "refund-two-people"
+REFUNDED_TWO_PEOPLE: Final = "refunded-two-people"
 
 # Values that no message may show: a token grants access like a session, and metadata is personal.
 SECRETS: Final = frozenset({"token", METADATA})
@@ -52,7 +77,7 @@ SECRETS: Final = frozenset({"token", METADATA})
 def payment_rules(fees: FeeCatalogue) -> Rules:
     """Return all rules of the payments table; ``fees`` defines which fees are known and since when."""
     obligation = {"pk": "{pk}", "sk": "obligation"}
-    blocking = tuple(status for status in STATUSES if status in BLOCKING)
+    blocks = one_of("status", [status for status in STATUSES if status in BLOCKING], unless=REOPENED)
     return Rules(
         partition_key="pk",
         sort_key="sk",
@@ -65,13 +90,15 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             Kind(RESTORE_MARK, kept=True),
             Kind(LOST_COLLECTION, kept=True),
             Kind(GENERATION, kept=True),
+            Kind(REVERSAL),
+            Kind(REFUND_REQUEST, kept=True),
         ),
         secrets=SECRETS,
         rules=(
             Unique(AGENCY_TRACKING_ID, kind="attempt", attributes=("agencyTrackingId",)),
             Unique(TOKEN, kind="attempt", attributes=("token",)),
             Unique(PAYGOV_TRACKING_ID, kind="attempt", attributes=("payGovTrackingId",)),
-            UniqueWhile(ONE_LIVE_ATTEMPT, kind="attempt", group=("pk",), where=one_of("status", blocking)),
+            UniqueWhile(ONE_LIVE_ATTEMPT, kind="attempt", group=("pk",), where=blocks),
             Transitions(
                 STATUS_MOVES,
                 kind="attempt",
@@ -93,6 +120,7 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             WriteOnce("erased-once", attributes=(METADATA_ERASED_AT,)),
             WriteOnce("paygov-ids-once", kind="attempt", attributes=("token", "payGovTrackingId")),
             WriteOnce("second-complete-once", kind="attempt", attributes=(REPEAT_USED,)),
+            WriteOnce("settled-and-reopened-once", kind="attempt", attributes=("settledAt", REOPENED)),
             Check("amount", kind="attempt", where=_AMOUNT),
             Check("status-known", kind="attempt", where=one_of("status", STATUSES)),
             Check(FEE_ACTIVE, kind="attempt", where=_fee_active(fees)),
@@ -104,8 +132,11 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 attributes=("client", "reference", "fee", METADATA),
                 erasable=(METADATA,),
             ),
+            Check("reversed-after-settlement", kind="attempt", where=_REVERSED),
+            Check("reopened-after-full-return", kind="attempt", where=_REOPENED),
             AppendOnly("events-append-only", kind="event"),
             AppendOnly("daily-roots-append-only", kind=DAILY_ROOT),
+            *_reversal_rules(),
             Immutable("contradiction-told", kind=CONTRADICTION, attributes=REPORT_ATTRIBUTES),
             WriteOnce("contradiction-acknowledged-once", kind=CONTRADICTION, attributes=ACKNOWLEDGEMENT_ATTRIBUTES),
             Immutable("restore-mark-facts", kind=RESTORE_MARK, attributes=MARK_ATTRIBUTES),
@@ -123,6 +154,7 @@ _ATTEMPT_IDENTITY: Final = (
     "feeVersion",
     "tcsAppId",
     "amount",
+    "classification",
     METADATA,
     "createdAt",
 )
@@ -137,6 +169,58 @@ _ERASED_ONCE_FINAL: Final = Where(
 
 # DynamoDB's conditions cannot count a number's decimals; records.money does, when amounts are written and read.
 _AMOUNT: Final = Where("amount BETWEEN :cent AND :most", values={":cent": CENT, ":most": AMOUNT_MAX})
+
+
+_REVERSED: Final = Where(
+    "attribute_not_exists(reversedAmount) OR #status = :processed",
+    names={"#status": "status"},
+    values={":processed": PROCESSED},
+)
+_REOPENED: Final = Where("attribute_not_exists(reopened) OR reversedAmount = amount")
+
+
+def _reversal_rules() -> tuple[Rule, ...]:
+    attempt = {"pk": "{pk}", "sk": "attempt#{attemptCreatedAt}#{agencyTrackingId}"}
+    return (
+        AppendOnly("reversals-append-only", kind=REVERSAL),
+        BoundedSum(
+            REVERSALS_WITHIN_AMOUNT,
+            kind=REVERSAL,
+            parent="attempt",
+            key=attempt,
+            amount="amount",
+            total=REVERSED_AMOUNT,
+            limit="amount",
+        ),
+        Unique("reversal-once", kind=REVERSAL, attributes=("reversalId",)),
+        TwoActors(REFUNDED_TWO_PEOPLE, kind=REVERSAL, first="requestedBy", second="approvedBy"),
+        Check("refunded-by-two", kind=REVERSAL, where=_REFUNDED),
+        References("refund-of-attempt", kind=REFUND_REQUEST, parent="attempt", key=attempt),
+        Immutable("refund-identity", kind=REFUND_REQUEST, attributes=REQUEST_ATTRIBUTES),
+        TwoActors(REFUND_TWO_PEOPLE, kind=REFUND_REQUEST, first="requestedBy", second="approvedBy"),
+        WriteOnce("refund-decided-once", kind=REFUND_REQUEST, attributes=DECISION_ATTRIBUTES),
+        Transitions(
+            "refund-moves",
+            kind=REFUND_REQUEST,
+            attribute="status",
+            initial=(OPEN,),
+            edges=((OPEN, APPROVED), (OPEN, REJECTED)),
+            final=(APPROVED, REJECTED),
+        ),
+        Check("refund-approver", kind=REFUND_REQUEST, where=_APPROVED),
+    )
+
+
+_REFUNDED: Final = Where(
+    "reversalKind IN (:returned, :charged_back) "
+    "OR (reversalKind = :refunded AND attribute_exists(requestedBy) AND attribute_exists(approvedBy))",
+    values={f":{kind}": kind for kind in REVERSAL_KINDS},
+)
+_APPROVED: Final = Where(
+    "attribute_exists(requestedBy) AND (#status <> :approved OR attribute_exists(approvedBy))",
+    names={"#status": "status"},
+    values={":approved": APPROVED},
+)
 
 
 def only_more_fees(before: Rules, after: Rules) -> bool:

@@ -1,6 +1,6 @@
 """The status graph: the statuses of an attempt and all moves between them, as one immutable table.
 
-    received ──► initiated ──► processing ──► processed
+    received ──► initiated ──► processing ──► processed ──► (reversals)
         │            │             │  └─────► pending ──► processed
         │            │             │             └──────► failed
         └──► failed ◄┴─────────────┘
@@ -44,6 +44,11 @@ EventName = Literal[
     "resolved_processed",
     "resolved_failed",
     "metadata_erased",
+    "returned",
+    "charged_back",
+    "refund_requested",
+    "refund_approved",
+    "refund_rejected",
 ]
 """The names of the steps in :data:`EDGES`, as events store them."""
 
@@ -83,6 +88,7 @@ _P: Final[tuple[Actor, ...]] = ("portal",)
 _S: Final[tuple[Actor, ...]] = ("sweeper",)
 _PS: Final[tuple[Actor, ...]] = ("portal", "sweeper")
 _O: Final[tuple[Actor, ...]] = ("operator",)
+_SO: Final[tuple[Actor, ...]] = ("sweeper", "operator")
 
 # fmt: off
 EDGES: Final[tuple[Edge, ...]] = (
@@ -113,6 +119,12 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(PENDING,    PENDING,    "noted",              _PS, "Pay.gov's word for it changed; it is still settling"),
     Edge(PROCESSED,  PROCESSED,  "metadata_erased",    _O,  "an operator erased the metadata, which are personal data"),
     Edge(FAILED,     FAILED,     "metadata_erased",    _O,  "an operator erased the metadata, which are personal data"),
+    # After settlement money may go back. The status stays, so the attempt's time of change stays too.
+    Edge(PROCESSED,  PROCESSED,  "returned",           _SO, "the payer's bank returned the debit after it had settled"),
+    Edge(PROCESSED,  PROCESSED,  "charged_back",       _SO, "the payer disputed the charge, and it was taken back"),
+    Edge(PROCESSED,  PROCESSED,  "refund_requested",   _O,  "an operator asked for a refund"),
+    Edge(PROCESSED,  PROCESSED,  "refund_approved",    _O,  "another operator approved it: the refund is recorded"),
+    Edge(PROCESSED,  PROCESSED,  "refund_rejected",    _O,  "an operator rejected the request for a refund"),
 )
 # fmt: on
 

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from bursar.payments import Attempt, LedgerError, NoSuchEdge, ObligationView, Outcome
 from bursar.payments.audit.chain_check import check_obligation
 from bursar.payments.records import partition_key
+from bursar.payments.reversals import ReversalReport
 from bursar.payments.status import EDGES, moves
 from tests.support.hypothesis_profiles import examples
 from tests.support.payments.stage import STARTED, Wall
@@ -45,8 +46,17 @@ MUST: dict[tuple[str, str, bool, bool], str] = {
     ("paid", "pending", False, False): "processed",
     ("bounced", "pending", False, False): "failed",
     ("resolve", "pending", False, False): "processed",
+    **{(call, "processed", False, False): "processed" for call in ("charge_back", "ask_refund")},
 }
-CALLS = sorted({call for call, *_ in MUST} | {"set_due"})
+CALLS = sorted({call for call, *_ in MUST} | {"set_due", "return", "refund"})
+
+
+PART = Decimal("20.00")
+
+
+async def first(call: Awaitable[tuple[Attempt, Any]]) -> Attempt:
+    attempt, _ = await call
+    return attempt
 
 
 class AnySequence(RuleBasedStateMachine):
@@ -129,6 +139,8 @@ class AnySequence(RuleBasedStateMachine):
         # A lease that ran out is still valid for its holder; for every other caller the outcome is unknown.
         as_holder = ran_out and call in ("release", "unknown")
         unknown = latest.outcome_unknown or (ran_out and not as_holder)
+        if call in ("charge_back", "ask_refund") and latest.net_amount < PART:
+            return None
         return MUST.get((call, latest.status, leased or as_holder, unknown))
 
     def call(self, call: str, attempt: Attempt) -> Awaitable[Attempt]:
@@ -164,8 +176,20 @@ class AnySequence(RuleBasedStateMachine):
                 return ledger.record_outcome(attempt, Outcome("failed", paygov_id, "Failed", "ACH"), actor="sweeper")
             case "resolve":
                 return ledger.resolve(attempt, settled_as="processed", by="Ada", reason="asked")
+            case "return":
+                return self.reversal(attempt, ReversalReport("returned", attempt.amount, "paygov"), reopens=True)
+            case "charge_back":
+                report = ReversalReport("charged_back", PART, "operator", report_id=str(attempt.event_seq))
+                return self.reversal(attempt, report)
+            case "ask_refund":
+                return first(ledger.reversals.request_refund(attempt, PART, by="Ada", reason="paid twice"))
+            case "refund":
+                return first(ledger.reversals.approve(attempt, 1, by="Bob", reason="checked"))
             case _:
                 return ledger.set_due(attempt, self.wall.now + 60)
+
+    def reversal(self, attempt: Attempt, report: ReversalReport, *, reopens: bool = False) -> Awaitable[Attempt]:
+        return first(self.ledger.reversals.record(attempt, report, actor="operator", reopens=reopens))
 
     def view(self) -> ObligationView | None:
         view: ObligationView | None = self.run(self.ledger.obligation("c", "r"))
@@ -175,7 +199,7 @@ class AnySequence(RuleBasedStateMachine):
         """Make ``call`` and return its result; None if it raised, in which case nothing may have changed."""
         try:
             attempt: Attempt = self.run(call)
-        except (LedgerError, NoSuchEdge):
+        except (LedgerError, NoSuchEdge, LookupError):
             assert self.view() == before
             return None
         after = self.view()
@@ -188,7 +212,7 @@ class AnySequence(RuleBasedStateMachine):
     def judge(self, view: ObligationView) -> None:
         found, _ = check_obligation(self.run(self.ledger._ruled.partition({"S": partition_key("c", "r")})))
         assert found == []
-        assert [one.status != "failed" for one in view.attempts[:-1]].count(True) == 0
+        assert [one.status != "failed" and not one.reopened for one in view.attempts[:-1]].count(True) == 0
         for attempt in view.attempts:
             was, self.seen[attempt.agency_tracking_id] = self.seen.get(attempt.agency_tracking_id), attempt.status
             assert was in (None, attempt.status) or (was, attempt.status) in moves()
@@ -201,7 +225,12 @@ class AnySequence(RuleBasedStateMachine):
                 steps = [e for e in EDGES if (e.source, e.target, e.event) == taken]
                 assert len(steps) == 1
                 assert event.actor in steps[0].actors
-            assert (attempt.due_at is None) == (attempt.status in ("processed", "failed"))
+            reversals = [each for each in view.reversals if each.agency_tracking_id == attempt.agency_tracking_id]
+            assert sum(reversal.amount for reversal in reversals) == (attempt.reversed_amount or 0) <= attempt.amount
+            assert [reversal.seq for reversal in reversals] == list(range(1, len(reversals) + 1))
+            assert not attempt.reopened or [reversal.kind for reversal in reversals] == ["returned"]
+            watched = attempt.payment_method == "ACH" and attempt.net_amount > 0  # every tracking id here is of a debit
+            assert (attempt.due_at is None) == (attempt.status in ("processed", "failed") and not watched)
             assert not attempt.outcome_unknown or attempt.status == "processing"
             assert attempt.lease_owner is None or attempt.status == "processing"
 

@@ -16,7 +16,8 @@ from bursar.dynamo.clients.store import Store
 from bursar.dynamo.items.attribute_values import item_size
 from bursar.payments import Attempt, Ledger, Outcome
 from bursar.payments.ledger.table import TABLE_NAME
-from tests.support.payments.stage import PAID, TOKEN, Listening, Wall
+from bursar.payments.reversals import ReversalReport
+from tests.support.payments.stage import PAID, TOKEN, Listening, Wall, settled
 from tests.support.write_paths import WritePath
 
 Start = Callable[..., Awaitable[Attempt]]
@@ -28,11 +29,14 @@ BUDGET_WCU = {
     "lease": 9,  # attempt (+due moves +changes moves), event (+changes)
     "complete": 10,  # attempt (+due ends +changes moves), event (+changes), a sentinel
     "accept": 11,  # as a token: Pay.gov's tracking id has its sentinel
-    "settle": 8,  # attempt (+due ends +changes moves), event (+changes)
+    "settle": 9,  # attempt (+due moves +changes moves), event (+changes)
     "set_due": 5,  # attempt (+due moves, +changes is rewritten: it projects everything)
+    "return": 12,  # attempt (+due ends +changes is rewritten), event (+changes), reversal (+changes), a sentinel
+    "watch": 64,  # 12 questions, and the end of the watch (+due ends)
 }
 CARD_PAYMENT_WCU_MAX = 43
-ACH_PAYMENT_WCU_MAX = 52
+ACH_PAYMENT_WCU_MAX = 53
+ACH_WATCH_QUESTIONS_MAX = 12
 
 
 INDEXES = (("dueShard", "dueAt"), ("changeBucket", "changedAt"))
@@ -122,8 +126,8 @@ async def test_an_ach_payment_keeps_its_budget(ledger: Ledger, start: Start, met
     attempt = await metered.spend("lease", ledger.take_lease(attempt, "worker-1", 30))
     accepted = Outcome("pending", "3FPAID1234567", "Received", "ACH")
     attempt = await metered.spend("accept", ledger.record_outcome(attempt, accepted, actor="portal"))
-    settled = Outcome("processed", "3FPAID1234567", "Success", "ACH")
-    attempt = await metered.spend("settle", ledger.record_outcome(attempt, settled, actor="sweeper"))
+    success = Outcome("processed", "3FPAID1234567", "Success", "ACH")
+    attempt = await metered.spend("settle", ledger.record_outcome(attempt, success, actor="sweeper"))
     assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "lease", "accept", "settle")}
     assert metered.wcu <= ACH_PAYMENT_WCU_MAX
 
@@ -135,6 +139,36 @@ async def test_a_poll_that_learns_nothing_costs_one_touch(
     attempt = await start()
     await metered.spend("set_due", ledger.set_due(attempt, wall.now + 60))
     assert metered.spent["set_due"] <= BUDGET_WCU["set_due"]
+
+
+@billed
+async def test_the_watch_for_a_return_keeps_its_budget(
+    ledger: Ledger, start: Start, metered: Metered, wall: Wall
+) -> None:
+    attempt = await settled(ledger, start)
+    policy, before, questions = ledger.due_policy, metered.wcu, 0
+    while attempt.due_at is not None:
+        wall.now = attempt.due_at
+        questions += 1
+        attempt = await ledger.set_due(attempt, policy.next_return_poll_at(attempt, wall.now), refreshed_at=wall.now)
+        if wall.now >= policy.return_watch_ends_at(attempt):
+            attempt = await ledger.set_due(attempt, None)
+    assert questions <= ACH_WATCH_QUESTIONS_MAX
+    assert metered.wcu - before == BUDGET_WCU["watch"]
+    assert wall.now == policy.return_watch_ends_at(attempt)
+
+
+@billed
+async def test_a_return_keeps_its_budget(ledger: Ledger, start: Start, metered: Metered) -> None:
+    attempt = await settled(ledger, start)
+
+    async def returned() -> Attempt:
+        report = ReversalReport("returned", attempt.amount, "paygov")
+        changed, _ = await ledger.reversals.record(attempt, report, actor="sweeper")
+        return changed
+
+    await metered.spend("return", returned())
+    assert metered.spent["return"] == BUDGET_WCU["return"]
 
 
 async def test_only_a_start_reads_before_it_writes(

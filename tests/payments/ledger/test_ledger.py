@@ -20,7 +20,7 @@ from bursar.payments import (
     Outcome,
 )
 from bursar.payments.attempt_ids import ATTEMPTS_MAX, attempt_id
-from bursar.payments.due import POLL_INTERVAL_MIN_S, RECEIVED_AGE_MAX_S, TOKEN_AGE_MAX_S
+from bursar.payments.due import POLL_INTERVAL_MIN_S, RECEIVED_AGE_MAX_S, RETURN_POLL_FIRST_S, TOKEN_AGE_MAX_S
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.status import TOKEN_EXPIRED_CODE
 from tests.support.payments.stage import PAID, REFERENCE, TOKEN, Start, Wall, history, initiated, pending, processing
@@ -52,7 +52,8 @@ async def test_an_ach_payment_settles(ledger: Ledger, start: Start, wall: Wall) 
     assert waiting.due_at == wall.now + POLL_INTERVAL_MIN_S
     wall.pass_s(100_000)
     settled = await ledger.record_outcome(waiting, replace(PAID, payment_method="ACH"), actor="sweeper")
-    assert (settled.status, settled.due_at, settled.updated_at) == ("processed", None, wall.now)
+    assert (settled.status, settled.settled_at, settled.updated_at) == ("processed", wall.now, wall.now)
+    assert settled.due_at == wall.now + RETURN_POLL_FIRST_S
     assert await history(ledger, settled) == ["started", "token_given", "claimed", "accepted", "settled"]
 
 

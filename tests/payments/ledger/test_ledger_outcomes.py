@@ -246,7 +246,8 @@ async def test_an_operator_settles(ledger: Ledger, start: Start, settled_as: Any
     if stage == "unknown":
         there = await ledger.record_unknown(there, "reply lost")
     done = await ledger.resolve(there, settled_as=settled_as, by="Ada", reason="called Pay.gov")
-    assert (done.status, done.outcome_unknown, done.due_at) == (settled_as, False, None)
+    watched = settled_as == "processed" and done.payment_method == "ACH"
+    assert (done.status, done.outcome_unknown, done.due_at is not None) == (settled_as, False, watched)
     view = await ledger.obligation(done.client, done.reference)
     assert view is not None
     assert view.events[-1].name == f"resolved_{settled_as}"

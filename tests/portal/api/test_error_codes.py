@@ -13,6 +13,7 @@ from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.paygov.errors import ArgumentRefused
 from bursar.payments.attempt_ids import ATTEMPTS_MAX
 from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
+from bursar.payments.reversals import ReversalReport
 from bursar.portal.api.all_endpoints import all_endpoints
 from bursar.portal.api.application import Application
 from bursar.portal.api.authentication import Authenticate, api_gateway, sigv4, without_signatures
@@ -24,6 +25,7 @@ from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.doors.asgi import PortalApp, portal_app
 from bursar.portal.doors.aws_lambda import handle_event
 from bursar.portal.use_cases.attention import resolve
+from bursar.portal.use_cases.reversals import reverse
 from bursar.reports.errors import LakeBusy
 from bursar.rules.errors import RuleRefused
 from bursar.web.refusals import RefusalReason
@@ -389,10 +391,21 @@ async def _not_resolvable(door: Door) -> Answer:
     return await _resolved(door, (await door.stage.attempt(await door.stage.init())).agency_tracking_id)
 
 
+@case("not_reversible")
+async def _not_reversible(door: Door) -> Answer:
+    attempt = await door.stage.attempt(await door.stage.init())
+    report = ReversalReport("returned", attempt.amount, "operator", by="Ada", reason="seen")
+    return await _refused(reverse(door.stage.portal, attempt.agency_tracking_id, report))
+
+
 async def _resolved(door: Door, attempt: str) -> Answer:
-    """Return the error of `bursar resolve` as an answer: no endpoint gives it."""
+    return await _refused(resolve(door.stage.portal, attempt, settled_as="failed", by="Ada", reason="seen"))
+
+
+async def _refused(work: Awaitable[object]) -> Answer:
+    """Return the error of an operator's command as an answer: no endpoint gives it."""
     with pytest.raises(PortalError) as refused:
-        await resolve(door.stage.portal, attempt, settled_as="failed", by="Ada", reason="seen")
+        await work
     return Answer(refused.value.status, {}, json.dumps(refused.value.body()).encode())
 
 

@@ -63,6 +63,7 @@ Start = Callable[..., Awaitable[Attempt]]
 TOKEN = "t" * 32
 PAID = Outcome("processed", "3FPAID", "Success", "PLASTIC_CARD")
 SETTLING = Outcome("pending", "3FPAID", "Received", "ACH")
+SETTLED = Outcome("processed", "3FPAID", "Success", "ACH")
 
 
 async def initiated(ledger: Ledger, start: Start) -> Attempt:
@@ -81,3 +82,8 @@ async def history(ledger: Ledger, attempt: Attempt) -> list[str]:
     view = await ledger.obligation(attempt.client, attempt.reference)
     assert view is not None
     return [event.name for event in view.events if event.agency_tracking_id == attempt.agency_tracking_id]
+
+
+async def settled(ledger: Ledger, start: Start) -> Attempt:
+    """Return an ACH debit that has settled."""
+    return await ledger.record_outcome(await pending(ledger, start), SETTLED, actor="sweeper")

@@ -2,7 +2,7 @@
 
 POST /services/TCSOnlineService, /tcssinglequery/services/TCSSingleQueryService
 GET  /pay?token=…   POST /pay   POST /pay/{PLASTIC_CARD|ACH|PAYPAL}/{Success|Failed}?token=…   POST /pay/cancel?token=…
-GET  /books[?agency_tracking_id=…]
+GET  /books[?agency_tracking_id=…]   POST /return?paygov_tracking_id=…
 GET, POST, DELETE /misbehave
 GET  /health, /
 """
@@ -33,7 +33,7 @@ from bursar.paygov.protocol import (
 )
 from bursar.paygov.simulator.answers import SoapService
 from bursar.paygov.simulator.books import Charge
-from bursar.paygov.simulator.core import Simulator
+from bursar.paygov.simulator.core import PayerRefused, Simulator
 from bursar.paygov.simulator.hosted_pages import HostedPages, bounded_body, page, refusal
 from bursar.paygov.simulator.misbehaviour import KINDS, Misbehaviour, MisbehaviourPlan
 from bursar.paygov.simulator.wire import Ending, SimulatorAnswer
@@ -69,6 +69,7 @@ def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) ->
             Route(PAY_PATH, pages.show, methods=["GET"]),
             Route(PAY_PATH, pages.submit, methods=["POST"]),
             Route("/books", operator.books, methods=["GET"]),
+            Route("/return", operator.return_debit, methods=["POST"]),
             Route("/misbehave", operator.list_misbehaviours, methods=["GET"]),
             Route("/misbehave", operator.add_misbehaviours, methods=["POST"]),
             Route("/misbehave", operator.clear_misbehaviours, methods=["DELETE"]),
@@ -120,9 +121,20 @@ class OperatorEndpoints:
                 "collections": len(books) if wanted is None else len(books.entries(wanted)),
                 "charges": len(charges),
                 "total": str(sum(charge.amount for charge in charges)),
+                "returned": str(sum(charge.amount for charge in charges if charge.returned_at is not None)),
                 "newest": [_charge(charge) for charge in itertools.islice(reversed(charges), BOOKS_PAGE)],
             }
         )
+
+    async def return_debit(self, request: Request) -> Response:
+        """Answer ``POST /return``: return a settled ACH debit, as the payer's bank does."""
+        if refused := self._refusal_unless_admitted(request):
+            return refused
+        try:
+            entry = self._simulator.return_debit(request.query_params.get("paygov_tracking_id", ""))
+        except PayerRefused as refused_payer:
+            return refusal(refused_payer.http_status, str(refused_payer))
+        return JSONResponse({"agencyTrackingId": entry.agency_tracking_id, "amount": str(entry.amount)})
 
     async def list_misbehaviours(self, request: Request) -> Response:
         """Answer ``GET /misbehave`` with the misbehaviours in force and the kinds that there are."""
@@ -172,6 +184,7 @@ class OperatorEndpoints:
                 ("Collections started", f"{len(self._simulator.books):,}"),
                 ("Misbehaviours in force", str(len(self._service.plan))),
                 ("The charges", "GET /books"),
+                ("Return a settled ACH debit", "POST /return?paygov_tracking_id=…"),
                 ("Add a misbehaviour", "POST /misbehave"),
             ],
         )
@@ -183,7 +196,8 @@ class OperatorEndpoints:
 
 
 def _charge(charge: Charge) -> dict[str, Any]:
-    return asdict(charge) | {"amount": str(charge.amount), "at": iso_ms(charge.at)}
+    returned_at = None if charge.returned_at is None else iso_ms(charge.returned_at)
+    return asdict(charge) | {"amount": str(charge.amount), "at": iso_ms(charge.at), "returned_at": returned_at}
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ may not survive a power cut: the journal is not fsynced, because the simulator i
     {"event": "started",   "token": …, "at": …, "tcs_app_id": …, "agency_tracking_id": …, "amount": "60.00", …}
     {"event": "paid",      "token": …, "at": …, "payment_type": "ACH", "outcome": "Success"}
     {"event": "completed", "token": …, "at": …, "paygov_tracking_id": …}
+    {"event": "returned",  "token": …, "at": …}
 """
 
 import fcntl
@@ -48,11 +49,15 @@ class Entry:
     paid_at: float | None = None
     paygov_tracking_id: str | None = None
     completed_at: float | None = None
+    returned_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One charge of a payer: a completed collection that is, or will be, a success."""
+    """One charge of a payer: a completed collection that is, or will be, a success.
+
+    ``returned_at`` is when the payer's bank returned the debit, None if it did not.
+    """
 
     agency_tracking_id: str
     paygov_tracking_id: str
@@ -61,6 +66,7 @@ class Charge:
     amount: Decimal
     payment_type: str
     at: float
+    returned_at: float | None = None
 
 
 class Books:
@@ -138,6 +144,11 @@ class Books:
         entry.paygov_tracking_id, entry.completed_at = paygov_tracking_id, at
         self._by_paygov_id[paygov_tracking_id] = entry
 
+    def return_debit(self, entry: Entry, at: float) -> None:
+        """Record that the payer's bank returned a settled debit. The charge stays in the books, with its return."""
+        self._append(event="returned", token=entry.token, at=at)
+        entry.returned_at = at
+
     def close(self) -> None:
         """Close the journal."""
         if self._journal is not None:
@@ -194,11 +205,15 @@ class Books:
         entry.paygov_tracking_id, entry.completed_at = paygov_tracking_id, at
         self._by_paygov_id[paygov_tracking_id] = entry
 
+    def _replay_returned(self, *, token: str, at: float) -> None:
+        self._by_token[token].returned_at = at
+
 
 _REPLAY: Final[Mapping[str, Callable[..., None]]] = {
     "started": Books._replay_started,
     "paid": Books._replay_paid,
     "completed": Books._replay_completed,
+    "returned": Books._replay_returned,
 }
 
 
@@ -216,6 +231,7 @@ def _charges(entries: Iterable[Entry]) -> Iterator[Charge]:
             amount=entry.amount,
             payment_type=entry.payment_type,
             at=entry.completed_at,
+            returned_at=entry.returned_at,
         )
 
 

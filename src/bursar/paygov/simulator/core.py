@@ -2,6 +2,7 @@
 
     start ──► token ──► pay (the payer, on the hosted page) ──► complete ──► card, PayPal: Success or Failed at once
                  └───► cancel: the token stays               charges      └► ACH: Received, later Success or Failed
+                                                                               └► return, after Success: Retired
 
 The code is synchronous, and reads time only from the clock that it is given.
 """
@@ -23,6 +24,7 @@ from bursar.paygov.protocol import (
     LANGUAGE,
     LOOKUPS,
     PAYMENT_TYPES,
+    STATUS_RETURNED,
     TOKEN_LIFE_S,
     TRANSACTION_TYPE,
     URL_CHARACTERS_MAX,
@@ -150,8 +152,20 @@ class Simulator:
         """Return the current transaction_status of a completed collection."""
         assert entry.completed_at is not None
         assert entry.outcome is not None
+        if entry.returned_at is not None:
+            return STATUS_RETURNED
         settling = entry.payment_type == "ACH" and (self.clock() < entry.completed_at + self.settings.ach_settle_s)
         return RECEIVED if settling else entry.outcome
+
+    def return_debit(self, paygov_tracking_id: str) -> Entry:
+        """Return a settled ACH debit, as the payer's bank does. Raises PayerRefused for any other collection."""
+        entry = self.books.entry_of_paygov_id(paygov_tracking_id)
+        if entry is None:
+            raise PayerRefused(404, "There is no collection with this Pay.gov tracking id.")
+        if entry.payment_type != "ACH" or self.status(entry) != SUCCESS:
+            raise PayerRefused(409, "Only an ACH debit that has settled can be returned.")
+        self.books.return_debit(entry, self.clock())
+        return entry
 
     def usable(self, entry: Entry) -> bool:
         """Return whether the token can still be paid or completed."""

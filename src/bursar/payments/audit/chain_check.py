@@ -18,7 +18,6 @@ from typing import Any, Final, Literal
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH, event_hash
-from bursar.payments.ledger.erasure import METADATA_ERASED
 from bursar.payments.records import (
     ATTEMPT,
     ATTEMPTS_BEGIN,
@@ -27,6 +26,7 @@ from bursar.payments.records import (
     EVENTS_BEGIN,
     partition_key,
 )
+from bursar.payments.status import FINAL
 
 ChainFindingKind = Literal["altered", "removed", "misplaced", "unchained", "disagrees", "root"]
 
@@ -215,8 +215,8 @@ class _ObligationCheck:
                 "unchained", chain, last_seq, f"it holds no {PREVIOUS_HASH}, but the attempt holds an {EVENT_HASH}"
             )
         self._check_same(chain, attempt, "status", last_seq, "toStatus")
-        # An erasure changes nothing about the payment, so it keeps the time of the last change.
-        changes = [seq for seq, event in chain.events.items() if _text(event, "name") != METADATA_ERASED]
+        # An event of a final attempt, such as a return or an erasure, keeps the time at which the status changed.
+        changes = [seq for seq, event in chain.events.items() if _text(event, "fromStatus") not in FINAL]
         self._check_same(chain, attempt, "lastUpdatedAt", max(changes, default=last_seq), "at")
         self._check_facts(chain, attempt)
 

@@ -1,12 +1,13 @@
 """How a step becomes one transaction: the attempt's next version, and the event that describes the step.
 
-    record              along an edge of the graph: the new values, updated_at, version + 1, and the edge's event
+    record              along an edge of the graph: the new values, updated_at, version + 1, and the edge's event;
+                        of a final attempt updated_at stays, because its status does
     record_bookkeeping  when to look next, or a lease that ended: version + 1, no event, the same updated_at
 
 Each is written only while the stored attempt is the one that the caller read.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -24,8 +25,9 @@ from bursar.payments.records import (
     unsettled_since,
     whole_ms,
 )
-from bursar.payments.status import Actor, EventName, NoSuchEdge, Status, edge
+from bursar.payments.status import FINAL, PROCESSED, Actor, EventName, NoSuchEdge, Status, edge
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Update
+from bursar.rules.language.writes import LogicalWrite
 
 CHANGE_TRIES_MAX: Final = 4
 """Tries of one change, while only bookkeeping changes the attempt in between."""
@@ -58,9 +60,13 @@ class Journal:
         target: Status | None = None,
         *,
         detail: Mapping[str, Any] | None = None,
+        also: Callable[[Attempt, float], Sequence[LogicalWrite]] | None = None,
         **changes: Any,
     ) -> Attempt:
         """Record the step that leaves the attempt's status by ``event``, with ``changes``: field → value.
+
+        ``also`` returns further writes of the same transaction, from the changed attempt and the time of the event.
+        An event about money that went back keeps ``updated_at``: its own time is in the event alone.
 
         The step is tried again if only bookkeeping has changed the attempt. Raises ``AttemptMoved`` if another event
         was recorded, ``IdentifierTaken``, ``LedgerBusy``, and ``NoSuchEdge`` if the graph has no such step for
@@ -71,21 +77,27 @@ class Journal:
             raise NoSuchEdge(f"{event}: must be recorded by {' or '.join(step.actors)}; got {actor}")
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
+            at = max(whole_ms(self._clock()), current.updated_at)
             values: dict[str, Any] = {
                 **changes,
                 "status": step.target,
-                "updated_at": max(whole_ms(self._clock()), current.updated_at),
+                "updated_at": current.updated_at if attempt.status in FINAL else at,
                 "version": current.version + 1,
                 "event_seq": current.event_seq + 1,
             }
             values["unsettled_since"] = unsettled_since(current, values)
+            if step.target == PROCESSED and step.moves:
+                values["settled_at"] = at
             changed = replace(current, **values, due_at=self._due_policy.due_at(current, values))
-            described = latest_event(changed, current.status, event, actor, detail, previous_hash=current.event_hash)
+            described = latest_event(
+                changed, current.status, event, actor, detail, previous_hash=current.event_hash, at=at
+            )
             written = event_to_item(described)
             changed.event_hash = event_hash(written)
             item = attempt_to_item(changed)
             try:
-                await self._ruled.write([Update(_as_read(current), item), Put(written)])
+                more = also(changed, at) if also else ()
+                await self._ruled.write([Update(_as_read(current), item), Put(written), *more])
                 changed.stored_item = item
                 return changed
             except (Contention, RuleRefused) as refusal:

@@ -34,6 +34,7 @@ from bursar.payments.ledger.erasure import Erasure
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
 from bursar.payments.ledger.restores import RestoreMark, RestoreRecords
+from bursar.payments.ledger.reversals import Reversals
 from bursar.payments.ledger.starts import Starts
 from bursar.payments.ledger.table import TABLE_NAME, create_table
 from bursar.payments.records import (
@@ -100,6 +101,7 @@ class Ledger(Starts):
         self.restores = RestoreRecords(ruled, clock=clock)
         self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
         self.erasure = Erasure(ruled, clock=clock)
+        self.reversals = Reversals(ruled, self._journal)
 
     async def create_table(self) -> None:
         """Create the table unless it exists."""
@@ -127,7 +129,7 @@ class Ledger(Starts):
         Call this only for a definite no (law 2). An attempt that failed with the same code stays as it is. Raises
         ``AttemptMoved``, and ``NoSuchEdge`` for an event that cannot end this attempt.
         """
-        refusal = {"return_code": return_code, "return_detail": return_detail}
+        refusal: dict[str, Any] = {"return_code": return_code, "return_detail": return_detail}
         if event == "expired_unsent" and (attempt.outcome_unknown or attempt.lease_owner is not None):
             raise NoSuchEdge(f"{event}: must be for an attempt that was never sent; got {attempt.agency_tracking_id}")
         if attempt.status == FAILED and attempt.return_code == return_code:
@@ -278,7 +280,7 @@ class Ledger(Starts):
             event = OUTCOME_EVENTS.get((current.status, outcome.status))
             if event is None:
                 raise AttemptMoved(current, f"cannot be {outcome.status}")
-            values = {
+            values: dict[str, Any] = {
                 "paygov_tracking_id": outcome.paygov_tracking_id or current.paygov_tracking_id,
                 "transaction_status": outcome.transaction_status or current.transaction_status,
                 "payment_method": outcome.payment_method or current.payment_method,
@@ -308,7 +310,10 @@ class Ledger(Starts):
         if attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown:
             raise NoSuchEdge(f"{attempt.agency_tracking_id} was released unsent: the payer was not charged")
         detail = _present({"by": by, "reason": reason, "paygov_tracking_id": paygov_tracking_id})
-        values = {"paygov_tracking_id": attempt.paygov_tracking_id or paygov_tracking_id, "return_detail": reason}
+        values: dict[str, Any] = {
+            "paygov_tracking_id": attempt.paygov_tracking_id or paygov_tracking_id,
+            "return_detail": reason,
+        }
         if settled_as == PROCESSED:
             values["return_code"] = None  # an earlier refusal decided nothing and does not explain the payment
         event = _RESOLUTION_EVENTS[settled_as]
@@ -316,15 +321,17 @@ class Ledger(Starts):
             attempt, event, "operator", settled_as, detail=detail, **values, **_OUTCOME_KNOWN
         )
 
-    async def set_due(self, attempt: Attempt, due_at: float, *, refreshed_at: float | None = None) -> Attempt:
+    async def set_due(self, attempt: Attempt, due_at: float | None, *, refreshed_at: float | None = None) -> Attempt:
         """Set when the sweeper checks next, and when Pay.gov was last asked. Writes no event and keeps ``updated_at``.
 
-        Of several sweepers at one attempt one succeeds; the others get ``AttemptMoved``.
+        None ends the watch of a settled debit for a return. Of several sweepers at one attempt one succeeds; the others
+        get ``AttemptMoved``, and so does a caller with a final attempt that is not watched.
         """
-        if attempt.status in FINAL:
+        if attempt.status in FINAL and attempt.due_at is None:
             raise AttemptMoved(attempt)
         refreshed = attempt.refreshed_at if refreshed_at is None else whole_ms(refreshed_at)
-        return await self._journal.record_bookkeeping(attempt, due_at=whole_ms(due_at), refreshed_at=refreshed)
+        due_at = None if due_at is None else whole_ms(due_at)
+        return await self._journal.record_bookkeeping(attempt, due_at=due_at, refreshed_at=refreshed)
 
     async def _if_unchanged(self, attempt: Attempt) -> Attempt:
         """Return ``attempt`` if it is current, so that a call that writes nothing never returns a stale copy.

@@ -5,6 +5,8 @@
 | an obligation with its attempts (and events) | 1 Query, strongly consistent (more when it exceeds 1 MB) |
 | the attempt with this token, agency or Pay.gov tracking id | 2 GetItem, strongly consistent: sentinel, attempt |
 | what is due | 1 Query of the ``due`` index per shard, at once |
+| settled debits to ask about; open refunds | 1 Query of the ``due`` index |
+| the reversals of an obligation | 1 Query, strongly consistent |
 | what changed | 1 Query of the ``changes`` index per hour, in order |
 | which obligations have metadata | a Scan |
 """
@@ -26,6 +28,7 @@ from bursar.payments.records import (
     EVENTS_BEGIN,
     METADATA,
     OBLIGATION,
+    RETURNS_SHARD,
     Attempt,
     Event,
     Item,
@@ -39,6 +42,15 @@ from bursar.payments.records import (
     obligation_from_item,
     obligation_of,
     partition_key,
+)
+from bursar.payments.reversals import (
+    REFUNDS_SHARD,
+    REVERSAL,
+    REVERSALS_BEGIN,
+    RefundRequest,
+    Reversal,
+    refund_from_item,
+    reversal_from_item,
 )
 from bursar.rules import RuledTable
 
@@ -59,7 +71,7 @@ class Lookups:
         self._table = table
 
     async def obligation(self, client: str, reference: str, *, events: bool = True) -> ObligationView | None:
-        """Return the obligation with its attempts and events, each oldest first; None if it does not exist.
+        """Return the obligation with its attempts, events and reversals, each oldest first; None if it does not exist.
 
         Without ``events`` only the attempts are read. The obligation is then derived from the first one.
         """
@@ -72,19 +84,28 @@ class Lookups:
         # The sort key orders attempts by their creation: no two attempts at an obligation share a millisecond.
         attempts: list[Attempt] = []
         history: list[Event] = []
+        reversals: list[Reversal] = []
         for item in items:
             kind = item["kind"]["S"]
             if kind == ATTEMPT:
                 attempts.append(attempt_from_item(item))
             elif kind == EVENT:
                 history.append(event_from_item(item))
+            elif kind == REVERSAL:
+                reversals.append(reversal_from_item(item))
             elif kind == OBLIGATION:
                 obligation = obligation_from_item(item)
         if obligation is None:
             return None
         place = {attempt.agency_tracking_id: number for number, attempt in enumerate(attempts)}
         history.sort(key=lambda event: (event.at, place.get(event.agency_tracking_id, -1), event.seq))
-        return ObligationView(obligation, tuple(attempts), tuple(history))
+        reversals.sort(key=lambda reversal: reversal.at)
+        return ObligationView(obligation, tuple(attempts), tuple(history), tuple(reversals))
+
+    async def reversals_of(self, client: str, reference: str) -> list[Reversal]:
+        """Return the reversals of all attempts at an obligation, oldest first. The read is strongly consistent."""
+        items = await self._ruled.partition({"S": partition_key(client, reference)}, REVERSALS_BEGIN)
+        return sorted(map(reversal_from_item, items), key=lambda reversal: reversal.at)
 
     async def attempt_by_token(self, token: str) -> Attempt | None:
         """Return the attempt to which Pay.gov gave ``token``; None if there is none."""
@@ -112,6 +133,25 @@ class Lookups:
         """
         shards = await asyncio.gather(*(self._due_in(str(shard), now, limit) for shard in range(DUE_SHARDS)))
         return list(islice(merge(*shards, key=lambda attempt: attempt.due_at or 0.0), limit))
+
+    async def due_returns(self, now: float, limit: int) -> list[Attempt]:
+        """Return at most ``limit`` settled debits that must be asked about at ``now``, longest overdue first."""
+        return await self._due_in(RETURNS_SHARD, now, limit)
+
+    async def open_refunds(self, limit: int) -> list[RefundRequest]:
+        """Return at most ``limit`` open requests for refunds, oldest first, from an index that may be behind."""
+        request = {
+            "IndexName": DUE_INDEX,
+            "KeyConditionExpression": "dueShard = :shard",
+            "ExpressionAttributeValues": {":shard": {"S": REFUNDS_SHARD}},
+            "Limit": limit,
+        }
+        found: list[RefundRequest] = []
+        async for item in self._query(request):
+            found.append(refund_from_item(item))
+            if len(found) >= limit:
+                break
+        return found
 
     async def changes(
         self, since: float, until: float, *, newest_first: bool = False

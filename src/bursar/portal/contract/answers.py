@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from bursar.payments.ledger.restores import RestoreMark
 from bursar.payments.records import Attempt
+from bursar.payments.reversals import Reversal
 from bursar.payments.status import PaymentStatus, payment_status
 from bursar.portal.contract.periods import Period, PeriodName
 
@@ -26,10 +27,14 @@ class StartedPayment:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Every attempt at one obligation, oldest first. ``stale``: Pay.gov could not be asked just now."""
+    """Every attempt at one obligation and what went back of them, oldest first.
+
+    ``stale``: Pay.gov could not be asked just now.
+    """
 
     attempts: Sequence[Attempt]
     stale: bool = False
+    reversals: Sequence[Reversal] = ()
 
     @property
     def status(self) -> PaymentStatus:

@@ -249,6 +249,13 @@ NOT_RESOLVABLE: Final = ErrorCode(
     "The state of the attempt does not allow what an operator asked for",
     "List the attempts that need a person with `bursar attention`",
 )
+NOT_REVERSIBLE: Final = ErrorCode(
+    "not_reversible",
+    (409,),
+    "This money cannot go back",
+    "The state of the attempt, or its reversals so far, do not allow the reversal or refund that an operator recorded",
+    "Read the message, and compare the attempt's reversals with Pay.gov",
+)
 
 # 410: this token can never be processed again. The body has the state of the payment.
 TOKEN_USED: Final = ErrorCode(
@@ -383,8 +390,8 @@ CATALOGUE: Final[Mapping[str, ErrorCode]] = {
             WRONG_METHOD,
         ),
         *(REQUEST_TOO_SLOW, ALREADY_PAID, STILL_SETTLING, ALREADY_PROCESSING, DIFFERS, LOST_RACE, RULE_REFUSED),
-        *(TOO_MANY_ATTEMPTS, METADATA_ERASED),
-        *(NOT_RESOLVABLE, TOKEN_USED, TOKEN_EXPIRED, SIBLING_LIVE, TOO_LARGE, TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND),
+        *(TOO_MANY_ATTEMPTS, METADATA_ERASED, NOT_RESOLVABLE, NOT_REVERSIBLE),
+        *(TOKEN_USED, TOKEN_EXPIRED, SIBLING_LIVE, TOO_LARGE, TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND),
         *(HEAD_TOO_LARGE, UNEXPECTED, NO_TOKEN, PAYGOV_REFUSED, OUTCOME_UNKNOWN, STORE_UNAVAILABLE),
         *(STORE_OUTCOME_UNKNOWN, LOG_UNAVAILABLE, TOO_BUSY, NOTHING_SENT, IN_DOUBT_SINCE_RESTORE),
     )

@@ -18,6 +18,16 @@ _PAID: Final = {
     "paymentMethod": "Credit/Debit Card",
     "createdTimestamp": _STARTED_AT,
     "updatedTimestamp": _PAID_AT,
+    "netAmount": 45.0,
+    "reversals": [
+        {
+            "kind": "charged_back",
+            "amount": 15.0,
+            "reasonCode": "13.1",
+            "effectiveOn": "2026-12-14",
+            "recordedTimestamp": "2026-12-15T14:02:37.000Z",
+        }
+    ],
 }
 _ENTRY: Final = {
     "agencyTrackingId": _ATTEMPT,
@@ -46,6 +56,8 @@ _EXPIRED: Final = {
     "returnDetail": "The token expired before the payment was completed",
     "createdTimestamp": "2026-11-22T13:02:10.000Z",
     "updatedTimestamp": "2026-11-22T16:17:15.310Z",
+    "netAmount": 0.0,
+    "reversals": [],
 }
 _PAYMENT: Final = {"paymentStatus": "success", "transactions": [_PAID]}
 

@@ -81,9 +81,27 @@ INIT_REPLY: Final[Schema] = {
         "paymentRedirect": {"type": "string", "format": "uri"},
     },
 }
+REVERSAL: Final[Schema] = {
+    "type": "object",
+    "required": ["kind", "amount", "recordedTimestamp"],
+    "properties": {
+        "kind": {
+            "type": "string",
+            "enum": ["returned", "charged_back", "refunded"],
+            "description": "returned: by the payer's bank, after an ACH debit had settled.",
+        },
+        "amount": {"type": "number", "description": "Dollars."},
+        "reasonCode": {"type": "string"},
+        "effectiveOn": {"type": "string", "format": "date"},
+        "recordedTimestamp": _TIMESTAMP,
+    },
+}
 TRANSACTION_SUMMARY: Final[Schema] = {
     "type": "object",
-    "required": ["agencyTrackingId", "fee", "amount", "transactionStatus", "createdTimestamp", "updatedTimestamp"],
+    "required": [
+        *("agencyTrackingId", "fee", "amount", "transactionStatus", "createdTimestamp", "updatedTimestamp"),
+        *("netAmount", "reversals"),
+    ],
     "properties": {
         "agencyTrackingId": {"type": "string", "description": "The attempt, as Pay.gov's reports name it too."},
         "payGovTrackingId": {"type": "string"},
@@ -94,7 +112,12 @@ TRANSACTION_SUMMARY: Final[Schema] = {
         "returnCode": {"type": "string", "description": "Pay.gov's return code, or 5009 for an expired token."},
         "returnDetail": {"type": "string"},
         "createdTimestamp": _TIMESTAMP,
-        "updatedTimestamp": _TIMESTAMP,
+        "updatedTimestamp": {
+            **_TIMESTAMP,
+            "description": "When the status last changed.",
+        },
+        "netAmount": {"type": "number", "description": "Dollars collected, less what went back; 0 until processed."},
+        "reversals": {"type": "array", "items": {"$ref": "#/components/schemas/Reversal"}},
     },
 }
 PAYMENT: Final[Schema] = {
@@ -255,6 +278,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "InitReply": INIT_REPLY,
     "ProcessRequest": PROCESS_REQUEST,
     "TransactionSummary": TRANSACTION_SUMMARY,
+    "Reversal": REVERSAL,
     "Payment": PAYMENT,
     "History": HISTORY,
     "Health": HEALTH,

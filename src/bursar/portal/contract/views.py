@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bursar.clock import iso_ms
 from bursar.payments.records import Attempt, Event, ObligationView
+from bursar.payments.reversals import Reversal
 from bursar.portal.contract.answers import (
     HealthCheck,
     HealthReport,
@@ -38,6 +39,8 @@ DETAIL_NAMES: Final[Mapping[str, str]] = {
     "return_detail": "returnDetail",
     "fee_version": "feeVersion",
     "repeat_used": "repeatUsed",
+    "reason_code": "reasonCode",
+    "effective_on": "effectiveOn",
 }
 
 
@@ -55,7 +58,7 @@ def payment_json(payment: Payment) -> dict[str, Any]:
     """Return a payment's status and its attempts, oldest first; ``"stale": true`` if Pay.gov could not be asked."""
     body: dict[str, Any] = {
         "paymentStatus": payment.status,
-        "transactions": [_attempt_json(attempt) for attempt in payment.attempts],
+        "transactions": [_attempt_json(attempt, payment.reversals) for attempt in payment.attempts],
     }
     if payment.stale:
         body["stale"] = True
@@ -117,7 +120,8 @@ def log_page_json(page: LogPage) -> dict[str, Any]:
     return body
 
 
-def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+def _attempt_json(attempt: Attempt, reversals: Sequence[Reversal]) -> dict[str, Any]:
+    own = [each for each in reversals if each.agency_tracking_id == attempt.agency_tracking_id]
     return _without_none(
         {
             "agencyTrackingId": attempt.agency_tracking_id,
@@ -130,6 +134,20 @@ def _attempt_json(attempt: Attempt) -> dict[str, Any]:
             "returnDetail": attempt.return_detail,
             "createdTimestamp": iso_ms(attempt.created_at),
             "updatedTimestamp": iso_ms(attempt.updated_at),
+            "netAmount": attempt.net_amount,
+            "reversals": [_reversal_json(reversal) for reversal in own],
+        }
+    )
+
+
+def _reversal_json(reversal: Reversal) -> dict[str, Any]:
+    return _without_none(
+        {
+            "kind": reversal.kind,
+            "amount": reversal.amount,
+            "reasonCode": reversal.reason_code,
+            "effectiveOn": reversal.effective_on,
+            "recordedTimestamp": iso_ms(reversal.at),
         }
     )
 

@@ -113,7 +113,7 @@ async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[Attentio
     reasons = [(attempt, attention_reason(portal, attempt)) for attempt in live]
     items = [AttentionItem(attempt, _waits_since(attempt), reason) for attempt, reason in reasons if reason is not None]
     for each in await portal.ledger.contradictions.unacknowledged():
-        attempt = await _attempt(portal, each.agency_tracking_id)
+        attempt = await known_attempt(portal, each.agency_tracking_id)
         items.append(AttentionItem(attempt, each.created_at, each.summary, contradicted=True))
     return sorted(items, key=lambda each: (each.since, each.attempt.agency_tracking_id))
 
@@ -139,7 +139,7 @@ async def resolve(
     if paygov_tracking_id and not PAYGOV_TRACKING_ID.fullmatch(paygov_tracking_id):
         problem = f"Pay.gov tracking id: must have the form of Pay.gov's ids; got {paygov_tracking_id!r}"
         raise InvalidRequest(VALIDATION_ERROR.saying(problem))
-    attempt = await _attempt(portal, agency_tracking_id)
+    attempt = await known_attempt(portal, agency_tracking_id)
     if paygov_tracking_id and attempt.paygov_tracking_id not in (None, paygov_tracking_id):
         other = f"{agency_tracking_id} has another Pay.gov tracking id: {attempt.paygov_tracking_id}"
         raise Conflict(NOT_RESOLVABLE.saying(other))
@@ -169,7 +169,7 @@ async def acknowledge(portal: Portal, agency_tracking_id: str, *, by: str, reaso
         Conflict: the attempt has no contradiction left, or another operator is acknowledging it at the same time.
     """
     check_words(by, reason)
-    attempt = await _attempt(portal, agency_tracking_id)
+    attempt = await known_attempt(portal, agency_tracking_id)
     try:
         done = await portal.ledger.contradictions.acknowledge(
             attempt.agency_tracking_id, by=by.strip(), reason=reason.strip()
@@ -190,7 +190,8 @@ def check_words(by: str, reason: str) -> None:
             raise InvalidRequest(VALIDATION_ERROR.saying(problem))
 
 
-async def _attempt(portal: Portal, agency_tracking_id: str) -> Attempt:
+async def known_attempt(portal: Portal, agency_tracking_id: str) -> Attempt:
+    """Return the attempt with this id. Raises ``NotFound``."""
     attempt = await portal.ledger.attempt_by_agency_id(agency_tracking_id)
     if attempt is None:
         raise NotFound(ATTEMPT_NOT_FOUND.saying(f"There is no attempt {agency_tracking_id}"))

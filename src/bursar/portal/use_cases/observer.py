@@ -40,6 +40,8 @@ SweepResult = Literal[
     "expired",
     "abandoned",
     "still_open",
+    "returned",
+    "watched",
     "unanswered",
     "postponed",
     "lost_race",

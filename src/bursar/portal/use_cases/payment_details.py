@@ -1,7 +1,9 @@
 """GET /details/{transactionReferenceId} and …/events: return a payment, after asking Pay.gov if only Pay.gov knows."""
 
+from collections.abc import Sequence
+
 from bursar.payments.clients import Client
-from bursar.payments.records import ObligationView
+from bursar.payments.records import Attempt, ObligationView
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.error_catalogue import REFERENCE_NOT_FOUND, VALIDATION_ERROR
@@ -28,12 +30,19 @@ async def details(portal: Portal, client: Client, reference: str) -> Payment:
         view = await _with_lost_attempts(portal, view)
     attempt = view.blocking
     if attempt is None or not needs_lookup(portal, attempt):
-        return Payment(view.attempts)
+        return await payment_of(portal, view.attempts)
     found = await refresh(portal, attempt, actor="portal", may_complete=False)
     attempts = [
         found.attempt if each.agency_tracking_id == attempt.agency_tracking_id else each for each in view.attempts
     ]
-    return Payment(attempts, stale=not found.answered)
+    return await payment_of(portal, attempts, stale=not found.answered)
+
+
+async def payment_of(portal: Portal, attempts: Sequence[Attempt], *, stale: bool = False) -> Payment:
+    """Return the payment with these attempts, and with their reversals, which are read if there are any."""
+    if not any(attempt.reversed_amount for attempt in attempts):
+        return Payment(attempts, stale)
+    return Payment(attempts, stale, await portal.ledger.reversals_of(attempts[0].client, attempts[0].reference))
 
 
 async def _with_lost_attempts(portal: Portal, view: ObligationView) -> ObligationView:

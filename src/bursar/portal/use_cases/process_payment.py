@@ -30,6 +30,7 @@ from bursar.portal.contract.error_catalogue import (
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone, NotFound
 from bursar.portal.use_cases.after_restore import check_obligation
 from bursar.portal.use_cases.completion import complete
+from bursar.portal.use_cases.payment_details import payment_of
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted, lease_is_late, refresh, returned_unsent
 
@@ -63,7 +64,7 @@ async def process_payment(portal: Portal, client: Client, token: str) -> Payment
     view = await portal.ledger.obligation(client.name, attempt.reference, events=False)
     if view is None:
         raise NotFound(TOKEN_NOT_FOUND)
-    payment = Payment(view.attempts)
+    payment = await payment_of(portal, view.attempts)
     if gone is not None:
         raise Gone(gone.code, payment)
     return payment

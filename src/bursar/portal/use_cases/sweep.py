@@ -7,6 +7,7 @@
     processing, outcome unknown   resolves it (resolution.py)                                always
     processing, leased for long   records what Pay.gov has: its holder may be dead           if a lookup is configured
     pending                       asks whether it has settled                                always
+    processed, an ACH debit       asks whether it was returned, for 61 days                  always
 
 The reasons of the first three rows hold for what the store knows. After a restore from a backup the store may be behind
 Pay.gov, so Pay.gov is asked first. While Pay.gov cannot be reached, none of the three is failed.
@@ -43,6 +44,7 @@ from bursar.portal.use_cases.resolution import (
     returned_unsent,
     token_was_refused,
 )
+from bursar.portal.use_cases.reversals import ask_about_return
 
 SWEEP_LIMIT: Final = 200
 """Attempts in one pass."""
@@ -78,6 +80,8 @@ async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
     """
     began = portal.clock()
     due = await portal.ledger.due(began, limit)
+    if len(due) < limit:  # live attempts come first
+        due += await portal.ledger.due_returns(began, limit - len(due))
     results: Counter[SweepResult] = Counter()
     attention: list[str] = []
     gate = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
@@ -219,6 +223,28 @@ def _after_cool_down(portal: Portal) -> float:
     return portal.clock() + max(1.0, wait_s)
 
 
+async def _watch_for_return(portal: Portal, attempt: Attempt) -> SweepResult:
+    """Ask whether a settled debit was returned. The watch ends with the first answer after its last day."""
+    now, policy = portal.clock(), portal.ledger.due_policy
+    if attempt.due_at is None or now < attempt.due_at:
+        return "not_due"
+    if not portal.breaker.admit():
+        await portal.ledger.set_due(attempt, _after_cool_down(portal))
+        return "postponed"
+    answered: bool | None = None
+    try:
+        marked = await portal.ledger.set_due(attempt, policy.next_return_poll_at(attempt, now), refreshed_at=now)
+        found = await ask_about_return(portal, marked, actor="sweeper")
+        answered = found.reached
+    finally:
+        portal.breaker.report(answered)
+    if found.attempt.due_at is not None and found.reached and now >= policy.return_watch_ends_at(attempt):
+        await portal.ledger.set_due(found.attempt, None)
+    if found.returned:
+        return "returned"
+    return "watched" if found.answered else "unanswered"
+
+
 async def _already_final(portal: Portal, attempt: Attempt) -> SweepResult:
     return "not_due"  # the due index was behind
 
@@ -228,6 +254,6 @@ STEPS: Final[Mapping[str, Callable[[Portal, Attempt], Awaitable[SweepResult]]]] 
     "initiated": _initiated,
     "processing": _processing,
     "pending": _ask,
-    "processed": _already_final,
+    "processed": _watch_for_return,
     "failed": _already_final,
 }

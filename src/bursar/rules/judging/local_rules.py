@@ -183,7 +183,9 @@ def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
         raise RulesInvalid(f"{rule.keyword} rule {rule.name!r}: {fault.message}") from None
     if where.listed_values is not None:
         # The most common predicate, evaluated several times for each payment; equal text is equal in DynamoDB too.
-        attribute, values = where.listed_values
-        return lambda item: item.get(attribute) in values
+        attribute, values, absent = where.listed_values
+        if absent is None:
+            return lambda item: item.get(attribute) in values
+        return lambda item: item.get(attribute) in values and absent not in item
     evaluate: Callable[[Any], bool] = condition.evaluate
     return evaluate
