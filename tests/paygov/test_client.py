@@ -13,7 +13,7 @@ from bursar.paygov import ArgumentRefused, Fault, HttpReply, Nonsense, NotSent, 
 from bursar.paygov import client as client_module
 from bursar.paygov.client import wire_amount
 from bursar.paygov.protocol import LOOKUPS, LookupName
-from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
+from bursar.paygov.simulator import Misbehaviour, PayerRefused, Simulator, SimulatorSettings, SimulatorTransport
 from bursar.paygov.soap import escape
 from tests.support.paygov.world import AGENCY_ID, APP, BASE, HandClock, World, client, soap_reply
 
@@ -37,6 +37,33 @@ async def test_a_card_payment_succeeds(world: World) -> None:
     assert collection.transaction_date is not None
     assert collection.payment_date is not None
     assert [charge.amount for charge in world.books.charges(AGENCY_ID)] == [Decimal("60.00")]
+
+
+async def test_a_classification_is_sent_with_the_start(world: World) -> None:
+    token = await world.start(classification=[("1234567", Decimal("24.00")), ("<&>", Decimal("36.00"))])
+    entry = world.books.entry(token)
+    assert entry is not None
+    assert entry.classification == [["1234567", "24.00"], ["<&>", "36.00"]]
+
+
+@pytest.mark.parametrize("parts", [[("1234567", Decimal("59.99"))], [("", Decimal("60.00"))]])
+async def test_a_bad_classification_is_not_sent(world: World, parts: list[tuple[str, Decimal]]) -> None:
+    with pytest.raises(ArgumentRefused, match="classification"):
+        await world.start(classification=parts)
+    assert len(world.books) == 0
+
+
+async def test_a_settled_debit_is_returned_later(world: World) -> None:
+    completed = await world.paygov.complete(tcs_app_id=APP, token=await world.paid("ACH"))
+    assert completed.paygov_tracking_id is not None
+    with pytest.raises(PayerRefused, match="Only an ACH debit that has settled can be returned"):
+        world.simulator.return_debit(completed.paygov_tracking_id)
+    world.clock.move(20)
+    world.simulator.return_debit(completed.paygov_tracking_id)
+    (now,) = await world.paygov.details(tcs_app_id=APP, paygov_tracking_id=completed.paygov_tracking_id)
+    assert now.transaction_status == "Retired"
+    (charge,) = world.books.charges(AGENCY_ID)
+    assert charge.returned_at == world.clock.now
 
 
 async def test_paypal_is_a_payment_type(world: World) -> None:

@@ -6,7 +6,7 @@ details, find            charge no payer: they can be repeated
 """
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -19,6 +19,9 @@ from bursar.paygov.protocol import (
     AGENCY_TRACKING_ID_CHARACTERS_MAX,
     AMOUNT_MAX,
     BEARER_HEADER,
+    CLASSIFICATION,
+    CLASSIFICATION_ID,
+    CLASSIFICATION_ID_CHARACTERS_MAX,
     COMPLETE_WITH_DETAILS,
     CONTENT_TYPE,
     GET_DETAILS,
@@ -29,6 +32,7 @@ from bursar.paygov.protocol import (
     QUERY,
     QUERY_NAMESPACE,
     START,
+    START_CLASSIFIED,
     TCS_APP_ID_CHARACTERS_MAX,
     TOKEN_CHARACTERS,
     TRANSACTION_TYPE,
@@ -37,7 +41,14 @@ from bursar.paygov.protocol import (
     SoapOperation,
 )
 from bursar.paygov.safe_xml import Element
-from bursar.paygov.soap import build_envelope, read_collections, read_completion, read_reply, read_token
+from bursar.paygov.soap import (
+    build_envelope,
+    classification_xml,
+    read_collections,
+    read_completion,
+    read_reply,
+    read_token,
+)
 from bursar.paygov.transport import Transport
 
 URLS_KEPT_MAX: Final = 256
@@ -51,6 +62,7 @@ _CENT = Decimal("0.01")
 _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
     "tcs_app_id": re.compile(rf"[!-~]{{1,{TCS_APP_ID_CHARACTERS_MAX}}}"),
     "agency_tracking_id": re.compile(rf"[!-~]{{1,{AGENCY_TRACKING_ID_CHARACTERS_MAX}}}"),
+    CLASSIFICATION_ID: re.compile(rf"[!-~]{{1,{CLASSIFICATION_ID_CHARACTERS_MAX}}}"),
     "token": re.compile(rf"[!-~]{{{TOKEN_CHARACTERS}}}"),
     "paygov_tracking_id": PAYGOV_TRACKING_ID,
 }
@@ -83,11 +95,19 @@ class PayGov:
         return any(lookup.confirmed for lookup in self._lookups)
 
     async def start(
-        self, *, tcs_app_id: str, agency_tracking_id: str, amount: Decimal, url_success: str, url_cancel: str
+        self,
+        *,
+        tcs_app_id: str,
+        agency_tracking_id: str,
+        amount: Decimal,
+        url_success: str,
+        url_cancel: str,
+        classification: Sequence[tuple[str, Decimal]] = (),
     ) -> str:
         """Start a collection and return its token: 32 characters, valid for 3 hours. This charges no payer.
 
-        ``amount`` is in dollars, above 0, with at most two decimals. Raises ArgumentRefused before sending.
+        ``amount`` is in dollars, above 0, with at most two decimals. ``classification`` is its split over the
+        Treasury's accounts, as (classification id, amount). Raises ArgumentRefused before sending.
         """
         values = {
             "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
@@ -98,7 +118,13 @@ class PayGov:
             "url_success": _checked_url("url_success", url_success),
             "url_cancel": _checked_url("url_cancel", url_cancel),
         }
-        return read_token(await self._call_online(START, values))
+        if not classification:
+            return read_token(await self._call_online(START, values))
+        if sum(part for _, part in classification) != amount:
+            raise ArgumentRefused(f"classification: must add up to the amount, {amount}")
+        parts = [(_checked(CLASSIFICATION_ID, name), wire_amount(part)) for name, part in classification]
+        values[CLASSIFICATION] = classification_xml(parts)
+        return read_token(await self._call_online(START_CLASSIFIED, values))
 
     async def complete(self, *, tcs_app_id: str, token: str) -> Collection:
         """Complete the collection that the payer has paid on the hosted pages: **this charges the payer**.

@@ -110,6 +110,13 @@ START: Final = SoapOperation(
     ),
     harmless=True,  # It makes another token, and charges no payer.
 )
+CLASSIFICATION, CLASSIFICATION_ITEM = "classification", "classification_data"
+CLASSIFICATION_ID, CLASSIFICATION_AMOUNT = "classification_id", "amount"
+"""The split of a payment over the Treasury's accounts: one empty element per account, with these two attributes. Public
+classes of version 3_0 have it; not checked for 3_3."""
+CLASSIFICATION_ID_CHARACTERS_MAX = 100
+"""GUESS."""
+START_CLASSIFIED: Final = SoapOperation(START.name, (*START.request, CLASSIFICATION), harmless=True)
 COMPLETE: Final = SoapOperation("completeOnlineCollection", ("tcs_app_id", "token"), harmless=False)
 COMPLETE_WITH_DETAILS: Final = SoapOperation(
     "completeOnlineCollectionWithDetails", ("tcs_app_id", "token"), harmless=False

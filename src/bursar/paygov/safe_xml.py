@@ -1,8 +1,8 @@
 """Parses untrusted XML safely: no DTDs, no entities, bounded size, depth and count; every text stays text.
 
-Both sides use it: the client for replies, the simulator for requests. The tree holds local names, text and children
-only. Prefixes, namespaces, attributes, comments and processing instructions are dropped: each SOAP server chooses its
-prefixes, and no known field of Pay.gov's is an attribute.
+Both sides use it: the client for replies, the simulator for requests. The tree holds local names, text, children and
+attributes only. Prefixes, namespaces, comments and processing instructions are dropped: each SOAP server chooses its
+prefixes.
 
 The parser is expat. It refuses a document type declaration where it begins, so there are no entities to expand or to
 fetch. defusedxml does the same at twice the cost, and every payment parses two replies. The tests compare the verdicts
@@ -28,11 +28,12 @@ class XmlRefused(ValueError):
 
 
 class Element(NamedTuple):
-    """One element: its local name, its text (stripped of XML white space) and its children in order."""
+    """One element: its local name, its text (stripped of XML white space), its children in order, its attributes."""
 
     name: str
     text: str
     children: list["Element"]
+    attributes: dict[str, str]
 
     def named(self, name: str) -> Iterator["Element"]:
         """Return the children with that local name, in order."""
@@ -79,17 +80,18 @@ class _Tree:
     """Receives the parser's callbacks, and stops the parser as soon as a bound is exceeded.
 
     An element is made at its end. ``children`` holds the finished children of the document and of each open element,
-    and ``pieces`` the pieces of each open element's text.
+    ``pieces`` the pieces of each open element's text, and ``attributes`` the attributes of each open element.
     """
 
-    __slots__ = ("children", "elements", "pieces")
+    __slots__ = ("attributes", "children", "elements", "pieces")
 
     def __init__(self) -> None:
         self.children: list[list[Element]] = [[]]
         self.pieces: list[list[str]] = []
+        self.attributes: list[dict[str, str]] = []
         self.elements = 0
 
-    def start(self, _tag: str, _attributes: dict[str, str]) -> None:
+    def start(self, _tag: str, attributes: dict[str, str]) -> None:
         self.elements += 1
         if self.elements > ELEMENTS_MAX:
             raise XmlRefused(f"more than {ELEMENTS_MAX} elements")
@@ -97,11 +99,12 @@ class _Tree:
             raise XmlRefused(f"elements nested more than {DEPTH_MAX} deep")
         self.children.append([])
         self.pieces.append([])
+        self.attributes.append(attributes)
 
     def end(self, tag: str) -> None:
         text = "".join(self.pieces.pop()).strip(_XML_SPACE)
         children = self.children.pop()
-        self.children[-1].append(Element(tag.rpartition("}")[2], text, children))
+        self.children[-1].append(Element(tag.rpartition("}")[2], text, children, self.attributes.pop()))
 
     def text(self, text: str) -> None:
         self.pieces[-1].append(text)

@@ -4,13 +4,16 @@ The readers raise only :class:`Fault` (Pay.gov refused the request) and :class:`
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import ArgumentRefused, Fault, Nonsense
 from bursar.paygov.protocol import (
+    CLASSIFICATION_AMOUNT,
+    CLASSIFICATION_ID,
+    CLASSIFICATION_ITEM,
     COLLECTION_FIELDS,
     COMPLETION_FIELDS_NEEDED,
     FAULT_ELEMENT,
@@ -37,6 +40,23 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_PLAIN = re.compile('[^\x20-\x7e]|[&<>"]')
 _CENT = Decimal("0.01")
 _COLLECTION_FIELDS = frozenset(COLLECTION_FIELDS)
+
+
+class InnerXml(str):
+    """The value of a child that has elements: it is written as it is."""
+
+    __slots__ = ()
+
+
+def classification_xml(parts: Iterable[tuple[str, str]]) -> InnerXml:
+    """Return the elements of a classification from (classification id, amount). Raises ArgumentRefused."""
+    return InnerXml(
+        "".join(
+            f'<{CLASSIFICATION_ITEM} {CLASSIFICATION_ID}="{_escaped(CLASSIFICATION_ID, name)}" '
+            f'{CLASSIFICATION_AMOUNT}="{amount}"/>'
+            for name, amount in parts
+        )
+    )
 
 
 def build_envelope(operation: SoapOperation, namespace: str, values: Mapping[str, str]) -> bytes:
@@ -163,6 +183,8 @@ def _amount(text: str) -> Decimal:
 
 
 def _escaped(name: str, value: str) -> str:
+    if isinstance(value, InnerXml):
+        return value
     if _NOT_XML.search(value):
         raise ArgumentRefused(f"{name}: must hold only characters that XML can carry")
     return escape(value)

@@ -10,6 +10,11 @@
     required = ["docketNumber"]
 
 A version is active from the beginning of its day in America/New_York until the beginning of the next version's day.
+A version may split its amount over the Treasury's accounts, by amounts or, also for a variable amount, by percentages:
+
+    versions = [{ active_from = 2026-10-01, amount = "60.00", classification = [
+        { id = "1234567", share = "40%" }, { id = "7654321", share = "60%" } ] }]
+
 ``variable = true`` replaces the amount if the caller chooses it. The name of a version is its day (``2020-12-01``), and
 an attempt keeps that name and its amount. Versions are added and never rewritten, so that old payments stay readable.
 
@@ -29,7 +34,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from bursar.payments.records import money
+from bursar.payments.classification import Share, read_shares, split
+from bursar.payments.records import ClassifiedAmount, money
 from bursar.payments.schema_messages import MESSAGES, SchemaMessage, SchemaProblem, schema_problems
 
 COURT_ZONE: Final = "America/New_York"
@@ -37,7 +43,7 @@ DEFAULT_FEES: Final = Path(__file__).with_name("fees.toml")
 TCS_APP_ID_CHARS_MAX: Final = 50
 _TCS_APP_ID: Final = re.compile(r"[!-~]*")
 _FEE_KEYS: Final = frozenset({"name", "tcs_app_id", "metadata", "versions", "retired_from"})
-_VERSION_KEYS: Final = frozenset({"active_from", "amount", "variable"})
+_VERSION_KEYS: Final = frozenset({"active_from", "amount", "variable", "classification"})
 
 
 class FeesError(ValueError):
@@ -59,6 +65,11 @@ class Fee:
     metadata_schema: Mapping[str, Any] = field(repr=False)
     _validator: Any = field(repr=False, compare=False)
     retired: bool = False
+    shares: tuple[Share, ...] = ()
+
+    def classified(self, amount: Decimal) -> tuple[ClassifiedAmount, ...] | None:
+        """Return how ``amount`` is split over the Treasury's accounts; None for a fee without a classification."""
+        return split(amount, self.shares) if self.shares else None
 
     @property
     def variable(self) -> bool:
@@ -73,10 +84,11 @@ class Fee:
 
 @dataclass(frozen=True, slots=True)
 class FeeVersion:
-    """A version of a fee; ``amount`` is in dollars, None if the caller chooses it."""
+    """A version of a fee; ``amount`` is in dollars, None if the caller chooses it. ``shares`` split it."""
 
     active_from: date
     amount: Decimal | None
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class _Entry:
             amount=version.amount,
             metadata_schema=self.metadata_schema,
             _validator=self.validator,
+            shares=version.shares,
         )
 
 
@@ -257,13 +270,16 @@ class _Reader:
         active_from = self._day(f"{where}.active_from", row.get("active_from"))
         if active_from is None:
             return None
+        shares, problems = read_shares(row.get("classification", []), row.get("amount"))
+        for place, problem in problems:
+            self._add_problem(f"{where}.classification{place}", problem)
         if row.get("variable") is True and "amount" not in row:
-            return FeeVersion(active_from, None)
+            return FeeVersion(active_from, None, shares)
         if "amount" not in row or row.get("variable", False) is not False:
             self._add_problem(where, "must have either an amount or variable = true")
             return None
         amount = self._amount(f"{where}.amount", row["amount"])
-        return FeeVersion(active_from, amount) if amount else None
+        return FeeVersion(active_from, amount, shares) if amount else None
 
     def _retired_from(self, where: str, value: object, versions: tuple[FeeVersion, ...]) -> date | None:
         """Return the day, if there is one. It must leave the last version at least one active day."""

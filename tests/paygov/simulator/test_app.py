@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -165,6 +165,22 @@ async def test_the_books_list_the_charges(browser: Browser, simulator: Simulator
     assert answer["newest"][0]["token"] == token
     assert (await browser.json("GET", "/books"))[1]["charges"] == 2
     assert (await browser.json("GET", "/books?agency_tracking_id=nobody"))[1]["charges"] == 0
+
+
+async def test_a_debit_is_returned_by_a_script(browser: Browser, simulator: Simulator) -> None:
+    token = started(simulator)
+    simulator.pay(token, "ACH", "Success")
+    name = simulator.complete(APP, token).paygov_tracking_id
+    assert (await browser.json("POST", f"/return?paygov_tracking_id={name}"))[0] == 409
+    simulator.settings = replace(simulator.settings, ach_settle_s=0.0)
+    assert await browser.json("POST", f"/return?paygov_tracking_id={name}") == (
+        200,
+        {"agencyTrackingId": AGENCY_ID, "amount": "60.00"},
+    )
+    assert (await browser.json("POST", "/return?paygov_tracking_id=other"))[0] == 404
+    _, books = await browser.json("GET", "/books")
+    assert (books["total"], books["returned"]) == ("60.00", "60.00")
+    assert books["newest"][0]["returned_at"] is not None
 
 
 async def test_misbehaviours_are_added_to_a_running_simulator(browser: Browser, simulator: Simulator) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -55,6 +56,21 @@ def test_the_books_are_the_same_after_a_restart(tmp_path: Path) -> None:
     assert (second.payment_type, second.outcome, second.completed_at) == ("ACH", "Success", None)
     books.complete(second, "P2", 1_003.0)
     assert len(books.charges_for(["at1", "at2", "at3"])) == 2
+    books.close()
+
+
+def test_a_return_and_a_classification_survive_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "books.jsonl"
+    books = Books(path)
+    first = replace(entry("t1"), classification=[["1234567", "60.00"]])
+    books.start(first)
+    books.pay(first, "ACH", "Success", 1_001.0)
+    books.complete(first, "P1", 1_002.0)
+    books.return_debit(first, 1_004.0)
+    books.close()
+    books = Books(path)
+    assert books.entry("t1") == first
+    assert [charge.returned_at for charge in books.all_charges()] == [1_004.0]
     books.close()
 
 

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from bursar.payments.classification import Share
+from bursar.payments.records import ClassifiedAmount
 from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, PortalError, portal_error
 from bursar.portal.use_cases.init_payment import init_payment
 from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
@@ -174,3 +176,26 @@ async def test_a_refused_start_keeps_paygovs_code_and_detail(stage: Stage) -> No
     assert view is not None
     [attempt] = view.attempts
     assert (attempt.status, attempt.return_code, bool(attempt.return_detail)) == ("failed", "4019", True)
+
+
+@on_stage
+async def test_a_classification_is_sent_to_paygov_and_kept(stage: Stage) -> None:
+    fee = stage.request().fee
+    shares = (Share("1234567", percent=Decimal("40")), Share("7654321", percent=Decimal("60")))
+    token = await stage.init(fee=replace(fee, shares=shares))
+    attempt = await stage.attempt(token)
+    assert attempt.classification == (
+        ClassifiedAmount("1234567", Decimal("24.00")),
+        ClassifiedAmount("7654321", Decimal("36.00")),
+    )
+    entry = stage.simulator.books.entry(token)
+    assert entry is not None
+    assert entry.classification == [["1234567", "24.00"], ["7654321", "36.00"]]
+
+
+@on_stage
+async def test_a_fee_without_a_classification_sends_none(stage: Stage) -> None:
+    token = await stage.init()
+    entry = stage.simulator.books.entry(token)
+    assert entry is not None
+    assert (entry.classification, (await stage.attempt(token)).classification) == (None, None)

@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -51,13 +51,19 @@ class World:
     def books(self) -> Books:
         return self.simulator.books
 
-    async def start(self, agency_tracking_id: str = AGENCY_ID, amount: Decimal = Decimal("60.00")) -> str:
+    async def start(
+        self,
+        agency_tracking_id: str = AGENCY_ID,
+        amount: Decimal = Decimal("60.00"),
+        classification: Sequence[tuple[str, Decimal]] = (),
+    ) -> str:
         return await self.paygov.start(
             tcs_app_id=APP,
             agency_tracking_id=agency_tracking_id,
             amount=amount,
             url_success="https://app.example/back?a=1&b=2",
             url_cancel="https://app.example/cancel",
+            classification=classification,
         )
 
     async def paid(self, payment_type: str = "PLASTIC_CARD", outcome: str = "Success") -> str:

@@ -50,6 +50,7 @@ class Entry:
     paygov_tracking_id: str | None = None
     completed_at: float | None = None
     returned_at: float | None = None
+    classification: list[list[str]] | None = None  # [[id, amount], …]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class Books:
             amount=str(entry.amount),
             url_success=entry.url_success,
             url_cancel=entry.url_cancel,
+            **({"classification": entry.classification} if entry.classification else {}),
         )
         self._remember(entry)
 

@@ -12,11 +12,14 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+import orjson
+
 from bursar.clock import Clock
 from bursar.paygov.errors import Fault
 from bursar.paygov.protocol import (
     AGENCY_TRACKING_ID_CHARACTERS_MAX,
     AMOUNT_MAX,
+    CLASSIFICATION,
     FAULT_DETAILS,
     FAULT_NO_SUCH_APPLICATION,
     FAULT_TOKEN_UNUSABLE,
@@ -101,6 +104,7 @@ class Simulator:
             url_success=request["url_success"],
             url_cancel=request["url_cancel"],
             started_at=self.clock(),
+            classification=orjson.loads(request[CLASSIFICATION]) if CLASSIFICATION in request else None,
         )
         self.books.start(entry)
         return entry.token
@@ -213,6 +217,14 @@ def _fault(code: str) -> Fault:
     return Fault(code, FAULT_DETAILS[code])
 
 
+def _adds_up(classification: str, amount: str) -> bool:
+    """Return whether a classification has parts with ids, which add up to the amount."""
+    parts = orjson.loads(classification)
+    if not parts or not all(name and _AMOUNT.fullmatch(part) for name, part in parts):
+        return False
+    return bool(_AMOUNT.fullmatch(amount)) and sum(Decimal(part) for _, part in parts) == Decimal(amount)
+
+
 def _check_start(request: dict[str, str]) -> None:
     amount = request.get("transaction_amount", "")
     agency_tracking_id = request.get("agency_tracking_id", "")
@@ -223,6 +235,7 @@ def _check_start(request: dict[str, str]) -> None:
         "language": request.get("language") != LANGUAGE,
         "url_success": not _URL.fullmatch(request.get("url_success", "")),
         "url_cancel": not _URL.fullmatch(request.get("url_cancel", "")),
+        CLASSIFICATION: CLASSIFICATION in request and not _adds_up(request[CLASSIFICATION], amount),
     }
     wrong = [name for name, refused in refusals.items() if refused]
     if wrong:

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+import orjson
+
 from bursar.paygov.protocol import (
+    CLASSIFICATION,
+    CLASSIFICATION_AMOUNT,
+    CLASSIFICATION_ID,
     CONTENT_TYPE,
     FAULT_ELEMENT,
     GET_DETAILS,
@@ -16,7 +21,7 @@ from bursar.paygov.protocol import (
     SOAP_NAMESPACE,
     SoapOperation,
 )
-from bursar.paygov.safe_xml import parse_xml
+from bursar.paygov.safe_xml import Element, parse_xml
 from bursar.paygov.simulator.core import RequestRefused
 from bursar.paygov.soap import escape
 
@@ -75,9 +80,18 @@ def _parse_request(body: bytes, content_type: str) -> tuple[str, list[tuple[str,
         raise RequestRefused("the request: must be a SOAP envelope with one operation in its body")
     content = soap_body.children[0]
     request = content.only(f"{content.name}Request")
-    if request is None or any(field.children for field in request.children):
+    if request is None or any(field.children and field.name != CLASSIFICATION for field in request.children):
         raise RequestRefused(f"{content.name}: must hold {content.name}Request, whose fields have no children")
-    return content.name, [(field.name, field.text) for field in request.children]
+    return content.name, [(field.name, _value(field)) for field in request.children]
+
+
+def _value(field: Element) -> str:
+    """Return a field's text; of a classification, its parts as JSON: ``[["id", "24.00"], …]``."""
+    if field.name != CLASSIFICATION:
+        return field.text
+    names = (CLASSIFICATION_ID, CLASSIFICATION_AMOUNT)
+    parts = [[part.attributes.get(name, "") for name in names] for part in field.children]
+    return orjson.dumps(parts).decode()
 
 
 # Writing replies

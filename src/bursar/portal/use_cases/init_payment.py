@@ -111,6 +111,7 @@ async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
                 amount=attempt.amount,
                 url_success=attempt.url_success,
                 url_cancel=attempt.url_cancel,
+                classification=[(part.classification_id, part.amount) for part in attempt.classification or ()],
             ),
         )
         return await portal.ledger.record_token(attempt, token)
