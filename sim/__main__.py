@@ -78,7 +78,7 @@ def _run_many(seeds: range, workers: int) -> int:
     print(
         f"\n{len(seeds)} seeds in {time.monotonic() - began:.0f} s: {sum(obligations.values())} obligations, ", end=""
     )
-    print(f"{charges} charges, {bad} seeds with findings")
+    print(f"{charges} charges, {returns} returned after settlement, {bad} seeds with findings")
     for can_rule_out, title in ((True, "with a lookup"), (False, "without a lookup")):
         print(f"{title}, {obligations[can_rule_out]} obligations")
         _print_resolution(left[can_rule_out], times_s[can_rule_out])

@@ -5,6 +5,7 @@ changes, the search for a canary starts again at seed 1. ``python -m sim --canar
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -18,9 +19,11 @@ from bursar.paygov.errors import Lost, NotSent, OutcomeUnknown, PayGovError, Tim
 from bursar.payments import records
 from bursar.payments import rules as payment_rules
 from bursar.payments.ledger import journal, ledger, starts
+from bursar.payments.ledger import reversals as ledger_reversals
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import EVENT, Attempt, Event, Outcome
-from bursar.payments.status import TOKEN_EXPIRED_CODE
+from bursar.payments.reversals import ReversalReport
+from bursar.payments.status import TOKEN_EXPIRED_CODE, Actor
 from bursar.portal.contract import answers, validation
 from bursar.portal.use_cases import (
     after_restore,
@@ -30,6 +33,7 @@ from bursar.portal.use_cases import (
     payment_details,
     process_payment,
     resolution,
+    reversals,
     sweep,
 )
 from bursar.portal.use_cases import completion_outcomes as outcomes
@@ -386,6 +390,22 @@ def _sweeper_hangs() -> AbstractContextManager[Any]:
     return patch.dict(sweep.STEPS, processing=never)
 
 
+def _return_ignored() -> AbstractContextManager[Any]:
+    async def ignore(portal: Portal, attempt: Attempt, outcome: Outcome, actor: Actor) -> reversals.WatchResult:
+        return reversals.WatchResult(attempt)
+
+    return patch.object(reversals, "_record_return", ignore)
+
+
+def _reversal_recorded_twice() -> AbstractContextManager[Any]:
+    numbers = itertools.count()
+
+    def unlike(attempt: Attempt, report: ReversalReport) -> str:
+        return f"{attempt.agency_tracking_id} {next(numbers)}"
+
+    return patch.object(ledger_reversals, "reversal_id", unlike)
+
+
 # fmt: off
 CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("a timeout is judged as failed", _completion_judged(TimedOut, _failed), 1),
@@ -434,6 +454,8 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("the sweeper hangs on unknown outcomes", _sweeper_hangs, 1),
     Canary("one unanswered request opens the breaker permanently", _breaker_opens_permanently, 1),
     Canary("a pending payment is reported as success", _pending_is_success, 1),
+    Canary("a return after settlement is ignored", _return_ignored, 20),
+    Canary("a reversal that two people report is recorded twice", _reversal_recorded_twice, 35),
     Canary("attempts that only a person can settle are not listed", _nothing_is_listed, 1),
 )}
 # fmt: on

@@ -248,7 +248,8 @@ inline record(x)
 		fi
 	:: status[x] == PROCESSED && answer == SETTLING && PLANTED(MUTANT_LATE_ANSWER_IS_RECORDED) ->
 		step(x, E_accepted, PENDING, ACTOR, me)
-	:: status[x] == PROCESSED && answer == RETURNED && !PLANTED(MUTANT_RETURN_REOPENS) -> reversed[x] = 1
+	:: status[x] == PROCESSED && answer == RETURNED && me == THE_SWEEPER && !reversed[x] &&
+		!PLANTED(MUTANT_RETURN_REOPENS) -> step(x, E_returned, PROCESSED, SWEEPER, me); reversed[x] = 1
 	:: status[x] == PROCESSED && answer == RETURNED && PLANTED(MUTANT_RETURN_REOPENS) ->
 		step(x, E_bounced, FAILED, ACTOR, me)
 	:: else

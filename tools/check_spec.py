@@ -34,8 +34,15 @@ MEMORY_MAX_MB: Final = 12_000
 COMPILE: Final = ("gcc", "-O1", "-w", "-DSAFETY", "-DNOREDUCE", f"-DMEMLIM={MEMORY_MAX_MB}")
 """Only assertions are checked. Nearly every step touches shared data, so partial-order reduction only costs time."""
 
+BESIDE_THE_MODEL: Final = ("charged_back", "refund_requested", "refund_approved", "refund_rejected")
+"""Events about money that goes back by a person's word: they move no status, and the model leaves them out."""
 # The sweeper completes an attempt only after an unknown outcome, so no lease that it takes ever ends as unsent.
-NEVER_TAKEN: Final = frozenset({"processing released processing sweeper", "processing reclaimed processing sweeper"})
+NEVER_TAKEN: Final = frozenset(
+    {"processing released processing sweeper", "processing reclaimed processing sweeper"}
+    | {f"{status} metadata_erased {status} operator" for status in ("processed", "failed")}
+    | {"processed returned processed operator"}  # as the sweeper's: an operator reports the same return
+    | {f"processed {event} processed {actor}" for event in BESIDE_THE_MODEL for actor in ("sweeper", "operator")}
+)
 
 _MUTANT: Final = re.compile(r"#define MUTANT_\w+ +(?P<number>\d+)  /\* (?P<meaning>.*) \*/")
 _STATES: Final = re.compile(r"^ *(?P<states>[\d.e+]+) states, stored", re.MULTILINE)

@@ -65,7 +65,7 @@ async def test_the_same_report_twice_is_one_reversal(ledger: Ledger, start: Star
     changed, first = await ledger.reversals.record(attempt, RETURN, actor="sweeper")
     by_hand = replace(RETURN, source="operator", by="Ada", reason_code=None)
     for again in (attempt, changed):
-        assert await ledger.reversals.record(again, by_hand, actor="operator") in [(again, first), (changed, first)]
+        assert await ledger.reversals.record(again, by_hand, actor="operator") == (changed, first)
     assert await history(ledger, attempt) == ["started", "token_given", "claimed", "accepted", "settled", "returned"]
     with pytest.raises(ReversalDiffers, match=r"reversal 1 \(returned\) is recorded as 60.00"):
         await recorded(ledger, changed, replace(RETURN, amount=Decimal("59.00")))

@@ -101,7 +101,7 @@ class Ledger(Starts):
         self.restores = RestoreRecords(ruled, clock=clock)
         self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
         self.erasure = Erasure(ruled, clock=clock)
-        self.reversals = Reversals(ruled, self._journal)
+        self.reversals = Reversals(ruled, self._journal, self.reread)
 
     async def create_table(self) -> None:
         """Create the table unless it exists."""
@@ -338,7 +338,7 @@ class Ledger(Starts):
 
         Raises ``AttemptMoved``.
         """
-        current = attempt if attempt.status in FINAL else await self.reread(attempt)
+        current = attempt if attempt.status == FAILED else await self.reread(attempt)
         if current.version != attempt.version:
             raise AttemptMoved(current)
         return attempt

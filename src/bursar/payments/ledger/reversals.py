@@ -9,7 +9,7 @@ A reversal is a fact, so it is recorded no matter which other event of the attem
 report twice is one reversal (:func:`bursar.payments.reversals.reversal_id`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -57,9 +57,10 @@ _EVENTS: Final[Mapping[ReversalKind, EventName]] = {RETURNED: "returned", CHARGE
 class Reversals:
     """The reversals and refunds of one payments table. Many processes may use one table at once."""
 
-    def __init__(self, ruled: RuledTable, journal: Journal) -> None:
+    def __init__(self, ruled: RuledTable, journal: Journal, reread: Callable[[Attempt], Awaitable[Attempt]]) -> None:
         self._ruled = ruled
         self._journal = journal
+        self._reread = reread
 
     async def of(self, attempt: Attempt) -> list[Reversal]:
         """Return the reversals of ``attempt``, oldest first, by a strongly consistent read."""
@@ -85,7 +86,7 @@ class Reversals:
             if same is not None:
                 if same.amount != reversal.amount:
                     raise ReversalDiffers(same)
-                return attempt, same
+                return await self._reread(attempt), same
             full_return = report.kind == RETURNED and reversal.amount == attempt.amount
             try:
                 return await self._write(
