@@ -15,7 +15,7 @@ from unittest.mock import patch
 from bursar.paygov.client import PayGov
 from bursar.paygov.collection import Collection
 from bursar.paygov.config import Lookup, PayGovConfig
-from bursar.paygov.errors import Lost, NotSent, OutcomeUnknown, PayGovError, TimedOut
+from bursar.paygov.errors import Fault, Lost, Nonsense, NotSent, OutcomeUnknown, TimedOut
 from bursar.payments import records
 from bursar.payments import rules as payment_rules
 from bursar.payments.ledger import journal, ledger, starts
@@ -209,15 +209,15 @@ def _lost_collections_forgotten() -> AbstractContextManager[Any]:
 
 
 def _refused_lookup_means_none() -> AbstractContextManager[Any]:
-    honest = completion.look_up
+    honest = PayGov.find
 
-    async def look_up(portal: Portal, attempt: Attempt) -> Any:
+    async def find(self: PayGov, lookup: Any, **asked: Any) -> Any:
         try:
-            return await honest(portal, attempt)
-        except PayGovError:
+            return await honest(self, lookup, **asked)
+        except (Fault, Nonsense):
             return ()
 
-    return patch.object(resolution, "look_up", look_up)
+    return patch.object(PayGov, "find", find)
 
 
 def _lookups(altered: Callable[[tuple[Lookup, ...]], tuple[Lookup, ...]]) -> Plant:
@@ -413,23 +413,23 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("an unsent complete is judged as paid", _completion_judged(NotSent, _paid), 5),
     Canary("complete is repeated blindly", _repeated_blindly, 1),
     Canary("the refusal of a second complete is definite", _second_refusal_is_definite, 1),
-    Canary("fault 4117 on the first complete is definite", _unusable_is_definite, 6),
-    Canary("a lookup that is refused means \"none\"", _refused_lookup_means_none, 105),
+    Canary("fault 4117 on the first complete is definite", _unusable_is_definite, 62),
+    Canary("a lookup that is refused means \"none\"", _refused_lookup_means_none, 71),
     Canary("the \"none\" of a lookup that is not confirmed is believed",
            _lookups(lambda lookups: tuple(replace(each, confirmed=True) for each in lookups)), 11),
     Canary("only the first lookup is asked", _lookups(lambda lookups: lookups[:1]), 12),
     Canary("the second complete is not remembered", _repeat_forgotten, 1),
-    Canary("time fails an attempt that a restored store does not know to be charged", _expires_unasked, 30),
+    Canary("time fails an attempt that a restored store does not know to be charged", _expires_unasked, 68),
     Canary("a restored store asks nothing", _restored_unasked, 36),
-    Canary("a restored store asks about live attempts only", _only_the_live_attempt_is_asked_about, 37),
-    Canary("a restored store believes \"none\" at once", _none_is_believed_at_once, 227),
-    Canary("what an operator found lost is not remembered", _lost_collections_forgotten, 68),
-    Canary("the lease is ignored", _lease_ignored, 5),
-    Canary("a completion ends with its caller", _abandoned_with_its_caller, 5),
+    Canary("a restored store asks about live attempts only", _only_the_live_attempt_is_asked_about, 13),
+    Canary("a restored store believes \"none\" at once", _none_is_believed_at_once, 13),
+    Canary("what an operator found lost is not remembered", _lost_collections_forgotten, 18),
+    Canary("the lease is ignored", _lease_ignored, 1),
+    Canary("a completion ends with its caller", _abandoned_with_its_caller, 18),
     Canary("the amount is not checked",
-           _collection_judged(lambda attempt, said: replace(said, transaction_amount=attempt.amount)), 28),
+           _collection_judged(lambda attempt, said: replace(said, transaction_amount=attempt.amount)), 70),
     Canary("the agency tracking id is not checked",
-           _collection_judged(lambda attempt, said: replace(said, agency_tracking_id=attempt.agency_tracking_id)), 31),
+           _collection_judged(lambda attempt, said: replace(said, agency_tracking_id=attempt.agency_tracking_id)), 16),
     Canary("Pay.gov's id is kept in lower case",
            _collection_judged(outcome_altered=lambda said: replace(
                said, paygov_tracking_id=said.paygov_tracking_id and said.paygov_tracking_id.lower())), 1),
@@ -442,13 +442,13 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("an event has the name of another step", _another_step_written, 1),
     Canary("an event names another actor", _another_actor_written, 1),
     Canary("a lease never ends", _lease_kept, 1),
-    Canary("writes do not compare what was read", _writes_compare_nothing, 30),
+    Canary("writes do not compare what was read", _writes_compare_nothing, 45),
     Canary("a missing answer of the store counts as written", _missing_answer_is_written, 19),
     Canary("\"none\" is believed while the token lives",
            lambda: patch.object(resolution, "_token_is_dead", lambda portal, attempt: True), 3),
     Canary("an unknown outcome expires with the token", _unknown_expires, 1),
     Canary("an attempt with an unknown outcome gives way to another", _unknown_gives_way, 1),
-    Canary("the sweeper ignores received attempts", _sweeper_ignores("received"), 2),
+    Canary("the sweeper ignores received attempts", _sweeper_ignores("received"), 12),
     Canary("the sweeper ignores initiated attempts", _sweeper_ignores("initiated"), 3),
     Canary("the sweeper ignores pending attempts", _sweeper_ignores("pending"), 3),
     Canary("the sweeper hangs on unknown outcomes", _sweeper_hangs, 1),
