@@ -1,9 +1,9 @@
 /*
- * The protocol by which Bursar collects one obligation: two portals, a sweeper, an operator, Pay.gov and the network.
+ * The protocol by which Bursar collects one obligation: two portals, sweepers, an operator, Pay.gov and the network.
  * README.md says what is modelled, what is not, and which mutants the tests plant. Each LAW is checked wherever it stands.
  *
  *   Worker 0, 1   portals: init, process, and the resolution of unknown outcomes
- *   Worker 2      the sweeper
+ *   Worker 2, 3   one sweeper, or two
  *   World         time, the network, Pay.gov's settlement, the operator, and the restore of a backup
  *
  * One atomic sequence is one transaction of the store, or one exchange with Pay.gov. A worker may die between any two.
@@ -12,8 +12,11 @@
 #ifndef ATTEMPTS
 #define ATTEMPTS 2
 #endif
-#define WORKERS 3
-#define THE_SWEEPER 2
+#ifndef SWEEPERS
+#define SWEEPERS 1
+#endif
+#define WORKERS (2 + SWEEPERS)
+#define FIRST_SWEEPER 2
 #define IDLE ATTEMPTS
 #define LAST_STEPS_MAX (4 * ATTEMPTS)
 #define A_DEAD_HOLDER (WORKERS + 1)
@@ -126,7 +129,8 @@ byte edge_source, edge_event, edge_target, edge_actor, edge_allowed;
 /* A law that does not hold is printed and ends the search. */
 #define LAW(name, condition) if :: condition :: else -> c_code { printf("law: " name "\n"); }; assert(false) fi
 
-#define ACTOR (me == THE_SWEEPER -> SWEEPER : PORTAL)
+#define IS_SWEEPER (me >= FIRST_SWEEPER)
+#define ACTOR (IS_SWEEPER -> SWEEPER : PORTAL)
 #define LIVE(x) (status[x] != NONE && status[x] != PROCESSED && status[x] != FAILED)
 #define BLOCKS(x) (status[x] != NONE && status[x] != FAILED)
 #define LEASED(x) (lease[x] != 0 && !lapsed[x])
@@ -198,6 +202,9 @@ inline step(x, event, target, actor, by)
 		fi;
 		tidy(x);
 		moved_by(0, x, by); moved_by(1, x, by); moved_by(2, x, by)
+#if SWEEPERS > 1
+		; moved_by(3, x, by)
+#endif
 	}
 }
 
@@ -229,6 +236,18 @@ inline look_up(x)
 		(can_look_up && SURELY_OVER(x) -> NEVER : NOTHING)))
 }
 
+/* The reversal is recorded once, by an edge of its own where the table has one. */
+inline reverse(x, actor, by)
+{
+#ifdef E_returned
+	if
+	:: !reversed[x] -> step(x, E_returned, PROCESSED, actor, by)
+	:: else
+	fi;
+#endif
+	reversed[x] = 1
+}
+
 /* A collection is a fact, whichever worker holds the lease: it is recorded on the attempt as it is now. */
 inline record(x)
 {
@@ -248,18 +267,20 @@ inline record(x)
 		fi
 	:: status[x] == PROCESSED && answer == SETTLING && PLANTED(MUTANT_LATE_ANSWER_IS_RECORDED) ->
 		step(x, E_accepted, PENDING, ACTOR, me)
-	:: status[x] == PROCESSED && answer == RETURNED && me == THE_SWEEPER && !reversed[x] &&
-		!PLANTED(MUTANT_RETURN_REOPENS) -> step(x, E_returned, PROCESSED, SWEEPER, me); reversed[x] = 1
+	/* A portal keeps such an answer as a contradiction; the sweeper's next question records the return. */
+	:: status[x] == PROCESSED && answer == RETURNED && IS_SWEEPER && !PLANTED(MUTANT_RETURN_REOPENS) ->
+		reverse(x, SWEEPER, me)
 	:: status[x] == PROCESSED && answer == RETURNED && PLANTED(MUTANT_RETURN_REOPENS) ->
 		step(x, E_bounced, FAILED, ACTOR, me)
 	:: else
 	fi
 }
 
-/* At the end only the sweeper works, and Pay.gov answers. The portals are alike, so the second one begins only while the
- * first one works. */
+/* At the end only the sweeper works, and Pay.gov answers. The portals are alike, and so are the sweepers: the second
+ * one begins only while the first one works. */
 #define IS_PORTAL (!closing && (me == 0 || (me == 1 && reads[0] != IDLE)))
-#define AT_WORK (IS_PORTAL || me == THE_SWEEPER)
+#define SWEEPS (me == FIRST_SWEEPER || (!closing && me == FIRST_SWEEPER + 1 && reads[FIRST_SWEEPER] != IDLE))
+#define AT_WORK (IS_PORTAL || SWEEPS)
 #define MAY_CLAIM(x) (age[x] == FRESH && (status[x] == INITIATED || RETURNED_UNSENT(x)))
 #define TIME_IS_OVER(x) \
 	(status[x] == RECEIVED || ((age[x] != FRESH || in_doubt) && (status[x] == INITIATED || RETURNED_UNSENT(x))))
@@ -344,7 +365,7 @@ end_idle:
 		fi;
 		forget(); goto idle }
 	/* A settled debit is watched. */
-	:: atomic { me == THE_SWEEPER && ANY(WATCHED_NOW) -> PICK(my, WATCHED_NOW);
+	:: atomic { SWEEPS && ANY(WATCHED_NOW) -> PICK(my, WATCHED_NOW);
 		answer = RETURNED; record(my); forget(); goto idle }
 	/* A restored store: every possible id is asked for. A collection of a lost attempt is entered. */
 	:: atomic { IS_PORTAL && in_doubt && !ANY(BLOCKS) && ANY(SHOWN_AND_LOST) -> PICK(my, SHOWN_AND_LOST);
@@ -357,7 +378,7 @@ end_idle:
 	:: atomic { IS_PORTAL && PLANTED(MUTANT_LEASE_IGNORED) && ANY(LEASED) -> PICK(my, LEASED); goto send_now }
 	/* At the end every attempt is final, or it is listed for a person: its outcome is unknown and Pay.gov cannot be
 	 * asked. Every return is recorded. */
-	:: atomic { closing && me == THE_SWEEPER && !ANY(WORK) ->
+	:: atomic { closing && me == FIRST_SWEEPER && !ANY(WORK) ->
 		LAW("every attempt is resolved or listed, and every return is recorded", !ANY(FORGOTTEN)); goto stop }
 	fi;
 
@@ -454,7 +475,7 @@ stop:
 	skip
 }
 
-#define ALL_IDLE (reads[0] == IDLE && reads[1] == IDLE && reads[2] == IDLE)
+#define ALL_IDLE (reads[0] == IDLE && reads[1] == IDLE && reads[2] == IDLE && reads[WORKERS - 1] == IDLE)
 #define EXPIRES(x) (age[x] == FRESH && (status[x] == INITIATED || status[x] == PROCESSING))
 #define DIES(x) (age[x] == EXPIRED && !under_way[x] && !LEASED(x) && !ON_ITS_WAY(x))
 #define LAPSES(x) (LEASED(x) && !under_way[x])
@@ -505,6 +526,7 @@ end_world:
 		step(x, E_resolved_processed, PROCESSED, OPERATOR, WORKERS); x = 0 }
 	:: atomic { !closing && ANY(FOUND_UNPAID) -> PICK(x, FOUND_UNPAID);
 		step(x, E_resolved_failed, FAILED, OPERATOR, WORKERS); x = 0 }
+	:: atomic { !closing && ANY(WATCHED_NOW) -> PICK(x, WATCHED_NOW); reverse(x, OPERATOR, WORKERS); x = 0 }
 	:: d_step { !closing && backup == NO_BACKUP && can_look_up && (ALL_IDLE || ANY(IS_RECEIVED)) && ANY(LIVE) ->
 		backup = TAKEN; EACH(KEEP) }
 	:: d_step { !closing && backup == TAKEN && ALL_IDLE -> backup = RESTORED; EACH(RESTORE);
@@ -519,16 +541,22 @@ end_world:
 init
 {
 	atomic {
-		reads[0] = IDLE; reads[1] = IDLE; reads[2] = IDLE;
+		reads[0] = IDLE; reads[1] = IDLE; reads[2] = IDLE; reads[WORKERS - 1] = IDLE;
 		if
 		:: can_look_up = 1
 		:: can_look_up = 0
 		fi;
 		c_code { const char *number = getenv("MUTANT"); now.planted = number ? atoi(number) : 0; };
 		if
+#ifndef NO_RESTORE
 		:: PLANTED(0) || planted >= FIRST_MUTANT_OF_RESTORES
-		:: else -> backup = RESTORED  /* no restore is needed to catch it */
+#endif
+		:: else -> backup = RESTORED  /* without a restore, also for a mutant that needs none */
 		fi;
-		run Worker(0); run Worker(1); run Worker(2); run World()
+		run Worker(0); run Worker(1); run Worker(2);
+#if SWEEPERS > 1
+		run Worker(3);
+#endif
+		run World()
 	}
 }
