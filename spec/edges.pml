@@ -28,6 +28,11 @@
 #define E_reclaimed 18
 #define E_noted 19
 #define E_metadata_erased 20
+#define E_returned 21
+#define E_charged_back 22
+#define E_refund_requested 23
+#define E_refund_approved 24
+#define E_refund_rejected 25
 #define PORTAL 0
 #define SWEEPER 1
 #define OPERATOR 2
@@ -82,6 +87,13 @@ c_decl {
 		{4, 19, 4, 1, "pending noted pending sweeper", 0},
 		{5, 20, 5, 2, "processed metadata_erased processed operator", 0},
 		{6, 20, 6, 2, "failed metadata_erased failed operator", 0},
+		{5, 21, 5, 1, "processed returned processed sweeper", 0},
+		{5, 21, 5, 2, "processed returned processed operator", 0},
+		{5, 22, 5, 1, "processed charged_back processed sweeper", 0},
+		{5, 22, 5, 2, "processed charged_back processed operator", 0},
+		{5, 23, 5, 2, "processed refund_requested processed operator", 0},
+		{5, 24, 5, 2, "processed refund_approved processed operator", 0},
+		{5, 25, 5, 2, "processed refund_rejected processed operator", 0},
 	};
 	static int is_edge(int source, int event, int target, int actor)
 	{
