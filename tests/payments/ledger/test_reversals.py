@@ -42,7 +42,8 @@ async def test_a_return_is_recorded_with_its_event(ledger: Ledger, start: Start,
     assert view is not None
     event = view.events[-1]
     assert (event.name, event.actor, event.at, event.from_status) == ("returned", "sweeper", wall.now, "processed")
-    assert event.detail == {"reversal": 1, "amount": "60.00", "source": "paygov", "reason_code": "R01"}
+    amounts = {"reversal_amount": "60.00", "reversed_amount": "60.00"}
+    assert event.detail == {"reversal": 1, **amounts, "source": "paygov", "reason_code": "R01"}
     assert (view.attempts, view.reversals) == ((changed,), (reversal,))
 
 

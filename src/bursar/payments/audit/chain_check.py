@@ -259,6 +259,7 @@ def _is_text(stored: Any, text: str) -> bool:
 
 _FACTS: Final[Mapping[str, tuple[str, Callable[[Any, str], bool]]]] = {
     "amount": ("amount", _is_amount),
+    "reversed_amount": ("reversedAmount", _is_amount),
     "fee": ("fee", _is_text),
     "fee_version": ("feeVersion", _is_text),
     "paygov_tracking_id": ("payGovTrackingId", _is_text),

@@ -118,7 +118,7 @@ class Reversals:
             requested_by=by,
             requested_at=0.0,
         )
-        detail = {"refund": request.seq, "amount": f"{amount:f}", "by": by, "reason": reason}
+        detail = {"refund": request.seq, "refund_amount": f"{amount:f}", "by": by, "reason": reason}
 
         def also(_: Attempt, at: float) -> Sequence[LogicalWrite]:
             nonlocal request
@@ -155,7 +155,7 @@ class Reversals:
         """Reject request ``seq``. Raises ``LookupError``, ``RefundDecided``, ``AttemptMoved``, ``LedgerBusy``."""
         item, request = await self._open_request(attempt, seq)
         decided = replace(request, status=REJECTED, rejected_by=by, decision_reason=reason)
-        detail = {"refund": seq, "amount": f"{request.amount:f}", "by": by, "reason": reason}
+        detail = {"refund": seq, "refund_amount": f"{request.amount:f}", "by": by, "reason": reason}
 
         def also(_: Attempt, at: float) -> Sequence[LogicalWrite]:
             return [_decide(item, replace(decided, decided_at=at))]
@@ -198,7 +198,7 @@ class Reversals:
             attempt,
             event,
             actor,
-            detail=_detail(reversal, decision[1] if decision else None),
+            detail=_detail(reversal, total, decision[1] if decision else None),
             also=also,
             reversed_amount=total,
             reopened=reopened,
@@ -227,11 +227,12 @@ def _reversal(attempt: Attempt, report: ReversalReport, seq: int) -> Reversal:
     )
 
 
-def _detail(reversal: Reversal, decided: RefundRequest | None) -> dict[str, Any]:
-    """Return the detail of the event: the reversal's number and facts, and the request that it decides."""
+def _detail(reversal: Reversal, total: Decimal, decided: RefundRequest | None) -> dict[str, Any]:
+    """Return the event's detail: the reversal's facts, the attempt's new total, and the request that it decides."""
     values: Mapping[str, Any] = {
         "reversal": reversal.seq,
-        "amount": f"{reversal.amount:f}",
+        "reversal_amount": f"{reversal.amount:f}",
+        "reversed_amount": f"{total:f}",
         "source": reversal.source,
         "reason_code": reversal.reason_code,
         "effective_on": reversal.effective_on,

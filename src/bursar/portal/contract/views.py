@@ -39,6 +39,9 @@ DETAIL_NAMES: Final[Mapping[str, str]] = {
     "return_detail": "returnDetail",
     "fee_version": "feeVersion",
     "repeat_used": "repeatUsed",
+    "reversal_amount": "reversalAmount",
+    "reversed_amount": "reversedAmount",
+    "refund_amount": "refundAmount",
     "reason_code": "reasonCode",
     "effective_on": "effectiveOn",
 }
