@@ -455,7 +455,7 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("one unanswered request opens the breaker permanently", _breaker_opens_permanently, 1),
     Canary("a pending payment is reported as success", _pending_is_success, 1),
     Canary("a return after settlement is ignored", _return_ignored, 20),
-    Canary("a reversal that two people report is recorded twice", _reversal_recorded_twice, 35),
+    Canary("a reversal that two people report is recorded twice", _reversal_recorded_twice, 64),
     Canary("attempts that only a person can settle are not listed", _nothing_is_listed, 1),
 )}
 # fmt: on
