@@ -71,7 +71,8 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
 
 def _judge_charges(world: World, bill: Bill) -> list[str]:
     """Check that the payer was charged at most once for the bill, by every token that any caller ever received."""
-    charged = {charge.token for charge in world.books.all_charges()} & set(bill.tokens)
+    kept = {charge.token for charge in world.books.all_charges() if charge.returned_at is None}
+    charged = kept & set(bill.tokens)
     return [f"{bill.reference}: the payer was charged {len(charged)} times"] if len(charged) > 1 else []
 
 
