@@ -256,3 +256,11 @@ async def test_a_setting_that_pay_govs_client_refuses_is_one_line(given: dict[st
         with pytest.raises(CannotStart, match=problem) as refused:
             await composition.paygov()
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("timeout_s", "lease_s"), [(20.0, 90.0), (60.0, 180.0)])
+async def test_the_portal_has_the_bounds_of_its_settings(tmp_path: Path, timeout_s: float, lease_s: float) -> None:
+    settings = Settings(data=str(tmp_path / "data"), paygov_timeout_s=timeout_s, refresh_min_s=7.5)
+    async with Composition(settings) as composition:
+        bounds = (await composition.portal(asks_paygov=False)).settings
+    assert (bounds.paygov_timeout_s, bounds.lease_s, bounds.refresh_min_s) == (timeout_s, lease_s, 7.5)

@@ -12,7 +12,7 @@ import pytest
 from bursar.paygov import ArgumentRefused, Fault, HttpReply, Nonsense, NotSent, PayGov, PayGovConfig, QueryUnavailable
 from bursar.paygov import client as client_module
 from bursar.paygov.client import wire_amount
-from bursar.paygov.protocol import LOOKUPS, LookupName
+from bursar.paygov.protocol import LOOKUPS, URL_CHARACTERS_MAX, LookupName
 from bursar.paygov.simulator import Misbehaviour, PayerRefused, Simulator, SimulatorSettings, SimulatorTransport
 from bursar.paygov.soap import escape
 from tests.support.paygov.world import AGENCY_ID, APP, BASE, HandClock, World, client, soap_reply
@@ -324,6 +324,23 @@ async def test_an_answer_about_an_id_that_differs_in_case_is_nonsense() -> None:
         await paygov.find("query", tcs_app_id=APP, agency_tracking_id=AGENCY_ID)
     with pytest.raises(Nonsense, match="another paygov_tracking_id"):
         await paygov.details(tcs_app_id=APP, paygov_tracking_id="3FPAID")
+
+
+async def test_the_longest_url_is_sent_and_a_longer_one_is_not() -> None:
+    simulator, paygov = simulated(SimulatorSettings())
+    longest = "https://app.example/".ljust(URL_CHARACTERS_MAX, "x")
+    assert await paygov.start(**START | {"url_success": longest, "url_cancel": longest})
+    with pytest.raises(ArgumentRefused, match="url_cancel"):
+        await paygov.start(**START | {"url_cancel": f"{longest}x"})
+    assert len(simulator.books) == 1
+
+
+async def test_the_bearer_token_is_sent_with_every_call() -> None:
+    settings = SimulatorSettings(bearer="a token of the agency")
+    transport = SimulatorTransport(Simulator(HandClock(), random.Random(1), settings=settings))
+    with pytest.raises(Nonsense, match="401"):
+        await client(BASE, transport).start(**START)
+    assert await client(BASE, transport, bearer="a token of the agency").start(**START)
 
 
 async def test_every_call_has_the_timeout_of_the_configuration() -> None:

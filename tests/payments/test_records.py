@@ -232,6 +232,11 @@ def test_a_usual_attempt_fits_in_one_write_unit(attempt: Attempt) -> None:
     assert size <= 1024
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(1.0004, 1.0), (1.0006, 1.001), (1.9996, 2.0), (0.0, 0.0)])
+def test_times_are_rounded_to_milliseconds(seconds: float, kept: float) -> None:
+    assert whole_ms(seconds) == kept
+
+
 @pytest.mark.parametrize(("given_", "kept"), [("60", "60.00"), ("60.00", "60.00"), ("0.01", "0.01"), ("1E+1", "10.00")])
 def test_money_has_two_decimals(given_: str, kept: str) -> None:
     assert str(money(Decimal(given_))) == kept

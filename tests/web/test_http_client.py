@@ -336,6 +336,18 @@ async def test_a_connection_that_was_idle_too_long_is_not_used_although_it_is_st
     assert script.connections == 2
 
 
+async def test_connecting_may_take_only_a_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: object) -> HttpClientConnection:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    monkeypatch.setattr(HttpClient, "_connect", never)
+    client = HttpClient()
+    with pytest.raises(RequestNotSent, match=r"within 0\.04 s$"):
+        await client.post("http://127.0.0.1:9/", b"", {}, 0.05)
+    await client.close()
+
+
 async def test_closing_fails_a_request_that_is_under_way(scripted: Serve) -> None:
     asked = asyncio.Event()
 

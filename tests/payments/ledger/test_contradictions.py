@@ -64,6 +64,13 @@ async def test_a_second_collection_that_takes_money_is_kept_beside_the_one_that_
     assert kept.summary == "Pay.gov says pending as 3FOTHER, recorded is processed as 3FPAID"
 
 
+async def test_each_further_collection_is_kept_also_if_they_have_one_status(ledger: Ledger, start: Start) -> None:
+    others = [Outcome("processed", tracking_id, "Success") for tracking_id in ("3FOTHER", "3FTHIRD")]
+    await ledger.record_outcome(await processing(ledger, start), PAID, actor="portal", others=others)
+    kept = await ledger.contradictions.unacknowledged()
+    assert {each.reported_paygov_id for each in kept} == {"3FOTHER", "3FTHIRD"}
+
+
 async def test_a_second_collection_that_cannot_be_kept_is_not_forgotten_by_recording_the_first(
     ledger: Ledger, start: Start, store: Listening
 ) -> None:

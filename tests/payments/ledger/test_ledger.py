@@ -218,6 +218,15 @@ async def test_failing_twice_writes_one_event(ledger: Ledger, start: Start) -> N
     assert await history(ledger, once) == ["started", "token_given", "expired"]
 
 
+async def test_a_failed_attempt_does_not_fail_again_with_another_code(ledger: Ledger, start: Start) -> None:
+    failed = await ledger.fail(
+        await start(), event="start_failed", actor="portal", return_code="4019", return_detail="no such application"
+    )
+    with pytest.raises(NoSuchEdge):
+        await ledger.fail(failed, event="expired", actor="sweeper", return_code="5009", return_detail=None)
+    assert await ledger.reread(failed) == failed
+
+
 async def test_an_event_that_cannot_end_the_attempt_is_refused(ledger: Ledger, start: Start) -> None:
     held = await processing(ledger, start)
     events: list[Any] = ["expired", "start_failed", "claimed", "nonsense"]

@@ -74,6 +74,14 @@ async def test_no_or_broken_signatures(headers: dict[str, str], message: str) ->
     assert "nonsense" not in refused.value.message
 
 
+async def test_a_portal_of_one_region_refuses_a_signature_for_another() -> None:
+    lower = {name.lower(): value for name, value in _signed("POST", "/init").items()}
+    call = Call("POST", "/init", "", lower)
+    assert await sigv4(CLIENTS, clock=system_clock, region="us-east-1")(call) is not None
+    with pytest.raises(Forbidden, match="should be scoped to a valid Region"):
+        await sigv4(CLIENTS, clock=system_clock, region="us-gov-west-1")(call)
+
+
 async def test_an_unknown_key_is_not_registered() -> None:
     with pytest.raises(Forbidden, match=r"^Client not registered$"):
         await _caller(_signed("POST", "/init", key=AccessKey("AKIANOBODY", KEY.secret)))

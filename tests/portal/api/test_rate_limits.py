@@ -62,6 +62,8 @@ def test_a_burst_then_a_rate() -> None:
     clock.now += 100
     for _ in range(3):
         limits.enter("a")
+    with pytest.raises(TooMany):
+        limits.enter("a")
 
 
 def test_at_once() -> None:

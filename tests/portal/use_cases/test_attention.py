@@ -201,3 +201,13 @@ async def test_an_acknowledgement_holds_the_operators_name_and_reason(stage: Sta
     items = (await stage.store.call("Scan", {"TableName": TABLE_NAME}))["Items"]
     [kept] = [item for item in items if item["pk"] == {"S": PARTITION}]
     assert (kept["acknowledgedBy"], kept["acknowledgedReason"]) == ({"S": "Ada"}, {"S": "refunded"})
+
+
+@on_stage
+async def test_the_attempt_that_waits_longest_is_listed_first(stage: Stage) -> None:
+    waiting = []
+    for _ in range(3):
+        waiting.append((await _unknown(stage)).agency_tracking_id)
+        await asyncio.sleep(60)
+    await asyncio.sleep(HOUR_S)
+    assert [each.attempt.agency_tracking_id for each in await attention(stage.portal)] == waiting

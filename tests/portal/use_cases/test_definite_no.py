@@ -99,3 +99,17 @@ def test_a_second_complete_is_sent_only_if_the_token_outlives_its_answer(
         assert [operation for operation, _ in stage.watcher.calls].count("complete") == completes
 
     scene(write_path)
+
+
+@on_stage
+async def test_a_second_complete_whose_sender_died_counts_as_sent(stage: Stage) -> None:
+    token = await _lost(stage, stage.reference(), charged=False)
+    unknown = await stage.attempt(token)
+    await stage.ledger.take_over_lease(unknown, "a process that dies", 90.0)  # and then it sends the second complete
+    await asyncio.sleep(91)
+    for _ in range(2):
+        with pytest.raises(GatewayTimeout, match="ask details"):
+            await stage.process(token)
+        await asyncio.sleep(10)
+    assert (await stage.attempt(token)).repeat_used
+    assert [operation for operation, _ in stage.watcher.calls].count("complete") == 1

@@ -51,6 +51,18 @@ async def test_paygov_is_asked_once_for_many_callers_and_not_again_at_once(stage
 
 
 @on_stage
+async def test_callers_that_poll_details_do_not_postpone_the_sweeper(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    due_at = (await stage.attempt(token)).due_at
+    for _ in range(2):
+        await asyncio.sleep(2)
+        await details(stage.portal, DAWSON, await _reference_of(stage, token))
+    assert stage.watcher.calls.count(("details", "answered")) == 2
+    assert (await stage.attempt(token)).due_at == due_at
+
+
+@on_stage
 async def test_when_paygov_cannot_be_asked_the_record_is_given_as_stale(stage: Stage) -> None:
     token = await stage.paid("ACH")
     await stage.process(token)

@@ -82,6 +82,13 @@ async def test_every_event_is_delivered_once_in_order_and_signed(stage: Stage) -
         "payment.claimed",
         "payment.completed",
     ]
+    moves = [(each["fromStatus"], each["toStatus"]) for each in map(json.loads, receiver.bodies)]
+    assert moves == [
+        (None, "received"),
+        ("received", "initiated"),
+        ("initiated", "processing"),
+        ("processing", "processed"),
+    ]
     assert token.encode() not in b"".join(receiver.bodies)
     assert b"123-26" not in b"".join(receiver.bodies)
 

@@ -8,7 +8,7 @@ import pytest
 
 from bursar.portal.webhooks.sender import REPLY_BYTES_MAX, HttpSender, NotDelivered, ReceiverReply
 from bursar.portal.webhooks.signing import signature, verified
-from bursar.portal.webhooks.subscriptions import Subscriptions, SubscriptionsError
+from bursar.portal.webhooks.subscriptions import SECRET_CHARS_MIN, Subscriptions, SubscriptionsError
 from bursar.portal.webhooks.targets import AllowedTargets
 from tests.support.scripted_server import Serve, http_reply, read_request
 
@@ -113,6 +113,16 @@ def test_subscriptions_are_read_from_a_file(tmp_path: Path) -> None:
     assert [each.name for each in found.for_client("dawson")] == ["status"]
     assert found.for_client("exams") == ()
     assert SECRET not in repr(found.all)
+
+
+@pytest.mark.parametrize(("length", "good"), [(SECRET_CHARS_MIN - 1, False), (SECRET_CHARS_MIN, True)])
+def test_a_secret_has_at_least_the_least_length(length: int, good: bool) -> None:
+    content = f'[webhooks.a]\nclient = "dawson"\nurl = "https://dawson.example/b"\nsecret = "{"s" * length}"\n'.encode()
+    if good:
+        assert Subscriptions.parse(content, source="w.toml").get("a") is not None
+        return
+    with pytest.raises(SubscriptionsError, match=r"webhooks\.a\.secret: must have at least 32 characters"):
+        Subscriptions.parse(content, source="w.toml")
 
 
 def test_every_problem_of_the_file_is_reported_and_no_secret() -> None:
