@@ -43,8 +43,8 @@ format: .venv/.synced ## Format the code
 sim: .venv/.synced ## Simulate the whole system under SEEDS seeds
 	@$(BIN)/python -m sim --seeds $(SEEDS)
 
-mutants: .venv/.synced ## Weaken every rule in turn and see the tests catch it
-	@$(BIN)/python -m tests.mutants
+mutants: .venv/.synced ## Plant each known fault in turn and see the tests of its place catch it (MUTANTS="name prefix*")
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 spec: .venv/.synced .tools/.spin ## Search every state of the protocol's model and plant its mutants; writes spec/README.md
 	@$(BIN)/python -m tools.check_spec --write

@@ -8,7 +8,7 @@
     matrix        every cell of the fault matrix
     model         every state of the protocol's model with three attempts (spec/)
     disk          crashes on a disk that fails and lies (tests/disk)                    NIGHTLY_CRASHES (10000)
-    mutants       every weakened rule; the tests must fail for each                     NIGHTLY_MUTANTS (all)
+    mutants       every planted fault; the tests of its place must fail                 NIGHTLY_MUTANTS (all)
     properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
     oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
     conformance   the public conformance suite, if NIGHTLY_SUITE is its checkout        NIGHTLY_SUITE (none)
@@ -140,7 +140,7 @@ def matrix(_settings: Environment) -> Result:
 
 
 def mutants(settings: Environment) -> Result:
-    """Run the rules' tests against each weakened rule."""
+    """Plant every fault of tests/mutants in turn; the tests of its place must fail."""
     return _last_line(sys.executable, "-m", "tests.mutants", *settings.get("NIGHTLY_MUTANTS", "").split())
 
 

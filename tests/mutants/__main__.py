@@ -1,9 +1,9 @@
-"""Weaken or drop every rule, one at a time: the tests must catch each mutant (`make mutants` prints the list).
+"""Weaken every rule and many functions, one at a time: the tests must catch each mutant (`make mutants`).
 
 A mutant is a small change to the program before the tests run: ``pytest -p tests.mutants.__main__`` with
-BURSAR_MUTANT=name plants it. ``python -m tests.mutants [NAME …]`` runs the tests of rules and payments once for each
-mutant, WORKERS at a time, and prints which were caught. It exits with 1 when one was not caught, or when the tests fail
-without a mutant.
+BURSAR_MUTANT=name plants it. ``python -m tests.mutants [NAME …]`` runs the tests of each mutant's place, WORKERS at a
+time, and prints which were caught. A NAME that ends with ``*`` is every mutant whose name begins so. The exit code is 1
+when a mutant was not caught, or when the tests fail without a mutant.
 """
 
 import os
@@ -14,10 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import tests.mutants.planted
+import tests.mutants.planted_contract
 import tests.mutants.planted_erasure
 import tests.mutants.planted_native
-import tests.mutants.planted_sums  # noqa: F401 - the mutants of all three join the others
-from tests.mutants.planted import MUTANTS, Mutate, never
+import tests.mutants.planted_paygov
+import tests.mutants.planted_payments
+import tests.mutants.planted_portal
+import tests.mutants.planted_sums
+import tests.mutants.planted_webhooks  # noqa: F401 - each adds its mutants
+from tests.mutants.mutants import MUTANTS, Mutant, Mutate, never
 
 TESTS = Path(__file__).parents[1]
 WORKERS = int(os.environ.get("WORKERS", "2"))
@@ -56,24 +62,24 @@ def _plant_payment_mutants() -> None:
         f"kept-{kind.name}" for kind in table.kinds if kind.kept
     ]
     for name in names:
-        MUTANTS[f"payments-{name}"] = (f"the payments table keeps no rule {name}", _without_rule(name))
+        meaning = f"the payments table keeps no rule {name}"
+        MUTANTS[f"payments-{name}"] = Mutant(meaning, _without_rule(name), ("rules/test_payment_rules.py",))
 
 
 def pytest_configure(config: Any) -> None:
     """Plant the mutant that BURSAR_MUTANT names before pytest collects any test; pytest calls this hook."""
     name = os.environ.get("BURSAR_MUTANT", ALONE)
-    if not name.endswith(ALONE):
+    if name != ALONE:
         import bursar.rules.audit.table_audit
         import bursar.rules.native
         import bursar.rules.table  # noqa: F401 - so that every name a mutant rebinds is there
 
         _plant_payment_mutants()
-        MUTANTS[name][1]()
+        MUTANTS[name].plant()
 
 
 def caught_by(name: str) -> str | None:
     """Return the first test that failed under the mutant; None when all passed."""
-    tests = ["rules/test_payment_rules.py"] if name.startswith("payments-") else ["rules"]
     environment = {
         **os.environ,
         "BURSAR_MUTANT": name,
@@ -93,7 +99,8 @@ def caught_by(name: str) -> str | None:
         "no:cacheprovider",
     ]
     # The test of the list of rules would catch every dropped rule; a test of behaviour must.
-    command += ["-m", "not oracle", "-k", "not every_rule_is_tested", *(str(TESTS / test) for test in tests)]
+    command += ["-m", "not oracle", "-k", "not every_rule_is_tested"]
+    command += [str(TESTS / test) for test in MUTANTS[name].tests]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=TESTS.parent, check=False)
     if ended.returncode == 0:
         return None
@@ -105,18 +112,23 @@ def caught_by(name: str) -> str | None:
 
 def main(chosen: list[str]) -> int:
     _plant_payment_mutants()
-    names = chosen or [ALONE, "payments-" + ALONE, *MUTANTS]
-    MUTANTS[ALONE] = MUTANTS["payments-" + ALONE] = ("nothing: the tests must pass", never)
+    everything = tuple(dict.fromkeys(test for one in MUTANTS.values() for test in one.tests))
+    names = [name for one in chosen for name in _named(one)] or [ALONE, *MUTANTS]
+    MUTANTS[ALONE] = Mutant("nothing: the tests must pass", never, everything)
     wrong = 0
     with ThreadPoolExecutor(WORKERS) as pool:
         for name, test in zip(names, pool.map(caught_by, names), strict=True):
-            expected = name.endswith(ALONE)
+            expected = name == ALONE
             good = (test is None) == expected
             wrong += not good
             said = "passes" if test is None and expected else "NOT CAUGHT" if test is None else f"caught by {test}"
-            print(f"{'ok ' if good else 'BAD'} {name:<32} {MUTANTS[name][0]:<70} {said}", flush=True)
+            print(f"{'ok ' if good else 'BAD'} {name:<42} {MUTANTS[name].meaning:<70} {said}", flush=True)
     print(f"{len(names)} runs, {wrong} not as they should be")
     return 1 if wrong else 0
+
+
+def _named(chosen: str) -> list[str]:
+    return [name for name in MUTANTS if name.startswith(chosen[:-1])] if chosen.endswith("*") else [chosen]
 
 
 if __name__ == "__main__":

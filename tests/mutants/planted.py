@@ -1,36 +1,8 @@
-"""The mutants: each weakens or drops one rule in one way. ``__main__.py`` runs the tests under each of them."""
+"""The mutants of rules: each weakens or drops one rule in one way."""
 
-import sys
-from collections.abc import Callable
 from typing import Any
 
-Mutate = Callable[[], None]
-MUTANTS: dict[str, tuple[str, Mutate]] = {}
-"""Name → (what is weakened, how)."""
-
-
-def mutant(name: str, meaning: str) -> Callable[[Mutate], Mutate]:
-    def keep(mutate: Mutate) -> Mutate:
-        MUTANTS[name] = (meaning, mutate)
-        return mutate
-
-    return keep
-
-
-def always(value: Any) -> Callable[..., Any]:
-    return lambda *_, **__: value
-
-
-def never(*_: Any, **__: Any) -> None:
-    return None
-
-
-def _rebind(name: str, old: Any, new: Any) -> None:
-    """Replace ``old`` by ``new`` in every loaded module of bursar that imported it by name."""
-    for module_name, module in list(sys.modules.items()):
-        if module_name.startswith("bursar.") and getattr(module, name, None) is old:
-            setattr(module, name, new)
-
+from tests.mutants.mutants import MUTANTS, Mutant, Mutate, always, mutant, never, rebind
 
 # --- unique, unique while --------------------------------------------------------------------------------------------
 
@@ -414,7 +386,7 @@ def _() -> None:
 def _() -> None:
     from bursar.rules.transactions import cancellations
 
-    _rebind("is_busy", cancellations.is_busy, always(False))
+    rebind("is_busy", cancellations.is_busy, always(False))
 
 
 @mutant("refusal-is-contention", "a rule's refusal is reported as contention")
@@ -433,7 +405,7 @@ def _() -> None:
         change = failed[0][0].change
         return RuleRefused("refused", rule="any", item_key=change.key, old=None, new=None)
 
-    _rebind("refusal_or_contention", cancellations.refusal_or_contention, refused)
+    rebind("refusal_or_contention", cancellations.refusal_or_contention, refused)
 
 
 # --- the audit -------------------------------------------------------------------------------------------------------
@@ -459,7 +431,7 @@ for _method, _sort in {
     "_check_stale": "stale sentinels",
     "_check_missing": "missing sentinels",
 }.items():
-    MUTANTS[f"audit-blind-to{_method.replace('_', '-')}"] = (
+    MUTANTS[f"audit-blind-to{_method.replace('_', '-')}"] = Mutant(
         f"the audit does not report {_sort}",
         _blind_audit(_method),
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.mutants.planted import mutant
+from tests.mutants.mutants import mutant
 
 
 @mutant("erasure-comes-back", "an erased attribute may be written again")

@@ -1,6 +1,6 @@
 """The mutants of the engine's guard; they are added to those of ``planted.py``."""
 
-from tests.mutants.planted import always, mutant, never
+from tests.mutants.mutants import always, mutant, never
 
 
 @mutant("native-unique-dropped", "the guard records no owners")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.mutants.planted import always, mutant, never
+from tests.mutants.mutants import always, mutant, never
 
 
 @mutant("sums-unbalanced", "a total need not grow by the amounts of new children")
