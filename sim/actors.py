@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from bursar.paygov.simulator import PayerRefused
+from bursar.payments.clients import Client
 from bursar.portal.contract.answers import Payment, StartedPayment
 from bursar.portal.contract.errors import PortalError, Unexpected, portal_error
 from bursar.portal.contract.validation import read_init
@@ -22,7 +23,7 @@ from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.payment_details import details as payment_details
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import process_payment
-from sim.world import Gone, World
+from sim.world import LATE_S, Gone, World
 
 STARTS_MAX = 3
 PATIENCE = (2, 4, 30, 30)
@@ -126,6 +127,8 @@ class Application:
         (act,) = self.chance.choices([each for each, _ in ACTS], [share for _, share in ACTS])
         self.world.note(f"{self.name}: payer {act}")
         await asyncio.sleep(self.chance.uniform(5, 300))
+        if self.world.pays_late and self.world.is_storm:
+            await self.wait_for_the_last_moment(token)
         match act:
             case "walks away":
                 return None
@@ -148,6 +151,13 @@ class Application:
             return await self.process(token)
         first, _ = await asyncio.gather(self.process(token), self.process(token))
         return first
+
+    async def wait_for_the_last_moment(self, token: str) -> None:
+        """Wait until at most LATE_S before the end of ``token``, as the portal counts it."""
+        attempt = await self.world.reader.attempt_by_token(token)
+        if attempt is not None:
+            end = self.world.reader.due_policy.token_expires_at(attempt)
+            await asyncio.sleep(max(0.0, end - self.chance.uniform(0, LATE_S) - self.world.loop.clock()))
 
     def pay(self, token: str, outcome: str) -> None:
         """Pay at Pay.gov's pages by a random method."""
@@ -233,8 +243,8 @@ class Application:
     def _client(self) -> Any:
         return self.world.client(self.bill.client)
 
-    async def init(self, portal: Portal) -> StartedPayment:
-        """Call init on ``portal``."""
+    async def init(self, portal: Portal, client: Client | None = None) -> StartedPayment:
+        """Call init on ``portal``, as ``client`` instead of the bill's."""
         reference = self.bill.reference.upper() if self.chance.random() < 0.3 else self.bill.reference
         body: dict[str, Any] = {
             "transactionReferenceId": reference,
@@ -246,7 +256,7 @@ class Application:
         if self.bill.amount is not None:
             body["amount"] = self.bill.amount
         request = read_init(orjson.dumps(body), portal.fees, portal.clock())
-        return await init_payment(portal, self._client, request)
+        return await init_payment(portal, client or self._client, request)
 
     async def details(self, portal: Portal) -> Payment:
         """Ask ``portal`` for the payment's details."""

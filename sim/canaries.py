@@ -43,6 +43,9 @@ from bursar.portal.use_cases.portal import Portal
 from bursar.rules import Put
 from bursar.rules import table as ruled_table
 from bursar.rules.transactions import compile as compiling
+from sim import known_faults
+from sim.known_faults import Fault
+from sim.planting import rewritten
 from sim.run import simulate
 
 CATCH_SEEDS_MAX: Final = 200
@@ -240,6 +243,10 @@ def _lease_ignored() -> AbstractContextManager[Any]:
         await completion.complete(portal, attempt, attempt.lease_owner or "", first=True, actor="portal")
 
     return patch.dict(process_payment.STEPS, processing=processing)
+
+
+def _planted(fault: Fault) -> Plant:
+    return lambda: rewritten(*fault)
 
 
 def _abandoned_with_its_caller() -> AbstractContextManager[Any]:
@@ -457,5 +464,12 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("a return after settlement is ignored", _return_ignored, 20),
     Canary("a reversal that two people report is recorded twice", _reversal_recorded_twice, 64),
     Canary("attempts that only a person can settle are not listed", _nothing_is_listed, 1),
+    Canary("details refused with 4117 fail a pending payment", _planted(known_faults.REFUSED_DETAILS_MEAN_FAILED), 50),
+    Canary("\"none\" is believed the moment the token ends", _planted(known_faults.NO_GRACE), 71),
+    Canary("an init ends with its caller", _planted(known_faults.INIT_ENDS_WITH_ITS_CALLER), 1),
+    Canary("agency tracking ids are compared without case", _planted(known_faults.AGENCY_IDS_WITHOUT_CASE), 83),
+    Canary("a client may charge fees whose keys begin with its fee's",
+           _planted(known_faults.FEE_KEYS_BY_THEIR_BEGINNING), 1),
+    Canary("events are served without authorisation", _planted(known_faults.EVENTS_WITHOUT_AUTHORISATION), 1),
 )}
 # fmt: on

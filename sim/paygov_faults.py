@@ -4,7 +4,9 @@
 |---|---|---|
 | all of the plan | refused, late, lost, garbled, another payment's id or amount | as drawn |
 | outage | every call refused, silent or HTTP 503 for 10 to 60 minutes | nothing |
-| crossed reply | the whole, valid reply about another payer's collection | the completion, or nothing |
+| refused lookups | every lookup answered with fault 4117 for hours | nothing |
+| crossed reply | the whole, valid reply about another payer's collection, whose id may differ only in case | the same |
+| late complete | no reply, on a day on which payers pay at the last moment | the completion, a minute later |
 | another amount | a valid reply with that amount, now and later | a charge of another amount |
 | echo | nothing: the network delivers the request once more, later | the same again, for Pay.gov a second request |
 | twice (of the plan) | the reply to the second of two deliveries: 4117 | the completion, once |
@@ -28,6 +30,9 @@ from bursar.paygov.transport import HttpReply, Transport
 COMPLETES_MAX: Final = 2
 """The completes that may be sent for one token: one, and another after an unknown outcome."""
 ECHO_S: Final = (1.0, 600.0)
+CROSSED_BY_ID: Final = "048C"
+"""The last characters of Pay.gov's tracking id for which a crossed reply has another agency tracking id; otherwise it
+has the same one in capitals."""
 OUTAGE_S: Final = (600.0, 3600.0)
 OUTAGES: Final = (
     Misbehaviour(kind="refuse"),
@@ -35,6 +40,10 @@ OUTAGES: Final = (
     Misbehaviour(kind="drop", takes_place=False),
     Misbehaviour(kind="http", status=503),
 )
+REFUSED_LOOKUPS: Final = Misbehaviour(kind="fault", code="4117", operations=("details", "query"))
+REFUSED_S: Final = (4 * 3600.0, 5 * 3600.0)
+"""Longer than the life of a token and its grace, so that attempts end while every lookup is refused."""
+LATE_COMPLETE: Final = Misbehaviour(kind="delay", delay_s=60.0, operations=("complete",), probability=0.8)
 
 # Pay.gov's faults, each with its share of all faults.
 FAULTS: Final[tuple[tuple[dict[str, Any], int], ...]] = (
@@ -75,7 +84,7 @@ def operation_of(body: bytes) -> str:
 
 @dataclass(frozen=True)
 class Outage:
-    """From ``since`` to ``until`` (Unix seconds), ``misbehaviour`` applies to every call."""
+    """From ``since`` to ``until`` (Unix seconds), ``misbehaviour`` happens to every call that it applies to."""
 
     since: float
     until: float
@@ -103,8 +112,9 @@ class CountingPlan(MisbehaviourPlan):
 
     def choose(self, operation: str, token: str | None, agency_tracking_id: str | None) -> Misbehaviour | None:
         """Return the fault for this call; None for a good answer."""
-        now = self._clock()
-        outage = next((each for each in self.outages if each.since <= now < each.until), None)
+        now, call = self._clock(), (operation, token, agency_tracking_id)
+        under_way = (each for each in self.outages if each.since <= now < each.until)
+        outage = next((each for each in under_way if each.misbehaviour.applies(*call)), None)
         chosen = outage.misbehaviour if outage else super().choose(operation, token, agency_tracking_id)
         fate = "answers"
         if chosen is not None:
@@ -148,7 +158,8 @@ class OddPayGov(Simulator):
         if done:
             super().complete(tcs_app_id, token)
         name, now = self._tracking_id(), self.clock()
-        return replace(entry, agency_tracking_id=f"s{name[1:].lower()}", paygov_tracking_id=name, completed_at=now)
+        other = f"s{name[1:].lower()}" if name[-1] in CROSSED_BY_ID else entry.agency_tracking_id.upper()
+        return replace(entry, agency_tracking_id=other, paygov_tracking_id=name, completed_at=now)
 
 
 class EchoingTransport:
@@ -208,6 +219,8 @@ class EchoingTransport:
         except asyncio.CancelledError:
             if key is not None:
                 self._find(f"the complete of {key.decode()[:8]}… was abandoned with its caller")
+            elif operation_of(body) == "start":
+                self._find("a start was abandoned with its caller")
             raise
         finally:
             if key is not None:

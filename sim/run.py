@@ -14,6 +14,7 @@ from sim.judge import judge
 from sim.loop import Deadlock, VirtualLoop, run_virtual
 from sim.operators import compare_after_restore, live_attempts, settle_charged, take_over
 from sim.resolution_times import Cause
+from sim.trespass import trespass
 from sim.weeks_after import LONG_SHARE, weeks_after
 from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 
@@ -74,7 +75,7 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         world.when_restored.append(partial(_also, loop, work, again.check_again))
     for _ in range(world.randomness.randint(0, 4)):
         loop.create_task(_sweep_at_once(world, world.randomness.uniform(0, STORM_S)))
-    await asyncio.sleep(STORM_S)
+    await asyncio.sleep(world.storm_s)
     world.calm()
     world.note("calm")
     if world.randomness.random() < 0.3:
@@ -94,6 +95,7 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
     await asyncio.sleep(2 * QUIET_SWEEP_INTERVAL_S)
     findings += world.broken_parts()
     findings += await judge(world, made)
+    findings += await trespass(world, made)
     return Verdict(
         seed,
         findings,

@@ -19,7 +19,7 @@ from bursar.dynamo import AsyncEngine, Engine, Store
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
-from bursar.paygov.protocol import LOOKUPS, LookupName
+from bursar.paygov.protocol import LOOKUPS, TOKEN_LIFE_S, LookupName
 from bursar.paygov.simulator import Books, Misbehaviour, SimulatorSettings, SimulatorTransport
 from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.transport import Transport
@@ -36,7 +36,19 @@ from bursar.rules.native import load_guard
 from sim.backups import backup_of, restore_into
 from sim.loop import VirtualLoop
 from sim.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
-from sim.paygov_faults import FAULT_SHARES, FAULTS, OUTAGE_S, OUTAGES, CountingPlan, EchoingTransport, OddPayGov, Outage
+from sim.paygov_faults import (
+    FAULT_SHARES,
+    FAULTS,
+    LATE_COMPLETE,
+    OUTAGE_S,
+    OUTAGES,
+    REFUSED_LOOKUPS,
+    REFUSED_S,
+    CountingPlan,
+    EchoingTransport,
+    OddPayGov,
+    Outage,
+)
 from sim.resolution_times import Cause
 from sim.store_changes import Changes, NoticedCompareAndSwap, NoticedStore
 from sim.store_faults import AWAY_S, FaultyCompareAndSwap, FaultyStore
@@ -65,7 +77,13 @@ BACKUP_AFTER_S: Final = (30.0, 1200.0)
 RESTORED_AFTER_S: Final = ((10.0, 300.0), (60.0, 2700.0))
 """The age of the backup when the store is restored from it, up to HELD_BACK_S less: one of the two ranges."""
 SKEW_MAX_S: Final = 120.0
-"""The largest difference between Pay.gov's clock and ours: its tokens then live longer, or shorter, than we assume."""
+"""The largest difference between Pay.gov's clock and ours, and between the life of its tokens and what we assume."""
+LATE_SHARE: Final = 0.15
+"""The share of days on which every payer pays in the last minutes of the token, in a storm that lasts until then."""
+LATE_STORM_S: Final = 13_000.0
+LATE_S: Final = 60.0
+REFUSED_LOOKUPS_SHARE: Final = 0.15
+"""The share of days on which Pay.gov refuses every lookup with fault 4117, for hours."""
 ACH_SETTLE_S: Final = 900.0
 REOPENING_CLIENT: Final = "registry"
 """The client whose policy lets an obligation be paid again after a full return."""
@@ -214,13 +232,17 @@ class World:
         self.fees = catalogue()
         self.clients = Clients((_client("court"), _client(REOPENING_CLIENT)))
         self.books = Books()
+        skew_s = 0.0 if self.weather else self.branch("skew").uniform(-SKEW_MAX_S, SKEW_MAX_S)
+        self.pays_late = self.weather is None and self.branch("late").random() < LATE_SHARE
+        token_life_s = TOKEN_LIFE_S + (abs(skew_s) if self.pays_late else skew_s)
         settings = SimulatorSettings(
             ach_settle_s=ACH_SETTLE_S,
             unpaid_code=sky.unpaid_code,
+            token_life_s=token_life_s,
             lookups=sky.lookups.offered,
             lookup_delay_s=sky.lookup_delay_s,
         )
-        skew_s = 0.0 if self.weather else self.branch("skew").uniform(-SKEW_MAX_S, SKEW_MAX_S)
+        self.storm_s = LATE_STORM_S if self.pays_late else STORM_S
         self.paygov = OddPayGov(lambda: loop.clock() + skew_s, self.branch("paygov"), self.books, settings)
         self.paygov.counts, self.paygov.oddity, self.paygov.blind = self.counts, sky.paygov_oddity, sky.lookups.blind
         self.plan = CountingPlan(self.branch("plan"), self.counts, loop.clock, self.note)
@@ -306,6 +328,11 @@ class World:
             self.counts["callers hung up"] += 1
             task.cancel()
         raise Gone
+
+    @property
+    def is_storm(self) -> bool:
+        """Whether faults are still injected."""
+        return not self._calm
 
     def calm(self) -> None:
         """End the storm: no more faults of Pay.gov and the store, no more deaths. An outage lasts to its end."""
@@ -393,6 +420,12 @@ class World:
         for values, share in FAULTS if sky.paygov_faults else ():
             probability = sky.paygov_faults * share / FAULT_SHARES
             self.plan.add(Misbehaviour(**values, probability=probability))
+        if self.pays_late:
+            self.plan.add(LATE_COMPLETE)
+        refused = self.branch("refused lookups")
+        if self.weather is None and refused.random() < REFUSED_LOOKUPS_SHARE:
+            since = now + refused.uniform(0, STORM_S / 5)
+            self.plan.outages.append(Outage(since, since + refused.uniform(*REFUSED_S), REFUSED_LOOKUPS))
         for _ in range(sky.outages):
             since = now + chance.uniform(0, STORM_S)
             outage = Outage(since, since + chance.uniform(*OUTAGE_S), chance.choice(OUTAGES))
