@@ -8,13 +8,14 @@ PORT ?= 8080
 SIMULATOR_PORT ?= 3366
 DATA ?= data
 SEEDS ?= 200
+HOURS ?= 1
 WORKERS ?= 2
 MONEY_TESTS := tests/payments tests/portal/contract tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 
 .DEFAULT_GOAL := list
-.PHONY: list up test coverage lint format mutants sim spec nightly bench bench-dynamo bench-portal bench-reports docs clean
+.PHONY: list up test coverage lint format mutants sim soak spec nightly bench bench-dynamo bench-portal bench-reports docs clean
 
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -42,6 +43,9 @@ format: .venv/.synced ## Format the code
 
 sim: .venv/.synced ## Simulate the whole system under SEEDS seeds
 	@$(BIN)/python -m sim --seeds $(SEEDS)
+
+soak: .venv/.synced ## Simulate for HOURS hours from new seeds; writes docs/soak.md
+	@$(BIN)/python -m sim.soak --hours $(HOURS)
 
 mutants: .venv/.synced ## Plant each known fault in turn and see the tests of its place catch it (MUTANTS="name prefix*")
 	@$(BIN)/python -m tests.mutants $(MUTANTS)

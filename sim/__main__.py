@@ -1,5 +1,8 @@
 """Run the simulation: ``--seeds N`` runs N seeds and prints injected faults and findings; ``--seed K`` replays one.
 
+With 1,000 seeds or more, a fault or an edge of the graph that never happened fails the run. ``--shrink K`` finds the
+faults that a failing seed needs, and since when its failure was inevitable.
+
 ``--canaries`` plants every fault and writes to docs/simulation.md where the judge caught it. ``--matrix`` runs every
 cell of the fault matrix and writes docs/faults.md. ``--transcript`` prints one lost reply from start to resolution.
 """
@@ -10,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS
@@ -18,7 +22,11 @@ from sim.matrix import BEHAVIOURS, Cell, cells, play
 from sim.matrix_page import PAGE, key_of, render
 from sim.resolution_times import Cause, summary
 from sim.run import Verdict, simulate
+from sim.shrink import shrink
+from sim.sometimes import ENOUGH_SEEDS, SOMETIMES, never_happened, not_listed
 
+SHRUNK_MAX = 2
+"""Failing seeds of one run that are shrunk at once; ``--shrink`` shrinks any other."""
 SIMULATION_PAGE = Path(__file__).resolve().parent.parent / "docs" / "simulation.md"
 _CANARIES_TABLE = re.compile(r"(?<=<!-- canaries -->\n).*?(?=<!-- /canaries -->)", re.DOTALL)
 _IDS = ((re.compile(r"\bb[a-z0-9]{20}\b"), "attempt"), (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b"), "obligation"))
@@ -31,6 +39,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from --first on")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one seed and print its timeline")
+    parser.add_argument("--shrink", type=int, metavar="SEED", help="find the faults that a failing seed needs")
+    parser.add_argument("--canary", help="with --shrink: plant this fault of the product first")
     parser.add_argument("--canaries", action="store_true", help="plant each fault and write docs/simulation.md")
     parser.add_argument("--matrix", action="store_true", help="run the fault matrix and write docs/faults.md")
     parser.add_argument("--transcript", action="store_true", help="print one lost reply from start to resolution")
@@ -38,6 +48,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.seed is not None:
         return _replay(arguments.seed)
+    if arguments.shrink is not None:
+        return _shrink(arguments.shrink, arguments.canary)
     if arguments.canaries:
         return _catch_all(arguments.workers)
     if arguments.matrix:
@@ -56,6 +68,13 @@ def _replay(seed: int) -> int:
     return bool(verdict.findings)
 
 
+def _shrink(seed: int, canary: str | None) -> int:
+    with CANARIES[canary].plant() if canary else nullcontext():
+        shrunk = shrink(seed)
+    print(*shrunk.lines(), sep="\n")
+    return bool(shrunk.findings)
+
+
 def _run_many(seeds: range, workers: int) -> int:
     began, bad = time.monotonic(), 0
     faults: Counter[str] = Counter()
@@ -64,16 +83,20 @@ def _run_many(seeds: range, workers: int) -> int:
     times_s: dict[bool, list[tuple[Cause, float]]] = {True: [], False: []}
     obligations = {True: 0, False: 0}
     charges = returns = 0
+    edges: Counter[str] = Counter()
+    failing: list[int] = []
     with ProcessPoolExecutor(workers) as pool:
         for verdict in pool.map(simulate, seeds, chunksize=4):
             faults.update(verdict.faults)
             alerts.update(verdict.alerts)
             charges, returns = charges + verdict.charges, returns + verdict.returns
+            edges.update(verdict.edges)
             obligations[verdict.can_rule_out] += verdict.payments
             left[verdict.can_rule_out].update(verdict.left)
             times_s[verdict.can_rule_out] += verdict.resolutions
             if verdict.findings:
                 bad += 1
+                failing.append(verdict.seed)
                 _print_verdict(verdict)
     print(
         f"\n{len(seeds)} seeds in {time.monotonic() - began:.0f} s: {sum(obligations.values())} obligations, ", end=""
@@ -82,11 +105,17 @@ def _run_many(seeds: range, workers: int) -> int:
     for can_rule_out, title in ((True, "with a lookup"), (False, "without a lookup")):
         print(f"{title}, {obligations[can_rule_out]} obligations")
         _print_resolution(left[can_rule_out], times_s[can_rule_out])
-    for title, counts in (("injected", faults), ("alerts", alerts)):
+    for title, counts in (("injected", faults), ("alerts", alerts), ("edges", edges)):
         print(title)
         for name, count in sorted(counts.items()):
             print(f"  {count:7d}  {name}")
-    return bool(bad)
+    for seed in failing[:SHRUNK_MAX]:
+        print(*shrink(seed).lines(), sep="\n")
+    never = never_happened(faults, edges)
+    print(f"sometimes: {len(never)} of {SOMETIMES} never happened", *never, sep="\n  ")
+    if unlisted := not_listed(faults):
+        print(f"not in sim/sometimes.py: {', '.join(unlisted)}")
+    return bool(bad) or (bool(never) and len(seeds) >= ENOUGH_SEEDS)
 
 
 def _print_resolution(left: Counter[str], times_s: list[tuple[Cause, float]]) -> None:

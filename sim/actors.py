@@ -6,7 +6,6 @@ Payers pay by any method, are declined, pay in two tabs, cancel, come back too l
 """
 
 import asyncio
-import random
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -85,7 +84,7 @@ class Application:
 
     def __init__(self, world: World, bill: Bill, name: str) -> None:
         self.world, self.bill, self.name = world, bill, name
-        self.chance = random.Random(f"{world.seed} {name}")
+        self.chance = world.branch(name)
         self.tries_max = self.chance.choice(PATIENCE)
 
     async def run(self, after_s: float) -> None:

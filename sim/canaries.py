@@ -44,7 +44,6 @@ from bursar.rules import Put
 from bursar.rules import table as ruled_table
 from bursar.rules.transactions import compile as compiling
 from sim import known_faults
-from sim.known_faults import Fault
 from sim.planting import rewritten
 from sim.run import simulate
 
@@ -245,7 +244,7 @@ def _lease_ignored() -> AbstractContextManager[Any]:
     return patch.dict(process_payment.STEPS, processing=processing)
 
 
-def _planted(fault: Fault) -> Plant:
+def _planted(fault: known_faults.Fault) -> Plant:
     return lambda: rewritten(*fault)
 
 

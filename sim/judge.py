@@ -17,7 +17,7 @@ from bursar.payments.rules import payment_rules
 from bursar.rules.audit.table_audit import audit_table
 from sim.actors import Bill
 from sim.resolution_times import resolution
-from sim.transition_check import steps_outside_the_table
+from sim.transition_check import edge_line, steps_outside_the_table
 from sim.world import REOPENING_CLIENT, TABLE, World, catalogue
 
 # The allowed moves, written by hand and not derived from payments.status.
@@ -35,7 +35,8 @@ MOVES: Final = {
     ("pending", "pending"),
     ("pending", "processed"),
     ("pending", "failed"),
-    ("processed", "processed"),  # a reversal, or a refund that is requested or decided
+    ("processed", "processed"),  # a reversal, a refund that is requested or decided, or its metadata are erased
+    ("failed", "failed"),  # its metadata are erased
 }
 WATCH_S: Final = 62 * 24 * 3600.0
 """Longer than a settled debit is watched for a return."""
@@ -191,6 +192,7 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
         if no_process_died and LEASE_RAN_OUT in str(event.detail.get("reason")):
             findings.append(f"{name}: a lease ran out although no process died and the store had no faults")
     findings += steps_outside_the_table(history)
+    world.edges.update(edge_line(event.from_status, event.name, event.to_status) for event in history)
     if status != attempt.status:
         findings.append(f"{name} is {attempt.status} and its history ends in {status}")
     return findings

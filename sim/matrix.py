@@ -18,11 +18,12 @@ from bursar.portal.use_cases.portal import LEASE_S, Portal
 from bursar.portal.use_cases.sweep import SweepReport, sweep
 from sim.actors import Application, Bill
 from sim.judge import judge
+from sim.lookup_days import NO_LOOKUP, ONLY_QUERY
 from sim.loop import VirtualLoop, run_virtual
 from sim.mortality import Process
 from sim.operators import take_over
 from sim.paygov_faults import Outage
-from sim.world import NO_LOOKUP, ONLY_QUERY, Gone, Weather, World
+from sim.world import Gone, Weather, World
 
 REFERENCE: Final = "6f9619ff-8b86-4d01-b42d-00c04fc964ff"
 OUTAGE_S: Final = 3600.0

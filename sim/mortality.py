@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from bursar.dynamo.clients.store import Store
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, WholeItem
 from bursar.paygov.transport import HttpReply, Transport
+from sim.fault_switch import FaultSwitch
 from sim.paygov_faults import operation_of
 
 T = TypeVar("T")
@@ -35,11 +36,13 @@ class Process:
         name: str,
         randomness: random.Random,
         death_probability: float,
+        switch: FaultSwitch,
         dies_at: Callable[[str], bool] | None = None,
     ) -> None:
         self.name = name
         self.death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._randomness = randomness
+        self._switch = switch
         self._death_probability = death_probability
         self._dies_at = dies_at
 
@@ -59,12 +62,13 @@ class Process:
 
     async def step(self, where: str) -> None:
         """Mark a point between two statements: if the process dies here, the call never returns."""
-        if not self.dead and (
-            (self._dies_at is not None and self._dies_at(where)) or self._randomness.random() < self._death_probability
-        ):
+        if not self.dead and ((self._dies_at is not None and self._dies_at(where)) or self._dies_by_chance()):
             self.kill()
         if self.dead:
             await asyncio.Event().wait()
+
+    def _dies_by_chance(self) -> bool:
+        return self._randomness.random() < self._death_probability and self._switch.strikes("death")
 
 
 class MortalStore:

@@ -3,11 +3,13 @@
 import asyncio
 from typing import Final, Literal
 
+from bursar.paygov.simulator.books import OUTCOMES
 from bursar.payments.due import TOKEN_AGE_MAX_S
 from bursar.payments.records import Attempt
 from bursar.portal.contract.errors import Conflict, PortalError
 from bursar.portal.use_cases.attention import attention, resolve
 from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS
+from bursar.portal.use_cases.erasure import erase_metadata
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.restored import clear, lost_collections
 from sim.world import FAR_S, World
@@ -55,6 +57,25 @@ async def compare_after_restore(world: World) -> None:
             world.note(f"operator: the restore mark is cleared; {len(lost)} lost collections")
 
 
+async def settle_reported(world: World) -> int:
+    """Settle pending attempts that have settled or bounced at Pay.gov, and return their number.
+
+    An operator who reads Pay.gov's reports may do so at any time.
+    """
+    portal, settled = operators_portal(world), 0
+    for attempt in await live_attempts(world):
+        entry = next(iter(world.books.entries(attempt.agency_tracking_id)), None)
+        if attempt.status == "pending" and entry is not None and world.paygov.status(entry) in OUTCOMES:
+            settled += await _settle(world, portal, attempt)
+    return settled
+
+
+async def erase_ended(world: World) -> int:
+    """Erase the metadata of obligations that have ended, and return the number of attempts that lost theirs."""
+    report = await erase_metadata(operators_portal(world), ended_before_days=0, by=BY, reason="retention")
+    return report.attempts
+
+
 async def take_over(world: World) -> list[str]:
     """Settle every live attempt at the end. Return a line for each that should not be left, or is not listed."""
     findings: list[str] = []
@@ -96,7 +117,8 @@ def _another_amount(world: World, attempt: Attempt) -> bool:
 async def _settle(world: World, portal: Portal, attempt: Attempt) -> bool:
     charges = world.books.charges(attempt.agency_tracking_id)
     settled_as: Literal["processed", "failed"] = "processed" if charges else "failed"
-    if not charges and world.loop.clock() < (attempt.token_at or attempt.created_at) + TOKEN_AGE_MAX_S:
+    token_lives = world.loop.clock() < (attempt.token_at or attempt.created_at) + TOKEN_AGE_MAX_S
+    if not charges and attempt.status != "pending" and token_lives:
         return False  # a complete may still be on its way
     try:
         await resolve(

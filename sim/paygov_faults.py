@@ -8,6 +8,7 @@
 | crossed reply | the whole, valid reply about another payer's collection, whose id may differ only in case | the same |
 | late complete | no reply, on a day on which payers pay at the last moment | the completion, a minute later |
 | another amount | a valid reply with that amount, now and later | a charge of another amount |
+| another word | Submitted instead of Received, in the middle of a settlement | nothing |
 | echo | nothing: the network delivers the request once more, later | the same again, for Pay.gov a second request |
 | twice (of the plan) | the reply to the second of two deliveries: 4117 | the completion, once |
 """
@@ -25,10 +26,13 @@ from bursar.paygov.errors import Lost, NotSent, TimedOut
 from bursar.paygov.protocol import LookupName
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator
 from bursar.paygov.simulator.books import Entry
+from bursar.paygov.simulator.core import RECEIVED
 from bursar.paygov.transport import HttpReply, Transport
+from sim.fault_switch import FaultSwitch
 
 COMPLETES_MAX: Final = 2
 """The completes that may be sent for one token: one, and another after an unknown outcome."""
+SUBMITTED: Final = "Submitted"
 ECHO_S: Final = (1.0, 600.0)
 CROSSED_BY_ID: Final = "048C"
 """The last characters of Pay.gov's tracking id for which a crossed reply has another agency tracking id; otherwise it
@@ -100,8 +104,10 @@ class CountingPlan(MisbehaviourPlan):
         counts: Counter[str],
         clock: Callable[[], float],
         note: Callable[[str], None],
+        switch: FaultSwitch,
     ) -> None:
         super().__init__(randomness)
+        self._switch = switch
         self.outages: list[Outage] = []
         self._counts = counts
         self._clock = clock
@@ -116,9 +122,10 @@ class CountingPlan(MisbehaviourPlan):
         under_way = (each for each in self.outages if each.since <= now < each.until)
         outage = next((each for each in under_way if each.misbehaviour.applies(*call)), None)
         chosen = outage.misbehaviour if outage else super().choose(operation, token, agency_tracking_id)
-        fate = "answers"
+        fate = "answers" if chosen is None else f"{chosen.kind}, {'done' if chosen.happens else 'not done'}"
+        if chosen is not None and outage is None and not self._switch.strikes(f"Pay.gov {fate}"):
+            chosen, fate = None, "answers"
         if chosen is not None:
-            fate = f"{chosen.kind}, {'done' if chosen.happens else 'not done'}"
             self._counts["Pay.gov outage" if outage else f"Pay.gov {fate}"] += 1
         self._note(f"Pay.gov: {operation} of {agency_tracking_id or '?'}: {fate}")
         return chosen
@@ -134,6 +141,15 @@ class OddPayGov(Simulator):
     oddity = 0.0
     blind = False
     counts: Counter[str]
+    switch: FaultSwitch
+
+    def status(self, entry: Entry) -> str:
+        """Return Pay.gov's word for a collection: it changes in the middle of its settlement."""
+        word = super().status(entry)
+        half_settled = (
+            entry.completed_at is not None and self.clock() > entry.completed_at + self.settings.ach_settle_s / 2
+        )
+        return SUBMITTED if word == RECEIVED and half_settled else word
 
     def find(self, lookup: LookupName, tcs_app_id: str, agency_tracking_id: str) -> tuple[Entry, ...]:
         """Find the collections, unless it is blind."""
@@ -150,11 +166,16 @@ class OddPayGov(Simulator):
         if entry is None or not self.usable(entry) or drawn >= 2 * self.oddity:
             return super().complete(tcs_app_id, token)
         if drawn < self.oddity:
+            if not self.switch.strikes("Pay.gov charged another amount"):
+                return super().complete(tcs_app_id, token)
             self.counts["Pay.gov charged another amount"] += 1
             entry.amount += Decimal("1.00")
             return super().complete(tcs_app_id, token)
         done = self.randomness.random() < 0.5
-        self.counts[f"Pay.gov crossed reply, {'done' if done else 'not done'}"] += 1
+        crossed = f"Pay.gov crossed reply, {'done' if done else 'not done'}"
+        if not self.switch.strikes(crossed):
+            return super().complete(tcs_app_id, token)
+        self.counts[crossed] += 1
         if done:
             super().complete(tcs_app_id, token)
         name, now = self._tracking_id(), self.clock()
@@ -166,9 +187,15 @@ class EchoingTransport:
     """The network to Pay.gov: sometimes delivers a request twice, and finds concurrent completes of one token."""
 
     def __init__(
-        self, inner: Transport, randomness: random.Random, counts: Counter[str], find: Callable[[str], None]
+        self,
+        inner: Transport,
+        randomness: random.Random,
+        counts: Counter[str],
+        find: Callable[[str], None],
+        switch: FaultSwitch,
     ) -> None:
         self._inner = inner
+        self._switch = switch
         self._randomness = randomness
         self._counts = counts
         self._find = find
@@ -225,7 +252,8 @@ class EchoingTransport:
         finally:
             if key is not None:
                 completing[key] -= 1
-            if may_echo and self._randomness.random() < self.echo_rate:
+            echoes = may_echo and self._randomness.random() < self.echo_rate
+            if echoes and self._switch.strikes("Pay.gov request delivered twice"):
                 self._counts["Pay.gov request delivered twice"] += 1
                 echo = self._echo(url, body, headers, timeout_s)
                 self._echoes.append(asyncio.get_running_loop().create_task(echo))

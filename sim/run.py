@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -10,9 +11,17 @@ from functools import partial
 from typing import Any
 
 from sim.actors import Application, bills
+from sim.fault_switch import ALL_FAULTS, FaultPlan, Strike
 from sim.judge import judge
 from sim.loop import Deadlock, VirtualLoop, run_virtual
-from sim.operators import compare_after_restore, live_attempts, settle_charged, take_over
+from sim.operators import (
+    compare_after_restore,
+    erase_ended,
+    live_attempts,
+    settle_charged,
+    settle_reported,
+    take_over,
+)
 from sim.resolution_times import Cause
 from sim.trespass import trespass
 from sim.weeks_after import LONG_SHARE, weeks_after
@@ -21,6 +30,9 @@ from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 BILLS_MIN, BILLS_MAX = 2, 6
 COMPARED_AFTER_S = (1200.0, 4 * 3600.0)
 """How long after a restore an operator compares the store with Pay.gov's activity file."""
+READING_DAYS_SHARE = 0.2
+READINGS = 6
+ERASING_DAYS_SHARE = 0.2
 QUIET_STEP_S = 3600.0
 QUIET_STEPS_MAX = 7
 """Longer than a token's life and its grace period, so that every attempt can end; fewer when none is left."""
@@ -44,16 +56,19 @@ class Verdict:
     returns: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
+    edges: Counter[str] = field(default_factory=Counter)
+    struck: list[Strike] = field(default_factory=list)
+    ended_at_s: float = 0.0
     timeline: list[str] = field(default_factory=list)
 
 
-def simulate(seed: int) -> Verdict:
-    """Run ``seed``. The same seed gives the same run, to the last event."""
+def simulate(seed: int, faults: FaultPlan = ALL_FAULTS) -> Verdict:
+    """Run ``seed`` with the faults that the plan allows. The same seed and plan give the same run, event by event."""
     logging.disable(logging.CRITICAL)
     collecting = gc.isenabled()
     gc.disable()  # a run is short, and its process frees the garbage
     try:
-        return run_virtual(lambda loop: _simulate(loop, seed))
+        return run_virtual(lambda loop: _simulate(loop, seed, faults))
     except Deadlock as deadlock:
         return Verdict(seed, [f"deadlock: {deadlock}"])
     finally:
@@ -62,8 +77,10 @@ def simulate(seed: int) -> Verdict:
             gc.enable()
 
 
-async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
-    world = World(loop, seed)
+async def _simulate(loop: VirtualLoop, seed: int, faults: FaultPlan) -> Verdict:
+    world = World(loop, seed, faults=faults)
+    if faults.reseeded_at_s is not None:
+        loop.call_at(faults.reseeded_at_s, world.reseed)
     await world.start()
     made = bills(world, world.randomness.randint(BILLS_MIN, BILLS_MAX))
     work = []
@@ -73,6 +90,7 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
             work.append(loop.create_task(application.run(world.randomness.uniform(0, 900))))
         again = Application(world, bill, f"bill {number} again")
         world.when_restored.append(partial(_also, loop, work, again.check_again))
+    loop.create_task(_reading_operator(world, world.branch("reading operator")))
     for _ in range(world.randomness.randint(0, 4)):
         loop.create_task(_sweep_at_once(world, world.randomness.uniform(0, STORM_S)))
     await asyncio.sleep(world.storm_s)
@@ -94,6 +112,8 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         await weeks_after(world, made)
     await asyncio.sleep(2 * QUIET_SWEEP_INTERVAL_S)
     findings += world.broken_parts()
+    if world.branch("erasure").random() < ERASING_DAYS_SHARE:
+        world.counts["metadata erased by an operator"] += await erase_ended(world)
     findings += await judge(world, made)
     findings += await trespass(world, made)
     return Verdict(
@@ -107,6 +127,9 @@ async def _simulate(loop: VirtualLoop, seed: int) -> Verdict:
         returns=sum(charge.returned_at is not None for charge in world.books.all_charges()),
         faults=world.counts,
         alerts=world.alerts,
+        edges=world.edges,
+        struck=world.switch.struck,
+        ended_at_s=loop.time(),
         timeline=world.timeline_lines(),
     )
 
@@ -124,6 +147,14 @@ async def _compare_after_restore(world: World, after_s: float) -> None:
     if world.restored_at is not None:
         await asyncio.sleep(max(0.0, world.restored_at + after_s - world.loop.clock()))
         await compare_after_restore(world)
+
+
+async def _reading_operator(world: World, chance: random.Random) -> None:
+    """Compare Pay.gov's reports with the store several times, on some days."""
+    if chance.random() < READING_DAYS_SHARE:
+        for _ in range(READINGS):
+            await asyncio.sleep(chance.uniform(0, STORM_S / READINGS))
+            world.counts["settled by an operator from a report"] += await settle_reported(world)
 
 
 async def _early_operator(world: World, after_s: float) -> None:

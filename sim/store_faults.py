@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from bursar.dynamo import DynamoError, Store, StoreOutcomeUnknown, StoreUnreachable
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, Unswapped, WholeItem
+from sim.fault_switch import FaultSwitch
 
 LATE_S: Final = (0.05, 30.0)
 AWAY_S: Final = (20.0, 300.0)
@@ -36,9 +37,16 @@ class FaultyStore:
     """``inner`` on a bad day. ``rate`` is the probability of a fault for each request."""
 
     def __init__(
-        self, inner: Store, randomness: random.Random, counts: Counter[str], rate: float, clock: Callable[[], float]
+        self,
+        inner: Store,
+        randomness: random.Random,
+        counts: Counter[str],
+        rate: float,
+        clock: Callable[[], float],
+        switch: FaultSwitch,
     ) -> None:
         self._inner = inner
+        self._switch = switch
         self._randomness = randomness
         self._counts = counts
         self._rate = rate
@@ -83,6 +91,8 @@ class FaultyStore:
         if operation == TRANSACT:
             kinds += ["conflict", "conflict", "unanswered, done", "unanswered, not done", "unanswered, late", "twice"]
         kind = self._randomness.choice(kinds)
+        if not self._switch.strikes(f"store {kind}"):
+            return
         self._counts[f"store {kind}"] += 1
         match kind:
             case "throttled":
@@ -122,7 +132,7 @@ class FaultyStore:
         values = request.get("ExpressionAttributeValues", {})
         partition = f"{request['IndexName']} {values.get(':shard') or values.get(':bucket')}"
         seen = self._seen.setdefault(partition, deque(maxlen=STALE_MAX))
-        if struck and seen:
+        if struck and seen and self._switch.strikes("store stale index"):
             self._counts["store stale index"] += 1
             return self._randomness.choice(seen)
         answer = await self._inner.call(operation, request)
@@ -134,8 +144,16 @@ class FaultyStore:
 class FaultyCompareAndSwap:
     """Swaps of a store in the portal's process, on a disk that sometimes fails; ``rate`` as above."""
 
-    def __init__(self, inner: CompareAndSwap, randomness: random.Random, counts: Counter[str], rate: float) -> None:
+    def __init__(
+        self,
+        inner: CompareAndSwap,
+        randomness: random.Random,
+        counts: Counter[str],
+        rate: float,
+        switch: FaultSwitch,
+    ) -> None:
         self._inner = inner
+        self._switch = switch
         self._randomness = randomness
         self._counts = counts
         self._rate = rate
@@ -167,8 +185,10 @@ class FaultyCompareAndSwap:
             raise StoreUnreachable("simulated: another store by now")
         kind = None
         if self._randomness.random() < self._rate:
-            kind = self._randomness.choice(("disk, done", "disk, not done", "not swapped"))
-            self._counts[f"store {kind}"] += 1
+            drawn = self._randomness.choice(("disk, done", "disk, not done", "not swapped"))
+            if self._switch.strikes(f"store {drawn}"):
+                kind = drawn
+                self._counts[f"store {kind}"] += 1
         if kind == "not swapped":
             raise Unswapped("simulated")
         if kind != "disk, not done":

@@ -19,7 +19,7 @@ from bursar.dynamo import AsyncEngine, Engine, Store
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
-from bursar.paygov.protocol import LOOKUPS, TOKEN_LIFE_S, LookupName
+from bursar.paygov.protocol import TOKEN_LIFE_S
 from bursar.paygov.simulator import Books, Misbehaviour, SimulatorSettings, SimulatorTransport
 from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.transport import Transport
@@ -27,13 +27,15 @@ from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.ledger.restores import BY_COMMAND
-from bursar.portal.use_cases.observer import NoObserver
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.sweep import sweep
 from bursar.portal.use_cases.sweep_loop import SWEEP_INTERVAL_S, pause_s, run_sweeper
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
-from sim.backups import backup_of, restore_into
+from sim.alerts import CountingAlerts
+from sim.backups import backup_of, restore_into, wait_for_a_start
+from sim.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch
+from sim.lookup_days import BOTH_LOOKUPS, DAYS_LOOKUPS, Lookups
 from sim.loop import VirtualLoop
 from sim.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
 from sim.paygov_faults import (
@@ -74,6 +76,8 @@ HELD_BACK_S: Final = 900.0
 SETTLING_S: Final = 0.1
 BACKUP_AFTER_S: Final = (30.0, 1200.0)
 """The time at which that backup is taken: while most payments are in progress."""
+BACKUP_AT_A_START_SHARE: Final = 0.5
+"""The share of backups that are taken while an attempt waits for its token."""
 RESTORED_AFTER_S: Final = ((10.0, 300.0), (60.0, 2700.0))
 """The age of the backup when the store is restored from it, up to HELD_BACK_S less: one of the two ranges."""
 SKEW_MAX_S: Final = 120.0
@@ -91,38 +95,6 @@ T = TypeVar("T")
 
 load_guard_once = cache(load_guard)
 catalogue = cache(FeeCatalogue.default)
-
-
-@dataclass(frozen=True)
-class Lookups:
-    """The lookups of one day. ``share``: how often the day comes, of all days.
-
-    ``offered`` by Pay.gov, ``configured`` at the portal, and ``confirmed``, so that their "none" is believed.
-    ``blind``: Pay.gov's getDetails by agency tracking id always answers that there is none.
-    """
-
-    name: str
-    share: int
-    offered: frozenset[LookupName]
-    configured: tuple[LookupName, ...]
-    confirmed: tuple[LookupName, ...]
-    blind: bool = False
-
-
-BOTH_LOOKUPS: Final = Lookups("both", 25, frozenset(LOOKUPS), LOOKUPS, LOOKUPS)
-ONLY_QUERY: Final = Lookups("query only", 15, frozenset(("query",)), ("query",), ("query",))
-NO_LOOKUP: Final = Lookups("none", 12, frozenset(), (), ())
-DAYS_LOOKUPS: Final = (
-    BOTH_LOOKUPS,
-    ONLY_QUERY,
-    Lookups("details only", 15, frozenset(("details",)), ("details",), ("details",)),
-    Lookups("details refused, query second", 10, frozenset(("query",)), LOOKUPS, LOOKUPS),
-    Lookups("blind details not confirmed, query second", 7, frozenset(LOOKUPS), LOOKUPS, ("query",), blind=True),
-    NO_LOOKUP,
-    Lookups("details refused and not confirmed", 5, frozenset(), ("details",), ()),
-    Lookups("details not confirmed", 6, frozenset(("details",)), ("details",), ()),
-    Lookups("blind details not confirmed", 5, frozenset(("details",)), ("details",), (), blind=True),
-)
 
 
 @dataclass(frozen=True)
@@ -174,17 +146,6 @@ class Gone(Exception):
     """There is no answer: the process died, or the caller hung up."""
 
 
-class CountingAlerts(NoObserver):
-    """Counts the portal's alerts."""
-
-    def __init__(self, alerts: Counter[str]) -> None:
-        self._alerts = alerts
-
-    def alerted(self, alert: str) -> None:
-        """Count the alert."""
-        self._alerts[alert] += 1
-
-
 @dataclass
 class World:
     """One run.
@@ -211,8 +172,12 @@ class World:
     left: Counter[str] = field(default_factory=Counter)
     resolutions: list[tuple[Cause, float]] = field(default_factory=list)
     went_back: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    faults: FaultPlan = ALL_FAULTS
+    edges: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self._branches: list[random.Random] = []
+        self.switch = FaultSwitch(self.faults, self.loop.time)
         self.randomness = random.Random(str(self.seed))
         self.sky = self.weather or Weather.drawn(self.randomness)
         sky, loop = self.sky, self.loop
@@ -222,12 +187,13 @@ class World:
         self.engine = AsyncEngine(engine)
         self.changes = Changes(loop)
         noticed = NoticedStore(self.engine, self.changes)
-        self.store = FaultyStore(noticed, self.branch("store"), self.counts, sky.store_faults, loop.clock)
+        self.store = FaultyStore(noticed, self.branch("store"), self.counts, sky.store_faults, loop.clock, self.switch)
         self.compare_and_swap = FaultyCompareAndSwap(
             NoticedCompareAndSwap(self.engine.compare_and_swap, self.changes),
             self.branch("disk"),
             self.counts,
             sky.store_faults,
+            self.switch,
         )
         self.fees = catalogue()
         self.clients = Clients((_client("court"), _client(REOPENING_CLIENT)))
@@ -245,9 +211,10 @@ class World:
         self.storm_s = LATE_STORM_S if self.pays_late else STORM_S
         self.paygov = OddPayGov(lambda: loop.clock() + skew_s, self.branch("paygov"), self.books, settings)
         self.paygov.counts, self.paygov.oddity, self.paygov.blind = self.counts, sky.paygov_oddity, sky.lookups.blind
-        self.plan = CountingPlan(self.branch("plan"), self.counts, loop.clock, self.note)
+        self.paygov.switch = self.switch
+        self.plan = CountingPlan(self.branch("plan"), self.counts, loop.clock, self.note, self.switch)
         wire = SimulatorTransport(self.paygov, self.plan, latency_s=(0.02, 0.6))
-        self.transport = EchoingTransport(wire, self.branch("echo"), self.counts, self.findings.append)
+        self.transport = EchoingTransport(wire, self.branch("echo"), self.counts, self.findings.append, self.switch)
         self.transport.echo_rate = sky.paygov_faults / 5
         self.portals: list[Portal] = []
         self.processes: list[Process] = []
@@ -301,7 +268,8 @@ class World:
         number = self.randomness.randrange(len(self.portals))
         process, portal = self.processes[number], self.portals[number]
         patience_s = None
-        if not self._calm and self.randomness.random() < self.sky.disconnects:
+        hangs_up = not self._calm and self.randomness.random() < self.sky.disconnects
+        if hangs_up and self.switch.strikes("caller hangs up"):
             patience_s = HANG_UP_MAX_S * self.randomness.random() ** 3
         return await self.ask_of(portal, process, use_case, patience_s)
 
@@ -375,7 +343,8 @@ class World:
     def new_process(self, number: int, dies_at: Callable[[str], bool] | None = None) -> Process:
         """Return a new process with this number."""
         deaths = self._slow[1] if self._slow else 0.0 if self._calm else self.sky.deaths
-        return Process(f"process {number}", self.branch(f"death {number} {self.loop.time()}"), deaths, dies_at)
+        randomness = self.branch(f"death {number} {self.loop.time()}")
+        return Process(f"process {number}", randomness, deaths, self.switch, dies_at)
 
     def new_portal(self, process: Process) -> Portal:
         """Return the portal of ``process``: a new one, except for the store and Pay.gov."""
@@ -412,7 +381,14 @@ class World:
 
     def branch(self, name: str) -> random.Random:
         """Return separate randomness for one part, so that the draws of one part do not change another's."""
-        return random.Random(f"{self.seed} {name}")
+        made = random.Random(f"{self.seed} {name}")
+        self._branches.append(made)
+        return made
+
+    def reseed(self) -> None:
+        """Let all later draws come from another future, which the fault plan numbers."""
+        for number, each in enumerate((self.randomness, *self._branches)):
+            each.seed(f"{self.seed} future {self.faults.future} {number}")
 
     def _draw_faults(self) -> None:
         """Draw the storm's faults, outages and kills from the weather."""
@@ -429,10 +405,13 @@ class World:
         for _ in range(sky.outages):
             since = now + chance.uniform(0, STORM_S)
             outage = Outage(since, since + chance.uniform(*OUTAGE_S), chance.choice(OUTAGES))
-            self.plan.outages.append(outage)
+            if self.switch.strikes("Pay.gov outage"):
+                self.plan.outages.append(outage)
         if sky.store_faults and chance.random() < 0.3:
             since = now + chance.uniform(0, STORM_S)
-            self.store.away.append((since, since + chance.uniform(*AWAY_S)))
+            away = (since, since + chance.uniform(*AWAY_S))
+            if self.switch.strikes("store away"):
+                self.store.away.append(away)
 
     def _sweep_with(self, number: int) -> asyncio.Task[None]:
         portal = self.portals[number]
@@ -475,8 +454,12 @@ class World:
     async def _restore_from_backup(self, taken_after_s: float, restored_after_s: float) -> None:
         """Take a backup, and later restore the store from it; every process dies with the store that it used."""
         await asyncio.sleep(taken_after_s)
+        if self.branch("backup at a start").random() < BACKUP_AT_A_START_SHARE:
+            await wait_for_a_start(self.engine, TABLE)
         backup = backup_of(self.engine)
         await asyncio.sleep(restored_after_s)
+        if not self.switch.strikes("store restored from a backup"):
+            return
         self.transport.holds_back = True
         with suppress(TimeoutError):
             await asyncio.wait_for(self.transport.held_back.wait(), HELD_BACK_S)
@@ -504,7 +487,7 @@ class World:
             process = self.processes[number]
             lifetime_s = chance.expovariate(1 / LIFETIME_MEAN_S) if self.sky.deaths and not self._calm else None
             await asyncio.wait([process.death], timeout=lifetime_s)
-            if self._calm and not process.dead:
+            if not process.dead and (self._calm or not self.switch.strikes("death")):
                 continue
             process.kill()
             self.counts["deaths"] += 1

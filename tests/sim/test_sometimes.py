@@ -1,0 +1,49 @@
+"""Every fault that can be injected is listed, and one that never happened fails a run of enough seeds."""
+
+from pathlib import Path
+
+import pytest
+
+from bursar.paygov.simulator import Misbehaviour
+from bursar.payments.status import EDGES
+from sim import __main__ as command
+from sim.paygov_faults import FAULTS as PAYGOV_FAULTS
+from sim.run import simulate
+from sim.sometimes import EDGE_LINES, FAULTS, SOMETIMES, never_happened, not_listed
+
+SEEDS = range(1, 9)
+ALL = dict.fromkeys((*FAULTS, *EDGE_LINES), 1)
+
+
+def test_a_fault_or_an_edge_that_never_happened_is_named() -> None:
+    assert never_happened(ALL, ALL) == []
+    assert never_happened({**ALL, "deaths": 0}, {**ALL, EDGE_LINES[0]: 0}) == [
+        "fault: deaths",
+        "edge: new → received: started",
+    ]
+    assert len(never_happened({}, {})) == SOMETIMES
+
+
+def test_every_edge_of_the_graph_must_happen() -> None:
+    assert len(EDGE_LINES) == len({(step.source, step.event, step.target) for step in EDGES})
+
+
+def test_every_fault_of_paygovs_plan_must_happen() -> None:
+    planned = [Misbehaviour(**values) for values, _ in PAYGOV_FAULTS]
+    names = {f"Pay.gov {each.kind}, {'done' if each.happens else 'not done'}" for each in planned}
+    assert names <= set(FAULTS)
+
+
+def test_every_fault_that_happens_is_listed() -> None:
+    assert [(seed, found) for seed in SEEDS if (found := not_listed(simulate(seed).faults))] == []
+    assert not_listed({"a new fault": 1}) == ["a new fault"]
+
+
+@pytest.mark.parametrize(("enough", "code"), [(1, 1), (3, 0)], ids=["enough seeds", "too few seeds"])
+def test_with_enough_seeds_the_run_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], enough: int, code: int
+) -> None:
+    monkeypatch.setattr(command, "ENOUGH_SEEDS", enough)
+    monkeypatch.setattr("sys.argv", ["sim", "--seeds", "2", "--workers", "1"])
+    assert command.main() == code
+    assert "never happened" in capsys.readouterr().out
