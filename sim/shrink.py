@@ -11,6 +11,7 @@ seed had.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Final
 
 from bursar.clock import iso_ms
@@ -48,7 +49,9 @@ class Shrunk:
         since = "  not inevitable before its end: other futures are good"
         if self.inevitable_at_s is not None:
             since = f"  inevitable since {_moment(self.inevitable_at_s)}, after:"
-        last = [line for line in self.timeline if line[: len(_moment(0))] <= _moment(self.inevitable_at_s or 0)][-3:]
+        until = _moment(self.inevitable_at_s or 0)
+        # The timeline is ordered, and its lines name no year: read it only up to the first line after that moment.
+        last = [*takewhile(lambda line: line[: len(until)] <= until, self.timeline)][-3:]
         return [
             f"seed {self.seed}: {self.findings[0]}",
             f"needs {len(self.faults)} of {self.struck} faults ({self.runs} runs):",

@@ -4,23 +4,23 @@ from collections.abc import Collection
 
 import pytest
 
-from sim.canaries import CANARIES
+from sim.canaries import CANARIES, catch
 from sim.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch, Occurrence, Strike
 from sim.run import Verdict, simulate
-from sim.shrink import form, shrink
+from sim.shrink import Shrunk, form, shrink
 
 FAULTS_MAX = 3
-SHRINKABLE = (("the second complete is not remembered", 1), ("the amount is not checked", 70))
-"""Canaries, each with a seed that catches it."""
+SHRINKABLE = ("an unsent complete is judged as paid", "a completion ends with its caller")
 STRUCK: tuple[Occurrence, ...] = tuple((kind, number) for kind in ("drop", "death", "echo") for number in range(1, 9))
 INEVITABLE_AT_S = 40.0
 ENDED_AT_S = 100.0
 
 
-@pytest.mark.parametrize(("name", "seed"), SHRINKABLE)
-def test_a_canary_is_shrunk_to_few_faults(name: str, seed: int) -> None:
-    with CANARIES[name].plant():
-        shrunk = shrink(seed)
+@pytest.mark.parametrize("name", SHRINKABLE)
+def test_a_canary_is_shrunk_to_few_faults(name: str) -> None:
+    caught = catch(CANARIES[name])
+    with caught.canary.plant():
+        shrunk = shrink(caught.seed)
     assert shrunk.findings
     assert len(shrunk.faults) <= FAULTS_MAX < shrunk.struck
     assert shrunk.inevitable_at_s is not None
@@ -55,6 +55,12 @@ def test_only_the_needed_faults_are_left(needed: tuple[Occurrence, ...]) -> None
     assert findings == ["1 attempt was lost"]
     assert {strike.occurrence for strike in faults} == set(needed)
     assert inevitable_at_s == pytest.approx(INEVITABLE_AT_S, abs=1)
+
+
+def test_the_report_ends_at_the_inevitable_moment_also_in_a_run_over_the_new_year() -> None:
+    timeline = ["11-18T11:06:50.000Z paid", "11-18T11:07:50.000Z charged", "01-02T00:00:00.000Z erased"]
+    shrunk = Shrunk(7, ["lost"], inevitable_at_s=20.0, timeline=timeline)
+    assert shrunk.lines()[-1] == "    11-18T11:06:50.000Z paid"
 
 
 def test_ids_times_and_numbers_do_not_change_the_form_of_a_finding() -> None:
