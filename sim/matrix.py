@@ -23,7 +23,8 @@ from sim.loop import VirtualLoop, run_virtual
 from sim.mortality import Process
 from sim.operators import take_over
 from sim.paygov_faults import Outage
-from sim.world import Gone, Weather, World
+from sim.weather import Weather
+from sim.world import Gone, World
 
 REFERENCE: Final = "6f9619ff-8b86-4d01-b42d-00c04fc964ff"
 OUTAGE_S: Final = 3600.0

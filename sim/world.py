@@ -35,7 +35,6 @@ from bursar.rules.native import load_guard
 from sim.alerts import CountingAlerts
 from sim.backups import backup_of, restore_into, wait_for_a_start
 from sim.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch
-from sim.lookup_days import BOTH_LOOKUPS, DAYS_LOOKUPS, Lookups
 from sim.loop import VirtualLoop
 from sim.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
 from sim.paygov_faults import (
@@ -54,13 +53,12 @@ from sim.paygov_faults import (
 from sim.resolution_times import Cause
 from sim.store_changes import Changes, NoticedCompareAndSwap, NoticedStore
 from sim.store_faults import AWAY_S, FaultyCompareAndSwap, FaultyStore
+from sim.weather import Weather
 
 TABLE: Final = "payments"
 PAYGOV_TIMEOUT_S: Final = 20.0
 PROCESSES: Final = (1, 2, 2, 3)
 STORM_S: Final = 5_000.0
-SCHEDULED_SWEEP_INTERVAL_S: Final = 60.0
-"""The interval of sweeps on a day on which a schedule starts them; on other days it is the portal's default."""
 QUIET_SWEEP_INTERVAL_S: Final = 600.0
 """The interval of scheduled sweeps after the storm: every pass costs a query per shard."""
 CHANGES_NOTHING: Final = frozenset(("not_due", "error", "lost_race"))
@@ -95,51 +93,6 @@ T = TypeVar("T")
 
 load_guard_once = cache(load_guard)
 catalogue = cache(FeeCatalogue.default)
-
-
-@dataclass(frozen=True)
-class Weather:
-    """The faults of one day. Probabilities are per call (``deaths``: per step, ``disconnects``: per request)."""
-
-    paygov_faults: float = 0.0
-    paygov_oddity: float = 0.0
-    store_faults: float = 0.0
-    deaths: float = 0.0
-    disconnects: float = 0.0
-    lookups: Lookups = BOTH_LOOKUPS
-    lookup_delay_s: float = 0.0
-    sweep_interval_s: float = SWEEP_INTERVAL_S
-    unpaid_code: str | None = "4117"
-    outages: int = 0
-    embedded: bool = False
-    """Whether the store is in the portals' processes: its faults are then those of a disk."""
-
-    @classmethod
-    def drawn(cls, randomness: random.Random) -> "Weather":
-        """Return a random day."""
-        return cls(
-            paygov_faults=randomness.choice((0.0, 0.05, 0.2, 0.5)),
-            paygov_oddity=randomness.choice((0.0, 0.0, 0.0, 0.08)),
-            store_faults=randomness.choice((0.0, 0.01, 0.05, 0.15)),
-            deaths=randomness.choice((0.0, 0.002, 0.01, 0.03)),
-            disconnects=randomness.choice((0.0, 0.0, 0.05, 0.3)),
-            lookups=randomness.choices(DAYS_LOOKUPS, [each.share for each in DAYS_LOOKUPS])[0],
-            lookup_delay_s=randomness.choices((0.0, 20.0, 300.0), (7, 2, 1))[0],
-            sweep_interval_s=randomness.choices((SWEEP_INTERVAL_S, SCHEDULED_SWEEP_INTERVAL_S), (3, 1))[0],
-            unpaid_code=randomness.choice(("4117", "4117", None)),
-            outages=randomness.choice((0, 0, 0, 1, 2)),
-            embedded=randomness.random() < 0.4,
-        )
-
-    @property
-    def can_rule_out(self) -> bool:
-        """Whether a lookup can say that Pay.gov has no collection of an attempt."""
-        return bool(self.lookups.confirmed)
-
-    @property
-    def only_holders_end_leases(self) -> bool:
-        """Whether only the holder can end a lease: no process dies and the store has no faults."""
-        return self.deaths == 0 and self.store_faults == 0
 
 
 class Gone(Exception):
