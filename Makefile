@@ -10,7 +10,7 @@ DATA ?= data
 SEEDS ?= 200
 HOURS ?= 1
 WORKERS ?= 2
-MONEY_TESTS := tests/payments tests/portal/contract tests/portal/use_cases
+MONEY_TESTS := tests/payments tests/portal/contract tests/portal/upkeep tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 

@@ -25,16 +25,14 @@ from bursar.payments.records import EVENT, Attempt, Event, Outcome
 from bursar.payments.reversals import ReversalReport
 from bursar.payments.status import TOKEN_EXPIRED_CODE, Actor
 from bursar.portal.contract import answers, validation
+from bursar.portal.upkeep import attention, reversals, sweep
 from bursar.portal.use_cases import (
     after_restore,
-    attention,
     completion,
     init_payment,
     payment_details,
     process_payment,
     resolution,
-    reversals,
-    sweep,
 )
 from bursar.portal.use_cases import completion_outcomes as outcomes
 from bursar.portal.use_cases.circuit_breaker import Breaker

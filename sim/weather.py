@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from bursar.portal.use_cases.sweep_loop import SWEEP_INTERVAL_S
+from bursar.portal.upkeep.sweep_loop import SWEEP_INTERVAL_S
 from sim.lookup_days import BOTH_LOOKUPS, DAYS_LOOKUPS, Lookups
 
 SCHEDULED_SWEEP_INTERVAL_S: Final = 60.0

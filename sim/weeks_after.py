@@ -17,7 +17,7 @@ from bursar.payments.due import DAY_S, RETURN_WATCH_S
 from bursar.payments.records import CENT
 from bursar.payments.reversals import ReversalReport
 from bursar.portal.contract.errors import PortalError
-from bursar.portal.use_cases.reversals import approve_refund, reject_refund, request_refund, reverse
+from bursar.portal.upkeep.reversals import approve_refund, reject_refund, request_refund, reverse
 from sim.actors import Application, Bill
 from sim.operators import BY, operators_portal
 from sim.world import World

@@ -27,9 +27,9 @@ from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.ledger.restores import BY_COMMAND
+from bursar.portal.upkeep.sweep import sweep
+from bursar.portal.upkeep.sweep_loop import SWEEP_INTERVAL_S, pause_s, run_sweeper
 from bursar.portal.use_cases.portal import Portal, PortalSettings
-from bursar.portal.use_cases.sweep import sweep
-from bursar.portal.use_cases.sweep_loop import SWEEP_INTERVAL_S, pause_s, run_sweeper
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 from sim.alerts import CountingAlerts

@@ -37,18 +37,18 @@ weaken(
 weaken(
     "due-index-expires-tokens",
     "the sweeper expires what the due index names, whatever the age of the token",
-    "bursar.portal.use_cases.sweep:_expire",
+    "bursar.portal.upkeep.sweep:_expire",
     "if not portal.ledger.due_policy.token_expired(attempt, portal.clock()):",
     "if False:",
-    f"{USE_CASES}/test_sweep.py",
+    "portal/upkeep/test_sweep.py",
 )
 weaken(
     "due-index-abandons-starts",
     "the sweeper abandons a start that the due index names, whatever its age",
-    "bursar.portal.use_cases.sweep:_received",
+    "bursar.portal.upkeep.sweep:_received",
     "if portal.clock() - attempt.created_at < portal.ledger.due_policy.received_age_max_s:",
     "if False:",
-    f"{USE_CASES}/test_sweep.py",
+    "portal/upkeep/test_sweep.py",
 )
 weaken(
     "init-ends-with-its-caller",
@@ -117,7 +117,7 @@ weaken(
     "bursar.portal.use_cases.portal:Portal.alert",
     "        reason,\n",
     '        f"{reason} (token {attempt.token})",\n',
-    f"{USE_CASES}/test_sweep.py",
+    "portal/upkeep/test_sweep.py",
 )
 weaken(
     "refused-calls-counted-as-cancelled",
@@ -138,10 +138,10 @@ weaken(
 weaken(
     "acknowledged-by-the-reason",
     "the name of the operator and the reason of an acknowledgement are swapped",
-    "bursar.portal.use_cases.attention:acknowledge",
+    "bursar.portal.upkeep.attention:acknowledge",
     "by=by.strip(), reason=reason.strip()",
     "by=reason.strip(), reason=by.strip()",
-    f"{USE_CASES}/test_attention.py",
+    "portal/upkeep/test_attention.py",
 )
 weaken(
     "start-refusal-without-its-code",
@@ -162,18 +162,18 @@ weaken(
 weaken(
     "sweep-without-its-limit",
     "a pass of the sweeper takes more attempts than its limit",
-    "bursar.portal.use_cases.sweep:sweep",
+    "bursar.portal.upkeep.sweep:sweep",
     "portal.ledger.due(began, limit)",
     "portal.ledger.due(began, 10 * limit)",
-    f"{USE_CASES}/test_sweep.py",
+    "portal/upkeep/test_sweep.py",
 )
 weaken(
     "full-pass-is-the-last",
     "the sweeper pauses for its whole interval after a full pass",
-    "bursar.portal.use_cases.sweep_loop:run_sweeper",
+    "bursar.portal.upkeep.sweep_loop:run_sweeper",
     "report.swept >= limit",
     "report.swept > limit",
-    f"{USE_CASES}/test_sweep_loop.py",
+    "portal/upkeep/test_sweep_loop.py",
 )
 weaken(
     "unreadable-paygov-is-healthy",
@@ -202,10 +202,10 @@ weaken(
 weaken(
     "newest-first-in-attention",
     "the attempts that need a person are listed with the newest first",
-    "bursar.portal.use_cases.attention:attention",
+    "bursar.portal.upkeep.attention:attention",
     "return sorted(items, key=lambda each: (each.since, each.attempt.agency_tracking_id))",
     "return sorted(items, key=lambda each: (-each.since, each.attempt.agency_tracking_id))",
-    f"{USE_CASES}/test_attention.py",
+    "portal/upkeep/test_attention.py",
 )
 weaken(
     "repeated-parameter-taken",
@@ -218,10 +218,10 @@ weaken(
 weaken(
     "breaker-learns-nothing",
     "the sweeper does not report to the breaker how its question ended",
-    "bursar.portal.use_cases.sweep:_ask",
+    "bursar.portal.upkeep.sweep:_ask",
     "portal.breaker.report(answered)",
     "pass",
-    f"{USE_CASES}/test_sweep.py",
+    "portal/upkeep/test_sweep.py",
 )
 weaken(
     "healthy-for-a-minute",

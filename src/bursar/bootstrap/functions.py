@@ -37,7 +37,7 @@ class ScheduledSweep:
 
 
 async def _pass(parts: "tuple[Portal, Dispatcher | None]") -> dict[str, Any]:
-    from bursar.portal.use_cases.sweep import sweep
+    from bursar.portal.upkeep.sweep import sweep
 
     portal, webhooks = parts
     report = await sweep(portal)

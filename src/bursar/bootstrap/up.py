@@ -30,8 +30,8 @@ from bursar.portal.api.rate_limits_shared import SharedBuckets
 from bursar.portal.contract.views import PAYMENT_METHOD_LABELS
 from bursar.portal.doors.asgi import AsgiApp, PortalApp, portal_app
 from bursar.portal.metrics.metrics import Metrics
+from bursar.portal.upkeep.sweep_loop import run_sweeper
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
-from bursar.portal.use_cases.sweep_loop import run_sweeper
 from bursar.private_files import make_private_folder
 from bursar.reports.port import PaymentReports
 from bursar.reports.server.client import RemoteReports

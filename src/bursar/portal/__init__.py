@@ -9,12 +9,12 @@ way in which a completion can end). Import the doors from ``bursar.portal.doors.
 """
 
 from bursar.portal.contract.errors import PortalError
+from bursar.portal.upkeep.sweep import SweepReport, sweep
+from bursar.portal.upkeep.sweep_loop import run_sweeper
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.payment_details import details, events
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.process_payment import process_payment
-from bursar.portal.use_cases.sweep import SweepReport, sweep
-from bursar.portal.use_cases.sweep_loop import run_sweeper
 
 __all__ = [
     "Portal",

@@ -18,15 +18,15 @@ import click
 
 from bursar.clock import iso_ms
 from bursar.portal.contract.errors import portal_error
-from bursar.portal.use_cases.attention import ATTENTION_MAX
-from bursar.portal.use_cases.attention import acknowledge as acknowledge_contradiction
-from bursar.portal.use_cases.attention import attention as find_attention
-from bursar.portal.use_cases.attention import resolve as resolve_attempt
-from bursar.portal.use_cases.erasure import ErasureReport, erase_metadata
+from bursar.portal.upkeep.attention import ATTENTION_MAX
+from bursar.portal.upkeep.attention import acknowledge as acknowledge_contradiction
+from bursar.portal.upkeep.attention import attention as find_attention
+from bursar.portal.upkeep.attention import resolve as resolve_attempt
+from bursar.portal.upkeep.erasure import ErasureReport, erase_metadata
+from bursar.portal.upkeep.sweep import SWEEP_LIMIT, SweepReport
+from bursar.portal.upkeep.sweep import sweep as sweep_once
+from bursar.portal.upkeep.sweep_loop import SWEEP_INTERVAL_S, run_sweeper
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.sweep import SWEEP_LIMIT, SweepReport
-from bursar.portal.use_cases.sweep import sweep as sweep_once
-from bursar.portal.use_cases.sweep_loop import SWEEP_INTERVAL_S, run_sweeper
 
 PORTAL: Final = "portal"
 RECORD: Final = "record"

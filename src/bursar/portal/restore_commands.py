@@ -13,9 +13,9 @@ from bursar.clock import iso_ms
 from bursar.payments.ledger.restores import Restores
 from bursar.payments.status import FAILED, PROCESSED, from_paygov
 from bursar.portal.commands import RECORD, run_with
+from bursar.portal.upkeep.restored import clear as clear_restored
+from bursar.portal.upkeep.restored import lost_collections, mark_restored
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.restored import clear as clear_restored
-from bursar.portal.use_cases.restored import lost_collections, mark_restored
 
 
 @click.command()

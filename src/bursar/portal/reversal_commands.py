@@ -12,8 +12,7 @@ from bursar.clock import iso_ms
 from bursar.payments.records import money
 from bursar.payments.reversals import REFUNDED, REVERSAL_KINDS, ReversalKind, ReversalReport
 from bursar.portal.commands import RECORD, run_with
-from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.reversals import (
+from bursar.portal.upkeep.reversals import (
     REFUNDS_LISTED_MAX,
     amount_left,
     approve_refund,
@@ -21,7 +20,8 @@ from bursar.portal.use_cases.reversals import (
     reject_refund,
     request_refund,
 )
-from bursar.portal.use_cases.reversals import reverse as record_reversal
+from bursar.portal.upkeep.reversals import reverse as record_reversal
+from bursar.portal.use_cases.portal import Portal
 
 
 @click.command()

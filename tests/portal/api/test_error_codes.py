@@ -24,8 +24,8 @@ from bursar.portal.contract.errors import PortalError
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.doors.asgi import PortalApp, portal_app
 from bursar.portal.doors.aws_lambda import handle_event
-from bursar.portal.use_cases.attention import resolve
-from bursar.portal.use_cases.reversals import reverse
+from bursar.portal.upkeep.attention import resolve
+from bursar.portal.upkeep.reversals import reverse
 from bursar.reports.errors import LakeBusy
 from bursar.rules.errors import RuleRefused
 from bursar.web.refusals import RefusalReason

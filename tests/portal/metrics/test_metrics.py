@@ -22,9 +22,9 @@ from bursar.portal.metrics.metrics import (
     ObservedStore,
 )
 from bursar.portal.metrics.worker_snapshots import Snapshots
-from bursar.portal.use_cases.attention import acknowledge
+from bursar.portal.upkeep.attention import acknowledge
+from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.sweep import sweep
 from bursar.portal.webhooks.queue import WebhookQueue
 from tests.support.portal.asgi import ask
 from tests.support.portal.stage import DAWSON, Stage, on_stage

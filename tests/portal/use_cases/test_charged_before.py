@@ -11,8 +11,8 @@ import pytest
 
 from bursar.payments import Attempt
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone
-from bursar.portal.use_cases.attention import NOT_SWEPT, attention
-from bursar.portal.use_cases.sweep import sweep
+from bursar.portal.upkeep.attention import NOT_SWEPT, attention
+from bursar.portal.upkeep.sweep import sweep
 from tests.support.portal.stage import DAWSON, HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 

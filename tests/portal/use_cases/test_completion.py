@@ -9,7 +9,7 @@ from bursar.dynamo import StoreUnreachable
 from bursar.paygov import Fault
 from bursar.payments import Attempt, AttemptMoved, LedgerBusy, Outcome
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout
-from bursar.portal.use_cases.attention import attention
+from bursar.portal.upkeep.attention import attention
 from bursar.portal.use_cases.completion import complete
 from tests.support.portal.stage import Stage, on_stage
 

@@ -9,8 +9,8 @@ import pytest
 
 from bursar.payments.audit.root_copies import RootCopiesError
 from bursar.payments.ledger.daily_roots import DailyRoot, DailyRoots, start_of
+from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.daily_sealing import DAYS_AT_ONCE_MAX, MARGIN_S, RETRY_S, SPREAD_S, DailySealing
-from bursar.portal.use_cases.sweep import sweep
 from tests.support.payments.stage import Wall
 from tests.support.portal.stage import Stage, on_stage
 from tests.support.write_paths import WritePath

@@ -9,8 +9,8 @@ from bursar.paygov.errors import PayGovError
 from bursar.paygov.protocol import LookupName
 from bursar.paygov.simulator import SimulatorSettings
 from bursar.portal.contract.errors import GatewayTimeout
+from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.completion import look_up
-from bursar.portal.use_cases.sweep import sweep
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 

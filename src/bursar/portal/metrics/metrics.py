@@ -40,7 +40,7 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import LIVE
 from bursar.portal.metrics.counters import Counts, Durations
 from bursar.portal.metrics.worker_snapshots import Snapshots
-from bursar.portal.use_cases.attention import FAR_FUTURE_S
+from bursar.portal.upkeep.attention import FAR_FUTURE_S
 from bursar.portal.use_cases.observer import SweepResult
 from bursar.portal.use_cases.portal import Portal
 

@@ -1,1 +1,1 @@
-"""The use cases: init, process, details, completion, resolution of unknown outcomes, and the sweep."""
+"""The use cases of applications: init, process, details, completion, and the resolution of unknown outcomes."""

@@ -15,9 +15,8 @@ from bursar.payments.reversals import ReversalReport
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
 from bursar.portal.contract.messages import json_reply
 from bursar.portal.contract.views import payment_json
-from bursar.portal.use_cases.attention import attention
-from bursar.portal.use_cases.payment_details import details
-from bursar.portal.use_cases.reversals import (
+from bursar.portal.upkeep.attention import attention
+from bursar.portal.upkeep.reversals import (
     amount_left,
     approve_refund,
     open_refunds,
@@ -25,7 +24,8 @@ from bursar.portal.use_cases.reversals import (
     request_refund,
     reverse,
 )
-from bursar.portal.use_cases.sweep import sweep
+from bursar.portal.upkeep.sweep import sweep
+from bursar.portal.use_cases.payment_details import details
 from tests.support.portal.stage import DAWSON, HOUR_S, Stage, on_stage
 
 DAY_S = 24 * HOUR_S

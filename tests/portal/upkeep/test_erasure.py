@@ -8,7 +8,7 @@ import pytest
 
 from bursar.payments import MetadataErased
 from bursar.portal.contract.errors import portal_error
-from bursar.portal.use_cases.erasure import DAY_S, ErasureReport, erase_metadata
+from bursar.portal.upkeep.erasure import DAY_S, ErasureReport, erase_metadata
 from tests.support.portal.stage import Stage, on_stage
 
 CLERK: dict[str, Any] = {"by": "A. Clerk", "reason": "retention"}

@@ -6,9 +6,9 @@ import pytest
 
 from bursar.payments.ledger.restores import BY_OPERATOR
 from bursar.portal.contract.errors import Conflict, InvalidRequest
-from bursar.portal.use_cases.attention import TEXT_CHARS_MAX
+from bursar.portal.upkeep.attention import TEXT_CHARS_MAX
+from bursar.portal.upkeep.restored import NOTHING_TO_CLEAR, clear, lost_collections, mark_restored
 from bursar.portal.use_cases.restore_watch import READ_AGAIN_AFTER_S
-from bursar.portal.use_cases.restored import NOTHING_TO_CLEAR, clear, lost_collections, mark_restored
 from tests.support.portal.stage import Stage, on_stage
 from tests.support.write_paths import WritePath
 

@@ -6,9 +6,9 @@ from unittest.mock import patch
 import pytest
 
 from bursar.portal.contract.errors import GatewayTimeout, PortalError
-from bursar.portal.use_cases.attention import attention
+from bursar.portal.upkeep.attention import attention
+from bursar.portal.upkeep.sweep import SweepReport, sweep
 from bursar.portal.use_cases.circuit_breaker import COOL_DOWN_MAX_S
-from bursar.portal.use_cases.sweep import SweepReport, sweep
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 

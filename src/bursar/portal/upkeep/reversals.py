@@ -30,7 +30,7 @@ from bursar.payments.reversals import RETURNED, RefundRequest, Reversal, Reversa
 from bursar.payments.status import FAILED, Actor, NoSuchEdge
 from bursar.portal.contract.error_catalogue import ATTEMPT_NOT_FOUND, NOT_REVERSIBLE, VALIDATION_ERROR
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
-from bursar.portal.use_cases.attention import check_words, known_attempt
+from bursar.portal.upkeep.attention import check_words, known_attempt
 from bursar.portal.use_cases.completion import record
 from bursar.portal.use_cases.completion_outcomes import judge_collections
 from bursar.portal.use_cases.portal import Portal

@@ -10,7 +10,7 @@ from bursar.payments import Attempt, LedgerBusy, Outcome, OutcomeContradicts
 from bursar.payments.ledger.contradictions import PARTITION
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
-from bursar.portal.use_cases.attention import NO_LOOKUP, NOT_SWEPT, REPEAT_USED, acknowledge, attention, resolve
+from bursar.portal.upkeep.attention import NO_LOOKUP, NOT_SWEPT, REPEAT_USED, acknowledge, attention, resolve
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 
@@ -67,7 +67,7 @@ async def test_an_attempt_that_no_sweeper_ended_is_listed(stage: Stage) -> None:
 @on_stage
 async def test_an_incomplete_list_is_logged(stage: Stage) -> None:
     await stage.init()
-    with patch("bursar.portal.use_cases.attention._log") as log:
+    with patch("bursar.portal.upkeep.attention._log") as log:
         await attention(stage.portal, limit=2)
         assert not log.warning.called
         await attention(stage.portal, limit=1)

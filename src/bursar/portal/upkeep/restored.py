@@ -15,7 +15,7 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import INITIATED, RECEIVED
 from bursar.portal.contract.error_catalogue import NOT_RESOLVABLE
 from bursar.portal.contract.errors import Conflict
-from bursar.portal.use_cases.attention import FAR_FUTURE_S, check_words
+from bursar.portal.upkeep.attention import FAR_FUTURE_S, check_words
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import returned_unsent
 

@@ -31,8 +31,9 @@ from bursar.payments.errors import AttemptMoved, ObligationTaken
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.contract.errors import InDoubt
+from bursar.portal.upkeep.attention import attention_reason
+from bursar.portal.upkeep.reversals import ask_about_return
 from bursar.portal.use_cases.after_restore import check_obligation, may_be_concerned
-from bursar.portal.use_cases.attention import attention_reason
 from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
 from bursar.portal.use_cases.observer import SweepResult
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
@@ -44,7 +45,6 @@ from bursar.portal.use_cases.resolution import (
     returned_unsent,
     token_was_refused,
 )
-from bursar.portal.use_cases.reversals import ask_about_return
 
 SWEEP_LIMIT: Final = 200
 """Attempts in one pass."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bursar.portal.use_cases.sweep_loop import ERROR_PAUSE_MAX_S, pause_s, run_sweeper
+from bursar.portal.upkeep.sweep_loop import ERROR_PAUSE_MAX_S, pause_s, run_sweeper
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 
