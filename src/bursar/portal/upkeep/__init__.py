@@ -1,1 +1,1 @@
-"""What the sweeper and operators do: sweep, attention, reversals and refunds, erasure, restores."""
+"""The work of the sweeper and of operators: sweep, attention, reversals and refunds, erasure, restores."""
