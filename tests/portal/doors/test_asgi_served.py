@@ -279,7 +279,8 @@ async def test_a_closing_door_finishes_its_requests_and_accepts_no_new_ones(scen
 
 
 async def test_a_completion_outlives_its_door_and_drain_waits_for_it() -> None:
-    portal = Portal(*[cast(Any, None)] * 4, clock=system_clock, randomness=random.Random(1))
+    ledger = cast(Any, SimpleNamespace(restores=None))
+    portal = Portal(ledger, *[cast(Any, None)] * 3, clock=system_clock, randomness=random.Random(1))
 
     class Finishing(Scene):
         async def _echo(self, _portal: Any, call: Call) -> Reply:
