@@ -313,8 +313,13 @@ class Core:
 
     def flush_counts(self) -> None:
         """Write the counts that the open transaction changed, immediately before its commit."""
-        rows = [(items, self._bytes_added[counted], *counted) for counted, items in self._items_added.items()]
-        self.storage.add_counts([row for row in rows if row[0] or row[1]])
+        added = [
+            (items, grown_bytes, *counted)
+            for counted, items in self._items_added.items()
+            if (grown_bytes := self._bytes_added[counted]) or items
+        ]
+        if added:
+            self.storage.add_counts(added)
         self._items_added.clear()
         self._bytes_added.clear()
 
