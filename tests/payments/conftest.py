@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bursar.payments import Attempt, Fee, Ledger
+from tests.support.payments.chains import new_attempt
 from tests.support.payments.stage import REFERENCE, STARTED, Listening, Wall
 from tests.support.write_paths import WritePath, shipped_fees
 
@@ -59,19 +60,4 @@ def start(ledger: Ledger, fee: Fee) -> Callable[..., Any]:
 @pytest.fixture
 def attempt() -> Attempt:
     """Return an attempt in the state after a start, without a table."""
-    return Attempt(
-        agency_tracking_id="b0000000000000000001",
-        client="dawson",
-        reference=REFERENCE,
-        fee="PETITION_FILING_FEE",
-        fee_version="2020-01-01",
-        tcs_app_id="TCSUSTAXCOURTPETITION",
-        amount=Decimal("60.00"),
-        metadata={"docketNumber": "123-26"},
-        url_success="https://app.example/success",
-        url_cancel="https://app.example/cancel",
-        created_at=STARTED,
-        updated_at=STARTED,
-        status="received",
-        event_seq=1,
-    )
+    return new_attempt(1, STARTED)

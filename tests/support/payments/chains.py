@@ -26,7 +26,7 @@ def histories(draw: st.DrawFn, *, unchained: bool = False) -> list[dict[str, Any
     for number in range(draw(st.integers(1, ATTEMPTS_MAX))):
         if attempts and attempts[-1].status != FAILED:
             break
-        attempt = _new_attempt(number, STARTED + 1000 * number)
+        attempt = new_attempt(number, STARTED + 1000 * number)
         previous = attempts[-1].event_hash if attempts else None
         owed = {"amount": "60.00", "fee": attempt.fee, "fee_version": attempt.fee_version}
         attempt, event = _described(attempt, None, "started", "portal", owed, previous if chained else None, chained)
@@ -72,7 +72,8 @@ def _erased(attempt: Attempt, chained: bool) -> tuple[Attempt, dict[str, Any]]:
     return replace(later, updated_at=attempt.updated_at, metadata={}, metadata_erased_at=at), event
 
 
-def _new_attempt(number: int, at: float) -> Attempt:
+def new_attempt(number: int, at: float) -> Attempt:
+    """Return attempt ``number`` (1 to 9) in the state after a start at ``at``, without a table."""
     return Attempt(
         agency_tracking_id=f"b000000000000000000{number}",
         client="dawson",
