@@ -12,7 +12,8 @@ from typing import Final
 from bursar.clock import iso_ms
 from bursar.payments.audit.chain_audit import audit_chains
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
-from bursar.payments.records import Attempt, Event, ObligationView
+from bursar.payments.obligation_view import ObligationView
+from bursar.payments.records import Attempt, Event
 from bursar.payments.rules import payment_rules
 from bursar.rules.audit.table_audit import audit_table
 from sim.actors import Bill

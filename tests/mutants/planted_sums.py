@@ -7,14 +7,14 @@ from tests.mutants.mutants import always, mutant, never
 
 @mutant("sums-unbalanced", "a total need not grow by the amounts of new children")
 def _() -> None:
-    from bursar.rules.judging.bounded_sum import Balances
+    from bursar.rules.judging.balances import Balances
 
     Balances.violation = never
 
 
 @mutant("sums-only-of-totals", "a child may be added without its parent's total")
 def _() -> None:
-    from bursar.rules.judging.bounded_sum import Balances
+    from bursar.rules.judging.balances import Balances
 
     violation = Balances.violation
 
@@ -27,7 +27,7 @@ def _() -> None:
 
 @mutant("sums-only-of-children", "a total may change without a child")
 def _() -> None:
-    from bursar.rules.judging.bounded_sum import Balances
+    from bursar.rules.judging.balances import Balances
 
     violation = Balances.violation
 
@@ -40,22 +40,22 @@ def _() -> None:
 
 @mutant("sums-of-one-child", "of several children added at once only the last counts")
 def _() -> None:
-    from bursar.rules.judging import bounded_sum
+    from bursar.rules.judging import balances
 
     class Last:
         add = staticmethod(lambda _, amount: amount)
-        subtract = staticmethod(bounded_sum.EXACT.subtract)
+        subtract = staticmethod(balances.EXACT.subtract)
 
-    bounded_sum.EXACT = Last
+    balances.EXACT = Last
 
 
 @mutant("sums-rounded", "sums are rounded to 38 digits")
 def _() -> None:
     from decimal import Context
 
-    from bursar.rules.judging import bounded_sum
+    from bursar.rules.judging import balances
 
-    bounded_sum.EXACT = Context(prec=38)
+    balances.EXACT = Context(prec=38)
 
 
 @mutant("sums-unbounded", "a total may exceed its limit")
@@ -110,7 +110,7 @@ def _() -> None:
 
 @mutant("native-sums-unadopted", "rules are put on a table whose totals are wrong")
 def _() -> None:
-    from bursar.rules.judging.bounded_sum import OpenSums
+    from bursar.rules.judging.balances import OpenSums
 
     OpenSums.messages = always(iter(()))
 
@@ -118,7 +118,7 @@ def _() -> None:
 @mutant("native-sums-unchecked", "the guard lets totals and children part")
 def _() -> None:
     from bursar.rules import native
-    from bursar.rules.judging.bounded_sum import Balances
+    from bursar.rules.judging.balances import Balances
 
     class Blind(Balances):
         violation = never

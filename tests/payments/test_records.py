@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments import records
+from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
     Attempt,
     ClassifiedAmount,
     Event,
     Obligation,
-    ObligationView,
     Outcome,
     attempt_from_item,
     from_item,

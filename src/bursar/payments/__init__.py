@@ -21,7 +21,8 @@ from bursar.payments.errors import (
 )
 from bursar.payments.fees import Fee, FeeCatalogue, FeesError
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.records import Attempt, Event, Obligation, ObligationView, Outcome
+from bursar.payments.obligation_view import ObligationView
+from bursar.payments.records import Attempt, Event, Obligation, Outcome
 from bursar.payments.rules import payment_rules
 from bursar.payments.status import NoSuchEdge, payment_status
 

@@ -20,16 +20,13 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bursar.clock import iso_ms
 from bursar.dynamo.items.attribute_values import Item as Item
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH
 from bursar.payments.item_layout import FLAG, TEXT, TIME, WHOLE_NUMBER, Codec, Layout
-from bursar.payments.status import FAILED, LIVE, PENDING, PROCESSED, PROCESSING, Actor, EventName, OutcomeStatus, Status
-
-if TYPE_CHECKING:
-    from bursar.payments.reversals import Reversal
+from bursar.payments.status import LIVE, PENDING, PROCESSED, PROCESSING, Actor, EventName, OutcomeStatus, Status
 
 DUE_SHARDS: Final = 8
 EVENT_SEQ_MAX: Final = 9999
@@ -193,21 +190,6 @@ class Outcome:
     payment_method: str | None = None
     return_code: str | None = None
     return_detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ObligationView:
-    """An obligation with all its attempts, all their events and reversals, each oldest first."""
-
-    obligation: Obligation
-    attempts: tuple[Attempt, ...]
-    events: tuple[Event, ...]
-    reversals: tuple["Reversal", ...] = ()
-
-    @property
-    def blocking(self) -> Attempt | None:
-        """The attempt that blocks others: the live one, otherwise the processed one, otherwise None."""
-        return next((a for a in reversed(self.attempts) if a.status != FAILED and not a.reopened), None)
 
 
 def whole_ms(seconds: float) -> float:

@@ -20,7 +20,7 @@ import orjson
 
 from bursar.dynamo.core.guards import Change, GuardView, JudgedSwap, Refusal, TableCheck
 from bursar.dynamo.items.attribute_values import Item
-from bursar.rules.judging.bounded_sum import Balances, OpenSums
+from bursar.rules.judging.balances import Balances, OpenSums
 from bursar.rules.judging.local_rules import changed_attributes
 from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.sentinels import OWNER, is_sentinel, sentinel_item, sentinel_key, sentinel_partition

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.clock import iso_ms
 from bursar.payments import rules
 from bursar.payments.ledger.table import CHANGES_INDEX, DUE_INDEX
+from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
     ATTEMPT,
     ATTEMPTS_BEGIN,
@@ -33,7 +34,6 @@ from bursar.payments.records import (
     Event,
     Item,
     Obligation,
-    ObligationView,
     attempt_from_item,
     attempt_key,
     change_bucket,

@@ -22,9 +22,9 @@ from bursar.payments.errors import (
 from bursar.payments.event_chain import event_hash
 from bursar.payments.fees import Fee
 from bursar.payments.ledger.lookups import Lookups
+from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
     Attempt,
-    ObligationView,
     attempt_to_item,
     event_to_item,
     latest_event,

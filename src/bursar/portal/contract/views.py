@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bursar.clock import iso_ms
-from bursar.payments.records import Attempt, Event, ObligationView
+from bursar.payments.obligation_view import ObligationView
+from bursar.payments.records import Attempt, Event
 from bursar.payments.reversals import Reversal
 from bursar.portal.contract.answers import (
     HealthCheck,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from bursar.payments.clients import Client
-from bursar.payments.records import Attempt, ObligationView
+from bursar.payments.obligation_view import ObligationView
+from bursar.payments.records import Attempt
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.error_catalogue import REFERENCE_NOT_FOUND, VALIDATION_ERROR

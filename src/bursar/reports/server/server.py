@@ -64,7 +64,7 @@ class ReportsServer:
             return await self._result(request)
         except ReportError as error:
             return error_to_json(error)
-        except Exception:
+        except Exception:  # the caller gets one line, and a bug in one answer must not end the others
             _log.exception("unhandled exception while answering a report request")
             return error_to_json(ReportError("the reports process failed at this request; its log has the reason"))
 

@@ -14,7 +14,8 @@ import apsw
 import orjson
 
 from bursar.dynamo.items.attribute_values import Item
-from bursar.rules.judging.bounded_sum import EXACT, ZERO
+from bursar.rules.judging.balances import EXACT
+from bursar.rules.judging.bounded_sum import ZERO
 
 CACHE_KIB = 16 * 1024
 TEMPORARY = ""

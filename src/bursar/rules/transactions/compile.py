@@ -22,7 +22,7 @@ from typing import Any
 from bursar.dynamo.items.attribute_values import Item, item_size
 from bursar.dynamo.items.numbers import canonical
 from bursar.rules.errors import Contention, RuleRefused, TransactionTooLarge
-from bursar.rules.judging.bounded_sum import Balances
+from bursar.rules.judging.balances import Balances
 from bursar.rules.judging.local_rules import canonical_item, changed_attributes, same
 from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.judging.unique_and_parent import ParentRule
