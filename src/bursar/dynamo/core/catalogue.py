@@ -45,8 +45,7 @@ class Core:
         self._guard_loader = guard_loader
         self._tables: dict[str, Table] = {}
         self._guards: dict[str, Guard] = {}
-        self._items_added: defaultdict[Counted, int] = defaultdict(int)
-        self._bytes_added: defaultdict[Counted, int] = defaultdict(int)
+        self._added: defaultdict[Counted, list[int]] = defaultdict(lambda: [0, 0])  # items and bytes
         """The items and bytes that the open transaction has added so far to each table and index."""
         self._ttl_indexes: dict[int, TtlIndex] = {}
         self._streams: dict[int, Stream] = {}
@@ -111,8 +110,7 @@ class Core:
         self._tables = {}
         self._ttl_indexes = {}
         self._streams = {}
-        self._items_added.clear()
-        self._bytes_added.clear()
+        self._added.clear()
 
     def create_table(self, name: str, document: dict[str, Any]) -> Table:
         """Add a table with its indexes."""
@@ -284,8 +282,9 @@ class Core:
                 return
             row_id, items, grown_bytes = row[0], 0, write.size - row[1]
             table.rows.update(row_id, write.size, write.body)
-        self._items_added[table.counted] += items
-        self._bytes_added[table.counted] += grown_bytes
+        added = self._added[table.counted]
+        added[0] += items
+        added[1] += grown_bytes
         if row is not None or not table.index_key_names.isdisjoint(new or ()):
             self._apply_to_indexes(write, row_id)
         for follow in table.followers:
@@ -308,20 +307,20 @@ class Core:
                     if after is not None:
                         index.entries.insert(after + write.key, row_id)
                         items, grown_bytes = items + 1, grown_bytes + _held_bytes(index, new, write.size)
-            self._items_added[index.counted] += items
-            self._bytes_added[index.counted] += grown_bytes
+            added = self._added[index.counted]
+            added[0] += items
+            added[1] += grown_bytes
 
     def flush_counts(self) -> None:
         """Write the counts that the open transaction changed, immediately before its commit."""
         added = [
             (items, grown_bytes, *counted)
-            for counted, items in self._items_added.items()
-            if (grown_bytes := self._bytes_added[counted]) or items
+            for counted, (items, grown_bytes) in self._added.items()
+            if items or grown_bytes
         ]
         if added:
             self.storage.add_counts(added)
-        self._items_added.clear()
-        self._bytes_added.clear()
+        self._added.clear()
 
 
 def _raise_if_refused(refusal: Refusal | None, positions: Sequence[int]) -> None:

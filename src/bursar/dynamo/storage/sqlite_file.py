@@ -297,9 +297,11 @@ class Storage:
 
     def add_counts(self, added: Sequence[tuple[int, int, int, int]]) -> None:
         """Add to counters; each of ``added`` is (items, bytes, table id, ``TABLE_ITSELF`` or index number)."""
-        self.cursor.executemany(
-            "UPDATE counters SET items = items + ?, bytes = bytes + ? WHERE table_id = ? AND index_number = ?", added
-        )
+        for bindings in added:
+            self.cursor.execute(
+                "UPDATE counters SET items = items + ?, bytes = bytes + ? WHERE table_id = ? AND index_number = ?",
+                bindings,
+            )
 
     def counts(self, table_id: int, number: int) -> tuple[int, int]:
         """Return (items, bytes) of a table or an index."""

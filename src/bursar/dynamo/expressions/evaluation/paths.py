@@ -37,6 +37,9 @@ def child(value: AttributeValue, part: str | int) -> AttributeValue | None:
 
 def getter(path: ResolvedPath) -> Getter:
     """Return a function that reads ``path`` from an item."""
+    if len(path) == 1:
+        name: Any = path[0]
+        return lambda item, _values: item.get(name)
     return lambda item, _values: value_at(item, path)
 
 

@@ -151,12 +151,11 @@ def compiled_from_leaves(
 # --- applying a tree of actions --------------------------------------------------------------------
 
 
-def _in_map(members: Item, tree: dict[str | int, Any], item: Item, values: Item) -> Item:
+def _in_map(members: Item, tree: dict[Any, Any], item: Item, values: Item) -> Item:
     new = members.copy()
     for part, node in tree.items():
-        assert isinstance(part, str)
         old = members.get(part)
-        value = _below(old, node, item, values) if isinstance(node, dict) else node(old, item, values)
+        value = _below(old, node, item, values) if type(node) is dict else node(old, item, values)
         if value is None:
             new.pop(part, None)
         else:
