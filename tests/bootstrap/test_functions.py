@@ -1,12 +1,9 @@
 """The Lambda functions, called as Lambda calls them, on a DynamoDB and a Pay.gov in another thread."""
 
-import asyncio
 import json
 import logging
-import random
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,17 +14,14 @@ import pytest
 
 from bursar.bootstrap import functions
 from bursar.bootstrap.composition import Composition
-from bursar.clock import system_clock
-from bursar.dynamo import AsyncEngine, Engine
-from bursar.paygov.simulator import Simulator
-from bursar.paygov.simulator.server import Addresses
-from bursar.paygov.simulator.server import serving as serving_paygov
+from bursar.payments import FeeCatalogue, payment_rules
 from bursar.portal.doors.aws_lambda import LambdaDoor
+from bursar.portal.webhooks.queue import iam_policy as queue_policy
 from bursar.portal.webhooks.sender import ReceiverReply
 from bursar.portal.webhooks.targets import AllowedTargets
-from bursar.settings import Settings
+from bursar.rules.transactions.iam_policy import iam_policies
 from bursar.startup import CannotStart
-from tests.support.dynamo.server_clients import serving as serving_dynamo
+from tests.support.bootstrap.backend import Backend, secret_of
 
 ARN = "arn:aws:sts::123456789012:assumed-role/dawson/session-1"
 CLIENTS = '[clients.dawson]\nrole_arn = "arn:aws:iam::123456789012:role/dawson"\nfees = "*"\n'
@@ -37,38 +31,8 @@ client = "dawson"
 url = "https://court.example/hooks"
 secret = "0123456789abcdef0123456789abcdef"
 """
-START_S_MAX = 120.0
-
-
-class Backend:
-    """A DynamoDB with the payments table, and Pay.gov's simulator, served from a separate thread."""
-
-    def __init__(self) -> None:
-        self.simulator = Simulator(system_clock, random.Random(1))
-        self.store_url = ""
-        self.paygov: Addresses
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-        self._thread.start()
-        assert self._ready.wait(START_S_MAX)
-        asyncio.run(self._make_table())
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
-
-    async def _serve(self) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        engine = AsyncEngine(Engine.open(":memory:"))
-        async with serving_dynamo(engine) as dynamo, serving_paygov(self.simulator) as self.paygov:
-            self.store_url = dynamo.url.replace("http", "dynamodb+http")
-            self._ready.set()
-            await self._over.wait()
-        await engine.close()
-
-    async def _make_table(self) -> None:
-        async with Composition(Settings(store=self.store_url)) as parts:
-            await parts.ledger()
+TABLE_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/"
+ROLE_ARN = "arn:aws:iam::000000000000:role/portal"
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +165,56 @@ def test_a_scheduled_pass_delivers_webhooks(
     assert told["delivered"] == len(Receiver.taken) > 0
     assert (told["postponed"], told["died"]) == (0, 0)
     assert "payment.started" in Receiver.taken
+
+
+def test_the_documented_policies_are_enough_for_a_payment_a_sweep_and_webhooks(
+    portal: LambdaDoor,
+    sweep: functions.ScheduledSweep,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    writer = iam_policies(payment_rules(FeeCatalogue.default()), f"{TABLE_ARN}bursar-payments", (ROLE_ARN,))["writer"]
+    queue = queue_policy(f"{TABLE_ARN}bursar-webhooks")
+    both = {"Version": "2012-10-17", "Statement": writer["Statement"] + queue["Statement"]}
+    subscriptions = tmp_path / "webhooks.toml"
+    subscriptions.write_text(SUBSCRIPTION)
+    monkeypatch.setenv("BURSAR_WEBHOOKS", str(subscriptions))
+    monkeypatch.setattr("bursar.portal.webhooks.sender.HttpSender", Receiver)
+    with backend.guarded(tmp_path, {"role": both}) as url:
+        monkeypatch.setenv("BURSAR_STORE", url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "role")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_of("role"))
+        _, token = begun(portal)
+        backend.simulator.pay(token, "PLASTIC_CARD", "Success")
+        assert asked(portal, "POST", "/process", {"token": token})[0] == 200
+        assert sweep({}, None)["webhooks"]["delivered"] > 0
+        portal.instance.close()
+        sweep.instance.close()
+
+
+def test_the_readers_policy_is_enough_for_an_audit(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policies = iam_policies(payment_rules(FeeCatalogue.default()), f"{TABLE_ARN}bursar-payments", (ROLE_ARN,))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "role")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_of("role"))
+    for name, code in (("reader", 0), ("writer", 2)):
+        with backend.guarded(tmp_path, {"role": policies[name]}) as url:
+            arguments = ["audit", "--store", url, "--table", "bursar-payments"]
+            ended = subprocess.run([sys.executable, "-m", "bursar", *arguments], capture_output=True, text=True)
+            assert (ended.returncode, "dynamodb:Scan" in ended.stderr) == (code, code == 2), ended
+
+
+def test_a_sweep_with_webhooks_expects_their_table(
+    sweep: functions.ScheduledSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    subscriptions = tmp_path / "webhooks.toml"
+    subscriptions.write_text(SUBSCRIPTION)
+    monkeypatch.setenv("BURSAR_WEBHOOKS", str(subscriptions))
+    monkeypatch.setattr("bursar.portal.webhooks.queue.WebhookQueue.__init__.__defaults__", ("another",))
+    with pytest.raises(CannotStart, match=r"BURSAR_WEBHOOKS: there is no table another in .*: start `bursar portal`"):
+        sweep({}, None)
 
 
 @pytest.mark.parametrize(

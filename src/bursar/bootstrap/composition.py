@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
+    from bursar.portal.webhooks.queue import WebhookQueue
     from bursar.portal.webhooks.subscriptions import Subscriptions
     from bursar.portal.webhooks.targets import AllowedTargets
     from bursar.reports.reports import Reports
@@ -312,7 +313,10 @@ class Composition:
         allowed = AllowedTargets(self.settings.private_webhook_networks)
         subscriptions = await self._subscriptions(self.settings.webhooks, allowed)
         queue = WebhookQueue(await self.store())
-        await queue.create_table()
+        if self._creates_store:
+            await queue.create_table()
+        else:
+            await self._expect_queue(queue)
         sender = await self._ending.enter_async_context(HttpSender(allowed=allowed))
         dispatcher = Dispatcher(
             await self.ledger(),
@@ -326,6 +330,17 @@ class Composition:
         if self.metrics is not None:
             self.metrics.watch_webhooks(dispatcher.backlog)
         return dispatcher
+
+    async def _expect_queue(self, queue: "WebhookQueue") -> None:
+        """Raise :class:`CannotStart` if the store has no table for webhooks. An embedded store gets it."""
+        if isinstance(await self.store(), AsyncEngine):
+            await queue.create_table()
+            return
+        try:
+            await queue.expect_table()
+        except LookupError as error:
+            remedy = "start `bursar portal` once with BURSAR_WEBHOOKS, or create the table"
+            raise CannotStart(f"BURSAR_WEBHOOKS: {error} in {self.settings.store_url}: {remedy}") from error
 
     async def _subscriptions(self, path: str, allowed: "AllowedTargets") -> "Subscriptions":
         """Return the webhooks' subscriptions. Raises :class:`CannotStart`, also for a target that is not allowed."""

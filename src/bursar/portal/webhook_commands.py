@@ -111,6 +111,17 @@ def replay_events(ctx: click.Context, since: str, until: str | None, client: str
     click.echo(f"queued {report.events} events again, for {report.items} attempts of all webhooks")
 
 
+@webhooks.command("iam-policy")
+@click.option("--table-arn", required=True, metavar="ARN", help="The table `bursar-webhooks` on AWS.")
+def show_iam_policy(table_arn: str) -> None:
+    """Print the IAM policy of a role that delivers webhooks."""
+    import orjson
+
+    from bursar.portal.webhooks.queue import iam_policy
+
+    click.echo(orjson.dumps(iam_policy(table_arn), option=orjson.OPT_INDENT_2))
+
+
 def _moment(option: str, text: str, *, ends: bool) -> float:
     try:
         return read_moment(text, ends=ends)

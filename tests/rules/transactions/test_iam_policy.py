@@ -53,6 +53,13 @@ def test_where_items_may_be_removed_deletes_are_left_to_the_rules() -> None:
     assert "OnlySentinelsGo" not in by_sid(iam_policies(ORDERS, ARN, (ROLE,))["writer"])
 
 
+def test_the_reader_reads_everything_and_writes_nothing() -> None:
+    (statement,) = iam_policies(ORDERS, ARN, (ROLE,))["reader"]["Statement"]
+    assert statement["Resource"] == [ARN, f"{ARN}/index/*"]
+    actions = ["DescribeTable", "GetItem", "Query", "Scan"]
+    assert statement["Action"] == [f"dynamodb:{action}" for action in actions]
+
+
 def test_at_least_one_role_must_be_allowed_to_write() -> None:
     with pytest.raises(ValueError, match="writer role ARNs: must be at least one"):
         iam_policies(ORDERS, ARN, ())

@@ -80,7 +80,7 @@ class WebhookQueue:
     async def create_table(self) -> None:
         """Create the table if it does not exist, and wait until it is active. Raises TimeoutError after 300 s."""
         try:
-            await self._store.call("CreateTable", _definition(self._table))
+            await self._store.call("CreateTable", queue_definition(self._table))
         except DynamoError as error:
             if error.code != "ResourceInUseException":
                 raise
@@ -92,6 +92,15 @@ class WebhookQueue:
         raise TimeoutError(
             f"table {self._table} has not become active in {ACTIVE_POLLS_MAX * ACTIVE_POLL_INTERVAL_S:.0f} s"
         )
+
+    async def expect_table(self) -> None:
+        """Raise ``LookupError`` if there is no table."""
+        try:
+            await self._store.call("DescribeTable", {"TableName": self._table})
+        except DynamoError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            raise LookupError(f"there is no table {self._table}") from error
 
     async def cursor(self) -> float | None:
         """Return the time up to which changes have been read, in Unix seconds; None before the first pass."""
@@ -359,7 +368,21 @@ def _letter(item: Mapping[str, Any]) -> DeadLetter:
     )
 
 
-def _definition(table: str) -> dict[str, Any]:
+def iam_policy(table_arn: str) -> dict[str, Any]:
+    """Return the IAM policy of a role that queues and delivers webhooks by the table ``table_arn``."""
+    actions = ("DescribeTable", "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
+    statement = {
+        "Sid": "QueueWebhooks",
+        "Effect": "Allow",
+        "Action": [f"dynamodb:{action}" for action in actions],
+        "Resource": [table_arn, f"{table_arn}/index/{DUE_INDEX}"],
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def queue_definition(table: str) -> dict[str, Any]:
+    """Return the CreateTable request."""
+
     def attributes(*names: str) -> list[dict[str, str]]:
         return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=True)]
 

@@ -22,18 +22,24 @@ _OTHER_WRITES = (
     "dynamodb:PartiQLUpdate",
     "dynamodb:PartiQLDelete",
 )
-_READS = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
+_READS = ("dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query")
+_READS_OF_ALL = (*_READS, "dynamodb:Scan")
 
 
 def iam_policies(rules: Rules, table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
-    """Return two policies: ``writer`` and ``table``.
+    """Return three policies: ``writer``, ``reader`` and ``table``.
 
-    ``writer`` is for the roles that write through :class:`~bursar.rules.table.RuledTable`. ``table`` is the table's
-    resource policy, which denies all others. Raises ``ValueError`` without a role.
+    ``writer`` is for the roles that write through :class:`~bursar.rules.table.RuledTable`. ``reader`` is for roles that
+    read the whole table: the audit and the lake's writer. ``table`` is the table's resource policy, which denies writes
+    by all roles but the writers. Raises ``ValueError`` without a role.
     """
     if not writer_role_arns:
         raise ValueError("writer role ARNs: must be at least one; got none")
-    return {"writer": _writer(rules, table_arn), "table": _table(table_arn, writer_role_arns)}
+    return {
+        "writer": _writer(rules, table_arn),
+        "reader": _reader(table_arn),
+        "table": _table(table_arn, writer_role_arns),
+    }
 
 
 def _writer(rules: Rules, table_arn: str) -> dict[str, Any]:
@@ -48,6 +54,11 @@ def _writer(rules: Rules, table_arn: str) -> dict[str, Any]:
         others = {"ForAnyValue:StringNotLike": {"dynamodb:LeadingKeys": [f"{PREFIX}*"]}}
         statements.append(_statement("OnlySentinelsGo", "Deny", ("dynamodb:DeleteItem",), table_arn, others))
     return {"Version": POLICY_VERSION, "Statement": statements}
+
+
+def _reader(table_arn: str) -> dict[str, Any]:
+    everything = [table_arn, f"{table_arn}/index/*"]
+    return {"Version": POLICY_VERSION, "Statement": [_statement("ReadAll", "Allow", _READS_OF_ALL, everything)]}
 
 
 def _table(table_arn: str, writer_role_arns: tuple[str, ...]) -> dict[str, Any]:
