@@ -8,7 +8,13 @@ import pytest
 from bursar.payments.due import RETURN_POLL_AGAIN_S, DuePolicy
 from bursar.payments.records import Attempt
 
-POLICY = DuePolicy(received_age_max_s=100, token_age_max_s=1000, poll_interval_min_s=5, poll_interval_max_s=60)
+POLICY = DuePolicy(
+    received_age_max_s=100,
+    token_age_max_s=1000,
+    poll_interval_min_s=5,
+    poll_interval_max_s=60,
+    settling_interval_max_s=200,
+)
 
 
 def test_received_and_initiated_wait_for_their_age(attempt: Attempt) -> None:
@@ -66,18 +72,25 @@ def test_the_questions_about_a_return_grow_and_end_with_the_watch(attempt: Attem
     while now < WATCH.return_watch_ends_at(watched):
         now = WATCH.next_return_poll_at(watched, now)
         days.append(round(now / DAY_S, 1))
-    assert days == [1.0, 1.5, 2.2, 3.4, 5.1, 7.6, 11.4, 17.1, 25.6, 38.4, 57.7, 61.0]
+    assert days == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 61.0]
     assert WATCH.next_return_poll_at(watched, now) == now + RETURN_POLL_AGAIN_S
 
 
 def test_a_late_question_is_followed_by_one_at_the_same_distance(attempt: Attempt) -> None:
-    assert WATCH.next_return_poll_at(debit(attempt), 20 * DAY_S) == 30 * DAY_S
+    assert WATCH.next_return_poll_at(debit(attempt), 20 * DAY_S) == 40 * DAY_S
 
 
 def test_polls_thin_out_by_doubling_within_bounds(attempt: Attempt) -> None:
-    pending = replace(attempt, status="pending", updated_at=0.0)
-    waits = [POLICY.next_poll_at(pending, now) - now for now in (1, 5, 10, 20, 40, 80, 1e6)]
+    unknown = replace(attempt, status="processing", outcome_unknown=True, updated_at=0.0)
+    waits = [POLICY.next_poll_at(unknown, now) - now for now in (1, 5, 10, 20, 40, 80, 1e6)]
     assert waits == [5, 5, 10, 20, 40, 60, 60]
+
+
+def test_a_settling_payment_is_asked_about_less_often_than_an_unknown_outcome(attempt: Attempt) -> None:
+    pending = replace(attempt, status="pending", updated_at=0.0)
+    waits = [POLICY.next_poll_at(pending, now) - now for now in (1, 5, 80, 160, 320, 1e6)]
+    assert waits == [5, 5, 80, 160, 200, 200]
+    assert POLICY.due_at(replace(pending, unsettled_since=1.0, updated_at=1e6)) == 1e6 + 200
 
 
 def test_a_token_expires_at_the_end_of_its_life(attempt: Attempt) -> None:

@@ -13,13 +13,15 @@ TOKEN_AGE_MAX_S: Final = 3 * 3600.0  # Pay.gov's tokens are valid for 3 hours (d
 LEASED_POLL_S: Final = 30.0  # longer than a complete takes, unless its caller was killed
 POLL_INTERVAL_MIN_S: Final = 5.0
 POLL_INTERVAL_MAX_S: Final = 3600.0
+SETTLING_INTERVAL_MAX_S: Final = 6 * 3600.0
+"""The longest wait between two questions about a settling payment. A question costs 5 write units, ACH takes days."""
 DAY_S: Final = 24 * 3600.0
 RETURN_WATCH_S: Final = 61 * DAY_S  # an ACH debit may be returned for up to 60 calendar days (docs/paygov.md)
 RETURN_POLL_FIRST_S: Final = DAY_S
 RETURN_POLL_AGAIN_S: Final = DAY_S
 """The wait for another answer after the end of the watch, if the last question got none."""
-RETURN_POLL_GROWTH: Final = 1.5
-"""Each question about a return is asked at this multiple of the last one's age: 12 questions in 61 days."""
+RETURN_POLL_GROWTH: Final = 2.0
+"""Each question about a return is asked at this multiple of the last one's age: 7 questions in 61 days."""
 ACH: Final = "ACH"
 """Pay.gov's payment_type of a debit that can be returned after it has settled."""
 
@@ -33,6 +35,7 @@ class DuePolicy:
     leased_poll_s: float = LEASED_POLL_S
     poll_interval_min_s: float = POLL_INTERVAL_MIN_S
     poll_interval_max_s: float = POLL_INTERVAL_MAX_S
+    settling_interval_max_s: float = SETTLING_INTERVAL_MAX_S
     return_watch_s: float = RETURN_WATCH_S
     return_poll_first_s: float = RETURN_POLL_FIRST_S
 
@@ -63,7 +66,7 @@ class DuePolicy:
                 due_at = (changes.get("token_at", attempt.token_at) or attempt.created_at) + self.token_age_max_s
             case "pending":
                 since = changes.get("unsettled_since", attempt.unsettled_since) or updated_at
-                due_at = updated_at + self._poll_interval_s(updated_at - since)
+                due_at = updated_at + self._poll_interval_s(updated_at - since, self.settling_interval_max_s)
             case "processed":
                 if not _may_be_returned(attempt, changes):
                     return None
@@ -81,11 +84,13 @@ class DuePolicy:
         doubles, and nothing needs to be stored between them. A new word of Pay.gov's for a payment that is settling
         does not shorten the wait; a new reason of an unknown outcome does, because a lookup may decide it soon.
         """
-        settling_since = attempt.unsettled_since if attempt.status == PENDING else None
-        return now + self._poll_interval_s(now - (settling_since or attempt.updated_at))
+        if attempt.status == PENDING:
+            since = attempt.unsettled_since or attempt.updated_at
+            return now + self._poll_interval_s(now - since, self.settling_interval_max_s)
+        return now + self._poll_interval_s(now - attempt.updated_at, self.poll_interval_max_s)
 
-    def _poll_interval_s(self, waited_s: float) -> float:
-        return min(max(waited_s, self.poll_interval_min_s), self.poll_interval_max_s)
+    def _poll_interval_s(self, waited_s: float, longest_s: float) -> float:
+        return min(max(waited_s, self.poll_interval_min_s), longest_s)
 
     def next_return_poll_at(self, attempt: Attempt, now: float) -> float:
         """Return when to ask again whether a settled debit was returned, after a question at ``now``.

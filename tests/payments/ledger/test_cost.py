@@ -32,11 +32,13 @@ BUDGET_WCU = {
     "settle": 9,  # attempt (+due moves +changes moves), event (+changes)
     "set_due": 5,  # attempt (+due moves, +changes is rewritten: it projects everything)
     "return": 12,  # attempt (+due ends +changes is rewritten), event (+changes), reversal (+changes), a sentinel
-    "watch": 64,  # 12 questions, and the end of the watch (+due ends)
+    "watch": 39,  # 7 questions, and the end of the watch (+due ends)
+    "settling for 72 h": 175,  # the payment without polls (55: its token is asked for once), and 24 polls
 }
 CARD_PAYMENT_WCU_MAX = 43
 ACH_PAYMENT_WCU_MAX = 53
-ACH_WATCH_QUESTIONS_MAX = 12
+ACH_WATCH_QUESTIONS_MAX = 7
+ACH_SETTLES_AFTER_S = 72 * 3600.0
 
 
 INDEXES = (("dueShard", "dueAt"), ("changeBucket", "changedAt"))
@@ -139,6 +141,25 @@ async def test_a_poll_that_learns_nothing_costs_one_touch(
     attempt = await start()
     await metered.spend("set_due", ledger.set_due(attempt, wall.now + 60))
     assert metered.spent["set_due"] <= BUDGET_WCU["set_due"]
+
+
+@billed
+async def test_an_ach_payment_that_settles_after_three_days_keeps_its_budget(
+    ledger: Ledger, start: Start, metered: Metered, wall: Wall
+) -> None:
+    attempt = await ledger.record_token(await start(), "t" * 32)
+    attempt = await ledger.take_lease(attempt, "worker-1", 30)
+    accepted = Outcome("pending", "3FPAID1234567", "Received", "ACH")
+    attempt = await ledger.record_outcome(attempt, accepted, actor="portal")
+    settles_at, asked_at = wall.now + ACH_SETTLES_AFTER_S, wall.now
+    while asked_at < settles_at:
+        assert attempt.due_at is not None
+        wall.now = asked_at = attempt.due_at
+        attempt = await ledger.set_due(
+            attempt, ledger.due_policy.next_poll_at(attempt, asked_at), refreshed_at=asked_at
+        )
+    await ledger.record_outcome(attempt, Outcome("processed", "3FPAID1234567", "Success", "ACH"), actor="sweeper")
+    assert metered.wcu == BUDGET_WCU["settling for 72 h"]
 
 
 @billed

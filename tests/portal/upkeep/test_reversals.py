@@ -67,11 +67,11 @@ async def test_a_debit_that_is_returned_after_it_settled_is_recorded_once(stage:
 
 
 @on_stage
-async def test_the_watch_asks_twelve_times_in_61_days_and_ends(stage: Stage) -> None:
+async def test_the_watch_asks_seven_times_in_61_days_and_ends(stage: Stage) -> None:
     attempt = await _settled(stage)
     asked_before = stage.watcher.calls.count(("details", "answered"))
-    assert await _sweep_for(stage, 70) == ["watched"] * 12
-    assert stage.watcher.calls.count(("details", "answered")) - asked_before == 12
+    assert await _sweep_for(stage, 70) == ["watched"] * 7
+    assert stage.watcher.calls.count(("details", "answered")) - asked_before == 7
     assert (await stage.ledger.reread(attempt)).due_at is None
     assert await attention(stage.portal) == []
 

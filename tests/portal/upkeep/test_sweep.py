@@ -43,7 +43,7 @@ async def test_polls_become_rarer_with_age(stage: Stage) -> None:
     await stage.process(await stage.paid("ACH"))
     await _sweep_for(stage, 24 * HOUR_S, every=300)
     asked = stage.watcher.calls.count(("details", "answered"))
-    assert 20 <= asked <= 40
+    assert 7 <= asked <= 12
 
 
 @on_stage
@@ -179,7 +179,7 @@ async def test_an_outage_opens_the_breaker_and_its_end_settles_everything(stage:
     during = len([1 for operation, _ in stage.watcher.calls if operation == "details"])
     assert during < 60, "an outage of two hours is met by a few probes, not by a question per attempt and pass"
     stage.plan.clear()
-    await _sweep_for(stage, 2 * COOL_DOWN_MAX_S + HOUR_S, every=60)
+    await _sweep_for(stage, 2 * COOL_DOWN_MAX_S + 3 * HOUR_S, every=60)
     assert {(await stage.attempt(token)).status for token in tokens} == {"processed"}
 
 
