@@ -4,15 +4,21 @@
 
 ``Engine`` is synchronous, ``AsyncEngine`` lets concurrent writes share a commit, and ``Store`` is the port through
 which the rooms above call this DynamoDB or another one (``open_store``).
+
+A name is imported when it is first used, so a process with a store on the network does not load the engine.
 """
 
-from bursar.dynamo.clients.boto3_in_process import boto3_client, boto3_resource, boto3_streams_client
-from bursar.dynamo.clients.store import Store, open_store
-from bursar.dynamo.core.guards import Change, Guard, GuardLoader, GuardView, Refusal, TableCheck
-from bursar.dynamo.engine.engine import Engine, RulesRefused
-from bursar.dynamo.engine.group_commit import AsyncEngine
-from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
-from bursar.dynamo.storage.sqlite_file import StoreFormatError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bursar.dynamo.clients.boto3_in_process import boto3_client, boto3_resource, boto3_streams_client
+    from bursar.dynamo.clients.store import Store, open_store
+    from bursar.dynamo.core.guards import Change, Guard, GuardLoader, GuardView, Refusal, TableCheck
+    from bursar.dynamo.engine.engine import Engine, RulesRefused
+    from bursar.dynamo.engine.group_commit import AsyncEngine
+    from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
+    from bursar.dynamo.storage.sqlite_file import StoreFormatError
 
 __all__ = [
     "AsyncEngine",
@@ -34,3 +40,33 @@ __all__ = [
     "boto3_streams_client",
     "open_store",
 ]
+
+_MODULES = {
+    "AsyncEngine": "engine.group_commit",
+    "Change": "core.guards",
+    "DynamoError": "errors",
+    "Engine": "engine.engine",
+    "Guard": "core.guards",
+    "GuardLoader": "core.guards",
+    "GuardView": "core.guards",
+    "Refusal": "core.guards",
+    "RulesRefused": "engine.engine",
+    "Store": "clients.store",
+    "StoreFormatError": "storage.sqlite_file",
+    "StoreOutcomeUnknown": "errors",
+    "StoreUnreachable": "errors",
+    "TableCheck": "core.guards",
+    "boto3_client": "clients.boto3_in_process",
+    "boto3_resource": "clients.boto3_in_process",
+    "boto3_streams_client": "clients.boto3_in_process",
+    "open_store": "clients.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of :data:`__all__` from its module, and keep it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

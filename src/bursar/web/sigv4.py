@@ -29,7 +29,7 @@ CLOCK_SKEW_S_MAX = 300
 SIGNING_KEYS_CACHED_MAX = 1024
 SCOPES_CACHED_MAX = 1024
 
-_TIMESTAMP = "%Y%m%dT%H%M%SZ"
+TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _TIMESTAMP_CHARACTERS = 16
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. "
@@ -135,7 +135,7 @@ def verify(
     # "replace" cannot make two different requests equal: no client signs a question mark for other characters.
     hashed = sha256(canonical.encode("latin-1", "replace")).hexdigest()
     to_sign = f"{ALGORITHM}\n{timestamp}\n{scope}\n{hashed}"
-    key = _signing_key(secret, date, scope_region, scope_service)
+    key = signing_key(secret, date, scope_region, scope_service)
     expected = hmac.digest(key, to_sign.encode("latin-1", "replace"), "sha256").hex()
     if not hmac.compare_digest(expected.encode(), parts["Signature"].encode("utf-8", "replace")):
         raise InvalidSignature(_MISMATCH)
@@ -243,12 +243,12 @@ def _check_scope(
 def _check_clock(timestamp: str, signed_at: float, now: float) -> None:
     if abs(now - signed_at) <= CLOCK_SKEW_S_MAX:
         return
-    ours = datetime.fromtimestamp(now, UTC).strftime(_TIMESTAMP)
+    ours = datetime.fromtimestamp(now, UTC).strftime(TIMESTAMP)
     minutes = CLOCK_SKEW_S_MAX // 60
     if signed_at < now:
-        bound = datetime.fromtimestamp(now - CLOCK_SKEW_S_MAX, UTC).strftime(_TIMESTAMP)
+        bound = datetime.fromtimestamp(now - CLOCK_SKEW_S_MAX, UTC).strftime(TIMESTAMP)
         raise ClockSkew(f"Signature expired: {timestamp} is now earlier than {bound} ({ours} - {minutes} min.)")
-    bound = datetime.fromtimestamp(now + CLOCK_SKEW_S_MAX, UTC).strftime(_TIMESTAMP)
+    bound = datetime.fromtimestamp(now + CLOCK_SKEW_S_MAX, UTC).strftime(TIMESTAMP)
     raise ClockSkew(f"Signature not yet current: {timestamp} is still later than {bound} ({ours} + {minutes} min.)")
 
 
@@ -263,14 +263,14 @@ def _parsed_time(text: str) -> tuple[str, float]:
     try:
         # strptime alone would accept "2026112T1T…": its fields may be short.
         if len(text) == _TIMESTAMP_CHARACTERS:
-            moment = datetime.strptime(text, _TIMESTAMP).replace(tzinfo=UTC)
+            moment = datetime.strptime(text, TIMESTAMP).replace(tzinfo=UTC)
         else:
             moment = parsedate_to_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     if moment is None:
         raise IncompleteSignature(f"Date must be in ISO-8601 'basic format'. Got '{text}'.")
-    return moment.strftime(_TIMESTAMP), moment.timestamp()
+    return moment.strftime(TIMESTAMP), moment.timestamp()
 
 
 def _canonical_headers(signed: str, headers: Mapping[str, str]) -> str:
@@ -309,7 +309,8 @@ def _canonical_path(path: str) -> str:
 
 
 @lru_cache(SIGNING_KEYS_CACHED_MAX)
-def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """Return the key that signs requests of one day (``YYYYMMDD``) to one service in one region."""
     key = b"AWS4" + secret.encode()
     for part in (date, region, service, TERMINATOR):
         key = hmac.digest(key, part.encode("latin-1", "replace"), "sha256")

@@ -10,7 +10,6 @@ from zlib import crc32
 
 import orjson
 import pytest
-from urllib3.util import connection as urllib3_connection
 
 from bursar.clock import system_clock
 from bursar.dynamo import AsyncEngine, DynamoError, Engine, Store, StoreOutcomeUnknown, StoreUnreachable, open_store
@@ -53,24 +52,6 @@ async def test_requests_and_answers_are_the_wires(store: Store) -> None:
     item = {"pk": {"S": "a"}, "raw": {"B": "AP8="}, "n": {"N": "1.50"}}
     await store.call("PutItem", {"TableName": "notes", "Item": item})
     assert await store.call("GetItem", KEY) == {"Item": {**item, "n": {"N": "1.5"}}}
-
-
-async def test_a_request_does_not_wait_for_the_acknowledgement_of_its_head(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Head and body are two writes: without TCP_NODELAY the body waits about 40 ms. The test checks the option."""
-    opened: list[socket.socket] = []
-    create_connection = urllib3_connection.create_connection
-
-    def noted(*args: Any, **kwargs: Any) -> socket.socket:
-        opened.append(create_connection(*args, **kwargs))
-        return opened[-1]
-
-    monkeypatch.setattr(urllib3_connection, "create_connection", noted)
-    # More concurrent requests than the one connection that CreateTable left open can carry.
-    await asyncio.gather(*(store.call("GetItem", KEY) for _ in range(8)))
-    assert opened
-    assert all(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in opened)
 
 
 async def test_a_refusal_carries_its_item_and_a_cancellation_its_reasons(store: Store) -> None:
@@ -199,7 +180,7 @@ async def test_another_refusal_is_not_tried_again() -> None:
 
 
 async def test_silence_after_sending_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "READ_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(remote, "REQUEST_TIMEOUT_S", 0.05)
     async with misbehaving(lambda _number: b"HTTP/1.1 200 OK\r\n") as (store, _asked):
         with pytest.raises(StoreOutcomeUnknown):
             await store.call("PutItem", PUT)

@@ -3,8 +3,8 @@
     dynamodb:?region=us-east-1                         Amazon's endpoint of the region, botocore's credential chain
     dynamodb+http://127.0.0.1:8000?region=us-east-1    another server; dummy credentials if there are no others
 
-Requests and responses pass as they are on the wire. botocore signs them, finds the endpoint and the credentials, and
-sends them from a bounded pool of threads. Errors are classified by whether the request may have taken place:
+Requests and responses pass as they are on the wire: signed by :mod:`bursar.web.sigv4_signing`, and posted by the HTTP
+client of this house. Errors are classified by whether the request may have taken place:
 
     no connection (refused, unknown name, connect timeout, certificate)  StoreUnreachable
     sent, then a timeout, a reset, or an unreadable reply                StoreOutcomeUnknown for a write
@@ -18,22 +18,26 @@ Reads are retried after every error. Other writes are not: the caller knows how 
 import asyncio
 import os
 import random
-import re
-import socket
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from zlib import crc32
 
 import orjson
 
+from bursar.clock import Clock, system_clock
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
 from bursar.dynamo.server.x_amz_target import STREAM_OPERATIONS, TARGETS
+from bursar.web.aws import AwsKeySource, FixedKeys, KeysNotFound, endpoint, find_keys, find_region
+from bursar.web.http_client import HttpClient
+from bursar.web.http_reply import HttpClientError, RequestNotSent
+from bursar.web.sigv4_signing import AwsKeys, signed_headers
 
 REQUESTS_AT_ONCE_MAX = 32
-CONNECT_TIMEOUT_S = 3.0
-READ_TIMEOUT_S = 15.0
+REQUEST_TIMEOUT_S = 15.0
+REPLY_BYTES_MAX = 64 * 1024 * 1024
+"""A page of 1 MB, or a batch of 16 MB, grows when it is written as JSON."""
+SERVICE = "dynamodb"  # streams are signed for it too
 TRIES_MAX = 4
 RETRY_DELAY_S = 0.05
 RETRY_DELAY_S_MAX = 1.0
@@ -45,10 +49,6 @@ _THROTTLES = frozenset(
 )
 _TARGETS = {operation: target.decode() for target, operation in TARGETS.items()}
 _DUMMY_KEY = "bursar"
-_SOCKET_OPTIONS: Any = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]  # botocore's stubs say a list of strings
-"""urllib3 sends a request's head and body in two writes.
-With Nagle's algorithm the second write waits for the peer's delayed acknowledgement, about 40 ms.
-A bare ``URLLib3Session`` replaces urllib3's default of TCP_NODELAY with no options; botocore's clients pass it too."""
 
 
 class RemoteStore:
@@ -57,7 +57,6 @@ class RemoteStore:
     def __init__(self, sender: "_Sender", randomness: random.Random) -> None:
         self._sender = sender
         self._randomness = randomness
-        self._threads = ThreadPoolExecutor(REQUESTS_AT_ONCE_MAX, thread_name_prefix="dynamodb")
 
     @property
     def endpoints(self) -> tuple[str, str]:
@@ -68,11 +67,10 @@ class RemoteStore:
         """Carry out one request. Raises ``DynamoError``, ``StoreUnreachable``, ``StoreOutcomeUnknown``."""
         body = orjson.dumps(request)
         reads = operation in _READS or operation.startswith(_READ_PREFIXES)
-        loop = asyncio.get_running_loop()
         for tried in range(1, TRIES_MAX + 1):
             last = tried == TRIES_MAX
             try:
-                return await loop.run_in_executor(self._threads, self._sender.exchange, operation, body)
+                return await self._sender.exchange(operation, body)
             except DynamoError as error:
                 server_error = error.http_status >= 500
                 if server_error and not reads:
@@ -91,114 +89,85 @@ class RemoteStore:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def close(self) -> None:
-        """Finish the requests in progress, then end the threads and the connections."""
-        await asyncio.to_thread(self._threads.shutdown)
-        self._sender.close()
+        """Close the connections. The outcome of a request in progress is unknown."""
+        await self._sender.close()
 
 
-async def open_remote_store(url: str, *, randomness: random.Random | None = None) -> RemoteStore:
+async def open_remote_store(
+    url: str, *, randomness: random.Random | None = None, clock: Clock = system_clock
+) -> RemoteStore:
     """Return the store that ``url`` names, without sending anything; ``randomness`` jitters the delays between retries.
 
-    Raises ``ValueError`` for a URL that names no store, and when no region or no credentials can be found.
+    ``clock`` gives the time of signatures. Raises ``ValueError`` for a URL that names no store, and when no region or
+    no credentials can be found.
     """
-    sender = await asyncio.to_thread(_Sender, url)
-    return RemoteStore(sender, randomness or random.SystemRandom())
+    return RemoteStore(await asyncio.to_thread(_sender, url, clock), randomness or random.SystemRandom())
+
+
+def _sender(url: str, clock: Clock) -> "_Sender":
+    """Return the sender to ``url``. Looking for credentials may read files and ask the network."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+    if set(options) - {"region"}:
+        raise ValueError(f"store URL: must have no option but region; got {url!r}")
+    is_custom_endpoint = parts.scheme != "dynamodb"
+    region = options.get("region") or find_region() or ("us-east-1" if is_custom_endpoint else "")
+    if not region:
+        raise ValueError(f"store URL: must name a region, as in dynamodb:?region=us-east-1; got {url!r}")
+    endpoints = _endpoints(parts.scheme, parts.netloc, region)
+    try:
+        keys = find_keys()
+    except KeysNotFound as error:
+        raise ValueError(f"AWS credentials: {error}") from error
+    if keys is None and is_custom_endpoint:
+        keys = FixedKeys(AwsKeys(_DUMMY_KEY, _DUMMY_KEY))
+    if keys is None:
+        raise ValueError(f"AWS credentials: must be configured for {url!r}; none were found")
+    return _Sender(endpoints, region, keys, clock)
 
 
 class _Sender:
-    """Signs and sends one request at a time per thread, by botocore's lower half (no service model is loaded)."""
+    """Signs and sends requests."""
 
-    def __init__(self, url: str) -> None:
-        from botocore.credentials import Credentials
-        from botocore.httpsession import URLLib3Session
-        from botocore.session import get_session
+    def __init__(self, endpoints: tuple[str, str], region: str, keys: AwsKeySource, clock: Clock) -> None:
+        self.endpoints = endpoints
+        self._region = region
+        self._keys = keys
+        self._clock = clock
+        self._http = HttpClient(connections_max=REQUESTS_AT_ONCE_MAX, reply_bytes_max=REPLY_BYTES_MAX)
 
-        parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-        if set(options) - {"region"}:
-            raise ValueError(f"store URL: must have no option but region; got {url!r}")
-        session = get_session()
-        is_custom_endpoint = parts.scheme != "dynamodb"
-        self._region = (
-            options.get("region")
-            or session.get_config_variable("region")
-            or ("us-east-1" if is_custom_endpoint else "")
-        )
-        if not self._region:
-            raise ValueError(f"store URL: must name a region, as in dynamodb:?region=us-east-1; got {url!r}")
-        self.endpoints = _endpoints(parts.scheme, parts.netloc, self._region, session)
-        credentials = session.get_credentials()
-        if credentials is None and is_custom_endpoint:
-            credentials = Credentials(_DUMMY_KEY, _DUMMY_KEY)
-        if credentials is None:
-            raise ValueError(f"AWS credentials: must be configured for {url!r}; none were found")
-        self._credentials = credentials
-        timeouts_s: Any = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)  # botocore's stubs lack the pair
-        self._http = URLLib3Session(
-            timeout=timeouts_s, max_pool_connections=REQUESTS_AT_ONCE_MAX, socket_options=_SOCKET_OPTIONS
-        )
-
-    def exchange(self, operation: str, body: bytes) -> dict[str, Any]:
+    async def exchange(self, operation: str, body: bytes) -> dict[str, Any]:
         """Send one request and read its answer. Raises as :meth:`RemoteStore.call` does, without retries."""
-        from botocore import exceptions
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-
-        request = AWSRequest(
-            method="POST",
-            url=self.endpoints[operation in STREAM_OPERATIONS],
-            data=body,
-            headers={
-                "Content-Type": "application/x-amz-json-1.0",
-                "X-Amz-Target": _TARGETS[operation],
-                "Accept-Encoding": "identity",
-            },
-        )
+        url = self.endpoints[operation in STREAM_OPERATIONS]
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": _TARGETS[operation]}
         try:
-            # Frozen: a renewal must not change the secret between reading the key and reading the secret.
-            SigV4Auth(self._credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(request)
-            response = self._http.send(request.prepare())
-        except (
-            exceptions.EndpointConnectionError,
-            exceptions.ConnectTimeoutError,
-            exceptions.ProxyConnectionError,
-            exceptions.CredentialRetrievalError,
-        ) as error:
+            keys = await self._keys.keys()
+            signed = signed_headers(url, headers, body, keys, service=SERVICE, region=self._region, now=self._clock())
+            reply = await self._http.post(url, body, signed, REQUEST_TIMEOUT_S)
+        except (RequestNotSent, KeysNotFound) as error:
             raise StoreUnreachable(f"{operation}: {error}") from error
-        except exceptions.SSLError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise StoreUnreachable(f"{operation}: {error}") from error
+        except HttpClientError as error:
             raise StoreOutcomeUnknown(f"{operation}: {error}") from error
-        except exceptions.BotoCoreError as error:
-            raise StoreOutcomeUnknown(f"{operation}: {error}") from error
-        return _answer(operation, response.status_code, response.headers, response.content)
+        return _answer(operation, reply.status, reply.headers, reply.body)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        await self._http.close()
 
 
-def _endpoints(scheme: str, netloc: str, region: str, session: Any) -> tuple[str, str]:
+def _endpoints(scheme: str, netloc: str, region: str) -> tuple[str, str]:
     """Return the URLs of the data operations and of the streams' operations."""
     if scheme != "dynamodb":
         if not netloc:
             raise ValueError(f"store URL: must name a host, as in {scheme}://127.0.0.1:8000; got none")
-        endpoint = f"{scheme.removeprefix('dynamodb+')}://{netloc}/"
-        return endpoint, endpoint
-    configured = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
-    suffix = next(
-        (
-            partition["dnsSuffix"]
-            for partition in session.get_data("endpoints")["partitions"]
-            if region in partition["regions"] or re.fullmatch(partition["regionRegex"], region)
-        ),
-        None,
-    )
-    if suffix is None:
-        raise ValueError(f"AWS region: must be one that botocore knows; got {region!r}")
-    data = configured or f"https://dynamodb.{region}.{suffix}/"
-    streams = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB_STREAMS") or configured
-    return data, streams or f"https://streams.dynamodb.{region}.{suffix}/"
+        custom = f"{scheme.removeprefix('dynamodb+')}://{netloc}/"
+        return custom, custom
+    data = endpoint(SERVICE, region)
+    if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ and "AWS_ENDPOINT_URL_DYNAMODB_STREAMS" not in os.environ:
+        return data, data
+    if "AWS_ENDPOINT_URL_DYNAMODB_STREAMS" in os.environ:
+        return data, endpoint("dynamodb_streams", region)
+    return data, endpoint("streams.dynamodb", region)
 
 
 def _answer(operation: str, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
