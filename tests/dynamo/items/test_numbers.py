@@ -163,6 +163,15 @@ def test_a_sum_beyond_38_digits_is_called_an_overflow(left: str, right: str) -> 
         ("0.5", 2),
         ("9" * 38, 20),
         ("1.23", 3),
+        ("12000", 3),
+        ("0.012", 3),
+        ("1010", 3),
+        ("10.05", 3),
+        ("3.14159", 5),
+        ("123456", 4),
+        ("100.5", 4),
+        ("0.15", 2),
+        ("-42", 3),
     ],
 )
 def test_a_number_takes_a_byte_for_two_digits_and_one_more(text: str, size_bytes: int) -> None:

@@ -2,9 +2,10 @@
 
 A strongly consistent read takes one unit per 4 KB, an eventually consistent one half of it, a transactional one double;
 at least one step is billed. A write takes one unit per 1 KB of the larger of the old and the new item, double in a
-transaction. Each index whose projected part changes is billed too, twice (a delete and a put) when its key changes.
-Source: Developer Guide, "Read/write capacity mode" and "Global secondary indexes: Provisioned throughput
-considerations".
+transaction. Each index whose projected part changes is billed too, twice (a delete and a put) when its key changes; a
+transaction does not double it. Source: Developer Guide, "Read/write capacity mode" and "Global secondary indexes:
+Provisioned throughput considerations"; the factor of an index in a transaction was measured against Amazon's
+(nubo-db/dynoxide, pull request 188).
 """
 
 from collections.abc import Mapping
@@ -65,7 +66,6 @@ class Consumption:
         for index in self.table.indexes.values():
             units = index_write_units(index, old, new)
             if units:
-                units *= TRANSACTION_FACTOR if transactional else 1.0
                 self.indexes[index.name] = self.indexes.get(index.name, 0.0) + units
 
     def response(self, detail: str, *, by_kind: bool = False) -> dict[str, Any]:
