@@ -1,7 +1,7 @@
 """Sign a POST to an AWS service with Signature Version 4. :mod:`bursar.web.sigv4` verifies such signatures.
 
-The body is hashed into the signature, and every header that is given is signed. Source: IAM user guide, "Create a signed
-AWS API request".
+The body is hashed into the signature, and every header that is given is signed. Source: IAM user guide, "Create a
+signed AWS API request".
 """
 
 import hashlib
