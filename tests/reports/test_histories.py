@@ -13,10 +13,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pyiceberg.table import Table
 
+from bursar.payments.records import ZERO, Attempt
 from bursar.payments.status import Status
 from bursar.reports.lake.iceberg import commit_files
-from bursar.reports.lake.rows import attempt_row, event_row
+from bursar.reports.lake.rows import attempt_row, event_row, micros, reversal_row
+from bursar.reports.lake.schema import TABLES
 from bursar.reports.reports import Reports
+from bursar.reports.sql.answer import Question
 from tests.support.hypothesis_profiles import examples
 from tests.support.reports.book import DAY_S, Book
 
@@ -27,6 +30,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("start"), st.integers(1, 4)),
         st.tuples(st.just("move"), st.integers(0, 50), st.sampled_from(STATUSES)),
+        st.tuples(st.just("reverse"), st.integers(0, 50)),
         st.tuples(st.just("wait"), st.sampled_from((0.001, 1.0, 299.0, 301.0, 4000.0, DAY_S, 20 * DAY_S))),
         st.tuples(st.just("write")),
         st.tuples(st.just("kill"), st.integers(0, 3), st.sampled_from(("before", "after"))),
@@ -92,6 +96,11 @@ class History:
             if known[which % len(known)].live:
                 self.book.move(known[which % len(known)], status)
 
+    async def reverse(self, which: int) -> None:
+        paid = [attempt for attempt in self.book.attempts.values() if attempt.net_amount >= 1]
+        if paid:
+            self.book.reverse(paid[which % len(paid)], "1.00")
+
     async def wait(self, seconds: float) -> None:
         self.book.now += seconds
 
@@ -113,10 +122,23 @@ class History:
         self.reports = self._opened()
 
     async def ask(self) -> None:
-        payments = await self.reports.sql("SELECT * FROM payments ORDER BY agency_tracking_id")
-        events = await self.reports.sql("SELECT * FROM payment_events ORDER BY agency_tracking_id, seq")
-        assert [plain(row) for row in payments.rows] == sorted(map(attempt_row, self.book.attempts.values()))
-        assert [plain(row) for row in events.rows] == sorted(map(event_row, self.book.events), key=lambda row: row[:2])
+        attempts = sorted(self.book.attempts.values(), key=lambda attempt: attempt.agency_tracking_id)
+        expected = {
+            "payments": [(*attempt_row(attempt), *derived(attempt)) for attempt in attempts],
+            "payment_events": sorted(map(event_row, self.book.events), key=lambda row: row[:2]),
+            "reversals": sorted(map(reversal_row, self.book.reversals), key=lambda row: row[:2]),
+        }
+        answers = await self.reports.answers(
+            [Question(f"SELECT * FROM {schema.name} ORDER BY {', '.join(schema.key)}") for schema in TABLES]
+        )
+        for schema, answer in zip(TABLES, answers, strict=True):
+            assert [plain(row) for row in answer.rows] == expected[schema.name]
+
+
+def derived(attempt: Attempt) -> tuple[Any, ...]:
+    """Return the derived columns of the attempt's row."""
+    settled_at = micros(attempt.updated_at) if attempt.status == "processed" else None
+    return settled_at, attempt.reversed_amount or ZERO, attempt.net_amount
 
 
 def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -171,8 +193,10 @@ MOVED_IN_THE_LAKE: list[Step] = [
     ("wait", DAY_S),
     ("write",),
     ("move", 1, "failed"),
+    ("move", 3, "processed"),
     ("wait", DAY_S),
     ("write",),
+    ("reverse", 0),
     ("restart",),
     ("ask",),
     ("move", 2, "failed"),

@@ -14,7 +14,9 @@ from bursar.clock import from_iso_ms
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome
+from bursar.payments.reversals import ReversalReport
 from bursar.reports.reports import Reports
+from bursar.reports.tail.index_source import IndexSource
 from tests.support.write_paths import SWAP
 
 
@@ -97,6 +99,41 @@ async def test_the_lake_equals_the_table_it_was_written_from(portal: tuple[Ledge
     assert sum(check.lake.rows for check in verification.months if check.table == "payments") == 29
     answer = await reports.sql("SELECT status, count(*) FROM payments GROUP BY status ORDER BY status")
     assert answer.rows == [("initiated", 1), ("processed", 30)]
+
+
+@pytest.mark.parametrize("follows_index", [False, True])
+async def test_reversals_and_requests_for_refunds_are_in_the_next_answer(
+    portal: tuple[Ledger, Reports], moment: Moment, tmp_path: Path, follows_index: bool
+) -> None:
+    ledger, reports = portal
+    if follows_index:
+        source = IndexSource(ledger, ledger._store, "bursar-payments", moment)
+        reports = Reports(ledger._store, f"file:{tmp_path / 'another lake'}", moment, source=source)
+    attempt = await paid(ledger, moment, 1)
+    await reports.write_lake()
+    moment.now += 40 * 86_400
+    report = ReversalReport("charged_back", Decimal("15.00"), "operator", by="Ada", reason_code="4837")
+    attempt, _ = await ledger.reversals.record(attempt, report, actor="operator")
+    attempt, first = await ledger.reversals.request_refund(attempt, Decimal("5.00"), by="Ada", reason="twice")
+    attempt, second = await ledger.reversals.request_refund(attempt, Decimal("6.00"), by="Ada", reason="other")
+    attempt, third = await ledger.reversals.request_refund(attempt, Decimal("7.00"), by="Ada", reason="more")
+    attempt, _ = await ledger.reversals.approve(attempt, first.seq, by="Grace", reason="yes")
+    await ledger.reversals.reject(attempt, second.seq, by="Grace", reason="no")
+    for _ in range(2):
+        rows = (await reports.sql("SELECT kind, amount, requested_by, approved_by FROM reversals ORDER BY 2")).rows
+        assert rows == [("refunded", 5, "Ada", "Grace"), ("charged_back", 15, None, None)]
+        assert (await reports.sql("SELECT reversed_amount, net_amount FROM payments")).rows == [(20, 40)]
+        requests = "SELECT refund, amount, status, requested_by, decided_by, decision_reason FROM refund_requests"
+        assert (await reports.sql(f"{requests} ORDER BY refund")).rows == [
+            (first.seq, 5, "approved", "Ada", "Grace", "yes"),
+            (second.seq, 6, "rejected", "Ada", "Grace", "no"),
+            (third.seq, 7, "open", "Ada", None, None),
+        ]
+        moment.now += 3600
+        await reports.write_lake()
+    assert (await reports.verify_lake()).equal
+    if follows_index:
+        await reports.close()
 
 
 async def test_an_embedded_store_is_followed_by_commits_and_not_by_clocks(

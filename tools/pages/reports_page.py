@@ -4,17 +4,18 @@ python -m tools.pages.reports_page > docs/reports.md
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bursar.reports.current import COMMIT_AGE_MAX_S, COMMIT_ROWS_MIN
 from bursar.reports.lake.lake import POSITION
-from bursar.reports.lake.schema import TABLES, TableSchema
+from bursar.reports.lake.schema import PAYMENTS, TABLES, Column, TableSchema
 from bursar.reports.lake.twin import DAY_COLUMNS, DAYS, NEW_ROWS_MIN
 from bursar.reports.named_reports import NamedReport, named_reports
 from bursar.reports.reports import QUERY_TIMEOUT_S
 from bursar.reports.sql.answer import ROWS_MAX
 from bursar.reports.sql.session import MEMORY_MAX
 from bursar.reports.sql.statement import STATEMENT_BYTES_MAX
+from bursar.reports.sql.views import DERIVED_COLUMNS, VIEWS, View
 from bursar.reports.tail.index_source import OVERLAP_S
 
 EXAMPLES = (
@@ -41,6 +42,16 @@ EXAMPLES = (
     (
         "The steps of all attempts, counted",
         "SELECT from_status, to_status, event, count(*) FROM payment_events GROUP BY ALL ORDER BY 4 DESC",
+    ),
+    (
+        "Money that came back, by month and kind",
+        "SELECT date_trunc('month', recorded_on) AS month, kind, count(*), sum(amount)\n"
+        "FROM reversals GROUP BY 1, 2 ORDER BY 1, 2",
+    ),
+    (
+        "Collected and net, by month of settlement",
+        "SELECT date_trunc('month', final_on) AS month, sum(amount) AS collected, sum(net_amount) AS net\n"
+        "FROM payments WHERE status = 'processed' GROUP BY 1 ORDER BY 1",
     ),
     (
         "Obligations that took more than one attempt",
@@ -71,6 +82,8 @@ def _lines() -> Iterator[str]:
     yield "The attempts of `payments`, counted and summed: one row or more per combination of the first seven columns."
     yield f"Columns: {', '.join(DAY_COLUMNS)}, attempts, amount."
     yield "It exists in DuckDB only; in Athena, group `payments`."
+    for view in VIEWS:
+        yield from _view(view)
     yield ""
     yield "## Examples"
     for title, statement in EXAMPLES:
@@ -91,9 +104,28 @@ def _table(schema: TableSchema) -> Iterator[str]:
     yield f"Key: {', '.join(schema.key)}."
     yield f"Partitioned by the month of {schema.partition_day}."
     yield ""
+    yield from _columns(schema.columns)
+    if schema is PAYMENTS:
+        yield ""
+        yield "Queries see these columns too; they are derived, and not in the lake:"
+        yield ""
+        yield from _columns(DERIVED_COLUMNS)
+
+
+def _view(view: View) -> Iterator[str]:
+    yield ""
+    yield f"### {view.name}"
+    yield ""
+    yield f"{view.meaning[0].upper()}{view.meaning[1:]}."
+    yield "It is a view, and not in the lake."
+    yield ""
+    yield from _columns(view.columns)
+
+
+def _columns(columns: Sequence[Column]) -> Iterator[str]:
     yield "| column | type | null | meaning |"
     yield "|---|---|---|---|"
-    for column in schema.columns:
+    for column in columns:
         yield f"| {column.name} | {column.sql_type} | {'' if column.required else 'yes'} | {column.meaning} |"
 
 
@@ -124,12 +156,14 @@ Each answer includes the time as of which it holds, and all parts of one answer 
     lake    payments        finals, append-only, by month of settlement ─────┤
                             live attempts, replaced by each commit           │
             payment_events  append-only, by month ───────────────────────────┤
+            reversals       append-only, by month ───────────────────────────┤
             twin.duckdb     the same rows in DuckDB's format, and daily sums ┘
 
 - **Final is final.**
-  An attempt that is `processed` or `failed` never changes, and nor does an event, so their rows are written once.
+  An attempt that is `processed` or `failed` never changes, and nor does an event or a reversal.
+  So their rows are written once, and the sum of an attempt's reversals is computed when a query reads it.
   Every other attempt is *live*: each commit replaces the small partition of live attempts (`final_on` is null).
-  The tail has the live attempts, and the finals and events that the lake does not hold yet.
+  The tail has the live attempts, and the final rows that the lake does not hold yet.
   So lake and tail are disjoint, and a query is their union.
 - **A position, not a clock.**
   Each commit contains the position of the last change that it holds.
@@ -144,6 +178,7 @@ Each answer includes the time as of which it holds, and all parts of one answer 
   The age of the table does not matter: a table that was restored, copied or loaded is founded like any other.
   A lake is also founded again when its position is lost.
   That is so when the store was replaced, or when its stream was not read for 24 hours.
+  A lake of an older version gets the tables and columns that it lacks, and is founded again.
 - **The twin** holds rows of the lake in DuckDB's own format, which is several times faster to read than Parquet.
   It is derived: it may be deleted, and is made again with the next {NEW_ROWS_MIN:,} rows.
 - `bursar up` and `bursar portal` commit after {COMMIT_ROWS_MIN:,} rows or {COMMIT_AGE_MAX_S / 60:.0f} minutes.

@@ -17,7 +17,7 @@ not apply. None is an absent attribute. ``to_item(from_item(item)) == item`` for
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -254,9 +254,16 @@ AMOUNT_CODEC: Final = Codec(
     "N", lambda amount: format(money(amount).normalize(), "f"), lambda text: money(Decimal(text))
 )
 _JSON: Final = Codec("S", canonical_json, json.loads)
+
+
+def classification_text(parts: Sequence[ClassifiedAmount]) -> str:
+    """Return the JSON text of a classification, as items store it: ``[["id", "24.00"], …]``."""
+    return json.dumps([[part.classification_id, f"{part.amount:f}"] for part in parts], separators=(",", ":"))
+
+
 _CLASSIFICATION: Final = Codec(
     "S",
-    lambda parts: json.dumps([[part.classification_id, f"{part.amount:f}"] for part in parts], separators=(",", ":")),
+    classification_text,
     lambda text: tuple(ClassifiedAmount(name, Decimal(amount)) for name, amount in json.loads(text)),
 )
 _OBLIGATION_LAYOUT: Final = Layout(

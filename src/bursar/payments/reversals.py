@@ -154,6 +154,8 @@ _DECISION: Final[dict[str, tuple[str, Codec]]] = {
 _REFUND_LAYOUT: Final = Layout(
     RefundRequest, _REQUEST | {"status": ("status", TEXT), "approved_by": ("approvedBy", TEXT)} | _DECISION
 )
+REVERSAL_ATTRIBUTES: Final = _REVERSAL_LAYOUT.attribute_of
+"""Field of a reversal → the attribute that holds it."""
 REQUEST_ATTRIBUTES: Final = tuple(attribute for attribute, _ in _REQUEST.values())
 """The attributes of a request for a refund that never change."""
 DECISION_ATTRIBUTES: Final = tuple(attribute for attribute, _ in _DECISION.values())

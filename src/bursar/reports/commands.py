@@ -34,7 +34,7 @@ _format = click.option(
 @_format
 @click.pass_context
 def sql(ctx: click.Context, statement: str, form: str) -> None:
-    """Query all payments in SQL: one SELECT over payments and payment_events."""
+    """Query all payments in SQL: one SELECT over payments, payment_events and reversals."""
     rows_max = _rows_max(form)
     _print(_run(ctx, lambda reports: reports.sql(statement, rows_max=rows_max, cuts=True)), form)
 

@@ -20,7 +20,7 @@ from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake.lake import Lake, LakeState, no_state
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import TableRow, arrow_table
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES
+from bursar.reports.lake.schema import PAYMENTS, TABLES
 from bursar.reports.lake.twin import refresh_twin
 from bursar.reports.lake.writer import Batch, LakeWriter, writing
 from bursar.reports.sql.shared_session import Sessions, SharedSession
@@ -284,7 +284,7 @@ class Current:
         """Commit the rows before the tail's position. ``founding``: all its rows, without a position."""
         position = None if founding else tail.position
         below = tail.position.order
-        moved = {PAYMENTS.name: tail.finals.below(below), PAYMENT_EVENTS.name: tail.events.below(below)}
+        moved = {name: rows.below(below) for name, rows in tail.finals.items()}
         expected = _positions(self._state)
         is_first = self._founded_at is not None and _is_empty(self._state)
         if not any(moved.values()) and expected == {schema.name: position for schema in TABLES}:
@@ -315,8 +315,8 @@ class Current:
         self._committed_at = self._checked_at = self._clock()
         await self._set_state(state)
         if position is None:
-            tail.finals.drop_below(below)
-            tail.events.drop_below(below)
+            for rows in tail.finals.values():
+                rows.drop_below(below)
             tail.replaced.clear()
         else:
             self._founded_at, self._must_found = None, False

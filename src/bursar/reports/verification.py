@@ -1,8 +1,8 @@
 """Prove that the lake equals the table, month by month: counts, sums and a checksum. Rebuild what differs.
 
 The proof shares little with the writer: it reads the table by Scan, not through the changes, and the lake through
-Iceberg, not through DuckDB or the twin. Final attempts and events are compared, because they never change. The rows of
-the tail are left out on both sides: the lake does not hold them yet.
+Iceberg, not through DuckDB or the twin. Final attempts, events and reversals are compared, because they never change.
+The rows of the tail are left out on both sides: the lake does not hold them yet.
 
 The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order, and a row can be
 taken out again.
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final
 
 from bursar.clock import Clock, iso_ms
 from bursar.reports.lake.lake import NAMESPACE, Lake, LakeState
-from bursar.reports.lake.rows import RowKey, TableRow, arrow_table, is_final, micros, plain_rows
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES, TableSchema
+from bursar.reports.lake.rows import RowKey, TableRow, arrow_table, micros, plain_rows
+from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema, table_named
 
 if TYPE_CHECKING:
     from bursar.reports.current import Current
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Tally:
-    """The rows of one month on one side: their number, their amount in dollars and their checksum."""
+    """The rows of one month on one side: their number, their amount in dollars, if any, and their checksum."""
 
     rows: int = 0
     amount: Decimal = Decimal(0)
@@ -49,7 +49,7 @@ class Tally:
     def add(self, schema: TableSchema, row: TableRow, times: int = 1) -> None:
         """Add one row of the table; take it out if ``times`` is -1."""
         self.rows += times
-        if schema is PAYMENTS:
+        if "amount" in schema.column_names:
             self.amount += times * row[schema.position("amount")]
         digest = blake2b(repr(row).encode(), digest_size=_HASH_BYTES).digest()
         self.checksum = (self.checksum + times * int.from_bytes(digest)) % _HASHES
@@ -75,7 +75,7 @@ class MonthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Every month of both tables, the watermarks (epoch s) at which they were compared, and the rebuilt months.
+    """Every month of each table, the watermarks (epoch s) at which they were compared, and the rebuilt months.
 
     ``rebuilt`` has (table, month) of each month that differed and was written again from the table.
     """
@@ -127,7 +127,8 @@ class _StoredSide:
 
     def leave_out(self, tail: "Tail") -> None:
         """Take out the rows of the tail, and add the other recent rows."""
-        for schema, rows in ((PAYMENTS, tail.finals), (PAYMENT_EVENTS, tail.events)):
+        for schema in TABLES:
+            rows = tail.finals[schema.name]
             for key in rows:
                 row = rows.row(key)
                 if row is None or self.recent.pop((schema.name, key), None) is not None:
@@ -135,7 +136,7 @@ class _StoredSide:
                 if row[schema.position(schema.change_time)] < self.recent_from:
                     self.months[schema.name][month_of(schema, row)].add(schema, row, -1)
         for (name, _), row in self.recent.items():
-            schema = _schema(name)
+            schema = table_named(name)
             self.months[name][month_of(schema, row)].add(schema, row)
         self.recent.clear()
 
@@ -151,7 +152,7 @@ async def verified(
     await current.with_tail(lambda tail, state: None)  # a lake that cannot be continued is founded first
     async for page in source.scan():
         for change in page:
-            if change.schema is not PAYMENTS or is_final(change.row):
+            if not change.schema.is_live(change.row):
                 stored.add(change.schema, change.key, change.row)
 
     def finish(tail: "Tail", state: LakeState) -> tuple[LakeState, frozenset[str]]:
@@ -185,7 +186,7 @@ async def _rebuild(current: "Current", source: "ChangeSource", wrong: tuple[tupl
         rows: dict[tuple[str, str], dict[RowKey, TableRow]] = {place: {} for place in wrong}
         async for page in source.scan():
             for change in page:
-                if change.schema is PAYMENTS and not is_final(change.row):
+                if change.schema.is_live(change.row):
                     continue
                 found = rows.get((change.schema.name, month_of(change.schema, change.row)))
                 if found is not None:
@@ -200,8 +201,7 @@ def _rewriting(
 ) -> "Callable[[LakeWriter, Tail], LakeState]":
     def rewrite(writer: "LakeWriter", tail: "Tail") -> LakeState:
         for (name, month), found in rows.items():
-            schema = _schema(name)
-            later = tail.finals if schema is PAYMENTS else tail.events
+            schema, later = table_named(name), tail.finals[name]
             kept = [row for key, row in found.items() if key not in later]
             writer.replace_month(schema, _month_number(month), arrow_table(schema, kept))
         return writer.state()
@@ -219,8 +219,8 @@ def _tally_lake(lake: Lake, state: LakeState, replaced: frozenset[str]) -> Month
             scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
             for batch in scan.to_arrow_batch_reader():
                 for row in plain_rows(schema, batch):
-                    if row[schema.position(schema.partition_day)] is None:
-                        continue  # live
+                    if schema.is_live(row):
+                        continue
                     if schema is not PAYMENTS or row[0] not in replaced:
                         months[schema.name][month_of(schema, row)].add(schema, row)
     return months
@@ -235,7 +235,3 @@ def month_of(schema: TableSchema, row: TableRow) -> str:
 def _month_number(month: str) -> int:
     year, number = map(int, month.split("-"))
     return (year - 1970) * 12 + number - 1
-
-
-def _schema(name: str) -> TableSchema:
-    return next(schema for schema in TABLES if schema.name == name)

@@ -6,7 +6,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.payments.records import Attempt, Event, from_item, obligation_of, to_item, whole_ms
+from bursar.payments.records import Attempt, ClassifiedAmount, Event, from_item, obligation_of, to_item, whole_ms
+from bursar.payments.reversals import REVERSAL_KINDS, ReversalKind, reversal_from_item, reversal_to_item
 from bursar.payments.status import STATUSES
 from bursar.reports.lake.fast_rows import item_row
 from bursar.reports.lake.rows import record_row
@@ -49,11 +50,33 @@ def test_a_row_of_an_item_equals_the_row_of_its_record(
         metadata_erased_at=erased,
     )
     event = replace(book.events[0], at=updated, detail=detail)
+    if code is not None:
+        attempt = replace(attempt, classification=(ClassifiedAmount(code, attempt.amount),))
     for record in (attempt, event):
         item = to_item(record)
         stored = from_item(item)
         assert isinstance(stored, Attempt | Event)
         assert item_row(item) == record_row(stored)
+
+
+@examples(50)
+@given(
+    st.sampled_from(REVERSAL_KINDS),
+    times,
+    st.integers(1, 99_999_999_999),
+    texts,
+    st.none() | st.dates().map(str) | st.text(min_size=1, max_size=10),
+)
+def test_a_row_of_a_reversals_item_equals_the_row_of_its_record(
+    kind: ReversalKind, at: float, cents: int, text: str | None, day: str | None
+) -> None:
+    book = Book()
+    book.now = at
+    book.reverse(
+        book.start(), f"{Decimal(cents) / 100:f}", kind, reason=text, debit_voucher=text, by=text, effective_on=day
+    )
+    item = reversal_to_item(book.reversals[0])
+    assert item_row(item) == record_row(reversal_from_item(item))
 
 
 def test_other_items_have_no_row(book: Book) -> None:

@@ -9,7 +9,7 @@ from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake import vacuum
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.merging import CLASS_FACTOR
-from bursar.reports.lake.schema import PAYMENTS, arrow_schema
+from bursar.reports.lake.schema import PAYMENTS, TABLES, arrow_schema
 from bursar.reports.lake.writer import Batch, LakeWriter, writing
 from bursar.reports.reports import Reports
 from tests.support.reports.book import DAY_S, Book
@@ -31,7 +31,7 @@ def test_where_a_lake_is(tmp_path: Path) -> None:
 
 def test_reading_a_missing_lake_creates_nothing(tmp_path: Path) -> None:
     state = Lake.at(f"file:{tmp_path}/lake").state()
-    assert [table.watermark for table in state.values()] == [None, None]
+    assert [table.watermark for table in state.values()] == [None] * len(TABLES)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,7 +91,7 @@ async def test_the_slower_of_two_committing_writers_changes_nothing(
     with lake.catalog() as catalog:
         late = lake.tables(catalog)["payments"]
         await reports.write_lake()
-        tables = {"payments": late, "payment_events": late}
+        tables = {schema.name: late for schema in TABLES}
         nothing = {name: arrow_schema(PAYMENTS).empty_table() for name in tables}
         with pytest.raises(LakeBusy, match="at the same time"):
             LakeWriter(catalog, tables).commit(Batch(nothing, None), None, book.now)
@@ -162,7 +162,7 @@ async def test_writing_again_leaves_no_orphan_metadata(book: Book, reports: Repo
         await reports.write_lake()
         with writing(lake):
             pass
-    for folder in ("payments", "payment_events"):
+    for folder in (schema.name for schema in TABLES):
         known = sorted(path.name for path in (tmp_path / "lake" / folder / "metadata").glob("*.metadata.json"))
         numbers = [name.split("-")[0] for name in known]
         assert numbers == sorted(set(numbers)), known

@@ -15,6 +15,7 @@ from bursar.reports.lake.schema import PAYMENTS, TABLES, arrow_schema
 from bursar.reports.sql import session
 from bursar.reports.sql.answer import Question, SqlAnswer
 from bursar.reports.sql.session import Session
+from bursar.reports.sql.views import DERIVED_COLUMNS, readable_columns
 from bursar.reports.tail.tail import TailTables
 
 NOTHING = TailTables({schema.name: arrow_schema(schema).empty_table() for schema in TABLES}, ())
@@ -139,7 +140,8 @@ def test_queries_without_other_sources_are_allowed(opened: Session) -> None:
     assert ask(opened, "FROM payments").rows == []
     assert ask(opened, "WITH payments AS (SELECT 7 AS x) SELECT x FROM payments").rows == [(7,)]
     assert ask(opened, "SELECT sum(range) FROM range(4)").rows == [(6,)]
-    assert len(ask(opened, "DESCRIBE payments").rows) == len(PAYMENTS.columns)
+    described = ask(opened, "DESCRIBE payments").rows
+    assert len(described) == len(PAYMENTS.columns) + len(DERIVED_COLUMNS)
     assert ask(opened, "VALUES (1, 'a')").rows == [(1, "a")]
 
 
@@ -266,3 +268,17 @@ def test_every_report_error_has_a_status_and_is_one_tree() -> None:
     for kind in (BadSql, LakeBroken, QueryTooLarge, QueryTooLong):
         assert issubclass(kind, ReportError)
         assert 400 <= kind.status < 600
+
+
+def test_every_name_that_a_statement_may_read_has_the_documented_columns(opened: Session) -> None:
+    for name, columns in readable_columns():
+        assert ask(opened, f"FROM {name}").columns == columns
+
+
+def test_a_statement_that_reads_no_reversed_amount_joins_no_reversals(opened: Session) -> None:
+    cursor = opened.cursor()
+    session._make_views(cursor, NOTHING)
+    for column, joins in (("amount", False), ("net_amount", True)):
+        found = cursor.execute(f"EXPLAIN SELECT fee, sum({column}) FROM payments GROUP BY fee").fetchall()
+        assert ("Join" in found[0][1]) is joins
+    cursor.close()

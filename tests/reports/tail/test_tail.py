@@ -6,7 +6,7 @@ from typing import Any
 from bursar.payments.records import Attempt, Event
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import RowKey, TableRow, record_row
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
+from bursar.reports.lake.schema import PAYMENTS
 from bursar.reports.tail.sources import RowChange
 from bursar.reports.tail.tail import Tail
 from tests.support.reports.book import Book
@@ -36,7 +36,7 @@ def test_an_attempt_is_live_until_it_is_final_and_is_there_once(book: Book) -> N
     assert column(tail, "payments", "status") == ["initiated"]
     tail.apply([change(book.move(attempt, "failed"), 12)])
     assert column(tail, "payments", "status") == ["failed"]
-    assert (len(tail.live), len(tail.finals)) == (0, 1)
+    assert (len(tail.live), len(tail.finals["payments"])) == (0, 1)
 
 
 def test_an_event_is_there_once_however_often_it_is_read(book: Book) -> None:
@@ -96,9 +96,9 @@ def test_what_the_lake_has_taken_is_forgotten(book: Book) -> None:
     live, final = book.start(), book.move(book.start(), "failed")
     tail.apply([change(live, 10, inserted=True), change(final, 11, inserted=True)])
     tail.apply([change(event, 12 + place) for place, event in enumerate(book.events)])
-    tail.rebase({PAYMENTS.name: Position("stream", 12), PAYMENT_EVENTS.name: Position("stream", 13)})
+    tail.rebase({**dict.fromkeys(tail.positions, Position("stream", 13)), PAYMENTS.name: Position("stream", 12)})
     assert column(tail, "payments", "agency_tracking_id") == [live.agency_tracking_id]
-    assert len(tail.events) == len(book.events) - 1
+    assert len(tail.finals["payment_events"]) == len(book.events) - 1
     tail.apply([change(book.events[0], 12)])
     assert tail.has_suspects, "the lake may hold it"
 

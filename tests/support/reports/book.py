@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any, cast
 
 from bursar.clock import from_iso_ms
-from bursar.payments.records import Attempt, Event, to_item
+from bursar.payments.records import ZERO, Attempt, Event, Item, to_item
+from bursar.payments.reversals import Reversal, ReversalKind, reversal_to_item
 from bursar.payments.status import EventName, Status
 from bursar.reports.tail.index_source import IndexSource
 
@@ -26,6 +27,7 @@ class Book:
         self.source = IndexSource(self, self, "bursar-payments", self.clock)
         self.attempts: dict[str, Attempt] = {}
         self.events: list[Event] = []
+        self.reversals: list[Reversal] = []
         self.reads: list[tuple[float, float]] = []
 
     def clock(self) -> float:
@@ -38,8 +40,7 @@ class Book:
         return {"Table": {"TableName": request["TableName"], "CreationDateTime": self.born}}
 
     def _page(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        records: list[Attempt | Event] = [*self.attempts.values(), *self.events]
-        items = [to_item(record) for record in records]
+        items = self._items()
         begin = int(request.get("ExclusiveStartKey", {"at": {"N": "0"}})["at"]["N"])
         end = begin + PAGE_ITEMS
         return {"Items": items[begin:end]} | ({"LastEvaluatedKey": {"at": {"N": str(end)}}} if end < len(items) else {})
@@ -47,15 +48,19 @@ class Book:
     async def close(self) -> None:
         return
 
-    async def changes(self, since: float, until: float) -> AsyncIterator[Attempt | Event]:
+    async def changed_items(self, since: float, until: float) -> AsyncIterator[Item]:
         self.reads.append((since, until))
-        records: list[tuple[float, str, Attempt | Event]] = [
-            *((a.updated_at, a.agency_tracking_id, a) for a in self.attempts.values()),
-            *((e.at, f"{e.agency_tracking_id}#{e.seq:04d}", e) for e in self.events),
+        items = self._items()
+        for item in sorted(items, key=lambda item: item["changedAt"]["S"]):
+            if since <= from_iso_ms(item["changedAt"]["S"].partition("#")[0]) < until:
+                yield item
+
+    def _items(self) -> list[Item]:
+        return [
+            *map(to_item, self.attempts.values()),
+            *map(to_item, self.events),
+            *map(reversal_to_item, self.reversals),
         ]
-        for at, _, record in sorted(records, key=lambda found: found[:2]):
-            if since <= at < until:
-                yield record
 
     def start(self, amount: str = "60.00", fee: str = FEES[0], client: str = "dawson", **values: Any) -> Attempt:
         """Add an attempt, received now."""
@@ -81,6 +86,26 @@ class Book:
     def move(self, attempt: Attempt, status: Status, event: str = "moved", **values: Any) -> Attempt:
         """Change the attempt now and return it."""
         return self._write(replace(attempt, status=status, updated_at=self.now, **values), event, attempt.status)
+
+    def reverse(self, attempt: Attempt, amount: str, kind: ReversalKind = "returned", **facts: Any) -> Attempt:
+        """Record now that ``amount`` dollars of a processed attempt went back, and return the attempt."""
+        number = sum(each.agency_tracking_id == attempt.agency_tracking_id for each in self.reversals) + 1
+        self.reversals.append(
+            Reversal(
+                client=attempt.client,
+                reference=attempt.reference,
+                agency_tracking_id=attempt.agency_tracking_id,
+                attempt_created_at=attempt.created_at,
+                seq=number,
+                reversal_id=f"{attempt.agency_tracking_id}#{kind}#{number}",
+                kind=kind,
+                amount=Decimal(amount),
+                at=self.now,
+                **{"source": "operator", **facts},
+            )
+        )
+        total = (attempt.reversed_amount or ZERO) + Decimal(amount)
+        return self._write(replace(attempt, reversed_amount=total), kind, attempt.status)
 
     def _write(self, attempt: Attempt, event: str, before: Any) -> Attempt:
         seq = attempt.event_seq + 1

@@ -162,7 +162,7 @@ class Lookups:
         DynamoDB, so a caller that must not miss a change reads an overlap. Raises ``ValueError`` for a span beyond
         ``CHANGES_SPAN_MAX_S``.
         """
-        async for item in self._changed_items(since, until, newest_first=newest_first):
+        async for item in self.changed_items(since, until, newest_first=newest_first):
             record = from_item(item)
             if isinstance(record, Attempt | Event):
                 yield record
@@ -172,11 +172,12 @@ class Lookups:
 
         The items are as they are stored, also if they are no valid events. Raises ``ValueError`` as ``changes``.
         """
-        async for item in self._changed_items(since, until):
+        async for item in self.changed_items(since, until):
             if item["sk"].get("S", "").startswith(EVENTS_BEGIN):
                 yield item
 
-    async def _changed_items(self, since: float, until: float, *, newest_first: bool = False) -> AsyncIterator[Item]:
+    async def changed_items(self, since: float, until: float, *, newest_first: bool = False) -> AsyncIterator[Item]:
+        """Yield the items of records of every kind that changed in ``since`` ≤ t < ``until``, as :meth:`changes`."""
         if until - since > CHANGES_SPAN_MAX_S:
             raise ValueError(f"until - since: must be at most {CHANGES_SPAN_MAX_S} s; got {until - since:.0f} s")
         first, last = int(since // BUCKET_S), int(until // BUCKET_S)

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from bursar.clock import from_iso_ms
 from bursar.dynamo.items.attribute_values import Item
-from bursar.payments.records import ATTEMPT, ATTRIBUTE_OF, EVENT, money
+from bursar.payments.records import ATTRIBUTE_OF, money
+from bursar.payments.reversals import REVERSAL, REVERSAL_ATTRIBUTES
 from bursar.payments.status import FINAL, STATUSES, payment_status
-from bursar.reports.lake.rows import RowKey, TableRow, court_day, public_detail
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, Column, TableSchema
+from bursar.reports.lake.rows import RowKey, TableRow, court_day, public_detail, reported_day
+from bursar.reports.lake.schema import PAYMENTS, TABLES, Column, TableSchema
 
 _SECOND_CHARS: Final = len("2026-11-22T19:30:00")
 _HOUR_CHARS: Final = len("2026-11-22T19")
@@ -25,16 +26,14 @@ _MICROS: Final = 1_000_000
 
 def item_row(item: Item) -> tuple[TableSchema, RowKey, TableRow] | None:
     """Return the table, the key and the row of an item; None for an item that no table shows."""
-    kind = item.get("kind", _NO_KIND).get("S", "")
-    if kind == ATTEMPT:
-        row = tuple([convert(item.get(attribute)) for attribute, convert in _ATTEMPT])
-        if row[_STATUS] not in FINAL:
-            row = (*row[:_FINAL_ON], None, *row[_FINAL_ON + 1 :])
-        return PAYMENTS, row[:1], row
-    if kind == EVENT:
-        row = tuple([convert(item.get(attribute)) for attribute, convert in _EVENT])
-        return PAYMENT_EVENTS, row[:2], row
-    return None
+    found = _BY_KIND.get(item.get("kind", _NO_KIND).get("S", ""))
+    if found is None:
+        return None
+    schema, key_columns, conversions = found
+    row = tuple([convert(item.get(attribute)) for attribute, convert in conversions])
+    if schema is PAYMENTS and row[_STATUS] not in FINAL:
+        row = (*row[:_FINAL_ON], None, *row[_FINAL_ON + 1 :])
+    return schema, row[:key_columns], row
 
 
 @lru_cache(maxsize=4096)
@@ -81,6 +80,7 @@ _BY_NAME: Final[dict[str, Callable[[Any], Any]]] = {
     "payment_status": lambda value: _PAYMENT_STATUS[value["S"]],
     "metadata": _metadata,
     "detail": _detail,
+    "effective_on": lambda value: reported_day(_text(value)),
 }
 _BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {
     "text": _text,
@@ -92,15 +92,21 @@ _BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def _conversions(schema: TableSchema, kind: str) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+_Conversions = tuple[tuple[str, Callable[[Any], Any]], ...]
+_ATTRIBUTES: Final = {**ATTRIBUTE_OF, REVERSAL: REVERSAL_ATTRIBUTES}
+
+
+def _conversions(schema: TableSchema) -> _Conversions:
     def conversion(column: Column) -> tuple[str, Callable[[Any], Any]]:
-        return ATTRIBUTE_OF[kind][column.source], _BY_NAME.get(column.name, _BY_TYPE[column.type])
+        return _ATTRIBUTES[schema.kind][column.source], _BY_NAME.get(column.name, _BY_TYPE[column.type])
 
     return tuple(map(conversion, schema.columns))
 
 
 _NO_KIND: Final[dict[str, str]] = {}
-_ATTEMPT: Final = _conversions(PAYMENTS, ATTEMPT)
-_EVENT: Final = _conversions(PAYMENT_EVENTS, EVENT)
+# Kind of record → its table, the number of its key's columns, which are the first ones, and its conversions.
+_BY_KIND: Final[dict[str, tuple[TableSchema, int, _Conversions]]] = {
+    schema.kind: (schema, len(schema.key), _conversions(schema)) for schema in TABLES
+}
 _STATUS: Final = PAYMENTS.position("status")
 _FINAL_ON: Final = PAYMENTS.position("final_on")

@@ -1,7 +1,8 @@
-"""The lake: two Iceberg tables in a folder or in S3, their positions, and how to open and read them.
+"""The lake: Iceberg tables in a folder or in S3, their positions, and how to open and read them.
 
     payments         final attempts, append-only, by month of settlement │ the live partition, replaced by each commit
     payment_events   events, append-only, by month
+    reversals        reversals, append-only, by month
 
 The summary of a table's snapshot has the position of the last change that the snapshot holds, so data and position are
 one commit. The tail (:mod:`bursar.reports.tail`) has all later changes. A table without a position is not founded yet.
@@ -30,12 +31,14 @@ from bursar.reports.lake.schema import TABLES, TableSchema, iceberg_partitions, 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
+    from pyiceberg.types import NestedField
 
 NAMESPACE: Final = "bursar"
 FORMAT: Final = 2
 """Format 2: append-only finals and a live partition. A lake of format 1 is founded again."""
 WATERMARK: Final = "bursar.watermark"  # in a snapshot's summary: ISO ms
 POSITION: Final = "bursar.position"  # in a snapshot's summary: see Position.text
+COLUMNS: Final = "bursar.columns"  # in a snapshot's summary: the number of columns for which its rows have values
 _FORMAT_PROPERTY: Final = "bursar.format"
 _METADATA_VERSIONS_MAX: Final = 20
 
@@ -119,9 +122,10 @@ class Lake:
                 close()
 
     def tables(self, catalog: "Catalog") -> "dict[str, Table]":
-        """Return both tables; create missing ones, and replace tables of an older format.
+        """Return every table; create missing ones, replace tables of an older format, and add missing columns.
 
-        Raises :class:`LakeBroken` for a lake of a newer format.
+        A table whose columns were added has no position, so the lake is founded again. Raises :class:`LakeBroken` for a
+        lake of a newer format.
         """
         catalog.create_namespace_if_not_exists(NAMESPACE)
         return {schema.name: self._table(catalog, schema) for schema in TABLES}
@@ -135,6 +139,7 @@ class Lake:
         except NoSuchTableError:
             return self._create(catalog, schema)
         if self._format(table) == FORMAT:
+            _add_columns(schema, table)
             return table
         catalog.drop_table((NAMESPACE, schema.name))
         return self._create(catalog, schema)
@@ -193,9 +198,28 @@ def summary_of(table: "Table", name: str) -> str | None:
     return None if snapshot is None or snapshot.summary is None else snapshot.summary.get(name)
 
 
+def _missing_columns(schema: TableSchema, table: "Table") -> "list[NestedField]":
+    """Return the columns that the table lacks because an older version of Bursar made it."""
+    known = set(table.schema().column_names)
+    return [column for column in iceberg_schema(schema).fields if column.name not in known]
+
+
+def _add_columns(schema: TableSchema, table: "Table") -> None:
+    missing = _missing_columns(schema, table)
+    if missing:
+        with table.update_schema() as change:
+            for column in missing:
+                change.add_column(column.name, column.field_type, doc=column.doc)
+
+
 def table_state(schema: TableSchema, table: "Table") -> TableState:
-    """Return the table's current snapshot as a :class:`TableState`."""
+    """Return the table's current snapshot as a :class:`TableState`.
+
+    A snapshot that was written without a column of the present schema has no position: its rows lack the values.
+    """
     snapshot, watermark, position = table.current_snapshot(), summary_of(table, WATERMARK), summary_of(table, POSITION)
+    if int(summary_of(table, COLUMNS) or 0) < len(schema.columns):
+        position = None
     files: dict[str, int] = {}
     live_files: list[str] = []
     for task in table.scan().plan_files() if snapshot is not None else ():

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from bursar.payments.fees import COURT_ZONE
-from bursar.payments.records import Attempt, Event, canonical_json
-from bursar.payments.status import FINAL, payment_status
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, Column, TableSchema, arrow_schema
+from bursar.payments.records import Attempt, Event, canonical_json, classification_text
+from bursar.payments.reversals import Reversal
+from bursar.payments.status import payment_status
+from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, REVERSALS, Column, TableSchema, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +27,6 @@ SECRET_DETAILS: Final = frozenset({"token"})
 """The ledger writes details freely. If one ever contains a token, it is dropped."""
 _COURT: Final = ZoneInfo(COURT_ZONE)
 _HOUR_S: Final = 3600
-_STATUS: Final = PAYMENTS.position("status")
 
 
 def micros(seconds: float) -> int:
@@ -49,12 +49,17 @@ def public_detail(detail: dict[str, Any]) -> str:
     return canonical_json({name: value for name, value in detail.items() if name not in SECRET_DETAILS})
 
 
-def is_final(row: TableRow) -> bool:
-    """Return whether a row of ``payments`` can never change."""
-    return row[_STATUS] in FINAL
+def reported_day(text: str | None) -> date | None:
+    """Return the day that a report names; None if it names none, or a text that is no day."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None  # one such record must not stop the answers about all others
 
 
-def _optional(convert: Callable[[float], Any]) -> Callable[[float | None], Any]:
+def _optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else convert(value)
 
 
@@ -67,6 +72,8 @@ _DERIVED: Final[dict[str, Callable[[Any], Any]]] = {
     "payment_status": lambda status: payment_status((status,)),
     "metadata": canonical_json,
     "detail": public_detail,
+    "effective_on": reported_day,
+    "classification": lambda parts: None if parts is None else classification_text(parts),
 }
 _BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {"time": _optional(micros), "day": _optional(court_day)}
 
@@ -78,6 +85,7 @@ def _conversion(column: Column) -> tuple[str, Callable[[Any], Any]]:
 _FINAL_ON: Final = PAYMENTS.position("final_on")
 _ATTEMPT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENTS.columns)
 _EVENT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENT_EVENTS.columns)
+_REVERSAL_CONVERSIONS: Final = tuple(_conversion(column) for column in REVERSALS.columns)
 
 
 def attempt_row(attempt: Attempt) -> TableRow:
@@ -93,16 +101,20 @@ def event_row(event: Event) -> TableRow:
     return tuple(convert(getattr(event, source)) for source, convert in _EVENT_CONVERSIONS)
 
 
-def record_row(record: Attempt | Event) -> tuple[TableSchema, RowKey, TableRow]:
+def reversal_row(reversal: Reversal) -> TableRow:
+    """Return the reversal's row in ``reversals``."""
+    return tuple(convert(getattr(reversal, source)) for source, convert in _REVERSAL_CONVERSIONS)
+
+
+def record_row(record: Attempt | Event | Reversal) -> tuple[TableSchema, RowKey, TableRow]:
     """Return the record's table, its key in the table, and its row."""
     if isinstance(record, Attempt):
-        return PAYMENTS, (record.agency_tracking_id,), attempt_row(record)
-    return PAYMENT_EVENTS, (record.agency_tracking_id, record.seq), event_row(record)
-
-
-def changed_at(record: Attempt | Event) -> float:
-    """Return when the record changed, epoch seconds: the time by which ``changes`` orders it."""
-    return record.updated_at if isinstance(record, Attempt) else record.at
+        schema, row = PAYMENTS, attempt_row(record)
+    elif isinstance(record, Event):
+        schema, row = PAYMENT_EVENTS, event_row(record)
+    else:
+        schema, row = REVERSALS, reversal_row(record)
+    return schema, schema.key_of(row), row
 
 
 def arrow_table(table: TableSchema, rows: Iterable[TableRow]) -> "pa.Table":

@@ -1,18 +1,21 @@
-"""The two tables of every query, ``payments`` and ``payment_events``, as data.
+"""The tables of every query, ``payments``, ``payment_events`` and ``reversals``, as data.
 
-:data:`TABLES` is the only place that names a column. The Arrow schema of the tail, the Iceberg schema of the lake, the
-twin, the rows and docs/reports.md are derived from it. Neither table has the token of a payment, which is as powerful
-as a session.
+:data:`TABLES` has one table for each kind of record, and is the only place that names a stored column. The Arrow schema
+of the tail, the Iceberg schema of the lake, the twin, the rows and docs/reports.md are derived from it. No table has
+the token of a payment, which is as powerful as a session.
 
-A final attempt and an event never change, so their rows are written once. Leases, the sweeper's due time and the time
-of the last poll change without an event, so they are not here. A day is a day in New York: it is stored, because
-deriving it from a time is half of the cost of a monthly sum. Columns are only added, at the end and nullable, so
-earlier files stay readable.
+A final attempt, an event and a reversal never change, so their rows are written once. Leases, the sweeper's due time
+and the time of the last poll change without an event, so they are not here. A day is a day in New York: it is stored,
+because deriving it from a time is half of the cost of a monthly sum. Columns are only added, at the end and nullable,
+so earlier files stay readable.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from bursar.payments.records import ATTEMPT, EVENT
+from bursar.payments.reversals import REVERSAL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,15 +56,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """One table: its columns, its key, the day whose month partitions it, and the time of a row's last change.
+    """One table: the kind of its records, its columns, its key, and the day whose month partitions it.
 
-    A row whose partition day is null is live: it is in the partition that each commit replaces.
+    ``change_time`` is the time of a row's last change, and ``start_time`` is a time that never changes. A row whose
+    partition day is null is live: it is in the partition that each commit replaces.
     """
 
     name: str
+    kind: str
     meaning: str
     key: tuple[str, ...]
     partition_day: str
+    start_time: str
     change_time: str
     columns: tuple[Column, ...]
 
@@ -74,6 +80,19 @@ class TableSchema:
         """Return the position of the column ``name`` in a row. Raise ``ValueError`` for an unknown name."""
         return self.column_names.index(name)
 
+    def key_of(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the key of a row."""
+        return tuple(row[self.position(name)] for name in self.key)
+
+    @property
+    def has_live_rows(self) -> bool:
+        """Whether rows may be live. Otherwise every row is final when it is written."""
+        return not self.columns[self.position(self.partition_day)].required
+
+    def is_live(self, row: tuple[Any, ...]) -> bool:
+        """Return whether a row may still change."""
+        return row[self.position(self.partition_day)] is None
+
 
 def _optional(name: str, kind: ColumnType, source: str, meaning: str) -> Column:
     return Column(name, kind, source, meaning, required=False)
@@ -81,9 +100,11 @@ def _optional(name: str, kind: ColumnType, source: str, meaning: str) -> Column:
 
 PAYMENTS: Final = TableSchema(
     name="payments",
+    kind=ATTEMPT,
     meaning="one row per attempt at a payment, in its present state",
     key=("agency_tracking_id",),
     partition_day="final_on",
+    start_time="created_at",
     change_time="updated_at",
     columns=(
         Column("agency_tracking_id", "text", "agency_tracking_id", "the attempt's id, unique"),
@@ -125,14 +146,22 @@ PAYMENTS: Final = TableSchema(
             "updated_at",
             "the day in New York when Bursar learned its final status; null while live",
         ),
+        _optional(
+            "classification",
+            "text",
+            "classification",
+            'the split of the amount over accounts of the Treasury, as JSON: [["id", "dollars"], …]',
+        ),
     ),
 )
 
 PAYMENT_EVENTS: Final = TableSchema(
     name="payment_events",
+    kind=EVENT,
     meaning="one row per event of an attempt's history; rows are only added",
     key=("agency_tracking_id", "seq"),
     partition_day="occurred_on",
+    start_time="occurred_at",
     change_time="occurred_at",
     columns=(
         Column("agency_tracking_id", "text", "agency_tracking_id", "the attempt whose history this is"),
@@ -149,7 +178,45 @@ PAYMENT_EVENTS: Final = TableSchema(
     ),
 )
 
-TABLES: Final[tuple[TableSchema, ...]] = (PAYMENTS, PAYMENT_EVENTS)
+REVERSALS: Final = TableSchema(
+    name="reversals",
+    kind=REVERSAL,
+    meaning="one row per recorded reversal: money that went back after settlement; rows are only added",
+    key=("agency_tracking_id", "reversal"),
+    partition_day="recorded_on",
+    start_time="recorded_at",
+    change_time="recorded_at",
+    columns=(
+        Column("agency_tracking_id", "text", "agency_tracking_id", "the attempt whose money went back"),
+        Column("reversal", "whole", "seq", "the reversal's number among those of the attempt"),
+        Column("client", "text", "client", "the application that requested the payment"),
+        Column("reference", "text", "reference", "the client's name for what was owed, lower case"),
+        Column("kind", "text", "kind", "returned (by the payer's bank), charged_back or refunded"),
+        Column("amount", "money", "amount", "US dollars that went back"),
+        Column("recorded_at", "time", "at", "when Bursar recorded it"),
+        Column("source", "text", "source", "the source of the report: paygov, activity_file or operator"),
+        _optional("recorded_by", "text", "by", "the operator who recorded it"),
+        _optional("reason", "text", "reason", "the reason in words"),
+        _optional("reason_code", "text", "reason_code", "the code of the bank or the card network, such as R01"),
+        _optional("effective_on", "day", "effective_on", "the day on which the money went back, as reported"),
+        _optional("deposit_ticket", "text", "deposit_ticket", "the deposit ticket (SF-215) that held the payment"),
+        _optional("debit_voucher", "text", "debit_voucher", "the debit voucher (SF-5515) that took the money back"),
+        _optional("requested_by", "text", "requested_by", "the operator who requested the refund"),
+        _optional("approved_by", "text", "approved_by", "the other operator, who approved the refund"),
+        Column("reversal_id", "text", "reversal_id", "the same for every report of this reversal"),
+        Column("recorded_on", "day", "at", "the day in New York on which Bursar recorded it"),
+    ),
+)
+
+TABLES: Final[tuple[TableSchema, ...]] = (PAYMENTS, PAYMENT_EVENTS, REVERSALS)
+
+
+def table_named(name: str) -> TableSchema:
+    """Return the table with this name. Raise ``KeyError`` for another name."""
+    return _BY_NAME[name]
+
+
+_BY_NAME: Final = {schema.name: schema for schema in TABLES}
 
 
 @cache

@@ -1,6 +1,6 @@
 """The twin: the rows of the lake's data files in one DuckDB file, which is several times faster to read than Parquet.
 
-    lake/twin.duckdb    payments (final attempts) · payment_events · payment_days (sums) · twin_files, twin_format
+    lake/twin.duckdb    payments (finals) · payment_events · reversals · payment_days (sums) · twin_files, twin_format
 
 The twin is derived and never changed in place. A reader takes it if its data files are a part of the lake's, and reads
 the lake's other files from Parquet. The writer makes a new twin from a copy of the old one and renames it, so a reader
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TWIN_FILE: Final = "twin.duckdb"
-TWIN_FORMAT: Final = 1
+_TWIN_LAYOUT: Final = 2
+TWIN_FORMAT: Final = _TWIN_LAYOUT * 1000 + sum(len(schema.columns) for schema in TABLES)
+"""A twin of another layout, or with fewer columns, is made again: columns are only added."""
 NEW_ROWS_MIN: Final = 20_000
 """Rows that the twin does not have before it is worth another twin; until then they are read from Parquet."""
 MEMORY_MAX: Final = "256MB"

@@ -1,12 +1,12 @@
 """The only writer of the lake: commits rows and the position after them.
 
-Final attempts and events are appended, and the live partition is replaced, so the cost of a commit does not depend on
+Final rows are appended, and the live partition is replaced, so the cost of a commit does not depend on
 the size of the month. Each table is one Iceberg commit with its own position, and a writer that dies at any point
 leaves each table complete up to its own position:
 
     die before a commit          nothing changed; the vacuum deletes files that belong to no snapshot
-    die between the two tables   one table is ahead; readers and the next writer use the position of each
-    die after both               done
+    die between two tables       one table is ahead; readers and the next writer use the position of each
+    die after the last           done
 
 A founding makes several commits without a position, so a founding that died begins again. Small files are merged
 (:mod:`bursar.reports.lake.merging`). One process writes at a time, under a lock that the operating system frees when
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.clock import iso_ms
 from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake.iceberg import commit_files, data_files, months_of, read_files, rows_of_file
-from bursar.reports.lake.lake import POSITION, WATERMARK, Lake, LakeState, summary_of, table_state
+from bursar.reports.lake.lake import COLUMNS, POSITION, WATERMARK, Lake, LakeState, summary_of, table_state
 from bursar.reports.lake.merging import to_merge
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
@@ -40,7 +40,7 @@ _LOCK_FILE: Final = "writer.lock"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows of one commit: final attempts and events by table name, and all live attempts.
+    """The rows of one commit: final rows by table name, and all live attempts.
 
     ``replaced`` are the keys of final attempts whose rows in the lake are wrong and must go. ``live`` is None if the
     live partition stays as it is.
@@ -71,7 +71,7 @@ class LakeWriter:
                 self._commit(schema, files, [], {})
 
     def commit(self, batch: Batch, position: Position | None, watermark: float | None) -> LakeState:
-        """Add a batch and move both positions to ``position``. Return the new state.
+        """Add a batch and move every position to ``position``. Return the new state.
 
         Without a position, the lake stays a lake that is being founded. Raises :class:`LakeBusy` if another writer
         committed in between.
@@ -118,11 +118,12 @@ class LakeWriter:
         return sum(vacuum(self._tables[schema.name], now) for schema in TABLES)
 
     def _present(self, table: "Table") -> dict[str, str]:
-        found = {name: summary_of(table, name) for name in (POSITION, WATERMARK)}
+        found = {name: summary_of(table, name) for name in (POSITION, WATERMARK, COLUMNS)}
         return {name: value for name, value in found.items() if value is not None}
 
     def _commit_batch(self, schema: TableSchema, batch: Batch, summary: Mapping[str, str]) -> None:
         table = self._tables[schema.name]
+        summary = {**summary, COLUMNS: str(len(schema.columns))}
         added, removed = [batch.rows[schema.name].sort_by(schema.change_time)], []
         files = data_files(table)
         if schema is PAYMENTS:

@@ -1,7 +1,7 @@
 """One DuckDB over one state of the lake. It runs many queries and is closed when the lake has a newer state.
 
     twin.duckdb (most rows) ┐
-    newer Parquet files     ├─ UNION ALL ─► payments, payment_events, payment_days
+    newer Parquet files     ├─ UNION ALL ─► the tables, payment_days ─► derived columns and views
     the tail, as Arrow      ┘
 
 The parts are disjoint and do not change while a query runs, so all statements of one answer see one state. Before the
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.reports.errors import BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
 from bursar.reports.lake.lake import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
-from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
+from bursar.reports.lake.schema import PAYMENTS, REVERSALS, TABLES, TableSchema, table_named
 from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source
 from bursar.reports.sql.answer import Question, SqlAnswer
 from bursar.reports.sql.statement import check_statement
+from bursar.reports.sql.views import VIEWS, with_derived_columns
 from bursar.reports.tail.tail import TailTables
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MEMORY_MAX: Final = "1GB"
 ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 _BATCH_ROWS: Final = 10_000
+_ALL: Final = "all_"
+"""The beginning of the names of the views of lake and tail, which statements cannot name."""
 
 _SETTINGS: Final = (
     "SET TimeZone = 'UTC'",
@@ -134,12 +137,11 @@ class Session:
 
         from bursar.reports.lake.rows import arrow_table
 
-        schema = next(schema for schema in TABLES if schema.name == name)
+        schema = table_named(name)
         cursor = self.cursor()
         same = " AND ".join(f"lake.{column} = wanted.{column}" for column in schema.key)
         columns = ", ".join(f"lake.{column}" for column in schema.column_names)
-        # The smallest start lets DuckDB skip the older rows; it never changes.
-        started = "created_at" if schema is PAYMENTS else "occurred_at"
+        started = schema.start_time  # the smallest one lets DuckDB skip the older rows
         try:
             cursor.register("wanted", arrow_table(schema, rows))
             found = cursor.sql(
@@ -150,8 +152,7 @@ class Session:
             raise _report_error(error, expired=False) from error
         finally:
             cursor.close()
-        places = [schema.position(column) for column in schema.key]
-        return {tuple(row[place] for place in places): row for row in plain_rows(schema, found)}
+        return {schema.key_of(row): row for row in plain_rows(schema, found)}
 
     def close(self) -> None:
         """Close DuckDB, unless a statement that could not be stopped still uses it."""
@@ -184,7 +185,7 @@ def _days_view(*, has_twin: bool, files: Sequence[str]) -> str:
 
 
 def _make_views(cursor: "DuckDBPyConnection", tail: TailTables) -> None:
-    """Create the tables as queries see them."""
+    """Create the tables and views as queries see them."""
     kept = ""
     if tail.replaced:
         keys = ", ".join(map(_quoted, tail.replaced))
@@ -193,10 +194,17 @@ def _make_views(cursor: "DuckDBPyConnection", tail: TailTables) -> None:
         columns = ", ".join(schema.column_names)
         cursor.register(f"tail_{schema.name}", tail.tables[schema.name])
         cursor.execute(
-            f"CREATE TEMP VIEW {schema.name} AS "
+            f"CREATE TEMP VIEW {_ALL}{schema.name} AS "
             f"SELECT {columns} FROM lake_{schema.name}{kept if schema is PAYMENTS else ''} "
             f"UNION ALL SELECT {columns} FROM tail_{schema.name}"
         )
+    for schema in TABLES:
+        select = f"SELECT * FROM {_ALL}{schema.name}"
+        if schema is PAYMENTS:
+            select = with_derived_columns(f"{_ALL}{PAYMENTS.name}", f"{_ALL}{REVERSALS.name}")
+        cursor.execute(f"CREATE TEMP VIEW {schema.name} AS {select}")
+    for view in VIEWS:
+        cursor.execute(f"CREATE TEMP VIEW {view.name} AS {view.select}")
     days = f"SELECT * FROM lake_{DAYS} UNION ALL ({days_of(f'tail_{PAYMENTS.name}')})"
     cursor.execute(f"CREATE TEMP VIEW {DAYS} AS {days if not kept else days_of(PAYMENTS.name)}")
 

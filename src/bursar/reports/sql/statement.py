@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql
-from bursar.reports.lake.schema import TABLES
-from bursar.reports.lake.twin import DAYS
+from bursar.reports.sql.views import READABLE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 STATEMENT_BYTES_MAX: Final = 64 * 1024
-READABLE: Final = (*(schema.name for schema in TABLES), DAYS)
 # Table functions that read nothing. All others (read_csv, glob, duckdb_settings, query, …) are refused.
 _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
 

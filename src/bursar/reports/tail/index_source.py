@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from bursar.clock import Clock
 from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
-from bursar.payments.records import Attempt, Event
+from bursar.payments.records import Item
+from bursar.reports.lake.fast_rows import item_row
 from bursar.reports.lake.position import Position
-from bursar.reports.lake.rows import changed_at, micros, record_row
+from bursar.reports.lake.rows import micros
 from bursar.reports.tail.scan import scan_table
 from bursar.reports.tail.sources import ChangePage, RowChange
 
@@ -34,13 +35,14 @@ READ_AHEAD_S: Final = 3 * 3600.0
 """How far beyond now to read: a writer's clock may be ahead."""
 PAGE_CHANGES: Final = 1_000
 _MICROS: Final = 1_000_000
+_NO_VERSION: Final = {"N": "0"}
 
 
 class LedgerChanges(Protocol):
     """The ledger, as far as this source needs it."""
 
-    def changes(self, since: float, until: float) -> AsyncIterator[Attempt | Event]:
-        """Yield attempts and events that changed in ``since`` ≤ t < ``until``, oldest first.
+    def changed_items(self, since: float, until: float) -> AsyncIterator[Item]:
+        """Yield the items of records that changed in ``since`` ≤ t < ``until``, oldest first.
 
         The span is at most ``CHANGES_SPAN_MAX_S``.
         """
@@ -71,8 +73,10 @@ class IndexSource:
         newest = position.order
         page: list[RowChange] = []
         since = position.order / _MICROS - OVERLAP_S
-        async for record in changes_between(self._ledger, since, now + READ_AHEAD_S):
-            change = _change(record)
+        async for item in changes_between(self._ledger, since, now + READ_AHEAD_S):
+            change = _change(item)
+            if change is None:
+                continue
             if len(page) >= PAGE_CHANGES and change.order >= newest:
                 yield ChangePage(page, Position(SOURCE, min(newest, settled)))
                 page = []
@@ -85,16 +89,19 @@ class IndexSource:
         return scan_table(self._store, self._table, lambda schema, row: row[schema.position(schema.change_time)])
 
 
-async def changes_between(ledger: LedgerChanges, since: float, until: float) -> AsyncIterator[Attempt | Event]:
-    """Yield the changes in ``since`` ≤ t < ``until``, oldest first, over a span of any length."""
+async def changes_between(ledger: LedgerChanges, since: float, until: float) -> AsyncIterator[Item]:
+    """Yield the changed items in ``since`` ≤ t < ``until``, oldest first, over a span of any length."""
     while since < until:
         step = min(since + CHANGES_SPAN_MAX_S, until)
-        async for record in ledger.changes(since, step):
-            yield record
+        async for item in ledger.changed_items(since, step):
+            yield item
         since = step
 
 
-def _change(record: Attempt | Event) -> RowChange:
-    schema, key, row = record_row(record)
-    version = record.version if isinstance(record, Attempt) else 0
-    return RowChange(schema, key, row, micros(changed_at(record)), version=version)
+def _change(item: Item) -> RowChange | None:
+    found = item_row(item)
+    if found is None:
+        return None
+    schema, key, row = found
+    version = int(item.get("version", _NO_VERSION)["N"])
+    return RowChange(schema, key, row, row[schema.position(schema.change_time)], version=version)

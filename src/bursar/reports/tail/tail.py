@@ -1,7 +1,7 @@
 """The tail: every row that the lake does not hold, in memory, current at each read of the store.
 
-    cold     final attempts and events before the lake's position              never change
-    tail     live attempts, and final attempts and events since the position   this module
+    cold     final rows before the lake's position: final attempts, events, reversals    never change
+    tail     live attempts, and the final rows of each table since the position           this module
 
 The two are disjoint, so a query reads ``cold UNION ALL tail``. A change whose row the lake may hold already is a
 *suspect*: the tail asks the lake for it before it takes the row. Suspects are rare where the source follows the order
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bursar.reports.lake.position import Position
-from bursar.reports.lake.rows import RowKey, TableRow, is_final
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES
+from bursar.reports.lake.rows import RowKey, TableRow
+from bursar.reports.lake.schema import PAYMENTS, TABLES
 from bursar.reports.tail.sources import RowChange
 from bursar.reports.tail.tail_rows import TailRows
 
@@ -35,13 +35,15 @@ class TailTables:
 
 @dataclass(slots=True)
 class Tail:
-    """The tail of one process. ``positions``: for each table, the lake holds the changes before it."""
+    """The tail of one process. ``positions``: for each table, the lake holds the changes before it.
+
+    ``live`` has the live attempts, and ``finals`` the final rows of each table, by the table's name.
+    """
 
     position: Position
     positions: dict[str, Position]
     live: TailRows = field(default_factory=lambda: TailRows(PAYMENTS))
-    finals: TailRows = field(default_factory=lambda: TailRows(PAYMENTS))
-    events: TailRows = field(default_factory=lambda: TailRows(PAYMENT_EVENTS))
+    finals: dict[str, TailRows] = field(default_factory=lambda: {schema.name: TailRows(schema) for schema in TABLES})
     replaced: set[str] = field(default_factory=set)
     _suspects: list[RowChange] = field(default_factory=list)
     _in_lake: dict[tuple[str, RowKey], TableRow] = field(default_factory=dict)
@@ -52,56 +54,54 @@ class Tail:
         return cls(position, {schema.name: position for schema in TABLES})
 
     def __len__(self) -> int:
-        return len(self.live) + len(self.finals) + len(self.events)
+        return len(self.live) + self.final_rows
 
     @property
     def final_rows(self) -> int:
         """The number of rows that a commit can move to the lake."""
-        return len(self.finals) + len(self.events)
+        return sum(map(len, self.finals.values()))
 
     def put_found(self, changes: Iterable[RowChange]) -> None:
         """Add rows that a scan found, or that the lake has as live."""
         for change in changes:
-            if change.schema is PAYMENT_EVENTS:
-                self.events.put(change.key, change.row, change.order)
-            else:
-                rows = self.finals if is_final(change.row) else self.live
-                rows.put(change.key, change.row, change.order, change.version)
+            self._take(change)
 
     def apply(self, changes: Iterable[RowChange]) -> None:
         """Take changes in their order. :meth:`resolve` must follow, because some of them may be suspects."""
         for change in changes:
-            if change.schema is PAYMENT_EVENTS:
-                self._apply_event(change)
-            else:
+            if change.schema.has_live_rows:
                 self._apply_attempt(change)
+            else:
+                self._apply_added(change)
 
-    def _apply_event(self, change: RowChange) -> None:
-        if change.key in self.events:
+    def _apply_added(self, change: RowChange) -> None:
+        """Take a row of a table whose rows are only added."""
+        name = change.schema.name
+        if change.key in self.finals[name]:
             return
-        if change.order >= self.positions[PAYMENT_EVENTS.name].order:
-            self.events.put(change.key, change.row, change.order)
+        if change.order >= self.positions[name].order:
+            self._take(change)
         elif not self._known_in_lake(change):
             self._suspects.append(change)
 
     def _apply_attempt(self, change: RowChange) -> None:
-        key, row = change.key, change.row
-        if key in self.finals:
-            if is_final(row):
-                self.finals.put(key, row, change.order, change.version)
+        name, key = change.schema.name, change.key
+        is_live = change.schema.is_live(change.row)
+        if key in self.finals[name]:
+            if not is_live:
+                self._take(change)
         elif key in self.live:
-            if is_final(row):
+            if not is_live:
                 self.live.remove(key)
-                self.finals.put(key, row, change.order, change.version)
-            else:
-                self.live.put(key, row, change.order, change.version)
-        elif change.inserted and change.order >= self.positions[PAYMENTS.name].order:
+            self._take(change)
+        elif change.inserted and change.order >= self.positions[name].order:
             self._take(change)
         elif not self._known_in_lake(change):
             self._suspects.append(change)
 
     def _take(self, change: RowChange) -> None:
-        rows = self.finals if is_final(change.row) else self.live
+        is_live = change.schema.has_live_rows and change.schema.is_live(change.row)
+        rows = self.live if is_live else self.finals[change.schema.name]
         rows.put(change.key, change.row, change.order, change.version)
 
     def _known_in_lake(self, change: RowChange) -> bool:
@@ -125,23 +125,20 @@ class Tail:
 
     def _resolve(self, change: RowChange, stored: TableRow | None) -> None:
         if stored is None:
-            if change.schema is PAYMENT_EVENTS:
-                self.events.put(change.key, change.row, change.order)
-            else:
-                self._take(change)
+            self._take(change)
             return
-        self._in_lake[change.schema.name, change.key] = stored
-        if change.schema is PAYMENTS and stored != change.row and is_final(change.row):
+        schema = change.schema
+        self._in_lake[schema.name, change.key] = stored
+        if schema.has_live_rows and stored != change.row and not schema.is_live(change.row):
             # A final attempt never changes through the ledger: the store itself was changed, and the store is right.
-            self.finals.put(change.key, change.row, change.order, change.version)
+            self._take(change)
             self.replaced.add(change.key[0])
 
     def rebase(self, positions: Mapping[str, Position]) -> None:
         """Forget the rows that the lake holds now: its positions have moved to ``positions``."""
-        payments, events = positions[PAYMENTS.name], positions[PAYMENT_EVENTS.name]
-        self.finals.drop_below(payments.order)
-        self.events.drop_below(events.order)
-        self.replaced.intersection_update(key for (key,) in self.finals)
+        for name, rows in self.finals.items():
+            rows.drop_below(positions[name].order)
+        self.replaced.intersection_update(key for (key,) in self.finals[PAYMENTS.name])
         self.positions = dict(positions)
         self._in_lake.clear()
 
@@ -149,7 +146,6 @@ class Tail:
         """Return the present rows as Arrow."""
         import pyarrow as pa
 
-        payments = pa.concat_tables([self.live.arrow(), self.finals.arrow()])
-        return TailTables(
-            {PAYMENTS.name: payments, PAYMENT_EVENTS.name: self.events.arrow()}, tuple(sorted(self.replaced))
-        )
+        tables = {name: rows.arrow() for name, rows in self.finals.items()}
+        tables[PAYMENTS.name] = pa.concat_tables([self.live.arrow(), tables[PAYMENTS.name]])
+        return TailTables(tables, tuple(sorted(self.replaced)))
