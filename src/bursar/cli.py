@@ -83,8 +83,13 @@ EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
     "starlette": ("portal",),
     "uvicorn": ("portal",),
     "duckdb": ("reports",),
+    "fpdf": ("reports",),
+    "matplotlib": ("reports",),
+    "prompt_toolkit": ("reports",),
     "pyarrow": ("reports",),
+    "pygments": ("reports",),
     "pyiceberg": ("reports",),
+    "xlsxwriter": ("reports",),
     "boto3": ("aws",),
     "botocore": ("aws",),
 }

@@ -1,16 +1,23 @@
 """The commands sql, report and lake, over reports as the composition root makes them."""
 
+import csv
 import json
+import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import click
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from openpyxl import load_workbook
 
-from bursar.reports.commands import REPORTS, lake, report, sql
+from bursar.clock import from_iso_ms
+from bursar.reports.command_runs import REPORTS
+from bursar.reports.commands import lake, report, sql
 from bursar.reports.named_reports import named_reports
+from bursar.reports.output.forms import FORMS
 from bursar.reports.reports import Reports
 from tests.support.reports.book import Book
 
@@ -52,6 +59,32 @@ def test_a_table_is_cut_with_a_notice_and_csv_has_every_row(run: Run) -> None:
     assert run(sql, statement, "--format", "csv").output.count("\n") == 100_002
 
 
+def test_every_form_can_be_written_to_a_file(book: Book, run: Run, tmp_path: Path) -> None:
+    book.pay(10)
+    statement = "SELECT client, amount, created_at FROM payments ORDER BY agency_tracking_id"
+    for form in FORMS:
+        path = tmp_path / f"answer.{form}"
+        result = run(sql, statement, "--format", form, "--output", str(path))
+        assert (result.exit_code, result.output) == (0, ""), form
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert pq.read_table(tmp_path / "answer.parquet").num_rows == 10
+    assert load_workbook(tmp_path / "answer.xlsx").active.max_row == 11
+    assert len((tmp_path / "answer.jsonl").read_text().splitlines()) == 10
+    assert {path.suffix for path in tmp_path.iterdir()} >= {f".{form}" for form in FORMS}
+
+
+def test_an_error_leaves_the_file_as_it_was(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "answer.csv"
+    path.write_text("before")
+    failing = "SELECT CASE WHEN range = 200000 THEN error('too many') ELSE range END AS n FROM range(300000)"
+    result = run(sql, failing, "--format", "csv", "--output", str(path))
+    assert result.exit_code == 1
+    assert "too many" in result.output
+    assert path.read_text() == "before"
+    assert not list(tmp_path.glob("*.part"))
+    assert run(sql, "SELECT 1", "--format", "csv", "--output", str(tmp_path / "no" / "folder.csv")).exit_code == 1
+
+
 def test_bad_sql_is_one_message_and_exit_code_1(run: Run) -> None:
     result = run(sql, "SELECT nothing FROM payments")
     assert result.exit_code == 1
@@ -74,12 +107,54 @@ def test_a_report_takes_parameters(book: Book, run: Run) -> None:
     assert "100.00" not in output
 
 
+def test_a_report_takes_a_month_a_fee_and_a_client(book: Book, run: Run) -> None:
+    book.now = from_iso_ms("2026-04-30T12:00:00.000Z")
+    book.move(book.start(amount="1.00", client="exams"), "failed")
+    book.move(book.start(amount="2.00", client="dawson"), "failed")
+    book.move(book.start(amount="3.00", client="dawson", fee="COPY_FEE"), "failed")
+    book.now = from_iso_ms("2026-05-02T12:00:00.000Z")
+    book.move(book.start(amount="4.00", client="dawson"), "failed")
+
+    def amounts(*flags: str) -> list[str]:
+        output = run(report, "failed_above", "--format", "csv", *flags).output
+        return sorted(row["amount"] for row in csv.DictReader(output.splitlines()))
+
+    assert amounts("--month", "2026-04") == ["1.00", "2.00", "3.00"]
+    assert amounts("--from", "2026-05-01") == ["4.00"]
+    assert amounts("--to", "2026-04-30", "--client", "dawson") == ["2.00", "3.00"]
+    assert amounts("--client", "dawson", "--fee", "COPY_FEE") == ["3.00"]
+
+
+def test_a_table_of_a_report_has_units_and_totals(book: Book, run: Run) -> None:
+    book.move(book.start(amount="1000.00"), "failed")
+    book.move(book.start(amount="300.50"), "failed")
+    lines = run(report, "failed_above").output.splitlines()
+    assert "amount (USD)" in lines[0]
+    assert "failed_at (New York)" in lines[0]
+    assert lines[5].split() == ["Total", "1,300.50"]
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_a_report_is_drawn_to_a_file(book: Book, run: Run, tmp_path: Path, suffix: str) -> None:
+    book.pay(20)
+    path = tmp_path / f"chart.{suffix}"
+    result = run(report, "fees_by_month", "--plot", str(path), "--theme", "dark")
+    assert result.exit_code == 0, result.output
+    assert "COPY_FEE" in result.output
+    assert path.read_bytes().startswith({"svg": b"<?xml", "png": b"\x89PNG"}[suffix])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["weather"], 2, "there is no report 'weather'"),
         (["failed_above", "--param", "above"], 2, "NAME=VALUE"),
-        (["failed_above", "--param", "above=1", "--param", "above=2"], 2, "once"),
+        (["failed_above", "--param", "above=1", "--param", "above=2"], 2, "above: must be given once"),
+        (["failed_above", "--month", "2026-10", "--to", "2026-10-02"], 2, "until: must be given once"),
+        (["failed_above", "--month", "2026-13"], 2, "month: must be a month as YYYY-MM; got '2026-13'"),
+        (["failed_above", "--fee", "NO_FEE"], 1, "fee: must be one of none yet; got 'NO_FEE'"),
+        (["failed_above", "--plot", "chart.svg"], 1, "report failed_above has no chart"),
+        (["trend", "--plot", "chart.gif"], 1, "--plot: must be a file that ends with .svg or .png; got chart.gif"),
         (["failed_above", "--param", "above=much"], 1, "above: must be an amount"),
     ],
 )

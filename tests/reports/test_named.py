@@ -5,6 +5,7 @@ import re
 from datetime import date
 from decimal import Decimal
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from sqlglot import exp
 from bursar.clock import from_iso_ms
 from bursar.payments.status import Status
 from bursar.reports.errors import BadParameter, NoSuchReport
-from bursar.reports.named_reports import NamedReport, named_report, named_reports, parse_report
+from bursar.reports.named_reports import NamedReport, ReportChart, named_report, named_reports, parse_report
+from bursar.reports.report_questions import KnownNames
 from bursar.reports.reports import Reports
 from tests.support.reports.book import DAY_S, START, Book
 
@@ -89,7 +91,7 @@ async def test_fees_by_month_counts_and_sums_in_the_courts_months(book: Book, re
 def test_a_day_is_the_courts_from_its_beginning_to_its_end() -> None:
     now = from_iso_ms("2026-11-22T03:00:00.000Z")  # still the 21st in New York
     bound = named_report("trend").bind({"since": "2026-03-08", "until": "2026-03-08"}, now)  # 23 hours long
-    assert bound == {"since": "2026-03-08 05:00:00.000+00:00", "until": "2026-03-09 04:00:00.000+00:00"}
+    assert (bound["since"], bound["until"]) == ("2026-03-08 05:00:00.000+00:00", "2026-03-09 04:00:00.000+00:00")
     assert named_report("sla").bind({"since": "-1"}, now)["since"] == "2026-11-20 05:00:00.000+00:00"
 
 
@@ -275,7 +277,8 @@ async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Re
         ("failed_above", {"above": "NaN"}, "above: must be an amount"),
         ("fees_by_month", {"since": "01/02/2026"}, "since: must be a day as YYYY-MM-DD"),
         ("fees_by_month", {"until": "9999-12-31"}, "until: must be a day"),
-        ("fees_by_month", {"fee": "X"}, "there is no parameter fee; the parameters are since, until"),
+        ("fees_by_month", {"app": "X"}, "there is no parameter app; the parameters are since, until, fee, client"),
+        ("fees_by_month", {"fee": ""}, "fee: must be the key of a fee, or * for every fee"),
         ("payments_of_fee", {}, "fee: is required by report payments_of_fee: key of the fee"),
         ("sla", {"stuck_days": "1.5"}, "stuck_days: must be a whole number"),
         ("sla", {"now": "2026-01-01T00:00:00"}, "now: must be an ISO date-time with its offset"),
@@ -284,6 +287,74 @@ async def test_sla_measures_each_stage_and_what_is_stuck(book: Book, reports: Re
 async def test_a_bad_parameter_is_named(reports: Reports, name: str, given: dict[str, str], message: str) -> None:
     with pytest.raises(BadParameter, match=re.escape(message)):
         await reports.report(name, given)
+
+
+async def test_an_unknown_fee_or_client_is_an_error_that_lists_the_known_ones(book: Book, reports: Reports) -> None:
+    book.start(fee="COPY_FEE", client="exams")
+    book.start(fee="PETITION_FILING_FEE", client="dawson")
+    with pytest.raises(BadParameter, match=r"fee: must be one of COPY_FEE, PETITION_FILING_FEE; got 'PETITION'"):
+        await reports.report("fees_by_month", {"fee": "PETITION"})
+    with pytest.raises(BadParameter, match=r"client: must be one of dawson, exams; got 'Dawson'"):
+        await reports.report("payments_of_fee", {"fee": "COPY_FEE", "client": "Dawson"})
+
+
+async def test_a_fee_of_the_catalogue_and_a_client_of_the_file_need_no_payment(book: Book, tmp_path: Path) -> None:
+    def known() -> KnownNames:
+        return KnownNames(("NEW_FEE",), ("newcomer",))
+
+    reports = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source, known_names=known)
+    assert (await reports.report("fees_by_month", {"fee": "NEW_FEE", "client": "newcomer"})).rows == []
+    with pytest.raises(BadParameter, match="must be one of NEW_FEE; got 'OLD_FEE'"):
+        await reports.report("fees_by_month", {"fee": "OLD_FEE"})
+    await reports.close()
+
+
+@pytest.mark.parametrize("name", sorted(name for name in QUESTIONS_OF_DESIGN if name != "reconciliation"))
+async def test_a_report_can_be_narrowed_to_one_fee_and_one_client(book: Book, reports: Reports, name: str) -> None:
+    book.pay(60)
+    book.now += 30 * DAY_S
+    report = named_report(name)
+    required = {each.name: "COPY_FEE" for each in report.parameters if each.default is None}
+    whole = await reports.report(name, required)
+    parts = {
+        (fee, client): await reports.report(name, {"fee": fee, "client": client})
+        for fee in sorted({attempt.fee for attempt in book.attempts.values()})
+        for client in ("dawson", "exams")
+        if required.get("fee", fee) == fee
+    }
+    for column in report.columns:
+        if column.is_total:
+            place = whole.columns.index(column.name)
+            assert sum(row[place] for part in parts.values() for row in part.rows) == sum(
+                row[place] for row in whole.rows
+            )
+    assert whole.rows
+    assert all(part.rows != whole.rows for part in parts.values())
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN))
+async def test_every_number_of_a_report_has_a_unit_and_every_unit_a_column(reports: Reports, name: str) -> None:
+    report = named_report(name)
+    file = b"Agency Tracking ID,Pay.gov Tracking ID,Transaction Amount,Transaction Status\n"
+    given = {each.name: "*" for each in report.parameters if each.default is None}
+    answer = await reports.report(name, given, activity_file=file if report.needs_activity_file else None)
+    numbers = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT")
+    counted = {column for column, kind in zip(answer.columns, answer.types, strict=True) if kind.startswith(numbers)}
+    assert counted - {"fiscal_year"} == {column.name for column in report.columns}
+    if report.chart is not None:
+        used = {report.chart.x, *report.chart.ys, *([report.chart.by] if report.chart.by else [])}
+        assert used <= set(answer.columns)
+
+
+def test_the_header_of_a_report_has_columns_with_units_and_a_chart() -> None:
+    report = parse_report(
+        "x", "-- So?\n-- paid [USD, total]: money\n-- rate [share]: of all\n-- chart bars: day; paid; fee\n\nSELECT 1"
+    )
+    assert [(each.name, each.unit, each.is_total) for each in report.columns] == [
+        ("paid", "USD", True),
+        ("rate", "share", False),
+    ]
+    assert report.chart == ReportChart("bars", "day", ("paid",), "fee")
 
 
 async def test_an_unknown_report_lists_those_there_are(reports: Reports) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bursar.reports import current
-from bursar.reports import reports as reports_module
+from bursar.reports import current, query_threads
 from bursar.reports.errors import BadSql, LakeBroken, LakeBusy, QueryTooLong
 from bursar.reports.lake.iceberg import commit_files
 from bursar.reports.lake.lake import Lake
@@ -305,7 +304,7 @@ SLOW = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * 
 
 async def test_a_query_that_takes_too_long_is_stopped(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as hasty:
-        hasty.setattr(reports_module, "QUERY_TIMEOUT_S", 0.2)
+        hasty.setattr(query_threads, "QUERY_TIMEOUT_S", 0.2)
         with pytest.raises(QueryTooLong, match="reached its time limit"):
             await reports.sql(SLOW)
     assert (await reports.sql("SELECT 1")).rows == [(1,)]

@@ -11,7 +11,9 @@ from bursar.reports.lake.lake import POSITION
 from bursar.reports.lake.schema import PAYMENTS, TABLES, Column, TableSchema
 from bursar.reports.lake.twin import DAY_COLUMNS, DAYS, NEW_ROWS_MIN
 from bursar.reports.named_reports import NamedReport, named_reports
-from bursar.reports.reports import QUERY_TIMEOUT_S
+from bursar.reports.output.forms import FORMS
+from bursar.reports.output.table import TABLE_ROWS_MAX
+from bursar.reports.query_threads import QUERY_TIMEOUT_S
 from bursar.reports.sql.answer import ROWS_MAX
 from bursar.reports.sql.session import MEMORY_MAX
 from bursar.reports.sql.statement import STATEMENT_BYTES_MAX
@@ -91,7 +93,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "## Named reports"
     yield ""
-    yield "`bursar report NAME --param name=value --format table|csv|json`; `--sql athena` prints its SQL for Athena."
+    yield _REPORTS.strip()
     for report in named_reports().values():
         yield from _report(report)
 
@@ -138,6 +140,8 @@ def _report(report: NamedReport) -> Iterator[str]:
     for parameter in report.parameters:
         default = "required" if parameter.default is None else f"default {parameter.default}"
         yield f"- `{parameter.name}` {parameter.kind} ({default}): {parameter.meaning}"
+    for column in report.columns:
+        yield f"- column `{column.name}` ({column.unit}{', with a total' if column.is_total else ''}): {column.meaning}"
     if report.needs_activity_file:
         yield "- `--activity FILE`: Pay.gov's activity file, CSV (format: `bursar/reports/paygov_activity_file.py`)"
 
@@ -202,6 +206,35 @@ Each answer includes the time as of which it holds, and all parts of one answer 
   Times are UTC; days and months are New York's.
   No table contains tokens.
   `metadata` contains the data that payers entered: treat exports as personal data.
+"""
+
+_REPORTS = f"""
+```sh
+bursar report                                              # lists the reports
+bursar report monthly_finance --month 2026-10              # a table, with units and totals
+bursar report trend --from -90 --client dawson --plot trend.svg --theme dark
+bursar report failed_above --param above=100 --fee COPY_FEE --format xlsx --output failed.xlsx
+```
+
+| flag | meaning |
+|---|---|
+| `--from DAY`, `--to DAY` | the first and the last day in New York: `2026-10-01`, or `-90` for 90 days ago |
+| `--month YYYY-MM` | a whole month, instead of both |
+| `--fee KEY`, `--client NAME` | only this fee or client; an unknown one is an error that lists the known ones |
+| `--param NAME=VALUE` | any other parameter |
+| `--format`, `--output FILE` | {", ".join(FORMS)}; the file is private, and appears when it is complete |
+| `--plot FILE.svg` or `FILE.png`, `--theme light` or `dark` | a chart of the report, for reports that have one |
+| `--sql duckdb` or `athena` | prints the SQL and does not run it |
+
+- *Started* is by the day on which an attempt started, *collected* by the day on which it settled.
+- In a report, times are New York's, with their offset from UTC; in `bursar sql` they are UTC.
+- Tables and workbooks have units in their headings and a row of totals.
+  JSON has `totals` beside the rows.
+  CSV, JSON lines and Parquet have the names of the columns and nothing but rows, for programs.
+- A table has at most {TABLE_ROWS_MAX:,} rows, and says so when there are more.
+  The other formats have every row and are written as the rows come.
+- Lines of CSV end with LF.
+  A text that a spreadsheet would take for a formula gets an apostrophe first.
 """
 
 

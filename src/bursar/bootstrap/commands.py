@@ -146,7 +146,8 @@ async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from bursar.bootstrap.demo import DemoFailed, make_payments
-    from bursar.reports.output import FORMATS
+    from bursar.reports.named_reports import named_report
+    from bursar.reports.output.table import as_table
 
     columns = (TextColumn("payments"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
@@ -161,7 +162,7 @@ async def _demo(settings: Settings, count: int, portal_url: str, simulator_url: 
     click.echo(f"{outcomes or 'none completed'}; {made.walked_away} walked away\n")
     async with Composition(settings, creates_store=False) as parts:
         answer = await (await parts.reports()).report(DEMO_REPORT)
-        click.echo(FORMATS["table"](answer))
+        click.echo(as_table(answer, subject=named_report(DEMO_REPORT).subject({})))
 
 
 @click.command()

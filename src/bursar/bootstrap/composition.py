@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bursar.portal.webhooks.queue import WebhookQueue
     from bursar.portal.webhooks.subscriptions import Subscriptions
     from bursar.portal.webhooks.targets import AllowedTargets
+    from bursar.reports.report_questions import KnownNames
     from bursar.reports.reports import Reports
 
 
@@ -294,12 +295,22 @@ class Composition:
             await self.ledger()
             try:
                 self._reports = Reports(
-                    await self.store(), self.settings.lake_url, self.clock, table=self.settings.table
+                    await self.store(),
+                    self.settings.lake_url,
+                    self.clock,
+                    table=self.settings.table,
+                    known_names=self.known_names,
                 )
             except (OSError, ValueError, sqlite3.Error) as error:
                 raise CannotStart(f"the lake {self.settings.lake_url} cannot be opened: {error}") from error
             self._ending.push_async_callback(self._reports.close)
         return self._reports
+
+    def known_names(self) -> "KnownNames":
+        """Return the fees and the clients of this process's files. Raises :class:`CannotStart`."""
+        from bursar.reports.report_questions import KnownNames
+
+        return KnownNames(self.fees.keys, self.clients.names)
 
     async def webhooks(self) -> "Dispatcher | None":
         """Return the dispatcher of webhooks, or None if ``BURSAR_WEBHOOKS`` is not set. Raises :class:`CannotStart`."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports.port import PaymentReports
+    from bursar.reports.report_questions import KnownNames
     from bursar.rules.command_inputs import Defaults
 
 
@@ -41,6 +42,16 @@ async def reports() -> "AsyncIterator[PaymentReports]":
         return
     async with _composition() as parts:
         yield await parts.reports()
+
+
+def known_names() -> "KnownNames":
+    """Return the fees of the catalogue and the clients of the clients' file, for ``bursar report``."""
+    parts = Composition(settings_from({}))
+    try:
+        return parts.known_names()
+    except CannotStart as error:
+        click.echo(f"bursar: {error}", err=True)
+        sys.exit(UNUSABLE)
 
 
 @asynccontextmanager
@@ -113,6 +124,7 @@ async def _composition() -> AsyncIterator[Composition]:
 
 
 FACTORIES: Mapping[str, Any] = {
+    "known_names": known_names,
     "reports": reports,
     "paygov": paygov,
     "portal": portal,

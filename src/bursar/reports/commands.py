@@ -4,78 +4,111 @@ Each command finds its reports in click's context: ``ctx.obj[REPORTS]`` is a fun
 manager of :class:`bursar.reports.port.PaymentReports`. So only the composition root reads settings.
 """
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import BinaryIO, Final, TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, Final
 
 import click
 
 from bursar.clock import iso_ms
-from bursar.reports.errors import ReportError
+from bursar.reports.command_files import output_file, refuse_terminal
+from bursar.reports.command_runs import known_names, run
+from bursar.reports.errors import BadParameter, NoSuchReport
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
-from bursar.reports.output import FORMATS, TABLE_ROWS_MAX
+from bursar.reports.output.forms import FORMS, TABLE, write_answer, write_stream
+from bursar.reports.output.head import NO_SUBJECT, Subject
+from bursar.reports.output.table import TABLE_ROWS_MAX, as_table
 from bursar.reports.port import PaymentReports
-from bursar.reports.sql.answer import SqlAnswer
+from bursar.reports.report_parameters import month_days
+from bursar.reports.report_questions import report_question
+from bursar.reports.sql.answer import Question, SqlAnswer
 
-REPORTS: Final = "reports"
+CHART_ROWS_MAX: Final = 100_000
 
-ReportsFactory = Callable[[], AbstractAsyncContextManager[PaymentReports]]
-T = TypeVar("T")
-
-_format = click.option(
-    "--format", "form", type=click.Choice(list(FORMATS)), default="table", show_default=True, help="The output format."
+_form = click.option(
+    "--format", "form", type=click.Choice(list(FORMS)), default=TABLE, show_default=True, help="The output format."
+)
+_output = click.option(
+    "--output", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file, not to standard output."
 )
 
 
 @click.command()
 @click.argument("statement")
-@_format
+@_form
+@_output
 @click.pass_context
-def sql(ctx: click.Context, statement: str, form: str) -> None:
+def sql(ctx: click.Context, statement: str, form: str, path: Path | None) -> None:
     """Query all payments in SQL: one SELECT over payments, payment_events and reversals."""
-    rows_max = _rows_max(form)
-    _print(_run(ctx, lambda reports: reports.sql(statement, rows_max=rows_max, cuts=True)), form)
+    refuse_terminal(form, path)
+    run(ctx, lambda reports: _write(reports, Question(statement), form, path))
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
+@click.option("--from", "since", metavar="DAY", help="The first day, in New York: 2026-10-01, or -90 for 90 days ago.")
+@click.option("--to", "until", metavar="DAY", help="The last day.")
+@click.option("--month", metavar="YYYY-MM", help="A whole month, instead of --from and --to.")
+@click.option("--fee", metavar="KEY", help="Only this fee.")
+@click.option("--client", metavar="NAME", help="Only this client.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Another parameter; may be repeated.")
 @click.option("--activity", type=click.File("rb"), help="A Pay.gov activity file (CSV), if the report needs one.")
 @click.option(
     "--sql", "show", type=click.Choice(["duckdb", "athena"]), help="Print the SQL for an engine; do not run it."
 )
-@_format
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the report: FILE.svg or FILE.png."
+)
+@click.option(
+    "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="The chart's colours."
+)
+@_form
+@_output
 @click.pass_context
 def report(
     ctx: click.Context,
     name: str | None,
+    since: str | None,
+    until: str | None,
+    month: str | None,
+    fee: str | None,
+    client: str | None,
     params: tuple[str, ...],
     activity: BinaryIO | None,
     show: str | None,
+    plot: Path | None,
+    theme: str,
     form: str,
+    path: Path | None,
 ) -> None:
     """Run a named report. Without NAME, list the reports."""
     if name is None:
         for each in named_reports().values():
             click.echo(_described(each))
         return
-    given = _parameters(params)
     try:
         found = named_report(name)
-    except ReportError as error:
+        given = _given(params, {"since": since, "until": until, "fee": fee, "client": client}, month)
+    except (NoSuchReport, BadParameter) as error:
         raise click.UsageError(str(error)) from error
     if show is not None:
         click.echo(found.sql if show == "duckdb" else found.athena_sql)
         return
+    refuse_terminal(form, path)
     content = None if activity is None else activity.read()
-    rows_max = _rows_max(form)
 
-    def work(reports: PaymentReports) -> Awaitable[SqlAnswer]:
-        return reports.report(name, given, activity_file=content, rows_max=rows_max, cuts=True)
+    async def work(reports: PaymentReports) -> None:
+        if content is not None or found.needs_activity_file:
+            answer = await reports.report(name, given, activity_file=content, rows_max=None)
+            _write_whole(answer, form, path, found.subject(given))
+            return
+        question = await report_question(reports, name, given, known=known_names(ctx))
+        if plot is not None:
+            await _plot(reports, found, question, plot, theme)
+        await _write(reports, question, form, path, found.subject(given))
 
-    _print(_run(ctx, work), form)
+    run(ctx, work)
 
 
 @click.group()
@@ -87,7 +120,7 @@ def lake() -> None:
 @click.pass_context
 def write(ctx: click.Context) -> None:
     """Move changes from the table to the lake, and found the lake if there is none."""
-    written = _run(ctx, lambda reports: reports.write_lake())
+    written = run(ctx, lambda reports: reports.write_lake())
     moved = ", ".join(f"{count} rows of {name}" for name, count in written.rows.items())
     watermark = "now; it is empty" if written.watermark is None else iso_ms(written.watermark)
     click.echo(f"moved {moved}; the lake is complete up to {watermark}")
@@ -100,7 +133,7 @@ def verify(ctx: click.Context) -> None:
 
     They are compared month by month. Exit code 1: they differed.
     """
-    found = _run(ctx, lambda reports: reports.verify_lake())
+    found = run(ctx, lambda reports: reports.verify_lake())
     for line in found.lines():
         click.echo(line)
     if not found.equal:
@@ -115,42 +148,52 @@ def _described(each: NamedReport) -> str:
     return "\n".join(lines)
 
 
-def _parameters(params: tuple[str, ...]) -> Mapping[str, str]:
-    given: dict[str, str] = {}
+def _given(params: tuple[str, ...], flags: Mapping[str, str | None], month: str | None) -> dict[str, str]:
+    """Return the parameters by name. Raise :class:`BadParameter` for one that is given twice."""
+    pairs: list[tuple[str, str]] = [(name, value) for name, value in flags.items() if value is not None]
+    if month is not None:
+        pairs += zip(("since", "until"), month_days(month), strict=True)
     for param in params:
         name, equals, value = param.partition("=")
-        if not equals or not name or name in given:
-            raise click.BadParameter(f"must be NAME=VALUE, once per parameter; got {param!r}", param_hint="--param")
-        given[name] = value
+        if not equals or not name:
+            raise click.BadParameter(f"must be NAME=VALUE; got {param!r}", param_hint="--param")
+        pairs.append((name, value))
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        twice = next(name for name in given if [each for each, _ in pairs].count(name) > 1)
+        raise BadParameter(f"{twice}: must be given once")
     return given
 
 
-def _run(ctx: click.Context, work: Callable[[PaymentReports], Awaitable[T]]) -> T:
-    factory: ReportsFactory = ctx.obj[REPORTS]
-
-    has_runaway = False
-
-    async def within() -> T:
-        nonlocal has_runaway
-        async with factory() as reports:
-            try:
-                return await work(reports)
-            finally:
-                has_runaway = getattr(reports, "has_runaway", False)
-
-    try:
-        return asyncio.run(within())
-    except ReportError as error:
-        if has_runaway:  # a thread still runs the statement, and Python would wait for it
-            click.echo(f"Error: {error}", err=True)
-            os._exit(1)
-        raise click.ClickException(str(error)) from error
+async def _write(
+    reports: PaymentReports, question: Question, form: str, path: Path | None, subject: Subject = NO_SUBJECT
+) -> None:
+    """Write the answer: a table has a limit of rows, the other forms have all rows and are streamed."""
+    if form == TABLE:
+        [answer] = await reports.answers([replace(question, rows_max=TABLE_ROWS_MAX, cuts=True)])
+        _write_whole(answer, form, path, subject)
+        return
+    async with reports.stream(question) as stream:
+        with output_file(path) as file:
+            await write_stream(stream, form, file, subject)
 
 
-def _rows_max(form: str) -> int | None:
-    """Return the number of rows after which an answer is cut: a table is for people, other forms have all rows."""
-    return TABLE_ROWS_MAX if form == "table" else None
+def _write_whole(answer: SqlAnswer, form: str, path: Path | None, subject: Subject) -> None:
+    with output_file(path) as file:
+        if form == TABLE:
+            file.write(as_table(answer, subject=subject).encode())
+        else:
+            write_answer(answer, form, file, subject)
 
 
-def _print(answer: SqlAnswer, form: str) -> None:
-    click.echo(FORMATS[form](answer), nl=False)
+async def _plot(reports: PaymentReports, found: NamedReport, question: Question, path: Path, theme: str) -> None:
+    from bursar.reports.charts import FORMS as CHART_FORMS
+    from bursar.reports.charts import draw, report_chart
+
+    form = next((each for each in CHART_FORMS if path.suffix == f".{each}"), None)
+    if form is None:
+        raise BadParameter(f"--plot: must be a file that ends with .svg or .png; got {path.name}")
+    [answer] = await reports.answers([replace(question, rows_max=CHART_ROWS_MAX)])
+    drawn = draw(report_chart(found, answer), theme="dark" if theme == "dark" else "light", form=form)
+    with output_file(path) as file:
+        file.write(drawn)

@@ -1,39 +1,37 @@
-"""Named reports. Each is one file in ``named/``; its first lines are the question that it answers and its parameters.
+"""Named reports. Each is one file in ``named/``; its first lines are its question, parameters, columns and chart.
 
     -- Which failed payments were above an amount?
     -- $above DECIMAL = 0: US dollars
     -- $since DAY = 1970-01-01: first day
-    -- $fee TEXT: key of the fee            (no default, so it is required)
+    -- $fee FEE = *: key of the fee
+    -- $client CLIENT: name of the client     (no default, so it is required)
+    -- amount [USD, total]: of the attempts   (a column, its unit, and that a total of it makes sense)
+    -- chart bars: failed_on; amount; fee     (x; one or more y; what the bars are divided by)
 
     SELECT …
 
-A day is a day of the court, in New York. The statement gets it as a timestamp: a DAY as its beginning, a LAST_DAY as
-its end. Comparing timestamps is cheap and lets the lake skip months.
-
-The database gets parameters as text that is checked here, and the statement casts them. So one file runs on DuckDB and,
-with positional parameters, on Athena (``named/athena/``; a test compares the two).
+The database gets parameters as text that is checked here (:mod:`bursar.reports.report_parameters`), and the statement
+casts them. So one file runs on DuckDB and, with positional parameters, on Athena (``named/athena/``; a test compares
+the two).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from bursar.clock import iso_ms
-from bursar.payments.fees import COURT_ZONE
 from bursar.reports.errors import BadParameter, NoSuchReport
-from bursar.reports.paygov_activity_file import ACTIVITY_TABLE, read_activity_file
-from bursar.reports.sql.answer import Question
+from bursar.reports.output.head import ReportColumn, Subject
+from bursar.reports.paygov_activity_file import ACTIVITY_TABLE
+from bursar.reports.report_parameters import KINDS, checked_text
 
-TEXT_CHARS_MAX: Final = 256
-NOW: Final = "now"  # as a default: the time at which the report runs
-_COURT: Final = ZoneInfo(COURT_ZONE)
 _PARAMETER: Final = re.compile(r"-- \$(?P<name>[a-z_]+) (?P<kind>[A-Z_]+)(?: = (?P<default>\S+))?: (?P<meaning>.+)")
+_COLUMN: Final = re.compile(r"-- (?P<name>[a-z_0-9]+) \[(?P<unit>[^],]+)(?P<total>, total)?\]: (?P<meaning>.+)")
+_CHART: Final = re.compile(
+    r"-- chart (?P<kind>bars|lines): (?P<x>[a-z_0-9]+); (?P<ys>[a-z_0-9, ]+?)(?:; (?P<by>[a-z_0-9]+))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +45,38 @@ class ReportParameter:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportChart:
+    """How a report is drawn: bars or lines over the column ``x``, of each column ``ys``, divided ``by`` a column."""
+
+    kind: str
+    x: str
+    ys: tuple[str, ...]
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NamedReport:
-    """A named report: its question, its parameters and its statement for DuckDB."""
+    """A named report: its question, its parameters, its columns with units, and its statement for DuckDB."""
 
     name: str
     question: str
     parameters: tuple[ReportParameter, ...]
     sql: str
+    columns: tuple[ReportColumn, ...] = ()
+    chart: ReportChart | None = None
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """The names of its parameters."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    def subject(self, given: Mapping[str, Any]) -> Subject:
+        """Return the title, the question, the parameters and the columns, for people."""
+        title = self.name.replace("_", " ").capitalize()
+        lines = [self.question]
+        if given:
+            lines.append(", ".join(f"{name} {value}" for name, value in given.items()))
+        return Subject(title, tuple(lines), {column.name: column for column in self.columns})
 
     @property
     def needs_activity_file(self) -> bool:
@@ -77,11 +100,7 @@ class NamedReport:
         value = given.get(parameter.name, parameter.default)
         if value is None:
             raise BadParameter(f"{parameter.name}: is required by report {self.name}: {parameter.meaning}")
-        takes, convert = KINDS[parameter.kind]
-        try:
-            return convert(str(value), now)
-        except (ValueError, OverflowError, InvalidOperation):
-            raise BadParameter(f"{parameter.name}: must be {takes}; got {str(value)[:40]!r}") from None
+        return checked_text(parameter.name, parameter.kind, str(value), now)
 
 
 def named_reports() -> dict[str, NamedReport]:
@@ -97,31 +116,26 @@ def named_report(name: str) -> NamedReport:
     return found
 
 
-def bound_question(name: str, parameters: Mapping[str, Any], now: float, activity_file: bytes | None) -> Question:
-    """Return a named report as a question. Raises :class:`NoSuchReport` and :class:`BadParameter`."""
-    found = named_report(name)
-    bound = found.bind(parameters, now)
-    if found.needs_activity_file != (activity_file is not None):
-        rule = "needs a" if found.needs_activity_file else "takes no"
-        raise BadParameter(f"report {name} {rule} Pay.gov activity file")
-    if activity_file is None:
-        return Question(found.sql, bound)
-    return Question(found.sql, bound, extra_tables={ACTIVITY_TABLE: read_activity_file(activity_file)})
-
-
 def parse_report(name: str, content: str) -> NamedReport:
     """Return the report in the ``content`` of a file. Raise ``ValueError`` if its header is not as above."""
     header, _, sql = content.partition("\n\n")
     question, *lines = header.splitlines()
     if not question.startswith("-- ") or "?" not in question:
         raise ValueError(f"{name}: the first line must be a comment with the question of the report")
-    parameters = []
+    parameters: list[ReportParameter] = []
+    columns: list[ReportColumn] = []
+    chart = None
     for line in lines:
-        found = _PARAMETER.fullmatch(line)
-        if found is None or found["kind"] not in KINDS:
-            raise ValueError(f"{name}: must be a comment with a parameter; got {line}")
-        parameters.append(ReportParameter(found["name"], found["kind"], found["default"], found["meaning"]))
-    return NamedReport(name, question.removeprefix("-- "), tuple(parameters), sql.strip())
+        if (found := _PARAMETER.fullmatch(line)) and found["kind"] in KINDS:
+            parameters.append(ReportParameter(found["name"], found["kind"], found["default"], found["meaning"]))
+        elif found := _CHART.fullmatch(line):
+            chart = ReportChart(found["kind"], found["x"], tuple(found["ys"].split(", ")), found["by"])
+        elif found := _COLUMN.fullmatch(line):
+            columns.append(ReportColumn(found["name"], found["unit"], found["total"] is not None, found["meaning"]))
+        else:
+            raise ValueError(f"{name}: must be a comment with a parameter, a column or the chart; got {line}")
+    question = question.removeprefix("-- ")
+    return NamedReport(name, question, tuple(parameters), sql.strip(), tuple(columns), chart)
 
 
 @cache
@@ -133,47 +147,3 @@ def _load() -> dict[str, NamedReport]:
         for entry in found
         for name in [entry.name.removesuffix(".sql")]
     }
-
-
-def _text(value: str, now: float) -> str:
-    if not value or len(value) > TEXT_CHARS_MAX:
-        raise ValueError
-    return value
-
-
-def _timestamp(value: str, now: float) -> str:
-    return _moment(datetime.fromisoformat(iso_ms(now) if value == NOW else value))
-
-
-def _day(value: str, now: float, later: int = 0) -> str:
-    """Return the beginning of the court's day ``later`` days after ``value``: a date, or days ago as in ``-90``."""
-    if re.fullmatch(r"-[0-9]{1,5}", value):
-        day = datetime.fromtimestamp(now, _COURT).date() + timedelta(days=int(value))
-    else:
-        day = date.fromisoformat(value)
-    return _moment(datetime.combine(day + timedelta(days=later), time(), _COURT).astimezone(UTC))
-
-
-def _moment(moment: datetime) -> str:
-    """Return the text that both DuckDB and Trino cast to a timestamp with time zone."""
-    if moment.tzinfo is None:
-        raise ValueError
-    return moment.isoformat(sep=" ", timespec="milliseconds")
-
-
-def _decimal(value: str, now: float) -> str:
-    amount = Decimal(value)
-    if not amount.is_finite():
-        raise ValueError
-    return f"{amount:f}"
-
-
-KINDS: Final[dict[str, tuple[str, Callable[[str, float], str]]]] = {
-    # kind: (accepted values, check and conversion; its second argument is the time at which the report runs)
-    "TEXT": (f"a text of 1 to {TEXT_CHARS_MAX} characters", _text),
-    "DAY": ("a day as YYYY-MM-DD, or -N for N days ago", _day),
-    "LAST_DAY": ("a day as YYYY-MM-DD, or -N for N days ago", lambda value, now: _day(value, now, later=1)),
-    "DECIMAL": ("an amount such as 60.00", _decimal),
-    "INTEGER": ("a whole number", lambda value, now: str(int(value))),
-    "TIMESTAMP": ("an ISO date-time with its offset", _timestamp),
-}

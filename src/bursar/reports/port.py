@@ -1,9 +1,18 @@
 """The port of the reports room: SQL over every payment, in this process or in the reports process."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from bursar.reports.sql.answer import ROWS_MAX, Question, SqlAnswer
+from bursar.reports.sql.answer import ROWS_MAX, AnswerStream, Question, SqlAnswer
+
+
+class Answers(Protocol):
+    """The object that answers questions: reports in this process or in another one."""
+
+    async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
+        """Return the answers to several statements on one state of all payments."""
+        ...
 
 
 class WrittenLake(Protocol):
@@ -52,6 +61,10 @@ class PaymentReports(Protocol):
 
     async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         """Return the answers to several statements on one state of all payments."""
+        ...
+
+    def stream(self, question: Question) -> AbstractAsyncContextManager[AnswerStream]:
+        """Open the answer to a statement, with all its rows, for the length of a ``with``."""
         ...
 
     async def report(

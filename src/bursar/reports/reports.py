@@ -8,31 +8,27 @@ answer. DuckDB and the lake use separate threads and do not block the event loop
 """
 
 import asyncio
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from bursar.clock import Clock
 from bursar.reports.current import Current, Look
-from bursar.reports.errors import LakeBroken, QueryTooLong
+from bursar.reports.errors import LakeBroken
 from bursar.reports.lake.lake import Lake, LakeState
-from bursar.reports.named_reports import bound_question
-from bursar.reports.sql.answer import ROWS_MAX, Question, SqlAnswer
+from bursar.reports.query_threads import QueryThreads
+from bursar.reports.report_questions import KnownNames, no_names, report_question
+from bursar.reports.sql.answer import ROWS_MAX, AnswerStream, Question, SqlAnswer
 from bursar.reports.tail.sources import ChangeSource
 from bursar.reports.verification import Verification, verified
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from bursar.dynamo import Store
-
-QUERY_TIMEOUT_S: Final = 30.0
-QUERY_THREADS: Final = 2
-STOP_GRACE_S: Final = 3.0
-"""How long a statement may take to stop. One that does not is left to run, and its process should end."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +50,25 @@ class Reports:
         *,
         table: str = "bursar-payments",
         source: ChangeSource | None = None,
+        known_names: Callable[[], KnownNames] = no_names,
     ) -> None:
         """Open nothing yet. Changes are read from ``source``, by default that of ``store``.
 
+        ``known_names``: fees and clients that a report accepts although no payment has them.
         Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
         self._clock = clock
+        self._known_names = known_names
         self._lake = Lake.at(lake_url)
         self._source = source if source is not None else _source_of(store, clock, table)
-        self._query_threads = ThreadPoolExecutor(QUERY_THREADS, "bursar-sql")
+        self._query_threads = QueryThreads()
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
         self._current = Current(self._lake, self._source, clock, self._lake_thread)
-        self.has_runaway = False
+
+    @property
+    def has_runaway(self) -> bool:
         """Whether a statement could not be stopped: a thread of this process still runs it."""
+        return self._query_threads.has_runaway
 
     async def sql(
         self,
@@ -97,6 +99,40 @@ class Reports:
             self._current.forget(founded=True)
         return await self._ask(questions)
 
+    @asynccontextmanager
+    async def stream(self, question: Question) -> AsyncIterator[AnswerStream]:
+        """Open the answer to a statement for the length of a ``with``: all its rows, batch by batch.
+
+        The ``rows_max`` of the question is ignored. Opening it and reading a batch raise as :meth:`sql`.
+        """
+        async with AsyncExitStack() as stack:
+            yield await self._opened(stack, question)
+
+    async def _opened(self, stack: AsyncExitStack, question: Question) -> AnswerStream:
+        for founded in (False, True):
+            try:
+                return await stack.enter_async_context(self._stream(question))
+            except LakeBroken:  # as in answers
+                self._current.forget(founded=founded)
+        return await stack.enter_async_context(self._stream(question))
+
+    @asynccontextmanager
+    async def _stream(self, question: Question) -> AsyncIterator[AnswerStream]:
+        look = await self._current.look()
+        try:
+            session = look.shared.session
+            cursor = session.cursor()
+            async with self._query_threads.statement(cursor) as steps:
+                opened = await steps.run(partial(session.begin, cursor, question, look.tail, steps.expired))
+
+                async def batches() -> "AsyncIterator[pa.RecordBatch]":
+                    while (batch := await steps.run(opened.next_batch)) is not None:
+                        yield batch
+
+                yield AnswerStream(opened.columns, opened.types, look.as_of, batches())
+        finally:
+            look.shared.leave()
+
     async def report(
         self,
         name: str,
@@ -110,9 +146,10 @@ class Reports:
 
         Raises :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter`` and the errors of :meth:`sql`.
         """
-        bind = partial(bound_question, name, parameters or {}, self._clock(), activity_file)
-        question = replace(await asyncio.to_thread(bind), rows_max=rows_max, cuts=cuts)
-        return (await self.answers([question]))[0]
+        question = await report_question(
+            self, name, parameters or {}, activity_file=activity_file, known=self._known_names
+        )
+        return (await self.answers([replace(question, rows_max=rows_max, cuts=cuts)]))[0]
 
     async def write_lake(self, *, only_if_due: bool = False) -> Written:
         """Move the changes since the lake's position into the lake; ``only_if_due``: only if they are many or old.
@@ -136,10 +173,7 @@ class Reports:
     async def close(self) -> None:
         """Wait for running work, close the lake and end the threads; a statement that cannot be stopped is left."""
         await self._current.close()
-        if self.has_runaway:
-            self._query_threads.shutdown(wait=False)
-        else:
-            await asyncio.to_thread(self._query_threads.shutdown)
+        await self._query_threads.close()
         await asyncio.to_thread(self._lake_thread.shutdown)
 
     async def _ask(self, questions: Sequence[Question]) -> list[SqlAnswer]:
@@ -150,39 +184,10 @@ class Reports:
             look.shared.leave()
 
     async def _run(self, look: Look, questions: Sequence[Question]) -> list[SqlAnswer]:
-        loop = asyncio.get_running_loop()
         session = look.shared.session
         cursor = session.cursor()
-        expired = asyncio.Event()
-
-        def expire() -> None:
-            expired.set()
-            cursor.interrupt()
-
-        timer = loop.call_later(QUERY_TIMEOUT_S, expire)
-        work = partial(session.ask, cursor, questions, look.tail, look.as_of, expired.is_set)
-        running = loop.run_in_executor(self._query_threads, work)
-        try:
-            await asyncio.wait([running], timeout=QUERY_TIMEOUT_S + STOP_GRACE_S)
-        except asyncio.CancelledError:
-            cursor.interrupt()
-            await asyncio.wait([running], timeout=STOP_GRACE_S)  # the thread uses the cursor until then
-            raise
-        finally:
-            timer.cancel()
-            if running.done():
-                cursor.close()
-            else:
-                self._note_runaway(running)
-        if not running.done():
-            raise QueryTooLong("the query reached its time limit and could not be stopped")
-        return running.result()
-
-    def _note_runaway(self, running: "asyncio.Future[list[SqlAnswer]]") -> None:
-        """Record that a thread of this process cannot be stopped: a scalar function ignores interrupts."""
-        self.has_runaway = True
-        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        _log.error("a statement does not stop at its time limit; this process should end")
+        async with self._query_threads.statement(cursor) as steps:
+            return await steps.run(partial(session.ask, cursor, questions, look.tail, look.as_of, steps.expired))
 
 
 def _source_of(store: "Store", clock: Clock, table: str) -> ChangeSource:

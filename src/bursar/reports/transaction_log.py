@@ -6,15 +6,16 @@ token, because no table has one.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bursar.clock import iso_ms
 from bursar.payments.status import FAILED, PENDING
 from bursar.reports.log_sorts import LOG_SORTS
+from bursar.reports.port import Answers
 from bursar.reports.sql.answer import Question, SqlAnswer
 
 RECENT_MAX: Final = 100
@@ -72,14 +73,6 @@ class LogAnswer:
     entries: list[dict[str, Any]]
     counts: LogCounts | None
     totals: Mapping[str, Decimal]
-
-
-class Answers(Protocol):
-    """The object that answers questions: reports in this process or in another one."""
-
-    async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
-        """Return the answers to several statements on one state of all payments."""
-        ...
 
 
 class SqlTransactionLog:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bursar.reports import reports as reports_module
+from bursar.reports import query_threads
 from bursar.reports.errors import BadParameter, BadSql, LakeBusy, QueryTooLarge, QueryTooLong, ReportError
 from bursar.reports.reports import Reports
 from bursar.reports.server.client import RemoteReports
@@ -118,8 +118,8 @@ async def test_a_caller_that_leaves_stops_its_query(server: Server) -> None:
 async def test_a_statement_that_cannot_be_stopped_is_an_error_and_ends_the_process(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports_module, "QUERY_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(reports_module, "STOP_GRACE_S", 0.2)
+    monkeypatch.setattr(query_threads, "QUERY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(query_threads, "STOP_GRACE_S", 0.2)
     monkeypatch.setattr("bursar.reports.server.server.REPLY_GRACE_S", 0.0)
     with pytest.raises(QueryTooLong, match="could not be stopped"):
         await server.remote.sql(RUNAWAY)

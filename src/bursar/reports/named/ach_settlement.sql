@@ -1,6 +1,15 @@
 -- How long do ACH payments take to settle, in hours: average, median and 95th percentile, by month of settlement?
 -- $since DAY = 1970-01-01: first day of settlement, America/New_York
 -- $until LAST_DAY = 2999-12-31: last day of settlement
+-- $fee FEE = *: key of the fee
+-- $client CLIENT = *: name of the client
+-- settled [payments, total]: debits that settled in the month
+-- collected [USD, total]: their amounts
+-- average_hours [hours]: from Pay.gov's acceptance to the time at which Bursar learned of the settlement
+-- p50_hours [hours]: the same, of the median debit
+-- p95_hours [hours]: the same, of the 95th of 100 debits
+-- longest_hours [hours]: the same, of the slowest debit
+-- chart lines: month; average_hours, p50_hours, p95_hours
 
 WITH accepted AS (
     SELECT agency_tracking_id, min(occurred_at) AS accepted_at
@@ -21,6 +30,8 @@ settled AS (
         AND p.payment_status = 'success'
         AND p.updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
         AND p.updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
+        AND CAST($fee AS VARCHAR) IN ('*', p.fee)
+        AND CAST($client AS VARCHAR) IN ('*', p.client)
 ),
 
 ranked AS (

@@ -1,6 +1,11 @@
 -- What was collected in each month, in US dollars, by application, fee and payment method? (Monthly finance report.)
 -- $since DAY = 1970-01-01: first day of collection, America/New_York
 -- $until LAST_DAY = 2999-12-31: last day of collection
+-- $fee FEE = *: key of the fee
+-- $client CLIENT = *: name of the client
+-- payments [payments, total]: payments that were collected in the month
+-- collected [USD, total]: their amounts
+-- chart bars: month; collected; fee
 
 WITH collected AS (
     SELECT
@@ -14,6 +19,8 @@ WITH collected AS (
     WHERE payment_status = 'success'
         AND updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
         AND updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
+        AND CAST($fee AS VARCHAR) IN ('*', fee)
+        AND CAST($client AS VARCHAR) IN ('*', client)
 )
 
 SELECT

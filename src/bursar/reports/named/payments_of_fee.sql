@@ -1,7 +1,9 @@
 -- Which payments of one fee were started?
--- $fee TEXT: key of the fee in the catalogue
+-- $fee FEE: key of the fee
 -- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
+-- $client CLIENT = *: name of the client
+-- amount [USD, total]: amounts of the attempts, collected or not
 
 SELECT
     created_at,
@@ -18,7 +20,8 @@ SELECT
     return_detail,
     updated_at
 FROM payments
-WHERE fee = CAST($fee AS VARCHAR)
+WHERE CAST($fee AS VARCHAR) IN ('*', fee)
     AND created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
     AND created_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
+    AND CAST($client AS VARCHAR) IN ('*', client)
 ORDER BY created_at DESC, agency_tracking_id

@@ -1,6 +1,8 @@
 -- Where do our payments and a Pay.gov activity file disagree? (No rows: they agree.)
 -- $since DAY = 1970-01-01: first day of the file, America/New_York; our payments collected from this day on must be in the file
 -- $until LAST_DAY = 2999-12-31: last day of the file
+-- our_amount [USD]: the amount of the attempt
+-- their_amount [USD]: the amount in the file
 
 WITH theirs AS (
     SELECT

@@ -2,6 +2,9 @@
 -- $code TEXT = 4: first characters of the return code
 -- $since DAY = 1970-01-01: first day of the last change, America/New_York
 -- $until LAST_DAY = 2999-12-31: last day of the last change
+-- $fee FEE = *: key of the fee
+-- $client CLIENT = *: name of the client
+-- amount [USD, total]: amounts that were not collected
 
 SELECT
     updated_at,
@@ -18,4 +21,6 @@ FROM payments
 WHERE substr(return_code, 1, length(CAST($code AS VARCHAR))) = CAST($code AS VARCHAR)
     AND updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
     AND updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
+    AND CAST($fee AS VARCHAR) IN ('*', fee)
+    AND CAST($client AS VARCHAR) IN ('*', client)
 ORDER BY updated_at DESC, agency_tracking_id

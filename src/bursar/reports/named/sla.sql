@@ -3,12 +3,21 @@
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
 -- $stuck_days INTEGER = 5: days after which an attempt that is still settling is stuck
 -- $now TIMESTAMP = now: the time at which "stuck" is judged
+-- $fee FEE = *: key of the fee
+-- $client CLIENT = *: name of the client
+-- attempts [attempts]: attempts that reached the end of this step
+-- average_s [s]: duration of the step
+-- p50_s [s]: the same, of the median attempt
+-- p95_s [s]: the same, of the 95th of 100 attempts
+-- longest_s [s]: the same, of the slowest attempt
 
 WITH attempts AS (
     SELECT agency_tracking_id, payment_status, created_at, updated_at, token_at
     FROM payments
     WHERE created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
         AND created_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
+        AND CAST($fee AS VARCHAR) IN ('*', fee)
+        AND CAST($client AS VARCHAR) IN ('*', client)
 ),
 
 moments AS (
@@ -48,6 +57,8 @@ measured AS (
         CAST(date_diff('millisecond', created_at, CAST($now AS TIMESTAMP WITH TIME ZONE)) AS DOUBLE) / 1000 AS seconds
     FROM payments -- whenever they started
     WHERE status = 'pending'
+        AND CAST($fee AS VARCHAR) IN ('*', fee)
+        AND CAST($client AS VARCHAR) IN ('*', client)
         AND date_diff('second', created_at, CAST($now AS TIMESTAMP WITH TIME ZONE))
             > CAST($stuck_days AS INTEGER) * 86400
 ),

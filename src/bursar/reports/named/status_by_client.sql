@@ -1,6 +1,11 @@
 -- How many payments does each application have in each status, and how many US dollars are they?
 -- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
+-- $fee FEE = *: key of the fee
+-- $client CLIENT = *: name of the client
+-- attempts [attempts, total]: attempts that started in the frame and have this status now
+-- amount [USD, total]: their amounts, collected or not
+-- chart bars: client; attempts; payment_status
 
 SELECT
     client,
@@ -13,5 +18,7 @@ SELECT
 FROM payments
 WHERE created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
     AND created_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
+    AND CAST($fee AS VARCHAR) IN ('*', fee)
+    AND CAST($client AS VARCHAR) IN ('*', client)
 GROUP BY client, payment_status, status
 ORDER BY client, payment_status, status

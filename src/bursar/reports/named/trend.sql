@@ -1,6 +1,16 @@
 -- How do volume and failure rate develop from day to day, and over the seven days up to each day?
 -- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
+-- $fee FEE = *: key of the fee
+-- $client CLIENT = *: name of the client
+-- attempts [attempts, total]: attempts that started on the day
+-- successful [attempts, total]: of these, the ones that are paid by now
+-- failed [attempts, total]: of these, the ones that failed
+-- collected_of_started [USD, total]: amounts of the successful ones, whenever they were collected
+-- failure_rate [share]: failed ones of those that have ended
+-- attempts_7_days [attempts]: attempts of the seven days up to the day
+-- failure_rate_7_days [share]: the failure rate of these seven days
+-- chart lines: day; failure_rate, failure_rate_7_days
 
 WITH days AS (
     SELECT
@@ -13,6 +23,8 @@ WITH days AS (
     -- Six days more than are shown: the seven days up to the first day begin there.
     WHERE created_at >= CAST($since AS TIMESTAMP WITH TIME ZONE) - INTERVAL '7' DAY
         AND created_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
+        AND CAST($fee AS VARCHAR) IN ('*', fee)
+        AND CAST($client AS VARCHAR) IN ('*', client)
     GROUP BY 1
 ),
 

@@ -4,6 +4,10 @@
 -- $token_hours INTEGER = 4: hours after which an attempt with a token is stuck; a token is valid for 3 hours
 -- $settle_days INTEGER = 5: days after which an attempt that is still settling is stuck
 -- $now TIMESTAMP = now: the time at which this is judged
+-- $fee FEE = *: key of the fee
+-- $client CLIENT = *: name of the client
+-- amount [USD, total]: amounts of the attempts
+-- hours_unchanged [hours]: since the last change that Bursar has learned
 
 WITH open_attempts AS (
     SELECT
@@ -33,6 +37,8 @@ WITH open_attempts AS (
         updated_at AS last_learned_at
     FROM payments
     WHERE status IN ('received', 'initiated', 'processing', 'pending')
+        AND CAST($fee AS VARCHAR) IN ('*', fee)
+        AND CAST($client AS VARCHAR) IN ('*', client)
 )
 
 SELECT

@@ -2,20 +2,24 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bursar.reports.errors import LakeBusy, QueryTooLarge
 from bursar.reports.server.messages import answer_from_json, error_from_json, message_bytes, read_message
-from bursar.reports.sql.answer import ROWS_MAX, Question, SqlAnswer
+from bursar.reports.server.streams import received_stream
+from bursar.reports.sql.answer import ROWS_MAX, AnswerStream, Question, SqlAnswer
 
 START_WAIT_S: Final = 30.0
 """How long a request waits for a reports process that is starting."""
 START_POLL_S: Final = 0.05
 TRIES: Final = 2
 """A request whose connection is lost is sent once more: another caller's statement may have ended the process."""
+
+_ENDED: Final = "the reports process ended while it ran this statement: it needs too much memory or time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,31 @@ class RemoteReports:
 
     async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         """Return the answers to several statements on one state of all payments."""
-        asked = [
-            {"text": each.text, "parameters": dict(each.parameters), "rows_max": each.rows_max, "cuts": each.cuts}
-            for each in questions
-        ]
-        reply = await self._request({"ask": "answers", "questions": asked})
+        reply = await self._request({"ask": "answers", "questions": [_question_json(each) for each in questions]})
         return [answer_from_json(found) for found in reply["answers"]]
+
+    @asynccontextmanager
+    async def stream(self, question: Question) -> AsyncIterator[AnswerStream]:
+        """Open the answer to a statement, with all its rows, for the length of a ``with``."""
+        reader, writer = await self._connected()
+        try:
+            yield received_stream(await self._head(question, reader, writer), reader)
+        finally:
+            writer.close()
+
+    async def _head(
+        self, question: Question, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> dict[str, Any]:
+        try:
+            writer.write(message_bytes({"ask": "stream", "question": _question_json(question)}))
+            await writer.drain()
+            reply = await read_message(reader)
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise QueryTooLarge(_ENDED) from error
+        if "error" in reply:
+            raise error_from_json(reply["error"])
+        head: dict[str, Any] = reply["stream"]
+        return head
 
     async def report(
         self,
@@ -116,7 +139,7 @@ class RemoteReports:
             if "error" in reply:
                 raise error_from_json(reply["error"])
             return reply
-        raise QueryTooLarge("the reports process ended while it ran this statement: it needs too much memory or time")
+        raise QueryTooLarge(_ENDED)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
@@ -128,3 +151,12 @@ class RemoteReports:
                 if loop.time() >= until:
                     raise LakeBusy("the reports process does not answer; try again") from error
             await asyncio.sleep(START_POLL_S)
+
+
+def _question_json(question: Question) -> dict[str, Any]:
+    return {
+        "text": question.text,
+        "parameters": dict(question.parameters),
+        "rows_max": question.rows_max,
+        "cuts": question.cuts,
+    }

@@ -1,6 +1,7 @@
 """Requests and replies of the reports process: a length of 4 bytes, then JSON.
 
-    request    {"ask": "answers", "questions": [{"text", "parameters", "rows_max", "cuts"}]}
+    request    {"ask": "stream", "question"}    (:mod:`bursar.reports.server.streams`)
+               {"ask": "answers", "questions": [{"text", "parameters", "rows_max", "cuts"}]}
                {"ask": "report", "name", "parameters", "activity_file" (base64 or null), "rows_max", "cuts"}
                {"ask": "write_lake", "only_if_due"} · {"ask": "verify_lake", "repairs"}
     reply      {"answers": […]} · {"written": …} · {"verified": …} · {"error": {"kind", "message"}}

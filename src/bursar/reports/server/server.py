@@ -19,6 +19,7 @@ from bursar.private_files import FILE_MODE, make_private_folder
 from bursar.reports.errors import ReportError
 from bursar.reports.reports import Reports
 from bursar.reports.server.messages import answer_to_json, error_to_json, message_bytes, read_message
+from bursar.reports.server.streams import send_stream
 from bursar.reports.sql.answer import Question
 
 REPLY_GRACE_S: Final = 2.0
@@ -45,23 +46,34 @@ class ReportsServer:
         except (asyncio.IncompleteReadError, ValueError, OSError):
             writer.close()
             return
-        work = asyncio.create_task(self._reply(request))
+        work = asyncio.create_task(self._answer(request, writer))
         left = asyncio.create_task(reader.read(1))
         await asyncio.wait({work, left}, return_when=asyncio.FIRST_COMPLETED)
         left.cancel()
         if not work.done():
             work.cancel()
         with suppress(asyncio.CancelledError, OSError):
-            writer.write(message_bytes(await work))
-            await writer.drain()
+            await work
         writer.close()
         if self._reports.has_runaway:
             await asyncio.sleep(REPLY_GRACE_S)  # replies under way reach their callers
             self._end()
 
-    async def _reply(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        reply = await self._reply(request, writer)
+        if reply is not None:
+            writer.write(message_bytes(reply))
+            await writer.drain()
+
+    async def _reply(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> dict[str, Any] | None:
+        """Return the reply, None if it was streamed."""
         try:
+            if request["ask"] == "stream":
+                await send_stream(self._reports, request["question"], writer)
+                return None
             return await self._result(request)
+        except OSError:
+            raise  # the caller has left
         except ReportError as error:
             return error_to_json(error)
         except Exception:  # the caller gets one line, and a bug in one answer must not end the others

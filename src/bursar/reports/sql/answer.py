@@ -1,6 +1,6 @@
 """A question in SQL, and its answer."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +43,16 @@ class SqlAnswer:
         """Return each row as column name → value. A name that occurs again has a number: ``x``, ``x_2``."""
         names = distinct_names(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStream:
+    """The answer to a statement, read batch by batch; the other fields are those of :class:`SqlAnswer`."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    as_of: float
+    batches: "AsyncIterator[pa.RecordBatch]"
 
 
 def distinct_names(names: tuple[str, ...]) -> tuple[str, ...]:

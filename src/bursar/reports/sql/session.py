@@ -10,7 +10,6 @@ first statement DuckDB is restricted: it may read exactly these files, and its s
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,11 +20,13 @@ from bursar.reports.lake.schema import PAYMENTS, REVERSALS, TABLES, TableSchema,
 from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source
 from bursar.reports.sql.answer import Question, SqlAnswer
 from bursar.reports.sql.statement import check_statement
+from bursar.reports.sql.values import rows_of
 from bursar.reports.sql.views import VIEWS, with_derived_columns
 from bursar.reports.tail.tail import TailTables
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 MEMORY_MAX: Final = "1GB"
 ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
@@ -122,12 +123,25 @@ class Session:
         except MemoryError as error:
             raise QueryTooLarge(f"the query needs more than {MEMORY_MAX} of memory") from error
 
+    def begin(
+        self, cursor: "DuckDBPyConnection", question: Question, tail: TailTables, expired: Callable[[], bool]
+    ) -> "OpenAnswer":
+        """Begin one SELECT whose answer is read batch by batch; its ``rows_max`` is ignored. Raises as :meth:`ask`."""
+        import duckdb
+
+        try:
+            _make_views(cursor, tail)
+            relation = _relation(cursor, question)
+            columns, types = _described(relation)
+            return OpenAnswer(columns, types, relation.to_arrow_reader(_BATCH_ROWS), expired)
+        except duckdb.Error as error:
+            raise _report_error(error, expired()) from error
+        except MemoryError as error:
+            raise QueryTooLarge(f"the query needs more than {MEMORY_MAX} of memory") from error
+
     def _answer(self, cursor: "DuckDBPyConnection", question: Question, as_of: float) -> SqlAnswer:
-        statement = check_statement(cursor, question.text, question.extra_tables)
-        for name, table in question.extra_tables.items():
-            cursor.register(name, table)
-        relation = cursor.sql(statement.text, params=dict(question.parameters) or None)
-        columns, types = tuple(relation.columns), tuple(str(kind) for kind in relation.types)
+        relation = _relation(cursor, question)
+        columns, types = _described(relation)
         rows, cut = _rows(relation, types, question)
         return SqlAnswer(columns, types, rows, as_of, cut)
 
@@ -160,6 +174,48 @@ class Session:
 
         with suppress(duckdb.Error):
             self._connection.close()
+
+
+class OpenAnswer:
+    """An answer that DuckDB is still computing. :meth:`next_batch` blocks."""
+
+    def __init__(
+        self, columns: tuple[str, ...], types: tuple[str, ...], reader: Any, expired: Callable[[], bool]
+    ) -> None:
+        self.columns = columns
+        self.types = types
+        self._reader = reader
+        self._expired = expired
+        self._has_begun = False
+
+    def next_batch(self) -> "pa.RecordBatch | None":
+        """Return the next rows, None after the last ones. The first batch of no rows is empty.
+
+        Raises a :class:`ReportError`.
+        """
+        import duckdb
+        import pyarrow as pa
+
+        has_begun, self._has_begun = self._has_begun, True
+        try:
+            return self._reader.read_next_batch()
+        except StopIteration:
+            return None if has_begun else pa.RecordBatch.from_pylist([], self._reader.schema)
+        except duckdb.Error as error:
+            raise _report_error(error, self._expired()) from error
+        except (pa.ArrowException, OSError) as error:
+            raise _arrow_error(error, self._expired()) from error
+
+
+def _relation(cursor: "DuckDBPyConnection", question: Question) -> "DuckDBPyRelation":
+    statement = check_statement(cursor, question.text, question.extra_tables)
+    for name, table in question.extra_tables.items():
+        cursor.register(name, table)
+    return cursor.sql(statement.text, params=dict(question.parameters) or None)
+
+
+def _described(relation: "DuckDBPyRelation") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(relation.columns), tuple(str(kind) for kind in relation.types)
 
 
 def _quoted(text: str) -> str:
@@ -220,7 +276,7 @@ def _rows(relation: Any, types: tuple[str, ...], question: Question) -> tuple[li
         size_bytes += batch.nbytes
         if size_bytes > ANSWER_BYTES_MAX:
             raise QueryTooLarge(f"the answer: must have at most {ANSWER_BYTES_MAX >> 20} MB; got more; add a LIMIT")
-        rows.extend(zip(*map(_values, batch.columns, types), strict=True))
+        rows.extend(rows_of(batch, types))
         if question.rows_max is not None and len(rows) > question.rows_max:
             if question.cuts:
                 return rows[: question.rows_max], True
@@ -228,45 +284,6 @@ def _rows(relation: Any, types: tuple[str, ...], question: Question) -> tuple[li
                 f"the answer: must have at most {question.rows_max} rows; add a LIMIT, a WHERE or a GROUP BY"
             )
     return rows, False
-
-
-def _values(column: Any, kind: str) -> list[Any]:
-    try:
-        values: list[Any] = column.to_pylist()
-    except (ValueError, OverflowError) as error:  # Python's calendar has the years 1 to 9999
-        raise BadSql(f"a {kind} of the answer cannot be shown: {error}; cast it to VARCHAR") from error
-    if kind == "HUGEINT":
-        return _integers(values)
-    return [_interval(value) for value in values] if kind == "INTERVAL" else values
-
-
-def _integers(values: list[Decimal | None]) -> list[int | None]:
-    """Convert sums of whole numbers, which Arrow returns as decimals of scale 0, to integers."""
-    return [None if value is None else int(value) for value in values]
-
-
-def _interval(value: Any) -> str | None:
-    """Return an interval as DuckDB prints it: ``1 year 2 months 3 days 04:05:06.5``."""
-    if value is None:
-        return None
-    months, days, nanoseconds = value
-    years, months = int(months / 12), months - 12 * int(months / 12)
-    parts = [
-        f"{number} {unit}{'' if abs(number) == 1 else 's'}"
-        for number, unit in ((years, "year"), (months, "month"), (days, "day"))
-        if number
-    ]
-    if nanoseconds or not parts:
-        parts.append(_clock_time(nanoseconds // 1000 if nanoseconds >= 0 else -(-nanoseconds // 1000)))
-    return " ".join(parts)
-
-
-def _clock_time(micros: int) -> str:
-    seconds, fraction = divmod(abs(micros), 1_000_000)
-    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-    if fraction:
-        text += f".{fraction:06d}".rstrip("0")
-    return f"-{text}" if micros < 0 else text
 
 
 def _report_error(error: Exception, expired: bool) -> ReportError:
@@ -280,5 +297,17 @@ def _report_error(error: Exception, expired: bool) -> ReportError:
         return QueryTooLarge(f"the query needs more than {MEMORY_MAX} of memory")
     # A checked statement names no file, so a file that is missing or unreadable belongs to the lake.
     if isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.PermissionException):
+        return LakeBroken(f"a file of the lake cannot be read: {text}")
+    return BadSql(text)
+
+
+def _arrow_error(error: Exception, expired: bool) -> ReportError:
+    """Convert an error of DuckDB's that arrives through Arrow, where only its text is left."""
+    text = str(error).strip()
+    if "INTERRUPT" in text.upper():
+        return QueryTooLong("the query reached its time limit" if expired else "the query was stopped")
+    if "Out of Memory" in text:
+        return QueryTooLarge(f"the query needs more than {MEMORY_MAX} of memory")
+    if text.startswith(("IO Error", "Serialization Error", "Permission Error")):
         return LakeBroken(f"a file of the lake cannot be read: {text}")
     return BadSql(text)

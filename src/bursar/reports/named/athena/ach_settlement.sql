@@ -1,5 +1,5 @@
 -- How long do ACH payments take to settle, in hours: average, median and 95th percentile, by month of settlement?
--- parameters: since, until
+-- parameters: since, until, fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH accepted AS (
@@ -25,6 +25,8 @@ WITH accepted AS (
     AND p.payment_status = 'success'
     AND p.updated_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
     AND p.updated_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
+    AND CAST(? AS VARCHAR) IN ('*', p.fee)
+    AND CAST(? AS VARCHAR) IN ('*', p.client)
 ), ranked AS (
   SELECT
     month,

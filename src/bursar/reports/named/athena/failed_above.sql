@@ -1,5 +1,5 @@
 -- Which failed payments were above an amount?
--- parameters: above, since, until
+-- parameters: above, since, until, fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
@@ -18,6 +18,8 @@ WHERE
   AND amount > CAST(? AS DECIMAL(18, 2))
   AND updated_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
   AND updated_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND CAST(? AS VARCHAR) IN ('*', fee)
+  AND CAST(? AS VARCHAR) IN ('*', client)
 ORDER BY
   failed_at DESC,
   agency_tracking_id

@@ -1,5 +1,5 @@
 -- How many payments of each fee were started in each month, and how many US dollars did they bring in, whenever collected?
--- parameters: since, until
+-- parameters: since, until, fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
@@ -16,6 +16,8 @@ FROM payments
 WHERE
   created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
   AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND CAST(? AS VARCHAR) IN ('*', fee)
+  AND CAST(? AS VARCHAR) IN ('*', client)
 GROUP BY
   1,
   2

@@ -1,5 +1,5 @@
 -- Which payments of one fee were started?
--- parameters: fee, since, until
+-- parameters: fee, since, until, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
@@ -18,9 +18,10 @@ SELECT
   updated_at
 FROM payments
 WHERE
-  fee = CAST(? AS VARCHAR)
+  CAST(? AS VARCHAR) IN ('*', fee)
   AND created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
   AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND CAST(? AS VARCHAR) IN ('*', client)
 ORDER BY
   created_at DESC,
   agency_tracking_id

@@ -1,5 +1,5 @@
 -- How long do starting, completing and settling take, in seconds, and how many payments are stuck?
--- parameters: since, until, since, now, now, stuck_days
+-- parameters: since, until, fee, client, since, now, fee, client, now, stuck_days
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH attempts AS (
@@ -13,6 +13,8 @@ WITH attempts AS (
   WHERE
     created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
     AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
+    AND CAST(? AS VARCHAR) IN ('*', fee)
+    AND CAST(? AS VARCHAR) IN ('*', client)
 ), moments AS (
   SELECT
     agency_tracking_id,
@@ -77,6 +79,8 @@ WITH attempts AS (
   FROM payments /* whenever they started */
   WHERE
     status = 'pending'
+    AND CAST(? AS VARCHAR) IN ('*', fee)
+    AND CAST(? AS VARCHAR) IN ('*', client)
     AND DATE_DIFF(
       'SECOND',
       DATE_TRUNC('SECOND', created_at),

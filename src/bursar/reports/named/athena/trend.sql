@@ -1,5 +1,5 @@
 -- How do volume and failure rate develop from day to day, and over the seven days up to each day?
--- parameters: since, until, since
+-- parameters: since, until, fee, client, since
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH days AS (
@@ -16,6 +16,8 @@ WITH days AS (
   WHERE
     created_at >= CAST(? AS TIMESTAMP WITH TIME ZONE) - INTERVAL '7' DAY
     AND created_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
+    AND CAST(? AS VARCHAR) IN ('*', fee)
+    AND CAST(? AS VARCHAR) IN ('*', client)
   GROUP BY
     1
 ), weeks AS (

@@ -1,5 +1,5 @@
 -- Which payments have an unknown outcome, or are stuck in a status that should have ended? (No rows: none.)
--- parameters: unknown_minutes, start_minutes, token_hours, settle_days, now
+-- parameters: unknown_minutes, start_minutes, token_hours, settle_days, now, fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH open_attempts AS (
@@ -42,6 +42,8 @@ WITH open_attempts AS (
   FROM payments
   WHERE
     status IN ('received', 'initiated', 'processing', 'pending')
+    AND CAST(? AS VARCHAR) IN ('*', fee)
+    AND CAST(? AS VARCHAR) IN ('*', client)
 )
 SELECT
   finding,

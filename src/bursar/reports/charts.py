@@ -1,0 +1,224 @@
+"""Draw charts as SVG or PNG with matplotlib, for the command line, the pages and the documents.
+
+    chart = Chart("bars", "Collected by month (USD)", "month", {"COPY_FEE": [("2026-09", 12.0), …], …})
+    draw(chart, theme="dark", form="svg")
+
+matplotlib is loaded on first use. An SVG has a title and a description for screen readers, keeps its text as text, and
+equal charts are equal bytes.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from html import escape
+from typing import TYPE_CHECKING, Any, Final, Literal
+from zlib import crc32
+
+from bursar.reports.errors import BadParameter
+from bursar.reports.named_reports import NamedReport
+from bursar.reports.output.head import SHARE, heading
+from bursar.reports.sql.answer import SqlAnswer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Theme = Literal["light", "dark"]
+ChartForm = Literal["svg", "png"]
+FORMS: Final[tuple[ChartForm, ...]] = ("svg", "png")
+SERIES_MAX: Final = 12
+"""More series look alike; the smallest ones are drawn together."""
+POINTS_MAX: Final = 4_000
+OTHERS: Final = "others"
+_SIZE_INCHES: Final = (10.0, 5.0)
+_PNG_DOTS_PER_INCH: Final = 150
+_TICKS_MAX: Final = 14
+_SMALL_TEXT: Final = 9
+
+# Okabe and Ito's palette, which suits any colour vision, and six further colours.
+_SERIES_COLOURS: Final = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
+    *("#F0E442", "#7F7F7F", "#4B5D8F", "#A0522D", "#2F855A", "#9F7AEA"),
+)
+_COLOURS: Final[dict[Theme, dict[str, str]]] = {
+    "light": {"ground": "#ffffff", "text": "#1b1b1b", "line": "#c9c9c9"},
+    "dark": {"ground": "#14181f", "text": "#e8eaed", "line": "#3c4450"},
+}
+
+Point = tuple[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Bars (stacked) or lines: for each series its points, as (label on the x axis, value).
+
+    ``unit`` is the unit of the values; the unit ``share`` is drawn as percent.
+    """
+
+    kind: str
+    title: str
+    x_name: str
+    unit: str
+    series: Mapping[str, Sequence[Point]]
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels of the x axis, sorted."""
+        return sorted({label for points in self.series.values() for label, _ in points})
+
+    @property
+    def description(self) -> str:
+        """A sentence that says what the chart shows, for readers who cannot see it."""
+        labels = self.labels
+        if not labels:
+            return f"{self.title}: there is nothing to show."
+        parts = []
+        for name, points in self.series.items():
+            values = [value for _, value in points]
+            parts.append(f"{name} from {_number(min(values), self.unit)} to {_number(max(values), self.unit)}")
+        frame = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
+        return f"{self.title}, by {self.x_name}, {frame}: {'; '.join(parts)}."
+
+
+def report_chart(report: NamedReport, answer: SqlAnswer) -> Chart:
+    """Return the chart of a named report's answer. Raise :class:`BadParameter` if the report has none, or too much."""
+    spec = report.chart
+    if spec is None:
+        raise BadParameter(f"report {report.name} has no chart")
+    columns = {column.name: column for column in report.columns}
+    sums: dict[str, dict[str, float]] = {}
+    for row in answer.dicts():
+        label = _label(row[spec.x])
+        for y in spec.ys:
+            if row[y] is None:
+                continue
+            name = str(row[spec.by]) if spec.by is not None else heading(None, y)
+            points = sums.setdefault(name, {})
+            points[label] = points.get(label, 0.0) + float(row[y])
+    if sum(map(len, sums.values())) > POINTS_MAX:
+        raise BadParameter(f"the chart: must have at most {POINTS_MAX} points; narrow the time frame")
+    unit = columns[spec.ys[0]].unit
+    name = spec.ys[0] if len(spec.ys) == 1 else report.name
+    by = f" by {spec.by}" if spec.by else ""
+    title = f"{name}{by} ({'%' if unit == SHARE else unit})".replace("_", " ")
+    series = {name: sorted(points.items()) for name, points in _fewer(sums).items()}
+    return Chart(spec.kind, title, spec.x.replace("_", " "), unit, series)
+
+
+def draw(chart: Chart, *, theme: Theme = "light", form: ChartForm = "svg") -> bytes:
+    """Return the chart as an SVG or PNG file."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    settings: Any = {
+        "svg.fonttype": "none",  # text stays text, which can be searched and read aloud
+        "svg.hashsalt": "bursar",
+        "font.family": ["sans-serif"],
+        "font.size": _SMALL_TEXT + 1,
+    }
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+        _paint(figure, chart, theme)
+        out = io.BytesIO()
+        figure.savefig(
+            out,
+            format=form,
+            dpi=_PNG_DOTS_PER_INCH,
+            facecolor=figure.get_facecolor(),
+            metadata={"Date": None} if form == "svg" else {"Title": chart.title, "Software": None},
+        )
+    return out.getvalue() if form == "png" else _accessible(out.getvalue().decode(), chart).encode()
+
+
+def _paint(figure: "Figure", chart: Chart, theme: Theme) -> None:
+    colours = _COLOURS[theme]
+    figure.set_facecolor(colours["ground"])
+    axes = figure.add_subplot()
+    axes.set_facecolor(colours["ground"])
+    places = {label: place for place, label in enumerate(chart.labels)}
+    below = [0.0] * len(places)
+    for number, (name, points) in enumerate(chart.series.items()):
+        colour = _SERIES_COLOURS[number % len(_SERIES_COLOURS)]
+        at = [places[label] for label, _ in points]
+        values = [value for _, value in points]
+        if chart.kind == "bars":
+            axes.bar(at, values, bottom=[below[place] for place in at], label=name, color=colour, width=0.8)
+            for place, value in zip(at, values, strict=True):
+                below[place] += value
+        else:
+            marker = "o" if len(at) <= _TICKS_MAX else None
+            axes.plot(at, values, label=name, color=colour, linewidth=1.8, marker=marker, markersize=4)
+    _label_axes(axes, chart, colours)
+
+
+def _label_axes(axes: "Axes", chart: Chart, colours: dict[str, str]) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    labels = chart.labels
+    step = max(1, -(-len(labels) // _TICKS_MAX))
+    ticks = range(0, len(labels), step)
+    axes.set_xticks(list(ticks), [labels[place] for place in ticks], rotation=0 if len(ticks) <= 6 else 35, ha="center")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value, chart.unit)))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7))
+    axes.set_ylim(bottom=0)
+    axes.set_title(chart.title, color=colours["text"], loc="left", fontsize=_SMALL_TEXT + 4)
+    axes.set_xlabel(chart.x_name, color=colours["text"])
+    axes.tick_params(colors=colours["text"], labelsize=_SMALL_TEXT)
+    axes.grid(axis="y", color=colours["line"], linewidth=0.6)
+    axes.set_axisbelow(True)
+    for name, spine in axes.spines.items():
+        spine.set_visible(name == "bottom")
+        spine.set_color(colours["line"])
+    if len(chart.series) > 1:
+        columns = min(4, len(chart.series))
+        legend = axes.legend(
+            ncols=columns, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=_SMALL_TEXT
+        )
+        for text in legend.get_texts():
+            text.set_color(colours["text"])
+    if not labels:
+        axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center", color=colours["text"])
+
+
+def _fewer(sums: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Return at most ``SERIES_MAX`` series, the largest ones by name and the sum of the others."""
+    if len(sums) <= SERIES_MAX:
+        return dict(sorted(sums.items()))
+    by_size = sorted(sums, key=lambda name: -sum(sums[name].values()))
+    kept = {name: sums[name] for name in sorted(by_size[: SERIES_MAX - 1])}
+    others: dict[str, float] = {}
+    for name in by_size[SERIES_MAX - 1 :]:
+        for label, value in sums[name].items():
+            others[label] = others.get(label, 0.0) + value
+    return {**kept, OTHERS: others}
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == SHARE:
+        return f"{100 * value:.4g} %"
+    exact = Decimal(repr(round(float(value), 2)))
+    return f"{exact:,.2f}".removesuffix(".00")
+
+
+def _accessible(svg: str, chart: Chart) -> str:
+    """Add the title and the description that a screen reader reads, and let the picture fit its frame."""
+    name = f"chart-{crc32(chart.description.encode()):08x}"  # a page may have several charts
+    named = (
+        f'<title id="{name}-title">{escape(chart.title)}</title><desc id="{name}">{escape(chart.description)}</desc>'
+    )
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
+    head = re.search(r"<svg[^>]*>", svg)
+    assert head is not None
+    opened = head[0][:-1] + ' role="img" aria-labelledby="' + f'{name}-title {name}">'
+    return svg[: head.start()] + opened + named + svg[head.end() :]

@@ -1,0 +1,104 @@
+"""Charts: every value is drawn, the picture can be read without seeing it, and equal charts are equal files."""
+
+import re
+from datetime import date
+from decimal import Decimal
+from xml.etree import ElementTree
+
+import pytest
+
+from bursar.reports.charts import OTHERS, SERIES_MAX, Chart, Theme, draw, report_chart
+from bursar.reports.errors import BadParameter
+from bursar.reports.named_reports import named_report, parse_report
+from bursar.reports.sql.answer import SqlAnswer
+
+SVG = "{http://www.w3.org/2000/svg}"
+CHART = Chart(
+    "bars",
+    "collected by fee (USD)",
+    "month",
+    "USD",
+    {"COPY_FEE": [("2026-09-01", 12.5), ("2026-10-01", 20.0)], "EXAM <&> FEE": [("2026-10-01", 1250.0)]},
+)
+
+
+def test_an_svg_has_a_title_and_a_description_for_screen_readers() -> None:
+    root = ElementTree.fromstring(draw(CHART))
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert title is not None
+    assert description is not None
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+    assert title.text == "collected by fee (USD)"
+    assert description.text == (
+        "collected by fee (USD), by month, 2026-09-01 to 2026-10-01: "
+        "COPY_FEE from 12.50 to 20; EXAM <&> FEE from 1,250 to 1,250."
+    )
+
+
+def test_text_stays_text_and_names_every_series_and_label() -> None:
+    texts = [found.text for found in ElementTree.fromstring(draw(CHART)).iter(f"{SVG}text")]
+    assert {"COPY_FEE", "EXAM <&> FEE", "2026-09-01", "2026-10-01", "month"} <= set(texts)
+
+
+def test_equal_charts_are_equal_files_and_the_themes_differ() -> None:
+    assert draw(CHART) == draw(CHART)
+    assert draw(CHART, form="png") == draw(CHART, form="png")
+    assert draw(CHART, form="png").startswith(b"\x89PNG")
+    assert draw(CHART, theme="dark") != draw(CHART)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_contrasts_with_the_ground_as_wcag_aa_demands(theme: Theme) -> None:
+    svg = draw(CHART, theme=theme).decode()
+    ground = re.search(r"fill: (#[0-9a-f]{6})", svg)
+    texts = set(re.findall(r'<text style="[^"]*fill: (#[0-9a-f]{6})', svg))
+    assert ground is not None
+    assert texts
+    assert all(contrast(ground[1], text) >= 4.5 for text in texts)
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_report_is_drawn_as_its_header_says() -> None:
+    columns = ("month", "fee", "client", "payments", "collected")
+    october, september = date(2026, 10, 1), date(2026, 9, 1)
+    rows = [
+        (september, "COPY_FEE", "a", 1, Decimal("1.50")),
+        (september, "COPY_FEE", "b", 1, Decimal("2.00")),
+        (october, "EXAM_FEE", "a", 1, Decimal("250.00")),
+    ]
+    chart = report_chart(named_report("monthly_finance"), SqlAnswer(columns, ("",) * 5, rows, 0.0))
+    assert chart.title == "collected by fee (USD)"
+    assert chart.series == {"COPY_FEE": [("2026-09-01", 3.5)], "EXAM_FEE": [("2026-10-01", 250.0)]}
+
+
+def test_a_share_is_drawn_as_percent_and_null_is_no_point() -> None:
+    columns = ("day", "failure_rate", "failure_rate_7_days")
+    rows = [(date(2026, 10, 1), 0.25, None), (date(2026, 10, 2), None, 0.125)]
+    chart = report_chart(named_report("trend"), SqlAnswer(columns, ("",) * 3, rows, 0.0))
+    assert chart.series == {"failure_rate": [("2026-10-01", 0.25)], "failure_rate_7_days": [("2026-10-02", 0.125)]}
+    assert "from 25 % to 25 %" in chart.description
+    assert b"nothing to show" in draw(report_chart(named_report("trend"), SqlAnswer(columns, ("",) * 3, [], 0.0)))
+
+
+def test_the_smallest_of_many_series_are_drawn_together() -> None:
+    report = parse_report("x", "-- So?\n-- n [USD]: money\n-- chart bars: day; n; fee\n\nSELECT 1")
+    rows = [("2026", f"FEE_{number:02d}", number) for number in range(20)]
+    chart = report_chart(report, SqlAnswer(("day", "fee", "n"), ("",) * 3, rows, 0.0))
+    assert len(chart.series) == SERIES_MAX
+    assert chart.series[OTHERS] == [("2026", float(sum(range(9))))]
+
+
+def test_a_report_without_a_chart_is_an_error() -> None:
+    with pytest.raises(BadParameter, match="report unresolved has no chart"):
+        report_chart(named_report("unresolved"), SqlAnswer((), (), [], 0.0))
