@@ -9,36 +9,27 @@ If a part cannot be made, :class:`CannotStart` gives the reason in one line.
 
 import logging
 import random
-import sqlite3
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import apsw
-
-from bursar.bootstrap.generations import Generations
 from bursar.clock import Clock, iso_ms, system_clock
-from bursar.dynamo import AsyncEngine, DynamoError, Store, StoreUnreachable, open_store
-from bursar.dynamo.clients.store import file_of
-from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
-from bursar.dynamo.engine.engine import RulesRefused
-from bursar.dynamo.errors import StoreOutcomeUnknown
-from bursar.dynamo.storage.sqlite_file import MEMORY, StoreFormatError
+from bursar.dynamo.clients.store import MEMORY, Store, file_of, open_store
+from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
 from bursar.payments.clients import Clients, ClientsError
 from bursar.payments.errors import LedgerBusy
 from bursar.payments.fees import FeeCatalogue, FeesError
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.rules import only_more_fees
-from bursar.private_files import TooOpen, make_private_folder, require_private
-from bursar.rules import Rules, RulesError
-from bursar.rules.language.toml import rules_from_toml, rules_to_toml
-from bursar.rules.native import load_guard
+from bursar.private_files import TooOpen, require_private
+from bursar.rules.errors import RulesError
 from bursar.settings import Settings, list_of
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
+    from bursar.bootstrap.generations import Generations
+    from bursar.dynamo import AsyncEngine
+    from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
     from bursar.paygov.client import PayGov
     from bursar.paygov.config import PayGovConfig
     from bursar.paygov.http_transport import HttpTransport
@@ -126,19 +117,15 @@ class Composition:
             url = self.settings.store_url
             try:
                 path = file_of(url)
-                if self._creates_store and path is not None and path != MEMORY:
-                    make_private_folder(Path(path).parent)
-                store = await open_store(
-                    url,
-                    clock=self.clock,
-                    randomness=self.randomness,
-                    guard_loader=load_guard,
-                    must_exist=not self._creates_store,
-                    private=True,
-                )
+                if path is None:
+                    store = await open_store(url, clock=self.clock, randomness=self.randomness)
+                else:
+                    from bursar.bootstrap.embedded_store import open_embedded
+
+                    store = await open_embedded(url, path, self.clock, self.randomness, creates=self._creates_store)
             except (FileNotFoundError, TooOpen) as error:
                 raise CannotStart(f"{self.settings.store_setting}: {error}") from error
-            except (OSError, apsw.Error, StoreFormatError, StoreUnreachable, ValueError) as error:
+            except (OSError, StoreUnreachable, ValueError) as error:
                 raise CannotStart(f"the store {url} cannot be opened: {error}") from error
             self._ending.push_async_callback(store.close)
             self._store = store
@@ -162,9 +149,12 @@ class Composition:
                     await ledger.create_table()
                 else:
                     await self.expect_table()
-                if isinstance(store, AsyncEngine):
-                    _store_rules(store, table, ledger, self._creates_store)
-            except (DynamoError, RulesRefused, StoreUnreachable) as error:
+                engine = self._embedded(store)
+                if engine is not None:
+                    from bursar.bootstrap.embedded_store import store_rules
+
+                    store_rules(engine, self.settings.store_url, table, ledger, self._creates_store)
+            except (DynamoError, StoreUnreachable) as error:
                 raise CannotStart(f"the table {table} in {self.settings.store_url}: {error}") from error
             self._ledger = ledger
         return self._ledger
@@ -224,6 +214,7 @@ class Composition:
         from bursar.portal.use_cases.portal import Portal, PortalSettings
 
         settings, store, ledger = self.settings, await self.store(), await self.ledger()
+        engine = self._embedded(store)
         await self._keep_generation(store, ledger)
         portal = Portal(
             ledger,
@@ -242,7 +233,7 @@ class Composition:
             randomness=self.randomness,
             observer=self.metrics,
             # The disk of any other store is monitored where that store runs.
-            write_trouble=store.write_error if isinstance(store, AsyncEngine) else None,
+            write_trouble=None if engine is None else engine.write_error,
             sealing=DailySealing(ledger.daily_roots, self.root_copies, clock=self.clock, randomness=self.randomness),
         )
         await self._report_restore(portal)
@@ -250,16 +241,18 @@ class Composition:
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Return the background work of a process that serves the portal: it raises an embedded store's generation."""
-        store = self._store
-        if self._generations is None or not isinstance(store, AsyncEngine):
+        engine = None if self._store is None else self._embedded(self._store)
+        if self._generations is None or engine is None:
             return []
-        return [self._generations.keep_raising(store.engine.rows_changed)]
+        return [self._generations.keep_raising(engine.engine.rows_changed)]
 
     async def _keep_generation(self, store: Store, ledger: Ledger) -> None:
         """Mark an embedded store that was restored by hand, and raise its generation now and at the end."""
         path = file_of(self.settings.store_url)
         if path is None or path == MEMORY or self._generations is not None:
             return
+        from bursar.bootstrap.generations import Generations
+
         self._generations = generations = Generations(ledger, path)
         try:
             await generations.mark_if_behind()
@@ -290,6 +283,8 @@ class Composition:
     async def reports(self) -> "Reports":
         """Return SQL over every payment of the store and its lake. Raises :class:`CannotStart`."""
         if self._reports is None:
+            import sqlite3
+
             from bursar.reports.reports import Reports
 
             await self.ledger()
@@ -344,7 +339,7 @@ class Composition:
 
     async def _expect_queue(self, queue: "WebhookQueue") -> None:
         """Raise :class:`CannotStart` if the store has no table for webhooks. An embedded store gets it."""
-        if isinstance(await self.store(), AsyncEngine):
+        if self._embedded(await self.store()) is not None:
             await queue.create_table()
             return
         try:
@@ -393,14 +388,24 @@ class Composition:
 
         return ObservedStore(store, self.metrics, self.clock)
 
-    def _observed_compare_and_swap(self, store: Store) -> CompareAndSwap | None:
-        if not isinstance(store, AsyncEngine):
+    def _observed_compare_and_swap(self, store: Store) -> "CompareAndSwap | None":
+        engine = self._embedded(store)
+        if engine is None:
             return None
         if self.metrics is None:
-            return store.compare_and_swap
+            return engine.compare_and_swap
         from bursar.portal.metrics.metrics import ObservedCompareAndSwap
 
-        return ObservedCompareAndSwap(store.compare_and_swap, self.metrics, self.clock)
+        return ObservedCompareAndSwap(engine.compare_and_swap, self.metrics, self.clock)
+
+    def _embedded(self, store: Store) -> "AsyncEngine | None":
+        """Return ``store`` if it is an embedded one. The engine is not loaded for any other."""
+        if file_of(self.settings.store_url) is None:
+            return None
+        from bursar.dynamo import AsyncEngine
+
+        assert isinstance(store, AsyncEngine)
+        return store
 
 
 def _lookups(text: str) -> "tuple[LookupName, ...]":
@@ -435,21 +440,3 @@ class _NoTransport:
 
     async def close(self) -> None:
         """Do nothing: no connection is open."""
-
-
-def _only_more_fees(before: str, rules: Rules) -> bool:
-    try:
-        return only_more_fees(rules_from_toml(before), rules)
-    except (ValueError, KeyError):  # the rules of another version, which this one cannot parse
-        return False
-
-
-def _store_rules(store: AsyncEngine, table: str, ledger: Ledger, may_change: bool) -> None:
-    document, before = rules_to_toml(ledger.rules), store.engine.rules_document(table)
-    if before == document or (before is not None and not may_change):
-        return
-    # Storing other rules reads and judges the whole table: minutes for a million payments.
-    if before is not None and _only_more_fees(before, ledger.rules):
-        store.engine.amend_rules_document(table, document)
-    else:
-        store.engine.put_rules_document(table, document)

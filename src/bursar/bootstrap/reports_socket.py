@@ -6,8 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bursar.dynamo.clients.store import file_of
-from bursar.dynamo.storage.sqlite_file import MEMORY
+from bursar.dynamo.clients.store import MEMORY, file_of
 from bursar.settings import Settings
 
 SOCKET_PATH_BYTES_MAX: Final = 100

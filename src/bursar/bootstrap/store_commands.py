@@ -15,8 +15,7 @@ from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.generations import Generations, note_outside, outside_of
 from bursar.clock import iso_ms
 from bursar.dynamo import AsyncEngine
-from bursar.dynamo.clients.store import file_of
-from bursar.dynamo.storage.sqlite_file import MEMORY
+from bursar.dynamo.clients.store import MEMORY, file_of
 from bursar.dynamo.tools.store_copies import (
     CopyProgress,
     CopyRefused,

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bursar.clock import Clock
-from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.dynamo.items.attribute_values import Item
 from bursar.rules.errors import RuleRefused, StoreBusy
@@ -45,6 +44,7 @@ from bursar.rules.transactions.whole_item_swaps import swaps_of
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
+    from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 
 TOKEN_AGE_MAX_S = 600.0
 """The time for which DynamoDB remembers a ClientRequestToken (API reference, TransactWriteItems)."""
@@ -84,7 +84,7 @@ class RuledTable:
         randomness: random.Random,
         clock: Clock,
         retry_limits: RetryLimits = RetryLimits(),
-        compare_and_swap: CompareAndSwap | None = None,
+        compare_and_swap: "CompareAndSwap | None" = None,
     ) -> None:
         self.store = store
         self.name = table_name

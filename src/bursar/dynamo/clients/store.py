@@ -8,17 +8,18 @@ dynamodb+http://127.0.0.1:8000                            another server of its 
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from bursar.clock import Clock
-from bursar.dynamo.core.guards import GuardLoader
-from bursar.dynamo.engine.engine import Engine
-from bursar.dynamo.engine.group_commit import AsyncEngine
-from bursar.dynamo.storage.sqlite_file import MEMORY, SQLITE_FILES
 from bursar.private_files import require_private
 
+if TYPE_CHECKING:
+    from bursar.dynamo.core.guards import GuardLoader
+
 FILE_SCHEME = "file:"
+MEMORY = ":memory:"
+"""SQLite's name of a database in memory."""
 REMOTE_SCHEMES = ("dynamodb:", "dynamodb+http:", "dynamodb+https:")
 
 
@@ -41,7 +42,7 @@ async def open_store(
     *,
     clock: Clock,
     randomness: random.Random,
-    guard_loader: GuardLoader | None = None,
+    guard_loader: "GuardLoader | None" = None,
     must_exist: bool = False,
     private: bool = False,
 ) -> Store:
@@ -54,6 +55,11 @@ async def open_store(
     """
     path = file_of(url)
     if path is not None:
+        # Loaded here: a process with a store on the network does not need the engine.
+        from bursar.dynamo.engine.engine import Engine
+        from bursar.dynamo.engine.group_commit import AsyncEngine
+        from bursar.dynamo.storage.sqlite_file import SQLITE_FILES
+
         if must_exist:
             _raise_if_missing(path)
         if private and path != MEMORY:

@@ -6,12 +6,15 @@ passes only the items. A swap that does not go through is sent in the compiled f
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from bursar.dynamo.engine.compare_and_swap import Swap
 from bursar.rules.language.writes import Delete, LogicalWrite, Put
 
+if TYPE_CHECKING:
+    from bursar.dynamo.engine.compare_and_swap import Swap
 
-def swaps_of(writes: Sequence[LogicalWrite]) -> list[Swap]:
+
+def swaps_of(writes: Sequence[LogicalWrite]) -> "list[Swap]":
     """Return (old, new) of each item that ``writes`` change; empty when nothing changes.
 
     The swap judges everything else: two writes at one key, an item that is not as its caller read it, and every rule.
