@@ -8,8 +8,9 @@ which the rooms above call this DynamoDB or another one (``open_store``).
 A name is imported when it is first used, so a process with a store on the network does not load the engine.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bursar.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.boto3_in_process import boto3_client, boto3_resource, boto3_streams_client
@@ -41,32 +42,26 @@ __all__ = [
     "open_store",
 ]
 
-_MODULES = {
-    "AsyncEngine": "engine.group_commit",
-    "Change": "core.guards",
-    "DynamoError": "errors",
-    "Engine": "engine.engine",
-    "Guard": "core.guards",
-    "GuardLoader": "core.guards",
-    "GuardView": "core.guards",
-    "Refusal": "core.guards",
-    "RulesRefused": "engine.engine",
-    "Store": "clients.store",
-    "StoreFormatError": "storage.sqlite_file",
-    "StoreOutcomeUnknown": "errors",
-    "StoreUnreachable": "errors",
-    "TableCheck": "core.guards",
-    "boto3_client": "clients.boto3_in_process",
-    "boto3_resource": "clients.boto3_in_process",
-    "boto3_streams_client": "clients.boto3_in_process",
-    "open_store": "clients.store",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a name of :data:`__all__` from its module, and keep it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "AsyncEngine": "engine.group_commit",
+        "Change": "core.guards",
+        "DynamoError": "errors",
+        "Engine": "engine.engine",
+        "Guard": "core.guards",
+        "GuardLoader": "core.guards",
+        "GuardView": "core.guards",
+        "Refusal": "core.guards",
+        "RulesRefused": "engine.engine",
+        "Store": "clients.store",
+        "StoreFormatError": "storage.sqlite_file",
+        "StoreOutcomeUnknown": "errors",
+        "StoreUnreachable": "errors",
+        "TableCheck": "core.guards",
+        "boto3_client": "clients.boto3_in_process",
+        "boto3_resource": "clients.boto3_in_process",
+        "boto3_streams_client": "clients.boto3_in_process",
+        "open_store": "clients.store",
+    },
+)

@@ -19,24 +19,31 @@ An operation uses them in DynamoDB's order of checks::
     parse_key_condition(text).bind(binding).resolve(partition_names, sort_names, types) -> KeyRange
 
 Every function raises ``DynamoError`` (a ValidationException with Amazon's text) and no other exception.
+
+A name is imported when it is first used.
 """
 
-from bursar.dynamo.expressions.evaluation.condition import BoundCondition, ParsedCondition, parse_condition
-from bursar.dynamo.expressions.evaluation.key_condition import (
-    BoundKeyCondition,
-    KeyRange,
-    ParsedKeyCondition,
-    parse_key_condition,
-    resolve_key_conditions,
-)
-from bursar.dynamo.expressions.evaluation.placeholders import Binding
-from bursar.dynamo.expressions.evaluation.projection import (
-    BoundProjection,
-    ParsedProjection,
-    parse_projection,
-    values_at_paths,
-)
-from bursar.dynamo.expressions.evaluation.update import BoundUpdate, ParsedUpdate, parse_update
+from typing import TYPE_CHECKING
+
+from bursar.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from bursar.dynamo.expressions.evaluation.condition import BoundCondition, ParsedCondition, parse_condition
+    from bursar.dynamo.expressions.evaluation.key_condition import (
+        BoundKeyCondition,
+        KeyRange,
+        ParsedKeyCondition,
+        parse_key_condition,
+        resolve_key_conditions,
+    )
+    from bursar.dynamo.expressions.evaluation.placeholders import Binding
+    from bursar.dynamo.expressions.evaluation.projection import (
+        BoundProjection,
+        ParsedProjection,
+        parse_projection,
+        values_at_paths,
+    )
+    from bursar.dynamo.expressions.evaluation.update import BoundUpdate, ParsedUpdate, parse_update
 
 __all__ = [
     "Binding",
@@ -56,3 +63,25 @@ __all__ = [
     "resolve_key_conditions",
     "values_at_paths",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Binding": "evaluation.placeholders",
+        "BoundCondition": "evaluation.condition",
+        "BoundKeyCondition": "evaluation.key_condition",
+        "BoundProjection": "evaluation.projection",
+        "BoundUpdate": "evaluation.update",
+        "KeyRange": "evaluation.key_condition",
+        "ParsedCondition": "evaluation.condition",
+        "ParsedKeyCondition": "evaluation.key_condition",
+        "ParsedProjection": "evaluation.projection",
+        "ParsedUpdate": "evaluation.update",
+        "parse_condition": "evaluation.condition",
+        "parse_key_condition": "evaluation.key_condition",
+        "parse_projection": "evaluation.projection",
+        "parse_update": "evaluation.update",
+        "resolve_key_conditions": "evaluation.key_condition",
+        "values_at_paths": "evaluation.projection",
+    },
+)
