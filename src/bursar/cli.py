@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Record money that went back: a return, a chargeback, or a request for a refund.",
     ),
     "refunds": ("bursar.portal.reversal_commands:refunds", "List, approve and reject the requests for refunds."),
+    "deposit": ("bursar.portal.deposit_commands:deposit", "Record the payments that a deposit ticket holds."),
     "webhooks": (
         "bursar.portal.webhook_commands:webhooks",
         "List and retry deliveries and dead letters of webhooks.",

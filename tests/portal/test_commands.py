@@ -13,6 +13,7 @@ from click.testing import Result
 from bursar.payments import Outcome, OutcomeContradicts
 from bursar.portal import commands
 from bursar.portal.commands import attention, erase, resolve, sweep
+from bursar.portal.deposit_commands import deposit
 from bursar.portal.reversal_commands import refunds, reverse
 from bursar.portal.use_cases.portal import Portal
 from tests.support.portal.commands import REFERENCE, portal_on
@@ -157,6 +158,23 @@ def test_a_refund_takes_two_people(run: Callable[..., Result], paid: str) -> Non
     rejected = run(refunds, "reject", f"{paid}/2", *BY_ADA)
     assert (rejected.exit_code, rejected.output) == (0, f"{paid}/2 is rejected.\n")
     assert run(refunds).output == "No refund waits for a decision.\n"
+
+
+def test_deposit_records_a_ticket_once(run: Callable[..., Result], paid: str) -> None:
+    said = ("--ticket", " 000123", "--on", "2026-12-01", "--by", "Ada")
+    first = run(deposit, paid, *said)
+    assert (first.exit_code, first.output) == (0, "Ticket 000123 holds 1 of these attempts: 60.00 USD.\n")
+    assert run(deposit, paid, *said).output == first.output
+    other = run(deposit, paid, "--ticket", "000124", *said[2:])
+    assert other.exit_code == 1
+    assert other.output == f"Error: {paid}: its deposit is recorded as ticket 000123 of 2026-12-01\n"
+    assert run(deposit, "unknown", *said).output == "Error: There is no attempt unknown\n"
+    assert run(deposit, paid, "--ticket", " ", *said[2:]).exit_code == 2
+
+
+def test_an_attempt_that_is_not_paid_has_no_deposit(run: Callable[..., Result], unknown: str) -> None:
+    refused = run(deposit, unknown, "--ticket", "000123", "--on", "2026-12-01", "--by", "Ada")
+    assert (refused.exit_code, "must be of a processed attempt" in refused.output) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pyiceberg.table import Table
 from bursar.payments.records import ZERO, Attempt
 from bursar.payments.status import Status
 from bursar.reports.lake.iceberg import commit_files
-from bursar.reports.lake.rows import attempt_row, event_row, micros, reversal_row
+from bursar.reports.lake.rows import attempt_row, deposit_row, event_row, micros, reversal_row
 from bursar.reports.lake.schema import TABLES
 from bursar.reports.reports import Reports
 from bursar.reports.sql.answer import Question
@@ -31,6 +31,7 @@ steps = st.lists(
         st.tuples(st.just("start"), st.integers(1, 4)),
         st.tuples(st.just("move"), st.integers(0, 50), st.sampled_from(STATUSES)),
         st.tuples(st.just("reverse"), st.integers(0, 50)),
+        st.tuples(st.just("deposit"), st.integers(0, 50)),
         st.tuples(st.just("wait"), st.sampled_from((0.001, 1.0, 299.0, 301.0, 4000.0, DAY_S, 20 * DAY_S))),
         st.tuples(st.just("write")),
         st.tuples(st.just("kill"), st.integers(0, 3), st.sampled_from(("before", "after"))),
@@ -101,6 +102,13 @@ class History:
         if paid:
             self.book.reverse(paid[which % len(paid)], "1.00")
 
+    async def deposit(self, which: int) -> None:
+        held = {deposit.agency_tracking_id for deposit in self.book.deposits}
+        attempts = self.book.attempts.values()
+        paid = [each for each in attempts if each.status == "processed" and each.agency_tracking_id not in held]
+        if paid:
+            self.book.deposit(paid[which % len(paid)], "000123")
+
     async def wait(self, seconds: float) -> None:
         self.book.now += seconds
 
@@ -127,6 +135,7 @@ class History:
             "payments": [(*attempt_row(attempt), *derived(attempt)) for attempt in attempts],
             "payment_events": sorted(map(event_row, self.book.events), key=lambda row: row[:2]),
             "reversals": sorted(map(reversal_row, self.book.reversals), key=lambda row: row[:2]),
+            "deposits": sorted(map(deposit_row, self.book.deposits)),
         }
         answers = await self.reports.answers(
             [Question(f"SELECT * FROM {schema.name} ORDER BY {', '.join(schema.key)}") for schema in TABLES]
@@ -197,6 +206,7 @@ MOVED_IN_THE_LAKE: list[Step] = [
     ("wait", DAY_S),
     ("write",),
     ("reverse", 0),
+    ("deposit", 0),
     ("restart",),
     ("ask",),
     ("move", 2, "failed"),

@@ -32,6 +32,9 @@ QUESTIONS_OF_DESIGN = {
     "trend",
     "sla",
     "unresolved",
+    "in_transit",
+    "deposited",
+    "came_back",
 }
 
 

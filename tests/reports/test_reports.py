@@ -73,9 +73,9 @@ async def test_a_second_write_moves_only_what_changed(book: Book, reports: Repor
     assert first.rows["payments"] == sum(not attempt.live for attempt in book.attempts.values())
     book.move(book.start(), "failed")
     book.now += 3600
-    assert (await reports.write_lake()).rows == {"payments": 1, "payment_events": 2, "reversals": 0}
+    assert (await reports.write_lake()).rows == {"payments": 1, "payment_events": 2, "reversals": 0, "deposits": 0}
     book.now += 3600
-    assert (await reports.write_lake()).rows == {"payments": 0, "payment_events": 0, "reversals": 0}
+    assert (await reports.write_lake()).rows == {"payments": 0, "payment_events": 0, "reversals": 0, "deposits": 0}
     assert (await reports.sql(COUNT)).rows[0][0] == 21
 
 

@@ -17,7 +17,8 @@ from bursar.reports.query_threads import QUERY_TIMEOUT_S
 from bursar.reports.sql.answer import ROWS_MAX
 from bursar.reports.sql.session import MEMORY_MAX
 from bursar.reports.sql.statement import STATEMENT_BYTES_MAX
-from bursar.reports.sql.views import DERIVED_COLUMNS, VIEWS, View
+from bursar.reports.sql.view import View
+from bursar.reports.sql.views import DERIVED_COLUMNS, VIEWS
 from bursar.reports.tail.index_source import OVERLAP_S
 
 EXAMPLES = (
@@ -161,10 +162,11 @@ Each answer includes the time as of which it holds, and all parts of one answer 
                             live attempts, replaced by each commit           │
             payment_events  append-only, by month ───────────────────────────┤
             reversals       append-only, by month ───────────────────────────┤
+            deposits        append-only, by month ───────────────────────────┤
             twin.duckdb     the same rows in DuckDB's format, and daily sums ┘
 
 - **Final is final.**
-  An attempt that is `processed` or `failed` never changes, and nor does an event or a reversal.
+  An attempt that is `processed` or `failed` never changes, and nor does an event, a reversal or a deposit.
   So their rows are written once, and the sum of an attempt's reversals is computed when a query reads it.
   Every other attempt is *live*: each commit replaces the small partition of live attempts (`final_on` is null).
   The tail has the live attempts, and the final rows that the lake does not hold yet.

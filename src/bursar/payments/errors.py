@@ -23,6 +23,7 @@ refuses a step that the graph allows: a mistake in this package) and the store's
 from decimal import Decimal
 
 from bursar.payments.attempt_ids import ATTEMPTS_MAX
+from bursar.payments.deposits import Deposit
 from bursar.payments.records import ZERO, Attempt, Obligation
 from bursar.payments.reversals import RefundRequest, Reversal
 
@@ -97,6 +98,17 @@ class ReversalDiffers(LedgerError):
     def __init__(self, recorded: Reversal) -> None:
         super().__init__(
             f"{recorded.agency_tracking_id}: reversal {recorded.seq} ({recorded.kind}) is recorded as {recorded.amount}"
+        )
+        self.recorded = recorded
+
+
+class DepositDiffers(LedgerError):
+    """The deposit of the attempt is recorded already, as ``recorded``, with another ticket or day."""
+
+    def __init__(self, recorded: Deposit) -> None:
+        super().__init__(
+            f"{recorded.agency_tracking_id}: its deposit is recorded as ticket {recorded.ticket} "
+            f"of {recorded.deposited_on}"
         )
         self.recorded = recorded
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from bursar.clock import iso_ms
+from bursar.payments.deposits import DEPOSIT
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
@@ -92,6 +93,7 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             Kind(GENERATION, kept=True),
             Kind(REVERSAL),
             Kind(REFUND_REQUEST, kept=True),
+            Kind(DEPOSIT),
         ),
         secrets=SECRETS,
         rules=(
@@ -137,6 +139,9 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             AppendOnly("events-append-only", kind="event"),
             AppendOnly("daily-roots-append-only", kind=DAILY_ROOT),
             *_reversal_rules(),
+            AppendOnly("deposits-append-only", kind=DEPOSIT),
+            References("deposit-of-attempt", kind=DEPOSIT, parent="attempt", key=_ATTEMPT_OF),
+            Check("deposit-complete", kind=DEPOSIT, where=_DEPOSITED),
             Immutable("contradiction-told", kind=CONTRADICTION, attributes=REPORT_ATTRIBUTES),
             WriteOnce("contradiction-acknowledged-once", kind=CONTRADICTION, attributes=ACKNOWLEDGEMENT_ATTRIBUTES),
             Immutable("restore-mark-facts", kind=RESTORE_MARK, attributes=MARK_ATTRIBUTES),
@@ -146,6 +151,8 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
     )
 
 
+_ATTEMPT_OF: Final = {"pk": "{pk}", "sk": "attempt#{attemptCreatedAt}#{agencyTrackingId}"}
+"""The key of the attempt of a reversal, a request for a refund or a deposit."""
 _ATTEMPT_IDENTITY: Final = (
     "agencyTrackingId",
     "client",
@@ -179,8 +186,11 @@ _REVERSED: Final = Where(
 _REOPENED: Final = Where("attribute_not_exists(reopened) OR reversedAmount = amount")
 
 
+_DEPOSITED: Final = Where("attribute_exists(depositTicket) AND attribute_exists(depositedOn)")
+
+
 def _reversal_rules() -> tuple[Rule, ...]:
-    attempt = {"pk": "{pk}", "sk": "attempt#{attemptCreatedAt}#{agencyTrackingId}"}
+    attempt = _ATTEMPT_OF
     return (
         AppendOnly("reversals-append-only", kind=REVERSAL),
         BoundedSum(

@@ -40,7 +40,7 @@ _output = click.option(
 @_output
 @click.pass_context
 def sql(ctx: click.Context, statement: str, form: str, path: Path | None) -> None:
-    """Query all payments in SQL: one SELECT over payments, payment_events and reversals."""
+    """Query all payments in SQL: one SELECT over the tables of docs/reports.md."""
     refuse_terminal(form, path)
     run(ctx, lambda reports: _write(reports, Question(statement), form, path))
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bursar.payments.deposits import deposit_from_item, deposit_to_item
 from bursar.payments.records import Attempt, ClassifiedAmount, Event, from_item, obligation_of, to_item, whole_ms
 from bursar.payments.reversals import REVERSAL_KINDS, ReversalKind, reversal_from_item, reversal_to_item
 from bursar.payments.status import STATUSES
@@ -77,6 +78,15 @@ def test_a_row_of_a_reversals_item_equals_the_row_of_its_record(
     )
     item = reversal_to_item(book.reversals[0])
     assert item_row(item) == record_row(reversal_from_item(item))
+
+
+def test_a_row_of_a_deposits_item_equals_the_row_of_its_record(book: Book) -> None:
+    for day in ("2026-04-01", "soon"):
+        book.deposit(book.start(), "000123", day)
+    for deposit in book.deposits:
+        item = deposit_to_item(deposit)
+        assert deposit_from_item(item) == deposit
+        assert item_row(item) == record_row(deposit)
 
 
 def test_other_items_have_no_row(book: Book) -> None:

@@ -3,15 +3,24 @@
 from decimal import Decimal
 
 from bursar.clock import from_iso_ms
+from bursar.payments.deposits import Deposit
 from bursar.payments.records import Attempt, Event, from_item, to_item
 from bursar.payments.reversals import Reversal
 from bursar.reports.lake.rows import arrow_table, attempt_row, event_row, micros, record_row
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, REVERSALS, TABLES, arrow_schema, iceberg_schema
+from bursar.reports.lake.schema import (
+    DEPOSITS,
+    PAYMENT_EVENTS,
+    PAYMENTS,
+    REVERSALS,
+    TABLES,
+    arrow_schema,
+    iceberg_schema,
+)
 from tests.support.reports.book import Book
 
 
 def test_every_column_has_a_source_in_its_record() -> None:
-    for schema, record in ((PAYMENTS, Attempt), (PAYMENT_EVENTS, Event), (REVERSALS, Reversal)):
+    for schema, record in ((PAYMENTS, Attempt), (PAYMENT_EVENTS, Event), (REVERSALS, Reversal), (DEPOSITS, Deposit)):
         for column in schema.columns:
             assert column.source in record.__dataclass_fields__
             assert column.source != "token"

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from bursar.clock import from_iso_ms
+from bursar.payments.deposits import Deposit, deposit_to_item
 from bursar.payments.records import ZERO, Attempt, Event, Item, to_item
 from bursar.payments.reversals import Reversal, ReversalKind, reversal_to_item
 from bursar.payments.status import EventName, Status
@@ -28,6 +29,7 @@ class Book:
         self.attempts: dict[str, Attempt] = {}
         self.events: list[Event] = []
         self.reversals: list[Reversal] = []
+        self.deposits: list[Deposit] = []
         self.reads: list[tuple[float, float]] = []
 
     def clock(self) -> float:
@@ -60,6 +62,7 @@ class Book:
             *map(to_item, self.attempts.values()),
             *map(to_item, self.events),
             *map(reversal_to_item, self.reversals),
+            *map(deposit_to_item, self.deposits),
         ]
 
     def start(self, amount: str = "60.00", fee: str = FEES[0], client: str = "dawson", **values: Any) -> Attempt:
@@ -105,9 +108,28 @@ class Book:
             )
         )
         total = (attempt.reversed_amount or ZERO) + Decimal(amount)
-        return self._write(replace(attempt, reversed_amount=total), kind, attempt.status)
+        event = "refund_approved" if kind == "refunded" else kind
+        facts = {"reversal": number, "reversal_amount": amount}
+        return self._write(replace(attempt, reversed_amount=total), event, attempt.status, **facts)
 
-    def _write(self, attempt: Attempt, event: str, before: Any) -> Attempt:
+    def deposit(self, attempt: Attempt, ticket: str, on: str = "2026-04-01") -> None:
+        """Record now that ``ticket`` holds the money of a processed attempt."""
+        self.deposits.append(
+            Deposit(
+                client=attempt.client,
+                reference=attempt.reference,
+                agency_tracking_id=attempt.agency_tracking_id,
+                attempt_created_at=attempt.created_at,
+                ticket=ticket,
+                deposited_on=on,
+                amount=attempt.amount,
+                at=self.now,
+                source="operator",
+                by="Ada",
+            )
+        )
+
+    def _write(self, attempt: Attempt, event: str, before: Any, **detail: Any) -> Attempt:
         seq = attempt.event_seq + 1
         attempt = replace(attempt, event_seq=seq, version=seq)
         self.attempts[attempt.agency_tracking_id] = attempt
@@ -122,7 +144,7 @@ class Book:
                 actor="portal",
                 from_status=before,
                 to_status=attempt.status,
-                detail={"n": seq},
+                detail={"n": seq, **detail},
             )
         )
         return attempt

@@ -30,6 +30,7 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.contradictions import Contradictions
 from bursar.payments.ledger.daily_roots import DailyRoots
+from bursar.payments.ledger.deposits import Deposits
 from bursar.payments.ledger.erasure import Erasure
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
@@ -102,6 +103,7 @@ class Ledger(Starts):
         self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
         self.erasure = Erasure(ruled, clock=clock)
         self.reversals = Reversals(ruled, self._journal, self.reread)
+        self.deposits = Deposits(ruled, clock=clock)
 
     async def create_table(self) -> None:
         """Create the table unless it exists."""

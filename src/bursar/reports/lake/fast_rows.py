@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from bursar.clock import from_iso_ms
 from bursar.dynamo.items.attribute_values import Item
+from bursar.payments.deposits import DEPOSIT, DEPOSIT_ATTRIBUTES
 from bursar.payments.records import ATTRIBUTE_OF, money
 from bursar.payments.reversals import REVERSAL, REVERSAL_ATTRIBUTES
 from bursar.payments.status import FINAL, STATUSES, payment_status
@@ -81,6 +82,7 @@ _BY_NAME: Final[dict[str, Callable[[Any], Any]]] = {
     "metadata": _metadata,
     "detail": _detail,
     "effective_on": lambda value: reported_day(_text(value)),
+    "deposited_on": lambda value: reported_day(_text(value)),
 }
 _BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {
     "text": _text,
@@ -93,7 +95,7 @@ _BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 _Conversions = tuple[tuple[str, Callable[[Any], Any]], ...]
-_ATTRIBUTES: Final = {**ATTRIBUTE_OF, REVERSAL: REVERSAL_ATTRIBUTES}
+_ATTRIBUTES: Final = {**ATTRIBUTE_OF, REVERSAL: REVERSAL_ATTRIBUTES, DEPOSIT: DEPOSIT_ATTRIBUTES}
 
 
 def _conversions(schema: TableSchema) -> _Conversions:

@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from bursar.payments.deposits import Deposit
 from bursar.payments.fees import COURT_ZONE
 from bursar.payments.records import Attempt, Event, canonical_json, classification_text
 from bursar.payments.reversals import Reversal
 from bursar.payments.status import payment_status
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, REVERSALS, Column, TableSchema, arrow_schema
+from bursar.reports.lake.schema import DEPOSITS, PAYMENT_EVENTS, PAYMENTS, REVERSALS, Column, TableSchema, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,6 +74,7 @@ _DERIVED: Final[dict[str, Callable[[Any], Any]]] = {
     "metadata": canonical_json,
     "detail": public_detail,
     "effective_on": reported_day,
+    "deposited_on": reported_day,
     "classification": lambda parts: None if parts is None else classification_text(parts),
 }
 _BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {"time": _optional(micros), "day": _optional(court_day)}
@@ -86,6 +88,7 @@ _FINAL_ON: Final = PAYMENTS.position("final_on")
 _ATTEMPT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENTS.columns)
 _EVENT_CONVERSIONS: Final = tuple(_conversion(column) for column in PAYMENT_EVENTS.columns)
 _REVERSAL_CONVERSIONS: Final = tuple(_conversion(column) for column in REVERSALS.columns)
+_DEPOSIT_CONVERSIONS: Final = tuple(_conversion(column) for column in DEPOSITS.columns)
 
 
 def attempt_row(attempt: Attempt) -> TableRow:
@@ -106,14 +109,21 @@ def reversal_row(reversal: Reversal) -> TableRow:
     return tuple(convert(getattr(reversal, source)) for source, convert in _REVERSAL_CONVERSIONS)
 
 
-def record_row(record: Attempt | Event | Reversal) -> tuple[TableSchema, RowKey, TableRow]:
+def deposit_row(deposit: Deposit) -> TableRow:
+    """Return the deposit's row in ``deposits``."""
+    return tuple(convert(getattr(deposit, source)) for source, convert in _DEPOSIT_CONVERSIONS)
+
+
+def record_row(record: Attempt | Event | Reversal | Deposit) -> tuple[TableSchema, RowKey, TableRow]:
     """Return the record's table, its key in the table, and its row."""
     if isinstance(record, Attempt):
         schema, row = PAYMENTS, attempt_row(record)
     elif isinstance(record, Event):
         schema, row = PAYMENT_EVENTS, event_row(record)
-    else:
+    elif isinstance(record, Reversal):
         schema, row = REVERSALS, reversal_row(record)
+    else:
+        schema, row = DEPOSITS, deposit_row(record)
     return schema, schema.key_of(row), row
 
 

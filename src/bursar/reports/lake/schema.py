@@ -1,19 +1,20 @@
-"""The tables of every query, ``payments``, ``payment_events`` and ``reversals``, as data.
+"""The tables of every query, ``payments``, ``payment_events``, ``reversals`` and ``deposits``, as data.
 
 :data:`TABLES` has one table for each kind of record, and is the only place that names a stored column. The Arrow schema
 of the tail, the Iceberg schema of the lake, the twin, the rows and docs/reports.md are derived from it. No table has
 the token of a payment, which is as powerful as a session.
 
-A final attempt, an event and a reversal never change, so their rows are written once. Leases, the sweeper's due time
-and the time of the last poll change without an event, so they are not here. A day is a day in New York: it is stored,
-because deriving it from a time is half of the cost of a monthly sum. Columns are only added, at the end and nullable,
-so earlier files stay readable.
+Final attempts, events, reversals and deposits never change, so their rows are written once. Leases, the sweeper's due
+time and the time of the last poll change without an event, so they are not here. A day is a day in New York: it is
+stored, because deriving it from a time is half of the cost of a monthly sum. Columns are only added, at the end and
+nullable, so earlier files stay readable.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from bursar.payments.deposits import DEPOSIT
 from bursar.payments.records import ATTEMPT, EVENT
 from bursar.payments.reversals import REVERSAL
 
@@ -208,7 +209,29 @@ REVERSALS: Final = TableSchema(
     ),
 )
 
-TABLES: Final[tuple[TableSchema, ...]] = (PAYMENTS, PAYMENT_EVENTS, REVERSALS)
+DEPOSITS: Final = TableSchema(
+    name="deposits",
+    kind=DEPOSIT,
+    meaning="one row per payment whose deposit ticket is known; rows are only added",
+    key=("agency_tracking_id",),
+    partition_day="recorded_on",
+    start_time="recorded_at",
+    change_time="recorded_at",
+    columns=(
+        Column("agency_tracking_id", "text", "agency_tracking_id", "the attempt whose money was deposited"),
+        Column("client", "text", "client", "the application that requested the payment"),
+        Column("reference", "text", "reference", "the client's name for what was owed, lower case"),
+        Column("deposit_ticket", "text", "ticket", "the deposit ticket (SF-215) that holds the payment"),
+        _optional("deposited_on", "day", "deposited_on", "the day of the deposit, as reported"),
+        Column("amount", "money", "amount", "US dollars: the whole amount of the attempt"),
+        Column("recorded_at", "time", "at", "when Bursar recorded it"),
+        Column("source", "text", "source", "the source of the report: activity_file or operator"),
+        Column("recorded_by", "text", "by", "the operator who recorded it"),
+        Column("recorded_on", "day", "at", "the day in New York on which Bursar recorded it"),
+    ),
+)
+
+TABLES: Final[tuple[TableSchema, ...]] = (PAYMENTS, PAYMENT_EVENTS, REVERSALS, DEPOSITS)
 
 
 def table_named(name: str) -> TableSchema:

@@ -6,11 +6,12 @@ statements that read it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES, Column
 from bursar.reports.lake.twin import DAY_COLUMNS, DAYS
+from bursar.reports.sql.postings import PAYMENT_POSTINGS
+from bursar.reports.sql.view import View
 
 _MONEY: Final = "DECIMAL(18, 2)"
 
@@ -20,16 +21,6 @@ DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
     Column("net_amount", "money", "", "US dollars that were collected and have not gone back; 0 unless processed"),
 )
 """The columns that ``payments`` has in queries and not in the lake."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A view: its meaning, its columns, and the SELECT that makes it."""
-
-    name: str
-    meaning: str
-    columns: tuple[Column, ...]
-    select: str
 
 
 def with_derived_columns(payments: str, reversals: str) -> str:
@@ -101,7 +92,7 @@ WHERE asked.event = 'refund_requested'
 """.strip(),
 )
 
-VIEWS: Final[tuple[View, ...]] = (REFUND_REQUESTS,)
+VIEWS: Final[tuple[View, ...]] = (REFUND_REQUESTS, PAYMENT_POSTINGS)
 READABLE: Final = (*(schema.name for schema in TABLES), DAYS, *(view.name for view in VIEWS))
 """The names that a statement may read."""
 
