@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bursar.paygov.transport import HttpReply
     from bursar.payments.audit.root_copies import RootCopies
     from bursar.portal.metrics.metrics import Metrics
+    from bursar.portal.use_cases.observer import Observer
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.portal.webhooks.queue import WebhookQueue
@@ -65,6 +66,7 @@ class Composition:
         metrics: "Metrics | None" = None,
         creates_store: bool = True,
         other_users: bool = True,
+        observer: "Observer | None" = None,
     ) -> None:
         """Keep the settings; create nothing yet. ``metrics`` measures the store and the portal, if it is given.
 
@@ -73,11 +75,14 @@ class Composition:
         it would answer for an empty store, and without the portal's fees it would forbid them to the portal.
 
         ``other_users``: the machine may have other users, so files of secrets must be private.
+
+        ``observer``: observes the portal instead of ``metrics``.
         """
         self.settings = settings
         self._creates_store = creates_store
         self._other_users = other_users
         self.metrics = metrics
+        self._observer = observer or metrics
         self.clock = clock
         self.randomness = randomness or random.SystemRandom()
         self._ending = AsyncExitStack()
@@ -231,7 +236,7 @@ class Composition:
             ),
             clock=self.clock,
             randomness=self.randomness,
-            observer=self.metrics,
+            observer=self._observer,
             # The disk of any other store is monitored where that store runs.
             write_trouble=None if engine is None else engine.write_error,
             sealing=DailySealing(ledger.daily_roots, self.root_copies, clock=self.clock, randomness=self.randomness),
@@ -280,8 +285,11 @@ class Composition:
 
         return root_copies(self.settings.audit_roots)
 
-    async def reports(self) -> "Reports":
-        """Return SQL over every payment of the store and its lake. Raises :class:`CannotStart`."""
+    async def reports(self, *, answers: bool = True) -> "Reports":
+        """Return SQL over every payment of the store and its lake. Raises :class:`CannotStart`.
+
+        ``answers``: False for a process that only writes and verifies the lake.
+        """
         if self._reports is None:
             import sqlite3
 
@@ -295,6 +303,7 @@ class Composition:
                     self.clock,
                     table=self.settings.table,
                     known_names=self.known_names,
+                    answers=answers,
                 )
             except (OSError, ValueError, sqlite3.Error) as error:
                 raise CannotStart(f"the lake {self.settings.lake_url} cannot be opened: {error}") from error

@@ -18,6 +18,7 @@ from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.reports_process import keep_reports_process, write_lake_when_due
 from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
+from bursar.bootstrap.transaction_log import sql_transaction_log
 from bursar.clock import steady_clock
 from bursar.dashboard import TryPayment, pages_app
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
@@ -27,7 +28,6 @@ from bursar.payments.clients import Client
 from bursar.portal.api.authentication import Authenticate, sigv4, without_signatures
 from bursar.portal.api.rate_limits import ClientLimits
 from bursar.portal.api.rate_limits_shared import SharedBuckets
-from bursar.portal.contract.views import PAYMENT_METHOD_LABELS
 from bursar.portal.doors.asgi import AsgiApp, PortalApp, portal_app
 from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.upkeep.sweep_loop import run_sweeper
@@ -35,7 +35,6 @@ from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.private_files import make_private_folder
 from bursar.reports.port import PaymentReports
 from bursar.reports.server.client import RemoteReports
-from bursar.reports.transaction_log import SqlTransactionLog
 from bursar.settings import Settings
 from bursar.startup import CannotStart
 from bursar.web.binding import is_loopback
@@ -200,8 +199,7 @@ def _app(
     others: AsgiApp | None = None,
 ) -> PortalApp:
     """Return the portal's application with the endpoints that only a server has: the log, metrics and other pages."""
-    fees = parts.fees
-    log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys}, PAYMENT_METHOD_LABELS)
+    log = sql_transaction_log(reports, parts.fees)
     return portal_app(
         portal,
         authenticate,

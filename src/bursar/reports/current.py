@@ -62,12 +62,15 @@ class Look:
 class Current:
     """The state of one process. ``thread`` runs the work on the lake, one piece at a time."""
 
-    def __init__(self, lake: Lake, source: ChangeSource, clock: Clock, thread: Executor) -> None:
+    def __init__(
+        self, lake: Lake, source: ChangeSource, clock: Clock, thread: Executor, sessions: Sessions | None = None
+    ) -> None:
+        """Open nothing yet. ``sessions`` open a session for each state of the lake, by default DuckDB's."""
         self._lake = lake
         self._source = source
         self._clock = clock
         self._thread = thread
-        self._sessions = Sessions(lake)
+        self._sessions = sessions or Sessions(lake)
         self._lock = asyncio.Lock()
         self._state: LakeState = no_state()
         self._shared: SharedSession | None = None
@@ -339,10 +342,10 @@ class Current:
         return max([*known, *newest], default=None)
 
     def _make_twin(self, written: LakeState, merged: LakeState) -> None:
-        import duckdb
-
         if self._lake.folder is None:
             return
+        import duckdb
+
         try:
             refresh_twin(self._lake.folder, written, merged)
         except (OSError, duckdb.Error) as error:

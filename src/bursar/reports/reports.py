@@ -8,6 +8,7 @@ answer. DuckDB and the lake use separate threads and do not block the event loop
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +23,8 @@ from bursar.reports.lake.lake import Lake, LakeState
 from bursar.reports.query_threads import QueryThreads
 from bursar.reports.report_questions import KnownNames, no_names, report_question
 from bursar.reports.sql.answer import ROWS_MAX, AnswerStream, Question, SqlAnswer
+from bursar.reports.sql.lake_lookup import LookupSessions
+from bursar.reports.sql.shared_session import Sessions
 from bursar.reports.tail.sources import ChangeSource
 from bursar.reports.verification import Verification, verified
 
@@ -51,10 +54,13 @@ class Reports:
         table: str = "bursar-payments",
         source: ChangeSource | None = None,
         known_names: Callable[[], KnownNames] = no_names,
+        answers: bool = True,
     ) -> None:
         """Open nothing yet. Changes are read from ``source``, by default that of ``store``.
 
         ``known_names``: fees and clients that a report accepts although no payment has them.
+        ``answers``: False for a process that only writes and verifies the lake, and loads no SQL engine.
+
         Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
         self._clock = clock
@@ -63,7 +69,8 @@ class Reports:
         self._source = source if source is not None else _source_of(store, clock, table)
         self._query_threads = QueryThreads()
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
-        self._current = Current(self._lake, self._source, clock, self._lake_thread)
+        sessions = Sessions(self._lake) if answers else LookupSessions(self._lake)
+        self._current = Current(self._lake, self._source, clock, self._lake_thread, sessions)
 
     @property
     def has_runaway(self) -> bool:
@@ -192,9 +199,9 @@ class Reports:
 
 def _source_of(store: "Store", clock: Clock, table: str) -> ChangeSource:
     """Return the source of an embedded store's changes, or of another store's."""
-    from bursar.dynamo import AsyncEngine
-
-    if isinstance(store, AsyncEngine):
+    # A store can be an embedded one only if the engine is loaded; a process with another store must not load it.
+    engine = sys.modules.get("bursar.dynamo.engine.group_commit")
+    if engine is not None and isinstance(store, engine.AsyncEngine):
         from bursar.reports.tail.stream_source import StreamSource
 
         return StreamSource(store, table)

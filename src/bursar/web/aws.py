@@ -18,6 +18,9 @@ _DNS_SUFFIXES: Final = (
 )
 """The partitions of most users. Source: botocore's endpoints.json. botocore knows the others."""
 
+_ENVIRONMENT_NAMES: Final = {"secretsmanager": "SECRETS_MANAGER"}
+"""Service → its name in AWS_ENDPOINT_URL_…, if it is not the same in capitals."""
+
 
 class KeysNotFound(Exception):
     """Credentials are configured but cannot be read or renewed now."""
@@ -93,7 +96,8 @@ def endpoint(service: str, region: str, environ: Mapping[str, str] = os.environ)
     ``AWS_ENDPOINT_URL_<SERVICE>`` and ``AWS_ENDPOINT_URL`` win, as in the AWS SDKs. Raises ``ValueError`` for a region
     that botocore does not know either.
     """
-    specific = environ.get(f"AWS_ENDPOINT_URL_{service.upper().replace('.', '_')}")
+    name = _ENVIRONMENT_NAMES.get(service, service.upper().replace(".", "_"))
+    specific = environ.get(f"AWS_ENDPOINT_URL_{name}")
     configured = specific or environ.get("AWS_ENDPOINT_URL")
     if configured:
         return configured if configured.endswith("/") else f"{configured}/"

@@ -10,7 +10,7 @@ import pytest
 from bursar.portal.api.application import Application
 from bursar.portal.api.authentication import api_gateway
 from bursar.portal.contract.messages import json_reply
-from bursar.portal.doors.aws_lambda import LambdaDoor, call_of_event, handle_event
+from bursar.portal.doors.aws_lambda import Instance, LambdaDoor, call_of_event, handle_event
 from tests.support.portal.stage import Stage, on_stage
 from tests.support.write_paths import WritePath
 
@@ -161,6 +161,10 @@ def test_the_handler_composes_once_and_answers_synchronously() -> None:
 
         class portal:  # noqa: N801
             @staticmethod
+            def renew_name() -> None:
+                composed.append(2)
+
+            @staticmethod
             async def drain(timeout_s: float) -> int:
                 return 0
 
@@ -169,10 +173,64 @@ def test_the_handler_composes_once_and_answers_synchronously() -> None:
         stack.callback(composed.clear)
         return Quiet()
 
-    door = LambdaDoor(compose)
+    door = LambdaDoor(Instance(compose))
     try:
         replies = [door(_rest("GET", path), None)["body"] for path in ("/a", "/b")]
-        assert (replies, composed) == (['{"path":"/a"}', '{"path":"/b"}'], [1])
+        assert (replies, composed) == (['{"path":"/a"}', '{"path":"/b"}'], [1, 2, 2])
     finally:
         door.instance.close()
     assert composed == []
+
+
+def test_an_instance_that_cannot_be_prepared_tries_again_at_the_first_event(caplog: pytest.LogCaptureFixture) -> None:
+    tries: list[int] = []
+
+    async def make(stack: AsyncExitStack) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("no table")
+        return len(tries)
+
+    async def kept(made: int) -> int:
+        return made
+
+    instance = Instance(make)
+    try:
+        instance.prepare()
+        assert caplog.messages == ["the function cannot start: no table"]
+        assert [instance.run(kept), instance.run(kept)] == [2, 2]
+    finally:
+        instance.close()
+
+
+def test_an_instance_that_is_stale_is_made_again_and_keeps_what_it_has_if_that_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made: list[str] = []
+    closed: list[str] = []
+    state = {"stale": False, "fails": False}
+
+    async def make(stack: AsyncExitStack) -> str:
+        if state["fails"]:
+            raise ValueError("a bad certificate")
+        made.append(f"part {len(made)}")
+        stack.callback(closed.append, made[-1])
+        return made[-1]
+
+    async def is_stale() -> bool:
+        return state["stale"]
+
+    async def kept(part: str) -> str:
+        return part
+
+    instance = Instance(make, is_stale=is_stale)
+    try:
+        assert instance.run(kept) == "part 0"
+        state["stale"] = True
+        assert (instance.run(kept), closed) == ("part 1", ["part 0"])
+        state["fails"] = True
+        assert (instance.run(kept), closed) == ("part 1", ["part 0"])
+        assert caplog.messages == ["the function goes on with what it has: a bad certificate"]
+    finally:
+        instance.close()
+    assert closed == ["part 0", "part 1"]

@@ -1,15 +1,16 @@
 """Serve API Gateway's proxy events (REST and HTTP APIs) on Lambda, with the same application as the HTTP door.
 
-    handler = LambdaDoor(compose)   # compose(stack) makes the Application, once in a cold start
+    handler = LambdaDoor(Instance(compose))   # compose(stack) makes the Application, once in a cold start
 
-``bursar.bootstrap.functions.portal`` is the handler that is made from the settings. API Gateway verifies the caller and
+``bursar.bootstrap.lambda_functions.portal`` makes a handler from the settings. API Gateway verifies the caller and
 passes the ARN. The event loop does not run between two events, so completions that have begun are finished before the
 reply is returned.
 """
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from string import punctuation
 from typing import Any, Final, Generic, TypeVar
@@ -24,6 +25,8 @@ DRAIN_TIMEOUT_S: Final = 25.0  # API Gateway waits 29 s for an answer
 LONE_SURROGATES: Final = "surrogatepass"
 """JSON may hold a lone surrogate. Encoded this way, it is rejected as invalid UTF-8 where it is read."""
 
+_log = logging.getLogger(__name__)
+
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
 
@@ -31,27 +34,65 @@ Result = TypeVar("Result")
 class Instance(Generic[Kept]):
     """The event loop of one function instance, and the object that lives on it from event to event."""
 
-    def __init__(self, make: Callable[[AsyncExitStack], Awaitable[Kept]]) -> None:
-        """Create an instance. ``make`` makes the object, and puts what must be closed with it on the stack."""
+    def __init__(
+        self,
+        make: Callable[[AsyncExitStack], Awaitable[Kept]],
+        *,
+        is_stale: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """Create an instance. ``make`` makes the object, and puts what must be closed with it on the stack.
+
+        ``is_stale`` is asked before each event: if it returns True, the object is made again. If that fails, the known
+        object stays, with one ERROR line.
+        """
         self._make = make
+        self._is_stale = is_stale
         self._runner: asyncio.Runner | None = None
         self._ending = AsyncExitStack()
         self._made: Kept | None = None
 
+    def prepare(self) -> None:
+        """Make the object before the first event. If that fails, log the reason; the first event tries again."""
+        try:
+            self._run_on_loop(self._prepared())
+        except Exception as error:  # Lambda would restart the instance at once, and again and again
+            _log.error("the function cannot start: %s", error)
+
     def run(self, use: Callable[[Kept], Awaitable[Result]]) -> Result:
         """Return the result of ``use`` for the object. If making the object fails, the next event tries again."""
+        return self._run_on_loop(self._run(use))
+
+    def _run_on_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(self._run(use))
+        return self._runner.run(work)
 
     async def _run(self, use: Callable[[Kept], Awaitable[Result]]) -> Result:
+        if self._made is not None and self._is_stale is not None and await self._is_stale():
+            await self._renew()
+        return await use(await self._prepared())
+
+    async def _prepared(self) -> Kept:
         if self._made is None:
-            try:
-                self._made = await self._make(self._ending)
-            except BaseException:
-                await self._ending.aclose()
-                raise
-        return await use(self._made)
+            self._made = await self._make_or_close(self._ending)
+        return self._made
+
+    async def _renew(self) -> None:
+        ending = AsyncExitStack()
+        try:
+            made = await self._make_or_close(ending)
+        except Exception as error:
+            _log.error("the function goes on with what it has: %s", error)
+            return
+        before, self._ending, self._made = self._ending, ending, made
+        await before.aclose()
+
+    async def _make_or_close(self, ending: AsyncExitStack) -> Kept:
+        try:
+            return await self._make(ending)
+        except BaseException:
+            await ending.aclose()
+            raise
 
     def close(self) -> None:
         """Close the object and the loop, for tests. Lambda freezes and kills an instance without notice."""
@@ -64,15 +105,16 @@ class Instance(Generic[Kept]):
 class LambdaDoor:
     """A Lambda handler. The store and Pay.gov's connections live on one event loop as long as the process."""
 
-    def __init__(self, compose: Callable[[AsyncExitStack], Awaitable[Application]]) -> None:
-        """Create a handler. ``compose`` makes the application, as ``make`` of :class:`Instance`."""
-        self.instance = Instance(compose)
+    def __init__(self, instance: Instance[Application]) -> None:
+        """Create a handler over the application of ``instance``."""
+        self.instance = instance
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the proxy reply to a proxy event."""
         return self.instance.run(lambda application: self._handle(application, event))
 
     async def _handle(self, application: Application, event: Any) -> dict[str, Any]:
+        application.portal.renew_name()  # Lambda restores several instances from one snapshot
         reply = await handle_event(application, event)
         await application.portal.drain(DRAIN_TIMEOUT_S)
         return reply

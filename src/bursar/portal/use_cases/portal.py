@@ -113,6 +113,10 @@ class Portal:
         self._shared: dict[str, asyncio.Task[Any]] = {}
         self._unanswered: set[str] = set()
 
+    def renew_name(self) -> None:
+        """Draw another name for this process, which may continue from a snapshot that other processes continue too."""
+        self._name = f"{self.randomness.getrandbits(48):012x}"
+
     def new_lease_owner(self) -> str:
         """Return a name for one lease: this process's name and a number, so that no two leases have the same name."""
         self._leases += 1

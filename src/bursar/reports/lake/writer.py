@@ -14,6 +14,7 @@ the process dies. If two writers meet on S3, Iceberg refuses the commit of the s
 """
 
 import fcntl
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -190,6 +191,8 @@ def writing(lake: Lake) -> Iterator[LakeWriter]:
 
 
 def _is_database_error(error: Any) -> bool:
+    if "sqlalchemy" not in sys.modules:  # the catalog is AWS Glue
+        return False
     from sqlalchemy.exc import SQLAlchemyError
 
     return isinstance(error, SQLAlchemyError)

@@ -1,19 +1,19 @@
 """The Lambda functions, called as Lambda calls them, on a DynamoDB and a Pay.gov in another thread."""
 
 import json
-import logging
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
-from bursar.bootstrap import functions
 from bursar.bootstrap.composition import Composition
+from bursar.bootstrap.lambda_functions import environment as function_environment
+from bursar.bootstrap.lambda_functions.portal import make_handler
+from bursar.bootstrap.lambda_functions.sweep import ScheduledSweep
 from bursar.payments import FeeCatalogue, payment_rules
 from bursar.portal.doors.aws_lambda import LambdaDoor
 from bursar.portal.webhooks.queue import iam_policy as queue_policy
@@ -22,83 +22,30 @@ from bursar.portal.webhooks.targets import AllowedTargets
 from bursar.rules.transactions.iam_policy import iam_policies
 from bursar.startup import CannotStart
 from tests.support.bootstrap.backend import Backend, secret_of
+from tests.support.bootstrap.function_calls import ARN, asked, begun
 
-ARN = "arn:aws:sts::123456789012:assumed-role/dawson/session-1"
-CLIENTS = '[clients.dawson]\nrole_arn = "arn:aws:iam::123456789012:role/dawson"\nfees = "*"\n'
+TABLE_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/"
+ROLE_ARN = "arn:aws:iam::000000000000:role/portal"
 SUBSCRIPTION = """
 [webhooks.dawson]
 client = "dawson"
 url = "https://court.example/hooks"
 secret = "0123456789abcdef0123456789abcdef"
 """
-TABLE_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/"
-ROLE_ARN = "arn:aws:iam::000000000000:role/portal"
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[Backend]:
-    served = Backend()
-    yield served
-    served.stop()
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Backend) -> Iterator[None]:
-    clients = tmp_path / "clients.toml"
-    clients.write_text(CLIENTS)
-    for name, value in {
-        "STORE": backend.store_url,
-        "CLIENTS": str(clients),
-        "PAYGOV_URL": backend.paygov.url,
-        "PAYMENT_URL": backend.paygov.payment_url,
-    }.items():
-        monkeypatch.setenv(f"BURSAR_{name}", value)
-    monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = before, level
 
 
 @pytest.fixture
 def portal() -> Iterator[LambdaDoor]:
-    door = LambdaDoor(functions._application)
+    door = make_handler()
     yield door
     door.instance.close()
 
 
 @pytest.fixture
-def sweep() -> Iterator[functions.ScheduledSweep]:
-    function = functions.ScheduledSweep()
+def sweep() -> Iterator[ScheduledSweep]:
+    function = ScheduledSweep()
     yield function
     function.instance.close()
-
-
-def asked(portal: LambdaDoor, method: str, path: str, body: Any = None, arn: str = ARN) -> tuple[int, Any]:
-    event = {
-        "httpMethod": method,
-        "path": path,
-        "headers": {"content-type": "application/json"},
-        "body": None if body is None else json.dumps(body),
-        "requestContext": {"requestId": "r-1", "identity": {"userArn": arn}},
-    }
-    reply = portal(event, None)
-    return reply["statusCode"], json.loads(reply["body"])
-
-
-def begun(portal: LambdaDoor) -> tuple[str, str]:
-    """Return (reference, token) of a payment that the payer has not paid yet."""
-    reference = str(uuid.uuid4())
-    order = {
-        "transactionReferenceId": reference,
-        "fee": "PETITION_FILING_FEE",
-        "urlSuccess": "https://client.example/success",
-        "urlCancel": "https://client.example/cancel",
-        "metadata": {"docketNumber": "123-26"},
-    }
-    status, answer = asked(portal, "POST", "/init", order)
-    assert status == 200, answer
-    return reference, answer["token"]
 
 
 def test_a_payment_from_event_to_event(portal: LambdaDoor, backend: Backend) -> None:
@@ -116,7 +63,7 @@ def test_the_caller_is_the_one_that_api_gateway_verified(portal: LambdaDoor) -> 
 
 
 def test_a_scheduled_pass_ends_what_is_due(
-    portal: LambdaDoor, sweep: functions.ScheduledSweep, monkeypatch: pytest.MonkeyPatch
+    portal: LambdaDoor, sweep: ScheduledSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference, _ = begun(portal)
     nothing = sweep({"source": "aws.events"}, None)
@@ -125,7 +72,7 @@ def test_a_scheduled_pass_ends_what_is_due(
     # Four hours later the token has expired.
     later = time.time() + 4 * 3600
     monkeypatch.setattr(
-        functions, "Composition", lambda *given, **named: Composition(*given, **named, clock=lambda: later)
+        function_environment, "Composition", lambda *given, **named: Composition(*given, **named, clock=lambda: later)
     )
     told = sweep({"source": "aws.events"}, None)
     assert told["swept"] >= told["results"]["expired"] >= 1
@@ -154,7 +101,7 @@ class Receiver:
 
 
 def test_a_scheduled_pass_delivers_webhooks(
-    portal: LambdaDoor, sweep: functions.ScheduledSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    portal: LambdaDoor, sweep: ScheduledSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     begun(portal)
     subscriptions = tmp_path / "webhooks.toml"
@@ -169,7 +116,7 @@ def test_a_scheduled_pass_delivers_webhooks(
 
 def test_the_documented_policies_are_enough_for_a_payment_a_sweep_and_webhooks(
     portal: LambdaDoor,
-    sweep: functions.ScheduledSweep,
+    sweep: ScheduledSweep,
     backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -207,7 +154,7 @@ def test_the_readers_policy_is_enough_for_an_audit(
 
 
 def test_a_sweep_with_webhooks_expects_their_table(
-    sweep: functions.ScheduledSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    sweep: ScheduledSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     subscriptions = tmp_path / "webhooks.toml"
     subscriptions.write_text(SUBSCRIPTION)
@@ -239,10 +186,3 @@ def test_a_bad_setting_is_reported_at_the_first_event(
     for _ in range(2):
         with pytest.raises(CannotStart, match=said):
             asked(portal, "GET", "/health")
-
-
-def test_a_cold_start_loads_nothing_heavy_and_makes_nothing() -> None:
-    heavy = ("aiohttp", "boto3", "botocore", "click", "duckdb", "jinja2", "pyarrow", "pyiceberg", "starlette")
-    told = f"print([each for each in {heavy} if each in sys.modules], functions.portal.instance._runner)"
-    program = f"import sys; from bursar.bootstrap import functions; {told}"
-    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[] None\n"

@@ -1,0 +1,10 @@
+"""The handlers of the Lambda functions. docs/aws.md has the whole setup, and deploy/template.yaml deploys it.
+
+    API Gateway ─► portal.handler       one call of the portal; API Gateway has verified the caller
+                ─► dashboard.handler    one question of the dashboard, over the lake and the changes since
+    schedule    ─► sweep.handler        one pass of the sweeper, and of the webhooks if there are any
+                ─► lake.handler         one write of the lake; {"verify": true}: prove that it equals the table
+
+A function takes its settings from the environment and creates no table. It makes its parts while Lambda initializes an
+instance, and keeps them on one event loop that is paused between two events.
+"""

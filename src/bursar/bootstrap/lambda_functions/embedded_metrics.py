@@ -1,0 +1,75 @@
+"""Metrics of functions, which nothing can scrape: lines in the log that CloudWatch turns into metrics.
+
+Source: CloudWatch user guide, "Embedded metric format specification". Each metric of a month costs money, so there are
+few, and their only dimension is the deployment.
+
+| metric | unit | what it measures |
+|---|---|---|
+| UnknownOutcomes | Count | completions after which Pay.gov may have charged the payer |
+| Alerts | Count | events that need a person |
+| PayGovFailures | Count | calls to Pay.gov without a usable answer |
+| Swept | Count | attempts in one pass of the sweeper; its data points show that the sweeper runs |
+| WatermarkAge | Seconds | how far the lake is behind the table |
+| LakeDiffers | Count | 1 if a verification found a difference, which it has repaired, else 0 |
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from bursar.clock import Clock, system_clock
+from bursar.portal.use_cases.completion_outcomes import OUTCOMES
+from bursar.portal.use_cases.observer import AlertName, NoObserver, OutcomeName, SweepResult
+
+NAMESPACE: Final = "Bursar"
+UNITS: Final[Mapping[str, str]] = {
+    "UnknownOutcomes": "Count",
+    "Alerts": "Count",
+    "PayGovFailures": "Count",
+    "Swept": "Count",
+    "WatermarkAge": "Seconds",
+    "LakeDiffers": "Count",
+}
+"""Name of a metric → its unit."""
+
+
+class EmbeddedMetrics(NoObserver):
+    """An observer of the portal that writes metrics into the log."""
+
+    def __init__(self, deployment: str, *, write: Callable[[str], object] = print, clock: Clock = system_clock) -> None:
+        """Write nothing yet. ``deployment`` is the dimension. ``write`` gets each line; Lambda logs standard output."""
+        self._deployment = deployment
+        self._write = write
+        self._clock = clock
+
+    def add(self, name: str, value: float) -> None:
+        """Write one data point of a metric of :data:`UNITS`."""
+        directive = {
+            "Namespace": NAMESPACE,
+            "Dimensions": [["Deployment"]],
+            "Metrics": [{"Name": name, "Unit": UNITS[name]}],
+        }
+        line = {
+            "_aws": {"Timestamp": int(self._clock() * 1000), "CloudWatchMetrics": [directive]},
+            "Deployment": self._deployment,
+            name: value,
+        }
+        self._write(json.dumps(line))
+
+    def paygov_answered(self, operation: str, outcome: str, seconds: float) -> None:
+        """Count a call without a usable answer."""
+        if outcome not in ("answered", "Fault"):
+            self.add("PayGovFailures", 1)
+
+    def outcome_known(self, outcome: OutcomeName) -> None:
+        """Count a completion whose outcome is unknown."""
+        if OUTCOMES[outcome].known == "unknown":
+            self.add("UnknownOutcomes", 1)
+
+    def alerted(self, alert: AlertName) -> None:
+        """Count an alert."""
+        self.add("Alerts", 1)
+
+    def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
+        """Count the attempts of a pass; also 0, so that a missing data point means a missing pass."""
+        self.add("Swept", sum(results.values()))
