@@ -63,6 +63,36 @@ class DynamoError(Exception):
         return body
 
 
+INVALID_PARAMETER = "One or more parameter values were invalid: "
+ENVELOPE = "1 validation error detected: "
+"""The prefix of PutItem, UpdateItem and DeleteItem for every fault that the request alone shows."""
+
+
+class InvalidValue(DynamoError):
+    """A ValidationException whose text depends on the operation that reports it.
+
+    Amazon checks requests in two layers. ``message`` is the older one's text, which BatchWriteItem, the transactions,
+    Scan and statements report; ``current`` is the newer one's, which GetItem, BatchGetItem, Query and, with
+    :data:`ENVELOPE`, the writes of one item report. Source: paritysuite/dynamodb-conformance, valueLayers.
+    """
+
+    def __init__(self, message: str, current: str) -> None:
+        super().__init__("ValidationException", message)
+        self.current = current
+
+
+def in_current_wording(error: DynamoError) -> DynamoError:
+    """Return ``error`` as the newer layer of checks words it."""
+    return invalid(error.current) if isinstance(error, InvalidValue) else error
+
+
+def enveloped(error: DynamoError) -> DynamoError:
+    """Return an error of the request alone as PutItem, UpdateItem and DeleteItem report it."""
+    if error.code != "ValidationException" or error.message.startswith(ENVELOPE):
+        return error
+    return invalid(ENVELOPE + in_current_wording(error).message)
+
+
 class StoreOutcomeUnknown(Exception):
     """The request was sent and no answer was received: it may or may not have taken place."""
 
@@ -78,7 +108,7 @@ def invalid(message: str) -> DynamoError:
 
 def invalid_parameter(message: str) -> DynamoError:
     """Return a ValidationException with the prefix that DynamoDB gives to bad attribute values and keys."""
-    return DynamoError("ValidationException", f"One or more parameter values were invalid: {message}")
+    return DynamoError("ValidationException", INVALID_PARAMETER + message)
 
 
 def unreadable(message: str) -> DynamoError:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter, unreadable
+from bursar.dynamo.errors import INVALID_PARAMETER, DynamoError, InvalidValue, invalid, invalid_parameter, unreadable
 from bursar.dynamo.items.numbers import canonical, number_size
 
 AttributeType: TypeAlias = Literal["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"]
@@ -241,7 +241,8 @@ def _string_set(content: Any, depth: int) -> list[str]:
     if not content:
         raise invalid_parameter("An string set  may not be empty")
     if len(set(content)) != len(content):
-        raise invalid_parameter(f"Input collection [{', '.join(content)}] contains duplicates.")
+        quoted = ", ".join(f'"{member}"' for member in _as_met(content, str.encode))
+        raise _duplicates(f"[{', '.join(content)}] ", f"[{quoted}] ")
     return given
 
 
@@ -250,7 +251,9 @@ def _number_set(content: Any, depth: int) -> list[str]:
     if not content:
         raise invalid_parameter("An number set  may not be empty")
     if len(set(kept)) != len(kept):
-        raise invalid("Input collection contains duplicates")
+        raise InvalidValue(
+            "Input collection contains duplicates", f"{INVALID_PARAMETER}Input collection contains duplicates."
+        )
     return content if kept == content else kept
 
 
@@ -260,8 +263,24 @@ def _binary_set(content: Any, depth: int) -> list[str]:
     if not content:
         raise invalid_parameter("Binary sets should not be empty")
     if len(set(content)) != len(content):
-        raise invalid_parameter(f"Input collection [{', '.join(content)}]of type BS contains duplicates.")
+        quoted = ",".join(f'"{member}"' for member in _as_met(content, b64decode))
+        raise _duplicates(f"[{', '.join(content)}]of type BS ", f"[{quoted}]of type BS ")
     return given
+
+
+def _duplicates(older: str, current: str) -> DynamoError:
+    text = INVALID_PARAMETER + "Input collection {}contains duplicates."
+    return InvalidValue(text.format(older), text.format(current))
+
+
+def _as_met(members: list[str], rank: Callable[[str], bytes]) -> list[str]:
+    """Return the members in the order of Amazon's message: those before the first repetition sorted, then the rest."""
+    seen: set[str] = set()
+    for at, member in enumerate(members):
+        if member in seen:
+            return [*sorted(members[:at], key=rank), *members[at:]]
+        seen.add(member)
+    return members
 
 
 def _set_members(content: Any, depth: int, member: Callable[[Any, int], str]) -> list[str]:

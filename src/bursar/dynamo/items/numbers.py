@@ -8,7 +8,7 @@ import re
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from functools import lru_cache
 
-from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.errors import DynamoError, InvalidValue, invalid
 from bursar.dynamo.items.fast_numbers import add_small_whole, is_canonical_whole
 
 NUMBER_DIGITS_MAX = 38
@@ -23,8 +23,9 @@ TOO_SMALL = "Number underflow. Attempting to store a number with magnitude small
 TOO_PRECISE = "Attempting to store more than 38 significant digits in a Number"
 
 _FORM = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
-_EXPONENT_TEXT_MAX = 9
-"""Exponents with more digits than this are out of range after any digits."""
+_POWER_TEXT_MAX = 4000
+"""The longest text of an exponent that is read: Python refuses to convert much longer ones."""
+_JAVA_INT_MAX, _JAVA_LONG_MAX = 2**31 - 1, 2**63 - 1
 
 # Wide enough for the exact sum of any two numbers: 125 + 130 + 38 digits.
 _EXACT = Context(prec=320, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
@@ -121,31 +122,30 @@ def _split(text: str) -> tuple[str, str, int]:
     """Return (``"-"`` or ``""``, significant digits, exponent of the leading digit); no digits for zero."""
     form = _FORM.fullmatch(text)
     if form is None:
-        raise invalid(f"{NOT_A_NUMBER}: {text}" if text else NOT_A_NUMBER)
-    sign, whole, fraction, power = form.groups(default="")
-    if not whole and not fraction:
-        raise invalid(f"{NOT_A_NUMBER}: {text}" if text else NOT_A_NUMBER)
+        raise _not_a_number(text)
+    sign, whole, fraction, power_text = form.groups(default="")
+    power = int(power_text or 0) if len(power_text) <= _POWER_TEXT_MAX else _JAVA_LONG_MAX + 1
+    if (not whole and not fraction) or not -_JAVA_LONG_MAX - 1 <= power <= _JAVA_LONG_MAX:
+        raise _not_a_number(text)
     digits = (whole + fraction).lstrip("0")
     significant = digits.rstrip("0")
-    if not significant:
-        return ZERO
-    exponent = len(digits) - 1 - len(fraction) + _power(power)
+    # A zero is checked by the exponent that it is written with.
+    exponent = len(digits) - 1 - len(fraction) + power if significant else power
     if exponent > EXPONENT_MAX:
-        raise invalid(TOO_LARGE)
+        # The older layer's Java wraps round here.
+        wraps = power <= _JAVA_INT_MAX <= exponent
+        raise InvalidValue(TOO_SMALL if wraps else TOO_LARGE, TOO_LARGE)
     if exponent < EXPONENT_MIN:
         raise invalid(TOO_SMALL)
     if len(significant) > NUMBER_DIGITS_MAX:
         raise invalid(TOO_PRECISE)
+    if not significant:
+        return ZERO
     return ("-" if sign == "-" else ""), significant, exponent
 
 
-def _power(text: str) -> int:
-    if not text:
-        return 0
-    digits = text.lstrip("+-").lstrip("0")
-    if len(digits) > _EXPONENT_TEXT_MAX:
-        digits = "9" * _EXPONENT_TEXT_MAX
-    return -int(digits or "0") if text[0] == "-" else int(digits or "0")
+def _not_a_number(text: str) -> DynamoError:
+    return InvalidValue(f"{NOT_A_NUMBER}: {text}" if text else NOT_A_NUMBER, f"{NOT_A_NUMBER}: {text}")
 
 
 def _plain(significant: str, exponent: int) -> str:

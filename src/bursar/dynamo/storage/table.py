@@ -89,7 +89,7 @@ class SecondaryIndex:
                     f"IndexName: {self.name}"
                 )
             if value[kind] == "":
-                raise DoesNotFitTable(
+                raise invalid(
                     f"{NOT_VALID}A value specified for a secondary index key is not supported. "
                     f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
                 )
@@ -169,7 +169,8 @@ class Table:
     def key_of_item(self, item: Item) -> bytes:
         """Return the encoded key of a normalised item about to be stored.
 
-        Raises :class:`DoesNotFitTable` for a key attribute that is missing or unfit.
+        Raises :class:`DoesNotFitTable` for a key attribute that is missing or unfit. An empty one is a fault of the
+        request itself, a ValidationException in a transaction too.
         """
         fast = encode_ascii_key(self.key_types, item)
         return self._key_of_item(item) if fast is None else fast
@@ -240,7 +241,7 @@ class Table:
     def _encode(self, name: str, kind: AttributeType, value: AttributeValue) -> bytes:
         content: str = value[kind]
         if content == "":
-            raise DoesNotFitTable(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
+            raise invalid(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
         if len(content) > PLAIN_TEXT_MAX:
             _check_key_size(value, kind, is_partition=name == self.partition_name)
         return encode_key_value(value)

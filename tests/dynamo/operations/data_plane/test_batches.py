@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import Engine
+from bursar.dynamo.errors import ENVELOPE
 from tests.support.dynamo.tables import item, put, refusal, table
 
 
@@ -77,9 +78,13 @@ DUPLICATES = "Provided list of item keys contains duplicates"
 
 
 def test_amazons_texts(orders: Engine) -> None:
-    for operation in ("BatchGetItem", "BatchWriteItem"):
-        message = f"The requestItems parameter is required for {operation}"
-        assert refusal(orders, operation, {"RequestItems": {}}) == message
+    message = "The requestItems parameter is required for BatchWriteItem"
+    assert refusal(orders, "BatchWriteItem", {"RequestItems": {}}) == message
+    too_short = "failed to satisfy constraint: Member must have length greater than or equal to 1"
+    assert refusal(orders, "BatchGetItem", {"RequestItems": {}}) == f"{ENVELOPE}Value at 'RequestItems' {too_short}"
+    assert refusal(orders, "BatchGetItem", {"RequestItems": {"orders": {"Keys": []}}}) == (
+        f"{ENVELOPE}Value at 'RequestItems.orders.member.Keys' {too_short}"
+    )
     twice = {"RequestItems": {"orders": [put_request(pk="b", sk="1"), delete_request(pk="b", sk="1")]}}
     assert refusal(orders, "BatchWriteItem", twice) == DUPLICATES
     keys = [item(pk="a", sk="1")] * 2
@@ -98,6 +103,42 @@ def test_amazons_texts(orders: Engine) -> None:
     )
     spread = {"RequestItems": {"orders": writes[:25], "payers": [put_request(id="q")]}}
     assert refusal(orders, "BatchWriteItem", spread) == "Too many items requested for the BatchWriteItem call"
+
+
+@pytest.mark.parametrize("unfit", [{"sk": "1"}, {"pk": 1, "sk": "1"}, {"pk": {"L": []}, "sk": "1"}])
+def test_an_item_whose_key_does_not_fit_is_answered_as_a_key(orders: Engine, unfit: dict[str, Any]) -> None:
+    message = "The provided key element does not match the schema"
+    assert refusal(orders, "BatchWriteItem", {"RequestItems": {"orders": [put_request(**unfit)]}}) == message
+
+
+def test_malformed_table_names_are_a_constraint_of_the_map(orders: Engine) -> None:
+    constraint = (
+        "at 'requestItems' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length "
+        "less than or equal to 255, Member must have length greater than or equal to 3, Member must satisfy regular "
+        "expression pattern: [a-zA-Z0-9_.-]+]"
+    )
+    capacity = (
+        "Value 'BOGUS' at 'returnConsumedCapacity' failed to satisfy constraint: "
+        "Member must satisfy enum value set: [INDEXES, TOTAL, NONE]"
+    )
+    reads = {"RequestItems": {"bad!name": {"Keys": [item(pk="a")]}}}
+    echo = 'Value \'{"bad!name":{"Keys":[{"pk":{"S":"a"}}]}}\''
+    assert refusal(orders, "BatchGetItem", reads) == f"{ENVELOPE}{echo} {constraint}"
+    both = f"2 validation errors detected: {echo} {constraint}; {capacity}"
+    assert refusal(orders, "BatchGetItem", {**reads, "ReturnConsumedCapacity": "BOGUS"}) == both
+    writes = {"RequestItems": {"bad!name": [put_request(pk="a")]}}
+    message = refusal(orders, "BatchWriteItem", writes)
+    assert message.startswith(f"{ENVELOPE}Value '{{bad!name=[WriteRequest(putRequest=PutRequest(item={{pk=")
+    assert message.endswith(f")]}}' {constraint}")
+    assert refusal(orders, "BatchWriteItem", {**writes, "ReturnConsumedCapacity": "BOGUS"}) == ENVELOPE + capacity
+
+
+def test_projections_and_legacy_projections_do_not_mix_across_tables(orders: Engine) -> None:
+    requests = {
+        "orders": {"Keys": [item(pk="a", sk="1")], "ProjectionExpression": "pk"},
+        "payers": {"Keys": [item(id="p")], "AttributesToGet": ["id"]},
+    }
+    assert refusal(orders, "BatchGetItem", {"RequestItems": requests}).startswith("Can not use both expression and")
 
 
 def test_nothing_is_written_when_one_item_is_invalid(orders: Engine) -> None:

@@ -162,8 +162,16 @@ def test_an_update_to_an_unfit_index_key_is_refused(orders: Engine) -> None:
         "UpdateExpression": "SET n = :n",
         "ExpressionAttributeValues": item(**{":n": "one"}),
     }
-    assert refusal(orders, "UpdateItem", request) == (
+    assert refusal(orders, "UpdateItem", request) == UNFIT
+    copied = {"TableName": "orders", "Key": item(pk="a", sk="1"), "UpdateExpression": "SET n = pk"}
+    assert refusal(orders, "UpdateItem", copied) == (
         "The update expression attempted to update the secondary index key to unsupported type"
+    )
+    empty = {"UpdateExpression": "SET #s = :e", "ExpressionAttributeNames": {"#s": "state"}}
+    request |= {**empty, "ExpressionAttributeValues": item(**{":e": ""})}
+    assert refusal(orders, "UpdateItem", request) == (
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key "
+        "to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value."
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import DynamoError, Engine
+from bursar.dynamo.errors import ENVELOPE
 from tests.support.dynamo.tables import item, item_of, put, refusal, refused, table
 
 KEY = item(pk="a", sk="1")
@@ -167,7 +168,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     (
         "PutItem",
         {"TableName": "", "Item": {}},
-        "1 validation error detected: Value '' at 'tableName' failed to satisfy constraint: "
+        "1 validation error detected: Value at 'TableName' failed to satisfy constraint: "
         "Member must have length greater than or equal to 1",
     ),
     (
@@ -211,7 +212,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     (
         "PutItem",
         {"TableName": "orders", "Item": OLD, "ReturnValues": "ALL_NEW"},
-        "ReturnValues can only be ALL_OLD or NONE",
+        f"{ENVELOPE}ReturnValues can only be ALL_OLD or NONE",
     ),
     ("GetItem", {"TableName": "orders", "Key": item(pk="a")}, "The provided key element does not match the schema"),
     (
@@ -232,18 +233,17 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     (
         "PutItem",
         {"TableName": "orders", "Item": OLD, "ExpressionAttributeValues": item(**{":a": "a"})},
-        "ExpressionAttributeValues can only be specified when using expressions: ConditionExpression is null",
+        f"{ENVELOPE}ExpressionAttributeValues can only be specified when using expressions",
     ),
     (
         "UpdateItem",
         {"TableName": "orders", "Key": KEY, "ExpressionAttributeValues": item(**{":a": "a"})},
-        "ExpressionAttributeValues can only be specified when using expressions: "
-        "UpdateExpression and ConditionExpression are null",
+        f"{ENVELOPE}ExpressionAttributeValues can only be specified when using expressions",
     ),
     (
         "PutItem",
         {"TableName": "orders", "Item": OLD, "ConditionExpression": "attribute_exists(pk)", "Expected": {}},
-        "Can not use both expression and non-expression parameters in the same request: "
+        f"{ENVELOPE}Can not use both expression and non-expression parameters in the same request: "
         "Non-expression parameters: {Expected} Expression parameters: {ConditionExpression}",
     ),
     (
@@ -254,7 +254,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     (
         "UpdateItem",
         update("SET n = :v", item(**{":v": 1, ":w": 1})),
-        "Value provided in ExpressionAttributeValues unused in expressions: keys: {:w}",
+        f"{ENVELOPE}Value provided in ExpressionAttributeValues unused in expressions: keys: {{:w}}",
     ),
     (
         "UpdateItem",
@@ -271,10 +271,10 @@ def test_amazons_texts(orders: Engine, operation: str, request_: dict[str, Any],
 
 
 def test_constraints_are_reported_together(orders: Engine) -> None:
-    request = {"TableName": "orders", "Item": OLD, "ReturnValues": "X", "ReturnConsumedCapacity": "Y"}
-    message = refusal(orders, "PutItem", request)
+    request = {"TableName": "orders", "ReturnItemCollectionMetrics": "X", "ReturnConsumedCapacity": "Y"}
+    message = refusal(orders, "PutItem", {**request, "Item": OLD})
     assert message.startswith("2 validation errors detected: ")
-    assert "Value 'X' at 'returnValues'" in message
+    assert "Value 'X' at 'returnItemCollectionMetrics'" in message
     assert "Value 'Y' at 'returnConsumedCapacity'" in message
 
 
@@ -285,7 +285,7 @@ def test_a_member_of_the_wrong_type_cannot_be_read(orders: Engine) -> None:
 
 def test_the_expression_is_checked_before_the_table(orders: Engine) -> None:
     request = {"TableName": "missing", "Key": KEY, "ConditionExpression": "((("}
-    assert refusal(orders, "DeleteItem", request).startswith("Invalid ConditionExpression")
+    assert refusal(orders, "DeleteItem", request).startswith(f"{ENVELOPE}Invalid ConditionExpression")
     bare = {"TableName": "missing", "Key": KEY}
     assert refusal(orders, "DeleteItem", bare, "ResourceNotFoundException") == "Requested resource not found"
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bursar.dynamo import DynamoError, Engine
+from bursar.dynamo.errors import ENVELOPE
 from tests.support.dynamo.tables import item, put, refusal, table
 from tests.support.dynamo.value_strategies import items as any_items
 from tests.support.dynamo.value_strategies import scalars
@@ -154,7 +155,8 @@ REFUSED: list[tuple[Condition, str]] = [
 def test_a_malformed_expectation_is_refused_in_amazons_words(
     plain: Engine, expectation: Condition, message: str
 ) -> None:
-    assert refusal(plain, "PutItem", {"TableName": "plain", "Item": ITEM, "Expected": {"d": expectation}}) == message
+    request = {"TableName": "plain", "Item": ITEM, "Expected": {"d": expectation}}
+    assert refusal(plain, "PutItem", request) == ENVELOPE + message.removeprefix(ENVELOPE)
 
 
 # --- combinations of parameters -------------------------------------------------------------------------------------
@@ -198,8 +200,9 @@ MIXTURES: list[tuple[str, dict[str, Any], str, str]] = [
 def test_legacy_parameters_and_expressions_do_not_mix(
     plain: Engine, operation: str, request_part: dict[str, Any], legacy: str, expressions: str
 ) -> None:
+    envelope = ENVELOPE if operation in ("PutItem", "UpdateItem") else ""
     assert refusal(plain, operation, {"TableName": "plain", **request_part}) == (
-        "Can not use both expression and non-expression parameters in the same request: "
+        f"{envelope}Can not use both expression and non-expression parameters in the same request: "
         f"Non-expression parameters: {{{legacy}}} Expression parameters: {{{expressions}}}"
     )
 
@@ -219,7 +222,7 @@ def test_a_conditional_operator_needs_something_to_join(
     plain: Engine, request_part: dict[str, Any], message: str
 ) -> None:
     request = {"TableName": "plain", "Item": ITEM, "ConditionalOperator": "AND", **request_part}
-    assert refusal(plain, "PutItem", request) == message
+    assert refusal(plain, "PutItem", request) == ENVELOPE + message
 
 
 # --- AttributeUpdates -----------------------------------------------------------------------------------------------
@@ -298,7 +301,9 @@ def test_a_malformed_update_is_refused_in_amazons_words(
     plain: Engine, name: str, update: dict[str, Any], message: str
 ) -> None:
     request = {"TableName": "plain", "Key": KEY, "AttributeUpdates": {name: update}}
-    assert refusal(plain, "UpdateItem", request) == message
+    shown_by_the_table = "part of the key" in message or message == "Type mismatch for attribute to update"
+    expected = message if shown_by_the_table else ENVELOPE + message.removeprefix(ENVELOPE)
+    assert refusal(plain, "UpdateItem", request) == expected
 
 
 # --- Query, Scan and AttributesToGet --------------------------------------------------------------------------------

@@ -218,8 +218,48 @@ def test_amazons_texts(orders: Engine) -> None:
 
 def test_four_megabytes_are_the_most(orders: Engine) -> None:
     large = [put_new(f"p{n}", payload="x" * 390_000) for n in range(11)]
-    assert refusal(orders, "TransactWriteItems", {"TransactItems": large}) == "Transaction request cannot exceed 4 MB"
+    assert refusal(orders, "TransactWriteItems", {"TransactItems": large}) == (
+        "Transaction payload size cannot exceed 4MB. Payload Size: 4290419"
+    )
     assert orders.execute("TransactWriteItems", {"TransactItems": large[:10]}) == {}
+
+
+def test_stored_items_do_not_count_towards_four_megabytes(orders: Engine) -> None:
+    for start in (0, 6):
+        puts = [put_new(f"p{n}", payload="x" * 390_000) for n in range(start, start + 6)]
+        orders.execute("TransactWriteItems", {"TransactItems": puts})
+    keys = [item(pk=f"p{n}", sk="1") for n in range(12)]
+    update = {"UpdateExpression": "SET n = :n", "ExpressionAttributeValues": item(**{":n": 1})}
+    updates = [{"Update": {"TableName": "orders", "Key": key, **update}} for key in keys]
+    assert orders.execute("TransactWriteItems", {"TransactItems": updates}) == {}
+    deletes = [{"Delete": {"TableName": "orders", "Key": key}} for key in keys]
+    assert orders.execute("TransactWriteItems", {"TransactItems": deletes}) == {}
+
+
+def test_an_empty_key_is_a_fault_of_the_request_and_no_reason(orders: Engine) -> None:
+    message = (
+        "One or more parameter values are not valid. "
+        "The AttributeValue for a key attribute cannot contain an empty string value. Key: pk"
+    )
+    key = {"TableName": "orders", "Key": item(pk="", sk="1")}
+    check = {"ConditionCheck": {**key, "ConditionExpression": "attribute_exists(pk)"}}
+    for action in (put_new(""), {"Delete": key}, check):
+        assert refusal(orders, "TransactWriteItems", {"TransactItems": [put_new("b"), action]}) == message
+    assert refusal(orders, "TransactGetItems", {"TransactItems": [{"Get": key}]}) == message
+
+
+def test_every_action_is_read_before_any_table_is_looked_for(orders: Engine) -> None:
+    missing = {"Put": {"TableName": "missing", "Item": item(pk="a")}}
+    malformed = {"ConditionCheck": {"TableName": "orders", "Key": item(pk="a", sk="1"), "ConditionExpression": "a ="}}
+    deep: dict[str, Any] = {"S": "leaf"}
+    for _ in range(40):
+        deep = {"M": {"n": deep}}
+    nested = {"Delete": {"TableName": "orders", "Key": item(pk=deep, sk="1")}}
+    syntax = refusal(orders, "TransactWriteItems", {"TransactItems": [missing, malformed]})
+    assert syntax.startswith("Invalid ConditionExpression: Syntax error")
+    assert refusal(orders, "TransactWriteItems", {"TransactItems": [malformed, nested]}) == syntax
+    nesting = refusal(orders, "TransactWriteItems", {"TransactItems": [nested, malformed]})
+    assert nesting.startswith("Nesting Levels have exceeded supported limits")
 
 
 def test_a_missing_table_refuses_the_request(orders: Engine) -> None:

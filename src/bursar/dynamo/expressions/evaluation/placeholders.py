@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from bursar.dynamo.errors import DynamoError, invalid, unreadable
+from bursar.dynamo.errors import DynamoError, InvalidValue, in_current_wording, invalid, unreadable
 from bursar.dynamo.expressions.parsing.syntax_tree import Path
 from bursar.dynamo.items.attribute_values import TOO_DEEP, Item, normalise, normalise_item
 
@@ -117,7 +117,7 @@ def _check_value(key: str, value: Any) -> None:
         if error.code != "ValidationException" or error.message == TOO_DEEP:
             raise
         text = f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"
-        raise invalid(text) from None
+        raise InvalidValue(text, in_current_wording(error).message) from None
 
 
 class ExpressionScope:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
-from bursar.dynamo.errors import DynamoError, condition_failed, invalid
+from bursar.dynamo.errors import ENVELOPE, DynamoError, condition_failed, in_current_wording, invalid
 from bursar.dynamo.expressions import BoundProjection
 from bursar.dynamo.items.attribute_values import TOO_LARGE, normalise_item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
@@ -21,10 +21,11 @@ from bursar.dynamo.operations.requests.common_members import (
     EXPRESSIONS,
     METRICS,
     STRING,
+    TableNamesOfAMap,
 )
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
-from bursar.dynamo.operations.requests.shapes import ListShape, MapShape, Request, StructureShape
-from bursar.dynamo.storage.table import ItemWrite, Table
+from bursar.dynamo.operations.requests.shapes import FAILED, ListShape, MapShape, Request, StructureShape
+from bursar.dynamo.storage.table import KEY_MISMATCH, DoesNotFitTable, ItemWrite, Table
 
 KEYS_MAX = 100
 REQUESTS_MAX = 25
@@ -51,22 +52,27 @@ BATCH_GET_ITEM = Request(
                 ("Keys",),
             ),
             fewest=1,
-            required_message="The requestItems parameter is required for BatchGetItem",
+            required_message=f"{ENVELOPE}Value at 'RequestItems' {FAILED} have length greater than or equal to 1",
+            names=TableNamesOfAMap(),
         ),
         "ReturnConsumedCapacity": CAPACITY,
     },
     required=("RequestItems",),
 )
+_WRITE_REQUEST = StructureShape(
+    {
+        "PutRequest": StructureShape({"Item": ATTRIBUTE_MAP}, ("Item",), "PutRequest"),
+        "DeleteRequest": StructureShape({"Key": ATTRIBUTE_MAP}, ("Key",), "DeleteRequest"),
+    },
+    java_name="WriteRequest",
+)
 BATCH_WRITE_ITEM = Request(
     {
+        "ReturnConsumedCapacity": CAPACITY,
+        "ReturnItemCollectionMetrics": METRICS,
         "RequestItems": MapShape(
             ListShape(
-                StructureShape(
-                    {
-                        "PutRequest": StructureShape({"Item": ATTRIBUTE_MAP}, ("Item",)),
-                        "DeleteRequest": StructureShape({"Key": ATTRIBUTE_MAP}, ("Key",)),
-                    }
-                ),
+                _WRITE_REQUEST,
                 fewest=1,
                 most=REQUESTS_MAX,
                 in_map=True,
@@ -74,12 +80,11 @@ BATCH_WRITE_ITEM = Request(
             fewest=1,
             required_message="The requestItems parameter is required for BatchWriteItem",
         ),
-        "ReturnConsumedCapacity": CAPACITY,
-        "ReturnItemCollectionMetrics": METRICS,
     },
     required=("RequestItems",),
 )
 
+_TABLE_NAMES = TableNamesOfAMap()
 _GETTING = ExpressionParameters(("ProjectionExpression",), ("AttributesToGet",))
 
 _Place = tuple[str, Table, list[bytes], Mapping[str, Any], BoundProjection | None]
@@ -90,9 +95,12 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return up to 100 items by key, from several tables; keys beyond 16 MB are returned as ``UnprocessedKeys``."""
     try:
         reads = _table_reads(core, request["RequestItems"])
-    except DynamoError:
-        _check_keys(request["RequestItems"])
-        raise
+    except DynamoError as error:
+        try:
+            _check_keys(request["RequestItems"])
+        except DynamoError as first:
+            raise in_current_wording(first) from None
+        raise in_current_wording(error) from None
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Any] = {}
     consumed: list[Consumption] = []
@@ -124,6 +132,9 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 def _table_reads(core: Core, request_items: Mapping[str, Mapping[str, Any]]) -> list[_Place]:
     """Return the reads of each table."""
     projections = [_projection(table_request) for table_request in request_items.values()]
+    used = set().union(*request_items.values())
+    if "ProjectionExpression" in used and "AttributesToGet" in used:
+        raise _GETTING.mixture(["AttributesToGet"], ["ProjectionExpression"])
     if sum(len(table_request["Keys"]) for table_request in request_items.values()) > KEYS_MAX:
         raise invalid(TOO_MANY_KEYS)
     reads = []
@@ -155,6 +166,8 @@ def _projection(table_request: Mapping[str, Any]) -> BoundProjection | None:
 
 def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Write up to 25 puts and deletes without conditions. They are one transaction; Amazon promises less."""
+    if not all(map(_TABLE_NAMES.fast_accepts, request["RequestItems"])):
+        raise _bad_names(request["RequestItems"])
     if sum(map(len, request["RequestItems"].values())) > REQUESTS_MAX:
         raise invalid(TOO_MANY_REQUESTS)
     writes: list[ItemWrite] = []
@@ -187,6 +200,13 @@ def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return response
 
 
+def _bad_names(request_items: Mapping[str, list[Any]]) -> DynamoError:
+    printed = ", ".join(
+        f"{name}=[{', '.join(map(_WRITE_REQUEST.printed, elements))}]" for name, elements in request_items.items()
+    )
+    return invalid(f"{ENVELOPE}Value '{{{printed}}}' at 'requestItems' {_TABLE_NAMES.as_map_keys}")
+
+
 def _normal(element: Mapping[str, Any]) -> tuple[str, dict[str, Any], int]:
     put, delete = element.get("PutRequest"), element.get("DeleteRequest")
     if (put is None) == (delete is None):
@@ -201,7 +221,12 @@ def _write(table: Table, kind: str, item: dict[str, Any], size: int) -> ItemWrit
     if kind == "delete":
         key = table.encoded_key(item)
         return ItemWrite(table, key, table.rows.get(key), None, None)
-    key = table.key_of_item(item)
+    try:
+        key = table.key_of_item(item)
+    except DoesNotFitTable:
+        if any(kind not in item.get(name, ()) for name, kind in table.key_types):
+            raise invalid(KEY_MISMATCH) from None
+        raise
     table.check_index_keys(item)
     check_size(size, TOO_LARGE)
     return ItemWrite(table, key, table.rows.get(key), None, item, size)

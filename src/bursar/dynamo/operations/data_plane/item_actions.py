@@ -1,12 +1,13 @@
 """The four actions that a request can take on one item: put, update, delete, or check.
 
-Validation comes first and reads no item (:func:`put_action` and its siblings). Then :meth:`ItemAction.decide` reads the
-item, evaluates the condition and returns the write. Nothing is written here, so that a transaction can decide all its
-actions before its first write.
+An action is made in three steps. :func:`read_put` and its siblings check the request alone. :func:`fit_put` and its
+siblings look for the table and check what it demands. Neither reads an item. Then :meth:`ItemAction.decide` reads the
+item, evaluates the condition and returns the write. Nothing is written here, so that a transaction can take each step
+for all its actions before the next, as Amazon does.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,10 +19,15 @@ from bursar.dynamo.items.fast_normalise import normalise_and_measure, size_after
 from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.storage.rows import StoredRow
-from bursar.dynamo.storage.table import ItemWrite, Table
+from bursar.dynamo.storage.table import KINDS, ItemWrite, Table
 
 DUPLICATE_ITEM = "DuplicateItemException"
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
+"""The error of a value that the item had; a value of the request is a mismatch of its type."""
+EMPTY_UPDATE = (
+    "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a "
+    "value that is not supported. The AttributeValue for a key attribute cannot contain an empty {kind} value."
+)
 
 
 class ItemAction:
@@ -141,8 +147,10 @@ class UpdateAction(ItemAction):
                 value = new.get(name)
                 if value is None or value == old.get(name):
                     continue
-                if kind not in value:
+                if kind not in value and (self.update is None or name not in self.update.assigned_types):
                     raise invalid(UNFIT_UPDATE)
+                if "" in value.values():
+                    raise invalid(EMPTY_UPDATE.format(kind=KINDS[kind]))
                 index.check(new)
 
 
@@ -150,21 +158,36 @@ CONDITIONAL = ExpressionParameters(("ConditionExpression",))
 UPDATING = ExpressionParameters(("UpdateExpression", "ConditionExpression"))
 
 
-def put_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> PutAction:
-    """Return the action of a PutItem, or of a transaction's Put."""
-    condition = None
+class PutRead(NamedTuple):
+    """What the request alone says of a put."""
+
+    item: Item
+    size: int
+    condition: BoundCondition | None
+
+
+UpdateRead = tuple[BoundUpdate | None, BoundCondition | None]
+"""What the request alone says of an update: the update and its condition."""
+
+
+def read_put(request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> PutRead:
+    """Check the request of a put. Raise ValidationException."""
     known = parameters.known_form(request)
     if known is not None:
-        condition = known[1]
-        item, size = normalise_and_measure(request["Item"])
-        check_size(size, TOO_LARGE)
-    else:
-        binding = parameters.binding(request)
-        item, size = normalise_and_measure(request["Item"])
-        check_size(size, TOO_LARGE)
-        if binding is not None:
-            condition = bound_condition(request, binding)
-            binding.check_all_used()
+        return PutRead(*normalise_and_measure(request["Item"]), known[1])
+    binding = parameters.binding(request)
+    item, size = normalise_and_measure(request["Item"])
+    condition = None
+    if binding is not None:
+        condition = bound_condition(request, binding)
+        binding.check_all_used()
+    return PutRead(item, size, condition)
+
+
+def fit_put(core: Core, request: Mapping[str, Any], read: PutRead) -> PutAction:
+    """Return the action of a PutItem, or of a transaction's Put."""
+    item, size, condition = read
+    check_size(size, TOO_LARGE)
     table = core.table(request["TableName"])
     action = PutAction(table, table.key_of_item(item), condition, returns_old=_returns_old(request))
     table.check_index_keys(item)
@@ -173,23 +196,39 @@ def put_action(core: Core, request: Mapping[str, Any], parameters: ExpressionPar
     return action
 
 
-def delete_action(
-    core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL
-) -> DeleteAction:
+def read_condition(request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> BoundCondition | None:
+    """Check the request of a delete or of a check, but for its key. Raise ValidationException."""
+    known = parameters.known_form(request)
+    if known is not None:
+        return known[1]
+    binding = parameters.binding(request)
+    if binding is None:
+        return None
+    condition = bound_condition(request, binding)
+    binding.check_all_used()
+    return condition
+
+
+def fit_delete(core: Core, request: Mapping[str, Any], condition: BoundCondition | None) -> DeleteAction:
     """Return the action of a DeleteItem, or of a transaction's Delete."""
-    table, condition = _conditional(core, request, parameters)
+    table = core.table(request["TableName"])
     return DeleteAction(table, table.encoded_key(request["Key"]), condition, returns_old=_returns_old(request))
 
 
-def check_action(core: Core, request: Mapping[str, Any]) -> CheckAction:
+def fit_check(core: Core, request: Mapping[str, Any], condition: BoundCondition | None) -> CheckAction:
     """Return the action of a transaction's ConditionCheck."""
-    table, condition = _conditional(core, request, CONDITIONAL)
+    table = core.table(request["TableName"])
     return CheckAction(table, table.encoded_key(request["Key"]), condition, returns_old=_returns_old(request))
 
 
-def update_action(core: Core, request: Mapping[str, Any], parameters: ExpressionParameters = UPDATING) -> UpdateAction:
+def read_update(request: Mapping[str, Any], parameters: ExpressionParameters = UPDATING) -> UpdateRead:
+    """Check the request of an update, but for its key. Raise ValidationException."""
+    return parameters.known_form(request) or bind_expressions(request, parameters)
+
+
+def fit_update(core: Core, request: Mapping[str, Any], read: UpdateRead) -> UpdateAction:
     """Return the action of an UpdateItem, or of a transaction's Update."""
-    update, condition = parameters.known_form(request) or bind_expressions(request, parameters)
+    update, condition = read
     table = core.table(request["TableName"])
     key_item, key = table.key_of(request["Key"])
     if update is not None:
@@ -216,20 +255,6 @@ def bind_expressions(
     condition = bound_condition(request, binding)
     binding.check_all_used()
     return update, condition
-
-
-def _conditional(
-    core: Core, request: Mapping[str, Any], parameters: ExpressionParameters
-) -> tuple[Table, BoundCondition | None]:
-    known = parameters.known_form(request)
-    if known is not None:
-        return core.table(request["TableName"]), known[1]
-    binding = parameters.binding(request)
-    condition = None
-    if binding is not None:
-        condition = bound_condition(request, binding)
-        binding.check_all_used()
-    return core.table(request["TableName"]), condition
 
 
 def bound_condition(request: Mapping[str, Any], binding: Binding) -> BoundCondition | None:

@@ -1,23 +1,34 @@
 """PutItem, GetItem, UpdateItem and DeleteItem."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import orjson
 
 from bursar.dynamo.core.catalogue import Core, GuardRefused
-from bursar.dynamo.errors import condition_failed, invalid
+from bursar.dynamo.errors import (
+    ENVELOPE,
+    DynamoError,
+    InvalidValue,
+    condition_failed,
+    enveloped,
+    in_current_wording,
+    invalid,
+)
 from bursar.dynamo.expressions import values_at_paths
-from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.items.attribute_values import Item, normalise
 from bursar.dynamo.items.key_encoding import after_prefix, encode_key_value
 from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     ItemAction,
     UpdateAction,
-    delete_action,
-    put_action,
-    update_action,
+    fit_delete,
+    fit_put,
+    fit_update,
+    read_condition,
+    read_put,
+    read_update,
 )
 from bursar.dynamo.operations.data_plane.read_pages import bound_projection
 from bursar.dynamo.operations.requests.common_members import (
@@ -26,6 +37,7 @@ from bursar.dynamo.operations.requests.common_members import (
     CAPACITY,
     EXPRESSIONS,
     METRICS,
+    NEWER_ENUMS,
     ON_FAILURE,
     RETURN_VALUES,
     STRING,
@@ -38,35 +50,52 @@ from bursar.dynamo.storage.table import ItemWrite, Table
 
 BYTES_PER_GB = 1024**3
 
+Read = TypeVar("Read")
+
 _WRITE: dict[str, Shape] = {
+    "ReturnConsumedCapacity": CAPACITY,
     "TableName": TABLE_NAME,
     "Expected": legacy_parameters.EXPECTED,
     "ReturnValues": RETURN_VALUES,
-    "ReturnConsumedCapacity": CAPACITY,
     "ReturnItemCollectionMetrics": METRICS,
     "ConditionalOperator": legacy_parameters.CONDITIONAL_OPERATOR,
     "ConditionExpression": STRING,
     "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
     **EXPRESSIONS,
 }
-PUT_ITEM = Request({"Item": ATTRIBUTE_MAP, **_WRITE}, required=("TableName", "Item"))
-DELETE_ITEM = Request({"Key": ATTRIBUTE_MAP, **_WRITE}, required=("TableName", "Key"))
+PUT_ITEM = Request(
+    {**_WRITE, "Item": ATTRIBUTE_MAP},
+    required=("TableName", "Item"),
+    newer=NEWER_ENUMS,
+    alone=("ConditionalOperator",),
+    envelope=ENVELOPE,
+)
+DELETE_ITEM = Request(
+    {**_WRITE, "Key": ATTRIBUTE_MAP},
+    required=("TableName", "Key"),
+    newer=NEWER_ENUMS,
+    alone=("ConditionalOperator",),
+    envelope=ENVELOPE,
+)
 UPDATE_ITEM = Request(
     {
-        "Key": ATTRIBUTE_MAP,
+        **_WRITE,
         "AttributeUpdates": legacy_parameters.ATTRIBUTE_UPDATES,
         "UpdateExpression": STRING,
-        **_WRITE,
+        "Key": ATTRIBUTE_MAP,
     },
     required=("TableName", "Key"),
+    newer=NEWER_ENUMS,
+    alone=("ReturnValues", "ConditionalOperator"),
+    envelope=ENVELOPE,
 )
 GET_ITEM = Request(
     {
+        "ReturnConsumedCapacity": CAPACITY,
         "TableName": TABLE_NAME,
         "Key": ATTRIBUTE_MAP,
         "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
         "ConsistentRead": BOOLEAN,
-        "ReturnConsumedCapacity": CAPACITY,
         "ProjectionExpression": STRING,
         "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
     },
@@ -88,7 +117,11 @@ def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         projection = bound_projection(request, binding)
         binding.check_all_used()
     table = core.table(request["TableName"])
-    row = table.rows.get(table.encoded_key(request["Key"]))
+    try:
+        key = table.encoded_key(request["Key"])
+    except InvalidValue as error:
+        raise in_current_wording(error) from None
+    row = table.rows.get(key)
     response: dict[str, Any] = {}
     if row is not None:
         response["Item"] = orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
@@ -102,20 +135,46 @@ def get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def put_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Store a whole item."""
-    _check_all_old_or_none(request)
-    return _decide_and_apply(core, request, put_action(core, request, _WRITING))
+    try:
+        _check_all_old_or_none(request)
+        read = read_put(request, _WRITING)
+    except DynamoError as error:
+        raise enveloped(error) from None
+    return _decide_and_apply(core, request, fit_put(core, request, read))
 
 
 def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Delete an item; a missing item is no error."""
-    _check_all_old_or_none(request)
-    return _decide_and_apply(core, request, delete_action(core, request, _WRITING))
+    try:
+        _check_all_old_or_none(request)
+        condition = read_condition(request, _WRITING)
+    except DynamoError as error:
+        raise enveloped(error) from None
+    return _decide_and_apply(core, request, _fitted(fit_delete, core, request, condition))
 
 
 def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Change an item, or create one with its key unless the update only removes."""
-    action = update_action(core, request, _UPDATING)
-    return _decide_and_apply(core, request, action)
+    try:
+        read = read_update(request, _UPDATING)
+    except DynamoError as error:
+        raise enveloped(error) from None
+    return _decide_and_apply(core, request, _fitted(fit_update, core, request, read))
+
+
+def _fitted(
+    fit: Callable[[Core, Mapping[str, Any], Read], ItemAction], core: Core, request: Mapping[str, Any], read: Read
+) -> ItemAction:
+    """Return the action that ``fit`` makes. The values of the request's key are faults of the request alone."""
+    try:
+        return fit(core, request, read)
+    except DynamoError:
+        try:
+            for value in request["Key"].values():
+                normalise(value)
+        except DynamoError as error:
+            raise enveloped(error) from None
+        raise
 
 
 def _check_all_old_or_none(request: Mapping[str, Any]) -> None:

@@ -57,7 +57,7 @@ ATTRIBUTE_UPDATES = MapShape(
     StructureShape({"Value": ATTRIBUTE_MAP, "Action": StringShape(choices=("ADD", "PUT", "DELETE"))})
 )
 ATTRIBUTES_TO_GET = ListShape(STRING, fewest=1)
-CONDITIONAL_OPERATOR = StringShape(choices=("AND", "OR"))
+CONDITIONAL_OPERATOR = StringShape(choices=("OR", "AND"))
 
 NOT_INDEXABLE = "Attempted conditional constraint is not an indexable operation"
 MISMATCH = "Type mismatch for attribute to update"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import invalid
+from bursar.dynamo.errors import InvalidValue, in_current_wording, invalid
 from bursar.dynamo.expressions import KeyRange, parse_key_condition, resolve_key_conditions
 from bursar.dynamo.items.key_encoding import after_prefix
 from bursar.dynamo.operations.data_plane import legacy_parameters
@@ -18,7 +18,7 @@ from bursar.dynamo.operations.data_plane.read_pages import (
     prepare_read,
     read_page,
 )
-from bursar.dynamo.operations.requests.common_members import BOOLEAN, STRING
+from bursar.dynamo.operations.requests.common_members import BOOLEAN, NEWER_ENUMS, STRING
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request
 from bursar.dynamo.storage.rows import Span
@@ -38,6 +38,8 @@ QUERY = Request(
         "QueryFilter": legacy_parameters.CONDITIONS,
     },
     required=("TableName",),
+    newer={"ConditionalOperator": NEWER_ENUMS["ConditionalOperator"]},
+    alone=("ConditionalOperator",),
 )
 
 INVALID_START = "The provided starting key is invalid"
@@ -48,6 +50,13 @@ NO_CONDITION = "Either the KeyConditions or KeyConditionExpression parameter mus
 
 def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return one page of a partition's items."""
+    try:
+        return _query(core, request)
+    except InvalidValue as error:
+        raise in_current_wording(error) from None
+
+
+def _query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     binding = _PARAMETERS.binding(request)
     if binding is None or (request.get("KeyConditionExpression") is None and request.get("KeyConditions") is None):
         raise invalid(NO_CONDITION)

@@ -34,13 +34,13 @@ PAGE_BYTES_MAX = 1024 * 1024
 ROWS_UNLIMITED = -1
 
 READ_MEMBERS: dict[str, Shape] = {
+    "ReturnConsumedCapacity": CAPACITY,
     "TableName": TABLE_NAME,
     "IndexName": NAME,
     "Select": StringShape(choices=("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")),
     "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
     "ConditionalOperator": legacy_parameters.CONDITIONAL_OPERATOR,
     "ExclusiveStartKey": ATTRIBUTE_MAP,
-    "ReturnConsumedCapacity": CAPACITY,
     "ProjectionExpression": STRING,
     "FilterExpression": STRING,
     "ConsistentRead": BOOLEAN,

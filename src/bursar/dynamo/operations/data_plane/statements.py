@@ -344,9 +344,7 @@ def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any
         if isinstance(statement, UpdateStatement | DeleteStatement) and statement.returning:
             raise _invalid_at(at, "RETURNING clause is not supported in ExecuteTransaction.")
     steps = list(zip(range(len(elements)), statements, elements, strict=True))
-    response = write_all(core, request, elements, _transactional, steps)
-    response["Responses"] = [{} for _ in statements]
-    return response
+    return {"Responses": [], **write_all(core, request, elements, _transactional, lambda: steps)}
 
 
 def _selects(statements: Sequence[PartiqlStatement]) -> Iterator[SelectStatement]:

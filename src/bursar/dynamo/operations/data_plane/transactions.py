@@ -14,15 +14,18 @@ import orjson
 from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 from bursar.dynamo.expressions import parse_projection
-from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size, normalise, normalise_item, value_size
 from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     DUPLICATE_ITEM,
     ItemAction,
-    check_action,
-    delete_action,
-    put_action,
-    update_action,
+    fit_check,
+    fit_delete,
+    fit_put,
+    fit_update,
+    read_condition,
+    read_put,
+    read_update,
 )
 from bursar.dynamo.operations.data_plane.items import collection_metrics
 from bursar.dynamo.operations.requests.common_members import (
@@ -47,7 +50,10 @@ DIGEST_BYTES = 16
 
 ONE_OPERATION = "TransactItems can only contain one of Check, Put, Update or Delete"
 SAME_ITEM_TWICE = "Transaction request cannot include multiple operations on one item"
-TOO_LARGE = "Transaction request cannot exceed {} MB"
+TOO_LARGE = "Transaction payload size cannot exceed 4MB. Payload Size: {}"
+READ_TOO_LARGE = "Transaction request cannot exceed 4 MB"
+SMALL_ACTIONS = TRANSACTION_BYTES_MAX // ITEM_BYTES_MAX
+"""So many actions, each of an item's size at most, are within the limit: most transactions are not measured."""
 
 _CONDITIONED: dict[str, Shape] = {
     "TableName": TABLE_NAME,
@@ -67,15 +73,16 @@ _ACTIONS: dict[str, Shape] = {
 }
 TRANSACT_WRITE_ITEMS = Request(
     {
-        "TransactItems": ListShape(StructureShape(_ACTIONS), fewest=1, most=ACTIONS_MAX),
+        "ClientRequestToken": StringShape(1, TOKEN_LONGEST),
         "ReturnConsumedCapacity": CAPACITY,
         "ReturnItemCollectionMetrics": METRICS,
-        "ClientRequestToken": StringShape(1, TOKEN_LONGEST),
+        "TransactItems": ListShape(StructureShape(_ACTIONS), fewest=1, most=ACTIONS_MAX),
     },
     required=("TransactItems",),
 )
 TRANSACT_GET_ITEMS = Request(
     {
+        "ReturnConsumedCapacity": CAPACITY,
         "TransactItems": ListShape(
             StructureShape(
                 {
@@ -94,7 +101,6 @@ TRANSACT_GET_ITEMS = Request(
             fewest=1,
             most=ACTIONS_MAX,
         ),
-        "ReturnConsumedCapacity": CAPACITY,
     },
     required=("TransactItems",),
 )
@@ -104,18 +110,36 @@ _GETTING = ExpressionParameters(("ProjectionExpression",))
 Given = TypeVar("Given")
 Fitted = TypeVar("Fitted")
 
-MAKERS: dict[str, Callable[[Core, Mapping[str, Any]], ItemAction]] = {
-    "ConditionCheck": check_action,
-    "Put": put_action,
-    "Delete": delete_action,
-    "Update": update_action,
+READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "ConditionCheck": read_condition,
+    "Put": read_put,
+    "Delete": read_condition,
+    "Update": read_update,
 }
+FITTERS: dict[str, Callable[[Core, Mapping[str, Any], Any], ItemAction]] = {
+    "ConditionCheck": fit_check,
+    "Put": fit_put,
+    "Delete": fit_delete,
+    "Update": fit_update,
+}
+
+
+_Read = tuple[str, Mapping[str, Any], Any]
+"""(kind of action, its request, what the request alone says)."""
 
 
 def transact_write_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Run up to 100 puts, updates, deletes and checks, all or none."""
     elements = request["TransactItems"]
-    return write_all(core, request, elements, _action, elements)
+
+    def read() -> list[_Read]:
+        reads = [_read(elements, at) for at in range(len(elements))]
+        payload_bytes = sum(map(_payload_bytes, reads)) if len(reads) > SMALL_ACTIONS else 0
+        if payload_bytes > TRANSACTION_BYTES_MAX:
+            raise invalid(TOO_LARGE.format(payload_bytes))
+        return reads
+
+    return write_all(core, request, elements, _action, read)
 
 
 def write_all(
@@ -123,9 +147,11 @@ def write_all(
     request: Mapping[str, Any],
     elements: Sequence[Any],
     make: Callable[[Core, Given], ItemAction],
-    given: Sequence[Given],
+    read: Callable[[], Sequence[Given]],
 ) -> dict[str, Any]:
-    """Run the actions that ``make`` returns for all of ``given``, all or none, and once for a ``ClientRequestToken``.
+    """Run the actions that ``make`` returns for all that ``read`` returns, all or none.
+
+    They run once for a ``ClientRequestToken``.
 
     ``elements`` are the actions in the request: a repetition must have equal ones.
     """
@@ -136,12 +162,10 @@ def write_all(
         remembered = core.storage.token(token, core.clock())
         if remembered is not None:
             return _repeated(request, digest, *remembered)
-    actions = _all_fitting(make, core, given)
+    actions = _all_fitting(make, core, read())
     if len({(action.table.id, action.key) for action in actions}) != len(actions):
         raise invalid(SAME_ITEM_TWICE)
     writes = _decide(actions)
-    if sum([write.larger_bytes for write in writes]) > TRANSACTION_BYTES_MAX:
-        raise invalid(TOO_LARGE.format(TRANSACTION_BYTES_MAX // 1024**2))
     try:
         core.apply(writes)
     except GuardRefused as refused:
@@ -185,7 +209,7 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
         item = orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
         responses.append({"Item": item})
     if total > TRANSACTION_BYTES_MAX:
-        raise invalid(TOO_LARGE.format(TRANSACTION_BYTES_MAX // 1024**2))
+        raise invalid(READ_TOO_LARGE)
     response: dict[str, Any] = {"Responses": responses}
     detail = consumption_detail(request)
     if detail is not None:
@@ -221,11 +245,39 @@ def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, byt
     return table.key_of(key)
 
 
-def _action(core: Core, element: Mapping[str, Any]) -> ItemAction:
-    given = [name for name in MAKERS if element.get(name) is not None]
-    if len(given) != 1:
-        raise invalid(ONE_OPERATION)
-    return MAKERS[given[0]](core, element[given[0]])
+def _read(elements: Sequence[Mapping[str, Any]], at: int) -> _Read:
+    """Check the action at ``at`` as far as its request shows. The keys of the actions before it are checked first."""
+    element = elements[at]
+    given = [name for name in READERS if element.get(name) is not None]
+    try:
+        if len(given) != 1:
+            raise invalid(ONE_OPERATION)
+        return given[0], element[given[0]], READERS[given[0]](element[given[0]])
+    except DynamoError:
+        for earlier in elements[:at]:
+            for action in earlier.values():
+                for value in (action.get("Key") or {}).values():
+                    normalise(value)
+        raise
+
+
+def _payload_bytes(read: _Read) -> int:
+    """Return the bytes of an action's item or key, expressions and values, which count towards 4 MB.
+
+    The stored items do not count. Source: DynamoDB Local's figures.
+    """
+    kind, request, known = read
+    values = request.get("ExpressionAttributeValues") or {}
+    expressions = (request.get("UpdateExpression"), request.get("ConditionExpression"))
+    whole: int = known.size if kind == "Put" else item_size(normalise_item(request["Key"]))
+    return (
+        whole + sum(len(text) for text in expressions if text) + sum(map(value_size, map(normalise, values.values())))
+    )
+
+
+def _action(core: Core, read: _Read) -> ItemAction:
+    kind, request, known = read
+    return FITTERS[kind](core, request, known)
 
 
 def _decide(actions: list[ItemAction]) -> list[ItemWrite]:

@@ -41,10 +41,35 @@ class TableNameShape:
             yield from StringShape(self.shortest, self.longest, NAME_PATTERN).violations(value, path)
 
 
+TABLE_NAMES_OF_A_MAP = (
+    "failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to "
+    "255, Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: "
+    f"{NAME_PATTERN.pattern}]"
+)
+
+
+class TableNamesOfAMap:
+    """The constraint of a batch's tables: names, or ARNs."""
+
+    as_map_keys = TABLE_NAMES_OF_A_MAP
+
+    def __init__(self) -> None:
+        self._name = TableNameShape(shortest=3)
+
+    def fast_accepts(self, value: Any) -> bool:
+        """Return whether ``value`` is a table's name or ARN."""
+        return self._name.fast_accepts(value) or ARN_PATTERN.fullmatch(value) is not None
+
+
 NAME = StringShape(3, 255, NAME_PATTERN)
 ATTRIBUTE_NAME_LONGEST = 65535
 CAPACITY = StringShape(choices=("INDEXES", "TOTAL", "NONE"))
 METRICS = StringShape(choices=("SIZE", "NONE"))
+NEWER_ENUMS = {
+    "ReturnValues": "satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
+    "ConditionalOperator": "satisfy enum value set: [ALL, OR]",
+}
+"""Amazon's newer texts of two members, as it spells them."""
 RETURN_VALUES = StringShape(choices=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
 ON_FAILURE = StringShape(choices=("ALL_OLD", "NONE"))
 STRING = StringShape()

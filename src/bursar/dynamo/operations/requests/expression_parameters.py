@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bursar.dynamo.errors import invalid
+from bursar.dynamo.errors import DynamoError, InvalidValue, invalid
 from bursar.dynamo.expressions import Binding
 from bursar.dynamo.operations.requests.fast_write_expressions import BoundExpressions, known_form
 
@@ -47,10 +47,8 @@ class ExpressionParameters:
             raise invalid("ExpressionAttributeNames can only be specified when using expressions")
         if values is not None and (not given or given == [PROJECTION]):
             takers = [name for name in self._expressions if name != PROJECTION]
-            raise invalid(
-                "ExpressionAttributeValues can only be specified when using expressions: "
-                f"{' and '.join(takers)} {'are' if len(takers) > 1 else 'is'} null"
-            )
+            text = "ExpressionAttributeValues can only be specified when using expressions"
+            raise InvalidValue(f"{text}: {' and '.join(takers)} {'are' if len(takers) > 1 else 'is'} null", text)
         if given:
             return Binding(names, values)
         return Binding(None, None) if legacy else None
@@ -60,7 +58,11 @@ class ExpressionParameters:
             # Filters and projections became expressions before key conditions: KeyConditions goes with the new ones.
             legacy = [name for name in legacy if name != KEY_CONDITIONS]
         if legacy:
-            raise invalid(
-                "Can not use both expression and non-expression parameters in the same request: "
-                f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(given)}}}"
-            )
+            raise self.mixture(legacy, given)
+
+    def mixture(self, legacy: Sequence[str], given: Sequence[str]) -> DynamoError:
+        """Return the error of legacy parameters beside expressions."""
+        return invalid(
+            "Can not use both expression and non-expression parameters in the same request: "
+            f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(given)}}}"
+        )

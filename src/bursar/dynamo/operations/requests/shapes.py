@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+import orjson
+
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
 
 JAVA_MAX = {"Integer": 2**31 - 1, "Long": 2**63 - 1}
@@ -161,25 +163,46 @@ class AttributeMapShape:
         return iter(())
 
 
+class MapKeys(Protocol):
+    """The constraint of a map's names."""
+
+    as_map_keys: str
+    """Amazon's text of the constraint."""
+
+    def fast_accepts(self, value: Any) -> bool:
+        """Return whether a name satisfies the constraint."""
+
+
 class MapShape:
     """A map of names to values of one shape."""
 
-    __slots__ = ("fewest", "most", "of", "required_message")
+    __slots__ = ("fewest", "most", "names", "of", "required_message")
 
     def __init__(
-        self, of: Shape, fewest: int = 0, most: int | None = None, required_message: str | None = None
+        self,
+        of: Shape,
+        fewest: int = 0,
+        most: int | None = None,
+        required_message: str | None = None,
+        names: "MapKeys | None" = None,
     ) -> None:
-        """Take the shape of the values; ``required_message`` is Amazon's special text for an empty map."""
+        """Take the shape of the values.
+
+        ``required_message`` is Amazon's special text for an empty map; ``names`` constrains the names.
+        """
         self.of = of
         self.fewest = fewest
         self.most = most
         self.required_message = required_message
+        self.names = names
 
     def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
         if type(value) is not dict or len(value) < self.fewest:
             return False
         if self.most is not None and len(value) > self.most:
+            return False
+        if self.names is not None and not all(map(self.names.fast_accepts, value)):
             return False
         return all(map(self.of.fast_accepts, value.values()))
 
@@ -199,6 +222,8 @@ class MapShape:
             yield f"Value '{java(value)}' at '{path}' {FAILED} have length greater than or equal to {self.fewest}"
         if self.most is not None and len(value) > self.most:
             yield f"Value '{java(value)}' at '{path}' {FAILED} have length less than or equal to {self.most}"
+        if self.names is not None and not all(map(self.names.fast_accepts, value)):
+            yield f"Value '{orjson.dumps(value).decode()}' at '{path}' {self.names.as_map_keys}"
         for name, element in value.items():
             if element is None:
                 yield f"Value null at '{path}.{name}.member' {FAILED} not be null"
@@ -245,22 +270,25 @@ class ListShape:
 
     def violations(self, value: Any, path: str) -> Iterator[str]:
         """See :class:`Shape`."""
-        at = f"Value '{self._printed(value)}' at '{path}' {FAILED}"
         if self.in_map:
             yield from self._violations_in_map(value, path)
         elif len(value) < self.fewest:
-            yield f"{at} have length greater than or equal to {self.fewest}"
+            yield f"{self._at(value, path)} have length greater than or equal to {self.fewest}"
         elif self.most is not None and len(value) > self.most:
-            if self.unlabelled:
-                at = f"Value at '{_as_sent(path)}' {FAILED}"
-            yield f"{at} have length less than or equal to {self.most}"
+            yield f"{self._at(value, path)} have length less than or equal to {self.most}"
         for position, element in enumerate(value, 1):
             if element is None:
                 yield f"Value null at '{path}.{position}.member' {FAILED} not be null"
             else:
                 yield from self.of.violations(element, f"{path}.{position}.member")
 
-    def _printed(self, value: list[Any]) -> str:
+    def _at(self, value: list[Any], path: str) -> str:
+        if self.unlabelled:
+            return f"Value at '{_as_sent(path)}' {FAILED}"
+        return f"Value '{self.printed(value)}' at '{path}' {FAILED}"
+
+    def printed(self, value: list[Any]) -> str:
+        """Return a value as Java prints it in Amazon's messages."""
         of = self.of
         return java(value) if not isinstance(of, StructureShape) else f"[{', '.join(map(of.printed, value))}]"
 
@@ -293,8 +321,11 @@ class StructureShape:
         """Return a value as Java prints it in Amazon's messages."""
         if self._java_name is None or not isinstance(value, dict):
             return java(value)
-        members = ", ".join(f"{member_name(name)}={java(value.get(name))}" for name in self.members)
-        return f"{self._java_name}({members})"
+        printed = {
+            name: (shape.printed if isinstance(shape, StructureShape) else java)(value.get(name))
+            for name, shape in self.members.items()
+        }
+        return f"{self._java_name}({', '.join(f'{member_name(name)}={text}' for name, text in printed.items())})"
 
     def fast_accepts(self, value: Any) -> bool:
         """See :class:`Shape`."""
@@ -345,14 +376,25 @@ class Request(StructureShape):
     """The whole request of an operation."""
 
     def __init__(
-        self, members: Mapping[str, Shape], required: tuple[str, ...] = (), missing: str | None = None
+        self,
+        members: Mapping[str, Shape],
+        required: tuple[str, ...] = (),
+        missing: str | None = None,
+        newer: Mapping[str, str] | None = None,
+        alone: tuple[str, ...] = (),
+        envelope: str = "",
     ) -> None:
-        """Take the members.
+        """Take the members, in the order in which their violations are reported.
 
-        ``missing`` is Amazon's special text for an absent required member, with ``{}`` for its name.
+        ``missing`` is Amazon's special text for an absent required member, with ``{}`` for its name. ``newer`` has the
+        texts of the members that Amazon's newer layer of checks reports; those in ``alone`` are reported before all
+        others, after ``envelope``.
         """
         super().__init__(members, required)
         self._missing = missing
+        self._newer = newer or {}
+        self._alone = alone
+        self._envelope = envelope
 
     def check(self, request: Any) -> None:
         """Raise Amazon's error for a request that does not have this shape."""
@@ -365,17 +407,34 @@ class Request(StructureShape):
             for name in self.members:
                 if name in self.required and request.get(name) is None:
                     raise invalid(self._missing.format(name))
+        complete = all(request.get(name) is not None for name in self.required)
+        if complete:
+            self._report_newer(request)
         table_name = self.members.get("TableName")
-        if table_name is not None:
+        if table_name is not None and (complete or request.get("TableName") is None):
             _raise(list(self.member_violations(request, "TableName", table_name, "tableName")))
         _raise(
             [
                 violation
                 for name, shape in self.members.items()
-                if name != "TableName"
-                for violation in self.member_violations(request, name, shape, member_name(name))
+                for violation in (
+                    self._newer_violations(request, name)
+                    if complete and name in self._newer
+                    else self.member_violations(request, name, shape, member_name(name))
+                )
             ]
         )
+
+    def _report_newer(self, request: Mapping[str, Any]) -> None:
+        if self._envelope and request.get("TableName") == "":
+            raise invalid(f"{self._envelope}Value at 'TableName' {FAILED} have length greater than or equal to 1")
+        for name in self._alone:
+            for violation in self._newer_violations(request, name):
+                raise invalid(self._envelope + violation)
+
+    def _newer_violations(self, request: Mapping[str, Any], name: str) -> Iterator[str]:
+        if request.get(name) is not None and not self.members[name].fast_accepts(request[name]):
+            yield f"Failed to satisfy constraint: Member must {self._newer[name]}"
 
 
 def member_name(name: str) -> str:
