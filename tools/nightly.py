@@ -9,6 +9,7 @@
     matrix        every cell of the fault matrix
     model         every state of the protocol's larger model (spec/)
     disk          crashes on a disk that fails and lies (tests/disk)                    NIGHTLY_CRASHES (10000)
+    past          restores to random instants after kill -9                             NIGHTLY_INSTANTS (1000)
     mutants       every planted fault; the tests of its place must fail                 NIGHTLY_MUTANTS (all)
     properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
     oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
@@ -42,6 +43,8 @@ HEADER: Final = "| step | date | commit | outcome | figure | seconds |\n|---|---
 SIMULATION_S: Final = 3600.0
 SEEDS_AT_ONCE: Final = 100
 CRASHES: Final = 10_000
+INSTANTS: Final = 1_000
+PAST_WRITES: Final = 6_000
 SEEDS_A_DAY: Final = 1_000_000
 """The seeds of two days do not overlap: a day's first seed is its ordinal number times this."""
 SERVER_WAIT_S: Final = 60.0
@@ -142,6 +145,18 @@ def disk(settings: Environment) -> Result:
     return Result(FAILED if code else PASSED, ", ".join(f"{totals[name]} {name}" for name in names))
 
 
+def past(settings: Environment) -> Result:
+    """Restore a table to random instants after kill -9 under load; none may differ from the acknowledged writes."""
+    count = settings.get("NIGHTLY_INSTANTS", str(INSTANTS))
+    code, output = run(
+        *(sys.executable, "-m", "pytest", "-q", "-s", "--timeout", str(PROPERTY_TIMEOUT_S)),
+        "tests/dynamo/durability/test_past.py",
+        environment={"PAST_INSTANTS": count, "PAST_WRITES": str(PAST_WRITES)},
+    )
+    figure = next((line for line in output.splitlines() if "0 differences" in line), f"pytest ended with code {code}")
+    return Result(FAILED if code else PASSED, figure)
+
+
 def matrix(_settings: Environment) -> Result:
     """Run every cell of the fault matrix; this writes docs/faults.md."""
     return _last_line(sys.executable, "-m", "sim", "--matrix")
@@ -212,7 +227,7 @@ def _engine(folder: Path) -> Iterator[str]:
 
 STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
     each.__name__: each
-    for each in (simulation, sometimes, canaries, matrix, model, disk, mutants, properties, oracles, conformance)
+    for each in (simulation, sometimes, canaries, matrix, model, disk, past, mutants, properties, oracles, conformance)
 }
 
 

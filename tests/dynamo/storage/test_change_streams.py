@@ -235,7 +235,8 @@ def test_a_file_of_the_format_before_streams_is_brought_up(tmp_path: Path) -> No
     path = str(tmp_path / "store.db")
     Storage(path).close()
     with sqlite3.connect(path) as old:
-        old.execute("DROP TABLE streams")
+        for later in ("streams", "backups", "transfers"):
+            old.execute(f"DROP TABLE {later}")
         old.execute("PRAGMA user_version=1")
     old.close()
     engine = opened(HandClock(), path)

@@ -101,10 +101,11 @@ def test_a_range_is_planned_once_however_often_it_is_read() -> None:
 def test_an_older_format_is_brought_up(tmp_path: Path) -> None:
     path = str(tmp_path / "portal.db")
     storage = Storage(path)
-    storage.connection.execute("PRAGMA user_version=2")
+    storage.connection.execute("DROP TABLE backups; DROP TABLE transfers; PRAGMA user_version=2")
     storage.close()
     storage = Storage(path)
     assert storage.connection.execute("PRAGMA user_version").get == FORMAT_VERSION
+    assert storage.connection.execute("SELECT count(*) FROM backups").get == 0
     storage.close()
 
 

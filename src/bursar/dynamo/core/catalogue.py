@@ -6,7 +6,7 @@ Nothing here blocks, reads the system clock or uses global randomness. A write h
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, Table
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
+from bursar.dynamo.storage.history import HistoryRecorder, TransactionInstant, history_of
 from bursar.dynamo.storage.sqlite_file import Storage
 from bursar.dynamo.storage.table import TABLE_ARN, Counted, ItemWrite, SecondaryIndex, Table, no_such_table
 from bursar.dynamo.storage.ttl_index import TtlIndex, ttl_index_of
@@ -52,6 +53,7 @@ class Core:
         self.version = UNKNOWN_VERSION
         """The catalogue's version at the last refresh: while it is the same, every table is defined as it was."""
         self.streams = Streams(storage, randomness)
+        self.instant = TransactionInstant(clock)
         self.address = "localhost"
         """The address of the server of this store, which DescribeEndpoints returns."""
         self.tokens_cleared_at = 0.0
@@ -99,6 +101,9 @@ class Core:
         stream = self._streams.get(table.id)
         if stream is not None:
             table.follow(Recorder(self.storage, self.clock, table, stream).item_changed)
+        history = history_of(self.storage, table)
+        if history is not None:
+            table.follow(HistoryRecorder(self.storage, history, self.instant).item_changed)
 
     def ttl_index(self, table: Table) -> TtlIndex | None:
         """Return the expiry times of a table's items, as of the last :meth:`refresh`; None without a time to live."""
@@ -111,6 +116,7 @@ class Core:
         self._ttl_indexes = {}
         self._streams = {}
         self._added.clear()
+        self.instant.end()
 
     def create_table(self, name: str, document: dict[str, Any]) -> Table:
         """Add a table with its indexes."""
@@ -122,6 +128,13 @@ class Core:
             self.streams.start(table_id, name, document, self.clock())
         self.changed()
         return self._tables[name]
+
+    def fill_table(self, table: Table, fill: Callable[[str], None]) -> None:
+        """Let ``fill`` insert the items of a new table into its SQLite table; then count them and fill the indexes."""
+        fill(f"items_{table.id}")
+        self.storage.add_counts([(*self.storage.measure_items(table.id), *table.counted)])
+        for index in table.indexes.values():
+            self._fill(table, index)
 
     def change_table(self, table: Table, document: dict[str, Any]) -> Table:
         """Replace a table's definition; fill added indexes from the items, and drop the entries of removed ones."""
@@ -165,6 +178,9 @@ class Core:
         ttl_index = self.ttl_index(table)
         if ttl_index is not None:
             ttl_index.drop()
+        history = history_of(self.storage, table)
+        if history is not None:
+            history.drop()
         self.storage.remove_table(table.id, [index.number for index in table.indexes.values()])
         self.changed()
 
@@ -321,6 +337,7 @@ class Core:
         if added:
             self.storage.add_counts(added)
         self._added.clear()
+        self.instant.end()
 
 
 def _raise_if_refused(refusal: Refusal | None, positions: Sequence[int]) -> None:

@@ -1,15 +1,17 @@
-"""Housekeeping: delete expired items and old stream records, and roll shards.
+"""Housekeeping: delete expired items, old stream records and the past beyond its period, and roll shards.
 
 Servers and clients call it regularly (``Engine.run_housekeeping``). One run is one transaction with a bounded number of
 deletions; a run with nothing to do writes nothing. An expired item is deleted by ``Core.apply`` like any other:
 indexes, streams and rules see the deletion, and an item that a rule protects stays.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.storage.change_streams import RETENTION_S, SHARD_LIFE_S, Stream
+from bursar.dynamo.storage.history import History, micros, recovery_of
 from bursar.dynamo.storage.table import ItemWrite, Table
 from bursar.dynamo.storage.ttl_index import TtlIndex
 
@@ -34,6 +36,8 @@ class Housekeeping:
         ttl_indexes = [self._core.ttl_index(table) for table in self._core.tables()]
         if any(ttl_index is not None and ttl_index.expired(now, _START, 1) for ttl_index in ttl_indexes):
             return True
+        if any(history.is_due(instant) for history, instant in self._histories(now)):
+            return True
         return any(self._stream_is_due(stream, now) for stream in self._core.streams.all())
 
     def run(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
@@ -50,7 +54,16 @@ class Housekeeping:
         ]
         if any(changed):
             core.changed()
+        for history, instant in self._histories(now):
+            history.trim(instant, RECORDS_PER_RUN_MAX)
         return examined
+
+    def _histories(self, now: float) -> Iterator[tuple[History, int]]:
+        """Return each table's history, and the instant (µs) up to which it is no longer needed."""
+        for table in self._core.tables():
+            recovery = recovery_of(table)
+            if recovery is not None:
+                yield History(self._core.storage, table.id), micros(recovery.earliest(now))
 
     # Items ----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,9 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.operations.control_plane import (
     account,
+    continuous_backups,
     resource_policies,
+    restores,
     tables,
     tags,
     time_to_live,
@@ -93,6 +95,16 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeStream": Operation(streams.DESCRIBE_STREAM, streams.describe_stream, snapshot=True),
     "GetShardIterator": Operation(streams.GET_SHARD_ITERATOR, streams.get_shard_iterator, snapshot=True),
     "GetRecords": Operation(streams.GET_RECORDS, streams.get_records, snapshot=True),
+    # Point-in-time recovery and backups
+    "UpdateContinuousBackups": Operation(
+        continuous_backups.UPDATE_CONTINUOUS_BACKUPS, continuous_backups.update_continuous_backups, writes=True
+    ),
+    "DescribeContinuousBackups": Operation(
+        continuous_backups.DESCRIBE_CONTINUOUS_BACKUPS, continuous_backups.describe_continuous_backups, snapshot=True
+    ),
+    "RestoreTableToPointInTime": Operation(
+        restores.RESTORE_TO_POINT_IN_TIME, restores.restore_to_point_in_time, writes=True
+    ),
     # Features that one machine does not have
     **{
         name: Operation(shape, run, snapshot=True, limits=limits)

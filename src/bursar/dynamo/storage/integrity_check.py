@@ -5,6 +5,7 @@
     expiry_7    the same, of a table with a time to live
     counters    the item counts and sizes of tables and indexes, as DescribeTable returns them
     stream_7    no record is missing; each begins where the item's previous record ended; the last ends at the item
+    history_7   no row is missing, and no instant is earlier than the one before it
 
 One snapshot is read row by row: memory does not grow with the table, and a server can continue to write.
 """
@@ -19,6 +20,7 @@ import orjson
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size, normalise_item
 from bursar.dynamo.storage.change_streams import INSERT, REMOVE, Stream, Streams
+from bursar.dynamo.storage.history import History, history_of
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
 from bursar.dynamo.storage.table import SecondaryIndex, Table
 from bursar.dynamo.storage.ttl_index import ttl_index_of
@@ -61,6 +63,9 @@ def _problems(storage: Storage) -> Iterator[str]:
         yield from _catalogue_problems(storage, tables, streams)
         for table in tables:
             yield from _table_problems(storage, table)
+            history = history_of(storage, table)
+            if history is not None:
+                yield from _history_problems(storage, table, history)
         by_id = {table.id: table for table in tables}
         for stream in streams:
             yield from _record_problems(storage, stream)
@@ -76,11 +81,13 @@ def _catalogue_problems(storage: Storage, tables: list[Table], streams: list[Str
     expected_tables |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
     expected_tables |= {f"stream_{stream.id}" for stream in streams}
     expected_tables |= {f"expiry_{table.id}" for table in tables if table.ttl_attribute}
+    expected_tables |= {history.name for table in tables if (history := history_of(storage, table)) is not None}
     existing_tables = {
         str(name)
         for (name,) in storage.connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
-            "(name GLOB 'items_*' OR name GLOB 'index_*' OR name GLOB 'stream_*' OR name GLOB 'expiry_*')"
+            "(name GLOB 'items_*' OR name GLOB 'index_*' OR name GLOB 'stream_*' OR name GLOB 'expiry_*'"
+            " OR name GLOB 'history_*')"
         )
     }
     yield from (f"{name} belongs to no table" for name in sorted(existing_tables - expected_tables))
@@ -188,6 +195,18 @@ def _entry_problems(
         found += 1
     if found != expected:
         yield f"{name}: {expected - found} of {expected} items have no entry"
+
+
+def _history_problems(storage: Storage, table: Table, history: History) -> Iterator[str]:
+    """Report missing rows, and instants that go back."""
+    first, end = history.bounds()
+    rows = storage.connection.execute(f"SELECT count(*) FROM {history.name}").get
+    if rows != end - first:
+        yield f"{table.name}, history: {end - first - rows} rows between {first} and {end - 1} are missing"
+    back = storage.connection.execute(
+        f"SELECT id FROM (SELECT id, at, lag(at) OVER (ORDER BY id) AS before FROM {history.name}) WHERE at < before"
+    )
+    yield from (f"{table.name}, history row {row}: its instant is earlier than the one before it" for (row,) in back)
 
 
 def _record_problems(storage: Storage, stream: Stream) -> Iterator[str]:

@@ -17,9 +17,10 @@ import apsw
 from bursar.private_files import create_private
 
 APPLICATION_ID = 0x42555253  # "BURS"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Format 2 added streams. In a file of format 3 a guard may find the owner of a unique value in an item of the table,
-not in the owners table, where an older Bursar would look. Opening a file of an older format upgrades it."""
+not in the owners table, where an older Bursar would look. Format 4 added backups and the past of tables, which an older
+Bursar would not continue. Opening a file of an older format upgrades it."""
 MEMORY = ":memory:"
 SQLITE_FILES = ("", "-wal", "-shm")
 """What SQLite appends to the file's name for each file of a store."""
@@ -63,7 +64,16 @@ CREATE INDEX request_tokens_by_expiry ON request_tokens (expires_at);
 _CREATE_STREAMS = """
 CREATE TABLE streams (id INTEGER PRIMARY KEY AUTOINCREMENT, table_id INTEGER NOT NULL, document BLOB NOT NULL);
 """
-_UPGRADES = {0: _CREATE + _CREATE_STREAMS, 1: _CREATE_STREAMS, 2: ""}
+_CREATE_BACKUPS = """
+CREATE TABLE backups (id INTEGER PRIMARY KEY AUTOINCREMENT, arn TEXT NOT NULL UNIQUE, document BLOB NOT NULL);
+CREATE TABLE transfers (arn TEXT PRIMARY KEY, document BLOB NOT NULL);
+"""
+_UPGRADES = {
+    0: _CREATE + _CREATE_STREAMS + _CREATE_BACKUPS,
+    1: _CREATE_STREAMS + _CREATE_BACKUPS,
+    2: _CREATE_BACKUPS,
+    3: _CREATE_BACKUPS,
+}
 """The statements that upgrade a file of each older format to this one; format 0 is an empty file."""
 
 
@@ -309,6 +319,13 @@ class Storage:
             "SELECT items, bytes FROM counters WHERE table_id = ? AND index_number = ?", (table_id, number)
         ).get
         return (row[0], row[1]) if row else (0, 0)
+
+    def measure_items(self, table_id: int) -> tuple[int, int]:
+        """Return (items, bytes) of a table by reading every row."""
+        items, size_bytes = self.connection.execute(
+            f"SELECT count(*), coalesce(sum(size), 0) FROM items_{table_id}"
+        ).get
+        return int(items), int(size_bytes)
 
     # Idempotency tokens ---------------------------------------------------------------------------------------
 

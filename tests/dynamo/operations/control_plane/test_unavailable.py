@@ -101,25 +101,6 @@ def test_no_operation_is_missing() -> None:
             {"TableName": "orders"},
             {"TableName": "orders", "KinesisDataStreamDestinations": []},
         ),
-        *(
-            (
-                operation,
-                {"TableName": "orders", **more},
-                {
-                    "ContinuousBackupsDescription": {
-                        "ContinuousBackupsStatus": "DISABLED",
-                        "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-                    }
-                },
-            )
-            for operation, more in (
-                ("DescribeContinuousBackups", {}),
-                (
-                    "UpdateContinuousBackups",
-                    {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False}},
-                ),
-            )
-        ),
     ],
 )
 def test_questions_get_the_true_answer(
@@ -128,7 +109,6 @@ def test_questions_get_the_true_answer(
     assert engine.execute(operation, request_) == answer
 
 
-ON = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
 BACKUP = TABLE_ARN + "/backup/01234567890123-abcdefab"
 KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}
 
@@ -142,13 +122,6 @@ KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000
             "ContinuousBackupsUnavailableException",
             "Backups and point-in-time recovery are not available in this engine",
         ),
-        (
-            "UpdateContinuousBackups",
-            {"TableName": "orders", **ON},
-            "ContinuousBackupsUnavailableException",
-            "Backups and point-in-time recovery are not available in this engine",
-        ),
-        ("DescribeContinuousBackups", {"TableName": "absent"}, "TableNotFoundException", "Table not found: absent"),
         ("DescribeBackup", {"BackupArn": BACKUP}, "BackupNotFoundException", f"Backup not found: {BACKUP}"),
         (
             "ExportTableToPointInTime",
@@ -169,12 +142,6 @@ KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000
             {"TableName": "orders", "IndexName": "absent"},
             "ResourceNotFoundException",
             "Requested resource not found: Index: absent not found for table: orders",
-        ),
-        (
-            "RestoreTableToPointInTime",
-            {"TargetTableName": "other"},
-            "ValidationException",
-            "Must provide exactly one of: sourceTableArn, sourceTableName",
         ),
     ],
 )

@@ -155,11 +155,9 @@ def refuse_unavailable_members(request: Mapping[str, Any]) -> None:
 
 
 def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    from uuid import UUID  # imported here: it loads half of `platform`, which a start without a new table does not need
-
     now = core.clock()
     document: dict[str, Any] = {
-        "TableId": str(UUID(int=core.randomness.getrandbits(UUID_BITS), version=4)),
+        "TableId": new_table_id(core),
         "CreationDateTime": round(now, 3),
         "AttributeDefinitions": request["AttributeDefinitions"],
         "KeySchema": request["KeySchema"],
@@ -178,6 +176,13 @@ def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     set_stream(core, request["TableName"], document, request.get("StreamSpecification"), CREATE_STREAM)
     set_encryption(document, request.get("SSESpecification"))
     return document
+
+
+def new_table_id(core: Core) -> str:
+    """Return the id of a new table."""
+    from uuid import UUID  # imported here: it loads half of `platform`, which a start without a new table does not need
+
+    return str(UUID(int=core.randomness.getrandbits(UUID_BITS), version=4))
 
 
 def set_stream(
@@ -244,7 +249,7 @@ def describe(core: Core, table: Table, *, status: str = "ACTIVE") -> dict[str, A
             description["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = since
     if document.get("TableClass"):
         description["TableClassSummary"] = {"TableClass": document["TableClass"]}
-    for member in ("OnDemandThroughput", "SSEDescription"):
+    for member in ("OnDemandThroughput", "SSEDescription", "RestoreSummary"):
         if member in document:
             description[member] = document[member]
     if "StreamSpecification" in document:

@@ -11,14 +11,13 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.control_plane.tables import existing_table
-from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING, TABLE_NAME
+from bursar.dynamo.operations.requests.common_members import NAME, STRING, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import (
     AttributeMapShape,
     IntegerShape,
     ListShape,
     Request,
     StringShape,
-    StructureShape,
 )
 from bursar.dynamo.storage.table import Table
 
@@ -35,19 +34,6 @@ BY_STREAM = Request({"TableName": TABLE_NAME, "StreamArn": _ARN}, ("TableName", 
 LIST = Request({})
 CREATE_BACKUP = Request({"TableName": TABLE_NAME, "BackupName": NAME}, ("TableName", "BackupName"))
 RESTORE_FROM_BACKUP = Request({"TargetTableName": NAME, "BackupArn": _ARN}, ("TargetTableName", "BackupArn"))
-RESTORE_TO_TIME = Request(
-    {"TargetTableName": NAME, "SourceTableName": NAME, "SourceTableArn": STRING}, ("TargetTableName",)
-)
-UPDATE_BACKUPS = Request(
-    {
-        "TableName": TABLE_NAME,
-        "PointInTimeRecoverySpecification": StructureShape(
-            {"PointInTimeRecoveryEnabled": BOOLEAN, "RecoveryPeriodInDays": IntegerShape(1, 35)},
-            ("PointInTimeRecoveryEnabled",),
-        ),
-    },
-    ("TableName", "PointInTimeRecoverySpecification"),
-)
 EXPORT_TABLE = Request({"TableArn": STRING, "S3Bucket": STRING}, ("TableArn", "S3Bucket"))
 IMPORT_TABLE = Request(
     {
@@ -121,40 +107,10 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
 # Backups ------------------------------------------------------------------------------------------------------
 
 
-def describe_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return that the feature is off."""
-    _backed_up(core, request["TableName"])
-    return {
-        "ContinuousBackupsDescription": {
-            "ContinuousBackupsStatus": "DISABLED",
-            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-        }
-    }
-
-
-def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Accept to turn recovery off; reject to turn it on."""
-    specification = request["PointInTimeRecoverySpecification"]
-    if specification["PointInTimeRecoveryEnabled"]:
-        _backed_up(core, request["TableName"])
-        raise _no_backups()
-    if specification.get("RecoveryPeriodInDays") is not None:
-        raise invalid("Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")
-    return describe_continuous_backups(core, request)
-
-
 def create_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Reject the request: there are no backups."""
     _backed_up(core, request["TableName"])
     raise _no_backups()
-
-
-def restore_to_time(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Reject the request: no table has point-in-time recovery."""
-    source = request.get("SourceTableName") or request.get("SourceTableArn")
-    if source is None:
-        raise invalid("Must provide exactly one of: sourceTableArn, sourceTableName")
-    raise _no_recovery(_backed_up(core, source))
 
 
 def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,9 +238,6 @@ UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "DescribeBackup": (BY_BACKUP, _no_backup, _NONE),
     "ListBackups": (LIST, answer_empty_list("BackupSummaries"), _NONE),
     "RestoreTableFromBackup": (RESTORE_FROM_BACKUP, _no_backup, _NONE),
-    "DescribeContinuousBackups": (BY_TABLE, describe_continuous_backups, _OFF),
-    "UpdateContinuousBackups": (UPDATE_BACKUPS, update_continuous_backups, _LATER),
-    "RestoreTableToPointInTime": (RESTORE_TO_TIME, restore_to_time, _LATER),
     "ExportTableToPointInTime": (EXPORT_TABLE, export_table, _LATER),
     "DescribeExport": (BY_EXPORT, answer_not_found("ExportNotFoundException", "Export not found", "ExportArn"), _NONE),
     "ListExports": (LIST, answer_empty_list("ExportSummaries"), _NONE),

@@ -1,0 +1,179 @@
+"""RestoreTableToPointInTime: sources, instants, overrides, and the settings of the new table."""
+
+from typing import Any
+
+import pytest
+
+from bursar.dynamo import Engine
+from bursar.dynamo.storage.table import TABLE_ARN
+from tests.support.dynamo.past import TABLE, held, with_past
+from tests.support.dynamo.stream_readers import START, HandClock
+from tests.support.dynamo.tables import item, put, refusal
+
+RESTORE = "RestoreTableToPointInTime"
+LATEST: dict[str, Any] = {"SourceTableName": TABLE, "TargetTableName": "other", "UseLatestRestorableTime": True}
+PROVISIONED = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 7}
+BY_STATE = {
+    "IndexName": "by-state",
+    "KeySchema": [{"AttributeName": "state", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+    "Projection": {"ProjectionType": "ALL"},
+}
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def source(clock: HandClock) -> Engine:
+    engine = with_past(clock)
+    put(engine, TABLE, item(pk="a", sk="1", n=1, state="x"))
+    clock.now += 1
+    return engine
+
+
+def described(engine: Engine, name: str = "other") -> dict[str, Any]:
+    description: dict[str, Any] = engine.execute("DescribeTable", {"TableName": name})["Table"]
+    return description
+
+
+def test_the_answer_is_that_of_a_table_in_creation(source: Engine) -> None:
+    answer = source.execute(RESTORE, LATEST)["TableDescription"]
+    summary = {"SourceTableArn": TABLE_ARN + TABLE, "RestoreDateTime": START + 1}
+    assert answer["TableStatus"] == "CREATING"
+    assert answer["RestoreSummary"] == {**summary, "RestoreInProgress": True}
+    now = described(source)
+    assert now["TableStatus"] == "ACTIVE"
+    assert now["RestoreSummary"] == {**summary, "RestoreInProgress": False}
+
+
+def test_settings_follow_except_those_that_amazon_leaves_out(source: Engine) -> None:
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    source.execute(
+        "UpdateTable", {"TableName": TABLE, "StreamSpecification": stream, "DeletionProtectionEnabled": True}
+    )
+    lives = {"Enabled": True, "AttributeName": "until"}
+    source.execute("UpdateTimeToLive", {"TableName": TABLE, "TimeToLiveSpecification": lives})
+    source.execute("TagResource", {"ResourceArn": TABLE_ARN + TABLE, "Tags": [{"Key": "k", "Value": "v"}]})
+    source.execute(RESTORE, LATEST)
+    before, after = described(source, TABLE), described(source)
+    for member in ("AttributeDefinitions", "KeySchema", "ItemCount", "TableSizeBytes"):
+        assert after[member] == before[member]
+    assert after["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert not after["DeletionProtectionEnabled"]
+    assert "StreamSpecification" not in after
+    assert source.execute("DescribeTimeToLive", {"TableName": "other"})["TimeToLiveDescription"] == {
+        "TimeToLiveStatus": "DISABLED"
+    }
+    assert source.execute("ListTagsOfResource", {"ResourceArn": TABLE_ARN + "other"}) == {"Tags": []}
+    backups = source.execute("DescribeContinuousBackups", {"TableName": "other"})["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"] == {"PointInTimeRecoveryStatus": "DISABLED"}
+
+
+def test_a_restored_table_is_independent_of_its_source(source: Engine) -> None:
+    source.execute(RESTORE, LATEST)
+    put(source, "other", item(pk="b", sk="1"))
+    put(source, TABLE, item(pk="c", sk="1"))
+    source.execute("DeleteTable", {"TableName": TABLE})
+    assert set(held(source, "other")) == {("a", "1"), ("b", "1")}
+
+
+def test_indexes_can_be_left_out(source: Engine) -> None:
+    source.execute(RESTORE, {**LATEST, "GlobalSecondaryIndexOverride": []})
+    assert "GlobalSecondaryIndexes" not in described(source)
+    assert {one["AttributeName"] for one in described(source)["AttributeDefinitions"]} == {"pk", "sk"}
+
+
+def test_capacity_can_be_overridden(source: Engine) -> None:
+    request = {
+        **LATEST,
+        "BillingModeOverride": "PROVISIONED",
+        "ProvisionedThroughputOverride": PROVISIONED,
+        "GlobalSecondaryIndexOverride": [{**BY_STATE, "ProvisionedThroughput": PROVISIONED}],
+    }
+    source.execute(RESTORE, request)
+    after = described(source)
+    for of in (after, after["GlobalSecondaryIndexes"][0]):
+        assert of["ProvisionedThroughput"]["WriteCapacityUnits"] == 7
+    source.execute(
+        "UpdateContinuousBackups",
+        {"TableName": "other", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}},
+    )
+    back = {**LATEST, "SourceTableName": "other", "TargetTableName": "third", "BillingModeOverride": "PAY_PER_REQUEST"}
+    source.execute(RESTORE, back)
+    assert described(source, "third")["ProvisionedThroughput"]["WriteCapacityUnits"] == 0
+
+
+def test_encryption_can_be_overridden(source: Engine) -> None:
+    source.execute(RESTORE, {**LATEST, "SSESpecificationOverride": {"Enabled": True, "SSEType": "KMS"}})
+    assert described(source)["SSEDescription"]["Status"] == "ENABLED"
+
+
+def test_the_source_may_be_an_arn(source: Engine) -> None:
+    request = {"SourceTableArn": TABLE_ARN + TABLE, "TargetTableName": "other", "UseLatestRestorableTime": True}
+    source.execute(RESTORE, request)
+    assert set(held(source, "other")) == {("a", "1")}
+
+
+OUTSIDE = (
+    "An invalid restore time was specified. RestoreDateTime must be between EarliestRestorableDateTime and "
+    "LatestRestorableDateTime."
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        ({"SourceTableName": "absent"}, "TableNotFoundException", "Table not found: absent"),
+        ({"TargetTableName": TABLE}, "TableAlreadyExistsException", f"Table already exists: {TABLE}"),
+        (
+            {"SourceTableArn": TABLE_ARN + TABLE},
+            "ValidationException",
+            "Must provide exactly one of: sourceTableArn, sourceTableName",
+        ),
+        (
+            {"RestoreDateTime": START},
+            "ValidationException",
+            "Must provide exactly one of: restoreDateTime, useLatestRestorableTime",
+        ),
+        ({"UseLatestRestorableTime": None, "RestoreDateTime": START + 2}, "InvalidRestoreTimeException", OUTSIDE),
+        ({"UseLatestRestorableTime": None, "RestoreDateTime": START - 1}, "InvalidRestoreTimeException", OUTSIDE),
+        (
+            {"UseLatestRestorableTime": None, "RestoreDateTime": "2027-01-15"},
+            "SerializationException",
+            "STRING_VALUE cannot be converted to Date",
+        ),
+        (
+            {"GlobalSecondaryIndexOverride": [{**BY_STATE, "IndexName": "another"}]},
+            "ValidationException",
+            "One or more parameter values were invalid: "
+            "The indexes provided should match existing secondary indexes: another",
+        ),
+        (
+            {"GlobalSecondaryIndexOverride": [{**BY_STATE, "Projection": {"ProjectionType": "KEYS_ONLY"}}]},
+            "ValidationException",
+            "One or more parameter values were invalid: "
+            "The indexes provided should match existing secondary indexes: by-state",
+        ),
+        (
+            {"BillingModeOverride": "PROVISIONED"},
+            "ValidationException",
+            "One or more parameter values were invalid: "
+            "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+        ),
+    ],
+)
+def test_a_refused_restore_leaves_nothing(source: Engine, changes: dict[str, Any], code: str, message: str) -> None:
+    request = {name: value for name, value in {**LATEST, **changes}.items() if value is not None}
+    assert refusal(source, RESTORE, request, code) == message
+    assert source.execute("ListTables", {})["TableNames"] == [TABLE]
+
+
+def test_a_table_without_recovery_has_no_past(engine: Engine) -> None:
+    from tests.support.dynamo.tables import table
+
+    engine.execute("CreateTable", table())
+    assert refusal(engine, RESTORE, LATEST, "PointInTimeRecoveryUnavailableException") == (
+        "Point in time recovery is not enabled for table 'orders'"
+    )
