@@ -16,6 +16,7 @@ from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, TableCheck, TransactionView
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
+from bursar.dynamo.storage.backups import Backups
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.history import HistoryRecorder, TransactionInstant, history_of
 from bursar.dynamo.storage.sqlite_file import Storage
@@ -54,6 +55,7 @@ class Core:
         """The catalogue's version at the last refresh: while it is the same, every table is defined as it was."""
         self.streams = Streams(storage, randomness)
         self.instant = TransactionInstant(clock)
+        self.backups = Backups(storage, randomness)
         self.address = "localhost"
         """The address of the server of this store, which DescribeEndpoints returns."""
         self.tokens_cleared_at = 0.0
@@ -170,7 +172,10 @@ class Core:
             self.streams.start(table.id, table.name, document, self.clock())
 
     def delete_table(self, table: Table) -> None:
-        """Remove a table with its items, indexes, rules and expiry times, and disable its stream."""
+        """Remove a table with its items, indexes, rules and expiry times, and disable its stream.
+
+        The items of a table with point-in-time recovery become a system backup.
+        """
         self.flush_counts()
         stream = self._streams.get(table.id)
         if stream is not None:
@@ -181,6 +186,7 @@ class Core:
         history = history_of(self.storage, table)
         if history is not None:
             history.drop()
+            self.backups.keep_deleted_table(table, self.clock())
         self.storage.remove_table(table.id, [index.number for index in table.indexes.values()])
         self.changed()
 

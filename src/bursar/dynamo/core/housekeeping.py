@@ -1,4 +1,4 @@
-"""Housekeeping: delete expired items, old stream records and the past beyond its period, and roll shards.
+"""Housekeeping: delete expired items, backups, stream records and pasts, and roll shards.
 
 Servers and clients call it regularly (``Engine.run_housekeeping``). One run is one transaction with a bounded number of
 deletions; a run with nothing to do writes nothing. An expired item is deleted by ``Core.apply`` like any other:
@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.storage.backups import Backup
 from bursar.dynamo.storage.change_streams import RETENTION_S, SHARD_LIFE_S, Stream
 from bursar.dynamo.storage.history import History, micros, recovery_of
 from bursar.dynamo.storage.table import ItemWrite, Table
@@ -36,6 +37,8 @@ class Housekeeping:
         ttl_indexes = [self._core.ttl_index(table) for table in self._core.tables()]
         if any(ttl_index is not None and ttl_index.expired(now, _START, 1) for ttl_index in ttl_indexes):
             return True
+        if any(self._is_expired(backup, now) for backup in self._core.backups.all()):
+            return True
         if any(history.is_due(instant) for history, instant in self._histories(now)):
             return True
         return any(self._stream_is_due(stream, now) for stream in self._core.streams.all())
@@ -54,9 +57,15 @@ class Housekeeping:
         ]
         if any(changed):
             core.changed()
+        for backup in core.backups.all():
+            if self._is_expired(backup, now):
+                core.backups.remove(backup)
         for history, instant in self._histories(now):
             history.trim(instant, RECORDS_PER_RUN_MAX)
         return examined
+
+    def _is_expired(self, backup: Backup, now: float) -> bool:
+        return backup.expires_at is not None and backup.expires_at <= now
 
     def _histories(self, now: float) -> Iterator[tuple[History, int]]:
         """Return each table's history, and the instant (µs) up to which it is no longer needed."""

@@ -11,6 +11,7 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.operations.control_plane import (
     account,
+    backups,
     continuous_backups,
     resource_policies,
     restores,
@@ -105,6 +106,11 @@ OPERATIONS: dict[str, Operation] = {
     "RestoreTableToPointInTime": Operation(
         restores.RESTORE_TO_POINT_IN_TIME, restores.restore_to_point_in_time, writes=True
     ),
+    "CreateBackup": Operation(backups.CREATE_BACKUP, backups.create_backup, writes=True),
+    "DescribeBackup": Operation(backups.BY_BACKUP, backups.describe_backup, snapshot=True),
+    "ListBackups": Operation(backups.LIST_BACKUPS, backups.list_backups, snapshot=True),
+    "DeleteBackup": Operation(backups.BY_BACKUP, backups.delete_backup, writes=True),
+    "RestoreTableFromBackup": Operation(backups.RESTORE_FROM_BACKUP, backups.restore_from_backup, writes=True),
     # Features that one machine does not have
     **{
         name: Operation(shape, run, snapshot=True, limits=limits)

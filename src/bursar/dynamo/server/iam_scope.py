@@ -76,6 +76,7 @@ _RESOURCE_MEMBERS: Final = {
     **dict.fromkeys(("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"), "TableName"),
     **dict.fromkeys(("DescribeTimeToLive", "UpdateTimeToLive"), "TableName"),
     **dict.fromkeys(("DescribeContinuousBackups", "UpdateContinuousBackups", "CreateBackup"), "TableName"),
+    **dict.fromkeys(("DescribeBackup", "DeleteBackup"), "BackupArn"),
     **dict.fromkeys(("DescribeContributorInsights", "UpdateContributorInsights"), "TableName"),
     **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), "ResourceArn"),
     **dict.fromkeys(("PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"), "ResourceArn"),

@@ -6,6 +6,7 @@
     counters    the item counts and sizes of tables and indexes, as DescribeTable returns them
     stream_7    no record is missing; each begins where the item's previous record ended; the last ends at the item
     history_7   no row is missing, and no instant is earlier than the one before it
+    backup_3    as many items and bytes as when it was made
 
 One snapshot is read row by row: memory does not grow with the table, and a server can continue to write.
 """
@@ -19,6 +20,7 @@ import orjson
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size, normalise_item
+from bursar.dynamo.storage.backups import Backup, Backups
 from bursar.dynamo.storage.change_streams import INSERT, REMOVE, Stream, Streams
 from bursar.dynamo.storage.history import History, history_of
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
@@ -59,13 +61,15 @@ def _problems(storage: Storage) -> Iterator[str]:
             except _NOT_AN_ITEM as error:
                 yield f"{name}: not a definition: {error!r}"
                 return
-        streams = Streams(storage, Random(0)).all()
-        yield from _catalogue_problems(storage, tables, streams)
+        streams, backups = Streams(storage, Random(0)).all(), Backups(storage, Random(0)).all()
+        yield from _catalogue_problems(storage, tables, streams, backups)
         for table in tables:
             yield from _table_problems(storage, table)
             history = history_of(storage, table)
             if history is not None:
                 yield from _history_problems(storage, table, history)
+        for backup in backups:
+            yield from _backup_problems(storage, backup)
         by_id = {table.id: table for table in tables}
         for stream in streams:
             yield from _record_problems(storage, stream)
@@ -75,19 +79,22 @@ def _problems(storage: Storage) -> Iterator[str]:
         yield f"SQLite: {error}"
 
 
-def _catalogue_problems(storage: Storage, tables: list[Table], streams: list[Stream]) -> Iterator[str]:
+def _catalogue_problems(
+    storage: Storage, tables: list[Table], streams: list[Stream], backups: list[Backup]
+) -> Iterator[str]:
     """Report rows and counters that no definition names, and missing ones."""
     expected_tables = {f"items_{table.id}" for table in tables}
     expected_tables |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
     expected_tables |= {f"stream_{stream.id}" for stream in streams}
     expected_tables |= {f"expiry_{table.id}" for table in tables if table.ttl_attribute}
     expected_tables |= {history.name for table in tables if (history := history_of(storage, table)) is not None}
+    expected_tables |= {backup.items_name for backup in backups}
     existing_tables = {
         str(name)
         for (name,) in storage.connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
             "(name GLOB 'items_*' OR name GLOB 'index_*' OR name GLOB 'stream_*' OR name GLOB 'expiry_*'"
-            " OR name GLOB 'history_*')"
+            " OR name GLOB 'history_*' OR name GLOB 'backup_*')"
         )
     }
     yield from (f"{name} belongs to no table" for name in sorted(existing_tables - expected_tables))
@@ -207,6 +214,14 @@ def _history_problems(storage: Storage, table: Table, history: History) -> Itera
         f"SELECT id FROM (SELECT id, at, lag(at) OVER (ORDER BY id) AS before FROM {history.name}) WHERE at < before"
     )
     yield from (f"{table.name}, history row {row}: its instant is earlier than the one before it" for (row,) in back)
+
+
+def _backup_problems(storage: Storage, backup: Backup) -> Iterator[str]:
+    """Report a backup whose items are not those that were counted when it was made."""
+    expected = (backup.document["Items"], backup.document["Bytes"])
+    found = storage.connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM {backup.items_name}").get
+    if found != expected:
+        yield f"{backup.arn}: it had (items, bytes) {expected}, there are {found}"
 
 
 def _record_problems(storage: Storage, stream: Stream) -> Iterator[str]:

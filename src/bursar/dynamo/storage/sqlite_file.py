@@ -272,10 +272,10 @@ class Storage:
         self.connection.execute("UPDATE tables SET document = ? WHERE id = ?", (document, table_id))
 
     def remove_table(self, table_id: int, index_numbers: list[int]) -> None:
-        """Remove a table, its items, its indexes and its rules."""
+        """Remove a table, its items if they were not renamed, its indexes and its rules."""
         for number in index_numbers:
             self.remove_index(table_id, number)
-        self.connection.execute(f"DROP TABLE items_{table_id}")
+        self.connection.execute(f"DROP TABLE IF EXISTS items_{table_id}")
         for statement in (
             "DELETE FROM tables WHERE id = ?",
             "DELETE FROM counters WHERE table_id = ?",
@@ -283,6 +283,10 @@ class Storage:
         ):
             self.connection.execute(statement, (table_id,))
         self.release_owned_values(table_id)
+
+    def rename_items(self, table_id: int, name: str) -> None:
+        """Give the items of a table that is about to be removed another name, without their keys' order."""
+        self.connection.execute(f"DROP INDEX items_{table_id}_by_key; ALTER TABLE items_{table_id} RENAME TO {name}")
 
     def add_index(self, table_id: int, number: int) -> None:
         """Create the entries of an index."""

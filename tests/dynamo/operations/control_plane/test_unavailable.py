@@ -81,7 +81,6 @@ def test_no_operation_is_missing() -> None:
 @pytest.mark.parametrize(
     ("operation", "request_", "answer"),
     [
-        ("ListBackups", {}, {"BackupSummaries": []}),
         ("ListExports", {}, {"ExportSummaries": []}),
         ("ListImports", {}, {"ImportSummaryList": []}),
         ("ListGlobalTables", {}, {"GlobalTables": []}),
@@ -109,20 +108,12 @@ def test_questions_get_the_true_answer(
     assert engine.execute(operation, request_) == answer
 
 
-BACKUP = TABLE_ARN + "/backup/01234567890123-abcdefab"
 KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}
 
 
 @pytest.mark.parametrize(
     ("operation", "request_", "code", "message"),
     [
-        (
-            "CreateBackup",
-            {"TableName": "orders", "BackupName": "one"},
-            "ContinuousBackupsUnavailableException",
-            "Backups and point-in-time recovery are not available in this engine",
-        ),
-        ("DescribeBackup", {"BackupArn": BACKUP}, "BackupNotFoundException", f"Backup not found: {BACKUP}"),
         (
             "ExportTableToPointInTime",
             {"TableArn": TABLE_ARN, "S3Bucket": "bucket"},

@@ -289,9 +289,10 @@ def _describe_index(
 
 
 def _throughput(throughput: Mapping[str, int] | None) -> dict[str, int]:
+    return {"NumberOfDecreasesToday": 0, **capacity_units(throughput)}
+
+
+def capacity_units(throughput: Mapping[str, int] | None) -> dict[str, int]:
+    """Return provisioned units; 0 for a table that has none."""
     units = throughput or {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
-    return {
-        "NumberOfDecreasesToday": 0,
-        "ReadCapacityUnits": units["ReadCapacityUnits"],
-        "WriteCapacityUnits": units["WriteCapacityUnits"],
-    }
+    return {name: units[name] for name in ("ReadCapacityUnits", "WriteCapacityUnits")}

@@ -27,13 +27,10 @@ _ANYTHING = AttributeMapShape()
 _ARN = StringShape(37, 1024)
 BY_TABLE = Request({"TableName": TABLE_NAME}, ("TableName",))
 BY_GLOBAL_TABLE = Request({"GlobalTableName": NAME}, ("GlobalTableName",))
-BY_BACKUP = Request({"BackupArn": _ARN}, ("BackupArn",))
 BY_EXPORT = Request({"ExportArn": _ARN}, ("ExportArn",))
 BY_IMPORT = Request({"ImportArn": _ARN}, ("ImportArn",))
 BY_STREAM = Request({"TableName": TABLE_NAME, "StreamArn": _ARN}, ("TableName", "StreamArn"))
 LIST = Request({})
-CREATE_BACKUP = Request({"TableName": TABLE_NAME, "BackupName": NAME}, ("TableName", "BackupName"))
-RESTORE_FROM_BACKUP = Request({"TargetTableName": NAME, "BackupArn": _ARN}, ("TargetTableName", "BackupArn"))
 EXPORT_TABLE = Request({"TableArn": STRING, "S3Bucket": STRING}, ("TableArn", "S3Bucket"))
 IMPORT_TABLE = Request(
     {
@@ -107,12 +104,6 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
 # Backups ------------------------------------------------------------------------------------------------------
 
 
-def create_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Reject the request: there are no backups."""
-    _backed_up(core, request["TableName"])
-    raise _no_backups()
-
-
 def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Reject the request: an export needs a table with point-in-time recovery."""
     raise _no_recovery(_backed_up(core, request["TableArn"]))
@@ -123,10 +114,6 @@ def _backed_up(core: Core, name: str) -> Table:
     if table is None:
         raise DynamoError("TableNotFoundException", f"Table not found: {name}")
     return table
-
-
-def _no_backups() -> DynamoError:
-    return DynamoError("ContinuousBackupsUnavailableException", BACKUPS_MISSING)
 
 
 def _no_recovery(table: Table) -> DynamoError:
@@ -230,14 +217,8 @@ _NO_KINESIS = "refused: there is no Kinesis Data Streams here"
 _no_global_table = answer_not_found(
     "GlobalTableNotFoundException", "Global table not found: Global table with name", "GlobalTableName"
 )
-_no_backup = answer_not_found("BackupNotFoundException", "Backup not found", "BackupArn")
 
 UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
-    "CreateBackup": (CREATE_BACKUP, create_backup, _LATER),
-    "DeleteBackup": (BY_BACKUP, _no_backup, _NONE),
-    "DescribeBackup": (BY_BACKUP, _no_backup, _NONE),
-    "ListBackups": (LIST, answer_empty_list("BackupSummaries"), _NONE),
-    "RestoreTableFromBackup": (RESTORE_FROM_BACKUP, _no_backup, _NONE),
     "ExportTableToPointInTime": (EXPORT_TABLE, export_table, _LATER),
     "DescribeExport": (BY_EXPORT, answer_not_found("ExportNotFoundException", "Export not found", "ExportArn"), _NONE),
     "ListExports": (LIST, answer_empty_list("ExportSummaries"), _NONE),

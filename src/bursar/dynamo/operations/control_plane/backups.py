@@ -1,0 +1,166 @@
+"""CreateBackup, DescribeBackup, ListBackups, DeleteBackup and RestoreTableFromBackup.
+
+A backup is complete when CreateBackup is answered. It contains exactly the writes that were committed before.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.operations.control_plane.continuous_backups import table_with_backups
+from bursar.dynamo.operations.control_plane.restores import OVERRIDES, restore
+from bursar.dynamo.operations.control_plane.tables import capacity_units
+from bursar.dynamo.operations.requests.common_members import NAME, TABLE_NAME
+from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape
+from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
+from bursar.dynamo.storage.backups import USER, Backup
+from bursar.dynamo.storage.table import TABLE_ARN
+
+BACKUPS_PER_PAGE_MAX = 100
+_ARN = StringShape(37, 1024)
+CREATE_BACKUP = Request({"TableName": TABLE_NAME, "BackupName": NAME}, ("TableName", "BackupName"))
+BY_BACKUP = Request({"BackupArn": _ARN}, ("BackupArn",))
+LIST_BACKUPS = Request(
+    {
+        "TableName": TABLE_NAME,
+        "Limit": IntegerShape(1, BACKUPS_PER_PAGE_MAX),
+        "TimeRangeLowerBound": TIMESTAMP,
+        "TimeRangeUpperBound": TIMESTAMP,
+        "ExclusiveStartBackupArn": _ARN,
+        "BackupType": StringShape(choices=("USER", "SYSTEM", "AWS_BACKUP", "ALL")),
+    }
+)
+RESTORE_FROM_BACKUP = Request(
+    {"TargetTableName": NAME, "BackupArn": _ARN, **OVERRIDES}, ("TargetTableName", "BackupArn")
+)
+
+
+def create_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a table's items and settings."""
+    table = table_with_backups(core, request["TableName"])
+    core.flush_counts()
+    backup = core.backups.create(table, request["BackupName"], core.clock())
+    return {"BackupDetails": _details(backup, "CREATING")}
+
+
+def describe_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a backup, and its table as it was."""
+    return {"BackupDescription": _described(_existing(core, request), "AVAILABLE")}
+
+
+def delete_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Remove a backup, and return it."""
+    backup = _existing(core, request)
+    core.backups.remove(backup)
+    return {"BackupDescription": _described(backup, "DELETED")}
+
+
+def list_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the backups, oldest first, at most 100; those that users made, unless another type is asked for."""
+    backups = [backup for backup in core.backups.all() if _is_asked_for(backup, request)]
+    start = request.get("ExclusiveStartBackupArn")
+    if start is not None:
+        known = [backup.arn for backup in backups]
+        backups = backups[known.index(start) + 1 :] if start in known else [one for one in backups if one.arn > start]
+    limit = request.get("Limit") or BACKUPS_PER_PAGE_MAX
+    page = backups[:limit]
+    response: dict[str, Any] = {"BackupSummaries": [_summary(backup) for backup in page]}
+    if len(backups) > limit:
+        response["LastEvaluatedBackupArn"] = page[-1].arn
+    return response
+
+
+def restore_from_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Create a table with the items and the settings of a backup."""
+    backup = _existing(core, request)
+    summary = {
+        "SourceBackupArn": backup.arn,
+        "SourceTableArn": TABLE_ARN + backup.table_name,
+        "RestoreDateTime": backup.created_at,
+    }
+    return restore(core, request, backup.document["Table"], summary, lambda items: core.backups.fill(items, backup))
+
+
+def _existing(core: Core, request: Mapping[str, Any]) -> Backup:
+    backup = core.backups.find(request["BackupArn"])
+    if backup is None:
+        raise DynamoError("BackupNotFoundException", f"Backup not found: {request['BackupArn']}")
+    return backup
+
+
+def _is_asked_for(backup: Backup, request: Mapping[str, Any]) -> bool:
+    name = request.get("TableName")
+    lower, upper = request.get("TimeRangeLowerBound"), request.get("TimeRangeUpperBound")
+    return (
+        (name is None or name.removeprefix(TABLE_ARN) == backup.table_name)
+        and (request.get("BackupType") or USER) in (backup.type, "ALL")
+        and (lower is None or backup.created_at >= lower)
+        and (upper is None or backup.created_at < upper)
+    )
+
+
+def _details(backup: Backup, status: str) -> dict[str, Any]:
+    details = {
+        "BackupArn": backup.arn,
+        "BackupName": backup.document["Name"],
+        "BackupSizeBytes": backup.document["Bytes"],
+        "BackupStatus": status,
+        "BackupType": backup.type,
+        "BackupCreationDateTime": backup.created_at,
+    }
+    if backup.expires_at is not None:
+        details["BackupExpiryDateTime"] = backup.expires_at
+    return details
+
+
+def _summary(backup: Backup) -> dict[str, Any]:
+    return {
+        "TableName": backup.table_name,
+        "TableId": backup.document["Table"]["TableId"],
+        "TableArn": TABLE_ARN + backup.table_name,
+        **_details(backup, "AVAILABLE"),
+    }
+
+
+def _described(backup: Backup, status: str) -> dict[str, Any]:
+    table = backup.document["Table"]
+    source: dict[str, Any] = {
+        "TableName": backup.table_name,
+        "TableId": table["TableId"],
+        "TableArn": TABLE_ARN + backup.table_name,
+        "TableSizeBytes": backup.document["Bytes"],
+        "KeySchema": table["KeySchema"],
+        "TableCreationDateTime": table["CreationDateTime"],
+        "ProvisionedThroughput": capacity_units(table.get("ProvisionedThroughput")),
+        "ItemCount": backup.document["Items"],
+        "BillingMode": table["BillingMode"],
+    }
+    if "OnDemandThroughput" in table:
+        source["OnDemandThroughput"] = table["OnDemandThroughput"]
+    return {
+        "BackupDetails": _details(backup, status),
+        "SourceTableDetails": source,
+        "SourceTableFeatureDetails": _features(table),
+    }
+
+
+def _features(table: Mapping[str, Any]) -> dict[str, Any]:
+    features: dict[str, Any] = {}
+    for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        infos = [{part: index[part] for part in _INDEX_PARTS if part in index} for index in table.get(member, ())]
+        if infos:
+            features[member] = infos
+    if "StreamSpecification" in table:
+        features["StreamDescription"] = table["StreamSpecification"]
+    if "TimeToLive" in table:
+        features["TimeToLiveDescription"] = {
+            "TimeToLiveStatus": "ENABLED",
+            "AttributeName": table["TimeToLive"]["AttributeName"],
+        }
+    if "SSEDescription" in table:
+        features["SSEDescription"] = table["SSEDescription"]
+    return features
+
+
+_INDEX_PARTS = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
