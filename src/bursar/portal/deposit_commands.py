@@ -31,7 +31,7 @@ def deposit(ctx: click.Context, attempts: tuple[str, ...], ticket: str, day: dat
     """Record that a deposit ticket holds the money of each ATTEMPT (an agency tracking id).
 
     The same deposit twice is one. The command ends at the first attempt that cannot have this deposit; run it again
-    once that is mended.
+    when that attempt is repaired or left out.
     """
     report = DepositReport(_named("--ticket", ticket), day.date().isoformat(), "operator", _named("--by", by))
 

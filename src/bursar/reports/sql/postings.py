@@ -8,8 +8,8 @@
     deposited under a ticket         deposited                           in_transit
     came back                        returned, charged_back, refunded    deposited, or in_transit before the deposit
 
-A ticket takes the gross amount. What came back before the deposit was known is credited to ``in_transit``, and the
-entry of the deposit moves that credit to the ticket.
+A ticket takes the gross amount. Money that came back before the deposit was known is credited to ``in_transit``, and
+the entry of the deposit moves that credit to the ticket.
 """
 
 from typing import Final

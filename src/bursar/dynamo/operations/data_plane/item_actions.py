@@ -159,7 +159,7 @@ UPDATING = ExpressionParameters(("UpdateExpression", "ConditionExpression"))
 
 
 class PutRead(NamedTuple):
-    """What the request alone says of a put."""
+    """The parts of a put that need no item."""
 
     item: Item
     size: int
@@ -167,7 +167,7 @@ class PutRead(NamedTuple):
 
 
 UpdateRead = tuple[BoundUpdate | None, BoundCondition | None]
-"""What the request alone says of an update: the update and its condition."""
+"""The parts of an update that need no item: the update and its condition."""
 
 
 def read_put(request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> PutRead:
