@@ -73,6 +73,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "resolve x --as failed --by me --reason test": "portal",
     "erase --ended-before-days 1 --by me --reason test": "portal",
     "refunds": "portal",
+    "deposit x --ticket 1 --on 2026-12-01 --by me": "portal",
     "reverse x --kind returned --by me --reason test": "portal",
     "webhooks": "portal",
     "webhooks deliver": "portal",
