@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dynamo.partiql.lexer import END, KEYWORD, NUMBER, QUOTED, SIGN, TEXT, UNKNOWN, WORD, tokens_of
+from bursar.dynamo import DynamoError
+from bursar.dynamo.partiql.lexer import END, KEYWORD, NUMBER, QUOTED, SIGN, TEXT, WORD, tokens_of
+from tests.support.dynamo.tables import refused
+
+NOT_WELL_FORMED = "Statement wasn't well formed, can't be processed: "
 
 
 def cut(statement: str) -> list[tuple[str, str]]:
@@ -21,12 +25,15 @@ def cut(statement: str) -> list[tuple[str, str]]:
         ("<<1>>", [(SIGN, "<<"), (NUMBER, "1"), (SIGN, ">>")]),
         ("a<>b<=c", [(WORD, "a"), (SIGN, "<>"), (WORD, "b"), (SIGN, "<="), (WORD, "c")]),
         ("a -- to the end\nb /* and\nthis */ c", [(WORD, "a"), (WORD, "b"), (WORD, "c")]),
-        ("'begun", [(UNKNOWN, "'"), (WORD, "begun")]),
-        ("é", [(UNKNOWN, "é")]),
     ],
 )
 def test_tokens_are_cut(statement: str, tokens: list[tuple[str, str]]) -> None:
     assert cut(statement) == tokens
+
+
+@pytest.mark.parametrize("statement", ["'begun", '"begun', "a é", "a # note", "a /* begun"])
+def test_a_text_that_is_no_token_is_refused_without_a_detail(statement: str) -> None:
+    assert refused(lambda: tokens_of(statement)).message == NOT_WELL_FORMED
 
 
 def test_a_token_knows_its_place() -> None:
@@ -34,8 +41,13 @@ def test_a_token_knows_its_place() -> None:
 
 
 @given(st.text(max_size=200))
-def test_every_text_ends(statement: str) -> None:
-    assert tokens_of(statement)[-1].kind == END
+def test_every_text_ends_or_is_refused(statement: str) -> None:
+    try:
+        tokens = tokens_of(statement)
+    except DynamoError as error:
+        assert error.message == NOT_WELL_FORMED
+    else:
+        assert tokens[-1].kind == END
 
 
 @given(st.text(max_size=40))

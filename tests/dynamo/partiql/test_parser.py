@@ -153,10 +153,10 @@ def drawn(node: object) -> str:
         ("", WELL + "Expected data manipulation"),
         ("SELECT user FROM t", WELL + "Unexpected keyword"),
         ("SELECT * FROM t WHERE", WELL + "Unexpected term"),
-        ("SELECT * FROM t WHERE a = 'b", WELL + "Unexpected term"),
-        ("SELECT * FROM t; SELECT * FROM t", WELL + "Unexpected keyword"),
+        ("SELECT * FROM t WHERE a = 'b", WELL),
+        ("SELECT * FROM t; SELECT * FROM t", WELL + "Unexpected token after expression"),
         ("UPDATE t WHERE a = 1", WELL + "Unexpected keyword"),
-        ("UPDATE t REMOVE a, b WHERE a = 1", WELL + "Unexpected term"),
+        ("UPDATE t REMOVE a, b WHERE a = 1", WELL + "Unexpected token after expression"),
         ("CREATE TABLE t", "Unsupported operation: CreateTable"),
         ("DROP INDEX i ON t", "Unsupported operation: DropIndex"),
         ("SELECT a AS b FROM t", "Aliasing is not supported"),
@@ -198,10 +198,6 @@ def drawn(node: object) -> str:
             "DELETE FROM t WHERE b = 1 RETURNING MODIFIED OLD *",
             "Invalid returning clause: RETURNING MODIFIED OLD *. "
             "Only RETURNING ALL OLD * is allowed in DELETE statements.",
-        ),
-        (
-            "SELECT * FROM t WHERE a = 1e200",
-            "Number overflow. Attempting to store a number with magnitude larger than supported range",
         ),
     ],
 )

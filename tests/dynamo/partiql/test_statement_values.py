@@ -65,4 +65,4 @@ def test_an_invalid_value_is_rejected_with_amazons_text(literal: str, message: s
 
 def test_a_parameter_replaces_only_a_whole_attribute() -> None:
     message = refused(lambda: value_of("[?]", {"S": "x"})).message
-    assert message == "Unsupported data type: Parameter under key root.0 at 1:28:1"
+    assert message == "Unsupported data type: Parameter under key root[0] at 1:28:1"

@@ -127,21 +127,28 @@ def _split(text: str) -> tuple[str, str, int]:
     power = int(power_text or 0) if len(power_text) <= _POWER_TEXT_MAX else _JAVA_LONG_MAX + 1
     if (not whole and not fraction) or not -_JAVA_LONG_MAX - 1 <= power <= _JAVA_LONG_MAX:
         raise _not_a_number(text)
+    in_java_range = fits_java_decimal(len(fraction), power)
     digits = (whole + fraction).lstrip("0")
     significant = digits.rstrip("0")
     # A zero is checked by the exponent that it is written with.
     exponent = len(digits) - 1 - len(fraction) + power if significant else power
     if exponent > EXPONENT_MAX:
-        # The older layer's Java wraps round here.
-        wraps = power <= _JAVA_INT_MAX <= exponent
-        raise InvalidValue(TOO_SMALL if wraps else TOO_LARGE, TOO_LARGE)
+        wraps = exponent >= _JAVA_INT_MAX
+        older = (TOO_SMALL if wraps else TOO_LARGE) if in_java_range else f"{NOT_A_NUMBER}: {text}"
+        raise InvalidValue(older, TOO_LARGE)
     if exponent < EXPONENT_MIN:
-        raise invalid(TOO_SMALL)
+        raise InvalidValue(TOO_SMALL if in_java_range else f"{NOT_A_NUMBER}: {text}", TOO_SMALL)
     if len(significant) > NUMBER_DIGITS_MAX:
         raise invalid(TOO_PRECISE)
     if not significant:
         return ZERO
     return ("-" if sign == "-" else ""), significant, exponent
+
+
+def fits_java_decimal(fraction_digits: int, power: int) -> bool:
+    """Return whether Java's BigDecimal, with which Amazon's older layer reads numbers, has this exponent and scale."""
+    scale = fraction_digits - power
+    return all(-_JAVA_INT_MAX - 1 <= number <= _JAVA_INT_MAX for number in (power, scale))
 
 
 def _not_a_number(text: str) -> DynamoError:

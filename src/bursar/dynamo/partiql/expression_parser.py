@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.expressions.parsing.syntax_tree import PathPart
-from bursar.dynamo.items.attribute_values import AttributeValue, normalise
+from bursar.dynamo.items.attribute_values import AttributeValue
+from bursar.dynamo.items.numbers import fits_java_decimal
 from bursar.dynamo.partiql.lexer import (
     END,
     KEYWORD,
@@ -38,6 +39,8 @@ NESTING_MAX = 40
 Values nest 32 levels. A level takes up to 13 of Python's calls, of which a thousand may be open.
 """
 
+IS_TYPES = {"null": "NULL", "bool": "BOOL", "boolean": "BOOL", "string": "S", "list": "L", "struct": "M", "blob": "B"}
+"""The types that IS tests besides MISSING."""
 _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _BINARY = (frozenset({"||"}), frozenset({"+", "-"}), frozenset({"*", "/", "%"}))
 """The operators that bind closer than comparisons, the loosest first."""
@@ -129,7 +132,7 @@ class ExpressionParser:
         place = self.token.place
         self.advance()
         negated = self.word_taken("not")
-        kind = self.one_of("missing", "null")
+        kind = self.one_of("missing", *IS_TYPES)
         test: Expression = OperatorExpression(f"is {kind}", (left,), place)
         return OperatorExpression("not", (test,), place) if negated else test
 
@@ -157,7 +160,7 @@ class ExpressionParser:
             sign = token.text if token.text == "-" else ""
             number = operand.value["N"]
             text = number[1:] if sign and number.startswith("-") else sign + number
-            return Literal(normalise({"N": text}), token.place)
+            return Literal({"N": text}, token.place)
         return OperatorExpression(token.text, (operand,), token.place)
 
     def primary(self) -> Expression:
@@ -173,7 +176,7 @@ class ExpressionParser:
         if token.kind == TEXT:
             return Literal({"S": token.text}, token.place)
         if token.kind == NUMBER:
-            return Literal(normalise({"N": token.text}), token.place)
+            return Literal({"N": _readable(token.text)}, token.place)
         if token.kind == SIGN:
             return self.bracketed(token)
         raise malformed("Unexpected term")
@@ -260,6 +263,8 @@ class ExpressionParser:
         while True:
             if self.is_sign(".") and self.tokens[self.at + 1].text != "*":
                 self.advance()
+                if self.token.kind == KEYWORD:
+                    raise malformed("Invalid path dot component")
                 parts.append(self.part_name(self.token))
             elif self.sign_taken("["):
                 parts.append(self.bracketed_part())
@@ -353,6 +358,14 @@ class ExpressionParser:
     def unexpected(self) -> DynamoError:
         """Return the error for a token that cannot be at this position."""
         return malformed("Unexpected keyword" if self.token.kind == KEYWORD else "Unexpected term")
+
+
+def _readable(number: str) -> str:
+    """Return a number as written. Raise ValidationException if Java's BigDecimal cannot have its exponent or scale."""
+    digits, _, power = number.lower().partition("e")
+    if not fits_java_decimal(len(digits.partition(".")[2]), int(power or 0)):
+        raise malformed("")
+    return number
 
 
 def too_deep() -> DynamoError:

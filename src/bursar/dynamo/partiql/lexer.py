@@ -14,7 +14,6 @@ QUOTED = "quoted"
 TEXT = "text"
 NUMBER = "number"
 SIGN = "sign"
-UNKNOWN = "unknown"
 END = "end"
 
 _TOKEN = re.compile(
@@ -23,6 +22,7 @@ _TOKEN = re.compile(
     r"|(?P<word>[A-Za-z_$][A-Za-z0-9_$]*)"
     r'|(?P<quoted>"(?:[^"]|"")*")'
     r"|(?P<text>'(?:[^']|'')*')"
+    r"|(?P<unfinished>/\*)"
     r"|(?P<sign><>|!=|<=|>=|<<|>>|\|\||[-=<>()\[\]{},.:;?*+/%`])"
     r"|(?P<end>\Z)"
     r"|(?P<unknown>.))",
@@ -74,7 +74,7 @@ class StatementToken(NamedTuple):
 def tokens_of(statement: str) -> list[StatementToken]:
     """Return all tokens, the last one being END.
 
-    A character that starts no token becomes UNKNOWN: the parser rejects it.
+    Raise ValidationException for a character that starts no token, and for an unfinished comment.
     """
     tokens: list[StatementToken] = []
     at = 0
@@ -83,6 +83,8 @@ def tokens_of(statement: str) -> list[StatementToken]:
         match = _TOKEN.match(statement, at)
         assert match is not None  # the last alternative matches any character
         kind = match.lastgroup or END
+        if kind in ("unknown", "unfinished"):
+            raise malformed("")
         start, at = match.span(kind)
         breaks = statement.count("\n", counted, start)
         if breaks:

@@ -19,6 +19,8 @@ from bursar.dynamo.partiql.syntax_tree import (
 )
 
 STATEMENTS_CACHED = 1024
+NO_ALIASES = "Aliasing is not supported"
+LEFT_OVER = "Unexpected token after expression"
 _UNSUPPORTED = {"group": "GROUP BY", "having": "HAVING", "limit": "LIMIT", "offset": "OFFSET"}
 
 
@@ -40,6 +42,8 @@ class _StatementParser(ExpressionParser):
             statement = self.insert()
         elif start == "update":
             statement = self.update()
+        elif start == "from":
+            statement = self.update_from()
         elif start == "delete":
             statement = self.delete()
         elif start == "exists":
@@ -50,7 +54,7 @@ class _StatementParser(ExpressionParser):
             raise malformed("Expected data manipulation")
         self.sign_taken(";")
         if self.token.kind != END:
-            raise self.unexpected()
+            raise malformed(LEFT_OVER)
         return statement
 
     def definition(self, verb: str) -> DynamoError:
@@ -94,7 +98,7 @@ class _StatementParser(ExpressionParser):
             if not isinstance(one, Reference):
                 raise invalid(f"Unexpected path component {token.place}")
             if self.is_alias():
-                raise invalid("Aliasing is not supported")
+                raise invalid(NO_ALIASES)
             name = output_name(one)
             if name in names:
                 raise invalid(f"Duplicate identifiers in select clause: {name}")
@@ -108,15 +112,15 @@ class _StatementParser(ExpressionParser):
             if self.token.kind == KEYWORD or self.token.kind == END:
                 raise self.unexpected()
             raise invalid("Unexpected from source")
-        names = [self.name()]
+        names = [self.part_name(self.token)]
         while self.sign_taken("."):
-            names.append(self.name())
+            names.append(self.part_name(self.token))
         if len(names) > 2:
             raise invalid("A path may contain at most 2 components in the FROM clause")
         if self.is_sign(","):
             raise invalid("Only select from a single table or index is supported.")
         if self.is_alias():
-            raise invalid("Aliasing is not supported")
+            raise invalid(NO_ALIASES)
         return names[0], names[1] if len(names) == 2 else None
 
     def order(self) -> tuple[Order, ...]:
@@ -141,6 +145,8 @@ class _StatementParser(ExpressionParser):
             raise invalid("FROM clause may only contain a single table name in data manipulation statements")
         if self.is_word("values") or self.is_sign("<<"):
             raise invalid("Unsupported operation: InsertOp")
+        if self.token.kind in (WORD, QUOTED):
+            raise malformed(LEFT_OVER)
         self.expect_word("value")
         place = self.token.place
         item = self.expression()
@@ -156,6 +162,18 @@ class _StatementParser(ExpressionParser):
     def update(self) -> UpdateStatement:
         self.expect_word("update")
         table = self.written_table()
+        assignments = self.assignments()
+        where = self.expression() if self.word_taken("where") else None
+        return UpdateStatement(table, assignments, where, self.returning(), self.parameters)
+
+    def update_from(self) -> UpdateStatement:
+        """Return ``FROM table WHERE … SET …``, PartiQL's other order of an UPDATE's clauses."""
+        self.expect_word("from")
+        table = self.written_table()
+        where = self.expression() if self.word_taken("where") else None
+        return UpdateStatement(table, self.assignments(), where, self.returning(), self.parameters)
+
+    def assignments(self) -> tuple[Assignment, ...]:
         assignments: list[Assignment] = []
         while self.is_word("set") or self.is_word("remove"):
             if self.word_taken("remove"):
@@ -167,8 +185,7 @@ class _StatementParser(ExpressionParser):
                 assignments.append(self.assignment())
         if not assignments:
             raise self.unexpected()
-        where = self.expression() if self.word_taken("where") else None
-        return UpdateStatement(table, tuple(assignments), where, self.returning(), self.parameters)
+        return tuple(assignments)
 
     def assignment(self) -> Assignment:
         path = self.reference()
@@ -193,6 +210,8 @@ class _StatementParser(ExpressionParser):
         table = self.name()
         if self.is_sign("."):
             raise invalid("This operation is not supported on an index")
+        if self.is_alias():
+            raise invalid(NO_ALIASES)
         return table
 
     def returning(self) -> tuple[str, str] | None:

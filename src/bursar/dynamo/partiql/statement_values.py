@@ -22,6 +22,7 @@ from bursar.dynamo.partiql.syntax_tree import (
 
 TOO_FEW = "Number of parameters in request and statement don't match."
 NO_SET = "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags"
+EMPTY_SET = "Empty bags are not supported"
 ROOT = "root"
 
 Constant = Literal | ParameterExpression | Series | StructExpression
@@ -54,18 +55,21 @@ class StatementValues:
 
     def _literal(self, node: Expression, key: str) -> AttributeValue:
         if isinstance(node, Literal):
-            return node.value
+            try:
+                return normalise(node.value)
+            except DynamoError as error:
+                raise invalid(f"{error.message} under {key}") from None
         if isinstance(node, StructExpression):
             return {"M": {name: self._literal(member, f"{key}.{name}") for name, member in self._members(node, key)}}
         if isinstance(node, Series):
             if node.is_set:
                 return self._set(node)
-            return {"L": [self._literal(element, f"{key}.{at}") for at, element in enumerate(node.elements)]}
+            return {"L": [self._literal(element, f"{key}[{at}]") for at, element in enumerate(node.elements)]}
         raise invalid(f"Unsupported data type: {_called(node)} under key {key} {node.place}")
 
     def _set(self, node: Series) -> AttributeValue:
         if not node.elements:
-            raise invalid(f"Empty bags are not supported {node.place}")
+            raise invalid(f"{EMPTY_SET} {node.place}")
         values = []
         for element in node.elements:
             if not isinstance(element, Literal):

@@ -22,12 +22,13 @@ from bursar.dynamo.expressions.parsing.syntax_tree import (
     Path,
     PathAction,
 )
-from bursar.dynamo.partiql.expression_parser import NESTING_MAX, too_deep
-from bursar.dynamo.partiql.statement_values import StatementValues, missing
+from bursar.dynamo.partiql.expression_parser import IS_TYPES, NESTING_MAX, too_deep
+from bursar.dynamo.partiql.statement_values import EMPTY_SET, StatementValues, missing
 from bursar.dynamo.partiql.syntax_tree import (
     Assignment,
     Expression,
     FunctionExpression,
+    Literal,
     Missing,
     OperatorExpression,
     Reference,
@@ -72,6 +73,10 @@ class Translator:
         if operator == "not":
             return Not(self.condition(node.operands[0]))
         if operator in COMPARISONS:
+            call, constant = node.operands
+            if operator == "=" and _is_test(call) and isinstance(constant, Literal) and "BOOL" in constant.value:
+                holds = self.condition(call)
+                return holds if constant.value["BOOL"] else Not(holds)
             left, right = map(self._operand, node.operands)
             return Comparison(operator, left, right)
         if operator == "between":
@@ -82,8 +87,9 @@ class Translator:
         path = self._operand(node.operands[0])
         if operator == "is missing":
             return FunctionCall("attribute_not_exists", (path,))
-        if operator == "is null":
-            return FunctionCall("attribute_type", (path, self.builder.value({"S": "NULL"})))
+        kind = IS_TYPES.get(operator.removeprefix("is "))
+        if kind is not None:
+            return FunctionCall("attribute_type", (path, self.builder.value({"S": kind})))
         raise _unsupported(operator)
 
     def _joined(self, node: OperatorExpression) -> Condition:
@@ -136,10 +142,12 @@ class Translator:
     def _set_action(self, path: Path, assignment: Assignment, call: FunctionExpression) -> PathAction:
         name = call.name.upper()
         if len(call.operands) != 2:
-            raise _wrong_count(call.name, len(call.operands))
+            raise invalid(f"{name} must have exactly two arguments {call.place}")
         target, members = call.operands
         if target != assignment.path:
-            raise invalid(f"The first argument to {name} must equal the assignment value")
+            raise invalid(f"The first argument to {name} must equal the assignment value {call.place}")
+        if isinstance(members, Series) and members.is_set and not members.elements:
+            raise invalid(EMPTY_SET)
         value = (
             None
             if isinstance(members, Reference | FunctionExpression | OperatorExpression | Missing)
@@ -193,7 +201,11 @@ def _unsupported(operator: str) -> DynamoError:
 
 
 def _unrecognised(node: FunctionExpression) -> DynamoError:
-    return invalid(f"Unrecognized function: {node.name}")
+    return invalid(f"Unrecognized function: {node.name} {node.place}")
+
+
+def _is_test(node: Expression) -> bool:
+    return isinstance(node, FunctionExpression) and node.name in CONDITION_FUNCTIONS and node.name not in _NOT_TESTS
 
 
 def _wrong_count(name: str, count: int) -> DynamoError:

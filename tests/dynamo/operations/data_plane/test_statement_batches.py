@@ -32,7 +32,8 @@ def test_a_batch_of_reads_answers_each(orders: Engine) -> None:
         "SELECTT",
         "SELECT * FROM plain WHERE pk = 'h' AND d = 'one'",
     )
-    single = {"Error": {"Code": "ValidationError", "Message": "Only single item select is supported"}}
+    text = "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
+    single = {"Error": {"Code": "ValidationError", "Message": text}}
     malformed = "Statement wasn't well formed, can't be processed: Expected data manipulation"
     assert response == {
         "Responses": [

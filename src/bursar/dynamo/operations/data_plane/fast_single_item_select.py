@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.partiql.key_ranges import constant_of_key, equality
 from bursar.dynamo.partiql.parser import STATEMENTS_CACHED, parse_statement
@@ -30,7 +31,10 @@ def items(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> li
     """
     if not request.keys() <= _MEMBERS:
         return None
-    table = core.table(select.table)
+    try:
+        table = core.table(select.table)
+    except DynamoError:
+        return None
     constants = _key_constants(request["Statement"], table.key_types)
     if constants is None:
         return None

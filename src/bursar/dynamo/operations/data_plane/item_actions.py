@@ -159,7 +159,7 @@ UPDATING = ExpressionParameters(("UpdateExpression", "ConditionExpression"))
 
 
 class PutRead(NamedTuple):
-    """The parts of a put that need no item."""
+    """A put as far as its request shows it."""
 
     item: Item
     size: int
@@ -167,7 +167,7 @@ class PutRead(NamedTuple):
 
 
 UpdateRead = tuple[BoundUpdate | None, BoundCondition | None]
-"""The parts of an update that need no item: the update and its condition."""
+"""An update as far as its request shows it: the update and its condition."""
 
 
 def read_put(request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> PutRead:

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
-from bursar.dynamo.errors import DynamoError, condition_failed, invalid
-from bursar.dynamo.items.attribute_values import TOO_LARGE, Item
+from bursar.dynamo.errors import DynamoError, condition_failed, invalid, invalid_parameter
+from bursar.dynamo.items.attribute_values import TOO_LARGE, Item, normalise
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.operations.data_plane import fast_single_item_select
 from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
@@ -46,6 +46,7 @@ from bursar.dynamo.partiql.syntax_tree import (
     SelectStatement,
     UpdateStatement,
 )
+from bursar.dynamo.partiql.translation import Translator
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
 
@@ -56,6 +57,9 @@ DUPLICATES = "Provided list of item keys contains duplicates"
 BATCH_MIXTURE = "Read and write requests together in the same batch is not supported."
 TRANSACTION_MIXTURE = "ExecuteTransaction API does not support both read and write operations in the same request."
 ONE_CONDITION = "EXISTS() must contain a single item read with additional condition"
+NO_KEY_IN_BATCH = "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
+NO_INDEX = "The table does not have the specified index"
+NO_CONSISTENT_READ = "Strongly consistent read is not supported on Global Secondary Indexes"
 NO_KEY_IN_TRANSACTION = "Select statements within ExecuteTransaction must specify the primary key in the where clause."
 
 # --- one statement --------------------------------------------------------------------------------------------------
@@ -102,15 +106,35 @@ def select_page(core: Core, select: SelectStatement, request: Mapping[str, Any])
 
 
 def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> tuple[ReadPlan, Reading]:
-    table = core.table(select.table)
-    index = None if select.index is None else table.index(select.index)
-    reads = plan_select(select, _values(select, request), table, index)
+    values = _values(select, request)
+    try:
+        table = core.table(select.table)
+    except DynamoError:
+        # The types of operands are checked first.
+        if select.where is not None:
+            translator = Translator(values)
+            translator.builder.condition(translator.condition(select.where))
+        raise
+    index = None if select.index is None else table.indexes.get(select.index)
+    if index is None and select.index is not None:
+        raise invalid(NO_INDEX)
+    if index is not None and index.is_global and request.get("ConsistentRead"):
+        raise invalid(NO_CONSISTENT_READ)
+    reads = plan_select(select, values, table, index)
     read_request = {
         "TableName": select.table,
         "IndexName": select.index,
         "ConsistentRead": request.get("ConsistentRead"),
     }
-    return reads, prepare_read(core, read_request, reads.condition, reads.projection)
+    read = prepare_read(core, read_request, reads.condition, reads.projection)
+    if index is not None and index.projected is not None and reads.condition is not None:
+        missing = sorted(reads.condition.heads - index.projected)
+        if missing:
+            raise invalid_parameter(
+                f"Secondary index {index.name} does not project one or more filter attributes: [{', '.join(missing)}]"
+            )
+    read.check_projected()
+    return reads, read
 
 
 def _rows(read: Reading, spans: Sequence[PartitionSpan], forward: bool, limit: int | None) -> Rows:
@@ -251,7 +275,7 @@ class _Step:
             else:
                 self.action = _action(core, self.statement, request)
         except DynamoError as error:
-            self.error = _raise_if_unreadable(error)
+            self.error = _raise_if_unreadable(invalid(NO_KEY_IN_BATCH) if error.message == ONLY_ONE_ITEM else error)
 
     @property
     def reads(self) -> bool | None:
@@ -388,6 +412,9 @@ def _transactional(core: Core, step: tuple[int, PartiqlStatement, Mapping[str, A
         return _action(core, statement, request)
     except DynamoError as error:
         if error.code == "ValidationException":
+            # A parameter that cannot be read is a fault of the whole request.
+            for parameter in request.get("Parameters") or ():
+                normalise(parameter)
             raise DoesNotFitTable(error.message) from None
         raise
 

@@ -149,7 +149,7 @@ def write_all(
     make: Callable[[Core, Given], ItemAction],
     read: Callable[[], Sequence[Given]],
 ) -> dict[str, Any]:
-    """Run the action that ``make`` returns for each result of ``read``, all or none.
+    """Run the actions that ``make`` returns for each element that ``read`` returns, all or none.
 
     They run once for a ``ClientRequestToken``.
 
