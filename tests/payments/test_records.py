@@ -237,6 +237,12 @@ def test_times_are_rounded_to_milliseconds(seconds: float, kept: float) -> None:
     assert whole_ms(seconds) == kept
 
 
+@given(attempts)
+def test_the_net_amount_is_what_was_collected_and_has_not_gone_back(attempt: Attempt) -> None:
+    collected = attempt.amount if attempt.status == "processed" else Decimal(0)
+    assert attempt.net_amount + (attempt.reversed_amount or 0) == collected
+
+
 @pytest.mark.parametrize(("given_", "kept"), [("60", "60.00"), ("60.00", "60.00"), ("0.01", "0.01"), ("1E+1", "10.00")])
 def test_money_has_two_decimals(given_: str, kept: str) -> None:
     assert str(money(Decimal(given_))) == kept

@@ -37,6 +37,15 @@ async def test_a_copy_in_a_file_is_never_replaced(tmp_path: Path) -> None:
     assert await copies.read() == {ONE.date: ONE.root}
 
 
+async def test_the_first_line_of_a_day_counts_and_an_appended_one_does_not(tmp_path: Path) -> None:
+    path, forgery = tmp_path / "roots.jsonl", tmp_path / "forgery.jsonl"
+    await FileCopies(path).add([ONE, OTHER])
+    await FileCopies(forgery).add([FORGED])
+    with path.open("ab") as file:
+        file.write(forgery.read_bytes())
+    assert await FileCopies(path).read() == {ONE.date: ONE.root, OTHER.date: OTHER.root}
+
+
 async def test_a_line_that_is_no_root_is_named(tmp_path: Path) -> None:
     path = tmp_path / "roots.jsonl"
     path.write_text('{"date": "2026-11-28"}\n')

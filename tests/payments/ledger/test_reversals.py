@@ -201,6 +201,19 @@ async def test_requests_beyond_what_is_left_are_refused_when_asked_and_when_appr
         await ledger.reversals.reject(attempt, 3, by="Bob", reason="checked")
 
 
+async def test_refunds_of_equal_amounts_are_as_many_as_were_approved(ledger: Ledger, start: Start) -> None:
+    attempt = await settled(ledger, start)
+    for _ in range(3):
+        attempt = await asked(ledger, attempt, "20.00")
+    refunds = []
+    for number in (1, 2, 3):
+        attempt, refund = await ledger.reversals.approve(attempt, number, by="Bob", reason="checked")
+        refunds.append(refund)
+    assert [(refund.seq, refund.amount) for refund in refunds] == [(n, Decimal("20.00")) for n in (1, 2, 3)]
+    assert await ledger.reversals.of(attempt) == refunds
+    assert (attempt.reversed_amount, attempt.net_amount) == (FULL, Decimal("0.00"))
+
+
 async def test_of_two_decisions_at_once_one_is_recorded(ledger: Ledger, start: Start) -> None:
     attempt = await asked(ledger, await settled(ledger, start))
     await ledger.reversals.reject(attempt, 1, by="Ada", reason="a mistake")

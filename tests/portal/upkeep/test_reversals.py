@@ -110,6 +110,17 @@ async def test_live_attempts_come_before_watched_ones(stage: Stage) -> None:
 
 
 @on_stage
+async def test_live_attempts_and_watched_ones_share_the_limit_of_a_pass(stage: Stage) -> None:
+    for _ in range(4):
+        await _settled(stage)
+    for _ in range(2):
+        await stage.init()
+    await asyncio.sleep(DAY_S)
+    passes = [await sweep(stage.portal, limit=3) for _ in range(3)]
+    assert [each.results for each in passes] == [{"expired": 2, "watched": 1}, {"watched": 3}, {}]
+
+
+@on_stage
 async def test_a_return_of_more_than_is_left_is_kept_for_a_person(stage: Stage) -> None:
     attempt = await _settled(stage)
     report = ReversalReport("charged_back", Decimal("10.00"), "operator", by="Ada", reason="disputed")

@@ -128,6 +128,21 @@ def test_no_token_while_paygov_cannot_be_asked(write_path: WritePath, kind: str)
 
 
 @on_stage
+async def test_what_was_asked_after_one_restore_is_asked_again_after_the_next(stage: Stage) -> None:
+    reference = stage.reference()
+    backup = stage.backup()
+    await stage.restore_and_mark(backup)
+    await asyncio.sleep(TOKEN_GRACE_S)
+    await pay_another(stage, reference)  # after the check: Pay.gov had no collection of this obligation
+    stage.restore(backup)
+    await stage.ledger.mark_restored(BY_COMMAND)
+    await asyncio.sleep(TOKEN_GRACE_S)  # the same process goes on, as it may with a table of Amazon's
+    with pytest.raises(Conflict, match="already been paid"):
+        await stage.init(reference)
+    assert (await payment_status(stage, reference), stage.charges()) == ("success", 1)
+
+
+@on_stage
 async def test_every_possible_id_of_the_obligation_is_asked_for(stage: Stage) -> None:
     reference = stage.reference()
     asked = stage.request(reference)

@@ -58,8 +58,9 @@ async def test_another_amount_or_metadata_is_a_conflict(stage: Stage) -> None:
         reference, fee=fee, amount=Decimal("3.50"), metadata={"copyRequestId": "1", "numberOfPages": 7}
     )
     await init_payment(stage.portal, DAWSON, request)
-    with pytest.raises(Conflict, match="another amount"):
-        await init_payment(stage.portal, DAWSON, replace(request, amount=Decimal("4.00")))
+    for other in ("3.49", "3.51", "0.01", "4.00"):
+        with pytest.raises(Conflict, match="another amount"):
+            await init_payment(stage.portal, DAWSON, replace(request, amount=Decimal(other)))
     with pytest.raises(Exception, match="metadata") as differs:
         await init_payment(stage.portal, DAWSON, replace(request, metadata={"copyRequestId": "2"}))
     assert portal_error(differs.value).status == 409

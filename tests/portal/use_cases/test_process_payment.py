@@ -9,12 +9,14 @@ import pytest
 
 from bursar.dynamo.errors import StoreUnreachable
 from bursar.paygov.simulator import SimulatorSettings
+from bursar.payments import Attempt
 from bursar.payments.history_bounds import EVENTS_MAX, RECLAIMS_MAX
 from bursar.payments.records import AMOUNT_MAX
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, GatewayTimeout, Gone, NotFound
 from bursar.portal.contract.views import payment_json
 from bursar.portal.upkeep.sweep import sweep
+from bursar.portal.use_cases.portal import REFRESH_MIN_S
 from bursar.portal.use_cases.process_payment import NEVER_SENT_DETAIL, process_payment
 from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
@@ -253,6 +255,39 @@ async def test_a_complete_that_never_arrived_is_sent_once_more_when_paygov_surel
         await stage.process(token)
     reply = await stage.process(token)
     assert (reply.status, stage.charges()) == ("success", 1)
+
+
+@on_stage
+async def test_a_repeated_complete_that_was_not_sent_may_be_sent_at_once(stage: Stage) -> None:
+    token = await stage.paid()
+    stage.misbehave("http", operations=("complete",), times=1)
+    with pytest.raises(BadGateway):
+        await stage.process(token)
+    stage.misbehave("refuse", operations=("complete",), times=3)
+    for _ in range(3):
+        with pytest.raises(GatewayTimeout):
+            await stage.process(token)
+        attempt = await stage.attempt(token)
+        assert (attempt.outcome_unknown, attempt.repeat_used, attempt.lease_owner) == (True, False, None)
+        await asyncio.sleep(REFRESH_MIN_S)
+    assert ((await stage.process(token)).status, stage.charges()) == ("success", 1)
+
+
+@on_stage
+async def test_a_caller_that_read_the_attempt_before_another_completed_it_learns_how_it_ended(stage: Stage) -> None:
+    token = await stage.paid()
+    take_lease = stage.ledger.take_lease
+
+    async def late(attempt: Attempt, owner: str, lease_s: float) -> Attempt:
+        stage.ledger.take_lease = take_lease  # type: ignore[method-assign]  # a stand-in
+        assert (await process_payment(stage.another_portal(), DAWSON, token)).status == "success"
+        return await take_lease(attempt, owner, lease_s)
+
+    stage.ledger.take_lease = late  # type: ignore[method-assign,assignment]  # a stand-in
+    with pytest.raises(Gone) as gone:
+        await stage.process(token)
+    assert gone.value.payment is not None
+    assert (gone.value.code.code, gone.value.payment.status, stage.charges()) == ("token_used", "success", 1)
 
 
 @on_stage(query=False)
