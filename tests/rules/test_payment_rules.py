@@ -154,6 +154,9 @@ BREAKS: dict[str, Callable[[PlainStore], Ends | Many]] = {
     "refund-moves": lambda s: (None, _refund(s, status="rejected")),
     "refund-approver": lambda s: (_requested(s), changed(found(s, "refund_request"), status="approved")),
     "kept-refund_request": lambda s: (_requested(s), None),
+    "reconciliation-runs-append-only": lambda s: _reconciled(s, "reconciliation-run"),
+    "reconciliation-sign-offs-append-only": lambda s: _reconciled(s, "reconciliation-sign-off"),
+    "reconciliation-parts-append-only": lambda s: _reconciled(s, "reconciliation-part"),
 }
 
 
@@ -162,6 +165,12 @@ def _stored(store: PlainStore, **texts: str) -> dict[str, Any]:
     item = changed({}, **texts)
     finish(ruled(store, payment_rules(FEES), 11).write([Put(item)]))
     return item
+
+
+def _reconciled(store: PlainStore, kind: str) -> Ends:
+    """Return a record of a reconciliation, and the same by another person."""
+    there = _stored(store, pk="reconciliations", sk="x#1", kind=kind, by="Ada")
+    return there, changed(there, by="Eve")
 
 
 def _mark(store: PlainStore, **values: str) -> Ends:

@@ -91,7 +91,10 @@ class Reversal:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """A request to refund ``amount`` dollars of an attempt. Another person than ``requested_by`` may approve it."""
+    """A request to refund ``amount`` dollars of an attempt. Another person than ``requested_by`` may approve it.
+
+    ``source`` and the facts after it are those of a refund that an activity file reports; None for an operator's own.
+    """
 
     client: str
     reference: str
@@ -107,6 +110,11 @@ class RefundRequest:
     rejected_by: str | None = None
     decided_at: float | None = None
     decision_reason: str | None = None
+    source: ReversalSource | None = None
+    reason_code: str | None = None
+    effective_on: str | None = None
+    deposit_ticket: str | None = None
+    debit_voucher: str | None = None
 
     @property
     def request_id(self) -> str:
@@ -121,6 +129,12 @@ _OF_ATTEMPT: Final[dict[str, tuple[str, Codec]]] = {
     "attempt_created_at": ("attemptCreatedAt", TIME),
     "seq": ("seq", WHOLE_NUMBER),
 }
+_REPORTED: Final[dict[str, tuple[str, Codec]]] = {
+    "reason_code": ("reasonCode", TEXT),
+    "effective_on": ("effectiveOn", TEXT),
+    "deposit_ticket": ("depositTicket", TEXT),
+    "debit_voucher": ("debitVoucher", TEXT),
+}
 _REVERSAL_LAYOUT: Final = Layout(
     Reversal,
     _OF_ATTEMPT
@@ -132,10 +146,7 @@ _REVERSAL_LAYOUT: Final = Layout(
         "source": ("source", TEXT),
         "by": ("by", TEXT),
         "reason": ("reason", TEXT),
-        "reason_code": ("reasonCode", TEXT),
-        "effective_on": ("effectiveOn", TEXT),
-        "deposit_ticket": ("depositTicket", TEXT),
-        "debit_voucher": ("debitVoucher", TEXT),
+        **_REPORTED,
         "requested_by": ("requestedBy", TEXT),
         "approved_by": ("approvedBy", TEXT),
     },
@@ -145,6 +156,8 @@ _REQUEST: Final[dict[str, tuple[str, Codec]]] = _OF_ATTEMPT | {
     "reason": ("reason", TEXT),
     "requested_by": ("requestedBy", TEXT),
     "requested_at": ("requestedAt", TIME),
+    "source": ("source", TEXT),
+    **_REPORTED,
 }
 _DECISION: Final[dict[str, tuple[str, Codec]]] = {
     "rejected_by": ("rejectedBy", TEXT),

@@ -13,6 +13,11 @@ from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
 from bursar.payments.ledger.daily_roots import KIND as DAILY_ROOT
+from bursar.payments.ledger.reconciliations import (
+    RECONCILIATION_PART,
+    RECONCILIATION_RUN,
+    RECONCILIATION_SIGN_OFF,
+)
 from bursar.payments.ledger.restores import (
     CLEARING_ATTRIBUTES,
     GENERATION,
@@ -94,6 +99,9 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             Kind(REVERSAL),
             Kind(REFUND_REQUEST, kept=True),
             Kind(DEPOSIT),
+            Kind(RECONCILIATION_RUN),
+            Kind(RECONCILIATION_SIGN_OFF),
+            Kind(RECONCILIATION_PART),
         ),
         secrets=SECRETS,
         rules=(
@@ -142,6 +150,9 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             AppendOnly("deposits-append-only", kind=DEPOSIT),
             References("deposit-of-attempt", kind=DEPOSIT, parent="attempt", key=_ATTEMPT_OF),
             Check("deposit-complete", kind=DEPOSIT, where=_DEPOSITED),
+            AppendOnly("reconciliation-runs-append-only", kind=RECONCILIATION_RUN),
+            AppendOnly("reconciliation-sign-offs-append-only", kind=RECONCILIATION_SIGN_OFF),
+            AppendOnly("reconciliation-parts-append-only", kind=RECONCILIATION_PART),
             Immutable("contradiction-told", kind=CONTRADICTION, attributes=REPORT_ATTRIBUTES),
             WriteOnce("contradiction-acknowledged-once", kind=CONTRADICTION, attributes=ACKNOWLEDGEMENT_ATTRIBUTES),
             Immutable("restore-mark-facts", kind=RESTORE_MARK, attributes=MARK_ATTRIBUTES),

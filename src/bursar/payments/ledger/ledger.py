@@ -34,6 +34,7 @@ from bursar.payments.ledger.deposits import Deposits
 from bursar.payments.ledger.erasure import Erasure
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
+from bursar.payments.ledger.reconciliations import ReconciliationRecords
 from bursar.payments.ledger.restores import RestoreMark, RestoreRecords
 from bursar.payments.ledger.reversals import Reversals
 from bursar.payments.ledger.starts import Starts
@@ -102,6 +103,7 @@ class Ledger(Starts):
         self.restores = RestoreRecords(ruled, clock=clock)
         self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
         self.erasure = Erasure(ruled, clock=clock)
+        self.reconciliations = ReconciliationRecords(ruled, clock=clock, randomness=randomness)
         self.reversals = Reversals(ruled, self._journal, self.reread)
         self.deposits = Deposits(ruled, clock=clock)
 

@@ -50,6 +50,8 @@ from bursar.rules import Put, RuledTable, RuleRefused, Update
 from bursar.rules.language.writes import LogicalWrite
 
 _DUE_KEYS: Final = ("dueShard", "dueAt")
+_REPORTED: Final = ("source", "reason_code", "effective_on")
+"""The facts by which a report of a refund is known again."""
 _EVENTS: Final[Mapping[ReversalKind, EventName]] = {RETURNED: "returned", CHARGED_BACK: "charged_back"}
 """Kind of reversal → its event. A refund needs a decision, so it has other events."""
 
@@ -103,20 +105,47 @@ class Reversals:
 
         Raises ``ReversalTooLarge`` for more than is left, ``AttemptMoved``, ``LedgerBusy``, and ``NoSuchEdge``.
         """
-        amount = money(amount)
+        return await self._request(attempt, money(amount), len(await self._requests(attempt)), by=by, reason=reason)
+
+    async def request_reported_refund(self, attempt: Attempt, report: ReversalReport) -> tuple[Attempt, RefundRequest]:
+        """Store the request for a refund that an activity file reports; ``report.by`` asks for it.
+
+        Return the request that there is if one of the same amount is open, or if the same report was requested before.
+        Raises as :meth:`request_refund`, and ``ValueError`` for a report without a person or a reason.
+        """
+        if not report.by or not report.reason:
+            raise ValueError("a report of a refund: must have a person and a reason")
+        known = await self._requests(attempt)
+        facts = {name: getattr(report, name) for name in _REPORTED}
+        for each in known:
+            is_open = each.status == OPEN and each.source is None
+            if each.amount == report.amount and (is_open or all(getattr(each, n) == v for n, v in facts.items())):
+                return attempt, each
+        facts |= {"deposit_ticket": report.deposit_ticket, "debit_voucher": report.debit_voucher}
+        return await self._request(
+            attempt, money(report.amount), len(known), by=report.by, reason=report.reason, **facts
+        )
+
+    async def _requests(self, attempt: Attempt) -> list[RefundRequest]:
+        items = await self._ruled.partition({"S": _partition(attempt)}, refunds_begin(attempt))
+        return [refund_from_item(item) for item in items]
+
+    async def _request(
+        self, attempt: Attempt, amount: Decimal, known: int, *, by: str, reason: str, **facts: Any
+    ) -> tuple[Attempt, RefundRequest]:
         if amount + (attempt.reversed_amount or ZERO) > attempt.amount:
             raise ReversalTooLarge(attempt, amount)
-        items = await self._ruled.partition({"S": _partition(attempt)}, refunds_begin(attempt))
         request = RefundRequest(
             client=attempt.client,
             reference=attempt.reference,
             agency_tracking_id=attempt.agency_tracking_id,
             attempt_created_at=attempt.created_at,
-            seq=len(items) + 1,
+            seq=known + 1,
             amount=amount,
             reason=reason,
             requested_by=by,
             requested_at=0.0,
+            **facts,
         )
         detail = {"refund": request.seq, "refund_amount": f"{amount:f}", "by": by, "reason": reason}
 
@@ -136,7 +165,18 @@ class Reversals:
         for it, ``ReversalTooLarge``, ``AttemptMoved``, and ``LedgerBusy``.
         """
         item, request = await self._open_request(attempt, seq)
-        report = ReversalReport(REFUNDED, request.amount, "operator", by=by, reason=request.reason, report_id=str(seq))
+        report = ReversalReport(
+            REFUNDED,
+            request.amount,
+            request.source or "operator",
+            by=by,
+            reason=request.reason,
+            reason_code=request.reason_code,
+            effective_on=request.effective_on,
+            deposit_ticket=request.deposit_ticket,
+            debit_voucher=request.debit_voucher,
+            report_id=str(seq),
+        )
         known = await self.of(attempt)
         reversal = replace(
             _reversal(attempt, report, len(known) + 1), requested_by=request.requested_by, approved_by=by
