@@ -42,6 +42,7 @@ Ran = tuple[int, str, str]
 
 GROUPS = {
     "lake": ("write", "verify"),
+    "reconcile": ("run", "list", "show", "sign-off"),
     "paygov": ("probe",),
     "rules": ("show", "iam-policy"),
     "refunds": ("approve", "reject"),
@@ -63,6 +64,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "report": None,
     "report fees_by_month": "reports",
     "report fees_by_month --sql duckdb": None,
+    "reconcile list": "reports",
     "lake write": "reports",
     "lake verify": "reports",
     "reports": "portal",

@@ -36,6 +36,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "paygov": ("bursar.paygov.commands:paygov", "Probe which assumptions about Pay.gov hold."),
     "sql": ("bursar.reports.commands:sql", "Query all payments in SQL."),
     "report": ("bursar.reports.commands:report", "Run a named report, or list the reports."),
+    "reconcile": (
+        "bursar.reports.reconciliation.commands:reconcile",
+        "Compare Pay.gov's activity files with the payments; keep and sign off the runs.",
+    ),
     "lake": ("bursar.reports.commands:lake", "Write the lake, or prove that it equals the table."),
     "reports": (
         "bursar.bootstrap.commands:reports",

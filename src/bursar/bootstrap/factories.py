@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports.port import PaymentReports
     from bursar.reports.report_questions import KnownNames
+    from bursar.reports.reconciliation.commands import ReconciliationParts
     from bursar.rules.command_inputs import Defaults
 
 
@@ -33,11 +34,8 @@ async def reports() -> "AsyncIterator[PaymentReports]":
 
     The reports process answers, if one runs for these settings; otherwise this process opens the store and the lake.
     """
-    from bursar.bootstrap.reports_socket import reports_socket
-    from bursar.reports.server.client import RemoteReports
-
-    remote = RemoteReports(reports_socket(settings_from({})), start_wait_s=0.0)
-    if await remote.is_served():
+    remote = await _served_reports()
+    if remote is not None:
         yield remote
         return
     async with _composition() as parts:
@@ -52,6 +50,26 @@ def known_names() -> "KnownNames":
     except CannotStart as error:
         click.echo(f"bursar: {error}", err=True)
         sys.exit(UNUSABLE)
+
+
+@asynccontextmanager
+async def reconciliation() -> "AsyncIterator[ReconciliationParts]":
+    """Make SQL over every payment and the ledger, for ``bursar reconcile``."""
+    from bursar.reports.reconciliation.commands import ReconciliationParts
+
+    remote = await _served_reports()
+    async with _composition() as parts:
+        asked = await parts.reports() if remote is None else remote
+        yield ReconciliationParts(asked, await parts.ledger(), parts.clients, parts.clock)
+
+
+async def _served_reports() -> "PaymentReports | None":
+    """Return the reports process of these settings; None if none runs."""
+    from bursar.bootstrap.reports_socket import reports_socket
+    from bursar.reports.server.client import RemoteReports
+
+    remote = RemoteReports(reports_socket(settings_from({})), start_wait_s=0.0)
+    return remote if await remote.is_served() else None
 
 
 @asynccontextmanager
@@ -125,6 +143,7 @@ async def _composition() -> AsyncIterator[Composition]:
 
 FACTORIES: Mapping[str, Any] = {
     "known_names": known_names,
+    "reconciliation": reconciliation,
     "reports": reports,
     "paygov": paygov,
     "portal": portal,
