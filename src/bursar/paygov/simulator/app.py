@@ -3,14 +3,17 @@
 POST /services/TCSOnlineService, /tcssinglequery/services/TCSSingleQueryService
 GET  /pay?token=…   POST /pay   POST /pay/{PLASTIC_CARD|ACH|PAYPAL}/{Success|Failed}?token=…   POST /pay/cancel?token=…
 GET  /books[?agency_tracking_id=…]   POST /return?paygov_tracking_id=…
+GET  /activity?date=…[&to=…][&format=xml|csv][&plant=KIND,…][&seed=N]
 GET, POST, DELETE /misbehave
 GET  /health, /
 """
 
 import asyncio
 import itertools
+import random
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import date
 from typing import Any, Final
 
 import orjson
@@ -31,6 +34,7 @@ from bursar.paygov.protocol import (
     QUERY_PATH,
     SoapOperation,
 )
+from bursar.paygov.simulator.activity_file import FORMS, activity_records, planted
 from bursar.paygov.simulator.answers import SoapService
 from bursar.paygov.simulator.books import Charge
 from bursar.paygov.simulator.core import PayerRefused, Simulator
@@ -69,6 +73,7 @@ def simulator_app(simulator: Simulator, plan: MisbehaviourPlan | None = None) ->
             Route(PAY_PATH, pages.show, methods=["GET"]),
             Route(PAY_PATH, pages.submit, methods=["POST"]),
             Route("/books", operator.books, methods=["GET"]),
+            Route("/activity", operator.activity, methods=["GET"]),
             Route("/return", operator.return_debit, methods=["POST"]),
             Route("/misbehave", operator.list_misbehaviours, methods=["GET"]),
             Route("/misbehave", operator.add_misbehaviours, methods=["POST"]),
@@ -125,6 +130,25 @@ class OperatorEndpoints:
                 "newest": [_charge(charge) for charge in itertools.islice(reversed(charges), BOOKS_PAGE)],
             }
         )
+
+    async def activity(self, request: Request) -> Response:
+        """Answer ``GET /activity``: the activity file of some days, with planted differences on request."""
+        if refused := self._refusal_unless_admitted(request):
+            return refused
+        asked = request.query_params
+        try:
+            first = date.fromisoformat(asked.get("date", "")).isoformat()
+            last = date.fromisoformat(asked.get("to", first)).isoformat()
+            content_type, write = FORMS[asked.get("format", "xml")]
+            kinds = [kind for kind in asked.get("plant", "").split(",") if kind]
+            chance = random.Random(int(asked.get("seed", "0")))
+            records = activity_records(self._simulator, first, last)
+            lines, _ = planted(records, kinds, chance)
+        except KeyError:
+            return refusal(400, f"format: must be {' or '.join(FORMS)}")
+        except ValueError as error:
+            return refusal(400, f"must be a day such as ?date=2026-11-29, with valid options: {error}")
+        return Response(write(lines), media_type=content_type)
 
     async def return_debit(self, request: Request) -> Response:
         """Answer ``POST /return``: return a settled ACH debit, as the payer's bank does."""
@@ -184,6 +208,7 @@ class OperatorEndpoints:
                 ("Collections started", f"{len(self._simulator.books):,}"),
                 ("Misbehaviours in force", str(len(self._service.plan))),
                 ("The charges", "GET /books"),
+                ("The activity file", "GET /activity?date=…"),
                 ("Return a settled ACH debit", "POST /return?paygov_tracking_id=…"),
                 ("Add a misbehaviour", "POST /misbehave"),
             ],

@@ -114,6 +114,10 @@ class Books:
         """Return the charges of several attempts, such as all the attempts at one obligation."""
         return tuple(charge for each in agency_tracking_ids for charge in self.charges(each))
 
+    def completed(self) -> Iterator[Entry]:
+        """Return every completed collection, in the order in which they were started."""
+        return (entry for entry in self._by_token.values() if entry.completed_at is not None)
+
     def all_charges(self) -> Iterator[Charge]:
         """Return every charge, in the order in which the collections were started."""
         return _charges(self._by_token.values())
