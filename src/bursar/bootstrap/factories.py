@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports.port import PaymentReports
-    from bursar.reports.report_questions import KnownNames
     from bursar.reports.reconciliation.commands import ReconciliationParts
+    from bursar.reports.report_questions import KnownNames
     from bursar.rules.command_inputs import Defaults
 
 
