@@ -279,11 +279,11 @@ async def test_a_caller_that_read_the_attempt_before_another_completed_it_learns
     take_lease = stage.ledger.take_lease
 
     async def late(attempt: Attempt, owner: str, lease_s: float) -> Attempt:
-        stage.ledger.take_lease = take_lease  # type: ignore[method-assign]  # a stand-in
+        stage.ledger.take_lease = take_lease
         assert (await process_payment(stage.another_portal(), DAWSON, token)).status == "success"
         return await take_lease(attempt, owner, lease_s)
 
-    stage.ledger.take_lease = late  # type: ignore[method-assign,assignment]  # a stand-in
+    stage.ledger.take_lease = late  # type: ignore[assignment]  # a stand-in
     with pytest.raises(Gone) as gone:
         await stage.process(token)
     assert gone.value.payment is not None

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Office:
-    """A store in a file; each command opens it as a process of its own."""
+    """A store in a file; each command opens it as a separate process does."""
 
     def __init__(self, write_path: WritePath, folder: Path) -> None:
         self.folder = folder

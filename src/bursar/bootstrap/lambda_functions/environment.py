@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 FUNCTION_NAME: Final = "AWS_LAMBDA_FUNCTION_NAME"
 """The variable by which Lambda's runtime names the function."""
 
-Kept = TypeVar("Kept")
+Parts = TypeVar("Parts")
 
 
-class FunctionParts(Generic[Kept]):
+class FunctionParts(Generic[Parts]):
     """The parts of one function instance. They are made again when a secret has changed."""
 
     def __init__(
         self,
-        make: Callable[[Composition, EmbeddedMetrics], Awaitable[Kept]],
+        make: Callable[[Composition, EmbeddedMetrics], Awaitable[Parts]],
         require: Callable[[Settings], None],
     ) -> None:
         """Create the parts at the first event, or now if this is an instance of Lambda's.
@@ -38,11 +38,11 @@ class FunctionParts(Generic[Kept]):
         self._make_of = make
         self._require = require
         self._secrets: SecretFiles | None = None
-        self.instance: Instance[Kept] = Instance(self._make, is_stale=self._is_stale)
+        self.instance: Instance[Parts] = Instance(self._make, is_stale=self._is_stale)
         if FUNCTION_NAME in os.environ:
             self.instance.prepare()
 
-    async def _make(self, ending: AsyncExitStack) -> Kept:
+    async def _make(self, ending: AsyncExitStack) -> Parts:
         settings, secrets = function_settings(os.environ), None
         self._require(settings)
         log_as_json(settings.log_level, instead=True)  # of the handlers that Lambda's runtime has set

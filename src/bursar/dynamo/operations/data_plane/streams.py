@@ -4,7 +4,7 @@ A shard iterator contains a stream, a shard, a position, and the time when it wa
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -14,7 +14,8 @@ import orjson
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.requests.common_members import NAME
-from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, Shape, StringShape, StructureShape
+from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape, StructureShape
+from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
 from bursar.dynamo.storage.change_streams import RETENTION_S, Record, Shard, Stream
 from bursar.dynamo.storage.table import REGION
 
@@ -31,23 +32,6 @@ ONLY_CHILDREN = "CHILD_SHARDS"
 NO_TIMESTAMP = "Timestamp is required for ShardIteratorType AT_TIMESTAMP"
 
 
-class TimestampShape:
-    """A point in time: seconds since the epoch, with or without a fraction."""
-
-    def fast_accepts(self, value: Any) -> bool:
-        """See :class:`Shape`."""
-        return type(value) in (int, float)
-
-    def check_type(self, value: Any) -> None:
-        """See :class:`Shape`."""
-        if not self.fast_accepts(value):
-            IntegerShape(java="Long").check_type(value)
-
-    def violations(self, value: Any, path: str) -> Iterator[str]:
-        """See :class:`Shape`."""
-        return iter(())
-
-
 _LIMIT = IntegerShape(1)
 _STREAM_ARN = StringShape(37, 1024)
 _SHARD_ID = StringShape(28, 65)
@@ -61,7 +45,6 @@ DESCRIBE_STREAM = Request(
     },
     ("StreamArn",),
 )
-_TIMESTAMP: Shape = TimestampShape()
 GET_SHARD_ITERATOR = Request(
     {
         "StreamArn": _STREAM_ARN,
@@ -70,7 +53,7 @@ GET_SHARD_ITERATOR = Request(
             choices=("AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON", "AT_TIMESTAMP")
         ),
         "SequenceNumber": StringShape(21, SEQUENCE_DIGITS_MAX),
-        "Timestamp": _TIMESTAMP,
+        "Timestamp": TIMESTAMP,
     },
     ("StreamArn", "ShardId", "ShardIteratorType"),
 )
