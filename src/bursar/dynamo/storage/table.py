@@ -61,14 +61,32 @@ class SecondaryIndex:
     counted: Counted
 
     def key_of(self, item: Item) -> bytes | None:
-        """Return the encoded index key of a stored item; None when the item is not in the index."""
+        """Return the encoded index key of a stored item; None when the item is not in the index.
+
+        An item that is older than the index may have an attribute that is unfit for the key: it stays out of the index.
+        """
         encoded = b""
         for name, kind in self.key_types:
             value = item.get(name)
-            if value is None or kind not in value:
+            if value is None or kind not in value or not self._fits(name, kind, value):
                 return None
             encoded += encode_key_value(value)
         return encoded
+
+    def holds(self, item: Item) -> bool:
+        """Return whether a stored item is in the index."""
+        for name, kind in self.key_types:
+            value = item.get(name)
+            if value is None or kind not in value or not self._fits(name, kind, value):
+                return False
+        return True
+
+    def _fits(self, name: str, kind: str, value: AttributeValue) -> bool:
+        (content,) = value.values()
+        if 0 < len(content) <= PLAIN_TEXT_MAX:
+            return True
+        most = PARTITION_KEY_BYTES_MAX if name in self.partition_names else SORT_KEY_BYTES_MAX
+        return content != "" and _key_bytes(kind, content) <= most
 
     def same_key(self, old: Item, new: Item) -> bool:
         """Return whether two items agree in every attribute of the index's key, missing ones included."""
@@ -296,9 +314,13 @@ class ItemWrite:
         return self._old
 
 
+def _key_bytes(kind: str, content: str) -> int:
+    """Return the bytes that count towards the limit of a key; a number is never too long."""
+    return len(content.encode()) if kind == "S" else len(b64decode(content)) if kind == "B" else 0
+
+
 def _check_key_size(value: AttributeValue, kind: AttributeType, *, is_partition: bool) -> None:
-    content = value[kind]
-    size = len(content.encode()) if kind == "S" else len(b64decode(content)) if kind == "B" else 0
+    size = _key_bytes(kind, value[kind])
     if is_partition and size > PARTITION_KEY_BYTES_MAX:
         # Amazon's text lacks the space.
         raise _invalid_parameter(

@@ -37,8 +37,94 @@ def test_a_table_is_described_as_it_was_made(engine: Engine) -> None:
             "BillingMode": "PAY_PER_REQUEST",
             "LastUpdateToPayPerRequestDateTime": 1_800_000_000.0,
         },
+        "WarmThroughput": {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"},
     }
     assert (index["IndexName"], index["IndexStatus"], index["ItemCount"]) == ("by-state", "ACTIVE", 0)
+
+
+def described(engine: Engine, name: str = "orders") -> dict[str, Any]:
+    description: dict[str, Any] = engine.execute("DescribeTable", {"TableName": name})["Table"]
+    return description
+
+
+def test_only_a_table_that_was_on_demand_has_a_billing_summary(engine: Engine) -> None:
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+    engine.execute("CreateTable", {**table("paid"), "BillingMode": "PROVISIONED", "ProvisionedThroughput": units})
+    assert "BillingModeSummary" not in described(engine, "paid")
+    assert "BillingModeSummary" not in engine.execute("DeleteTable", {"TableName": "paid"})["TableDescription"]
+    engine.execute("CreateTable", table())
+    deleted = engine.execute("DeleteTable", {"TableName": "orders"})["TableDescription"]
+    assert deleted["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_a_table_has_the_warm_throughput_of_its_capacity_or_more(engine: Engine) -> None:
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+    provisioned = {**table("paid"), "BillingMode": "PROVISIONED", "ProvisionedThroughput": units}
+    low = {"WarmThroughput": {"ReadUnitsPerSecond": 4, "WriteUnitsPerSecond": 6}}
+    asked = (
+        "One or more parameter values were invalid: "
+        "Requested ReadUnitsPerSecond for WarmThroughput for table is lower than "
+    )
+    assert refusal(engine, "CreateTable", {**provisioned, **low}) == (
+        f"{asked}ReadCapacityUnits of ProvisionedThroughput"
+    )
+    assert refusal(engine, "CreateTable", {**table(), **low}) == f"{asked}initial throughput for OnDemand"
+    engine.execute("CreateTable", provisioned)
+    warm = {"ReadUnitsPerSecond": 5, "WriteUnitsPerSecond": 6, "Status": "ACTIVE"}
+    assert described(engine, "paid")["WarmThroughput"] == warm
+    more = {"TableName": "paid", "WarmThroughput": {"ReadUnitsPerSecond": 50}}
+    updated = engine.execute("UpdateTable", more)["TableDescription"]["WarmThroughput"]
+    assert updated == {"ReadUnitsPerSecond": 50, "WriteUnitsPerSecond": 6, "Status": "UPDATING"}
+    assert described(engine, "paid")["WarmThroughput"] == {**updated, "Status": "ACTIVE"}
+    less = {"TableName": "paid", "WarmThroughput": {"ReadUnitsPerSecond": 49}}
+    assert refusal(engine, "UpdateTable", less) == (
+        f"{asked}current WarmThroughput, decreasing WarmThroughput is not supported"
+    )
+
+
+@pytest.mark.parametrize("member", ["MaxReadRequestUnits", "MaxWriteRequestUnits"])
+def test_a_maximum_of_on_demand_units_is_positive_or_none(engine: Engine, member: str) -> None:
+    for units in (0, -2):
+        assert refusal(engine, "CreateTable", {**table(), "OnDemandThroughput": {member: units}}) == (
+            f"One or more parameter values were invalid: Requested {member} for OnDemandThroughput for table "
+            "is outside of valid range"
+        )
+    engine.execute("CreateTable", {**table(), "OnDemandThroughput": {member: -1}})
+
+
+@pytest.mark.parametrize(
+    ("key", "arn"),
+    [
+        (None, "key/00000000-0000-4000-8000-000000000000"),
+        ("1234", "key/1234"),
+        ("alias/mine", "alias/mine"),
+    ],
+)
+def test_encryption_names_the_key(engine: Engine, key: str | None, arn: str) -> None:
+    encryption = {"Enabled": True, **({} if key is None else {"KMSMasterKeyId": key})}
+    engine.execute("CreateTable", {**table(), "SSESpecification": encryption})
+    assert described(engine)["SSEDescription"] == {
+        "Status": "ENABLED",
+        "SSEType": "KMS",
+        "KMSMasterKeyArn": f"arn:aws:kms:us-east-1:000000000000:{arn}",
+    }
+
+
+def test_an_index_names_no_attribute_twice(engine: Engine) -> None:
+    twice = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["a", "b", "a"]}
+    request = table(global_indexes={"by-state": ("state:S",)}, projection=twice)
+    assert "Duplicate attribute name in NonKeyAttributes: a" in refusal(engine, "CreateTable", request)
+    for kind in ("global_indexes", "local_indexes"):
+        request = table(**{kind: {"twice": ("pk:S", "pk:S")}})  # type: ignore[arg-type]  # one of two like arguments
+        assert refusal(engine, "CreateTable", request) == (
+            "Both the Hash Key and the Range Key element in the KeySchema have the same name"
+        )
+
+
+def test_violations_of_global_indexes_come_before_those_of_local_ones(engine: Engine) -> None:
+    request = table(global_indexes={"zz": ("g:S",)}, local_indexes={"aa": ("pk:S", "l:S")})
+    message = refusal(engine, "CreateTable", request)
+    assert message.startswith("2 validation errors detected: Value 'zz' at 'globalSecondaryIndexes.1.member.indexName'")
 
 
 def test_counts_follow_the_items(engine: Engine) -> None:

@@ -10,16 +10,24 @@ from bursar.dynamo.operations.requests.shapes import IntegerShape, ListShape, Sh
 GLOBAL_INDEXES_MAX = 20
 LOCAL_INDEXES_MAX = 5
 PROJECTED_ATTRIBUTES_MAX = 100
+ON_DEMAND_READ_UNITS, ON_DEMAND_WRITE_UNITS = 12_000, 4_000
+"""The warm throughput of a table on demand, in units per second (Developer Guide, "Warm throughput")."""
+NO_MAXIMUM = -1
 CAPACITY_UNITS_MAX = 1_000_000_000_000
 KEY_PARTS_MAX = 4
 """The most attributes in each half of a global index's key."""
 
+TWICE_IN_A_TABLE = "Invalid KeySchema: Some index key attribute have no definition"
+TWICE_IN_AN_INDEX = "Both the Hash Key and the Range Key element in the KeySchema have the same name"
+"""Amazon's errors for a key schema that names an attribute twice."""
 LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
 
 _UNITS = IntegerShape(least=1, java="Long")
 THROUGHPUT = StructureShape(
     {"WriteCapacityUnits": _UNITS, "ReadCapacityUnits": _UNITS}, ("WriteCapacityUnits", "ReadCapacityUnits")
 )
+_WARM_UNITS = IntegerShape(java="Long")
+WARM = StructureShape({"ReadUnitsPerSecond": _WARM_UNITS, "WriteUnitsPerSecond": _WARM_UNITS})
 ON_DEMAND = StructureShape(
     {"MaxReadRequestUnits": IntegerShape(java="Long"), "MaxWriteRequestUnits": IntegerShape(java="Long")}
 )
@@ -45,7 +53,13 @@ PROJECTION = StructureShape(
 _INDEX: dict[str, Shape] = {"IndexName": NAME, "Projection": PROJECTION}
 LOCAL_INDEX = StructureShape({**_INDEX, "KeySchema": KEY_SCHEMA}, ("IndexName", "Projection", "KeySchema"))
 GLOBAL_INDEX = StructureShape(
-    {**_INDEX, "KeySchema": GLOBAL_KEY_SCHEMA, "ProvisionedThroughput": THROUGHPUT, "OnDemandThroughput": ON_DEMAND},
+    {
+        **_INDEX,
+        "KeySchema": GLOBAL_KEY_SCHEMA,
+        "ProvisionedThroughput": THROUGHPUT,
+        "OnDemandThroughput": ON_DEMAND,
+        "WarmThroughput": WARM,
+    },
     ("IndexName", "Projection", "KeySchema"),
 )
 STREAM = StructureShape(
@@ -76,6 +90,8 @@ def check_capacity(request: Mapping[str, Any]) -> None:
         )
     if throughput is not None:
         check_units(throughput)
+    check_on_demand(request)
+    check_warm(request)
     for index in request.get(GLOBAL) or ():
         check_index_capacity(index, on_demand=on_demand)
 
@@ -92,6 +108,42 @@ def check_index_capacity(index: Mapping[str, Any], *, on_demand: bool) -> None:
         raise invalid_parameter(f"ProvisionedThroughput must be specified for index: {index['IndexName']}")
     if throughput is not None:
         check_units(throughput, f" for index {index['IndexName']}")
+    check_on_demand(index, f"index {index['IndexName']}")
+    check_warm(index, f"index {index['IndexName']}")
+
+
+def check_on_demand(request: Mapping[str, Any], of: str = "table") -> None:
+    """Raise ValidationException for a maximum of on-demand units below 1; -1 removes the maximum."""
+    for name, units in (request.get("OnDemandThroughput") or {}).items():
+        if units is not None and units < 1 and units != NO_MAXIMUM:
+            raise invalid_parameter(f"Requested {name} for OnDemandThroughput for {of} is outside of valid range")
+
+
+def warm_units(request: Mapping[str, Any]) -> dict[str, int]:
+    """Return the warm throughput that a table or an index has unless more is requested."""
+    throughput = request.get("ProvisionedThroughput")
+    if throughput is None:
+        return {"ReadUnitsPerSecond": ON_DEMAND_READ_UNITS, "WriteUnitsPerSecond": ON_DEMAND_WRITE_UNITS}
+    return {
+        "ReadUnitsPerSecond": throughput["ReadCapacityUnits"],
+        "WriteUnitsPerSecond": throughput["WriteCapacityUnits"],
+    }
+
+
+def check_warm(request: Mapping[str, Any], of: str = "table", current: Mapping[str, int] | None = None) -> None:
+    """Raise ValidationException for a warm throughput below that of the capacity, or below the ``current`` one.
+
+    Texts: terraform-provider-aws, moto.
+    """
+    least, provisioned = warm_units(request), request.get("ProvisionedThroughput") is not None
+    for name, units in (request.get("WarmThroughput") or {}).items():
+        asked = f"Requested {name} for WarmThroughput for {of} is lower than"
+        if units is not None and current is not None and units < current[name]:
+            raise invalid_parameter(f"{asked} current WarmThroughput, decreasing WarmThroughput is not supported")
+        if units is not None and units < least[name]:
+            capacity = name.replace("UnitsPerSecond", "CapacityUnits")
+            bound = f"{capacity} of ProvisionedThroughput" if provisioned else "initial throughput for OnDemand"
+            raise invalid_parameter(f"{asked} {bound}")
 
 
 def check_units(throughput: Mapping[str, int], of: str = "") -> None:
@@ -104,7 +156,7 @@ def check_units(throughput: Mapping[str, int], of: str = "") -> None:
 def check_table(request: Mapping[str, Any]) -> None:
     """Raise ValidationException for an invalid key schema, attribute definition or index of a new table."""
     definitions = _types(request["AttributeDefinitions"])
-    keys = _checked_schema(request["KeySchema"], definitions)
+    keys = _checked_schema(request["KeySchema"], definitions, TWICE_IN_A_TABLE)
     used = set(keys)
     names: set[str] = set()
     local = request.get(LOCAL)
@@ -134,7 +186,9 @@ def _types(definitions: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return types
 
 
-def _checked_schema(schema: Sequence[Mapping[str, str]], definitions: Mapping[str, str]) -> list[str]:
+def _checked_schema(
+    schema: Sequence[Mapping[str, str]], definitions: Mapping[str, str], twice: str = TWICE_IN_AN_INDEX
+) -> list[str]:
     names = [one["AttributeName"] for one in schema]
     if schema[0]["KeyType"] != "HASH":
         raise invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
@@ -142,7 +196,7 @@ def _checked_schema(schema: Sequence[Mapping[str, str]], definitions: Mapping[st
         if schema[1]["KeyType"] != "RANGE":
             raise invalid("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
         if names[0] == names[1]:
-            raise invalid("Invalid KeySchema: Some index key attribute have no definition")
+            raise invalid(twice)
     _check_defined(names, definitions)
     return names
 
@@ -230,6 +284,9 @@ def _check_one(index: Mapping[str, Any], names: set[str]) -> None:
         raise invalid_parameter(f"ProjectionType is {kind}, but NonKeyAttributes is specified")
     if kind == "INCLUDE" and attributes is None:
         raise invalid_parameter("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+    for position, name in enumerate(attributes or ()):
+        if name in attributes[:position]:
+            raise invalid_parameter(f"Duplicate attribute name in NonKeyAttributes: {name}")
     if index["IndexName"] in names:
         raise invalid_parameter(f"Duplicate index name: {index['IndexName']}")
     names.add(index["IndexName"])

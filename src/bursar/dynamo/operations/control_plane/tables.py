@@ -22,17 +22,22 @@ from bursar.dynamo.operations.control_plane.definitions import (
     STREAM,
     TABLE_CLASS,
     THROUGHPUT,
+    WARM,
     check_capacity,
     check_table,
+    warm_units,
 )
 from bursar.dynamo.operations.control_plane.resource_policies import policy_document
 from bursar.dynamo.operations.control_plane.tags import TAGS, check_tags
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING, TableNameShape
 from bursar.dynamo.operations.requests.shapes import AttributeMapShape, IntegerShape, ListShape, Request, Shape
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF
-from bursar.dynamo.storage.table import SecondaryIndex, Table
+from bursar.dynamo.storage.table import ACCOUNT, REGION, SecondaryIndex, Table
 
 TABLES_PER_PAGE_MAX = 100
+KMS_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:"
+MANAGED_KEY = "00000000-0000-4000-8000-000000000000"
+"""The id of the key that AWS would manage for the account."""
 UUID_BITS = 128
 REQUIRED = "The parameter '{}' is required but was not present in the request"
 
@@ -64,6 +69,7 @@ CREATE_TABLE = Request(
         "BillingMode": BILLING,
         "ProvisionedThroughput": THROUGHPUT,
         "OnDemandThroughput": ON_DEMAND,
+        "WarmThroughput": WARM,
         GLOBAL: ListShape(GLOBAL_INDEX),
         LOCAL: ListShape(LOCAL_INDEX),
         "StreamSpecification": STREAM,
@@ -117,10 +123,19 @@ def delete_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         )
     description = describe(core, table, status="DELETING")
     core.delete_table(table)
-    kept = ("TableName", "TableStatus", "ProvisionedThroughput", "ItemCount", "TableSizeBytes", "TableArn", "TableId")
+    kept = (
+        "TableName",
+        "TableStatus",
+        "ProvisionedThroughput",
+        "ItemCount",
+        "TableSizeBytes",
+        "TableArn",
+        "TableId",
+        "BillingModeSummary",
+    )
     return {
         "TableDescription": {
-            **{name: description[name] for name in kept},
+            **{name: description[name] for name in kept if name in description},
             "DeletionProtectionEnabled": False,
         }
     }
@@ -168,11 +183,11 @@ def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         check_tags(request["Tags"])
     if request.get("ResourcePolicy") is not None:
         document["ResourcePolicies"] = policy_document(core, request["ResourcePolicy"])
-    for member in ("ProvisionedThroughput", "OnDemandThroughput", "TableClass", "Tags"):
+    for member in ("ProvisionedThroughput", "OnDemandThroughput", "WarmThroughput", "TableClass", "Tags"):
         if request.get(member):
             document[member] = request[member]
-    if request.get("BillingMode"):
-        document["BillingModeChosen"] = True
+    if document["BillingMode"] == "PAY_PER_REQUEST":
+        document["OnDemandSince"] = document["CreationDateTime"]
     set_stream(core, request["TableName"], document, request.get("StreamSpecification"), CREATE_STREAM)
     set_encryption(document, request.get("SSESpecification"))
     return document
@@ -214,14 +229,16 @@ def set_encryption(document: dict[str, Any], encryption: Mapping[str, Any] | Non
     if not encryption.get("Enabled"):
         document.pop("SSEDescription", None)
         return
-    document["SSEDescription"] = {"Status": "ENABLED", "SSEType": encryption.get("SSEType") or "KMS"}
-    if encryption.get("KMSMasterKeyId"):
-        document["SSEDescription"]["KMSMasterKeyArn"] = encryption["KMSMasterKeyId"]
+    key = encryption.get("KMSMasterKeyId") or MANAGED_KEY
+    if not key.startswith("arn:"):
+        key = KMS_ARN + (key if key.startswith("alias/") else f"key/{key}")
+    kind = encryption.get("SSEType") or "KMS"
+    document["SSEDescription"] = {"Status": "ENABLED", "SSEType": kind, "KMSMasterKeyArn": key}
 
 
 def index_document(index: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return an index as the table's document stores it."""
-    members = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
+    members = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput", "WarmThroughput")
     return {**{member: index[member] for member in members if index.get(member)}, "Number": number}
 
 
@@ -242,11 +259,14 @@ def describe(core: Core, table: Table, *, status: str = "ACTIVE") -> dict[str, A
         "TableId": document["TableId"],
         "DeletionProtectionEnabled": document["DeletionProtectionEnabled"],
     }
-    if document.get("BillingModeChosen"):
-        description["BillingModeSummary"] = {"BillingMode": document["BillingMode"]}
-        if document["BillingMode"] == "PAY_PER_REQUEST":
-            since = document.get("OnDemandSince", document["CreationDateTime"])
-            description["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = since
+    description["WarmThroughput"] = {**warm(document), "Status": "ACTIVE"}
+    if document["BillingMode"] == "PAY_PER_REQUEST" or "OnDemandSince" in document:
+        # A table that never was on demand has no summary.
+        since = document.get("OnDemandSince", document["CreationDateTime"])
+        description["BillingModeSummary"] = {
+            "BillingMode": document["BillingMode"],
+            "LastUpdateToPayPerRequestDateTime": since,
+        }
     if document.get("TableClass"):
         description["TableClassSummary"] = {"TableClass": document["TableClass"]}
     for member in ("OnDemandThroughput", "SSEDescription", "RestoreSummary"):
@@ -283,9 +303,16 @@ def _describe_index(
     if index.is_global:
         description["IndexStatus"] = "CREATING" if creating else "ACTIVE"
         description["ProvisionedThroughput"] = _throughput(document.get("ProvisionedThroughput"))
+        description["WarmThroughput"] = {**warm(document), "Status": description["IndexStatus"]}
         if "OnDemandThroughput" in document:
             description["OnDemandThroughput"] = document["OnDemandThroughput"]
     return description
+
+
+def warm(document: Mapping[str, Any]) -> dict[str, int]:
+    """Return the warm throughput of a table's or an index's document."""
+    asked = document.get("WarmThroughput") or {}
+    return {name: max(units, asked.get(name) or 0) for name, units in warm_units(document).items()}
 
 
 def _throughput(throughput: Mapping[str, int] | None) -> dict[str, int]:

@@ -17,9 +17,12 @@ from bursar.dynamo.operations.control_plane.definitions import (
     STREAM,
     TABLE_CLASS,
     THROUGHPUT,
+    WARM,
     check_index_capacity,
     check_new_global_index,
+    check_on_demand,
     check_units,
+    check_warm,
     too_many_global_indexes,
 )
 from bursar.dynamo.operations.control_plane.tables import (
@@ -32,6 +35,7 @@ from bursar.dynamo.operations.control_plane.tables import (
     refuse_unavailable_members,
     set_encryption,
     set_stream,
+    warm,
 )
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, TableNameShape
 from bursar.dynamo.operations.requests.shapes import ListShape, Request, StructureShape
@@ -50,6 +54,7 @@ SETTINGS = (
     "SSESpecification",
     "TableClass",
     "DeletionProtectionEnabled",
+    "WarmThroughput",
 )
 INDEX_UPDATES_PER_REQUEST_MAX = 1
 """The most indexes that one request may create or delete."""
@@ -57,7 +62,13 @@ INDEX_UPDATES_PER_REQUEST_MAX = 1
 _INDEX_UPDATE = StructureShape(
     {
         "Update": StructureShape(
-            {"IndexName": NAME, "ProvisionedThroughput": THROUGHPUT, "OnDemandThroughput": ON_DEMAND}, ("IndexName",)
+            {
+                "IndexName": NAME,
+                "ProvisionedThroughput": THROUGHPUT,
+                "OnDemandThroughput": ON_DEMAND,
+                "WarmThroughput": WARM,
+            },
+            ("IndexName",),
         ),
         "Create": GLOBAL_INDEX,
         "Delete": StructureShape({"IndexName": NAME}, ("IndexName",)),
@@ -70,6 +81,7 @@ UPDATE_TABLE = Request(
         "BillingMode": BILLING,
         "ProvisionedThroughput": THROUGHPUT,
         "OnDemandThroughput": ON_DEMAND,
+        "WarmThroughput": WARM,
         "GlobalSecondaryIndexUpdates": ListShape(_INDEX_UPDATE),
         "StreamSpecification": STREAM,
         "SSESpecification": ENCRYPTION,
@@ -85,7 +97,7 @@ UPDATE_TABLE = Request(
 def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Change a table's settings, and fill an added index."""
     refuse_unavailable_members(request)
-    if all(request.get(name) is None for name in SETTINGS):
+    if all(request.get(name) is None or request[name] == [] for name in SETTINGS):
         raise invalid(NOTHING_ASKED)
     table = existing_table(core, request["TableName"])
     document: dict[str, Any] = {
@@ -96,6 +108,10 @@ def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     _set_throughput(document, request)
     _set_stream(core, table, document, request)
     set_encryption(document, request.get("SSESpecification"))
+    check_on_demand(request)
+    check_warm({**document, "WarmThroughput": request.get("WarmThroughput")}, current=warm(table.document))
+    if request.get("WarmThroughput"):
+        document["WarmThroughput"] = {**document.get("WarmThroughput", {}), **request["WarmThroughput"]}
     for member in ("TableClass", "DeletionProtectionEnabled", "OnDemandThroughput"):
         if request.get(member) is not None:
             document[member] = request[member]
@@ -121,11 +137,13 @@ def _set_billing(core: Core, document: dict[str, Any], request: Mapping[str, Any
         )
     if now_on_demand and document["BillingMode"] != mode:
         document["OnDemandSince"] = round(core.clock(), 3)
+    elif document["BillingMode"] != mode:
+        document.setdefault("OnDemandSince", document["CreationDateTime"])
+    if now_on_demand and document["BillingMode"] != mode:
         document.pop("ProvisionedThroughput", None)
         for index in document[GLOBAL]:
             index.pop("ProvisionedThroughput", None)
     document["BillingMode"] = mode
-    document["BillingModeChosen"] = True
 
 
 def _set_throughput(document: dict[str, Any], request: Mapping[str, Any]) -> None:
@@ -179,11 +197,11 @@ def _kind(update: Mapping[str, Any]) -> str:
 
 
 def _create_index(table: Table, document: dict[str, Any], index: Mapping[str, Any], request: Mapping[str, Any]) -> None:
-    # Only definitions that the table lacks must be sent.
+    # The definitions of the index's key attributes must be sent, even those that the table has.
     given = {one["AttributeName"]: one for one in request.get("AttributeDefinitions") or ()}
     known = given | {one["AttributeName"]: one for one in document["AttributeDefinitions"]}
     check_index_capacity(index, on_demand=document["BillingMode"] == "PAY_PER_REQUEST")
-    check_new_global_index(index, list(known.values()), set(table.indexes))
+    check_new_global_index(index, list(given.values()), set(table.indexes))
     _check_not_redefined(document, index, given)
     if len(document[GLOBAL]) >= GLOBAL_INDEXES_MAX:
         raise too_many_global_indexes()
@@ -230,12 +248,16 @@ def _update_index(
     table: Table, document: dict[str, Any], index: Mapping[str, Any], _request: Mapping[str, Any]
 ) -> None:
     existing_index = _existing_index(table, document, index["IndexName"])
+    of = f"index {index['IndexName']}"
+    check_on_demand(index, of)
+    check_warm({**existing_index, "WarmThroughput": index.get("WarmThroughput")}, of, current=warm(existing_index))
     throughput = index.get("ProvisionedThroughput")
     if throughput is not None:
         check_index_capacity(index, on_demand=document["BillingMode"] == "PAY_PER_REQUEST")
         existing_index["ProvisionedThroughput"] = throughput
-    if index.get("OnDemandThroughput") is not None:
-        existing_index["OnDemandThroughput"] = index["OnDemandThroughput"]
+    for member in ("OnDemandThroughput", "WarmThroughput"):
+        if index.get(member) is not None:
+            existing_index[member] = {**existing_index.get(member, {}), **index[member]}
 
 
 _INDEX_CHANGES: dict[str, Callable[[Table, dict[str, Any], Mapping[str, Any], Mapping[str, Any]], None]] = {
@@ -274,6 +296,8 @@ def _uses(schema: Sequence[Mapping[str, str]], name: str) -> bool:
 def _describe(core: Core, table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table's description during the change: in this response a new index is CREATING."""
     description = describe(core, table, status="UPDATING")
+    if request.get("WarmThroughput"):
+        description["WarmThroughput"]["Status"] = "UPDATING"
     created = {
         update["Create"]["IndexName"]
         for update in request.get("GlobalSecondaryIndexUpdates") or ()
