@@ -31,6 +31,7 @@ from bursar.dynamo.operations.data_plane.item_actions import (
     read_update,
 )
 from bursar.dynamo.operations.data_plane.read_pages import bound_projection
+from bursar.dynamo.operations.data_plane.update_charge import check_charge
 from bursar.dynamo.operations.requests.common_members import (
     ATTRIBUTE_MAP,
     BOOLEAN,
@@ -159,7 +160,9 @@ def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         read = read_update(request, _UPDATING)
     except DynamoError as error:
         raise enveloped(error) from None
-    return _decide_and_apply(core, request, _fitted(fit_update, core, request, read))
+    action = _fitted(fit_update, core, request, read)
+    check_charge(request)
+    return _decide_and_apply(core, request, action)
 
 
 def _fitted(
