@@ -23,6 +23,11 @@ def iso_ms(seconds: float) -> str:
     return f"{_iso_second(whole_ms // 1000)}.{whole_ms % 1000:03d}Z"
 
 
+def iso_s(seconds: float) -> str:
+    """Return the second that ``seconds`` since the epoch is in, as ISO 8601 in UTC: ``2026-11-22T19:30:00Z``."""
+    return f"{_iso_second(int(seconds))}Z"
+
+
 @lru_cache(maxsize=4096)
 def _iso_second(whole_s: int) -> str:
     return f"{datetime.fromtimestamp(whole_s, UTC):%Y-%m-%dT%H:%M:%S}"

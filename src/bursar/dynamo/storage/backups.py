@@ -78,7 +78,8 @@ class Backups:
 
     def create(self, table: Table, name: str, now: float) -> Backup:
         """Copy a table's items into a new backup."""
-        backup = self._register(table, {"Name": name, "Type": USER, "CreatedAt": round(now, 3)}, now)
+        described = {"Name": name, "Type": USER, "CreatedAt": round(now, 3)}
+        backup = self._register(table, described, backup_id(now, self._randomness.getrandbits(ID_BITS)))
         self._connection.execute(
             f"CREATE TABLE {backup.items_name} ("
             "id INTEGER PRIMARY KEY, key BLOB NOT NULL, size INTEGER NOT NULL, item BLOB NOT NULL);"
@@ -90,7 +91,7 @@ class Backups:
         """Make the items of a table that is about to be removed its system backup."""
         times = {"CreatedAt": round(now, 3), "ExpiresAt": round(now, 3) + SYSTEM_BACKUP_LIFE_S}
         described = {"Name": table.name + DELETED_TABLE_BACKUP, "Type": SYSTEM, **times}
-        self._storage.rename_items(table.id, self._register(table, described, now).items_name)
+        self._storage.rename_items(table.id, self._register(table, described, backup_id(now, 0)).items_name)
 
     def remove(self, backup: Backup) -> None:
         """Remove a backup and its items."""
@@ -103,7 +104,7 @@ class Backups:
             f"INSERT INTO {target} (key, size, item) SELECT key, size, item FROM {backup.items_name}"
         )
 
-    def _register(self, table: Table, described: Mapping[str, Any], now: float) -> Backup:
+    def _register(self, table: Table, described: Mapping[str, Any], last: str) -> Backup:
         items, size_bytes = self._storage.counts(table.id, TABLE_ITSELF)
         document = {
             **described,
@@ -112,11 +113,11 @@ class Backups:
             "Items": items,
             "Bytes": size_bytes,
         }
-        arn = f"{TABLE_ARN}{table.name}/backup/{backup_id(self._randomness, now)}"
+        arn = f"{TABLE_ARN}{table.name}/backup/{last}"
         self._connection.execute("INSERT INTO backups (arn, document) VALUES (?, ?)", (arn, orjson.dumps(document)))
         return Backup(self._connection.last_insert_rowid(), arn, document)
 
 
-def backup_id(randomness: random.Random, now: float) -> str:
-    """Return the last part of the ARN of a backup, export or import: its time in ms, and a random number."""
-    return f"{int(now * 1000):014d}-{randomness.getrandbits(ID_BITS):08x}"
+def backup_id(now: float, number: int) -> str:
+    """Return the last part of the ARN of a backup, export or import: its time in ms, and a number of 32 bits."""
+    return f"{int(now * 1000):014d}-{number:08x}"

@@ -136,6 +136,20 @@ def test_a_deleted_backup_is_gone(stocked: Engine) -> None:
             "TableNotFoundException",
             "Table not found: absent",
         ),
+        ("DescribeBackup", {"BackupArn": TABLE_ARN + TABLE}, "ValidationException", "Invalid Backup ARN"),
+        (
+            "DescribeBackup",
+            {"BackupArn": ABSENT.replace("000000000000", "111111111111", 1)},
+            "AccessDeniedException",
+            "Access is denied",
+        ),
+        (
+            "ListBackups",
+            {"TimeRangeLowerBound": 2, "TimeRangeUpperBound": 1},
+            "ValidationException",
+            "One or more parameter values were invalid: "
+            "Time range lower bound must be less than or equal to upper bound",
+        ),
         ("DescribeBackup", {"BackupArn": ABSENT}, "BackupNotFoundException", f"Backup not found: {ABSENT}"),
         (
             "RestoreTableFromBackup",
@@ -167,6 +181,14 @@ def test_a_deleted_table_with_recovery_has_a_system_backup_for_35_days(tmp_path:
     (summary,) = engine.execute("ListBackups", {"BackupType": "SYSTEM"})["BackupSummaries"]
     assert summary["BackupName"] == "orders$DeletedTableBackup"
     assert summary["BackupExpiryDateTime"] == START + 35 * DAY_S
+    assert summary["BackupArn"].endswith("/backup/01800000000000-00000000")
+    backup = {"BackupArn": summary["BackupArn"]}
+    description = engine.execute("DescribeBackup", backup)["BackupDescription"]
+    assert description["SourceTableFeatureDetails"] == {}
+    assert refusal(engine, "DeleteBackup", backup) == (
+        f"Invalid Request: User is not allowed to delete the system backup with arn {summary['BackupArn']}. "
+        "It will automatically expire on 2027-02-19T08:00:00Z"
+    )
     engine.execute("RestoreTableFromBackup", {"TargetTableName": TABLE, "BackupArn": summary["BackupArn"]})
     assert held(engine) == before
     assert check_store(path) == []

@@ -3,22 +3,25 @@
 A backup is complete when CreateBackup is answered. It contains exactly the writes that were committed before.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from bursar.clock import iso_s
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.control_plane.continuous_backups import table_with_backups
-from bursar.dynamo.operations.control_plane.restores import OVERRIDES, restore
+from bursar.dynamo.operations.control_plane.restores import OVERRIDES, invalid_request, restore
 from bursar.dynamo.operations.control_plane.tables import capacity_units
 from bursar.dynamo.operations.requests.common_members import NAME, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape
 from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
-from bursar.dynamo.storage.backups import USER, Backup
-from bursar.dynamo.storage.table import TABLE_ARN
+from bursar.dynamo.storage.backups import SYSTEM, USER, Backup
+from bursar.dynamo.storage.table import ACCOUNT, TABLE_ARN
 
 BACKUPS_PER_PAGE_MAX = 100
 _ARN = StringShape(37, 1024)
+_ARN_OF_BACKUP = re.compile(r"arn:[^:]+:dynamodb:[^:]+:(?P<account>[^:]*):table/[a-zA-Z0-9_.-]+/backup/[^/]+")
 CREATE_BACKUP = Request({"TableName": TABLE_NAME, "BackupName": NAME}, ("TableName", "BackupName"))
 BY_BACKUP = Request({"BackupArn": _ARN}, ("BackupArn",))
 LIST_BACKUPS = Request(
@@ -52,12 +55,20 @@ def describe_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 def delete_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Remove a backup, and return it."""
     backup = _existing(core, request)
+    if backup.expires_at is not None:
+        raise invalid_request(
+            f"User is not allowed to delete the system backup with arn {backup.arn}. "
+            f"It will automatically expire on {iso_s(backup.expires_at)}"
+        )
     core.backups.remove(backup)
     return {"BackupDescription": _described(backup, "DELETED")}
 
 
 def list_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the backups, oldest first, at most 100; those that users made, unless another type is asked for."""
+    lower, upper = request.get("TimeRangeLowerBound"), request.get("TimeRangeUpperBound")
+    if lower is not None and upper is not None and lower > upper:
+        raise invalid_parameter("Time range lower bound must be less than or equal to upper bound")
     backups = [backup for backup in core.backups.all() if _is_asked_for(backup, request)]
     start = request.get("ExclusiveStartBackupArn")
     if start is not None:
@@ -83,6 +94,11 @@ def restore_from_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 
 def _existing(core: Core, request: Mapping[str, Any]) -> Backup:
+    arn = _ARN_OF_BACKUP.fullmatch(request["BackupArn"])
+    if arn is None:
+        raise invalid("Invalid Backup ARN")
+    if arn["account"] != ACCOUNT:
+        raise DynamoError("AccessDeniedException", "Access is denied")
     backup = core.backups.find(request["BackupArn"])
     if backup is None:
         raise DynamoError("BackupNotFoundException", f"Backup not found: {request['BackupArn']}")
@@ -141,7 +157,7 @@ def _described(backup: Backup, status: str) -> dict[str, Any]:
     return {
         "BackupDetails": _details(backup, status),
         "SourceTableDetails": source,
-        "SourceTableFeatureDetails": _features(table),
+        "SourceTableFeatureDetails": {} if backup.type == SYSTEM else _features(table),
     }
 
 

@@ -1,14 +1,17 @@
 """RestoreTableToPointInTime and RestoreTableFromBackup: a new table with the items and the settings of another.
 
 The new table has the keys, indexes, capacity and encryption of the source, or those of the request's overrides. It has
-no tags, stream, time to live, deletion protection, policy or point-in-time recovery, as on Amazon, and no rules.
+no tags, stream, time to live, deletion protection, policy, table class or point-in-time recovery, as on Amazon, and no
+rules. Requests are checked in Amazon's order: their shape, point-in-time recovery, the time, the target, the overrides.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bursar.clock import iso_s
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.operations.control_plane.continuous_backups import latest_restorable, table_with_backups
 from bursar.dynamo.operations.control_plane.definitions import (
     BILLING,
@@ -19,9 +22,10 @@ from bursar.dynamo.operations.control_plane.definitions import (
     LOCAL_INDEX,
     ON_DEMAND,
     THROUGHPUT,
-    check_capacity,
+    check_units,
 )
 from bursar.dynamo.operations.control_plane.tables import (
+    REQUIRED,
     describe,
     index_document,
     new_table_id,
@@ -56,11 +60,12 @@ RESTORE_TO_POINT_IN_TIME = Request(
 )
 
 ONE_SOURCE = "Must provide exactly one of: sourceTableArn, sourceTableName"
-OUTSIDE_OF_PERIOD = (
-    "An invalid restore time was specified. RestoreDateTime must be between EarliestRestorableDateTime and "
-    "LatestRestorableDateTime."
+BOTH_TIMES = (
+    "Both RestoreDateTime and UseLatestRestorableTime cannot be set for point-in-time restore request. "
+    "Please specify either RestoreDateTime time or UseLatestRestorableTime"
 )
-NOT_MATCHING = "The indexes provided should match existing secondary indexes"
+CAPACITY_ON_DEMAND = "Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST"
+NEITHER_TIME = "Either one of RestoreDateTime or UseLatestRestorableTime must be specified, but not both"
 _KEPT = (
     "AttributeDefinitions",
     "KeySchema",
@@ -68,7 +73,6 @@ _KEPT = (
     "BillingModeChosen",
     "ProvisionedThroughput",
     "OnDemandThroughput",
-    "TableClass",
     "SSEDescription",
 )
 
@@ -76,8 +80,13 @@ _KEPT = (
 def restore_to_point_in_time(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Create a table with the items that another one had at an instant."""
     source_name, source_arn = request.get("SourceTableName"), request.get("SourceTableArn")
-    if (source_name is None) == (source_arn is None):
+    if source_name is None and source_arn is None:
+        raise invalid(REQUIRED.format("TableName"))
+    if source_name is not None and source_arn is not None:
         raise invalid(ONE_SOURCE)
+    latest = bool(request.get("UseLatestRestorableTime"))
+    if latest == (request.get("RestoreDateTime") is not None):
+        raise invalid_request(BOTH_TIMES if latest else NEITHER_TIME)
     source = table_with_backups(core, source_name or source_arn or "")
     instant_s = restorable_instant(core, source, request)
     history = History(core.storage, source.id)
@@ -97,12 +106,15 @@ def restorable_instant(core: Core, source: Table, request: Mapping[str, Any]) ->
     if recovery is None:
         raise no_recovery(source)
     latest, instant_s = latest_restorable(core, source), request.get("RestoreDateTime")
-    if (instant_s is None) != bool(request.get("UseLatestRestorableTime")):
-        raise invalid("Must provide exactly one of: restoreDateTime, useLatestRestorableTime")
     if instant_s is None:
         return latest
-    if not recovery.earliest(core.clock()) <= instant_s <= latest:
-        raise DynamoError("InvalidRestoreTimeException", OUTSIDE_OF_PERIOD)
+    earliest = recovery.earliest(core.clock())
+    if not earliest <= instant_s <= latest:
+        raise DynamoError(
+            "InvalidRestoreTimeException",
+            f"RestoreDateTime '{iso_s(instant_s)}' must be within EarliestRestorableDateTime "
+            f"'{iso_s(math.ceil(earliest))}' and LatestRestorableDateTime '{iso_s(latest)}'",
+        )
     return float(instant_s)
 
 
@@ -129,7 +141,6 @@ def restore(
     if core.find_table(name) is not None:
         raise DynamoError("TableAlreadyExistsException", f"Table already exists: {name}")
     document = _document(core, request, source)
-    document["RestoreSummary"] = {**summary, "RestoreInProgress": False}
     table = core.create_table(name, document)
     core.fill_table(table, fill)
     description = describe(core, table, status="CREATING")
@@ -148,7 +159,9 @@ def _document(core: Core, request: Mapping[str, Any], source: Mapping[str, Any])
         LOCAL: _indexes(source, LOCAL, request.get("LocalSecondaryIndexOverride")),
         GLOBAL: _indexes(source, GLOBAL, request.get("GlobalSecondaryIndexOverride")),
     }
-    _set_billing(document, indexes[GLOBAL], request)
+    _set_capacity(document, request)
+    for index in indexes[GLOBAL]:
+        _set_index_capacity(index, document, overridden=request.get("GlobalSecondaryIndexOverride") is not None)
     set_encryption(document, request.get("SSESpecificationOverride"))
     number = 0
     for member, chosen in indexes.items():
@@ -165,32 +178,61 @@ def _document(core: Core, request: Mapping[str, Any], source: Mapping[str, Any])
 def _indexes(
     source: Mapping[str, Any], member: str, override: Sequence[Mapping[str, Any]] | None
 ) -> list[dict[str, Any]]:
-    """Return the indexes of the new table: those of the source, or those of them that an override names."""
-    existing = {index["IndexName"]: dict(index) for index in source.get(member, ())}
+    """Return the indexes of the new table: those of the source, or those that an override lists.
+
+    An index of an override must have the keys and the projection of one of the source; its name may differ.
+    """
+    existing = [dict(index) for index in source.get(member, ())]
     if override is None:
-        return list(existing.values())
-    chosen = []
+        return existing
+    known = [(index["KeySchema"], index["Projection"]) for index in existing]
     for index in override:
-        known = existing.pop(index["IndexName"], None)
-        if known is None or any(known[part] != index[part] for part in ("KeySchema", "Projection")):
-            raise invalid_parameter(f"{NOT_MATCHING}: {index['IndexName']}")
-        changed = {part: index[part] for part in ("ProvisionedThroughput", "OnDemandThroughput") if index.get(part)}
-        chosen.append({**known, **changed})
-    return chosen
+        if (index["KeySchema"], index["Projection"]) not in known:
+            raise invalid_request(
+                f"Index {index['IndexName']} does not match a secondary index that existed in the source table and "
+                "cannot be created during the restore operation"
+            )
+    return [dict(index) for index in override]
 
 
-def _set_billing(document: dict[str, Any], indexes: Sequence[dict[str, Any]], request: Mapping[str, Any]) -> None:
-    mode = request.get("BillingModeOverride")
-    if mode is not None and mode != document["BillingMode"]:
+def _set_capacity(document: dict[str, Any], request: Mapping[str, Any]) -> None:
+    mode, throughput = request.get("BillingModeOverride"), request.get("ProvisionedThroughputOverride")
+    if mode == "PROVISIONED" and throughput is None:
+        raise invalid_request("Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED")
+    if mode == "PAY_PER_REQUEST" and throughput is not None:
+        raise invalid_request(CAPACITY_ON_DEMAND)
+    if mode is not None:
         document["BillingMode"], document["BillingModeChosen"] = mode, True
+    if document["BillingMode"] == "PAY_PER_REQUEST":
+        if throughput is not None:
+            raise invalid_request("Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED")
         document.pop("ProvisionedThroughput", None)
+    elif request.get("OnDemandThroughputOverride"):
+        raise invalid_request(
+            "Cannot override MaxReadRequestUnits for OnDemandThroughput unless BillingModeOverride is PAY_PER_REQUEST"
+        )
+    else:
         document.pop("OnDemandThroughput", None)
-        overridden = {index["IndexName"]: index for index in request.get("GlobalSecondaryIndexOverride") or ()}
-        for index in indexes:
-            for part in ("ProvisionedThroughput", "OnDemandThroughput"):
-                if not overridden.get(index["IndexName"], {}).get(part):
-                    index.pop(part, None)
     for member in ("ProvisionedThroughput", "OnDemandThroughput"):
         if request.get(f"{member}Override"):
             document[member] = request[f"{member}Override"]
-    check_capacity({**document, GLOBAL: indexes})
+    if throughput is not None:
+        check_units(throughput)
+
+
+def _set_index_capacity(index: dict[str, Any], document: Mapping[str, Any], *, overridden: bool) -> None:
+    """Fit a global index's capacity to the billing mode of its table."""
+    name, throughput = index["IndexName"], index.get("ProvisionedThroughput")
+    if document["BillingMode"] == "PAY_PER_REQUEST":
+        if overridden and throughput is not None:
+            raise invalid_request(f"{CAPACITY_ON_DEMAND} for index {name}")
+        index.pop("ProvisionedThroughput", None)
+    elif throughput is None and overridden:
+        raise invalid_request(f"Must specify provisioned throughput for index {name}")
+    elif throughput is None:
+        index["ProvisionedThroughput"] = document["ProvisionedThroughput"]
+
+
+def invalid_request(message: str) -> DynamoError:
+    """Return a ValidationException with the prefix that DynamoDB gives to the rules of backups and exports."""
+    return invalid(f"Invalid Request: {message}")

@@ -269,7 +269,7 @@ def describe(core: Core, table: Table, *, status: str = "ACTIVE") -> dict[str, A
         }
     if document.get("TableClass"):
         description["TableClassSummary"] = {"TableClass": document["TableClass"]}
-    for member in ("OnDemandThroughput", "SSEDescription", "RestoreSummary"):
+    for member in ("OnDemandThroughput", "SSEDescription"):
         if member in document:
             description[member] = document[member]
     if "StreamSpecification" in document:
