@@ -19,6 +19,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "bursar.bootstrap.commands:demo",
         "Make payments against a running `bursar up` and print the report.",
     ),
+    "generate": (
+        "bursar.bootstrap.generate.commands:generate",
+        "Make a new store with a made-up history of payments.",
+    ),
     "portal": (
         "bursar.bootstrap.commands:portal",
         "Run the portal and its sweeper against the configured store.",

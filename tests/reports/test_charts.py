@@ -79,7 +79,7 @@ def test_a_report_is_drawn_as_its_header_says() -> None:
     ]
     chart = report_chart(named_report("monthly_finance"), SqlAnswer(columns, ("",) * 5, rows, 0.0))
     assert chart.title == "collected by fee (USD)"
-    assert chart.series == {"COPY_FEE": [("2026-09-01", 3.5)], "EXAM_FEE": [("2026-10-01", 250.0)]}
+    assert chart.series == {"COPY_FEE": [("2026-09", 3.5)], "EXAM_FEE": [("2026-10", 250.0)]}
 
 
 def test_a_share_is_drawn_as_percent_and_null_is_no_point() -> None:

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -91,7 +91,7 @@ def report_chart(report: NamedReport, answer: SqlAnswer) -> Chart:
     columns = {column.name: column for column in report.columns}
     sums: dict[str, dict[str, float]] = {}
     for row in answer.dicts():
-        label = _label(row[spec.x])
+        label = _label(spec.x, row[spec.x])
         for y in spec.ys:
             if row[y] is None:
                 continue
@@ -196,12 +196,10 @@ def _fewer(sums: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     return {**kept, OTHERS: others}
 
 
-def _label(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
+def _label(column: str, value: Any) -> str:
+    if not isinstance(value, date):
+        return str(value)
+    return f"{value:%Y-%m}" if column.startswith("month") else f"{value:%Y-%m-%d}"
 
 
 def _number(value: float, unit: str) -> str:
