@@ -27,6 +27,7 @@ from bursar.clock import from_iso_ms
 from bursar.reports.errors import LakeBroken
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.schema import TABLES, TableSchema, iceberg_partitions, iceberg_schema
+from bursar.reports.lake.state_cache import cached_state, keep_state, metadata_files
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -157,6 +158,18 @@ class Lake:
         """Return the present state of the lake; create nothing. Raise :class:`LakeBroken` if it cannot be read."""
         if not self.exists:
             return no_state()
+        if self.folder is None:
+            return self._read_state()
+        files = metadata_files(self.folder)
+        known = None if files is None else cached_state(self.folder, files, FORMAT)
+        if known is not None and known.keys() >= {schema.name for schema in TABLES}:
+            return {schema.name: TableState(schema, **known[schema.name]) for schema in TABLES}
+        state = self._read_state()
+        if files is not None and metadata_files(self.folder) == files:
+            keep_state(self.folder, files, FORMAT, state)
+        return state
+
+    def _read_state(self) -> LakeState:
         try:
             with self.catalog() as catalog:
                 return {schema.name: self._state(catalog, schema) for schema in TABLES}
