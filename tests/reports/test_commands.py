@@ -16,6 +16,7 @@ from openpyxl import load_workbook
 from bursar.clock import from_iso_ms
 from bursar.reports.command_runs import REPORTS
 from bursar.reports.commands import lake, report, sql
+from bursar.reports.lake.schema import TABLES
 from bursar.reports.named_reports import named_reports
 from bursar.reports.output.forms import FORMS
 from bursar.reports.reports import Reports
@@ -36,8 +37,8 @@ def run(book: Book, tmp_path: Path) -> Run:
 
     factory: Callable[[], AbstractAsyncContextManager[Reports]] = reports
 
-    def run(command: click.Command, *arguments: str) -> Result:
-        return CliRunner().invoke(command, arguments, obj={REPORTS: factory})
+    def run(command: click.Command, *arguments: str, typed: str | None = None) -> Result:
+        return CliRunner().invoke(command, arguments, obj={REPORTS: factory}, input=typed)
 
     return run
 
@@ -57,6 +58,38 @@ def test_a_table_is_cut_with_a_notice_and_csv_has_every_row(run: Run) -> None:
     assert drawn.endswith("; there are more: narrow the question, or use --format csv\n")
     assert "10000 rows" in drawn
     assert run(sql, statement, "--format", "csv").output.count("\n") == 100_002
+
+
+def test_a_statement_comes_from_an_argument_a_file_or_standard_input(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "question.sql"
+    path.write_text("SELECT 42\nAS answer;\n")
+    for arguments, typed in (
+        (["SELECT 42 AS answer"], None),
+        (["--file", str(path)], None),
+        (["--file", "-"], "SELECT 42 AS answer"),
+        ([], "SELECT 42 AS answer;"),
+    ):
+        result = run(sql, *arguments, "--format", "csv", typed=typed)
+        assert result.output == "answer\n42\n", arguments
+    assert run(sql, "SELECT 1", "--file", str(path)).exit_code == 2
+
+
+def test_the_schema_lists_every_table_and_column(run: Run) -> None:
+    output = run(sql, "--schema").output
+    for table in TABLES:
+        assert f"{table.name}: {table.meaning}" in output
+        for column in table.columns:
+            assert f"  {column.name} " in output
+    assert "payment_days: " in output
+
+
+def test_explain_shows_how_a_statement_runs(book: Book, run: Run) -> None:
+    book.pay(3)
+    output = run(sql, "EXPLAIN SELECT client, sum(amount) FROM payments GROUP BY client").output
+    assert "Hash Group By" in output
+    assert "as of" not in output
+    assert "only a SELECT" in run(sql, "EXPLAIN DROP TABLE payments").output
+    assert "no table lake_payments" in run(sql, "EXPLAIN ANALYZE SELECT * FROM lake_payments").output
 
 
 def test_every_form_can_be_written_to_a_file(book: Book, run: Run, tmp_path: Path) -> None:

@@ -152,6 +152,21 @@ _INTRODUCTION = f"""
 A payment that was acknowledged before the query is in the answer.
 Each answer includes the time as of which it holds, and all parts of one answer come from one state.
 
+
+```sh
+bursar sql "SELECT fee, sum(amount) FROM payments GROUP BY fee"    # an answer
+bursar sql --file question.sql --format parquet --output all.parquet
+bursar sql < question.sql                                          # from standard input
+bursar sql                                                         # a prompt, at a terminal
+bursar sql --schema                                                # the tables and their columns
+bursar sql "EXPLAIN SELECT …"                                      # how DuckDB runs a statement
+```
+
+The prompt keeps its history in a private file and completes tables and columns with Tab.
+A statement may have several lines, and ends with a semicolon or an empty line.
+Ctrl-C stops a statement, Ctrl-D ends the prompt.
+Rows that are wider than the terminal are turned on their side, one column a line.
+
 ## How it works
 
     store ── changes since the lake's position ──► tail, in memory ──────────┐

@@ -4,10 +4,11 @@ Each command finds its reports in click's context: ``ctx.obj[REPORTS]`` is a fun
 manager of :class:`bursar.reports.port.PaymentReports`. So only the composition root reads settings.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TextIO
 
 import click
 
@@ -22,6 +23,7 @@ from bursar.reports.output.table import TABLE_ROWS_MAX, as_table
 from bursar.reports.port import PaymentReports
 from bursar.reports.report_parameters import month_days
 from bursar.reports.report_questions import report_question
+from bursar.reports.schema_text import schema_text
 from bursar.reports.sql.answer import Question, SqlAnswer
 
 CHART_ROWS_MAX: Final = 100_000
@@ -35,14 +37,45 @@ _output = click.option(
 
 
 @click.command()
-@click.argument("statement")
+@click.argument("statement", required=False)
+@click.option(
+    "--file",
+    "source",
+    type=click.File("r", encoding="utf-8"),
+    help="Read the statement from a file; - is standard input.",
+)
+@click.option("--schema", is_flag=True, help="Print the tables and their columns.")
 @_form
 @_output
 @click.pass_context
-def sql(ctx: click.Context, statement: str, form: str, path: Path | None) -> None:
-    """Query all payments in SQL: one SELECT over the tables of docs/reports.md."""
+def sql(
+    ctx: click.Context, statement: str | None, source: TextIO | None, schema: bool, form: str, path: Path | None
+) -> None:
+    """Query all payments in SQL: one SELECT over the tables that --schema prints.
+
+    Without a statement, it reads one from standard input; at a terminal it is a prompt with history and completion.
+    """
+    if schema:
+        click.echo(schema_text(), nl=False)
+        return
+    if statement is not None and source is not None:
+        raise click.UsageError("the statement: must be an argument or --file, not both")
     refuse_terminal(form, path)
-    run(ctx, lambda reports: _write(reports, Question(statement), form, path))
+    if statement is None and source is None and sys.stdin.isatty():
+        run(ctx, _prompt)
+        return
+    text = statement if statement is not None else (source or sys.stdin).read()
+    run(ctx, lambda reports: _write(reports, Question(text), form, path))
+
+
+async def _prompt(reports: PaymentReports) -> None:
+    from bursar.reports.sql_prompt import run_prompt
+
+    async def ask(text: str) -> str:
+        [answer] = await reports.answers([Question(text, rows_max=TABLE_ROWS_MAX, cuts=True)])
+        return as_table(answer)
+
+    await run_prompt(ask)
 
 
 @click.command()

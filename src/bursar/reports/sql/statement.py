@@ -1,10 +1,11 @@
-"""Check a user's statement: one SELECT that reads only the tables that queries may read.
+"""Check a user's statement: one SELECT, or its EXPLAIN, that reads only the tables that queries may read.
 
 DuckDB parses the text and returns its tree as JSON, which is checked here. This is the second protection. The first is
 DuckDB's configuration: no file, no network, no extension, no setting (:mod:`bursar.reports.sql.session`).
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 STATEMENT_BYTES_MAX: Final = 64 * 1024
+_EXPLAIN: Final = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?!EXPLAIN\b)", re.IGNORECASE)
 # Table functions that read nothing. All others (read_csv, glob, duckdb_settings, query, …) are refused.
 _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
 
@@ -43,6 +45,10 @@ def check_statement(
         raise BadSql(f"the statement: must be at most {STATEMENT_BYTES_MAX} bytes; got {size}")
     if not text.strip().strip(";"):
         raise BadSql("the statement: must not be empty")
+    explained = _EXPLAIN.match(text)
+    if explained is not None:
+        checked = check_statement(connection, text[explained.end() :], extra_tables)
+        return CheckedStatement(f"{explained[0]}{checked.text}", checked.tables)
     found = connection.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [text]).fetchall()
     try:
         tree = json.loads(found[0][0])
