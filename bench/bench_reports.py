@@ -186,9 +186,7 @@ async def measure(folder: Path, repeats: int, fresh_count: int) -> tuple[list[Ti
     results: list[Timed] = []
     for name, text in FREE.items():
         results.append((f"sql: {name}", *await timed(partial(reports.sql, text), repeats)))
-    for name, report in named_reports().items():
-        if report.needs_activity_file:
-            continue
+    for name in named_reports():
         parameters = {"payments_of_fee": {"fee": "COPY_FEE", "since": "2026-11-01"}, "failed_above": {"above": "100"}}
         given = parameters.get(name, {})
         if name == "return_codes":

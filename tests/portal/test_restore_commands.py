@@ -40,7 +40,8 @@ def test_restored_shows_marks_and_clears(run: Callable[..., Result], unknown: st
     ("content", "why"),
     [
         (ACTIVITY + "b0,P1,60.00,Received", "1 collections in the file are neither paid nor failed"),
-        ("nothing\n", "has no column for the agency tracking id"),
+        ("nothing\n", "line 1: the columns: must have one for amount and one for status"),
+        (ACTIVITY + "b0,P1,60.005,Success", "line 2: amount: must be dollars such as 60.00"),
     ],
 )
 def test_an_activity_file_that_decides_nothing_clears_nothing(

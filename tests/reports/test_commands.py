@@ -202,12 +202,6 @@ def test_the_sql_of_a_report_is_shown_for_either_engine(run: Run) -> None:
     assert "AT_TIMEZONE" in run(report, "trend", "--sql", "athena").output
 
 
-def test_the_reconciliation_reads_a_file(book: Book, run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "activity.csv"
-    path.write_text("Agency Tracking ID,Pay.gov Tracking ID,Transaction Amount,Transaction Status\nX,P,1.00,Success\n")
-    assert "unknown to us" in run(report, "reconciliation", "--activity", str(path), "--format", "csv").output
-
-
 def test_the_lake_is_written_and_verified(book: Book, run: Run) -> None:
     book.pay(10)
     book.now += 3600

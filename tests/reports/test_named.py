@@ -28,7 +28,6 @@ QUESTIONS_OF_DESIGN = {
     "payments_of_fee",
     "ach_settlement",
     "monthly_finance",
-    "reconciliation",
     "trend",
     "sla",
     "unresolved",
@@ -68,7 +67,7 @@ def test_each_report_has_its_twin_for_athena(name: str) -> None:
     sqlglot.parse_one(report.athena_sql, read="athena")
 
 
-@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN - {"payments_of_fee", "reconciliation"}))
+@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN - {"payments_of_fee"}))
 async def test_each_report_runs_on_nothing_at_all(reports: Reports, name: str) -> None:
     assert (await reports.report(name)).rows == []
 
@@ -164,34 +163,6 @@ async def test_monthly_finance_is_by_the_month_of_collection_and_the_federal_yea
 
 async def finance(reports: Reports) -> list[dict[str, Any]]:
     return (await reports.report("monthly_finance")).dicts()
-
-
-async def test_reconciliation_finds_each_way_to_disagree(book: Book, reports: Reports) -> None:
-    for paygov_id in ("same", "amount", "status", "twice", "other id", "absent"):
-        book.move(book.start(), "processed", paygov_tracking_id=paygov_id)
-    book.move(book.start(), "failed")
-    activity = b"""Pay.gov Tracking ID,Agency Tracking ID,Transaction Amount,Transaction Status,Teller
-same,atid000000,$60.00,Success,x
-amount,atid000001,"1,060.00",Settled,x
-status,atid000002,60.00,Failed,x
-twice,atid000003,60.00,Success,x
-again,atid000003,60.00,Success,x
-theirs,atid000004,60.00,Success,x
-stranger,nobody,5.00,Success,x
-"""
-    answer = await reports.report("reconciliation", activity_file=activity)
-    assert [(row["finding"], row["agency_tracking_id"]) for row in answer.dicts()] == [
-        ("Pay.gov tracking id differs", "atid000004"),
-        ("amount differs", "atid000001"),
-        ("charged more than once", "atid000003"),
-        ("not in the file", "atid000005"),
-        ("status differs", "atid000002"),
-        ("unknown to us", "nobody"),
-    ]
-    with pytest.raises(BadParameter, match="needs a Pay"):
-        await reports.report("reconciliation")
-    with pytest.raises(BadParameter, match="takes no Pay"):
-        await reports.report("trend", activity_file=activity)
 
 
 async def test_trend_has_a_failure_rate_of_the_day_and_of_seven_days(book: Book, reports: Reports) -> None:
@@ -312,7 +283,7 @@ async def test_a_fee_of_the_catalogue_and_a_client_of_the_file_need_no_payment(b
     await reports.close()
 
 
-@pytest.mark.parametrize("name", sorted(name for name in QUESTIONS_OF_DESIGN if name != "reconciliation"))
+@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN))
 async def test_a_report_can_be_narrowed_to_one_fee_and_one_client(book: Book, reports: Reports, name: str) -> None:
     book.pay(60)
     book.now += 30 * DAY_S
@@ -338,9 +309,8 @@ async def test_a_report_can_be_narrowed_to_one_fee_and_one_client(book: Book, re
 @pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN))
 async def test_every_number_of_a_report_has_a_unit_and_every_unit_a_column(reports: Reports, name: str) -> None:
     report = named_report(name)
-    file = b"Agency Tracking ID,Pay.gov Tracking ID,Transaction Amount,Transaction Status\n"
     given = {each.name: "*" for each in report.parameters if each.default is None}
-    answer = await reports.report(name, given, activity_file=file if report.needs_activity_file else None)
+    answer = await reports.report(name, given)
     numbers = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT")
     counted = {column for column, kind in zip(answer.columns, answer.types, strict=True) if kind.startswith(numbers)}
     assert counted - {"fiscal_year"} == {column.name for column in report.columns}

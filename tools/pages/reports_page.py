@@ -143,8 +143,6 @@ def _report(report: NamedReport) -> Iterator[str]:
         yield f"- `{parameter.name}` {parameter.kind} ({default}): {parameter.meaning}"
     for column in report.columns:
         yield f"- column `{column.name}` ({column.unit}{', with a total' if column.is_total else ''}): {column.meaning}"
-    if report.needs_activity_file:
-        yield "- `--activity FILE`: Pay.gov's activity file, CSV (format: `bursar/reports/paygov_activity_file.py`)"
 
 
 _INTRODUCTION = f"""

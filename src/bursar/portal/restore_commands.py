@@ -11,7 +11,6 @@ import click
 
 from bursar.clock import iso_ms
 from bursar.payments.ledger.restores import Restores
-from bursar.payments.status import FAILED, PROCESSED, from_paygov
 from bursar.portal.commands import RECORD, run_with
 from bursar.portal.upkeep.restored import clear as clear_restored
 from bursar.portal.upkeep.restored import lost_collections, mark_restored
@@ -65,25 +64,28 @@ def restored(
 
 
 def _charged_in(activity_file: Path) -> list[tuple[str, str]]:
-    """Return (agency tracking id, Pay.gov tracking id) of each charge. End the command while others still settle."""
-    from bursar.reports.errors import BadParameter
-    from bursar.reports.paygov_activity_file import read_activity_file
+    """Return (agency tracking id, Pay.gov tracking id) of each charge.
 
-    try:
-        rows = read_activity_file(activity_file.read_bytes()).to_pylist()
-    except BadParameter as error:
-        raise click.ClickException(str(error)) from error
-    open_ = [row for row in rows if from_paygov(row["transaction_status"]) not in (PROCESSED, FAILED)]
-    if open_:
+    End the command for a line that cannot be read, and while collections still settle.
+    """
+    from bursar.reports.reconciliation.lines import LineProblem
+    from bursar.reports.reconciliation.mapping import FileMapping
+    from bursar.reports.reconciliation.reading import read_file
+
+    charged, undecided = [], []
+    for line in read_file(activity_file, 0, FileMapping())[1]:
+        if isinstance(line, LineProblem):
+            raise click.ClickException(f"{activity_file}, line {line.line}: {line.problem}")
+        if line.status not in ("processed", "failed", "returned"):
+            undecided.append(line)
+        elif line.status == "processed" and line.kind == "charge" and line.agency_id and line.paygov_id:
+            charged.append((line.agency_id, line.paygov_id))
+    if undecided:
         raise click.ClickException(
-            f"{len(open_)} collections in the file are neither paid nor failed, such as "
-            f"{open_[0]['paygov_tracking_id']} ({open_[0]['transaction_status']}): use a file from after they settled"
+            f"{len(undecided)} collections in the file are neither paid nor failed, such as "
+            f"{undecided[0].paygov_id} ({undecided[0].status_word}): use a file from after they settled"
         )
-    return [
-        (row["agency_tracking_id"], row["paygov_tracking_id"])
-        for row in rows
-        if from_paygov(row["transaction_status"]) == PROCESSED
-    ]
+    return charged
 
 
 async def _clear_restored(portal: Portal, by: str, reason: str, charged: Sequence[tuple[str, str]]) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import Final, TextIO
 
 import click
 
@@ -86,7 +86,6 @@ async def _prompt(reports: PaymentReports) -> None:
 @click.option("--fee", metavar="KEY", help="Only this fee.")
 @click.option("--client", metavar="NAME", help="Only this client.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Another parameter; may be repeated.")
-@click.option("--activity", type=click.File("rb"), help="A Pay.gov activity file (CSV), if the report needs one.")
 @click.option(
     "--sql", "show", type=click.Choice(["duckdb", "athena"]), help="Print the SQL for an engine; do not run it."
 )
@@ -108,7 +107,6 @@ def report(
     fee: str | None,
     client: str | None,
     params: tuple[str, ...],
-    activity: BinaryIO | None,
     show: str | None,
     plot: Path | None,
     theme: str,
@@ -129,13 +127,8 @@ def report(
         click.echo(found.sql if show == "duckdb" else found.athena_sql)
         return
     refuse_terminal(form, path)
-    content = None if activity is None else activity.read()
 
     async def work(reports: PaymentReports) -> None:
-        if content is not None or found.needs_activity_file:
-            answer = await reports.report(name, given, activity_file=content, rows_max=None)
-            _write_whole(answer, form, path, found.subject(given))
-            return
         question = await report_question(reports, name, given, known=known_names(ctx))
         if plot is not None:
             await _plot(reports, found, question, plot, theme)

@@ -24,7 +24,6 @@ from typing import Any, Final
 
 from bursar.reports.errors import BadParameter, NoSuchReport
 from bursar.reports.output.head import ReportColumn, Subject
-from bursar.reports.paygov_activity_file import ACTIVITY_TABLE
 from bursar.reports.report_parameters import KINDS, checked_text
 
 _PARAMETER: Final = re.compile(r"-- \$(?P<name>[a-z_]+) (?P<kind>[A-Z_]+)(?: = (?P<default>\S+))?: (?P<meaning>.+)")
@@ -77,11 +76,6 @@ class NamedReport:
         if given:
             lines.append(", ".join(f"{name} {value}" for name, value in given.items()))
         return Subject(title, tuple(lines), {column.name: column for column in self.columns})
-
-    @property
-    def needs_activity_file(self) -> bool:
-        """Whether it reads a Pay.gov activity file (:mod:`bursar.reports.paygov_activity_file`)."""
-        return ACTIVITY_TABLE in self.sql
 
     @property
     def athena_sql(self) -> str:

@@ -72,7 +72,6 @@ class PaymentReports(Protocol):
         name: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        activity_file: bytes | None = None,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
     ) -> SqlAnswer:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from bursar.reports.errors import BadParameter
 from bursar.reports.named_reports import NamedReport, named_report
-from bursar.reports.paygov_activity_file import ACTIVITY_TABLE, read_activity_file
 from bursar.reports.port import Answers
 from bursar.reports.report_parameters import CLIENT, EVERY, FEE
 from bursar.reports.sql.answer import Question, SqlAnswer
@@ -39,25 +38,18 @@ async def report_question(
     name: str,
     given: Mapping[str, Any],
     *,
-    activity_file: bytes | None = None,
     known: Callable[[], KnownNames] = no_names,
 ) -> Question:
     """Return a named report as a question, which asks as of the present time of ``reports``.
 
-    ``activity_file`` is a Pay.gov activity file, for the reports that need one. Raises
-    :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter``, which lists the known fees or clients, and the errors
-    of a query.
+    Raises :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter``, which lists the known fees or clients, and the
+    errors of a query.
     """
     report = named_report(name)
     [names] = await reports.answers([_NAMES])
     bound = report.bind(given, names.as_of)
     _check_names(report, bound, names, known)
-    if report.needs_activity_file != (activity_file is not None):
-        rule = "needs a" if report.needs_activity_file else "takes no"
-        raise BadParameter(f"report {name} {rule} Pay.gov activity file")
-    if activity_file is None:
-        return Question(report.sql, bound)
-    return Question(report.sql, bound, extra_tables={ACTIVITY_TABLE: read_activity_file(activity_file)})
+    return Question(report.sql, bound)
 
 
 def _check_names(

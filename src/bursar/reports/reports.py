@@ -145,17 +145,14 @@ class Reports:
         name: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        activity_file: bytes | None = None,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
     ) -> SqlAnswer:
-        """Return the answer of a named report. ``activity_file`` is a Pay.gov activity file, for reports that need one.
+        """Return the answer of a named report.
 
         Raises :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter`` and the errors of :meth:`sql`.
         """
-        question = await report_question(
-            self, name, parameters or {}, activity_file=activity_file, known=self._known_names
-        )
+        question = await report_question(self, name, parameters or {}, known=self._known_names)
         return (await self.answers([replace(question, rows_max=rows_max, cuts=cuts)]))[0]
 
     async def write_lake(self, *, only_if_due: bool = False) -> Written:

@@ -64,12 +64,6 @@ async def test_the_lake_is_written_and_verified(book: Book, server: Server) -> N
     assert "equal" in "\n".join(verified.lines())
 
 
-async def test_an_activity_file_reaches_the_report(server: Server) -> None:
-    content = b"Agency Tracking ID,Pay.gov Tracking ID,Transaction Amount,Transaction Status\nX,P,1.00,Success\n"
-    answer = await server.remote.report("reconciliation", activity_file=content)
-    assert answer.rows[0][0] == "unknown to us"
-
-
 async def test_errors_keep_their_kind_and_their_text(server: Server) -> None:
     with pytest.raises(BadSql, match="amonut"):
         await server.remote.sql("SELECT amonut FROM payments")

@@ -70,13 +70,9 @@ _WITH_IDS: Final = (
     "OR paygov_tracking_id IN (SELECT unnest(CAST($paygov AS VARCHAR[])))"
 )
 _REVERSALS: Final = """
-SELECT agency_tracking_id, event, CAST(CAST(detail ->> 'reversal_amount' AS DECIMAL(18, 2)) * 100 AS BIGINT),
-    detail ->> 'effective_on'
-FROM payment_events
-WHERE event IN ('returned', 'charged_back', 'refund_approved')
-    AND agency_tracking_id IN (SELECT unnest(CAST($agency AS VARCHAR[])))
+SELECT agency_tracking_id, kind, CAST(amount * 100 AS BIGINT), CAST(effective_on AS VARCHAR) FROM reversals
+WHERE agency_tracking_id IN (SELECT unnest(CAST($agency AS VARCHAR[])))
 """
-_KIND_OF_EVENT: Final = {"refund_approved": "refunded"}
 
 
 class ReportedPayments:
@@ -100,10 +96,7 @@ class ReportedPayments:
     async def reversals(self, agency_ids: Sequence[str]) -> Sequence[ReversalRow]:
         """Return the recorded reversals of these attempts."""
         answer = await self._reports.sql(_REVERSALS, {"agency": list(agency_ids)}, rows_max=None)
-        return [
-            ReversalRow(agency_id, _KIND_OF_EVENT.get(event, event), int(cents), day)
-            for agency_id, event, cents, day in answer.rows
-        ]
+        return [ReversalRow(*row) for row in answer.rows]
 
     async def _by_days(self, column: str, where: str, first: str, last: str) -> AsyncIterator[Sequence[PaymentRow]]:
         days = _DAYS.format(day=column)

@@ -1,7 +1,6 @@
 """Ask the reports process, over its Unix socket."""
 
 import asyncio
-from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -102,14 +101,12 @@ class RemoteReports:
         name: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        activity_file: bytes | None = None,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
     ) -> SqlAnswer:
         """Return the answer of a named report."""
-        content = None if activity_file is None else b64encode(activity_file).decode()
         request = {"ask": "report", "name": name, "parameters": dict(parameters or {}), "rows_max": rows_max}
-        reply = await self._request({**request, "cuts": cuts, "activity_file": content})
+        reply = await self._request({**request, "cuts": cuts})
         return answer_from_json(reply["answers"][0])
 
     async def write_lake(self, *, only_if_due: bool = False) -> RemoteWritten:

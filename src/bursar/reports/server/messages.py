@@ -2,7 +2,7 @@
 
     request    {"ask": "stream", "question"}    (:mod:`bursar.reports.server.streams`)
                {"ask": "answers", "questions": [{"text", "parameters", "rows_max", "cuts"}]}
-               {"ask": "report", "name", "parameters", "activity_file" (base64 or null), "rows_max", "cuts"}
+               {"ask": "report", "name", "parameters", "rows_max", "cuts"}
                {"ask": "write_lake", "only_if_due"} · {"ask": "verify_lake", "repairs"}
     reply      {"answers": […]} · {"written": …} · {"verified": …} · {"error": {"kind", "message"}}
 

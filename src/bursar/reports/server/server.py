@@ -9,7 +9,6 @@ import fcntl
 import logging
 import os
 import socket
-from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -86,11 +85,9 @@ class ReportsServer:
                 questions = [Question(**question) for question in request["questions"]]
                 return {"answers": [answer_to_json(each) for each in await self._reports.answers(questions)]}
             case "report":
-                content = request["activity_file"]
                 answer = await self._reports.report(
                     request["name"],
                     request["parameters"],
-                    activity_file=None if content is None else b64decode(content),
                     rows_max=request["rows_max"],
                     cuts=request["cuts"],
                 )
