@@ -46,6 +46,7 @@ GROUPS = {
     "paygov": ("probe",),
     "rules": ("show", "iam-policy"),
     "refunds": ("approve", "reject"),
+    "user": ("add", "list", "remove", "role"),
     "webhooks": ("retry", "deliver", "test", "replay"),
     "dynamo": ("ls", "shell", "rules"),
 }
@@ -77,6 +78,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "refunds": "portal",
     "deposit x --ticket 1 --on 2026-12-01 --by me": "portal",
     "reverse x --kind returned --by me --reason test": "portal",
+    "user list": None,
     "webhooks": "portal",
     "webhooks deliver": "portal",
     "dynamo ls --data data/bursar.db": None,
@@ -218,6 +220,7 @@ def test_the_table_of_extras_is_the_one_in_pyproject() -> None:
         for extra, requirements in project["optional-dependencies"].items()
         for requirement in requirements
     }
-    declared = {("fpdf" if name == "fpdf2" else name, extra) for name, extra in declared}  # the name of its module
+    module_names = {"argon2_cffi": "argon2", "fpdf2": "fpdf"}
+    declared = {(module_names.get(module, module), extra) for module, extra in declared}
     listed = {(module, extra) for module, extras in EXTRAS_WITH.items() for extra in extras}
     assert listed - {("botocore", "aws")} == declared  # botocore comes with boto3

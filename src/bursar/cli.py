@@ -70,6 +70,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "refunds": ("bursar.portal.reversal_commands:refunds", "List, approve and reject the requests for refunds."),
     "deposit": ("bursar.portal.deposit_commands:deposit", "Record the payments that a deposit ticket holds."),
+    "user": (
+        "bursar.bootstrap.user_commands:user",
+        "Manage the people that may sign in to the dashboard.",
+    ),
     "webhooks": (
         "bursar.portal.webhook_commands:webhooks",
         "List and retry deliveries and dead letters of webhooks.",
@@ -86,6 +90,8 @@ MOUNTED: Mapping[str, tuple[str, str, str]] = {
 
 
 EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
+    "argon2": ("portal",),
+    "itsdangerous": ("portal",),
     "jinja2": ("portal",),
     "jsonschema_rs": ("portal", "reports"),
     "prometheus_client": ("portal",),

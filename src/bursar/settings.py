@@ -215,6 +215,17 @@ class Settings:
         "the origins whose pages may read the dashboard's endpoints in a browser, as "
         "`https://dashboard.example,https://test.example`; unset: none",
     )
+    dashboard: bool = _setting(True, _boolean, "`false`: the portal does not serve the dashboard")
+    dashboard_url: str | None = _setting(
+        None,
+        _http_url,
+        "the address under which people reach the dashboard, as `https://pay.example.gov`; unset: this machine alone",
+    )
+    accounts: str | None = _setting(
+        None,
+        _nonempty_text,
+        "the accounts of people, a file that `bursar user` writes (default: `accounts.json` in the data folder)",
+    )
     rate_per_s: float = _setting(
         5000.0, _rate, "requests per second of one client to all workers together; more are answered with 429"
     )
@@ -291,6 +302,11 @@ class Settings:
     def browser_origins(self) -> tuple[str, ...]:
         """The origins whose pages may read the dashboard's endpoints."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    @property
+    def accounts_path(self) -> str:
+        """The file of the accounts of people; by default in the data folder."""
+        return self.accounts or str(Path(self.data) / "accounts.json")
 
     @property
     def lake_url(self) -> str:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from bursar.bootstrap.composition import Composition
+from bursar.bootstrap.dashboard import development_dashboard, portal_dashboard
 from bursar.bootstrap.reports_process import keep_reports_process, write_lake_when_due
 from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.bootstrap.transaction_log import sql_transaction_log
 from bursar.clock import steady_clock
-from bursar.dashboard import TryPayment, pages_app
+from bursar.dashboard.site import PREFIX
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
 from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import addresses
@@ -90,20 +91,16 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
         await stack.enter_async_context(serving(simulator_app(_simulator(settings, parts, stack)), paygov_socket))
         authenticate = _authentication(settings, parts)
         client = _first_client(parts)
-        try_payment = TryPayment(
-            portal=portal,
-            reports=reports,
-            client=client,
-            portal_url=address(portal_socket),
-            payment_url=where.payment_url,
+        pages = await development_dashboard(
+            parts, portal, reports, client, portal_url=address(portal_socket), payment_url=where.payment_url
         )
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         await stack.enter_async_context(background(await _tasks(parts, portal, reports, logs_json=False)))
         limits = client_limits(settings)
-        app = _app(parts, portal, reports, authenticate, limits, pages_app(try_payment))
+        app = _app(parts, portal, reports, authenticate, limits, pages)
         await stack.enter_async_context(serving(app, portal_socket, refuse=app.refuse))
         lines = (
-            f"Try a payment        {address(portal_socket)}\n"
+            f"Dashboard            {address(portal_socket)}\n"
             f"Pay.gov (simulated)  {where.base}\n"
             f"Data folder          {settings.data} (kept; Ctrl-C stops)"
             f"{_warning(settings)}"
@@ -159,7 +156,8 @@ async def serve_portal(
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         tasks = [*await _tasks(parts, portal, reports, logs_json=True), metrics.publish_regularly()]
         await stack.enter_async_context(background(tasks))
-        app = _app(parts, portal, reports, authenticate, limits)
+        pages = await portal_dashboard(parts, portal, reports)
+        app = _app(parts, portal, reports, authenticate, limits, pages)
         await stack.enter_async_context(serving(app, listening, refuse=app.refuse, share=share))
         await until_stopped(lifeline, on_ready=on_ready)
         on_stop()
@@ -207,6 +205,7 @@ def _app(
         metrics=parts.metrics,
         limits=limits,
         others=others,
+        others_below=PREFIX,
         body_timeout_s=None,
         cors_origins=parts.settings.browser_origins,
     )

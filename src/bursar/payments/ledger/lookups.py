@@ -102,6 +102,10 @@ class Lookups:
         reversals.sort(key=lambda reversal: reversal.at)
         return ObligationView(obligation, tuple(attempts), tuple(history), tuple(reversals))
 
+    async def items_of(self, client: str, reference: str) -> list[Item]:
+        """Return the stored items of an obligation, for :func:`bursar.payments.audit.chain_check.check_obligation`."""
+        return await self._ruled.partition({"S": partition_key(client, reference)})
+
     async def reversals_of(self, client: str, reference: str) -> list[Reversal]:
         """Return the reversals of all attempts at an obligation, oldest first. The read is strongly consistent."""
         items = await self._ruled.partition({"S": partition_key(client, reference)}, REVERSALS_BEGIN)

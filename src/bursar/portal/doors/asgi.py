@@ -73,6 +73,7 @@ class PortalApp:
         application: Application,
         others: AsgiApp | None = None,
         *,
+        others_below: str = "/",
         body_timeout_s: float | None = BODY_TIMEOUT_S,
         cors_origins: Collection[str] = (),
     ) -> None:
@@ -84,6 +85,7 @@ class PortalApp:
 
             self._for_browsers = Cors(self._http, cors_origins)
         self._others = others
+        self._others_below = others_below
         self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -99,7 +101,7 @@ class PortalApp:
 
     async def _http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         path = _path_of(scope)
-        if self._others is not None and not self._has_endpoint(path):
+        if self._others is not None and self._is_for_others(path):
             await self._others(scope, receive, send)
             return
         call = _call(scope, path)
@@ -129,6 +131,9 @@ class PortalApp:
         call = Call("", "/", "", {}) if scope is None else _call(scope, _path_of(scope))
         reply = self.application.refuse(call, _REFUSALS[refusal]())
         return RefusalReply(_reply_headers(reply, call), reply.body)
+
+    def _is_for_others(self, path: str) -> bool:
+        return (path == "/" or path.startswith(self._others_below)) and not self._has_endpoint(path)
 
     def _has_endpoint(self, path: str) -> bool:
         try:
@@ -163,6 +168,7 @@ def portal_app(
     metrics: "Metrics | None" = None,
     limits: Limits | None = None,
     others: AsgiApp | None = None,
+    others_below: str = "/",
     body_timeout_s: float | None = BODY_TIMEOUT_S,
     cors_origins: Collection[str] = (),
 ) -> PortalApp:
@@ -170,9 +176,10 @@ def portal_app(
 
     log: answers the dashboard's endpoints, which are not served without it. metrics: counts requests and answers
     /metrics; pass it to the portal as its observer too. limits: each client's limits; the default is
-    :class:`~bursar.portal.api.rate_limits.ClientLimits`. others: the application for all other paths, which are a 404
-    in JSON without it. body_timeout_s: how long a body may take; None for a server that limits the time itself.
-    cors_origins: the origins whose pages may read the answers of the dashboard's endpoints.
+    :class:`~bursar.portal.api.rate_limits.ClientLimits`. others: the application for other paths, which are a 404 in
+    JSON without it. others_below: others gets only ``/`` and the paths that begin so. body_timeout_s: how long a body
+    may take; None for a server that limits the time itself. cors_origins: the origins whose pages may read the answers
+    of the dashboard's endpoints.
     """
     application = Application(
         portal,
@@ -181,7 +188,9 @@ def portal_app(
         limits=limits or ClientLimits(portal.clock),
         observer=metrics,
     )
-    return PortalApp(application, others, body_timeout_s=body_timeout_s, cors_origins=cors_origins)
+    return PortalApp(
+        application, others, others_below=others_below, body_timeout_s=body_timeout_s, cors_origins=cors_origins
+    )
 
 
 def _call(scope: AsgiScope, path: str) -> Call:

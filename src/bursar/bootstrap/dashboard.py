@@ -1,0 +1,71 @@
+"""Make the dashboard from the settings: for `bursar up`, for the portal, and for a process that serves it alone."""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from bursar.bootstrap.accounts import accounts_of
+from bursar.bootstrap.composition import Composition
+from bursar.dashboard.application import dashboard_app
+from bursar.dashboard.parts import DashboardParts, SandboxParts
+from bursar.dashboard.sign_in.accounts import Accounts, DevelopmentAccounts
+from bursar.dashboard.state_file import StateFile
+from bursar.payments.clients import Client
+from bursar.portal.doors.asgi import AsgiApp
+from bursar.portal.use_cases.portal import Portal
+from bursar.private_files import TooOpen
+from bursar.reports.port import PaymentReports
+from bursar.startup import CannotStart
+
+STATE_FILE: Final = "dashboard.db"
+
+
+async def development_dashboard(
+    parts: Composition,
+    portal: Portal,
+    reports: PaymentReports,
+    client: Client,
+    *,
+    portal_url: str,
+    payment_url: str,
+) -> AsgiApp:
+    """Return the dashboard of `bursar up`: without passwords, and with the sandbox. Raises :class:`CannotStart`."""
+    sandbox = SandboxParts(client=client, portal_url=portal_url, payment_url=payment_url)
+    made = await dashboard_parts(parts, reports, DevelopmentAccounts(), portal=portal, sandbox=sandbox)
+    return dashboard_app(made)
+
+
+async def portal_dashboard(parts: Composition, portal: Portal | None, reports: PaymentReports) -> AsgiApp | None:
+    """Return the dashboard of the portal, or None if the settings turn it off. Raises :class:`CannotStart`."""
+    if not parts.settings.dashboard:
+        return None
+    return dashboard_app(await dashboard_parts(parts, reports, accounts_of(parts.settings), portal=portal))
+
+
+async def dashboard_parts(
+    parts: Composition,
+    reports: PaymentReports,
+    accounts: Accounts,
+    *,
+    portal: Portal | None = None,
+    sandbox: SandboxParts | None = None,
+) -> DashboardParts:
+    """Return the parts of the dashboard; without ``portal`` its pages only read. Raises :class:`CannotStart`."""
+    settings = parts.settings
+    try:
+        state = StateFile(Path(settings.data) / STATE_FILE)
+    except (TooOpen, OSError, sqlite3.Error) as error:
+        raise CannotStart(f"the dashboard's file {Path(settings.data) / STATE_FILE}: {error}") from error
+    return DashboardParts(
+        ledger=await parts.ledger(),
+        reports=reports,
+        fees=parts.fees,
+        clients=parts.clients,
+        accounts=accounts,
+        state=state,
+        clock=parts.clock,
+        environment=settings.environment,
+        own_url=settings.dashboard_url,
+        portal=portal,
+        sandbox=sandbox,
+    )

@@ -1,0 +1,107 @@
+"""The command ``bursar user``: add, list, change and remove the people that may sign in to the dashboard."""
+
+import sys
+from typing import Final
+
+import click
+
+from bursar.bootstrap.accounts import accounts_of
+from bursar.bootstrap.commands import refuse, settings_from
+from bursar.dashboard.sign_in.accounts import Account, AccountsError, AccountsFile, check_account, with_password
+from bursar.dashboard.sign_in.roles import ROLES, role_named
+from bursar.startup import CannotStart
+
+NO_LIMIT: Final = "all"
+_roles = click.option(
+    "--role", "roles", multiple=True, required=True, type=click.Choice(ROLES), help="May be repeated."
+)
+_client = click.option("--client", "clients", multiple=True, metavar="NAME", help="Sees only this client; repeatable.")
+_fee = click.option("--fee", "fees", multiple=True, metavar="KEY", help="Sees only this fee; may be repeated.")
+
+
+@click.group()
+def user() -> None:
+    """Manage the people that may sign in to the dashboard.
+
+    The accounts are in one file (BURSAR_ACCOUNTS, `accounts.json` in the data folder). A running dashboard reads it
+    again when it has changed.
+    """
+
+
+@user.command()
+@click.argument("name")
+@_roles
+@_client
+@_fee
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it.")
+def add(
+    name: str, roles: tuple[str, ...], clients: tuple[str, ...], fees: tuple[str, ...], password_stdin: bool
+) -> None:
+    """Add the person NAME, or give an existing one another password, roles and limits. Their sessions end."""
+    account = Account(name, frozenset(map(role_named, roles)), "", _limit(clients), _limit(fees))
+    accounts = _accounts()
+    try:
+        check_account(account)
+        password = sys.stdin.readline().rstrip("\n") if password_stdin else _asked_password()
+        accounts.save(with_password(account, password))
+    except (AccountsError, OSError) as error:
+        refuse(str(error))
+    click.echo(f"{name} may sign in as {', '.join(sorted(roles))}.")
+
+
+@user.command(name="list")
+def list_people() -> None:
+    """List the people, their roles, and the clients and fees that they may see."""
+    people = _accounts().all()
+    for each in people:
+        limits = f"clients {_limit_text(each.clients)}  fees {_limit_text(each.fees)}"
+        click.echo(f"{each.name:<24} {', '.join(sorted(each.roles)):<32} {limits}")
+    if not people:
+        click.echo("There is no account.")
+
+
+@user.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove the person NAME. Their sessions end."""
+    try:
+        _accounts().remove(name)
+    except (AccountsError, OSError) as error:
+        refuse(str(error))
+    click.echo(f"{name} is removed.")
+
+
+@user.command()
+@click.argument("name")
+@_roles
+def role(name: str, roles: tuple[str, ...]) -> None:
+    """Give the person NAME these roles instead of the present ones. They hold at once, also in open sessions."""
+    accounts = _accounts()
+    known = accounts.named(name)
+    if known is None:
+        refuse(f"account: must exist; got {name!r}")
+    try:
+        changed = Account(name, frozenset(map(role_named, roles)), known.password_hash, known.clients, known.fees)
+        accounts.save(changed)
+    except (AccountsError, OSError) as error:
+        refuse(str(error))
+    click.echo(f"{name} has the roles {', '.join(sorted(roles))}.")
+
+
+def _accounts() -> AccountsFile:
+    try:
+        return accounts_of(settings_from({}))
+    except CannotStart as error:
+        refuse(str(error))
+
+
+def _asked_password() -> str:
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _limit(names: tuple[str, ...]) -> frozenset[str] | None:
+    return frozenset(names) if names else None
+
+
+def _limit_text(names: frozenset[str] | None) -> str:
+    return NO_LIMIT if names is None else ", ".join(sorted(names))

@@ -1,0 +1,1 @@
+"""The pages of the dashboard, one file each. A handler takes a :class:`~bursar.dashboard.visit.Visit`."""

@@ -1,0 +1,99 @@
+"""Sign in, sign out here or everywhere, and the choices that a browser remembers: language, theme, keys."""
+
+import asyncio
+import math
+
+from starlette.responses import Response
+
+from bursar.dashboard.sign_in.accounts import Account, is_password
+from bursar.dashboard.text.catalogue import LANGUAGES
+from bursar.dashboard.visit import (
+    FORM_COOKIE,
+    KEYS_COOKIE,
+    LANGUAGE_COOKIE,
+    PREFERENCES_S,
+    SESSION_COOKIE,
+    THEME_COOKIE,
+    THEMES,
+    PageError,
+    Visit,
+)
+
+
+async def show_sign_in(visit: Visit) -> Response:
+    """Show the form, or the choice of roles where no password is needed."""
+    return _form(visit, visit.request.query_params.get("next", ""))
+
+
+async def sign_in(visit: Visit) -> Response:
+    """Begin a session with a new token, if the password is right."""
+    name, following = visit.field("name").lower(), visit.field("next")
+    accounts = visit.parts.accounts
+    if not accounts.needs_password:
+        account = accounts.named(name)
+    else:
+        wait_s = await asyncio.to_thread(visit.site.throttle.wait_s, name, visit.address)
+        if wait_s > 0:
+            raise PageError(429, "errors.too_many_sign_ins", minutes=math.ceil(wait_s / 60), wait_s=math.ceil(wait_s))
+        account = accounts.named(name)
+        loop, given = asyncio.get_running_loop(), visit.form.get("password", "")
+        if not await loop.run_in_executor(visit.site.password_checks, is_password, account, given):
+            account = None
+    if account is None:
+        await asyncio.to_thread(visit.site.throttle.count_failure, name, visit.address)
+        await visit.log("sign_in_failed", name)
+        return _form(visit, following, name=name, failed=True)
+    return await _begin(visit, account, following)
+
+
+async def _begin(visit: Visit, account: Account, following: str) -> Response:
+    if visit.session is not None:
+        await asyncio.to_thread(visit.site.sessions.end, visit.session)
+    visit.session, cookie = await asyncio.to_thread(visit.site.sessions.begin, account, visit.address)
+    visit.set_cookie(SESSION_COOKIE, cookie)
+    visit.set_cookie(FORM_COOKIE, "", 0)
+    await visit.log("signed_in", "")
+    return visit.redirect(following)
+
+
+async def sign_out(visit: Visit) -> Response:
+    """End this session."""
+    assert visit.session is not None
+    await visit.log("signed_out", "")
+    await asyncio.to_thread(visit.site.sessions.end, visit.session)
+    visit.set_cookie(SESSION_COOKIE, "", 0)
+    return visit.redirect(visit.path("sign_in"))
+
+
+async def sign_out_everywhere(visit: Visit) -> Response:
+    """End every session of the account."""
+    count = await asyncio.to_thread(visit.site.sessions.end_all, visit.account.name)
+    await visit.log("signed_out_everywhere", "", sessions=count)
+    visit.set_cookie(SESSION_COOKIE, "", 0)
+    return visit.redirect(visit.path("sign_in"))
+
+
+async def save_preferences(visit: Visit) -> Response:
+    """Remember a choice of language, theme or keys in this browser."""
+    for cookie, field, choices in (
+        (LANGUAGE_COOKIE, "language", LANGUAGES),
+        (THEME_COOKIE, "theme", THEMES),
+        (KEYS_COOKIE, "keys", ("on", "off")),
+    ):
+        if visit.field(field) in choices:
+            visit.set_cookie(cookie, visit.field(field), PREFERENCES_S)
+    return visit.redirect(visit.field("back"))
+
+
+def _form(visit: Visit, following: str, *, name: str = "", failed: bool = False) -> Response:
+    accounts = visit.parts.accounts
+    return visit.page(
+        "sign_in.html",
+        http_status=401 if failed else 200,
+        needs_password=accounts.needs_password,
+        people=[] if accounts.needs_password else accounts.all(),
+        has_accounts=bool(accounts.all()),
+        following=following,
+        name=name,
+        failed=failed,
+    )

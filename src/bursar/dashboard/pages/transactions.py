@@ -1,0 +1,136 @@
+"""The page "Transactions": filters, search, totals, pages of rows, and the export of exactly what is shown."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any, Final
+
+from starlette.responses import Response, StreamingResponse
+
+from bursar.dashboard.formatting import cell_text, eastern
+from bursar.dashboard.queries.filters import STATUS_CHOICES, TransactionFilter, read_filter
+from bursar.dashboard.queries.periods import PERIODS, period_of_days
+from bursar.dashboard.queries.search import Search, read_search
+from bursar.dashboard.queries.transactions import Cursor, choices_of, every_transaction, transactions_page
+from bursar.dashboard.visit import Visit
+from bursar.portal.contract.periods import court_day
+
+METADATA: Final = "metadata"
+EXPORTED: Final = (
+    "agency_tracking_id", "client", "reference", "fee", "amount", "status", "payment_method", "paygov_tracking_id",
+    "transaction_status", "return_code", "return_detail", "created_at", "updated_at", "final_on",
+)  # fmt: skip
+TABLE_COLUMNS: Final = ("started", "status", "amount", "fee", "client", "method", "collected")
+"""The sortable columns of the table, by their names in SORTS."""
+
+
+async def to_transactions(visit: Visit) -> Response:
+    """Go on to the transactions."""
+    return visit.redirect(visit.path("transactions"))
+
+
+async def show_transactions(visit: Visit) -> Response:
+    """Show one page of what the URL asks for. Another URL with the same filter is redirected to the usual one.
+
+    A period that was chosen by name becomes its days, so the URL shows the same tomorrow.
+    """
+    today = court_day(visit.parts.clock())
+    found, problems = read_filter(visit.query, today)
+    asked = [(name, value) for name, value in visit.query if name not in ("after", "before", "value")]
+    if not problems and asked != found.query():
+        return visit.redirect(visit.path("transactions", found.query()), whole_page=False)
+    search = search_of(visit, found, today)
+    page = await transactions_page(visit.parts.reports, found, visit.account, search, _cursor_of(visit))
+    if found.search:
+        await visit.log("searched", visit.route.path, search=found.search, count=page.total.count)
+    return visit.page(
+        "transactions.html",
+        filter=found,
+        problems=problems,
+        period=period_of_days(found.first, found.last, today) or ("any" if found.first is found.last is None else ""),
+        periods=list(PERIODS),
+        choices=await choices_of(visit.parts.reports, visit.account),
+        statuses=STATUS_CHOICES,
+        columns=TABLE_COLUMNS,
+        rows=[_row(visit, row, search) for row in page.rows],
+        page=page,
+        link_here=visit.path("transactions", found.query()),
+        next_page=_beside(visit, found, page.next),
+        previous_page=_beside(visit, found, page.previous),
+        has_filter=bool(found.query(sort="started", order="desc")),
+        payment_path=lambda row: visit.path("payment", client=row["client"], reference=row["reference"]),
+        status_label=lambda value: visit.text.label("status", value),
+        method_label=lambda value: visit.text.label("methods", value),
+        plain_label=str,
+    )
+
+
+async def export_csv(visit: Visit) -> Response:
+    """Send every transaction of the filter as CSV; with ``personal=yes`` with the metadata, which are personal data."""
+    today = court_day(visit.parts.clock())
+    found, _ = read_filter(visit.query, today)
+    personal = visit.request.query_params.get("personal") == "yes"
+    columns = (*EXPORTED, METADATA) if personal else EXPORTED
+    await visit.log("exported", visit.route.path, filter=dict(found.query()), personal_data=personal, format="csv")
+    chunks = every_transaction(visit.parts.reports, found, visit.account, search_of(visit, found, today))
+    name = f"transactions-{today.isoformat()}.csv"
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return StreamingResponse(_csv(chunks, columns), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def search_of(visit: Visit, found: TransactionFilter, today: date) -> Search:
+    """Return what the search box of a filter asks for, within what the person may see."""
+    fees = visit.parts.fees
+    names = {key: fees.name(key) for key in fees.keys}
+    return read_search(found.search, today, fee_names=names, with_metadata=visit.may_see_personal_data)
+
+
+async def _csv(chunks: AsyncIterator[list[dict[str, Any]]], columns: tuple[str, ...]) -> AsyncIterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerow(columns)
+    async for rows in chunks:
+        for row in rows:
+            writer.writerow([_cell(row[column]) for column in columns])
+        yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def _taken(buffer: io.StringIO) -> str:
+    content = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return content
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if hasattr(value, "astimezone"):
+        return eastern(value).isoformat(timespec="milliseconds")
+    return cell_text(value)
+
+
+def _cursor_of(visit: Visit) -> Cursor | None:
+    query = visit.request.query_params
+    for side in ("after", "before"):
+        if query.get(side):
+            value = query.get("value")
+            return Cursor(query[side], value, "after" if side == "after" else "before")
+    return None
+
+
+def _beside(visit: Visit, found: TransactionFilter, cursor: Cursor | None) -> str | None:
+    if cursor is None:
+        return None
+    place: list[tuple[str, str]] = [(cursor.side, cursor.agency_tracking_id)]
+    place += [("value", cursor.value)] if cursor.value is not None else []
+    return visit.path("transactions", [*found.query(), *place])
+
+
+def _row(visit: Visit, row: dict[str, Any], search: Search) -> dict[str, Any]:
+    return {
+        **row,
+        "reasons": [visit.text(each.key, **each.fields) for each in search.reasons(row)],
+    }

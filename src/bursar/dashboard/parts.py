@@ -1,0 +1,51 @@
+"""The parts of the dashboard, which the composition root passes in."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bursar.clock import Clock
+from bursar.dashboard.sign_in.accounts import Accounts
+from bursar.dashboard.state_file import StateFile
+from bursar.payments.clients import Client, Clients
+from bursar.payments.fees import FeeCatalogue
+from bursar.payments.ledger.ledger import Ledger
+from bursar.reports.port import PaymentReports
+
+if TYPE_CHECKING:
+    from bursar.portal.use_cases.portal import Portal
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxParts:
+    """The parts of the sandbox: it acts as the application ``client``; a payer can reach both URLs."""
+
+    client: Client
+    portal_url: str
+    payment_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardParts:
+    """The parts of the pages.
+
+    ``portal``: runs the actions of operators; None for pages that only read. ``own_url``: the address under which
+    people reach the pages; None for loopback alone. ``sandbox``: the page that makes payments, under `bursar up`.
+    """
+
+    ledger: Ledger
+    reports: PaymentReports
+    fees: FeeCatalogue
+    clients: Clients
+    accounts: Accounts
+    state: StateFile
+    clock: Clock
+    environment: str = "unknown"
+    own_url: str | None = None
+    portal: "Portal | None" = None
+    sandbox: SandboxParts | None = None
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether people reach the pages over TLS."""
+        return self.own_url is not None and urlsplit(self.own_url).scheme == "https"

@@ -1,0 +1,221 @@
+"""The filter of the transactions page: read from a URL, written back to one, and turned into SQL.
+
+Two URLs with the same filter show the same transactions: a period that is chosen by name becomes its two days.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Final, Literal
+
+from bursar.dashboard.queries.conditions import SqlCondition, one_of
+from bursar.dashboard.queries.periods import PERIODS, days_of_period
+from bursar.payments.status import STATUSES
+from bursar.portal.contract.periods import YEAR_MAX, YEAR_MIN
+
+Dated = Literal["started", "collected"]
+
+CHOICES_MAX: Final = 100
+TEXT_CHARS_MAX: Final = 200
+AMOUNT_MAX: Final = Decimal("999999999999.99")
+UNKNOWN: Final = "unknown"
+"""The choice of attempts whose outcome is unknown, beside the statuses."""
+STATUS_CHOICES: Final = (*STATUSES, UNKNOWN)
+SORTS: Final[Mapping[str, str]] = {
+    "started": "created_at",
+    "changed": "updated_at",
+    "collected": "final_on",
+    "amount": "amount",
+    "status": "status",
+    "fee": "fee",
+    "client": "client",
+    "method": "payment_method",
+}
+"""Name of a sort order in a URL → the column."""
+DEFAULT_SORT: Final = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFilter:
+    """The filter of the transactions page. Days are Eastern time's and inclusive; amounts are dollars and inclusive.
+
+    ``dated``: whether the days are those on which attempts started, or on which money was collected.
+    """
+
+    dated: Dated = "started"
+    first: date | None = None
+    last: date | None = None
+    statuses: tuple[str, ...] = ()
+    fees: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    code: str = ""
+    amount_min: Decimal | None = None
+    amount_max: Decimal | None = None
+    search: str = ""
+    sort: str = DEFAULT_SORT
+    order: Literal["asc", "desc"] = "desc"
+
+    def conditions(self) -> list[SqlCondition]:
+        """Return the conditions on a row of ``payments``, without those of the search."""
+        found = []
+        day = "created_on" if self.dated == "started" else "final_on"
+        if self.dated == "collected":
+            found.append(SqlCondition("status = 'processed'"))
+        if self.first is not None:
+            found.append(SqlCondition(f"{day} >= CAST($first AS DATE)", {"first": self.first.isoformat()}))
+        if self.last is not None:
+            found.append(SqlCondition(f"{day} <= CAST($last AS DATE)", {"last": self.last.isoformat()}))
+        if self.statuses:
+            found.append(_status_condition(self.statuses))
+        for column, values in (("fee", self.fees), ("client", self.clients), ("payment_method", self.methods)):
+            if values:
+                found.append(one_of(column, column, values))
+        if self.code:
+            found.append(SqlCondition("starts_with(return_code, $code)", {"code": self.code}))
+        if self.amount_min is not None:
+            low = {"amount_min": f"{self.amount_min:f}"}
+            found.append(SqlCondition("amount >= CAST($amount_min AS DECIMAL(18,2))", low))
+        if self.amount_max is not None:
+            high = {"amount_max": f"{self.amount_max:f}"}
+            found.append(SqlCondition("amount <= CAST($amount_max AS DECIMAL(18,2))", high))
+        return found
+
+    def query(self, **changes: object) -> list[tuple[str, str]]:
+        """Return the parameters of the URL that shows this filter with ``changes`` of its fields."""
+        shown = replace(self, **changes)  # type: ignore[arg-type]  # names and values are those of the fields
+        pairs: list[tuple[str, str]] = []
+        for name, value in (("q", shown.search), ("dated", "" if shown.dated == "started" else shown.dated)):
+            pairs += [(name, value)] if value else []
+        pairs += [("from", shown.first.isoformat())] if shown.first else []
+        pairs += [("to", shown.last.isoformat())] if shown.last else []
+        for name, values in (
+            ("status", shown.statuses), ("fee", shown.fees), ("client", shown.clients), ("method", shown.methods)
+        ):  # fmt: skip
+            pairs += [(name, value) for value in values]
+        pairs += [("code", shown.code)] if shown.code else []
+        pairs += [("min", f"{shown.amount_min:f}")] if shown.amount_min is not None else []
+        pairs += [("max", f"{shown.amount_max:f}")] if shown.amount_max is not None else []
+        if (shown.sort, shown.order) != (DEFAULT_SORT, "desc"):
+            pairs += [("sort", shown.sort), ("order", shown.order)]
+        return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class FilterProblem:
+    """A field of the filter that cannot be used: its name, the key of the text that says why, and its value."""
+
+    field: str
+    key: str
+    value: str
+
+
+def read_filter(pairs: Iterable[tuple[str, str]], today: date) -> tuple[TransactionFilter, list[FilterProblem]]:
+    """Return the filter of a URL, and the fields that cannot be used, which the filter leaves out."""
+    read = _Reader(pairs)
+    first, last = read.day("from"), read.day("to")
+    period = read.one("period")
+    if period in PERIODS:
+        first, last = days_of_period(period, today)
+    elif period not in ("", "any"):
+        read.add_problem("period", "choice", period)
+    if first is not None and last is not None and first > last:
+        read.add_problem("to", "order_of_days", last.isoformat())
+        last = None
+    low, high = read.amount("min"), read.amount("max")
+    if low is not None and high is not None and low > high:
+        read.add_problem("max", "order_of_amounts", f"{high:f}")
+        high = None
+    found = TransactionFilter(
+        dated="collected" if read.choice("dated", ("started", "collected"), "started") == "collected" else "started",
+        first=first,
+        last=last,
+        statuses=read.choices("status", STATUS_CHOICES),
+        fees=read.many("fee"),
+        clients=read.many("client"),
+        methods=read.many("method"),
+        code=read.one("code"),
+        amount_min=low,
+        amount_max=high,
+        search=read.one("q"),
+        sort=read.choice("sort", tuple(SORTS), DEFAULT_SORT),
+        order="asc" if read.choice("order", ("asc", "desc"), "desc") == "asc" else "desc",
+    )
+    return found, read.problems
+
+
+class _Reader:
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._pairs = list(pairs)
+        self.problems: list[FilterProblem] = []
+
+    def add_problem(self, field: str, key: str, value: str) -> None:
+        self.problems.append(FilterProblem(field, key, value))
+
+    def one(self, name: str) -> str:
+        value = next((value.strip() for key, value in self._pairs if key == name), "")
+        if len(value) > TEXT_CHARS_MAX:
+            self.add_problem(name, "too_long", f"{value[:20]}…")
+            return ""
+        return value
+
+    def many(self, name: str) -> tuple[str, ...]:
+        values = dict.fromkeys(value.strip() for key, value in self._pairs if key == name and value.strip())
+        return tuple(value for value in list(values)[:CHOICES_MAX] if len(value) <= TEXT_CHARS_MAX)
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        value = self.one(name)
+        if value and value not in choices:
+            self.add_problem(name, "choice", value)
+        return value if value in choices else default
+
+    def choices(self, name: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+        values = self.many(name)
+        for value in values:
+            if value not in choices:
+                self.add_problem(name, "choice", value)
+        return tuple(value for value in choices if value in values)
+
+    def day(self, name: str) -> date | None:
+        value = self.one(name)
+        if not value:
+            return None
+        try:
+            found = date.fromisoformat(value)
+        except ValueError:
+            found = None
+        if found is None or not YEAR_MIN <= found.year <= YEAR_MAX:
+            self.add_problem(name, "day", value)
+            return None
+        return found
+
+    def amount(self, name: str) -> Decimal | None:
+        value = self.one(name)
+        if not value:
+            return None
+        found = read_dollars(value)
+        if found is None:
+            self.add_problem(name, "amount", value)
+        return found
+
+
+def read_dollars(text: str) -> Decimal | None:
+    """Return the amount in a text such as ``$1,234.50``; None if it is not an amount of at most two decimals."""
+    plain = text.strip().removeprefix("$").replace(",", "").strip()
+    if not plain.isascii() or not plain.replace(".", "", 1).isdigit():
+        return None
+    try:
+        found = Decimal(plain)
+    except InvalidOperation:
+        return None
+    exponent = found.as_tuple().exponent
+    return found if isinstance(exponent, int) and exponent >= -2 and found <= AMOUNT_MAX else None
+
+
+def _status_condition(statuses: tuple[str, ...]) -> SqlCondition:
+    plain = [status for status in statuses if status != UNKNOWN]
+    found = one_of("status", "status", plain)
+    if UNKNOWN not in statuses:
+        return found
+    return SqlCondition(f"{found.sql} OR outcome_unknown" if plain else "outcome_unknown", found.values)

@@ -1,0 +1,74 @@
+"""The periods that a person chooses by name, as first and last days in Eastern time."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import Final
+
+from bursar.portal.contract.periods import FISCAL_YEAR_FIRST_MONTH
+
+Days = tuple[date, date]
+
+
+def _month(day: date) -> Days:
+    first = day.replace(day=1)
+    return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+
+def _quarter(day: date) -> Days:
+    first = day.replace(month=3 * ((day.month - 1) // 3) + 1, day=1)
+    return first, (first + timedelta(days=93)).replace(day=1) - timedelta(days=1)
+
+
+def _week(day: date) -> Days:
+    first = day - timedelta(days=day.isoweekday() % 7)  # from Sunday, as everywhere in the court
+    return first, first + timedelta(days=6)
+
+
+def _fiscal_year(day: date) -> Days:
+    year = day.year if day.month >= FISCAL_YEAR_FIRST_MONTH else day.year - 1
+    return date(year, FISCAL_YEAR_FIRST_MONTH, 1), date(year + 1, FISCAL_YEAR_FIRST_MONTH, 1) - timedelta(days=1)
+
+
+def _before(period: Callable[[date], Days]) -> Callable[[date], Days]:
+    return lambda today: period(period(today)[0] - timedelta(days=1))
+
+
+PERIODS: Final[Mapping[str, Callable[[date], Days]]] = {
+    "today": lambda today: (today, today),
+    "yesterday": lambda today: (today - timedelta(days=1), today - timedelta(days=1)),
+    "this_week": _week,
+    "last_week": _before(_week),
+    "this_month": _month,
+    "last_month": _before(_month),
+    "this_quarter": _quarter,
+    "last_quarter": _before(_quarter),
+    "this_fiscal_year": _fiscal_year,
+    "last_fiscal_year": _before(_fiscal_year),
+    "last_30_days": lambda today: (today - timedelta(days=29), today),
+    "last_90_days": lambda today: (today - timedelta(days=89), today),
+}
+"""Name of a period → its first and last day, given today's date."""
+
+
+def days_of_period(name: str, today: date) -> Days:
+    """Return the first and the last day of a period. Raises ``KeyError`` for an unknown name."""
+    return PERIODS[name](today)
+
+
+def period_of_days(first: date | None, last: date | None, today: date) -> str | None:
+    """Return the name of the period with these days; None if none has them."""
+    if first is None or last is None:
+        return None
+    return next((name for name, days in PERIODS.items() if days(today) == (first, last)), None)
+
+
+def period_before(first: date, last: date) -> Days:
+    """Return the days that a period is compared with: as many days, directly before it.
+
+    A whole calendar month, quarter or fiscal year is compared with the one before.
+    """
+    for whole in (_month, _quarter, _fiscal_year):
+        if whole(first) == (first, last):
+            return _before(whole)(first)
+    days = (last - first).days + 1
+    return first - timedelta(days=days), first - timedelta(days=1)

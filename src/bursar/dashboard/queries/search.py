@@ -1,0 +1,285 @@
+"""The search box: what a person types, as conditions, and why each transaction matched.
+
+    $60.00 · 60.00 · >500 · <=20 · $100-$200     amounts
+    processed · failed · unknown                  statuses, in any of our languages
+    10/01/2026 · 2026-10-01 · last week · May 2026   days on which attempts started
+    anything else                                 the begin of an id, a return code, a client, a fee, a metadata value
+
+All parts must match. Metadata are searched only for people who may see personal data.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from bursar.dashboard.queries.conditions import SqlCondition, all_of, one_of
+from bursar.dashboard.queries.filters import UNKNOWN, read_dollars
+from bursar.dashboard.queries.periods import PERIODS, days_of_period
+from bursar.dashboard.text.catalogue import LANGUAGES, text_in
+from bursar.payments.status import STATUSES
+
+TERMS_MAX: Final = 8
+ID_PREFIX_CHARS_MIN: Final = 4
+_AMOUNT: Final = r"\$?\d[\d,]*(?:\.\d{1,2})?"
+_COMPARED: Final = re.compile(rf"(>=|<=|>|<)\s*({_AMOUNT})")
+_RANGE: Final = re.compile(rf"(\${_AMOUNT[3:]})\s*(?:-|–|\.\.)\s*({_AMOUNT})")
+_EXACT: Final = re.compile(r"\$\d[\d,]*(?:\.\d{1,2})?|\d[\d,]*\.\d{2}")
+_US_DAY: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_ISO_DAY: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_MONTH: Final = re.compile(r"(\d{1,2})/(\d{4})")
+_END: Final = r"(?=\s|$)"
+_QUOTED: Final = re.compile(r'"([^"]+)"')
+_WORD: Final = re.compile(r"\S+")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a transaction matched: the key of a text in the catalogue, and its fields."""
+
+    key: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a search. ``reason``: why a row matches it."""
+
+    condition: SqlCondition
+    reason: Callable[[Row], Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search that was understood."""
+
+    terms: tuple[Term, ...] = ()
+
+    @property
+    def condition(self) -> SqlCondition:
+        """The condition that every part matches."""
+        return all_of(term.condition for term in self.terms)
+
+    def reasons(self, row: Row) -> list[Reason]:
+        """Return why a row matched: one reason for each part."""
+        return [term.reason(row) for term in self.terms]
+
+
+def read_search(text: str, today: date, *, fee_names: Mapping[str, str], with_metadata: bool) -> Search:
+    """Return what ``text`` asks for. ``fee_names``: key → name. Parts after the first ``TERMS_MAX`` are left out."""
+    terms: list[Term] = []
+    position = 0
+    while position < len(text) and len(terms) < TERMS_MAX:
+        if text[position].isspace():
+            position += 1
+            continue
+        term, position = _next_term(text, position, today, len(terms), fee_names, with_metadata)
+        terms.append(term)
+    return Search(tuple(terms))
+
+
+def _next_term(
+    text: str, position: int, today: date, number: int, fee_names: Mapping[str, str], with_metadata: bool
+) -> tuple[Term, int]:
+    for read in (_amount_at, _days_at, _status_at):
+        found = read(text, position, today, number)
+        if found is not None:
+            return found
+    quoted = _QUOTED.match(text, position)
+    word = quoted or _WORD.match(text, position)
+    assert word is not None, "the position is not at a space"
+    wanted = quoted[1] if quoted else word[0]
+    return _text_term(wanted.strip().lower(), number, fee_names, with_metadata=with_metadata), word.end()
+
+
+Found = tuple[Term, int] | None
+
+
+def _amount_at(text: str, position: int, today: date, number: int) -> Found:
+    between = _match(_RANGE, text, position)
+    if between:
+        low, high = read_dollars(between[1]), read_dollars(between[2])
+        if low is not None and high is not None:
+            return _amount_term(number, [(">=", low), ("<=", high)]), between.end()
+    compared = _match(_COMPARED, text, position)
+    if compared:
+        amount = read_dollars(compared[2])
+        if amount is not None:
+            return _amount_term(number, [(compared[1], amount)]), compared.end()
+    exact = _match(_EXACT, text, position)
+    if exact:
+        amount = read_dollars(exact[0])
+        if amount is not None:
+            return _amount_term(number, [("=", amount)]), exact.end()
+    return None
+
+
+def _amount_term(number: int, bounds: Sequence[tuple[str, Decimal]]) -> Term:
+    values = {f"s{number}_{at}": f"{amount:f}" for at, (_, amount) in enumerate(bounds)}
+    sql = " AND ".join(
+        f"amount {operator} CAST($s{number}_{at} AS DECIMAL(18,2))" for at, (operator, _) in enumerate(bounds)
+    )
+    return Term(SqlCondition(sql, values), lambda row: Reason("search.why.amount", {}))
+
+
+def _days_at(text: str, position: int, today: date, number: int) -> Found:
+    for phrase, name in _period_phrases():
+        if text[position : position + len(phrase)].lower() == phrase and _ends(text, position + len(phrase)):
+            return _days_term(number, *days_of_period(name, today)), position + len(phrase)
+    for pattern, read in _DAY_FORMS:
+        found = _match(pattern, text, position)
+        if found:
+            days = read(found)
+            if days is not None:
+                return _days_term(number, *days), found.end()
+    for phrase, month in _month_phrases():
+        end = position + len(phrase)
+        year = re.match(r"\s+(\d{4})" + _END, text[end:])
+        if text[position:end].lower() == phrase and year:
+            days = _whole_month(int(year[1]), month)
+            if days is not None:
+                return _days_term(number, *days), end + year.end()
+    return None
+
+
+def _days_term(number: int, first: date, last: date) -> Term:
+    values = {f"s{number}_first": first.isoformat(), f"s{number}_last": last.isoformat()}
+    sql = f"created_on BETWEEN CAST($s{number}_first AS DATE) AND CAST($s{number}_last AS DATE)"
+    return Term(SqlCondition(sql, values), lambda row: Reason("search.why.started", {}))
+
+
+def _status_at(text: str, position: int, today: date, number: int) -> Found:
+    word = _WORD.match(text, position)
+    status = _status_words().get(word[0].lower()) if word else None
+    if word is None or status is None:
+        return None
+    if status == UNKNOWN:
+        condition = SqlCondition("outcome_unknown")
+    elif status in STATUSES:
+        condition = SqlCondition(f"status = $s{number}", {f"s{number}": status})
+    else:
+        condition = SqlCondition(f"payment_status = $s{number}", {f"s{number}": status})
+    return Term(condition, lambda row: Reason("search.why.status", {})), word.end()
+
+
+def _text_term(wanted: str, number: int, fee_names: Mapping[str, str], *, with_metadata: bool) -> Term:
+    name = f"s{number}"
+    fees = sorted(key for key, fee in fee_names.items() if wanted in fee.lower() or wanted == key.lower())
+    alternatives = [
+        SqlCondition(f"lower(return_code) = ${name}", {name: wanted}),
+        SqlCondition(f"lower(client) = ${name}"),
+    ]
+    if len(wanted) >= ID_PREFIX_CHARS_MIN:
+        alternatives += [
+            SqlCondition(f"starts_with(lower({column}), ${name})")
+            for column in ("agency_tracking_id", "paygov_tracking_id", "reference")
+        ]
+    if fees:
+        alternatives.append(one_of("fee", f"{name}_fee", fees))
+    amount = read_dollars(wanted)
+    if amount is not None:
+        alternatives.append(
+            SqlCondition(f"amount = CAST(${name}_amount AS DECIMAL(18,2))", {f"{name}_amount": f"{amount:f}"})
+        )
+    if with_metadata:
+        alternatives.append(SqlCondition(_in_metadata(name, wanted)))
+    values: dict[str, Any] = {}
+    for each in alternatives:
+        values |= each.values
+    sql = " OR ".join(f"({each.sql})" for each in alternatives)
+    return Term(SqlCondition(sql, values), lambda row: _text_reason(row, wanted, fees, amount))
+
+
+def _in_metadata(name: str, wanted: str) -> str:
+    values = f"contains(lower(array_to_string(json_extract_string(metadata, '$.*'), chr(31))), ${name})"
+    # The stored JSON has letters outside of ASCII as escapes, so only plain text can be found in it directly.
+    plain = wanted.isascii() and '"' not in wanted and "\\" not in wanted
+    return f"contains(lower(metadata), ${name}) AND {values}" if plain else values
+
+
+def _text_reason(row: Row, wanted: str, fees: Sequence[str], amount: Decimal | None) -> Reason:
+    for column in ("agency_tracking_id", "paygov_tracking_id", "reference"):
+        if len(wanted) >= ID_PREFIX_CHARS_MIN and str(row[column] or "").lower().startswith(wanted):
+            return Reason(f"search.why.{column}", {})
+    if str(row["return_code"] or "").lower() == wanted:
+        return Reason("search.why.return_code", {})
+    if str(row["client"]).lower() == wanted:
+        return Reason("search.why.client", {})
+    if row["fee"] in fees:
+        return Reason("search.why.fee", {})
+    if amount is not None and row["amount"] == amount:
+        return Reason("search.why.amount", {})
+    for name, value in json.loads(row["metadata"] or "{}").items():
+        if wanted in (value if isinstance(value, str) else json.dumps(value)).lower():
+            return Reason("search.why.metadata", {"name": str(name)})
+    return Reason("search.why.metadata", {"name": ""})
+
+
+# Words ------------------------------------------------------------------------------------------------------------
+
+
+def _period_phrases() -> list[tuple[str, str]]:
+    """Return (phrase, period) of every language, longest first."""
+    found = [
+        (phrase.strip().lower(), name)
+        for language in LANGUAGES
+        for name in PERIODS
+        for phrase in text_in(language)(f"search.periods.{name}").split(",")
+    ]
+    return sorted(found, key=lambda each: -len(each[0]))
+
+
+def _month_phrases() -> list[tuple[str, int]]:
+    found = [
+        (text_in(language)(f"dates.{names}.{month}").lower().rstrip("."), month)
+        for language in LANGUAGES
+        for names in ("months", "short_months")
+        for month in range(1, 13)
+    ]
+    return sorted(found, key=lambda each: -len(each[0]))
+
+
+def _status_words() -> dict[str, str]:
+    """Return word → status of an attempt, payment status, or ``unknown``."""
+    words = {status: status for status in (*STATUSES, "success", UNKNOWN)}
+    for language in LANGUAGES:
+        for status in (*STATUSES, UNKNOWN):
+            words[text_in(language)(f"status.{status}").lower()] = status
+    return words
+
+
+def _match(pattern: re.Pattern[str], text: str, position: int) -> re.Match[str] | None:
+    found = pattern.match(text, position)
+    return found if found and _ends(text, found.end()) else None
+
+
+def _ends(text: str, position: int) -> bool:
+    return position >= len(text) or text[position].isspace()
+
+
+def _day(year: int, month: int, day: int) -> tuple[date, date] | None:
+    try:
+        found = date(year, month, day)
+    except ValueError:
+        return None
+    return found, found
+
+
+def _whole_month(year: int, month: int) -> tuple[date, date] | None:
+    try:
+        first = date(year, month, 1)
+        return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None
+
+
+_DAY_FORMS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[date, date] | None]], ...]] = (
+    (_US_DAY, lambda found: _day(int(found[3]), int(found[1]), int(found[2]))),
+    (_ISO_DAY, lambda found: _day(int(found[1]), int(found[2]), int(found[3]))),
+    (_MONTH, lambda found: _whole_month(int(found[2]), int(found[1]))),
+)

@@ -1,0 +1,169 @@
+"""One page of transactions with the counts and totals of the whole filter, all of one state of the payments."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from bursar.dashboard.queries.conditions import SqlCondition, all_of, visible_to
+from bursar.dashboard.queries.filters import SORTS, TransactionFilter
+from bursar.dashboard.queries.search import Search
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.payments.records import ZERO
+from bursar.reports.port import PaymentReports
+from bursar.reports.sql.answer import Question
+
+PAGE_ROWS: Final = 50
+EXPORT_CHUNK_ROWS: Final = 10_000
+COLUMNS: Final = (
+    "agency_tracking_id", "client", "reference", "fee", "amount", "status", "payment_status", "payment_method",
+    "transaction_status", "paygov_tracking_id", "return_code", "return_detail", "outcome_unknown", "metadata",
+    "created_at", "updated_at", "created_on", "final_on",
+)  # fmt: skip
+_CASTS: Final[Mapping[str, str]] = {
+    "created_at": "TIMESTAMP WITH TIME ZONE",
+    "updated_at": "TIMESTAMP WITH TIME ZONE",
+    "final_on": "DATE",
+    "amount": "DECIMAL(18,2)",
+}
+NO_SEARCH: Final = Search()
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two rows of a sorted list: beside the row with this id and this value of the sort column."""
+
+    agency_tracking_id: str
+    value: str | None
+    side: Literal["after", "before"]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many attempts, and their amount in dollars."""
+
+    count: int = 0
+    amount: Decimal = ZERO
+
+    def __add__(self, other: "Total") -> "Total":
+        return Total(self.count + other.count, self.amount + other.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPage:
+    """Rows (column → value), the totals of the filter by payment status, and the cursors of the pages beside it."""
+
+    rows: list[dict[str, Any]]
+    totals: Mapping[str, Total]
+    as_of: float
+    next: Cursor | None
+    previous: Cursor | None
+
+    @property
+    def total(self) -> Total:
+        """The total over all payment statuses."""
+        return sum(self.totals.values(), Total())
+
+
+def where_of(found: TransactionFilter, account: Account, search: Search = NO_SEARCH) -> SqlCondition:
+    """Return the condition of everything that a filter shows to an account."""
+    return all_of([*found.conditions(), *([search.condition] if search.terms else []), visible_to(account)])
+
+
+async def transactions_page(
+    reports: PaymentReports, found: TransactionFilter, account: Account, search: Search, cursor: Cursor | None
+) -> TransactionPage:
+    """Return one page and the totals of the whole filter, of one state."""
+    where = where_of(found, account, search)
+    beside = all_of([where, _beside(found, cursor)])
+    backwards = cursor is not None and cursor.side == "before"
+    listed = f"SELECT {', '.join(COLUMNS)} FROM payments WHERE {beside.sql} ORDER BY {_order(found, backwards)} "
+    rows, totals = await reports.answers(
+        [
+            Question(f"{listed} LIMIT {PAGE_ROWS + 1}", beside.values),
+            Question(
+                f"SELECT payment_status, count(*), sum(amount) FROM payments WHERE {where.sql} GROUP BY payment_status",
+                where.values,
+            ),
+        ]
+    )
+    shown = rows.dicts()
+    has_more = len(shown) > PAGE_ROWS
+    shown = shown[:PAGE_ROWS]
+    if backwards:
+        shown.reverse()
+    has_next = bool(shown) and (has_more or backwards)
+    has_previous = bool(shown) and (has_more if backwards else cursor is not None)
+    return TransactionPage(
+        shown,
+        {name: Total(count, amount) for name, count, amount in totals.rows},
+        rows.as_of,
+        _cursor(found, shown[-1], "after") if has_next else None,
+        _cursor(found, shown[0], "before") if has_previous else None,
+    )
+
+
+async def every_transaction(
+    reports: PaymentReports, found: TransactionFilter, account: Account, search: Search
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """Yield all rows of a filter in its order, ``EXPORT_CHUNK_ROWS`` at a time."""
+    where = where_of(found, account, search)
+    cursor: Cursor | None = None
+    while True:
+        beside = all_of([where, _beside(found, cursor)])
+        listed = f"SELECT {', '.join(COLUMNS)} FROM payments WHERE {beside.sql} ORDER BY {_order(found, False)}"
+        [answer] = await reports.answers([Question(f"{listed} LIMIT {EXPORT_CHUNK_ROWS}", beside.values)])
+        rows = answer.dicts()
+        if rows:
+            yield rows
+        if len(rows) < EXPORT_CHUNK_ROWS:
+            return
+        cursor = _cursor(found, rows[-1], "after")
+
+
+async def choices_of(reports: PaymentReports, account: Account) -> Mapping[str, list[str]]:
+    """Return the clients, fees and payment methods that occur in what the account may see."""
+    where = visible_to(account)
+    columns = ("client", "fee", "payment_method")
+    answers = await reports.answers(
+        [
+            Question(
+                f"SELECT DISTINCT {column} FROM payment_days WHERE {where.sql} ORDER BY 1 NULLS LAST", where.values
+            )
+            for column in columns
+        ]
+    )
+    return {
+        column: [value for (value,) in answer.rows if value is not None]
+        for column, answer in zip(columns, answers, strict=True)
+    }
+
+
+def _order(found: TransactionFilter, backwards: bool) -> str:
+    column = SORTS[found.sort]
+    descends = (found.order == "desc") != backwards
+    nulls, direction = ("FIRST" if backwards else "LAST"), ("DESC" if descends else "ASC")
+    return f"{column} {direction} NULLS {nulls}, agency_tracking_id {'DESC' if backwards else 'ASC'}"
+
+
+def _beside(found: TransactionFilter, cursor: Cursor | None) -> SqlCondition:
+    """Return the condition of the rows after, or before, a cursor. Nulls are last in the list."""
+    if cursor is None:
+        return SqlCondition("TRUE")
+    column, after = SORTS[found.sort], cursor.side == "after"
+    id_side = f"agency_tracking_id {'>' if after else '<'} $cursor_id"
+    values: dict[str, Any] = {"cursor_id": cursor.agency_tracking_id}
+    if cursor.value is None:
+        same = f"({column} IS NULL AND {id_side})"
+        return SqlCondition(same if after else f"{column} IS NOT NULL OR {same}", values)
+    values["cursor_value"] = cursor.value
+    value = f"CAST($cursor_value AS {_CASTS.get(column, 'VARCHAR')})"
+    further = ">" if (found.order == "asc") == after else "<"
+    sql = f"{column} {further} {value} OR ({column} = {value} AND {id_side})"
+    return SqlCondition(f"{sql} OR {column} IS NULL" if after else sql, values)
+
+
+def _cursor(found: TransactionFilter, row: Mapping[str, Any], side: Literal["after", "before"]) -> Cursor:
+    value = row[SORTS[found.sort]]
+    text = None if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return Cursor(row["agency_tracking_id"], text, side)

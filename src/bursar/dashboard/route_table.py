@@ -1,0 +1,35 @@
+"""The route table: every URL of the dashboard and the roles that may use it. The gate reads the roles from here.
+
+A test requests each route with every role that it does not name.
+"""
+
+from typing import Final
+
+from bursar.dashboard.pages import payment, sandbox, sign_in, transactions
+from bursar.dashboard.sign_in.roles import EVERY_ROLE, EXPORTERS, SEE_PERSONAL_DATA
+from bursar.dashboard.site import PageRoute
+
+# fmt: off
+ROUTES: Final[tuple[PageRoute, ...]] = (
+    PageRoute("sign_in", "GET", "/sign-in", sign_in.show_sign_in, None),
+    PageRoute("send_sign_in", "POST", "/sign-in", sign_in.sign_in, None),
+    PageRoute("preferences", "POST", "/preferences", sign_in.save_preferences, None),
+    PageRoute("sign_out", "POST", "/sign-out", sign_in.sign_out, EVERY_ROLE),
+    PageRoute("sign_out_everywhere", "POST", "/sign-out-everywhere", sign_in.sign_out_everywhere, EVERY_ROLE),
+    PageRoute("first", "GET", "/", transactions.to_transactions, EVERY_ROLE),
+    PageRoute("transactions", "GET", "/transactions", transactions.show_transactions, EVERY_ROLE),
+    PageRoute("export_csv", "GET", "/transactions.csv", transactions.export_csv, EXPORTERS),
+    PageRoute("payment", "GET", "/payments/{client}/{reference}", payment.show_payment, EVERY_ROLE),
+    PageRoute(
+        "show_personal_data", "POST", "/payments/{client}/{reference}/personal-data", payment.show_personal_data,
+        SEE_PERSONAL_DATA,
+    ),
+    PageRoute("sandbox", "GET", "/sandbox", sandbox.show_sandbox, EVERY_ROLE, "sandbox"),
+    PageRoute("begin_payment", "POST", "/sandbox", sandbox.begin_payment, EVERY_ROLE, "sandbox"),
+    PageRoute("sandbox_return", "GET", "/sandbox/{reference}/return", sandbox.come_back, EVERY_ROLE, "sandbox"),
+    PageRoute(
+        "sandbox_cancelled", "GET", "/sandbox/{reference}/cancelled", sandbox.show_cancelled, EVERY_ROLE, "sandbox"
+    ),
+    PageRoute("sandbox_payment", "GET", "/sandbox/{reference}", sandbox.show_payment, EVERY_ROLE, "sandbox"),
+)
+# fmt: on

@@ -1,0 +1,102 @@
+"""Sessions of people who have signed in. The browser has a signed random token; this side stores the token's hash.
+
+A session ends when the person signs out, here or everywhere; after ``SESSION_IDLE_S`` without a request; after
+``SESSION_S_MAX`` in any case; and when the account is removed or gets another password. Roles are those that the
+account has now. NIST SP 800-63B (AAL2) sets both times: 30 minutes and 12 hours.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from itsdangerous import BadSignature, Signer
+
+from bursar.clock import Clock
+from bursar.dashboard.sign_in.accounts import Account, Accounts
+from bursar.dashboard.state_file import StateFile
+
+SESSION_IDLE_S: Final = 30 * 60.0
+SESSION_S_MAX: Final = 12 * 3600.0
+SEEN_STEP_S: Final = 30.0
+"""A session's time of use is stored at most this often."""
+TOKEN_BYTES: Final = 32
+SESSIONS_MAX: Final = 20
+"""Sessions of one account. The oldest ends when one more begins."""
+COOKIE_CHARS_MAX: Final = 200
+_KEY: Final = "session cookies"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSession:
+    """A session, and the account that it belongs to. ``token`` is a secret."""
+
+    account: Account
+    token: str
+    began_at: float
+    seen_at: float
+
+
+class PersonSessions:
+    """The sessions of every process that serves pages."""
+
+    def __init__(self, state: StateFile, accounts: Accounts, clock: Clock) -> None:
+        self._state = state
+        self._accounts = accounts
+        self._clock = clock
+        self._signer = Signer(state.key(_KEY), salt="bursar.session", digest_method=hashlib.sha256)
+
+    def begin(self, account: Account, address: str) -> tuple[PersonSession, str]:
+        """Begin a session with a new token; return it and the value of its cookie."""
+        now, token = self._clock(), secrets.token_urlsafe(TOKEN_BYTES)
+        row = (_hash(token), account.name, _mark(account), now, now, address)
+        with self._state.writing() as connection:
+            connection.execute("DELETE FROM sessions WHERE began_at <= ?", (now - SESSION_S_MAX,))
+            connection.execute(
+                "DELETE FROM sessions WHERE name = ? AND token_hash NOT IN "
+                "(SELECT token_hash FROM sessions WHERE name = ? ORDER BY began_at DESC LIMIT ?)",
+                (account.name, account.name, SESSIONS_MAX - 1),
+            )
+            connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+        return PersonSession(account, token, now, now), self._signer.sign(token).decode()
+
+    def of(self, cookie: str) -> PersonSession | None:
+        """Return the session of a cookie; None if it is forged, has ended or has expired."""
+        if not cookie or len(cookie) > COOKIE_CHARS_MAX:
+            return None
+        try:
+            token = self._signer.unsign(cookie).decode()
+        except (BadSignature, UnicodeDecodeError):
+            return None
+        now = self._clock()
+        with self._state.writing() as connection:
+            row = connection.execute("SELECT * FROM sessions WHERE token_hash = ?", (_hash(token),)).fetchone()
+            if row is None:
+                return None
+            account = self._accounts.named(row["name"])
+            late = now - row["seen_at"] > SESSION_IDLE_S or now - row["began_at"] > SESSION_S_MAX
+            if account is None or late or _mark(account) != row["password_mark"]:
+                connection.execute("DELETE FROM sessions WHERE token_hash = ?", (_hash(token),))
+                return None
+            if now - row["seen_at"] > SEEN_STEP_S:
+                connection.execute("UPDATE sessions SET seen_at = ? WHERE token_hash = ?", (now, _hash(token)))
+        return PersonSession(account, token, row["began_at"], now)
+
+    def end(self, session: PersonSession) -> None:
+        """End one session."""
+        with self._state.writing() as connection:
+            connection.execute("DELETE FROM sessions WHERE token_hash = ?", (_hash(session.token),))
+
+    def end_all(self, name: str) -> int:
+        """End every session of an account; return how many there were."""
+        with self._state.writing() as connection:
+            return connection.execute("DELETE FROM sessions WHERE name = ?", (name,)).rowcount
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _mark(account: Account) -> str:
+    """Return a text that changes with the account's password."""
+    return hashlib.sha256(account.password_hash.encode()).hexdigest()[:16]

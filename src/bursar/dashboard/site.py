@@ -1,0 +1,87 @@
+"""The dashboard as one object: its parts, its routes, its templates, and what every visit shares."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import Response
+
+from bursar.dashboard.access_log import AccessLog
+from bursar.dashboard.formatting import harmless
+from bursar.dashboard.parts import DashboardParts
+from bursar.dashboard.sign_in.roles import Role
+from bursar.dashboard.sign_in.sessions import PersonSessions
+from bursar.dashboard.sign_in.throttle import SignInThrottle
+from bursar.dashboard.static_files import static_version
+
+PREFIX: Final = "/dashboard"
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+PASSWORD_CHECKS_AT_ONCE_MAX: Final = 2
+"""Passwords that are checked at the same time: each check needs 64 MiB of memory."""
+
+PageHandler = Callable[[Any], Awaitable[Response]]
+"""A page: it takes a :class:`bursar.dashboard.visit.Visit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRoute:
+    """One URL and the roles that may use it; ``roles`` is None for pages that need no sign-in.
+
+    ``path`` is below :data:`PREFIX`. ``when`` names a part that the route needs: ``portal`` or ``sandbox``.
+    """
+
+    name: str
+    method: str
+    path: str
+    handler: PageHandler
+    roles: frozenset[Role] | None
+    when: str | None = None
+
+
+class Site:
+    """The pages of one process."""
+
+    def __init__(self, parts: DashboardParts, routes: Iterable[PageRoute]) -> None:
+        self.parts = parts
+        served = [each for each in routes if each.when is None or getattr(parts, each.when) is not None]
+        self.routes = {each.name: each for each in served}
+        self.sessions = PersonSessions(parts.state, parts.accounts, parts.clock)
+        self.throttle = SignInThrottle(parts.state, parts.clock)
+        self.access_log = AccessLog(parts.state, parts.clock)
+        self.csrf_key = parts.state.key("forms")
+        self.password_checks = ThreadPoolExecutor(PASSWORD_CHECKS_AT_ONCE_MAX, "bursar-passwords")
+
+    @cached_property
+    def templates(self) -> Environment:
+        """The templates. Every value that they print is escaped, and its invisible characters are made visible."""
+        return Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_printed,
+        )
+
+    def path(self, name: str, query: Iterable[tuple[str, str]] = (), **fields: str) -> str:
+        """Return the path of a page with its fields filled in, and with a query."""
+        filled = self.routes[name].path.format_map({key: quote(value, safe="") for key, value in fields.items()})
+        pairs = urlencode(list(query))
+        return f"{PREFIX}{filled}" + (f"?{pairs}" if pairs else "")
+
+    def static(self, name: str) -> str:
+        """Return the path of a static file, which changes with the files."""
+        return f"{PREFIX}/static/{static_version()}/{name}"
+
+
+def _printed(value: Any) -> Any:
+    if value is None:
+        return ""
+    return value if isinstance(value, Markup) else harmless(value)

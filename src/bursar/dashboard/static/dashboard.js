@@ -1,0 +1,53 @@
+// Keys, and details that open on wide screens. Every page works without this file.
+"use strict";
+
+const WIDE = window.matchMedia("(min-width: 64rem)");
+
+function rows() {
+  return Array.from(document.querySelectorAll("[data-row]"));
+}
+
+function move(step) {
+  const all = rows();
+  if (all.length === 0) return;
+  const at = all.findIndex((row) => row.contains(document.activeElement));
+  const next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
+  const link = next.querySelector("a");
+  if (link) link.focus();
+}
+
+function openKeys() {
+  document.getElementById("keys").showModal();
+}
+
+function onKey(event) {
+  const typing = event.target.closest("input, select, textarea, dialog");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.documentElement.dataset.keys !== "on") return;
+  const actions = {
+    "/": () => document.getElementById("search")?.focus(),
+    j: () => move(1),
+    k: () => move(-1),
+    "?": openKeys,
+  };
+  const action = actions[event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+function openFilters() {
+  if (!WIDE.matches) return;
+  for (const each of document.querySelectorAll("details.filters")) each.open = true;
+}
+
+document.addEventListener("keydown", onKey);
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-open-keys]")) openKeys();
+  if (event.target.closest("[data-print]")) window.print();
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("htmx:load", openFilters);
+openFilters();

@@ -1,0 +1,75 @@
+"""The page of transactions: one URL per filter, totals, masked data, and an export that no spreadsheet runs."""
+
+import csv
+import io
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from bursar.dashboard.sign_in.accounts import Account
+from tests.support.dashboard.office import HOSTILE, Office
+
+PATH = "/dashboard/transactions"
+
+
+async def test_a_filter_has_one_url(busy_office: Office) -> None:
+    browser = busy_office.visitor("finance")
+    sent = urlencode([("period", "last_month"), ("from", ""), ("code", ""), ("status", "failed"), ("min", "")])
+    page = await browser.get(f"{PATH}?{sent}")
+    assert page.header("location") == f"{PATH}?from=2026-10-01&to=2026-10-31&status=failed"
+    assert (await browser.get(page.header("location"))).status == 200
+
+
+async def test_the_totals_of_the_page_are_those_of_its_filter(busy_office: Office) -> None:
+    page = await busy_office.visitor("viewer").get(f"{PATH}?status=failed")
+    failed = [attempt.amount for attempt in busy_office.attempts if attempt.status == "failed"]
+    assert f'<b id="total-count">{len(failed)} transactions</b>' in page.text
+    assert f'<b id="total-amount">${sum(failed):,.2f}</b>' in page.text
+
+
+async def test_a_field_that_cannot_be_used_is_named(busy_office: Office) -> None:
+    page = await busy_office.visitor("viewer").get(f"{PATH}?min=abc")
+    assert page.status == 200
+    assert "Least: must be an amount such as 60.00; got abc" in page.text
+
+
+async def test_the_list_has_no_personal_data(busy_office: Office) -> None:
+    page = await busy_office.visitor("finance").get(f"{PATH}?q=p%C3%A9rson")
+    assert "metadata: fullName" in page.text
+    assert "Pérson" not in page.text
+
+
+async def test_a_search_is_in_the_access_log(busy_office: Office) -> None:
+    await busy_office.visitor("finance").get(f"{PATH}?q=4019")
+    [entry] = busy_office.visitor_log("searched")
+    assert entry.detail["search"] == "4019"
+
+
+async def test_the_export_has_exactly_the_filtered_rows(busy_office: Office) -> None:
+    page = await busy_office.visitor("finance").get(f"{PATH}.csv?status=processed&sort=amount&order=asc")
+    rows = list(csv.DictReader(io.StringIO(page.text)))
+    expected = [attempt for attempt in busy_office.attempts if attempt.status == "processed"]
+    assert sorted(row["agency_tracking_id"] for row in rows) == sorted(each.agency_tracking_id for each in expected)
+    amounts = [Decimal(row["amount"]) for row in rows]
+    assert amounts == sorted(amounts)
+    assert sum(amounts) == sum(each.amount for each in expected)
+    assert "metadata" not in rows[0]
+    assert page.header("content-disposition") == 'attachment; filename="transactions-2026-11-22.csv"'
+
+
+async def test_personal_data_are_exported_on_request_made_harmless_and_logged(busy_office: Office) -> None:
+    await busy_office.start(
+        "NONATTORNEY_EXAM_REGISTRATION_FEE", "250.00", email="a@example.com", fullName=HOSTILE, accessCode="=cmd|' /C'"
+    )
+    page = await busy_office.visitor("auditor").get(f"{PATH}.csv?personal=yes")
+    assert "fullName" in page.text
+    assert "\u202e" not in page.text
+    for row in csv.reader(io.StringIO(page.text)):
+        assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row)
+    [entry] = busy_office.visitor_log("exported")
+    assert entry.detail["personal_data"] is True
+
+
+async def test_an_account_with_limits_exports_no_more_than_it_sees(busy_office: Office) -> None:
+    limited = Account("ada", frozenset({"finance"}), clients=frozenset({"exams"}))
+    page = await busy_office.visitor(limited).get(f"{PATH}.csv")
+    assert {row["client"] for row in csv.DictReader(io.StringIO(page.text))} == {"exams"}

@@ -1,0 +1,49 @@
+"""Periods in Eastern days: weeks from Sunday, fiscal years from October, and what a period is compared with."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bursar.dashboard.queries.periods import PERIODS, days_of_period, period_before, period_of_days
+
+TODAY = date(2026, 11, 22)  # a Sunday
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("today", date(2026, 11, 22), date(2026, 11, 22)),
+        ("yesterday", date(2026, 11, 21), date(2026, 11, 21)),
+        ("this_week", date(2026, 11, 22), date(2026, 11, 28)),
+        ("last_week", date(2026, 11, 15), date(2026, 11, 21)),
+        ("last_month", date(2026, 10, 1), date(2026, 10, 31)),
+        ("this_quarter", date(2026, 10, 1), date(2026, 12, 31)),
+        ("last_quarter", date(2026, 7, 1), date(2026, 9, 30)),
+        ("this_fiscal_year", date(2026, 10, 1), date(2027, 9, 30)),
+        ("last_fiscal_year", date(2025, 10, 1), date(2026, 9, 30)),
+        ("last_30_days", date(2026, 10, 24), date(2026, 11, 22)),
+    ],
+)
+def test_a_period_has_its_days(name: str, first: date, last: date) -> None:
+    assert days_of_period(name, TODAY) == (first, last)
+
+
+@given(st.dates(date(1990, 1, 1), date(2200, 1, 1)), st.sampled_from(sorted(PERIODS)))
+def test_the_period_before_ends_where_a_period_begins(today: date, name: str) -> None:
+    first, last = days_of_period(name, today)
+    before_first, before_last = period_before(first, last)
+    assert before_first <= before_last == first - timedelta(days=1)
+    assert first <= last
+
+
+def test_a_month_is_compared_with_the_month_before() -> None:
+    assert period_before(date(2026, 3, 1), date(2026, 3, 31)) == (date(2026, 2, 1), date(2026, 2, 28))
+    assert period_before(date(2026, 3, 2), date(2026, 3, 8)) == (date(2026, 2, 23), date(2026, 3, 1))
+
+
+def test_days_have_the_name_of_their_period() -> None:
+    assert period_of_days(date(2026, 10, 1), date(2026, 10, 31), TODAY) == "last_month"
+    assert period_of_days(date(2026, 10, 1), date(2026, 10, 30), TODAY) is None
+    assert period_of_days(None, None, TODAY) is None

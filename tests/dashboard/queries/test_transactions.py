@@ -1,0 +1,185 @@
+"""Counts, totals, pages and searches agree with a plain computation over the same attempts, to the cent."""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bursar.dashboard.formatting import eastern
+from bursar.dashboard.queries.filters import SORTS, TransactionFilter
+from bursar.dashboard.queries.search import Search, read_search
+from bursar.dashboard.queries.transactions import Cursor, TransactionPage, every_transaction, transactions_page
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.payments import Attempt
+from tests.support.dashboard.office import HOSTILE, Office
+
+TODAY = date(2026, 11, 22)
+EVERYTHING = Account("ada", frozenset({"finance"}))
+FEES = {"PETITION_FILING_FEE": "Petition filing fee", "COPY_FEE": "Copy fee"}
+Matches = Callable[[Attempt], bool]
+
+
+def started_on(attempt: Attempt) -> date:
+    return eastern(attempt.created_at).date()
+
+
+async def shown(
+    office: Office,
+    found: TransactionFilter,
+    account: Account = EVERYTHING,
+    text: str = "",
+    cursor: Cursor | None = None,
+) -> TransactionPage:
+    search = read_search(text, TODAY, fee_names=FEES, with_metadata=True)
+    return await transactions_page(office.reports, found, account, search, cursor)
+
+
+def assert_totals(page: TransactionPage, attempts: list[Attempt]) -> None:
+    assert page.total.count == len(attempts)
+    assert page.total.amount == sum((attempt.amount for attempt in attempts), Decimal(0))
+
+
+FILTERS: list[tuple[TransactionFilter, Matches]] = [
+    (TransactionFilter(), lambda a: True),
+    (TransactionFilter(statuses=("failed", "initiated")), lambda a: a.status in ("failed", "initiated")),
+    (TransactionFilter(fees=("COPY_FEE",), clients=("exams",)), lambda a: (a.fee, a.client) == ("COPY_FEE", "exams")),
+    (TransactionFilter(methods=("ACH", "PAYPAL")), lambda a: a.payment_method in ("ACH", "PAYPAL")),
+    (TransactionFilter(code="40"), lambda a: (a.return_code or "").startswith("40")),
+    (
+        TransactionFilter(amount_min=Decimal("60"), amount_max=Decimal("250.00")),
+        lambda a: Decimal(60) <= a.amount <= Decimal(250),
+    ),
+    (
+        TransactionFilter(first=date(2026, 9, 1), last=date(2026, 9, 30)),
+        lambda a: date(2026, 9, 1) <= started_on(a) <= date(2026, 9, 30),
+    ),
+    (
+        TransactionFilter(dated="collected", first=date(2026, 10, 1)),
+        lambda a: a.status == "processed" and eastern(a.settled_at or 0).date() >= date(2026, 10, 1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "matches"), FILTERS, ids=[str(number) for number in range(len(FILTERS))])
+async def test_a_filter_counts_and_totals_what_it_says(
+    busy_office: Office, found: TransactionFilter, matches: Matches
+) -> None:
+    expected = [attempt for attempt in busy_office.attempts if matches(attempt)]
+    assert expected
+    page = await shown(busy_office, found)
+    assert_totals(page, expected)
+    ids = {attempt.agency_tracking_id for attempt in expected}
+    assert {row["agency_tracking_id"] for row in page.rows} <= ids
+
+
+SEARCHES: list[tuple[str, Matches, str]] = [
+    ("$60.00", lambda a: a.amount == 60, "search.why.amount"),
+    (">500", lambda a: a.amount > 500, "search.why.amount"),
+    ("<= $60", lambda a: a.amount <= 60, "search.why.amount"),
+    ("$100-$250", lambda a: Decimal(100) <= a.amount <= 250, "search.why.amount"),
+    ("failed", lambda a: a.status == "failed", "search.why.status"),
+    ("Fallido", lambda a: a.status == "failed", "search.why.status"),
+    ("10/01/2026", lambda a: started_on(a) == date(2026, 10, 1), "search.why.started"),
+    ("2026-10-01", lambda a: started_on(a) == date(2026, 10, 1), "search.why.started"),
+    ("October 2026", lambda a: started_on(a).month == 10, "search.why.started"),
+    ("last week", lambda a: date(2026, 11, 15) <= started_on(a) <= date(2026, 11, 21), "search.why.started"),
+    ("la semana pasada", lambda a: date(2026, 11, 15) <= started_on(a) <= date(2026, 11, 21), "search.why.started"),
+    ("4019", lambda a: a.return_code == "4019", "search.why.return_code"),
+    ("exams", lambda a: a.client == "exams", "search.why.client"),
+    ("copy", lambda a: a.fee == "COPY_FEE", "search.why.fee"),
+    ("person5@example", lambda a: "person5@example" in str(a.metadata), "search.why.metadata"),
+    ("pérson", lambda a: "Pérson" in str(a.metadata), "search.why.metadata"),
+]
+
+
+@pytest.mark.parametrize(("text", "matches", "why"), SEARCHES, ids=[text for text, _, _ in SEARCHES])
+async def test_a_search_finds_what_it_says_and_why(busy_office: Office, text: str, matches: Matches, why: str) -> None:
+    if text == "person5@example":
+        await busy_office.start(
+            "NONATTORNEY_EXAM_REGISTRATION_FEE", "250.00", email="person5@example.com", fullName="x", accessCode="y"
+        )
+    page = await shown(busy_office, TransactionFilter(), text=text)
+    expected = [attempt for attempt in busy_office.attempts if matches(attempt)]
+    assert expected
+    assert_totals(page, expected)
+    search = read_search(text, TODAY, fee_names=FEES, with_metadata=True)
+    assert {reason.key for row in page.rows for reason in search.reasons(row)} == {why}
+
+
+@pytest.mark.parametrize("field", ["agency_tracking_id", "paygov_tracking_id", "reference"])
+async def test_an_id_is_found_by_its_beginning_in_any_case(busy_office: Office, field: str) -> None:
+    wanted = next(attempt for attempt in busy_office.attempts if attempt.paygov_tracking_id)
+    page = await shown(busy_office, TransactionFilter(), text=str(getattr(wanted, field)).upper())
+    assert [row["agency_tracking_id"] for row in page.rows] == [wanted.agency_tracking_id]
+    search = read_search(str(getattr(wanted, field)), TODAY, fee_names=FEES, with_metadata=True)
+    assert [reason.key for reason in search.reasons(page.rows[0])] == [f"search.why.{field}"]
+
+
+async def test_all_parts_of_a_search_must_match(busy_office: Office) -> None:
+    page = await shown(busy_office, TransactionFilter(), text='failed exams > $50 "petition filing"')
+    expected = [
+        attempt
+        for attempt in busy_office.attempts
+        if (attempt.status, attempt.client, attempt.fee) == ("failed", "exams", "PETITION_FILING_FEE")
+    ]
+    assert expected
+    assert_totals(page, expected)
+
+
+async def test_without_the_right_to_personal_data_metadata_are_not_searched(busy_office: Office) -> None:
+    search = read_search("pérson", TODAY, fee_names=FEES, with_metadata=False)
+    page = await transactions_page(busy_office.reports, TransactionFilter(), EVERYTHING, search, None)
+    assert page.total.count == 0
+
+
+@pytest.mark.parametrize("text", ["'; DROP TABLE payments --", "$s0", "%", "\\", '"', HOSTILE, "\x00"])
+async def test_no_search_breaks_the_statement(busy_office: Office, text: str) -> None:
+    assert (await shown(busy_office, TransactionFilter(), text=text)).total.count >= 0
+
+
+async def test_an_account_with_limits_sees_no_more_than_its_clients_and_fees(busy_office: Office) -> None:
+    limited = Account("ada", frozenset({"finance"}), clients=frozenset({"dawson"}), fees=frozenset({"COPY_FEE"}))
+    expected = [each for each in busy_office.attempts if limited.may_see(each.client, each.fee)]
+    page = await shown(busy_office, TransactionFilter(), limited)
+    assert_totals(page, expected)
+    assert len(expected) < len(busy_office.attempts)
+    assert (await shown(busy_office, TransactionFilter(clients=("exams",)), limited)).total.count == 0
+    nothing = Account("bob", frozenset({"finance"}), clients=frozenset())
+    assert (await shown(busy_office, TransactionFilter(), nothing)).total.count == 0
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_pages_show_every_row_once_in_order_and_lead_back(busy_office: Office, sort: str, order: Any) -> None:
+    found = TransactionFilter(sort=sort, order=order)
+    pages, cursor = [], None
+    while True:
+        page = await shown(busy_office, found, cursor=cursor)
+        pages.append([row["agency_tracking_id"] for row in page.rows])
+        if page.next is None:
+            break
+        cursor = page.next
+    listed = [each for page in pages for each in page]
+    assert sorted(listed) == sorted(attempt.agency_tracking_id for attempt in busy_office.attempts)
+    exported = [row["agency_tracking_id"] async for rows in every_transaction(
+        busy_office.reports, found, EVERYTHING, Search()
+    ) for row in rows]  # fmt: skip
+    assert exported == listed
+    for expected in reversed(pages[:-1]):
+        assert page.previous is not None
+        page = await shown(busy_office, found, cursor=page.previous)
+        assert [row["agency_tracking_id"] for row in page.rows] == expected
+    assert page.previous is None
+
+
+async def test_a_page_does_not_shift_while_payments_arrive(busy_office: Office) -> None:
+    first = await shown(busy_office, TransactionFilter())
+    second = await shown(busy_office, TransactionFilter(), cursor=first.next)
+    for _ in range(5):
+        busy_office.wall.pass_s(1)
+        await busy_office.start("PETITION_FILING_FEE", "60.00", docketNumber="new")
+    again = await shown(busy_office, TransactionFilter(), cursor=first.next)
+    assert again.rows == second.rows
+    assert again.total.count == second.total.count + 5

@@ -1,0 +1,155 @@
+"""The pages in a real browser: keys, filters without a reload, narrow screens, both themes and languages, print."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.dashboard.sign_in.roles import EVERY_ROLE
+from tests.support.dashboard.office import HOSTILE, Office
+from tests.support.dashboard.served import NEEDS_BROWSER, Served, open_browser, open_page, served
+
+pytestmark = NEEDS_BROWSER
+EVERYONE = Account("ada", EVERY_ROLE, "x")
+PATHS = ("/dashboard/transactions", "/dashboard/transactions?status=failed&q=4019", "/dashboard/nowhere")
+
+
+async def fill(office: Office) -> None:
+    await office.fill(70)
+    await office.initiated(
+        "NONATTORNEY_EXAM_REGISTRATION_FEE", "250.00", email="a@example.com", fullName=HOSTILE, accessCode="x"
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("office"), EVERYONE, fill) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+def all_paths(running: Served) -> list[str]:
+    last = running.office.attempts[-1]
+    return [*PATHS[:2], f"/dashboard/payments/{last.client}/{last.reference}"]
+
+
+def test_a_filter_changes_the_totals_and_the_url_without_a_reload(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/transactions")
+        page.evaluate("window.notReloaded = true")
+        page.get_by_role("group", name="Status").get_by_text("Failed", exact=True).click()
+        page.get_by_role("button", name="Apply").click()
+        failed = [each for each in running.office.attempts if each.status == "failed"]
+        expect(page.locator("#total-count")).to_have_text(f"{len(failed)} transactions")
+        expect(page).to_have_url(f"{running.url}/dashboard/transactions?status=failed")
+        assert page.evaluate("window.notReloaded") is True
+        page.reload()
+        expect(page.locator("#total-count")).to_have_text(f"{len(failed)} transactions")
+        expect(page.get_by_label("Failed", exact=True)).to_be_checked()
+
+
+def test_a_column_sorts_and_its_header_says_so(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/transactions")
+        page.get_by_role("columnheader", name="Amount").get_by_role("link").click()
+        expect(page.get_by_role("columnheader", name="Amount")).to_have_attribute("aria-sort", "descending")
+        shown = [float(text.replace("$", "").replace(",", "")) for text in page.locator("td.number").all_inner_texts()]
+        assert shown == sorted(shown, reverse=True)
+
+
+def test_keys_search_move_and_open(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/transactions")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("/")
+        expect(page.get_by_role("searchbox")).to_be_focused()
+        page.keyboard.type("j/k?")
+        expect(page.get_by_role("searchbox")).to_have_value("j/k?")
+        page.keyboard.press("Tab")
+        for _ in range(2):
+            page.keyboard.press("j")
+        page.keyboard.press("k")
+        expect(page.locator("[data-row] a").first).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Payment")
+
+
+def test_keys_can_be_turned_off(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/transactions")
+        page.locator("details.menu summary").click()
+        page.get_by_role("group", name="Keys").get_by_role("button", name="Off").click()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_whole_page_is_reached_with_the_keyboard_alone(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/transactions?status=failed")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_no_page_scrolls_sideways(browser: Browser, running: Served, width: int, language: str) -> None:
+    with open_page(browser, running, width=width, language=language) as page:
+        for path in all_paths(running):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_print_has_the_content_and_not_the_frame(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/transactions?status=failed")
+        page.emulate_media(media="print")
+        expect(page.locator("header.top")).to_be_hidden()
+        expect(page.locator(".filters")).to_be_hidden()
+        expect(page.locator("#total-amount")).to_be_visible()
+
+
+def test_dark_and_light_are_the_persons_choice(browser: Browser, running: Served) -> None:
+    shades = {}
+    for theme in ("light", "dark"):
+        with open_page(browser, running, theme=theme) as page:
+            page.goto("/dashboard/transactions")
+            shades[theme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert shades == {"light": "rgb(247, 249, 250)", "dark": "rgb(15, 17, 20)"}
+
+
+def test_hostile_personal_data_do_nothing(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto(all_paths(running)[-1])
+        page.get_by_role("button", name="Show personal data").click()
+        expect(page.locator("#personal-data")).to_contain_text("\\u202egnp.exe")
+        expect(page.locator("#personal-data script")).to_have_count(0)
+
+
+def test_pages_work_without_scripts(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        context = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+        plain = context.new_page()
+        plain.goto(f"{running.url}/dashboard/transactions?status=failed")
+        plain.get_by_label("Status").first.is_visible()
+        plain.locator("[data-row] a").first.click()
+        expect(plain.get_by_role("heading", level=1)).to_contain_text("Payment")
+        context.close()
+
+
+def test_a_first_visit_loads_little(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        sizes: list[int] = []
+        page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+        page.goto("/dashboard/transactions", wait_until="networkidle")
+        assert 50_000 < sum(sizes) < 250_000

@@ -1,0 +1,54 @@
+"""Every URL of the dashboard refuses every role that the route table does not name; a new route cannot be forgotten."""
+
+import pytest
+
+from bursar.dashboard.route_table import ROUTES
+from bursar.dashboard.sign_in.roles import ROLES, Role
+from bursar.dashboard.site import PREFIX, PageRoute
+from tests.support.dashboard.office import Office, Visitor
+
+FIELDS = {"client": "dawson", "reference": "0b5c6f6e-0000-4000-8000-000000000001"}
+WRONG = [
+    pytest.param(route, role, id=f"{route.name}-{role}")
+    for route in ROUTES
+    if route.when is None
+    for role in ROLES
+    if route.roles is not None and role not in route.roles
+]
+WITHOUT_SIGN_IN = [pytest.param(route, id=route.name) for route in ROUTES if route.roles is not None and not route.when]
+
+
+def target(route: PageRoute) -> str:
+    return PREFIX + route.path.format_map({**FIELDS, "attempt": "a", "number": "1", "name": "x", "view": "1"})
+
+
+async def send(visitor: Visitor, route: PageRoute) -> int:
+    if route.method == "GET":
+        return (await visitor.get(target(route))).status
+    await visitor.get(f"{PREFIX}/sign-in")
+    return (await visitor.post(target(route))).status
+
+
+def test_there_are_routes_that_refuse_roles() -> None:
+    assert len(WRONG) > 3
+    assert {route.path for route in ROUTES if route.roles is None} == {"/sign-in", "/preferences"}
+
+
+@pytest.mark.parametrize(("route", "role"), WRONG)
+async def test_a_wrong_role_is_refused(office: Office, route: PageRoute, role: Role) -> None:
+    assert await send(office.visitor(role), route) == 403
+    [entry] = office.visitor_log("refused")
+    assert entry.name == role
+
+
+@pytest.mark.parametrize("route", WITHOUT_SIGN_IN)
+async def test_without_a_session_there_is_only_the_sign_in(office: Office, route: PageRoute) -> None:
+    visitor = office.visitor("viewer")
+    visitor.cookies.clear()
+    if route.method == "GET":
+        page = await visitor.get(target(route))
+        assert page.status == 303
+        assert page.header("location").startswith(f"{PREFIX}/sign-in?next=")
+    else:
+        await visitor.get(f"{PREFIX}/sign-in")
+        assert (await visitor.post(target(route))).status == 401
