@@ -9,6 +9,7 @@ from botocore.session import get_session
 
 from bursar.dynamo import DynamoError, Engine
 from bursar.dynamo.operations.dispatch import OPERATIONS
+from tests.support.dynamo.service_model import NEWER_OPERATIONS
 from tests.support.dynamo.tables import refusal, table
 
 TABLE_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/orders"
@@ -75,7 +76,7 @@ def answered(engine: Engine, operation: str, request: dict[str, Any]) -> tuple[d
 
 
 def test_no_operation_is_missing() -> None:
-    assert set(OPERATIONS) == {operation for _, operation in model_operations()}
+    assert set(OPERATIONS) == {operation for _, operation in model_operations()} | NEWER_OPERATIONS
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,7 @@ def test_no_operation_is_missing() -> None:
         ("ListExports", {}, {"ExportSummaries": []}),
         ("ListImports", {}, {"ImportSummaryList": []}),
         ("ListGlobalTables", {}, {"GlobalTables": []}),
+        ("ListBulkOperations", {}, {"BulkOperationsSummaryList": []}),
         ("ListContributorInsights", {}, {"ContributorInsightsSummaries": []}),
         (
             "DescribeContributorInsights",
@@ -108,12 +110,39 @@ def test_questions_get_the_true_answer(
     assert engine.execute(operation, request_) == answer
 
 
+BULK_OPERATION = TABLE_ARN + "/bulk-operation/01234567890123-abcdefab"
+BULK_PUT = {
+    "TableName": "orders",
+    "InputS3Configuration": {"S3Bucket": "items", "InputFormat": "ION"},
+    "OutputS3Configuration": {"OutputType": ["ERRORS"]},
+}
 KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}
 
 
 @pytest.mark.parametrize(
     ("operation", "request_", "code", "message"),
     [
+        (
+            "StartBulkPutItems",
+            BULK_PUT,
+            "ValidationException",
+            "StartBulkPutItems is not available in this engine: there is no Amazon S3; `bursar dynamo load` is",
+        ),
+        (
+            "StartBulkPutItems",
+            {**BULK_PUT, "TableName": "absent"},
+            "ResourceNotFoundException",
+            "Requested resource not found: Table: absent not found",
+        ),
+        *(
+            (
+                operation,
+                {"BulkOperationArn": BULK_OPERATION},
+                "ResourceNotFoundException",
+                f"Requested resource not found: Bulk operation: {BULK_OPERATION}",
+            )
+            for operation in ("DescribeBulkOperation", "CancelBulkOperation")
+        ),
         (
             "ExportTableToPointInTime",
             {"TableArn": TABLE_ARN, "S3Bucket": "bucket"},

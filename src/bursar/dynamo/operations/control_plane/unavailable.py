@@ -56,6 +56,28 @@ UPDATE_CONTRIBUTOR_INSIGHTS = Request(
     },
     ("TableName", "ContributorInsightsAction"),
 )
+BY_BULK_OPERATION = Request({"BulkOperationArn": _ARN}, ("BulkOperationArn",))
+LIST_BULK_OPERATIONS = Request({"MaxResults": IntegerShape(1, 25), "NextToken": StringShape(1, 1024)})
+BULK_PUT = Request(
+    {
+        "TableName": TABLE_NAME,
+        "ClientToken": STRING,
+        "InputS3Configuration": StructureShape(
+            {
+                "S3Bucket": StringShape(0, 255),
+                "InputFormat": StringShape(choices=("DYNAMODB_JSON", "ION")),
+                "InputCompressionType": StringShape(choices=("GZIP", "ZSTD", "NONE")),
+                "S3BucketOwner": STRING,
+                "S3KeyPrefix": StringShape(0, 1024),
+            },
+            ("S3Bucket", "InputFormat"),
+        ),
+        "OutputS3Configuration": _ANYTHING,
+        "MaxWriteRequestUnits": IntegerShape(1024, java="Long"),
+        "PerformanceTier": StringShape(choices=("STANDARD", "ACCELERATED")),
+    },
+    ("TableName", "InputS3Configuration", "OutputS3Configuration"),
+)
 SEARCH_VECTORS = Request(
     {"TableName": TABLE_NAME, "IndexName": NAME, "SearchVector": ListShape(_ANYTHING), "TopK": IntegerShape(1)},
     ("TableName", "IndexName"),
@@ -126,6 +148,11 @@ def _no_recovery(table: Table) -> DynamoError:
 def no_import() -> DynamoError:
     """Return the error of an endpoint without the operation: the service model has none for a missing import."""
     return DynamoError("UnknownOperationException", "ImportTable is not available in this engine")
+
+
+def no_bulk_put(_table: Table) -> DynamoError:
+    """Return the error of StartBulkPutItems, whose items lie in Amazon S3."""
+    return invalid("StartBulkPutItems is not available in this engine: there is no Amazon S3; `bursar dynamo load` is")
 
 
 # Contributor insights, replicas, Kinesis, vectors -------------------------------------------------------------
@@ -217,6 +244,9 @@ _NO_KINESIS = "refused: there is no Kinesis Data Streams here"
 _no_global_table = answer_not_found(
     "GlobalTableNotFoundException", "Global table not found: Global table with name", "GlobalTableName"
 )
+_no_bulk_operation = answer_not_found(
+    "ResourceNotFoundException", "Requested resource not found: Bulk operation", "BulkOperationArn"
+)
 
 UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "ExportTableToPointInTime": (EXPORT_TABLE, export_table, _LATER),
@@ -225,6 +255,10 @@ UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "ImportTable": (IMPORT_TABLE, refuse(no_import), _LATER),
     "DescribeImport": (BY_IMPORT, answer_not_found("ImportNotFoundException", "Import not found", "ImportArn"), _NONE),
     "ListImports": (LIST, answer_empty_list("ImportSummaryList"), _NONE),
+    "StartBulkPutItems": (BULK_PUT, refuse_for_table(no_bulk_put), "refused: there is no S3 here; see `load`"),
+    "DescribeBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
+    "CancelBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
+    "ListBulkOperations": (LIST_BULK_OPERATIONS, answer_empty_list("BulkOperationsSummaryList"), _NONE),
     "CreateGlobalTable": (CREATE_GLOBAL_TABLE, refuse(legacy_global_table), _NO_REPLICAS),
     "UpdateGlobalTable": (UPDATE_GLOBAL_TABLE, refuse(legacy_global_table), _NO_REPLICAS),
     "DescribeGlobalTable": (BY_GLOBAL_TABLE, _no_global_table, _NONE),
