@@ -18,6 +18,7 @@ from bursar.dynamo.operations.requests.shapes import (
     ListShape,
     Request,
     StringShape,
+    StructureShape,
 )
 from bursar.dynamo.storage.table import Table
 
