@@ -59,6 +59,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "backup backup.db": "portal",
     "restore data/bursar.db --data elsewhere": "portal",
     "restored": "portal",
+    "generate --payments 1 --data elsewhere": "portal",
     "simulator --port 0": "portal",
     "paygov probe": "portal",
     "sql 'SELECT 1'": "reports",

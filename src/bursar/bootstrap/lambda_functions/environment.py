@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 FUNCTION_NAME: Final = "AWS_LAMBDA_FUNCTION_NAME"
 """The variable by which Lambda's runtime names the function."""
 
-Parts = TypeVar("Parts")
+Made = TypeVar("Made")
 
 
-class FunctionParts(Generic[Parts]):
+class FunctionParts(Generic[Made]):
     """The parts of one function instance. They are made again when a secret has changed."""
 
     def __init__(
         self,
-        make: Callable[[Composition, EmbeddedMetrics], Awaitable[Parts]],
+        make: Callable[[Composition, EmbeddedMetrics], Awaitable[Made]],
         require: Callable[[Settings], None],
     ) -> None:
         """Create the parts at the first event, or now if this is an instance of Lambda's.
@@ -38,11 +38,11 @@ class FunctionParts(Generic[Parts]):
         self._make_of = make
         self._require = require
         self._secrets: SecretFiles | None = None
-        self.instance: Instance[Parts] = Instance(self._make, is_stale=self._is_stale)
+        self.instance: Instance[Made] = Instance(self._make, is_stale=self._is_stale)
         if FUNCTION_NAME in os.environ:
             self.instance.prepare()
 
-    async def _make(self, ending: AsyncExitStack) -> Parts:
+    async def _make(self, ending: AsyncExitStack) -> Made:
         settings, secrets = function_settings(os.environ), None
         self._require(settings)
         log_as_json(settings.log_level, instead=True)  # of the handlers that Lambda's runtime has set
