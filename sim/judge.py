@@ -24,6 +24,10 @@ from sim.world import REOPENING_CLIENT, TABLE, World, catalogue
 # The allowed moves, written by hand and not derived from payments.status.
 MOVES: Final = {
     (None, "received"),
+    (None, "processed"),  # imported from another portal, as the next three
+    (None, "failed"),
+    (None, "pending"),
+    (None, "processing"),
     ("received", "initiated"),
     ("received", "failed"),
     ("received", "processing"),  # in a restored store: Pay.gov has a collection of it

@@ -33,6 +33,7 @@
 #define E_refund_requested 23
 #define E_refund_approved 24
 #define E_refund_rejected 25
+#define E_imported 26
 #define PORTAL 0
 #define SWEEPER 1
 #define OPERATOR 2
@@ -94,6 +95,10 @@ c_decl {
 		{5, 23, 5, 2, "processed refund_requested processed operator", 0},
 		{5, 24, 5, 2, "processed refund_approved processed operator", 0},
 		{5, 25, 5, 2, "processed refund_rejected processed operator", 0},
+		{0, 26, 5, 2, "none imported processed operator", 0},
+		{0, 26, 6, 2, "none imported failed operator", 0},
+		{0, 26, 4, 2, "none imported pending operator", 0},
+		{0, 26, 3, 2, "none imported processing operator", 0},
 	};
 	static int is_edge(int source, int event, int target, int actor)
 	{

@@ -78,6 +78,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "erase --ended-before-days 1 --by me --reason test": "portal",
     "refunds": "portal",
     "deposit x --ticket 1 --on 2026-12-01 --by me": "portal",
+    "import webhooks.toml --by me": "portal",
     "reverse x --kind returned --by me --reason test": "portal",
     "user list": None,
     "webhooks": "portal",

@@ -38,6 +38,7 @@ NOT_MODELLED: Final[Mapping[str, str]] = {
     "refund_requested": "money that the agency sends back follows a final attempt",
     "refund_approved": "the same",
     "refund_rejected": "the same",
+    "imported": "an attempt of another portal begins with it; from then on it is as any other in its status",
 }
 """Event → the reason why the model leaves it out."""
 

@@ -64,6 +64,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "bursar.portal.commands:erase",
         "Erase the personal data of obligations that ended long ago.",
     ),
+    "import": (
+        "bursar.portal.import_commands:import_",
+        "Import another portal's records.",
+    ),
     "reverse": (
         "bursar.portal.reversal_commands:reverse",
         "Record money that went back: a return, a chargeback, or a request for a refund.",

@@ -156,7 +156,7 @@ def test_only_the_ledger_sets_a_field_of_an_attempt() -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr in names
         if ast.unparse(node.value) != "self"
     }
-    assert setters == {f"payments/ledger/{name}.py" for name in ("erasure", "journal", "starts")}
+    assert setters == {f"payments/ledger/{name}.py" for name in ("erasure", "imports", "journal", "starts")}
 
 
 def test_an_item_that_lacks_an_attribute_is_no_record(attempt: Attempt) -> None:

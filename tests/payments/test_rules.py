@@ -9,7 +9,7 @@ import pytest
 
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.records import Attempt, Event, Item, Obligation, to_item
-from bursar.payments.rules import FEE_ACTIVE, SECRETS, STATUS_MOVES, only_more_fees, payment_rules
+from bursar.payments.rules import BEGINS_RECEIVED, FEE_ACTIVE, SECRETS, STATUS_MOVES, only_more_fees, payment_rules
 from bursar.payments.status import FINAL, STATUSES, moves
 from bursar.rules import Rules, Transitions
 from bursar.rules.judging.plan import RulesPlan
@@ -29,7 +29,7 @@ def test_the_transitions_are_the_graph() -> None:
     assert isinstance(rule, Transitions)
     assert set(rule.edges) == set(moves())
     assert set(rule.final) == FINAL
-    assert rule.initial == ("received",)
+    assert set(rule.initial) == {"received", "processing", "pending", "processed", "failed"}
 
 
 def test_the_rules_survive_toml() -> None:
@@ -39,15 +39,23 @@ def test_the_rules_survive_toml() -> None:
 @pytest.mark.parametrize("source", STATUSES)
 @pytest.mark.parametrize("target", STATUSES)
 def test_a_status_moves_along_the_graph_and_no_other_way(attempt: Attempt, source: Any, target: Any) -> None:
-    old, new = to_item(replace(attempt, status=source)), to_item(replace(attempt, status=target))
+    old, new = to_item(replace(attempt, status=source)), to_item(replace(attempt, status=target, version=2))
     allowed = source == target or (source, target) in moves()
     assert refusing(old, new) == (None if allowed else STATUS_MOVES)
 
 
 @pytest.mark.parametrize("status", [status for status in STATUSES if status != "received"])
-def test_an_attempt_starts_received(attempt: Attempt, status: Any) -> None:
+def test_an_attempt_starts_received_unless_it_is_imported(attempt: Attempt, status: Any) -> None:
     assert refusing(None, to_item(attempt)) is None
-    assert refusing(None, to_item(replace(attempt, status=status))) == STATUS_MOVES
+    rule = STATUS_MOVES if status == "initiated" else BEGINS_RECEIVED
+    assert refusing(None, to_item(replace(attempt, status=status))) == rule
+    imported = to_item(replace(attempt, status=status, imported_at=attempt.created_at))
+    assert refusing(None, imported) == (STATUS_MOVES if status == "initiated" else None)
+
+
+def test_an_attempt_cannot_become_an_imported_one(attempt: Attempt) -> None:
+    started = to_item(attempt)
+    assert refusing(started, {**started, "importedAt": {"S": "2026-11-22T19:30:00.125Z"}}) == "attempt-identity"
 
 
 @pytest.mark.parametrize(

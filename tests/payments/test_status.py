@@ -43,8 +43,15 @@ def test_nothing_leaves_a_final_status() -> None:
 
 
 def test_a_step_is_named_by_where_it_leaves_and_its_event() -> None:
-    steps = [(e.source, e.event) for e in EDGES]
+    steps = [(e.source, e.event) for e in EDGES if e.event != "imported"]  # an import is named by its target too
     assert len(steps) == len(set(steps))
+    assert len({(e.source, e.event, e.target) for e in EDGES}) == len(EDGES)
+
+
+def test_only_an_operator_begins_an_attempt_in_another_status() -> None:
+    others = [e for e in EDGES if e.source is None and e.target != "received"]
+    assert {(e.event, e.actors) for e in others} == {("imported", ("operator",))}
+    assert {e.target for e in others} == {"processed", "failed", "pending", "processing"}
 
 
 def test_every_edge_names_its_actors_and_its_meaning() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from bursar.clock import from_iso_ms
 from bursar.payments.fees import FeeCatalogue
+from bursar.payments.ledger.imports import ImportRecord
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.reversals import ReversalReport
@@ -252,3 +253,44 @@ async def test_an_erasure_replaces_the_row_of_a_payment_and_moves_no_money(
         assert (await reports.sql("SELECT count(*) FROM payment_events")).rows == [(5,)]
         await reports.write_lake()
     assert (await reports.verify_lake()).equal
+
+
+@pytest.mark.parametrize("follows_index", [False, True])
+async def test_imported_payments_are_in_the_next_answer(
+    portal: tuple[Ledger, Reports], moment: Moment, tmp_path: Path, follows_index: bool
+) -> None:
+    ledger, reports = portal
+    if follows_index:
+        source = IndexSource(ledger, ledger._store, "bursar-payments", moment)
+        reports = Reports(ledger._store, f"file:{tmp_path / 'another lake'}", moment, source=source)
+    await paid(ledger, moment, 1)
+    await reports.write_lake()
+    moment.now += 40 * 86_400
+    fee = FeeCatalogue.default().fee("PETITION_FILING_FEE", moment())
+    assert fee is not None
+    long_ago = moment.now - 200 * 86_400
+    record = ImportRecord(
+        agency_tracking_id="old1",
+        client="dawson",
+        reference=str(UUID(int=99, version=4)),
+        fee=fee,
+        amount=Decimal("60.00"),
+        metadata={},
+        status="processed",
+        created_at=long_ago,
+        updated_at=long_ago + 60,
+        paygov_tracking_id="P99",
+    )
+    await ledger.imports.record(record, by="Ada", source="old.csv:2")
+    for _ in range(2):
+        payments = "SELECT count(*), sum(amount), min(created_at) FROM payments"
+        ((count, amount, first),) = (await reports.sql(payments)).rows
+        assert (count, amount, first.timestamp()) == (2, 120, long_ago)
+        events = "SELECT count(*) FROM payment_events WHERE event = 'imported'"
+        assert (await reports.sql(events)).rows == [(1,)]
+        posted = "SELECT account, sum(amount) FROM payment_postings GROUP BY ALL ORDER BY 1"
+        assert (await reports.sql(posted)).rows == [("fee_revenue", -120), ("in_transit", 120)]
+        moment.now += 3600
+        await reports.write_lake()
+    assert (await reports.verify_lake()).equal
+    await reports.close()

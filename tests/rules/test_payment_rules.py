@@ -90,6 +90,7 @@ BREAKS: dict[str, Callable[[PlainStore], Ends | Many]] = {
     ),
     "one-live-attempt": _new(another),
     "status-moves": _attempt(lambda item: changed(item, status="processed")),
+    "begins-received": lambda s: (None, changed(another(_freed(s)), status="processed", version={"N": "1"})),
     "attempt-identity": _attempt(lambda item: changed(item, amount={"N": "61"})),
     "obligation-identity": lambda s: (found(s, "obligation"), changed(found(s, "obligation"), createdAt="2026")),
     "obligation-metadata": lambda s: (found(s, "obligation"), changed(found(s, "obligation"), metadata=None)),

@@ -103,6 +103,10 @@ class DuePolicy:
         age = max(now - attempt.updated_at, self.return_poll_first_s)
         return min(attempt.updated_at + age * RETURN_POLL_GROWTH, end)
 
+    def is_watched(self, attempt: Attempt) -> bool:
+        """Return whether a processed attempt is, or may be, a debit that can still be returned."""
+        return _may_be_returned(attempt, {})
+
     def return_watch_ends_at(self, attempt: Attempt) -> float:
         """Return when a settled debit can no longer be returned. A processed attempt settled when it last changed."""
         return attempt.updated_at + self.return_watch_s

@@ -10,6 +10,7 @@
     ├── ReversalDiffers        the same reversal is recorded with another amount
     ├── RefundDecided          the request for a refund is already approved or rejected
     ├── RefundNeedsSecondPerson  the person who asked for a refund may not approve it
+    ├── ImportRefused          a record of another portal contradicts what is stored, or a rule refuses it
     ├── LedgerBusy             the store is too contended to write now; nothing was written
     └── AttemptMoved           the attempt has changed since the caller read it; has the attempt as it is now
         ├── LeaseHeld          another caller holds its lease
@@ -125,6 +126,10 @@ class RefundNeedsSecondPerson(LedgerError):
 
     def __init__(self, request: RefundRequest) -> None:
         super().__init__(f"{request.request_id}: must be approved by another person than {request.requested_by}")
+
+
+class ImportRefused(LedgerError):
+    """A record of another portal cannot be imported; the message is for the operator."""
 
 
 class LedgerBusy(LedgerError):

@@ -49,7 +49,11 @@ RETURNS_SHARD: Final = "returns"
 REPEAT_USED: Final = "repeatUsed"
 REVERSED_AMOUNT: Final = "reversedAmount"
 REOPENED: Final = "reopened"
+IMPORTED_AT: Final = "importedAt"
 """Attributes of an attempt that rules name."""
+IMPORTED: Final[EventName] = "imported"
+IMPORTED_UPDATED_AT: Final = "last_updated_at"
+"""The event of an import, and the name in its detail of the time at which the other portal changed the record last."""
 _REPEAT_USED_BEFORE: Final = "second complete: "
 """The beginning of ``unknownReason`` that records the second complete in stores written before ``repeatUsed``."""
 AMOUNT_MAX: Final = Decimal("999999999.99")
@@ -144,6 +148,7 @@ class Attempt:
     reversed_amount: Decimal | None = None
     reopened: bool = False
     classification: tuple[ClassifiedAmount, ...] | None = None
+    imported_at: float | None = None  # when it was imported from another portal; its other times are that portal's
     event_hash: str | None = None  # of its last event; None in stores written before events were chained
     stored_item: Item | None = field(default=None, repr=False, compare=False)
 
@@ -315,6 +320,7 @@ _ATTEMPT_LAYOUT: Final = Layout(
         "reversed_amount": (REVERSED_AMOUNT, AMOUNT_CODEC),
         "reopened": (REOPENED, FLAG),
         "classification": ("classification", _CLASSIFICATION),
+        "imported_at": (IMPORTED_AT, TIME),
         "event_hash": (EVENT_HASH, TEXT),
     },
 )
@@ -408,7 +414,7 @@ def attempt_to_item(attempt: Attempt) -> Item:
         **attempt_key(attempt),
         "kind": {"S": ATTEMPT},
         **_ATTEMPT_LAYOUT.encode(attempt),
-        **change_keys(max(attempt.updated_at, attempt.metadata_erased_at or 0.0), attempt.agency_tracking_id),
+        **change_keys(_changed_at(attempt), attempt.agency_tracking_id),
         **{name: value for name, value in stored.items() if name not in _ATTEMPT_ATTRIBUTES},
     }
     if attempt.due_at is not None:
@@ -416,6 +422,11 @@ def attempt_to_item(attempt: Attempt) -> Item:
     if attempt.metadata_erased_at is not None:
         del item[METADATA]
     return item
+
+
+def _changed_at(attempt: Attempt) -> float:
+    """Return when the attempt's item changed last: at the time of its status, its erasure or its import."""
+    return max(attempt.updated_at, attempt.metadata_erased_at or 0.0, attempt.imported_at or 0.0)
 
 
 def event_to_item(event: Event) -> Item:

@@ -29,6 +29,7 @@ from bursar.payments.ledger.restores import (
 from bursar.payments.records import (
     AMOUNT_MAX,
     CENT,
+    IMPORTED_AT,
     METADATA,
     METADATA_ERASED_AT,
     REOPENED,
@@ -45,7 +46,7 @@ from bursar.payments.reversals import (
     REVERSAL,
     REVERSAL_KINDS,
 )
-from bursar.payments.status import BLOCKING, FAILED, FINAL, PROCESSED, RECEIVED, STATUSES, moves
+from bursar.payments.status import BLOCKING, FAILED, FINAL, PROCESSED, RECEIVED, STATUSES, edges_from, moves
 from bursar.rules import (
     Agrees,
     AppendOnly,
@@ -72,6 +73,7 @@ PAYGOV_TRACKING_ID: Final = "paygov-tracking-id"
 ONE_LIVE_ATTEMPT: Final = "one-live-attempt"
 STATUS_MOVES: Final = "status-moves"
 FEE_ACTIVE: Final = "fee-active"
+BEGINS_RECEIVED: Final = "begins-received"
 REVERSALS_WITHIN_AMOUNT: Final = "reversals-within-amount"
 REFUND_TWO_PEOPLE: Final = "refund-two-people"
 REFUNDED_TWO_PEOPLE: Final = "refunded-two-people"
@@ -113,10 +115,11 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 STATUS_MOVES,
                 kind="attempt",
                 attribute="status",
-                initial=(RECEIVED,),
+                initial=_INITIAL,
                 edges=moves(),
                 final=tuple(status for status in STATUSES if status in FINAL),
             ),
+            Check(BEGINS_RECEIVED, kind="attempt", where=_BEGINS_RECEIVED),
             Immutable("attempt-identity", kind="attempt", attributes=_ATTEMPT_IDENTITY, erasable=(METADATA,)),
             Immutable(
                 "obligation-identity",
@@ -175,6 +178,15 @@ _ATTEMPT_IDENTITY: Final = (
     "classification",
     METADATA,
     "createdAt",
+    IMPORTED_AT,
+)
+
+# The first version of an attempt is received, except for an imported one, which an attempt can only be from its start.
+_INITIAL: Final = (RECEIVED, *dict.fromkeys(e.target for e in edges_from(None) if e.target != RECEIVED))
+_BEGINS_RECEIVED: Final = Where(
+    f"#status = :received OR version > :first OR attribute_exists({IMPORTED_AT})",
+    names={"#status": "status"},
+    values={":received": RECEIVED, ":first": 1},
 )
 
 # An item without metadata says when they were erased, and no attempt loses them while it is live.

@@ -8,6 +8,9 @@
 A store that was restored from a backup may hold an attempt as ``received`` or ``initiated`` that was completed later.
 Pay.gov then has a collection of it, and the attempt goes directly to ``processing`` with an unknown outcome.
 
+An attempt that an operator imports from another portal begins in the status that it has there. If that portal may have
+charged the payer without knowing it, the attempt begins in ``processing`` with an unknown outcome.
+
 Every :class:`Edge` names the event that it writes and the actors that may take it. An edge whose source is its target
 is an event without a move: the status stays, but a fact or a lease has changed. Rules, ledger, tests and the diagram in
 docs/payments.md are derived from :data:`EDGES`, and no other place defines what may happen.
@@ -49,6 +52,7 @@ EventName = Literal[
     "refund_requested",
     "refund_approved",
     "refund_rejected",
+    "imported",
 ]
 """The names of the steps in :data:`EDGES`, as events store them."""
 
@@ -125,6 +129,11 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(PROCESSED,  PROCESSED,  "refund_requested",   _O,  "an operator asked for a refund"),
     Edge(PROCESSED,  PROCESSED,  "refund_approved",    _O,  "another operator approved it: the refund is recorded"),
     Edge(PROCESSED,  PROCESSED,  "refund_rejected",    _O,  "an operator rejected the request for a refund"),
+    # Records of another portal, which have no history.
+    Edge(None,       PROCESSED,  "imported",           _O,  "an operator imported it from another portal: it is paid"),
+    Edge(None,       FAILED,     "imported",           _O,  "an operator imported it from another portal: it failed"),
+    Edge(None,       PENDING,    "imported",           _O,  "an operator imported it from another portal: settling"),
+    Edge(None,       PROCESSING, "imported",           _O,  "an operator imported it, and it may have been charged"),
 )
 # fmt: on
 

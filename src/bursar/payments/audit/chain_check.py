@@ -24,6 +24,8 @@ from bursar.payments.records import (
     CHANGE_BUCKET_CHARS,
     EVENT,
     EVENTS_BEGIN,
+    IMPORTED,
+    IMPORTED_UPDATED_AT,
     partition_key,
 )
 from bursar.payments.status import FINAL
@@ -217,7 +219,11 @@ class _ObligationCheck:
         self._check_same(chain, attempt, "status", last_seq, "toStatus")
         # An event of a final attempt, such as a return or an erasure, keeps the time at which the status changed.
         changes = [seq for seq, event in chain.events.items() if _text(event, "fromStatus") not in FINAL]
-        self._check_same(chain, attempt, "lastUpdatedAt", max(changes, default=last_seq), "at")
+        changed = max(changes, default=last_seq)
+        if _text(chain.events[changed], "name") != IMPORTED:
+            self._check_same(chain, attempt, "lastUpdatedAt", changed, "at")
+        elif _detail(chain.events[changed]).get(IMPORTED_UPDATED_AT) != _text(attempt, "lastUpdatedAt"):
+            self._add("disagrees", chain, None, f"lastUpdatedAt of the attempt is not that of event {changed}")
         self._check_facts(chain, attempt)
 
     def _check_same(self, chain: _Chain, attempt: Item, name: str, seq: int, of_event: str) -> None:

@@ -32,6 +32,7 @@ from bursar.payments.ledger.contradictions import Contradictions
 from bursar.payments.ledger.daily_roots import DailyRoots
 from bursar.payments.ledger.deposits import Deposits
 from bursar.payments.ledger.erasure import Erasure
+from bursar.payments.ledger.imports import Imports
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
 from bursar.payments.ledger.reconciliations import ReconciliationRecords
@@ -103,6 +104,7 @@ class Ledger(Starts):
         self.restores = RestoreRecords(ruled, clock=clock)
         self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
         self.erasure = Erasure(ruled, clock=clock)
+        self.imports = Imports(ruled, self, clock=clock, due_policy=self.due_policy)
         self.reconciliations = ReconciliationRecords(ruled, clock=clock, randomness=randomness)
         self.reversals = Reversals(ruled, self._journal, self.reread)
         self.deposits = Deposits(ruled, clock=clock)

@@ -17,14 +17,14 @@ def csv_records(stream: BinaryIO, mapping: FileMapping) -> Iterator[RawRecord]:
     """Yield the records of ``stream``. Raises :class:`BrokenFile` for a missing column or a line without an end."""
     text = io.TextIOWrapper(stream, mapping.encoding, errors="surrogateescape", newline="")
     try:
-        yield from _records(_Lines(text), mapping)
+        yield from _records(BoundedLines(text), mapping)
     except (UnicodeError, LookupError) as error:
         raise BrokenFile(1, f"must be text in {mapping.encoding}: {error}") from None
     finally:
         text.detach()
 
 
-def _records(lines: "_Lines", mapping: FileMapping) -> Iterator[RawRecord]:
+def _records(lines: "BoundedLines", mapping: FileMapping) -> Iterator[RawRecord]:
     reader = csv.reader(lines, delimiter=mapping.delimiter, strict=True)
     columns: dict[str, int] | None = None
     while True:
@@ -73,7 +73,7 @@ def _columns(header: list[str], mapping: FileMapping) -> dict[str, int]:
     return columns
 
 
-class _Lines:
+class BoundedLines:
     """The lines of a text, each bounded. ``number`` counts those that were read."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
@@ -81,7 +81,7 @@ class _Lines:
         self.number = 0
         self.first = 1
 
-    def __iter__(self) -> "_Lines":
+    def __iter__(self) -> "BoundedLines":
         return self
 
     def __next__(self) -> str:

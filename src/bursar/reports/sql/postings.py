@@ -32,7 +32,7 @@ def _line(account: str, amount: str, source: str, *, ticket: str = _NOTHING, vou
 
 _LINES: Final = "\n    UNION ALL\n".join(
     (
-        _line("'in_transit'", "amount", "moved WHERE from_status <> 'pending'"),
+        _line("'in_transit'", "amount", "moved WHERE from_status IS DISTINCT FROM 'pending'"),
         _line("'in_transit'", "-amount", "moved WHERE to_status = 'failed'"),
         _line("'unsettled'", "-amount", "moved WHERE to_status = 'pending'"),
         _line("'unsettled'", "amount", "moved WHERE from_status = 'pending'"),
@@ -74,7 +74,7 @@ WITH moved AS (
         events.occurred_on AS posted_on
     FROM payment_events AS events
     INNER JOIN payments AS attempts ON events.agency_tracking_id = attempts.agency_tracking_id
-    WHERE events.from_status <> events.to_status
+    WHERE events.from_status IS DISTINCT FROM events.to_status -- an import has no status before
         AND (events.to_status IN ('pending', 'processed') OR events.from_status = 'pending')
 ), deposited AS (
     SELECT

@@ -1,0 +1,210 @@
+"""Imports of another portal's attempts: each is one transaction of the attempt, its only event, and the obligation.
+
+The other portal has a last state and no history. So an imported attempt begins in that state, by the event
+``imported``, which an operator takes. Its creation and its last change are the other portal's. The event's time is the
+import's, so that the events of past days, and their daily roots, stay as they are.
+
+Attempts at one obligation are imported in the order of their creation, because each continues the chain of the one
+before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from bursar.clock import Clock, iso_ms
+from bursar.payments.due import DuePolicy
+from bursar.payments.errors import ImportRefused, LedgerBusy
+from bursar.payments.event_chain import event_hash
+from bursar.payments.fees import Fee
+from bursar.payments.ledger.lookups import Lookups
+from bursar.payments.obligation_view import ObligationView
+from bursar.payments.records import (
+    IMPORTED,
+    IMPORTED_UPDATED_AT,
+    Attempt,
+    attempt_to_item,
+    event_to_item,
+    latest_event,
+    money,
+    normal_reference,
+    obligation_of,
+    obligation_to_item,
+    whole_ms,
+)
+from bursar.payments.status import BLOCKING, FAILED, PENDING, PROCESSED, PROCESSING, Status, edge
+from bursar.rules import Contention, Put, RuledTable, RuleRefused
+
+MILLISECOND_S: Final = 0.001
+ImportedStatus = Literal["processed", "failed", "pending", "processing"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """An attempt of another portal. Times are Unix seconds, ``amount`` is in dollars.
+
+    ``status`` is processing for an attempt whose payer may have been charged; ``unknown_reason`` says why then.
+    """
+
+    agency_tracking_id: str
+    client: str
+    reference: str
+    fee: Fee
+    amount: Decimal
+    metadata: Mapping[str, Any] = field(repr=False, hash=False)
+    status: ImportedStatus
+    created_at: float
+    updated_at: float
+    paygov_tracking_id: str | None = None
+    payment_method: str | None = None
+    return_code: str | None = None
+    return_detail: str | None = None
+    unknown_reason: str | None = None
+
+
+class Imports:
+    """Writes imported attempts through ``ruled``. Many processes may import into one table at once."""
+
+    def __init__(self, ruled: RuledTable, lookups: Lookups, *, clock: Clock, due_policy: DuePolicy) -> None:
+        self._ruled = ruled
+        self._lookups = lookups
+        self._clock = clock
+        self._due_policy = due_policy
+
+    async def check(self, record: ImportRecord) -> Attempt | None:
+        """Return the attempt if it was imported before, None if :meth:`record` may import it. Nothing is written.
+
+        Raises :class:`ImportRefused`.
+        """
+        return self._known(record, await self._view(record))
+
+    async def record(self, record: ImportRecord, *, by: str, source: str) -> tuple[Attempt, bool]:
+        """Import an attempt; return it, and whether it is new. ``source`` names the file and the line.
+
+        Raises :class:`ImportRefused` for a record that contradicts what is stored or that a rule refuses, and
+        ``LedgerBusy``.
+        """
+        view = await self._view(record)
+        known = self._known(record, view)
+        if known is not None:
+            return known, False
+        attempt = self._attempt(record, view)
+        previous_hash = None if view is None else view.attempts[-1].event_hash
+        step = edge(None, IMPORTED, record.status)
+        described = latest_event(
+            attempt,
+            None,
+            step.event,
+            step.actors[0],
+            _detail(attempt, by, source),
+            previous_hash=previous_hash,
+            at=attempt.imported_at,
+        )
+        event = event_to_item(described)
+        attempt.event_hash = event_hash(event)
+        item = attempt_to_item(attempt)
+        writes = [Put(item), Put(event)]
+        if view is None:
+            writes.insert(0, Put(obligation_to_item(obligation_of(attempt))))
+        try:
+            await self._ruled.write(writes)
+        except Contention as contention:
+            raise LedgerBusy(str(contention)) from contention
+        except RuleRefused as refused:
+            raise ImportRefused(f"{record.agency_tracking_id}: {refused}") from None
+        attempt.stored_item = item
+        return attempt, True
+
+    async def _view(self, record: ImportRecord) -> ObligationView | None:
+        return await self._lookups.obligation(record.client, record.reference, events=False)
+
+    def _known(self, record: ImportRecord, view: ObligationView | None) -> Attempt | None:
+        """Return the attempt if it is stored. Raises :class:`ImportRefused` if the record does not fit the others."""
+        name = record.agency_tracking_id
+        attempts = () if view is None else view.attempts
+        for each in attempts:
+            if each.agency_tracking_id == name:
+                if any(getattr(each, fact) != value for fact, value in _facts(record).items()):
+                    raise ImportRefused(f"{name}: is recorded with other facts")
+                return each
+        if view is None:
+            return None
+        differing = view.obligation.differences(record.fee.key, record.metadata)
+        if differing:
+            raise ImportRefused(f"{name}: {' and '.join(differing)} must be as in the obligation's first attempt")
+        if attempts[-1].created_at > whole_ms(record.created_at):
+            raise ImportRefused(f"{name}: an attempt that began later is recorded: {attempts[-1].agency_tracking_id}")
+        if record.status in BLOCKING and view.blocking is not None:
+            twice = ": the payer was charged twice" if view.blocking.status == record.status == PROCESSED else ""
+            blocking = f"{view.blocking.agency_tracking_id} ({view.blocking.status})"
+            raise ImportRefused(f"{name}: another attempt at the obligation is recorded, {blocking}{twice}")
+        return None
+
+    def _attempt(self, record: ImportRecord, view: ObligationView | None) -> Attempt:
+        now = whole_ms(self._clock())
+        created_at = whole_ms(record.created_at)
+        if view is not None:  # no two attempts at one obligation may share a millisecond
+            created_at = max(created_at, whole_ms(view.attempts[-1].created_at + MILLISECOND_S))
+        updated_at = max(created_at, whole_ms(record.updated_at))
+        status: Status = record.status
+        attempt = Attempt(
+            agency_tracking_id=record.agency_tracking_id,
+            client=record.client,
+            reference=normal_reference(record.reference),
+            fee=record.fee.key,
+            fee_version=record.fee.version,
+            tcs_app_id=record.fee.tcs_app_id,
+            amount=money(record.amount),
+            classification=record.fee.classified(money(record.amount)),
+            metadata=dict(record.metadata),
+            url_success="",
+            url_cancel="",
+            created_at=created_at,
+            updated_at=updated_at,
+            status=status,
+            event_seq=1,
+            paygov_tracking_id=record.paygov_tracking_id,
+            payment_method=record.payment_method,
+            return_code=record.return_code,
+            return_detail=record.return_detail,
+            outcome_unknown=status == PROCESSING,
+            unknown_reason=record.unknown_reason if status == PROCESSING else None,
+            unsettled_since=updated_at if status in (PENDING, PROCESSING) else None,
+            settled_at=updated_at if status == PROCESSED else None,
+            imported_at=now,
+        )
+        return replace(attempt, due_at=self._due_at(attempt, now))
+
+    def _due_at(self, attempt: Attempt, now: float) -> float | None:
+        """Return when the sweeper asks: at once while Pay.gov decides, later about a debit that may be returned."""
+        if attempt.status == FAILED:
+            return None
+        if attempt.status != PROCESSED:
+            return now
+        watched = self._due_policy.is_watched(attempt) and now < self._due_policy.return_watch_ends_at(attempt)
+        return whole_ms(self._due_policy.next_return_poll_at(attempt, now)) if watched else None
+
+
+def _facts(record: ImportRecord) -> dict[str, Any]:
+    """Return the facts by which a stored attempt with the same id is the same record. Its status may have moved on."""
+    paid = {} if record.paygov_tracking_id is None else {"paygov_tracking_id": record.paygov_tracking_id}
+    return {"fee": record.fee.key, "amount": money(record.amount), **paid}
+
+
+def _detail(attempt: Attempt, by: str, source: str) -> dict[str, Any]:
+    values = {
+        "by": by,
+        "source": source,
+        "amount": f"{attempt.amount:.2f}",
+        "fee": attempt.fee,
+        "fee_version": attempt.fee_version,
+        "created_at": iso_ms(attempt.created_at),
+        IMPORTED_UPDATED_AT: iso_ms(attempt.updated_at),
+        "paygov_tracking_id": attempt.paygov_tracking_id,
+        "payment_method": attempt.payment_method,
+        "return_code": attempt.return_code,
+        "return_detail": attempt.return_detail,
+        "reason": attempt.unknown_reason,
+    }
+    return {name: value for name, value in values.items() if value is not None}
