@@ -5,9 +5,27 @@ A test requests each route with every role that it does not name.
 
 from typing import Final
 
-from bursar.dashboard.pages import payment, sandbox, sign_in, transactions
-from bursar.dashboard.sign_in.roles import EVERY_ROLE, EXPORTERS, SEE_PERSONAL_DATA
+from bursar.dashboard.pages import payment, payment_actions, sandbox, sign_in, transactions
+from bursar.dashboard.sign_in.roles import (
+    EVERY_ROLE,
+    EXPORTERS,
+    OPERATORS,
+    REFUND_CHECKERS,
+    REFUND_MAKERS,
+    SEE_PERSONAL_DATA,
+    Role,
+)
 from bursar.dashboard.site import PageRoute
+
+
+def _action(name: str, path: str, roles: frozenset[Role]) -> tuple[PageRoute, PageRoute]:
+    """Return the confirmation of an action of a payment, and the action."""
+    target = f"/attempts/{{attempt}}/{path}"
+    return (
+        PageRoute(f"confirm_{name}", "GET", target, payment_actions.confirm(name), roles, "portal"),
+        PageRoute(f"send_{name}", "POST", target, payment_actions.send(name), roles, "portal"),
+    )
+
 
 # fmt: off
 ROUTES: Final[tuple[PageRoute, ...]] = (
@@ -24,6 +42,13 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
         "show_personal_data", "POST", "/payments/{client}/{reference}/personal-data", payment.show_personal_data,
         SEE_PERSONAL_DATA,
     ),
+    *_action("refresh", "refresh", OPERATORS),
+    *_action("resolve", "resolve", OPERATORS),
+    *_action("acknowledge", "acknowledge", OPERATORS),
+    *_action("record_reversal", "reversal", OPERATORS),
+    *_action("request_refund", "refund", REFUND_MAKERS),
+    *_action("approve_refund", "refunds/{number}/approve", REFUND_CHECKERS),
+    *_action("reject_refund", "refunds/{number}/reject", REFUND_CHECKERS),
     PageRoute("sandbox", "GET", "/sandbox", sandbox.show_sandbox, EVERY_ROLE, "sandbox"),
     PageRoute("begin_payment", "POST", "/sandbox", sandbox.begin_payment, EVERY_ROLE, "sandbox"),
     PageRoute("sandbox_return", "GET", "/sandbox/{reference}/return", sandbox.come_back, EVERY_ROLE, "sandbox"),

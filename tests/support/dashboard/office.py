@@ -17,15 +17,19 @@ from starlette.applications import Starlette
 from bursar.clock import from_iso_ms
 from bursar.dashboard.access_log import AccessEntry, AccessLog
 from bursar.dashboard.application import dashboard_app
-from bursar.dashboard.parts import DashboardParts
+from bursar.dashboard.parts import DashboardParts, SandboxParts
 from bursar.dashboard.sign_in.accounts import Account, Accounts, DevelopmentAccounts
 from bursar.dashboard.sign_in.roles import Role
 from bursar.dashboard.sign_in.sessions import PersonSessions
 from bursar.dashboard.state_file import StateFile
 from bursar.dashboard.visit import SESSION_COOKIE
+from bursar.paygov import PayGov, PayGovConfig
+from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
+from bursar.paygov.simulator import Simulator, SimulatorTransport
 from bursar.payments import Attempt, Clients, Fee, Ledger, Outcome
 from bursar.payments.clients import Client
 from bursar.payments.reversals import ReversalReport
+from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.reports.reports import Reports
 from tests.support.payments.stage import Wall
 from tests.support.write_paths import SWAP, shipped_fees
@@ -148,6 +152,29 @@ class Office:
             environment="test",
             **more,
         )
+
+    def portal(self) -> Portal:
+        """Return a portal over the ledger and a simulated Pay.gov."""
+        url = "http://paygov.example"
+        config = PayGovConfig(
+            url=f"{url}{ONLINE_PATH}", query_url=f"{url}{QUERY_PATH}", payment_url=f"{url}/pay", timeout_s=1.0
+        )
+        simulator = Simulator(self.wall, random.Random(3))
+        return Portal(
+            self.ledger,
+            PayGov(config, SimulatorTransport(simulator)),
+            shipped_fees(),
+            self.clients,
+            PortalSettings(paygov_timeout_s=1.0),
+            clock=self.wall,
+            randomness=random.Random(4),
+        )
+
+    def sandbox(self) -> SandboxParts:
+        """Return the parts of a sandbox that acts as the first client."""
+        client = self.clients.by_name(CLIENTS[0])
+        assert client is not None
+        return SandboxParts(client=client, portal_url=f"http://{HOST}", payment_url="http://127.0.0.1:3366/pay")
 
     def visitor(self, role: Role | Account, **more: Any) -> Visitor:
         """Return a browser in which a person of this role, or with this account, has signed in."""

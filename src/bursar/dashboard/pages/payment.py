@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
+from bursar.dashboard.pages.payment_actions import ACTIONS, offered_actions
 from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.audit.chain_check import ChainFinding, check_obligation
 from bursar.payments.obligation_view import ObligationView
@@ -74,14 +75,14 @@ async def show_payment(visit: Visit) -> Response:
     """Show the payment, with its personal data masked."""
     payment = await read_payment(visit)
     await visit.log("viewed", visit.request.url.path)
-    return payment_page(visit, payment)
+    return await payment_page(visit, payment)
 
 
 async def show_personal_data(visit: Visit) -> Response:
     """Show the payment with its personal data. Each time is an entry of the access log."""
     payment = await read_payment(visit)
     await visit.log("showed_personal_data", visit.path("payment", client=payment.client, reference=payment.reference))
-    return payment_page(visit, payment, with_personal_data=True)
+    return await payment_page(visit, payment, with_personal_data=True)
 
 
 async def read_payment(visit: Visit) -> PaymentOnPage:
@@ -109,7 +110,7 @@ async def read_payment(visit: Visit) -> PaymentOnPage:
     )
 
 
-def payment_page(visit: Visit, payment: PaymentOnPage, *, with_personal_data: bool = False, **more: Any) -> Response:
+async def payment_page(visit: Visit, payment: PaymentOnPage, *, with_personal_data: bool = False) -> Response:
     """Return the page of a payment."""
     latest = payment.latest
     fee = visit.parts.fees.fee(latest.fee, visit.parts.clock())
@@ -130,8 +131,12 @@ def payment_page(visit: Visit, payment: PaymentOnPage, *, with_personal_data: bo
         diagram=(DIAGRAM_WIDTH, DIAGRAM_HEIGHT, BOX_WIDTH, BOX_HEIGHT),
         next_edges=list({edge.event: edge for edge in edges_from(latest.status)}.values()),
         names={"client": payment.client, "reference": payment.reference},
+        actions={
+            each.agency_tracking_id: await offered_actions(visit, each, len(payment.refunds))
+            for each in payment.view.attempts
+        },
+        done=done if (done := visit.request.query_params.get("done", "")) in ACTIONS else "",
         section="transactions",
-        **more,
     )
 
 
