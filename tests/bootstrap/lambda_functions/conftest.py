@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.bootstrap.backend import Backend
 from tests.support.bootstrap.function_calls import CLIENTS
+from tests.support.bootstrap.moto_aws import ENVIRONMENT, MotoAws
 
 
 @pytest.fixture(scope="package")
@@ -36,31 +37,16 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Backen
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Yield the address of an S3, a Glue and a Secrets Manager; the bucket `lake` exists."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "y",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[MotoAws]:
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=url).create_bucket(Bucket="lake")
-    yield url
-    server.stop()
+    with MotoAws().running() as served:
+        yield served
 
 
 @pytest.fixture
-def lake_url(aws: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+def lake_url(aws: MotoAws, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """Set and return `BURSAR_LAKE`: a lake on S3 whose catalog is Glue."""
-    options = f"catalog=glue&glue.endpoint={aws}&glue.region=us-east-1&s3.endpoint={aws}&s3.region=us-east-1"
-    url = f"s3://lake/{request.node.name}?{options}"
+    url = aws.lake_url(request.node.name)
     monkeypatch.setenv("BURSAR_LAKE", url)
     return url

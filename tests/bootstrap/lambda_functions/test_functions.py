@@ -128,8 +128,8 @@ def test_the_documented_policies_are_enough_for_a_payment_a_sweep_and_webhooks(
     subscriptions.write_text(SUBSCRIPTION)
     monkeypatch.setenv("BURSAR_WEBHOOKS", str(subscriptions))
     monkeypatch.setattr("bursar.portal.webhooks.sender.HttpSender", Receiver)
-    with backend.guarded(tmp_path, {"role": both}) as url:
-        monkeypatch.setenv("BURSAR_STORE", url)
+    with backend.guarded(tmp_path, {"role": both}) as guarded:
+        monkeypatch.setenv("BURSAR_STORE", guarded.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "role")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_of("role"))
         _, token = begun(portal)
@@ -147,8 +147,8 @@ def test_the_readers_policy_is_enough_for_an_audit(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "role")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_of("role"))
     for name, code in (("reader", 0), ("writer", 2)):
-        with backend.guarded(tmp_path, {"role": policies[name]}) as url:
-            arguments = ["audit", "--store", url, "--table", "bursar-payments"]
+        with backend.guarded(tmp_path, {"role": policies[name]}) as guarded:
+            arguments = ["audit", "--store", guarded.url, "--table", "bursar-payments"]
             ended = subprocess.run([sys.executable, "-m", "bursar", *arguments], capture_output=True, text=True)
             assert (ended.returncode, "dynamodb:Scan" in ended.stderr) == (code, code == 2), ended
 

@@ -13,6 +13,7 @@ from bursar.bootstrap.lambda_functions.secrets import SECRET_AGE_MAX_S, SecretFi
 from bursar.settings import Settings
 from bursar.startup import CannotStart
 from tests.support.bootstrap.function_calls import CLIENTS, asked
+from tests.support.bootstrap.moto_aws import MotoAws
 
 PAYGOV = json.dumps({"certificate": "a certificate", "key": "its key"}).encode()
 SETTINGS = Settings(
@@ -93,10 +94,10 @@ async def test_a_secret_that_cannot_be_used_is_reported_at_the_start(value: Any,
         await manager.files().__aenter__()
 
 
-def test_clients_in_secrets_manager_change_without_a_deployment(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    manager = boto3.client("secretsmanager", endpoint_url=aws)
+def test_clients_in_secrets_manager_change_without_a_deployment(aws: MotoAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = boto3.client("secretsmanager", endpoint_url=aws.url)
     arn = manager.create_secret(Name="clients", SecretString=CLIENTS)["ARN"]
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.url)
     monkeypatch.setenv("BURSAR_CLIENTS", f"secretsmanager:{arn}")
     monkeypatch.setattr("bursar.bootstrap.lambda_functions.secrets.SECRET_AGE_MAX_S", 0.0)
     door = make_handler()

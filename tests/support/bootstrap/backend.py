@@ -15,12 +15,15 @@ import orjson
 from bursar.bootstrap.composition import Composition
 from bursar.clock import system_clock
 from bursar.dynamo import AsyncEngine, Engine
+from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.server.credentials import AccessKeys
+from bursar.dynamo.server.iam_scope import PartitionNames
 from bursar.paygov.simulator import Simulator
 from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.simulator.server import serving as serving_paygov
 from bursar.portal.webhooks.queue import WebhookQueue
 from bursar.settings import Settings
+from bursar.web.sigv4 import Identity
 from tests.support.dynamo.server_clients import serving as serving_dynamo
 
 START_S_MAX: Final = 120.0
@@ -67,12 +70,28 @@ class Guarded:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, engine: AsyncEngine, access: AccessKeys) -> None:
         self._loop = loop
-        self._serving = serving_dynamo(engine, access=access)
+        self._access = access
+        self._serving = serving_dynamo(engine, access=self)
+        self.refusals: list[str] = []
+        """The text of each request that a policy did not allow."""
+        self.url = ""
 
-    def __enter__(self) -> str:
-        """Return the URL of the store."""
+    def secret_for(self, access_key: str) -> str | None:
+        return self._access.secret_for(access_key)
+
+    def authorise(
+        self, identity: Identity, operation: str, request: Mapping[str, Any], partition_names: PartitionNames
+    ) -> None:
+        try:
+            self._access.authorise(identity, operation, request, partition_names)
+        except DynamoError as error:
+            self.refusals.append(str(error))
+            raise
+
+    def __enter__(self) -> "Guarded":
         server = asyncio.run_coroutine_threadsafe(self._serving.__aenter__(), self._loop).result(START_S_MAX)
-        return server.url.replace("http", "dynamodb+http")
+        self.url = server.url.replace("http", "dynamodb+http")
+        return self
 
     def __exit__(self, *failure: object) -> None:
         leaving = self._serving.__aexit__(None, None, None)

@@ -22,9 +22,9 @@ def asked(portal: LambdaDoor, method: str, path: str, body: Any = None, arn: str
     return reply["statusCode"], json.loads(reply["body"])
 
 
-def begun(portal: LambdaDoor) -> tuple[str, str]:
+def begun(portal: LambdaDoor, reference: str | None = None) -> tuple[str, str]:
     """Return (reference, token) of a payment that the payer has not paid yet."""
-    reference = str(uuid.uuid4())
+    reference = reference or str(uuid.uuid4())
     order = {
         "transactionReferenceId": reference,
         "fee": "PETITION_FILING_FEE",

@@ -6,7 +6,6 @@ few, and their only dimension is the deployment.
 | metric | unit | what it measures |
 |---|---|---|
 | UnknownOutcomes | Count | completions after which Pay.gov may have charged the payer |
-| Alerts | Count | events that need a person |
 | PayGovFailures | Count | calls to Pay.gov without a usable answer |
 | Swept | Count | attempts in one pass of the sweeper; its data points show that the sweeper runs |
 | WatermarkAge | Seconds | how far the lake is behind the table |
@@ -19,7 +18,7 @@ from typing import Final
 
 from bursar.clock import Clock, system_clock
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES
-from bursar.portal.use_cases.observer import AlertName, NoObserver, OutcomeName, SweepResult
+from bursar.portal.use_cases.observer import NoObserver, OutcomeName, SweepResult
 
 NAMESPACE: Final = "Bursar"
 UNITS: Final[Mapping[str, str]] = {
@@ -65,10 +64,6 @@ class EmbeddedMetrics(NoObserver):
         """Count a completion whose outcome is unknown."""
         if OUTCOMES[outcome].known == "unknown":
             self.add("UnknownOutcomes", 1)
-
-    def alerted(self, alert: AlertName) -> None:
-        """Count an alert."""
-        self.add("Alerts", 1)
 
     def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
         """Count the attempts of a pass; also 0, so that a missing data point means a missing pass."""

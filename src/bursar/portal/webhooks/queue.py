@@ -369,8 +369,11 @@ def _letter(item: Mapping[str, Any]) -> DeadLetter:
 
 
 def iam_policy(table_arn: str) -> dict[str, Any]:
-    """Return the IAM policy of a role that queues and delivers webhooks by the table ``table_arn``."""
-    actions = ("DescribeTable", "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
+    """Return the IAM policy of a role that queues and delivers webhooks by the table ``table_arn``.
+
+    Removing a dead letter (``bursar webhooks retry`` and ``replay``) needs ``dynamodb:DeleteItem`` too.
+    """
+    actions = ("DescribeTable", "GetItem", "PutItem", "UpdateItem", "Query")
     statement = {
         "Sid": "QueueWebhooks",
         "Effect": "Allow",

@@ -1,0 +1,122 @@
+"""The template of deploy/ describes what the code needs: tables, policies, handlers, settings, metrics, runbooks."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bursar.bootstrap.lambda_functions.embedded_metrics import NAMESPACE, UNITS
+from bursar.payments import FeeCatalogue, payment_rules
+from bursar.payments.ledger.table import TABLE_NAME, table_definition
+from bursar.portal.api.endpoints import PAYMENT_ENDPOINTS
+from bursar.portal.api.overview_endpoints import overview_endpoints
+from bursar.portal.webhooks.queue import iam_policy as queue_policy
+from bursar.portal.webhooks.queue import queue_definition
+from bursar.rules.transactions.iam_policy import iam_policies
+from bursar.settings import SETTINGS
+from tests.support.deploy.template import PARAMETERS, ROOT, TEMPLATE, Template
+from tests.support.portal.fake_log import FakeLog
+
+ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/"
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return Template()
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    found = subprocess.run([Path(sys.executable).with_name("cfn-lint"), TEMPLATE], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, ""), found
+
+
+@pytest.mark.parametrize(
+    ("logical_name", "definition"),
+    [("PaymentsTable", table_definition(TABLE_NAME)), ("WebhooksTable", queue_definition("bursar-webhooks"))],
+)
+def test_the_tables_are_those_that_the_code_creates(
+    template: Template, logical_name: str, definition: dict[str, Any]
+) -> None:
+    table = template.resources("AWS::DynamoDB::Table")[logical_name]
+    assert {name: table[name] for name in definition} == definition
+    assert table["DeletionProtectionEnabled"]
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert template.document["Resources"][logical_name]["DeletionPolicy"] == "Retain"
+
+
+def test_the_policies_are_those_that_the_commands_print(template: Template) -> None:
+    arn = f"{ARN}bursar-payments"
+    operator = "arn:aws:iam::000000000000:role/operator"
+    roles = [f"arn:aws:iam::000000000000:role/{role}" for role in ("PortalRole", "SweepRole")]
+    policies = template.resources("AWS::IAM::Policy")
+    rules = payment_rules(FeeCatalogue.default())
+    printed = iam_policies(rules, arn, tuple(roles))
+    assert policies["WriterPolicy"]["PolicyDocument"] == printed["writer"]
+    assert policies["WebhooksPolicy"]["PolicyDocument"] == queue_policy(f"{ARN}bursar-webhooks")
+    table = template.resources("AWS::DynamoDB::Table")["PaymentsTable"]
+    assert table["ResourcePolicy"]["PolicyDocument"] == printed["table"]
+    with_operator = Template({**PARAMETERS, "OperatorRoleArn": operator}).resources("AWS::DynamoDB::Table")
+    assert (
+        with_operator["PaymentsTable"]["ResourcePolicy"]["PolicyDocument"]
+        == iam_policies(rules, arn, (*roles, operator))["table"]
+    )
+
+
+def test_readers_have_at_most_what_the_readers_policy_allows(template: Template) -> None:
+    (allowed,) = iam_policies(payment_rules(FeeCatalogue.default()), f"{ARN}bursar-payments", ("arn",))["reader"][
+        "Statement"
+    ]
+    for role in ("LakeRole", "DashboardRole"):
+        (statement,) = (each for each in template.statements(role) if each["Sid"] == "ReadAll")
+        assert set(statement["Action"]) <= set(allowed["Action"])
+        assert statement["Resource"] == allowed["Resource"]
+
+
+def test_the_handlers_exist_and_their_settings_are_known(template: Template) -> None:
+    shared = template.resolved(template.document["Globals"])["Function"]["Environment"]["Variables"]
+    functions = template.resources("AWS::Serverless::Function")
+    assert set(functions) == {"Portal", "Sweep", "Lake", "Dashboard"}
+    for function in functions.values():
+        module, _, name = function["Handler"].rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
+        variables = {**shared, **function.get("Environment", {"Variables": {}})["Variables"]}
+        assert {name.removeprefix("BURSAR_").lower() for name in variables} <= SETTINGS.keys()
+    assert all(functions[name]["ReservedConcurrentExecutions"] == 1 for name in ("Sweep", "Lake"))
+
+
+def test_the_routes_are_the_endpoints_and_every_route_needs_a_signature(template: Template) -> None:
+    routes = template.resources("AWS::ApiGatewayV2::Route").values()
+    assert {route["AuthorizationType"] for route in routes} == {"AWS_IAM"}
+    for target, endpoints in (
+        ("integrations/PortalIntegration", PAYMENT_ENDPOINTS),
+        ("integrations/DashboardIntegration", overview_endpoints(FakeLog())),
+    ):
+        routed = {route["RouteKey"] for route in routes if route["Target"] == target}
+        assert routed == {f"{endpoint.method} {endpoint.path}" for endpoint in endpoints}
+
+
+def test_every_alarm_has_a_metric_of_the_code_and_a_runbook(template: Template) -> None:
+    headings = (ROOT / "docs" / "deploy.md").read_text().lower().splitlines()
+    filters = template.resources("AWS::Logs::MetricFilter").values()
+    counted = {each["MetricName"] for one in filters for each in one["MetricTransformations"]}
+    alarms = template.resources("AWS::CloudWatch::Alarm")
+    assert len(alarms) <= 10  # further alarms cost 10 cents a month each
+    for alarm in alarms.values():
+        if alarm.get("Namespace") == NAMESPACE:
+            assert alarm["MetricName"] in UNITS.keys() | counted
+        anchor = alarm["AlarmDescription"].partition("(docs/deploy.md#")[2].rstrip(")")
+        assert f"### {anchor}" in headings
+
+
+def test_nothing_is_public_and_everything_is_kept_for_a_while(template: Template) -> None:
+    (bucket,) = template.resources("AWS::S3::Bucket").values()
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "BucketEncryption" in bucket
+    logs = template.resources("AWS::Logs::LogGroup").values()
+    assert {group["RetentionInDays"] for group in logs} == {365}
+    (workgroup,) = template.resources("AWS::Athena::WorkGroup").values()
+    assert workgroup["WorkGroupConfiguration"]["EnforceWorkGroupConfiguration"]
+    assert workgroup["WorkGroupConfiguration"]["BytesScannedCutoffPerQuery"] == 10 * 1024**3
