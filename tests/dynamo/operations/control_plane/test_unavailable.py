@@ -177,8 +177,21 @@ def test_requests_that_need_the_feature_are_rejected(
         {"ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]},
         {"VectorIndexUpdates": [{"Create": {}}]},
         {"MultiRegionConsistency": "STRONG"},
+        {"DisassociationProtectionEnabled": True},
+        {"GlobalTableSettingsReplicationMode": "ENABLED"},
     ],
 )
 def test_replicas_and_vector_indexes_are_not_passed_over(engine: Engine, members: dict[str, Any]) -> None:
     (member,) = members
     assert f"{member} is not available" in refusal(engine, "UpdateTable", {"TableName": "orders", **members})
+
+
+@pytest.mark.parametrize(
+    ("operation", "member", "value"),
+    [("ListBackups", "Limit", 0), ("ListExports", "MaxResults", 26), ("ListImports", "PageSize", 0)],
+)
+def test_the_size_of_a_page_is_checked_where_there_is_nothing(
+    engine: Engine, operation: str, member: str, value: int
+) -> None:
+    text = refusal(engine, operation, {member: value})
+    assert f"at '{member[0].lower()}{member[1:]}' failed to satisfy constraint: Member must have value" in text

@@ -58,6 +58,8 @@ UNAVAILABLE_MEMBERS: dict[str, Shape] = {
     "GlobalTableSourceArn": STRING,
     "VectorIndexes": ListShape(AttributeMapShape()),
     "VectorIndexUpdates": ListShape(AttributeMapShape()),
+    "GlobalTableSettingsReplicationMode": STRING,
+    "DisassociationProtectionEnabled": BOOLEAN,
 }
 """Members of CreateTable and UpdateTable that one machine cannot support: they are rejected, not ignored."""
 

@@ -31,8 +31,13 @@ BY_GLOBAL_TABLE = Request({"GlobalTableName": NAME}, ("GlobalTableName",))
 BY_EXPORT = Request({"ExportArn": _ARN}, ("ExportArn",))
 BY_IMPORT = Request({"ImportArn": _ARN}, ("ImportArn",))
 BY_STREAM = Request({"TableName": TABLE_NAME, "StreamArn": _ARN}, ("TableName", "StreamArn"))
-LIST = Request({})
-EXPORT_TABLE = Request({"TableArn": STRING, "S3Bucket": STRING}, ("TableArn", "S3Bucket"))
+LIST_EXPORTS = Request({"TableArn": STRING, "MaxResults": IntegerShape(1, 25), "NextToken": STRING})
+LIST_IMPORTS = Request({"TableArn": STRING, "PageSize": IntegerShape(1, 25), "NextToken": StringShape(112, 1024)})
+LIST_GLOBAL_TABLES = Request({"ExclusiveStartGlobalTableName": NAME, "Limit": IntegerShape(1), "RegionName": STRING})
+LIST_CONTRIBUTOR_INSIGHTS = Request(
+    {"TableName": TABLE_NAME, "MaxResults": IntegerShape(most=100), "NextToken": STRING}
+)
+EXPORT_TABLE = Request({"TableArn": STRING, "S3Bucket": StringShape(0, 255)}, ("TableArn", "S3Bucket"))
 IMPORT_TABLE = Request(
     {
         "S3BucketSource": _ANYTHING,
@@ -80,8 +85,13 @@ BULK_PUT = Request(
     ("TableName", "InputS3Configuration", "OutputS3Configuration"),
 )
 SEARCH_VECTORS = Request(
-    {"TableName": TABLE_NAME, "IndexName": NAME, "SearchVector": ListShape(_ANYTHING), "TopK": IntegerShape(1)},
-    ("TableName", "IndexName"),
+    {
+        "TableName": TABLE_NAME,
+        "IndexName": NAME,
+        "SearchVector": ListShape(_ANYTHING, 1, 4096),
+        "TopK": IntegerShape(1),
+    },
+    ("TableName", "IndexName", "SearchVector", "TopK"),
 )
 
 BACKUPS_MISSING = "Backups and point-in-time recovery are not available in this engine"
@@ -252,10 +262,10 @@ _no_bulk_operation = answer_not_found(
 UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "ExportTableToPointInTime": (EXPORT_TABLE, export_table, _LATER),
     "DescribeExport": (BY_EXPORT, answer_not_found("ExportNotFoundException", "Export not found", "ExportArn"), _NONE),
-    "ListExports": (LIST, answer_empty_list("ExportSummaries"), _NONE),
+    "ListExports": (LIST_EXPORTS, answer_empty_list("ExportSummaries"), _NONE),
     "ImportTable": (IMPORT_TABLE, refuse(no_import), _LATER),
     "DescribeImport": (BY_IMPORT, answer_not_found("ImportNotFoundException", "Import not found", "ImportArn"), _NONE),
-    "ListImports": (LIST, answer_empty_list("ImportSummaryList"), _NONE),
+    "ListImports": (LIST_IMPORTS, answer_empty_list("ImportSummaryList"), _NONE),
     "StartBulkPutItems": (BULK_PUT, refuse_for_table(no_bulk_put), "refused: there is no S3 here; see `load`"),
     "DescribeBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
     "CancelBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
@@ -263,13 +273,13 @@ UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "CreateGlobalTable": (CREATE_GLOBAL_TABLE, refuse(legacy_global_table), _NO_REPLICAS),
     "UpdateGlobalTable": (UPDATE_GLOBAL_TABLE, refuse(legacy_global_table), _NO_REPLICAS),
     "DescribeGlobalTable": (BY_GLOBAL_TABLE, _no_global_table, _NONE),
-    "ListGlobalTables": (LIST, answer_empty_list("GlobalTables"), _NONE),
+    "ListGlobalTables": (LIST_GLOBAL_TABLES, answer_empty_list("GlobalTables"), _NONE),
     "DescribeGlobalTableSettings": (BY_GLOBAL_TABLE, _no_global_table, _NONE),
     "UpdateGlobalTableSettings": (BY_GLOBAL_TABLE, _no_global_table, _NO_REPLICAS),
     "DescribeTableReplicaAutoScaling": (BY_TABLE, describe_replica_auto_scaling, _NONE),
     "UpdateTableReplicaAutoScaling": (BY_TABLE, refuse_for_table(no_auto_scaling), _NO_REPLICAS),
     "DescribeContributorInsights": (CONTRIBUTOR_INSIGHTS, describe_contributor_insights, _OFF),
-    "ListContributorInsights": (LIST, answer_empty_list("ContributorInsightsSummaries"), _NONE),
+    "ListContributorInsights": (LIST_CONTRIBUTOR_INSIGHTS, answer_empty_list("ContributorInsightsSummaries"), _NONE),
     "UpdateContributorInsights": (
         UPDATE_CONTRIBUTOR_INSIGHTS,
         update_contributor_insights,
