@@ -1,16 +1,15 @@
-"""Write the tables of docs/compatibility.md: the operations, and the counts of the public conformance suite.
+"""Write the table of operations of docs/compatibility.md.
 
-    .venv/bin/python tools/compatibility.py [--conformance results.json --suite CHECKOUT]
+    .venv/bin/python tools/compatibility.py
 
-The operations come from the engine's dispatch table. ``results.json`` is written by ``npx vitest run --reporter=json
---outputFile=results.json`` in a checkout of github.com/nubo-db/dynamodb-conformance, with DYNAMODB_ENDPOINT at a
-`bursar dynamo`. The text around the tables is written by hand and kept.
+The operations come from the engine's dispatch table. The section of the public conformance suite is written by
+tools/conformance.py. The text around the tables is written by hand and kept.
 """
 
-import argparse
 import json
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from bursar.dynamo.server.x_amz_target import DATA_OPERATIONS, STREAM_OPERATIONS
 
 PAGE = Path(__file__).parent.parent / "docs" / "compatibility.md"
 SERVICES = {"dynamodb": DATA_OPERATIONS, "dynamodbstreams": STREAM_OPERATIONS}
+STATUSES = ("passed", "failed", "skipped")
 SERVED = "served"
 ABSENT = "**missing**: UnknownOperationException"
 
@@ -35,32 +35,50 @@ def operations_table() -> str:
     return "\n".join(lines)
 
 
-def conformance_table(run: dict[str, Any], commit: str) -> str:
-    """Return the table of passed tests by folder of the suite, for one run."""
-    counts: dict[str, list[int]] = {}
-    for folder, passed in _outcomes(run):
-        count = counts.setdefault(folder, [0, 0])
-        count[0] += passed
-        count[1] += 1
+def conformance_table(run: dict[str, Any], version: str) -> str:
+    """Return the totals and the table by folder of the suite, for one run."""
+    counts: dict[str, Counter[str]] = {}
+    for folder, status in _outcomes(run):
+        counts.setdefault(folder, Counter())[status] += 1
     day = datetime.fromtimestamp(run["startTime"] / 1000, UTC).date()
-    passed, tests = (sum(count[at] for count in counts.values()) for at in (0, 1))
     return "\n".join(
         [
-            f"Run of {day}, suite at commit {commit}: **{passed} of {tests}** tests passed.",
+            f"Run of {day}, suite {version}: {totals(run)}.",
             "",
-            "| tests | passed | of |",
-            "|---|---:|---:|",
-            *(f"| {folder} | {count[0]} | {count[1]} |" for folder, count in sorted(counts.items())),
+            f"| tests | {' | '.join(STATUSES)} |",
+            "|---|---:|---:|---:|",
+            *(
+                f"| {folder} | {' | '.join(str(count[status]) for status in STATUSES)} |"
+                for folder, count in sorted(counts.items())
+            ),
         ]
     )
 
 
-def _outcomes(run: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Yield (folder, 1 for passed) of each test; a skipped test has not passed."""
+def totals(run: dict[str, Any]) -> str:
+    """Return the suite's two figures: divergence is failed / all tests, coverage is (passed + failed) / all tests."""
+    count = Counter(status for _, status in _outcomes(run))
+    tests = count.total()
+    divergence, coverage = (100 * part / max(1, tests) for part in (count["failed"], tests - count["skipped"]))
+    passed = f"**{count['passed']} of {tests}** tests passed"
+    return f"{passed}; divergence **{divergence:.1f} %**, coverage **{coverage:.1f} %**"
+
+
+def suite_version(suite: Path, commit: str | None) -> str:
+    """Return the version and the commit of a checkout of the suite."""
+    version = json.loads((suite / "package.json").read_text(encoding="utf-8")).get("version", "without a version")
+    if commit is None:
+        command = ("git", "-C", str(suite), "rev-parse", "--short=12", "HEAD")
+        commit = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return f"{version} at commit {commit}"
+
+
+def _outcomes(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (folder, status) of each test; a test that neither passed nor failed was skipped."""
     for file in run["testResults"]:
         folder = Path(file["name"].partition("/tests/")[2]).parent.as_posix()
         for test in file["assertionResults"]:
-            yield folder, int(test["status"] == "passed")
+            yield folder, test["status"] if test["status"] in STATUSES else "skipped"
 
 
 def replaced(page: str, section: str, text: str) -> str:
@@ -74,22 +92,7 @@ def replaced(page: str, section: str, text: str) -> str:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--conformance", type=Path, metavar="JSON", help="a run's result")
-    parser.add_argument("--suite", type=Path, metavar="FOLDER", help="the suite's checkout, for its commit")
-    arguments = parser.parse_args()
     page = replaced(PAGE.read_text(encoding="utf-8"), "operations", operations_table())
-    if arguments.conformance:
-        if not arguments.suite:
-            parser.error("--conformance needs --suite")
-        commit = subprocess.run(
-            ["git", "-C", arguments.suite, "rev-parse", "--short=12", "HEAD"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-        run = json.loads(arguments.conformance.read_text(encoding="utf-8"))
-        page = replaced(page, "conformance", conformance_table(run, commit))
     PAGE.write_text(page, encoding="utf-8")
 
 

@@ -24,13 +24,10 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,10 +44,8 @@ INSTANTS: Final = 1_000
 PAST_WRITES: Final = 6_000
 SEEDS_A_DAY: Final = 1_000_000
 """The seeds of two days do not overlap: a day's first seed is its ordinal number times this."""
-SERVER_WAIT_S: Final = 60.0
 PROPERTY_TIMEOUT_S: Final = 3600
 FIGURE_CHARACTERS_MAX: Final = 200
-SUITE_KEYS: Final = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
 PASSED, FAILED, NOT_RUN = "passed", "**failed**", "not run"
 
 SIMULATED: Final = re.compile(
@@ -185,44 +180,11 @@ def oracles(settings: Environment) -> Result:
 
 
 def conformance(settings: Environment) -> Result:
-    """Run the public conformance suite against `bursar dynamo`; counts are in docs/compatibility.md."""
+    """Run the public conformance suite against `bursar dynamo`; this writes its figures to docs/compatibility.md."""
     suite = Path(settings.get("NIGHTLY_SUITE", ""))
     if not settings.get("NIGHTLY_SUITE") or not (suite / "node_modules").is_dir():
         return Result(NOT_RUN, "NIGHTLY_SUITE is not a checkout with its packages installed")
-    with tempfile.TemporaryDirectory() as folder, _engine(Path(folder)) as endpoint:
-        report = Path(folder) / "results.json"
-        command = ("npx", "vitest", "run", "--reporter=json", f"--outputFile={report}")
-        code, _ = run(*command, cwd=suite, environment={**SUITE_KEYS, "DYNAMODB_ENDPOINT": endpoint})
-        if not report.exists():
-            return Result(FAILED, f"vitest ended with code {code}")
-        counts = json.loads(report.read_text(encoding="utf-8"))
-        run(sys.executable, "tools/compatibility.py", "--conformance", str(report), "--suite", str(suite))
-    passed, total = counts["numPassedTests"], counts["numTotalTests"]
-    return Result(PASSED if total and code == 0 else FAILED, f"{passed} of {total} tests passed")
-
-
-@contextmanager
-def _engine(folder: Path) -> Iterator[str]:
-    """Run `bursar dynamo` on a free port of loopback and yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = (str(Path(sys.executable).with_name("bursar")), "dynamo", "--data", str(folder / "suite.db"))
-    server = subprocess.Popen((*command, "--port", str(port)), stdout=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + SERVER_WAIT_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if time.monotonic() > until or server.poll() is not None:
-                    raise
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+    return _last_line(sys.executable, "tools/conformance.py", str(suite))
 
 
 STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {

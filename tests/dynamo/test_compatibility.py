@@ -18,25 +18,29 @@ def test_the_page_lists_the_operations_as_they_are() -> None:
 
 
 def test_the_counts_of_the_conformance_run_add_up() -> None:
-    said = re.search(r"\*\*(\d+) of (\d+)\*\* tests passed", PAGE)
-    rows = re.findall(r"^\| tier[^|]+\| (\d+) \| (\d+) \|$", PAGE, flags=re.MULTILINE)
+    said = re.search(r"\*\*(\d+) of (\d+)\*\* tests passed; divergence \*\*([0-9.]+) %\*\*, coverage", PAGE)
+    rows = re.findall(r"^\| tier[^|]+\| (\d+) \| (\d+) \| (\d+) \|$", PAGE, flags=re.MULTILINE)
     assert said
-    assert [sum(int(row[at]) for row in rows) for at in (0, 1)] == [int(said[1]), int(said[2])]
+    passed, failed, skipped = (sum(int(row[at]) for row in rows) for at in range(3))
+    assert [passed, passed + failed + skipped] == [int(said[1]), int(said[2])]
+    assert said[3] == f"{100 * failed / int(said[2]):.1f}"
 
 
-def test_a_test_that_was_skipped_has_not_passed() -> None:
+def test_a_test_that_was_skipped_has_not_passed(tmp_path: Path) -> None:
     run = {
         "startTime": 1_800_000_000_000,
         "testResults": [
             {
                 "name": "/suite/tests/tier1/getItem/basic.test.ts",
-                "assertionResults": [{"status": "passed"}, {"status": "skipped"}, {"status": "failed"}],
+                "assertionResults": [{"status": status} for status in ("passed", "skipped", "failed", "todo")],
             }
         ],
     }
-    table = TOOL["conformance_table"](run, "abc")
-    assert "Run of 2027-01-15, suite at commit abc: **1 of 3** tests passed." in table
-    assert "| tier1/getItem | 1 | 3 |" in table
+    (tmp_path / "package.json").write_text('{"version": "3.5.0"}')
+    table = TOOL["conformance_table"](run, TOOL["suite_version"](tmp_path, "abc"))
+    assert "Run of 2027-01-15, suite 3.5.0 at commit abc: **1 of 4** tests passed; " in table
+    assert "divergence **25.0 %**, coverage **50.0 %**." in table
+    assert "| tier1/getItem | 1 | 1 | 2 |" in table
 
 
 def test_a_page_without_the_section_is_refused() -> None:

@@ -18,7 +18,7 @@ REASONS = {
     "CreateTable.*: not in the model": "members of UpdateTable; Amazon ignores them, the engine refuses them",
     "UpdateTable.*: not in the model": "members of CreateTable; Amazon ignores them, the engine refuses them",
     "CreateTable: required": "the model lets a copy of a global table leave the key out; one machine has none",
-    # One machine has none of these: the operation is refused, or answered that there is none; its members do not matter.
+    # One machine has none of these: the operation is refused, or answered that there is none.
     "*.ReplicaUpdates*": "replicas",
     "*.ReplicationGroup*": "replicas",
     "*.ReplicaSettingsUpdate*": "replicas",

@@ -1,0 +1,103 @@
+"""Run the public conformance suite against `bursar dynamo`, and write its figures to docs/compatibility.md.
+
+    .venv/bin/python tools/conformance.py CHECKOUT [--commit NAME] [--report FILE] [TEST …]
+
+CHECKOUT is a checkout of github.com/paritysuite/dynamodb-conformance with its packages installed (`npm ci`). Each
+failed test is printed, and the totals last. With TESTs (files, as vitest takes them), the page is left alone. The exit
+code is 1 when a test failed.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import compatibility  # noqa: E402 - the tool runs as a script too
+
+SERVER_WAIT_S = 60.0
+FAILURE_CHARACTERS_MAX = 300
+SUITE_KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
+
+
+def run_suite(suite: Path, report: Path, tests: list[str]) -> dict[str, Any]:
+    """Run the suite against a separate engine and return vitest's report."""
+    command = ["npx", "vitest", "run", "--reporter=json", f"--outputFile={report}", *tests]
+    with engine() as endpoint:
+        environment = {**os.environ, **SUITE_KEYS, "DYNAMODB_ENDPOINT": endpoint}
+        code = subprocess.run(command, cwd=suite, env=environment, stdout=sys.stderr, check=False).returncode
+    if not report.exists():
+        raise SystemExit(f"vitest ended with code {code} and no report")
+    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return found
+
+
+@contextmanager
+def engine() -> Iterator[str]:
+    """Run `bursar dynamo` in memory on a free port of loopback and yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = (str(Path(sys.executable).with_name("bursar")), "dynamo", "--data", ":memory:", "--port", str(port))
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + SERVER_WAIT_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if time.monotonic() > until or server.poll() is not None:
+                    raise
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def failures(run: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each failed test: its name, and the start of what it said."""
+    for file in run["testResults"]:
+        for test in file["assertionResults"]:
+            if test["status"] == "failed":
+                said = " ".join("".join(test["failureMessages"]).split())[:FAILURE_CHARACTERS_MAX]
+                yield f"{test['fullName']}: {said}"
+
+
+def main() -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("suite", type=Path, metavar="CHECKOUT")
+    parser.add_argument("tests", nargs="*", metavar="TEST")
+    parser.add_argument("--commit", help="the suite's commit, where the folder is not a Git checkout")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="keep vitest's report here")
+    arguments = parser.parse_args()
+    if not (arguments.suite / "node_modules").is_dir():
+        parser.error(f"{arguments.suite} has no packages: run `npm ci` there")
+    with tempfile.TemporaryDirectory() as folder:
+        report = arguments.report.resolve() if arguments.report else Path(folder) / "results.json"
+        run = run_suite(arguments.suite, report, arguments.tests)
+    for line in failures(run):
+        print(line)
+    version = compatibility.suite_version(arguments.suite, arguments.commit)
+    if not arguments.tests:
+        page = compatibility.PAGE.read_text(encoding="utf-8")
+        table = compatibility.conformance_table(run, version)
+        compatibility.PAGE.write_text(compatibility.replaced(page, "conformance", table), encoding="utf-8")
+    print(compatibility.totals(run))
+    return int(run["numFailedTests"] > 0 or not run["numTotalTests"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
