@@ -12,6 +12,7 @@ from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, ope
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
+    from bursar.dynamo.buckets.buckets import Buckets
     from bursar.dynamo.core.guards import GuardLoader
     from bursar.dynamo.engine.engine import Engine
     from bursar.dynamo.server.credentials import AccessKeys
@@ -56,6 +57,13 @@ data_option = click.option(
     help="A TOML file of access keys and policies; every signature is verified.",
 )
 @click.option("--open-to-anyone", is_flag=True, help="Let other machines read and write without access keys.")
+@click.option(
+    "--s3-folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Exports and imports: each folder in DIR represents an S3 bucket.",
+)
+@click.option("--s3-endpoint", metavar="URL", help="Exports and imports: a server of S3's API (needs boto3).")
 @click.pass_context
 def dynamo(
     context: click.Context,
@@ -65,9 +73,12 @@ def dynamo(
     workers: int,
     credentials: Path | None,
     open_to_anyone: bool,
+    s3_folder: Path | None,
+    s3_endpoint: str | None,
 ) -> None:
     """Serve DynamoDB in a file over HTTP until Ctrl-C, or run one of the commands below."""
     context.meta[_PATH] = path
+    context.meta[_BUCKETS] = _buckets(s3_folder, s3_endpoint)
     if context.invoked_subcommand is not None:
         return
     settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
@@ -76,6 +87,24 @@ def dynamo(
         serve(settings, open_engine=_opener(context), access=access, announce=_announcer(settings, access is not None))
     except CannotStart as error:
         raise DynamoCommandRefused(str(error)) from None
+
+
+def _buckets(folder: Path | None, endpoint: str | None) -> "Buckets | None":
+    """Return the buckets of exports and imports, by the options."""
+    from bursar.dynamo.buckets.buckets import EndpointBuckets, FolderBuckets
+
+    if folder is not None and endpoint is not None:
+        raise DynamoCommandRefused("--s3-folder and --s3-endpoint: only one of them may be given")
+    if folder is not None:
+        if not folder.is_dir():
+            raise DynamoCommandRefused(f"--s3-folder: must be a folder; got {folder}")
+        return FolderBuckets(folder)
+    if endpoint is None:
+        return None
+    try:
+        return EndpointBuckets(endpoint)
+    except ImportError:
+        raise DynamoCommandRefused("--s3-endpoint: needs boto3; pip install 'bursar[aws]'") from None
 
 
 def _access(credentials: Path) -> "AccessKeys":
@@ -238,6 +267,7 @@ def _endpoint(url: str) -> "Iterator[Execute]":
 
 
 _PATH = "bursar.dynamo.path"
+_BUCKETS = "bursar.dynamo.buckets"
 GUARD_LOADER = "bursar.dynamo.guard_loader"
 """The key of the click context's ``meta`` under which the rooms above put their guard loader."""
 
@@ -248,7 +278,11 @@ def _opener(context: click.Context) -> "Callable[[str], Engine]":
     def open_engine(path: str) -> "Engine":
         from bursar.dynamo.engine.engine import Engine
 
-        return Engine.open(path, guard_loader=guard_loader)
+        engine = Engine.open(path, guard_loader=guard_loader)
+        buckets: Buckets | None = context.meta.get(_BUCKETS)
+        if buckets is not None:
+            engine.set_buckets(buckets)
+        return engine
 
     return open_engine
 

@@ -26,10 +26,25 @@ class Lost(Exception):
 class Served:
     """A server process, the leader of a process group, and its workers."""
 
-    def __init__(self, path: str, *, workers: int = 1, command: tuple[str, ...] = ()) -> None:
-        """Start a server. ``command`` precedes the command of the server, such as a shell that sets a limit."""
+    def __init__(
+        self, path: str, *, workers: int = 1, command: tuple[str, ...] = (), options: tuple[str, ...] = ()
+    ) -> None:
+        """Start a server with further ``options``.
+
+        ``command`` precedes the command of the server, such as a shell that sets a limit.
+        """
         self.process = subprocess.Popen(
-            [*command, sys.executable, "-m", "bursar", "dynamo", "--port=0", f"--data={path}", f"--workers={workers}"],
+            [
+                *command,
+                sys.executable,
+                "-m",
+                "bursar",
+                "dynamo",
+                "--port=0",
+                f"--data={path}",
+                f"--workers={workers}",
+                *options,
+            ],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,

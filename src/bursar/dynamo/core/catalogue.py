@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from bursar.clock import Clock
+from bursar.dynamo.buckets.buckets import Buckets
 from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, TableCheck, TransactionView
 from bursar.dynamo.errors import DynamoError, invalid
@@ -21,6 +22,7 @@ from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.history import HistoryRecorder, TransactionInstant, history_of
 from bursar.dynamo.storage.sqlite_file import Storage
 from bursar.dynamo.storage.table import TABLE_ARN, Counted, ItemWrite, SecondaryIndex, Table, no_such_table
+from bursar.dynamo.storage.transfers import Transfers
 from bursar.dynamo.storage.ttl_index import TtlIndex, ttl_index_of
 
 UNKNOWN_VERSION = -1
@@ -56,6 +58,9 @@ class Core:
         self.streams = Streams(storage, randomness)
         self.instant = TransactionInstant(clock)
         self.backups = Backups(storage, randomness)
+        self.transfers = Transfers(storage)
+        self.buckets: Buckets | None = None
+        """Where exports are written and imports read; None for a store without S3."""
         self.address = "localhost"
         """The address of the server of this store, which DescribeEndpoints returns."""
         self.tokens_cleared_at = 0.0

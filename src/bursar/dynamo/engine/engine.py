@@ -18,6 +18,7 @@ import apsw
 import orjson
 
 from bursar.clock import Clock, system_clock
+from bursar.dynamo.buckets.buckets import Buckets
 from bursar.dynamo.core.catalogue import Core, internal
 from bursar.dynamo.core.guards import GuardLoader
 from bursar.dynamo.core.housekeeping import ITEMS_PER_RUN_MAX, Housekeeping
@@ -277,6 +278,10 @@ class Engine:
     def set_address(self, address: str) -> None:
         """Set the address of the server of this engine (``host:port``), for DescribeEndpoints."""
         self._core.address = address
+
+    def set_buckets(self, buckets: Buckets) -> None:
+        """Set the buckets that exports are written to, and imports read from."""
+        self._core.buckets = buckets
 
     # Rules ----------------------------------------------------------------------------------------------------
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.operations.backups import continuous_backups, exports, imports, on_demand_backups, restores
 from bursar.dynamo.operations.control_plane import (
     account,
-    backups,
-    continuous_backups,
     resource_policies,
-    restores,
     tables,
     tags,
     time_to_live,
@@ -106,11 +104,19 @@ OPERATIONS: dict[str, Operation] = {
     "RestoreTableToPointInTime": Operation(
         restores.RESTORE_TO_POINT_IN_TIME, restores.restore_to_point_in_time, writes=True
     ),
-    "CreateBackup": Operation(backups.CREATE_BACKUP, backups.create_backup, writes=True),
-    "DescribeBackup": Operation(backups.BY_BACKUP, backups.describe_backup, snapshot=True),
-    "ListBackups": Operation(backups.LIST_BACKUPS, backups.list_backups, snapshot=True),
-    "DeleteBackup": Operation(backups.BY_BACKUP, backups.delete_backup, writes=True),
-    "RestoreTableFromBackup": Operation(backups.RESTORE_FROM_BACKUP, backups.restore_from_backup, writes=True),
+    "CreateBackup": Operation(on_demand_backups.CREATE_BACKUP, on_demand_backups.create_backup, writes=True),
+    "DescribeBackup": Operation(on_demand_backups.BY_BACKUP, on_demand_backups.describe_backup, snapshot=True),
+    "ListBackups": Operation(on_demand_backups.LIST_BACKUPS, on_demand_backups.list_backups, snapshot=True),
+    "DeleteBackup": Operation(on_demand_backups.BY_BACKUP, on_demand_backups.delete_backup, writes=True),
+    "RestoreTableFromBackup": Operation(
+        on_demand_backups.RESTORE_FROM_BACKUP, on_demand_backups.restore_from_backup, writes=True
+    ),
+    "ExportTableToPointInTime": Operation(exports.EXPORT_TABLE, exports.export_table, writes=True),
+    "DescribeExport": Operation(exports.DESCRIBE_EXPORT, exports.describe_export, snapshot=True),
+    "ListExports": Operation(exports.LIST_EXPORTS, exports.list_exports, snapshot=True),
+    "ImportTable": Operation(imports.IMPORT_TABLE, imports.import_table, writes=True),
+    "DescribeImport": Operation(imports.DESCRIBE_IMPORT, imports.describe_import, snapshot=True),
+    "ListImports": Operation(imports.LIST_IMPORTS, imports.list_imports, snapshot=True),
     # Features that one machine does not have
     **{
         name: Operation(shape, run, snapshot=True, limits=limits)

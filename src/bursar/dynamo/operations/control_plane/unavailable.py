@@ -1,6 +1,6 @@
-"""Answer for features that one machine lacks: backups, replicas, exports, imports, Kinesis, vector indexes.
+"""Answer for features that one machine lacks: replicas, contributor insights, Kinesis, vector indexes.
 
-Questions get the true answer: there are no backups, point-in-time recovery is off. Requests for the feature are
+Questions get the true answer: there are no global tables, contributor insights are off. Requests for the feature are
 rejected with an error of the operation in Amazon's service model, if one fits, and the text names what is missing. No
 request is accepted and then ignored.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.control_plane.tables import existing_table
-from bursar.dynamo.operations.requests.common_members import NAME, STRING, TABLE_NAME
+from bursar.dynamo.operations.requests.common_members import NAME, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import (
     AttributeMapShape,
     IntegerShape,
@@ -28,23 +28,10 @@ _ANYTHING = AttributeMapShape()
 _ARN = StringShape(37, 1024)
 BY_TABLE = Request({"TableName": TABLE_NAME}, ("TableName",))
 BY_GLOBAL_TABLE = Request({"GlobalTableName": NAME}, ("GlobalTableName",))
-BY_EXPORT = Request({"ExportArn": _ARN}, ("ExportArn",))
-BY_IMPORT = Request({"ImportArn": _ARN}, ("ImportArn",))
 BY_STREAM = Request({"TableName": TABLE_NAME, "StreamArn": _ARN}, ("TableName", "StreamArn"))
-LIST_EXPORTS = Request({"TableArn": STRING, "MaxResults": IntegerShape(1, 25), "NextToken": STRING})
-LIST_IMPORTS = Request({"TableArn": STRING, "PageSize": IntegerShape(1, 25), "NextToken": StringShape(112, 1024)})
 LIST_GLOBAL_TABLES = Request({"ExclusiveStartGlobalTableName": NAME, "Limit": IntegerShape(1), "RegionName": STRING})
 LIST_CONTRIBUTOR_INSIGHTS = Request(
     {"TableName": TABLE_NAME, "MaxResults": IntegerShape(most=100), "NextToken": STRING}
-)
-EXPORT_TABLE = Request({"TableArn": STRING, "S3Bucket": StringShape(0, 255)}, ("TableArn", "S3Bucket"))
-IMPORT_TABLE = Request(
-    {
-        "S3BucketSource": _ANYTHING,
-        "InputFormat": StringShape(choices=("DYNAMODB_JSON", "ION", "CSV")),
-        "TableCreationParameters": _ANYTHING,
-    },
-    ("S3BucketSource", "InputFormat", "TableCreationParameters"),
 )
 CREATE_GLOBAL_TABLE = Request(
     {"GlobalTableName": NAME, "ReplicationGroup": ListShape(_ANYTHING)}, ("GlobalTableName", "ReplicationGroup")
@@ -94,7 +81,6 @@ SEARCH_VECTORS = Request(
     ("TableName", "IndexName", "SearchVector", "TopK"),
 )
 
-BACKUPS_MISSING = "Backups and point-in-time recovery are not available in this engine"
 LEGACY_GLOBAL_TABLES = (
     "DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version "
     "2019.11.21, instead of version 2017.11.29 (Legacy)."
@@ -132,33 +118,6 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
         raise error(existing_table(core, request["TableName"]))
 
     return run
-
-
-# Backups ------------------------------------------------------------------------------------------------------
-
-
-def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Reject the request: an export needs a table with point-in-time recovery."""
-    raise _no_recovery(_backed_up(core, request["TableArn"]))
-
-
-def _backed_up(core: Core, name: str) -> Table:
-    table = core.find_table(name)
-    if table is None:
-        raise DynamoError("TableNotFoundException", f"Table not found: {name}")
-    return table
-
-
-def _no_recovery(table: Table) -> DynamoError:
-    return DynamoError(
-        "PointInTimeRecoveryUnavailableException",
-        f"Point in time recovery is not enabled for table '{table.name}': {BACKUPS_MISSING}",
-    )
-
-
-def no_import() -> DynamoError:
-    """Return the error of an endpoint without the operation: the service model has none for a missing import."""
-    return DynamoError("UnknownOperationException", "ImportTable is not available in this engine")
 
 
 def no_bulk_put(_table: Table) -> DynamoError:
@@ -248,7 +207,6 @@ def search_vectors(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 _NONE = "answers that there are none"
 _OFF = "answers that it is off"
-_LATER = "refused: comes in a later version"
 _NO_REPLICAS = "refused: one machine has no replicas"
 _NO_KINESIS = "refused: there is no Kinesis Data Streams here"
 
@@ -260,12 +218,6 @@ _no_bulk_operation = answer_not_found(
 )
 
 UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
-    "ExportTableToPointInTime": (EXPORT_TABLE, export_table, _LATER),
-    "DescribeExport": (BY_EXPORT, answer_not_found("ExportNotFoundException", "Export not found", "ExportArn"), _NONE),
-    "ListExports": (LIST_EXPORTS, answer_empty_list("ExportSummaries"), _NONE),
-    "ImportTable": (IMPORT_TABLE, refuse(no_import), _LATER),
-    "DescribeImport": (BY_IMPORT, answer_not_found("ImportNotFoundException", "Import not found", "ImportArn"), _NONE),
-    "ListImports": (LIST_IMPORTS, answer_empty_list("ImportSummaryList"), _NONE),
     "StartBulkPutItems": (BULK_PUT, refuse_for_table(no_bulk_put), "refused: there is no S3 here; see `load`"),
     "DescribeBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
     "CancelBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),

@@ -12,7 +12,7 @@ from typing import Any
 from bursar.clock import iso_s
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.operations.control_plane.continuous_backups import latest_restorable, table_with_backups
+from bursar.dynamo.operations.backups.continuous_backups import latest_restorable, table_with_backups
 from bursar.dynamo.operations.control_plane.definitions import (
     BILLING,
     ENCRYPTION,

@@ -1,0 +1,163 @@
+"""Buckets of S3, for exports and imports: folders on this machine, or an S3 endpoint.
+
+    --s3-folder DIR      the bucket `b` is the folder DIR/b, and the object `p/q.json` the file DIR/b/p/q.json
+    --s3-endpoint URL    any server of S3's API, through boto3
+
+A folder for a bucket must exist, as a bucket must.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Any, NamedTuple, Protocol
+
+PIECE_BYTES = 1024 * 1024
+
+
+class NoSuchBucket(Exception):
+    """The bucket does not exist."""
+
+
+class BucketDenied(Exception):
+    """The bucket cannot be read or written; the text is the reason."""
+
+
+class StoredObject(NamedTuple):
+    """An object that was written: the MD5 of its content in base64, and its ETag."""
+
+    md5: str
+    etag: str
+
+
+class Buckets(Protocol):
+    """Where exports are written, and imports read."""
+
+    def check(self, bucket: str) -> None:
+        """Raise :class:`NoSuchBucket` unless the bucket exists."""
+
+    def put(self, bucket: str, key: str, content: Path) -> StoredObject:
+        """Store a file as an object. Raises :class:`BucketDenied`."""
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """Return the keys that begin with a prefix, sorted. Raises :class:`BucketDenied`."""
+
+    def read(self, bucket: str, key: str) -> IO[bytes]:
+        """Open an object. Raises :class:`BucketDenied`."""
+
+
+def put_bytes(buckets: Buckets, bucket: str, key: str, content: bytes) -> StoredObject:
+    """Store bytes as an object."""
+    with NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return buckets.put(bucket, key, Path(file.name))
+
+
+class FolderBuckets:
+    """Buckets that are the folders in one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+
+    def check(self, bucket: str) -> None:
+        """See :class:`Buckets`."""
+        if not self._path(bucket, "").is_dir():
+            raise NoSuchBucket(bucket)
+
+    def put(self, bucket: str, key: str, content: Path) -> StoredObject:
+        """See :class:`Buckets`. The file appears as a whole."""
+        path = self._path(bucket, key)
+        digest = hashlib.md5(usedforsecurity=False)
+        with _denied():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with content.open("rb") as source, NamedTemporaryFile(dir=path.parent, delete=False) as target:
+                try:
+                    while piece := source.read(PIECE_BYTES):
+                        digest.update(piece)
+                        target.write(piece)
+                    target.close()
+                    Path(target.name).rename(path)
+                except BaseException:
+                    Path(target.name).unlink(missing_ok=True)
+                    raise
+        # The ETag of an upload in one part.
+        etag = hashlib.md5(digest.digest(), usedforsecurity=False).hexdigest() + "-1"
+        return StoredObject(b64encode(digest.digest()).decode(), etag)
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """See :class:`Buckets`."""
+        root = self._path(bucket, "")
+        with _denied():
+            files = (path for path in root.rglob("*") if path.is_file())
+            return sorted(key for path in files if (key := path.relative_to(root).as_posix()).startswith(prefix))
+
+    def read(self, bucket: str, key: str) -> IO[bytes]:
+        """See :class:`Buckets`."""
+        with _denied():
+            return self._path(bucket, key).open("rb")
+
+    def _path(self, bucket: str, key: str) -> Path:
+        """Return the path of an object. Raise :class:`BucketDenied` for a key that leads out of the bucket."""
+        folder = self._root / bucket
+        path = folder / key.lstrip("/")
+        if not path.resolve().is_relative_to(folder.resolve()) or not folder.resolve().is_relative_to(self._root):
+            raise BucketDenied(f"Access Denied: the key {key} leads out of the bucket")
+        return path
+
+
+class EndpointBuckets:
+    """The buckets of a server of S3's API, with the credentials that boto3 finds."""
+
+    def __init__(self, url: str) -> None:
+        import boto3
+
+        self._client: Any = boto3.client("s3", endpoint_url=url)
+
+    def check(self, bucket: str) -> None:
+        """See :class:`Buckets`."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+                raise NoSuchBucket(bucket) from None
+            raise BucketDenied(str(error)) from error
+
+    def put(self, bucket: str, key: str, content: Path) -> StoredObject:
+        """See :class:`Buckets`."""
+        digest = hashlib.md5(usedforsecurity=False)
+        with _denied(), content.open("rb") as source:
+            while piece := source.read(PIECE_BYTES):
+                digest.update(piece)
+            source.seek(0)
+            answer = self._client.put_object(Bucket=bucket, Key=key, Body=source)
+        return StoredObject(b64encode(digest.digest()).decode(), answer["ETag"].strip('"'))
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """See :class:`Buckets`."""
+        with _denied():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            return sorted(one["Key"] for page in pages for one in page.get("Contents", ()))
+
+    def read(self, bucket: str, key: str) -> IO[bytes]:
+        """See :class:`Buckets`."""
+        with _denied():
+            body: IO[bytes] = self._client.get_object(Bucket=bucket, Key=key)["Body"]
+            return body
+
+
+@contextmanager
+def _denied() -> Iterator[None]:
+    """Turn errors of the file system and of boto3 into :class:`BucketDenied`."""
+    try:
+        yield
+    except OSError as error:
+        raise BucketDenied(f"Access Denied: {error.strerror or error}") from error
+    except Exception as error:
+        if type(error).__module__.startswith("botocore"):
+            raise BucketDenied(str(error)) from error
+        raise

@@ -1,0 +1,1 @@
+"""Point-in-time recovery, backups, restores, exports and imports."""

@@ -1,0 +1,103 @@
+"""Members, ARNs, client tokens and pages of exports and imports."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, NoReturn
+
+import orjson
+
+from bursar.dynamo.buckets.buckets import Buckets
+from bursar.dynamo.core.catalogue import Core
+from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.operations.backups.restores import invalid_request
+from bursar.dynamo.operations.requests.shapes import StringShape
+from bursar.dynamo.storage.table import ACCOUNT, REGION
+
+TRANSFER_ARN = StringShape(37, 1024)
+BUCKET = StringShape(0, 255, re.compile(r"^[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+$"))
+BUCKET_OWNER = StringShape(pattern=re.compile(r"[0-9]{12}"))
+KEY_PREFIX = StringShape(0, 1024)
+CLIENT_TOKEN = StringShape(pattern=re.compile(r"^[^\$]+$"))
+PAGE_MAX = 25
+PAGE_DEFAULT = 10
+TOKEN_BYTES_MIN = 56
+"""Amazon's tokens have 112 hexadecimal digits or more, and their number is a multiple of 16."""
+DIGEST = "RequestDigest"
+"""The member of a stored record with the digest of its request; no answer contains it."""
+
+NO_SUCH_BUCKET = (
+    "S3NoSuchBucket",
+    "The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket)",
+)
+NO_S3 = "S3 is not available in this engine: start it with --s3-folder or --s3-endpoint"
+
+_ARN = re.compile(r"arn:aws:dynamodb:(?P<region>[^:]*):(?P<account>[^:]*):table/[^/]+/(?P<kind>export|import)/[^/]+")
+
+
+def buckets_of(core: Core) -> Buckets:
+    """Return the buckets. Raise ValidationException for a store without S3."""
+    if core.buckets is None:
+        raise invalid(NO_S3)
+    return core.buckets
+
+
+def digest_of(request: Mapping[str, Any]) -> str:
+    """Return a digest of a request's members, by which a repeated request is recognised."""
+    return sha256(orjson.dumps(dict(request), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def found_transfer(core: Core, kind: str, arn: str) -> dict[str, Any]:
+    """Return the record of an export or import by its ARN. Raise Amazon's errors for others and for missing ones."""
+    name = kind.capitalize()
+    parts = _ARN.fullmatch(arn)
+    if parts is None or parts["kind"] != kind:
+        raise invalid(f"Invalid {name} ARN")
+    if parts["account"] != ACCOUNT:
+        raise DynamoError("AccessDeniedException", "Access is denied")
+    if parts["region"] != REGION:
+        _not_found(name, f"Invalid {kind} arn")
+    found = core.transfers.find(arn)
+    if found is None:
+        _not_found(name, f"{name} not found: {arn}")
+    return answered(found)
+
+
+def _not_found(name: str, detail: str) -> NoReturn:
+    raise DynamoError(f"{name}NotFoundException", f"{name} not found: {detail}")
+
+
+def answered(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without the members that no answer contains."""
+    return {member: value for member, value in record.items() if member != DIGEST}
+
+
+def page_of(
+    records: list[dict[str, Any]], arn_member: str, token: str | None, limit: int | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return one page of records, and the token of the next page, or None."""
+    if token is not None:
+        after = _arn_of_token(token, arn_member.removesuffix("Arn").lower())
+        arns = [record[arn_member] for record in records]
+        if after not in arns:
+            raise invalid_request(f"Provided nextToken is invalid: {token}")
+        records = records[arns.index(after) + 1 :]
+    size = limit or PAGE_DEFAULT
+    page = records[:size]
+    return page, _token_of(page[-1][arn_member]) if len(records) > size else None
+
+
+def _token_of(arn: str) -> str:
+    content = arn.encode()
+    padded = max(TOKEN_BYTES_MIN, -(-len(content) // 8) * 8)
+    return content.ljust(padded, b"\0").hex()
+
+
+def _arn_of_token(token: str, kind: str) -> str:
+    try:
+        arn = bytes.fromhex(token).rstrip(b"\0").decode()
+    except ValueError:
+        arn = ""
+    if f"/{kind}/" not in arn:
+        raise invalid_request(f"Provided nextToken is invalid: {token}")
+    return arn
