@@ -12,7 +12,7 @@ from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, ope
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
-    from bursar.dynamo.buckets.buckets import Buckets
+    from bursar.dynamo.buckets.port import Buckets
     from bursar.dynamo.core.guards import GuardLoader
     from bursar.dynamo.engine.engine import Engine
     from bursar.dynamo.server.credentials import AccessKeys
@@ -91,6 +91,8 @@ def dynamo(
 
 def _buckets(folder: Path | None, endpoint: str | None) -> "Buckets | None":
     """Return the buckets of exports and imports, by the options."""
+    if folder is None and endpoint is None:
+        return None
     from bursar.dynamo.buckets.buckets import EndpointBuckets, FolderBuckets
 
     if folder is not None and endpoint is not None:
@@ -99,10 +101,8 @@ def _buckets(folder: Path | None, endpoint: str | None) -> "Buckets | None":
         if not folder.is_dir():
             raise DynamoCommandRefused(f"--s3-folder: must be a folder; got {folder}")
         return FolderBuckets(folder)
-    if endpoint is None:
-        return None
     try:
-        return EndpointBuckets(endpoint)
+        return EndpointBuckets(str(endpoint))
     except ImportError:
         raise DynamoCommandRefused("--s3-endpoint: needs boto3; pip install 'bursar[aws]'") from None
 

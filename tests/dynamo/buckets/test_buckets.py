@@ -14,7 +14,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from bursar.dynamo import Engine
-from bursar.dynamo.buckets.buckets import BucketDenied, Buckets, EndpointBuckets, FolderBuckets, NoSuchBucket, put_bytes
+from bursar.dynamo.buckets.buckets import EndpointBuckets, FolderBuckets, put_bytes
+from bursar.dynamo.buckets.port import BucketDenied, Buckets, NoSuchBucket
 from bursar.dynamo.clients.boto3_in_process import boto3_client
 from tests.support.dynamo.export_reader import export_lines
 from tests.support.dynamo.past import TABLE, turn_on

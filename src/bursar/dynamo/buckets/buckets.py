@@ -12,40 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any
+
+from bursar.dynamo.buckets.port import BucketDenied, Buckets, NoSuchBucket, StoredObject
 
 PIECE_BYTES = 1024 * 1024
-
-
-class NoSuchBucket(Exception):
-    """The bucket does not exist."""
-
-
-class BucketDenied(Exception):
-    """The bucket cannot be read or written; the text is the reason."""
-
-
-class StoredObject(NamedTuple):
-    """An object that was written: the MD5 of its content in base64, and its ETag."""
-
-    md5: str
-    etag: str
-
-
-class Buckets(Protocol):
-    """Where exports are written, and imports read."""
-
-    def check(self, bucket: str) -> None:
-        """Raise :class:`NoSuchBucket` unless the bucket exists."""
-
-    def put(self, bucket: str, key: str, content: Path) -> StoredObject:
-        """Store a file as an object. Raises :class:`BucketDenied`."""
-
-    def keys(self, bucket: str, prefix: str) -> list[str]:
-        """Return the keys that begin with a prefix, sorted. Raises :class:`BucketDenied`."""
-
-    def read(self, bucket: str, key: str) -> IO[bytes]:
-        """Open an object. Raises :class:`BucketDenied`."""
 
 
 def put_bytes(buckets: Buckets, bucket: str, key: str, content: bytes) -> StoredObject:

@@ -20,7 +20,8 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.buckets.buckets import Buckets, StoredObject, put_bytes
+from bursar.dynamo.buckets.buckets import put_bytes
+from bursar.dynamo.buckets.port import Buckets, StoredObject
 
 LINES_PER_FILE = 250_000
 GZIP_LEVEL = 5

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from bursar.clock import Clock
-from bursar.dynamo.buckets.buckets import Buckets
+from bursar.dynamo.buckets.port import Buckets
 from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, TableCheck, TransactionView
 from bursar.dynamo.errors import DynamoError, invalid

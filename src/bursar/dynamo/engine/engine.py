@@ -18,7 +18,7 @@ import apsw
 import orjson
 
 from bursar.clock import Clock, system_clock
-from bursar.dynamo.buckets.buckets import Buckets
+from bursar.dynamo.buckets.port import Buckets
 from bursar.dynamo.core.catalogue import Core, internal
 from bursar.dynamo.core.guards import GuardLoader
 from bursar.dynamo.core.housekeeping import ITEMS_PER_RUN_MAX, Housekeeping

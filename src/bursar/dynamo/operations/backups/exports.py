@@ -6,13 +6,12 @@ Source of the checks' order and texts: published measurements of the service.
 
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from bursar.clock import iso_ms, iso_s
-from bursar.dynamo.buckets.buckets import BucketDenied, NoSuchBucket
-from bursar.dynamo.buckets.export_files import ExportFiles
+from bursar.dynamo.buckets.port import BucketDenied, NoSuchBucket
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid_parameter
 from bursar.dynamo.operations.backups.continuous_backups import latest_restorable, table_with_backups
@@ -41,6 +40,9 @@ from bursar.dynamo.storage.backups import ID_BITS, backup_id
 from bursar.dynamo.storage.history import DAY_S, History, micros, recovery_of
 from bursar.dynamo.storage.table import ACCOUNT, TABLE_ARN, Table
 from bursar.dynamo.storage.table_states import changes_between, items_at
+
+if TYPE_CHECKING:
+    from bursar.dynamo.buckets.export_files import ExportFiles
 
 FULL, INCREMENTAL = "FULL_EXPORT", "INCREMENTAL_EXPORT"
 BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
@@ -113,6 +115,8 @@ def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         **{member: request[member] for member in _ECHOED if request.get(member) is not None},
         **times,
     }
+    from bursar.dynamo.buckets.export_files import ExportFiles  # not needed by a store that exports nothing
+
     files = ExportFiles(buckets, request["S3Bucket"], request.get("S3Prefix"), export_id, core.randomness)
     record = {**description, DIGEST: digest_of(request)}
     try:
@@ -240,7 +244,7 @@ def _invalid_time(message: str) -> DynamoError:
 # The files ----------------------------------------------------------------------------------------------------
 
 
-def _written(core: Core, table: Table, files: ExportFiles, record: Mapping[str, Any], keep: Filter) -> dict[str, Any]:
+def _written(core: Core, table: Table, files: "ExportFiles", record: Mapping[str, Any], keep: Filter) -> dict[str, Any]:
     """Write the files of an export; return the members of a completed one."""
     measured = _Measured()
     specification = record.get("IncrementalExportSpecification")
@@ -303,7 +307,9 @@ def _incremental_lines(
         yield line
 
 
-def _summary(record: Mapping[str, Any], completed: Mapping[str, Any], files: ExportFiles, now: float) -> dict[str, Any]:
+def _summary(
+    record: Mapping[str, Any], completed: Mapping[str, Any], files: "ExportFiles", now: float
+) -> dict[str, Any]:
     specification = record.get("IncrementalExportSpecification")
     times: dict[str, Any]
     if specification is None:

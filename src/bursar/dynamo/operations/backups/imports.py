@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import IO, Any
 
-from bursar.dynamo.buckets.buckets import BucketDenied, Buckets, NoSuchBucket
-from bursar.dynamo.buckets.import_files import BadLine, CsvForm, csv_items, json_items, opened
+from bursar.dynamo.buckets.port import BucketDenied, Buckets, NoSuchBucket
 from bursar.dynamo.core.catalogue import Core, check_size
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import TOO_LARGE
@@ -186,6 +185,8 @@ class _Import:
             one["AttributeName"]: one["AttributeType"]
             for one in description["TableCreationParameters"]["AttributeDefinitions"]
         }
+        from bursar.dynamo.buckets.import_files import CsvForm  # not needed by a store that imports nothing
+
         self._csv = CsvForm(options.get("Delimiter") or ",", options.get("HeaderList"), types)
         self._processed = self._imported = self._bytes = 0
         self._errors: list[str] = []
@@ -193,6 +194,8 @@ class _Import:
 
     def run(self, buckets: Buckets, bucket: str, keys: list[str]) -> None:
         """Import the objects one after the other."""
+        from bursar.dynamo.buckets.import_files import BadLine
+
         for key in keys:
             with closing(buckets.read(bucket, key)) as raw:
                 try:
@@ -224,6 +227,8 @@ class _Import:
         return outcome
 
     def _items(self, raw: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+        from bursar.dynamo.buckets.import_files import csv_items, json_items, opened
+
         content = opened(raw, self._compression)
         return csv_items(content, self._csv) if self._format == "CSV" else json_items(content)
 

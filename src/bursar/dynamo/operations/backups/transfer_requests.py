@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from bursar.dynamo.buckets.buckets import Buckets
+from bursar.dynamo.buckets.port import Buckets
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.operations.backups.restores import invalid_request
