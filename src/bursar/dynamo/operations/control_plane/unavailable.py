@@ -11,7 +11,7 @@ from typing import Any
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.control_plane.tables import existing_table
-from bursar.dynamo.operations.requests.common_members import NAME, TABLE_NAME
+from bursar.dynamo.operations.requests.common_members import NAME, STRING, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import (
     AttributeMapShape,
     IntegerShape,
