@@ -15,7 +15,7 @@ from bursar.dynamo.storage.table import Table
 _OLD, _LATER = "scratch_old", "scratch_later"
 
 
-class ItemChange(NamedTuple):
+class ItemDifference(NamedTuple):
     """How an item differs between two instants. The images are DynamoDB JSON; None for no item."""
 
     key: bytes
@@ -40,7 +40,7 @@ def items_at(storage: Storage, table: Table, history: History, instant: int) -> 
         )
 
 
-def changes_between(storage: Storage, table: Table, history: History, after: int, until: int) -> Iterator[ItemChange]:
+def changes_between(storage: Storage, table: Table, history: History, after: int, until: int) -> Iterator[ItemDifference]:
     """Return one change for each item that changed after one instant (µs) and up to another, in the keys' order."""
     first, end = history.first_after(after), history.first_after(until)
     last = history.bounds()[1]
@@ -51,7 +51,7 @@ def changes_between(storage: Storage, table: Table, history: History, after: int
             f"SELECT o.key, o.at, o.item, CASE WHEN l.key IS NOT NULL THEN l.item ELSE i.item END FROM {_OLD} o"
             f" LEFT JOIN {_LATER} l ON l.key = o.key LEFT JOIN items_{table.id} i ON i.key = o.key ORDER BY o.key"
         )
-        yield from (ItemChange(*row) for row in rows)
+        yield from (ItemDifference(*row) for row in rows)
 
 
 def _put_first(storage: Storage, scratch: str, history: History, first: int, end: int, condition: str = "") -> None:
