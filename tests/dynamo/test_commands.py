@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bursar.dynamo import Engine
-from bursar.dynamo.commands import GUARD_LOADER, dynamo
+from bursar.dynamo.command_inputs import GUARD_LOADER
+from bursar.dynamo.commands import dynamo
 from bursar.dynamo.core.guards import Guard, TableCheck
 
 TABLES: list[dict[str, Any]] = [

@@ -4,37 +4,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
-from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, open_or_explain, serve
+from bursar.dynamo.command_inputs import BUCKETS, PATH, DynamoCommandRefused, data_option, opener, store
+from bursar.dynamo.past_commands import PAST_COMMANDS
+from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, serve
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.dynamo.buckets.port import Buckets
-    from bursar.dynamo.core.guards import GuardLoader
-    from bursar.dynamo.engine.engine import Engine
     from bursar.dynamo.server.credentials import AccessKeys
     from bursar.dynamo.tools.partiql_shell import Execute
-
-
-class DynamoCommandRefused(click.ClickException):
-    """The request is impossible with this file, folder or port: one line, exit code 2."""
-
-    exit_code = 2
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message as one line, for the person who typed the command."""
-        click.echo(f"bursar dynamo: {self.message}", err=True)
-
-
-data_option = click.option(
-    "--data",
-    "path",
-    metavar="FILE",
-    help="The store's file, created if missing; :memory: for one that ends with the process.",
-)
 
 
 @click.group(invoke_without_command=True)
@@ -77,14 +59,14 @@ def dynamo(
     s3_endpoint: str | None,
 ) -> None:
     """Serve DynamoDB in a file over HTTP until Ctrl-C, or run one of the commands below."""
-    context.meta[_PATH] = path
-    context.meta[_BUCKETS] = _buckets(s3_folder, s3_endpoint)
+    context.meta[PATH] = path
+    context.meta[BUCKETS] = _buckets(s3_folder, s3_endpoint)
     if context.invoked_subcommand is not None:
         return
     settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
     access = _access(credentials) if credentials else None
     try:
-        serve(settings, open_engine=_opener(context), access=access, announce=_announcer(settings, access is not None))
+        serve(settings, open_engine=opener(context), access=access, announce=_announcer(settings, access is not None))
     except CannotStart as error:
         raise DynamoCommandRefused(str(error)) from None
 
@@ -130,7 +112,7 @@ def list_command(context: click.Context, path: str | None) -> None:
     drawn = Table("table", "items", "bytes", "key", "indexes")
     for column in drawn.columns[1:3]:
         column.justify = "right"
-    with _store(context, path) as engine:
+    with store(context, path) as engine:
         for name in table_names(engine):
             described = describe(engine, name)
             indexes = described.get("GlobalSecondaryIndexes", []) + described.get("LocalSecondaryIndexes", [])
@@ -154,7 +136,7 @@ def describe_command(context: click.Context, path: str | None, table: str) -> No
 
     from bursar.dynamo.tools.dump_and_load import describe
 
-    with _store(context, path) as engine:
+    with store(context, path) as engine:
         click.echo(orjson.dumps(describe(engine, table), option=orjson.OPT_INDENT_2).decode())
 
 
@@ -169,7 +151,7 @@ def dump_command(context: click.Context, path: str | None, tables: tuple[str, ..
     """Write tables (all, if none is named) as lines of JSON, which `load` reads."""
     from bursar.dynamo.tools.dump_and_load import describe, dump, table_names
 
-    with _store(context, path) as engine:
+    with store(context, path) as engine:
         names = tables or tuple(table_names(engine))
         total = sum(describe(engine, name)["ItemCount"] for name in names)
         with _progress("dumping", total) as advance:
@@ -187,7 +169,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
     from bursar.dynamo.tools.dump_and_load import LINE_BYTES_MAX, DumpError, load
 
     lines = iter(lambda: source.readline(LINE_BYTES_MAX + 1), b"")
-    with _store(context, path, create=True) as engine, _progress("loading", None) as advance:
+    with store(context, path, create=True) as engine, _progress("loading", None) as advance:
         try:
             counts = load(engine, lines, advance, add=add)
         except DumpError as error:
@@ -203,8 +185,8 @@ def check_command(context: click.Context, path: str | None) -> None:
     """Compare items, indexes, expiry times, counters and streams; exit code 1 and one line per problem."""
     from bursar.dynamo.storage.integrity_check import check_store
 
-    with _store(context, path):
-        problems = check_store(str(path or context.meta[_PATH]))
+    with store(context, path):
+        problems = check_store(str(path or context.meta[PATH]))
     for problem in problems:
         click.echo(problem)
     if problems:
@@ -240,7 +222,7 @@ def shell_command(
 
 @contextmanager
 def _store_to_execute(context: click.Context, path: str | None) -> "Iterator[Execute]":
-    with _store(context, path) as engine:
+    with store(context, path) as engine:
         yield engine.execute
 
 
@@ -266,50 +248,6 @@ def _endpoint(url: str) -> "Iterator[Execute]":
             runner.run(store.close())
 
 
-_PATH = "bursar.dynamo.path"
-_BUCKETS = "bursar.dynamo.buckets"
-GUARD_LOADER = "bursar.dynamo.guard_loader"
-"""The key of the click context's ``meta`` under which the rooms above put their guard loader."""
-
-
-def _opener(context: click.Context) -> "Callable[[str], Engine]":
-    guard_loader: GuardLoader | None = context.meta.get(GUARD_LOADER)
-
-    def open_engine(path: str) -> "Engine":
-        from bursar.dynamo.engine.engine import Engine
-
-        engine = Engine.open(path, guard_loader=guard_loader)
-        buckets: Buckets | None = context.meta.get(_BUCKETS)
-        if buckets is not None:
-            engine.set_buckets(buckets)
-        return engine
-
-    return open_engine
-
-
-@contextmanager
-def _store(context: click.Context, path: str | None, *, create: bool = False) -> "Iterator[Engine]":
-    """Open the store of a command; an error of the engine becomes the command's one line."""
-    from bursar.dynamo.engine.engine import RulesRefused
-    from bursar.dynamo.errors import DynamoError
-
-    path = path or context.meta[_PATH]
-    if path is None:
-        raise click.UsageError("--data FILE: must be given")
-    if path == MEMORY or not (create or Path(path).exists()):
-        raise DynamoCommandRefused(f"there is no store at {path}")
-    try:
-        engine = open_or_explain(_opener(context), path)
-    except CannotStart as error:
-        raise DynamoCommandRefused(str(error)) from None
-    try:
-        yield engine
-    except (DynamoError, RulesRefused) as error:
-        raise DynamoCommandRefused(str(error)) from None
-    finally:
-        engine.close()
-
-
 @contextmanager
 def _progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error when it is a terminal."""
@@ -321,6 +259,10 @@ def _progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(word, total=total)
         yield lambda count: bar.update(task, advance=count)
+
+
+for command in PAST_COMMANDS:
+    dynamo.add_command(command)
 
 
 def _announcer(settings: ServerSettings, signed: bool) -> Callable[[str], None]:

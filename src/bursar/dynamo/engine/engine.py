@@ -229,6 +229,20 @@ class Engine:
             self._log_write_error_at = now + LOG_WRITE_ERROR_EVERY_S
             _log.error("the store cannot be written: %s: %s", self._write_error, error)
 
+    def reset(self) -> None:
+        """Remove every table, backup, export and import. Other processes see the empty store from their next request.
+
+        Raises :class:`DynamoError` InternalServerError when the file cannot be written.
+        """
+        try:
+            self._storage.begin()
+            self._storage.remove_everything()
+            self._storage.commit()
+        except apsw.Error as error:
+            raise internal(f"The store could not be written: {error}") from error
+        finally:
+            self._undo()
+
     # Housekeeping ---------------------------------------------------------------------------------------------
 
     def run_housekeeping(self, limit: int = ITEMS_PER_RUN_MAX) -> int:

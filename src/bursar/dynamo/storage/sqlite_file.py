@@ -68,6 +68,10 @@ _CREATE_BACKUPS = """
 CREATE TABLE backups (id INTEGER PRIMARY KEY AUTOINCREMENT, arn TEXT NOT NULL UNIQUE, document BLOB NOT NULL);
 CREATE TABLE transfers (arn TEXT PRIMARY KEY, document BLOB NOT NULL);
 """
+_FIXED_TABLES = frozenset(
+    ("tables", "counters", "rules", "owners", "request_tokens", "streams", "backups", "transfers")
+)
+"""The tables that every store has, besides ``catalogue_version``; the others belong to one table or backup."""
 _UPGRADES = {
     0: _CREATE + _CREATE_STREAMS + _CREATE_BACKUPS,
     1: _CREATE_STREAMS + _CREATE_BACKUPS,
@@ -236,6 +240,17 @@ class Storage:
         finally:
             # Nothing was written, so COMMIT is not needed: on a damaged file it fails and leaves the transaction open.
             self.rollback()
+
+    def remove_everything(self) -> None:
+        """Remove the content of the store in the open transaction. Ids of tables are not used again."""
+        execute = self.connection.execute
+        names = execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
+        for (name,) in names:
+            if name in _FIXED_TABLES:
+                execute(f"DELETE FROM {name}")
+            elif name != "catalogue_version":
+                execute(f"DROP TABLE {name}")
+        self.increment_catalogue_version()
 
     # The catalogue --------------------------------------------------------------------------------------------
 

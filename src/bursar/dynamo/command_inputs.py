@@ -1,0 +1,83 @@
+"""Shared by the commands of `bursar dynamo`: the store that ``--data`` names, and one line for errors."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from bursar.dynamo.server.serve import MEMORY, open_or_explain
+from bursar.startup import CannotStart
+
+if TYPE_CHECKING:
+    from bursar.dynamo.buckets.port import Buckets
+    from bursar.dynamo.core.guards import GuardLoader
+    from bursar.dynamo.engine.engine import Engine
+
+PATH = "bursar.dynamo.path"
+BUCKETS = "bursar.dynamo.buckets"
+GUARD_LOADER = "bursar.dynamo.guard_loader"
+"""The key of the click context's ``meta`` under which the rooms above put their guard loader."""
+
+data_option = click.option(
+    "--data",
+    "path",
+    metavar="FILE",
+    help="The store's file, created if missing; :memory: for one that ends with the process.",
+)
+
+
+class DynamoCommandRefused(click.ClickException):
+    """The request is impossible with this file, folder or port: one line, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message as one line, for the person who typed the command."""
+        click.echo(f"bursar dynamo: {self.message}", err=True)
+
+
+def opener(context: click.Context) -> "Callable[[str], Engine]":
+    """Return the function that opens a store with the guard loader and the buckets of the command."""
+    guard_loader: GuardLoader | None = context.meta.get(GUARD_LOADER)
+
+    def open_engine(path: str) -> "Engine":
+        from bursar.dynamo.engine.engine import Engine
+
+        engine = Engine.open(path, guard_loader=guard_loader)
+        buckets: Buckets | None = context.meta.get(BUCKETS)
+        if buckets is not None:
+            engine.set_buckets(buckets)
+        return engine
+
+    return open_engine
+
+
+def existing_file(context: click.Context, path: str | None, *, create: bool = False) -> str:
+    """Return the path of the store of a command, which must exist unless ``create``."""
+    path = path or context.meta[PATH]
+    if path is None:
+        raise click.UsageError("--data FILE: must be given")
+    if path == MEMORY or not (create or Path(path).exists()):
+        raise DynamoCommandRefused(f"there is no store at {path}")
+    return path
+
+
+@contextmanager
+def store(context: click.Context, path: str | None, *, create: bool = False) -> "Iterator[Engine]":
+    """Open the store of a command; an error of the engine becomes the command's one line."""
+    from bursar.dynamo.engine.engine import RulesRefused
+    from bursar.dynamo.errors import DynamoError
+
+    path = existing_file(context, path, create=create)
+    try:
+        engine = open_or_explain(opener(context), path)
+    except CannotStart as error:
+        raise DynamoCommandRefused(str(error)) from None
+    try:
+        yield engine
+    except (DynamoError, RulesRefused) as error:
+        raise DynamoCommandRefused(str(error)) from None
+    finally:
+        engine.close()

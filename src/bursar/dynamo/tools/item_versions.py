@@ -1,0 +1,108 @@
+"""An item's versions, and the differences between two instants of a table: what its past can answer."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.storage.history import MICROS, History, micros, recovery_of
+from bursar.dynamo.storage.sqlite_file import Storage
+from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.table_states import changes_between
+
+
+class PastRefused(ValueError):
+    """The question cannot be answered; the text is the reason."""
+
+
+class Version(NamedTuple):
+    """An item from an instant on (µs since the epoch; None: before the table's past); ``item`` None: no item."""
+
+    at: int | None
+    item: Item | None
+
+
+class Difference(NamedTuple):
+    """An item that differs between two instants; None for no item."""
+
+    old: Item | None
+    new: Item | None
+
+
+def item_versions(path: str, table_name: str, key: Sequence[str]) -> list[Version]:
+    """Return the versions of the item with the key ``name=value …``, oldest first. Raises :class:`PastRefused`."""
+    with _past_of(path, table_name) as (storage, table, history), storage.snapshot():
+        try:
+            encoded = table.encoded_key(_key(table, key))
+        except DynamoError as error:
+            raise PastRefused(f"key: {error.message}") from None
+        rows = history.of_key(encoded)
+        present = table.rows.get(encoded)
+        bodies = [*(row.item for row in rows), None if present is None else present[2]]
+        instants = [None, *(row.at for row in rows)]
+        versions = [Version(at, _loaded(body)) for at, body in zip(instants, bodies, strict=True)]
+        return versions if versions[0].item is not None else versions[1:]
+
+
+def differences(path: str, table_name: str, earlier: float, later: float) -> Iterator[Difference]:
+    """Yield the items that differ between two instants (epoch s), in the keys' order. Raises :class:`PastRefused`."""
+    with _past_of(path, table_name) as (storage, table, history):
+        recovery = recovery_of(table)
+        if recovery is not None and earlier < recovery.enabled_at:
+            since = iso_micros(micros(recovery.enabled_at))
+            raise PastRefused(f"instant: must not be before the table's past, which begins at {since}")
+        storage.begin()  # for the scratch tables, which are undone
+        try:
+            for change in changes_between(storage, table, history, micros(earlier), micros(later)):
+                if change.old != change.new:
+                    yield Difference(_loaded(change.old), _loaded(change.new))
+        finally:
+            storage.rollback()
+
+
+def parse_instant(text: str, now: float) -> float:
+    """Return seconds since the epoch for ``now``, seconds or ISO 8601, UTC by default. Raises ``ValueError``."""
+    if text == "now":
+        return now
+    try:
+        return float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def iso_micros(at: int) -> str:
+    """Return microseconds since the epoch as ISO 8601 in UTC: ``2026-11-22T19:30:00.125000Z``."""
+    return f"{datetime.fromtimestamp(at // MICROS, UTC):%Y-%m-%dT%H:%M:%S}.{at % MICROS:06d}Z"
+
+
+@contextmanager
+def _past_of(path: str, table_name: str) -> Iterator[tuple[Storage, Table, History]]:
+    with closing(Storage(path)) as storage:
+        for table_id, name, document, rules in storage.definitions():
+            if name == table_name:
+                table = Table(storage, table_id, name, orjson.loads(document), rules)
+                if recovery_of(table) is None:
+                    raise PastRefused(f"{name} has no past: its point-in-time recovery is off")
+                yield storage, table, History(storage, table_id)
+                return
+        raise PastRefused(f"there is no table {table_name}")
+
+
+def _key(table: Table, parts: Sequence[str]) -> dict[str, Any]:
+    key: dict[str, Any] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or name not in table.types:
+            expected = " ".join(f"{name}=VALUE" for name in table.key_names)
+            raise PastRefused(f"key: must be {expected}; got {' '.join(parts)}")
+        key[name] = {table.types[name]: value}
+    return key
+
+
+def _loaded(body: bytes | None) -> Item | None:
+    return None if body is None else orjson.loads(body)
