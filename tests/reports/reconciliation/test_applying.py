@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bursar.payments.deposits import DepositReport
 from bursar.payments.records import Attempt
 from bursar.payments.reversals import ReversalReport
 from bursar.reports.reconciliation.applying import Applied, apply
@@ -173,3 +174,17 @@ async def test_an_id_that_belongs_to_another_attempt_is_refused(payments: Paymen
     done, _ = await applied(payments, tmp_path, line(attempt, other.paygov_tracking_id, date=DAY))
     assert done.counts == {}
     assert "payGovTrackingId given to" in done.refused[0]
+
+
+async def test_a_matched_line_with_a_ticket_records_the_deposit(payments: Payments, tmp_path: Path) -> None:
+    attempt, other = await payments.paid(), await payments.paid()
+    await payments.ledger.deposits.record(other, DepositReport("000001", DAY, "operator", "Bob"))
+    lines = [line(attempt, ticket="123456"), line(other, ticket="123456")]
+    done, left = await applied(payments, tmp_path, *lines)
+    assert (done.counts, left) == ({"deposits recorded": 1}, [])
+    assert len(done.refused) == 1
+    assert "its deposit is recorded as ticket 000001" in done.refused[0]
+    deposit = await payments.ledger.deposits.of(attempt)
+    assert deposit is not None
+    assert (deposit.ticket, deposit.deposited_on, deposit.by) == ("123456", DAY, "Ada")
+    assert deposit.source == "activity_file"

@@ -9,7 +9,9 @@ from bursar.reports.reconciliation.lines import ActivityLine
 from bursar.reports.reconciliation.our_payments import PaymentRow, ReversalRow
 from tests.support.reports.activity import DAY, payment
 
-LINE = ActivityLine(0, 1, "charge", "processed", "a1", "P1", 6000, DAY, DAY, "Sale", "Success", "ACH", None, None, None)
+LINE = ActivityLine(
+    0, 1, "charge", "processed", "a1", "P1", 6000, DAY, DAY, "Sale", "Success", "ACH", None, None, None, None
+)
 PENDING = LINE._replace(status="pending", status_word="Received")
 FAILED = LINE._replace(status="failed", status_word="Failed")
 RETIRED = LINE._replace(status="returned", status_word="Retired")

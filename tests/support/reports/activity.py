@@ -22,9 +22,10 @@ class Line:
     status: str = "Success"
     date: str = f"{DAY}T10:30:00"
     kind: str = "Sale"
+    ticket: str = ""
 
     def cells(self) -> list[str]:
-        return [self.agency_id, self.paygov_id, self.amount, self.status, self.date, self.kind]
+        return [self.agency_id, self.paygov_id, self.amount, self.status, self.date, self.kind, self.ticket]
 
 
 class ListedPayments:
@@ -70,7 +71,7 @@ def write_csv(path: Path, lines: Iterable[Line]) -> Path:
     """Write a file with these lines."""
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n")
-    rows.writerow([*COLUMNS, "transaction type"])
+    rows.writerow([*COLUMNS, "transaction type", "deposit ticket"])
     rows.writerows(line.cells() for line in lines)
     path.write_text(written.getvalue())
     return path

@@ -5,10 +5,11 @@
 | reversal_not_recorded, returned or charged back | the reversal, with the source ``activity_file`` |
 | reversal_not_recorded, refunded | a request for the refund; another person approves it with ``bursar refunds`` |
 | status_differs, charged there and unknown here | the attempt is resolved as processed, with the line as its reason |
+| matched, with a deposit ticket | the deposit of the payment under that ticket |
 | charged_twice, or charged there and failed here | a contradiction, for a person: a final attempt never changes |
 
-Each step is safe to repeat: a reversal, a request and a contradiction are recorded once, however often a file is
-applied. Nothing else changes, and nothing is sent to Pay.gov.
+Each step is safe to repeat: a reversal, a request, a deposit and a contradiction are recorded once, however often a
+file is applied. Nothing else changes, and nothing is sent to Pay.gov.
 """
 
 from collections import Counter
@@ -18,8 +19,10 @@ from decimal import Decimal
 from typing import Final
 
 from bursar.payments.clients import Clients
+from bursar.payments.deposits import DepositReport
 from bursar.payments.errors import (
     AttemptMoved,
+    DepositDiffers,
     IdentifierTaken,
     LedgerBusy,
     ReversalDiffers,
@@ -29,7 +32,7 @@ from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.reversals import REFUNDED, ReversalKind, ReversalReport
 from bursar.payments.status import FAILED, INITIATED, PENDING, PROCESSED, PROCESSING, RECEIVED, NoSuchEdge
-from bursar.reports.reconciliation.classes import CHARGED_TWICE, REVERSAL_NOT_RECORDED, STATUS_DIFFERS
+from bursar.reports.reconciliation.classes import CHARGED_TWICE, MATCHED, REVERSAL_NOT_RECORDED, STATUS_DIFFERS
 from bursar.reports.reconciliation.run import Reconciliation
 from bursar.reports.reconciliation.scratch import Difference
 
@@ -55,7 +58,7 @@ async def apply(result: Reconciliation, ledger: Ledger, clients: Clients, *, by:
         attempt = await ledger.attempt_by_agency_id(found.agency_id)
         if attempt is None:
             continue
-        reason = f"{result.files[found.file or 0].name}, line {found.line}"
+        reason = _place(result, found)
         try:
             if found.line_class == REVERSAL_NOT_RECORDED.name:
                 done = await _reverse(ledger, clients, attempt, found, by, reason)
@@ -68,7 +71,31 @@ async def apply(result: Reconciliation, ledger: Ledger, clients: Clients, *, by:
             continue
         if done is not None:
             applied.counts[done] += 1
+    await _record_deposits(result, ledger, applied, by)
     return applied
+
+
+async def _record_deposits(result: Reconciliation, ledger: Ledger, applied: Applied, by: str) -> None:
+    """Record the deposit of each matched line with a ticket. Without a date of the deposit, it is the line's."""
+    for found in result.differences((MATCHED.name,)):
+        day = found.deposited_on or found.line_day
+        if found.deposit_ticket is None or day is None or found.agency_id is None:
+            continue
+        attempt = await ledger.attempt_by_agency_id(found.agency_id)
+        if attempt is None:
+            continue
+        try:
+            is_new = await ledger.deposits.of(attempt) is None
+            await ledger.deposits.record(attempt, DepositReport(found.deposit_ticket, day, SOURCE, by))
+        except (DepositDiffers, LedgerBusy, NoSuchEdge) as refused:
+            applied.refused.append(f"{_place(result, found)}: {refused}")
+            continue
+        if is_new:
+            applied.counts["deposits recorded"] += 1
+
+
+def _place(result: Reconciliation, found: Difference) -> str:
+    return f"{result.files[found.file or 0].name}, line {found.line}"
 
 
 def _stored(result: Reconciliation) -> Iterator[Difference]:

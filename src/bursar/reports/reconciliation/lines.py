@@ -57,6 +57,7 @@ class ActivityLine(NamedTuple):
     status_word: str
     method: str | None
     deposit_ticket: str | None
+    deposited_on: str | None
     debit_voucher: str | None
     reason_code: str | None
 

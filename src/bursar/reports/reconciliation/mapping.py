@@ -46,6 +46,7 @@ FIELDS: Final[MappingType[str, tuple[str, ...]]] = {
     "kind": ("transactiontype",),
     "payment_method": ("paymenttype", "paymentmethod"),
     "deposit_ticket": ("depositticketnumber", "depositticket"),
+    "deposit_date": ("depositdate",),
     "debit_voucher": ("debitvouchernumber", "debitvoucher"),
     "reason_code": ("returncode", "reasoncode"),
 }

@@ -92,7 +92,7 @@ def to_line(record: RawRecord, file: int, mapping: FileMapping) -> ActivityLine 
         if record.problem is not None:
             raise ValueError(record.problem)
         cents = cents_of(texts.get("amount", ""))
-        moment = texts.get("date")
+        moment, deposited = texts.get("date"), texts.get("deposit_date")
         status_word = checked_text("status", texts.get("status")) or ""
         if not status_word:
             raise ValueError("status: must be given; got none")
@@ -112,6 +112,7 @@ def to_line(record: RawRecord, file: int, mapping: FileMapping) -> ActivityLine 
             status_word=status_word,
             method=checked_text("payment method", texts.get("payment_method")),
             deposit_ticket=checked_text("deposit ticket", texts.get("deposit_ticket")),
+            deposited_on=day_of(deposited, mapping.date_formats) if deposited else None,
             debit_voucher=checked_text("debit voucher", texts.get("debit_voucher")),
             reason_code=checked_text("reason code", texts.get("reason_code")),
         )

@@ -30,7 +30,8 @@ LIFE_DAYS_MAX: Final = 14
 _TABLES: Final = """
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, file INTEGER, line INTEGER, kind TEXT, status TEXT, agency TEXT, paygov TEXT, cents INTEGER,
-    day TEXT, moment TEXT, kind_word TEXT, status_word TEXT, method TEXT, ticket TEXT, voucher TEXT, code TEXT
+    day TEXT, moment TEXT, kind_word TEXT, status_word TEXT, method TEXT, ticket TEXT, deposited TEXT, voucher TEXT,
+    code TEXT
 );
 CREATE TABLE problems (file INTEGER, line INTEGER, problem TEXT, agency TEXT, paygov TEXT, cents INTEGER);
 CREATE TABLE payments (
@@ -45,7 +46,7 @@ CREATE TABLE results (
 """
 _LINE: Final = ", ".join(f"l.{name}" for name in (
     "file", "line", "kind", "status", "agency", "paygov", "cents", "day", "moment", "kind_word", "status_word",
-    "method", "ticket", "voucher", "code",
+    "method", "ticket", "deposited", "voucher", "code",
 ))  # fmt: skip
 _LINE_COLUMNS: Final = len(ActivityLine._fields)
 _UNMATCHED: Final = """
@@ -92,6 +93,7 @@ class Difference(NamedTuple):
     kind: str | None = None
     line_day: str | None = None
     deposit_ticket: str | None = None
+    deposited_on: str | None = None
     debit_voucher: str | None = None
     reason_code: str | None = None
     method: str | None = None
@@ -287,7 +289,7 @@ class Scratch:
             "SELECT r.class, r.day, coalesce(l.file, x.file), coalesce(l.line, x.line), "
             "coalesce(p.agency, l.agency, x.agency), coalesce(l.paygov, p.paygov, x.paygov), p.client, p.reference, "
             "coalesce(l.cents, x.cents), p.cents, l.status_word, p.status, r.why, "
-            "l.kind, l.day, l.ticket, l.voucher, l.code, l.method, l.status, l.agency "
+            "l.kind, l.day, l.ticket, l.deposited, l.voucher, l.code, l.method, l.status, l.agency "
             "FROM results r LEFT JOIN payments p ON p.agency = r.attempt LEFT JOIN lines l ON l.id = r.line_id "
             "LEFT JOIN problems x ON x.rowid = r.problem_id "
             f"WHERE r.class IN ({_marks(len(class_names))}) ORDER BY r.day, r.class, 3, 4, 5, r.line_id",
