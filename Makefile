@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_INSTANTS NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 
 .DEFAULT_GOAL := list
-.PHONY: list up test coverage lint format mutants sim soak spec nightly bench bench-dynamo bench-portal bench-reports docs clean
+.PHONY: list up test coverage lint format mutants sim soak spec nightly bench bench-dynamo bench-portal bench-reports docs package clean
 
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ bench-reports: .venv/.synced ## The named reports over a million payments; write
 
 docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python -m tools.generate_docs
+
+package: | $(UV) ## Build the zips of the Lambda functions into dist/ (needs Python 3.13)
+	@python=$$(tools/find-python-3.13) && $$python tools/package.py --out dist
 
 clean: ## Remove the environment, caches and benchmark data (never your data folder)
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist .coverage
