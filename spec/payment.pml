@@ -42,6 +42,7 @@
 #define MUTANT_RESTORE_WITHOUT_ASKING  16  /* a restored store does not ask Pay.gov */
 #define MUTANT_RESTORE_WITHOUT_GRACE   17  /* a restored store believes 'none' at once */
 #define MUTANT_TIME_FAILS_UNASKED      18  /* time fails an attempt without asking Pay.gov */
+#define MUTANT_REFUSAL_AFTER_DOUBT     19  /* a refusal does not use up the second complete, whatever was before */
 #define FIRST_MUTANT_OF_RESTORES MUTANT_RESTORE_WITHOUT_ASKING
 #define PLANTED(mutant) (planted == mutant)
 byte planted;
@@ -75,12 +76,13 @@ byte planted;
 #define TAKEN 1
 #define RESTORED 2
 
-/* The store. `lease` is the worker's number + 1. `repeated`: the second complete is used. `reversed`: the return is
- * recorded. `in_doubt`: a restored store, until Pay.gov has been asked about every id that may have been used. */
+/* The store. `lease` is the worker's number + 1. `repeated`: the second complete is used. `refused`: every complete was
+ * answered with fault 4117, and a lookup can decide the outcome. `reversed`: the return is recorded. `in_doubt`: a restored store, until Pay.gov has been asked about every id that may have been used. */
 byte status[ATTEMPTS];
 byte lease[ATTEMPTS];
 bit unknown[ATTEMPTS];
 bit repeated[ATTEMPTS];
+bit refused[ATTEMPTS];
 bit reversed[ATTEMPTS];
 bit in_doubt;
 
@@ -101,6 +103,7 @@ byte backup;
 byte kept_status[ATTEMPTS];
 bit kept_unknown[ATTEMPTS];
 bit kept_repeated[ATTEMPTS];
+bit kept_refused[ATTEMPTS];
 bit kept_reversed[ATTEMPTS];
 
 /* The workers' memory: the attempt that each has read, and whether another wrote it since. A write compares both. */
@@ -108,7 +111,8 @@ byte reads[WORKERS];
 bit moved[WORKERS];
 byte said[WORKERS];
 
-/* For the laws only: completes of the attempt's token, under way and in all. */
+/* For the laws only: completes of the attempt's token, under way and in all, but for those before any doubt that fault
+ * 4117 answered. */
 bit under_way[ATTEMPTS];
 byte sent[ATTEMPTS];
 bit closing;
@@ -198,7 +202,7 @@ inline step(x, event, target, actor, by)
 		LAW("a pending attempt has a collection", status[x] != PENDING || collection[x] != NO_COLLECTION);
 		if
 		:: LIVE(x) && status[x] != PENDING
-		:: else -> lease[x] = 0; lapsed[x] = 0; unknown[x] = 0; repeated[x] = 0; sent[x] = 0
+		:: else -> lease[x] = 0; lapsed[x] = 0; unknown[x] = 0; repeated[x] = 0; refused[x] = 0; sent[x] = 0
 		fi;
 		tidy(x);
 		moved_by(0, x, by); moved_by(1, x, by); moved_by(2, x, by)
@@ -285,6 +289,9 @@ inline record(x)
 #define TIME_IS_OVER(x) \
 	(status[x] == RECEIVED || ((age[x] != FRESH || in_doubt) && (status[x] == INITIATED || RETURNED_UNSENT(x))))
 #define TO_RESOLVE(x) (UNRESOLVED(x) && !PLANTED(MUTANT_SWEEPER_FORGETS_UNKNOWN))
+/* Fault 4117 answered this complete and every one before. A lookup can decide the outcome. */
+#define MAY_COME_BACK(x) \
+	(can_look_up && (!unknown[x] || refused[x] || PLANTED(MUTANT_REFUSAL_AFTER_DOUBT)))
 #define MAY_REPEAT(x) (age[x] == FRESH && !repeated[x] && !in_doubt)
 /* Only questions that can change something are asked: fewer states. */
 #define MUST_ASK(x) \
@@ -350,7 +357,7 @@ end_idle:
 	:: atomic { AT_WORK && ANY(MUST_ASK) -> PICK(my, MUST_ASK);
 		if
 		:: status[my] == PROCESSING && lease[my] != 0 ->
-			repeated[my] = repeated[my] || (unknown[my] && !PLANTED(MUTANT_REPEAT_FORGOTTEN));
+			repeated[my] = repeated[my] || (unknown[my] && !PLANTED(MUTANT_REPEAT_FORGOTTEN)); refused[my] = 0;
 			step(my, E_outcome_unknown, PROCESSING, ACTOR, me); doubt(my)
 		:: status[my] == PROCESSING && lease[my] == 0 -> look_up(my)
 		:: status[my] != PROCESSING -> answer = collection[my]  /* by Pay.gov's id, which is always shown */
@@ -406,7 +413,7 @@ send:
 		fi;
 send_now:
 		LAW("two completes are never under way at once", !under_way[my]);
-		LAW("a complete is repeated at most once", sent[my] < 2);
+		LAW("a complete is repeated at most once after one that fault 4117 did not answer", sent[my] < 2);
 		under_way[my] = 1; sent[my]++
 	}
 	atomic {
@@ -430,7 +437,9 @@ send_now:
 		if
 		:: answer == UNUSABLE && PLANTED(MUTANT_UNUSABLE_IS_A_NO) && !unknown[my] -> answer = REFUSED
 		:: answer == UNUSABLE && can_look_up && collection[my] != NO_COLLECTION -> answer = collection[my]
-		:: answer == UNUSABLE || (answer == REFUSED && unknown[my]) ->
+		/* As every complete before: either none has charged, or Pay.gov refuses a used token. */
+		:: answer == UNUSABLE && MAY_COME_BACK(my) -> sent[my] = (sent[my] == 1 -> 0 : sent[my])
+		:: (answer == UNUSABLE && !MAY_COME_BACK(my)) || (answer == REFUSED && unknown[my]) ->
 			answer = (PLANTED(MUTANT_SECOND_REFUSAL_IS_A_NO) && unknown[my] -> REFUSED : LOST)
 		:: answer == LOST && PLANTED(MUTANT_BLIND_SECOND_COMPLETE) -> answer = 0; goto send
 		:: answer == LOST && PLANTED(MUTANT_LOST_IS_A_NO) -> answer = REFUSED
@@ -447,7 +456,10 @@ judge:
 			:: answer == REFUSED -> step(my, E_refused, FAILED, ACTOR, me)
 			:: answer == NOT_SENT && !unknown[my] ->
 				step(my, E_released, PROCESSING, ACTOR, me); lease[my] = 0; lapsed[my] = 0
+			:: answer == UNUSABLE ->
+				refused[my] = 1; step(my, E_outcome_unknown, PROCESSING, ACTOR, me); doubt(my)
 			:: answer == LOST || (answer == NOT_SENT && unknown[my]) ->
+				refused[my] = refused[my] && answer == NOT_SENT;
 				repeated[my] = repeated[my] || (unknown[my] && answer == LOST && !PLANTED(MUTANT_REPEAT_FORGOTTEN));
 				step(my, E_outcome_unknown, PROCESSING, ACTOR, me); doubt(my)
 			fi
@@ -494,11 +506,12 @@ stop:
 /* A lease ends at the restore, because its holder is dead: what it did is unknown. */
 #define KEEP(x) \
 	kept_status[x] = status[x]; kept_reversed[x] = reversed[x]; \
-	kept_repeated[x] = repeated[x] || (lease[x] != 0 && unknown[x]); kept_unknown[x] = unknown[x] || lease[x] != 0
+	kept_repeated[x] = repeated[x] || (lease[x] != 0 && unknown[x]); kept_unknown[x] = unknown[x] || lease[x] != 0; \
+	kept_refused[x] = refused[x] && lease[x] == 0
 #define RESTORE(x) \
 	status[x] = kept_status[x]; reversed[x] = kept_reversed[x]; repeated[x] = kept_repeated[x]; \
-	unknown[x] = kept_unknown[x]; lease[x] = 0; lapsed[x] = 0; sent[x] = 0; \
-	kept_status[x] = 0; kept_reversed[x] = 0; kept_repeated[x] = 0; kept_unknown[x] = 0
+	unknown[x] = kept_unknown[x]; refused[x] = kept_refused[x]; lease[x] = 0; lapsed[x] = 0; sent[x] = 0; \
+	kept_status[x] = 0; kept_reversed[x] = 0; kept_repeated[x] = 0; kept_unknown[x] = 0; kept_refused[x] = 0
 
 proctype World()
 {
@@ -509,7 +522,7 @@ end_world:
 	do
 	:: atomic { !closing && ANY(EXPIRES) -> PICK(x, EXPIRES); age[x] = EXPIRED; x = 0 }
 	:: atomic { !closing && ANY(DIES) -> PICK(x, DIES);
-		age[x] = DEAD; repeated[x] = 0; sent[x] = 0; token[x] = USED; x = 0 }
+		age[x] = DEAD; repeated[x] = 0; refused[x] = 0; sent[x] = 0; token[x] = USED; x = 0 }
 	:: atomic { !closing && ANY(LAPSES) -> PICK(x, LAPSES); lapsed[x] = 1; x = 0 }
 	:: atomic { !closing && ANY(APPEARS) -> PICK(x, APPEARS); visible[x] = 1; x = 0 }
 	:: atomic { !closing && ANY(SETTLES) -> PICK(x, SETTLES);

@@ -12,6 +12,7 @@ from bursar.portal.contract.errors import BadGateway, Conflict, GatewayTimeout
 from bursar.portal.upkeep.attention import CLOCK_SET_BACK, NO_LOOKUP, acknowledge, attention
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.payment_details import details
+from bursar.portal.use_cases.portal import REFRESH_MIN_S
 from bursar.portal.use_cases.resolution import OTHER_TAKES_MONEY
 from tests.support.portal.stage import DAWSON, HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
@@ -37,6 +38,51 @@ async def test_a_payer_who_comes_back_unpaid_can_still_pay_and_process(stage: St
     stage.simulator.pay(token, "PLASTIC_CARD", "Success")
     assert (await stage.process(token)).status == "success"
     assert (stage.charges(), stage.watcher.alerts) == (1, [])
+
+
+@on_stage
+async def test_a_payer_who_comes_back_unpaid_many_times_can_still_pay_and_process(stage: Stage) -> None:
+    token = await stage.init()
+    for _ in range(5):
+        with pytest.raises(GatewayTimeout, match="ask details"):
+            await stage.process(token)
+        attempt = await stage.attempt(token)
+        assert (attempt.outcome_unknown, attempt.repeat_used, attempt.lease_owner) == (True, False, None)
+        await _sweep_for(stage, HOUR_S / 3)
+    stage.simulator.pay(token, "PLASTIC_CARD", "Success")
+    assert (await stage.process(token)).status == "success"
+    assert (stage.charges(), stage.watcher.alerts) == (1, [])
+
+
+@on_stage
+async def test_a_repeated_complete_without_an_answer_is_the_last_one_also_after_refusals(stage: Stage) -> None:
+    token = await stage.init()
+    for _ in range(3):
+        with pytest.raises(GatewayTimeout):
+            await stage.process(token)
+        await asyncio.sleep(REFRESH_MIN_S)
+    stage.simulator.pay(token, "PLASTIC_CARD", "Success")
+    stage.misbehave("drop", operations=("complete",), takes_place=False, times=1)
+    for _ in range(3):
+        with pytest.raises(GatewayTimeout):
+            await stage.process(token)
+        await asyncio.sleep(REFRESH_MIN_S)
+    completes = [outcome for operation, outcome in stage.watcher.calls if operation == "complete"]
+    assert completes == ["Fault", "Fault", "Fault", "TimedOut"]
+    assert ((await stage.attempt(token)).repeat_used, stage.charges()) == (True, 0)
+
+
+@on_stage
+async def test_another_fault_after_refusals_decides_nothing(stage: Stage) -> None:
+    token = await stage.init()
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    await asyncio.sleep(REFRESH_MIN_S)
+    stage.misbehave("fault", operations=("complete",), code="3001", times=1)
+    with pytest.raises(GatewayTimeout):
+        await stage.process(token)
+    attempt = await stage.attempt(token)
+    assert (attempt.status, attempt.outcome_unknown, attempt.repeat_used) == ("processing", True, True)
 
 
 @on_stage

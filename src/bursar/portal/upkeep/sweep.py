@@ -34,6 +34,7 @@ from bursar.portal.contract.errors import InDoubt
 from bursar.portal.upkeep.attention import attention_reason
 from bursar.portal.upkeep.reversals import ask_about_return
 from bursar.portal.use_cases.after_restore import check_obligation, may_be_concerned
+from bursar.portal.use_cases.completion_outcomes import token_was_refused
 from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
 from bursar.portal.use_cases.observer import SweepResult
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
@@ -43,7 +44,6 @@ from bursar.portal.use_cases.resolution import (
     needs_lookup,
     next_lookup_at,
     returned_unsent,
-    token_was_refused,
 )
 
 SWEEP_LIMIT: Final = 200

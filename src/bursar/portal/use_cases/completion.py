@@ -30,6 +30,7 @@ from bursar.portal.use_cases.completion_outcomes import (
     Judgement,
     judge_collections,
     judge_completion,
+    token_was_refused,
 )
 from bursar.portal.use_cases.portal import Portal
 
@@ -141,9 +142,21 @@ async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
     except Exception as error:  # every way in which it can end is judged, also a bug of the portal
         answer = failure = error
     judgement = judge_completion(attempt, answer, first=first)
+    if not first and isinstance(answer, Fault) and _is_refused_again(portal, attempt, answer):
+        judgement = Judgement(OUTCOMES["token unusable"], refusal=answer)
     if judgement.row.name == "unforeseen":
         _log.error("completing %s failed", attempt.agency_tracking_id, exc_info=failure)
     return await _look_up_before_judging(portal, attempt, judgement) if _is_doubtful(answer, judgement) else judgement
+
+
+def _is_refused_again(portal: Portal, attempt: Attempt, refusal: Fault) -> bool:
+    """Return whether Pay.gov has answered every complete of ``attempt`` with fault 4117, and a lookup can decide it.
+
+    Either no complete has charged the payer, or Pay.gov refuses a token that has been used. So a further complete does
+    not charge twice, and this one does not use up the one repeat: the payer may have come back without paying.
+    """
+    refused_before = token_was_refused(attempt) and not attempt.repeat_used
+    return refusal.token_unusable and refused_before and portal.paygov.can_rule_out
 
 
 def _is_doubtful(answer: Collection | Exception, judgement: Judgement) -> bool:
@@ -196,8 +209,9 @@ async def _record_doubt(
             await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)
         else:
             code, detail = (fault.return_code, fault.return_detail) if (fault := judgement.refusal) else (None, None)
+            used = not first and judgement.row.name != "token unusable"
             await portal.ledger.record_unknown(
-                attempt, reason, actor=actor, repeat_used=not first, return_code=code, return_detail=detail
+                attempt, reason, actor=actor, repeat_used=used, return_code=code, return_detail=detail
             )
     except AttemptMoved as moved:
         _log.info("attempt %s was changed by another process: %s", attempt.agency_tracking_id, moved)

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Fault, Lost, Nonsense, NotSent, PayGovError, QueryUnavailable, TimedOut
+from bursar.paygov.protocol import FAULT_TOKEN_UNUSABLE
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import FAILED, PENDING, PROCESSED, Status, from_paygov
 from bursar.portal.contract.error_catalogue import NOTHING_SENT, OUTCOME_UNKNOWN
@@ -128,6 +129,15 @@ class Judgement:
         if self.row.error is None or self.row.error is Unexpected:
             return Unexpected()
         return self.row.error(NOTHING_SENT if self.known == "not sent" else OUTCOME_UNKNOWN)
+
+
+def token_was_refused(attempt: Attempt) -> bool:
+    """Return whether Pay.gov refused the token of ``attempt`` (fault 4117) and nothing else is known.
+
+    The payer may not have paid yet and may come back with the same token. The sweeper therefore leaves every repeated
+    complete to that call.
+    """
+    return attempt.outcome_unknown and attempt.return_code == FAULT_TOKEN_UNUSABLE
 
 
 def judge_completion(attempt: Attempt, answer: Collection | BaseException, *, first: bool) -> Judgement:

@@ -30,7 +30,6 @@ from typing import Final
 
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Certainty, PayGovError
-from bursar.paygov.protocol import FAULT_TOKEN_UNUSABLE
 from bursar.payments.errors import AttemptMoved
 from bursar.payments.history_bounds import taken_too_often
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
@@ -97,7 +96,8 @@ def returned_unsent(attempt: Attempt) -> bool:
 def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
     """Return whether the one repeated complete is unused, and its token lives long enough for an answer.
 
-    A repeated complete that was not sent does not count as used, but the number of tries is bounded. None is sent for
+    A repeated complete that was not sent does not count as used, nor does one that Pay.gov refused with fault 4117 as
+    it refused every one before (completion.py), but the number of tries is bounded. None is sent for
     an attempt in doubt since a restore: the lost part of the store may have had a later attempt that was paid.
     """
     if attempt.repeat_used or attempt.token is None or attempt.unknown_reason == RESTORED_IN_DOUBT:
@@ -105,15 +105,6 @@ def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
     if taken_too_often(attempt, "lease_taken_over"):
         return False
     return not portal.ledger.due_policy.token_expired(attempt, portal.clock() + portal.settings.paygov_timeout_s)
-
-
-def token_was_refused(attempt: Attempt) -> bool:
-    """Return whether Pay.gov refused the token of ``attempt`` (fault 4117) and nothing else is known.
-
-    The payer may not have paid yet and may come back with the same token. The sweeper therefore leaves the one repeated
-    complete to that call.
-    """
-    return attempt.outcome_unknown and attempt.return_code == FAULT_TOKEN_UNUSABLE
 
 
 async def end_uncompleted(
