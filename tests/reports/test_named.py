@@ -34,6 +34,7 @@ QUESTIONS_OF_DESIGN = {
     "in_transit",
     "deposited",
     "came_back",
+    "statement",
 }
 
 
@@ -67,7 +68,7 @@ def test_each_report_has_its_twin_for_athena(name: str) -> None:
     sqlglot.parse_one(report.athena_sql, read="athena")
 
 
-@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN - {"payments_of_fee"}))
+@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN - {"statement", "payments_of_fee"}))
 async def test_each_report_runs_on_nothing_at_all(reports: Reports, name: str) -> None:
     assert (await reports.report(name)).rows == []
 
@@ -202,7 +203,52 @@ async def test_a_column_named_collected_is_by_the_day_of_collection(book: Book, 
     assert (fees_row["month_started"], fees_row["collected_of_started"]) == (date(2026, 3, 1), Decimal("60.00"))
     for name in named_reports():
         if "collected" in re.findall(r"\bAS (\w+)", named_report(name).sql):
-            assert "final_on" in named_report(name).sql, name
+            by_day = "final_on" if name != "statement" else "updated_at AS booked_at"
+            assert by_day in named_report(name).sql, name
+
+
+async def test_what_went_back_is_reversed_in_its_own_month_and_net_is_the_rest(book: Book, reports: Reports) -> None:
+    book.now = from_iso_ms("2026-09-15T12:00:00.000Z")
+    kept = book.move(book.start(amount="60.00"), "processed", payment_method="ACH")
+    returned = book.move(book.start(amount="40.00"), "processed", payment_method="ACH")
+    book.now = from_iso_ms("2026-10-02T12:00:00.000Z")
+    book.reverse(returned, "40.00")
+    book.reverse(kept, "10.00", "refunded")
+    found = [
+        (row["month"], row["payments"], row["collected"], row["reversed"], row["net"]) for row in await finance(reports)
+    ]
+    assert found == [
+        (date(2026, 9, 1), 2, Decimal("100.00"), Decimal("0.00"), Decimal("100.00")),
+        (date(2026, 10, 1), 0, Decimal("0.00"), Decimal("50.00"), Decimal("-50.00")),
+    ]
+    october = await reports.report("monthly_finance", {"since": "2026-10-01", "until": "2026-10-31"})
+    assert [row["net"] for row in october.dicts()] == [Decimal("-50.00")]
+
+
+async def test_a_statement_has_every_collection_and_every_reversal_of_a_client(book: Book, reports: Reports) -> None:
+    paid = book.move(book.start(amount="60.00", client="exams"), "processed", payment_method="ACH")
+    book.move(book.start(amount="70.00", client="dawson"), "processed")
+    book.move(book.start(amount="80.00", client="exams"), "failed")
+    book.now += DAY_S
+    book.reverse(paid, "60.00", "charged_back")
+    rows = (await reports.report("statement", {"client": "exams"})).dicts()
+    assert [(row["entry"], row["collected"], row["reversed"], row["net"]) for row in rows] == [
+        ("collected", Decimal("60.00"), Decimal("0.00"), Decimal("60.00")),
+        ("charged_back", Decimal("0.00"), Decimal("60.00"), Decimal("-60.00")),
+    ]
+    with pytest.raises(BadParameter, match="client: is required by report statement"):
+        await reports.report("statement")
+
+
+async def test_sla_has_the_share_that_met_each_target(book: Book, reports: Reports) -> None:
+    for seconds in (1.0, 2.0, 4.0, 5.0):
+        attempt = book.start()
+        book.now += seconds
+        book.move(attempt, "initiated", "token_given", token_at=book.now)
+    [row] = (await reports.report("sla")).dicts()
+    assert (row["target_s"], row["met"]) == (3.0, 0.5)
+    [row] = (await reports.report("sla", {"init_target_s": "4"})).dicts()
+    assert (row["target_s"], row["met"]) == (4.0, 0.75)
 
 
 async def test_unresolved_lists_unknown_outcomes_and_what_is_stuck(book: Book, reports: Reports) -> None:
@@ -286,24 +332,32 @@ async def test_a_fee_of_the_catalogue_and_a_client_of_the_file_need_no_payment(b
 @pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN))
 async def test_a_report_can_be_narrowed_to_one_fee_and_one_client(book: Book, reports: Reports, name: str) -> None:
     book.pay(60)
+    for number, attempt in enumerate([each for each in book.attempts.values() if each.status == "processed"]):
+        book.now += 1
+        if number % 2:
+            book.deposit(attempt, f"ticket {number % 5}")
+        if number % 3 == 0:
+            book.reverse(attempt, "1.00", "refunded")
     book.now += 30 * DAY_S
     report = named_report(name)
-    required = {each.name: "COPY_FEE" for each in report.parameters if each.default is None}
+    required = {
+        each.name: {"fee": "COPY_FEE"}.get(each.name, "exams") for each in report.parameters if each.default is None
+    }
     whole = await reports.report(name, required)
-    parts = {
-        (fee, client): await reports.report(name, {"fee": fee, "client": client})
+    parts = [
+        await reports.report(name, {"fee": fee, "client": client})
         for fee in sorted({attempt.fee for attempt in book.attempts.values()})
         for client in ("dawson", "exams")
         if required.get("fee", fee) == fee
-    }
+        if required.get("client", client) == client
+    ]
     for column in report.columns:
         if column.is_total:
             place = whole.columns.index(column.name)
-            assert sum(row[place] for part in parts.values() for row in part.rows) == sum(
-                row[place] for row in whole.rows
-            )
+            of_parts = sum(row[place] for part in parts for row in part.rows)
+            assert of_parts == sum(row[place] for row in whole.rows)
     assert whole.rows
-    assert all(part.rows != whole.rows for part in parts.values())
+    assert all(part.rows != whole.rows for part in parts)
 
 
 @pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN))

@@ -12,6 +12,7 @@ from bursar.reports.lake.schema import PAYMENTS, TABLES, Column, TableSchema
 from bursar.reports.lake.twin import DAY_COLUMNS, DAYS, NEW_ROWS_MIN
 from bursar.reports.named_reports import NamedReport, named_reports
 from bursar.reports.output.forms import FORMS
+from bursar.reports.output.pdf import PDF_ROWS_MAX
 from bursar.reports.output.table import TABLE_ROWS_MAX
 from bursar.reports.query_threads import QUERY_TIMEOUT_S
 from bursar.reports.sql.answer import ROWS_MAX
@@ -246,6 +247,8 @@ bursar report failed_above --param above=100 --fee COPY_FEE --format xlsx --outp
 - Tables and workbooks have units in their headings and a row of totals.
   JSON has `totals` beside the rows.
   CSV, JSON lines and Parquet have the names of the columns and nothing but rows, for programs.
+- A PDF is a document to file: title, question, frame, totals, page numbers, at most {PDF_ROWS_MAX:,} rows.
+- A duration is shown in hours and minutes; programs get seconds.
 - A table has at most {TABLE_ROWS_MAX:,} rows, and says so when there are more.
   The other formats have every row and are written as the rows come.
 - Lines of CSV end with LF.

@@ -1,4 +1,10 @@
 -- How much has Pay.gov collected that no known deposit ticket holds, and how much of it has not settled yet?
+-- $fee FEE = *: key of the fee
+-- $client CLIENT = *: name of the client
+-- payments [payments, total]: payments that no known deposit ticket holds
+-- in_transit [USD, total]: their amounts
+-- not_settled [USD, total]: the part of it that has not settled yet
+-- chart bars: client; in_transit; fee
 
 WITH held AS (
     SELECT
@@ -10,6 +16,8 @@ WITH held AS (
         min(CASE WHEN account = 'in_transit' THEN posted_on END) AS since
     FROM payment_postings
     WHERE account IN ('in_transit', 'unsettled')
+        AND CAST($fee AS VARCHAR) IN ('*', fee)
+        AND CAST($client AS VARCHAR) IN ('*', client)
     GROUP BY client, fee, agency_tracking_id
 )
 

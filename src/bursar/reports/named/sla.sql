@@ -1,15 +1,20 @@
--- How long do starting, completing and settling take, in seconds, and how many payments are stuck?
+-- How long do starting, completing and settling take, which share met its target, and how many are stuck?
 -- $since DAY = -90: first day on which attempts started, America/New_York
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
+-- $init_target_s DECIMAL = 3: seconds in which an application should have its token
+-- $process_target_s DECIMAL = 10: seconds in which the outcome of a completion should be known
+-- $settle_target_days DECIMAL = 5: days in which an accepted payment should settle
 -- $stuck_days INTEGER = 5: days after which an attempt that is still settling is stuck
 -- $now TIMESTAMP = now: the time at which "stuck" is judged
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client
 -- attempts [attempts]: attempts that reached the end of this step
--- average_s [s]: duration of the step
--- p50_s [s]: the same, of the median attempt
--- p95_s [s]: the same, of the 95th of 100 attempts
--- longest_s [s]: the same, of the slowest attempt
+-- target_s [duration]: the target of the step
+-- met [share]: attempts that met the target
+-- average_s [duration]: duration of the step
+-- p50_s [duration]: the same, of the median attempt
+-- p95_s [duration]: the same, of the 95th of 100 attempts
+-- longest_s [duration]: the same, of the slowest attempt
 
 WITH attempts AS (
     SELECT agency_tracking_id, payment_status, created_at, updated_at, token_at
@@ -34,12 +39,14 @@ moments AS (
 measured AS (
     SELECT
         '1 init: application asks to token given' AS measure,
+        CAST($init_target_s AS DOUBLE) AS target_s,
         CAST(date_diff('millisecond', a.created_at, a.token_at) AS DOUBLE) / 1000 AS seconds
     FROM attempts AS a
     WHERE a.token_at IS NOT NULL
     UNION ALL
     SELECT
         '2 process: claimed to outcome known' AS measure,
+        CAST($process_target_s AS DOUBLE) AS target_s,
         CAST(date_diff('millisecond', m.claimed_at, m.answered_at) AS DOUBLE) / 1000 AS seconds
     FROM attempts AS a
     INNER JOIN moments AS m ON a.agency_tracking_id = m.agency_tracking_id
@@ -47,6 +54,7 @@ measured AS (
     UNION ALL
     SELECT
         '3 settle: accepted to settled' AS measure,
+        CAST($settle_target_days AS DOUBLE) * 86400 AS target_s,
         CAST(date_diff('millisecond', m.accepted_at, a.updated_at) AS DOUBLE) / 1000 AS seconds
     FROM attempts AS a
     INNER JOIN moments AS m ON a.agency_tracking_id = m.agency_tracking_id
@@ -54,6 +62,7 @@ measured AS (
     UNION ALL
     SELECT
         '4 stuck: started and still settling' AS measure,
+        CAST(NULL AS DOUBLE) AS target_s,
         CAST(date_diff('millisecond', created_at, CAST($now AS TIMESTAMP WITH TIME ZONE)) AS DOUBLE) / 1000 AS seconds
     FROM payments -- whenever they started
     WHERE status = 'pending'
@@ -64,13 +73,15 @@ measured AS (
 ),
 
 ranked AS (
-    SELECT measure, seconds, cume_dist() OVER (PARTITION BY measure ORDER BY seconds) AS share
+    SELECT measure, target_s, seconds, cume_dist() OVER (PARTITION BY measure ORDER BY seconds) AS share
     FROM measured
 )
 
 SELECT
     measure,
     count(*) AS attempts,
+    min(target_s) AS target_s,
+    round(avg(CASE WHEN seconds <= target_s THEN 1.0 WHEN seconds > target_s THEN 0.0 END), 4) AS met,
     round(avg(seconds), 3) AS average_s,
     round(min(CASE WHEN share >= 0.5 THEN seconds END), 3) AS p50_s,
     round(min(CASE WHEN share >= 0.95 THEN seconds END), 3) AS p95_s,

@@ -31,11 +31,18 @@ def _xlsx(head: AnswerHead, file: BinaryIO) -> RowWriter:
     return XlsxWriter(head, file)
 
 
+def _pdf(head: AnswerHead, file: BinaryIO) -> RowWriter:
+    from bursar.reports.output.pdf import PdfWriter
+
+    return PdfWriter(head, file)
+
+
 ROW_WRITERS: Final[dict[str, Callable[[AnswerHead, BinaryIO], RowWriter]]] = {
     "csv": CsvWriter,
     "json": JsonWriter,
     "jsonl": JsonLinesWriter,
     "xlsx": _xlsx,
+    "pdf": _pdf,
 }
 FORMS: Final = (TABLE, *ROW_WRITERS, "parquet")
 

@@ -13,6 +13,8 @@ COURT: Final = ZoneInfo(COURT_ZONE)
 USD: Final = "USD"
 SHARE: Final = "share"
 """The unit of a number from 0 to 1, which people read as a percentage."""
+DURATION: Final = "duration"
+"""The unit of a number of seconds, which people read as hours and minutes."""
 COUNTED_UNITS: Final = frozenset({"attempts", "payments", "reversals", "requests", "collections", "events"})
 """Units whose columns are named for what they count, so that the heading does not repeat it."""
 
@@ -91,6 +93,8 @@ def heading(column: ReportColumn | None, name: str, zone: str | None = None) -> 
         return f"{name} ({zone})"
     if column is None or column.unit in COUNTED_UNITS:
         return name
+    if column.unit == DURATION:
+        return name.removesuffix("_s")
     return f"{name} (%)" if column.unit == SHARE else f"{name} ({column.unit})"
 
 

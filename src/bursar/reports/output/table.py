@@ -7,15 +7,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bursar.clock import iso_ms
-from bursar.reports.output.head import NO_SUBJECT, SHARE, AnswerHead, Subject, Totals
-from bursar.reports.output.values import plain
+from bursar.reports.output.head import DURATION, NO_SUBJECT, SHARE, AnswerHead, Subject, Totals
+from bursar.reports.output.values import duration, plain
 from bursar.reports.sql.answer import SqlAnswer
 
 TABLE_ROWS_MAX: Final = 10_000
 """Rows of a table for people; the other forms have all rows."""
 TOTAL: Final = "Total"
 _GAP: Final = "  "
-_NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", "SMALLINT", "TINYINT")
+NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", "SMALLINT", "TINYINT")
 
 
 def as_table(answer: SqlAnswer, width: int | None = None, subject: Subject = NO_SUBJECT) -> str:
@@ -37,7 +37,7 @@ def as_table(answer: SqlAnswer, width: int | None = None, subject: Subject = NO_
     if width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
         lines = _records(names, cells, total)
     else:
-        right = [kind.startswith(_NUMBERS) for kind in answer.types]
+        right = [kind.startswith(NUMBERS) for kind in answer.types]
         rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
         lines = [_line(names, widths, right), rule]
         lines += [_line(row, widths, right) for row in cells]
@@ -53,6 +53,8 @@ def shown(value: Any, head: AnswerHead, place: int) -> str:
         return ""
     if unit == SHARE and isinstance(value, float | Decimal):
         return f"{100 * value:.2f}"
+    if unit == DURATION and isinstance(value, int | float | Decimal):
+        return duration(float(value))
     if unit is not None and isinstance(value, int | Decimal | float):
         return f"{value:,}"
     return _printable(plain(value, head.zone))

@@ -51,3 +51,13 @@ def _instant(value: datetime, zone: ZoneInfo | None) -> str:
     if zone is None:
         return iso_ms(value.timestamp())
     return value.astimezone(zone).isoformat(timespec="milliseconds")
+
+
+def duration(seconds: float) -> str:
+    """Return a number of seconds for people: ``0.25 s``, ``2 min 05 s``, ``122 h 05 min``."""
+    if seconds < 60:
+        return f"{seconds:.3f}".rstrip("0").rstrip(".") + " s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"

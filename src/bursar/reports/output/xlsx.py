@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from zoneinfo import ZoneInfo
 
 from bursar.clock import iso_ms
-from bursar.reports.output.head import SHARE, USD, AnswerHead, Totals
+from bursar.reports.output.head import DURATION, SHARE, USD, AnswerHead, Totals
 from bursar.reports.output.values import plain
 
 if TYPE_CHECKING:
@@ -23,10 +23,17 @@ SHEET_ROWS_MAX: Final = 1_048_576
 CELL_CHARS_MAX: Final = 32_767
 _DIGITS_MAX: Final = 15
 """A number of Excel has 15 digits; a longer one is written as text, so that no digit is lost."""
+_DAY_S: Final = 86_400
 _UTC: Final = ZoneInfo("UTC")
 _WIDTHS: Final = (("TIMESTAMP", 20), ("DATE", 12), ("DECIMAL", 16), ("BIGINT", 12), ("DOUBLE", 14))
 _TEXT_WIDTH: Final = 24
-_NUMBER_FORMATS: Final = {"money": "#,##0.00", "whole": "#,##0", "share": "0.00%", "real": "#,##0.00##"}
+_NUMBER_FORMATS: Final = {
+    "money": "#,##0.00",
+    "whole": "#,##0",
+    "share": "0.00%",
+    "duration": "[h]:mm:ss",
+    "real": "#,##0.00##",
+}
 
 
 class XlsxWriter:
@@ -121,8 +128,8 @@ class XlsxWriter:
 
     def _kind(self, place: int) -> str:
         unit, sql_type = self._head.unit(place), self._head.types[place]
-        if unit == SHARE:
-            return "share"
+        if unit in (SHARE, DURATION):
+            return unit
         if unit == USD or sql_type.startswith("DECIMAL"):
             return "money"
         return "real" if sql_type in ("DOUBLE", "FLOAT") else "whole"
@@ -134,7 +141,9 @@ class XlsxWriter:
         if isinstance(value, bool):
             sheet.write_boolean(row, place, value)
         elif isinstance(value, int | float | Decimal) and _fits(value):
-            sheet.write_number(row, place, float(value), self._formats[self._kinds[place]])
+            kind = self._kinds[place]
+            number = float(value) / _DAY_S if kind == DURATION else float(value)  # Excel counts days
+            sheet.write_number(row, place, number, self._formats[kind])
         elif isinstance(value, datetime):
             local = value if value.tzinfo is None else value.astimezone(self._zone).replace(tzinfo=None)
             self._write_day(place, local, "time")

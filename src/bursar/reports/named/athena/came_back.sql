@@ -1,5 +1,5 @@
 -- What was returned, charged back or refunded, in US dollars, by month, application, fee and debit voucher?
--- parameters: since, until
+-- parameters: since, until, fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 SELECT
@@ -15,6 +15,8 @@ WHERE
   account IN ('returned', 'charged_back', 'refunded')
   AND posted_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
   AND posted_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND CAST(? AS VARCHAR) IN ('*', fee)
+  AND CAST(? AS VARCHAR) IN ('*', client)
 GROUP BY
   CAST(DATE_TRUNC('MONTH', posted_on) AS DATE),
   account,

@@ -1,5 +1,5 @@
 -- How much has Pay.gov collected that no known deposit ticket holds, and how much of it has not settled yet?
--- parameters: 
+-- parameters: fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH held AS (
@@ -13,6 +13,8 @@ WITH held AS (
   FROM payment_postings
   WHERE
     account IN ('in_transit', 'unsettled')
+    AND CAST(? AS VARCHAR) IN ('*', fee)
+    AND CAST(? AS VARCHAR) IN ('*', client)
   GROUP BY
     client,
     fee,

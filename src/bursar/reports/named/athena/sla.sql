@@ -1,5 +1,5 @@
--- How long do starting, completing and settling take, in seconds, and how many payments are stuck?
--- parameters: since, until, fee, client, since, now, fee, client, now, stuck_days
+-- How long do starting, completing and settling take, which share met its target, and how many are stuck?
+-- parameters: since, until, fee, client, since, init_target_s, process_target_s, settle_target_days, now, fee, client, now, stuck_days
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH attempts AS (
@@ -34,6 +34,7 @@ WITH attempts AS (
 ), measured AS (
   SELECT
     '1 init: application asks to token given' AS measure,
+    CAST(? AS DOUBLE) AS target_s,
     CAST(DATE_DIFF(
       'MILLISECOND',
       DATE_TRUNC('MILLISECOND', a.created_at),
@@ -45,6 +46,7 @@ WITH attempts AS (
   UNION ALL
   SELECT
     '2 process: claimed to outcome known' AS measure,
+    CAST(? AS DOUBLE) AS target_s,
     CAST(DATE_DIFF(
       'MILLISECOND',
       DATE_TRUNC('MILLISECOND', m.claimed_at),
@@ -58,6 +60,7 @@ WITH attempts AS (
   UNION ALL
   SELECT
     '3 settle: accepted to settled' AS measure,
+    CAST(? AS DOUBLE) * 86400 AS target_s,
     CAST(DATE_DIFF(
       'MILLISECOND',
       DATE_TRUNC('MILLISECOND', m.accepted_at),
@@ -71,6 +74,7 @@ WITH attempts AS (
   UNION ALL
   SELECT
     '4 stuck: started and still settling' AS measure,
+    CAST(NULL AS DOUBLE) AS target_s,
     CAST(DATE_DIFF(
       'MILLISECOND',
       DATE_TRUNC('MILLISECOND', created_at),
@@ -89,6 +93,7 @@ WITH attempts AS (
 ), ranked AS (
   SELECT
     measure,
+    target_s,
     seconds,
     CUME_DIST() OVER (PARTITION BY measure ORDER BY seconds) AS share
   FROM measured
@@ -96,6 +101,11 @@ WITH attempts AS (
 SELECT
   measure,
   COUNT(*) AS attempts,
+  MIN(target_s) AS target_s,
+  ROUND(
+    AVG(CASE WHEN seconds <= target_s THEN 1.0 WHEN seconds > target_s THEN 0.0 END),
+    4
+  ) AS met,
   ROUND(AVG(seconds), 3) AS average_s,
   ROUND(MIN(CASE WHEN share >= 0.5 THEN seconds END), 3) AS p50_s,
   ROUND(MIN(CASE WHEN share >= 0.95 THEN seconds END), 3) AS p95_s,
