@@ -30,7 +30,7 @@ UNZIPPED_BYTES_MAX: Final = 250 * MIB
 _PORTAL_LIBRARIES: Final = ("httptools", "orjson", "tzdata", "jsonschema-rs")
 _LAKE_LIBRARIES: Final = (*_PORTAL_LIBRARIES, "pyarrow", "pyiceberg")
 _LEFT_OUT: Final = frozenset({"click", "rich", "boto3", "botocore", "s3transfer", "sqlalchemy", "zstandard"})
-"""What the functions do not load: pyiceberg's command line, Lambda's own boto3, the catalog in SQL, Avro's zstd."""
+"""Libraries that no function loads: pyiceberg's command line, Lambda's own boto3, the catalog in SQL, Avro's zstd."""
 _PRUNED: Final = (
     "**/__pycache__",
     "**/tests",

@@ -40,7 +40,9 @@ def items_at(storage: Storage, table: Table, history: History, instant: int) -> 
         )
 
 
-def changes_between(storage: Storage, table: Table, history: History, after: int, until: int) -> Iterator[ItemDifference]:
+def changes_between(
+    storage: Storage, table: Table, history: History, after: int, until: int
+) -> Iterator[ItemDifference]:
     """Return one change for each item that changed after one instant (µs) and up to another, in the keys' order."""
     first, end = history.first_after(after), history.first_after(until)
     last = history.bounds()[1]
