@@ -148,6 +148,10 @@ def test_a_sum_or_difference_is_exact_or_refused(left: str, right: str) -> None:
                 calculate(left, right)
 
 
+def test_a_difference_of_nothing_is_zero_however_small_the_numbers_are() -> None:
+    assert numbers.subtract("1.5E-130", "1.5E-130") == "0"
+
+
 @pytest.mark.parametrize(("left", "right"), [("1" + "0" * 50, "1"), ("9" + "0" * 125, "9" + "0" * 125)])
 def test_a_sum_beyond_38_digits_is_called_an_overflow(left: str, right: str) -> None:
     with pytest.raises(DynamoError, match="Number overflow"):

@@ -358,10 +358,11 @@ def _raise_if_refused(refusal: Refusal | None, positions: Sequence[int]) -> None
 
 def _grown_bytes(index: SecondaryIndex, write: ItemWrite, old: Item, new: Item) -> int:
     """Return how much an item grew in an index whose key it kept; 0 if it is not in the index."""
+    if index.projected is None:
+        grown = write.size - (write.row[1] if write.row else 0)
+        return grown if grown and index.holds(new) else 0
     if not index.holds(new):
         return 0
-    if index.projected is None:
-        return write.size - (write.row[1] if write.row else 0)
     return item_size(index.project(new)) - item_size(index.project(old))
 
 

@@ -112,7 +112,7 @@ _COMPLEMENT = bytes(255 - byte for byte in range(256))
 
 def _calculated(result: Decimal) -> str:
     try:
-        return canonical(str(result))
+        return canonical(str(result)) if result else "0"  # a Decimal that is zero may have any exponent
     except DynamoError as error:
         # DynamoDB reports a result of more than 38 digits as an overflow, also for small magnitudes.
         raise (invalid(TOO_LARGE) if error.message == TOO_PRECISE else error) from None
@@ -124,25 +124,37 @@ def _split(text: str) -> tuple[str, str, int]:
     if form is None:
         raise _not_a_number(text)
     sign, whole, fraction, power_text = form.groups(default="")
-    power = int(power_text or 0) if len(power_text) <= _POWER_TEXT_MAX else _JAVA_LONG_MAX + 1
-    if (not whole and not fraction) or not -_JAVA_LONG_MAX - 1 <= power <= _JAVA_LONG_MAX:
+    if not whole and not fraction:
         raise _not_a_number(text)
-    in_java_range = fits_java_decimal(len(fraction), power)
+    power = _power(text, power_text) if power_text else 0
     digits = (whole + fraction).lstrip("0")
     significant = digits.rstrip("0")
     # A zero is checked by the exponent that it is written with.
     exponent = len(digits) - 1 - len(fraction) + power if significant else power
-    if exponent > EXPONENT_MAX:
-        wraps = exponent >= _JAVA_INT_MAX
-        older = (TOO_SMALL if wraps else TOO_LARGE) if in_java_range else f"{NOT_A_NUMBER}: {text}"
-        raise InvalidValue(older, TOO_LARGE)
-    if exponent < EXPONENT_MIN:
-        raise InvalidValue(TOO_SMALL if in_java_range else f"{NOT_A_NUMBER}: {text}", TOO_SMALL)
+    if exponent > EXPONENT_MAX or exponent < EXPONENT_MIN:
+        raise _out_of_range(text, exponent, fits_java_decimal(len(fraction), power))
     if len(significant) > NUMBER_DIGITS_MAX:
         raise invalid(TOO_PRECISE)
     if not significant:
         return ZERO
     return ("-" if sign == "-" else ""), significant, exponent
+
+
+def _power(text: str, power_text: str) -> int:
+    """Return the exponent that a number is written with, which must fit Java's long."""
+    if len(power_text) <= _POWER_TEXT_MAX:
+        power = int(power_text)
+        if -_JAVA_LONG_MAX - 1 <= power <= _JAVA_LONG_MAX:
+            return power
+    raise _not_a_number(text)
+
+
+def _out_of_range(text: str, exponent: int, in_java_range: bool) -> DynamoError:
+    if exponent < EXPONENT_MIN:
+        return InvalidValue(TOO_SMALL if in_java_range else f"{NOT_A_NUMBER}: {text}", TOO_SMALL)
+    wraps = exponent >= _JAVA_INT_MAX
+    older = (TOO_SMALL if wraps else TOO_LARGE) if in_java_range else f"{NOT_A_NUMBER}: {text}"
+    return InvalidValue(older, TOO_LARGE)
 
 
 def fits_java_decimal(fraction_digits: int, power: int) -> bool:

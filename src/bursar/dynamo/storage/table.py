@@ -68,7 +68,9 @@ class SecondaryIndex:
         encoded = b""
         for name, kind in self.key_types:
             value = item.get(name)
-            if value is None or kind not in value or not self._fits(name, kind, value):
+            if value is None or kind not in value:
+                return None
+            if not 0 < len(value[kind]) <= PLAIN_TEXT_MAX and not self._fits(name, kind, value[kind]):
                 return None
             encoded += encode_key_value(value)
         return encoded
@@ -77,14 +79,13 @@ class SecondaryIndex:
         """Return whether a stored item is in the index."""
         for name, kind in self.key_types:
             value = item.get(name)
-            if value is None or kind not in value or not self._fits(name, kind, value):
+            if value is None or kind not in value:
+                return False
+            if not 0 < len(value[kind]) <= PLAIN_TEXT_MAX and not self._fits(name, kind, value[kind]):
                 return False
         return True
 
-    def _fits(self, name: str, kind: str, value: AttributeValue) -> bool:
-        (content,) = value.values()
-        if 0 < len(content) <= PLAIN_TEXT_MAX:
-            return True
+    def _fits(self, name: str, kind: str, content: str) -> bool:
         most = PARTITION_KEY_BYTES_MAX if name in self.partition_names else SORT_KEY_BYTES_MAX
         return content != "" and _key_bytes(kind, content) <= most
 

@@ -32,7 +32,7 @@ REASONS = {
     "*.EnableKinesisStreamingConfiguration: absent": "Kinesis Data Streams",
     "*.UpdateKinesisStreamingConfiguration: absent": "Kinesis Data Streams",
     "StartBulkPutItems.OutputS3Configuration*": "S3",
-    "ListImports.NextToken: length": "tokens of this engine are shorter than Amazon's",
+    "ListImports.NextToken: length": "the engine's tokens are shorter",
 }
 """Pattern of a difference → why it is right."""
 NEWER_MODEL = {"StartBulkPutItems.OutputS3Configuration*"}

@@ -132,9 +132,10 @@ def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 def _table_reads(core: Core, request_items: Mapping[str, Mapping[str, Any]]) -> list[_Place]:
     """Return the reads of each table."""
     projections = [_projection(table_request) for table_request in request_items.values()]
-    used = set().union(*request_items.values())
-    if "ProjectionExpression" in used and "AttributesToGet" in used:
-        raise _GETTING.mixture(["AttributesToGet"], ["ProjectionExpression"])
+    if len(request_items) > 1:
+        used = set().union(*request_items.values())
+        if "ProjectionExpression" in used and "AttributesToGet" in used:
+            raise _GETTING.mixture(["AttributesToGet"], ["ProjectionExpression"])
     if sum(len(table_request["Keys"]) for table_request in request_items.values()) > KEYS_MAX:
         raise invalid(TOO_MANY_KEYS)
     reads = []

@@ -133,7 +133,7 @@ def transact_write_items(core: Core, request: Mapping[str, Any]) -> dict[str, An
     elements = request["TransactItems"]
 
     def read() -> list[_Read]:
-        reads = [_read(elements, at) for at in range(len(elements))]
+        reads = _read(elements)
         payload_bytes = sum(map(_payload_bytes, reads)) if len(reads) > SMALL_ACTIONS else 0
         if payload_bytes > TRANSACTION_BYTES_MAX:
             raise invalid(TOO_LARGE.format(payload_bytes))
@@ -245,20 +245,31 @@ def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, byt
     return table.key_of(key)
 
 
-def _read(elements: Sequence[Mapping[str, Any]], at: int) -> _Read:
-    """Check the action at ``at`` as far as its request shows. The keys of the actions before it are checked first."""
-    element = elements[at]
-    given = [name for name in READERS if element.get(name) is not None]
+def _read(elements: Sequence[Mapping[str, Any]]) -> list[_Read]:
+    """Check the actions as far as the request shows. A bad key of an action comes before the faults of later actions."""
+    reads: list[_Read] = []
     try:
-        if len(given) != 1:
-            raise invalid(ONE_OPERATION)
-        return given[0], element[given[0]], READERS[given[0]](element[given[0]])
+        for element in elements:
+            kind = _kind(element)
+            action = element[kind]
+            reads.append((kind, action, READERS[kind](action)))
     except DynamoError:
-        for earlier in elements[:at]:
-            for action in earlier.values():
-                for value in (action.get("Key") or {}).values():
-                    normalise(value)
+        for _, earlier, _ in reads:
+            for value in earlier.get("Key", {}).values():
+                normalise(value)
         raise
+    return reads
+
+
+def _kind(element: Mapping[str, Any]) -> str:
+    if len(element) == 1:
+        (kind,) = element
+        if kind in READERS and element[kind] is not None:
+            return kind
+    given = [name for name in READERS if element.get(name) is not None]
+    if len(given) != 1:
+        raise invalid(ONE_OPERATION)
+    return given[0]
 
 
 def _payload_bytes(read: _Read) -> int:
