@@ -121,3 +121,14 @@ def test_a_streams_client_asks_the_engine_too(engine: Engine, monkeypatch: pytes
     streams: Any = boto3_streams_client(engine)
     assert streams.list_streams(TableName="notes")["Streams"] == []
     assert asked == [("ListStreams", {"TableName": "notes"})]
+
+
+def test_clients_share_a_session_and_nothing_else(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3_client(engine)
+    monkeypatch.setattr("boto3.Session", None)  # a session reads the service models, which takes a third of a second
+    other = Engine.open(":memory:")
+    assert boto3_client(engine).list_tables()["TableNames"] == ["notes"]
+    client.meta.events.register("before-call", lambda **_: pytest.fail("the event of another client"))
+    assert boto3_client(other, region="eu-west-1").list_tables()["TableNames"] == []
+    assert boto3_resource(other).meta.client.list_tables()["TableNames"] == []
+    other.close()

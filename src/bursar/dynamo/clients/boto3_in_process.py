@@ -10,6 +10,7 @@ botocore serialises, validates, retries and parses as it always does. Only its H
 import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 from zlib import crc32
@@ -35,21 +36,24 @@ def boto3_client(engine: Engine, *, region: str = REGION) -> "DynamoDBClient":
 
     Several threads may use the engine's clients; a lock lets one request through at a time.
     """
-    client: DynamoDBClient = _session().client("dynamodb", **_arguments(region))
+    with _MAKING:
+        client: DynamoDBClient = _session().client("dynamodb", **_arguments(region))
     _hook(client, engine)
     return client
 
 
 def boto3_streams_client(engine: Engine, *, region: str = REGION) -> "BaseClient":
     """Return a boto3 ``dynamodbstreams`` client on ``engine``."""
-    client: BaseClient = _session().client("dynamodbstreams", **_arguments(region))
+    with _MAKING:
+        client: BaseClient = _session().client("dynamodbstreams", **_arguments(region))
     _hook(client, engine)
     return client
 
 
 def boto3_resource(engine: Engine, *, region: str = REGION) -> "DynamoDBServiceResource":
     """Return a boto3 ``dynamodb`` resource on ``engine``."""
-    resource: DynamoDBServiceResource = _session().resource("dynamodb", **_arguments(region))
+    with _MAKING:
+        resource: DynamoDBServiceResource = _session().resource("dynamodb", **_arguments(region))
     _hook(resource.meta.client, engine)
     return resource
 
@@ -60,7 +64,16 @@ def _hook(client: "BaseClient", engine: Engine) -> None:
     client.meta.events.register("before-send", transport)
 
 
+_MAKING = threading.Lock()
+"""A session makes one client at a time."""
+
+
+@cache
 def _session() -> Any:
+    """Return the session of all clients: the first one reads Amazon's service models, the next ones do not.
+
+    What a client is told later, by its events or its configuration, concerns that client only.
+    """
     import boto3
 
     return boto3.Session()
