@@ -1,17 +1,32 @@
 """The past of a table: at any instant it equals a model, also if the clock goes back or another process writes."""
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dynamo import DynamoError
+from bursar.dynamo import AsyncEngine, DynamoError
+from bursar.dynamo.core.guards import Change, Guard, GuardView, Refusal, TableCheck
 from bursar.dynamo.core.housekeeping import RECORDS_PER_RUN_MAX
 from bursar.dynamo.storage.history import DAY_S, History, micros
 from bursar.dynamo.storage.integrity_check import check_store
 from bursar.dynamo.storage.sqlite_file import Storage
-from tests.support.dynamo.past import TABLE, Held, Request, held, requests, restored, states_at, turn_on, with_past
+from tests.support.dynamo.past import (
+    TABLE,
+    Held,
+    Request,
+    held,
+    indexed_table,
+    requests,
+    restored,
+    states_at,
+    turn_on,
+    with_past,
+)
 from tests.support.dynamo.stream_readers import START, HandClock, opened
 from tests.support.dynamo.tables import item, put, refusal
 from tests.support.hypothesis_profiles import examples
@@ -131,6 +146,53 @@ def test_turning_recovery_off_removes_the_past_and_on_begins_another() -> None:
     asked = {"SourceTableName": TABLE, "TargetTableName": "other", "RestoreDateTime": START + 9}
     refusal(engine, "RestoreTableToPointInTime", asked, "InvalidRestoreTimeException")
     assert set(restored(engine, START + 10)) == {("a", "1"), ("b", "1")}
+    engine.close()
+
+
+def test_a_write_of_a_failed_commit_is_in_no_past() -> None:
+    clock = HandClock()
+    engine = with_past(clock)
+    put(engine, TABLE, item(pk="a", sk="1", n=1))
+    storage = engine._storage
+    commit = storage.commit
+
+    def failing() -> None:
+        raise apsw.FullError("database or disk is full")
+
+    storage.commit = failing
+    clock.now += 1
+    refusal(engine, "PutItem", {"TableName": TABLE, "Item": item(pk="a", sk="1", n=2)}, "InternalServerError")
+    storage.commit = commit
+    clock.now += 1
+    put(engine, TABLE, item(pk="a", sk="1", n=3))
+    assert [restored(engine, START + step)["a", "1"]["n"]["N"] for step in range(3)] == ["1", "1", "3"]
+    assert History(storage, engine._core.table(TABLE).id).bounds() == (1, 3)
+    engine.close()
+
+
+def test_a_swap_of_whole_items_is_in_the_past() -> None:
+    class Permissive(Guard):
+        def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
+            return lambda view: None
+
+        def adopt(self, view: GuardView, table: str) -> list[str]:
+            return []
+
+    clock = HandClock()
+    engine = opened(clock, guard_loader=lambda _document: Permissive())
+    engine.execute("CreateTable", indexed_table())
+    turn_on(engine)
+    engine.put_rules_document(TABLE, "rules")
+    one, two = item(pk="a", sk="1", n=1), item(pk="a", sk="1", n=2)
+
+    async def swap() -> None:
+        swaps = AsyncEngine(engine).compare_and_swap
+        for old, new in ((None, one), (one, two), (two, None)):
+            await swaps.swap(TABLE, [(old, new)], "rules")
+            clock.now += 1
+
+    asyncio.run(swap())
+    assert [restored(engine, START + step) for step in range(3)] == [{("a", "1"): one}, {("a", "1"): two}, {}]
     engine.close()
 
 

@@ -111,7 +111,7 @@ OPERATIONS: dict[str, Operation] = {
     "RestoreTableFromBackup": Operation(
         on_demand_backups.RESTORE_FROM_BACKUP, on_demand_backups.restore_from_backup, writes=True
     ),
-    "ExportTableToPointInTime": Operation(exports.EXPORT_TABLE, exports.export_table, writes=True),
+    "ExportTableToPointInTime": Operation(exports.EXPORT_TABLE, exports.export_table),
     "DescribeExport": Operation(exports.DESCRIBE_EXPORT, exports.describe_export, snapshot=True),
     "ListExports": Operation(exports.LIST_EXPORTS, exports.list_exports, snapshot=True),
     "ImportTable": Operation(imports.IMPORT_TABLE, imports.import_table, writes=True),

@@ -252,6 +252,15 @@ class Storage:
                 execute(f"DROP TABLE {name}")
         self.increment_catalogue_version()
 
+    @contextmanager
+    def scratch_on_disk(self) -> Iterator[None]:
+        """Keep temporary tables in files, not in memory, for the length of a ``with``; not in a transaction."""
+        self.connection.execute("PRAGMA temp_store=FILE")
+        try:
+            yield
+        finally:
+            self.connection.execute("PRAGMA temp_store=MEMORY")
+
     # The catalogue --------------------------------------------------------------------------------------------
 
     def catalogue_version(self) -> int:

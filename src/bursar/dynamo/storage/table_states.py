@@ -1,7 +1,7 @@
 """Read the items of a table at an instant of its past, and the changes between two instants.
 
-The rows are put together in a scratch table of the same file, which the caller's transaction drops again: memory does
-not grow with the table.
+The rows are put together in temporary tables. The caller keeps them on disk (:meth:`Storage.scratch_on_disk`), so that
+memory does not grow with the table, and reads one snapshot; other processes can write meanwhile.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from bursar.dynamo.storage.history import History
 from bursar.dynamo.storage.sqlite_file import Storage
 from bursar.dynamo.storage.table import Table
 
-_OLD, _LATER = "scratch_old", "scratch_later"
+_OLD, _LATER = "temp.scratch_old", "temp.scratch_later"
 
 
 class ItemDifference(NamedTuple):
@@ -67,12 +67,11 @@ def _put_first(storage: Storage, scratch: str, history: History, first: int, end
 
 @contextmanager
 def _scratch(storage: Storage, name: str) -> Iterator[None]:
-    """Create a scratch table in the open transaction, and remove it."""
+    """Create a temporary table, and remove it."""
     storage.connection.execute(
         f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, size INTEGER, item BLOB, at INTEGER)"
     )
     try:
         yield
     finally:
-        if storage.writing:
-            storage.connection.execute(f"DROP TABLE {name}")
+        storage.connection.execute(f"DROP TABLE {name}")

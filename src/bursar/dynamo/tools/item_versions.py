@@ -55,13 +55,10 @@ def differences(path: str, table_name: str, earlier: float, later: float) -> Ite
         if recovery is not None and earlier < recovery.enabled_at:
             since = iso_micros(micros(recovery.enabled_at))
             raise PastRefused(f"instant: must not be before the table's past, which begins at {since}")
-        storage.begin()  # for the scratch tables, which are undone
-        try:
+        with storage.scratch_on_disk(), storage.snapshot():
             for change in changes_between(storage, table, history, micros(earlier), micros(later)):
                 if change.old != change.new:
                     yield Difference(_loaded(change.old), _loaded(change.new))
-        finally:
-            storage.rollback()
 
 
 def parse_instant(text: str, now: float) -> float:

@@ -14,7 +14,7 @@ from bursar.dynamo.storage.integrity_check import check_store
 from bursar.dynamo.storage.table import TABLE_ARN
 from tests.support.dynamo.export_reader import export_lines, folder_reader
 from tests.support.dynamo.past import TABLE, Held, Request, held, requests, states_at, with_past
-from tests.support.dynamo.stream_readers import START, HandClock
+from tests.support.dynamo.stream_readers import START, HandClock, opened
 from tests.support.dynamo.tables import item, put, refusal, table
 from tests.support.hypothesis_profiles import examples
 
@@ -261,6 +261,33 @@ def test_a_key_that_leads_out_of_the_bucket_fails_the_export(stocked: Engine, bu
     assert {path.name for path in bucket.parent.parent.iterdir()} == {"s3"}
     (bucket / "way-out").symlink_to(bucket.parent.parent)
     assert exported(stocked, S3Prefix="way-out")["FailureCode"] == "S3AccessDenied"
+
+
+def test_another_process_writes_while_a_table_is_exported(tmp_path: Path, clock: HandClock, bucket: Path) -> None:
+    path = str(tmp_path / "store.db")
+    with_past(clock, path).close()
+    later = HandClock()
+    later.now += 10
+    other = opened(later, path)
+
+    class WritingBuckets(FolderBuckets):
+        def put(self, bucket: str, key: str, content: Path) -> Any:
+            put(other, TABLE, item(pk="meanwhile", sk=key[-40:]))
+            return super().put(bucket, key, content)
+
+    engine = opened(clock, path)
+    engine.set_buckets(WritingBuckets(bucket.parent))
+    clock.now += 1
+    put(engine, TABLE, item(pk="a", sk="1"))
+    clock.now += 1
+    for request in ({}, {"ExportTime": START}):
+        before = held(engine)
+        done = exported(engine, **request)
+        assert items_of(bucket, done) == ({} if request else before)
+    assert len(held(engine)) > 5
+    other.close()
+    engine.close()
+    assert check_store(path) == []
 
 
 def test_a_failure_while_files_are_written_leaves_no_scratch_table(tmp_path: Path, clock: HandClock) -> None:

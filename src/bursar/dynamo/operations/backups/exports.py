@@ -1,6 +1,8 @@
 """ExportTableToPointInTime, DescribeExport and ListExports.
 
-An export is complete when it is answered, as IN_PROGRESS like on Amazon. The table needs point-in-time recovery.
+An export is complete when it is answered, as IN_PROGRESS like on Amazon. The table needs point-in-time recovery. The
+items are read from one snapshot, without the write lock, so that other processes can write meanwhile; only the record
+of the export is written in a transaction.
 Source of the checks' order and texts: published measurements of the service.
 """
 
@@ -121,13 +123,19 @@ def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     record = {**description, DIGEST: digest_of(request)}
     try:
         buckets.check(request["S3Bucket"])
-        record |= _written(core, table, files, record, keep)
+        with core.storage.scratch_on_disk(), core.storage.snapshot():
+            record |= _written(core, table, files, record, keep)
     except NoSuchBucket:
         record |= {"ExportStatus": "FAILED", "FailureCode": NO_SUCH_BUCKET[0], "FailureMessage": NO_SUCH_BUCKET[1]}
     except BucketDenied as error:
         record |= {"ExportStatus": "FAILED", "FailureCode": "S3AccessDenied", "FailureMessage": str(error)}
     record["EndTime"] = round(core.clock(), 3)
-    core.transfers.put(description["ExportArn"], record, now)
+    core.storage.begin()
+    try:
+        core.transfers.put(description["ExportArn"], record, now)
+        core.storage.commit()
+    finally:
+        core.storage.rollback()
     return {"ExportDescription": description}
 
 
@@ -254,7 +262,7 @@ def _written(core: Core, table: Table, files: "ExportFiles", record: Mapping[str
         else _incremental_lines(core, table, specification, keep, measured)
     )
     files.start()
-    with closing(lines):  # its scratch tables must be gone before the transaction ends
+    with closing(lines):  # its temporary tables must be gone before the snapshot ends
         count = files.write(lines, incremental=specification is not None)
     completed = {
         "ExportStatus": "COMPLETED",
