@@ -1,16 +1,22 @@
 """POST /init as a use case: one live attempt per obligation, and a new one after every dead one."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from bursar.dynamo.errors import StoreUnreachable
+from bursar.payments import Attempt
 from bursar.payments.classification import Share
 from bursar.payments.records import ClassifiedAmount
-from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, PortalError, portal_error
-from bursar.portal.use_cases.init_payment import init_payment
-from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
+from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, NotFound, PortalError, portal_error
+from bursar.portal.use_cases.init_payment import START_RECORD_S, init_payment
+from bursar.portal.use_cases.process_payment import process_payment
+from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, PAYGOV_TIMEOUT_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 
 
@@ -135,10 +141,61 @@ async def test_an_attempt_stuck_in_received_blocks_for_a_bounded_time_only(stage
     await stage.ledger.start_attempt(
         "dawson", reference, asked.fee, asked.amount, asked.metadata, asked.url_success, asked.url_cancel
     )
+    await asyncio.sleep(PAYGOV_TIMEOUT_S + START_RECORD_S - 1)
     with pytest.raises(Conflict, match="already being processed"):
         await stage.init(reference)
-    await asyncio.sleep(120)
+    await asyncio.sleep(1)
     assert await stage.init(reference)
+
+
+@on_stage
+async def test_a_token_that_arrives_after_its_attempt_was_given_up_reaches_no_payer(stage: Stage) -> None:
+    reference, slow = stage.reference(), stage.another_portal()
+    start, given = slow.paygov.start, []
+
+    async def late(**asked: Any) -> str:
+        given.append(await start(**asked))
+        await asyncio.sleep(HOUR_S)
+        return given[0]
+
+    slow.paygov.start = late
+    first = asyncio.create_task(init_payment(slow, DAWSON, stage.request(reference)))
+    await asyncio.sleep(PAYGOV_TIMEOUT_S + START_RECORD_S)
+    second = await stage.init(reference)
+    with pytest.raises(Exception, match=r"failed|moved|changed") as refused:
+        await first
+    assert portal_error(refused.value).status == 409
+    for portal in (slow, stage.portal):
+        with pytest.raises(NotFound):
+            await process_payment(portal, DAWSON, given[0])
+    stage.simulator.pay(second, "PLASTIC_CARD", "Success")
+    assert ((await stage.process(second)).status, stage.charges()) == ("success", 1)
+
+
+@pytest.mark.parametrize("age_s", [0.0, 1.0, PAYGOV_TIMEOUT_S, HOUR_S])
+@pytest.mark.parametrize("away", [("record_token",), ("record_token", "fail")])
+def test_a_start_whose_token_could_not_be_recorded_blocks_no_further_init(
+    write_path: WritePath, away: tuple[str, ...], age_s: float
+) -> None:
+    @on_stage
+    async def play(stage: Stage) -> None:
+        reference = stage.reference()
+
+        async def unreachable(*_: Any, **__: Any) -> Attempt:
+            raise StoreUnreachable("away")
+
+        with ExitStack() as stack:
+            for name in away:
+                stack.enter_context(patch.object(stage.ledger, name, unreachable))
+            with pytest.raises(StoreUnreachable):
+                await stage.init(reference)
+        await asyncio.sleep(age_s)
+        token = await stage.init(reference)
+        view = await stage.ledger.obligation(DAWSON.name, reference)
+        assert view is not None
+        assert [(each.status, each.token) for each in view.attempts] == [("failed", None), ("initiated", token)]
+
+    play(write_path)
 
 
 @on_stage

@@ -4,10 +4,14 @@
       │                                             └─ no token ──► failed ──► 502 / 504
       └─────► a live attempt blocks the obligation: its status selects the step in BLOCKED_BY
 
-A start charges no payer, so an attempt whose start goes wrong is failed, and init may be called again. An attempt whose
-time is over is failed only after asking Pay.gov, if a lookup is configured: the store may be restored from a backup.
-While a restore mark is open, Pay.gov is first asked about every attempt that the lost part of the store may have held
-(after_restore.py).
+A start charges no payer, so an attempt whose start goes wrong is failed, and init may be called again. If the process
+died, or the store was away, the attempt stays ``received``. No payer has its token: init returns a token only after
+recording it, and the store records it only while the attempt is as the start left it. So the next init may give the
+attempt up at any time. It waits as long as a start can last, so that two calls at once do not give up each other's.
+
+An attempt whose time is over is failed only after asking Pay.gov, if a lookup is configured: the store may be restored
+from a backup. While a restore mark is open, Pay.gov is first asked about every attempt that the lost part of the store
+may have held (after_restore.py).
 """
 
 import logging
@@ -47,6 +51,8 @@ from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted
 
 INIT_TRIES_MAX: Final = 4
+START_RECORD_S: Final = 10.0
+"""The time for recording the token, after Pay.gov's timeout: a start that takes longer may be given up."""
 ABANDONED_DETAIL: Final = "Pay.gov was asked for a token and the answer was never recorded"
 
 _log = logging.getLogger(__name__)
@@ -102,6 +108,7 @@ def _draft(portal: Portal, client: Client, request: InitRequest) -> Attempt:
 
 async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
     """Move received to initiated. Any error fails the attempt, so that the next init can start another."""
+    recorded: Attempt | None = None
     try:
         token = await portal.ask(
             "start",
@@ -114,10 +121,14 @@ async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
                 classification=[(part.classification_id, part.amount) for part in attempt.classification or ()],
             ),
         )
-        return await portal.ledger.record_token(attempt, token)
+        recorded = await portal.ledger.record_token(attempt, token)
+        return recorded
     except (PayGovError, IdentifierTaken) as error:
         await _fail_start(portal, attempt, error)
         raise _no_token(error) from error
+    finally:
+        if recorded is None:
+            portal.remember_lost_start(attempt.agency_tracking_id)
     # AttemptMoved: the sweeper has failed the slow attempt, and the token stays unused. Store errors: the sweeper.
 
 
@@ -166,7 +177,8 @@ async def _initiated(portal: Portal, attempt: Attempt, request: InitRequest) -> 
 
 
 async def _received(portal: Portal, attempt: Attempt, request: InitRequest) -> bool:
-    if portal.clock() - attempt.created_at < portal.ledger.due_policy.received_age_max_s:
+    lasts_s = portal.settings.paygov_timeout_s + START_RECORD_S
+    if portal.clock() - attempt.created_at < lasts_s and not portal.start_was_lost(attempt.agency_tracking_id):
         raise Conflict(ALREADY_PROCESSING)
     return await _end(portal, attempt, "start_abandoned", None, ABANDONED_DETAIL)
 

@@ -32,6 +32,7 @@ PENDING_ALERT_AFTER_S: Final = 10 * 24 * 3600.0  # ACH debits settle within days
 TOKEN_GRACE_S: Final = 900.0
 DRAIN_TIMEOUT_S: Final = 60.0
 UNANSWERED_MAX: Final = 10_000
+LOST_STARTS_MAX: Final = 10_000
 TOKEN_EXPIRED_DETAIL: Final = "The token expired before the payment was completed"
 
 T = TypeVar("T")
@@ -112,6 +113,7 @@ class Portal:
         self._unfinished: set[asyncio.Task[Any]] = set()
         self._shared: dict[str, asyncio.Task[Any]] = {}
         self._unanswered: set[str] = set()
+        self._lost_starts: set[str] = set()
 
     def renew_name(self) -> None:
         """Draw another name for this process, which may continue from a snapshot that other processes continue too."""
@@ -170,6 +172,16 @@ class Portal:
     def last_lookup_answered(self, agency_tracking_id: str) -> bool:
         """Return False if the last lookup of the attempt by this process got no answer."""
         return agency_tracking_id not in self._unanswered
+
+    def remember_lost_start(self, agency_tracking_id: str) -> None:
+        """Remember that this process has begun a start of the attempt, and that it ended without a recorded token."""
+        if len(self._lost_starts) >= LOST_STARTS_MAX:
+            self._lost_starts.clear()
+        self._lost_starts.add(agency_tracking_id)
+
+    def start_was_lost(self, agency_tracking_id: str) -> bool:
+        """Return whether this process has begun a start of the attempt that ended without a recorded token."""
+        return agency_tracking_id in self._lost_starts
 
     async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
         """Wait for all unfinished work, at most ``timeout_s``; return how much is left for the sweeper to resolve."""
