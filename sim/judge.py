@@ -197,7 +197,7 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
         if no_process_died and LEASE_RAN_OUT in str(event.detail.get("reason")):
             findings.append(f"{name}: a lease ran out although no process died and the store had no faults")
     findings += steps_outside_the_table(history)
-    world.edges.update(edge_line(event.from_status, event.name, event.to_status) for event in history)
+    world.edges.update(edge_line(event.from_status, event.name, event.to_status, event.actor) for event in history)
     if status != attempt.status:
         findings.append(f"{name} is {attempt.status} and its history ends in {status}")
     return findings

@@ -1,4 +1,4 @@
-"""List what must happen in a thousand seeds: every fault that is simulated, and every edge of the graph.
+"""List what must happen in a thousand seeds: every fault that is simulated, and every edge with each of its actors.
 
 A fault that never strikes proves nothing, and a step that no run takes is not simulated.
 """
@@ -66,15 +66,35 @@ FAULTS: Final = (
 NOT_SIMULATED: Final = frozenset({"imported"})
 """Events that no run takes: an import happens once, before a portal serves (tests/portal/upkeep/imports)."""
 EDGE_LINES: Final = tuple(
-    dict.fromkeys(edge_line(step.source, step.event, step.target) for step in EDGES if step.event not in NOT_SIMULATED)
+    dict.fromkeys(
+        edge_line(step.source, step.event, step.target, actor)
+        for step in EDGES
+        if step.event not in NOT_SIMULATED
+        for actor in step.actors
+    )
 )
+
+
+TAKEN_IN_TESTS: Final[Mapping[str, str]] = {
+    edge_line("initiated", "outcome_unknown", "processing", "portal"): (
+        "tests/portal/use_cases/test_charged_before.py::test_a_collection_that_failed_is_no_expired_token"
+    ),
+    edge_line("initiated", "expired", "failed", "portal"): (
+        "tests/portal/use_cases/test_init_payment.py::"
+        "test_a_token_past_three_hours_fails_with_5009_and_a_new_attempt_starts"
+    ),
+    edge_line("processing", "expired_unsent", "failed", "portal"): (
+        "tests/portal/use_cases/test_process_payment.py::test_not_sent_and_past_its_life_is_expired"
+    ),
+}
+"""Steps that are too rare for the simulation, because the sweeper is nearly always first → the test that takes them."""
 
 
 def never_happened(faults: Mapping[str, int], edges: Mapping[str, int]) -> list[str]:
     """Return a line for each fault and each edge that never happened."""
     return [
         *(f"fault: {name}" for name in FAULTS if not faults.get(name)),
-        *(f"edge: {line}" for line in EDGE_LINES if not edges.get(line)),
+        *(f"edge: {line}" for line in EDGE_LINES if not edges.get(line) and line not in TAKEN_IN_TESTS),
     ]
 
 
@@ -83,4 +103,4 @@ def not_listed(faults: Mapping[str, int]) -> list[str]:
     return sorted(Counter(faults).keys() - set(FAULTS))
 
 
-SOMETIMES: Final = len(FAULTS) + len(EDGE_LINES)
+SOMETIMES: Final = len(FAULTS) + len(EDGE_LINES) - len(TAKEN_IN_TESTS)

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from typing import Final
 
 from bursar.payments.records import Event
-from bursar.payments.status import EDGES, Status
+from bursar.payments.status import EDGES, Actor, Status
 
 STEPS: Final = frozenset((edge.source, edge.event, edge.target, actor) for edge in EDGES for actor in edge.actors)
 """Every step that the table allows. Made when this module is loaded, so a run cannot change it."""
 
 
-def edge_line(source: Status | None, event: str, target: Status) -> str:
-    """Return an edge in one line."""
-    return f"{source or 'new'} → {target}: {event}"
+def edge_line(source: Status | None, event: str, target: Status, actor: Actor) -> str:
+    """Return an edge, as one of its actors takes it, in one line."""
+    return f"{source or 'new'} → {target}: {event} by the {actor}"
 
 
 def steps_outside_the_table(events: Iterable[Event]) -> list[str]:

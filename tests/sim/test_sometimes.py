@@ -9,8 +9,9 @@ from bursar.payments.status import EDGES
 from sim import __main__ as command
 from sim.paygov_faults import FAULTS as PAYGOV_FAULTS
 from sim.run import simulate
-from sim.sometimes import EDGE_LINES, FAULTS, SOMETIMES, never_happened, not_listed
+from sim.sometimes import EDGE_LINES, FAULTS, SOMETIMES, TAKEN_IN_TESTS, never_happened, not_listed
 
+ROOT = Path(__file__).parents[2]
 SEEDS = range(1, 9)
 ALL = dict.fromkeys((*FAULTS, *EDGE_LINES), 1)
 
@@ -19,13 +20,20 @@ def test_a_fault_or_an_edge_that_never_happened_is_named() -> None:
     assert never_happened(ALL, ALL) == []
     assert never_happened({**ALL, "deaths": 0}, {**ALL, EDGE_LINES[0]: 0}) == [
         "fault: deaths",
-        "edge: new → received: started",
+        "edge: new → received: started by the portal",
     ]
     assert len(never_happened({}, {})) == SOMETIMES
 
 
-def test_every_edge_of_the_graph_must_happen() -> None:
-    assert len(EDGE_LINES) == len({(step.source, step.event, step.target) for step in EDGES})
+def test_every_edge_of_the_graph_must_happen_by_each_of_its_actors() -> None:
+    assert len(EDGE_LINES) == sum(len(step.actors) for step in EDGES)
+
+
+@pytest.mark.parametrize("line", TAKEN_IN_TESTS)
+def test_a_step_that_is_too_rare_to_simulate_is_taken_in_a_test(line: str) -> None:
+    path, _, test = TAKEN_IN_TESTS[line].partition("::")
+    assert line in EDGE_LINES
+    assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8")
 
 
 def test_every_fault_of_paygovs_plan_must_happen() -> None:

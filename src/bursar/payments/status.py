@@ -118,14 +118,14 @@ EDGES: Final[tuple[Edge, ...]] = (
     # Events without a move.
     Edge(PROCESSING, PROCESSING, "outcome_unknown",    _PS, "Pay.gov's answer was lost or decides nothing"),
     Edge(PROCESSING, PROCESSING, "lease_taken_over",   _PS, "the lease ran out: what its holder did is unknown"),
-    Edge(PROCESSING, PROCESSING, "released",           _PS, "the complete was definitely not sent"),
-    Edge(PROCESSING, PROCESSING, "reclaimed",          _PS, "a caller took the lease that was released unsent"),
+    Edge(PROCESSING, PROCESSING, "released",           _P,  "the complete was definitely not sent"),
+    Edge(PROCESSING, PROCESSING, "reclaimed",          _P,  "a caller took the lease that was released unsent"),
     Edge(PENDING,    PENDING,    "noted",              _PS, "Pay.gov's word for it changed; it is still settling"),
     Edge(PROCESSED,  PROCESSED,  "metadata_erased",    _O,  "an operator erased the metadata, which are personal data"),
     Edge(FAILED,     FAILED,     "metadata_erased",    _O,  "an operator erased the metadata, which are personal data"),
     # After settlement money may go back. The status stays, so the attempt's time of change stays too.
     Edge(PROCESSED,  PROCESSED,  "returned",           _SO, "the payer's bank returned the debit after it had settled"),
-    Edge(PROCESSED,  PROCESSED,  "charged_back",       _SO, "the payer disputed the charge, and it was taken back"),
+    Edge(PROCESSED,  PROCESSED,  "charged_back",       _O,  "the payer disputed the charge, and it was taken back"),
     Edge(PROCESSED,  PROCESSED,  "refund_requested",   _O,  "an operator asked for a refund"),
     Edge(PROCESSED,  PROCESSED,  "refund_approved",    _O,  "another operator approved it: the refund is recorded"),
     Edge(PROCESSED,  PROCESSED,  "refund_rejected",    _O,  "an operator rejected the request for a refund"),

@@ -51,6 +51,19 @@ async def _charged_without_a_token(stage: Stage, reference: str) -> Attempt:
 
 
 @on_stage
+async def test_a_collection_that_failed_is_no_expired_token(stage: Stage) -> None:
+    token = await stage.paid(outcome="Failed")
+    backup = stage.backup()
+    assert (await stage.process(token)).status == "failed"
+    stage.restore(backup)
+    await asyncio.sleep(3 * HOUR_S)
+    payment = await stage.process(token)
+    attempt = await stage.attempt(token)
+    assert (payment.status, attempt.transaction_status, attempt.return_code) == ("failed", "Failed", None)
+    assert attempt.paygov_tracking_id is not None
+
+
+@on_stage
 async def test_one_complete_delivered_twice_is_a_success(stage: Stage) -> None:
     token = await stage.paid()
     stage.misbehave("twice", operations=("complete",))
