@@ -79,13 +79,20 @@ def bills(world: World, count: int) -> list[Bill]:
     return made
 
 
+def late_bill(world: World) -> Bill:
+    """Return a bill that is collected only after a backup, so that the restored store does not know it."""
+    reference = str(uuid.UUID(int=world.branch("late bill").getrandbits(128), version=4))
+    return Bill("court", reference, "PETITION_FILING_FEE", {"docketNumber": "late"})
+
+
 class Application:
     """One program (or one tab of it) that collects ``bill``."""
 
-    def __init__(self, world: World, bill: Bill, name: str) -> None:
-        self.world, self.bill, self.name = world, bill, name
+    def __init__(self, world: World, bill: Bill, name: str, act: str | None = None) -> None:
+        """Create a program. ``act``: what its payers do; by default each draws one of ACTS."""
+        self.world, self.bill, self.name, self.act = world, bill, name, act
         self.chance = world.branch(name)
-        self.tries_max = self.chance.choice(PATIENCE)
+        self.tries_max = self.chance.choice(PATIENCE) if act is None else max(PATIENCE)
 
     async def run(self, after_s: float) -> None:
         """Collect the bill, from ``after_s`` seconds on."""
@@ -95,7 +102,8 @@ class Application:
             if token is None:
                 return
             status = await self.send_off(token)
-            if status not in ("failed", LOST) or self.chance.random() < 0.3:
+            gives_up = self.act is None and self.chance.random() < 0.3
+            if status not in ("failed", LOST) or gives_up:
                 return
             await asyncio.sleep(self.chance.uniform(1, 600))
 
@@ -124,6 +132,7 @@ class Application:
     async def send_off(self, token: str) -> str | None:
         """Let the payer act at Pay.gov, and return the payment's status as this application receives it."""
         (act,) = self.chance.choices([each for each, _ in ACTS], [share for _, share in ACTS])
+        act = self.act or act
         self.world.note(f"{self.name}: payer {act}")
         await asyncio.sleep(self.chance.uniform(5, 300))
         if self.world.pays_late and self.world.is_storm:

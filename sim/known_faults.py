@@ -44,3 +44,18 @@ FEE_KEYS_BY_THEIR_BEGINNING: Final[Fault] = (
     "fee_key in self.fees",
     "any(fee_key.startswith(each) for each in self.fees)",
 )
+NO_REFUSAL_USES_THE_REPEAT: Final[Fault] = (
+    f"{USE_CASES}.completion:_is_refused_again",
+    "refusal.token_unusable and refused_before",
+    "refusal.token_unusable",
+)
+LARGER_AMOUNT_IS_THE_SAME: Final[Fault] = (
+    f"{USE_CASES}.init_payment:_initiated",
+    "attempt.amount != request.amount",
+    "attempt.amount < request.amount",
+)
+EQUAL_REFUNDS_ARE_ONE: Final[Fault] = (
+    "bursar.payments.ledger.reversals:Reversals.approve",
+    "report_id=str(seq)",
+    "report_id=None",
+)

@@ -23,7 +23,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bursar.paygov.errors import Lost, NotSent, TimedOut
-from bursar.paygov.protocol import LookupName
+from bursar.paygov.protocol import FAULT_TOKEN_UNUSABLE, LookupName
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator
 from bursar.paygov.simulator.books import Entry
 from bursar.paygov.simulator.core import RECEIVED
@@ -31,9 +31,16 @@ from bursar.paygov.transport import HttpReply, Transport
 from sim.fault_switch import FaultSwitch
 
 COMPLETES_MAX: Final = 2
-"""The completes that may be sent for one token: one, and another after an unknown outcome."""
+"""The completes that may be sent for one token: one, and another after an unknown outcome.
+
+A complete that fault 4117 answers does not count, if it answered every one before.
+"""
+UNPAID: Final = f"<return_code>{FAULT_TOKEN_UNUSABLE}</return_code>".encode()
 SUBMITTED: Final = "Submitted"
 ECHO_S: Final = (1.0, 600.0)
+HELD_BACK_S: Final = (600.0, 880.0)
+"""When a complete arrives that is held back over a restore: before the grace period ends, and after the payer may come
+back to a portal that has lost the attempt."""
 CROSSED_BY_ID: Final = "048C"
 """The last characters of Pay.gov's tracking id for which a crossed reply has another agency tracking id; otherwise it
 has the same one in capitals."""
@@ -203,8 +210,8 @@ class EchoingTransport:
         self._completing: dict[bytes, int] = {}
         self._completed: Counter[bytes] = Counter()
         self.echo_rate = 0.0
-        self.holds_back = False
-        """While it is true, completes arrive late, after ECHO_S, and get no answer."""
+        self.holds_back: Callable[[str], bool] | None = None
+        """Whether the complete of a token arrives late, after HELD_BACK_S, and gets no answer; None: none does."""
         self.held_back = asyncio.Event()
 
     def forget(self) -> None:
@@ -226,14 +233,16 @@ class EchoingTransport:
                 self._find(f"the complete of {key.decode()[:8]}… was sent more than {COMPLETES_MAX} times")
         may_echo = False
         try:
-            if key is not None and self.holds_back:
+            if key is not None and self.holds_back is not None and self.holds_back(key.decode()):
                 self._counts["Pay.gov complete held back"] += 1
                 self.held_back.set()
-                echo = self._echo(url, body, headers, timeout_s)
+                echo = self._echo(url, body, headers, timeout_s, HELD_BACK_S)
                 self._echoes.append(asyncio.get_running_loop().create_task(echo))
                 await asyncio.sleep(timeout_s)
                 raise TimedOut("held back")
             reply = await self._inner.post(url, body, headers, timeout_s)
+            if key is not None and UNPAID in reply.body and self._completed[key] == 1:
+                self._completed[key] = 0
             may_echo = b"Fault" not in reply.body
             return reply
         except NotSent:
@@ -262,8 +271,15 @@ class EchoingTransport:
         """Close the transport behind it."""
         await self._inner.close()
 
-    async def _echo(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> None:
-        await asyncio.sleep(self._randomness.uniform(*ECHO_S))
+    async def _echo(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        after_s: tuple[float, float] = ECHO_S,
+    ) -> None:
+        await asyncio.sleep(self._randomness.uniform(*after_s))
         try:
             await self._inner.post(url, body, headers, timeout_s)
         except Exception:  # no caller waits for the answer to an echo

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sim.actors import Application, bills
+from sim.actors import Application, bills, late_bill
 from sim.fault_switch import ALL_FAULTS, FaultPlan, Strike
 from sim.judge import judge
 from sim.loop import Deadlock, VirtualLoop, run_virtual
@@ -23,13 +23,15 @@ from sim.operators import (
     take_over,
 )
 from sim.resolution_times import Cause
-from sim.trespass import trespass
+from sim.trespass import ask_for_another_amount, trespass
 from sim.weeks_after import LONG_SHARE, weeks_after
 from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 
 BILLS_MIN, BILLS_MAX = 2, 6
 COMPARED_AFTER_S = (1200.0, 4 * 3600.0)
 """How long after a restore an operator compares the store with Pay.gov's activity file."""
+LATE_AFTER_S = 1.0
+OTHER_AMOUNTS_SHARE = 0.3
 READING_DAYS_SHARE = 0.2
 READINGS = 6
 ERASING_DAYS_SHARE = 0.2
@@ -90,6 +92,15 @@ async def _simulate(loop: VirtualLoop, seed: int, faults: FaultPlan) -> Verdict:
             work.append(loop.create_task(application.run(world.randomness.uniform(0, 900))))
         again = Application(world, bill, f"bill {number} again")
         world.when_restored.append(partial(_also, loop, work, again.check_again))
+    late = late_bill(world)
+    made.append(late)
+    collects_late = Application(world, late, "late bill", act="pays")
+    world.when_backed_up.append(partial(_also, loop, work, partial(collects_late.run, LATE_AFTER_S)))
+    other_amounts = world.branch("other amounts")
+    for bill in made:
+        if other_amounts.random() < OTHER_AMOUNTS_SHARE:
+            after_s, factor = other_amounts.uniform(0, STORM_S / 3), other_amounts.choice((0.5, 2))
+            loop.create_task(ask_for_another_amount(world, bill, after_s, factor))
     loop.create_task(_reading_operator(world, world.branch("reading operator")))
     for _ in range(world.randomness.randint(0, 4)):
         loop.create_task(_sweep_at_once(world, world.randomness.uniform(0, STORM_S)))

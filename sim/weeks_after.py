@@ -18,6 +18,7 @@ from bursar.payments.records import CENT
 from bursar.payments.reversals import ReversalReport
 from bursar.portal.contract.errors import PortalError
 from bursar.portal.upkeep.reversals import approve_refund, reject_refund, request_refund, reverse
+from bursar.portal.use_cases.portal import Portal
 from sim.actors import Application, Bill
 from sim.operators import BY, operators_portal
 from sim.world import World
@@ -89,13 +90,21 @@ async def _operators_reverse(world: World, charge: Charge, after_s: float, chanc
     """Record a chargeback that two people report at once, or a refund that one asks for and another one decides."""
     await asyncio.sleep(after_s)
     portal, name = operators_portal(world), charge.agency_tracking_id
-    amount = (charge.amount * chance.choice((1, 2, 3)) / 3).quantize(CENT)
+    thirds = chance.choice((1, 1, 2, 3))
+    amount = (charge.amount * thirds / 3).quantize(CENT)
     if chance.random() < 0.5:
         report = ReversalReport("charged_back", amount, "operator", by=BY, reason="the report", reason_code="13.1")
         reports = [reverse(operators_portal(world), name, report) for _ in range(2)]
         if any(await asyncio.gather(*(_reported(world, charge, each) for each in reports))):
             _note_gone(world, charge, amount, "charged back")
         return
+    for _ in range(3 if thirds == 1 else 1):
+        await _refund(world, portal, charge, amount, chance)
+
+
+async def _refund(world: World, portal: Portal, charge: Charge, amount: Decimal, chance: random.Random) -> None:
+    """Request a refund; the same person cannot approve it, and another one rejects or approves it."""
+    name = charge.agency_tracking_id
     try:
         request = await request_refund(portal, name, amount, by=BY, reason="paid twice")
     except PortalError as refused:
@@ -115,6 +124,9 @@ async def _reported(world: World, charge: Charge, change: Awaitable[object]) -> 
         await change
     except PortalError as refused:
         world.note(f"operator: {charge.agency_tracking_id}: {refused.message}")
+        return False
+    except Exception as error:
+        world.findings.append(f"{charge.agency_tracking_id}: a report ended with {error!r}")
         return False
     return True
 

@@ -76,6 +76,8 @@ BACKUP_AFTER_S: Final = (30.0, 1200.0)
 """The time at which that backup is taken: while most payments are in progress."""
 BACKUP_AT_A_START_SHARE: Final = 0.5
 """The share of backups that are taken while an attempt waits for its token."""
+LOST_HELD_BACK_SHARE: Final = 0.6
+"""The share of restores that follow the backup with the first complete of an attempt that it does not have."""
 RESTORED_AFTER_S: Final = ((10.0, 300.0), (60.0, 2700.0))
 """The age of the backup when the store is restored from it, up to HELD_BACK_S less: one of the two ranges."""
 SKEW_MAX_S: Final = 120.0
@@ -105,8 +107,9 @@ class World:
 
     ``counts`` has the injected faults by kind, ``findings`` the violations that the world itself found. ``reader`` is
     a ledger without faults. ``restored_at`` and ``cleared_at`` are the times of the restore from a backup, and of the
-    operator's clearing of its mark. ``when_restored`` is called at the restore. ``left`` counts the attempts that a
-    person settled, by reason, and ``resolutions`` has how long each lost reply took. ``went_back``:
+    operator's clearing of its mark. ``when_backed_up`` is called after a backup that is restored while a complete of a
+    later attempt is on its way, and ``when_restored`` at the restore. ``left`` counts the attempts that a person
+    settled, by reason, and ``resolutions`` has how long each lost reply took. ``went_back``:
     attempt → the dollars that operators have recorded as charged back or refunded.
     """
 
@@ -119,6 +122,7 @@ class World:
     alerts: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     timeline: list[tuple[float, str]] = field(default_factory=list)
+    when_backed_up: list[Callable[[], None]] = field(default_factory=list)
     when_restored: list[Callable[[], None]] = field(default_factory=list)
     restored_at: float | None = None
     cleared_at: float | None = None
@@ -409,14 +413,21 @@ class World:
         await asyncio.sleep(taken_after_s)
         if self.branch("backup at a start").random() < BACKUP_AT_A_START_SHARE:
             await wait_for_a_start(self.engine, TABLE)
-        backup = backup_of(self.engine)
-        await asyncio.sleep(restored_after_s)
+        backup, backup_at = backup_of(self.engine), self.paygov.clock()
+        only_lost = self.branch("held back").random() < LOST_HELD_BACK_SHARE
+        if only_lost:
+            for call in self.when_backed_up:
+                call()
+        else:
+            await asyncio.sleep(restored_after_s)
         if not self.switch.strikes("store restored from a backup"):
             return
-        self.transport.holds_back = True
+        self.transport.holds_back = lambda token: not only_lost or self._started_after(token, backup_at)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.transport.held_back.wait(), HELD_BACK_S)
-        self.transport.holds_back = False
+        self.transport.holds_back = None
+        if only_lost:
+            self.calm()  # or no portal could ask about the 32 ids of an obligation before the complete arrives
         for process in self.processes:
             process.kill()
         self.store.forget()
@@ -432,6 +443,10 @@ class World:
         self.note("the store is restored from a backup")
         for call in self.when_restored:
             call()
+
+    def _started_after(self, token: str, at: float) -> bool:
+        entry = self.books.entry(token)
+        return entry is not None and entry.started_at > at
 
     async def _keep_alive(self, number: int) -> None:
         """Kill process ``number`` at random times, and start it again each time it has died."""
