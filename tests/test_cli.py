@@ -89,6 +89,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "dynamo rules show --table bursar-payments --data data/bursar.db": None,
     "dynamo shell --data data/bursar.db -c 'SELECT * FROM \"bursar-payments\"'": None,
     "dynamo shell --endpoint dynamodb:?region=us-east-1 -c x": "aws",
+    "cost --payments-per-month 1000": None,
     "settings": None,
 }
 """Command → the extra that it names in the base install, None where the base install is enough."""

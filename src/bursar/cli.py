@@ -83,6 +83,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "List and retry deliveries and dead letters of webhooks.",
     ),
     "dynamo": ("bursar.dynamo.commands:dynamo", "DynamoDB in a file: serve, inspect and copy it."),
+    "cost": ("bursar.bootstrap.bill.commands:cost", "Print what Bursar costs on AWS in a month, line by line."),
     "settings": ("bursar.bootstrap.commands:settings", "List every setting with its value and meaning."),
 }
 

@@ -92,7 +92,7 @@ def test_the_lakes_role_has_exactly_the_actions_on_s3_and_glue_that_it_uses(
     monkeypatch.setattr("bursar.reports.lake.vacuum.READER_GRACE_S", -3600.0)
     _, error = run("LakeRole", STATEMENTS["LakeRole"], backend, aws, tmp_path, monkeypatch)
     assert error is None
-    assert aws.actions == actions_of("LakeRole", "s3", "glue")
+    assert set(aws.actions) == actions_of("LakeRole", "s3", "glue")
 
 
 @pytest.mark.usefixtures("functions")
@@ -105,7 +105,7 @@ def test_the_dashboards_role_has_exactly_the_actions_on_s3_and_glue_that_it_uses
     monkeypatch.setenv("BURSAR_STORE", backend.store_url)
     monkeypatch.setenv("BURSAR_LAKE", lake)
     work_of_the_dashboard(backend)
-    assert aws.actions == actions_of("DashboardRole", "s3", "glue")
+    assert set(aws.actions) == actions_of("DashboardRole", "s3", "glue")
 
 
 def actions_of(role: str, *services: str) -> set[Any]:

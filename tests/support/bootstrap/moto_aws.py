@@ -3,6 +3,7 @@
 import re
 import threading
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -26,7 +27,7 @@ _OBJECT_ACTIONS: Final = {
 
 
 class MotoAws:
-    """A server of one bucket, Glue and Secrets Manager. ``actions`` are the IAM actions of the calls so far."""
+    """A server of one bucket, Glue and Secrets Manager. ``actions`` counts the calls so far by their IAM action."""
 
     def __init__(self) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -34,12 +35,12 @@ class MotoAws:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._recorded, threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.actions: set[str] = set()
+        self.actions: Counter[str] = Counter()
 
     def _recorded(self, environ: dict[str, Any], start_response: Any) -> Any:
         action = _action(environ)
         if action is not None:
-            self.actions.add(action)
+            self.actions[action] += 1
         return self._app(environ, start_response)
 
     @contextmanager

@@ -1,0 +1,116 @@
+"""Compute the bill line by line from a number of payments."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bursar.bootstrap.bill.units import (
+    GIB,
+    LAKE_OVERLAP_PASSES,
+    LAKE_PASSES,
+    SECRET_READS,
+    SWEEP_PASSES,
+    UNITS,
+    VERIFICATIONS,
+    Units,
+)
+
+PRICES_FILE: Final = Path(__file__).with_name("prices.toml")
+READ_UNIT_BYTES: Final = 4096
+
+
+@dataclass(frozen=True)
+class Price:
+    """A price in US dollars of one unit, and where it was found."""
+
+    usd: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The table of prices: its region and date, each price, and what has no price."""
+
+    region: str
+    collected: str
+    prices: dict[str, Price]
+    unpriced: dict[str, str]
+
+    @classmethod
+    def load(cls, path: Path = PRICES_FILE) -> "Prices":
+        """Read the table from a TOML file. Raises ``OSError``, ``ValueError`` and ``KeyError`` for an unusable one."""
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        prices = {name: Price(float(each["usd"]), each["source"]) for name, each in table["prices"].items()}
+        return cls(table["region"], table["collected"], prices, table["unpriced"])
+
+
+@dataclass(frozen=True)
+class BillLine:
+    """One line of the bill: a quantity in the unit of a price, for a month."""
+
+    part: str
+    what: str
+    quantity: float
+    price: str
+    usd: float
+
+
+def bill(
+    payments: float, *, ach_share: float, stored_payments: float, prices: Prices, units: Units = UNITS
+) -> list[BillLine]:
+    """Return the bill of a month with ``payments``, of which ``ach_share`` (0 to 1) are ACH debits.
+
+    ``stored_payments`` are all payments in the table, which the daily proof of the lake reads.
+    """
+    ach, card = payments * ach_share, payments * (1 - ach_share)
+    quantities: list[tuple[str, str, float, str]] = [
+        ("DynamoDB", "card payments", card * (units.init_write_units + units.process_write_units), "write_unit"),
+        ("DynamoDB", "ACH payments, 72 h", ach * units.ach_payment_write_units, "write_unit"),
+        ("DynamoDB", "watch for returns, 61 days", ach * units.ach_watch_write_units, "write_unit"),
+        ("DynamoDB", "reads of calls", payments * _call_read_units(units), "read_unit"),
+        ("DynamoDB", "sweeps", SWEEP_PASSES * units.sweep_pass_read_units, "read_unit"),
+        ("DynamoDB", "lake", _lake_read_units(payments, units), "read_unit"),
+        (
+            "DynamoDB",
+            "daily proof of the lake",
+            VERIFICATIONS * stored_payments * units.payment_item_bytes / READ_UNIT_BYTES,
+            "read_unit",
+        ),
+        ("DynamoDB", "storage with indexes", 2 * stored_payments * units.payment_item_bytes / GIB, "store_gb_month"),
+        ("API Gateway", "calls", payments * (2 + units.details_calls), "api_request"),
+        ("Lambda", "invocations", payments * (2 + units.details_calls) + SWEEP_PASSES + LAKE_PASSES, "lambda_request"),
+        (
+            "Lambda",
+            "portal",
+            payments * (units.init_s + units.process_s + units.details_calls * units.details_s) * units.portal_gb,
+            "lambda_gb_s",
+        ),
+        ("Lambda", "sweeps", SWEEP_PASSES * units.sweep_pass_s * units.sweep_gb, "lambda_gb_s"),
+        ("Lambda", "lake", LAKE_PASSES * units.lake_pass_s * units.lake_gb, "lambda_gb_s"),
+        ("S3", "writes of the lake", LAKE_PASSES * units.lake_pass_s3_writes, "s3_write"),
+        ("S3", "reads of the lake", LAKE_PASSES * units.lake_pass_s3_reads, "s3_read"),
+        ("S3", "storage", stored_payments * units.lake_payment_bytes / GIB, "s3_gb_month"),
+        ("Athena", "queries", units.athena_queries * units.athena_query_gb, "athena_gb"),
+        ("Secrets Manager", "secrets", units.secrets, "secret_month"),
+        ("Secrets Manager", "reads by two instances", 2 * units.secrets * SECRET_READS, "secret_read"),
+        (
+            "CloudWatch",
+            "logs",
+            (payments * units.log_payment_bytes + (SWEEP_PASSES + LAKE_PASSES) * units.log_pass_bytes) / GIB,
+            "log_gb",
+        ),
+        ("CloudWatch", "metrics", units.metrics, "metric_month"),
+    ]
+    return [
+        BillLine(part, what, quantity, price, quantity * prices.prices[price].usd)
+        for part, what, quantity, price in quantities
+    ]
+
+
+def _call_read_units(units: Units) -> float:
+    return units.init_read_units + units.process_read_units + units.details_calls * units.details_read_units
+
+
+def _lake_read_units(payments: float, units: Units) -> float:
+    return LAKE_PASSES * units.lake_pass_read_units + payments * units.lake_payment_read_units * LAKE_OVERLAP_PASSES

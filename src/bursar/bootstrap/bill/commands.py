@@ -1,0 +1,37 @@
+"""The command ``bursar cost``: the monthly bill on AWS, line by line."""
+
+import click
+
+YEAR_MONTHS = 12
+
+
+@click.command()
+@click.option("--payments-per-month", type=click.IntRange(1), required=True, metavar="N", help="New payments a month.")
+@click.option(
+    "--ach-share", type=click.FloatRange(0, 1), default=0.3, show_default=True, help="The share of ACH debits."
+)
+@click.option(
+    "--stored-payments", type=click.IntRange(0), metavar="N", help="Payments in the table.  [default: those of a year]"
+)
+@click.option("--sources", is_flag=True, help="Print where each price was found.")
+def cost(payments_per_month: int, ach_share: float, stored_payments: int | None, sources: bool) -> None:
+    """Print what Bursar costs on AWS in a month, from measured units and dated prices, without free tiers."""
+    from bursar.bootstrap.bill.bill import Prices, bill
+
+    prices = Prices.load()
+    stored = YEAR_MONTHS * payments_per_month if stored_payments is None else stored_payments
+    lines = bill(payments_per_month, ach_share=ach_share, stored_payments=stored, prices=prices)
+    click.echo(f"{payments_per_month:,} payments a month, {ach_share:.0%} of them ACH; {stored:,} in the table")
+    click.echo(f"Prices of {prices.region}, collected on {prices.collected}, without free tiers")
+    click.echo()
+    for line in lines:
+        click.echo(f"{line.part:<16} {line.what:<27} {line.quantity:>16,.2f} {line.price:<15} {line.usd:>10.4f}")
+    click.echo(f"{'Total':<76} {sum(line.usd for line in lines):>10.2f} USD")
+    click.echo()
+    click.echo("Not included, because no price was found:")
+    for name, what in prices.unpriced.items():
+        click.echo(f"  {name}: {what}")
+    if sources:
+        click.echo()
+        for name, price in prices.prices.items():
+            click.echo(f"  {name}: {price.source}")

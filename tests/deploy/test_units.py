@@ -1,0 +1,129 @@
+"""The bill's measured units are those that the engine and the lake report for the functions' real work."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+
+from bursar.bootstrap.bill.units import UNITS
+from bursar.bootstrap.composition import Composition
+from bursar.bootstrap.lambda_functions import environment as function_environment
+from bursar.bootstrap.lambda_functions.lake import LakeWriting
+from bursar.bootstrap.lambda_functions.portal import make_handler
+from bursar.bootstrap.lambda_functions.sweep import ScheduledSweep
+from bursar.dynamo.clients.remote_store import RemoteStore
+from bursar.dynamo.items.attribute_values import item_size
+from tests.support.bootstrap.backend import Backend
+from tests.support.bootstrap.function_calls import asked, begun
+from tests.support.bootstrap.moto_aws import MotoAws
+
+WRITES = {"TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"}
+CONTROL = {"CreateTable", "DescribeTable"}
+
+
+class Meter:
+    """Adds up the units that the store reports for the requests of all remote stores of this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.writes = self.reads = 0.0
+        call = RemoteStore.call
+
+        async def metered(store: RemoteStore, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+            if operation in CONTROL:
+                return await call(store, operation, request)
+            answer = await call(store, operation, {**request, "ReturnConsumedCapacity": "TOTAL"})
+            consumed = answer["ConsumedCapacity"]
+            units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
+            if operation in WRITES:
+                self.writes += units
+            else:
+                self.reads += units
+            return answer
+
+        monkeypatch.setattr(RemoteStore, "call", metered)
+
+    def taken(self) -> tuple[float, float]:
+        """Return (write units, read units) since the last call."""
+        units = self.writes, self.reads
+        self.writes = self.reads = 0.0
+        return units
+
+
+@pytest.fixture
+def meter(monkeypatch: pytest.MonkeyPatch, functions: None) -> Meter:
+    monkeypatch.delenv("BURSAR_WEBHOOKS")
+    return Meter(monkeypatch)
+
+
+def test_the_units_of_calls_and_of_a_sweep(meter: Meter, backend: Backend) -> None:
+    door, sweep = make_handler(), ScheduledSweep()
+    try:
+        asked(door, "GET", "/health")
+        meter.taken()
+        reference, token = begun(door)
+        assert meter.taken() == (UNITS.init_write_units, UNITS.init_read_units)
+        backend.simulator.pay(token, "PLASTIC_CARD", "Success")
+        asked(door, "POST", "/process", {"token": token})
+        assert meter.taken() == (UNITS.process_write_units, UNITS.process_read_units)
+        asked(door, "GET", f"/details/{reference}")
+        assert meter.taken() == (0, UNITS.details_read_units)
+        sweep({}, None)
+        meter.taken()
+        sweep({}, None)
+        assert meter.taken() == (0, UNITS.sweep_pass_read_units)
+    finally:
+        door.instance.close()
+        sweep.instance.close()
+
+
+def test_the_units_of_the_lake(meter: Meter, backend: Backend, aws: MotoAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BURSAR_LAKE", aws.lake_url("units"))
+    door = make_handler()
+    asked(door, "GET", "/health")  # the portal starts with the present time, and the lake's function an hour ahead
+    later = partial(Composition, clock=lambda: time.time() + 3600.0)
+    monkeypatch.setattr(function_environment, "Composition", later)
+    lake = LakeWriting()
+    try:
+        lake({}, None)
+        meter.taken()
+        lake({}, None)
+        _, before = meter.taken()
+        assert before == UNITS.lake_pass_read_units
+        _, token = begun(door)
+        backend.simulator.pay(token, "PLASTIC_CARD", "Success")
+        asked(door, "POST", "/process", {"token": token})
+        meter.taken()
+        aws.actions.clear()
+        assert lake({}, None)["rows"]["payments"] == 1
+        _, after = meter.taken()
+        writes = sum(aws.actions[action] for action in ("s3:PutObject", "s3:ListBucket", "s3:DeleteObject"))
+        assert after - before <= UNITS.lake_payment_read_units
+        assert 0.8 * UNITS.lake_pass_s3_writes <= writes <= UNITS.lake_pass_s3_writes
+        assert 0.8 * UNITS.lake_pass_s3_reads <= aws.actions["s3:GetObject"] <= UNITS.lake_pass_s3_reads
+    finally:
+        door.instance.close()
+        lake.instance.close()
+
+
+def test_the_size_of_a_payment(backend: Backend, functions: None) -> None:
+    import asyncio
+
+    from bursar.dynamo.clients.remote_store import open_remote_store
+
+    door = make_handler()
+    reference, token = begun(door)
+    backend.simulator.pay(token, "PLASTIC_CARD", "Success")
+    asked(door, "POST", "/process", {"token": token})
+    door.instance.close()
+
+    async def stored_bytes() -> int:
+        store = await open_remote_store(backend.store_url)
+        items = (await store.call("Scan", {"TableName": "bursar-payments"}))["Items"]
+        await store.close()
+        attempts = {each["agencyTrackingId"]["S"] for each in items if reference in each["pk"]["S"] and "token" in each}
+        ours = [each for each in items if reference in str(each) or any(name in str(each) for name in attempts)]
+        return sum(map(item_size, ours))
+
+    assert asyncio.run(stored_bytes()) == pytest.approx(UNITS.payment_item_bytes, rel=0.02)
