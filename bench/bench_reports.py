@@ -30,7 +30,7 @@ from bursar.payments.status import EventName, Status
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import TableRow, arrow_table, attempt_row, event_row
-from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
+from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TABLES
 from bursar.reports.lake.twin import refresh_twin
 from bursar.reports.lake.writer import Batch, writing
 from bursar.reports.named_reports import named_reports
@@ -110,9 +110,8 @@ def batches(count: int, now: float) -> Iterator[tuple[list[TableRow], list[Table
 
 def batch_of(attempts: list[TableRow], events: list[TableRow]) -> Batch:
     """Return a batch of final attempts and events."""
-    tables = {
-        schema.name: arrow_table(schema, rows) for schema, rows in ((PAYMENTS, attempts), (PAYMENT_EVENTS, events))
-    }
+    rows = {PAYMENTS.name: attempts, PAYMENT_EVENTS.name: events}
+    tables = {schema.name: arrow_table(schema, rows.get(schema.name, [])) for schema in TABLES}
     return Batch(tables, arrow_table(PAYMENTS, []))
 
 

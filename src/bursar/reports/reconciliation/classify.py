@@ -72,7 +72,7 @@ def classify(group: Sequence[GroupLine], reversals: Mapping[str, Sequence[Revers
 def _by_collection(group: Sequence[GroupLine], verdicts: list[ClassifiedLine]) -> Iterable[list[GroupLine]]:
     """Return the charges of the group by collection. Lines that are no known charge get their verdict here."""
     collections: dict[tuple[str | None, str | None], list[GroupLine]] = {}
-    for number, found in enumerate(sorted(group, key=_content)):
+    for number, found in enumerate(_ordered(group)):
         line = found.line
         if line.kind is None:
             sign = "a negative amount" if line.cents < 0 else f"the kind {line.kind_word!r}"
@@ -95,7 +95,8 @@ def _one_line_a_state(collection: list[GroupLine], verdicts: list[ClassifiedLine
     The line that agrees best with the payment represents its state.
     """
     states: dict[str, GroupLine] = {}
-    for found in sorted(collection, key=lambda each: (_count(each), _content(each))):
+    best_first = collection if len(collection) == 1 else sorted(collection, key=_by_agreement)
+    for found in best_first:
         status = found.line.status
         assert status is not None, "a line with an unknown status has its verdict"
         if status in states:
@@ -198,10 +199,8 @@ def _is_recorded(found: GroupLine) -> bool:
 def _reversals(group: Sequence[GroupLine], verdicts: list[ClassifiedLine]) -> Iterable[GroupLine]:
     """Yield the lines of money that went back, without repeated ones, which get their verdict here."""
     seen: dict[tuple[object, ...], ActivityLine] = {}
-    for found in sorted(group, key=_content):
+    for found in _ordered([each for each in group if each.line.kind not in (None, "charge")]):
         line = found.line
-        if line.kind in (None, "charge"):
-            continue
         if line.content in seen and (line.agency_id or line.paygov_id):
             verdicts.append(ClassifiedLine(found, classes.REPEATED, f"as line {seen[line.content].line}"))
             continue
@@ -255,8 +254,14 @@ def _gone_back(money_back: list[GroupLine], reversals: Mapping[str, Sequence[Rev
     return there | here
 
 
-def _count(found: GroupLine) -> int:
-    return 0 if found.ours is None else len(_differences(found, found.ours))
+def _by_agreement(found: GroupLine) -> tuple[int, tuple[str, ...]]:
+    """Return a key that orders lines by the number of their differences, then by their content."""
+    return (0 if found.ours is None else len(_differences(found, found.ours)), _content(found))
+
+
+def _ordered(group: Sequence[GroupLine]) -> Sequence[GroupLine]:
+    """Return the lines by their content. Most groups have one line."""
+    return group if len(group) < 2 else sorted(group, key=_content)
 
 
 def _content(found: GroupLine) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ class _Records:
     def __init__(self, mapping: FileMapping) -> None:
         self._mapping = mapping
         self._fields = mapping.field_of_name()
+        self._record_name = mapping.record
         self._names: dict[str, str] = {}
         self._done: list[RawRecord] = []
         self._depth = 0
@@ -88,16 +89,18 @@ class _Records:
         self._depth += 1
         if self._depth > DEPTH_MAX:
             raise BrokenFile(self.line, f"elements: must be nested at most {DEPTH_MAX} deep")
-        name = self._names.get(tag) or self._name_of(tag)
+        name = self._names.get(tag)
+        if name is None:
+            name = self._name_of(tag)
         record = self._record
         if record is None:
-            if name == self._mapping.record:
+            if name == self._record_name:
                 self._record, self._began, self._count, self._problem = {}, self.line, 0, None
             elif name in self._mapping.groups:
                 self._group = name
             return
         self._count += 1
-        if name == self._mapping.record or self._count > FIELDS_MAX:
+        if name == self._record_name or self._count > FIELDS_MAX:
             raise BrokenFile(self.line, f"a record: must have at most {FIELDS_MAX} fields and no other record")
         field = self._fields.get(name)
         if field is not None:
@@ -108,20 +111,22 @@ class _Records:
 
     def _end(self, tag: str) -> None:
         self._depth -= 1
+        record = self._record
+        if record is None and self._group is None:
+            return
+        name = self._names.get(tag)
+        if name is None:
+            name = self._name_of(tag)
         if self._field is not None:
-            name = self._names[tag] if tag in self._names else self._name_of(tag)
-            if self._fields.get(name) == self._field:
-                assert self._record is not None, "a field is only open inside a record"
-                self._record.setdefault(self._field, "".join(self._pieces).strip())
+            if record is not None and self._fields.get(name) == self._field:
+                record.setdefault(self._field, "".join(self._pieces).strip())
                 self._field = None
                 self.parser.CharacterDataHandler = None
-            return
-        name = self._names.get(tag) or self._name_of(tag)
-        if name == self._mapping.record and self._record is not None:
+        elif name == self._record_name and record is not None:
             method = self._mapping.groups.get(self._group) if self._group else None
             if method is not None:
-                self._record.setdefault("payment_method", method)
-            self._done.append(RawRecord(self._began, self._record, self._problem))
+                record.setdefault("payment_method", method)
+            self._done.append(RawRecord(self._began, record, self._problem))
             self._record = None
         elif name == self._group:
             self._group = None
