@@ -156,4 +156,5 @@ def _question_json(question: Question) -> dict[str, Any]:
         "parameters": dict(question.parameters),
         "rows_max": question.rows_max,
         "cuts": question.cuts,
+        "client": question.client,
     }

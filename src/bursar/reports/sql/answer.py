@@ -16,7 +16,8 @@ class Question:
     """A statement and the values of its parameters.
 
     ``rows_max``: more rows are an error, or cut off if ``cuts``; None for no limit but the size of the answer.
-    ``extra_tables``: tables that only this statement may read.
+    ``extra_tables``: tables that only this statement may read. ``client``: every table has only the rows of this
+    client; all questions that are asked together have the same one.
     """
 
     text: str
@@ -24,6 +25,7 @@ class Question:
     rows_max: int | None = ROWS_MAX
     cuts: bool = False
     extra_tables: "Mapping[str, pa.Table]" = field(default_factory=dict)
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

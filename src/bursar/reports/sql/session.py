@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MEMORY_MAX: Final = "1GB"
 ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 _BATCH_ROWS: Final = 10_000
+_EVERY_ROW: Final = (1 << 62) - 1
 _ALL: Final = "all_"
 """The beginning of the names of the views of lake and tail, which statements cannot name."""
 
@@ -116,7 +117,7 @@ class Session:
         import duckdb
 
         try:
-            _make_views(cursor, tail)
+            _make_views(cursor, tail, _client_of(questions))
             return [self._answer(cursor, question, as_of) for question in questions]
         except duckdb.Error as error:
             raise _report_error(error, expired()) from error
@@ -130,7 +131,7 @@ class Session:
         import duckdb
 
         try:
-            _make_views(cursor, tail)
+            _make_views(cursor, tail, question.client)
             relation = _relation(cursor, question)
             columns, types = _described(relation)
             return OpenAnswer(columns, types, relation.to_arrow_reader(_BATCH_ROWS), expired)
@@ -209,6 +210,8 @@ class OpenAnswer:
 
 def _relation(cursor: "DuckDBPyConnection", question: Question) -> "DuckDBPyRelation":
     statement = check_statement(cursor, question.text, question.extra_tables)
+    if statement.is_explain and question.client is not None:
+        raise BadSql("EXPLAIN: must be asked by an operator, because a plan estimates the rows of every client")
     for name, table in question.extra_tables.items():
         cursor.register(name, table)
     return cursor.sql(statement.text, params=dict(question.parameters) or None)
@@ -240,8 +243,16 @@ def _days_view(*, has_twin: bool, files: Sequence[str]) -> str:
     return f"CREATE VIEW lake_{DAYS} AS {' UNION ALL '.join(f'({part})' for part in parts)}"
 
 
-def _make_views(cursor: "DuckDBPyConnection", tail: TailTables) -> None:
-    """Create the tables and views as queries see them."""
+def _client_of(questions: Sequence[Question]) -> str | None:
+    """Return the client whose rows the questions may see. Raise ``ValueError`` if they differ in it."""
+    clients = {question.client for question in questions}
+    if len(clients) > 1:
+        raise ValueError("questions that are asked together: must have the same client")
+    return clients.pop() if clients else None
+
+
+def _make_views(cursor: "DuckDBPyConnection", tail: TailTables, client: str | None = None) -> None:
+    """Create the tables and views as queries see them; with ``client``, with the rows of this client alone."""
     kept = ""
     if tail.replaced:
         keys = ", ".join(map(_quoted, tail.replaced))
@@ -258,11 +269,22 @@ def _make_views(cursor: "DuckDBPyConnection", tail: TailTables) -> None:
         select = f"SELECT * FROM {_ALL}{schema.name}"
         if schema is PAYMENTS:
             select = with_derived_columns(f"{_ALL}{PAYMENTS.name}", f"{_ALL}{REVERSALS.name}")
-        cursor.execute(f"CREATE TEMP VIEW {schema.name} AS {select}")
+        cursor.execute(f"CREATE TEMP VIEW {schema.name} AS {_rows_of_client(select, client)}")
     for view in VIEWS:
         cursor.execute(f"CREATE TEMP VIEW {view.name} AS {view.select}")
     days = f"SELECT * FROM lake_{DAYS} UNION ALL ({days_of(f'tail_{PAYMENTS.name}')})"
-    cursor.execute(f"CREATE TEMP VIEW {DAYS} AS {days if not kept else days_of(PAYMENTS.name)}")
+    if kept:
+        days = days_of(f"{_ALL}{PAYMENTS.name}")
+    cursor.execute(f"CREATE TEMP VIEW {DAYS} AS {_rows_of_client(days, client)}")
+
+
+def _rows_of_client(select: str, client: str | None) -> str:
+    """Return the SELECT with the rows of ``client`` alone.
+
+    DuckDB moves conditions of the statement towards the tables, where they would run on rows of other clients, and an
+    error there would tell of them. It moves no condition past a LIMIT.
+    """
+    return select if client is None else f"SELECT * FROM ({select}) WHERE client = {_quoted(client)} LIMIT {_EVERY_ROW}"
 
 
 def _rows(relation: Any, types: tuple[str, ...], question: Question) -> tuple[list[tuple[Any, ...]], bool]:

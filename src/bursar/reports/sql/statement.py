@@ -28,6 +28,7 @@ class CheckedStatement:
 
     text: str
     tables: frozenset[str]
+    is_explain: bool = False
 
 
 def check_statement(
@@ -48,7 +49,7 @@ def check_statement(
     explained = _EXPLAIN.match(text)
     if explained is not None:
         checked = check_statement(connection, text[explained.end() :], extra_tables)
-        return CheckedStatement(f"{explained[0]}{checked.text}", checked.tables)
+        return CheckedStatement(f"{explained[0]}{checked.text}", checked.tables, is_explain=True)
     found = connection.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [text]).fetchall()
     try:
         tree = json.loads(found[0][0])
