@@ -67,5 +67,6 @@ async def dashboard_parts(
         environment=settings.environment,
         own_url=settings.dashboard_url,
         portal=portal,
+        record=portal or await parts.portal(asks_paygov=False),
         sandbox=sandbox,
     )

@@ -5,7 +5,7 @@ A test requests each route with every role that it does not name.
 
 from typing import Final
 
-from bursar.dashboard.pages import payment, payment_actions, sandbox, sign_in, transactions
+from bursar.dashboard.pages import overview, payment, payment_actions, sandbox, sign_in, transactions
 from bursar.dashboard.sign_in.roles import (
     EVERY_ROLE,
     EXPORTERS,
@@ -34,9 +34,11 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("preferences", "POST", "/preferences", sign_in.save_preferences, None),
     PageRoute("sign_out", "POST", "/sign-out", sign_in.sign_out, EVERY_ROLE),
     PageRoute("sign_out_everywhere", "POST", "/sign-out-everywhere", sign_in.sign_out_everywhere, EVERY_ROLE),
-    PageRoute("first", "GET", "/", transactions.to_transactions, EVERY_ROLE),
+    PageRoute("overview", "GET", "/", overview.show_overview, EVERY_ROLE),
+    PageRoute("download_chart", "GET", "/charts/collected.{form}", overview.download_chart, EVERY_ROLE),
+    PageRoute("attention", "GET", "/attention", overview.show_attention, EVERY_ROLE),
     PageRoute("transactions", "GET", "/transactions", transactions.show_transactions, EVERY_ROLE),
-    PageRoute("export_csv", "GET", "/transactions.csv", transactions.export_csv, EXPORTERS),
+    PageRoute("export_transactions", "GET", "/transactions.{form}", transactions.export_transactions, EXPORTERS),
     PageRoute("payment", "GET", "/payments/{client}/{reference}", payment.show_payment, EVERY_ROLE),
     PageRoute(
         "show_personal_data", "POST", "/payments/{client}/{reference}/personal-data", payment.show_personal_data,

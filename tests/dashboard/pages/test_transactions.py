@@ -2,13 +2,44 @@
 
 import csv
 import io
+import re
+import zipfile
 from decimal import Decimal
 from urllib.parse import urlencode
+
+import defusedxml.ElementTree
+import pyarrow.parquet as pq
+import pytest
 
 from bursar.dashboard.sign_in.accounts import Account
 from tests.support.dashboard.office import HOSTILE, Office
 
 PATH = "/dashboard/transactions"
+
+
+def rows_of_csv(body: bytes) -> list[tuple[Decimal, str]]:
+    rows = csv.DictReader(io.StringIO(body.decode()))
+    return [(Decimal(row["amount"]), row["agency_tracking_id"]) for row in rows]
+
+
+def rows_of_parquet(body: bytes) -> list[tuple[Decimal, str]]:
+    rows = pq.read_table(io.BytesIO(body)).to_pylist()
+    return [(row["amount"], row["agency_tracking_id"]) for row in rows]
+
+
+def rows_of_workbook(body: bytes) -> list[tuple[Decimal, str]]:
+    with zipfile.ZipFile(io.BytesIO(body)) as book:
+        sheet = defusedxml.ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+    space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+    found = []
+    for row in sheet.iter(f"{space}row"):
+        cells = ["".join(cell.itertext()) for cell in row.iter(f"{space}c")]
+        if len(cells) > 10 and re.fullmatch(r"[a-z0-9]{21}", cells[0]):
+            found.append((Decimal(cells[4]).quantize(Decimal("0.01")), cells[0]))
+    return found
+
+
+READERS = {"csv": rows_of_csv, "parquet": rows_of_parquet, "xlsx": rows_of_workbook}
 
 
 async def test_a_filter_has_one_url(busy_office: Office) -> None:
@@ -67,6 +98,27 @@ async def test_personal_data_are_exported_on_request_made_harmless_and_logged(bu
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row)
     [entry] = busy_office.visitor_log("exported")
     assert entry.detail["personal_data"] is True
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "parquet"])
+async def test_every_form_has_the_same_rows_in_the_same_order(busy_office: Office, form: str) -> None:
+    page = await busy_office.visitor("finance").get(f"{PATH}.{form}?fee=COPY_FEE&sort=amount&order=asc&personal=yes")
+    expected = sorted((each.amount, each.agency_tracking_id) for each in busy_office.attempts if each.fee == "COPY_FEE")
+    assert READERS[form](page.body) == expected
+
+
+async def test_a_workbook_has_no_formula_and_no_hidden_character(busy_office: Office) -> None:
+    page = await busy_office.visitor("finance").get(f"{PATH}.xlsx?personal=yes")
+    with zipfile.ZipFile(io.BytesIO(page.body)) as book:
+        parts = {name: book.read(name).decode() for name in book.namelist() if name.endswith(".xml")}
+    sheet = parts["xl/worksheets/sheet1.xml"]
+    formulas = set(re.findall(r"<f>([^<]*)</f>", sheet))
+    assert all(formula.startswith(("SUM(", "SUBTOTAL(")) for formula in formulas)
+    assert not any("\u202e" in text for text in parts.values())
+
+
+async def test_an_unknown_form_does_not_exist(busy_office: Office) -> None:
+    assert (await busy_office.visitor("finance").get(f"{PATH}.exe")).status == 404
 
 
 async def test_an_account_with_limits_exports_no_more_than_it_sees(busy_office: Office) -> None:

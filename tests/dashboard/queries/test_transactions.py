@@ -163,9 +163,8 @@ async def test_pages_show_every_row_once_in_order_and_lead_back(busy_office: Off
         cursor = page.next
     listed = [each for page in pages for each in page]
     assert sorted(listed) == sorted(attempt.agency_tracking_id for attempt in busy_office.attempts)
-    exported = [row["agency_tracking_id"] async for rows in every_transaction(
-        busy_office.reports, found, EVERYTHING, Search()
-    ) for row in rows]  # fmt: skip
+    answer = await busy_office.reports.answers([every_transaction(found, EVERYTHING, Search())])
+    exported = [row["agency_tracking_id"] for row in answer[0].dicts()]
     assert exported == listed
     for expected in reversed(pages[:-1]):
         assert page.previous is not None

@@ -52,7 +52,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        return self.body.decode()
+        return self.body.decode(errors="replace")
 
     def header(self, name: str) -> str:
         return next((value for key, value in self.headers if key == name), "")
@@ -150,7 +150,7 @@ class Office:
             state=self.state,
             clock=self.wall,
             environment="test",
-            **more,
+            **{"record": self.portal(), **more},
         )
 
     def portal(self) -> Portal:

@@ -1,33 +1,31 @@
 """The page "Transactions": filters, search, totals, pages of rows, and the export of exactly what is shown."""
 
-import csv
-import io
-from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any, Final
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from bursar.dashboard.formatting import cell_text, eastern
-from bursar.dashboard.queries.filters import STATUS_CHOICES, TransactionFilter, read_filter
+from bursar.dashboard.exports import EXPORT_FORMS, export
+from bursar.dashboard.queries.filters import MONEY_CHOICES, STATUS_CHOICES, TransactionFilter, read_filter
 from bursar.dashboard.queries.periods import PERIODS, period_of_days
 from bursar.dashboard.queries.search import Search, read_search
 from bursar.dashboard.queries.transactions import Cursor, choices_of, every_transaction, transactions_page
-from bursar.dashboard.visit import Visit
+from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import court_day
+from bursar.reports.output.head import USD, ReportColumn, Subject
 
 METADATA: Final = "metadata"
 EXPORTED: Final = (
     "agency_tracking_id", "client", "reference", "fee", "amount", "status", "payment_method", "paygov_tracking_id",
-    "transaction_status", "return_code", "return_detail", "created_at", "updated_at", "final_on",
+    "transaction_status", "return_code", "return_detail", "created_at", "updated_at", "final_on", "reversed_amount",
+    "net_amount",
 )  # fmt: skip
+_UNITS: Final = {
+    name: ReportColumn(name, USD, is_total, name)
+    for name, is_total in (("amount", True), ("reversed_amount", True), ("net_amount", True))
+}
 TABLE_COLUMNS: Final = ("started", "status", "amount", "fee", "client", "method", "collected")
 """The sortable columns of the table, by their names in SORTS."""
-
-
-async def to_transactions(visit: Visit) -> Response:
-    """Go on to the transactions."""
-    return visit.redirect(visit.path("transactions"))
 
 
 async def show_transactions(visit: Visit) -> Response:
@@ -55,28 +53,33 @@ async def show_transactions(visit: Visit) -> Response:
         columns=TABLE_COLUMNS,
         rows=[_row(visit, row, search) for row in page.rows],
         page=page,
+        forms=EXPORT_FORMS,
         link_here=visit.path("transactions", found.query()),
         next_page=_beside(visit, found, page.next),
         previous_page=_beside(visit, found, page.previous),
         has_filter=bool(found.query(sort="started", order="desc")),
         payment_path=lambda row: visit.path("payment", client=row["client"], reference=row["reference"]),
         status_label=lambda value: visit.text.label("status", value),
+        money_choices=list(MONEY_CHOICES),
+        money_label=lambda value: visit.text(f"overview.{value}"),
         method_label=lambda value: visit.text.label("methods", value),
         plain_label=str,
     )
 
 
-async def export_csv(visit: Visit) -> Response:
-    """Send every transaction of the filter as CSV; with ``personal=yes`` with the metadata, which are personal data."""
+async def export_transactions(visit: Visit) -> Response:
+    """Send every transaction of the filter as a file; with ``personal=yes`` with the metadata, which are personal."""
+    form = visit.request.path_params["form"]
+    if form not in EXPORT_FORMS:
+        raise PageError(404, "errors.not_found")
     today = court_day(visit.parts.clock())
     found, _ = read_filter(visit.query, today)
     personal = visit.request.query_params.get("personal") == "yes"
     columns = (*EXPORTED, METADATA) if personal else EXPORTED
-    await visit.log("exported", visit.route.path, filter=dict(found.query()), personal_data=personal, format="csv")
-    chunks = every_transaction(visit.parts.reports, found, visit.account, search_of(visit, found, today))
-    name = f"transactions-{today.isoformat()}.csv"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return StreamingResponse(_csv(chunks, columns), media_type="text/csv; charset=utf-8", headers=headers)
+    await visit.log("exported", "transactions", filter=found.query(), personal_data=personal, form=form)
+    question = every_transaction(found, visit.account, search_of(visit, found, today), columns)
+    subject = Subject(visit.text("pages.transactions"), (visit.path("transactions", found.query()),), _UNITS)
+    return export(visit.parts.reports, question, form, f"transactions-{today.isoformat()}", subject)
 
 
 def search_of(visit: Visit, found: TransactionFilter, today: date) -> Search:
@@ -84,32 +87,6 @@ def search_of(visit: Visit, found: TransactionFilter, today: date) -> Search:
     fees = visit.parts.fees
     names = {key: fees.name(key) for key in fees.keys}
     return read_search(found.search, today, fee_names=names, with_metadata=visit.may_see_personal_data)
-
-
-async def _csv(chunks: AsyncIterator[list[dict[str, Any]]], columns: tuple[str, ...]) -> AsyncIterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(columns)
-    async for rows in chunks:
-        for row in rows:
-            writer.writerow([_cell(row[column]) for column in columns])
-        yield _taken(buffer)
-    yield _taken(buffer)
-
-
-def _taken(buffer: io.StringIO) -> str:
-    content = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return content
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if hasattr(value, "astimezone"):
-        return eastern(value).isoformat(timespec="milliseconds")
-    return cell_text(value)
 
 
 def _cursor_of(visit: Visit) -> Cursor | None:

@@ -21,6 +21,20 @@ TEXT_CHARS_MAX: Final = 200
 AMOUNT_MAX: Final = Decimal("999999999999.99")
 UNKNOWN: Final = "unknown"
 """The choice of attempts whose outcome is unknown, beside the statuses."""
+NO_CODE: Final = "none"
+"""The choice of attempts without a return code."""
+SETTLING: Final = "settling"
+IN_TRANSIT: Final = "in_transit"
+DEPOSITED: Final = "deposited"
+CAME_BACK: Final = "came_back"
+_TICKETS: Final = "SELECT agency_tracking_id FROM deposits"
+MONEY_CHOICES: Final[Mapping[str, str]] = {
+    SETTLING: "status = 'pending'",
+    IN_TRANSIT: f"(status = 'pending' OR net_amount > 0) AND agency_tracking_id NOT IN ({_TICKETS})",
+    DEPOSITED: f"agency_tracking_id IN ({_TICKETS})",
+    CAME_BACK: "reversed_amount > 0",
+}
+"""Where the money is → the condition. Money is in transit until the deposit ticket that holds it is known."""
 STATUS_CHOICES: Final = (*STATUSES, UNKNOWN)
 SORTS: Final[Mapping[str, str]] = {
     "started": "created_at",
@@ -50,6 +64,7 @@ class TransactionFilter:
     fees: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    money: tuple[str, ...] = ()
     code: str = ""
     amount_min: Decimal | None = None
     amount_max: Decimal | None = None
@@ -72,7 +87,11 @@ class TransactionFilter:
         for column, values in (("fee", self.fees), ("client", self.clients), ("payment_method", self.methods)):
             if values:
                 found.append(one_of(column, column, values))
-        if self.code:
+        if self.money:
+            found.append(SqlCondition(" OR ".join(f"({MONEY_CHOICES[each]})" for each in self.money)))
+        if self.code == NO_CODE:
+            found.append(SqlCondition("return_code IS NULL"))
+        elif self.code:
             found.append(SqlCondition("starts_with(return_code, $code)", {"code": self.code}))
         if self.amount_min is not None:
             low = {"amount_min": f"{self.amount_min:f}"}
@@ -91,7 +110,8 @@ class TransactionFilter:
         pairs += [("from", shown.first.isoformat())] if shown.first else []
         pairs += [("to", shown.last.isoformat())] if shown.last else []
         for name, values in (
-            ("status", shown.statuses), ("fee", shown.fees), ("client", shown.clients), ("method", shown.methods)
+            ("status", shown.statuses), ("fee", shown.fees), ("client", shown.clients), ("method", shown.methods),
+            ("money", shown.money),
         ):  # fmt: skip
             pairs += [(name, value) for value in values]
         pairs += [("code", shown.code)] if shown.code else []
@@ -135,6 +155,7 @@ def read_filter(pairs: Iterable[tuple[str, str]], today: date) -> tuple[Transact
         fees=read.many("fee"),
         clients=read.many("client"),
         methods=read.many("method"),
+        money=read.choices("money", tuple(MONEY_CHOICES)),
         code=read.one("code"),
         amount_min=low,
         amount_max=high,

@@ -179,6 +179,11 @@ def _text_term(wanted: str, number: int, fee_names: Mapping[str, str], *, with_m
             SqlCondition(f"starts_with(lower({column}), ${name})")
             for column in ("agency_tracking_id", "paygov_tracking_id", "reference")
         ]
+        tickets = " UNION ALL ".join(
+            f"SELECT agency_tracking_id FROM {table} WHERE lower(deposit_ticket) = ${name}"
+            for table in ("deposits", "reversals")
+        )
+        alternatives.append(SqlCondition(f"agency_tracking_id IN ({tickets})"))
     if fees:
         alternatives.append(one_of("fee", f"{name}_fee", fees))
     amount = read_dollars(wanted)
@@ -192,7 +197,7 @@ def _text_term(wanted: str, number: int, fee_names: Mapping[str, str], *, with_m
     for each in alternatives:
         values |= each.values
     sql = " OR ".join(f"({each.sql})" for each in alternatives)
-    return Term(SqlCondition(sql, values), lambda row: _text_reason(row, wanted, fees, amount))
+    return Term(SqlCondition(sql, values), lambda row: _text_reason(row, wanted, fees, amount, with_metadata))
 
 
 def _in_metadata(name: str, wanted: str) -> str:
@@ -202,7 +207,7 @@ def _in_metadata(name: str, wanted: str) -> str:
     return f"contains(lower(metadata), ${name}) AND {values}" if plain else values
 
 
-def _text_reason(row: Row, wanted: str, fees: Sequence[str], amount: Decimal | None) -> Reason:
+def _text_reason(row: Row, wanted: str, fees: Sequence[str], amount: Decimal | None, with_metadata: bool) -> Reason:
     for column in ("agency_tracking_id", "paygov_tracking_id", "reference"):
         if len(wanted) >= ID_PREFIX_CHARS_MIN and str(row[column] or "").lower().startswith(wanted):
             return Reason(f"search.why.{column}", {})
@@ -214,10 +219,18 @@ def _text_reason(row: Row, wanted: str, fees: Sequence[str], amount: Decimal | N
         return Reason("search.why.fee", {})
     if amount is not None and row["amount"] == amount:
         return Reason("search.why.amount", {})
+    if with_metadata:
+        named = _metadata_reason(row, wanted)
+        if named is not None:
+            return named
+    return Reason("search.why.deposit_ticket", {})
+
+
+def _metadata_reason(row: Row, wanted: str) -> Reason | None:
     for name, value in json.loads(row["metadata"] or "{}").items():
         if wanted in (value if isinstance(value, str) else json.dumps(value)).lower():
             return Reason("search.why.metadata", {"name": str(name)})
-    return Reason("search.why.metadata", {"name": ""})
+    return None
 
 
 # Words ------------------------------------------------------------------------------------------------------------

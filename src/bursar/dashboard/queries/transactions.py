@@ -1,6 +1,6 @@
 """One page of transactions with the counts and totals of the whole filter, all of one state of the payments."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -14,11 +14,10 @@ from bursar.reports.port import PaymentReports
 from bursar.reports.sql.answer import Question
 
 PAGE_ROWS: Final = 50
-EXPORT_CHUNK_ROWS: Final = 10_000
 COLUMNS: Final = (
     "agency_tracking_id", "client", "reference", "fee", "amount", "status", "payment_status", "payment_method",
     "transaction_status", "paygov_tracking_id", "return_code", "return_detail", "outcome_unknown", "metadata",
-    "created_at", "updated_at", "created_on", "final_on",
+    "created_at", "updated_at", "created_on", "final_on", "reversed_amount", "net_amount",
 )  # fmt: skip
 _CASTS: Final[Mapping[str, str]] = {
     "created_at": "TIMESTAMP WITH TIME ZONE",
@@ -40,13 +39,14 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many attempts, and their amount in dollars."""
+    """How many attempts, their amount in dollars, and the dollars of it that went back."""
 
     count: int = 0
     amount: Decimal = ZERO
+    reversed: Decimal = ZERO
 
     def __add__(self, other: "Total") -> "Total":
-        return Total(self.count + other.count, self.amount + other.amount)
+        return Total(self.count + other.count, self.amount + other.amount, self.reversed + other.reversed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ async def transactions_page(
         [
             Question(f"{listed} LIMIT {PAGE_ROWS + 1}", beside.values),
             Question(
-                f"SELECT payment_status, count(*), sum(amount) FROM payments WHERE {where.sql} GROUP BY payment_status",
+                "SELECT payment_status, count(*), sum(amount), sum(reversed_amount) FROM payments "
+                f"WHERE {where.sql} GROUP BY payment_status",
                 where.values,
             ),
         ]
@@ -96,29 +97,20 @@ async def transactions_page(
     has_previous = bool(shown) and (has_more if backwards else cursor is not None)
     return TransactionPage(
         shown,
-        {name: Total(count, amount) for name, count, amount in totals.rows},
+        {name: Total(count, amount, back) for name, count, amount, back in totals.rows},
         rows.as_of,
         _cursor(found, shown[-1], "after") if has_next else None,
         _cursor(found, shown[0], "before") if has_previous else None,
     )
 
 
-async def every_transaction(
-    reports: PaymentReports, found: TransactionFilter, account: Account, search: Search
-) -> AsyncIterator[list[dict[str, Any]]]:
-    """Yield all rows of a filter in its order, ``EXPORT_CHUNK_ROWS`` at a time."""
+def every_transaction(
+    found: TransactionFilter, account: Account, search: Search, columns: tuple[str, ...] = COLUMNS
+) -> Question:
+    """Return the question for all rows of a filter in its order."""
     where = where_of(found, account, search)
-    cursor: Cursor | None = None
-    while True:
-        beside = all_of([where, _beside(found, cursor)])
-        listed = f"SELECT {', '.join(COLUMNS)} FROM payments WHERE {beside.sql} ORDER BY {_order(found, False)}"
-        [answer] = await reports.answers([Question(f"{listed} LIMIT {EXPORT_CHUNK_ROWS}", beside.values)])
-        rows = answer.dicts()
-        if rows:
-            yield rows
-        if len(rows) < EXPORT_CHUNK_ROWS:
-            return
-        cursor = _cursor(found, rows[-1], "after")
+    text = f"SELECT {', '.join(columns)} FROM payments WHERE {where.sql} ORDER BY {_order(found, backwards=False)}"
+    return Question(text, where.values, rows_max=None)
 
 
 async def choices_of(reports: PaymentReports, account: Account) -> Mapping[str, list[str]]:

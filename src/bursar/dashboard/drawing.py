@@ -1,0 +1,100 @@
+"""Lay out a chart of stacked bars, which the page draws in its own colors. Numbers are read from the table below it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+WIDTH: Final = 900
+HEIGHT: Final = 260
+LEFT: Final = 70
+RIGHT: Final = 40
+BOTTOM: Final = 28
+TOP: Final = 10
+SERIES_MAX: Final = 8
+LABELS_MAX: Final = 9
+BAR_SHARE: Final = 0.72
+_STEPS: Final = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One part of a bar, in the units of the drawing. ``series`` is its place in the legend."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A line of the scale and its value, or a label below the bars."""
+
+    at: float
+    value: Decimal
+    bucket: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BarChart:
+    """A chart of stacked bars."""
+
+    bars: Sequence[Bar]
+    scale: Sequence[Tick]
+    labels: Sequence[Tick]
+    series: Sequence[str]
+
+
+def buckets_between(first: date, last: date, step: str) -> list[date]:
+    """Return the first day of each day, week (from Sunday) or month between two days."""
+    if step == "month":
+        found, day = [], first.replace(day=1)
+        while day <= last:
+            found.append(day)
+            day = (day + timedelta(days=32)).replace(day=1)
+        return found
+    length = 7 if step == "week" else 1
+    begin = first - timedelta(days=first.isoweekday() % 7) if step == "week" else first
+    return [begin + timedelta(days=number) for number in range(0, (last - begin).days + 1, length)]
+
+
+def bar_chart(values: Mapping[tuple[date, str], Decimal], buckets: Sequence[date]) -> BarChart:
+    """Return the chart of ``values``, by bucket and series. The largest series are first; ``SERIES_MAX`` are drawn."""
+    sizes: dict[str, Decimal] = {}
+    for (_, name), value in values.items():
+        sizes[name] = sizes.get(name, Decimal(0)) + value
+    series = sorted(sizes, key=lambda name: (-sizes[name], name))[:SERIES_MAX]
+    tops = [sum((values.get((bucket, name), Decimal(0)) for name in series), Decimal(0)) for bucket in buckets]
+    step = _step(max(tops, default=Decimal(0)))
+    top = step * 4
+    slot = (WIDTH - LEFT - RIGHT) / max(len(buckets), 1)
+    height = HEIGHT - TOP - BOTTOM
+    bars = []
+    for place, bucket in enumerate(buckets):
+        below = Decimal(0)
+        for number, name in enumerate(series):
+            value = values.get((bucket, name), Decimal(0))
+            if value > 0:
+                tall = float(value / top) * height
+                y = TOP + height - float(below / top) * height - tall
+                x = LEFT + slot * (place + (1 - BAR_SHARE) / 2)
+                bars.append(Bar(round(x, 1), round(y, 1), round(slot * BAR_SHARE, 1), round(tall, 1), number))
+            below += value
+    every = max(1, -(-len(buckets) // LABELS_MAX))
+    labels = [
+        Tick(round(LEFT + slot * (place + 0.5), 1), Decimal(0), bucket)
+        for place, bucket in enumerate(buckets)
+        if place % every == 0
+    ]
+    scale = [Tick(round(TOP + height * (1 - number / 4), 1), step * number) for number in range(5)]
+    return BarChart(bars, scale, labels, series)
+
+
+def _step(largest: Decimal) -> Decimal:
+    """Return a round quarter of a scale that holds the largest value."""
+    wanted = max(largest, Decimal(4)) / 4
+    power = Decimal(10) ** (len(str(int(wanted))) - 1)
+    return next(step * power for step in _STEPS if step * power >= wanted)

@@ -1,0 +1,94 @@
+"""Send an answer of any length as a file, in bounded memory: CSV, a workbook, or Parquet.
+
+    reports ── batch by batch ──► writer, in a thread ──► CSV: at once
+                                                      └─► others: a private temporary file, then its bytes
+
+The work of a batch is done in a thread, so payments that this process serves go on. Text is made harmless in CSV and in
+workbooks; Parquet is for programs and has the values as they are stored.
+"""
+
+import asyncio
+import io
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from typing import Any, BinaryIO, Final
+
+from starlette.responses import StreamingResponse
+
+from bursar.dashboard.formatting import cell_text, harmless
+from bursar.reports.output.forms import ROW_WRITERS, RowWriter
+from bursar.reports.output.head import AnswerHead, Subject
+from bursar.reports.port import PaymentReports
+from bursar.reports.sql.answer import AnswerStream, Question
+from bursar.reports.sql.values import rows_of
+
+CHUNK_BYTES: Final = 256 * 1024
+MEDIA_TYPES: Final = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "parquet": "application/vnd.apache.parquet",
+}
+"""Form of an export → its media type."""
+EXPORT_FORMS: Final = tuple(MEDIA_TYPES)
+
+
+def export(reports: PaymentReports, question: Question, form: str, name: str, subject: Subject) -> StreamingResponse:
+    """Return the answer to ``question`` as a download ``name.form``, one of :data:`EXPORT_FORMS`."""
+    headers = {"content-disposition": f'attachment; filename="{name}.{form}"', "cache-control": "no-store"}
+    return StreamingResponse(_chunks(reports, question, form, subject), media_type=MEDIA_TYPES[form], headers=headers)
+
+
+async def _chunks(reports: PaymentReports, question: Question, form: str, subject: Subject) -> AsyncIterator[bytes]:
+    async with reports.stream(question) as answer:
+        if form == "csv":
+            async for chunk in _csv(answer, subject):
+                yield chunk
+            return
+        with tempfile.TemporaryFile() as file:
+            await (_parquet if form == "parquet" else _rows)(answer, form, file, subject)
+            file.seek(0)
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+
+
+async def _csv(answer: AnswerStream, subject: Subject) -> AsyncIterator[bytes]:
+    buffer = io.BytesIO()
+    writer = ROW_WRITERS["csv"](AnswerHead.of(answer, subject), buffer)
+    async for batch in answer.batches:
+        await asyncio.to_thread(_write, writer, batch, answer, cell_text)
+        yield _taken(buffer)
+    writer.end()
+    yield _taken(buffer)
+
+
+async def _rows(answer: AnswerStream, form: str, file: BinaryIO, subject: Subject) -> None:
+    writer = ROW_WRITERS[form](AnswerHead.of(answer, subject), file)
+    async for batch in answer.batches:
+        await asyncio.to_thread(_write, writer, batch, answer, harmless)
+    await asyncio.to_thread(writer.end)
+
+
+async def _parquet(answer: AnswerStream, form: str, file: BinaryIO, subject: Subject) -> None:
+    from bursar.reports.output.parquet import ParquetWriter
+
+    writer = ParquetWriter(AnswerHead.of(answer, subject), file)
+    async for batch in answer.batches:
+        await asyncio.to_thread(writer.write_batch, batch)
+    await asyncio.to_thread(writer.end)
+
+
+def _write(writer: RowWriter, batch: Any, answer: AnswerStream, made: Callable[[Any], str]) -> None:
+    """Write the rows of a batch, with each text as ``made`` returns it."""
+    writer.write(
+        [
+            tuple(made(value) if isinstance(value, str) else value for value in row)
+            for row in rows_of(batch, answer.types)
+        ]
+    )
+
+
+def _taken(buffer: io.BytesIO) -> bytes:
+    content = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return content

@@ -1,0 +1,149 @@
+"""The page "Overview": a period against the period before, where the money is, and what needs attention.
+
+Every number is a link to the transactions that make it.
+"""
+
+import asyncio
+import csv
+import io
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response
+
+from bursar.dashboard import drawing
+from bursar.dashboard.formatting import harmless
+from bursar.dashboard.queries.filters import TransactionFilter, read_filter
+from bursar.dashboard.queries.overview import Overview, change_of, overview_of
+from bursar.dashboard.queries.periods import PERIODS, days_of_period, period_of_days
+from bursar.dashboard.visit import PageError, Visit
+from bursar.portal.contract.periods import court_day
+
+if TYPE_CHECKING:
+    from bursar.portal.upkeep.attention import AttentionItem
+
+DEFAULT_PERIOD: Final = "last_30_days"
+DAYS_MAX: Final = 3_660
+ATTENTION_SHOWN_MAX: Final = 200
+OPEN_REFUNDS_MAX: Final = 200
+CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png", "csv": "text/csv; charset=utf-8"}
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsAttention:
+    """The work that waits for a person: attempts, contradictions, and refunds that wait for a decision."""
+
+    attempts: list[Any]
+    refunds: list[Any]
+
+
+async def show_overview(visit: Visit) -> Response:
+    """Show the overview of the chosen period."""
+    first, last, period, today = _days(visit)
+    shown = await overview_of(visit.parts.reports, visit.account, first, last, today)
+    values = {(point.bucket, point.fee): point.total.amount for point in shown.series}
+    buckets = drawing.buckets_between(first, last, shown.step)
+    return visit.page(
+        "overview.html",
+        shown=shown,
+        first=first,
+        last=last,
+        period=period,
+        periods=list(PERIODS),
+        chart=drawing.bar_chart(values, buckets),
+        size=drawing,
+        values=values,
+        buckets=buckets,
+        bucket_filter=lambda bucket, fee: _bucket_filter(shown, buckets, bucket, fee),
+        attention=await needs_attention(visit),
+        change_of=change_of,
+        days=[("from", first.isoformat()), ("to", last.isoformat())],
+        bucket_label=lambda bucket: _bucket_label(visit, shown.step, bucket),
+    )
+
+
+async def download_chart(visit: Visit) -> Response:
+    """Send the chart of what was collected, as SVG, PNG or its numbers as CSV."""
+    form = visit.request.path_params["form"]
+    if form not in CHART_TYPES:
+        raise PageError(404, "errors.not_found")
+    first, last, _, today = _days(visit)
+    shown = await overview_of(visit.parts.reports, visit.account, first, last, today)
+    content = await asyncio.to_thread(_chart_csv if form == "csv" else _chart_picture, visit, shown, form)
+    name = f"collected-{first.isoformat()}-{last.isoformat()}.{form}"
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Response(content, headers=headers, media_type=CHART_TYPES[form])
+
+
+async def show_attention(visit: Visit) -> Response:
+    """List everything that needs a person."""
+    return visit.page("attention.html", attention=await needs_attention(visit), section="overview")
+
+
+async def needs_attention(visit: Visit) -> NeedsAttention | None:
+    """Return what needs a person, of what the account may see; None where no portal can judge it."""
+    portal = visit.parts.record
+    if portal is None:
+        return None
+    from bursar.portal.upkeep.attention import attention
+
+    account = visit.account
+    found: list[AttentionItem] = await attention(portal)
+    refunds = await portal.ledger.open_refunds(OPEN_REFUNDS_MAX)
+    seen = [each for each in found if account.may_see(each.attempt.client, each.attempt.fee)]
+    if account.is_limited:
+        kept = []
+        for request in refunds:
+            attempt = await portal.ledger.attempt_by_agency_id(request.agency_tracking_id)
+            if attempt is not None and account.may_see(attempt.client, attempt.fee):
+                kept.append(request)
+        refunds = kept
+    return NeedsAttention(seen[:ATTENTION_SHOWN_MAX], refunds)
+
+
+def _days(visit: Visit) -> tuple[date, date, str, date]:
+    """Return the first and the last day, the name of the period, and today."""
+    today = court_day(visit.parts.clock())
+    found, _ = read_filter(visit.query, today)
+    first, last = found.first, found.last
+    if first is None or last is None or (last - first).days >= DAYS_MAX:
+        first, last = days_of_period(DEFAULT_PERIOD, today)
+    return first, last, period_of_days(first, last, today) or "", today
+
+
+def _bucket_filter(shown: Overview, buckets: list[date], bucket: date, fee: str) -> TransactionFilter:
+    """Return the filter of one number of the chart's table."""
+    later = [each for each in buckets if each > bucket]
+    end = date.fromordinal(later[0].toordinal() - 1) if later else shown.last
+    fees = (fee,) if fee else ()
+    return TransactionFilter(dated="collected", first=max(bucket, shown.first), last=min(end, shown.last), fees=fees)
+
+
+def _bucket_label(visit: Visit, step: str, bucket: date) -> str:
+    from bursar.dashboard.formatting import month_text, short_day_text
+
+    return month_text(visit.text, bucket) if step == "month" else short_day_text(visit.text, bucket)
+
+
+def _chart_csv(visit: Visit, shown: Overview, form: str) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["begins_on", "fee", "payments", "collected"])
+    for point in shown.series:
+        writer.writerow([point.bucket.isoformat(), harmless(point.fee), point.total.count, point.total.amount])
+    return text.getvalue().encode()
+
+
+def _chart_picture(visit: Visit, shown: Overview, form: str) -> bytes:
+    from bursar.reports.charts import Chart, Theme, draw
+
+    series: dict[str, list[tuple[str, float]]] = {}
+    for point in shown.series:
+        name = visit.parts.fees.name(point.fee)
+        amount: Decimal = point.total.amount
+        series.setdefault(name, []).append((point.bucket.isoformat(), float(amount)))
+    title, axis = visit.text("overview.chart_title"), visit.text(f"overview.steps.{shown.step}")
+    theme: Theme = "dark" if visit.theme == "dark" else "light"
+    return draw(Chart("bars", title, axis, "USD", series), theme=theme, form="png" if form == "png" else "svg")

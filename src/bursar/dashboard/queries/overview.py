@@ -1,0 +1,239 @@
+"""The numbers of the overview. Each one is the sum of the transactions that its link shows, and a test adds them up.
+
+All numbers are of one state of the payments. *Started* counts by the day on which attempts began, *collected* by the
+day on which they became processed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from bursar.dashboard.queries.conditions import SqlCondition, all_of, visible_to
+from bursar.dashboard.queries.filters import CAME_BACK, IN_TRANSIT, NO_CODE, SETTLING, UNKNOWN, TransactionFilter
+from bursar.dashboard.queries.periods import days_of_period, period_before
+from bursar.dashboard.queries.transactions import Total, where_of
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.payments.records import ZERO
+from bursar.reports.port import PaymentReports
+from bursar.reports.sql.answer import Question, SqlAnswer
+
+TO_DATE: Final = ("today", "this_week", "this_month", "this_quarter", "this_fiscal_year")
+REASONS_MAX: Final = 10
+BY_DAY_MAX: Final = 45
+BY_WEEK_MAX: Final = 200
+"""The most days of a chart by day, and of one by week; a longer one is by month."""
+STARTED: Final = TransactionFilter()
+COLLECTED: Final = TransactionFilter(dated="collected")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number of the overview: attempts and dollars, and the filter that shows them. ``before``: the period before."""
+
+    name: str
+    total: Total
+    filter: TransactionFilter
+    before: Total | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementTime:
+    """How long ACH debits of the period took to settle, in seconds, and the filter that shows them."""
+
+    count: int
+    average_s: float
+    median_s: float
+    p95_s: float
+    filter: TransactionFilter
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """The sum collected of one fee in one day, week or month, which begins on ``bucket``."""
+
+    bucket: date
+    fee: str
+    total: Total
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that the overview shows of one period and the period before."""
+
+    first: date
+    last: date
+    before: tuple[date, date]
+    as_of: float
+    to_date: Sequence[Figure]
+    started: Figure
+    by_status: Sequence[Figure]
+    by_fee: Sequence[Figure]
+    reasons: Sequence[Figure]
+    money: Sequence[Figure]
+    unknown: Figure
+    settlement: SettlementTime | None
+    step: str
+    series: Sequence[SeriesPoint]
+
+
+async def overview_of(reports: PaymentReports, account: Account, first: date, last: date, today: date) -> Overview:
+    """Return the overview of the days from ``first`` to ``last``, for what the account may see."""
+    before = period_before(first, last)
+    step = step_of(first, last)
+    money = {name: where_of(replace(COLLECTED, money=(name,), first=first, last=last), account) for name in _IN_PERIOD}
+    money |= {name: where_of(TransactionFilter(money=(name,)), account) for name in _NOW}
+    questions = [
+        *[_sum_days(where_of(_to_date(name, today), account)) for name in TO_DATE],
+        _two_periods("status", "created_on", "TRUE", first, last, before, account),
+        _two_periods("fee", "final_on", "status = 'processed'", first, last, before, account),
+        _reasons(first, last, account),
+        _settlement(first, last, account),
+        _series(step, first, last, account),
+        *[_sum_payments(where) for where in money.values()],
+        _sum_payments(where_of(TransactionFilter(statuses=(UNKNOWN,)), account)),
+    ]
+    answers = await reports.answers(questions)
+    rest = answers[len(TO_DATE) :]
+    of_status, of_fee = _periods(rest[0]), _periods(rest[1])
+    statuses = list(of_status.values())
+    frame = replace(STARTED, first=first, last=last)
+    collected = replace(COLLECTED, first=first, last=last)
+    sums = [_total(answer.rows[0]) for answer in rest[5:]]
+    return Overview(
+        first,
+        last,
+        before,
+        answers[0].as_of,
+        [
+            Figure(name, _total(answer.rows[0]), _to_date(name, today))
+            for name, answer in zip(TO_DATE, answers, strict=False)
+        ],
+        Figure("started", _sum([now for now, _ in statuses]), frame, _sum([old for _, old in statuses])),
+        [Figure(name, now, replace(frame, statuses=(name,)), old) for name, (now, old) in of_status.items()],
+        [Figure(name, now, replace(collected, fees=(name,)), old) for name, (now, old) in of_fee.items()],
+        [
+            Figure(code or NO_CODE, Total(count, amount), replace(frame, statuses=("failed",), code=code or NO_CODE))
+            for code, count, amount in rest[2].rows
+        ],
+        [Figure(name, total, _money_filter(name, first, last)) for name, total in zip(money, sums, strict=False)],
+        Figure("unknown", sums[-1], TransactionFilter(statuses=(UNKNOWN,))),
+        _settlement_time(rest[3], replace(collected, methods=("ACH",))),
+        step,
+        [SeriesPoint(bucket, fee, Total(count, amount)) for bucket, fee, count, amount in rest[4].rows],
+    )
+
+
+def step_of(first: date, last: date) -> str:
+    """Return the step of a chart over these days: ``day``, ``week`` or ``month``."""
+    days = (last - first).days + 1
+    return "day" if days <= BY_DAY_MAX else "week" if days <= BY_WEEK_MAX else "month"
+
+
+_IN_PERIOD: Final = (CAME_BACK,)
+_NOW: Final = (SETTLING, IN_TRANSIT)
+
+
+def _money_filter(name: str, first: date, last: date) -> TransactionFilter:
+    if name in _IN_PERIOD:
+        return replace(COLLECTED, money=(name,), first=first, last=last)
+    return TransactionFilter(money=(name,))
+
+
+def _to_date(name: str, today: date) -> TransactionFilter:
+    return replace(COLLECTED, first=days_of_period(name, today)[0], last=today)
+
+
+def _sum_days(where: SqlCondition) -> Question:
+    return Question(
+        f"SELECT CAST(coalesce(sum(attempts), 0) AS BIGINT), sum(amount), NULL FROM payment_days WHERE {where.sql}",
+        where.values,
+    )
+
+
+def _sum_payments(where: SqlCondition) -> Question:
+    return Question(f"SELECT count(*), sum(amount), sum(reversed_amount) FROM payments WHERE {where.sql}", where.values)
+
+
+def _two_periods(
+    column: str, day: str, also: str, first: date, last: date, before: tuple[date, date], account: Account
+) -> Question:
+    days = {"first": first, "last": last, "before_first": before[0], "before_last": before[1]}
+    within = "{day} BETWEEN CAST(${a} AS DATE) AND CAST(${b} AS DATE)"
+    now = within.format(day=day, a="first", b="last")
+    old = within.format(day=day, a="before_first", b="before_last")
+    where = all_of([SqlCondition(f"({now}) OR ({old})", _texts(days)), SqlCondition(also), visible_to(account)])
+    return Question(
+        f"SELECT {column}, CAST(coalesce(sum(attempts) FILTER (WHERE {now}), 0) AS BIGINT), "
+        f"sum(amount) FILTER (WHERE {now}), CAST(coalesce(sum(attempts) FILTER (WHERE {old}), 0) AS BIGINT), "
+        f"sum(amount) FILTER (WHERE {old}) FROM payment_days WHERE {where.sql} GROUP BY {column} ORDER BY {column}",
+        where.values,
+    )
+
+
+def _periods(answer: SqlAnswer) -> Mapping[str, tuple[Total, Total]]:
+    return {
+        name: (Total(count, amount or ZERO), Total(old_count, old_amount or ZERO))
+        for name, count, amount, old_count, old_amount in answer.rows
+    }
+
+
+def _reasons(first: date, last: date, account: Account) -> Question:
+    where = where_of(replace(STARTED, first=first, last=last, statuses=("failed",)), account)
+    return Question(
+        f"SELECT return_code, count(*), sum(amount) FROM payments WHERE {where.sql} "
+        f"GROUP BY return_code ORDER BY count(*) DESC, return_code LIMIT {REASONS_MAX}",
+        where.values,
+    )
+
+
+def _settlement(first: date, last: date, account: Account) -> Question:
+    where = where_of(replace(COLLECTED, first=first, last=last, methods=("ACH",)), account)
+    return Question(
+        "WITH accepted AS (SELECT agency_tracking_id, min(occurred_at) AS accepted_at FROM payment_events "
+        "WHERE to_status = 'pending' GROUP BY agency_tracking_id), "
+        "taken AS (SELECT CAST(date_diff('second', accepted_at, settled_at) AS DOUBLE) AS seconds "
+        f"FROM (SELECT * FROM payments WHERE {where.sql}) AS p "
+        "LEFT JOIN accepted ON p.agency_tracking_id = accepted.agency_tracking_id) "
+        "SELECT count(*), avg(seconds), quantile_cont(seconds, 0.5), quantile_cont(seconds, 0.95) FROM taken",
+        where.values,
+    )
+
+
+def _settlement_time(answer: SqlAnswer, found: TransactionFilter) -> SettlementTime | None:
+    count, average, median, p95 = answer.rows[0]
+    return None if average is None else SettlementTime(count, average, median, p95, found)
+
+
+def _series(step: str, first: date, last: date, account: Account) -> Question:
+    where = where_of(replace(COLLECTED, first=first, last=last), account)
+    # Weeks begin on Sunday, as everywhere in the court; DuckDB's begin on Monday.
+    bucket = {
+        "day": "final_on",
+        "week": "CAST(date_trunc('week', final_on + INTERVAL 1 DAY) - INTERVAL 1 DAY AS DATE)",
+        "month": "CAST(date_trunc('month', final_on) AS DATE)",
+    }[step]
+    return Question(
+        f"SELECT {bucket} AS bucket, fee, CAST(sum(attempts) AS BIGINT), sum(amount) FROM payment_days "
+        f"WHERE {where.sql} GROUP BY bucket, fee ORDER BY bucket, fee",
+        where.values,
+    )
+
+
+def _total(row: Sequence[Any]) -> Total:
+    count, amount, reversed_amount = row
+    return Total(count, amount or ZERO, reversed_amount or ZERO)
+
+
+def _sum(totals: Sequence[Total]) -> Total:
+    return sum(totals, Total())
+
+
+def _texts(days: Mapping[str, date]) -> Mapping[str, str]:
+    return {name: day.isoformat() for name, day in days.items()}
+
+
+def change_of(now: Decimal | int, before: Decimal | int) -> Decimal | None:
+    """Return by what share a number changed; None if there was nothing before."""
+    return None if not before else (Decimal(now) - Decimal(before)) / Decimal(before)

@@ -1,0 +1,103 @@
+"""The overview: the sum of the transactions behind every number is the number, for every period and account."""
+
+import csv
+import io
+import re
+from decimal import Decimal
+from html import unescape
+
+import pytest
+
+from bursar.dashboard.queries.periods import PERIODS
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.payments import Outcome
+from tests.support.dashboard.office import Office, Visitor
+
+LINK = re.compile(r"<a [^>]*\bdata-(?:count|amount|reversed)=[^>]*>")
+SETTLING = Outcome("pending", "3FPAID00002", "Received", "ACH")
+
+
+def attributes(tag: str) -> dict[str, str]:
+    return {name: unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
+
+
+def shown_total(text: str, name: str) -> str:
+    found = re.search(rf'id="total-{name}">([^<]*)<', text)
+    return found[1] if found else "$0.00"
+
+
+def dollars(text: str) -> Decimal:
+    return Decimal(re.sub(r"[^\d.]", "", text))
+
+
+async def assert_every_number_is_its_sum(browser: Visitor, target: str) -> int:
+    page = await browser.get(target)
+    assert page.status == 200
+    links = list(dict.fromkeys(LINK.findall(page.text)))
+    for tag in links:
+        link = attributes(tag)
+        rows = await browser.get(link["href"])
+        assert rows.status == 200, link
+        if "data-count" in link:
+            assert dollars(shown_total(rows.text, "count")) == Decimal(link["data-count"]), link
+        if "data-amount" in link:
+            assert dollars(shown_total(rows.text, "amount")) == Decimal(link["data-amount"]), link
+        if "data-reversed" in link:
+            assert dollars(shown_total(rows.text, "reversed")) == Decimal(link["data-reversed"]), link
+    return len(links)
+
+
+@pytest.mark.parametrize("period", ["last_30_days", "last_quarter", "this_fiscal_year", "yesterday"])
+async def test_every_number_is_the_sum_of_its_transactions(busy_office: Office, period: str) -> None:
+    leased = await busy_office.ledger.take_lease(
+        await busy_office.initiated("PETITION_FILING_FEE", "60.00", docketNumber="1-26"), "worker-1", 30
+    )
+    await busy_office.ledger.record_unknown(leased, "the reply was lost", actor="portal")
+    await busy_office.completed(SETTLING, "PETITION_FILING_FEE", "60.00", docketNumber="2-26")
+    browser = busy_office.visitor("viewer")
+    links = await assert_every_number_is_its_sum(browser, f"/dashboard/?period={period}")
+    assert links > (8 if period == "yesterday" else 20)
+
+
+async def test_an_account_with_limits_has_its_own_sums(busy_office: Office) -> None:
+    limited = Account("ada", frozenset({"viewer"}), clients=frozenset({"dawson"}), fees=frozenset({"COPY_FEE"}))
+    browser = busy_office.visitor(limited)
+    await assert_every_number_is_its_sum(browser, "/dashboard/?period=last_quarter")
+    page = await browser.get("/dashboard/?period=last_quarter")
+    assert "Petition filing fee" not in page.text
+
+
+@pytest.mark.parametrize("period", PERIODS)
+async def test_every_period_has_a_page_also_without_payments(office: Office, period: str) -> None:
+    assert (await office.visitor("viewer").get(f"/dashboard/?period={period}")).status == 200
+
+
+async def test_the_chart_and_its_table_have_what_was_collected(busy_office: Office) -> None:
+    browser = busy_office.visitor("viewer")
+    page = await browser.get("/dashboard/charts/collected.csv?period=last_quarter")
+    rows = list(csv.DictReader(io.StringIO(page.text)))
+    shown = await browser.get("/dashboard/transactions?dated=collected&from=2026-07-01&to=2026-09-30")
+    assert sum(Decimal(row["collected"]) for row in rows) == dollars(shown_total(shown.text, "amount"))
+    assert sum(int(row["payments"]) for row in rows) == dollars(shown_total(shown.text, "count"))
+    for form, begin in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+        picture = await browser.get(f"/dashboard/charts/collected.{form}?period=last_quarter")
+        assert picture.body.startswith(begin)
+    assert (await browser.get("/dashboard/charts/collected.pdf")).status == 404
+
+
+async def test_what_needs_attention_is_counted_and_listed(office: Office) -> None:
+    paid = await office.completed(
+        Outcome("processed", "3FPAID00001", "Success", "PLASTIC_CARD"), "PETITION_FILING_FEE", "60.00", docketNumber="1"
+    )
+    await office.ledger.contradictions.keep(paid, Outcome("failed", "3FPAID00001", "Failed", "PLASTIC_CARD"))
+    changed, _ = await office.ledger.reversals.request_refund(paid, Decimal("20.00"), by="bob", reason="twice")
+    browser = office.visitor("viewer")
+    page = await browser.get("/dashboard/")
+    assert 'data-attention="1">1 attempt needs a person' in page.text
+    assert 'data-refunds="1">1 refund waits' in page.text
+    listed = await browser.get("/dashboard/attention")
+    assert listed.text.count("data-row") == 2
+    assert f"/payments/{changed.client}/{changed.reference}" in listed.text
+    other = office.visitor(Account("eve", frozenset({"viewer"}), clients=frozenset({"exams"})))
+    assert "data-attention" not in (await other.get("/dashboard/")).text
+    assert (await other.get("/dashboard/attention")).text.count("data-row") == 0
