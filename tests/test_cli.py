@@ -56,6 +56,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "demo": "reports",
     "portal": "portal",
     "portal --workers 2": "portal",
+    "dashboard": "portal",
     "backup backup.db": "portal",
     "restore data/bursar.db --data elsewhere": "portal",
     "restored": "portal",

@@ -27,6 +27,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "bursar.bootstrap.commands:portal",
         "Run the portal and its sweeper against the configured store.",
     ),
+    "dashboard": (
+        "bursar.bootstrap.commands:dashboard",
+        "Serve the dashboard alone, beside a portal.",
+    ),
     "backup": ("bursar.bootstrap.store_commands:backup", "Copy the store while the portal runs, and check the copy."),
     "restore": (
         "bursar.bootstrap.store_commands:restore",

@@ -216,6 +216,7 @@ class Settings:
         "`https://dashboard.example,https://test.example`; unset: none",
     )
     dashboard: bool = _setting(True, _boolean, "`false`: the portal does not serve the dashboard")
+    dashboard_port: int = _setting(8081, _port, "the port of `bursar dashboard`; 0: any free port")
     dashboard_url: str | None = _setting(
         None,
         _http_url,

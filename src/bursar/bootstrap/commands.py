@@ -94,6 +94,21 @@ def portal(**flags: Any) -> None:
 
 
 @click.command()
+@click.option("--port", "dashboard_port", metavar="N", help="The dashboard's port.  [default: 8081]")
+@click.option("--host", metavar="ADDRESS", help="The dashboard's address.  [default: 127.0.0.1]")
+@_data
+def dashboard(**flags: Any) -> None:
+    """Serve the dashboard alone, beside a portal that uses the same store (docs/dashboard.md).
+
+    Its pages only read: the portal's own pages offer the actions.
+    """
+    from bursar.bootstrap.dashboard import run_dashboard
+
+    settings = settings_from(flags)
+    run_command(settings, lambda: run_dashboard(settings, click.echo))
+
+
+@click.command()
 @_data
 @click.option(
     "--until-stdin-closes", is_flag=True, help="End when standard input is closed, as by a parent that ended."

@@ -1,11 +1,16 @@
 """Make the dashboard from the settings: for `bursar up`, for the portal, and for a process that serves it alone."""
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 from bursar.bootstrap.accounts import accounts_of
 from bursar.bootstrap.composition import Composition
+from bursar.bootstrap.reports_process import keep_reports_process
+from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
+from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.dashboard.application import dashboard_app
 from bursar.dashboard.parts import DashboardParts, SandboxParts
 from bursar.dashboard.sign_in.accounts import Accounts, DevelopmentAccounts
@@ -15,9 +20,32 @@ from bursar.portal.doors.asgi import AsgiApp
 from bursar.portal.use_cases.portal import Portal
 from bursar.private_files import TooOpen
 from bursar.reports.port import PaymentReports
+from bursar.reports.server.client import RemoteReports
+from bursar.settings import Settings
 from bursar.startup import CannotStart
 
 STATE_FILE: Final = "dashboard.db"
+
+
+async def run_dashboard(settings: Settings, print_line: Callable[[str], None]) -> None:
+    """Serve the dashboard alone, beside a portal, until a signal. Its pages only read: they offer no actions.
+
+    Raises:
+        CannotStart: a port is in use, there is no store, or a file cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        listening = stack.enter_context(bind(settings.host, settings.dashboard_port, "the dashboard"))
+        parts = await stack.enter_async_context(Composition(settings, creates_store=False))
+        if has_reports_process(settings):
+            await parts.ledger()
+            reports: PaymentReports = RemoteReports(reports_socket(settings))
+            await stack.enter_async_context(background([keep_reports_process(settings, logs_json=True)]))
+        else:
+            reports = await parts.reports()
+        app = dashboard_app(await dashboard_parts(parts, reports, accounts_of(settings)))
+        await stack.enter_async_context(serving(app, listening))
+        await until_stopped(on_ready=lambda: print_line(f"Dashboard  {address(listening)}  store {settings.store_url}"))
+        print_line("Stopping: finishing the work that has begun …")
 
 
 async def development_dashboard(
