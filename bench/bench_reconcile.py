@@ -3,7 +3,8 @@
     python -m bench.bench_reconcile --payments 1000000
 
 A lake of generated payments is built first, and an XML file of their collections. The reconciliation then runs in a
-process of its own, whose peak memory is its own too. The run fails unless exactly the planted differences are found.
+separate process, so that its peak memory is measured alone. The run fails unless exactly the planted differences are
+found.
 """
 
 import argparse

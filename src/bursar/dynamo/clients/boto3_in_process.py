@@ -72,7 +72,7 @@ _MAKING = threading.Lock()
 def _session() -> Any:
     """Return the session of all clients: the first one reads Amazon's service models, the next ones do not.
 
-    What a client is told later, by its events or its configuration, concerns that client only.
+    A later change of one client's events or configuration concerns that client only.
     """
     import boto3
 

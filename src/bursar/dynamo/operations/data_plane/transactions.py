@@ -246,7 +246,7 @@ def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, byt
 
 
 def _read(elements: Sequence[Mapping[str, Any]]) -> list[_Read]:
-    """Check the actions as far as the request shows. A bad key of an action comes before the faults of later actions."""
+    """Check what the request shows of the actions. An action's bad key comes before the faults of later actions."""
     reads: list[_Read] = []
     try:
         for element in elements:
