@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from bursar.payments import Attempt, Outcome
+from bursar.payments.ledger.imports import ImportRecord
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.reversals import CHARGED_BACK, RETURNED, ReversalReport
 from bursar.payments.status import EventName
@@ -93,6 +94,25 @@ async def metadata_erased(stage: Stage) -> Attempt:
     return await stage.ledger.reread(paid)
 
 
+async def imported(stage: Stage) -> Attempt:
+    request, now = stage.request(), stage.loop.clock()
+    record = ImportRecord(
+        agency_tracking_id="old-1",
+        client="dawson",
+        reference=request.reference,
+        fee=request.fee,
+        amount=request.amount,
+        metadata=request.metadata,
+        status="processed",
+        created_at=now - 3600,
+        updated_at=now - 60,
+        paygov_tracking_id="P1",
+        payment_method="PLASTIC_CARD",
+    )
+    attempt, _ = await stage.ledger.imports.record(record, by=ONE, source="old.csv:2")
+    return attempt
+
+
 def _failed(way: Way, event: EventName) -> Way:
     async def fail(stage: Stage) -> Attempt:
         attempt = await way(stage)
@@ -129,6 +149,7 @@ def _reversed(report: ReversalReport) -> Way:
 
 
 WAYS: Final[Mapping[EventName, Way]] = {
+    "imported": imported,
     "started": received,
     "token_given": initiated,
     "start_failed": _failed(received, "start_failed"),
