@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sim.activity_files import judge_activity_file
 from sim.actors import Application, bills, late_bill
 from sim.fault_switch import ALL_FAULTS, FaultPlan, Strike
 from sim.judge import judge
@@ -126,6 +127,7 @@ async def _simulate(loop: VirtualLoop, seed: int, faults: FaultPlan) -> Verdict:
     if world.branch("erasure").random() < ERASING_DAYS_SHARE:
         world.counts["metadata erased by an operator"] += await erase_ended(world)
     findings += await judge(world, made)
+    findings += await judge_activity_file(world, made)
     findings += await trespass(world, made)
     return Verdict(
         seed,

@@ -41,6 +41,7 @@ FAULTS: Final = (
     "callers hung up",
     "deaths",
     "debit returned after settlement",
+    "differences planted in an activity file",
     "lost collections recorded by an operator",
     "metadata erased by an operator",
     "paid again after a return",

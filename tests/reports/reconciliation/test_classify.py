@@ -120,6 +120,11 @@ def test_a_second_collection_of_an_attempt_is_charged_twice() -> None:
     assert verdicts((second, PAID), (LINE, PAID)) == [("charged_twice", "besides P1"), ("matched", "")]
 
 
+def test_a_failed_collection_beside_the_recorded_one_charged_no_payer() -> None:
+    declined = FAILED._replace(paygov_id="PX")
+    assert names((declined, PAID), (LINE, PAID)) == ["not_collected", "matched"]
+
+
 def test_two_paid_attempts_at_one_obligation_are_charged_twice() -> None:
     other = payment(2, "failed")._replace(reference="r1", paygov_id=None)
     line = LINE._replace(agency_id="a2", paygov_id="P2")

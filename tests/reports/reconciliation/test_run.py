@@ -196,3 +196,10 @@ def test_the_working_files_are_gone_at_the_end(tmp_path: Path, monkeypatch: pyte
     with run([write_csv(tmp_path / "a.csv", [])], ListedPayments([])):
         assert len(list(tmp_path.iterdir())) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_failed_collection_beside_it_does_not_hide_a_missing_one(tmp_path: Path) -> None:
+    ours = [payment(1), payment(2)]
+    declined = changed(line_of(ours[1]), paygov_id="PX", status="Failed")
+    with run([write_csv(tmp_path / "a", [line_of(ours[0]), declined])], ListedPayments(ours)) as result:
+        assert found(result) == {("missing_there", "a2"): 1}

@@ -126,6 +126,8 @@ def _missing_here(found: GroupLine) -> ClassifiedLine:
 def _differences(found: GroupLine, ours: PaymentRow) -> dict[LineClass, str]:
     line = found.line
     differences: dict[LineClass, str] = {}
+    if _is_another_failure(line, ours):
+        return differences
     if not _status_agrees(line.status, ours):
         unknown = ", outcome unknown" if ours.unknown else ""
         differences[classes.STATUS_DIFFERS] = f"{line.status_word} there, {ours.status}{unknown} here"
@@ -137,6 +139,12 @@ def _differences(found: GroupLine, ours: PaymentRow) -> dict[LineClass, str]:
         life = f"{ours.created_on} to {ours.final_on}" if ours.final_on else f"since {ours.created_on}"
         differences[classes.DATE_DIFFERS] = f"{line.day} there, {life} here"
     return differences
+
+
+def _is_another_failure(line: ActivityLine, ours: PaymentRow) -> bool:
+    """Return whether the line is a collection that failed beside the recorded one: it charged no payer."""
+    is_other = line.paygov_id is not None and ours.paygov_id is not None and line.paygov_id != ours.paygov_id
+    return is_other and line.status in ("failed", "returned")
 
 
 def _status_agrees(status: str | None, ours: PaymentRow) -> bool:

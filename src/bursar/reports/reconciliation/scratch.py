@@ -65,6 +65,7 @@ WHERE status = '{PROCESSED}' AND final_on BETWEEN :first AND :last
     AND NOT EXISTS (
         SELECT 1 FROM matched m JOIN lines l ON l.id = m.line
         WHERE m.attempt = p.agency AND (l.kind IS NULL OR l.kind = 'charge')
+            AND NOT coalesce(l.status IN ('failed', 'returned') AND l.paygov <> p.paygov, FALSE)
     )
     AND NOT EXISTS (SELECT 1 FROM problems x WHERE x.agency = p.agency OR x.paygov = p.paygov)
 """
