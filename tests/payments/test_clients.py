@@ -64,6 +64,17 @@ def test_the_client_that_ships_may_charge_every_fee() -> None:
     assert client.may_charge("ANY_FEE")
 
 
+@pytest.mark.parametrize("flag", ["reports", "sql", "reopen_after_full_return"])
+def test_what_a_client_may_ask_is_off_unless_the_file_allows_it(path: Path, flag: str) -> None:
+    client = Clients.load(path).by_name("dawson")
+    path.write_text(DAWSON.replace("access_keys =", f"{flag} = true\naccess_keys ="))
+    allowed = Clients.load(path).by_name("dawson")
+    assert (getattr(client, flag), getattr(allowed, flag)) == (False, True)
+    path.write_text(DAWSON.replace("access_keys =", f"{flag} = 1\naccess_keys ="))
+    with pytest.raises(ClientsError, match=f"clients.dawson.{flag}: must be true or false; got 1"):
+        Clients.load(path)
+
+
 @pytest.mark.parametrize(
     "arn",
     [

@@ -202,6 +202,7 @@ def _app(
         portal,
         authenticate,
         log=log,
+        reports=reports,
         metrics=parts.metrics,
         limits=limits,
         others=others,

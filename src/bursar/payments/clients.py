@@ -4,6 +4,8 @@
     role_arn = "arn:aws:iam::123456789012:role/dawson"
     fees = ["PETITION_FILING_FEE"]               # or "*" for every fee
     reopen_after_full_return = false             # true: a payment that its bank returned in full may be paid again
+    reports = false                              # true: may run the named reports over its own payments
+    sql = false                                  # true: may ask any question in SQL about its own payments
 
     [[clients.dawson.access_keys]]               # only for a server without AWS, which verifies signatures itself
     access_key_id = "AKIA…"
@@ -35,7 +37,8 @@ EVERY_FEE: Final = "*"
 _ROLE_ARN: Final = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):role/((?:[\w+=,.@-]+/)*)([\w+=,.@-]{1,64})")
 _ASSUMED_ROLE_ARN: Final = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]{1,64})/[\w+=,.@-]+")
 _CLIENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_CLIENT_KEYS: Final = frozenset({"role_arn", "fees", "access_keys", "reopen_after_full_return"})
+_FLAGS: Final = ("reopen_after_full_return", "reports", "sql")
+_CLIENT_KEYS: Final = frozenset({"role_arn", "fees", "access_keys", *_FLAGS})
 _ACCESS_KEY_KEYS: Final = frozenset({"access_key_id", "secret"})
 
 Stamp = tuple[int, int, int]
@@ -61,6 +64,7 @@ class Client:
     """An application. ``fees`` holds the fee keys that it may charge, or only ``"*"``.
 
     ``reopen_after_full_return``: after the return of a whole ACH debit, another attempt may pay the obligation.
+    ``reports`` and ``sql``: it may run named reports, or any statement, over its own payments.
     """
 
     name: str
@@ -68,6 +72,8 @@ class Client:
     fees: frozenset[str]
     access_keys: tuple[AccessKey, ...]
     reopen_after_full_return: bool = False
+    reports: bool = False
+    sql: bool = False
 
     def may_charge(self, fee_key: str) -> bool:
         """Return whether the client may charge this fee."""
@@ -246,10 +252,13 @@ class _Reader:
             self._add_problem(f"{where}.role_arn", f"{rule}; got {role_arn!r}")
         fees = self._fees(f"{where}.fees", table.get("fees"))
         keys = self._access_keys(f"{where}.access_keys", table.get("access_keys", []))
-        reopens = table.get("reopen_after_full_return", False)
-        if not isinstance(reopens, bool):
-            self._add_problem(f"{where}.reopen_after_full_return", f"must be true or false; got {reopens!r}")
-        return None if len(self.problems) > before else Client(name, str(role_arn), fees, keys, bool(reopens))
+        flags = {name: self._flag(f"{where}.{name}", table.get(name, False)) for name in _FLAGS}
+        return None if len(self.problems) > before else Client(name, str(role_arn), fees, keys, **flags)
+
+    def _flag(self, where: str, value: object) -> bool:
+        if not isinstance(value, bool):
+            self._add_problem(where, f"must be true or false; got {value!r}")
+        return value is True
 
     def _fees(self, where: str, value: object) -> frozenset[str]:
         if value == EVERY_FEE:

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ from bursar.portal.metrics.metrics import Metrics
 from tests.support.hypothesis_profiles import examples
 from tests.support.portal.asgi import ask
 from tests.support.portal.fake_log import FakeLog
+from tests.support.portal.fake_reports import EmptyReports
 from tests.support.portal.stage import EXAMS, Stage, on_stage
 from tests.support.write_paths import WritePath
 
-ENDPOINTS = all_endpoints(FakeLog(), Metrics())
+ENDPOINTS = all_endpoints(FakeLog(), Metrics(), reports=EmptyReports())
 DOCUMENT = json.loads(json.dumps(openapi(ENDPOINTS), default=str))
 API = schemathesis.openapi.from_dict(DOCUMENT)
 CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)
@@ -55,6 +57,9 @@ def test_every_endpoint_is_documented_and_every_one_of_the_contract_is_served() 
         ("GET", "/transactions/{paymentStatus}"),
         ("GET", "/transaction-payment-status"),
         ("GET", "/transaction-log"),
+        ("POST", "/sql"),
+        ("GET", "/reports"),
+        ("GET", "/reports/{name}"),
         ("GET", "/health"),
         ("GET", "/metrics"),
         ("GET", "/openapi.json"),
@@ -108,8 +113,8 @@ def test_answers_match_the_document(write_path: WritePath, case: Any) -> None:
 
     @on_stage
     async def scene(stage: Stage) -> None:
-        authenticate = without_signatures(EXAMS, listens_on=["127.0.0.1"])
-        app = portal_app(stage.portal, authenticate, log=FakeLog(), metrics=Metrics())
+        authenticate = without_signatures(replace(EXAMS, sql=True, reports=True), listens_on=["127.0.0.1"])
+        app = portal_app(stage.portal, authenticate, log=FakeLog(), reports=EmptyReports(), metrics=Metrics())
         target = str(sent.url).removeprefix("http://portal.example")
         body = sent.body.encode() if isinstance(sent.body, str) else sent.body or b""
         headers = {name: str(value) for name, value in sent.headers.items()}

@@ -1,5 +1,6 @@
 """Send requests to an ASGI application without a socket."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -39,11 +40,18 @@ async def ask(
     ]
     sent: list[Any] = []
 
+    answered_whole = asyncio.Event()
+
     async def receive() -> Any:
-        return incoming.pop(0) if incoming else {"type": "http.disconnect"}
+        if incoming:
+            return incoming.pop(0)
+        await answered_whole.wait()  # the caller stays until it has its answer
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            answered_whole.set()
 
     pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
     scope = {

@@ -5,24 +5,34 @@ from typing import TYPE_CHECKING
 from bursar.portal.api.endpoints import PAYMENT_ENDPOINTS, Endpoint
 from bursar.portal.api.openapi import documentation_endpoints
 from bursar.portal.api.overview_endpoints import overview_endpoints
+from bursar.portal.api.question_endpoints import question_endpoints
 from bursar.portal.contract.messages import Call, Reply
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
 
 if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
+    from bursar.reports.port import Answers
 
 
 def all_endpoints(
-    log: TransactionLog | None = None, metrics: "Metrics | None" = None, *, documented: bool = True
+    log: TransactionLog | None = None,
+    metrics: "Metrics | None" = None,
+    *,
+    reports: "Answers | None" = None,
+    documented: bool = True,
 ) -> tuple[Endpoint, ...]:
     """Return the payment endpoints, the dashboard's if there is a ``log``, and /metrics if there are ``metrics``.
+
+    With ``reports``, also ``/sql`` and ``/reports``.
 
     ``documented``: also /docs and /openapi.json.
     """
     endpoints = PAYMENT_ENDPOINTS
     if log is not None:
         endpoints += overview_endpoints(log)
+    if reports is not None:
+        endpoints += question_endpoints(reports)
     if metrics is not None:
         endpoints += (_metrics_endpoint(metrics),)
     return endpoints + documentation_endpoints(endpoints) if documented else endpoints

@@ -66,7 +66,8 @@ class Endpoint:
     """One operation. ``path`` has ``{name}`` for each parameter. ``replies``: the component of each success status.
 
     ``errors``: the errors that not every endpoint may answer, as rows of the catalogue. ``for_browsers``: pages of the
-    origins in ``BURSAR_CORS_ORIGINS`` may read its answers.
+    origins in ``BURSAR_CORS_ORIGINS`` may read its answers. ``ends_with_caller``: it changes nothing and is
+    cancelled when its caller disconnects.
     """
 
     method: str
@@ -80,6 +81,7 @@ class Endpoint:
     parameters: tuple[EndpointParameter, ...] = ()
     authenticated: bool = True
     for_browsers: bool = False
+    ends_with_caller: bool = False
     content_type: str = "application/json"
     description: str = field(default="", repr=False)
 

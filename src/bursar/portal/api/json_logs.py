@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bursar.clock import iso_ms
 
-# The names in `extra` that are logged. None of them is personal data or a token.
+# The names in `extra` that are logged. None of them is a token, and only a statement of SQL may hold personal data.
 FIELDS: Final = (
     "requestId",
     "operation",
@@ -20,6 +20,7 @@ FIELDS: Final = (
     "date",
     "root",
     "events",
+    "statement",
 )
 
 

@@ -45,6 +45,7 @@ STATUS_MEANINGS: Final[dict[int, str]] = {
     409: "The payment does not allow this now",
     410: "This token can never be processed again; the body has the state of the payment",
     413: "The body is too large",
+    422: "The question needs more time or memory than it may",
     429: "The client sends too much; see Retry-After",
     431: "The head is too large",
     500: "An error inside the portal",

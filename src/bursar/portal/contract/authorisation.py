@@ -1,7 +1,7 @@
 """Check what a client may do: charge its fees, and, for some clients, see every payment."""
 
 from bursar.payments.clients import EVERY_FEE, Client
-from bursar.portal.contract.error_catalogue import NO_OVERVIEW, NOT_AUTHORIZED, NOT_REGISTERED
+from bursar.portal.contract.error_catalogue import NO_OVERVIEW, NO_REPORTS, NO_SQL, NOT_AUTHORIZED, NOT_REGISTERED
 from bursar.portal.contract.errors import Forbidden
 
 
@@ -25,3 +25,15 @@ def authorise_overview(client: Client) -> None:
     """
     if EVERY_FEE not in client.fees:
         raise Forbidden(NO_OVERVIEW)
+
+
+def authorise_reports(client: Client) -> None:
+    """Raise ``Forbidden`` unless ``client`` may run named reports over its own payments."""
+    if not client.reports:
+        raise Forbidden(NO_REPORTS)
+
+
+def authorise_sql(client: Client) -> None:
+    """Raise ``Forbidden`` unless ``client`` may ask statements about its own payments."""
+    if not client.sql:
+        raise Forbidden(NO_SQL)

@@ -122,6 +122,20 @@ NO_OVERVIEW: Final = ErrorCode(
     'Only a client with `fees = "*"` may see the payments of all clients',
     "Use the dashboard's client",
 )
+NO_REPORTS: Final = ErrorCode(
+    "not_authorized_for_reports",
+    (403,),
+    "Client not authorized to run reports",
+    "The client's entry in the clients' file lacks `reports = true`",
+    "Ask the operator of the portal to allow reports",
+)
+NO_SQL: Final = ErrorCode(
+    "not_authorized_for_sql",
+    (403,),
+    "Client not authorized to ask in SQL",
+    "The client's entry in the clients' file lacks `sql = true`",
+    "Ask the operator of the portal to allow SQL",
+)
 
 ORIGIN_NOT_ALLOWED: Final = ErrorCode(
     "origin_not_allowed",
@@ -360,6 +374,30 @@ STORE_OUTCOME_UNKNOWN: Final = ErrorCode(
     "The payment store did not answer, so the change may or may not have been made",
     "Call `details`, then repeat the request",
 )
+BAD_STATEMENT: Final = ErrorCode(
+    "bad_statement",
+    (400,),
+    "The statement cannot run",
+    "The statement is not one SELECT over the tables, or it fails; the message has the place",
+    "Correct the statement",
+)
+REPORT_NOT_FOUND: Final = ErrorCode(
+    "report_not_found", (404,), "There is no such report", "No report has this name", "Choose one of `GET /reports`"
+)
+QUESTION_TOO_LARGE: Final = ErrorCode(
+    "question_too_large",
+    (422,),
+    "The question reaches a limit",
+    "The statement or report needs more time or memory than a question may",
+    "Narrow the question: a shorter time frame, fewer columns, a sum instead of rows",
+)
+REPORTS_UNAVAILABLE: Final = ErrorCode(
+    "reports_unavailable",
+    (503,),
+    "Reports are not available: retry",
+    "The reports process is starting, busy, or cannot read the lake",
+    REPEAT_LATER,
+)
 LOG_UNAVAILABLE: Final = ErrorCode(
     "log_unavailable",
     (503,),
@@ -379,21 +417,33 @@ CATALOGUE: Final[Mapping[str, ErrorCode]] = {
     each.code: each
     for each in (
         *(VALIDATION_ERROR, MISSING_BODY, INVALID_JSON, AMOUNT_NOT_ALLOWED, AMOUNT_REQUIRED, NOT_ACCEPTED_BY_PAYGOV),
+        BAD_STATEMENT,
         *(UNREADABLE_REQUEST, NOT_REGISTERED, NOT_SIGNED, MISSING_PRINCIPAL, NOT_THIS_MACHINE, NOT_AUTHORIZED),
         *(
             NO_OVERVIEW,
+            NO_REPORTS,
+            NO_SQL,
             ORIGIN_NOT_ALLOWED,
             ROUTE_NOT_FOUND,
             TOKEN_NOT_FOUND,
             REFERENCE_NOT_FOUND,
             ATTEMPT_NOT_FOUND,
+            REPORT_NOT_FOUND,
             WRONG_METHOD,
         ),
         *(REQUEST_TOO_SLOW, ALREADY_PAID, STILL_SETTLING, ALREADY_PROCESSING, DIFFERS, LOST_RACE, RULE_REFUSED),
         *(TOO_MANY_ATTEMPTS, METADATA_ERASED, NOT_RESOLVABLE, NOT_REVERSIBLE),
-        *(TOKEN_USED, TOKEN_EXPIRED, SIBLING_LIVE, TOO_LARGE, TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND),
+        *(
+            TOKEN_USED,
+            TOKEN_EXPIRED,
+            SIBLING_LIVE,
+            TOO_LARGE,
+            QUESTION_TOO_LARGE,
+            TOO_MANY_AT_ONCE,
+            TOO_MANY_PER_SECOND,
+        ),
         *(HEAD_TOO_LARGE, UNEXPECTED, NO_TOKEN, PAYGOV_REFUSED, OUTCOME_UNKNOWN, STORE_UNAVAILABLE),
-        *(STORE_OUTCOME_UNKNOWN, LOG_UNAVAILABLE, TOO_BUSY, NOTHING_SENT, IN_DOUBT_SINCE_RESTORE),
+        *(STORE_OUTCOME_UNKNOWN, LOG_UNAVAILABLE, REPORTS_UNAVAILABLE, TOO_BUSY, NOTHING_SENT, IN_DOUBT_SINCE_RESTORE),
     )
 }
 """Every code → its row, by HTTP status."""

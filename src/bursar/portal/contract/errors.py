@@ -9,6 +9,7 @@
     ├── Conflict              409   another call or attempt is under way: ask ``details``, retry later
     ├── Gone                  410   this token can never be processed again
     ├── TooLarge              413   the body is over ``BODY_BYTES_MAX``
+    ├── Unanswerable          422   a question to the reports that needs more time or memory than it may
     ├── TooMany               429   over the client's limits, with Retry-After
     ├── HeadTooLarge          431   the request line and the headers are too large
     ├── Unexpected            500   a bug of the portal; the log has the trace, the caller does not
@@ -165,6 +166,12 @@ class TooLarge(PortalError):
     """The body is over ``BODY_BYTES_MAX``: 413."""
 
     status = 413
+
+
+class Unanswerable(PortalError):
+    """A question to the reports needs more time or memory than it may: 422."""
+
+    status = 422
 
 
 class TooMany(PortalError):

@@ -119,6 +119,38 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "order": "desc",
         "total": 3,
     },
+    "SqlRequest": {
+        "statement": "SELECT fee, count(*) AS attempts FROM payments WHERE status = $status GROUP BY fee",
+        "parameters": {"status": "processed"},
+    },
+    "Answer": {
+        "columns": ["fee", "attempts"],
+        "types": ["VARCHAR", "BIGINT"],
+        "rows": [{"fee": "PETITION_FILING_FEE", "attempts": 210}],
+        "asOf": _PAID_AT,
+        "cut": False,
+    },
+    "ReportAnswer": {
+        "name": "fees_by_month",
+        "question": "How many payments of each fee were started in each month?",
+        "columns": ["fee", "attempts"],
+        "types": ["VARCHAR", "BIGINT"],
+        "rows": [{"fee": "PETITION_FILING_FEE", "attempts": 210}],
+        "asOf": _PAID_AT,
+        "cut": False,
+    },
+    "Reports": {
+        "reports": [
+            {
+                "name": "failed_above",
+                "question": "Which failed payments were above an amount?",
+                "parameters": [
+                    {"name": "above", "kind": "DECIMAL", "default": "0", "meaning": "an amount in US dollars"}
+                ],
+                "columns": [{"name": "amount", "unit": "USD", "meaning": "amounts that were not collected"}],
+            }
+        ]
+    },
     "Health": {
         "status": "healthy",
         "environment": "prod",

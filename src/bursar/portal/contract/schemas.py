@@ -272,6 +272,67 @@ TRANSACTION_LOG: Final[Schema] = {
         },
     },
 }
+SQL_REQUEST: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["statement"],
+    "properties": {
+        "statement": {
+            "type": "string",
+            "minLength": 1,
+            "description": "One SELECT; `$name` is a parameter.",
+            "examples": ["SELECT fee, count(*) AS attempts FROM payments WHERE status = $status GROUP BY fee"],
+        },
+        "parameters": {
+            "type": "object",
+            "maxProperties": 50,
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+            "examples": [{"status": "processed"}],
+        },
+    },
+}
+_COLUMNS: Final[Schema] = {"type": "array", "items": {"type": "string"}}
+ANSWER: Final[Schema] = {
+    "type": "object",
+    "required": ["columns", "types", "rows", "asOf", "cut"],
+    "properties": {
+        "columns": _COLUMNS,
+        "types": {**_COLUMNS, "description": "The SQL type of each column."},
+        "rows": {"type": "array", "items": {"type": "object"}, "description": "Money and times are text."},
+        "totals": {"type": "object", "description": "Of a report: the sums of its rows, unless `cut`."},
+        "asOf": _TIMESTAMP,
+        "cut": {"type": "boolean", "description": "Whether there are more rows than an answer may have."},
+    },
+}
+REPORT_ANSWER: Final[Schema] = {
+    "allOf": [
+        {"$ref": "#/components/schemas/Answer"},
+        {
+            "type": "object",
+            "required": ["name", "question"],
+            "properties": {"name": {"type": "string"}, "question": {"type": "string"}},
+        },
+    ]
+}
+REPORTS: Final[Schema] = {
+    "type": "object",
+    "required": ["reports"],
+    "properties": {
+        "reports": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "question", "parameters", "columns"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "question": {"type": "string"},
+                    "parameters": {"type": "array", "items": {"type": "object"}},
+                    "columns": {"type": "array", "items": {"type": "object"}},
+                },
+            },
+        }
+    },
+}
 
 COMPONENTS: Final[dict[str, Schema]] = {
     "InitRequest": INIT_REQUEST,
@@ -288,4 +349,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Transactions": TRANSACTIONS,
     "StatusCounts": STATUS_COUNTS,
     "TransactionLog": TRANSACTION_LOG,
+    "SqlRequest": SQL_REQUEST,
+    "Answer": ANSWER,
+    "Reports": REPORTS,
+    "ReportAnswer": REPORT_ANSWER,
 }

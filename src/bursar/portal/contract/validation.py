@@ -24,7 +24,7 @@ from bursar.portal.contract.error_catalogue import (
     VALIDATION_ERROR,
 )
 from bursar.portal.contract.errors import InvalidRequest, Problem, TooLarge
-from bursar.portal.contract.schemas import BODY_BYTES_MAX, INIT_REQUEST, PROCESS_REQUEST, UUID_V4, Schema
+from bursar.portal.contract.schemas import BODY_BYTES_MAX, INIT_REQUEST, PROCESS_REQUEST, SQL_REQUEST, UUID_V4, Schema
 
 NUMBER_CHARS_MAX: Final = 100
 EXPONENT_MAX: Final = 400  # a double's range; 1e999999999 would cost memory for its zeros
@@ -89,6 +89,17 @@ def read_process(body: bytes) -> str:
     return str(sent["token"])
 
 
+def read_sql(body: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the statement and its parameters in the request ``body`` of ``POST /sql``. Raises as :func:`read_init`."""
+    sent = read_json(body)
+    problems = _problems("sql", sent)
+    if problems:
+        raise InvalidRequest(VALIDATION_ERROR, problems)
+    return str(sent["statement"]), {
+        name: str(value) if isinstance(value, Decimal) else value for name, value in sent.get("parameters", {}).items()
+    }
+
+
 def read_reference(text: str) -> str | None:
     """Return ``text`` as a reference (UUID v4, lower case), or None if it is not one."""
     return normal_reference(text) if _UUID_V4.fullmatch(text) else None
@@ -131,7 +142,7 @@ def _problems(request: str, value: object) -> list[Problem]:
     return [problem(each.path, each.message, each.code) for each in schema_problems(validator, value)]
 
 
-_REQUESTS: Final[Mapping[str, Schema]] = {"init": INIT_REQUEST, "process": PROCESS_REQUEST}
+_REQUESTS: Final[Mapping[str, Schema]] = {"init": INIT_REQUEST, "process": PROCESS_REQUEST, "sql": SQL_REQUEST}
 
 
 @cache

@@ -4,8 +4,8 @@ No body holds the token of an attempt except the answer to init: the token is as
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import iso_ms
 from bursar.payments.obligation_view import ObligationView
@@ -21,6 +21,12 @@ from bursar.portal.contract.answers import (
     StatusCounts,
 )
 
+if TYPE_CHECKING:
+    from bursar.reports.named_reports import NamedReport
+    from bursar.reports.sql.answer import SqlAnswer
+
+JSON_INTEGER_MAX: Final = (1 << 63) - 1
+"""A larger whole number, such as a sum of a HUGEINT, is text: readers of JSON would round it."""
 RETURN_CODE_DIGITS_MAX: Final = 9
 """Pay.gov's return codes have fewer digits. A longer one stays text."""
 
@@ -201,3 +207,50 @@ def _text(value: Any) -> str:
 
 def _without_none(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
+
+
+def answer_json(answer: "SqlAnswer", report: "NamedReport | None" = None) -> dict[str, Any]:
+    """Return an answer in SQL as JSON. A ``report`` has its times in New York, and totals unless the answer is cut."""
+    from bursar.reports.output.head import NO_SUBJECT, AnswerHead, Totals
+    from bursar.reports.output.values import json_value
+
+    head = AnswerHead.of(answer, NO_SUBJECT if report is None else report.subject({}))
+    totals = Totals(head)
+    totals.add(answer.rows)
+    summed = {"totals": json_value(totals.by_name())} if totals.has_any and not answer.cut else {}
+    return {
+        "columns": list(head.names),
+        "types": list(answer.types),
+        "rows": [{name: _exact(json_value(value, head.zone)) for name, value in row.items()} for row in answer.dicts()],
+        **summed,
+        "asOf": iso_ms(answer.as_of),
+        "cut": answer.cut,
+    }
+
+
+def _exact(value: Any) -> Any:
+    """Return ``value`` with whole numbers beyond 64 bits as text, at any depth."""
+    if isinstance(value, list):
+        return [_exact(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _exact(each) for name, each in value.items()}
+    return str(value) if isinstance(value, int) and abs(value) > JSON_INTEGER_MAX else value
+
+
+def report_list_json(reports: "Iterable[NamedReport]") -> dict[str, Any]:
+    """Return the named reports as JSON: name, question, parameters and columns with their units."""
+    return {
+        "reports": [
+            {
+                "name": each.name,
+                "question": each.question,
+                "parameters": [
+                    {"name": one.name, "kind": one.kind, "default": one.default, "meaning": one.meaning}
+                    for one in each.parameters
+                    if one.name != "client"
+                ],
+                "columns": [{"name": one.name, "unit": one.unit, "meaning": one.meaning} for one in each.columns],
+            }
+            for each in reports
+        ]
+    }

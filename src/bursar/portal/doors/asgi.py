@@ -35,6 +35,7 @@ from bursar.web.refusals import HEAD_BYTES_MAX, RefusalReason, RefusalReply
 
 if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
+    from bursar.reports.port import Answers
 
 REQUEST_ID_CHARS_MAX: Final = 64
 HEADERS_MAX: Final = 100
@@ -109,13 +110,35 @@ class PortalApp:
             if len(scope["headers"]) > HEADERS_MAX:
                 raise HeadTooLarge(_HEAD_TOO_LARGE)
             call.body = await self._body(call.headers, receive)
-            reply = await self.application.handle(call)
+            reply = await self._handled(call, receive)
         except (HeadTooLarge, TooLarge, TooSlow) as error:
             refused = self.application.refuse(call, error)
             reply = refused._replace(headers={**refused.headers, "connection": "close"})  # its body may still arrive
         except _Disconnected:
             return
         await _send(reply, call, send)
+
+    async def _handled(self, call: Call, receive: Receive) -> Reply:
+        """Return the reply. Raises :class:`_Disconnected` for an endpoint that ends with its caller."""
+        if not self._ends_with_caller(call):
+            return await self.application.handle(call)
+        work = asyncio.ensure_future(self.application.handle(call))
+        left = asyncio.ensure_future(_until_disconnected(receive))
+        try:
+            await asyncio.wait({work, left}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise _Disconnected
+            return work.result()
+        finally:
+            for task in (work, left):
+                task.cancel()
+            await asyncio.gather(work, left, return_exceptions=True)
+
+    def _ends_with_caller(self, call: Call) -> bool:
+        try:
+            return self.application.routes.find(call.method, call.path)[0].ends_with_caller
+        except (NotFound, MethodNotAllowed):
+            return False
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         if self._body_timeout_s is None:
@@ -165,6 +188,7 @@ def portal_app(
     authenticate: Authenticate,
     *,
     log: TransactionLog | None = None,
+    reports: "Answers | None" = None,
     metrics: "Metrics | None" = None,
     limits: Limits | None = None,
     others: AsgiApp | None = None,
@@ -174,17 +198,17 @@ def portal_app(
 ) -> PortalApp:
     """Return the portal as an ASGI application.
 
-    log: answers the dashboard's endpoints, which are not served without it. metrics: counts requests and answers
-    /metrics; pass it to the portal as its observer too. limits: each client's limits; the default is
-    :class:`~bursar.portal.api.rate_limits.ClientLimits`. others: the application for other paths, which are a 404 in
-    JSON without it. others_below: others gets only ``/`` and the paths that begin so. body_timeout_s: how long a body
-    may take; None for a server that limits the time itself. cors_origins: the origins whose pages may read the answers
-    of the dashboard's endpoints.
+    log: answers the dashboard's endpoints, which are not served without it. reports: answer /sql and /reports, which
+    are not served without them. metrics: counts requests and answers /metrics; pass it to the portal as its observer
+    too. limits: each client's limits; the default is :class:`~bursar.portal.api.rate_limits.ClientLimits`. others: the
+    application for other paths, which are a 404 in JSON without it. others_below: others gets only ``/`` and the paths
+    that begin so. body_timeout_s: how long a body may take; None for a server that limits the time itself.
+    cors_origins: the origins whose pages may read the answers of the dashboard's endpoints.
     """
     application = Application(
         portal,
         authenticate,
-        endpoints=all_endpoints(log, metrics),
+        endpoints=all_endpoints(log, metrics, reports=reports),
         limits=limits or ClientLimits(portal.clock),
         observer=metrics,
     )
@@ -247,6 +271,11 @@ async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
         if not message.get("more_body", False):
             return chunk if not chunks else b"".join([*chunks, chunk])
         chunks.append(chunk)
+
+
+async def _until_disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _send(reply: Reply, call: Call, send: Send) -> None:

@@ -282,7 +282,7 @@ def _rows_of_client(select: str, client: str | None) -> str:
     """Return the SELECT with the rows of ``client`` alone.
 
     DuckDB moves conditions of the statement towards the tables, where they would run on rows of other clients, and an
-    error there would reveal them. It moves no condition past a LIMIT.
+    error there would show that such rows exist. It moves no condition past a LIMIT.
     """
     return select if client is None else f"SELECT * FROM ({select}) WHERE client = {_quoted(client)} LIMIT {_EVERY_ROW}"
 

@@ -1,0 +1,118 @@
+"""Define the endpoints for questions, ``POST /sql`` and ``GET /reports[/NAME]``. A door with reports serves them."""
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from bursar.portal.api.endpoints import Endpoint, EndpointParameter
+from bursar.portal.contract.error_catalogue import (
+    BAD_STATEMENT,
+    INVALID_JSON,
+    MISSING_BODY,
+    NO_REPORTS,
+    NO_SQL,
+    QUESTION_TOO_LARGE,
+    REPORT_NOT_FOUND,
+    REPORTS_UNAVAILABLE,
+    VALIDATION_ERROR,
+)
+from bursar.portal.contract.errors import InvalidRequest
+from bursar.portal.contract.messages import Call, Reply, json_reply
+from bursar.portal.contract.validation import problem, read_sql
+from bursar.portal.contract.views import answer_json, report_list_json
+from bursar.portal.use_cases.portal import Portal
+from bursar.portal.use_cases.questions import ask_report, ask_sql, list_reports
+
+if TYPE_CHECKING:
+    from bursar.reports.port import Answers
+
+PARAMETERS_MAX: Final = 20
+_LIMITS: Final = (QUESTION_TOO_LARGE, REPORTS_UNAVAILABLE)
+_TEXT: Final = {"type": "string", "maxLength": 256}
+_PARAMETERS: Final = (
+    EndpointParameter("name", "path", {"type": "string"}, "A name of `GET /reports`."),
+    EndpointParameter("since", "query", _TEXT, "The first day in New York: 2026-10-01, or -90 for 90 days ago."),
+    EndpointParameter("until", "query", _TEXT, "The last day in New York."),
+    EndpointParameter("month", "query", _TEXT, "A whole month, 2026-10, instead of since and until."),
+    EndpointParameter("fee", "query", _TEXT, "Only this fee."),
+)
+
+
+def question_endpoints(reports: "Answers") -> tuple[Endpoint, ...]:
+    """Return the endpoints over ``reports``."""
+
+    async def _sql(portal: Portal, call: Call) -> Reply:
+        statement, parameters = read_sql(call.body)
+        answer = await ask_sql(reports, call.client, statement, parameters, call.request_id)
+        return json_reply(answer_json(answer))
+
+    async def _reports(portal: Portal, call: Call) -> Reply:
+        return json_reply(report_list_json(list_reports(call.client)))
+
+    async def _report(portal: Portal, call: Call) -> Reply:
+        report, answer = await ask_report(
+            portal, reports, call.client, call.values["name"], read_parameters(call.query)
+        )
+        return json_reply({"name": report.name, "question": report.question, **answer_json(answer, report)})
+
+    return (
+        Endpoint(
+            "POST",
+            "/sql",
+            "askSql",
+            "Ask one SELECT about the caller's own payments",
+            _sql,
+            {200: "Answer"},
+            errors=(VALIDATION_ERROR, MISSING_BODY, INVALID_JSON, BAD_STATEMENT, NO_SQL, *_LIMITS),
+            request="SqlRequest",
+            ends_with_caller=True,
+            description=(
+                "The tables are those of docs/reports.md, with the rows of the caller alone. The answer has at most "
+                "10,000 rows, and `cut` says whether there are more. The statement is in the portal's access log."
+            ),
+        ),
+        Endpoint(
+            "GET",
+            "/reports",
+            "getReports",
+            "The named reports, with their parameters and columns",
+            _reports,
+            {200: "Reports"},
+            errors=(NO_REPORTS,),
+        ),
+        Endpoint(
+            "GET",
+            "/reports/{name}",
+            "getReport",
+            "A named report over the caller's own payments",
+            _report,
+            {200: "ReportAnswer"},
+            errors=(VALIDATION_ERROR, REPORT_NOT_FOUND, BAD_STATEMENT, NO_REPORTS, *_LIMITS),
+            parameters=_PARAMETERS,
+            ends_with_caller=True,
+            description="Every other parameter of the report may be given in the query too.",
+        ),
+    )
+
+
+def read_parameters(query: str) -> dict[str, str]:
+    """Return the parameters of a report in ``query``; ``month`` is since and until. Raises ``InvalidRequest``."""
+    from bursar.reports.errors import BadParameter
+    from bursar.reports.report_parameters import month_days
+
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX, errors="replace")
+    except ValueError:
+        raise InvalidRequest(VALIDATION_ERROR, [problem([], "the query cannot be read", "malformed")]) from None
+    given: dict[str, str] = {}
+    for name, text in pairs:
+        values = {name: text}
+        if name == "month":
+            try:
+                values = dict(zip(("since", "until"), month_days(text), strict=True))
+            except BadParameter as error:
+                raise InvalidRequest(VALIDATION_ERROR, [problem(["month"], str(error), "parameter")]) from None
+        for each in values:
+            if each in given:
+                raise InvalidRequest(VALIDATION_ERROR, [problem([each], "is given twice", "repeated")])
+        given |= values
+    return given
