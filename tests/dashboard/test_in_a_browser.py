@@ -1,8 +1,10 @@
 """The pages in a real browser: keys, filters without a reload, narrow screens, both themes and languages, print."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from bursar.dashboard.sign_in.accounts import Account
@@ -12,14 +14,14 @@ from tests.support.dashboard.served import NEEDS_BROWSER, Served, open_browser, 
 
 pytestmark = NEEDS_BROWSER
 EVERYONE = Account("ada", EVERY_ROLE, "x")
-PATHS = ("/dashboard/transactions", "/dashboard/transactions?status=failed&q=4019", "/dashboard/nowhere")
 
 
-async def fill(office: Office) -> None:
+async def fill(office: Office) -> dict[str, Any]:
     await office.fill(70)
     await office.initiated(
         "NONATTORNEY_EXAM_REGISTRATION_FEE", "250.00", email="a@example.com", fullName=HOSTILE, accessCode="x"
     )
+    return {"portal": office.portal(), "sandbox": office.sandbox()}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,19 @@ def browser() -> Iterator[Browser]:
 
 def all_paths(running: Served) -> list[str]:
     last = running.office.attempts[-1]
-    return [*PATHS[:2], f"/dashboard/payments/{last.client}/{last.reference}"]
+    paid = next(each for each in running.office.attempts if each.status == "processed")
+    return [
+        "/dashboard/",
+        "/dashboard/?period=last_quarter",
+        "/dashboard/transactions",
+        "/dashboard/transactions?status=failed&q=4019",
+        "/dashboard/transactions?min=abc",
+        "/dashboard/attention",
+        "/dashboard/sandbox",
+        "/dashboard/sign-in",
+        *(f"/dashboard/attempts/{paid.agency_tracking_id}/{action}" for action in ("resolve", "reversal", "refund")),
+        f"/dashboard/payments/{last.client}/{last.reference}",
+    ]
 
 
 def test_a_filter_changes_the_totals_and_the_url_without_a_reload(browser: Browser, running: Served) -> None:
@@ -153,3 +167,23 @@ def test_a_first_visit_loads_little(browser: Browser, running: Served) -> None:
         page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
         page.goto("/dashboard/transactions", wait_until="networkidle")
         assert 50_000 < sum(sizes) < 250_000
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_axe_finds_no_violation(browser: Browser, running: Served, theme: str, language: str) -> None:
+    """Check the rules of WCAG 2.2 A and AA on every page, with menus closed and open."""
+    found: dict[str, list[str]] = {}
+    with open_page(browser, running, theme=theme, language=language) as page:
+        for path in all_paths(running):
+            page.goto(path)
+            for details in page.locator("details").all():
+                details.evaluate("each => { each.open = true; }")
+            report = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+            violations = report.response["violations"]
+            found[path] = [
+                f"{each['id']}: {node['html'][:140]} {node['failureSummary'][:200]}"
+                for each in violations
+                for node in each["nodes"]
+            ]
+    assert {path: problems for path, problems in found.items() if problems} == {}
