@@ -26,7 +26,7 @@ class Version(NamedTuple):
     item: Item | None
 
 
-class Difference(NamedTuple):
+class ImagePair(NamedTuple):
     """An item that differs between two instants; None for no item."""
 
     old: Item | None
@@ -48,7 +48,7 @@ def item_versions(path: str, table_name: str, key: Sequence[str]) -> list[Versio
         return versions if versions[0].item is not None else versions[1:]
 
 
-def differences(path: str, table_name: str, earlier: float, later: float) -> Iterator[Difference]:
+def differences(path: str, table_name: str, earlier: float, later: float) -> Iterator[ImagePair]:
     """Yield the items that differ between two instants (epoch s), in the keys' order. Raises :class:`PastRefused`."""
     with _past_of(path, table_name) as (storage, table, history):
         recovery = recovery_of(table)
@@ -58,7 +58,7 @@ def differences(path: str, table_name: str, earlier: float, later: float) -> Ite
         with storage.scratch_on_disk(), storage.snapshot():
             for change in changes_between(storage, table, history, micros(earlier), micros(later)):
                 if change.old != change.new:
-                    yield Difference(_loaded(change.old), _loaded(change.new))
+                    yield ImagePair(_loaded(change.old), _loaded(change.new))
 
 
 def parse_instant(text: str, now: float) -> float:
