@@ -25,6 +25,7 @@ from bursar.dynamo import AsyncEngine
 from bursar.dynamo.tools.bulk_fill import RowMaker, TableDefinition
 from bursar.paygov.simulator import Books
 from bursar.payments.ledger.ledger import Ledger
+from bursar.payments.records import attempt_from_item
 from bursar.settings import Settings
 from bursar.startup import CannotStart
 
@@ -151,3 +152,10 @@ async def counted(settings: Settings) -> int:
     async with Composition(settings, creates_store=False) as parts:
         answer = await (await parts.reports()).sql("SELECT count(*) FROM payments")
         return int(answer.rows[0][0])
+
+
+def test_the_sweeper_is_not_late_for_a_settled_debit_when_the_history_ends(folder: Path) -> None:
+    items = [json.loads(item) for _, _, item in items_of(folder / "data" / "bursar.db")]
+    attempts = [attempt_from_item(item) for item in items if item["kind"]["S"] == "attempt"]
+    due = [each.due_at for each in attempts if each.status == "processed" and each.due_at is not None]
+    assert min(due) > end_of(PLAN.until)

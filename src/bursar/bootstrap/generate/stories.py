@@ -95,6 +95,7 @@ class Stories:
                 self._clock.wait(self._draw.uniform(60.0, 2 * DAY_S))
             if attempt is not None:
                 await self._afterwards(attempt)
+                await self._watch(await self._ledger.reread(attempt))
         except HistoryEnds:
             return
 
@@ -167,6 +168,15 @@ class Stories:
             await self._ledger.reversals.record(attempt, report, actor="operator")
         elif chance > 0.993:
             await self._refund(attempt)
+
+    async def _watch(self, attempt: Attempt) -> None:
+        """Ask whether a settled debit came back, as the sweeper does, until the watch ends."""
+        policy = self._ledger.due_policy
+        while attempt.due_at is not None:
+            self._clock.set(max(attempt.due_at, self._clock.now))
+            now = self._clock.now
+            due_at = None if now >= policy.return_watch_ends_at(attempt) else policy.next_return_poll_at(attempt, now)
+            attempt = await self._ledger.set_due(attempt, due_at, refreshed_at=now)
 
     async def _returned(self, attempt: Attempt) -> None:
         self._clock.wait(self._draw.uniform(2.0, 30.0) * DAY_S)
