@@ -84,7 +84,7 @@ weaken(
 weaken(
     "no-refund-of-everything",
     "a refund of exactly what is left is refused",
-    "bursar.payments.ledger.reversals:Reversals.request_refund",
+    "bursar.payments.ledger.reversals:Reversals._request",
     "> attempt.amount",
     ">= attempt.amount",
     "payments/ledger/test_reversals.py",

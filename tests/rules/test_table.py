@@ -287,3 +287,21 @@ def test_waits_are_jittered_within_a_bound_that_doubles(monkeypatch: pytest.Monk
     bounds = [0.01, 0.02, 0.04, 0.08, 0.1, 0.1, 0.1, 0.1]
     assert all(0 <= seconds <= bound for seconds, bound in zip(slept, bounds, strict=True))
     assert len(set(slept)) == len(slept)
+
+
+class PagingStore(PlainStore):
+    """A store whose queries return one item a page, as DynamoDB does beyond 1 MB."""
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return await super().call(operation, {**request, "Limit": 1} if operation == "Query" else request)
+
+
+@pytest.mark.parametrize("begins", ["", "line"])
+def test_a_partition_is_read_to_its_last_page(begins: str) -> None:
+    store = PagingStore()
+    ruled_table = ruled(store, ORDERS)
+    finish(ruled_table.write([Put(order()), *(Put(line(number=number)) for number in range(1, 4))]))
+    found = finish(ruled_table.partition({"S": "a"}, begins))
+    whole = [each for (_, sort), each in sorted(store.items().items()) if sort.startswith(begins)]
+    assert found == whole
+    assert len(found) == (4 if not begins else 3)

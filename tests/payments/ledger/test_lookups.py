@@ -178,6 +178,17 @@ async def test_bookkeeping_is_no_change(ledger: Ledger, start: Start, wall: Wall
     assert [record async for record in ledger.changes(wall.now, wall.now + 10)] == []
 
 
+async def test_changes_of_one_hour_are_in_the_order_of_their_times(ledger: Ledger, start: Start, wall: Wall) -> None:
+    began, attempt = wall.now, await start()
+    wall.pass_s(1)
+    attempt = await ledger.record_token(attempt, "t" * 32)
+    wall.pass_s(1)
+    await ledger.take_lease(attempt, "one", 30)
+    events = [e.seq async for e in ledger.changes(began, wall.now + 1) if isinstance(e, Event)]
+    newest = [e.seq async for e in ledger.changes(began, wall.now + 1, newest_first=True) if isinstance(e, Event)]
+    assert (events, newest) == ([1, 2, 3], [3, 2, 1])
+
+
 async def test_a_span_is_bounded(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="until - since: must be at most"):
         [record async for record in ledger.changes(0.0, CHANGES_SPAN_MAX_S + 1.0)]

@@ -8,8 +8,10 @@ from bursar.payments.ledger.restores import BY_OPERATOR
 from bursar.portal.contract.errors import Conflict, InvalidRequest
 from bursar.portal.upkeep.attention import TEXT_CHARS_MAX
 from bursar.portal.upkeep.restored import NOTHING_TO_CLEAR, clear, lost_collections, mark_restored
+from bursar.portal.upkeep.sweep import sweep
+from bursar.portal.use_cases.portal import TOKEN_GRACE_S
 from bursar.portal.use_cases.restore_watch import READ_AGAIN_AFTER_S
-from tests.support.portal.stage import Stage, on_stage
+from tests.support.portal.stage import HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 
 
@@ -57,3 +59,26 @@ async def test_only_collections_without_an_attempt_are_lost(stage: Stage) -> Non
         ("another-system", "P3"),
     ]
     assert await lost_collections(stage.portal, charged) == [("b00000000000000000000", "P2")]
+
+
+@on_stage
+async def test_payments_that_began_after_the_restore_do_not_keep_the_mark(stage: Stage) -> None:
+    await stage.restore_and_mark(stage.backup())
+    await asyncio.sleep(TOKEN_GRACE_S)
+    await stage.init()
+    claimed = await stage.attempt(await stage.init())
+    await stage.ledger.take_lease(claimed, "a process", 90.0)
+    [mark] = await clear(stage.portal, by="Ada", reason="compared")
+    assert not mark.covers(claimed)
+
+
+@on_stage
+async def test_a_complete_that_may_be_under_way_keeps_the_mark(stage: Stage) -> None:
+    claimed = await stage.ledger.take_lease(await stage.attempt(await stage.paid()), "a dead process", HOUR_S)
+    await stage.restore_and_mark(stage.backup())
+    with pytest.raises(Conflict, match=claimed.agency_tracking_id):
+        await clear(stage.portal, by="Ada", reason="compared")
+    assert (await stage.ledger.restores.read()).open_mark is not None
+    await asyncio.sleep(2 * HOUR_S)
+    await sweep(stage.portal)
+    assert len(await clear(stage.portal, by="Ada", reason="compared")) == 1

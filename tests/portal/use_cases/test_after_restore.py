@@ -391,6 +391,21 @@ async def test_an_operator_cannot_clear_the_mark_before_the_sweeper_was_there(st
     assert len(await clear(stage.portal, by="Ada", reason="compared")) == 1
 
 
+@on_stage(lookups=("details",), confirmed=())
+async def test_a_failed_collection_does_not_decide_for_a_lookup_that_cannot_say_none(stage: Stage) -> None:
+    reference = stage.reference()
+    token = await stage.paid(outcome="Failed", reference=reference)
+    backup = stage.backup()
+    assert (await stage.process(token)).status == "failed"
+    await stage.restore_and_mark(backup)
+    await asyncio.sleep(TOKEN_GRACE_S)
+    for _ in range(2):
+        with pytest.raises(InDoubt, match="an operator must compare"):
+            await stage.init(reference)
+        [attempt] = await attempts_at(stage, reference)
+        assert (attempt.status, attempt.transaction_status) == ("failed", "Failed")
+
+
 @on_stage(query=False)
 async def test_a_lost_charge_supersedes_an_attempt_in_doubt(stage: Stage) -> None:
     reference = stage.reference()

@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
 from bursar.dynamo import StoreUnreachable
 from bursar.paygov import Fault
 from bursar.payments import Attempt, AttemptMoved, LedgerBusy, Outcome
-from bursar.portal.contract.errors import BadGateway, GatewayTimeout
+from bursar.portal.contract.errors import BadGateway, GatewayTimeout, PortalError
 from bursar.portal.upkeep.attention import attention
 from bursar.portal.use_cases.completion import complete
 from tests.support.portal.stage import Stage, on_stage
@@ -81,6 +82,18 @@ async def test_a_definite_answer_is_recorded_even_when_the_lease_was_lost_meanwh
     await asyncio.sleep(5)
     await stage.ledger.record_unknown(claimed, "somebody thought it lost")
     assert (await completing).status == "processed"
+
+
+@on_stage
+async def test_a_charge_that_cannot_be_recorded_calls_a_person(stage: Stage) -> None:
+    token = await stage.paid()
+
+    async def moved(attempt: Attempt, outcome: Outcome, **_: object) -> Attempt:
+        raise AttemptMoved(attempt)
+
+    with patch.object(stage.ledger, "record_outcome", moved), pytest.raises((AttemptMoved, PortalError)):
+        await stage.process(token)
+    assert (stage.charges(), set(stage.watcher.alerts)) == (1, {"not recorded"})
 
 
 @on_stage

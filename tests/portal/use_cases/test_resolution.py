@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from bursar.paygov.simulator import SimulatorSettings
+from bursar.paygov.simulator.books import Entry
 from bursar.payments import Outcome
 from bursar.portal.contract.errors import BadGateway, Conflict, GatewayTimeout
 from bursar.portal.upkeep.attention import CLOCK_SET_BACK, NO_LOOKUP, acknowledge, attention
@@ -249,6 +250,27 @@ def test_a_payment_does_not_fail_while_another_collection_of_it_takes_money(
     scene(write_path)
 
 
+@pytest.mark.parametrize("word", ["Received", "Submitted", "Pending", "Waiting"])
+def test_a_bounced_payment_waits_while_another_collection_of_it_is_still_settling(
+    write_path: WritePath, word: str
+) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        token, other = await _pending_with_a_second_collection(stage, "ACH", stage.reference())
+        honest = stage.simulator.status
+
+        def status(entry: Entry) -> str:
+            return word if entry.paygov_tracking_id == other else honest(entry)
+
+        stage.simulator.status = status
+        await _sweep_for(stage, DAY_S, every_s=1800.0)
+        attempt = await stage.attempt(token)
+        reported = await stage.ledger.contradictions.of(attempt.agency_tracking_id)
+        assert (attempt.status, [each.reported_status for each in reported]) == ("pending", ["pending"])
+
+    scene(write_path)
+
+
 @on_stage
 async def test_a_payment_fails_once_every_collection_of_it_has_failed(stage: Stage) -> None:
     token, other = await _pending_with_a_second_collection(stage, "ACH", stage.reference())
@@ -300,6 +322,20 @@ async def test_nothing_is_completed_or_ended_while_a_killed_process_may_be_alive
     await asyncio.sleep(15)
     await sweep(stage.portal)
     assert ((await stage.attempt(token)).status, stage.charges()) == ("processed", 1)
+
+
+@on_stage
+async def test_nothing_ends_under_a_lease_also_when_the_token_has_been_dead_for_long(stage: Stage) -> None:
+    token = await stage.init()
+    await stage.ledger.take_lease(await stage.attempt(token), "a process before the clock was set back", 6 * HOUR_S)
+    for _ in range(5):
+        await asyncio.sleep(HOUR_S)
+        await sweep(stage.portal)
+        assert (await details(stage.portal, DAWSON, (await stage.attempt(token)).reference)).status == "pending"
+    assert (await stage.attempt(token)).status == "processing"
+    await asyncio.sleep(2 * HOUR_S)
+    await sweep(stage.portal)
+    assert (await stage.attempt(token)).status == "failed"
 
 
 @on_stage(query=False)

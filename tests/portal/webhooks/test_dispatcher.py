@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from bursar.portal.webhooks.dispatcher import Dispatcher, DispatchReport
+from bursar.portal.webhooks.dispatcher import CATCH_UP_S, OVERLAP_S, Dispatcher, DispatchReport
 from bursar.portal.webhooks.queue import WebhookQueue
 from bursar.portal.webhooks.sender import NotDelivered, ReceiverReply
 from bursar.portal.webhooks.signing import SIGNATURE_HEADER, verified
@@ -230,6 +230,49 @@ async def test_payments_of_other_clients_are_not_delivered(stage: Stage) -> None
         "exams", asked.reference, asked.fee, asked.amount, asked.metadata, asked.url_success, asked.url_cancel
     )
     assert await dispatcher.run_once() == DispatchReport()
+
+
+@on_stage
+async def test_what_waits_for_a_removed_subscription_waits_no_longer(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    await stage.init()
+    receiver.down = True
+    await dispatcher.run_once()
+    assert (await dispatcher.backlog())["waiting"] == 1
+    await asyncio.sleep(HOUR_S)
+    after = Dispatcher(
+        stage.ledger,
+        WebhookQueue(stage.store),
+        Subscriptions([]),
+        receiver,
+        clock=stage.loop.clock,
+        randomness=random.Random(5),
+    )
+    assert await after.run_once() == DispatchReport()
+    assert await after.backlog() == {"waiting": 0, "failing": 0, "dead": 0}
+
+
+@on_stage
+async def test_after_a_long_pause_each_pass_reads_a_bounded_part_of_the_changes(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    spans: list[float] = []
+    changes = stage.ledger.changes
+
+    def noted(since: float, until: float) -> AsyncIterator[object]:
+        spans.append(until - since)
+        return changes(since, until)
+
+    stage.ledger.changes = noted  # type: ignore[assignment]  # a stand-in
+    tokens = []
+    for _ in range(4):
+        await asyncio.sleep(CATCH_UP_S)
+        tokens.append(await stage.init())
+    queued = [(await dispatcher.run_once()).queued for _ in range(6)]
+    assert max(spans) <= CATCH_UP_S + OVERLAP_S + 1
+    assert sum(queued) == 2 * len(tokens)
+    assert max(queued) < 2 * len(tokens)
 
 
 @on_stage
