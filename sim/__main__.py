@@ -17,13 +17,13 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS
-from sim.canaries import CANARIES, Catch, catch
-from sim.matrix import BEHAVIOURS, Cell, cells, play
-from sim.matrix_page import PAGE, key_of, render
-from sim.resolution_times import Cause, summary
+from sim.proof.canaries import CANARIES, Catch, catch
+from sim.proof.matrix import BEHAVIOURS, Cell, cells, play
+from sim.proof.matrix_page import PAGE, key_of, render
+from sim.proof.resolution_times import Cause, summary
+from sim.proof.shrink import shrink
+from sim.proof.sometimes import ENOUGH_SEEDS, SOMETIMES, never_happened, not_listed
 from sim.run import Verdict, simulate
-from sim.shrink import shrink
-from sim.sometimes import ENOUGH_SEEDS, SOMETIMES, never_happened, not_listed
 
 SHRUNK_MAX = 2
 """Failing seeds of one run that are shrunk at once; ``--shrink`` shrinks any other."""
@@ -114,7 +114,7 @@ def _run_many(seeds: range, workers: int) -> int:
     never = never_happened(faults, edges)
     print(f"sometimes: {len(never)} of {SOMETIMES} never happened", *never, sep="\n  ")
     if unlisted := not_listed(faults):
-        print(f"not in sim/sometimes.py: {', '.join(unlisted)}")
+        print(f"not in sim/proof/sometimes.py: {', '.join(unlisted)}")
     return bool(bad) or (bool(never) and len(seeds) >= ENOUGH_SEEDS)
 
 

@@ -10,12 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sim.activity_files import judge_activity_file
-from sim.actors import Application, bills, late_bill
-from sim.fault_switch import ALL_FAULTS, FaultPlan, Strike
-from sim.judge import judge
-from sim.loop import Deadlock, VirtualLoop, run_virtual
-from sim.operators import (
+from sim.actors.applications import Application, bills, late_bill
+from sim.actors.operators import (
     compare_after_restore,
     erase_ended,
     live_attempts,
@@ -23,9 +19,13 @@ from sim.operators import (
     settle_reported,
     take_over,
 )
-from sim.resolution_times import Cause
-from sim.trespass import ask_for_another_amount, trespass
-from sim.weeks_after import LONG_SHARE, weeks_after
+from sim.actors.trespass import ask_for_another_amount, trespass
+from sim.actors.weeks_after import LONG_SHARE, weeks_after
+from sim.faults.fault_switch import ALL_FAULTS, FaultPlan, Strike
+from sim.loop import Deadlock, VirtualLoop, run_virtual
+from sim.proof.activity_files import judge_activity_file
+from sim.proof.judge import judge
+from sim.proof.resolution_times import Cause
 from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
 
 BILLS_MIN, BILLS_MAX = 2, 6

@@ -32,12 +32,10 @@ from bursar.portal.upkeep.sweep_loop import SWEEP_INTERVAL_S, pause_s, run_sweep
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
-from sim.alerts import CountingAlerts
-from sim.backups import backup_of, restore_into, wait_for_a_start
-from sim.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch
-from sim.loop import VirtualLoop
-from sim.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
-from sim.paygov_faults import (
+from sim.faults.backups import backup_of, restore_into, wait_for_a_start
+from sim.faults.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch
+from sim.faults.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
+from sim.faults.paygov_faults import (
     FAULT_SHARES,
     FAULTS,
     LATE_COMPLETE,
@@ -50,10 +48,12 @@ from sim.paygov_faults import (
     OddPayGov,
     Outage,
 )
-from sim.resolution_times import Cause
-from sim.store_changes import Changes, NoticedCompareAndSwap, NoticedStore
-from sim.store_faults import AWAY_S, FaultyCompareAndSwap, FaultyStore
-from sim.weather import Weather
+from sim.faults.store_changes import Changes, NoticedCompareAndSwap, NoticedStore
+from sim.faults.store_faults import AWAY_S, FaultyCompareAndSwap, FaultyStore
+from sim.faults.weather import Weather
+from sim.loop import VirtualLoop
+from sim.proof.alerts import CountingAlerts
+from sim.proof.resolution_times import Cause
 
 TABLE: Final = "payments"
 PAYGOV_TIMEOUT_S: Final = 20.0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sim.planting import function_at, rewritten_code
+from sim.proof.planting import function_at, rewritten_code
 
 Mutate = Callable[[], None]
 RULES: tuple[str, ...] = ("rules",)

@@ -1,6 +1,6 @@
 """The mutants of the payments: fees, clients, records, and the ledger."""
 
-from sim import known_faults
+from sim.proof import known_faults
 from tests.mutants.mutants import weaken
 
 LEDGER = "payments/ledger"

@@ -1,6 +1,6 @@
 """The mutants of the portal's use cases."""
 
-from sim import known_faults
+from sim.proof import known_faults
 from tests.mutants.mutants import weaken
 
 USE_CASES = "portal/use_cases"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tests.mutants.__main__  # noqa: F401 - it has every mutant
-from sim.planting import function_at, rewritten, rewritten_code
+from sim.proof.planting import function_at, rewritten, rewritten_code
 from tests.mutants.mutants import MUTANTS, Mutant, weaken
 
 TESTS = Path(__file__).parents[1]

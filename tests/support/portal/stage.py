@@ -20,7 +20,7 @@ from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.observer import SweepResult
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.process_payment import process_payment
-from sim.backups import backup_of, restore_into
+from sim.faults.backups import backup_of, restore_into
 from sim.loop import VirtualLoop, run_virtual
 from tests.support.write_paths import WritePath, shipped_fees
 

@@ -41,8 +41,8 @@ from bursar.portal.use_cases.portal import Portal
 from bursar.rules import Put
 from bursar.rules import table as ruled_table
 from bursar.rules.transactions import compile as compiling
-from sim import known_faults
-from sim.planting import rewritten
+from sim.proof import known_faults
+from sim.proof.planting import rewritten
 from sim.run import simulate
 
 CATCH_SEEDS_MAX: Final = 200

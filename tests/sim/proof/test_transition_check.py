@@ -4,7 +4,7 @@ import pytest
 
 from bursar.payments.records import Event
 from bursar.payments.status import EDGES, Actor, EventName, Status, edge
-from sim.transition_check import STEPS, steps_outside_the_table
+from sim.proof.transition_check import STEPS, steps_outside_the_table
 
 Step = tuple[EventName, Actor, Status]
 PAID: tuple[Step, ...] = (

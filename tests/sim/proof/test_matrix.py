@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.matrix import BEHAVIOURS, PHASES, SEQUELS, Cell, cells, play
-from sim.matrix_page import PAGE, key_of, read
+from sim.proof.matrix import BEHAVIOURS, PHASES, SEQUELS, Cell, cells, play
+from sim.proof.matrix_page import PAGE, key_of, read
 
 EVERY = 19
 """This test runs one cell of this many; ``python -m sim --matrix`` runs all and writes the page."""

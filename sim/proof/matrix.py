@@ -16,14 +16,14 @@ from bursar.payments.due import TOKEN_AGE_MAX_S
 from bursar.portal.contract.answers import Payment, StartedPayment
 from bursar.portal.upkeep.sweep import SweepReport, sweep
 from bursar.portal.use_cases.portal import LEASE_S, Portal
-from sim.actors import Application, Bill
-from sim.judge import judge
-from sim.lookup_days import NO_LOOKUP, ONLY_QUERY
+from sim.actors.applications import Application, Bill
+from sim.actors.operators import take_over
+from sim.faults.lookup_days import NO_LOOKUP, ONLY_QUERY
+from sim.faults.mortality import Process
+from sim.faults.paygov_faults import Outage
+from sim.faults.weather import Weather
 from sim.loop import VirtualLoop, run_virtual
-from sim.mortality import Process
-from sim.operators import take_over
-from sim.paygov_faults import Outage
-from sim.weather import Weather
+from sim.proof.judge import judge
 from sim.world import Gone, World
 
 REFERENCE: Final = "6f9619ff-8b86-4d01-b42d-00c04fc964ff"

@@ -7,11 +7,11 @@ import pytest
 from bursar.paygov.simulator import Misbehaviour
 from bursar.payments.status import EDGES
 from sim import __main__ as command
-from sim.paygov_faults import FAULTS as PAYGOV_FAULTS
+from sim.faults.paygov_faults import FAULTS as PAYGOV_FAULTS
+from sim.proof.sometimes import EDGE_LINES, FAULTS, NOT_SIMULATED, SOMETIMES, TAKEN_IN_TESTS, never_happened, not_listed
 from sim.run import simulate
-from sim.sometimes import EDGE_LINES, FAULTS, NOT_SIMULATED, SOMETIMES, TAKEN_IN_TESTS, never_happened, not_listed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SEEDS = range(1, 9)
 ALL = dict.fromkeys((*FAULTS, *EDGE_LINES), 1)
 

@@ -1,7 +1,7 @@
 """The judge: an independent model of what must be true at the end. It trusts Pay.gov's books only.
 
 It does not use rules, graphs or ledgers. Its demands are written here a second time, by hand, so that a mistake in the
-product cannot hide itself. Only sim/transition_check.py replays the events through the product's transition table.
+product cannot hide itself. Only transition_check.py replays the events through the product's transition table.
 docs/simulation.md lists the demands.
 """
 
@@ -16,9 +16,9 @@ from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import Attempt, Event
 from bursar.payments.rules import payment_rules
 from bursar.rules.audit.table_audit import audit_table
-from sim.actors import Bill
-from sim.resolution_times import resolution
-from sim.transition_check import edge_line, steps_outside_the_table
+from sim.actors.applications import Bill
+from sim.proof.resolution_times import resolution
+from sim.proof.transition_check import edge_line, steps_outside_the_table
 from sim.world import REOPENING_CLIENT, TABLE, World, catalogue
 
 # The allowed moves, written by hand and not derived from payments.status.

@@ -19,8 +19,8 @@ from bursar.payments.reversals import ReversalReport
 from bursar.portal.contract.errors import PortalError
 from bursar.portal.upkeep.reversals import approve_refund, reject_refund, request_refund, reverse
 from bursar.portal.use_cases.portal import Portal
-from sim.actors import Application, Bill
-from sim.operators import BY, operators_portal
+from sim.actors.applications import Application, Bill
+from sim.actors.operators import BY, operators_portal
 from sim.world import World
 
 LONG_SHARE: Final = 0.25

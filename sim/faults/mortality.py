@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from bursar.dynamo.clients.store import Store
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, WholeItem
 from bursar.paygov.transport import HttpReply, Transport
-from sim.fault_switch import FaultSwitch
-from sim.paygov_faults import operation_of
+from sim.faults.fault_switch import FaultSwitch
+from sim.faults.paygov_faults import operation_of
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from bursar.reports.lake.rows import court_day
 from bursar.reports.reconciliation.mapping import FileMapping
 from bursar.reports.reconciliation.our_payments import PaymentRow, ReversalRow
 from bursar.reports.reconciliation.run import FileDays, reconciled
-from sim.actors import Bill
+from sim.actors.applications import Bill
 from sim.world import World
 
 COMPARED_SHARE: Final = 0.25

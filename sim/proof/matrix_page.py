@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from sim.matrix import BEHAVIOURS, SEQUELS, Cell, Fate
+from sim.proof.matrix import BEHAVIOURS, SEQUELS, Cell, Fate
 
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "faults.md"
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 NO_DEATH: Final = "no death"
 _QUERY: Final = {True: "Pay.gov's query service is available", False: "No query service"}
 _NEW_LINE: Final = "<br>"

@@ -13,8 +13,8 @@ from typing import Any
 from bursar.portal.contract.answers import StartedPayment
 from bursar.portal.contract.errors import Forbidden
 from bursar.portal.use_cases.payment_details import details, events
-from sim.actors import Application, Bill
-from sim.operators import operators_portal
+from sim.actors.applications import Application, Bill
+from sim.actors.operators import operators_portal
 from sim.world import World
 
 

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from bursar.dynamo import DynamoError, Store, StoreOutcomeUnknown, StoreUnreachable
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, Unswapped, WholeItem
-from sim.fault_switch import FaultSwitch
+from sim.faults.fault_switch import FaultSwitch
 
 LATE_S: Final = (0.05, 30.0)
 AWAY_S: Final = (20.0, 300.0)

@@ -7,7 +7,7 @@ import pytest
 from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Event
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES
-from sim.resolution_times import resolution, summary
+from sim.proof.resolution_times import resolution, summary
 
 CLAIMED = (100.0, "claimed", "initiated", "processing", None)
 LOST = (102.0, "outcome_unknown", "processing", "processing", OUTCOMES["lost"].reason)

@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 import pytest
 
-from sim.canaries import CANARIES, catch
-from sim.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch, Occurrence, Strike
+from sim.faults.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch, Occurrence, Strike
+from sim.proof.canaries import CANARIES, catch
+from sim.proof.shrink import Shrunk, form, shrink
 from sim.run import Verdict, simulate
-from sim.shrink import Shrunk, form, shrink
 
 FAULTS_MAX = 3
 SHRINKABLE = ("an unsent complete is judged as paid", "a completion ends with its caller")

@@ -14,7 +14,7 @@ SEED = 5
 
 @pytest.fixture(autouse=True)
 def every_seed_compares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim.activity_files.COMPARED_SHARE", 1.0)
+    monkeypatch.setattr("sim.proof.activity_files.COMPARED_SHARE", 1.0)
 
 
 def test_a_run_has_planted_differences_and_no_findings() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bursar.portal.upkeep.sweep_loop import SWEEP_INTERVAL_S
-from sim.lookup_days import BOTH_LOOKUPS, DAYS_LOOKUPS, Lookups
+from sim.faults.lookup_days import BOTH_LOOKUPS, DAYS_LOOKUPS, Lookups
 
 SCHEDULED_SWEEP_INTERVAL_S: Final = 60.0
 """The interval of sweeps on a day on which a schedule starts them; on other days it is the portal's default."""

@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Final
 
 from bursar.clock import iso_ms
-from sim.fault_switch import ALL_FAULTS, FaultPlan, Occurrence, Strike
+from sim.faults.fault_switch import ALL_FAULTS, FaultPlan, Occurrence, Strike
 from sim.loop import EPOCH_S
 from sim.run import Verdict, simulate
 

@@ -1,6 +1,6 @@
 """Faults that reviewers planted and that neither a test nor the simulation noticed then: each is a mutant and a canary.
 
-Each is (the place of a function, a piece of its text, the text instead of it), for :mod:`sim.planting`.
+Each is (the place of a function, a piece of its text, the text instead of it), for :mod:`sim.proof.planting`.
 """
 
 from typing import Final

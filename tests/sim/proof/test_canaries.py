@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.canaries import CANARIES, CATCH_SEEDS_MAX, catch
+from sim.proof.canaries import CANARIES, CATCH_SEEDS_MAX, catch
 from sim.run import simulate
 
 

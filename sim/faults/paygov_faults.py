@@ -28,7 +28,7 @@ from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator
 from bursar.paygov.simulator.books import Entry
 from bursar.paygov.simulator.core import RECEIVED
 from bursar.paygov.transport import HttpReply, Transport
-from sim.fault_switch import FaultSwitch
+from sim.faults.fault_switch import FaultSwitch
 
 COMPLETES_MAX: Final = 2
 """The completes that may be sent for one token: one, and another after an unknown outcome.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bursar.payments.status import EDGES
-from sim.transition_check import edge_line
+from sim.proof.transition_check import edge_line
 
 ENOUGH_SEEDS: Final = 1000
 """With this many seeds, a fault or an edge that never happened fails the run; with fewer it is only reported."""
