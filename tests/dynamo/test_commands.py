@@ -13,6 +13,7 @@ from bursar.dynamo import Engine
 from bursar.dynamo.command_inputs import GUARD_LOADER
 from bursar.dynamo.commands import dynamo
 from bursar.dynamo.core.guards import Guard, TableCheck
+from tests.support.dynamo.served import Served
 
 TABLES: list[dict[str, Any]] = [
     {
@@ -200,6 +201,52 @@ def test_the_rooms_above_hand_in_the_loader_of_rules(store: Path, tmp_path: Path
     # Without a guard loader the rules cannot be enforced, so loading them is refused.
     refused = run("--data", tmp_path / "other.db", "load", stdin=dumped.stdout_bytes)
     assert refused.exit_code == 2
+
+
+def test_a_dump_may_be_compressed(store: Path, tmp_path: Path) -> None:
+    packed, copy = tmp_path / "tables.jsonl.gz", tmp_path / "copy.db"
+    assert run("--data", store, "dump", "--to", packed).exit_code == 0
+    assert packed.read_bytes()[:2] == b"\x1f\x8b"
+    assert run("--data", copy, "load", packed).exit_code == 0
+    assert run("--data", copy, "dump").stdout == run("--data", store, "dump").stdout
+    damaged = tmp_path / "damaged.jsonl.gz"
+    damaged.write_bytes(packed.read_bytes()[:-9])
+    refused = run("--data", tmp_path / "other.db", "load", damaged)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "the archive is damaged" in refused.stderr
+
+
+def test_loading_into_memory_tries_a_dump(store: Path, tmp_path: Path) -> None:
+    dumped = run("--data", store, "dump").stdout_bytes
+    tried = run("--data", ":memory:", "load", stdin=dumped)
+    assert (tried.exit_code, tried.stderr) == (0, "notes: 60 items\nplain: 1 items\n")
+    assert run("--data", ":memory:", "load", stdin=dumped + b"{}").exit_code == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_makes_the_tables_of_its_files_once(store: Path, tmp_path: Path, workers: int) -> None:
+    tables, served = tmp_path / "tables.jsonl", tmp_path / "served.db"
+    run("--data", store, "dump", "--to", tables)
+    for _ in range(2):
+        server = Served(str(served), workers=workers, options=(f"--init={tables}",))
+        try:
+            dumped = run("dump", "--endpoint", server.url)
+            assert dumped.stdout == tables.read_text()
+        finally:
+            server.stop()
+
+
+def test_a_bad_file_of_tables_ends_the_start(tmp_path: Path) -> None:
+    tables = tmp_path / "tables.json"
+    tables.write_text("{}")
+    refused = run("--data", tmp_path / "store.db", "--port", "0", "--init", tables)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.startswith(f'bursar dynamo: --init {tables}: must have "Resources"')
+
+
+def test_an_endpoint_that_does_not_answer_is_reported() -> None:
+    refused = run("dump", "--endpoint", "http://127.0.0.1:9")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
 
 
 def test_every_option_and_command_is_in_the_docs() -> None:

@@ -59,7 +59,7 @@ def existing_file(context: click.Context, path: str | None, *, create: bool = Fa
     path = path or context.meta[PATH]
     if path is None:
         raise click.UsageError("--data FILE: must be given")
-    if path == MEMORY or not (create or Path(path).exists()):
+    if not create and (path == MEMORY or not Path(path).exists()):
         raise DynamoCommandRefused(f"there is no store at {path}")
     return path
 

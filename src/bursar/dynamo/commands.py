@@ -15,8 +15,14 @@ from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from bursar.dynamo.buckets.port import Buckets
+    from bursar.dynamo.engine.engine import Engine
     from bursar.dynamo.server.credentials import AccessKeys
     from bursar.dynamo.tools.partiql_shell import Execute
+
+
+endpoint_option = click.option(
+    "--endpoint", metavar="URL", help="A server of DynamoDB's API instead of a file, as in http://127.0.0.1:8000."
+)
 
 
 @click.group(invoke_without_command=True)
@@ -38,6 +44,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A TOML file of access keys and policies; every signature is verified.",
 )
+@click.option(
+    "--init",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Make the tables of this file that do not exist, with their items; may be repeated.",
+)
 @click.option("--open-to-anyone", is_flag=True, help="Let other machines read and write without access keys.")
 @click.option(
     "--s3-folder",
@@ -54,6 +68,7 @@ def dynamo(
     port: int,
     workers: int,
     credentials: Path | None,
+    files: tuple[Path, ...],
     open_to_anyone: bool,
     s3_folder: Path | None,
     s3_endpoint: str | None,
@@ -66,7 +81,12 @@ def dynamo(
     settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
     access = _access(credentials) if credentials else None
     try:
-        serve(settings, open_engine=opener(context), access=access, announce=_announcer(settings, access is not None))
+        serve(
+            settings,
+            open_engine=_seeding(opener(context), files),
+            access=access,
+            announce=_announcer(settings, access is not None),
+        )
     except CannotStart as error:
         raise DynamoCommandRefused(str(error)) from None
 
@@ -113,8 +133,8 @@ def list_command(context: click.Context, path: str | None) -> None:
     for column in drawn.columns[1:3]:
         column.justify = "right"
     with store(context, path) as engine:
-        for name in table_names(engine):
-            described = describe(engine, name)
+        for name in table_names(engine.execute):
+            described = describe(engine.execute, name)
             indexes = described.get("GlobalSecondaryIndexes", []) + described.get("LocalSecondaryIndexes", [])
             drawn.add_row(
                 name,
@@ -137,26 +157,44 @@ def describe_command(context: click.Context, path: str | None, table: str) -> No
     from bursar.dynamo.tools.dump_and_load import describe
 
     with store(context, path) as engine:
-        click.echo(orjson.dumps(describe(engine, table), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(describe(engine.execute, table), option=orjson.OPT_INDENT_2).decode())
 
 
 @dynamo.command("dump")
 @data_option
 @click.argument("tables", nargs=-1)
 @click.option(
-    "--to", "target", type=click.File("wb"), default="-", help="File to write to; standard output by default."
+    "--to",
+    "target",
+    type=click.File("wb"),
+    default="-",
+    help="File to write to, compressed if it ends with .gz; standard output by default.",
 )
+@endpoint_option
 @click.pass_context
-def dump_command(context: click.Context, path: str | None, tables: tuple[str, ...], target: IO[bytes]) -> None:
+def dump_command(
+    context: click.Context, path: str | None, tables: tuple[str, ...], target: IO[bytes], endpoint: str | None
+) -> None:
     """Write tables (all, if none is named) as lines of JSON, which `load` reads."""
     from bursar.dynamo.tools.dump_and_load import describe, dump, table_names
 
-    with store(context, path) as engine:
-        names = tables or tuple(table_names(engine))
-        total = sum(describe(engine, name)["ItemCount"] for name in names)
-        with _progress("dumping", total) as advance:
-            for line in dump(engine, names, advance):
-                target.write(line)
+    with _read(context, path, endpoint) as (execute, rules_of):
+        names = tables or tuple(table_names(execute))
+        total = sum(describe(execute, name)["ItemCount"] for name in names)
+        with _progress("dumping", total) as advance, _packed(target) as file:
+            for line in dump(execute, names, advance, rules_of):
+                file.write(line)
+
+
+@contextmanager
+def _packed(target: IO[bytes]) -> Iterator[IO[bytes]]:
+    if not str(getattr(target, "name", "")).endswith(".gz"):
+        yield target
+        return
+    import gzip
+
+    with gzip.GzipFile(fileobj=target, mode="wb", filename="", mtime=0) as file:
+        yield file  # type: ignore[misc]  # it writes bytes
 
 
 @dynamo.command("load")
@@ -165,13 +203,12 @@ def dump_command(context: click.Context, path: str | None, tables: tuple[str, ..
 @click.option("--add", is_flag=True, help="Put items into existing tables, over items with the same key.")
 @click.pass_context
 def load_command(context: click.Context, path: str | None, source: IO[bytes], add: bool) -> None:
-    """Create the tables of a dump, and put their items."""
-    from bursar.dynamo.tools.dump_and_load import LINE_BYTES_MAX, DumpError, load
+    """Create the tables of a dump, which gzip may have compressed, and put their items."""
+    from bursar.dynamo.tools.dump_and_load import DumpError, lines_of, load
 
-    lines = iter(lambda: source.readline(LINE_BYTES_MAX + 1), b"")
     with store(context, path, create=True) as engine, _progress("loading", None) as advance:
         try:
-            counts = load(engine, lines, advance, add=add)
+            counts = load(engine.execute, lines_of(source), advance, add=add, put_rules=engine.put_rules_document)
         except DumpError as error:
             raise DynamoCommandRefused(f"loading stopped: {error}") from None
     for table, count in counts.items():
@@ -196,9 +233,7 @@ def check_command(context: click.Context, path: str | None) -> None:
 
 @dynamo.command("shell")
 @data_option
-@click.option(
-    "--endpoint", metavar="URL", help="A server of DynamoDB's API instead of a file, as in http://127.0.0.1:8000."
-)
+@endpoint_option
 @click.option(
     "-c", "statements", metavar="STATEMENT", multiple=True, help="Run this statement and exit; may be repeated."
 )
@@ -212,7 +247,7 @@ def shell_command(
 
     from bursar.dynamo.tools.partiql_shell import Shell, prompt
 
-    with _endpoint(endpoint) if endpoint else _store_to_execute(context, path) as execute:
+    with _read(context, path, endpoint) as (execute, _):
         shell = Shell(execute, Console(), Console(stderr=True), as_json=form == "json")
         failed = [statement for statement in statements if not shell.run(statement)]
         succeeded = prompt(shell) if not statements else not failed
@@ -221,9 +256,21 @@ def shell_command(
 
 
 @contextmanager
-def _store_to_execute(context: click.Context, path: str | None) -> "Iterator[Execute]":
-    with store(context, path) as engine:
-        yield engine.execute
+def _read(
+    context: click.Context, path: str | None, endpoint: str | None
+) -> "Iterator[tuple[Execute, Callable[[str], str | None] | None]]":
+    """Open the store or the endpoint of a command; the second part returns a table's rules, if there can be any."""
+    if endpoint is None:
+        with store(context, path) as engine:
+            yield engine.execute, engine.rules_document
+        return
+    from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
+
+    with _endpoint(endpoint) as execute:
+        try:
+            yield execute, None
+        except (DynamoError, StoreUnreachable, StoreOutcomeUnknown) as error:
+            raise DynamoCommandRefused(f"{endpoint}: {error or type(error).__name__}") from None
 
 
 @contextmanager
@@ -246,6 +293,28 @@ def _endpoint(url: str) -> "Iterator[Execute]":
             yield lambda operation, request: runner.run(store.call(operation, request))
         finally:
             runner.run(store.close())
+
+
+def _seeding(opening: "Callable[[str], Engine]", files: tuple[Path, ...]) -> "Callable[[str], Engine]":
+    """Return an opener that makes the tables of ``files`` at the first opening, before any worker is forked."""
+    waiting = list(files)
+
+    def open_engine(path: str) -> "Engine":
+        engine = opening(path)
+        if not waiting:
+            return engine
+        from bursar.dynamo.tools.seeding import SeedError, seed
+
+        try:
+            with _progress("seeding", None) as advance:
+                seed(engine.execute, waiting, keep=True, progress=advance, put_rules=engine.put_rules_document)
+        except SeedError as error:
+            engine.close()
+            raise CannotStart(f"--init {error}") from None
+        waiting.clear()
+        return engine
+
+    return open_engine
 
 
 @contextmanager

@@ -4,21 +4,27 @@
     {"Item": {…}}                        the items of the table above, as in Amazon's DYNAMODB_JSON exports
     …
 
-A dump reads page by page: it is not a snapshot while other processes write.
+A dump reads page by page: it is not a snapshot while other processes write. It may be compressed by gzip. The store is
+anything that executes operations: an engine in this process, or a server of DynamoDB's API.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Any, Final
 
 import orjson
 
-from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
 
 BATCH_ITEMS_MAX = 25
 LINE_BYTES_MAX = 4 * 1024 * 1024
 """More than any item or definition takes."""
+GZIP = b"\x1f\x8b"
 
+Execute = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+"""Carries out an operation and returns its response. Raises ``DynamoError``."""
 Progress = Callable[[int], None]
 """A callback with the number of items that have passed since the last call."""
 
@@ -37,35 +43,40 @@ class DumpError(ValueError):
     """A line is not part of a dump; the message contains the line's number and the reason."""
 
 
-def table_names(engine: Engine) -> list[str]:
+def table_names(execute: Execute) -> list[str]:
     """Return the names of all tables, sorted."""
     names: list[str] = []
     request: dict[str, Any] = {}
     while True:
-        page = engine.execute("ListTables", request)
+        page = execute("ListTables", request)
         names += page["TableNames"]
         if "LastEvaluatedTableName" not in page:
             return names
         request = {"ExclusiveStartTableName": page["LastEvaluatedTableName"]}
 
 
-def describe(engine: Engine, table: str) -> dict[str, Any]:
+def describe(execute: Execute, table: str) -> dict[str, Any]:
     """Return a table's description. Raises ``DynamoError`` when there is none."""
-    description: dict[str, Any] = engine.execute("DescribeTable", {"TableName": table})["Table"]
+    description: dict[str, Any] = execute("DescribeTable", {"TableName": table})["Table"]
     return description
 
 
-def dump(engine: Engine, tables: Iterable[str], progress: Progress) -> Iterator[bytes]:
-    """Return the lines of a dump of ``tables``, each with its newline. Raises ``DynamoError`` for a missing table."""
+def dump(
+    execute: Execute, tables: Iterable[str], progress: Progress, rules_of: Callable[[str], str | None] | None = None
+) -> Iterator[bytes]:
+    """Return the lines of a dump of ``tables``, each with its newline. Raises ``DynamoError`` for a missing table.
+
+    ``rules_of`` returns the rules of a table, where the store has any.
+    """
     for table in tables:
-        head: dict[str, Any] = {"CreateTable": create_table_request(describe(engine, table))}
-        rules = engine.rules_document(table)
+        head: dict[str, Any] = {"CreateTable": create_table_request(describe(execute, table))}
+        rules = rules_of(table) if rules_of is not None else None
         if rules is not None:
             head["Rules"] = rules
         yield orjson.dumps(head) + b"\n"
         request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
         while True:
-            page = engine.execute("Scan", request)
+            page = execute("Scan", request)
             for item in page["Items"]:
                 yield orjson.dumps({"Item": item}) + b"\n"
             progress(len(page["Items"]))
@@ -74,11 +85,18 @@ def dump(engine: Engine, tables: Iterable[str], progress: Progress) -> Iterator[
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def load(engine: Engine, lines: Iterable[bytes], progress: Progress, *, add: bool = False) -> dict[str, int]:
+def load(
+    execute: Execute,
+    lines: Iterable[bytes],
+    progress: Progress,
+    *,
+    add: bool = False,
+    put_rules: Callable[[str, str], None] | None = None,
+) -> dict[str, int]:
     """Create the tables of a dump and put their items; return the number of items of each table.
 
-    Raises :class:`DumpError` for a table that already exists, unless ``add``: then its items are put, over those with
-    the same key. Raises ``DynamoError`` for requests that the engine refuses.
+    ``put_rules`` gives a table its rules. Raises :class:`DumpError` for a table that already exists, unless ``add``:
+    then its items are put, over those with the same key. Raises ``DynamoError`` for requests that the store refuses.
     """
     counts: dict[str, int] = {}
     rules: dict[str, str] = {}
@@ -87,23 +105,26 @@ def load(engine: Engine, lines: Iterable[bytes], progress: Progress, *, add: boo
     for number, line in enumerate(lines, 1):
         document = _document(number, line)
         if "CreateTable" in document:
-            _put(engine, table, batch, progress)
-            table = _create(engine, number, document["CreateTable"], add)
+            put_items(execute, table, batch, progress)
+            table = _create(execute, number, document["CreateTable"], add)
             counts[table] = 0
             if "Rules" in document:
+                if put_rules is None:
+                    raise DumpError(f"line {number}: table {table} has rules, which only a file can hold")
                 rules[table] = document["Rules"]
         elif "Item" in document and table:
             batch.append(document["Item"])
             counts[table] += 1
             if len(batch) == BATCH_ITEMS_MAX:
-                _put(engine, table, batch, progress)
+                put_items(execute, table, batch, progress)
         else:
             got = ", ".join(document) or "an empty object"
             raise DumpError(f"line {number}: must be a CreateTable, or an Item after one; got {got}")
-    _put(engine, table, batch, progress)
+    put_items(execute, table, batch, progress)
     # Last: the items obeyed the rules when they were dumped, and an engine that cannot read rules accepts no write.
     for ruled, text in rules.items():
-        engine.put_rules_document(ruled, text)
+        assert put_rules is not None  # checked where the rules were read
+        put_rules(ruled, text)
     return counts
 
 
@@ -142,12 +163,12 @@ def _document(number: int, line: bytes) -> dict[str, Any]:
     return document
 
 
-def _create(engine: Engine, number: int, request: Any, add: bool) -> str:
+def _create(execute: Execute, number: int, request: Any, add: bool) -> str:
     if not isinstance(request, dict) or not isinstance(request.get("TableName"), str):
         raise DumpError(f"line {number}: CreateTable must have a TableName")
     table: str = request["TableName"]
     try:
-        engine.execute("CreateTable", request)
+        execute("CreateTable", request)
     except DynamoError as error:
         if error.code != "ResourceInUseException":
             raise
@@ -156,9 +177,30 @@ def _create(engine: Engine, number: int, request: Any, add: bool) -> str:
     return table
 
 
-def _put(engine: Engine, table: str, batch: list[dict[str, Any]], progress: Progress) -> None:
+def put_items(execute: Execute, table: str, batch: list[dict[str, Any]], progress: Progress) -> None:
+    """Put at most 25 items into a table, and empty the list."""
     waiting: dict[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in batch]} if batch else {}
     while waiting:
-        waiting = engine.execute("BatchWriteItem", {"RequestItems": waiting}).get("UnprocessedItems", {})
+        waiting = execute("BatchWriteItem", {"RequestItems": waiting}).get("UnprocessedItems", {})
     progress(len(batch))
     batch.clear()
+
+
+def lines_of(source: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a dump, compressed or not. Raises :class:`DumpError` for a damaged archive."""
+    content = unpacked(source)
+    try:
+        yield from iter(lambda: content.readline(LINE_BYTES_MAX + 1), b"")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DumpError(f"the archive is damaged: {error}") from None
+
+
+def unpacked(source: Any) -> IO[bytes] | gzip.GzipFile:
+    """Return the content of a file that gzip may have compressed."""
+    buffered = source if isinstance(source, io.BufferedReader) else io.BufferedReader(source)
+    return gzip.open(buffered) if is_packed(buffered) else buffered
+
+
+def is_packed(file: io.BufferedReader) -> bool:
+    """Return whether gzip has compressed a file that is open at its start."""
+    return file.peek(len(GZIP))[: len(GZIP)] == GZIP
