@@ -5,13 +5,26 @@ A test requests each route with every role that it does not name.
 
 from typing import Final
 
-from bursar.dashboard.pages import overview, payment, payment_actions, sandbox, sign_in, transactions
+from bursar.dashboard.pages import (
+    access_log,
+    operations,
+    overview,
+    payment,
+    payment_actions,
+    reports,
+    sandbox,
+    sign_in,
+    sql,
+    transactions,
+)
 from bursar.dashboard.sign_in.roles import (
+    AUDITORS,
     EVERY_ROLE,
     EXPORTERS,
     OPERATORS,
     REFUND_CHECKERS,
     REFUND_MAKERS,
+    SEE_OPERATIONS,
     SEE_PERSONAL_DATA,
     Role,
 )
@@ -51,6 +64,15 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     *_action("request_refund", "refund", REFUND_MAKERS),
     *_action("approve_refund", "refunds/{number}/approve", REFUND_CHECKERS),
     *_action("reject_refund", "refunds/{number}/reject", REFUND_CHECKERS),
+    PageRoute("reports", "GET", "/reports", reports.list_reports, EXPORTERS),
+    PageRoute("report", "GET", "/reports/{name}", reports.show_report, EXPORTERS),
+    PageRoute("export_report", "GET", "/reports/{name}/{form}", reports.export_report, EXPORTERS),
+    PageRoute("sql", "GET", "/sql", sql.show_sql, EXPORTERS),
+    PageRoute("run_sql", "POST", "/sql", sql.run_sql, EXPORTERS),
+    PageRoute("export_sql", "POST", "/sql/export", sql.export_sql, EXPORTERS),
+    PageRoute("operations", "GET", "/operations", operations.show_operations, SEE_OPERATIONS),
+    PageRoute("access_log", "GET", "/access-log", access_log.show_access_log, AUDITORS),
+    PageRoute("export_access_log", "GET", "/access-log.csv", access_log.export_access_log, AUDITORS),
     PageRoute("sandbox", "GET", "/sandbox", sandbox.show_sandbox, EVERY_ROLE, "sandbox"),
     PageRoute("begin_payment", "POST", "/sandbox", sandbox.begin_payment, EVERY_ROLE, "sandbox"),
     PageRoute("sandbox_return", "GET", "/sandbox/{reference}/return", sandbox.come_back, EVERY_ROLE, "sandbox"),

@@ -70,7 +70,7 @@ class Site:
             finalize=_printed,
         )
 
-    def path(self, name: str, query: Iterable[tuple[str, str]] = (), **fields: str) -> str:
+    def path(self, name: str, query: Iterable[tuple[str, str]] = (), /, **fields: str) -> str:
         """Return the path of a page with its fields filled in, and with a query."""
         filled = self.routes[name].path.format_map({key: quote(value, safe="") for key, value in fields.items()})
         pairs = urlencode(list(query))

@@ -127,7 +127,7 @@ class Visit:
 
     # The answer ---------------------------------------------------------------------------------------
 
-    def path(self, name: str, query: Iterable[tuple[str, str]] = (), **fields: str) -> str:
+    def path(self, name: str, query: Iterable[tuple[str, str]] = (), /, **fields: str) -> str:
         """Return the path of a page."""
         return self.site.path(name, query, **fields)
 

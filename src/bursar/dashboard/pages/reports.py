@@ -1,0 +1,120 @@
+"""The pages of the named reports: parameters, chart, totals and exports. The questions are those of `bursar report`.
+
+Reports are over all payments, so an account that is limited to some clients or fees has none.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from bursar.dashboard.exports import EXPORT_FORMS, export
+from bursar.dashboard.visit import PageError, Visit
+from bursar.reports.errors import BadParameter, NoSuchReport
+from bursar.reports.named_reports import NamedReport, named_report, named_reports
+from bursar.reports.output.head import USD, heading
+from bursar.reports.report_questions import report_question
+from bursar.reports.sql.answer import SqlAnswer
+
+ROWS_SHOWN_MAX: Final = 1_000
+CHART_FORMS: Final = {"svg": "image/svg+xml", "png": "image/png"}
+_INPUT_TYPES: Final = {"DAY": "date", "LAST_DAY": "date", "INTEGER": "number"}
+
+
+async def list_reports(visit: Visit) -> Response:
+    """List the reports with their questions."""
+    require_no_limits(visit)
+    return visit.page("reports.html", reports=list(named_reports().values()))
+
+
+async def show_report(visit: Visit) -> Response:
+    """Show the form of a report, and its answer if the parameters were sent or none is required."""
+    report, given = _asked(visit)
+    problem, answer = "", None
+    if visit.request.query_params or all(each.default is not None for each in report.parameters):
+        try:
+            question = await report_question(visit.parts.reports, report.name, given)
+            answer = await visit.parts.reports.sql(
+                question.text, question.parameters, rows_max=ROWS_SHOWN_MAX, cuts=True
+            )
+        except BadParameter as error:
+            problem = str(error)
+    if answer is not None:
+        await visit.log("queried", f"report {report.name}", **given)
+    return visit.page(
+        "report.html",
+        http_status=400 if problem else 200,
+        report=report,
+        given=given,
+        problem=problem,
+        answer=answer,
+        headings=_headings(report, answer) if answer else (),
+        totals=_totals(report, answer) if answer else (),
+        units={column.name: column.unit for column in report.columns},
+        usd=USD,
+        input_types=_INPUT_TYPES,
+        forms=EXPORT_FORMS,
+        chart_forms=tuple(CHART_FORMS) if report.chart else (),
+        query=list(given.items()),
+        title=title_of(report),
+        section="reports",
+    )
+
+
+async def export_report(visit: Visit) -> Response:
+    """Send a report as a file, or its chart as SVG or PNG."""
+    report, given = _asked(visit)
+    form = visit.request.path_params["form"]
+    is_part_of_page = visit.request.query_params.get("shown") == "yes"
+    await visit.log("viewed" if is_part_of_page else "exported", f"report {report.name}", form=form, **given)
+    question = await report_question(visit.parts.reports, report.name, given)
+    if form in EXPORT_FORMS:
+        return export(visit.parts.reports, question, form, report.name, report.subject(given))
+    if form not in CHART_FORMS or report.chart is None:
+        raise PageError(404, "errors.not_found")
+    from bursar.reports.charts import draw, report_chart
+
+    [answer] = await visit.parts.reports.answers([question])
+    chart = report_chart(report, answer)
+    dark = visit.theme == "dark" or visit.request.query_params.get("theme") == "dark"
+    content = await asyncio.to_thread(
+        draw, chart, theme="dark" if dark else "light", form="png" if form == "png" else "svg"
+    )
+    return Response(content, headers={"cache-control": "no-store"}, media_type=CHART_FORMS[form])
+
+
+def require_no_limits(visit: Visit) -> None:
+    """Raise :class:`PageError` for an account that is limited to some clients or fees."""
+    if visit.account.is_limited:
+        raise PageError(403, "errors.limited")
+
+
+def title_of(report: NamedReport) -> str:
+    """Return the name of a report as people read it."""
+    return report.subject({}).title
+
+
+def _asked(visit: Visit) -> tuple[NamedReport, dict[str, str]]:
+    """Return the report of the URL and the parameters that were given. Raises :class:`PageError`."""
+    require_no_limits(visit)
+    try:
+        report = named_report(visit.request.path_params["name"])
+    except NoSuchReport:
+        raise PageError(404, "errors.not_found") from None
+    query: Mapping[str, str] = visit.request.query_params
+    return report, {name: query[name].strip() for name in report.parameter_names if query.get(name, "").strip()}
+
+
+def _headings(report: NamedReport, answer: SqlAnswer) -> list[str]:
+    columns = {column.name: column for column in report.columns}
+    return [heading(columns.get(name), name) for name in answer.columns]
+
+
+def _totals(report: NamedReport, answer: SqlAnswer) -> list[Any]:
+    """Return the total of each column that has one; None for the others. A cut answer has no totals."""
+    summed = set() if answer.cut else {column.name for column in report.columns if column.is_total}
+    return [
+        sum((row[place] for row in answer.rows if row[place] is not None), 0) if name in summed else None
+        for place, name in enumerate(answer.columns)
+    ]

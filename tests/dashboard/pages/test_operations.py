@@ -1,0 +1,43 @@
+"""Operations and the access log: what they show, and that no entry of the log can be changed."""
+
+import csv
+import io
+import sqlite3
+
+import pytest
+
+from tests.support.dashboard.office import Office
+
+
+async def test_operations_show_each_dependency_and_what_is_due(office: Office) -> None:
+    await office.initiated("PETITION_FILING_FEE", "60.00", docketNumber="1-26")
+    office.wall.pass_s(5 * 3600)
+    page = await office.visitor("operator", portal=office.portal()).get("/dashboard/operations")
+    assert page.status == 200
+    for name in ("Store", "Clients", "Pay.gov", "Secrets"):
+        assert f'<th scope="row">{name}</th>' in page.text
+    assert '<dd id="due">1</dd>' in page.text
+    assert (await office.visitor("auditor").get("/dashboard/operations")).status == 200
+
+
+async def test_the_access_log_is_searched_and_exported(office: Office) -> None:
+    attempt = await office.initiated("PETITION_FILING_FEE", "60.00", docketNumber="1-26")
+    await office.visitor("viewer").get(f"/dashboard/payments/{attempt.client}/{attempt.reference}")
+    await office.visitor("viewer").get("/dashboard/access-log")
+    browser = office.visitor("auditor")
+    page = await browser.get("/dashboard/access-log")
+    assert attempt.reference in page.text
+    assert "Refused" in page.text
+    assert attempt.reference not in (await browser.get("/dashboard/access-log?search=access-log")).text
+    assert "No entry matches." in (await browser.get("/dashboard/access-log?search=100%25")).text
+    rows = list(csv.DictReader(io.StringIO((await browser.get("/dashboard/access-log.csv")).text)))
+    assert [row["action"] for row in rows] == ["exported", "refused", "viewed"]
+    assert rows[-1]["target"].endswith(attempt.reference)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM access", "UPDATE access SET name = 'eve'"])
+async def test_no_entry_is_changed_or_removed(office: Office, statement: str) -> None:
+    await office.visitor("viewer").get("/dashboard/access-log")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"), office.state.writing() as connection:
+        connection.execute(statement)
+    assert len(office.visitor_log()) == 1
