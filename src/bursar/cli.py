@@ -104,6 +104,7 @@ EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
     "jinja2": ("portal",),
     "jsonschema_rs": ("portal", "reports"),
     "prometheus_client": ("portal",),
+    "segno": ("portal",),
     "starlette": ("portal",),
     "uvicorn": ("portal",),
     "duckdb": ("reports",),

@@ -55,6 +55,7 @@ def all_paths(running: Served) -> list[str]:
         "/dashboard/sandbox",
         "/dashboard/sign-in",
         *(f"/dashboard/attempts/{paid.agency_tracking_id}/{action}" for action in ("resolve", "reversal", "refund")),
+        f"/dashboard/payments/{paid.client}/{paid.reference}/receipt",
         f"/dashboard/payments/{last.client}/{last.reference}",
     ]
 

@@ -145,7 +145,7 @@ async def _answer(visit: Visit) -> Response:
 
 async def _check_form(visit: Visit) -> None:
     """Raise :class:`PageError` unless the form comes from a page of this session."""
-    if not is_from_own_site(visit.request.headers, own_origin(visit)):
+    if not is_from_own_site(visit.request.headers, visit.own_origin):
         raise PageError(403, "errors.foreign_form")
     await visit.read_form()
     if not is_csrf_token(visit.site.csrf_key, visit.form_secret, visit.field(FIELD)):
@@ -180,14 +180,6 @@ def error_page(visit: Visit, status: int, key: str, **fields: object) -> Respons
     if status in (429, 503):
         response.headers["retry-after"] = str(fields.get("wait_s", 5))
     return response
-
-
-def own_origin(visit: Visit) -> str:
-    """Return the origin of the dashboard's pages, as a browser sends it."""
-    if visit.parts.own_url is not None:
-        parts = urlsplit(visit.parts.own_url)
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"http://{visit.request.headers.get('host', '')}"
 
 
 def _role_names(visit: Visit, route: PageRoute) -> list[str]:

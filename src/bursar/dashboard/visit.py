@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -111,6 +111,14 @@ class Visit:
     def query(self) -> list[tuple[str, str]]:
         """The parameters of the URL, in their order."""
         return list(self.request.query_params.multi_items())
+
+    @property
+    def own_origin(self) -> str:
+        """The origin of the dashboard's pages, as a browser sends it."""
+        if self.parts.own_url is None:
+            return f"http://{self.request.headers.get('host', '')}"
+        own = urlsplit(self.parts.own_url)
+        return f"{own.scheme}://{own.netloc}"
 
     def field(self, name: str) -> str:
         """Return a field of the form without surrounding spaces; an empty text if it is missing."""
