@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bursar.dynamo.buckets.port import Buckets
     from bursar.dynamo.engine.engine import Engine
     from bursar.dynamo.server.credentials import AccessKeys
-    from bursar.dynamo.tools.partiql_shell import Execute
+    from bursar.dynamo.tools.dump_and_load import Execute
 
 
 endpoint_option = click.option(

@@ -19,8 +19,7 @@ from rich.text import Text
 
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
-
-Execute = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+from bursar.dynamo.tools.dump_and_load import Execute
 
 ROWS_PER_PAGE = 100
 CELL_LONGEST = 60
