@@ -37,8 +37,9 @@ READING_DAYS_SHARE = 0.2
 READINGS = 6
 ERASING_DAYS_SHARE = 0.2
 QUIET_STEP_S = 3600.0
-QUIET_STEPS_MAX = 7
-"""Longer than a token's life and its grace period, so that every attempt can end; fewer when none is left."""
+QUIET_STEPS_MAX = 14
+"""Longer than a token's life and its grace period, and than refused lookups with the wait for the next question about a
+settling payment, so that every attempt can end; fewer when none is left."""
 
 
 @dataclass
