@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_INSTANTS NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 
 .DEFAULT_GOAL := list
-.PHONY: list up test coverage lint format mutants sim soak spec nightly bench bench-dynamo bench-portal bench-reports docs package clean
+.PHONY: list up test coverage lint format mutants sim soak spec nightly bench bench-dynamo bench-portal bench-reports docs package test-cloud clean
 
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -26,7 +26,7 @@ up: .venv/.run-synced ## Start the portal, Pay.gov's simulator and the pages (PO
 
 test: lint .tools/.browser .tools/.oracles .tools/.spin ## Lint, type-check and run every test; the money code has a floor of coverage
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term $(MONEY_TESTS)
-	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(MONEY_TESTS))
+	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(MONEY_TESTS) tests/cloud)
 
 coverage: .venv/.synced .tools/.browser .tools/.oracles .tools/.spin ## Run every test, and print the coverage of every room
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov=bursar --cov-report=term --cov-fail-under=0
@@ -69,6 +69,13 @@ bench-reports: .venv/.synced ## The named reports over a million payments; write
 
 docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python -m tools.generate_docs
+
+test-cloud: .venv/.synced ## Deploy to a whole AWS on this machine, pay through its API, and wait for its schedule (needs Python 3.13)
+	@tools/install-cloud
+	@if [ -x .tools/cloud/bin/ministack ]; then \
+	  .tools/cloud/bin/python tools/package.py --out .tools/cloud/packages --platform x86_64-manylinux_2_28 portal lake && \
+	  cp .tools/cloud/packages/lake.zip .tools/cloud/packages/dashboard.zip; fi
+	@$(BIN)/pytest -q tests/cloud
 
 package: | $(UV) ## Build the zips of the Lambda functions into dist/ (needs Python 3.13)
 	@python=$$(tools/find-python-3.13) && $$python tools/package.py --out dist

@@ -29,8 +29,8 @@ UNZIPPED_BYTES_MAX: Final = 250 * MIB
 """Lambda's quota of a function with its layers."""
 _PORTAL_LIBRARIES: Final = ("httptools", "orjson", "tzdata", "jsonschema-rs")
 _LAKE_LIBRARIES: Final = (*_PORTAL_LIBRARIES, "pyarrow", "pyiceberg")
-_LEFT_OUT: Final = frozenset({"click", "rich", "boto3", "botocore", "s3transfer", "sqlalchemy", "zstandard"})
-"""Libraries that no function loads: pyiceberg's command line, Lambda's own boto3, the catalog in SQL, Avro's zstd."""
+_LEFT_OUT: Final = frozenset({"click", "rich", "boto3", "botocore", "s3transfer", "sqlalchemy"})
+"""Libraries that no function loads: pyiceberg's command line, Lambda's own boto3, the catalog in SQL."""
 _PRUNED: Final = (
     "**/__pycache__",
     "**/tests",
@@ -44,10 +44,10 @@ _PRUNED: Final = (
     "pyarrow/libarrow_flight*",
     "pyarrow/libarrow_python_flight*",
     "pyarrow/_flight*",
-    "pyarrow/libarrow_substrait*",
-    "pyarrow/_substrait*",
     "pyarrow/libgandiva*",
     "pyarrow/gandiva*",
+    "zstandard/_cffi*",
+    "*.dist-info/sboms",
     "*.dist-info/RECORD",
     "*.dist-info/INSTALLER",
     "*.dist-info/REQUESTED",
@@ -110,6 +110,8 @@ def build(package: Package, path: Path, platform: str) -> int:
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, file.read_bytes())
         unzipped = sum(file.stat().st_size for file in files)
+    if platform != PLATFORM:  # for tests on this machine
+        return unzipped
     for size, most in ((path.stat().st_size, package.zipped_bytes_max), (unzipped, UNZIPPED_BYTES_MAX)):
         if size > most:
             sys.exit(f"{path}: must have at most {most / MIB:.0f} MiB; got {size / MIB:.1f} MiB")
