@@ -43,8 +43,11 @@ def run(
     role: str, statements: Statements, backend: Backend, aws: MotoAws, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Guarded, Exception | None]:
     """Do the work of a role under ``statements``. Return the server, and the error that ended the work, if any."""
+    monkeypatch.setenv("BURSAR_STORE", backend.store_url)
     if role == "SweepRole":
         prepare_sweep(backend)
+    elif role != "PortalRole":
+        work_of_the_portal(backend)  # a lake of no payments has no files
     monkeypatch.setenv("BURSAR_LAKE", aws.lake_url(f"lake-{next(NUMBERS)}"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "role")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_of("role"))
@@ -90,8 +93,9 @@ def test_the_lakes_role_has_exactly_the_actions_on_s3_and_glue_that_it_uses(
     # A lake of more commits than the vacuum and the metadata log keep deletes files too.
     monkeypatch.setattr("bursar.reports.lake.vacuum.SNAPSHOTS_MAX", 0)
     monkeypatch.setattr("bursar.reports.lake.vacuum.READER_GRACE_S", -3600.0)
-    _, error = run("LakeRole", STATEMENTS["LakeRole"], backend, aws, tmp_path, monkeypatch)
-    assert error is None
+    for _ in range(2):  # the files of the first run are deleted by the second
+        _, error = run("LakeRole", STATEMENTS["LakeRole"], backend, aws, tmp_path, monkeypatch)
+        assert error is None
     assert set(aws.actions) == actions_of("LakeRole", "s3", "glue")
 
 
