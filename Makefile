@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_INSTANTS NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
 
 .DEFAULT_GOAL := list
-.PHONY: list up test coverage lint format mutants sim soak spec nightly bench bench-dynamo bench-portal bench-reports docs package test-cloud clean
+.PHONY: list up test coverage lint format mutants sim soak spec nightly bench bench-dynamo bench-portal bench-reports docs screenshots package test-cloud clean
 
 list: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench-portal: .venv/.synced ## Full payments per second; writes its page (PEER=h
 
 bench-reports: .venv/.synced ## The named reports over a million payments; writes its page
 	@$(BIN)/python -m bench.bench_reports --write $(FLAGS)
+
+screenshots: .venv/.synced .tools/.browser ## Take the pictures of docs/screenshots from `bursar up --demo`
+	@$(BIN)/python -m tools.screenshots
 
 docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python -m tools.generate_docs

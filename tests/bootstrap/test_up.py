@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bursar.bootstrap.generate.commands import DEMO_PAYMENTS
 from bursar.bootstrap.up import check_portal
 from bursar.settings import Settings
 from bursar.startup import CannotStart
@@ -200,3 +201,16 @@ def test_demo_without_a_portal_says_so(tmp_path: Path) -> None:
     done = bursar("demo", "--payments", "1", "--portal-url", "http://127.0.0.1:1", cwd=tmp_path)
     assert done.returncode == UNUSABLE
     assert "no answer: no connection to 127.0.0.1:1" in done.stderr
+
+
+def test_demo_fills_a_new_store_once_and_the_overview_shows_it(tmp_path: Path) -> None:
+    def payments() -> int:
+        answer = bursar("sql", "SELECT count(*) AS n FROM payments", "--format", "csv", cwd=tmp_path)
+        return int(answer.stdout.splitlines()[1])
+
+    with running_up(tmp_path / "data", "--demo") as up:
+        first = payments()
+        assert first >= DEMO_PAYMENTS
+        assert up.stop() == 0
+    with running_up(tmp_path / "data", "--demo"):
+        assert payments() == first

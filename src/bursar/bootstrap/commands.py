@@ -60,14 +60,18 @@ _port = click.option("--port", metavar="N", help="The portal's port.  [default: 
 @click.option("--simulator-port", metavar="N", help="The port of Pay.gov's simulator.  [default: 3366]")
 @_data
 @click.option("--ach-settle-s", metavar="S", help="Seconds until the simulator settles an ACH debit.  [default: 15]")
-def up(**flags: Any) -> None:
+@click.option("--demo", is_flag=True, help="If there is no store yet, fill it with a year of made-up payments.")
+def up(*, demo: bool, **flags: Any) -> None:
     """Run the portal, Pay.gov's simulator and the pages in one process, until Ctrl-C.
 
     The data folder keeps everything for the next start.
     """
+    from bursar.bootstrap.generate.commands import fill_for_demo
     from bursar.bootstrap.up import run_up
 
     settings = settings_from(flags | {"log_level": os.environ.get("BURSAR_LOG_LEVEL", "warning")})
+    if demo:
+        _run_processes(settings, lambda: fill_for_demo(settings, click.echo))
     run_command(settings, lambda: run_up(settings, click.echo))
 
 

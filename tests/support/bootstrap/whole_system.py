@@ -64,7 +64,10 @@ def running_up(data: Path, *flags: str) -> Iterator[Up]:
     )
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(3)]
+        first = process.stdout.readline()
+        if first.startswith("Making "):  # --demo fills the store first
+            first = process.stdout.readline()
+        lines = [first, *(process.stdout.readline() for _ in range(2))]
         portal_url, simulator_url = (_url_in(line) for line in lines[:2])
         yield Up(process, portal_url, simulator_url, data)
     finally:

@@ -1,6 +1,8 @@
 """The command ``bursar generate``."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -10,6 +12,10 @@ from bursar.bootstrap.commands import refuse, settings_from
 from bursar.settings import Settings
 from bursar.startup import CannotStart
 
+DEMO_PAYMENTS: Final = 3_000
+DEMO_MONTHS: Final = 14
+"""Enough for a whole fiscal year and the months since."""
+DEMO_SEED: Final = 1
 MADE_UP_CLIENTS: Final = (
     ("dawson", frozenset({"PETITION_FILING_FEE", "COPY_FEE"})),
     ("development", frozenset({"*"})),
@@ -54,6 +60,25 @@ def generate(payments: int, months: int, seed: int, until: datetime | None, data
     total = f"{sum(made.statuses.values()):,} attempts ({attempts})"
     click.echo(f"{total}, {made.events:,} events, {made.reversals:,} reversals")
     click.echo(f"from seed {seed}, until {last}: {settings.store_url}")
+
+
+def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None:
+    """Fill a store that does not exist yet with a year of made-up payments; leave an existing one as it is.
+
+    Raises:
+        CannotStart: the store cannot be written, or the data folder has a lake or books without a store.
+    """
+    from bursar.bootstrap.generate.history import HistoryPlan
+    from bursar.bootstrap.generate.new_store import generate_store
+    from bursar.dynamo.clients.store import file_of
+
+    store = file_of(settings.store_url)
+    if store is not None and Path(store).exists():
+        return
+    print_line(f"Making {DEMO_PAYMENTS:,} payments of {DEMO_MONTHS} months …")
+    last = yesterday(datetime.now(UTC))
+    plan = HistoryPlan(DEMO_PAYMENTS, DEMO_MONTHS, DEMO_SEED, last, settings.fees, _clients(settings))
+    generate_store(plan, settings, lambda _: None)
 
 
 def yesterday(now: datetime) -> date:
