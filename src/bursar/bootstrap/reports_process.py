@@ -39,9 +39,10 @@ async def run_reports(settings: Settings, *, until_stdin_closes: bool) -> int:
     Raises:
         CannotStart: the store cannot be opened, or the socket cannot be bound.
     """
-    from bursar.reports.server.memory_limit import limit_memory
+    from bursar.reports.server.memory_limit import allocate_as_needed, limit_memory
     from bursar.reports.server.server import AlreadyServed, served
 
+    allocate_as_needed()
     async with Composition(settings, creates_store=False) as parts:
         reports = await parts.reports()
         _load_libraries()

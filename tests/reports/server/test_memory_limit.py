@@ -24,3 +24,14 @@ print(connection.execute("SELECT sum(range) FROM range(10)").fetchall())
 def test_a_function_that_needs_too_much_is_refused_and_the_process_goes_on() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.splitlines() == ["refused", "[(45,)]"]
+
+
+def test_arrow_takes_no_memory_in_advance() -> None:
+    script = (
+        "from bursar.reports.server.memory_limit import allocate_as_needed\n"
+        "allocate_as_needed()\n"
+        "import pyarrow\n"
+        "print(pyarrow.default_memory_pool().backend_name)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "system"

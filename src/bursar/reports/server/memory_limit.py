@@ -1,5 +1,6 @@
 """Limit the memory of the reports process: DuckDB's own limit does not count what functions allocate."""
 
+import os
 import resource
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,14 @@ MORE_BYTES_MAX: Final = 1536 << 20
 """The memory that the process may allocate after its start: DuckDB's limit of 1 GB, the tail, and a commit."""
 _STATUS: Final = Path("/proc/self/status")
 _KIB: Final = 1024
+
+
+def allocate_as_needed() -> None:
+    """Let Arrow allocate with the system's allocator. Call it before Arrow is loaded.
+
+    Arrow's own allocator takes 1 GB of private memory when it is first used, and the limit would count all of it.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def limit_memory(more_bytes: int = MORE_BYTES_MAX) -> int | None:
