@@ -7,7 +7,15 @@ from bursar.dashboard.sign_in.roles import ROLES, Role
 from bursar.dashboard.site import PREFIX, PageRoute
 from tests.support.dashboard.office import Office, Visitor
 
-FIELDS = {"client": "dawson", "reference": "0b5c6f6e-0000-4000-8000-000000000001"}
+FIELDS = {
+    "client": "dawson",
+    "reference": "0b5c6f6e-0000-4000-8000-000000000001",
+    "attempt": "a",
+    "number": "1",
+    "name": "sla",
+    "form": "csv",
+    "view": "1",
+}
 WRONG = [
     pytest.param(route, role, id=f"{route.name}-{role}")
     for route in ROUTES
@@ -18,7 +26,9 @@ WITHOUT_SIGN_IN = [pytest.param(route, id=route.name) for route in ROUTES if rou
 
 
 def target(route: PageRoute) -> str:
-    return PREFIX + route.path.format_map({**FIELDS, "attempt": "a", "number": "1", "name": "sla", "form": "csv"})
+    return PREFIX + route.path.format_map(
+        {**FIELDS, "attempt": "a", "number": "1", "name": "sla", "form": "csv", "view": "1"}
+    )
 
 
 async def send(visitor: Visitor, route: PageRoute) -> int:

@@ -14,6 +14,7 @@ from bursar.dashboard.pages import (
     receipt,
     reports,
     sandbox,
+    saved_views,
     sign_in,
     sql,
     transactions,
@@ -53,6 +54,8 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("attention", "GET", "/attention", overview.show_attention, EVERY_ROLE),
     PageRoute("transactions", "GET", "/transactions", transactions.show_transactions, EVERY_ROLE),
     PageRoute("export_transactions", "GET", "/transactions.{form}", transactions.export_transactions, EXPORTERS),
+    PageRoute("save_view", "POST", "/views", saved_views.save_view, EVERY_ROLE),
+    PageRoute("remove_view", "POST", "/views/{view}/remove", saved_views.remove_view, EVERY_ROLE),
     PageRoute("payment", "GET", "/payments/{client}/{reference}", payment.show_payment, EVERY_ROLE),
     PageRoute(
         "show_personal_data", "POST", "/payments/{client}/{reference}/personal-data", payment.show_personal_data,

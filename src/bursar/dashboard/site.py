@@ -15,6 +15,7 @@ from starlette.responses import Response
 from bursar.dashboard.access_log import AccessLog
 from bursar.dashboard.formatting import harmless
 from bursar.dashboard.parts import DashboardParts
+from bursar.dashboard.saved_views import SavedViews
 from bursar.dashboard.sign_in.roles import Role
 from bursar.dashboard.sign_in.sessions import PersonSessions
 from bursar.dashboard.sign_in.throttle import SignInThrottle
@@ -55,6 +56,7 @@ class Site:
         self.sessions = PersonSessions(parts.state, parts.accounts, parts.clock)
         self.throttle = SignInThrottle(parts.state, parts.clock)
         self.access_log = AccessLog(parts.state, parts.clock)
+        self.saved_views = SavedViews(parts.state)
         self.csrf_key = parts.state.key("forms")
         self.password_checks = ThreadPoolExecutor(PASSWORD_CHECKS_AT_ONCE_MAX, "bursar-passwords")
 

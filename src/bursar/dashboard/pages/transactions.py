@@ -1,7 +1,9 @@
 """The page "Transactions": filters, search, totals, pages of rows, and the export of exactly what is shown."""
 
+import asyncio
 from datetime import date
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -10,6 +12,7 @@ from bursar.dashboard.queries.filters import MONEY_CHOICES, STATUS_CHOICES, Tran
 from bursar.dashboard.queries.periods import PERIODS, period_of_days
 from bursar.dashboard.queries.search import Search, read_search
 from bursar.dashboard.queries.transactions import Cursor, choices_of, every_transaction, transactions_page
+from bursar.dashboard.sign_in.roles import ROLES
 from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import court_day
 from bursar.reports.output.head import USD, ReportColumn, Subject
@@ -54,6 +57,9 @@ async def show_transactions(visit: Visit) -> Response:
         rows=[_row(visit, row, search) for row in page.rows],
         page=page,
         forms=EXPORT_FORMS,
+        views=await asyncio.to_thread(visit.site.saved_views.visible_to, visit.account),
+        roles=ROLES,
+        query_text=urlencode(found.query()),
         link_here=visit.path("transactions", found.query()),
         next_page=_beside(visit, found, page.next),
         previous_page=_beside(visit, found, page.previous),

@@ -1,0 +1,67 @@
+"""Filters of transactions that people keep by name, for themselves or for a role that shares them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.dashboard.sign_in.roles import Role
+from bursar.dashboard.state_file import StateFile
+
+VIEWS_MAX: Final = 100
+"""Views of one person."""
+NAME_CHARS_MAX: Final = 80
+
+
+class TooManyViews(Exception):
+    """The person has ``VIEWS_MAX`` views."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedView:
+    """A filter with a name. ``query``: the parameters of its URL; ``role``: the role that sees it too."""
+
+    number: int
+    owner: str
+    name: str
+    query: str
+    role: str | None
+
+
+class SavedViews:
+    """The views in the dashboard's state file."""
+
+    def __init__(self, state: StateFile) -> None:
+        self._state = state
+
+    def visible_to(self, account: Account) -> list[SavedView]:
+        """Return the person's views and those shared with one of the person's roles, by name."""
+        return sorted(
+            (each for each in self._all() if each.owner == account.name or each.role in account.roles),
+            key=lambda each: (each.name.lower(), each.owner),
+        )
+
+    def save(self, account: Account, name: str, query: str, role: Role | None) -> None:
+        """Keep a view, in the place of the person's view of this name. Raises :class:`TooManyViews`."""
+        with self._state.writing() as connection:
+            [(count,)] = connection.execute(
+                "SELECT count(*) FROM saved_views WHERE owner = ? AND name <> ?", (account.name, name)
+            )
+            if count >= VIEWS_MAX:
+                raise TooManyViews
+            connection.execute(
+                "INSERT INTO saved_views (owner, name, query, role) VALUES (?1, ?2, ?3, ?4) "
+                "ON CONFLICT (owner, name) DO UPDATE SET query = ?3, role = ?4",
+                (account.name, name, query, role),
+            )
+
+    def remove(self, account: Account, number: int) -> bool:
+        """Remove a view of the person; return whether there was one."""
+        with self._state.writing() as connection:
+            done = connection.execute("DELETE FROM saved_views WHERE id = ? AND owner = ?", (number, account.name))
+            return done.rowcount > 0
+
+    def _all(self) -> Collection[SavedView]:
+        with self._state.writing() as connection:
+            rows = connection.execute("SELECT id, owner, name, query, role FROM saved_views").fetchall()
+        return [SavedView(*row) for row in rows]
