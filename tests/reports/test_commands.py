@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from openpyxl import load_workbook
 
-from bursar.clock import from_iso_ms
+from bursar.clock import from_iso_ms, iso_ms
 from bursar.reports.command_runs import REPORTS
 from bursar.reports.commands import lake, report, sql
 from bursar.reports.lake.schema import TABLES
@@ -219,3 +219,17 @@ def test_a_lake_that_differs_is_exit_code_1(book: Book, run: Run) -> None:
     result = run(lake, "verify")
     assert result.exit_code == 1
     assert "DIFFERS" in result.output
+
+
+def test_a_command_asks_about_the_past(book: Book, run: Run) -> None:
+    book.start(amount="60.00")
+    then = iso_ms(book.now)
+    book.now += 60
+    book.start(amount="60.00")
+    count = ("SELECT count(*) AS n FROM payments", "--format", "csv")
+    assert run(sql, *count).output == "n\n2\n"
+    assert run(sql, *count, "--as-of", then).output == "n\n1\n"
+    shown = run(report, "status_by_client", "--as-of", then, "--format", "json")
+    assert json.loads(shown.output)["rows"][0]["attempts"] == 1
+    refused = run(sql, *count, "--as-of", "yesterday")
+    assert (refused.exit_code, "as of: must be an ISO date-time" in refused.output) == (2, True)

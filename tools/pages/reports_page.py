@@ -211,6 +211,19 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   Delete a damaged lake, and the next query or `bursar lake write` founds it again.
   A missing data file, or a disk that is full or read-only, does not stop answers: they come from the store.
 
+## As of
+
+`bursar sql --as-of INSTANT` and `bursar report NAME --as-of INSTANT` give the state at an instant of the past.
+It is exact to the event.
+A month that was reported in January is reproduced to the cent in December.
+INSTANT is an ISO date-time with its offset, or a day, which means its end in New York.
+
+- An attempt that has changed since gets its earlier row from its events.
+- Reversals and deposits count from the time at which they were recorded.
+- Metadata that were erased since are empty at every instant.
+- Times are those that the writers stamped.
+  Where machines' clocks differ, an instant that is younger than the difference may still gain changes.
+
 ## Limits
 
 - Statements are read-only: one SELECT over the tables below.

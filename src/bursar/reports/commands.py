@@ -21,7 +21,7 @@ from bursar.reports.output.forms import FORMS, TABLE, write_answer, write_stream
 from bursar.reports.output.head import NO_SUBJECT, Subject
 from bursar.reports.output.table import TABLE_ROWS_MAX, as_table
 from bursar.reports.port import PaymentReports
-from bursar.reports.report_parameters import month_days
+from bursar.reports.report_parameters import month_days, past_instant
 from bursar.reports.report_questions import report_question
 from bursar.reports.schema_text import schema_text
 from bursar.reports.sql.answer import Question, SqlAnswer
@@ -34,6 +34,13 @@ _form = click.option(
 _output = click.option(
     "--output", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file, not to standard output."
 )
+_as_of = click.option(
+    "--as-of",
+    "instant",
+    metavar="INSTANT",
+    callback=lambda ctx, parameter, text: None if text is None else _instant(text),
+    help="Ask about the past: the end of a day in New York (2026-10-31), or 2026-10-31T17:00:00-04:00.",
+)
 
 
 @click.command()
@@ -45,11 +52,18 @@ _output = click.option(
     help="Read the statement from a file; - is standard input.",
 )
 @click.option("--schema", is_flag=True, help="Print the tables and their columns.")
+@_as_of
 @_form
 @_output
 @click.pass_context
 def sql(
-    ctx: click.Context, statement: str | None, source: TextIO | None, schema: bool, form: str, path: Path | None
+    ctx: click.Context,
+    statement: str | None,
+    source: TextIO | None,
+    schema: bool,
+    instant: float | None,
+    form: str,
+    path: Path | None,
 ) -> None:
     """Query all payments in SQL: one SELECT over the tables that --schema prints.
 
@@ -62,17 +76,17 @@ def sql(
         raise click.UsageError("the statement: must be an argument or --file, not both")
     refuse_terminal(form, path)
     if statement is None and source is None and sys.stdin.isatty():
-        run(ctx, _prompt)
+        run(ctx, lambda reports: _prompt(reports, instant))
         return
     text = statement if statement is not None else (source or sys.stdin).read()
-    run(ctx, lambda reports: _write(reports, Question(text), form, path))
+    run(ctx, lambda reports: _write(reports, Question(text, as_of=instant), form, path))
 
 
-async def _prompt(reports: PaymentReports) -> None:
+async def _prompt(reports: PaymentReports, instant: float | None) -> None:
     from bursar.reports.sql_prompt import run_prompt
 
     async def ask(text: str) -> str:
-        [answer] = await reports.answers([Question(text, rows_max=TABLE_ROWS_MAX, cuts=True)])
+        [answer] = await reports.answers([Question(text, rows_max=TABLE_ROWS_MAX, cuts=True, as_of=instant)])
         return as_table(answer)
 
     await run_prompt(ask)
@@ -95,6 +109,7 @@ async def _prompt(reports: PaymentReports) -> None:
 @click.option(
     "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="The chart's colours."
 )
+@_as_of
 @_form
 @_output
 @click.pass_context
@@ -110,6 +125,7 @@ def report(
     show: str | None,
     plot: Path | None,
     theme: str,
+    instant: float | None,
     form: str,
     path: Path | None,
 ) -> None:
@@ -129,7 +145,7 @@ def report(
     refuse_terminal(form, path)
 
     async def work(reports: PaymentReports) -> None:
-        question = await report_question(reports, name, given, known=known_names(ctx))
+        question = await report_question(reports, name, given, known=known_names(ctx), as_of=instant)
         if plot is not None:
             await _plot(reports, found, question, plot, theme)
         await _write(reports, question, form, path, found.subject(given))
@@ -164,6 +180,13 @@ def verify(ctx: click.Context) -> None:
         click.echo(line)
     if not found.equal:
         raise SystemExit(1)
+
+
+def _instant(text: str) -> float:
+    try:
+        return past_instant(text)
+    except BadParameter as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _described(each: NamedReport) -> str:

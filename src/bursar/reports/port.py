@@ -55,6 +55,7 @@ class PaymentReports(Protocol):
         *,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
+        as_of: float | None = None,
     ) -> SqlAnswer:
         """Return the answer to one SELECT; ``$name`` is a parameter."""
         ...
@@ -74,6 +75,7 @@ class PaymentReports(Protocol):
         *,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
+        as_of: float | None = None,
     ) -> SqlAnswer:
         """Return the answer of a named report."""
         ...

@@ -20,6 +20,8 @@ NOW: Final = "now"  # as a default: the time at which the report runs
 EVERY: Final = "*"  # every fee, every client
 FEE: Final = "FEE"
 CLIENT: Final = "CLIENT"
+MILLISECOND_S: Final = 0.001
+"""The precision of times in the store."""
 _COURT: Final = ZoneInfo(COURT_ZONE)
 
 
@@ -31,6 +33,24 @@ def month_days(month: str) -> tuple[str, str]:
     first = date(int(found[1]), int(found[2]), 1)
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     return first.isoformat(), last.isoformat()
+
+
+def past_instant(text: str) -> float:
+    """Return the instant of ``--as-of``, Unix seconds: an ISO date-time with its offset, or the end of a day.
+
+    A day is a day in New York. Raises :class:`BadParameter`.
+    """
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            midnight = datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), _COURT)
+            return midnight.timestamp() - MILLISECOND_S
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment.timestamp()
+    except (ValueError, OverflowError):
+        rule = "must be an ISO date-time with its offset, or a day as YYYY-MM-DD, which means its end"
+        raise BadParameter(f"as of: {rule}; got {text[:40]!r}") from None
 
 
 def checked_text(name: str, kind: str, value: str, now: float) -> str:

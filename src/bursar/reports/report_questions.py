@@ -39,17 +39,18 @@ async def report_question(
     given: Mapping[str, Any],
     *,
     known: Callable[[], KnownNames] = no_names,
+    as_of: float | None = None,
 ) -> Question:
-    """Return a named report as a question, which asks as of the present time of ``reports``.
+    """Return a named report as a question about the state at ``as_of``, Unix seconds, or about the present state.
 
     Raises :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter``, which lists the known fees or clients, and the
     errors of a query.
     """
     report = named_report(name)
     [names] = await reports.answers([_NAMES])
-    bound = report.bind(given, names.as_of)
+    bound = report.bind(given, names.as_of if as_of is None else as_of)
     _check_names(report, bound, names, known)
-    return Question(report.sql, bound)
+    return Question(report.sql, bound, as_of=as_of)
 
 
 def _check_names(

@@ -84,13 +84,15 @@ class Reports:
         *,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
+        as_of: float | None = None,
     ) -> SqlAnswer:
         """Return the answer to one SELECT over the tables; ``$name`` is a parameter.
 
-        More rows than ``rows_max`` are an error, or cut off if ``cuts``. Raises a
+        ``as_of``: an instant of the past, Unix seconds, whose state is asked for. More rows than ``rows_max`` are an
+        error, or cut off if ``cuts``. Raises a
         :class:`bursar.reports.errors.ReportError`, whose text is meant for the author of the statement.
         """
-        return (await self.answers([Question(text, parameters or {}, rows_max, cuts)]))[0]
+        return (await self.answers([Question(text, parameters or {}, rows_max, cuts, as_of=as_of)]))[0]
 
     async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         """Return the answers to several statements on one state of all payments. Raises as :meth:`sql`."""
@@ -130,13 +132,14 @@ class Reports:
             session = look.shared.session
             cursor = session.cursor()
             async with self._query_threads.statement(cursor) as steps:
-                opened = await steps.run(partial(session.begin, cursor, question, look.tail, steps.expired))
+                opened = await steps.run(partial(session.begin, cursor, question, look.tail, look.as_of, steps.expired))
 
                 async def batches() -> "AsyncIterator[pa.RecordBatch]":
                     while (batch := await steps.run(opened.next_batch)) is not None:
                         yield batch
 
-                yield AnswerStream(opened.columns, opened.types, look.as_of, batches())
+                as_of = look.as_of if question.as_of is None else question.as_of
+                yield AnswerStream(opened.columns, opened.types, as_of, batches())
         finally:
             look.shared.leave()
 
@@ -147,12 +150,13 @@ class Reports:
         *,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
+        as_of: float | None = None,
     ) -> SqlAnswer:
-        """Return the answer of a named report.
+        """Return the answer of a named report, of the state at ``as_of`` (Unix seconds), or of the present one.
 
         Raises :class:`bursar.reports.errors.NoSuchReport`, ``BadParameter`` and the errors of :meth:`sql`.
         """
-        question = await report_question(self, name, parameters or {}, known=self._known_names)
+        question = await report_question(self, name, parameters or {}, known=self._known_names, as_of=as_of)
         return (await self.answers([replace(question, rows_max=rows_max, cuts=cuts)]))[0]
 
     async def write_lake(self, *, only_if_due: bool = False) -> Written:

@@ -64,9 +64,10 @@ class RemoteReports:
         *,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
+        as_of: float | None = None,
     ) -> SqlAnswer:
         """Return the answer to one SELECT; ``$name`` is a parameter."""
-        return (await self.answers([Question(text, parameters or {}, rows_max, cuts)]))[0]
+        return (await self.answers([Question(text, parameters or {}, rows_max, cuts, as_of=as_of)]))[0]
 
     async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         """Return the answers to several statements on one state of all payments."""
@@ -103,10 +104,11 @@ class RemoteReports:
         *,
         rows_max: int | None = ROWS_MAX,
         cuts: bool = False,
+        as_of: float | None = None,
     ) -> SqlAnswer:
         """Return the answer of a named report."""
         request = {"ask": "report", "name": name, "parameters": dict(parameters or {}), "rows_max": rows_max}
-        reply = await self._request({**request, "cuts": cuts})
+        reply = await self._request({**request, "cuts": cuts, "as_of": as_of})
         return answer_from_json(reply["answers"][0])
 
     async def write_lake(self, *, only_if_due: bool = False) -> RemoteWritten:
@@ -157,4 +159,5 @@ def _question_json(question: Question) -> dict[str, Any]:
         "rows_max": question.rows_max,
         "cuts": question.cuts,
         "client": question.client,
+        "as_of": question.as_of,
     }

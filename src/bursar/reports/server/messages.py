@@ -1,8 +1,8 @@
 """Requests and replies of the reports process: a length of 4 bytes, then JSON.
 
     request    {"ask": "stream", "question"}    (:mod:`bursar.reports.server.streams`)
-               {"ask": "answers", "questions": [{"text", "parameters", "rows_max", "cuts", "client"}]}
-               {"ask": "report", "name", "parameters", "rows_max", "cuts"}
+               {"ask": "answers", "questions": [{"text", "parameters", "rows_max", "cuts", "client", "as_of"}]}
+               {"ask": "report", "name", "parameters", "rows_max", "cuts", "as_of"}
                {"ask": "write_lake", "only_if_due"} · {"ask": "verify_lake", "repairs"}
     reply      {"answers": […]} · {"written": …} · {"verified": …} · {"error": {"kind", "message"}}
 

@@ -90,6 +90,7 @@ class ReportsServer:
                     request["parameters"],
                     rows_max=request["rows_max"],
                     cuts=request["cuts"],
+                    as_of=request["as_of"],
                 )
                 return {"answers": [answer_to_json(answer)]}
             case "write_lake":

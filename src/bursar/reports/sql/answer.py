@@ -18,6 +18,7 @@ class Question:
     ``rows_max``: more rows are an error, or cut off if ``cuts``; None for no limit but the size of the answer.
     ``extra_tables``: tables that only this statement may read. ``client``: every table has only the rows of this
     client; all questions that are asked together have the same one.
+    ``as_of``: an instant of the past, Unix seconds, whose state is asked for; None for the present state.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Question:
     cuts: bool = False
     extra_tables: "Mapping[str, pa.Table]" = field(default_factory=dict)
     client: str | None = None
+    as_of: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

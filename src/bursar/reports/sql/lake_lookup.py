@@ -11,7 +11,7 @@ from bursar.reports.errors import LakeBroken
 from bursar.reports.lake.iceberg import in_schema
 from bursar.reports.lake.lake import NAMESPACE, Lake, LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
-from bursar.reports.lake.schema import PAYMENTS, TABLES
+from bursar.reports.lake.schema import TABLES
 from bursar.reports.sql.session import Session
 from bursar.reports.sql.shared_session import Sessions, SharedSession
 
@@ -41,7 +41,7 @@ class LakeLookup(Session):
         if snapshot_id is None:
             return {}
         # The smallest start lets Iceberg skip the older files; it never changes.
-        started = "created_at" if schema is PAYMENTS else "occurred_at"
+        started = schema.start_time
         since = _EPOCH + timedelta(microseconds=min(row[schema.position(started)] for row in rows))
         places = [schema.position(column) for column in schema.key]
         wanted = {tuple(row[place] for place in places) for row in rows}

@@ -13,12 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bursar.reports.errors import BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
+from bursar.clock import iso_ms
+from bursar.reports.errors import BadParameter, BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
 from bursar.reports.lake.lake import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
 from bursar.reports.lake.schema import PAYMENTS, REVERSALS, TABLES, TableSchema, table_named
 from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source
 from bursar.reports.sql.answer import Question, SqlAnswer
+from bursar.reports.sql.as_of import select_as_of
 from bursar.reports.sql.statement import check_statement
 from bursar.reports.sql.values import rows_of
 from bursar.reports.sql.views import VIEWS, with_derived_columns
@@ -33,7 +35,8 @@ ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 _BATCH_ROWS: Final = 10_000
 _EVERY_ROW: Final = (1 << 62) - 1
 _ALL: Final = "all_"
-"""The beginning of the names of the views of lake and tail, which statements cannot name."""
+_PAST: Final = "past_"
+"""The beginnings of the names of the tables of now, and of an instant; statements cannot name them."""
 
 _SETTINGS: Final = (
     "SET TimeZone = 'UTC'",
@@ -117,20 +120,30 @@ class Session:
         import duckdb
 
         try:
+            _check_instants(questions, as_of)
             _make_views(cursor, tail, _client_of(questions))
-            return [self._answer(cursor, question, as_of) for question in questions]
+            # The past replaces the present, so the questions about the present come first.
+            order = sorted(range(len(questions)), key=lambda place: questions[place].as_of is not None)
+            answers = {place: self._answer(cursor, questions[place], as_of) for place in order}
+            return [answers[place] for place in range(len(questions))]
         except duckdb.Error as error:
             raise _report_error(error, expired()) from error
         except MemoryError as error:
             raise QueryTooLarge(f"the query needs more than {MEMORY_MAX} of memory") from error
 
     def begin(
-        self, cursor: "DuckDBPyConnection", question: Question, tail: TailTables, expired: Callable[[], bool]
+        self,
+        cursor: "DuckDBPyConnection",
+        question: Question,
+        tail: TailTables,
+        as_of: float,
+        expired: Callable[[], bool],
     ) -> "OpenAnswer":
         """Begin one SELECT whose answer is read batch by batch; its ``rows_max`` is ignored. Raises as :meth:`ask`."""
         import duckdb
 
         try:
+            _check_instants([question], as_of)
             _make_views(cursor, tail, question.client)
             relation = _relation(cursor, question)
             columns, types = _described(relation)
@@ -144,7 +157,7 @@ class Session:
         relation = _relation(cursor, question)
         columns, types = _described(relation)
         rows, cut = _rows(relation, types, question)
-        return SqlAnswer(columns, types, rows, as_of, cut)
+        return SqlAnswer(columns, types, rows, as_of if question.as_of is None else question.as_of, cut)
 
     def find(self, name: str, rows: list[TableRow]) -> dict[RowKey, TableRow]:
         """Return the lake's rows with the keys of ``rows``, by key. Raises :class:`LakeBroken`."""
@@ -209,6 +222,8 @@ class OpenAnswer:
 
 
 def _relation(cursor: "DuckDBPyConnection", question: Question) -> "DuckDBPyRelation":
+    if question.as_of is not None:
+        _go_back(cursor, question.as_of, question.client)
     statement = check_statement(cursor, question.text, question.extra_tables)
     if statement.is_explain and question.client is not None:
         raise BadSql("EXPLAIN: must be asked by an operator, because a plan estimates the rows of every client")
@@ -265,17 +280,28 @@ def _make_views(cursor: "DuckDBPyConnection", tail: TailTables, client: str | No
             f"SELECT {columns} FROM lake_{schema.name}{kept if schema is PAYMENTS else ''} "
             f"UNION ALL SELECT {columns} FROM tail_{schema.name}"
         )
-    for schema in TABLES:
-        select = f"SELECT * FROM {_ALL}{schema.name}"
-        if schema is PAYMENTS:
-            select = with_derived_columns(f"{_ALL}{PAYMENTS.name}", f"{_ALL}{REVERSALS.name}")
-        cursor.execute(f"CREATE TEMP VIEW {schema.name} AS {_rows_of_client(select, client)}")
+    days = f"SELECT * FROM lake_{DAYS} UNION ALL ({days_of(f'tail_{PAYMENTS.name}')})"
+    _show(cursor, _ALL, days if not kept else days_of(f"{_ALL}{PAYMENTS.name}"), client)
     for view in VIEWS:
         cursor.execute(f"CREATE TEMP VIEW {view.name} AS {view.select}")
-    days = f"SELECT * FROM lake_{DAYS} UNION ALL ({days_of(f'tail_{PAYMENTS.name}')})"
-    if kept:
-        days = days_of(f"{_ALL}{PAYMENTS.name}")
-    cursor.execute(f"CREATE TEMP VIEW {DAYS} AS {_rows_of_client(days, client)}")
+
+
+def _show(cursor: "DuckDBPyConnection", prefix: str, days: str, client: str | None) -> None:
+    """Let the names of queries be the tables whose names begin with ``prefix``, or the rows of ``client`` in them."""
+    for schema in TABLES:
+        select = f"SELECT * FROM {prefix}{schema.name}"
+        if schema is PAYMENTS:
+            select = with_derived_columns(f"{prefix}{PAYMENTS.name}", f"{prefix}{REVERSALS.name}")
+        cursor.execute(f"CREATE OR REPLACE TEMP VIEW {schema.name} AS {_rows_of_client(select, client)}")
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {DAYS} AS {_rows_of_client(days, client)}")
+
+
+def _go_back(cursor: "DuckDBPyConnection", instant: float, client: str | None) -> None:
+    """Let the names of queries be the tables as they were at ``instant``."""
+    for schema in TABLES:
+        select = select_as_of(schema, instant, _ALL)
+        cursor.execute(f"CREATE OR REPLACE TEMP VIEW {_PAST}{schema.name} AS {select}")
+    _show(cursor, _PAST, days_of(f"{_PAST}{PAYMENTS.name}"), client)
 
 
 def _rows_of_client(select: str, client: str | None) -> str:
@@ -285,6 +311,13 @@ def _rows_of_client(select: str, client: str | None) -> str:
     error there would show that such rows exist. It moves no condition past a LIMIT.
     """
     return select if client is None else f"SELECT * FROM ({select}) WHERE client = {_quoted(client)} LIMIT {_EVERY_ROW}"
+
+
+def _check_instants(questions: Sequence[Question], now: float) -> None:
+    for question in questions:
+        if question.as_of is not None and question.as_of > now:
+            given = iso_ms(question.as_of)
+            raise BadParameter(f"as of: must not be after {iso_ms(now)}, the present state; got {given}")
 
 
 def _rows(relation: Any, types: tuple[str, ...], question: Question) -> tuple[list[tuple[Any, ...]], bool]:
