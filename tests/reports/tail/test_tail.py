@@ -1,6 +1,7 @@
 """The tail: live attempts, finals and events that the lake does not hold, and suspects that it may hold."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bursar.payments.records import Attempt, Event
@@ -111,3 +112,25 @@ def test_tables_that_were_taken_do_not_change(book: Book) -> None:
         tail.apply([change(book.move(book.start(), "failed"), order, inserted=True)])
         assert tail.tables().tables["payments"].num_rows == order - 9
     assert before.num_rows == 1
+
+
+def test_a_final_whose_row_stays_the_same_is_forgotten_with_its_first_change(book: Book) -> None:
+    """Another process has moved it to the lake; then a reversal changed the stored attempt, and not its row."""
+    tail = Tail.at(AT_10)
+    final = book.move(book.start(), "processed")
+    tail.apply([change(final, 11, inserted=True)])
+    tail.apply([change(book.reverse(final, "1.00"), 20)])
+    tail.rebase(dict.fromkeys(tail.positions, Position("stream", 15)))
+    assert column(tail, "payments", "agency_tracking_id") == []
+
+
+def test_a_final_that_changed_after_another_process_moved_it_replaces_the_lakes_row(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    final = book.move(book.start(), "processed")
+    tail.apply([change(final, 11, inserted=True)])
+    tail.apply([change(replace(final, metadata={}), 20)])
+    tail.rebase(dict.fromkeys(tail.positions, Position("stream", 15)))
+    assert column(tail, "payments", "metadata") == ["{}"]
+    assert tail.tables().replaced == (final.agency_tracking_id,)
+    tail.rebase(dict.fromkeys(tail.positions, Position("stream", 21)))
+    assert tail.tables().replaced == ()

@@ -46,6 +46,9 @@ class Tail:
     finals: dict[str, TailRows] = field(default_factory=lambda: {schema.name: TailRows(schema) for schema in TABLES})
     replaced: set[str] = field(default_factory=set)
     _suspects: list[RowChange] = field(default_factory=list)
+    _rewritten: dict[RowKey, int] = field(
+        default_factory=dict
+    )  # final attempts that changed → order of their first row
     _in_lake: dict[tuple[str, RowKey], TableRow] = field(default_factory=dict)
 
     @classmethod
@@ -89,6 +92,8 @@ class Tail:
         is_live = change.schema.is_live(change.row)
         if key in self.finals[name]:
             if not is_live:
+                if self.finals[name].row(key) != change.row:
+                    self._rewritten.setdefault(key, self.finals[name].order(key))
                 self._take(change)
         elif key in self.live:
             if not is_live:
@@ -138,7 +143,12 @@ class Tail:
         """Forget the rows that the lake holds now: its positions have moved to ``positions``."""
         for name, rows in self.finals.items():
             rows.drop_below(positions[name].order)
-        self.replaced.intersection_update(key for (key,) in self.finals[PAYMENTS.name])
+        finals = self.finals[PAYMENTS.name]
+        self.replaced.intersection_update(key for (key,) in finals)
+        # Another process may have moved the first row of an attempt that has changed since.
+        self._rewritten = {key: first for key, first in self._rewritten.items() if key in finals}
+        moved = positions[PAYMENTS.name].order
+        self.replaced.update(key[0] for key, first in self._rewritten.items() if first < moved)
         self.positions = dict(positions)
         self._in_lake.clear()
 

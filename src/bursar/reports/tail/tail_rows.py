@@ -34,8 +34,15 @@ class TailRows:
         found = self._rows.get(key)
         return None if found is None else found[1]
 
+    def order(self, key: RowKey) -> int:
+        """Return the order of the row of ``key``. Raise ``KeyError`` if there is none."""
+        return self._rows[key][0]
+
     def put(self, key: RowKey, row: TableRow, order: int, version: int = 0) -> None:
-        """Add a row, or replace the row of this key by one of the same or a later version."""
+        """Add a row, or replace the row of this key by one of the same or a later version.
+
+        A row that is equal keeps its order: the lake may have taken it since that order.
+        """
         known = self._rows.get(key)
         if known is None:
             self._waiting.append(row)
@@ -43,6 +50,8 @@ class TailRows:
             return
         elif known[1] != row:
             self._stale = True
+        else:
+            order = min(order, known[0])
         self._rows[key] = (order, row, version)
 
     def remove(self, key: RowKey) -> None:
