@@ -265,7 +265,8 @@ class Current:
         if any(at.source != tail.position.source or at.order > tail.position.order for at in positions.values()):
             raise _TailReplaced
         await self._set_state(state)
-        tail.rebase(positions)
+        tail.rebase(positions, in_doubt=not self._source.is_ordered)
+        await self._resolve(tail)
 
     async def _set_state(self, state: LakeState) -> None:
         fresh = await self._blocking(lambda: self._sessions.open(state))

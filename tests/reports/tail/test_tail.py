@@ -115,7 +115,7 @@ def test_tables_that_were_taken_do_not_change(book: Book) -> None:
 
 
 def test_a_final_whose_row_stays_the_same_is_forgotten_with_its_first_change(book: Book) -> None:
-    """Another process has moved it to the lake; then a reversal changed the stored attempt, and not its row."""
+    """Change the stored attempt, and not its row, after another process has moved it to the lake."""
     tail = Tail.at(AT_10)
     final = book.move(book.start(), "processed")
     tail.apply([change(final, 11, inserted=True)])
@@ -134,3 +134,15 @@ def test_a_final_that_changed_after_another_process_moved_it_replaces_the_lakes_
     assert tail.tables().replaced == (final.agency_tracking_id,)
     tail.rebase(dict.fromkeys(tail.positions, Position("stream", 21)))
     assert tail.tables().replaced == ()
+
+
+def test_a_row_that_another_process_may_not_have_seen_is_a_suspect_again(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    seen, late = book.move(book.start(), "failed"), book.move(book.start(), "failed")
+    tail.apply([change(seen, 11, inserted=True), change(late, 9)])
+    tail.resolve(nothing)
+    tail.rebase(dict.fromkeys(tail.positions, Position("index", 15)), in_doubt=True)
+    assert tail.has_suspects
+    stored = record_row(seen)
+    tail.resolve(lambda table, rows: {stored[1]: stored[2]})
+    assert column(tail, "payments", "agency_tracking_id") == [late.agency_tracking_id]

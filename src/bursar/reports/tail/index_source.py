@@ -52,6 +52,8 @@ class LedgerChanges(Protocol):
 class IndexSource:
     """The changes that ``ledger`` lists, and the rows of its table in ``store``."""
 
+    is_ordered: Final = False
+
     def __init__(self, ledger: LedgerChanges, store: "Store", table: str, clock: Clock) -> None:
         self._ledger = ledger
         self._store = store

@@ -44,6 +44,11 @@ class ChangePage(NamedTuple):
 class ChangeSource(Protocol):
     """The source of changes of one store."""
 
+    @property
+    def is_ordered(self) -> bool:
+        """Whether a change that becomes visible is after all that were visible before."""
+        ...
+
     async def position(self) -> Position:
         """Return a position from which :meth:`changes` yields every change that is acknowledged after this call."""
         ...

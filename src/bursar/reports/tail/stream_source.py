@@ -20,6 +20,8 @@ SOURCE: Final = "stream"
 class StreamSource:
     """The changes of ``table`` in an embedded store."""
 
+    is_ordered: Final = True
+
     def __init__(self, store: "AsyncEngine", table: str) -> None:
         self._store = store
         self._table = table

@@ -139,10 +139,16 @@ class Tail:
             self._take(change)
             self.replaced.add(change.key[0])
 
-    def rebase(self, positions: Mapping[str, Position]) -> None:
-        """Forget the rows that the lake holds now: its positions have moved to ``positions``."""
+    def rebase(self, positions: Mapping[str, Position], *, in_doubt: bool = False) -> None:
+        """Forget the rows that the lake holds now: its positions have moved to ``positions``.
+
+        ``in_doubt``: another process moved them, and may not have seen a row whose writer's clock was behind. Then the
+        rows are suspects, and :meth:`resolve` must follow.
+        """
         for name, rows in self.finals.items():
-            rows.drop_below(positions[name].order)
+            dropped = rows.drop_below(positions[name].order)
+            if in_doubt:
+                self._suspects += dropped
         finals = self.finals[PAYMENTS.name]
         self.replaced.intersection_update(key for (key,) in finals)
         # Another process may have moved the first row of an attempt that has changed since.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from bursar.reports.lake.rows import RowKey, TableRow, arrow_table
 from bursar.reports.lake.schema import TableSchema, arrow_schema
+from bursar.reports.tail.sources import RowChange
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,12 +64,17 @@ class TailRows:
         """Return the rows whose last change is before ``order``."""
         return [row for at, row, _ in self._rows.values() if at < order]
 
-    def drop_below(self, order: int) -> None:
-        """Remove the rows whose last change is before ``order``."""
-        kept = {key: value for key, value in self._rows.items() if value[0] >= order}
-        if len(kept) != len(self._rows):
-            self._rows = kept
+    def drop_below(self, order: int) -> list[RowChange]:
+        """Remove the rows whose last change is before ``order``, and return them."""
+        dropped = [
+            RowChange(self._schema, key, row, at, version=version)
+            for key, (at, row, version) in self._rows.items()
+            if at < order
+        ]
+        if dropped:
+            self._rows = {key: value for key, value in self._rows.items() if value[0] >= order}
             self._stale = True
+        return dropped
 
     def rows(self) -> list[TableRow]:
         """Return all rows."""
