@@ -81,8 +81,9 @@ def test_the_units_of_calls_and_of_a_sweep(meter: Meter, backend: Backend) -> No
 def test_the_units_of_the_lake(meter: Meter, backend: Backend, aws: MotoAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BURSAR_LAKE", aws.lake_url("units"))
     door = make_handler()
-    asked(door, "GET", "/health")  # the portal starts with the present time, and the lake's function an hour ahead
-    later = partial(Composition, clock=lambda: time.time() + 3600.0)
+    asked(door, "GET", "/health")  # the portal starts with the present time, and the lake's function at half past
+    ahead_s = 3600.0 + 1800.0 - time.time() % 3600.0  # a pass near the full hour reads two buckets of changes
+    later = partial(Composition, clock=lambda: time.time() + ahead_s)
     monkeypatch.setattr(function_environment, "Composition", later)
     lake = LakeWriting()
     try:
