@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bursar.bootstrap.generate.commands import DEMO_PAYMENTS
+from bursar.bootstrap.generate.demo_history import DEMO_PAYMENTS
 from bursar.bootstrap.up import check_portal
 from bursar.settings import Settings
 from bursar.startup import CannotStart

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bursar.clock import iso_ms
-from bursar.reports.lake.lake import LakeState
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.reports import Reports
 from bursar.reports.tail.index_source import OVERLAP_S
 from bursar.reports.verification import Verification

@@ -66,7 +66,7 @@ def up(*, demo: bool, **flags: Any) -> None:
 
     The data folder keeps everything for the next start.
     """
-    from bursar.bootstrap.generate.commands import fill_for_demo
+    from bursar.bootstrap.generate.demo_history import fill_for_demo
     from bursar.bootstrap.up import run_up
 
     settings = settings_from(flags | {"log_level": os.environ.get("BURSAR_LOG_LEVEL", "warning")})

@@ -17,7 +17,8 @@ from typing import Final, TypeVar
 
 from bursar.clock import Clock
 from bursar.reports.errors import LakeBroken, LakeBusy
-from bursar.reports.lake.lake import Lake, LakeState, no_state
+from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.lake_state import LakeState, no_state
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import TableRow, arrow_table
 from bursar.reports.lake.schema import PAYMENTS, TABLES

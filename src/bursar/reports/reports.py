@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from bursar.clock import Clock
 from bursar.reports.current import Current, Look
 from bursar.reports.errors import LakeBroken
-from bursar.reports.lake.lake import Lake, LakeState
+from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.query_threads import QueryThreads
 from bursar.reports.report_questions import KnownNames, no_names, report_question
 from bursar.reports.sql.answer import ROWS_MAX, AnswerStream, Question, SqlAnswer

@@ -20,7 +20,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from bursar.clock import Clock, iso_ms
-from bursar.reports.lake.lake import NAMESPACE, Lake, LakeState
+from bursar.reports.lake.lake import NAMESPACE, Lake
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, arrow_table, micros, plain_rows
 from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema, table_named
 

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.generate.calendar import end_of, history_days, start_times
-from bursar.bootstrap.generate.commands import MADE_UP_CLIENTS, generate
+from bursar.bootstrap.generate.commands import generate
+from bursar.bootstrap.generate.demo_history import MADE_UP_CLIENTS
 from bursar.bootstrap.generate.history import DayPlayer, HistoryPlan, write_history
 from bursar.bootstrap.generate.new_store import generate_store
 from bursar.bootstrap.generate.stories import Stories, StoryClock

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bursar.reports.lake.lake import Lake, LakeState, no_state
+from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.lake_state import LakeState, no_state
 from bursar.reports.lake.state_cache import STATE_FILE
 from bursar.reports.reports import Reports
 from tests.support.reports.book import Book

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bursar.reports.errors import BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
-from bursar.reports.lake.lake import Lake, TableState
+from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.lake_state import TableState
 from bursar.reports.lake.schema import PAYMENTS, TABLES, arrow_schema
 from bursar.reports.sql import session
 from bursar.reports.sql.answer import Question, SqlAnswer

@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bursar.clock import from_iso_ms
 from bursar.reports.errors import LakeBroken
+from bursar.reports.lake.lake_state import LakeState, TableState, no_state, nothing_of
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.schema import TABLES, TableSchema, iceberg_partitions, iceberg_schema
 from bursar.reports.lake.state_cache import cached_state, keep_state, metadata_files
@@ -53,30 +54,6 @@ _TABLE_PROPERTIES: Final = {
     "write.metadata.previous-versions-max": str(_METADATA_VERSIONS_MAX),
     "write.parquet.compression-codec": "zstd",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TableState:
-    """One snapshot of one table: its data files with their numbers of rows, and how far they are complete.
-
-    ``live_files`` are the files of the live partition; ``files`` are all others.
-    """
-
-    schema: TableSchema
-    snapshot_id: int | None
-    position: Position | None
-    watermark: float | None
-    files: dict[str, int]
-    live_files: tuple[str, ...]
-
-    @property
-    def row_count(self) -> int:
-        """The number of rows in ``files``."""
-        return sum(self.files.values())
-
-
-LakeState = dict[str, TableState]
-"""Table name → its state. Before the first write there are no snapshots, watermarks and files."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +163,8 @@ class Lake:
         try:
             table = catalog.load_table((NAMESPACE, schema.name))
         except NoSuchTableError:
-            return _nothing(schema)
-        return table_state(schema, table) if self._format(table) == FORMAT else _nothing(schema)
+            return nothing_of(schema)
+        return table_state(schema, table) if self._format(table) == FORMAT else nothing_of(schema)
 
     def _format(self, table: "Table") -> int:
         found = int(table.properties.get(_FORMAT_PROPERTY, "0"))
@@ -196,15 +173,6 @@ class Lake:
                 f"the lake at {self.warehouse} has format {found}; this Bursar reads formats up to {FORMAT}"
             )
         return found
-
-
-def no_state() -> LakeState:
-    """Return the state of a lake that holds nothing."""
-    return {schema.name: _nothing(schema) for schema in TABLES}
-
-
-def _nothing(schema: TableSchema) -> TableState:
-    return TableState(schema, None, None, None, {}, ())
 
 
 def summary_of(table: "Table", name: str) -> str | None:

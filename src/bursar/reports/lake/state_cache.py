@@ -20,7 +20,7 @@ from bursar.private_files import FILE_MODE
 from bursar.reports.lake.position import Position
 
 if TYPE_CHECKING:
-    from bursar.reports.lake.lake import TableState
+    from bursar.reports.lake.lake_state import TableState
 
 STATE_FILE: Final = "state.json"
 STATE_FORMAT: Final = 1

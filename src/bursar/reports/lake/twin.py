@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bursar.private_files import FILE_MODE
-from bursar.reports.lake.lake import LakeState
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.clock import iso_ms
 from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake.iceberg import commit_files, data_files, months_of, read_files, rows_of_file
-from bursar.reports.lake.lake import COLUMNS, POSITION, WATERMARK, Lake, LakeState, summary_of, table_state
+from bursar.reports.lake.lake import COLUMNS, POSITION, WATERMARK, Lake, summary_of, table_state
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.merging import to_merge
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema

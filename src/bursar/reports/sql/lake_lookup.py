@@ -9,7 +9,8 @@ from typing import Final
 
 from bursar.reports.errors import LakeBroken
 from bursar.reports.lake.iceberg import in_schema
-from bursar.reports.lake.lake import NAMESPACE, Lake, LakeState
+from bursar.reports.lake.lake import NAMESPACE, Lake
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
 from bursar.reports.lake.schema import TABLES
 from bursar.reports.sql.session import Session

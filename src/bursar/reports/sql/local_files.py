@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from bursar.reports.lake.lake import Lake, LakeState
+from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import TableRow, plain_rows
 from bursar.reports.lake.schema import PAYMENTS
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import iso_ms
 from bursar.reports.errors import BadParameter, BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
-from bursar.reports.lake.lake import LakeState
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
 from bursar.reports.lake.schema import PAYMENTS, REVERSALS, TABLES, TableSchema, table_named
 from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source

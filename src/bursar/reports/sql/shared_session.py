@@ -1,7 +1,8 @@
 """The current session: DuckDB over the lake's last known state, shared by the answers that are made now."""
 
 from bursar.reports.errors import LakeBroken
-from bursar.reports.lake.lake import Lake, LakeState
+from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import TableRow
 from bursar.reports.lake.twin import twin_path
 from bursar.reports.sql.local_files import LocalFiles
