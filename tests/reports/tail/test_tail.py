@@ -146,3 +146,15 @@ def test_a_row_that_another_process_may_not_have_seen_is_a_suspect_again(book: B
     stored = record_row(seen)
     tail.resolve(lambda table, rows: {stored[1]: stored[2]})
     assert column(tail, "payments", "agency_tracking_id") == [late.agency_tracking_id]
+
+
+def test_a_live_attempt_that_another_process_saw_end_is_not_taken_twice(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    attempt = book.start()
+    tail.apply([change(attempt, 10, inserted=True)])
+    tail.rebase(dict.fromkeys(tail.positions, Position("index", 15)), in_doubt=True)
+    final = book.move(attempt, "failed")
+    tail.apply([change(final, 12)])
+    stored = record_row(final)
+    tail.resolve(lambda table, rows: {stored[1]: stored[2]})
+    assert len(tail) == 0

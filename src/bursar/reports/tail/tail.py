@@ -98,7 +98,10 @@ class Tail:
         elif key in self.live:
             if not is_live:
                 self.live.remove(key)
-            self._take(change)
+            if is_live or change.order >= self.positions[name].order:
+                self._take(change)
+            else:  # another process may have seen it, and moved it to the lake
+                self._suspects.append(change)
         elif change.inserted and change.order >= self.positions[name].order:
             self._take(change)
         elif not self._known_in_lake(change):
