@@ -10,6 +10,7 @@
     model         every state of the protocol's larger model (spec/)
     disk          crashes on a disk that fails and lies (tests/disk)                    NIGHTLY_CRASHES (10000)
     past          restores to random instants after kill -9                             NIGHTLY_INSTANTS (1000)
+    visible       pairs of a write and a later question, under kills and clock steps    NIGHTLY_PAIRS (100000)
     mutants       every planted fault; the tests of its place must fail                 NIGHTLY_MUTANTS (all)
     properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
     oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
@@ -45,6 +46,9 @@ PAST_WRITES: Final = 6_000
 SEEDS_A_DAY: Final = 1_000_000
 """The seeds of two days do not overlap: a day's first seed is its ordinal number times this."""
 PROPERTY_TIMEOUT_S: Final = 3600
+PAIRS: Final = 100_000
+VISIBLE_TIMEOUT_S: Final = 8 * 3600
+VISIBLE: Final = re.compile(r"(\d+) pairs, (\d+) kills, (\d+) refused, 0 stale, 0 doubled, 0 disagreeing")
 FIGURE_CHARACTERS_MAX: Final = 200
 PASSED, FAILED, NOT_RUN = "passed", "**failed**", "not run"
 
@@ -152,6 +156,22 @@ def past(settings: Environment) -> Result:
     return Result(FAILED if code else PASSED, figure)
 
 
+def visible(settings: Environment) -> Result:
+    """Ask after each acknowledged write; no answer may lack one, have one twice, or disagree with itself."""
+    pairs = settings.get("NIGHTLY_PAIRS", str(PAIRS))
+    first = datetime.now(UTC).date().toordinal() * SEEDS_A_DAY
+    code, output = run(
+        *(sys.executable, "-m", "pytest", "-q", "-s", "--timeout", str(VISIBLE_TIMEOUT_S)),
+        *("tests/reports/test_visibility.py", "-k", "every_acknowledged"),
+        environment={"VISIBILITY_PAIRS": pairs, "VISIBILITY_SEED": str(first)},
+    )
+    found = [tuple(map(int, each)) for each in VISIBLE.findall(output)]
+    if code or not found:
+        return Result(FAILED, f"the histories from seed {first} ended with code {code}")
+    asked, kills, refused = (sum(column) for column in zip(*found, strict=True))
+    return Result(PASSED, f"{asked} pairs, {kills} kills, {refused} refused, 0 stale, 0 doubled, 0 disagreeing")
+
+
 def matrix(_settings: Environment) -> Result:
     """Run every cell of the fault matrix; this writes docs/faults.md."""
     return _last_line(sys.executable, "-m", "sim", "--matrix")
@@ -189,7 +209,20 @@ def conformance(settings: Environment) -> Result:
 
 STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
     each.__name__: each
-    for each in (simulation, sometimes, canaries, matrix, model, disk, past, mutants, properties, oracles, conformance)
+    for each in (
+        simulation,
+        sometimes,
+        canaries,
+        matrix,
+        model,
+        disk,
+        past,
+        visible,
+        mutants,
+        properties,
+        oracles,
+        conformance,
+    )
 }
 
 

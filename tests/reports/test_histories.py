@@ -11,7 +11,6 @@ from unittest.mock import patch
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from pyiceberg.table import Table
 
 from bursar.payments.records import ZERO, Attempt
 from bursar.payments.status import Status
@@ -22,6 +21,8 @@ from bursar.reports.reports import Reports
 from bursar.reports.sql.answer import Question
 from tests.support.hypothesis_profiles import examples
 from tests.support.reports.book import DAY_S, Book
+from tests.support.reports.killing import Killed, killing
+from tests.support.reports.plain import plain
 
 STATUSES = ("initiated", "processing", "pending", "processed", "failed")
 Step = tuple[Any, ...]
@@ -53,26 +54,6 @@ def small_batches() -> Iterator[None]:
         patch("bursar.reports.lake.twin.NEW_ROWS_MIN", 8),
     ):
         yield
-
-
-class Killed(BaseException):
-    """The process was killed here."""
-
-
-def killing(at: int, when: str) -> Any:
-    """Return a catalog commit that kills the process ``before`` or ``after`` the ``at``-th commit of a write."""
-    commit, made = Table._do_commit, 0
-
-    def counted(table: Table, *arguments: Any, **values: Any) -> None:
-        nonlocal made
-        made += 1
-        if made - 1 == at and when == "before":
-            raise Killed
-        commit(table, *arguments, **values)
-        if made - 1 == at and when == "after":
-            raise Killed
-
-    return patch.object(Table, "_do_commit", counted)
 
 
 class History:
@@ -148,11 +129,6 @@ def derived(attempt: Attempt) -> tuple[Any, ...]:
     """Return the derived columns of the attempt's row."""
     settled_at = micros(attempt.updated_at) if attempt.status == "processed" else None
     return settled_at, attempt.reversed_amount or ZERO, attempt.net_amount
-
-
-def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the row with times as whole microseconds, as in :mod:`bursar.reports.lake.rows`."""
-    return tuple(round(value.timestamp() * 1e6) if hasattr(value, "timestamp") else value for value in row)
 
 
 async def run_history(history: list[Step], folder: str) -> None:
