@@ -13,8 +13,8 @@ from bursar.portal.contract.error_catalogue import UNEXPECTED
 from bursar.portal.contract.errors import LOWER_LAYERS, STORE_BUSY_CODES, PortalError, Unexpected, portal_error
 
 ROOMS = ("bursar.payments.errors", "bursar.paygov.errors", "bursar.rules.errors", "bursar.dynamo.errors")
-# Base classes, which are not raised themselves. Their rows are for subclasses that are added later.
-TRANSLATED_ELSEWHERE = {"DynamoError"}
+TRANSLATED_ELSEWHERE = {"DynamoError", "InvalidValue"}
+"""Answers of a store: portal_error reads their code."""
 
 
 def _exceptions(module: str) -> list[type[Exception]]:

@@ -13,7 +13,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -229,12 +229,17 @@ def _entry(attempt: Attempt) -> Entry:
         url_cancel=attempt.url_cancel,
         started_at=attempt.token_at,
     )
-    if attempt.paygov_tracking_id is not None:
-        entry.payment_type = attempt.payment_method
-        entry.outcome = FAILED if attempt.return_code else SUCCESS
-        entry.paid_at = entry.completed_at = attempt.unsettled_since or attempt.settled_at or attempt.updated_at
-        entry.paygov_tracking_id = attempt.paygov_tracking_id
-    return entry
+    if attempt.paygov_tracking_id is None:
+        return entry
+    paid_at = attempt.unsettled_since or attempt.settled_at or attempt.updated_at
+    return replace(
+        entry,
+        payment_type=attempt.payment_method,
+        outcome=FAILED if attempt.return_code else SUCCESS,
+        paid_at=paid_at,
+        completed_at=paid_at,
+        paygov_tracking_id=attempt.paygov_tracking_id,
+    )
 
 
 def _book(books: Books, entry: Entry) -> None:
