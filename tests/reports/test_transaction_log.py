@@ -1,14 +1,19 @@
 """The transaction log: newest attempts, pages, counts and totals, as the API of the existing portal has them."""
 
 import asyncio
+import random
+import tempfile
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bursar.reports.log_sorts import LOG_SORTS
 from bursar.reports.reports import Reports
-from bursar.reports.transaction_log import LogCounts, SqlTransactionLog
-from tests.support.reports.book import DAY_S, START, Book
+from bursar.reports.transaction_log import LogAnswer, LogCounts, SqlTransactionLog
+from tests.support.hypothesis_profiles import examples
+from tests.support.reports.book import DAY_S, FEES, START, Book
 
 NAMES = {"PETITION_FILING_FEE": "Petition Filing Fee"}
 FOREVER = (0.0, START + 1000 * DAY_S)
@@ -143,3 +148,73 @@ async def test_rows_counts_and_totals_of_one_answer_agree_while_payments_arrive(
     over = True
     await paying
     assert len(sizes) > 1
+
+
+@examples(12)
+@given(
+    seed=st.integers(0, 999),
+    limit=st.integers(4, 12),
+    sort=st.sampled_from(LOG_SORTS),
+    order=st.sampled_from(["asc", "desc"]),
+    status=st.sampled_from([None, "pending", "success"]),
+    writes=st.integers(0, 5),
+)
+def test_pages_of_one_instant_are_the_list_of_that_instant_while_payments_arrive(
+    seed: int, limit: int, sort: str, order: str, status: str | None, writes: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_page_while_payments_arrive(folder, random.Random(seed), limit, sort, order, status, writes))
+
+
+async def _page_while_payments_arrive(
+    folder: str, draw: random.Random, limit: int, sort: str, order: str, status: str | None, writes: int
+) -> None:
+    """Ask page by page; the lake is written after the page number ``writes``."""
+    book = Book()
+    reports = Reports(book, f"file:{folder}/lake", book.clock, source=book.source)
+    log = SqlTransactionLog(reports, lambda: NAMES)
+    periods = {"all": FOREVER, "day": (START, START + DAY_S)}
+
+    async def page(offset: int, limit: int, as_of: float | None) -> LogAnswer:
+        asked_at = book.now
+        return await log.page(
+            *FOREVER, status=status, sort=sort, order=order, limit=limit, offset=offset, periods=periods,
+            as_of=as_of, asked_at=asked_at,
+        )  # fmt: skip
+
+    try:
+        book.pay(20, seed=draw.randrange(99))
+        whole = await page(0, 5000, None)
+        pages = [await page(0, limit, None)]
+        assert pages[0].as_of == whole.as_of
+        while pages[-1].entries:
+            for _ in range(draw.randrange(1, 4)):
+                book.now += draw.choice((0.001, 1.0, DAY_S))
+                # The events of this book do not say the payment method, which pending attempts have.
+                unpaid = ("received", "initiated", "processing")
+                live = [each for each in book.attempts.values() if each.status in unpaid]
+                book.start(fee=draw.choice(FEES), client=draw.choice(("dawson", "exams")))
+                if live:
+                    book.move(draw.choice(live), draw.choice(("processed", "failed")), "settled")
+            if len(pages) == writes:
+                await reports.write_lake()
+            pages.append(await page(limit * len(pages), limit, pages[0].as_of))
+        assert [entry for each in pages for entry in each.entries] == whole.entries
+        for each in pages:
+            assert (each.counts, each.totals, each.as_of) == (whole.counts, whole.totals, whole.as_of)
+        assert len(pages) == 1 or (await page(0, 5000, None)).counts != whole.counts
+    finally:
+        await reports.close()
+
+
+async def test_the_instant_of_a_page_is_not_before_the_newest_change_that_it_shows(
+    book: Book, log: SqlTransactionLog
+) -> None:
+    asked_at = book.now
+    book.start()
+    assert (await log.page(*FOREVER, limit=9, offset=0, asked_at=asked_at)).as_of == asked_at
+    book.now += 5.0  # a machine whose clock is ahead
+    book.start()
+    book.now -= 5.0
+    page = await log.page(*FOREVER, limit=9, offset=0, asked_at=asked_at)
+    assert (len(page.entries), page.as_of) == (2, asked_at + 5.0)

@@ -7,12 +7,13 @@ token, because no table has one.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from bursar.clock import iso_ms
+from bursar.payments.records import whole_ms
 from bursar.payments.status import FAILED, PENDING
 from bursar.reports.log_sorts import LOG_SORTS
 from bursar.reports.port import Answers
@@ -68,11 +69,15 @@ class LogCounts:
 
 @dataclass(frozen=True, slots=True)
 class LogAnswer:
-    """One page of the log, of one state: entries, counts of the frame, and the amount of each period in dollars."""
+    """One page of the log, of one state: entries, counts of the frame, and the amount of each period in dollars.
+
+    ``as_of``: the instant of the state, Unix seconds, in whole milliseconds. The state has no later change.
+    """
 
     entries: list[dict[str, Any]]
     counts: LogCounts | None
     totals: Mapping[str, Decimal]
+    as_of: float
 
 
 class SqlTransactionLog:
@@ -112,12 +117,18 @@ class SqlTransactionLog:
         offset: int,
         counted: bool = True,
         periods: Mapping[str, tuple[float, float]] = NO_PERIODS,
+        as_of: float | None = None,
+        asked_at: float = 0.0,
     ) -> LogAnswer:
         """Return entries that last changed in the frame, from ``offset`` on; nulls last, ties by agencyTrackingId.
 
         With ``counted``, the answer has the counts of the frame, and with ``periods`` the successful amount of each.
-        All parts are of one state. Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order``
-        than asc and desc.
+        All parts are of one state: that of ``as_of``, Unix seconds, or the present one. Pages with the ``as_of`` of
+        the first one do not shift. ``asked_at``: an instant before the call, which makes the present state's instant
+        cheap to find.
+
+        Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order`` than asc and desc, and
+        :class:`bursar.reports.errors.BadParameter` for an ``as_of`` that is still to come.
         """
         if sort not in LOG_SORTS or order not in _ORDERS:
             raise ValueError(f"sort: must be one of {', '.join(LOG_SORTS)}, and order asc or desc; got {sort} {order}")
@@ -128,11 +139,16 @@ class SqlTransactionLog:
             questions.append(Question(f"{_COUNTS} FROM payments WHERE {_IN_FRAME} GROUP BY payment_status", frame))
         if periods:
             questions.append(_totals(periods))
-        answers = await self._reports.answers(questions)
+        if as_of is None:
+            *answers, newest = await self._reports.answers([*questions, _newest(asked_at)])
+            as_of = _instant_of(newest)
+        else:
+            answers = await self._reports.answers([replace(each, as_of=as_of) for each in questions])
         return LogAnswer(
             [_entry(row) for row in answers[0].dicts()],
             _counts(answers[1]) if counted else None,
             _amounts(periods, answers[-1]) if periods else {},
+            as_of,
         )
 
     async def counts(self) -> LogCounts:
@@ -157,6 +173,25 @@ class SqlTransactionLog:
             f"SELECT {fields} FROM named ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}",
             parameters,
         )
+
+
+def _newest(asked_at: float) -> Question:
+    """Return the question for the newest change after ``asked_at`` in the present state."""
+    return Question(
+        "SELECT max(updated_at) FROM payments WHERE updated_at > CAST($asked_at AS TIMESTAMP WITH TIME ZONE)",
+        {"asked_at": _instant(asked_at)},
+    )
+
+
+def _instant_of(newest: SqlAnswer) -> float:
+    """Return the instant of the present state, at which it has all its changes.
+
+    The instant of an answer is the time when reading the store began. The answer may have newer changes: they
+    were made during the reading, or by a machine whose clock is ahead.
+    """
+    [(changed_at,)] = newest.rows
+    began = whole_ms(newest.as_of)
+    return began if changed_at is None else max(began, whole_ms(changed_at.timestamp()))
 
 
 def _totals(periods: Mapping[str, tuple[float, float]]) -> Question:

@@ -2,6 +2,8 @@
 
 import random
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,8 @@ async def _pay(app: PortalApp, simulator: Simulator, docket: str, method: str, o
     assert (await ask(app, "POST", "/process", {"token": token})).status == 200
 
 
-async def test_a_payment_made_a_moment_ago_is_listed_counted_and_totalled(
-    write_path: WritePath, tmp_path: Path
-) -> None:
+@asynccontextmanager
+async def _open_app(write_path: WritePath, tmp_path: Path) -> AsyncIterator[tuple[PortalApp, Simulator]]:
     store = write_path.open(str(tmp_path / "portal.db"), clock=system_clock, randomness=random.Random(1))
     fees = FeeCatalogue.default()
     ledger = write_path.ledger(store, clock=system_clock, randomness=random.Random(2), fees=fees)
@@ -54,7 +55,16 @@ async def test_a_payment_made_a_moment_ago_is_listed_counted_and_totalled(
     reports = Reports(store, f"file:{tmp_path / 'lake'}", system_clock)
     try:
         log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
-        app = portal_app(portal, without_signatures(EXAMS, listens_on=["127.0.0.1"]), log=log)
+        yield portal_app(portal, without_signatures(EXAMS, listens_on=["127.0.0.1"]), log=log), simulator
+    finally:
+        await reports.close()
+        await store.close()
+
+
+async def test_a_payment_made_a_moment_ago_is_listed_counted_and_totalled(
+    write_path: WritePath, tmp_path: Path
+) -> None:
+    async with _open_app(write_path, tmp_path) as (app, simulator):
         await _pay(app, simulator, "1-26", "PLASTIC_CARD", "Success")
         await _pay(app, simulator, "2-26", "PAYPAL", "Failed")
         await _pay(app, simulator, "3-26", "ACH", "Success")
@@ -79,6 +89,24 @@ async def test_a_payment_made_a_moment_ago_is_listed_counted_and_totalled(
         beyond = await ask(app, "GET", "/transaction-log?page=1000000&pageSize=200")
         assert (beyond.status, beyond.json["data"]) == (200, [])
         assert (beyond.json["page"], beyond.json["total"], beyond.json["counts"]["all"]) == (1_000_000, 3, 3)
-    finally:
-        await reports.close()
-        await store.close()
+
+
+async def test_pages_with_the_as_of_of_the_first_do_not_shift_while_payments_arrive(
+    write_path: WritePath, tmp_path: Path
+) -> None:
+    async with _open_app(write_path, tmp_path) as (app, simulator):
+        for number in range(5):
+            await _pay(app, simulator, f"{number}-26", "PLASTIC_CARD", "Success")
+        target = "/transaction-log?pageSize=2&includeTotals=true"
+        first = (await ask(app, "GET", target)).json
+        pages = [first]
+        for number in (2, 3):
+            await _pay(app, simulator, f"1{number}-26", "PLASTIC_CARD", "Success")
+            pages.append((await ask(app, "GET", f"{target}&page={number}&asOf={first['asOf']}")).json)
+        listed = [entry["metadata"]["docketNumber"] for page in pages for entry in page["data"]]
+        assert listed == [f"{number}-26" for number in (4, 3, 2, 1, 0)]
+        for name in ("asOf", "counts", "total", "totals"):
+            assert [page[name] for page in pages] == [first[name]] * 3
+        assert (first["total"], first["totals"]["day"]["total"]) == (5, 300.0)
+        assert first["totals"]["day"]["to"] == first["asOf"]
+        assert (await ask(app, "GET", target)).json["total"] == 7

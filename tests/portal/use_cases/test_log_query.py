@@ -4,7 +4,7 @@ import pytest
 
 from bursar.clock import from_iso_ms, iso_ms
 from bursar.portal.contract.errors import InvalidRequest
-from bursar.portal.use_cases.log_query import DESCRIBED, LogQuery, read_log_query
+from bursar.portal.use_cases.log_query import CLOCKS_APART_MAX_S, DESCRIBED, LogQuery, read_log_query
 from bursar.reports.log_sorts import LOG_SORTS
 
 NOW = from_iso_ms("2026-11-22T19:30:00.000Z")
@@ -76,6 +76,10 @@ def test_iso_frames_are_exact_and_court_days_are_whole() -> None:
         ("export=1", [("export", "malformed")]),
         ("page=1&page=1", [("page", "repeated")]),
         ("from=", [("from", "malformed"), ("to", "required")]),
+        ("asOf=2026-11-22T21:30:00.001Z", [("asOf", "maximum")]),
+        ("asOf=11/22/2026", [("asOf", "malformed")]),
+        ("asOf=2026-11-22T19:30:00", [("asOf", "malformed")]),
+        ("asOf=", [("asOf", "malformed")]),
         ("page=0&order=up&x=1", [("page", "malformed"), ("order", "malformed")]),
         ("&".join(f"a{n}=1" for n in range(60)), [("", "malformed")]),
     ],
@@ -89,6 +93,14 @@ def test_each_wrong_parameter_is_named(query: str, names: list[tuple[str, str]])
 )
 def test_valid_moments_are_read(query: str) -> None:
     read_log_query(query, NOW)
+
+
+def test_an_instant_gives_its_state_and_by_default_its_day() -> None:
+    query = read_log_query("asOf=2026-11-21T23:59:59.999-05:00", NOW)
+    assert query.as_of is not None
+    assert iso_ms(query.as_of) == "2026-11-22T04:59:59.999Z"
+    assert (iso_ms(query.since), iso_ms(query.until)) == ("2026-11-21T05:00:00.000Z", "2026-11-22T05:00:00.000Z")
+    assert read_log_query("asOf=2026-11-22T21:30:00Z", NOW).as_of == NOW + CLOCKS_APART_MAX_S
 
 
 @pytest.mark.parametrize("query", ["from=&to=", "from=&to=11/22/2026", "from=11/22/2026&to="])

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from bursar.clock import iso_ms
 from bursar.portal.api.authentication import without_signatures
+from bursar.portal.contract.periods import court_day, day_of
 from bursar.portal.doors.asgi import PortalApp, portal_app
 from tests.support.portal.asgi import Answer, ask
 from tests.support.portal.fake_log import ENTRY, FakeLog
@@ -62,6 +64,7 @@ async def test_a_page_of_the_log(stage: Stage) -> None:
         "pageSize": 20,
         "sort": "feeName",
         "order": "asc",
+        "asOf": iso_ms(stage.portal.clock()),
         "total": 2,
     }
     asked = dict(log.asked)["page"]
@@ -90,6 +93,19 @@ async def test_metadata_values_are_texts(stage: Stage) -> None:
         "names": '["Ada","É"]',
         "o": "{}",
     }
+
+
+@on_stage
+async def test_a_later_page_is_of_the_instant_that_it_names(stage: Stage) -> None:
+    log, now = FakeLog(), stage.portal.clock()
+    for at, asked in ((now - 86_400, now - 86_400), (now, now), (now + 1, None)):
+        target = f"/transaction-log?page=2&includeTotals=true&asOf={iso_ms(at)}"
+        reply = (await _get(stage, target, log)).json
+        assert reply["asOf"] == iso_ms(at)
+        assert {period["to"] for period in reply["totals"].values()} == {iso_ms(at)}
+        assert log.asked[-1][1]["as_of"] == asked
+        frame = day_of(court_day(at))
+        assert (reply["from"], reply["to"]) == (iso_ms(frame.begin), iso_ms(frame.end))
 
 
 @on_stage

@@ -51,7 +51,8 @@ class FakeLog:
     async def page(self, since: float, until: float, **asked: Any) -> "FakeAnswer":
         self.asked.append(("page", {"since": since, "until": until, **asked}))
         counts = Counts(3, 2, 1) if asked["counted"] else None
-        return FakeAnswer([dict(each) for each in self.entries], counts, dict.fromkeys(asked["periods"], Decimal("60")))
+        totals = dict.fromkeys(asked["periods"], Decimal("60"))
+        return FakeAnswer([dict(each) for each in self.entries], counts, totals, asked["as_of"] or asked["asked_at"])
 
     async def counts(self) -> Counts:
         self.asked.append(("counts", {}))
@@ -65,3 +66,4 @@ class FakeAnswer:
     entries: list[dict[str, Any]]
     counts: Counts | None
     totals: Mapping[str, Decimal]
+    as_of: float

@@ -112,6 +112,7 @@ class LogPage:
     """One page of the transaction log. ``counts`` is None on later pages of an export, ``totals`` unless asked for.
 
     ``frame``: the entries last changed in it. ``total``: the entries of the payment status that was asked for.
+    ``as_of``: the instant whose state all parts have, Unix seconds.
     """
 
     entries: Sequence[LogEntry]
@@ -120,6 +121,7 @@ class LogPage:
     page_size: int
     sort: str
     order: str
+    as_of: float
     counts: StatusCounts | None = None
     total: int | None = None
     totals: Mapping[PeriodName, PeriodTotal] | None = None

@@ -117,6 +117,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "pageSize": 50,
         "sort": "lastUpdatedAt",
         "order": "desc",
+        "asOf": "2026-11-22T19:33:42.057Z",
         "total": 3,
     },
     "SqlRequest": {

@@ -251,7 +251,7 @@ _PERIOD_TOTAL: Final[Schema] = {
 }
 TRANSACTION_LOG: Final[Schema] = {
     "type": "object",
-    "required": ["data", "from", "to", "page", "pageSize", "sort", "order"],
+    "required": ["data", "from", "to", "page", "pageSize", "sort", "order", "asOf"],
     "properties": {
         "data": _LOG_ENTRIES,
         "counts": {
@@ -265,6 +265,7 @@ TRANSACTION_LOG: Final[Schema] = {
         "pageSize": {"type": "integer", "minimum": 1},
         "sort": {"type": "string"},
         "order": {"type": "string", "enum": ["asc", "desc"]},
+        "asOf": {**_TIMESTAMP, "description": "Give it with every later page: its pages do not shift."},
         "total": _COUNT,
         "totals": {
             "type": "object",

@@ -117,6 +117,7 @@ def log_page_json(page: LogPage) -> dict[str, Any]:
         "pageSize": page.page_size,
         "sort": page.sort,
         "order": page.order,
+        "asOf": iso_ms(page.as_of),
     }
     if page.counts is not None:
         counts = page.counts

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from bursar.payments.records import whole_ms
 from bursar.portal.contract.error_catalogue import VALIDATION_ERROR
 from bursar.portal.contract.errors import InvalidRequest, Problem
 from bursar.portal.contract.periods import court_day, day_of, read_moment
@@ -22,6 +23,8 @@ PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 200
 EXPORT_PAGE_SIZE_MAX: Final = 5000
 PARAMETERS_MAX: Final = 50
+CLOCKS_APART_MAX_S: Final = 2 * 3600.0
+"""The first page may be of another machine, whose clock is ahead of this one's by as much."""
 
 STATUSES: Final = ("success", "failed", "pending")
 ORDERS: Final = ("asc", "desc")
@@ -31,7 +34,10 @@ _LOST_PLUS: Final = re.compile(r" (\d{2}:?\d{2})$")
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """The page to list: attempts that last changed in ``since`` ≤ t < ``until``, Unix seconds."""
+    """The page to list: attempts that last changed in ``since`` ≤ t < ``until``, Unix seconds.
+
+    ``as_of``: the instant whose state is asked for, Unix seconds; None for the present state.
+    """
 
     since: float
     until: float
@@ -42,10 +48,13 @@ class LogQuery:
     order: str
     export: bool
     include_totals: bool
+    as_of: float | None = None
 
 
 def read_log_query(query: str, now: float) -> LogQuery:
-    """Return the query in the query string ``query``. Without ``from`` and ``to`` its frame is today's court day.
+    """Return the query in the query string ``query``.
+
+    Without ``from`` and ``to`` its frame is today's court day, or with ``asOf`` the court day of that instant.
 
     Raises ``InvalidRequest`` with every parameter that is repeated or malformed.
     """
@@ -63,7 +72,10 @@ def read_log_query(query: str, now: float) -> LogQuery:
     largest = EXPORT_PAGE_SIZE_MAX if values.get("export") else PAGE_SIZE_MAX
     if values.get("pageSize", 1) > largest:
         problems.append(problem(["pageSize"], f"must be at most {largest}", "maximum"))
-    today = day_of(court_day(now))
+    as_of = values.get("asOf")
+    if as_of is not None and as_of > now + CLOCKS_APART_MAX_S:
+        problems.append(problem(["asOf"], "must not be in the future", "maximum"))
+    today = day_of(court_day(now if as_of is None else as_of))
     since, until = values.get("from", today.begin), values.get("to", today.end)
     if "from" in values and "to" in values and (since > until or (since == until and _is_court_day(sent["to"]))):
         problems.append(problem(["from"], "must not be after to", "order"))
@@ -79,6 +91,7 @@ def read_log_query(query: str, now: float) -> LogQuery:
         order=values.get("order", "desc"),
         export=values.get("export", False),
         include_totals=values.get("includeTotals", False),
+        as_of=as_of,
     )
 
 
@@ -139,6 +152,12 @@ def _moment(*, ends: bool) -> Callable[[str], float]:
     return lambda text: read_moment(_LOST_PLUS.sub(r"+\1", text), ends=ends)
 
 
+def _instant(text: str) -> float:
+    if _is_court_day(text):
+        raise ValueError("must be an ISO date-time with an offset")
+    return whole_ms(_moment(ends=False)(text))
+
+
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "from": _moment(ends=False),
     "to": _moment(ends=True),
@@ -149,6 +168,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "order": _one_of(ORDERS),
     "export": _truth,
     "includeTotals": _truth,
+    "asOf": _instant,
 }
 
 # For the documentation: name → (schema, description).
@@ -174,4 +194,9 @@ DESCRIBED: Final[Mapping[str, tuple[Schema, str]]] = {
         "Larger pages; pages after the first leave out counts, total and totals.",
     ),
     "includeTotals": ({"type": "string", "enum": ["true", "false"]}, "Adds the totals of the current periods."),
+    "asOf": (
+        {"type": "string", "examples": ["2026-11-22T19:30:00.125Z"]},
+        "The state at this instant, an ISO date-time with offset. Give the `asOf` of the first page with every later "
+        "page, and pages do not shift while payments arrive. Default: the present state.",
+    ),
 }

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from bursar.payments.clients import Client
 from bursar.portal.contract.answers import LogEntry, LogPage, PeriodTotal, StatusCounts
 from bursar.portal.contract.authorisation import authorise_overview
-from bursar.portal.contract.periods import PERIODS, Period, PeriodName, begin_of
+from bursar.portal.contract.periods import PERIODS, Period, PeriodName, begin_of, court_day, day_of
 from bursar.portal.use_cases.log_query import LogQuery
 from bursar.portal.use_cases.portal import Portal
 
@@ -46,8 +46,13 @@ class TransactionLog(Protocol):
         offset: int,
         counted: bool,
         periods: Mapping[str, tuple[float, float]],
+        as_of: float | None,
+        asked_at: float,
     ) -> "LoggedPage":
-        """Return one page of a frame, of one state; nulls last in both directions, ties by agencyTrackingId."""
+        """Return one page of a frame, of one state; nulls last in both directions, ties by agencyTrackingId.
+
+        The state is that of ``as_of``, or the present one of a request that arrived at ``asked_at``.
+        """
         ...
 
     async def counts(self) -> StatusCounts:
@@ -73,6 +78,11 @@ class LoggedPage(Protocol):
         """The successful amount of each period, by its name, in dollars."""
         ...
 
+    @property
+    def as_of(self) -> float:
+        """The instant whose state it is, Unix seconds; every change that the state has is up to then."""
+        ...
+
 
 async def newest_transactions(log: TransactionLog, client: Client, status: str | None) -> list[LogEntry]:
     """Return the newest attempts, at most ``NEWEST_MAX``, of one payment status or of all. Raises ``Forbidden``."""
@@ -90,12 +100,15 @@ async def transaction_log(portal: Portal, log: TransactionLog, client: Client, q
     """Return one page of the log. Raises ``Forbidden``.
 
     Counts ignore the payment status of the query. Pages of an export after the first have no counts and no totals: the
-    caller has them from the first page. Rows, counts and totals of one answer are of one state. Several pages are no
-    snapshot: an attempt that changes meanwhile moves.
+    caller has them from the first page. Rows, counts and totals of one answer are of one state. So are several pages
+    with the same ``as_of``. Without it each page is of the present state, and an attempt that changes meanwhile moves.
     """
     authorise_overview(client)
     counted = not (query.export and query.page > 1)
-    periods = _periods(portal.clock()) if counted and query.include_totals else {}
+    now = portal.clock()
+    # An instant that is still to come is of another machine's clock. Its state is the present one so far.
+    as_of = query.as_of if query.as_of is not None and query.as_of <= now else None
+    periods = _periods(now if query.as_of is None else query.as_of) if counted and query.include_totals else {}
     found = await log.page(
         query.since,
         query.until,
@@ -106,17 +119,27 @@ async def transaction_log(portal: Portal, log: TransactionLog, client: Client, q
         offset=(query.page - 1) * query.page_size,
         counted=counted,
         periods={name: (period.begin, period.end) for name, period in periods.items()},
+        as_of=as_of,
+        asked_at=now,
     )
+    instant = found.as_of if query.as_of is None else query.as_of
     frame = Period(query.since, query.until)
-    page = LogPage(list(found.entries), frame, query.page, query.page_size, query.sort, query.order)
+    page = LogPage(list(found.entries), frame, query.page, query.page_size, query.sort, query.order, instant)
     if found.counts is None:
         return page
     counts = found.counts
     by_status = {None: counts.total, "success": counts.success, "failed": counts.failed, "pending": counts.pending}
-    totals = {name: PeriodTotal(period, found.totals[name]) for name, period in periods.items()} or None
-    return replace(page, counts=counts, total=by_status[query.status], totals=totals)
+    totals = {
+        name: PeriodTotal(Period(period.begin, min(instant, period.end)), found.totals[name])
+        for name, period in periods.items()
+    }
+    return replace(page, counts=counts, total=by_status[query.status], totals=totals or None)
 
 
-def _periods(now: float) -> dict[PeriodName, Period]:
-    """Return each current period from its beginning to ``now``."""
-    return {name: Period(begin_of(name, now), now) for name in PERIODS}
+def _periods(at: float) -> dict[PeriodName, Period]:
+    """Return each period that holds ``at``, from its beginning to the end of the day of ``at``.
+
+    A state has no later changes than its instant, so these totals are to date.
+    """
+    end = day_of(court_day(at)).end
+    return {name: Period(begin_of(name, at), end) for name in PERIODS}
