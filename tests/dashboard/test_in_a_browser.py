@@ -1,6 +1,8 @@
 """The pages in a real browser: keys, filters without a reload, narrow screens, both themes and languages, print."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from playwright.sync_api import Browser, expect
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.roles import EVERY_ROLE
 from tests.support.dashboard.office import HOSTILE, Office
+from tests.support.dashboard.reconciled import keep_planted_run
 from tests.support.dashboard.served import NEEDS_BROWSER, Served, open_browser, open_page, served
 
 pytestmark = NEEDS_BROWSER
@@ -21,6 +24,8 @@ async def fill(office: Office) -> dict[str, Any]:
     await office.initiated(
         "NONATTORNEY_EXAM_REGISTRATION_FEE", "250.00", email="a@example.com", fullName=HOSTILE, accessCode="x"
     )
+    with TemporaryDirectory() as folder:
+        await keep_planted_run(office, Path(folder))
     return {"portal": office.portal(), "sandbox": office.sandbox()}
 
 
@@ -38,6 +43,7 @@ def browser() -> Iterator[Browser]:
 
 def all_paths(running: Served) -> list[str]:
     last = running.office.attempts[-1]
+    [(run, _)] = running.run(running.office.ledger.reconciliations.runs())
     paid = next(each for each in running.office.attempts if each.status == "processed")
     return [
         "/dashboard/",
@@ -50,6 +56,10 @@ def all_paths(running: Served) -> list[str]:
         "/dashboard/reports/monthly_finance",
         "/dashboard/reports/payments_of_fee?fee=x",
         "/dashboard/sql",
+        "/dashboard/reconciliation",
+        f"/dashboard/reconciliation/{run.run_id}",
+        f"/dashboard/reconciliation/{run.run_id}?class=missing_here",
+        f"/dashboard/reconciliation/{run.run_id}/sign-off",
         "/dashboard/operations",
         "/dashboard/access-log",
         "/dashboard/sandbox",

@@ -15,6 +15,7 @@ FIELDS = {
     "name": "sla",
     "form": "csv",
     "view": "1",
+    "run": "20261122T193000-00000000",
 }
 WRONG = [
     pytest.param(route, role, id=f"{route.name}-{role}")

@@ -12,6 +12,7 @@ from bursar.dashboard.pages import (
     payment,
     payment_actions,
     receipt,
+    reconciliation,
     reports,
     sandbox,
     saved_views,
@@ -28,6 +29,8 @@ from bursar.dashboard.sign_in.roles import (
     REFUND_MAKERS,
     SEE_OPERATIONS,
     SEE_PERSONAL_DATA,
+    SEE_RECONCILIATIONS,
+    SIGN_OFF_RECONCILIATIONS,
     Role,
 )
 from bursar.dashboard.site import PageRoute
@@ -76,6 +79,19 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("sql", "GET", "/sql", sql.show_sql, EXPORTERS),
     PageRoute("run_sql", "POST", "/sql", sql.run_sql, EXPORTERS),
     PageRoute("export_sql", "POST", "/sql/export", sql.export_sql, EXPORTERS),
+    PageRoute("reconciliation", "GET", "/reconciliation", reconciliation.show_reconciliations, SEE_RECONCILIATIONS),
+    PageRoute("reconciliation_run", "GET", "/reconciliation/{run}", reconciliation.show_run, SEE_RECONCILIATIONS),
+    PageRoute(
+        "export_reconciliation", "GET", "/reconciliation/{run}/differences.csv", reconciliation.export_run, EXPORTERS
+    ),
+    PageRoute(
+        "confirm_sign_off", "GET", "/reconciliation/{run}/sign-off", reconciliation.confirm_sign_off,
+        SIGN_OFF_RECONCILIATIONS, "portal",
+    ),
+    PageRoute(
+        "sign_off_reconciliation", "POST", "/reconciliation/{run}/sign-off", reconciliation.sign_off,
+        SIGN_OFF_RECONCILIATIONS, "portal",
+    ),
     PageRoute("operations", "GET", "/operations", operations.show_operations, SEE_OPERATIONS),
     PageRoute("access_log", "GET", "/access-log", access_log.show_access_log, AUDITORS),
     PageRoute("export_access_log", "GET", "/access-log.csv", access_log.export_access_log, AUDITORS),

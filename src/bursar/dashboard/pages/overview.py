@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from bursar.dashboard import drawing
 from bursar.dashboard.formatting import harmless
+from bursar.dashboard.pages.reconciliation import unsigned_runs
 from bursar.dashboard.queries.filters import TransactionFilter, read_filter
 from bursar.dashboard.queries.overview import Overview, change_of, overview_of
 from bursar.dashboard.queries.periods import PERIODS, days_of_period, period_of_days
@@ -58,6 +59,7 @@ async def show_overview(visit: Visit) -> Response:
         buckets=buckets,
         bucket_filter=lambda bucket, fee: _bucket_filter(shown, buckets, bucket, fee),
         attention=await needs_attention(visit),
+        unsigned=await unsigned_runs(visit),
         change_of=change_of,
         days=[("from", first.isoformat()), ("to", last.isoformat())],
         bucket_label=lambda bucket: _bucket_label(visit, shown.step, bucket),
@@ -79,7 +81,12 @@ async def download_chart(visit: Visit) -> Response:
 
 async def show_attention(visit: Visit) -> Response:
     """List everything that needs a person."""
-    return visit.page("attention.html", attention=await needs_attention(visit), section="overview")
+    return visit.page(
+        "attention.html",
+        attention=await needs_attention(visit),
+        unsigned=await unsigned_runs(visit),
+        section="overview",
+    )
 
 
 async def needs_attention(visit: Visit) -> NeedsAttention | None:

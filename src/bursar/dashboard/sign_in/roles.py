@@ -5,7 +5,7 @@
 | viewer | looks things up |
 | finance | reports, exports and reconciles; may request a refund |
 | operator | settles what only a person can settle; may request a refund |
-| approver | decides about refunds that another person requested |
+| approver | decides about refunds that another person requested; signs off reconciliations |
 | auditor | reads everything, also the access log, and changes nothing |
 """
 
@@ -21,6 +21,8 @@ SEE_PERSONAL_DATA: Final[frozenset[Role]] = frozenset({"finance", "operator", "a
 OPERATORS: Final[frozenset[Role]] = frozenset({"operator"})
 REFUND_MAKERS: Final[frozenset[Role]] = frozenset({"finance", "operator"})
 REFUND_CHECKERS: Final[frozenset[Role]] = frozenset({"approver"})
+SEE_RECONCILIATIONS: Final[frozenset[Role]] = EVERY_ROLE - {"viewer"}
+SIGN_OFF_RECONCILIATIONS: Final[frozenset[Role]] = frozenset({"finance", "approver"})
 SEE_OPERATIONS: Final[frozenset[Role]] = frozenset({"operator", "auditor"})
 AUDITORS: Final[frozenset[Role]] = frozenset({"auditor"})
 
