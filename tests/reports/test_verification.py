@@ -1,6 +1,7 @@
 """Verification finds every difference between lake and table, and its place, and rebuilds the month."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from bursar.clock import iso_ms
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.reports import Reports
 from bursar.reports.tail.index_source import OVERLAP_S
-from bursar.reports.verification import Verification
+from bursar.reports.verification import NAMED_KEYS_MAX, Verification
 from tests.support.reports.book import DAY_S, Book
 
 COUNT = "SELECT count(*), sum(amount) FROM payments"
@@ -78,6 +79,7 @@ async def test_a_change_that_no_source_showed_is_found_and_its_month_rebuilt(boo
     assert (wrong.table, wrong.month, wrong.stored.rows, wrong.lake.rows) == ("payments", "2026-05", 3, 2)
     text = "\n".join(verification.lines())
     assert "2026-05  DIFFERS  table: 3 rows, 180.00 dollars" in text
+    assert "\n                    never seen: only in the table\n" in text
     assert "rebuilt from the table" in text
     assert f"payments at {iso_ms(watermark)}" in text
     assert (await reports.sql("SELECT count(*) FROM payments")).rows == [(4,)]
@@ -93,6 +95,45 @@ async def test_a_month_is_not_rebuilt_where_only_the_differences_are_asked_for(b
         verification = await reports.verify_lake(repairs=False)
         assert not verification.equal
         assert verification.rebuilt == ()
+
+
+@pytest.mark.parametrize("repairs", [False, True])
+async def test_the_keys_that_differ_are_named(book: Book, reports: Reports, repairs: bool) -> None:
+    gone, altered, _ = [book.move(book.start(), "failed") for _ in range(3)]
+    await _write_and_forget(book, reports)
+    book.move(book.start(), "failed")  # the tail has it, so the lake may lack it
+    del book.attempts[gone.agency_tracking_id]
+    book.attempts[altered.agency_tracking_id] = replace(altered, amount=Decimal("60.01"))
+    book.attempts["lost"] = replace(altered, agency_tracking_id="lost")
+    del book.events[0]
+    verification = await reports.verify_lake(repairs=repairs)
+    payments, events = [check for check in verification.months if not check.equal]
+    assert payments.differences == (
+        "atid000000: only in the lake",
+        "atid000001: another row in the lake",
+        "lost: only in the table",
+    )
+    assert events.differences == ("atid000000 1: only in the lake",)
+    assert (await reports.verify_lake()).equal == repairs
+
+
+async def test_at_most_twenty_keys_of_a_month_are_named(book: Book, reports: Reports) -> None:
+    attempts = [book.move(book.start(), "failed") for _ in range(NAMED_KEYS_MAX + 5)]
+    await _write_and_forget(book, reports)
+    for attempt in attempts:
+        book.attempts[attempt.agency_tracking_id] = replace(attempt, amount=Decimal("1.00"))
+    verification = await reports.verify_lake()
+    [wrong] = [check for check in verification.months if not check.equal]
+    assert (len(wrong.differences), wrong.differing) == (NAMED_KEYS_MAX, len(attempts))
+    assert "                    and 5 more" in verification.lines()
+
+
+async def _write_and_forget(book: Book, reports: Reports) -> None:
+    """Write the lake so late that the source does not read the rows again, which would show what a test alters."""
+    book.now += 3 * OVERLAP_S
+    book.start()
+    book.now += 3600
+    await reports.write_lake()
 
 
 async def test_a_rebuilt_month_keeps_the_tail_and_the_other_months(book: Book, reports: Reports) -> None:
@@ -136,6 +177,17 @@ async def test_a_lake_that_is_written_meanwhile_is_rebuilt_at_the_next_try(
     assert (await reports.verify_lake()).equal
 
 
+async def test_a_row_that_the_lake_has_twice_is_named(book: Book, reports: Reports, tmp_path: Path) -> None:
+    book.move(book.start(), "failed")
+    await _write_and_forget(book, reports)
+    [path] = (tmp_path / "lake" / "payments" / "data" / "final_on_month=2026-03").rglob("*.parquet")
+    table = pq.ParquetFile(path).read()
+    pq.write_table(pa.concat_tables([table, table]), path)
+    [wrong] = [check for check in (await reports.verify_lake()).months if not check.equal]
+    assert wrong.differences == ("atid000000: twice in the lake",)
+    assert (await reports.verify_lake()).equal
+
+
 @pytest.mark.parametrize("twin", [False, True])
 async def test_one_altered_value_in_a_data_file_is_found(
     book: Book, reports: Reports, tmp_path: Path, twin: bool, monkeypatch: pytest.MonkeyPatch
@@ -154,5 +206,7 @@ async def test_one_altered_value_in_a_data_file_is_found(
     pq.write_table(table.set_column(place, table.schema.field(place), column), path)
     verification = await reports.verify_lake()
     assert [check.equal for check in verification.months] == [False, True]
+    altered = tuple(f"atid{number:06d}: another row in the lake" for number in range(2))
+    assert verification.months[0].differences == altered
     answer = await reports.sql("SELECT client FROM payments WHERE status = 'failed' ORDER BY agency_tracking_id")
     assert answer.rows == [("dawson",), ("exams",)]

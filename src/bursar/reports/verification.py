@@ -1,19 +1,19 @@
-"""Prove that the lake equals the table, month by month: counts, sums and a checksum. Rebuild what differs.
+"""Prove that the lake equals the table, month by month: counts, sums and a checksum. Name and rebuild what differs.
 
 The proof shares little with the writer: it reads the table by Scan, not through the changes, and the lake through
 Iceberg, not through DuckDB or the twin. Final attempts, events and reversals are compared, because they never change.
 The rows of the tail are left out on both sides: the lake does not hold them yet.
 
 The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order, and a row can be
-taken out again.
+taken out again. If a month differs, its rows are read again, to name the keys.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from hashlib import blake2b
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 RECENT_S: Final = 2 * 3600.0
 """Rows that changed this shortly before the scan are compared at its end, when it is known which of them are new."""
 REPAIR_TRIES: Final = 3
+NAMED_KEYS_MAX: Final = 20
+"""The most keys of one month and table that are named."""
 _HASH_BYTES: Final = 8
+_INDENT: Final = " " * 20
 _HASHES: Final = 1 << (8 * _HASH_BYTES)
 _log = logging.getLogger(__name__)
 
@@ -61,17 +64,32 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class MonthCheck:
-    """One month of one table, in the store and in the lake."""
+    """One month of one table, in the store and in the lake.
+
+    ``differences``: how each key differs, as text, for the first ``NAMED_KEYS_MAX`` of the ``differing`` keys.
+    """
 
     table: str
     month: str
     stored: Tally
     lake: Tally
+    differences: tuple[str, ...] = ()
+    differing: int = 0
 
     @property
     def equal(self) -> bool:
         """Whether store and lake have the same rows."""
         return self.stored == self.lake
+
+    def lines(self) -> list[str]:
+        """Return lines for people: the tally, or both tallies and the keys that differ."""
+        if self.equal:
+            return [f"  {self.month}  equal    {self.lake}"]
+        lines = [f"  {self.month}  DIFFERS  table: {self.stored}", f"{_INDENT}lake:  {self.lake}"]
+        lines += [_INDENT + difference for difference in self.differences]
+        if self.differing > len(self.differences):
+            lines.append(f"{_INDENT}and {self.differing - len(self.differences):,} more")
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +116,19 @@ class Verification:
             for check in self.months:
                 if check.table != name:
                     continue
-                if check.equal:
-                    lines.append(f"  {check.month}  equal    {check.lake}")
-                else:
-                    lines.append(f"  {check.month}  DIFFERS  table: {check.stored}")
-                    lines.append(f"                    lake:  {check.lake}")
+                lines += check.lines()
                 if (name, check.month) in self.rebuilt:
-                    lines.append("                    rebuilt from the table")
+                    lines.append(f"{_INDENT}rebuilt from the table")
         return lines
 
 
 Months = dict[str, dict[str, Tally]]
 """Table name → month → its tally."""
+Place = tuple[str, str]
+"""Table name and month."""
+MonthRows = dict[Place, dict[RowKey, TableRow]]
+Differences = dict[RowKey, str]
+"""Key → how it differs."""
 
 
 @dataclass(slots=True)
@@ -171,20 +190,33 @@ async def verified(
     )
     checks = tuple(check for check in checks if check.stored.rows or check.lake.rows)
     wrong = tuple((check.table, check.month) for check in checks if not check.equal)
-    if wrong and repairs:
-        _log.error("the lake differs from the table and is rebuilt: %s", ", ".join(map(" ".join, wrong)))
-        await _rebuild(current, source, wrong)
+    if wrong:
+        _log.error("the lake differs from the table: %s", ", ".join(map(" ".join, wrong)))
+        found = await _examine(current, source, lake, thread, wrong, repairs=repairs)
+        checks = tuple(_with_differences(check, found.get((check.table, check.month), {})) for check in checks)
     watermarks = {name: table.watermark for name, table in state.items()}
     return Verification(watermarks, checks, wrong if repairs else ())
 
 
-async def _rebuild(current: "Current", source: "ChangeSource", wrong: tuple[tuple[str, str], ...]) -> None:
-    """Write the wrong months again from a scan. Raise ``LakeBusy`` if the lake is written again and again meanwhile."""
+async def _examine(
+    current: "Current",
+    source: "ChangeSource",
+    lake: Lake,
+    thread: Executor,
+    wrong: tuple[Place, ...],
+    *,
+    repairs: bool,
+) -> Mapping[Place, Differences]:
+    """Return the keys that differ in each wrong month, and write the months again from the table, if ``repairs``.
+
+    If the lake is written again and again meanwhile, raise ``LakeBusy``, or return no keys without ``repairs``.
+    """
     from bursar.reports.errors import LakeBusy
 
+    loop = asyncio.get_running_loop()
     for _ in range(REPAIR_TRIES):
         before = await current.with_tail(lambda tail, state: state)
-        rows: dict[tuple[str, str], dict[RowKey, TableRow]] = {place: {} for place in wrong}
+        rows: MonthRows = {place: {} for place in wrong}
         async for page in source.scan():
             for change in page:
                 if change.schema.is_live(change.row):
@@ -192,14 +224,58 @@ async def _rebuild(current: "Current", source: "ChangeSource", wrong: tuple[tupl
                 found = rows.get((change.schema.name, month_of(change.schema, change.row)))
                 if found is not None:
                     found[change.key] = change.row
-        if await current.rewrite(before, _rewriting(rows)):
-            return
+        known, later, replaced = await current.with_tail(_newer)
+        if known != before:
+            continue
+        differences = await loop.run_in_executor(thread, _differences, lake, before, rows, later, replaced)
+        if not repairs or await current.rewrite(before, _rewriting(rows)):
+            return differences
+    if not repairs:
+        return {}
     raise LakeBusy("the lake was written while a month was rebuilt; run the verification again")
 
 
-def _rewriting(
-    rows: "Mapping[tuple[str, str], Mapping[RowKey, TableRow]]",
-) -> "Callable[[LakeWriter, Tail], LakeState]":
+def _newer(tail: "Tail", state: LakeState) -> tuple[LakeState, Mapping[str, frozenset[RowKey]], frozenset[str]]:
+    """Return the lake's state, the keys of each table that the tail adds, and the attempts that it replaces."""
+    return state, {name: frozenset(rows) for name, rows in tail.finals.items()}, frozenset(tail.replaced)
+
+
+def _differences(
+    lake: Lake,
+    state: LakeState,
+    rows: MonthRows,
+    later: Mapping[str, frozenset[RowKey]],
+    replaced: frozenset[str],
+) -> dict[Place, Differences]:
+    """Compare the lake row by row with ``rows`` of the table, of which the lake does not have ``later`` yet."""
+    found: dict[Place, Differences] = {place: {} for place in rows}
+    unseen = {place: set(stored) - later[place[0]] for place, stored in rows.items()}
+    for schema in TABLES:
+        if not any(name == schema.name for name, _ in rows):
+            continue
+        for row in _lake_rows(lake, state, schema, replaced):
+            place, key = (schema.name, month_of(schema, row)), schema.key_of(row)
+            if place not in rows:
+                continue
+            if key not in rows[place] or key in later[schema.name]:
+                found[place][key] = "only in the lake"
+            elif key not in unseen[place]:
+                found[place][key] = "twice in the lake"
+            elif repr(row) != repr(rows[place][key]):
+                found[place][key] = "another row in the lake"
+            unseen[place].discard(key)
+    for place, keys in unseen.items():
+        found[place] |= dict.fromkeys(keys, "only in the table")
+    return found
+
+
+def _with_differences(check: MonthCheck, found: Differences) -> MonthCheck:
+    named = sorted(found.items())[:NAMED_KEYS_MAX]
+    texts = tuple(f"{' '.join(map(str, key))}: {difference}" for key, difference in named)
+    return replace(check, differences=texts, differing=len(found))
+
+
+def _rewriting(rows: MonthRows) -> "Callable[[LakeWriter, Tail], LakeState]":
     def rewrite(writer: "LakeWriter", tail: "Tail") -> LakeState:
         for (name, month), found in rows.items():
             schema, later = table_named(name), tail.finals[name]
@@ -213,18 +289,22 @@ def _rewriting(
 def _tally_lake(lake: Lake, state: LakeState, replaced: frozenset[str]) -> Months:
     months: Months = {schema.name: defaultdict(Tally) for schema in TABLES}
     for schema in TABLES:
-        snapshot = state[schema.name].snapshot_id
-        if snapshot is None:
-            continue
-        with lake.catalog() as catalog:
-            scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
-            for batch in scan.to_arrow_batch_reader():
-                for row in plain_rows(schema, batch):
-                    if schema.is_live(row):
-                        continue
-                    if schema is not PAYMENTS or row[0] not in replaced:
-                        months[schema.name][month_of(schema, row)].add(schema, row)
+        for row in _lake_rows(lake, state, schema, replaced):
+            months[schema.name][month_of(schema, row)].add(schema, row)
     return months
+
+
+def _lake_rows(lake: Lake, state: LakeState, schema: TableSchema, replaced: frozenset[str]) -> Iterator[TableRow]:
+    """Yield the final rows of a table in the lake, without the attempts that the tail replaces."""
+    snapshot = state[schema.name].snapshot_id
+    if snapshot is None:
+        return
+    with lake.catalog() as catalog:
+        scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
+        for batch in scan.to_arrow_batch_reader():
+            for row in plain_rows(schema, batch):
+                if not schema.is_live(row) and (schema is not PAYMENTS or row[0] not in replaced):
+                    yield row
 
 
 def month_of(schema: TableSchema, row: TableRow) -> str:
