@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from bursar.clock import iso_ms
 from bursar.dashboard.formatting import eastern
 from bursar.payments import Attempt
 from bursar.payments.ledger.reconciliations import ReconciliationRun
@@ -52,7 +51,7 @@ async def keep_run(office: Office, path: Path, lines: Iterable[Line], *, by: str
 async def keep_planted_run(office: Office, folder: Path) -> ReconciliationRun:
     """Keep a run with a line that agrees, another amount, a stranger, and a hostile word."""
     first, second = processed(office)[:2]
-    day = iso_ms(first.updated_at)[:10]
+    day = eastern(first.updated_at).date().isoformat()
     hostile = Line("zz2", "3FPZ2", "10.00", HOSTILE, f"{day}T12:00:00")
     lines = [line_of_attempt(first), line_of_attempt(second, "59.99"), stranger(1, day), hostile]
     return await keep_run(office, folder / "activity=1.csv", lines)

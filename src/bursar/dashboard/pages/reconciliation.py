@@ -36,7 +36,7 @@ COLUMNS: Final = (
 """The columns of the CSV. Amounts are in dollars, with two decimals and no separators."""
 _ORDER: Final = {each.name: place for place, each in enumerate(CLASSES)}
 
-Row = Mapping[str, Any]
+KeptRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class ListedRun:
 class RunRows:
     """The rows of a run that one page shows. ``is_cut``: there are more totals; ``is_more``: more differences."""
 
-    totals: Sequence[Row]
+    totals: Sequence[KeptRow]
     is_cut: bool
-    differences: Sequence[Row]
+    differences: Sequence[KeptRow]
     is_more: bool
 
 
@@ -173,8 +173,8 @@ async def _run(visit: Visit) -> tuple[ReconciliationRun, SignOff | None]:
 
 async def _rows(visit: Visit, run: ReconciliationRun, only: str, after: int) -> RunRows:
     """Return the totals by day, and at most ``ROWS_SHOWN_MAX`` differences; later ones are not read."""
-    totals: list[Row] = []
-    differences: list[Row] = []
+    totals: list[KeptRow] = []
+    differences: list[KeptRow] = []
     passed = 0
     async for row in visit.parts.ledger.reconciliations.rows(run.run_id):
         if row["row"] == "total":
@@ -208,7 +208,7 @@ async def _csv(visit: Visit, run: ReconciliationRun, only: str) -> AsyncIterator
     yield text.getvalue()
 
 
-def _cells(run: ReconciliationRun, row: Row) -> list[str]:
+def _cells(run: ReconciliationRun, row: KeptRow) -> list[str]:
     name = None if row["file"] is None else run.files[row["file"]].name
     amounts = (_decimal(row["their_cents"]), _decimal(row["our_cents"]))
     before = (row["day"], row["class"], name, row["line"], row["agency_id"], row["paygov_id"])
