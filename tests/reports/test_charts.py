@@ -70,7 +70,7 @@ def luminance(colour: str) -> float:
 
 
 def test_a_report_is_drawn_as_its_header_says() -> None:
-    columns = ("month", "fee", "client", "payments", "collected")
+    columns = ("month", "fee", "client", "payments", "net")
     october, september = date(2026, 10, 1), date(2026, 9, 1)
     rows = [
         (september, "COPY_FEE", "a", 1, Decimal("1.50")),
@@ -78,7 +78,7 @@ def test_a_report_is_drawn_as_its_header_says() -> None:
         (october, "EXAM_FEE", "a", 1, Decimal("250.00")),
     ]
     chart = report_chart(named_report("monthly_finance"), SqlAnswer(columns, ("",) * 5, rows, 0.0))
-    assert chart.title == "collected by fee (USD)"
+    assert chart.title == "net by fee (USD)"
     assert chart.series == {"COPY_FEE": [("2026-09", 3.5)], "EXAM_FEE": [("2026-10", 250.0)]}
 
 
