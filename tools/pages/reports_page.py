@@ -207,6 +207,7 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   Small files are merged, and a month that has ended becomes one file.
 - `bursar lake verify` reads table and lake completely and compares them by month: counts, sums, a checksum.
   A month that differs is reported and written again from the table.
+  It names the first 20 keys that differ in each month and table, and how each of them differs.
 - A lake is derived data.
   Delete a damaged lake, and the next query or `bursar lake write` founds it again.
   A missing data file, or a disk that is full or read-only, does not stop answers: they come from the store.
