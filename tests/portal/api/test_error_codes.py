@@ -12,6 +12,7 @@ import pytest
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
 from bursar.paygov.errors import ArgumentRefused
 from bursar.payments.attempt_ids import ATTEMPTS_MAX
+from bursar.payments.clients import Client
 from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
 from bursar.payments.reversals import ReversalReport
 from bursar.portal.api.all_endpoints import all_endpoints
@@ -26,15 +27,18 @@ from bursar.portal.doors.asgi import PortalApp, portal_app
 from bursar.portal.doors.aws_lambda import handle_event
 from bursar.portal.upkeep.attention import resolve
 from bursar.portal.upkeep.reversals import reverse
-from bursar.reports.errors import LakeBusy
+from bursar.reports.errors import BadSql, LakeBroken, LakeBusy, QueryTooLong
+from bursar.reports.port import Answers
 from bursar.rules.errors import RuleRefused
 from bursar.web.refusals import RefusalReason
 from tests.support.portal.asgi import Answer, ask
 from tests.support.portal.fake_log import FakeLog
+from tests.support.portal.fake_reports import EmptyReports, FailingReports
 from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 
-ROUTES = Routes(all_endpoints(FakeLog()))
+ROUTES = Routes(all_endpoints(FakeLog(), reports=EmptyReports()))
+ASKS = replace(DAWSON, sql=True, reports=True)
 DOCKET = {"docketNumber": "123-26"}
 COPY = {"copyRequestId": "c-1", "numberOfPages": 3}
 Case = Callable[["Door"], Awaitable[Answer]]
@@ -349,6 +353,43 @@ async def _log_unavailable(door: Door) -> Answer:
     door.log.recent = recent  # type: ignore[assignment]  # a log that is busy
     app = door.app(without_signatures(EXAMS, listens_on=["127.0.0.1"]))
     return await door.ask("GET", "/transactions", app=app)  # type: ignore[no-any-return]
+
+
+@case("not_authorized_for_sql")
+async def _not_authorized_for_sql(door: Door) -> Answer:
+    return await _question(door, DAWSON, EmptyReports())
+
+
+@case("not_authorized_for_reports")
+async def _not_authorized_for_reports(door: Door) -> Answer:
+    return await _question(door, DAWSON, EmptyReports(), "/reports")
+
+
+@case("report_not_found")
+async def _report_not_found(door: Door) -> Answer:
+    return await _question(door, ASKS, EmptyReports(), "/reports/weather")
+
+
+@case("bad_statement")
+async def _bad_statement(door: Door) -> Answer:
+    return await _question(door, ASKS, FailingReports(BadSql("no such column")))
+
+
+@case("question_too_large")
+async def _question_too_large(door: Door) -> Answer:
+    return await _question(door, ASKS, FailingReports(QueryTooLong("30 s")))
+
+
+@case("reports_unavailable")
+async def _reports_unavailable(door: Door) -> Answer:
+    return await _question(door, ASKS, FailingReports(LakeBroken("secret")))
+
+
+async def _question(door: Door, client: Client, reports: Answers, report: str | None = None) -> Answer:
+    """Ask for ``report``, or a statement, as ``client``."""
+    app = door.app(without_signatures(client, listens_on=["127.0.0.1"]), reports=reports)
+    method, target, body = ("POST", "/sql", {"statement": "SELECT 1"}) if report is None else ("GET", report, None)
+    return await door.ask(method, target, body, app=app)  # type: ignore[no-any-return]
 
 
 @case("no_token")
