@@ -81,6 +81,7 @@ class Current:
         self._must_found = False  # the lake on disk cannot be continued
         self._checked_at = float("-inf")
         self._committed_at = clock()
+        self._adoptions = 0  # states of the lake that were taken from other processes
         self._looks_begun = 0
         self._last_look: Look | None = None
 
@@ -180,13 +181,24 @@ class Current:
         raise LakeBusy("another process is writing the lake faster than this one can follow")
 
     async def _caught_up(self, tail: Tail) -> Tail:
+        while not await self._read_changes(tail):
+            pass
+        return tail
+
+    async def _read_changes(self, tail: Tail) -> bool:
+        """Read the store's changes to their end. Return False if they must be read again.
+
+        That is so if this process took a newer state of the lake meanwhile: it may hold the end of an attempt that is
+        live here, and that became visible at a place of the index that was read already.
+        """
+        adopted_before = self._adoptions
         async for page in self._source.changes(tail.position):
             tail.apply(page.changes)
             await self._resolve(tail)
             tail.position = page.position
             if tail.final_rows > TAIL_ROWS_MAX:
                 await self._relieve(tail)
-        return tail
+        return self._source.is_ordered or self._adoptions == adopted_before
 
     async def _resolve(self, tail: Tail) -> None:
         if tail.has_suspects:
@@ -265,8 +277,9 @@ class Current:
             return  # a lake that another process is founding does not concern this tail yet
         if any(at.source != tail.position.source or at.order > tail.position.order for at in positions.values()):
             raise _TailReplaced
+        self._adoptions += 1
         await self._set_state(state)
-        tail.rebase(positions, in_doubt=not self._source.is_ordered)
+        tail.rebase(positions, by_another=True, is_ordered=self._source.is_ordered)
         await self._resolve(tail)
 
     async def _set_state(self, state: LakeState) -> None:

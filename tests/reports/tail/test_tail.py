@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from bursar.payments.records import Attempt, Event
@@ -141,18 +142,29 @@ def test_a_row_that_another_process_may_not_have_seen_is_a_suspect_again(book: B
     seen, late = book.move(book.start(), "failed"), book.move(book.start(), "failed")
     tail.apply([change(seen, 11, inserted=True), change(late, 9)])
     tail.resolve(nothing)
-    tail.rebase(dict.fromkeys(tail.positions, Position("index", 15)), in_doubt=True)
+    tail.rebase(dict.fromkeys(tail.positions, Position("index", 15)), by_another=True, is_ordered=False)
     assert tail.has_suspects
     stored = record_row(seen)
     tail.resolve(lambda table, rows: {stored[1]: stored[2]})
     assert column(tail, "payments", "agency_tracking_id") == [late.agency_tracking_id]
 
 
+def test_a_reversed_attempt_that_another_process_saw_before_is_not_there_twice(book: Book) -> None:
+    tail = Tail.at(AT_10)
+    paid = book.move(book.start(), "processed")
+    tail.apply([change(replace(paid, reversed_amount=Decimal("1.00"), metadata={}), 20, inserted=True)])
+    tail.rebase(dict.fromkeys(tail.positions, Position("stream", 15)), by_another=True)
+    stored = record_row(paid)
+    tail.resolve(lambda table, rows: {stored[1]: stored[2]})
+    assert column(tail, "payments", "agency_tracking_id") == [paid.agency_tracking_id]
+    assert tail.tables().replaced == (paid.agency_tracking_id,)
+
+
 def test_a_live_attempt_that_another_process_saw_end_is_not_taken_twice(book: Book) -> None:
     tail = Tail.at(AT_10)
     attempt = book.start()
     tail.apply([change(attempt, 10, inserted=True)])
-    tail.rebase(dict.fromkeys(tail.positions, Position("index", 15)), in_doubt=True)
+    tail.rebase(dict.fromkeys(tail.positions, Position("index", 15)), by_another=True, is_ordered=False)
     final = book.move(attempt, "failed")
     tail.apply([change(final, 12)])
     stored = record_row(final)

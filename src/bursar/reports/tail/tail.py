@@ -142,15 +142,20 @@ class Tail:
             self._take(change)
             self.replaced.add(change.key[0])
 
-    def rebase(self, positions: Mapping[str, Position], *, in_doubt: bool = False) -> None:
+    def rebase(self, positions: Mapping[str, Position], *, by_another: bool = False, is_ordered: bool = True) -> None:
         """Forget the rows that the lake holds now: its positions have moved to ``positions``.
 
-        ``in_doubt``: another process moved them, and may not have seen a row whose writer's clock was behind. Then the
-        rows are suspects, and :meth:`resolve` must follow.
+        ``by_another``: another process moved them, and :meth:`resolve` must follow. It may have seen an attempt end
+        that this one saw only later, already reversed, so every final attempt is a suspect. Unless the source
+        ``is_ordered``, it may not have seen a row whose writer's clock was behind, so the rows before the positions are
+        suspects too.
         """
         for name, rows in self.finals.items():
+            if by_another and rows.schema.has_live_rows:
+                self._suspects += rows.drop_all()
+                continue
             dropped = rows.drop_below(positions[name].order)
-            if in_doubt:
+            if by_another and not is_ordered:
                 self._suspects += dropped
         finals = self.finals[PAYMENTS.name]
         self.replaced.intersection_update(key for (key,) in finals)

@@ -1,6 +1,6 @@
 """Rows of the tail by key, with the order of their last change, and their Arrow form, which grows with them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from bursar.reports.lake.rows import RowKey, TableRow, arrow_table
@@ -18,7 +18,7 @@ class TailRows:
     """Some rows of one table."""
 
     def __init__(self, schema: TableSchema) -> None:
-        self._schema = schema
+        self.schema = schema
         self._rows: dict[RowKey, tuple[int, TableRow, int]] = {}
         self._waiting: list[TableRow] = []  # rows that the Arrow parts do not have yet
         self._parts: list[pa.Table] = []
@@ -66,15 +66,19 @@ class TailRows:
 
     def drop_below(self, order: int) -> list[RowChange]:
         """Remove the rows whose last change is before ``order``, and return them."""
-        dropped = [
-            RowChange(self._schema, key, row, at, version=version)
-            for key, (at, row, version) in self._rows.items()
-            if at < order
-        ]
+        dropped = {key: value for key, value in self._rows.items() if value[0] < order}
         if dropped:
             self._rows = {key: value for key, value in self._rows.items() if value[0] >= order}
             self._stale = True
-        return dropped
+        return self._changes(dropped)
+
+    def drop_all(self) -> list[RowChange]:
+        """Remove all rows, and return them."""
+        dropped, self._rows, self._stale = self._rows, {}, True
+        return self._changes(dropped)
+
+    def _changes(self, rows: Mapping[RowKey, tuple[int, TableRow, int]]) -> list[RowChange]:
+        return [RowChange(self.schema, key, row, at, version=version) for key, (at, row, version) in rows.items()]
 
     def rows(self) -> list[TableRow]:
         """Return all rows."""
@@ -91,10 +95,10 @@ class TailRows:
         if self._stale:
             self._parts, self._waiting, self._stale = [], self.rows(), False
         if self._waiting:
-            self._parts.append(arrow_table(self._schema, self._waiting))
+            self._parts.append(arrow_table(self.schema, self._waiting))
             self._waiting = []
         if not self._parts:
-            return arrow_schema(self._schema).empty_table()
+            return arrow_schema(self.schema).empty_table()
         if len(self._parts) > PARTS_MAX:
             self._parts = [pa.concat_tables(self._parts).combine_chunks()]
         return pa.concat_tables(self._parts)
