@@ -155,6 +155,9 @@ BREAKS: dict[str, Callable[[PlainStore], Ends | Many]] = {
     "refund-moves": lambda s: (None, _refund(s, status="rejected")),
     "refund-approver": lambda s: (_requested(s), changed(found(s, "refund_request"), status="approved")),
     "kept-refund_request": lambda s: (_requested(s), None),
+    "deposits-append-only": lambda s: (_deposited(s), changed(found(s, "deposit"), depositTicket="T2")),
+    "deposit-of-attempt": lambda s: (None, _deposit(s, attemptCreatedAt="2026-01-01T00:00:00.000Z")),
+    "deposit-complete": lambda s: (None, changed(_deposit(s), depositTicket=None)),
     "reconciliation-runs-append-only": lambda s: _reconciled(s, "reconciliation-run"),
     "reconciliation-sign-offs-append-only": lambda s: _reconciled(s, "reconciliation-sign-off"),
     "reconciliation-parts-append-only": lambda s: _reconciled(s, "reconciliation-part"),
@@ -201,6 +204,22 @@ def _reversal(store: PlainStore, amount: str, **values: str) -> dict[str, Any]:
     said = {"sk": "reversal#x#0001", "kind": "reversal", "reversalId": "r1", "reversalKind": "returned", **values}
     of_attempt = {"attemptCreatedAt": attempt["createdAt"], "agencyTrackingId": attempt["agencyTrackingId"]}
     return changed({"pk": attempt["pk"], **of_attempt}, amount={"N": amount}, **said)
+
+
+def _deposit(store: PlainStore, **values: str) -> dict[str, Any]:
+    """Return a deposit of the first obligation's attempt."""
+    attempt = found(store, "attempt")
+    of_attempt = {name: attempt[name] for name in ("pk", "agencyTrackingId")}
+    created_at = {"attemptCreatedAt": attempt["createdAt"]}
+    said = {"sk": "deposit#x", "kind": "deposit", "depositTicket": "T1", "depositedOn": "2026-11-29", **values}
+    return changed({**of_attempt, **created_at}, **said)
+
+
+def _deposited(store: PlainStore) -> dict[str, Any]:
+    """Return a deposit that is recorded."""
+    deposit = _deposit(store)
+    finish(ruled(store, payment_rules(FEES), 15).write([Put(deposit)]))
+    return deposit
 
 
 def _reversed(store: PlainStore) -> dict[str, Any]:
