@@ -124,9 +124,9 @@ class Verification:
 
 Months = dict[str, dict[str, Tally]]
 """Table name → month → its tally."""
-Place = tuple[str, str]
+MonthOfTable = tuple[str, str]
 """Table name and month."""
-MonthRows = dict[Place, dict[RowKey, TableRow]]
+MonthRows = dict[MonthOfTable, dict[RowKey, TableRow]]
 Differences = dict[RowKey, str]
 """Key → how it differs."""
 
@@ -203,10 +203,10 @@ async def _examine(
     source: "ChangeSource",
     lake: Lake,
     thread: Executor,
-    wrong: tuple[Place, ...],
+    wrong: tuple[MonthOfTable, ...],
     *,
     repairs: bool,
-) -> Mapping[Place, Differences]:
+) -> Mapping[MonthOfTable, Differences]:
     """Return the keys that differ in each wrong month, and write the months again from the table, if ``repairs``.
 
     If the lake is written again and again meanwhile, raise ``LakeBusy``, or return no keys without ``repairs``.
@@ -246,9 +246,9 @@ def _differences(
     rows: MonthRows,
     later: Mapping[str, frozenset[RowKey]],
     replaced: frozenset[str],
-) -> dict[Place, Differences]:
+) -> dict[MonthOfTable, Differences]:
     """Compare the lake row by row with ``rows`` of the table, of which the lake does not have ``later`` yet."""
-    found: dict[Place, Differences] = {place: {} for place in rows}
+    found: dict[MonthOfTable, Differences] = {place: {} for place in rows}
     unseen = {place: set(stored) - later[place[0]] for place, stored in rows.items()}
     for schema in TABLES:
         if not any(name == schema.name for name, _ in rows):
