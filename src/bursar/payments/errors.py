@@ -8,6 +8,7 @@
     ├── IdentifierTaken        Pay.gov gave a token or tracking id that already belongs to another attempt
     ├── ReversalTooLarge       more would go back than was collected
     ├── ReversalDiffers        the same reversal is recorded with another amount
+    ├── DepositDiffers         the deposit of the attempt is recorded with another ticket or day
     ├── RefundDecided          the request for a refund is already approved or rejected
     ├── RefundNeedsSecondPerson  the person who asked for a refund may not approve it
     ├── ImportRefused          a record of another portal contradicts what is stored, or a rule refuses it

@@ -11,32 +11,26 @@ before.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from bursar.clock import Clock, iso_ms
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import ImportRefused, LedgerBusy
-from bursar.payments.event_chain import event_hash
 from bursar.payments.fees import Fee
+from bursar.payments.ledger.first_records import next_created_at, write_first_records
 from bursar.payments.ledger.lookups import Lookups
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
     IMPORTED,
     IMPORTED_UPDATED_AT,
     Attempt,
-    attempt_to_item,
-    event_to_item,
-    latest_event,
     money,
     normal_reference,
-    obligation_of,
-    obligation_to_item,
     whole_ms,
 )
 from bursar.payments.status import BLOCKING, FAILED, PENDING, PROCESSED, PROCESSING, Status, edge
-from bursar.rules import Contention, Put, RuledTable, RuleRefused
+from bursar.rules import Contention, RuledTable, RuleRefused
 
-MILLISECOND_S: Final = 0.001
 ImportedStatus = Literal["processed", "failed", "pending", "processing"]
 
 
@@ -90,30 +84,16 @@ class Imports:
         if known is not None:
             return known, False
         attempt = self._attempt(record, view)
-        previous_hash = None if view is None else view.attempts[-1].event_hash
         step = edge(None, IMPORTED, record.status)
-        described = latest_event(
-            attempt,
-            None,
-            step.event,
-            step.actors[0],
-            _detail(attempt, by, source),
-            previous_hash=previous_hash,
-            at=attempt.imported_at,
-        )
-        event = event_to_item(described)
-        attempt.event_hash = event_hash(event)
-        item = attempt_to_item(attempt)
-        writes = [Put(item), Put(event)]
-        if view is None:
-            writes.insert(0, Put(obligation_to_item(obligation_of(attempt))))
+        detail = _detail(attempt, by, source)
         try:
-            await self._ruled.write(writes)
+            await write_first_records(
+                self._ruled, attempt, view, step.event, step.actors[0], detail, at=attempt.imported_at
+            )
         except Contention as contention:
             raise LedgerBusy(str(contention)) from contention
         except RuleRefused as refused:
             raise ImportRefused(f"{record.agency_tracking_id}: {refused}") from None
-        attempt.stored_item = item
         return attempt, True
 
     async def _view(self, record: ImportRecord) -> ObligationView | None:
@@ -144,8 +124,8 @@ class Imports:
     def _attempt(self, record: ImportRecord, view: ObligationView | None) -> Attempt:
         now = whole_ms(self._clock())
         created_at = whole_ms(record.created_at)
-        if view is not None:  # no two attempts at one obligation may share a millisecond
-            created_at = max(created_at, whole_ms(view.attempts[-1].created_at + MILLISECOND_S))
+        if view is not None:
+            created_at = next_created_at(view, created_at)
         updated_at = max(created_at, whole_ms(record.updated_at))
         status: Status = record.status
         attempt = Attempt(

@@ -19,30 +19,19 @@ from bursar.payments.errors import (
     MetadataErased,
     ObligationTaken,
 )
-from bursar.payments.event_chain import event_hash
 from bursar.payments.fees import Fee
+from bursar.payments.ledger.first_records import next_created_at, write_first_records
 from bursar.payments.ledger.lookups import Lookups
 from bursar.payments.obligation_view import ObligationView
-from bursar.payments.records import (
-    Attempt,
-    attempt_to_item,
-    event_to_item,
-    latest_event,
-    money,
-    normal_reference,
-    obligation_of,
-    obligation_to_item,
-    whole_ms,
-)
+from bursar.payments.records import Attempt, money, normal_reference, whole_ms
 from bursar.payments.status import RECEIVED
-from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy
+from bursar.rules import Contention, RuledTable, RuleRefused, StoreBusy
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
 
 START_TRIES_MAX: Final = 4
 """Tries of a start that loses races, before the obligation counts as taken."""
-MILLISECOND_S: Final = 0.001
 _IDENTITY: Final = (
     "client",
     "reference",
@@ -165,18 +154,9 @@ class Starts(Lookups):
             attempt.agency_tracking_id = new_id
             attempt.created_at, attempt.updated_at = created_at, max(created_at, now)
             attempt.due_at = self.due_policy.due_at(attempt)
-            previous_hash = None if view is None else view.attempts[-1].event_hash
             owed = {"amount": f"{attempt.amount:.2f}", "fee": attempt.fee, "fee_version": attempt.fee_version}
-            started = latest_event(attempt, None, "started", "portal", owed, previous_hash=previous_hash)
-            event = event_to_item(started)
-            attempt.event_hash = event_hash(event)
-            item = attempt_to_item(attempt)
-            writes = [Put(item), Put(event)]
-            if view is None:
-                writes.insert(0, Put(obligation_to_item(obligation_of(attempt))))
             try:
-                await self._ruled.write(writes)
-                attempt.stored_item = item
+                await write_first_records(self._ruled, attempt, view, "started", "portal", owed)
                 return attempt
             except StoreBusy as busy:
                 raise LedgerBusy(str(busy)) from busy
@@ -205,5 +185,4 @@ def _created_at_or_conflict(view: ObligationView, now: float, fee: str, metadata
         raise ObligationTaken(view.blocking)
     if erased:
         raise MetadataErased(view.obligation)
-    # Attempts at one obligation are ordered by their creation, so no two may share a millisecond.
-    return whole_ms(max(now, *(attempt.created_at + MILLISECOND_S for attempt in view.attempts)))
+    return next_created_at(view, now)
