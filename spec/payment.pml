@@ -77,7 +77,8 @@ byte planted;
 #define RESTORED 2
 
 /* The store. `lease` is the worker's number + 1. `repeated`: the second complete is used. `refused`: every complete was
- * answered with fault 4117, and a lookup can decide the outcome. `reversed`: the return is recorded. `in_doubt`: a restored store, until Pay.gov has been asked about every id that may have been used. */
+ * answered with fault 4117, and a lookup can decide the outcome. `reversed`: the return is recorded. `in_doubt`: a
+ * restored store, until Pay.gov has been asked about every id that may have been used. */
 byte status[ATTEMPTS];
 byte lease[ATTEMPTS];
 bit unknown[ATTEMPTS];
