@@ -218,3 +218,10 @@ async def test_the_instant_of_a_page_is_not_before_the_newest_change_that_it_sho
     book.now -= 5.0
     page = await log.page(*FOREVER, limit=9, offset=0, asked_at=asked_at)
     assert (len(page.entries), page.as_of) == (2, asked_at + 5.0)
+
+
+async def test_the_state_of_an_instant_to_come_is_the_present_one_so_far(book: Book, log: SqlTransactionLog) -> None:
+    book.start()
+    at = book.now + 5.0
+    page = await log.page(*FOREVER, limit=9, offset=0, as_of=at, asked_at=book.now)
+    assert (len(page.entries), page.counts, page.as_of) == (1, LogCounts(0, 0, 1), at)

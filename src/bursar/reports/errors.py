@@ -3,6 +3,7 @@
 ReportError
 ├── BadSql               the statement cannot run: a syntax error, an unknown column, not exactly one SELECT
 ├── BadParameter         a parameter of a named report is unknown, missing or unreadable
+│   └── InstantToCome    the instant whose state is asked for is after the present state
 ├── NoSuchReport         no report has that name; the message lists the names
 ├── QueryTooLong         the statement reached the time limit
 ├── QueryTooLarge        the statement needs more memory or returns more rows than a query may
@@ -31,6 +32,10 @@ class BadParameter(ReportError):
     """A parameter of a named report is unknown, missing or unreadable."""
 
     status = 400
+
+
+class InstantToCome(BadParameter):
+    """The instant whose state is asked for is after the present state, by the clock of the reports."""
 
 
 class NoSuchReport(ReportError):

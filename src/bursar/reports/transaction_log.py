@@ -15,6 +15,7 @@ from typing import Any, Final
 from bursar.clock import iso_ms
 from bursar.payments.records import whole_ms
 from bursar.payments.status import FAILED, PENDING
+from bursar.reports.errors import InstantToCome
 from bursar.reports.log_sorts import LOG_SORTS
 from bursar.reports.port import Answers
 from bursar.reports.sql.answer import Question, SqlAnswer
@@ -124,11 +125,10 @@ class SqlTransactionLog:
 
         With ``counted``, the answer has the counts of the frame, and with ``periods`` the successful amount of each.
         All parts are of one state: that of ``as_of``, Unix seconds, or the present one. Pages with the ``as_of`` of
-        the first one do not shift. ``asked_at``: an instant before the call, which makes the present state's instant
-        cheap to find.
+        the first one do not shift. If ``as_of`` is still to come by the clock of the reports, its state is the present
+        one so far. ``asked_at``: an instant before the call, which makes the present state's instant cheap to find.
 
-        Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order`` than asc and desc, and
-        :class:`bursar.reports.errors.BadParameter` for an ``as_of`` that is still to come.
+        Raises ``ValueError`` for a ``sort`` not in :data:`LOG_SORTS` or another ``order`` than asc and desc.
         """
         if sort not in LOG_SORTS or order not in _ORDERS:
             raise ValueError(f"sort: must be one of {', '.join(LOG_SORTS)}, and order asc or desc; got {sort} {order}")
@@ -141,9 +141,12 @@ class SqlTransactionLog:
             questions.append(_totals(periods))
         if as_of is None:
             *answers, newest = await self._reports.answers([*questions, _newest(asked_at)])
-            as_of = _instant_of(newest)
+            as_of = _instant_of(newest, asked_at)
         else:
-            answers = await self._reports.answers([replace(each, as_of=as_of) for each in questions])
+            try:
+                answers = await self._reports.answers([replace(each, as_of=as_of) for each in questions])
+            except InstantToCome:
+                answers = await self._reports.answers(questions)
         return LogAnswer(
             [_entry(row) for row in answers[0].dicts()],
             _counts(answers[1]) if counted else None,
@@ -183,14 +186,15 @@ def _newest(asked_at: float) -> Question:
     )
 
 
-def _instant_of(newest: SqlAnswer) -> float:
+def _instant_of(newest: SqlAnswer, asked_at: float) -> float:
     """Return the instant of the present state, at which it has all its changes.
 
-    The instant of an answer is the time when reading the store began. The answer may have newer changes: they
-    were made during the reading, or by a machine whose clock is ahead.
+    The instant of an answer is the time when reading the store began, by the clock of the reports, which may be behind
+    the caller's. The answer may have newer changes: they were made during the reading, or by a machine whose clock is
+    ahead.
     """
     [(changed_at,)] = newest.rows
-    began = whole_ms(newest.as_of)
+    began = max(whole_ms(newest.as_of), whole_ms(asked_at))
     return began if changed_at is None else max(began, whole_ms(changed_at.timestamp()))
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bursar.clock import system_clock
+from bursar.clock import Clock, system_clock
 from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
@@ -36,7 +36,9 @@ async def _pay(app: PortalApp, simulator: Simulator, docket: str, method: str, o
 
 
 @asynccontextmanager
-async def _open_app(write_path: WritePath, tmp_path: Path) -> AsyncIterator[tuple[PortalApp, Simulator]]:
+async def _open_app(
+    write_path: WritePath, tmp_path: Path, reports_clock: Clock = system_clock
+) -> AsyncIterator[tuple[PortalApp, Simulator]]:
     store = write_path.open(str(tmp_path / "portal.db"), clock=system_clock, randomness=random.Random(1))
     fees = FeeCatalogue.default()
     ledger = write_path.ledger(store, clock=system_clock, randomness=random.Random(2), fees=fees)
@@ -52,7 +54,7 @@ async def _open_app(write_path: WritePath, tmp_path: Path) -> AsyncIterator[tupl
         clock=system_clock,
         randomness=random.Random(4),
     )
-    reports = Reports(store, f"file:{tmp_path / 'lake'}", system_clock)
+    reports = Reports(store, f"file:{tmp_path / 'lake'}", reports_clock)
     try:
         log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
         yield portal_app(portal, without_signatures(EXAMS, listens_on=["127.0.0.1"]), log=log), simulator
@@ -110,3 +112,17 @@ async def test_pages_with_the_as_of_of_the_first_do_not_shift_while_payments_arr
         assert (first["total"], first["totals"]["day"]["total"]) == (5, 300.0)
         assert first["totals"]["day"]["to"] == first["asOf"]
         assert (await ask(app, "GET", target)).json["total"] == 7
+
+
+async def test_a_later_page_is_answered_also_if_the_clock_of_the_reports_is_behind(
+    write_path: WritePath, tmp_path: Path
+) -> None:
+    async with _open_app(write_path, tmp_path, lambda: system_clock() - 5.0) as (app, simulator):
+        for number in range(3):
+            await _pay(app, simulator, f"{number}-26", "PLASTIC_CARD", "Success")
+        target = "/transaction-log?pageSize=2&includeTotals=true"
+        first = (await ask(app, "GET", target)).json
+        second = await ask(app, "GET", f"{target}&page=2&asOf={first['asOf']}")
+        assert (second.status, [entry["metadata"]["docketNumber"] for entry in second.json["data"]]) == (200, ["0-26"])
+        for name in ("asOf", "counts", "total", "totals"):
+            assert second.json[name] == first[name]

@@ -98,12 +98,12 @@ async def test_metadata_values_are_texts(stage: Stage) -> None:
 @on_stage
 async def test_a_later_page_is_of_the_instant_that_it_names(stage: Stage) -> None:
     log, now = FakeLog(), stage.portal.clock()
-    for at, asked in ((now - 86_400, now - 86_400), (now, now), (now + 1, None)):
+    for at in (now - 86_400, now, now + 1):
         target = f"/transaction-log?page=2&includeTotals=true&asOf={iso_ms(at)}"
         reply = (await _get(stage, target, log)).json
         assert reply["asOf"] == iso_ms(at)
         assert {period["to"] for period in reply["totals"].values()} == {iso_ms(at)}
-        assert log.asked[-1][1]["as_of"] == asked
+        assert log.asked[-1][1]["as_of"] == at
         frame = day_of(court_day(at))
         assert (reply["from"], reply["to"]) == (iso_ms(frame.begin), iso_ms(frame.end))
 

@@ -51,7 +51,8 @@ class TransactionLog(Protocol):
     ) -> "LoggedPage":
         """Return one page of a frame, of one state; nulls last in both directions, ties by agencyTrackingId.
 
-        The state is that of ``as_of``, or the present one of a request that arrived at ``asked_at``.
+        The state is that of ``as_of``, or the present one of a request that arrived at ``asked_at``. An ``as_of`` that
+        is still to come is of another machine's clock: its state is the present one so far.
         """
         ...
 
@@ -106,8 +107,6 @@ async def transaction_log(portal: Portal, log: TransactionLog, client: Client, q
     authorise_overview(client)
     counted = not (query.export and query.page > 1)
     now = portal.clock()
-    # An instant that is still to come is of another machine's clock. Its state is the present one so far.
-    as_of = query.as_of if query.as_of is not None and query.as_of <= now else None
     periods = _periods(now if query.as_of is None else query.as_of) if counted and query.include_totals else {}
     found = await log.page(
         query.since,
@@ -119,18 +118,17 @@ async def transaction_log(portal: Portal, log: TransactionLog, client: Client, q
         offset=(query.page - 1) * query.page_size,
         counted=counted,
         periods={name: (period.begin, period.end) for name, period in periods.items()},
-        as_of=as_of,
+        as_of=query.as_of,
         asked_at=now,
     )
-    instant = found.as_of if query.as_of is None else query.as_of
     frame = Period(query.since, query.until)
-    page = LogPage(list(found.entries), frame, query.page, query.page_size, query.sort, query.order, instant)
+    page = LogPage(list(found.entries), frame, query.page, query.page_size, query.sort, query.order, found.as_of)
     if found.counts is None:
         return page
     counts = found.counts
     by_status = {None: counts.total, "success": counts.success, "failed": counts.failed, "pending": counts.pending}
     totals = {
-        name: PeriodTotal(Period(period.begin, min(instant, period.end)), found.totals[name])
+        name: PeriodTotal(Period(period.begin, min(found.as_of, period.end)), found.totals[name])
         for name, period in periods.items()
     }
     return replace(page, counts=counts, total=by_status[query.status], totals=totals or None)

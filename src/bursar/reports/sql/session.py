@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import iso_ms
-from bursar.reports.errors import BadParameter, BadSql, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
+from bursar.reports.errors import BadSql, InstantToCome, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
 from bursar.reports.lake.schema import PAYMENTS, REVERSALS, TABLES, TableSchema, table_named
@@ -317,7 +317,7 @@ def _check_instants(questions: Sequence[Question], now: float) -> None:
     for question in questions:
         if question.as_of is not None and question.as_of > now:
             given = iso_ms(question.as_of)
-            raise BadParameter(f"as of: must not be after {iso_ms(now)}, the present state; got {given}")
+            raise InstantToCome(f"as of: must not be after {iso_ms(now)}, the present state; got {given}")
 
 
 def _rows(relation: Any, types: tuple[str, ...], question: Question) -> tuple[list[tuple[Any, ...]], bool]:
