@@ -129,6 +129,14 @@ def read_json(body: bytes) -> Any:
     return value
 
 
+def read_metadata(text: str) -> Any:
+    """Return the JSON value ``text`` as :func:`read_init` returns metadata, also if a number has too many digits.
+
+    Raises as :func:`read_json`.
+    """
+    return _plain(read_json(text.encode("utf-8", "surrogatepass")), [], [])
+
+
 def problem(path: Iterable[str | int], message: str, code: str) -> Problem:
     """Return one entry of an error's ``errors``."""
     return {"path": list(path), "message": message, "code": code}

@@ -76,8 +76,12 @@ def test_a_row_that_may_hide_a_charge_is_in_doubt(
     ("values", "problem"),
     [
         ({"agency_tracking_id": ""}, "agency_tracking_id: must be given; got nothing"),
-        ({"agency_tracking_id": "x" * 22}, "agency_tracking_id: must be printable, "),
-        ({"paygov_tracking_id": " \x07"}, "a value: must be at most 1000 printable characters"),
+        (
+            {"agency_tracking_id": "x" * 22},
+            "agency_tracking_id: must be at most 21 printable ASCII characters without a space; got",
+        ),
+        ({"paygov_tracking_id": " \x07"}, "paygov_tracking_id: must be at most 1000 printable characters"),
+        ({"paygov_tracking_id": "é"}, "paygov_tracking_id: must be at most 255 printable ASCII characters without a s"),
         ({"client_name": "nobody"}, "client_name: must be a client of the clients' file, or be named by --client"),
         ({"transaction_reference_id": "17"}, "transaction_reference_id: must be a UUID v4; got '17'"),
         ({"fee": "NO_FEE"}, "fee: must be in the catalogue and active when the row was created; got 'NO_FEE'"),
@@ -94,7 +98,17 @@ def test_a_row_that_may_hide_a_charge_is_in_doubt(
             {"transaction_status": "initiated", "last_updated_at": "2026-11-27T16:00:00Z"},
             "transaction_status: must not be live; got initiated: import it once its token has expired",
         ),
-        ({"metadata": "{"}, "metadata: must be a JSON object; it cannot be read"),
+        *(
+            ({"metadata": text}, "metadata: must be a JSON object of at most 65536 bytes, as init takes it; it cannot")
+            for text in (
+                "{",
+                '{"a": NaN}',
+                '{"a": 1e999}',
+                '{"a": "\\ud800"}',
+                '{"a": 1, "a": 2}',
+                f'{{"a": {"[" * 100}{"]" * 100}}}',
+            )
+        ),
         ({"metadata": "[1]"}, "metadata: must be a JSON object; got another value"),
     ],
 )

@@ -19,7 +19,9 @@ from bursar.payments.clients import Clients
 from bursar.payments.fees import Fee, FeeCatalogue
 from bursar.payments.ledger.imports import ImportedStatus, ImportRecord
 from bursar.payments.records import money
-from bursar.portal.contract.validation import read_reference
+from bursar.portal.contract.errors import InvalidRequest, TooLarge
+from bursar.portal.contract.schemas import BODY_BYTES_MAX
+from bursar.portal.contract.validation import read_metadata, read_reference
 from bursar.reports.reconciliation.csv_records import BoundedLines
 from bursar.reports.reconciliation.raw_records import BrokenFile
 
@@ -40,7 +42,9 @@ REQUIRED: Final = (
 _LIVE: Final = (None, "received", "initiated")
 _STATUSES: Final[Mapping[str, ImportedStatus]] = {"processed": "processed", "failed": "failed", "pending": "pending"}
 _ID: Final = re.compile(rf"[!-~]{{1,{AGENCY_TRACKING_ID_CHARS}}}")
+_ID_RULE: Final = f"must be at most {AGENCY_TRACKING_ID_CHARS} printable ASCII characters without a space"
 _PAYGOV_ID: Final = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+_PAYGOV_ID_RULE: Final = "must be at most 255 printable ASCII characters without a space at an end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class RowReader:
                     yield RowProblem(place, str(problem))
 
     def _row(self, place: str, row: Mapping[str, Any]) -> ImportRow:
-        values = {name: _value(row.get(name)) for name in COLUMNS if name != "metadata"}
+        values = {name: _value(name, row.get(name)) for name in COLUMNS if name != "metadata"}
         for name in REQUIRED:
             if values[name] is None:
                 raise ValueError(f"{name}: must be given; got nothing")
@@ -103,8 +107,9 @@ class RowReader:
             raise ValueError(f"last_updated_at: must not be before created_at; got {values['last_updated_at']}")
         status, in_doubt = self._status(values, updated_at)
         method = values["payment_method"]
+        paygov_id = _matching("paygov_tracking_id", values["paygov_tracking_id"], _PAYGOV_ID, _PAYGOV_ID_RULE)
         record = ImportRecord(
-            agency_tracking_id=_matching("agency_tracking_id", values["agency_tracking_id"], _ID),
+            agency_tracking_id=_matching("agency_tracking_id", values["agency_tracking_id"], _ID, _ID_RULE),
             client=self._client(values["client_name"]),
             reference=self._reference(values["transaction_reference_id"]),
             fee=self._fee(values["fee"], created_at),
@@ -113,7 +118,7 @@ class RowReader:
             status=status,
             created_at=created_at,
             updated_at=updated_at,
-            paygov_tracking_id=_matching("paygov_tracking_id", values["paygov_tracking_id"], _PAYGOV_ID) or None,
+            paygov_tracking_id=paygov_id or None,
             payment_method=None if method is None else method.upper(),
             return_code=values["return_code"],
             return_detail=values["return_detail"],
@@ -187,21 +192,21 @@ def row_from_json(text: str, fees: FeeCatalogue) -> ImportRow:
     return ImportRow(place, ImportRecord(**{**record, "fee": fee, "amount": Decimal(record["amount"])}), in_doubt)
 
 
-def _value(found: Any) -> str | None:
+def _value(name: str, found: Any) -> str | None:
     """Return a value as text; None for null and for an empty text. Raises ``ValueError``."""
     if found is None or found == "":
         return None
     if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
-        raise ValueError(f"a value: must be text or a number; got {str(found)[:40]!r}")
+        raise ValueError(f"{name}: must be text or a number; got {str(found)[:40]!r}")
     text = str(found).strip()
     if len(text) > TEXT_CHARS_MAX or not text.isprintable():
-        raise ValueError(f"a value: must be at most {TEXT_CHARS_MAX} printable characters; got {text[:40]!a}")
+        raise ValueError(f"{name}: must be at most {TEXT_CHARS_MAX} printable characters; got {text[:40]!a}")
     return text or None
 
 
-def _matching(name: str, text: str | None, form: re.Pattern[str]) -> str:
+def _matching(name: str, text: str | None, form: re.Pattern[str], rule: str) -> str:
     if text is not None and not form.fullmatch(text):
-        raise ValueError(f"{name}: must be printable, without a space at an end, and short enough; got {text!r}")
+        raise ValueError(f"{name}: {rule}; got {text!r}")
     return text or ""
 
 
@@ -215,13 +220,14 @@ def _amount(text: str | None) -> Decimal:
 
 
 def _metadata(found: Any) -> dict[str, Any]:
-    """Return the metadata. The message never has a value of them: they are personal data."""
+    """Return the metadata, with the limits of init. The message never has a value of them: they are personal data."""
     if found is None or found == "":
         return {}
     try:
-        tree = json.loads(found if isinstance(found, str) else json.dumps(found, default=float))
-    except (ValueError, TypeError, RecursionError):
-        raise ValueError("metadata: must be a JSON object; it cannot be read") from None
+        tree = read_metadata(found if isinstance(found, str) else json.dumps(found, default=float))
+    except (InvalidRequest, TooLarge, ValueError, TypeError, RecursionError):
+        limit = f"of at most {BODY_BYTES_MAX} bytes"
+        raise ValueError(f"metadata: must be a JSON object {limit}, as init takes it; it cannot be read") from None
     if not isinstance(tree, dict):
         raise ValueError("metadata: must be a JSON object; got another value")
     return tree
