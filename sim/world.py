@@ -358,7 +358,9 @@ class World:
         refused = self.branch("refused lookups")
         if self.weather is None and refused.random() < REFUSED_LOOKUPS_SHARE:
             since = now + refused.uniform(0, STORM_S / 5)
-            self.plan.outages.append(Outage(since, since + refused.uniform(*REFUSED_S), REFUSED_LOOKUPS))
+            outage = Outage(since, since + refused.uniform(*REFUSED_S), REFUSED_LOOKUPS)
+            if self.switch.strikes("Pay.gov lookups refused"):
+                self.plan.outages.append(outage)
         for _ in range(sky.outages):
             since = now + chance.uniform(0, STORM_S)
             outage = Outage(since, since + chance.uniform(*OUTAGE_S), chance.choice(OUTAGES))

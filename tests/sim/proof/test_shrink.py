@@ -74,10 +74,12 @@ def test_a_plan_switches_kinds_and_single_faults_off() -> None:
     assert switch.struck == [Strike(5.0, ("drop", 2))]
 
 
-def test_without_faults_a_seed_is_a_calm_day() -> None:
-    verdict = simulate(1, FaultPlan(only=frozenset()))
+@pytest.mark.parametrize("seed", [1, 21], ids=["usual", "refused lookups"])
+def test_without_faults_a_seed_is_a_calm_day(seed: int) -> None:
+    verdict = simulate(seed, FaultPlan(only=frozenset()))
     assert (verdict.findings, verdict.struck) == ([], [])
-    assert verdict.payments == simulate(1, ALL_FAULTS).payments
+    assert "Pay.gov outage" not in verdict.faults
+    assert verdict.payments == simulate(seed, ALL_FAULTS).payments
 
 
 def test_another_future_differs_only_after_its_moment() -> None:
