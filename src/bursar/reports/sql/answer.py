@@ -16,8 +16,7 @@ class Question:
     """A statement and the values of its parameters.
 
     ``rows_max``: more rows are an error, or cut off if ``cuts``; None for no limit but the size of the answer.
-    ``extra_tables``: tables that only this statement may read. ``client``: every table has only the rows of this
-    client; all questions that are asked together have the same one.
+    ``client``: every table has only the rows of this client; all questions that are asked together have the same one.
     ``as_of``: an instant of the past, Unix seconds, whose state is asked for; None for the present state.
     """
 
@@ -25,7 +24,6 @@ class Question:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     rows_max: int | None = ROWS_MAX
     cuts: bool = False
-    extra_tables: "Mapping[str, pa.Table]" = field(default_factory=dict)
     client: str | None = None
     as_of: float | None = None
 

@@ -224,11 +224,9 @@ class OpenAnswer:
 def _relation(cursor: "DuckDBPyConnection", question: Question) -> "DuckDBPyRelation":
     if question.as_of is not None:
         _go_back(cursor, question.as_of, question.client)
-    statement = check_statement(cursor, question.text, question.extra_tables)
+    statement = check_statement(cursor, question.text)
     if statement.is_explain and question.client is not None:
         raise BadSql("EXPLAIN: must be asked by an operator, because a plan estimates the rows of every client")
-    for name, table in question.extra_tables.items():
-        cursor.register(name, table)
     return cursor.sql(statement.text, params=dict(question.parameters) or None)
 
 

@@ -6,7 +6,7 @@ DuckDB's configuration: no file, no network, no extension, no setting (:mod:`bur
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,20 +24,14 @@ _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json
 
 @dataclass(frozen=True, slots=True)
 class CheckedStatement:
-    """One SELECT without its closing semicolon, and the readable tables that it reads, in lower case."""
+    """One SELECT, or its EXPLAIN, without its closing semicolon."""
 
     text: str
-    tables: frozenset[str]
     is_explain: bool = False
 
 
-def check_statement(
-    connection: "DuckDBPyConnection", text: str, extra_tables: Collection[str] = ()
-) -> CheckedStatement:
-    """Return the checked statement. Raise :class:`BadSql` if it is not one SELECT over the readable tables.
-
-    ``extra_tables``: names of tables that may be read in addition.
-    """
+def check_statement(connection: "DuckDBPyConnection", text: str) -> CheckedStatement:
+    """Return the checked statement. Raise :class:`BadSql` if it is not one SELECT over the readable tables."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -48,8 +42,8 @@ def check_statement(
         raise BadSql("the statement: must not be empty")
     explained = _EXPLAIN.match(text)
     if explained is not None:
-        checked = check_statement(connection, text[explained.end() :], extra_tables)
-        return CheckedStatement(f"{explained[0]}{checked.text}", checked.tables, is_explain=True)
+        checked = check_statement(connection, text[explained.end() :])
+        return CheckedStatement(f"{explained[0]}{checked.text}", is_explain=True)
     found = connection.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [text]).fetchall()
     try:
         tree = json.loads(found[0][0])
@@ -59,8 +53,8 @@ def check_statement(
         raise BadSql(_message(tree))
     if len(tree["statements"]) != 1:
         raise BadSql("the statement: must be one statement; got several")
-    tables = _check_sources(tree["statements"][0], {*READABLE, *extra_tables})
-    return CheckedStatement(text.strip().rstrip(";"), frozenset(tables))
+    _check_sources(tree["statements"][0])
+    return CheckedStatement(text.strip().rstrip(";"))
 
 
 def _message(tree: dict[str, Any]) -> str:
@@ -69,35 +63,30 @@ def _message(tree: dict[str, Any]) -> str:
     return str(tree.get("error_message", "the statement: must be SQL"))
 
 
-def _check_sources(statement: Any, readable: set[str]) -> set[str]:
-    """Return the names of the readable tables that the statement reads. Raise :class:`BadSql` for any other source.
+def _check_sources(statement: Any) -> None:
+    """Raise :class:`BadSql` if the statement reads anything but the readable tables.
 
     A common table expression is a table only where SQL makes it visible: in the query that defines it, after its own
     definition. Everywhere else its name is the name of a table of the database.
     """
-    found: set[str] = set()
     for node, visible in _nodes(statement):
         kind = node.get("type")
         if kind == "BASE_TABLE":
-            found |= _checked_table(node, readable, visible)
+            _check_table(node, visible)
         elif kind == "SHOW_REF" and node.get("query") is None:
             _refuse(str(node.get("table_name", "")).strip('"'))
         elif kind == "TABLE_FUNCTION":
             name = str(node["function"].get("function_name", "")).lower()
             if name not in _TABLE_FUNCTIONS:
                 raise BadSql(f"the table function {name} may not be used here")
-    return found
 
 
-def _checked_table(node: dict[str, Any], readable: set[str], visible: frozenset[str]) -> set[str]:
+def _check_table(node: dict[str, Any], visible: frozenset[str]) -> None:
     path = node.get("qualified_name", {}).get("path") or [node.get("table_name", "")]
     name = str(path[-1]).lower()
     is_qualified = len(path) > 1 or bool(node.get("schema_name")) or bool(node.get("catalog_name"))
-    if not is_qualified and name in visible:
-        return set()
-    if is_qualified or name not in readable:
+    if is_qualified or name not in {*READABLE, *visible}:
         _refuse(".".join(map(str, path)))
-    return {name}
 
 
 def _refuse(name: str) -> None:
