@@ -147,7 +147,7 @@ def test_json_has_everything_that_is_kept(office: Office) -> None:
 
 
 def test_the_differences_that_are_kept_are_bounded(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bursar.reports.reconciliation.commands.DIFFERENCES_KEPT_MAX", 2)
+    monkeypatch.setattr("bursar.reports.reconciliation.run.DIFFERENCES_KEPT_MAX", 2)
     monkeypatch.setattr(reconciliations, "PART_ROWS", 1)
     lines = [Line(f"x{number}", f"PX{number}") for number in range(5)]
     result = office.run(office.file(office.agrees, *lines))

@@ -6,8 +6,6 @@ from pathlib import Path
 from bursar.dashboard.formatting import eastern
 from bursar.payments import Attempt
 from bursar.payments.ledger.reconciliations import ReconciliationRun
-from bursar.reports.reconciliation.applying import Applied
-from bursar.reports.reconciliation.commands import ReconciliationParts, _rows, _run_of
 from bursar.reports.reconciliation.mapping import FileMapping
 from bursar.reports.reconciliation.our_payments import ReportedPayments
 from bursar.reports.reconciliation.run import reconciled
@@ -39,12 +37,11 @@ def stranger(number: int, day: str) -> Line:
 
 async def keep_run(office: Office, path: Path, lines: Iterable[Line], *, by: str = "Ada") -> ReconciliationRun:
     """Write a file with these lines, compare it with the office's payments, and keep the run."""
-    parts = ReconciliationParts(office.reports, office.ledger, office.clients, office.wall)
     office.wall.pass_s(60)
     write_csv(path, lines)
     with await reconciled([path], FileMapping(), ReportedPayments(office.reports)) as result:
-        run = _run_of(result, Applied(), parts, by)
-        await office.ledger.reconciliations.keep(run, _rows(result, kept=run.kept))
+        run = result.run(run_id=office.ledger.reconciliations.new_id(), at=office.wall(), by=by, applied={})
+        await office.ledger.reconciliations.keep(run, result.rows(kept=run.kept))
     return run
 
 

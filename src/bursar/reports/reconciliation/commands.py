@@ -8,11 +8,10 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,22 +22,14 @@ from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreacha
 from bursar.payments.clients import Clients
 from bursar.payments.errors import LedgerBusy
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.ledger.reconciliations import (
-    DIFFERENCES_KEPT_MAX,
-    ReconciledFile,
-    ReconciliationRun,
-    SignOff,
-)
-from bursar.payments.records import whole_ms
+from bursar.payments.ledger.reconciliations import ReconciliationRun, SignOff
 from bursar.reports.errors import ReportError
 from bursar.reports.port import PaymentReports
 from bursar.reports.reconciliation.applying import Applied, apply
-from bursar.reports.reconciliation.classes import BY_NAME
 from bursar.reports.reconciliation.mapping import FileMapping, load_mapping
 from bursar.reports.reconciliation.our_payments import ReportedPayments
-from bursar.reports.reconciliation.run import FileDays, Reconciliation, reconciled
-from bursar.reports.reconciliation.scratch import Difference
-from bursar.reports.reconciliation.text import run_lines, total_row
+from bursar.reports.reconciliation.run import FileDays, reconciled
+from bursar.reports.reconciliation.text import run_lines
 
 RECONCILIATION: Final = "reconciliation"
 PERSON_CHARS_MAX: Final = 500
@@ -132,10 +123,11 @@ def run(
         found = await reconciled(files, mapping, ReportedPayments(parts.reports), period=period)
         with found as result:
             applied = await apply(result, parts.ledger, parts.clients, by=person) if applies else Applied()
-            made = _run_of(result, applied, parts, person)
+            run_id = parts.ledger.reconciliations.new_id()
+            made = result.run(run_id=run_id, at=parts.clock(), by=person, applied=applied.counts)
             if not dry_run:
-                await parts.ledger.reconciliations.keep(made, _rows(result, kept=made.kept))
-            _print(form, made, None, _rows(result, kept=made.kept))
+                await parts.ledger.reconciliations.keep(made, result.rows(kept=made.kept))
+            _print(form, made, None, result.rows(kept=made.kept))
             for line in applied.refused:
                 click.echo(f"not recorded: {line}", err=True)
             if not dry_run and form == "text":
@@ -188,39 +180,6 @@ def sign_off(ctx: click.Context, run_id: str, by: str, reason: str) -> None:
     """Sign RUN off, once: its differences are settled."""
     _run(ctx, lambda parts: _known(parts.ledger.reconciliations.sign_off(run_id, by=by, reason=reason)))
     click.echo(f"{run_id} is signed off.")
-
-
-def _run_of(result: Reconciliation, applied: Applied, parts: ReconciliationParts, by: str) -> ReconciliationRun:
-    totals = {name: result.of_class(name) for name in dict.fromkeys(each.class_name for each in result.totals)}
-    differences = sum(count for name, (count, _) in totals.items() if BY_NAME[name].is_difference)
-    return ReconciliationRun(
-        run_id=parts.ledger.reconciliations.new_id(),
-        at=whole_ms(parts.clock()),
-        by=by,
-        files=tuple(
-            ReconciledFile(each.name, each.sha256, each.size, each.records, each.cents, each.broken)
-            for each in result.files
-        ),
-        totals=totals,
-        differences=differences,
-        kept=min(differences, DIFFERENCES_KEPT_MAX),
-        first_day=result.period.first if result.period else None,
-        last_day=result.period.last if result.period else None,
-        checked_missing=result.checks_missing,
-        applied=dict(applied.counts),
-    )
-
-
-def _rows(result: Reconciliation, *, kept: int) -> Iterator[Mapping[str, Any]]:
-    for each in result.totals:
-        yield total_row(each.day, each.class_name, each.count, each.cents)
-    for found in islice(result.differences(), kept):
-        yield _difference_row(found)
-
-
-def _difference_row(found: Difference) -> Mapping[str, Any]:
-    known = found._asdict()
-    return {"row": "difference", "class": known.pop("line_class"), **known}
 
 
 def _print(form: str, made: ReconciliationRun, signed: SignOff | None, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -3,18 +3,21 @@
     with await reconciled(paths, mapping, ours) as result:
         result.totals            day → class → number and cents
         result.differences()     one by one, from the working file
+        result.run(…)            the run that the ledger keeps, with result.rows(…)
 
 The files' total equals the sum of their classes, to the cent; :meth:`Reconciliation.check` proves it for each run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
+from bursar.payments.ledger.reconciliations import DIFFERENCES_KEPT_MAX, ReconciledFile, ReconciliationRun
+from bursar.payments.records import whole_ms
 from bursar.reports.errors import BadParameter
 from bursar.reports.reconciliation.classes import BY_NAME, CLASSES, IN_TRANSIT, MATCHED, NOT_COLLECTED
 from bursar.reports.reconciliation.classify import ClassifiedLine, GroupLine, classify
@@ -97,6 +100,41 @@ class Reconciliation:
     def differences(self, class_names: Sequence[str] = DIFFERENT) -> Iterator[Difference]:
         """Yield the results of these classes, by day, class and place."""
         return self._scratch.differences(class_names)
+
+    def run(self, *, run_id: str, at: float, by: str, applied: Mapping[str, int]) -> ReconciliationRun:
+        """Return the run that the ledger keeps. ``applied``: the number of records that it made, by name."""
+        totals = {name: self.of_class(name) for name in dict.fromkeys(each.class_name for each in self.totals)}
+        differences = sum(count for name, (count, _) in totals.items() if BY_NAME[name].is_difference)
+        return ReconciliationRun(
+            run_id=run_id,
+            at=whole_ms(at),
+            by=by,
+            files=tuple(
+                ReconciledFile(each.name, each.sha256, each.size, each.records, each.cents, each.broken)
+                for each in self.files
+            ),
+            totals=totals,
+            differences=differences,
+            kept=min(differences, DIFFERENCES_KEPT_MAX),
+            first_day=self.period.first if self.period else None,
+            last_day=self.period.last if self.period else None,
+            checked_missing=self.checks_missing,
+            applied=dict(applied),
+        )
+
+    def rows(self, *, kept: int) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows that the ledger keeps with the run: every total, then the first ``kept`` differences."""
+        for each in self.totals:
+            yield {
+                "row": "total",
+                "day": each.day,
+                "class": each.class_name,
+                "count": each.count,
+                "cents": each.cents,
+            }
+        for found in islice(self.differences(), kept):
+            known = found._asdict()
+            yield {"row": "difference", "class": known.pop("line_class"), **known}
 
     def _check(self) -> None:
         """Raise ``AssertionError`` unless the classes add up to the files."""

@@ -1,4 +1,4 @@
-"""A reconciliation as text for people, and as rows of JSON."""
+"""A reconciliation as text for people."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -15,11 +15,6 @@ _ORDER: Final = {each.name: place for place, each in enumerate(CLASSES)}
 def dollars(cents: int) -> str:
     """Return cents as dollars: ``1,060.00``."""
     return f"{'-' if cents < 0 else ''}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"
-
-
-def total_row(day: str | None, class_name: str, count: int, cents: int) -> dict[str, Any]:
-    """Return the row of JSON that keeps the total of a class on one day."""
-    return {"row": "total", "day": day, "class": class_name, "count": count, "cents": cents}
 
 
 def run_lines(run: ReconciliationRun, signed: SignOff | None, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
