@@ -87,6 +87,14 @@ async def test_the_watch_goes_on_until_the_last_question_is_answered(stage: Stag
 
 
 @on_stage
+async def test_a_question_about_a_return_that_is_late_needs_no_person(stage: Stage) -> None:
+    await _settled(stage)
+    await asyncio.sleep(3 * DAY_S)  # no sweeper ran
+    report = await sweep(stage.portal)
+    assert (report.results, report.attention) == ({"watched": 1}, ())
+
+
+@on_stage
 async def test_only_debits_are_watched(stage: Stage) -> None:
     attempt = await _settled(stage, "PLASTIC_CARD")
     assert (attempt.status, attempt.due_at) == ("processed", None)

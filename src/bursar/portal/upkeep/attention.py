@@ -9,7 +9,7 @@
 | … whose second complete is used, if no lookup decides it | at once |
 | processing, under a lease longer than any lease lasts | at once: a clock was set back |
 | pending | for longer than ``pending_alert_after_s`` |
-| any other, not yet ended by the sweeper | ``alert_after_s`` after it was due |
+| any other live one, not yet ended by the sweeper | ``alert_after_s`` after it was due |
 | any, also a final one, whose record contradicts Pay.gov | at once, until a person acknowledges it |
 | any, also a final one, with a second collection at Pay.gov that takes money | the same |
 """
@@ -59,7 +59,12 @@ class AttentionItem:
 
 
 def attention_reason(portal: Portal, attempt: Attempt) -> str | None:
-    """Return why ``attempt`` needs a person; None if it does not."""
+    """Return why ``attempt`` needs a person; None if it does not.
+
+    A final attempt does not: the pass that is late asks whether its debit was returned.
+    """
+    if not attempt.live:
+        return None
     now = portal.clock()
     if attempt.status == "processing" and attempt.leased(now):
         return _implausible_lease(portal, attempt, now)
