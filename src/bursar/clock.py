@@ -4,6 +4,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
+
+MILLISECOND_S: Final = 0.001
+"""The precision of times in the store."""
 
 Clock = Callable[[], float]
 """Returns seconds since the Unix epoch, UTC. In a simulation it follows the event loop's virtual time."""

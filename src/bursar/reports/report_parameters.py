@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bursar.clock import iso_ms
+from bursar.clock import MILLISECOND_S, iso_ms
 from bursar.payments.fees import COURT_ZONE
 from bursar.reports.errors import BadParameter
 
@@ -20,8 +20,6 @@ NOW: Final = "now"  # as a default: the time at which the report runs
 EVERY: Final = "*"  # every fee, every client
 FEE: Final = "FEE"
 CLIENT: Final = "CLIENT"
-MILLISECOND_S: Final = 0.001
-"""The precision of times in the store."""
 _COURT: Final = ZoneInfo(COURT_ZONE)
 
 

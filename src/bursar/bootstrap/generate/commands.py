@@ -1,6 +1,7 @@
 """The command ``bursar generate``."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 
@@ -8,12 +9,17 @@ from bursar.bootstrap.commands import refuse, settings_from
 from bursar.bootstrap.generate.demo_history import clients_of, yesterday
 from bursar.startup import CannotStart
 
+PAYMENTS_MAX: Final = 20_000_000
+MONTHS_MAX: Final = 120
+
 
 @click.command()
 @click.option(
-    "--payments", type=click.IntRange(1, 20_000_000), default=10_000, show_default=True, help="Number of payments."
+    "--payments", type=click.IntRange(1, PAYMENTS_MAX), default=10_000, show_default=True, help="Number of payments."
 )
-@click.option("--months", type=click.IntRange(1, 120), default=12, show_default=True, help="Length of the history.")
+@click.option(
+    "--months", type=click.IntRange(1, MONTHS_MAX), default=12, show_default=True, help="Length of the history."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="With the same seed, make the same history.")
 @click.option(
     "--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The last day, in New York.  [default: yesterday]"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from bursar.payments.fees import COURT_ZONE
 from bursar.settings import Settings
 
 DEMO_PAYMENTS: Final = 3_000
@@ -42,7 +43,7 @@ def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None
 
 def yesterday(now: datetime) -> date:
     """Return the day before ``now`` in New York."""
-    return now.astimezone(ZoneInfo("America/New_York")).date() - timedelta(days=1)
+    return now.astimezone(ZoneInfo(COURT_ZONE)).date() - timedelta(days=1)
 
 
 def clients_of(settings: Settings) -> tuple[tuple[str, frozenset[str]], ...]:

@@ -33,8 +33,6 @@ from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import ATTEMPT, EVENT, Attempt, attempt_from_item
 from bursar.payments.reversals import REVERSAL
 
-PAYMENTS_MAX: Final = 20_000_000
-MONTHS_MAX: Final = 120
 DAYS_AHEAD_MAX: Final = 4
 """Days whose rows may wait for the process that writes the file, for each worker process."""
 _FEE_WEIGHTS: Final = (25, 5, 70)

@@ -10,17 +10,15 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from bursar.payments.due import ACH, DAY_S, TOKEN_AGE_MAX_S
 from bursar.payments.fees import Fee
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome, money
 from bursar.payments.reversals import CHARGED_BACK, RETURNED, ReversalReport
 from bursar.payments.status import FAILED, PENDING, PROCESSED, TOKEN_EXPIRED_CODE, Actor
 
-HOUR_S: Final = 3600.0
-DAY_S: Final = 24 * HOUR_S
 LEASE_S: Final = 30.0
-TOKEN_AGE_S: Final = 3 * HOUR_S
-CARD, ACH, PAYPAL = "PLASTIC_CARD", "ACH", "PAYPAL"
+CARD, PAYPAL = "PLASTIC_CARD", "PAYPAL"
 _METHODS: Final = ((CARD, 66), (ACH, 22), (PAYPAL, 12))
 _DECLINES: Final = (
     ("4901", "The card was declined (generated)"),
@@ -118,7 +116,7 @@ class Stories:
             )
         attempt = await ledger.record_token(attempt, f"{draw.getrandbits(128):032x}")
         if draw.random() < 0.06:  # the payer walks away
-            clock.wait(TOKEN_AGE_S + draw.uniform(1.0, 60.0))
+            clock.wait(TOKEN_AGE_MAX_S + draw.uniform(1.0, 60.0))
             return await ledger.fail(
                 attempt,
                 event="expired",
@@ -126,7 +124,7 @@ class Stories:
                 return_code=TOKEN_EXPIRED_CODE,
                 return_detail="The token expired before the payment was completed",
             )
-        clock.wait(min(20.0 + draw.expovariate(1 / 150.0), TOKEN_AGE_S - 60.0))
+        clock.wait(min(20.0 + draw.expovariate(1 / 150.0), TOKEN_AGE_MAX_S - 60.0))
         attempt = await ledger.take_lease(attempt, f"{draw.getrandbits(64):016x}", LEASE_S)
         clock.wait(draw.uniform(0.3, 2.5))
         (method,) = draw.choices([name for name, _ in _METHODS], [share for _, share in _METHODS])
