@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bursar.private_files import TooOpen, create_private, make_private_folder, require_private
+from bursar.private_files import TooOpen, create_private, make_private_folder, replacing_private, require_private
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o277, 0o777], ids=oct)
@@ -35,6 +35,24 @@ def test_a_file_never_has_a_wider_mode(tmp_path: Path, monkeypatch: pytest.Monke
     finally:
         os.umask(before)
     assert mode_of(tmp_path / "secrets") == 0o600
+
+
+def test_a_file_is_replaced_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "secrets"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with replacing_private(path) as file:
+            file.write(b"new")
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        write_half()
+    assert ([each.name for each in tmp_path.iterdir()], path.read_text()) == (["secrets"], "old")
+    with replacing_private(path) as file:
+        file.write(b"new")
+    assert ([each.name for each in tmp_path.iterdir()], path.read_text()) == (["secrets"], "new")
+    assert mode_of(path) == 0o600
 
 
 def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:

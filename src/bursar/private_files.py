@@ -8,10 +8,10 @@ import os
 import shlex
 import stat
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
@@ -65,6 +65,21 @@ def create_private(path: str | Path) -> bool:
         finally:
             os.close(created)
     return True
+
+
+@contextmanager
+def replacing_private(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file of mode 600 for writing, which takes the name ``path`` when the ``with`` ends without an error.
+
+    An error leaves the file at ``path`` as it was, and no other. Raises ``OSError`` if it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def make_private_folder(path: str | Path) -> None:

@@ -1,6 +1,5 @@
 """The file that a command writes: standard output, or a file that appears when it is complete."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from bursar.private_files import FILE_MODE
+from bursar.private_files import replacing_private
 from bursar.reports.output.forms import BINARY
 
 
@@ -24,15 +23,11 @@ def output_file(path: Path | None) -> Iterator[BinaryIO]:
         yield stream
         stream.flush()
         return
-    part = path.with_name(f"{path.name}.part")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
+        with replacing_private(path) as file:
             yield file
-        part.replace(path)
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def refuse_terminal(form: str, path: Path | None) -> None:

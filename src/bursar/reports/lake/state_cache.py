@@ -6,7 +6,6 @@
 The file is derived: if it is missing, damaged, or about other metadata files, the state is read from the lake.
 """
 
-import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bursar.private_files import FILE_MODE
+from bursar.private_files import replacing_private
 from bursar.reports.lake.position import Position
 
 if TYPE_CHECKING:
@@ -54,14 +53,8 @@ def keep_state(folder: Path, files: MetadataFiles, lake_format: int, state: "Map
     """Write the state. A folder that cannot be written has no such file, and is read from the lake each time."""
     tables = {name: asdict(table) | {"schema": None} for name, table in state.items()}
     content = orjson.dumps({"format": [STATE_FORMAT, lake_format], "metadata": dict(files), "tables": tables})
-    part = folder / f"{STATE_FILE}.{os.getpid()}.part"
-    with suppress(OSError):
-        try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb") as file:
-                file.write(content)
-            part.replace(folder / STATE_FILE)
-        finally:
-            part.unlink(missing_ok=True)
+    with suppress(OSError), replacing_private(folder / STATE_FILE) as file:
+        file.write(content)
 
 
 def _fields(table: dict[str, Any]) -> dict[str, Any]:
