@@ -116,7 +116,8 @@ async def prepare(folder: Path, count: int) -> list[str]:
 async def measure(folder: Path) -> list[str]:
     """Reconcile the file and return lines about it. Ends the run if the differences are not those that were planted."""
     store = await open_store(f"file:{folder}/portal.db", clock=system_clock, randomness=random.Random(1))
-    reports = Reports(store, f"file:{folder}/lake", system_clock)
+    assert isinstance(store, AsyncEngine)
+    reports = Reports(StreamSource(store, "bursar-payments"), f"file:{folder}/lake", system_clock)
     before_mb = _peak_mb()
     wall, cpu = time.perf_counter(), time.process_time()
     with await reconciled([folder / ACTIVITY], FileMapping(), ReportedPayments(reports)) as result:

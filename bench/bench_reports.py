@@ -181,7 +181,7 @@ async def measure(folder: Path, repeats: int, fresh_count: int) -> tuple[list[Ti
     await ledger.create_table()
     assert isinstance(store, AsyncEngine)
     finish(folder, await StreamSource(store, "bursar-payments").position())
-    reports = Reports(store, f"file:{folder}/lake", system_clock)
+    reports = Reports(StreamSource(store, "bursar-payments"), f"file:{folder}/lake", system_clock)
     results: list[Timed] = []
     for name, text in FREE.items():
         results.append((f"sql: {name}", *await timed(partial(reports.sql, text), repeats)))

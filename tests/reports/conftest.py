@@ -16,6 +16,6 @@ def book() -> Book:
 
 @pytest.fixture
 async def reports(book: Book, tmp_path: Path) -> AsyncIterator[Reports]:
-    made = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    made = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     yield made
     await made.close()

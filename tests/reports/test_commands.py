@@ -29,7 +29,7 @@ Run = Callable[..., Result]
 def run(book: Book, tmp_path: Path) -> Run:
     @asynccontextmanager
     async def reports() -> AsyncIterator[Reports]:
-        made = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+        made = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
         try:
             yield made
         finally:

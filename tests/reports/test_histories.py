@@ -66,7 +66,7 @@ class History:
         self.reports = self._opened()
 
     def _opened(self) -> Reports:
-        return Reports(self.book, f"file:{self.folder}/lake", self.book.clock, source=self.book.source)
+        return Reports(self.book.source, f"file:{self.folder}/lake", self.book.clock)
 
     async def start(self, count: int) -> None:
         for _ in range(count):

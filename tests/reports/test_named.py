@@ -322,7 +322,7 @@ async def test_a_fee_of_the_catalogue_and_a_client_of_the_file_need_no_payment(b
     def known() -> KnownNames:
         return KnownNames(("NEW_FEE",), ("newcomer",))
 
-    reports = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source, known_names=known)
+    reports = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock, known_names=known)
     assert (await reports.report("fees_by_month", {"fee": "NEW_FEE", "client": "newcomer"})).rows == []
     with pytest.raises(BadParameter, match="must be one of NEW_FEE; got 'OLD_FEE'"):
         await reports.report("fees_by_month", {"fee": "OLD_FEE"})

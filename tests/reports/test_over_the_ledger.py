@@ -14,10 +14,12 @@ from bursar.clock import from_iso_ms
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.imports import ImportRecord
 from bursar.payments.ledger.ledger import Ledger
+from bursar.payments.ledger.table import TABLE_NAME
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.reversals import ReversalReport
 from bursar.reports.reports import Reports
 from bursar.reports.tail.index_source import IndexSource
+from bursar.reports.tail.stream_source import StreamSource
 from tests.support.write_paths import SWAP
 
 
@@ -42,7 +44,7 @@ async def portal(moment: Moment, tmp_path: Path) -> AsyncIterator[tuple[Ledger, 
     store = SWAP.open(str(tmp_path / "portal.db"), clock=moment, randomness=randomness)
     await SWAP.create_table(store)
     ledger = SWAP.ledger(store, clock=moment, randomness=randomness)
-    reports = Reports(store, f"file:{tmp_path / 'a lake'}", moment)
+    reports = Reports(StreamSource(store, TABLE_NAME), f"file:{tmp_path / 'a lake'}", moment)
     yield ledger, reports
     await reports.close()
     await store.close()
@@ -109,7 +111,7 @@ async def test_reversals_and_requests_for_refunds_are_in_the_next_answer(
     ledger, reports = portal
     if follows_index:
         source = IndexSource(ledger, ledger._store, "bursar-payments", moment)
-        reports = Reports(ledger._store, f"file:{tmp_path / 'another lake'}", moment, source=source)
+        reports = Reports(source, f"file:{tmp_path / 'another lake'}", moment)
     attempt = await paid(ledger, moment, 1)
     await reports.write_lake()
     moment.now += 40 * 86_400
@@ -165,7 +167,7 @@ async def test_a_store_that_was_copied_back_is_founded_again(tmp_path: Path, mom
         if 1 in numbers:
             await SWAP.create_table(store)
         ledger = SWAP.ledger(store, clock=moment, randomness=randomness)
-        reports = Reports(store, lake, moment)
+        reports = Reports(StreamSource(store, TABLE_NAME), lake, moment)
         await reports.sql("SELECT 1")
         for number in numbers:
             await paid(ledger, moment, number)
@@ -262,7 +264,7 @@ async def test_imported_payments_are_in_the_next_answer(
     ledger, reports = portal
     if follows_index:
         source = IndexSource(ledger, ledger._store, "bursar-payments", moment)
-        reports = Reports(ledger._store, f"file:{tmp_path / 'another lake'}", moment, source=source)
+        reports = Reports(source, f"file:{tmp_path / 'another lake'}", moment)
     await paid(ledger, moment, 1)
     await reports.write_lake()
     moment.now += 40 * 86_400

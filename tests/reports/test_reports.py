@@ -223,7 +223,7 @@ async def test_a_twin_that_cannot_be_written_or_read_is_done_without(
     assert (await reports.sql(COUNT)).rows[0][0] == 20
     assert not list((tmp_path / "lake").glob("twin*"))
     (tmp_path / "lake" / "twin.duckdb").write_bytes(b"not a database" * 100)
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     assert (await other.sql(COUNT)).rows[0][0] == 20
     await other.close()
 
@@ -240,7 +240,7 @@ async def test_a_missing_data_file_is_made_up_for_from_the_store(
     await reports.write_lake()
     for path in (tmp_path / "lake" / name / "data").rglob("*.parquet"):
         path.unlink()
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     text = f"SELECT count(*) FROM {name}"
     assert (await other.sql(text)).rows == [(len(book.attempts if name == "payments" else book.events),)]
     await other.write_lake()
@@ -252,7 +252,7 @@ async def test_two_reports_over_one_lake_agree(book: Book, reports: Reports, tmp
     book.pay(30)
     book.now += 3600
     await reports.write_lake()
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     try:
         assert (await other.sql(COUNT)).rows == (await reports.sql(COUNT)).rows
     finally:
@@ -378,7 +378,7 @@ async def test_a_process_waits_for_the_writer_of_another_with_bounded_memory(
     book.pay(30)
     with writing(Lake.at(f"file:{tmp_path / 'lake'}")), pytest.raises(LakeBusy, match="another process"):
         await reports.sql(COUNT)
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     await other.write_lake()
     assert (await reports.sql(COUNT)).rows[0][0] == 30
     await other.close()
@@ -401,7 +401,7 @@ async def test_a_founding_that_died_begins_again(
         killing.setattr("bursar.reports.lake.writer.commit_files", dying)
         with pytest.raises(KeyboardInterrupt):
             await reports.write_lake()
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     assert (await other.sql(COUNT)).rows[0][0] == 60
     await other.write_lake()
     assert (await other.verify_lake()).equal

@@ -46,7 +46,7 @@ async def test_a_lake_on_s3_is_written_asked_and_verified(book: Book, aws: str, 
             survivor = attempt
     failed = sum(attempt.status == "failed" for attempt in book.attempts.values())
     book.now += 3600
-    reports = Reports(book, url, book.clock, source=book.source)
+    reports = Reports(book.source, url, book.clock)
     try:
         await reports.write_lake()
         assert (await reports.sql(ANSWER)).rows == [(30, 1800, failed)]

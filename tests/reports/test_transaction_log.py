@@ -171,7 +171,7 @@ async def _page_while_payments_arrive(
 ) -> None:
     """Ask page by page; the lake is written after the page number ``writes``."""
     book = Book()
-    reports = Reports(book, f"file:{folder}/lake", book.clock, source=book.source)
+    reports = Reports(book.source, f"file:{folder}/lake", book.clock)
     log = SqlTransactionLog(reports, lambda: NAMES)
     periods = {"all": FOREVER, "day": (START, START + DAY_S)}
 

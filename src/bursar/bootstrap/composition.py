@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from bursar.portal.webhooks.targets import AllowedTargets
     from bursar.reports.report_questions import KnownNames
     from bursar.reports.reports import Reports
+    from bursar.reports.tail.sources import ChangeSource
 
 
 RESTORED: Final = (
@@ -295,13 +296,12 @@ class Composition:
 
             from bursar.reports.reports import Reports
 
-            await self.ledger()
+            source = await self._changes()
             try:
                 self._reports = Reports(
-                    await self.store(),
+                    source,
                     self.settings.lake_url,
                     self.clock,
-                    table=self.settings.table,
                     known_names=self.known_names,
                     answers=answers,
                 )
@@ -309,6 +309,18 @@ class Composition:
                 raise CannotStart(f"the lake {self.settings.lake_url} cannot be opened: {error}") from error
             self._ending.push_async_callback(self._reports.close)
         return self._reports
+
+    async def _changes(self) -> "ChangeSource":
+        """Return the changes of the store: the stream of an embedded one, the index of any other."""
+        store, ledger, table = await self.store(), await self.ledger(), self.settings.table
+        engine = self._embedded(store)
+        if engine is not None:
+            from bursar.reports.tail.stream_source import StreamSource
+
+            return StreamSource(engine, table)
+        from bursar.reports.tail.index_source import IndexSource
+
+        return IndexSource(ledger, store, table, self.clock)
 
     def known_names(self) -> "KnownNames":
         """Return the fees and the clients of this process's files. Raises :class:`CannotStart`."""

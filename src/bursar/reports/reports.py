@@ -1,6 +1,6 @@
 """The main object of the reports room: run SQL over all payments and named reports, write and verify the lake.
 
-    reports = Reports(store, "file:data/lake", system_clock)
+    reports = Reports(StreamSource(store, "bursar-payments"), "file:data/lake", system_clock)
     answer = await reports.sql("SELECT fee, sum(amount) FROM payments WHERE status = 'processed' GROUP BY fee")
 
 Every answer covers the lake and every later change, so a payment that was acknowledged before the query is in the
@@ -8,7 +8,6 @@ answer. DuckDB and the lake use separate threads and do not block the event loop
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,8 +31,6 @@ from bursar.reports.verification import Verification, verified
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bursar.dynamo import Store
-
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -48,16 +45,14 @@ class Reports:
 
     def __init__(
         self,
-        store: "Store",
+        source: ChangeSource,
         lake_url: str,
         clock: Clock,
         *,
-        table: str = "bursar-payments",
-        source: ChangeSource | None = None,
         known_names: Callable[[], KnownNames] = no_names,
         answers: bool = True,
     ) -> None:
-        """Open nothing yet. Changes are read from ``source``, by default that of ``store``.
+        """Open nothing yet. Changes of the store are read from ``source``.
 
         ``known_names``: fees and clients that a report accepts although no payment has them.
         ``answers``: False for a process that only writes and verifies the lake, and loads no SQL engine.
@@ -67,7 +62,7 @@ class Reports:
         self._clock = clock
         self._known_names = known_names
         self._lake = Lake.at(lake_url)
-        self._source = source if source is not None else _source_of(store, clock, table)
+        self._source = source
         self._query_threads = QueryThreads()
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
         sessions = Sessions(self._lake) if answers else LookupSessions(self._lake)
@@ -197,20 +192,3 @@ class Reports:
         cursor = session.cursor()
         async with self._query_threads.statement(cursor) as steps:
             return await steps.run(partial(session.ask, cursor, questions, look.tail, look.as_of, steps.expired))
-
-
-def _source_of(store: "Store", clock: Clock, table: str) -> ChangeSource:
-    """Return the source of an embedded store's changes, or of another store's."""
-    # A store can be an embedded one only if the engine is loaded; a process with another store must not load it.
-    engine = sys.modules.get("bursar.dynamo.engine.group_commit")
-    if engine is not None and isinstance(store, engine.AsyncEngine):
-        from bursar.reports.tail.stream_source import StreamSource
-
-        return StreamSource(store, table)
-    import random
-
-    from bursar.payments.ledger.ledger import Ledger
-    from bursar.reports.tail.index_source import IndexSource
-
-    ledger = Ledger(store, clock=clock, randomness=random.SystemRandom(), table=table)
-    return IndexSource(ledger, store, table, clock)

@@ -12,10 +12,12 @@ from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
 from bursar.payments import Clients, FeeCatalogue
+from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.api.authentication import without_signatures
 from bursar.portal.doors.asgi import PortalApp, portal_app
 from bursar.portal.use_cases.portal import Portal
 from bursar.reports.reports import Reports
+from bursar.reports.tail.stream_source import StreamSource
 from bursar.reports.transaction_log import SqlTransactionLog
 from tests.support.portal.asgi import ask
 from tests.support.portal.stage import EXAMS
@@ -54,7 +56,7 @@ async def _open_app(
         clock=system_clock,
         randomness=random.Random(4),
     )
-    reports = Reports(store, f"file:{tmp_path / 'lake'}", reports_clock)
+    reports = Reports(StreamSource(store, TABLE_NAME), f"file:{tmp_path / 'lake'}", reports_clock)
     try:
         log = SqlTransactionLog(reports, lambda: {key: fees.name(key) for key in fees.keys})
         yield portal_app(portal, without_signatures(EXAMS, listens_on=["127.0.0.1"]), log=log), simulator

@@ -34,7 +34,7 @@ ASKS = replace(EXAMS, sql=True, reports=True)
 async def reports(tmp_path: Path) -> AsyncIterator[Reports]:
     book = Book()
     book.pay(40)
-    made = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    made = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     yield made
     await made.close()
 

@@ -107,7 +107,7 @@ async def test_a_lake_of_a_newer_format_is_refused(book: Book, reports: Reports,
         change.set_properties({"bursar.format": "3"})
     with pytest.raises(LakeBroken, match="has format 3; this Bursar reads formats up to 2"):
         lake.state()
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     with pytest.raises(LakeBroken, match="format 3"):
         await other.write_lake()
     await other.close()
@@ -121,7 +121,7 @@ async def test_a_lake_of_an_older_format_is_founded_again(book: Book, reports: R
         for table in lake.tables(catalog).values():
             with table.transaction() as change:
                 change.set_properties({"bursar.format": "1"})
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     assert (await other.sql("SELECT count(*) FROM payments")).rows == [(10,)]
     await other.write_lake()
     assert (await other.verify_lake()).equal
@@ -132,7 +132,7 @@ async def test_a_lake_of_an_older_format_is_founded_again(book: Book, reports: R
 async def test_a_file_that_is_not_a_catalog_is_a_broken_lake(book: Book, tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     (tmp_path / "lake" / "catalog.db").write_bytes(b"not a database at all" * 100)
-    reports = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    reports = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     with pytest.raises(LakeBroken, match="cannot be read"):
         await reports.sql("SELECT 1")
     await reports.close()
@@ -199,7 +199,7 @@ async def test_a_query_whose_files_were_deleted_reads_the_lake_again(
     await reports.write_lake()
     assert (await reports.sql("SELECT count(*) FROM payments")).rows == [(1,)]
     old = set((tmp_path / "lake" / "payments" / "data").rglob("*.parquet"))
-    other = Reports(book, f"file:{tmp_path / 'lake'}", book.clock, source=book.source)
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
     book.move(attempt, "failed")
     book.now += 3600
     with patch("bursar.reports.current.LAKE_RECHECK_S", 1e9):

@@ -13,8 +13,10 @@ from click.testing import CliRunner, Result
 
 from bursar.payments.clients import Clients
 from bursar.payments.ledger import reconciliations
+from bursar.payments.ledger.table import TABLE_NAME
 from bursar.reports.reconciliation.commands import ReconciliationParts, reconcile
 from bursar.reports.reports import Reports
+from bursar.reports.tail.stream_source import StreamSource
 from tests.support.payments.stage import Wall
 from tests.support.reports.activity import Line, write_csv
 from tests.support.reports.ledger_payments import NOON, Payments
@@ -42,7 +44,7 @@ class Office:
         store = self._write_path.open(path, clock=wall, randomness=random.Random(self._seeds))
         await self._write_path.create_table(store)
         ledger = self._write_path.ledger(store, clock=wall, randomness=random.Random(-self._seeds))
-        reports = Reports(store, f"file:{self.folder / 'lake'}", wall)
+        reports = Reports(StreamSource(store, TABLE_NAME), f"file:{self.folder / 'lake'}", wall)
         yield ReconciliationParts(reports, ledger, Clients([]), wall)
         await reports.close()
         await store.close()

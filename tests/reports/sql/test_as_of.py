@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from bursar.clock import iso_ms
+from bursar.payments.ledger.table import TABLE_NAME
 from bursar.reports.errors import BadParameter
 from bursar.reports.report_parameters import past_instant
 from bursar.reports.reports import Reports
 from bursar.reports.sql.answer import Question
+from bursar.reports.tail.stream_source import StreamSource
 from tests.support.hypothesis_profiles import examples
 from tests.support.payments.stage import Wall
 from tests.support.reports.book import DAY_S, Book
@@ -41,7 +43,7 @@ async def run(history: list[Step], seed: int, folder: str, instants: int = 4) ->
     store = SWAP.open(":memory:", clock=wall, randomness=draw)
     await SWAP.create_table(store)
     lived = LedgerHistory(SWAP.ledger(store, clock=wall, randomness=draw), wall)
-    reports = Reports(store, f"file:{folder}/lake", wall)
+    reports = Reports(StreamSource(store, TABLE_NAME), f"file:{folder}/lake", wall)
     try:
         for place, step in enumerate(history):
             await lived.take(step)

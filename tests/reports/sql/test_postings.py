@@ -72,7 +72,7 @@ ACTS: dict[str, Callable[..., None]] = {"pay": pay, "reverse": reverse, "deposit
 
 async def run(history: list[tuple[Any, ...]], folder: str) -> None:
     book = Book()
-    reports = Reports(book, f"file:{folder}/lake", book.clock, source=book.source)
+    reports = Reports(book.source, f"file:{folder}/lake", book.clock)
     try:
         for name, *arguments in history:
             if name == "write":

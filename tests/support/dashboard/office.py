@@ -28,9 +28,11 @@ from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
 from bursar.payments import Attempt, Clients, Fee, Ledger, Outcome
 from bursar.payments.clients import Client
+from bursar.payments.ledger.table import TABLE_NAME
 from bursar.payments.reversals import ReversalReport
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.reports.reports import Reports
+from bursar.reports.tail.stream_source import StreamSource
 from tests.support.payments.stage import Wall
 from tests.support.write_paths import SWAP, shipped_fees
 
@@ -277,7 +279,7 @@ async def open_office(folder: Path) -> AsyncIterator[Office]:
     store = SWAP.open(clock=wall, randomness=random.Random(1))
     await SWAP.create_table(store)
     ledger = SWAP.ledger(store, clock=wall, randomness=random.Random(2))
-    reports = Reports(store, f"file:{folder / 'lake'}", wall)
+    reports = Reports(StreamSource(store, TABLE_NAME), f"file:{folder / 'lake'}", wall)
     try:
         yield Office(wall, ledger, reports, folder)
     finally:

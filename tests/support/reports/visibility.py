@@ -26,6 +26,7 @@ from uuid import UUID
 
 from bursar.dynamo import AsyncEngine
 from bursar.payments import Attempt, FeeCatalogue, Ledger, Outcome
+from bursar.payments.ledger.table import TABLE_NAME
 from bursar.payments.reversals import ReversalReport
 from bursar.reports.errors import LakeBusy
 from bursar.reports.reports import Reports
@@ -33,6 +34,8 @@ from bursar.reports.server.client import RemoteReports
 from bursar.reports.server.server import served
 from bursar.reports.sql.answer import Question
 from bursar.reports.tail.index_source import IndexSource
+from bursar.reports.tail.sources import ChangeSource
+from bursar.reports.tail.stream_source import StreamSource
 from bursar.reports.transaction_log import SqlTransactionLog
 from tests.support.payments.stage import Wall
 from tests.support.reports.killing import Killed, killing
@@ -114,8 +117,10 @@ class Visibility:
     def reports(self, machine: int) -> Reports:
         """Return the reports of a process on this machine."""
         store, clock = self.stores[machine], self.machines[machine]
-        source = IndexSource(self.ledgers[machine], store, "bursar-payments", clock) if self.follows_index else None
-        return Reports(store, f"file:{self.folder}/lake", clock, source=source)
+        source: ChangeSource = StreamSource(store, TABLE_NAME)
+        if self.follows_index:
+            source = IndexSource(self.ledgers[machine], store, TABLE_NAME, clock)
+        return Reports(source, f"file:{self.folder}/lake", clock)
 
     async def start_reports(self) -> None:
         """Start the reports process on a socket, and reports of another process."""
