@@ -17,14 +17,14 @@ from bursar.reports.command_files import output_file, refuse_terminal
 from bursar.reports.command_runs import known_names, run
 from bursar.reports.errors import BadParameter, NoSuchReport
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
-from bursar.reports.output.forms import FORMS, TABLE, write_answer, write_stream
+from bursar.reports.output.forms import FORMS, TABLE, write_stream
 from bursar.reports.output.head import NO_SUBJECT, Subject
 from bursar.reports.output.table import TABLE_ROWS_MAX, as_table
 from bursar.reports.port import PaymentReports
 from bursar.reports.report_parameters import month_days, past_instant
 from bursar.reports.report_questions import report_question
 from bursar.reports.schema_text import schema_text
-from bursar.reports.sql.answer import Question, SqlAnswer
+from bursar.reports.sql.answer import Question
 
 CHART_ROWS_MAX: Final = 100_000
 
@@ -220,19 +220,12 @@ async def _write(
     """Write the answer: a table has a limit of rows, the other forms have all rows and are streamed."""
     if form == TABLE:
         [answer] = await reports.answers([replace(question, rows_max=TABLE_ROWS_MAX, cuts=True)])
-        _write_whole(answer, form, path, subject)
+        with output_file(path) as file:
+            file.write(as_table(answer, subject=subject).encode())
         return
     async with reports.stream(question) as stream:
         with output_file(path) as file:
             await write_stream(stream, form, file, subject)
-
-
-def _write_whole(answer: SqlAnswer, form: str, path: Path | None, subject: Subject) -> None:
-    with output_file(path) as file:
-        if form == TABLE:
-            file.write(as_table(answer, subject=subject).encode())
-        else:
-            write_answer(answer, form, file, subject)
 
 
 async def _plot(reports: PaymentReports, found: NamedReport, question: Question, path: Path, theme: str) -> None:

@@ -48,8 +48,6 @@ _ORDERS: Final = {"asc": "ASC", "desc": "DESC"}
 _IN_FRAME: Final = (
     "updated_at >= CAST($since AS TIMESTAMP WITH TIME ZONE) AND updated_at < CAST($until AS TIMESTAMP WITH TIME ZONE)"
 )
-
-
 _COUNTS: Final = "SELECT payment_status, count(*)"
 NO_PERIODS: Final[Mapping[str, tuple[float, float]]] = {}
 
@@ -182,7 +180,7 @@ def _newest(asked_at: float) -> Question:
     """Return the question for the newest change after ``asked_at`` in the present state."""
     return Question(
         "SELECT max(updated_at) FROM payments WHERE updated_at > CAST($asked_at AS TIMESTAMP WITH TIME ZONE)",
-        {"asked_at": _instant(asked_at)},
+        {"asked_at": iso_ms(asked_at)},
     )
 
 
@@ -205,7 +203,7 @@ def _totals(periods: Mapping[str, tuple[float, float]]) -> Question:
     for place, (since, until) in enumerate(periods.values()):
         frame = _IN_FRAME.replace("$since", f"$since{place}").replace("$until", f"$until{place}")
         sums.append(f"sum(CASE WHEN {frame} THEN amount END)")
-        parameters |= {f"since{place}": _instant(since), f"until{place}": _instant(until)}
+        parameters |= {f"since{place}": iso_ms(since), f"until{place}": iso_ms(until)}
     # The frame around all periods lets DuckDB skip the rows of other months.
     parameters |= _frame(min(since for since, _ in periods.values()), max(until for _, until in periods.values()))
     return Question(
@@ -239,11 +237,7 @@ def _bounded(limit: int, limit_max: int) -> int:
 
 
 def _frame(since: float, until: float) -> dict[str, str]:
-    return {"since": _instant(since), "until": _instant(until)}
-
-
-def _instant(seconds: float) -> str:
-    return iso_ms(seconds)
+    return {"since": iso_ms(since), "until": iso_ms(until)}
 
 
 def _entry(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Prove that the lake equals the table, month by month: counts, sums and a checksum. Name and rebuild what differs.
 
 The proof shares little with the writer: it reads the table by Scan, not through the changes, and the lake through
-Iceberg, not through DuckDB or the twin. Final attempts, events and reversals are compared, because they never change.
-The rows of the tail are left out on both sides: the lake does not hold them yet.
+Iceberg, not through DuckDB or the twin. Final attempts, events, reversals and deposits are compared, because they never
+change. The rows of the tail are left out on both sides: the lake does not hold them yet.
 
 The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order, and a row can be
 taken out again. If a month differs, its rows are read again, to name the keys.

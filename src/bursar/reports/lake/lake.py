@@ -3,6 +3,7 @@
     payments         final attempts, append-only, by month of settlement │ the live partition, replaced by each commit
     payment_events   events, append-only, by month
     reversals        reversals, append-only, by month
+    deposits         deposits, append-only, by month
 
 The summary of a table's snapshot has the position of the last change that the snapshot holds, so data and position are
 one commit. The tail (:mod:`bursar.reports.tail`) has all later changes. A table without a position is not founded yet.

@@ -1,6 +1,7 @@
 """The twin: the rows of the lake's data files in one DuckDB file, which is several times faster to read than Parquet.
 
-    lake/twin.duckdb    payments (finals) · payment_events · reversals · payment_days (sums) · twin_files, twin_format
+    lake/twin.duckdb    payments (finals) · payment_events · reversals · deposits · payment_days (sums)
+                        twin_files · twin_format
 
 The twin is derived and never changed in place. A reader takes it if its data files are a part of the lake's, and reads
 the lake's other files from Parquet. The writer makes a new twin from a copy of the old one and renames it, so a reader
@@ -99,7 +100,7 @@ def _known_files(path: Path) -> TwinFiles | None:
         return None
     try:
         with duckdb.connect(":memory:") as connection:
-            connection.execute(f"ATTACH {_quoted(str(path))} AS twin (READ_ONLY)")
+            connection.execute(f"ATTACH {quoted(str(path))} AS twin (READ_ONLY)")
             return files_of_twin(connection, "twin")
     except duckdb.Error:
         return None
@@ -161,7 +162,7 @@ def parquet_source(schema: TableSchema, files: Sequence[str]) -> str:
 
     Columns are found by Iceberg's field ids: a file from before a column was added gives null for it.
     """
-    paths = ", ".join(_quoted(path.removeprefix("file://")) for path in files)
+    paths = ", ".join(quoted(path.removeprefix("file://")) for path in files)
     fields = ", ".join(
         f"{place}: {{name: '{column.name}', type: '{column.sql_type}', default_value: NULL}}"
         for place, column in enumerate(schema.columns, start=1)
@@ -170,5 +171,6 @@ def parquet_source(schema: TableSchema, files: Sequence[str]) -> str:
     return f"read_parquet([{paths}], schema = MAP {{{fields}}}, hive_partitioning = false)"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return ``text`` as a string of SQL."""
     return "'" + text.replace("'", "''") + "'"

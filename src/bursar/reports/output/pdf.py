@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from bursar.reports.errors import QueryTooLarge
 from bursar.reports.output.head import AnswerHead, Totals
-from bursar.reports.output.table import NUMBERS, TOTAL, shown
+from bursar.reports.output.table import NUMBERS, shown, total_line
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -70,7 +70,7 @@ class PdfWriter:
             document.cell(0, _LINE_MM, "There are no rows.")
             return
         names = list(self._head.headings)
-        total = self._total_line()
+        total = total_line(self._head, self._totals)
         lines = [*self._rows, *([] if total is None else [total])]
         size, widths = _fitting(document, [names, *lines])
         right = [kind.startswith(NUMBERS) for kind in self._head.types]
@@ -87,12 +87,6 @@ class PdfWriter:
     ) -> None:
         document.set_fill_color(*_GREY)
         _write_line(document, names, widths, right, size, bold=True, fill=True)
-
-    def _total_line(self) -> list[str] | None:
-        if not self._totals.has_any:
-            return None
-        line = [shown(self._totals.value(place), self._head, place) for place in range(len(self._head.columns))]
-        return line if line[0] else [TOTAL, *line[1:]]
 
 
 def _document(head: AnswerHead) -> "FPDF":

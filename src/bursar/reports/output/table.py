@@ -60,6 +60,14 @@ def shown(value: Any, head: AnswerHead, place: int) -> str:
     return _printable(plain(value, head.zone))
 
 
+def total_line(head: AnswerHead, totals: Totals) -> list[str] | None:
+    """Return the cells of the line of totals, None if there is no total."""
+    if not totals.has_any:
+        return None
+    line = [shown(totals.value(place), head, place) for place in range(len(head.columns))]
+    return line if line[0] else [TOTAL, *line[1:]]
+
+
 def _cells(head: AnswerHead, row: tuple[Any, ...]) -> list[str]:
     return [shown(value, head, place) for place, value in enumerate(row)]
 
@@ -67,10 +75,7 @@ def _cells(head: AnswerHead, row: tuple[Any, ...]) -> list[str]:
 def _total_line(head: AnswerHead, answer: SqlAnswer) -> list[str] | None:
     totals = Totals(head)
     totals.add(answer.rows)
-    if not totals.has_any or len(answer.rows) < 2:
-        return None
-    line = [shown(totals.value(place), head, place) for place in range(len(head.columns))]
-    return line if line[0] else [TOTAL, *line[1:]]
+    return total_line(head, totals) if len(answer.rows) > 1 else None
 
 
 def _foot(answer: SqlAnswer) -> str:

@@ -12,7 +12,7 @@ from bursar.reports.lake.iceberg import in_schema
 from bursar.reports.lake.lake import NAMESPACE, Lake
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
-from bursar.reports.lake.schema import TABLES
+from bursar.reports.lake.schema import table_named
 from bursar.reports.sql.session import Session
 from bursar.reports.sql.shared_session import Sessions, SharedSession
 
@@ -37,7 +37,7 @@ class LakeLookup(Session):
 
     def find(self, name: str, rows: list[TableRow]) -> dict[RowKey, TableRow]:
         """Return the lake's rows with the keys of ``rows``, by key. Raises :class:`LakeBroken`."""
-        schema = next(schema for schema in TABLES if schema.name == name)
+        schema = table_named(name)
         snapshot_id = self.state[name].snapshot_id
         if snapshot_id is None:
             return {}

@@ -18,7 +18,7 @@ from bursar.reports.errors import BadSql, InstantToCome, LakeBroken, QueryTooLar
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
 from bursar.reports.lake.schema import PAYMENTS, REVERSALS, TABLES, TableSchema, table_named
-from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source
+from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source, quoted
 from bursar.reports.sql.answer import Question, SqlAnswer
 from bursar.reports.sql.as_of import select_as_of
 from bursar.reports.sql.statement import check_statement
@@ -80,7 +80,7 @@ class Session:
             name: [paths[file] for file in table.files if file not in held.get(name, ())]
             for name, table in state.items()
         }
-        allowed = ", ".join(_quoted(path) for each in rest.values() for path in each)
+        allowed = ", ".join(quoted(path) for each in rest.values() for path in each)
         self._connection.execute(f"SET allowed_paths = [{allowed}]")
         for schema in TABLES:
             self._connection.execute(_lake_view(schema, has_twin=bool(held), files=rest[schema.name]))
@@ -95,7 +95,7 @@ class Session:
         if twin is None or not twin.exists():
             return {}
         try:
-            self._connection.execute(f"ATTACH {_quoted(str(twin))} AS twin (READ_ONLY)")
+            self._connection.execute(f"ATTACH {quoted(str(twin))} AS twin (READ_ONLY)")
         except duckdb.Error:
             return {}  # damaged, or another program's: the Parquet files have all its rows
         held = files_of_twin(self._connection, "twin")
@@ -234,10 +234,6 @@ def _described(relation: "DuckDBPyRelation") -> tuple[tuple[str, ...], tuple[str
     return tuple(relation.columns), tuple(str(kind) for kind in relation.types)
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _lake_view(schema: TableSchema, *, has_twin: bool, files: Sequence[str]) -> str:
     columns = ", ".join(schema.column_names)
     parts = [f"SELECT {columns} FROM twin.{schema.name}"] if has_twin else []
@@ -268,7 +264,7 @@ def _make_views(cursor: "DuckDBPyConnection", tail: TailTables, client: str | No
     """Create the tables and views as queries see them; with ``client``, with the rows of this client alone."""
     kept = ""
     if tail.replaced:
-        keys = ", ".join(map(_quoted, tail.replaced))
+        keys = ", ".join(map(quoted, tail.replaced))
         kept = f" WHERE {PAYMENTS.key[0]} NOT IN ({keys})"
     for schema in TABLES:
         columns = ", ".join(schema.column_names)
@@ -308,7 +304,7 @@ def _rows_of_client(select: str, client: str | None) -> str:
     DuckDB moves conditions of the statement towards the tables, where they would run on rows of other clients, and an
     error there would show that such rows exist. It moves no condition past a LIMIT.
     """
-    return select if client is None else f"SELECT * FROM ({select}) WHERE client = {_quoted(client)} LIMIT {_EVERY_ROW}"
+    return select if client is None else f"SELECT * FROM ({select}) WHERE client = {quoted(client)} LIMIT {_EVERY_ROW}"
 
 
 def _check_instants(questions: Sequence[Question], now: float) -> None:
