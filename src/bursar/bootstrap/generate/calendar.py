@@ -6,7 +6,7 @@ People pay on weekdays, in office hours in New York, and a little more each mont
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -41,14 +41,14 @@ def history_days(payments: int, months: int, until: date) -> list[HistoryDay]:
 
 def start_times(day: HistoryDay, randomness: random.Random) -> list[float]:
     """Return the times at which the payments of ``day`` start, in order; Unix seconds."""
-    midnight = datetime.combine(day.day, time(), _COURT).astimezone(UTC).timestamp()
-    hours = randomness.choices(range(24), _HOURS, k=day.payments)
-    return sorted(midnight + 3600.0 * hour + randomness.uniform(0.0, 3600.0) for hour in hours)
+    hours = [datetime.combine(day.day, time(hour), _COURT).timestamp() for hour in range(24)]
+    begun = randomness.choices(hours, _HOURS, k=day.payments)
+    return sorted(hour + randomness.uniform(0.0, 3600.0) for hour in begun)
 
 
 def end_of(day: date) -> float:
     """Return the end of ``day`` in New York; Unix seconds."""
-    return datetime.combine(day + timedelta(days=1), time(), _COURT).astimezone(UTC).timestamp()
+    return datetime.combine(day + timedelta(days=1), time(), _COURT).timestamp()
 
 
 def _months_before(until: date, months: int) -> date:
