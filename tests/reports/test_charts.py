@@ -82,6 +82,12 @@ def test_a_report_is_drawn_as_its_header_says() -> None:
     assert chart.series == {"COPY_FEE": [("2026-09", 3.5)], "EXAM_FEE": [("2026-10", 250.0)]}
 
 
+def test_values_below_0_are_in_the_picture() -> None:
+    chart = Chart("bars", "net (USD)", "month", "USD", {"A": [("2026-09", 20.0)], "B": [("2026-09", -10.0)]})
+    texts = [found.text for found in ElementTree.fromstring(draw(chart)).iter(f"{SVG}text")]
+    assert {"-10", "0", "20"} <= set(texts)
+
+
 def test_a_share_is_drawn_as_percent_and_null_is_no_point() -> None:
     columns = ("day", "failure_rate", "failure_rate_7_days")
     rows = [(date(2026, 10, 1), 0.25, None), (date(2026, 10, 2), None, 0.125)]

@@ -139,15 +139,18 @@ def _paint(figure: "Figure", chart: Chart, theme: Theme) -> None:
     axes = figure.add_subplot()
     axes.set_facecolor(colours["ground"])
     places = {label: place for place, label in enumerate(chart.labels)}
-    below = [0.0] * len(places)
+    # Stacked bars grow away from 0: up, and down for money that went back.
+    above, below = [0.0] * len(places), [0.0] * len(places)
     for number, (name, points) in enumerate(chart.series.items()):
         colour = _SERIES_COLOURS[number % len(_SERIES_COLOURS)]
         at = [places[label] for label, _ in points]
         values = [value for _, value in points]
         if chart.kind == "bars":
-            axes.bar(at, values, bottom=[below[place] for place in at], label=name, color=colour, width=0.8)
-            for place, value in zip(at, values, strict=True):
-                below[place] += value
+            ends = [above if value >= 0 else below for value in values]
+            bottoms = [end[place] for end, place in zip(ends, at, strict=True)]
+            axes.bar(at, values, bottom=bottoms, label=name, color=colour, width=0.8)
+            for end, place, value in zip(ends, at, values, strict=True):
+                end[place] += value
         else:
             marker = "o" if len(at) <= _TICKS_MAX else None
             axes.plot(at, values, label=name, color=colour, linewidth=1.8, marker=marker, markersize=4)
@@ -163,7 +166,8 @@ def _label_axes(axes: "Axes", chart: Chart, colours: dict[str, str]) -> None:
     axes.set_xticks(list(ticks), [labels[place] for place in ticks], rotation=0 if len(ticks) <= 6 else 35, ha="center")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value, chart.unit)))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7))
-    axes.set_ylim(bottom=0)
+    if all(value >= 0 for points in chart.series.values() for _, value in points):
+        axes.set_ylim(bottom=0)
     axes.set_title(chart.title, color=colours["text"], loc="left", fontsize=_SMALL_TEXT + 4)
     axes.set_xlabel(chart.x_name, color=colours["text"])
     axes.tick_params(colors=colours["text"], labelsize=_SMALL_TEXT)
