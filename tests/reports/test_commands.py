@@ -185,6 +185,7 @@ def test_a_report_is_drawn_to_a_file(book: Book, run: Run, tmp_path: Path, suffi
         (["failed_above", "--param", "above=1", "--param", "above=2"], 2, "above: must be given once"),
         (["failed_above", "--month", "2026-10", "--to", "2026-10-02"], 2, "until: must be given once"),
         (["failed_above", "--month", "2026-13"], 2, "month: must be a month as YYYY-MM; got '2026-13'"),
+        (["failed_above", "--month", "9999-12"], 2, "month: must be a month as YYYY-MM; got '9999-12'"),
         (["failed_above", "--fee", "NO_FEE"], 1, "fee: must be one of none yet; got 'NO_FEE'"),
         (["failed_above", "--plot", "chart.svg"], 1, "report failed_above has no chart"),
         (["trend", "--plot", "chart.gif"], 1, "--plot: must be a file that ends with .svg or .png; got chart.gif"),

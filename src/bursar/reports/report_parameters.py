@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bursar.clock import MILLISECOND_S, iso_ms
+from bursar.clock import iso_ms
 from bursar.payments.fees import COURT_ZONE
 from bursar.reports.errors import BadParameter
 
@@ -20,13 +20,16 @@ NOW: Final = "now"  # as a default: the time at which the report runs
 EVERY: Final = "*"  # every fee, every client
 FEE: Final = "FEE"
 CLIENT: Final = "CLIENT"
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9998
+"""The last year whose instants are in Python's calendar in every time zone."""
 _COURT: Final = ZoneInfo(COURT_ZONE)
 
 
 def month_days(month: str) -> tuple[str, str]:
     """Return the first and the last day of ``month``, ``2026-10``. Raise :class:`BadParameter` for anything else."""
     found = re.fullmatch(r"([0-9]{4})-(0[1-9]|1[0-2])", month)
-    if found is None or int(found[1]) < 1970:
+    if found is None or not FIRST_YEAR <= int(found[1]) <= LAST_YEAR:
         raise BadParameter(f"month: must be a month as YYYY-MM; got {month[:40]!r}")
     first = date(int(found[1]), int(found[2]), 1)
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
@@ -41,14 +44,15 @@ def past_instant(text: str) -> float:
     try:
         if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             midnight = datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), _COURT)
-            return midnight.timestamp() - MILLISECOND_S
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
+            moment = midnight - timedelta(milliseconds=1)  # the precision of times in the store
+        else:
+            moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
             raise ValueError
         return moment.timestamp()
     except (ValueError, OverflowError):
         rule = "must be an ISO date-time with its offset, or a day as YYYY-MM-DD, which means its end"
-        raise BadParameter(f"as of: {rule}; got {text[:40]!r}") from None
+        raise BadParameter(f"as of: {rule}, from {FIRST_YEAR} to {LAST_YEAR}; got {text[:40]!r}") from None
 
 
 def checked_text(name: str, kind: str, value: str, now: float) -> str:

@@ -130,7 +130,13 @@ def test_an_instant_is_a_date_time_or_the_end_of_a_day_in_new_york(text: str, in
     assert iso_ms(past_instant(text)) == instant
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-10-31T17:00:00", "2026-13-01", "9999-12-31"])
+BEYOND = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+"""In UTC, these are in the years 0 and 10000."""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-10-31T17:00:00", "2026-13-01", "9999-12-31", "0001-01-01", *BEYOND]
+)
 def test_other_texts_are_no_instants(text: str) -> None:
     with pytest.raises(BadParameter, match="as of: must be an ISO date-time with its offset"):
         past_instant(text)
