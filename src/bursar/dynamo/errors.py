@@ -111,6 +111,11 @@ def invalid_parameter(message: str) -> DynamoError:
     return DynamoError("ValidationException", INVALID_PARAMETER + message)
 
 
+def invalid_request(message: str) -> DynamoError:
+    """Return a ValidationException with the prefix that DynamoDB gives to the rules of backups and exports."""
+    return invalid(f"Invalid Request: {message}")
+
+
 def unreadable(message: str) -> DynamoError:
     """Return a SerializationException: a member's JSON type is not the one of its shape."""
     return DynamoError("SerializationException", message)

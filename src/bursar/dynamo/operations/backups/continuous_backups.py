@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.errors import DynamoError, invalid_request
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StructureShape
 from bursar.dynamo.storage.history import MICROS, PERIOD_DAYS_MAX, RECOVERY, History, Recovery, recovery_of
@@ -33,7 +33,7 @@ def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[st
     period = specification.get("RecoveryPeriodInDays")
     enabled = specification["PointInTimeRecoveryEnabled"]
     if not enabled and period is not None:
-        raise invalid("Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")
+        raise invalid_request("Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")
     table = table_with_backups(core, request["TableName"])
     before = recovery_of(table)
     if enabled:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.errors import DynamoError, invalid, invalid_request
 from bursar.dynamo.expressions import parse_condition, parse_key_condition, parse_projection, resolve_key_conditions
 from bursar.dynamo.items.key_encoding import after_prefix
 from bursar.dynamo.operations.requests.common_members import EXPRESSIONS, STRING
@@ -20,7 +20,6 @@ Filter = Callable[[bytes, bytes], bytes | None]
 """From an item's encoded key and its bytes to the bytes to export; None for an item that is left out."""
 
 _PARAMETERS = ExpressionParameters(("KeyConditionExpression", "FilterExpression", "ProjectionExpression"))
-_PREFIX = "Invalid Request: Invalid FilterSpecification: "
 
 
 def export_filter(table: Table, specification: Mapping[str, Any] | None) -> Filter:
@@ -30,7 +29,7 @@ def export_filter(table: Table, specification: Mapping[str, Any] | None) -> Filt
     try:
         return _filter(table, specification)
     except DynamoError as error:
-        raise invalid(_PREFIX + error.message) from None
+        raise invalid_request(f"Invalid FilterSpecification: {error.message}") from None
 
 
 def _filter(table: Table, specification: Mapping[str, Any]) -> Filter:
@@ -49,7 +48,7 @@ def _filter(table: Table, specification: Mapping[str, Any]) -> Filter:
         high = after_prefix(key_range.partition_bytes)
         if key_range.upper is not None:
             high = key_range.partition_bytes + key_range.upper
-        for name in table.key_names if condition is not None else ():
+        for name in table.key_names:
             if condition is not None and name in condition.heads:
                 raise invalid(
                     f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"

@@ -15,30 +15,29 @@ import orjson
 from bursar.clock import iso_ms, iso_s
 from bursar.dynamo.buckets.port import BucketDenied, NoSuchBucket
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import DynamoError, invalid_parameter
+from bursar.dynamo.errors import DynamoError, invalid_parameter, invalid_request
 from bursar.dynamo.operations.backups.continuous_backups import latest_restorable, table_with_backups
 from bursar.dynamo.operations.backups.export_filters import FILTER_SPECIFICATION, Filter, export_filter
-from bursar.dynamo.operations.backups.restores import invalid_request, no_recovery
+from bursar.dynamo.operations.backups.restores import no_recovery
 from bursar.dynamo.operations.backups.transfer_requests import (
     BUCKET,
     BUCKET_OWNER,
     CLIENT_TOKEN,
-    DIGEST,
     KEY_PREFIX,
-    NO_SUCH_BUCKET,
     PAGE_MAX,
     TRANSFER_ARN,
-    answered,
     buckets_of,
-    digest_of,
+    failure,
     found_transfer,
+    new_id,
     page_of,
+    put_ended,
+    repeated,
 )
 from bursar.dynamo.operations.control_plane.tables import new_table_id
 from bursar.dynamo.operations.requests.common_members import STRING
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape, StructureShape
 from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
-from bursar.dynamo.storage.backups import ID_BITS, backup_id
 from bursar.dynamo.storage.history import DAY_S, History, micros, recovery_of
 from bursar.dynamo.storage.table import ACCOUNT, TABLE_ARN, Table
 from bursar.dynamo.storage.table_states import changes_between, items_at
@@ -92,26 +91,21 @@ def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Write a table's items at an instant, or its changes between two, into a bucket."""
     table = _exported_table(core, request["TableArn"])
     _check_combinations(request)
-    token, now = request.get("ClientToken"), core.clock()
-    known = None if token is None else core.transfers.under_token("export", token, now)
+    known = repeated(core, "export", request)
     if known is not None:
-        if known[DIGEST] != digest_of(request):
-            raise DynamoError(
-                "ExportConflictException",
-                "Export conflict: Duplicate request detected with conflicting parameters",
-            )
-        return {"ExportDescription": answered(known)}
+        return {"ExportDescription": known}
     times = _times(core, table, request)
     keep = export_filter(table, request.get("FilterSpecification"))
     buckets = buckets_of(core)
-    export_id = backup_id(now, core.randomness.getrandbits(ID_BITS))
+    now = core.clock()
+    export_id = new_id(core, now)
     description: dict[str, Any] = {
         "ExportArn": f"{table.arn}/export/{export_id}",
         "ExportStatus": "IN_PROGRESS",
         "StartTime": round(now, 3),
         "TableArn": table.arn,
         "TableId": table.document["TableId"],
-        "ClientToken": token or new_table_id(core),
+        "ClientToken": request.get("ClientToken") or new_table_id(core),
         "S3SseAlgorithm": request.get("S3SseAlgorithm") or "AES256",
         "ExportFormat": "DYNAMODB_JSON",
         **{member: request[member] for member in _ECHOED if request.get(member) is not None},
@@ -120,19 +114,16 @@ def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     from bursar.dynamo.buckets.export_files import ExportFiles  # not needed by a store that exports nothing
 
     files = ExportFiles(buckets, request["S3Bucket"], request.get("S3Prefix"), export_id, core.randomness)
-    record = {**description, DIGEST: digest_of(request)}
+    record = dict(description)
     try:
         buckets.check(request["S3Bucket"])
         with core.storage.scratch_on_disk(), core.storage.snapshot():
             record |= _written(core, table, files, record, keep)
-    except NoSuchBucket:
-        record |= {"ExportStatus": "FAILED", "FailureCode": NO_SUCH_BUCKET[0], "FailureMessage": NO_SUCH_BUCKET[1]}
-    except BucketDenied as error:
-        record |= {"ExportStatus": "FAILED", "FailureCode": "S3AccessDenied", "FailureMessage": str(error)}
-    record["EndTime"] = round(core.clock(), 3)
+    except (NoSuchBucket, BucketDenied) as error:
+        record |= {"ExportStatus": "FAILED", **failure(error)}
     core.storage.begin()
     try:
-        core.transfers.put(description["ExportArn"], record, now)
+        put_ended(core, description["ExportArn"], request, record)
         core.storage.commit()
     finally:
         core.storage.rollback()

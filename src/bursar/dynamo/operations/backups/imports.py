@@ -7,28 +7,28 @@ counted, and the import is FAILED although the table has the others, as on Amazo
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from importlib.util import find_spec
 from typing import IO, Any
 
 from bursar.dynamo.buckets.port import BucketDenied, Buckets, NoSuchBucket
 from bursar.dynamo.core.catalogue import Core, check_size
-from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.errors import DynamoError, invalid_request
 from bursar.dynamo.items.attribute_values import TOO_LARGE
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
-from bursar.dynamo.operations.backups.restores import invalid_request
 from bursar.dynamo.operations.backups.transfer_requests import (
     BUCKET,
     BUCKET_OWNER,
     CLIENT_TOKEN,
-    DIGEST,
     KEY_PREFIX,
-    NO_SUCH_BUCKET,
     PAGE_MAX,
     TRANSFER_ARN,
-    answered,
     buckets_of,
-    digest_of,
+    failure,
     found_transfer,
+    new_id,
     page_of,
+    put_ended,
+    repeated,
 )
 from bursar.dynamo.operations.control_plane.definitions import (
     BILLING,
@@ -43,7 +43,6 @@ from bursar.dynamo.operations.control_plane.definitions import (
 from bursar.dynamo.operations.control_plane.tables import UNAVAILABLE_MEMBERS, create_table, new_table_id
 from bursar.dynamo.operations.requests.common_members import STRING, TableNameShape
 from bursar.dynamo.operations.requests.shapes import IntegerShape, ListShape, Request, StringShape, StructureShape
-from bursar.dynamo.storage.backups import ID_BITS, backup_id
 from bursar.dynamo.storage.table import ACCOUNT, TABLE_ARN, ItemWrite, Table
 
 FAILED_ITEMS = (
@@ -92,25 +91,20 @@ LIST_IMPORTS = Request({"TableArn": StringShape(1, 1024), "PageSize": IntegerSha
 def import_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Create a table, and put the items of all objects under a key prefix into it."""
     parameters = request["TableCreationParameters"]
-    name, now = parameters["TableName"], core.clock()
+    name = parameters["TableName"]
     _check_options(request)
-    token = request.get("ClientToken")
-    known = None if token is None else core.transfers.under_token("import", token, now)
+    known = repeated(core, "import", request)
     if known is not None:
-        if known[DIGEST] != digest_of(request):
-            raise DynamoError(
-                "ImportConflictException", "Import conflict: Duplicate request detected with conflicting parameters"
-            )
-        return {"ImportTableDescription": answered(known)}
+        return {"ImportTableDescription": known}
     if core.find_table(name) is not None:
         raise DynamoError("ResourceInUseException", f"Table already exists: {name}")
-    buckets = buckets_of(core)
+    buckets, now = buckets_of(core), core.clock()
     description: dict[str, Any] = {
-        "ImportArn": f"{TABLE_ARN}{name}/import/{backup_id(now, core.randomness.getrandbits(ID_BITS))}",
+        "ImportArn": f"{TABLE_ARN}{name}/import/{new_id(core, now)}",
         "ImportStatus": "IN_PROGRESS",
         "TableArn": TABLE_ARN + name,
         "TableId": new_table_id(core),
-        "ClientToken": token or new_table_id(core),
+        "ClientToken": request.get("ClientToken") or new_table_id(core),
         "S3BucketSource": {"S3BucketOwner": ACCOUNT, **request["S3BucketSource"]},
         "InputFormat": request["InputFormat"],
         "InputCompressionType": request.get("InputCompressionType") or "NONE",
@@ -119,7 +113,7 @@ def import_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     }
     if request.get("InputFormatOptions") is not None:
         description["InputFormatOptions"] = request["InputFormatOptions"]
-    record = {**description, DIGEST: digest_of(request)}
+    record = dict(description)
     source = request["S3BucketSource"]
     try:
         buckets.check(source["S3Bucket"])
@@ -130,12 +124,10 @@ def import_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         tally = _Import(core, table, description)
         tally.run(buckets, source["S3Bucket"], keys)
         record |= tally.outcome()
-    except NoSuchBucket:
-        record |= _failed(*NO_SUCH_BUCKET)
-    except BucketDenied as error:
-        record |= _failed("S3AccessDenied", str(error))
-    record["EndTime"] = round(core.clock(), 3)
-    core.transfers.put(description["ImportArn"], record, now)
+    except (NoSuchBucket, BucketDenied) as error:
+        counts = dict.fromkeys(("ErrorCount", "ProcessedSizeBytes", "ProcessedItemCount", "ImportedItemCount"), 0)
+        record |= {"ImportStatus": "FAILED", **failure(error), **counts}
+    put_ended(core, description["ImportArn"], request, record)
     return {"ImportTableDescription": description}
 
 
@@ -160,16 +152,9 @@ def _check_options(request: Mapping[str, Any]) -> None:
         raise invalid_request("InputFormat ION is not available in this engine; DYNAMODB_JSON and CSV are")
     if form != "CSV" and (request.get("InputFormatOptions") or {}).get("Csv") is not None:
         raise invalid_request(f"Unsupported InputFormatOptions for the given input format: {form}.")
-    if request.get("InputCompressionType") == "ZSTD":
-        try:
-            import zstandard  # noqa: F401  # whether it is installed is known before anything is created
-        except ImportError:
-            raise invalid_request("InputCompressionType ZSTD needs the package zstandard in this engine") from None
-
-
-def _failed(code: str, message: str) -> dict[str, Any]:
-    counts = dict.fromkeys(("ErrorCount", "ProcessedSizeBytes", "ProcessedItemCount", "ImportedItemCount"), 0)
-    return {"ImportStatus": "FAILED", "FailureCode": code, "FailureMessage": message, **counts}
+    # Before anything is created.
+    if request.get("InputCompressionType") == "ZSTD" and find_spec("zstandard") is None:
+        raise invalid_request("InputCompressionType ZSTD needs the package zstandard in this engine")
 
 
 class _Import:

@@ -9,9 +9,9 @@ from typing import Any
 
 from bursar.clock import iso_s
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter, invalid_request
 from bursar.dynamo.operations.backups.continuous_backups import table_with_backups
-from bursar.dynamo.operations.backups.restores import OVERRIDES, invalid_request, restore
+from bursar.dynamo.operations.backups.restores import OVERRIDES, restore
 from bursar.dynamo.operations.control_plane.tables import capacity_units
 from bursar.dynamo.operations.requests.common_members import NAME, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape

@@ -11,7 +11,7 @@ from typing import Any
 
 from bursar.clock import iso_s
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.errors import DynamoError, invalid, invalid_request
 from bursar.dynamo.operations.backups.continuous_backups import latest_restorable, table_with_backups
 from bursar.dynamo.operations.control_plane.definitions import (
     BILLING,
@@ -70,7 +70,6 @@ _KEPT = (
     "AttributeDefinitions",
     "KeySchema",
     "BillingMode",
-    "BillingModeChosen",
     "ProvisionedThroughput",
     "OnDemandThroughput",
     "SSEDescription",
@@ -202,7 +201,7 @@ def _set_capacity(document: dict[str, Any], request: Mapping[str, Any]) -> None:
     if mode == "PAY_PER_REQUEST" and throughput is not None:
         raise invalid_request(CAPACITY_ON_DEMAND)
     if mode is not None:
-        document["BillingMode"], document["BillingModeChosen"] = mode, True
+        document["BillingMode"] = mode
     if document["BillingMode"] == "PAY_PER_REQUEST":
         if throughput is not None:
             raise invalid_request("Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED")
@@ -231,8 +230,3 @@ def _set_index_capacity(index: dict[str, Any], document: Mapping[str, Any], *, o
         raise invalid_request(f"Must specify provisioned throughput for index {name}")
     elif throughput is None:
         index["ProvisionedThroughput"] = document["ProvisionedThroughput"]
-
-
-def invalid_request(message: str) -> DynamoError:
-    """Return a ValidationException with the prefix that DynamoDB gives to the rules of backups and exports."""
-    return invalid(f"Invalid Request: {message}")

@@ -1,4 +1,4 @@
-"""Members, ARNs, client tokens and pages of exports and imports."""
+"""Members, ARNs, client tokens, records and pages of exports and imports."""
 
 import re
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import Any, NoReturn
 
 import orjson
 
-from bursar.dynamo.buckets.port import Buckets
+from bursar.dynamo.buckets.port import BucketDenied, Buckets, NoSuchBucket
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import DynamoError, invalid
-from bursar.dynamo.operations.backups.restores import invalid_request
+from bursar.dynamo.errors import DynamoError, invalid, invalid_request
 from bursar.dynamo.operations.requests.shapes import StringShape
+from bursar.dynamo.storage.backups import ID_BITS, backup_id
 from bursar.dynamo.storage.table import ACCOUNT, REGION
 
 TRANSFER_ARN = StringShape(37, 1024)
@@ -23,13 +23,10 @@ PAGE_MAX = 25
 PAGE_DEFAULT = 10
 TOKEN_BYTES_MIN = 56
 """Amazon's tokens have 112 hexadecimal digits or more, and their number is a multiple of 16."""
-DIGEST = "RequestDigest"
+_DIGEST = "RequestDigest"
 """The member of a stored record with the digest of its request; no answer contains it."""
 
-NO_SUCH_BUCKET = (
-    "S3NoSuchBucket",
-    "The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket)",
-)
+NO_SUCH_BUCKET = "The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket)"
 NO_S3 = "S3 is not available in this engine: start it with --s3-folder or --s3-endpoint"
 
 _ARN = re.compile(r"arn:aws:dynamodb:(?P<region>[^:]*):(?P<account>[^:]*):table/[^/]+/(?P<kind>export|import)/[^/]+")
@@ -42,7 +39,39 @@ def buckets_of(core: Core) -> Buckets:
     return core.buckets
 
 
-def digest_of(request: Mapping[str, Any]) -> str:
+def repeated(core: Core, kind: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the job that the same request began under its client token, or None. Raise if another request did."""
+    token = request.get("ClientToken")
+    known = None if token is None else core.transfers.under_token(kind, token, core.clock())
+    if known is None:
+        return None
+    if known[_DIGEST] != _digest(request):
+        name = kind.capitalize()
+        raise DynamoError(
+            f"{name}ConflictException", f"{name} conflict: Duplicate request detected with conflicting parameters"
+        )
+    return _answered(known)
+
+
+def new_id(core: Core, now: float) -> str:
+    """Return the last part of the ARN of a job that begins ``now``."""
+    return backup_id(now, core.randomness.getrandbits(ID_BITS))
+
+
+def failure(error: NoSuchBucket | BucketDenied) -> dict[str, str]:
+    """Return the members that say why a job failed."""
+    if isinstance(error, NoSuchBucket):
+        return {"FailureCode": "S3NoSuchBucket", "FailureMessage": NO_SUCH_BUCKET}
+    return {"FailureCode": "S3AccessDenied", "FailureMessage": str(error)}
+
+
+def put_ended(core: Core, arn: str, request: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Store the record of a job that ends now."""
+    ended = {**record, "EndTime": round(core.clock(), 3), _DIGEST: _digest(request)}
+    core.transfers.put(arn, ended, record["StartTime"])
+
+
+def _digest(request: Mapping[str, Any]) -> str:
     """Return a digest of a request's members, by which a repeated request is recognised."""
     return sha256(orjson.dumps(dict(request), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
@@ -60,16 +89,16 @@ def found_transfer(core: Core, kind: str, arn: str) -> dict[str, Any]:
     found = core.transfers.find(arn)
     if found is None:
         _not_found(name, f"{name} not found: {arn}")
-    return answered(found)
+    return _answered(found)
 
 
 def _not_found(name: str, detail: str) -> NoReturn:
     raise DynamoError(f"{name}NotFoundException", f"{name} not found: {detail}")
 
 
-def answered(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record without the members that no answer contains."""
-    return {member: value for member, value in record.items() if member != DIGEST}
+def _answered(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without the member that no answer contains."""
+    return {member: value for member, value in record.items() if member != _DIGEST}
 
 
 def page_of(
