@@ -8,7 +8,7 @@ from bursar.dynamo import Engine
 from bursar.dynamo.storage.history import DAY_S
 from tests.support.dynamo.past import TABLE, turn_on, with_past
 from tests.support.dynamo.stream_readers import START, HandClock
-from tests.support.dynamo.tables import refusal, table
+from tests.support.dynamo.tables import item, put, refusal, table
 
 
 def described(engine: Engine) -> dict[str, Any]:
@@ -40,6 +40,24 @@ def test_the_restorable_times_move_with_the_clock_and_the_period() -> None:
     recovery = described(engine)
     assert recovery["RecoveryPeriodInDays"] == 1
     assert recovery["EarliestRestorableDateTime"] == START + DAY_S + 61
+    engine.close()
+
+
+def test_a_longer_period_does_not_bring_back_what_the_shorter_one_removed() -> None:
+    clock = HandClock()
+    engine = with_past(clock)
+    turn_on(engine, RecoveryPeriodInDays=1)
+    for number in range(3):
+        put(engine, TABLE, item(pk="a", sk="1", n=number))
+        clock.now += DAY_S
+    engine.run_housekeeping()
+    turn_on(engine, RecoveryPeriodInDays=35)
+    earliest = START + 2 * DAY_S
+    assert described(engine)["EarliestRestorableDateTime"] == earliest
+    asked = {"SourceTableName": TABLE, "TargetTableName": "other", "RestoreDateTime": earliest - 1}
+    refusal(engine, "RestoreTableToPointInTime", asked, "InvalidRestoreTimeException")
+    clock.now += DAY_S
+    assert described(engine)["EarliestRestorableDateTime"] == earliest
     engine.close()
 
 
