@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import socket
 import subprocess
 import sys
 from base64 import b64encode
@@ -50,6 +51,17 @@ def buckets(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     for one in s3.list_objects_v2(Bucket="files").get("Contents", ()):
         s3.delete_object(Bucket="files", Key=one["Key"])
     return EndpointBuckets(url)
+
+
+def test_an_endpoint_that_does_not_answer_denies_every_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_MAX_ATTEMPTS", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        silent = EndpointBuckets(f"http://127.0.0.1:{closed.getsockname()[1]}")
+        with pytest.raises(BucketDenied, match="Could not connect to the endpoint URL"):
+            silent.check("files")
 
 
 def test_an_object_is_stored_listed_and_read(buckets: Buckets) -> None:

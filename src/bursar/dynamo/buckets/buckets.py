@@ -7,16 +7,16 @@ A folder for a bucket must exist, as a bucket must.
 """
 
 import hashlib
+import shutil
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 from bursar.dynamo.buckets.port import BucketDenied, Buckets, NoSuchBucket, StoredObject
-
-PIECE_BYTES = 1024 * 1024
 
 
 def put_bytes(buckets: Buckets, bucket: str, key: str, content: bytes) -> StoredObject:
@@ -41,22 +41,20 @@ class FolderBuckets:
     def put(self, bucket: str, key: str, content: Path) -> StoredObject:
         """See :class:`Buckets`. The file appears as a whole."""
         path = self._path(bucket, key)
-        digest = hashlib.md5(usedforsecurity=False)
         with _denied():
             path.parent.mkdir(parents=True, exist_ok=True)
             with content.open("rb") as source, NamedTemporaryFile(dir=path.parent, delete=False) as target:
                 try:
-                    while piece := source.read(PIECE_BYTES):
-                        digest.update(piece)
-                        target.write(piece)
+                    digest = _md5(source)
+                    shutil.copyfileobj(source, target)
                     target.close()
                     Path(target.name).rename(path)
                 except BaseException:
                     Path(target.name).unlink(missing_ok=True)
                     raise
         # The ETag of an upload in one part.
-        etag = hashlib.md5(digest.digest(), usedforsecurity=False).hexdigest() + "-1"
-        return StoredObject(b64encode(digest.digest()).decode(), etag)
+        etag = hashlib.md5(digest, usedforsecurity=False).hexdigest() + "-1"
+        return StoredObject(b64encode(digest).decode(), etag)
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """See :class:`Buckets`."""
@@ -71,7 +69,9 @@ class FolderBuckets:
             return self._path(bucket, key).open("rb")
 
     def _path(self, bucket: str, key: str) -> Path:
-        """Return the path of an object. Raise :class:`BucketDenied` for a key that leads out of the bucket."""
+        """Return the path of an object. Raise :class:`BucketDenied` for a key that no file in the bucket can have."""
+        if "\0" in key:
+            raise BucketDenied("Access Denied: the key has a null character")
         folder = self._root / bucket
         path = folder / key.lstrip("/")
         if not path.resolve().is_relative_to(folder.resolve()) or not folder.resolve().is_relative_to(self._root):
@@ -91,22 +91,20 @@ class EndpointBuckets:
         """See :class:`Buckets`."""
         from botocore.exceptions import ClientError
 
-        try:
-            self._client.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
-                raise NoSuchBucket(bucket) from None
-            raise BucketDenied(str(error)) from error
+        with _denied():
+            try:
+                self._client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+                    raise NoSuchBucket(bucket) from None
+                raise
 
     def put(self, bucket: str, key: str, content: Path) -> StoredObject:
         """See :class:`Buckets`."""
-        digest = hashlib.md5(usedforsecurity=False)
         with _denied(), content.open("rb") as source:
-            while piece := source.read(PIECE_BYTES):
-                digest.update(piece)
-            source.seek(0)
+            digest = _md5(source)
             answer = self._client.put_object(Bucket=bucket, Key=key, Body=source)
-        return StoredObject(b64encode(digest.digest()).decode(), answer["ETag"].strip('"'))
+        return StoredObject(b64encode(digest).decode(), answer["ETag"].strip('"'))
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """See :class:`Buckets`."""
@@ -119,6 +117,13 @@ class EndpointBuckets:
         with _denied():
             body: IO[bytes] = self._client.get_object(Bucket=bucket, Key=key)["Body"]
             return body
+
+
+def _md5(file: BufferedReader) -> bytes:
+    """Return the MD5 of a file that is open at its start, where it is left."""
+    digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+    file.seek(0)
+    return digest
 
 
 @contextmanager

@@ -23,7 +23,7 @@ class Buckets(Protocol):
     """Where exports are written, and imports read."""
 
     def check(self, bucket: str) -> None:
-        """Raise :class:`NoSuchBucket` unless the bucket exists."""
+        """Raise :class:`NoSuchBucket` unless the bucket exists. Raises :class:`BucketDenied`."""
 
     def put(self, bucket: str, key: str, content: Path) -> StoredObject:
         """Store a file as an object. Raises :class:`BucketDenied`."""

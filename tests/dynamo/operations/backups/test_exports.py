@@ -259,6 +259,7 @@ def test_a_key_that_leads_out_of_the_bucket_fails_the_export(stocked: Engine, bu
     failed = exported(stocked, S3Prefix="../../outside")
     assert (failed["ExportStatus"], failed["FailureCode"]) == ("FAILED", "S3AccessDenied")
     assert {path.name for path in bucket.parent.parent.iterdir()} == {"s3"}
+    assert exported(stocked, S3Prefix="nul\0l")["FailureMessage"] == "Access Denied: the key has a null character"
     (bucket / "way-out").symlink_to(bucket.parent.parent)
     assert exported(stocked, S3Prefix="way-out")["FailureCode"] == "S3AccessDenied"
 

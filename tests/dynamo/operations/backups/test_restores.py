@@ -222,6 +222,14 @@ def test_a_refused_restore_leaves_nothing(source: Engine, changes: dict[str, Any
     assert source.execute("ListTables", {})["TableNames"] == [TABLE]
 
 
+@pytest.mark.parametrize("instant", [1e300, -1e300, 253_402_300_800, -62_135_596_801])
+def test_a_time_outside_the_calendar_is_no_date(source: Engine, instant: float) -> None:
+    request = {"SourceTableName": TABLE, "TargetTableName": "other", "RestoreDateTime": instant}
+    assert refusal(source, RESTORE, request, "SerializationException") == "Value cannot be converted to Date"
+    last = {**request, "RestoreDateTime": 253_402_300_799}
+    assert "'9999-12-31T23:59:59Z'" in refusal(source, RESTORE, last, "InvalidRestoreTimeException")
+
+
 def test_a_table_without_recovery_has_no_past(engine: Engine) -> None:
     engine.execute("CreateTable", table())
     assert refusal(engine, RESTORE, LATEST, "PointInTimeRecoveryUnavailableException") == (
